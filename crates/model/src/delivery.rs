@@ -1,0 +1,133 @@
+//! What comes in, before anyone has understood it.
+
+use crate::{DeliveryId, Origin, Timestamp};
+use std::{fmt, sync::Arc};
+
+/// By which way a delivery came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A signed HTTP request of the platform.
+    Webhook,
+    /// A request on `pos.in.…`.
+    Publish,
+    /// Fetched by us, to complete a thin notification or to read back.
+    Poll,
+}
+
+impl Source {
+    /// The name that labels and rows carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Publish => "publish",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// A W3C `traceparent` of version 00, kept from the delivery to the calls that it causes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TraceParent(Arc<str>);
+
+impl TraceParent {
+    /// Reads `00-<32 hex>-<16 hex>-<2 hex>`; anything else is no context (W3C Trace Context, 3.2.2).
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let [version, trace, parent, flags] = parts.as_slice() else { return None };
+        let hexadecimal = |part: &str, length| {
+            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let meant = |part: &str| part.bytes().any(|byte| byte != b'0');
+        let valid = *version == "00"
+            && hexadecimal(trace, 32)
+            && hexadecimal(parent, 16)
+            && hexadecimal(flags, 2)
+            && meant(trace)
+            && meant(parent);
+        valid.then(|| Self(text.into()))
+    }
+
+    /// A context whose ids come from `seed`: used where a delivery brought none.
+    pub fn from_delivery(id: DeliveryId) -> Self {
+        let trace = id.to_string();
+        let parent = &trace[..16];
+        Self(format!("00-{trace}-{parent}-01").into())
+    }
+
+    /// The header's value.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One accepted delivery: the bytes as they came, and what the door knows about them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The same for every retry.
+    pub id: DeliveryId,
+    /// Whose it is, as the door established it; never as the body claims.
+    pub origin: Origin,
+    /// The platform's name of the kind of event.
+    pub topic: Arc<str>,
+    /// When the door had read it.
+    pub received_at: Timestamp,
+    /// By which way.
+    pub source: Source,
+    /// The delivery that made us fetch this one.
+    pub cause: Option<DeliveryId>,
+    /// How many of our own writes lie between the first cause and this delivery; zero for what a platform began.
+    pub hops: u8,
+    /// The headers that the platform's map reads, names in lower case.
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// The trace it belongs to.
+    pub trace: TraceParent,
+    /// The raw bytes, decompressed, at most 1 MiB.
+    pub body: Vec<u8>,
+}
+
+impl Delivery {
+    /// The value of the header `name` (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
+    }
+}
+
+impl fmt::Debug for Delivery {
+    // The body never reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("id", &self.id)
+            .field("origin", &self.origin)
+            .field("topic", &self.topic)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_valid_trace_context_is_kept() {
+        let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceParent::parse(valid).unwrap().as_str(), valid);
+        for text in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
+            assert!(TraceParent::parse(text).is_none(), "{text}");
+        }
+        let made = TraceParent::from_delivery(DeliveryId::from_bytes([7; 16]));
+        assert_eq!(TraceParent::parse(made.as_str()), Some(made));
+    }
+}

@@ -1,0 +1,32 @@
+//! The nouns of Tillflow: ids, money, quantities, time, events, and what the record holds.
+//!
+//! Nothing here waits, reads a clock or knows a platform. Every value that can be wrong is checked when it is
+//! built, so that whoever holds one may rely on it.
+
+mod catalog;
+mod delivery;
+mod event;
+mod id;
+mod mirror;
+mod money;
+mod outcome;
+mod position;
+mod quantity;
+pub mod record;
+mod sales;
+mod time;
+
+pub use catalog::{InventoryReport, Patch, Product, ProductStatus, Variant};
+pub use delivery::{Delivery, Source, TraceParent};
+pub use event::{Action, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion};
+pub use id::{
+    ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName, ProductId,
+    RawDigest, StoreId, TenantId, VariantId,
+};
+pub use mirror::{Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, ProductText, SendState, Sent};
+pub use money::{Currency, InvalidMoney, Money};
+pub use outcome::Outcome;
+pub use position::{Partition, PartitionCount, Position};
+pub use quantity::{InvalidQuantity, Quantity};
+pub use sales::{Customer, Order, OrderLine, OrderStatus};
+pub use time::{InvalidTimestamp, Timestamp};

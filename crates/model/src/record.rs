@@ -1,0 +1,331 @@
+//! What the record (Postgres) knows about a batch before it is decided, and what the decision changes in it.
+//!
+//! `apply` decides over [`Facts`] and leaves [`Changes`]; `store` loads the one and writes the other, each with
+//! statements over whole sets.
+
+use crate::{
+    Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId, LinkKind, LocationId,
+    Mirror, MirrorKey, Money, Order, OrderId, Outcome, Partition, Position, ProductId, ProductStatus, Quantity,
+    SourceVersion, StoreId, TenantId, Timestamp, VariantId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a platform's id names, per connection.
+pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
+
+/// What has to be known before anything else: it says which rows come next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstKeys {
+    /// Events that may have been recorded before.
+    pub events: BTreeSet<(ConnectionId, EventId)>,
+    /// Platform ids that enrich didn't know.
+    pub links: BTreeSet<LinkKey>,
+    /// Merchant's numbers of variants that may exist already.
+    pub skus: BTreeSet<(StoreId, String)>,
+    /// Stores whose sequence goes on.
+    pub stores: BTreeSet<StoreId>,
+}
+
+/// The rows that the batch may change; loaded locked, in the order of their keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowKeys {
+    /// Mirrors by their whole key.
+    pub mirrors: BTreeSet<MirrorKey>,
+    /// Items that a product event links: every level mirror of them, whatever the place.
+    pub item_mirrors: BTreeSet<(ConnectionId, ExternalId)>,
+    /// Levels.
+    pub levels: BTreeSet<(VariantId, LocationId)>,
+    /// Products.
+    pub products: BTreeSet<ProductId>,
+    /// Variants.
+    pub variants: BTreeSet<VariantId>,
+    /// Orders.
+    pub orders: BTreeSet<OrderId>,
+    /// Customers.
+    pub customers: BTreeSet<CustomerId>,
+}
+
+/// What the record knows. What isn't in a map isn't in the record.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Those of the wanted events that were recorded before.
+    pub seen: BTreeSet<(ConnectionId, EventId)>,
+    /// Links, ours as a token.
+    pub links: BTreeMap<LinkKey, String>,
+    /// The variant with that merchant's number, and its product.
+    pub skus: BTreeMap<(StoreId, String), (VariantId, ProductId)>,
+    /// The last sequence number of each store; 0 before its first event.
+    pub stores: BTreeMap<StoreId, i64>,
+    /// Mirrors.
+    pub mirrors: BTreeMap<MirrorKey, Mirror>,
+    /// Levels.
+    pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
+    /// Products.
+    pub products: BTreeMap<ProductId, ProductRow>,
+    /// Variants.
+    pub variants: BTreeMap<VariantId, VariantRow>,
+    /// Orders.
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    /// Customers.
+    pub customers: BTreeMap<CustomerId, CustomerRow>,
+}
+
+/// A field with the time of the change that set it: the later change wins, field by field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clocked<T> {
+    /// What it is.
+    pub value: T,
+    /// When it was set, as the platform that set it says.
+    pub at: Timestamp,
+}
+
+/// A product of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductRow {
+    /// Our id.
+    pub id: ProductId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Its name.
+    pub title: Option<Clocked<String>>,
+    /// What it is; `Some("")` is empty on purpose.
+    pub description: Option<Clocked<String>>,
+    /// Who makes it.
+    pub vendor: Option<Clocked<String>>,
+    /// What it is kept under.
+    pub category: Option<Clocked<String>>,
+    /// Whether it is for sale.
+    pub status: Option<Clocked<ProductStatus>>,
+    /// Its tags.
+    pub tags: Option<Clocked<Vec<String>>>,
+    /// When a platform said that it is gone.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A variant of a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariantRow {
+    /// Our id.
+    pub id: VariantId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Of which product.
+    pub product: ProductId,
+    /// Its name within the product.
+    pub title: Option<Clocked<String>>,
+    /// The merchant's own number.
+    pub sku: Option<Clocked<String>>,
+    /// The bar code.
+    pub barcode: Option<Clocked<String>>,
+    /// What it costs.
+    pub price: Option<Clocked<Money>>,
+    /// What it cost before; `None` inside is empty on purpose.
+    pub compare_at_price: Option<Clocked<Option<Money>>>,
+}
+
+/// An order of a store, as last told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// Our id.
+    pub id: OrderId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Through which connection it came; an order belongs to one platform.
+    pub connection: ConnectionId,
+    /// The version it was told in.
+    pub version: Option<SourceVersion>,
+    /// The order itself.
+    pub order: Order,
+}
+
+/// A customer of a store, as last told by one platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomerRow {
+    /// Our id.
+    pub id: CustomerId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Through which connection.
+    pub connection: ConnectionId,
+    /// The version it was told in.
+    pub version: Option<SourceVersion>,
+    /// The customer; fields that were never told are `Keep`.
+    pub customer: Customer,
+    /// When the platform said that it is gone; the personal fields are then cleared.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// Why a level moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MovementReason {
+    /// The first level that anyone told.
+    FirstCount,
+    /// A platform's level differs from what it last held.
+    Reported,
+}
+
+impl MovementReason {
+    /// The name that rows carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstCount => "first_count",
+            Self::Reported => "reported",
+        }
+    }
+}
+
+/// One line of the ledger; the sum over a level's lines is the level, always.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Movement {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// The store's sequence number of the event that moved it.
+    pub sequence: i64,
+    /// What moved.
+    pub variant: VariantId,
+    /// Where.
+    pub location: LocationId,
+    /// By how much.
+    pub delta: Quantity,
+    /// What it came to.
+    pub level: Quantity,
+    /// Why.
+    pub reason: MovementReason,
+    /// Through which connection it was learned.
+    pub connection: ConnectionId,
+    /// When it was received.
+    pub at: Timestamp,
+}
+
+/// How one event ended; every event that reaches `apply` leaves one, duplicates aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Through which connection.
+    pub connection: ConnectionId,
+    /// The event.
+    pub event: EventId,
+    /// The delivery that brought it.
+    pub delivery: DeliveryId,
+    /// What it is about.
+    pub entity: EntityKind,
+    /// The platform's id of that.
+    pub external: ExternalId,
+    /// What was done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for people; empty where the outcome says it all.
+    pub reason: String,
+    /// Its place in the partition.
+    pub position: Position,
+    /// When the door had it.
+    pub received_at: Timestamp,
+    /// The store's sequence number, if it was applied.
+    pub sequence: Option<i64>,
+}
+
+/// One committed change: a row of the event store and a message of APPLIED.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The partition's own count of committed changes, 1..n without gaps: the clock of who reads APPLIED.
+    pub number: i64,
+    /// The store's sequence number, 1..n without gaps.
+    pub sequence: i64,
+    /// The event as it was applied, links complete, without personal data.
+    pub event: Event,
+    /// What it made of the store's own values.
+    pub effects: Vec<Effect>,
+}
+
+/// A value of the store that an event changed, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A level is now this.
+    Level {
+        /// What.
+        variant: VariantId,
+        /// Where.
+        location: LocationId,
+        /// By how much it moved.
+        delta: Quantity,
+        /// What it came to.
+        level: Quantity,
+    },
+    /// A price is now this.
+    Price {
+        /// What.
+        variant: VariantId,
+        /// What it costs.
+        price: Money,
+    },
+    /// A product's text changed.
+    Text {
+        /// What.
+        product: ProductId,
+    },
+    /// A product or variant became known on a platform that had not had it: other values of it are due there.
+    Linked {
+        /// What.
+        variant: VariantId,
+    },
+}
+
+/// A conflict that rules can't decide; a person has to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Through which connection it came.
+    pub connection: ConnectionId,
+    /// The event that showed it.
+    pub event: EventId,
+    /// What kind: a short name such as `sku_taken`.
+    pub kind: &'static str,
+    /// What stands against what, for people, without personal data.
+    pub detail: String,
+}
+
+/// What a batch changes; the last state of each row, not the way to it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// How each event ended.
+    pub endings: Vec<Ending>,
+    /// The committed changes, in order.
+    pub applied: Vec<(Partition, Applied)>,
+    /// New links.
+    pub links: BTreeMap<LinkKey, String>,
+    /// Mirrors: observed, held, internal and the state of what was sent.
+    pub mirrors: BTreeMap<MirrorKey, Mirror>,
+    /// Levels.
+    pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
+    /// Lines of the ledger.
+    pub movements: Vec<Movement>,
+    /// Products.
+    pub products: BTreeMap<ProductId, ProductRow>,
+    /// Variants.
+    pub variants: BTreeMap<VariantId, VariantRow>,
+    /// Orders.
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    /// Customers.
+    pub customers: BTreeMap<CustomerId, CustomerRow>,
+    /// The last sequence number of each store.
+    pub stores: BTreeMap<StoreId, i64>,
+    /// What rules couldn't decide.
+    pub conflicts: Vec<Conflict>,
+}

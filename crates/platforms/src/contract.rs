@@ -1,0 +1,304 @@
+//! What every platform answers.
+
+use bytes::Bytes;
+use model::{
+    Action, Currency, Delivery, ExternalId, Money, Payload, ProductText, Quantity, SourceVersion, Timestamp,
+};
+use serde_json::Value;
+use stage::Reject;
+use std::time::Duration;
+
+/// One platform. Pure: the same arguments give the same answers.
+pub trait Platform: Send + Sync + 'static {
+    /// The name of its folder, of its webhook path and of its label.
+    fn name(&self) -> &'static str;
+
+    /// Every topic that it sends and that we know. Topics of fetched objects are among them.
+    fn topics(&self) -> &'static [Topic];
+
+    /// Whether `signed` was sent by the platform: over the raw bytes, in constant time, with any active secret.
+    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified>;
+
+    /// Which topic a verified delivery has and what tells it from others. Reads no more of the body than that needs;
+    /// a body that can't be read has no topic and is `None`: it is kept and becomes a dead letter later.
+    fn split(&self, signed: &Signed<'_>) -> Option<Delivered>;
+
+    /// The names (lower case) of the headers that `map` reads.
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The payload in our words: one entry for each event in it, in their order, never empty. `body` has passed the
+    /// topic's schema. Says `Reject` rather than guess.
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject>;
+
+    /// The request that fetches what a thin notification speaks of, or what `Fetch` names. `None` if the delivery
+    /// speaks of nothing that can be fetched.
+    fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject>;
+
+    /// The objects in the reply to a fetch, and the request for the next page.
+    fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched;
+
+    /// The next request of a call: a call that has to read first (optimistic versions) gets the reply to that read as
+    /// `read`. An `Err` means that the platform can't take the call at all.
+    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, Reject>;
+
+    /// What the reply to the write of `call` means.
+    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply;
+
+    /// How many calls per second the platform grants one connection, and how many at once, in documents or by our own
+    /// caution; said with its source in the README.
+    fn rate(&self) -> (f64, u32);
+}
+
+/// A topic of a platform.
+#[derive(Debug, Clone, Copy)]
+pub struct Topic {
+    /// As the platform writes it.
+    pub name: &'static str,
+    /// What becomes of it.
+    pub kind: TopicKind,
+    /// The text of its JSON Schema (2020-12): `schemas/<platform>/<topic with _ for / and .>.schema.json`.
+    pub schema: &'static str,
+}
+
+/// What becomes of a delivery of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicKind {
+    /// It is mapped.
+    Full,
+    /// It says that something changed; the object has to be fetched.
+    Thin,
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// Name (lower case) and value of each header; a value that isn't text is left out.
+    pub headers: &'a [(String, String)],
+    /// The body, byte for byte as signed.
+    pub body: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    /// The value of the header `name` (lower case).
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What signatures of a connection are checked with.
+#[derive(Clone, Copy)]
+pub struct Secrets<'a> {
+    /// Every active secret: the present one and, during a rotation, the one before.
+    pub active: &'a [String],
+    /// The URL as it was registered with the platform, for those that sign it.
+    pub notification_url: &'a str,
+}
+
+/// Why a delivery isn't believed. Which of the two is never told to the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unverified {
+    /// No signature at all.
+    #[error("the signature is missing")]
+    Missing,
+    /// A signature that no active secret gives.
+    #[error("the signature doesn't match")]
+    Mismatch,
+}
+
+/// What `split` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The topic, as the platform writes it; may be one we don't know.
+    pub topic: String,
+    /// What tells this delivery from others and is the same for its retries; `None` if only the body does.
+    pub distinct: Option<String>,
+}
+
+/// What `map` may know besides the delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct MapContext {
+    /// The currency of amounts that come without one.
+    pub currency: Option<Currency>,
+}
+
+/// One event of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// What was done.
+    pub action: Action,
+    /// When, as the platform says.
+    pub occurred_at: Option<Timestamp>,
+    /// The platform's version of the object.
+    pub version: Option<SourceVersion>,
+    /// What makes the event the same when it comes again: object and version, or the delivery. Never empty.
+    pub identity: Vec<String>,
+    /// What the platform said.
+    pub payload: Payload,
+}
+
+/// What is to be fetched.
+#[derive(Debug, Clone, Copy)]
+pub enum Fetch<'a> {
+    /// What the thin notification of this topic speaks of.
+    Notified {
+        /// The notification's topic.
+        topic: &'a str,
+        /// Its body.
+        body: &'a Value,
+        /// Only what changed after this, where the platform can say so.
+        since: Option<Timestamp>,
+    },
+    /// The level of one item at one location, to read back.
+    Level {
+        /// What is counted.
+        item: &'a ExternalId,
+        /// Where; the platform's id. `None` on platforms without locations.
+        location: Option<&'a ExternalId>,
+    },
+}
+
+/// What a reply to a fetch holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// Full objects: topic and body of each, as `map` takes them; and the request for the next page.
+    Objects {
+        /// Topic and JSON body.
+        objects: Vec<(&'static str, Vec<u8>)>,
+        /// The next page.
+        next: Option<HttpRequest>,
+    },
+    /// Not now: as for a call.
+    Failed(Reply),
+}
+
+/// Where a connection's API is and how we may speak to it.
+#[derive(Clone)]
+pub struct Access {
+    /// Scheme, host and port, without a slash at the end.
+    pub base_url: String,
+    /// The token; its kind is the platform's business.
+    pub token: String,
+    /// The API version that we ask for; empty for the platform's default in `call`.
+    pub api_version: String,
+    /// The account's name on the platform (Shopify's shop domain, Treez' dispensary), where its API wants it.
+    pub account: String,
+}
+
+/// What a call may know besides itself.
+#[derive(Clone, Copy)]
+pub struct CallContext<'a> {
+    /// Where and how.
+    pub access: &'a Access,
+    /// The same for every attempt of one write.
+    pub idempotency_key: &'a str,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// A change that a platform shall make. Ids are the platform's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// Bring a level from what it holds to what it should hold.
+    SetLevel {
+        /// What is counted.
+        item: ExternalId,
+        /// Where; `None` on platforms without locations.
+        location: Option<ExternalId>,
+        /// What it should hold.
+        to: Quantity,
+        /// What it holds as far as we know; compare-and-set or delta against this. `None`: set it whatever it is.
+        from: Option<Quantity>,
+    },
+    /// Set the price of a variant.
+    SetPrice {
+        /// The product it is of.
+        product: ExternalId,
+        /// The variant.
+        variant: ExternalId,
+        /// What it should cost.
+        to: Money,
+    },
+    /// Set the text of a product.
+    SetText {
+        /// The product.
+        product: ExternalId,
+        /// What it should say; `None` fields stay.
+        to: ProductText,
+    },
+}
+
+/// A method of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Does.
+    Post,
+    /// Replaces.
+    Put,
+}
+
+/// A request that someone else makes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The whole URL.
+    pub url: String,
+    /// Name and value of each header, credentials among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for HttpRequest {
+    // Headers carry credentials and bodies carry personal data: neither reaches a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpRequest").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// A reply that someone else got.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpReply<'a> {
+    /// The status code.
+    pub status: u16,
+    /// `Retry-After`, where it was a number of seconds.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// The next request of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Read first, then ask again with the reply.
+    Read(HttpRequest),
+    /// Write; the reply goes to [`Platform::outcome`].
+    Write(HttpRequest),
+    /// Nothing to write: the read showed that the platform holds it already.
+    Done,
+}
+
+/// What a reply means to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Taken.
+    Done,
+    /// Compare-and-set refused: the platform holds something else. Read again.
+    Stale,
+    /// Not now: too many calls.
+    Throttled {
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+    /// Not now: the outcome is unknown or the platform is unwell. The same call again is safe.
+    Retry {
+        /// How it showed, without payload.
+        reason: String,
+    },
+    /// Never: credentials are refused, or the platform refuses the call for good.
+    Refused(Reject),
+}

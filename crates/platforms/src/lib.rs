@@ -1,0 +1,25 @@
+//! What Tillflow knows about each platform, and nothing that waits.
+//!
+//! A platform is one folder with the same files: `verify` (is this delivery really theirs), `split` (which topic,
+//! which delivery), `map` (their payload in our words), `fetch` (thin notification → requests → full objects), `call`
+//! (our change as their request, their reply as an outcome), a README with dated facts and `examples/`. It describes
+//! HTTP requests; it never makes one. One line in [`all`] registers it, and the conformance suite runs over that list.
+
+mod contract;
+mod schema;
+
+pub use contract::{
+    Access, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Reply,
+    Secrets, Signed, Step, Topic, TopicKind, Unverified,
+};
+pub use schema::Validator;
+
+/// Every platform, in alphabetical order.
+pub fn all() -> &'static [&'static dyn Platform] {
+    &[]
+}
+
+/// The platform of that name.
+pub fn find(name: &str) -> Option<&'static dyn Platform> {
+    all().iter().copied().find(|platform| platform.name() == name)
+}

@@ -1,0 +1,1 @@
+//! The system as real processes.
