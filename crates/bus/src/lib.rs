@@ -1,1 +1,34 @@
-//! tracing
+//! The broker: streams, partitions, ordered readers, fenced appends, the door and membership.
+//!
+//! The only room that knows NATS. Code addresses feeds and partitions; which stream holds one is decided here. Every
+//! call has a time limit, every queue a length. One [`Bus`] is one connection, shared by everything in the process:
+//! appends of different partitions travel together, and what one partition waits for holds up no other.
+
+mod append;
+mod applied;
+mod assign;
+mod check;
+mod client;
+mod config;
+mod connect;
+mod dead;
+mod door;
+mod error;
+mod follow;
+mod layout;
+mod membership;
+mod message;
+
+pub use append::{Appender, PendingAck};
+pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent};
+pub use assign::assign;
+pub use check::{Durability, Profile};
+pub use client::Bus;
+pub use config::{BusConfig, Credentials};
+pub use dead::{DeadMessage, DeadReader};
+pub use door::{Request, Requests};
+pub use error::{AppendError, BusError};
+pub use follow::Reader;
+pub use layout::Feed;
+pub use membership::Membership;
+pub use message::{Message, Start};

@@ -3,6 +3,10 @@
 use crate::{DeliveryId, Origin, Timestamp};
 use std::{fmt, sync::Arc};
 
+/// The kept header in which the door notes the store's currency, for payloads whose amounts come without one. A
+/// platform can't send it: names of headers that came in never begin with `tillflow-`.
+pub const CURRENCY_HEADER: &str = "tillflow-currency";
+
 /// By which way a delivery came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {

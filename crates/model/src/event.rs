@@ -204,6 +204,9 @@ pub struct Event {
     pub position: Position,
 }
 
+/// What stands for a report's location where the platform names none: enrich links it to the connection's default.
+pub const DEFAULT_LOCATION: &str = "default";
+
 impl Event {
     /// Our id of what the platform calls `external`, if enrich knew it.
     pub fn link(&self, kind: LinkKind, external: &ExternalId) -> Option<&str> {

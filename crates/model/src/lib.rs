@@ -17,8 +17,8 @@ mod sales;
 mod time;
 
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, Variant};
-pub use delivery::{Delivery, Source, TraceParent};
-pub use event::{Action, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion};
+pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
+pub use event::{Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion};
 pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName, ProductId,
     RawDigest, StoreId, TenantId, VariantId,

@@ -80,6 +80,9 @@ pub enum SendState {
     /// Something else was reported while the call was under way: whose change came first is known only when the call
     /// is answered and the platform has been read again.
     Unsure,
+    /// A report of the value came before the call was answered: most likely the write's, so it counts as its echo. If
+    /// the platform then refuses the write, the report was a change of its own. Still under way: nothing else is sent.
+    Echoed,
     /// The platform said that it took it; the report of it has not come yet.
     Acknowledged,
     /// The report of it has come, or need not come.
@@ -96,6 +99,7 @@ impl SendState {
         match self {
             Self::Pending => "pending",
             Self::Unsure => "unsure",
+            Self::Echoed => "echoed",
             Self::Acknowledged => "acknowledged",
             Self::Settled => "settled",
             Self::Reading => "reading",
@@ -105,9 +109,16 @@ impl SendState {
 
     /// Reads the name that rows carry.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Unsure, Self::Acknowledged, Self::Settled, Self::Reading, Self::Refused]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        let all = [
+            Self::Pending,
+            Self::Unsure,
+            Self::Echoed,
+            Self::Acknowledged,
+            Self::Settled,
+            Self::Reading,
+            Self::Refused,
+        ];
+        all.into_iter().find(|state| state.as_str() == text)
     }
 }
 

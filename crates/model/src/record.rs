@@ -52,8 +52,8 @@ pub struct Facts {
     pub seen: BTreeSet<(ConnectionId, EventId)>,
     /// Links, ours as a token.
     pub links: BTreeMap<LinkKey, String>,
-    /// The variant with that merchant's number, and its product.
-    pub skus: BTreeMap<(StoreId, String), (VariantId, ProductId)>,
+    /// The variant with that merchant's number.
+    pub skus: BTreeMap<(StoreId, String), SkuMatch>,
     /// The last sequence number of each store; 0 before its first event.
     pub stores: BTreeMap<StoreId, i64>,
     /// Mirrors.
@@ -68,6 +68,17 @@ pub struct Facts {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
+}
+
+/// The one variant of a store that has a merchant's number; where several have it, none is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkuMatch {
+    /// The variant.
+    pub variant: VariantId,
+    /// Its product.
+    pub product: ProductId,
+    /// The connections that have a variant linked to it already.
+    pub linked_by: BTreeSet<ConnectionId>,
 }
 
 /// A field with the time of the change that set it: the later change wins, field by field.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use model::{
-    Action, Currency, Delivery, ExternalId, Money, Payload, ProductText, Quantity, SourceVersion, Timestamp,
+    Action, Currency, Delivery, ExternalId, MirrorKind, Money, Payload, ProductText, Quantity, SourceVersion,
+    Timestamp,
 };
 use serde_json::Value;
 use stage::Reject;
@@ -28,8 +29,8 @@ pub trait Platform: Send + Sync + 'static {
         &[]
     }
 
-    /// The payload in our words: one entry for each event in it, in their order, never empty. `body` has passed the
-    /// topic's schema. Says `Reject` rather than guess.
+    /// The payload in our words: one entry for each event in it, in their order; none means that nothing in it concerns
+    /// us. `body` has passed the topic's schema. Says `Reject` rather than guess.
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject>;
 
     /// The request that fetches what a thin notification speaks of, or what `Fetch` names. `None` if the delivery
@@ -39,11 +40,21 @@ pub trait Platform: Send + Sync + 'static {
     /// The objects in the reply to a fetch, and the request for the next page.
     fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched;
 
-    /// The next request of a call: a call that has to read first (optimistic versions) gets the reply to that read as
-    /// `read`. An `Err` means that the platform can't take the call at all.
-    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, Reject>;
+    /// Whether the platform takes writes of that kind: a call that it can't take is never planned.
+    fn writes(&self, _kind: MirrorKind) -> bool {
+        true
+    }
 
-    /// What the reply to the write of `call` means.
+    /// The next request of a call: a call that has to read first (optimistic versions) gets the reply to that read as
+    /// `read`, once `outcome` calls that reply `Done`. An `Err` means that the platform can't take the call at all.
+    fn call(
+        &self,
+        call: &Call,
+        context: &CallContext<'_>,
+        read: Option<&HttpReply<'_>>,
+    ) -> Result<Step, Reject>;
+
+    /// What the reply to the write of `call`, or to the read before it, means.
     fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply;
 
     /// How many calls per second the platform grants one connection, and how many at once, in documents or by our own
@@ -256,7 +267,10 @@ pub struct HttpRequest {
 impl std::fmt::Debug for HttpRequest {
     // Headers carry credentials and bodies carry personal data: neither reaches a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpRequest").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,16 +7,21 @@
 
 mod contract;
 mod schema;
+mod shopify;
+mod square;
+mod treez;
+mod verify;
 
 pub use contract::{
-    Access, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Reply,
-    Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Access, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Method,
+    Platform, Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
 };
-pub use schema::Validator;
+pub use schema::{InvalidSchema, MAX_DEPTH, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {
-    &[]
+    static ALL: [&dyn Platform; 3] = [&shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
+    &ALL
 }
 
 /// The platform of that name.

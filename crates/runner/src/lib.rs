@@ -1,1 +1,24 @@
-//! tracing-subscriber
+//! The loop that every stage shares, and the process around it.
+//!
+//! A service is its decision and a few lines here: [`main`] reads the configuration, starts telemetry, opens the bus,
+//! serves `/metrics`, `/livez` and `/readyz`, and stops cleanly; [`run_stage`] moves a partition's batches from one
+//! feed to the next; [`own_partitions`] runs any other loop once for each partition that this replica owns.
+
+mod admin;
+mod backoff;
+mod config;
+mod doors;
+mod metrics;
+mod partitions;
+mod process;
+mod stage_loop;
+mod telemetry;
+
+pub use admin::{AdminServer, Readiness};
+pub use backoff::Backoff;
+pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
+pub use doors::{Codec, Doors, Placed};
+pub use metrics::{Metrics, outcome_label};
+pub use partitions::own_partitions;
+pub use process::{Failure, Service, main, now, replica_name};
+pub use stage_loop::{LaneError, run_stage};

@@ -1,1 +1,17 @@
-//! tracing
+//! Starts a nats-server and a Postgres of one's own, on free ports, in a folder of one's own, and stops them.
+//!
+//! For development and tests: nothing is shared, nothing listens beyond loopback, and what was started ends with the
+//! process that started it, even if that one is killed.
+
+mod error;
+mod find;
+mod nats;
+mod postgres;
+mod process;
+mod scratch;
+mod session;
+
+pub use error::SandboxError;
+pub use nats::{Nats, NatsOptions};
+pub use postgres::{Postgres, PostgresOptions};
+pub use scratch::Scratch;

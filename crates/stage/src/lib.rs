@@ -4,7 +4,7 @@
 //! in as its lane, which the runner loads; what it says goes out as a verdict, which the runner carries out. The same
 //! inputs in the same order always give the same verdicts.
 
-use model::Outcome;
+use model::{Outcome, Position};
 use std::fmt;
 
 /// A stage of the pipeline.
@@ -18,8 +18,9 @@ pub trait Stage: Send + Sync + 'static {
     /// What the stage must be told, per partition: loaded before a batch is decided, changed by what is decided.
     type Lane: Send;
 
-    /// Decides about one input. Inputs of a store come in the order in which they were accepted.
-    fn decide(&self, input: Self::In, lane: &mut Self::Lane) -> Verdict<Self::Out>;
+    /// Decides about one input, which stands `at` that place of the partition. Inputs of a store come in the order in
+    /// which they were accepted.
+    fn decide(&self, at: Position, input: Self::In, lane: &mut Self::Lane) -> Verdict<Self::Out>;
 }
 
 /// What becomes of one input.
@@ -107,6 +108,13 @@ impl RejectClass {
             Self::Platform => "platform",
             Self::Bug => "bug",
         }
+    }
+
+    /// Reads the name that subjects, labels and rows carry.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Schema, Self::Data, Self::Config, Self::Auth, Self::Platform, Self::Bug]
+            .into_iter()
+            .find(|class| class.as_str() == text)
     }
 }
 

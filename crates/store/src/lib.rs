@@ -1,1 +1,135 @@
-//! tracing
+//! Postgres: the record, and the only room with SQL.
+//!
+//! What comes in and goes out are the nouns of `model`; statements work on whole sets, so that a batch costs a fixed
+//! number of round trips. Every call has a time limit, and every error says whether trying again can help.
+
+mod apply;
+mod changes;
+mod claims;
+mod columns;
+mod config;
+mod connections;
+mod cursors;
+mod desired;
+mod digest;
+mod endings;
+mod error;
+mod events;
+mod fetch_marks;
+mod links;
+mod migrations;
+mod provision;
+mod show;
+mod vault;
+
+pub use apply::ApplyTransaction;
+pub use changes::{ChangeListener, Changed};
+pub use claims::{DueRead, DueWrite, Settled, WriteResult};
+pub use config::StoreConfig;
+pub use connections::{Connection, Rules};
+pub use cursors::{Consumer, Cursor, CursorMove};
+pub use desired::{Wants, Writes};
+pub use digest::Digest;
+pub use endings::EndingRow;
+pub use error::StoreError;
+pub use events::EventRow;
+pub use provision::{LocationSetup, StoreSetup};
+pub use show::{LevelLine, MirrorLine, StoreView};
+pub use vault::{Sealed, Vault, VaultError};
+
+use error::{ANSWER_GRACE, within};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgQueryResult, PgRow};
+use sqlx::{Connection as _, PgConnection, Postgres};
+use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
+
+/// How many rows one listing gives at most, whatever was asked for.
+pub const LISTED_ROWS: i64 = 10_000;
+
+/// After how long without use a connection is closed.
+const IDLE_CONNECTION: Duration = Duration::from_mins(10);
+
+type Statement = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
+
+/// The record. Cheap to clone; every clone shares the connections.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+    /// As the login itself, for migrations: not as the pipeline's role.
+    login: PgConnectOptions,
+    limit: Duration,
+    vault: Arc<Vault>,
+}
+
+impl Store {
+    /// Checks that the database answers, and opens a pool whose connections work as the role `tillflow_pipeline`; the
+    /// role and the tables may still be missing: see [`Store::migrate`] and [`Store::check_schema`].
+    pub async fn connect(config: &StoreConfig, vault: Vault) -> Result<Self, StoreError> {
+        let login = PgConnectOptions::from_str(&config.url)
+            .map_err(|_| StoreError::refused("the database's URL can't be read"))?
+            .application_name("tillflow");
+        let limit = config.statement_timeout() + ANSWER_GRACE;
+        within(limit, async {
+            let connection = PgConnection::connect_with(&login).await?;
+            connection.close().await
+        })
+        .await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(config.acquire_timeout())
+            .idle_timeout(IDLE_CONNECTION)
+            .connect_lazy_with(pipeline(login.clone(), config));
+        Ok(Self { pool, login, limit, vault: Arc::new(vault) })
+    }
+
+    /// Makes the partitions of the coming months, and says how many were missing. To be called at start and daily.
+    pub async fn maintain(&self) -> Result<i32, StoreError> {
+        let row = self.fetch_one(sqlx::query("SELECT make_event_partitions(3) AS made")).await?;
+        Ok(sqlx::Row::try_get(&row, "made")?)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.execute(sqlx::query("SELECT 1")).await.map(drop)
+    }
+
+    /// Closes every connection and waits for those in use to come back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        within(self.limit, call).await
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<PgQueryResult, StoreError> {
+        self.bounded(statement.execute(&self.pool)).await
+    }
+
+    async fn fetch_all(&self, statement: Statement) -> Result<Vec<PgRow>, StoreError> {
+        self.bounded(statement.fetch_all(&self.pool)).await
+    }
+
+    async fn fetch_optional(&self, statement: Statement) -> Result<Option<PgRow>, StoreError> {
+        self.bounded(statement.fetch_optional(&self.pool)).await
+    }
+
+    async fn fetch_one(&self, statement: Statement) -> Result<PgRow, StoreError> {
+        self.bounded(statement.fetch_one(&self.pool)).await
+    }
+}
+
+/// Settings of every connection of the pool. Statements look up sets of keys in tables that grow from nothing: a plan
+/// made while a table was empty and kept would read the whole table for minutes, so only plans by index are liked.
+fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
+    let milliseconds = config.statement_timeout_ms.to_string();
+    login.options([
+        ("role", "tillflow_pipeline"),
+        ("timezone", "UTC"),
+        ("statement_timeout", milliseconds.as_str()),
+        ("idle_in_transaction_session_timeout", milliseconds.as_str()),
+        ("jit", "off"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+    ])
+}

@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The apply service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("apply", apply::run)
+}

@@ -1,1 +1,89 @@
-//! tracing
+//! Lets each event through once within its window.
+//!
+//! What it remembers is rebuilt from its own output when a partition is taken over, so that it never drops an event
+//! that it did not pass on itself. What is older than the window, or was forgotten for want of room, is judged by the
+//! unique key in Postgres.
+
+mod window;
+
+use bus::{Bus, Feed, Message, Start};
+use model::{Event, Partition, Position};
+use runner::{Codec as _, Doors, Failure, Placed, Service};
+use serde::Deserialize;
+use stage::{Fault, Skip, Stage, Verdict};
+use std::time::Duration;
+pub use window::Window;
+
+/// The configuration of the service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long an event is remembered, in seconds of the door's time; a day unless set.
+    pub window_seconds: u64,
+    /// How many events a partition remembers at most; the oldest are forgotten first. About 60 bytes each.
+    pub remembered_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { window_seconds: 24 * 60 * 60, remembered_max: 200_000 }
+    }
+}
+
+/// The stage: the first event of its identity goes on, every other is a duplicate.
+pub struct Dedupe;
+
+impl Stage for Dedupe {
+    const NAME: &'static str = "dedupe";
+    type In = Event;
+    type Out = Event;
+    type Lane = Window;
+
+    fn decide(&self, _at: Position, event: Event, window: &mut Window) -> Verdict<Event> {
+        if window.first_seen(event.id, event.received_at) {
+            Verdict::Emit(vec![event])
+        } else {
+            Verdict::Skip(Skip::Duplicate)
+        }
+    }
+}
+
+struct OwnOutput {
+    config: Config,
+}
+
+impl OwnOutput {
+    fn window(&self) -> Window {
+        Window::new(Duration::from_secs(self.config.window_seconds), self.config.remembered_max)
+    }
+}
+
+impl Doors<Dedupe> for OwnOutput {
+    async fn open(&self, bus: &Bus, partition: Partition, tail: Option<&Message>) -> Result<Window, Fault> {
+        let mut window = self.window();
+        let Some(tail) = tail else { return Ok(window) };
+        let broker = |error| Fault::new("the broker", error);
+        let mut reader = bus.read(Feed::Unique, partition, Start::First).await.map_err(broker)?;
+        loop {
+            for message in reader.waiting(64).await.map_err(broker)? {
+                let events = Event::decode(message.payload, message.sequence)
+                    .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
+                for Placed { value, .. } in events {
+                    window.first_seen(value.id, value.received_at);
+                }
+                if message.sequence >= tail.sequence {
+                    return Ok(window);
+                }
+            }
+        }
+    }
+
+    async fn load(&self, _: &[Placed<Event>], _: &mut Window) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Runs the service until it is asked to stop.
+pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
+    runner::run_stage(&service, Dedupe, OwnOutput { config }, Feed::Normalized, Feed::Unique).await
+}

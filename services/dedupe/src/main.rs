@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The dedupe service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("dedupe", dedupe::run)
+}

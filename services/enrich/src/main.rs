@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The enrich service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("enrich", enrich::run)
+}

@@ -1,1 +1,78 @@
-//! tracing
+//! The door: verifies deliveries, has RAW keep them, and only then says so.
+//!
+//! A 2xx means on disk: it is answered when the broker has acknowledged the batch that holds the delivery. If that
+//! can't be had in time the sender gets 503 and tries again; the delivery's id makes the second try the same delivery.
+
+mod body;
+mod directory;
+mod door;
+mod http;
+mod limits;
+mod publish;
+mod raw;
+
+pub use directory::Directory;
+pub use door::{Answer, Door, Webhook};
+pub use limits::Limits;
+pub use raw::{RawWriter, Unkept};
+
+use runner::{Failure, Service};
+use serde::Deserialize;
+use stage::Fault;
+use std::{net::SocketAddr, sync::Arc};
+use store::{Store, StoreConfig};
+use tokio::net::TcpListener;
+
+/// The configuration of the service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where webhooks are taken; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How many requests a minute each connection may send unless its own row says otherwise.
+    pub requests_per_minute: u32,
+    /// How many HTTP connections are served at once.
+    pub connections_max: usize,
+    /// The database.
+    pub store: StoreConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            requests_per_minute: 100,
+            connections_max: 4096,
+            store: StoreConfig::default(),
+        }
+    }
+}
+
+/// Runs the service until it is asked to stop.
+pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
+    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let listener = listen(config.listen).await?;
+    serve(service, store, config, listener).await
+}
+
+/// Takes the address for webhooks.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let refused = |source| Failure::Io { what: format!("can't listen on {address} for webhooks"), source };
+    TcpListener::bind(address).await.map_err(refused)
+}
+
+/// Runs the service on an open database and address.
+pub async fn serve(service: Service, store: Store, config: Config, listener: TcpListener) -> Result<(), Failure> {
+    let directory = Directory::new(store.clone());
+    let door = Arc::new(Door::new(&service, directory.clone(), config.requests_per_minute)?);
+    let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
+    let platforms = publish::serve_platforms(service.clone(), Arc::clone(&door)).await?;
+    let fetchers = publish::serve_fetchers(service.clone(), Arc::clone(&door)).await?;
+    http::serve(listener, door, config.connections_max, service.stop.clone()).await;
+    for task in [watch, platforms, fetchers] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the door broke");
+        }
+    }
+    Ok(())
+}

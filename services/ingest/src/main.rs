@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The ingest service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("ingest", ingest::run)
+}

@@ -1,1 +1,125 @@
-//! tracing
+//! Turns each platform's deliveries into canonical events.
+//!
+//! Schema first: a payload that isn't what the platform documents becomes a dead letter with the place where it
+//! differs, and is never guessed at.
+
+use bus::{Bus, Feed, Message};
+use model::{Currency, Delivery, Event, EventId, Partition, Position, RawDigest};
+use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
+use runner::{Doors, Failure, Placed, Service};
+use serde::Deserialize;
+use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
+use std::collections::HashMap;
+
+/// The configuration of the service.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {}
+
+/// The stage: one delivery in, the events in it out.
+pub struct Normalize {
+    platforms: HashMap<&'static str, (&'static dyn Platform, Validator)>,
+}
+
+impl Normalize {
+    /// Compiles every platform's schemas.
+    pub fn new() -> Result<Self, Fault> {
+        let compile = |platform: &&'static dyn Platform| {
+            let validator = Validator::of(*platform).map_err(|error| Fault::new("a valid schema", error))?;
+            Ok((platform.name(), (*platform, validator)))
+        };
+        Ok(Self { platforms: platforms::all().iter().map(compile).collect::<Result<_, Fault>>()? })
+    }
+
+    fn events(&self, at: Position, delivery: &Delivery) -> Result<Option<Vec<Event>>, Reject> {
+        if &*delivery.topic == wire::CANONICAL_TOPIC {
+            return published(at, delivery).map(|event| Some(vec![event]));
+        }
+        let name = delivery.origin.platform.as_str();
+        let Some((platform, validator)) = self.platforms.get(name) else {
+            return Err(Reject::new(RejectClass::Config, format!("no platform is called {name:?}")));
+        };
+        if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
+            // The schema is held against thin ones too, so that a poison one can't stop `poll`.
+            validator.read(&delivery.topic, &delivery.body)?;
+            return Ok(None);
+        }
+        let body = validator.read(&delivery.topic, &delivery.body)?;
+        let context = MapContext { currency: currency(delivery) };
+        let digest = RawDigest::of(&delivery.body);
+        let mapped = platform.map(delivery, &body, &context)?;
+        Ok(Some(mapped.into_iter().enumerate().map(|(index, mapped)| event(at, delivery, digest, index, mapped)).collect()))
+    }
+}
+
+impl Stage for Normalize {
+    const NAME: &'static str = "normalize";
+    type In = Delivery;
+    type Out = Event;
+    type Lane = ();
+
+    fn decide(&self, at: Position, delivery: Delivery, (): &mut ()) -> Verdict<Event> {
+        match self.events(at, &delivery) {
+            Ok(None) => Verdict::Skip(Skip::Thin),
+            Ok(Some(events)) if events.is_empty() => Verdict::Skip(Skip::Unsubscribed),
+            Ok(Some(events)) => Verdict::Emit(events),
+            Err(reject) => Verdict::Reject(reject),
+        }
+    }
+}
+
+/// The store's currency, which the door writes beside the platform's own headers.
+fn currency(delivery: &Delivery) -> Option<Currency> {
+    delivery.header(model::CURRENCY_HEADER).and_then(|code| Currency::new(code).ok())
+}
+
+fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
+    let identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
+    Event {
+        id: EventId::derive(&delivery.origin.connection, &identity),
+        correlation: delivery.cause.unwrap_or(delivery.id),
+        delivery: delivery.id,
+        origin: delivery.origin.clone(),
+        action: mapped.action,
+        occurred_at: mapped.occurred_at,
+        received_at: delivery.received_at,
+        version: mapped.version,
+        payload: mapped.payload,
+        links: Vec::new(),
+        raw_digest,
+        hops: delivery.hops,
+        trace: delivery.trace.clone(),
+        position: Position { event: u32::try_from(index).unwrap_or(u32::MAX), ..at },
+    }
+}
+
+/// A canonical event that a platform published itself: it is the same if its delivery is.
+fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    let published = wire::decode_published(delivery.body.clone().into())
+        .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
+    let mapped = Mapped {
+        action: published.action,
+        occurred_at: published.occurred_at,
+        version: published.version,
+        identity: vec!["published".to_owned(), delivery.id.to_string()],
+        payload: published.payload,
+    };
+    Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
+}
+
+/// Normalize needs to know nothing beyond its input.
+struct Nothing;
+
+impl Doors<Normalize> for Nothing {
+    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn load(&self, _: &[Placed<Delivery>], (): &mut ()) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Runs the service until it is asked to stop.
+pub async fn run(service: Service, _config: Config) -> Result<(), Failure> {
+    runner::run_stage(&service, Normalize::new()?, Nothing, Feed::Raw, Feed::Normalized).await
+}

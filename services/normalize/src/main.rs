@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The normalize service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("normalize", normalize::run)
+}

@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The poll service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("poll", poll::run)
+}

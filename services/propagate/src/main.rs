@@ -1,2 +1,5 @@
-//! tracing
-fn main() {}
+//! The propagate service.
+
+fn main() -> std::process::ExitCode {
+    runner::main("propagate", propagate::run)
+}

@@ -1,0 +1,129 @@
+//! Writing to a feed.
+
+use crate::{
+    AppendError, Bus,
+    message::{INPUT_SEQUENCE, RAW_POSITION, RECORDS},
+};
+use async_nats::jetstream::{context::PublishAckFuture, message::PublishMessage, publish::PublishAck};
+use bytes::Bytes;
+use model::Position;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a batch whose outcome isn't known is sent again.
+const RETRY_LIMIT: Duration = Duration::from_secs(10);
+/// The first pause between two attempts; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+/// A publish that is under way. Dropped, nobody learns whether it failed.
+#[must_use = "only the acknowledgement tells that the message is stored"]
+pub struct PendingAck {
+    future: PublishAckFuture,
+    bytes: usize,
+}
+
+impl PendingAck {
+    /// Waits until the message is stored; at most two seconds.
+    pub async fn wait(self) -> Result<(), AppendError> {
+        self.acknowledged().await.map(|_| ())
+    }
+
+    pub(crate) async fn acknowledged(self) -> Result<PublishAck, AppendError> {
+        self.future.await.map_err(|error| AppendError::from_publish(error, self.bytes))
+    }
+}
+
+/// Sends a message of which `bytes` are payload.
+pub(crate) async fn publish(
+    bus: &Bus,
+    subject: String,
+    message: PublishMessage,
+    bytes: usize,
+) -> Result<PendingAck, AppendError> {
+    let sent = bus.jetstream().send_publish(subject, message).await;
+    sent.map(|future| PendingAck { future, bytes }).map_err(|error| AppendError::from_publish(error, bytes))
+}
+
+/// Publishes a message that carries an id, again and again while its outcome isn't known.
+pub(crate) async fn publish_until_known(
+    bus: &Bus,
+    subject: &str,
+    message: &PublishMessage,
+    bytes: usize,
+) -> Result<PublishAck, AppendError> {
+    let deadline = Instant::now() + RETRY_LIMIT;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let outcome = match publish(bus, subject.to_owned(), message.clone(), bytes).await {
+            Ok(pending) => pending.acknowledged().await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Err(error) if error.is_transient() && Instant::now() + pause < deadline => {
+                tracing::debug!(subject, %error, "published again");
+                sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+                pause = (pause * 2).min(MAX_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+pub(crate) async fn append_raw(
+    bus: &Bus,
+    subject: String,
+    payload: Bytes,
+    batch_id: &str,
+    records: u32,
+) -> Result<u64, AppendError> {
+    let bytes = payload.len();
+    let message =
+        PublishMessage::build().payload(payload).message_id(batch_id).header(RECORDS, records.to_string());
+    publish_until_known(bus, &subject, &message, bytes).await.map(|ack| ack.sequence)
+}
+
+/// Appends to one partition of a feed, as its only owner: what another one appended meanwhile refuses ours.
+pub struct Appender {
+    bus: Bus,
+    subject: String,
+    tail_sequence: u64,
+    spent: bool,
+}
+
+impl Appender {
+    pub(crate) fn new(bus: Bus, subject: String, tail_sequence: u64) -> Self {
+        Self { bus, subject, tail_sequence, spent: false }
+    }
+
+    /// Appends a batch that covers everything up to `covers`, made of the input's message `input_sequence`; tells its
+    /// sequence. After an error, or when it was dropped half-way, the appender is of no more use: begin again at the
+    /// tail, which tells what became of it.
+    pub async fn append(
+        &mut self,
+        payload: Bytes,
+        covers: Position,
+        input_sequence: u64,
+        records: u32,
+    ) -> Result<u64, AppendError> {
+        if std::mem::replace(&mut self.spent, true) {
+            return Err(AppendError::Spent);
+        }
+        let bytes = payload.len();
+        let message = PublishMessage::build()
+            .payload(payload)
+            .header(RAW_POSITION, covers.to_string())
+            .header(INPUT_SEQUENCE, input_sequence.to_string())
+            .header(RECORDS, records.to_string())
+            .expected_last_subject_sequence(self.tail_sequence);
+        let ack = publish(&self.bus, self.subject.clone(), message, bytes).await?.acknowledged().await?;
+        self.tail_sequence = ack.sequence;
+        self.spent = false;
+        Ok(ack.sequence)
+    }
+
+    /// The sequence of the partition's last message, as far as this appender knows.
+    pub fn tail_sequence(&self) -> u64 {
+        self.tail_sequence
+    }
+}

@@ -1,0 +1,310 @@
+//! APPLIED: the changes that were committed, and the public contract.
+
+use crate::{
+    AppendError, Bus, BusError, PendingAck, Start, append,
+    follow::Follow,
+    layout::APPLIED,
+    message::{Stored, is_header, is_token},
+};
+use async_nats::{header::NATS_MESSAGE_ID, jetstream::message::PublishMessage};
+use bytes::Bytes;
+use model::{Partition, StoreId, Timestamp, TraceParent};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// How many changes of a partition may be published without knowing that they are stored, and so how far behind the
+/// last one a missing one can be. Who begins to publish publishes so many again; their ids keep them from being
+/// stored twice.
+pub const APPLIED_WINDOW: i64 = 256;
+/// How long a missing change is waited for: its publisher sends it again as soon as it learns of it.
+const GAP_LIMIT: Duration = Duration::from_secs(30);
+const POSITION: &str = "tf-position";
+
+/// One committed change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedMessage {
+    /// The partition.
+    pub partition: Partition,
+    /// The partition's own count of committed changes, without gaps.
+    pub number: i64,
+    /// The store whose change it is.
+    pub store: StoreId,
+    /// What changed: a token.
+    pub entity: String,
+    /// How it changed: a token.
+    pub change: String,
+    /// Names the change for ever; the same one is stored once within five minutes.
+    pub message_id: String,
+    /// What others need to handle it without knowing us.
+    pub event: CloudEvent,
+    /// The change, as protobuf.
+    pub payload: Bytes,
+    /// Its sequence in the stream; 0 before it is stored.
+    pub sequence: u64,
+}
+
+/// The attributes of a CloudEvent (1.0, binary mode).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudEvent {
+    /// `ce-id`.
+    pub id: String,
+    /// `ce-type`.
+    pub kind: String,
+    /// `ce-source`.
+    pub source: String,
+    /// `ce-time`.
+    pub time: Timestamp,
+    /// `traceparent`.
+    pub trace: Option<TraceParent>,
+}
+
+impl AppliedMessage {
+    fn read(stored: Stored) -> Result<Self, BusError> {
+        let text = |name| stored.header(name).map(str::to_owned).ok_or_else(|| stored.malformed(name));
+        let parts: Vec<&str> = stored.subject.split('.').collect();
+        let ["pos", "applied", partition, store, entity, change] = parts[..] else {
+            return Err(stored.malformed("subject"));
+        };
+        Ok(Self {
+            partition: Partition(partition.parse().map_err(|_| stored.malformed("partition"))?),
+            number: stored.number(POSITION)?.ok_or_else(|| stored.malformed(POSITION))?,
+            store: StoreId::new(store).map_err(|_| stored.malformed("store"))?,
+            entity: entity.to_owned(),
+            change: change.to_owned(),
+            message_id: text("Nats-Msg-Id")?,
+            event: CloudEvent {
+                id: text("ce-id")?,
+                kind: text("ce-type")?,
+                source: text("ce-source")?,
+                time: Timestamp::parse(&text("ce-time")?).map_err(|_| stored.malformed("ce-time"))?,
+                trace: stored.header("traceparent").and_then(TraceParent::parse),
+            },
+            sequence: stored.sequence,
+            payload: stored.payload,
+        })
+    }
+
+    fn subject(&self) -> Result<String, AppendError> {
+        if !is_token(&self.entity) {
+            return Err(AppendError::Token { what: "an entity" });
+        }
+        if !is_token(&self.change) {
+            return Err(AppendError::Token { what: "a change" });
+        }
+        Ok(format!("pos.applied.{}.{}.{}.{}", self.partition, self.store, self.entity, self.change))
+    }
+
+    fn publish(&self) -> Result<PublishMessage, AppendError> {
+        let event = &self.event;
+        if ![&self.message_id, &event.id, &event.kind, &event.source].into_iter().all(|text| is_header(text))
+        {
+            return Err(AppendError::Token { what: "a header" });
+        }
+        let message = PublishMessage::build()
+            .payload(self.payload.clone())
+            .header(NATS_MESSAGE_ID, self.message_id.as_str())
+            .header(POSITION, self.number.to_string())
+            .header("content-type", "application/protobuf")
+            .header("ce-specversion", "1.0")
+            .header("ce-id", event.id.as_str())
+            .header("ce-type", event.kind.as_str())
+            .header("ce-source", event.source.as_str())
+            .header("ce-time", event.time.to_string());
+        Ok(match &event.trace {
+            Some(trace) => message.header("traceparent", trace.as_str()),
+            None => message,
+        })
+    }
+}
+
+impl Bus {
+    /// Publishes a change and tells where to wait for its acknowledgement. A failed one must be published again before
+    /// more than [`APPLIED_WINDOW`] later ones are; [`Bus::publish_applied_all`] does that.
+    pub async fn publish_applied(&self, message: &AppliedMessage) -> Result<PendingAck, AppendError> {
+        append::publish(self, message.subject()?, message.publish()?, message.payload.len()).await
+    }
+
+    /// Publishes changes of one partition in their order and waits until all are stored; those whose outcome isn't
+    /// known are sent again, with their ids, for ten seconds each. After an error, begin again with the same changes.
+    pub async fn publish_applied_all(&self, messages: &[AppliedMessage]) -> Result<(), AppendError> {
+        for window in messages.chunks(usize::try_from(APPLIED_WINDOW).unwrap_or(1)) {
+            let mut pending = Vec::with_capacity(window.len());
+            for message in window {
+                pending.push((message, self.publish_applied(message).await));
+            }
+            for (message, sent) in pending {
+                let outcome = match sent {
+                    Ok(pending) => pending.wait().await,
+                    Err(error) => Err(error),
+                };
+                match outcome {
+                    Err(error) if error.is_transient() => {
+                        let bytes = message.payload.len();
+                        append::publish_until_known(self, &message.subject()?, &message.publish()?, bytes)
+                            .await?;
+                    }
+                    outcome => outcome?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The partition's change that was stored last.
+    pub async fn last_applied(&self, partition: Partition) -> Result<Option<AppliedMessage>, BusError> {
+        self.last(APPLIED, &subject_of(partition)).await?.map(AppliedMessage::read).transpose()
+    }
+
+    /// The number behind which a new publisher of the partition begins: [`APPLIED_WINDOW`] before the last one stored,
+    /// since a former publisher may have died with some of those missing.
+    pub async fn applied_resume(&self, partition: Partition) -> Result<i64, BusError> {
+        let last = self.last_applied(partition).await?;
+        Ok(last.map_or(0, |last| (last.number - APPLIED_WINDOW).max(0)))
+    }
+
+    /// Reads the partition's changes behind the one numbered `after_number`: in order, each once, none missing.
+    pub async fn read_applied(
+        &self,
+        partition: Partition,
+        after_number: i64,
+    ) -> Result<AppliedReader, BusError> {
+        let subject = subject_of(partition);
+        let start = self.applied_start(&subject, partition, after_number).await?;
+        let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start).await?;
+        Ok(AppliedReader::new(
+            follow,
+            Some(Sequencer { partition, expected: after_number + 1, held: BTreeMap::new() }),
+        ))
+    }
+
+    /// Reads the changes of all stores, or of one, as they were stored: a change that had to be sent again may come
+    /// after later ones, or twice.
+    pub async fn read_applied_all(
+        &self,
+        store: Option<&StoreId>,
+        start: Start,
+    ) -> Result<AppliedReader, BusError> {
+        let subject =
+            store.map_or_else(|| "pos.applied.>".to_owned(), |store| format!("pos.applied.*.{store}.>"));
+        Ok(AppliedReader::new(Follow::open(self.clone(), APPLIED.to_owned(), subject, start).await?, None))
+    }
+
+    /// The sequence of the last message of APPLIED: reading after it gives what is new.
+    pub async fn applied_end(&self) -> Result<u64, BusError> {
+        Ok(self.stream_info(APPLIED).await?.map_or(0, |info| info.state.last_sequence))
+    }
+
+    /// Removes the partition's changes whose message is below `sequence`; the last one always stays.
+    pub async fn purge_applied_below(&self, partition: Partition, sequence: u64) -> Result<(), BusError> {
+        self.purge(APPLIED, &subject_of(partition), sequence).await
+    }
+
+    /// How full APPLIED is, from 0 to 1.
+    pub async fn applied_usage(&self) -> Result<f64, BusError> {
+        self.usage_of(APPLIED).await
+    }
+
+    /// Where the changes behind `after_number` begin. Numbers grow with sequences, but for those that were sent again,
+    /// which are no more than a window away.
+    async fn applied_start(
+        &self,
+        subject: &str,
+        partition: Partition,
+        after_number: i64,
+    ) -> Result<Start, BusError> {
+        let Some(info) = self.stream_info(APPLIED).await? else { return Ok(Start::First) };
+        let (mut low, mut high) = (info.state.first_sequence.max(1), info.state.last_sequence + 1);
+        let wanted = after_number.saturating_sub(APPLIED_WINDOW);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.next(APPLIED, subject, middle).await?.map(AppliedMessage::read).transpose()? {
+                Some(message) if message.number <= wanted => low = message.sequence + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        let first = self.next(APPLIED, subject, low).await?.map(AppliedMessage::read).transpose()?;
+        match first {
+            Some(first) if first.number > after_number + 1 + APPLIED_WINDOW => {
+                Err(BusError::Gap { partition, expected: after_number + 1, found: first.number })
+            }
+            _ => Ok(Start::At(low)),
+        }
+    }
+}
+
+fn subject_of(partition: Partition) -> String {
+    format!("pos.applied.{partition}.>")
+}
+
+/// Reads changes.
+pub struct AppliedReader {
+    follow: Follow,
+    sequencer: Option<Sequencer>,
+    ready: VecDeque<AppliedMessage>,
+}
+
+impl AppliedReader {
+    fn new(follow: Follow, sequencer: Option<Sequencer>) -> Self {
+        Self { follow, sequencer, ready: VecDeque::new() }
+    }
+
+    /// Waits for a change, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
+    /// missing change is waited for, 30 seconds long; then this is [`BusError::Gap`], and the event store has it.
+    pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
+        while self.ready.is_empty() {
+            let gap = self.sequencer.as_ref().and_then(Sequencer::gap);
+            match gap {
+                None => self.follow.fill(max_messages).await?,
+                Some(gap) => timeout(GAP_LIMIT, self.follow.fill(max_messages)).await.map_err(|_| gap)??,
+            }
+            let messages = self.follow.take(max_messages, AppliedMessage::read)?;
+            match &mut self.sequencer {
+                None => self.ready.extend(messages),
+                Some(sequencer) => {
+                    for message in messages {
+                        sequencer.put(message, &mut self.ready);
+                    }
+                    sequencer.bounded()?;
+                }
+            }
+        }
+        let count = self.ready.len().min(max_messages);
+        Ok(self.ready.drain(..count).collect())
+    }
+}
+
+/// Puts a partition's changes back into their order.
+struct Sequencer {
+    partition: Partition,
+    expected: i64,
+    held: BTreeMap<i64, AppliedMessage>,
+}
+
+impl Sequencer {
+    fn put(&mut self, message: AppliedMessage, ready: &mut VecDeque<AppliedMessage>) {
+        if message.number >= self.expected {
+            self.held.insert(message.number, message);
+        }
+        while let Some(message) = self.held.remove(&self.expected) {
+            self.expected += 1;
+            ready.push_back(message);
+        }
+    }
+
+    fn gap(&self) -> Option<BusError> {
+        let found = *self.held.keys().next()?;
+        Some(BusError::Gap { partition: self.partition, expected: self.expected, found })
+    }
+
+    /// What is missing longer than a publisher may leave it out was never published.
+    fn bounded(&self) -> Result<(), BusError> {
+        let last = self.held.keys().next_back().copied().unwrap_or(self.expected);
+        match self.gap() {
+            Some(gap) if last > self.expected + 2 * APPLIED_WINDOW => Err(gap),
+            _ => Ok(()),
+        }
+    }
+}

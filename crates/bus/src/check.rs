@@ -1,0 +1,157 @@
+//! Whether the server is fit, before anything relies on it.
+
+use crate::{BusConfig, BusError};
+use async_nats::{Client, ServerInfo};
+use serde::Deserialize;
+use std::{fmt, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// The first version that has all that is used (per-message time to live, `persist_mode`).
+const OLDEST_VERSION: (u32, u32) = (2, 12);
+/// What a message may have at least, in bytes.
+const LEAST_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
+/// How long the server may take to tell about itself.
+const MONITORING_LIMIT: Duration = Duration::from_secs(5);
+/// How much of what it tells is read, in bytes.
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+const REMEDY: &str = "set `jetstream { sync_interval: always }` in the server's configuration and monitoring_url in \
+                      ours, or run three replicas, or set allow_unsafe = true to go on without the promise";
+
+/// What the server is and promises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its version.
+    pub server_version: String,
+    /// The largest message it takes, in bytes.
+    pub max_payload_bytes: usize,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+}
+
+/// What the broker's acknowledgement means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Durability {
+    /// The message is on the server's disk.
+    Synced,
+    /// This many servers have the message.
+    Replicated(u8),
+    /// The message may be lost in a power cut; the configuration allows it.
+    Unsafe {
+        /// Why nothing better could be shown.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Synced => f.write_str("synced to disk before the acknowledgement"),
+            Self::Replicated(count) => write!(f, "on {count} servers before the acknowledgement"),
+            Self::Unsafe { reason } => write!(f, "unsafe: {reason}"),
+        }
+    }
+}
+
+pub(crate) async fn check(client: &Client, config: &BusConfig) -> Result<Profile, BusError> {
+    let info = client.server_info();
+    let unfit = |reason, remedy| Err(BusError::Unfit { reason, remedy });
+    if !info.jetstream {
+        return unfit("JetStream is off".to_owned(), "add a `jetstream` block to the server's configuration");
+    }
+    if version(&info.version).is_none_or(|version| version < OLDEST_VERSION) {
+        return unfit(format!("its version is {}", info.version), "install nats-server 2.12 or newer");
+    }
+    if info.max_payload < LEAST_PAYLOAD_BYTES {
+        let reason = format!("its max_payload is {} bytes", info.max_payload);
+        return unfit(reason, "set `max_payload: 4MB` in the server's configuration");
+    }
+    let durability = match durability(&info, config).await {
+        Ok(durability) => durability,
+        Err(reason) if config.allow_unsafe => {
+            tracing::warn!(%reason, "an acknowledged message may be lost in a power cut");
+            Durability::Unsafe { reason }
+        }
+        Err(reason) => return unfit(reason, REMEDY),
+    };
+    Ok(Profile { server_version: info.version, max_payload_bytes: info.max_payload, durability })
+}
+
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// What can be shown, or why nothing can.
+async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<Durability, String> {
+    if config.replicas >= 3 {
+        return Ok(Durability::Replicated(config.replicas));
+    }
+    let Some(url) = &config.monitoring_url else {
+        return Err(
+            "that it syncs before it acknowledges can't be seen, since monitoring_url is not set".to_owned()
+        );
+    };
+    let about = timeout(MONITORING_LIMIT, ask(url))
+        .await
+        .map_err(|_| format!("its monitoring URL did not answer within {MONITORING_LIMIT:?}"))??;
+    if about.server_id != info.server_id {
+        return Err("its monitoring URL is that of another server".to_owned());
+    }
+    if about.jetstream.config.sync_always {
+        Ok(Durability::Synced)
+    } else {
+        Err("it acknowledges messages before they are on disk".to_owned())
+    }
+}
+
+/// The part of `/varz` that matters (nats-server, `server/monitor.go`).
+#[derive(Deserialize)]
+struct Varz {
+    server_id: String,
+    jetstream: VarzJetStream,
+}
+
+#[derive(Deserialize)]
+struct VarzJetStream {
+    config: VarzConfig,
+}
+
+#[derive(Deserialize)]
+struct VarzConfig {
+    #[serde(default)]
+    sync_always: bool,
+}
+
+/// Plain HTTP/1.0 on purpose: one page of one server, once per start.
+async fn ask(url: &str) -> Result<Varz, String> {
+    let failed = |error: std::io::Error| format!("its monitoring URL could not be read: {error}");
+    let host = url.strip_prefix("http://").ok_or("its monitoring URL does not begin with http://")?;
+    let host = host.trim_end_matches('/');
+    let mut stream = TcpStream::connect(host).await.map_err(failed)?;
+    let request = format!("GET /varz HTTP/1.0\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(failed)?;
+    let mut answer = Vec::new();
+    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await.map_err(failed)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    if head.split_whitespace().nth(1) != Some("200") {
+        return Err("its monitoring URL has no page /varz".to_owned());
+    }
+    serde_json::from_str(body).map_err(|error| format!("its page /varz could not be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version("2.9.25").unwrap() < OLDEST_VERSION);
+        assert!(version("2.15.1-dev").unwrap() > OLDEST_VERSION);
+        assert_eq!(version("latest"), None);
+    }
+}

@@ -1,0 +1,312 @@
+use crate::{
+    AppendError, Appender, BusConfig, BusError, Feed, Message, Reader, Start, append, check, connect, door,
+    follow::Follow,
+    layout::{self, Layout},
+    message::Stored,
+};
+use async_nats::{
+    Client,
+    jetstream::{
+        self, Context, ErrorCode,
+        context::{ContextBuilder, GetStreamErrorKind},
+        stream::{Config, DirectGetError, DirectGetErrorKind, Info},
+    },
+};
+use bytes::Bytes;
+use model::{Partition, PartitionCount};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, time::timeout};
+
+/// How long an acknowledgement or an answer to a read may take.
+const ACK_LIMIT: Duration = Duration::from_secs(2);
+/// How long a change of streams may take; a slow disk syncs several files for it.
+const ADMIN_LIMIT: Duration = Duration::from_secs(10);
+/// How many acknowledgements may be waited for at once; further publishers wait.
+const MAX_ACKS_IN_FLIGHT: usize = 4096;
+/// How long what was written may take to leave at the end.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// The broker: one connection, cheap to clone.
+#[derive(Clone)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    jetstream: Context,
+    admin: Context,
+    layout: Layout,
+    config: BusConfig,
+    connections: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bus").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+impl Bus {
+    /// Connects, trying for 30 seconds. Afterwards the connection is kept up for ever; calls meanwhile fail in time.
+    pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
+        let layout = Layout::new(config).map_err(BusError::Config)?;
+        let (client, connections) = connect::connect(config).await?;
+        let context = |limit| {
+            ContextBuilder::new()
+                .timeout(limit)
+                .max_ack_inflight(MAX_ACKS_IN_FLIGHT)
+                .backpressure_on_inflight(true)
+                .build(client.clone())
+        };
+        let (jetstream, admin, config) = (context(ACK_LIMIT), context(ADMIN_LIMIT), config.clone());
+        Ok(Self { inner: Arc::new(Inner { client, jetstream, admin, layout, config, connections }) })
+    }
+
+    /// How many partitions the installation has.
+    pub fn partitions(&self) -> PartitionCount {
+        self.inner.layout.partitions()
+    }
+
+    /// Looks at the server before anything relies on it: at least 2.12, messages of 4 MiB, and the durability that is
+    /// promised. Refuses with what to do, unless the configuration allows the unsafe.
+    pub async fn check(&self) -> Result<check::Profile, BusError> {
+        check::check(&self.inner.client, &self.inner.config).await
+    }
+
+    /// Makes the streams that are missing. Refuses a server that has others by the same names: another number of
+    /// partitions, another retention. How much a stream may hold follows the configuration.
+    pub async fn declare(&self) -> Result<(), BusError> {
+        for declared in self.inner.layout.streams() {
+            match self.stream_info(&declared.name).await? {
+                None => drop(self.create(declared).await?),
+                Some(info) => self.adjust(&declared, &info.config).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The last batch of the partition.
+    pub async fn tail(&self, feed: Feed, partition: Partition) -> Result<Option<Message>, BusError> {
+        let stream = self.inner.layout.stream_of(feed, partition);
+        self.last(&stream, &feed.subject(partition)).await?.map(Message::read).transpose()
+    }
+
+    /// The batch of the partition that has this sequence, if it is kept.
+    pub async fn message_at(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        sequence: u64,
+    ) -> Result<Option<Message>, BusError> {
+        let stored = self.at(&self.inner.layout.stream_of(feed, partition), sequence).await?;
+        stored.filter(|stored| stored.subject == feed.subject(partition)).map(Message::read).transpose()
+    }
+
+    /// Reads the batches of the partition, in order, each once. A start behind the end of the stream is refused as
+    /// [`BusError::TailLost`].
+    pub async fn read(&self, feed: Feed, partition: Partition, start: Start) -> Result<Reader, BusError> {
+        let stream = self.inner.layout.stream_of(feed, partition);
+        let follow = Follow::open(self.clone(), stream, feed.subject(partition), start).await?;
+        Ok(Reader::new(follow, Message::read))
+    }
+
+    /// Appends to the partition behind the message `tail_sequence`, which is 0 where there is none.
+    pub fn appender(&self, feed: Feed, partition: Partition, tail_sequence: u64) -> Appender {
+        Appender::new(self.clone(), feed.subject(partition), tail_sequence)
+    }
+
+    /// Appends a batch of deliveries to RAW and tells its sequence. Tries again for ten seconds while the outcome is not
+    /// known; the same `batch_id` is stored once within five minutes, so calling again is safe too.
+    pub async fn append_raw(
+        &self,
+        partition: Partition,
+        payload: Bytes,
+        batch_id: &str,
+        records: u32,
+    ) -> Result<u64, AppendError> {
+        append::append_raw(self, Feed::Raw.subject(partition), payload, batch_id, records).await
+    }
+
+    /// Removes the partition's batches below `sequence`; its last one, which says how far it is, always stays.
+    pub async fn purge_below(&self, feed: Feed, partition: Partition, sequence: u64) -> Result<(), BusError> {
+        let (stream, subject) = (self.inner.layout.stream_of(feed, partition), feed.subject(partition));
+        self.purge(&stream, &subject, sequence).await
+    }
+
+    /// How full the fullest stream of the feed is, from 0 to 1.
+    pub async fn usage(&self, feed: Feed) -> Result<f64, BusError> {
+        let mut fullest = 0.0_f64;
+        for stream in self.inner.layout.streams_of(feed) {
+            fullest = fullest.max(self.usage_of(&stream).await?);
+        }
+        Ok(fullest)
+    }
+
+    /// Serves requests on `subject`, shared with all who serve it by the same `queue` name.
+    pub async fn serve(&self, subject: &str, queue: &str) -> Result<door::Requests, BusError> {
+        door::serve(&self.inner.client, subject, queue).await
+    }
+
+    /// Sends a request and waits for the answer.
+    pub async fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> Result<Bytes, BusError> {
+        door::request(&self.inner.client, subject, payload, limit).await
+    }
+
+    /// Ends the connection: requests that came are still answered, what was written leaves, within ten seconds.
+    pub async fn drain(self) -> Result<(), BusError> {
+        let name = &self.inner.config.name;
+        let client = &self.inner.client;
+        let drained = timeout(DRAIN_LIMIT, async {
+            client.flush().await.map_err(BusError::call("the last flush", name))?;
+            client.drain().await.map_err(BusError::call("the end of the connection", name))
+        });
+        drained.await.map_err(BusError::call("the end of the connection", name))?
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    pub(crate) fn jetstream(&self) -> &Context {
+        &self.inner.jetstream
+    }
+
+    pub(crate) fn admin(&self) -> &Context {
+        &self.inner.admin
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    /// Changes with every connection that is made.
+    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
+        self.inner.connections.clone()
+    }
+
+    pub(crate) async fn create(&self, declared: Config) -> Result<jetstream::stream::Stream, BusError> {
+        let name = declared.name.clone();
+        self.inner.admin.create_stream(declared).await.map_err(BusError::call("the declaration", &name))
+    }
+
+    /// What the server says about a stream; nothing if there is none.
+    pub(crate) async fn stream_info(&self, name: &str) -> Result<Option<Info>, BusError> {
+        match self.inner.admin.get_stream(name).await {
+            Ok(stream) => Ok(Some(stream.cached_info().clone())),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    Ok(None)
+                }
+                _ => Err(BusError::call("the state", name)(error)),
+            },
+        }
+    }
+
+    pub(crate) async fn usage_of(&self, stream: &str) -> Result<f64, BusError> {
+        let info = self.stream_info(stream).await?;
+        let info = info.ok_or_else(|| BusError::call("the state", stream)("there is no such stream"))?;
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
+        Ok(info.state.bytes as f64 / info.config.max_bytes.max(1) as f64)
+    }
+
+    /// The last message of a subject, which may have wildcards.
+    pub(crate) async fn last(&self, stream: &str, subject: &str) -> Result<Option<Stored>, BusError> {
+        let handle = self.handle(stream).await?;
+        found(handle.direct_get_last_for_subject(subject).await.map(Stored::from), subject)
+    }
+
+    /// The message of a sequence.
+    pub(crate) async fn at(&self, stream: &str, sequence: u64) -> Result<Option<Stored>, BusError> {
+        let handle = self.handle(stream).await?;
+        found(handle.direct_get(sequence).await.map(Stored::from), stream)
+    }
+
+    /// The first message of a subject at or behind a sequence.
+    pub(crate) async fn next(
+        &self,
+        stream: &str,
+        subject: &str,
+        from: u64,
+    ) -> Result<Option<Stored>, BusError> {
+        let handle = self.handle(stream).await?;
+        found(handle.direct_get_next_for_subject(subject, Some(from)).await.map(Stored::from), subject)
+    }
+
+    pub(crate) async fn purge(&self, stream: &str, subject: &str, sequence: u64) -> Result<(), BusError> {
+        let Some(last) = self.last(stream, subject).await? else { return Ok(()) };
+        let handle =
+            self.inner.admin.get_stream_no_info(stream).await.map_err(BusError::call("the purge", stream))?;
+        let purge = handle.purge().filter(subject).sequence(sequence.min(last.sequence));
+        purge.await.map(|_| ()).map_err(BusError::call("the purge", subject))
+    }
+
+    async fn handle(&self, stream: &str) -> Result<jetstream::stream::Stream<()>, BusError> {
+        self.inner.jetstream.get_stream_no_info(stream).await.map_err(BusError::call("a read", stream))
+    }
+
+    /// Refuses a stream that differs in what can't be changed; brings the rest up to what was declared.
+    async fn adjust(&self, declared: &Config, found: &Config) -> Result<(), BusError> {
+        if let Some((what, found, declared_value, remedy)) = difference(declared, found) {
+            let stream = declared.name.clone();
+            return Err(BusError::Different { stream, what, found, declared: declared_value, remedy });
+        }
+        if found.max_bytes != declared.max_bytes {
+            let updated = Config { max_bytes: declared.max_bytes, ..found.clone() };
+            self.inner
+                .admin
+                .update_stream(updated)
+                .await
+                .map_err(BusError::call("the update", &declared.name))?;
+        }
+        Ok(())
+    }
+}
+
+fn found(got: Result<Stored, DirectGetError>, subject: &str) -> Result<Option<Stored>, BusError> {
+    match got {
+        Ok(stored) => Ok(Some(stored)),
+        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BusError::call("a read", subject)(error)),
+    }
+}
+
+/// What differs, what was found, what was declared, and what to do.
+fn difference(declared: &Config, found: &Config) -> Option<(&'static str, String, String, &'static str)> {
+    const CHOSEN_ONCE: &str = "it is chosen once: set it back, or begin with an empty broker";
+    const FOREIGN: &str = "it is not ours or was changed by hand: change it back, or use another broker";
+    let metadata =
+        |config: &Config, key| config.metadata.get(key).cloned().unwrap_or_else(|| "no".to_owned());
+    for (key, what) in [(layout::PARTITIONS_KEY, "partitions"), (layout::STREAMS_KEY, "streams per feed")] {
+        if declared.metadata.contains_key(key) && metadata(declared, key) != metadata(found, key) {
+            return Some((what, metadata(found, key), metadata(declared, key), CHOSEN_ONCE));
+        }
+    }
+    let shape = |config: &Config| {
+        let mut subjects = config.subjects.clone();
+        subjects.sort_unstable();
+        [
+            ("subjects", subjects.join(" ")),
+            ("retention", format!("{:?}", config.retention)),
+            ("discard", format!("{:?}", config.discard)),
+            ("storage", format!("{:?}", config.storage)),
+            ("persistence", format!("{:?}", config.persist_mode.unwrap_or_default())),
+            ("replicas", config.num_replicas.to_string()),
+            ("direct reads", config.allow_direct.to_string()),
+            ("time to live", config.allow_message_ttl.to_string()),
+            ("messages per subject", config.max_messages_per_subject.max(-1).to_string()),
+            ("maximum age", format!("{:?}", config.max_age)),
+        ]
+    };
+    let windows = (declared.duplicate_window, found.duplicate_window);
+    if !windows.0.is_zero() && windows.0 != windows.1 {
+        return Some((
+            "a duplicate window of",
+            format!("{:?}", windows.1),
+            format!("{:?}", windows.0),
+            FOREIGN,
+        ));
+    }
+    let mut pairs = shape(declared).into_iter().zip(shape(found));
+    pairs.find(|(a, b)| a.1 != b.1).map(|((what, declared), (_, found))| (what, found, declared, FOREIGN))
+}

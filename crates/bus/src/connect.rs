@@ -1,0 +1,113 @@
+//! One connection, and what is said about it in the log.
+
+use crate::{BusConfig, BusError, Credentials, error::Source};
+use async_nats::{Client, ConnectOptions, Event, ServerError};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+/// How long the first connection may take, all attempts together.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// How long one attempt may take.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts.
+const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// How often a silent server is asked whether it lives; after two questions without an answer it is left.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How many messages wait for one subscriber before further ones are dropped; a puller never asks for so many, and
+/// who sends requests through the door without an answer sends again.
+const SUBSCRIPTION_CAPACITY: usize = 1024;
+
+/// A connection, and how often it was made: who reads begins anew when that changes.
+pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiver<u64>), BusError> {
+    if config.servers.is_empty() {
+        return Err(BusError::Config("servers is empty"));
+    }
+    if config.servers.iter().any(|server| server.contains('@')) {
+        return Err(BusError::Config("a server's URL holds a user or password: give them as credentials"));
+    }
+    let (connections, connected) = watch::channel(0);
+    let connections = Arc::new(connections);
+    let deadline = Instant::now() + CONNECT_LIMIT;
+    let mut attempts = 0;
+    loop {
+        let failed = |source: Source| BusError::Connect { servers: config.servers.join(", "), source };
+        let options = options(config, &connections).await.map_err(failed)?;
+        match options.connect(&config.servers).await {
+            Ok(client) => return Ok((client, connected)),
+            Err(error) if Instant::now() > deadline => return Err(failed(error.into())),
+            Err(error) => tracing::debug!(%error, "no broker yet"),
+        }
+        attempts += 1;
+        sleep(reconnect_pause(attempts)).await;
+    }
+}
+
+async fn options(
+    config: &BusConfig,
+    connections: &Arc<watch::Sender<u64>>,
+) -> Result<ConnectOptions, Source> {
+    let options = ConnectOptions::new()
+        .name(&config.name)
+        .custom_inbox_prefix(&config.inbox_prefix)
+        .connection_timeout(ATTEMPT_LIMIT)
+        .ping_interval(PING_INTERVAL)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .reconnect_delay_callback(reconnect_pause);
+    let options = match &config.credentials {
+        None => options,
+        Some(Credentials::Password { user, password }) => {
+            options.user_and_password(user.clone(), password.clone())
+        }
+        Some(Credentials::File { file }) => options.credentials_file(file).await?,
+    };
+    let log = Arc::new(Log { connections: Arc::clone(connections), slow: AtomicBool::new(false) });
+    Ok(options.event_callback(move |event| {
+        log.tell(&event);
+        std::future::ready(())
+    }))
+}
+
+/// Doubles up to the longest pause, less up to a half of it, so that not all come back at once.
+fn reconnect_pause(attempts: usize) -> Duration {
+    let exponent = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
+    let pause = Duration::from_millis(2_u64.saturating_pow(exponent)).min(MAX_RECONNECT_PAUSE);
+    pause.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+struct Log {
+    connections: Arc<watch::Sender<u64>>,
+    /// Each dropped message makes an event; one line is enough until the next connection.
+    slow: AtomicBool,
+}
+
+impl Log {
+    fn tell(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.slow.store(false, Ordering::Relaxed);
+                self.connections.send_modify(|count| *count += 1);
+                tracing::info!("connected to the broker");
+            }
+            Event::Disconnected => tracing::warn!("the connection to the broker is lost"),
+            Event::LameDuckMode => tracing::warn!("the broker is about to stop"),
+            Event::SlowConsumer(_) if self.slow.swap(true, Ordering::Relaxed) => {}
+            Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscriber is too slow"),
+            // A refused publish shows as a time-out only; this is the place that tells why.
+            Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions") => {
+                tracing::error!(error = %text, "the broker does not permit what we do");
+            }
+            Event::ServerError(error) => tracing::warn!(%error, "the broker reports an error"),
+            Event::ClientError(error) => tracing::debug!(%error, "the client of the broker reports an error"),
+            Event::Draining | Event::Closed => tracing::debug!(%event, "the connection to the broker ends"),
+        }
+    }
+}

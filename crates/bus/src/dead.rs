@@ -1,0 +1,129 @@
+//! DEAD: what can't pass, until a person has seen it.
+
+use crate::{
+    AppendError, Bus, BusError, Start, append,
+    follow::Follow,
+    layout::DEAD,
+    message::{Stored, is_header, is_token},
+};
+use async_nats::jetstream::message::PublishMessage;
+use bytes::Bytes;
+use model::{StoreId, Timestamp};
+
+/// How many dead letters are read at once.
+const READ_MESSAGES: usize = 64;
+
+/// One dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadMessage {
+    /// The stage that rejected it: a token.
+    pub stage: String,
+    /// Whose fault it is: a token.
+    pub class: String,
+    /// The store.
+    pub store: StoreId,
+    /// Names the rejection for ever; the same one is stored once within five minutes.
+    pub message_id: String,
+    /// The original and the reason, as protobuf.
+    pub payload: Bytes,
+    /// Its sequence in the stream; 0 before it is stored.
+    pub sequence: u64,
+    /// When it was stored.
+    pub published_at: Timestamp,
+}
+
+impl DeadMessage {
+    /// A dead letter that is still to be published.
+    pub fn new(stage: &str, class: &str, store: StoreId, message_id: String, payload: Bytes) -> Self {
+        let (stage, class) = (stage.to_owned(), class.to_owned());
+        Self {
+            stage,
+            class,
+            store,
+            message_id,
+            payload,
+            sequence: 0,
+            published_at: Timestamp::from_micros(0),
+        }
+    }
+
+    fn read(stored: Stored) -> Result<Self, BusError> {
+        let parts: Vec<&str> = stored.subject.split('.').collect();
+        let ["pos", "dead", stage, class, store] = parts[..] else { return Err(stored.malformed("subject")) };
+        let message_id = stored.header("Nats-Msg-Id").ok_or_else(|| stored.malformed("Nats-Msg-Id"))?;
+        Ok(Self {
+            stage: stage.to_owned(),
+            class: class.to_owned(),
+            store: StoreId::new(store).map_err(|_| stored.malformed("store"))?,
+            message_id: message_id.to_owned(),
+            sequence: stored.sequence,
+            published_at: stored.published_at(),
+            payload: stored.payload,
+        })
+    }
+}
+
+impl Bus {
+    /// Publishes a dead letter and waits until it is stored; tries again for ten seconds while that isn't known.
+    pub async fn publish_dead(&self, message: &DeadMessage) -> Result<(), AppendError> {
+        for (text, what) in [(&message.stage, "a stage"), (&message.class, "a class")] {
+            if !is_token(text) {
+                return Err(AppendError::Token { what });
+            }
+        }
+        if !is_header(&message.message_id) {
+            return Err(AppendError::Token { what: "a message id" });
+        }
+        let subject = format!("pos.dead.{}.{}.{}", message.stage, message.class, message.store);
+        let publish =
+            PublishMessage::build().payload(message.payload.clone()).message_id(&message.message_id);
+        append::publish_until_known(self, &subject, &publish, message.payload.len()).await.map(|_| ())
+    }
+
+    /// Reads the dead letters that are there now: of one stage or of all.
+    pub async fn read_dead(&self, stage: Option<&str>) -> Result<DeadReader, BusError> {
+        if stage.is_some_and(|stage| !is_token(stage)) {
+            return Err(BusError::Token { what: "a stage" });
+        }
+        let subject = stage.map_or_else(|| "pos.dead.>".to_owned(), |stage| format!("pos.dead.{stage}.>"));
+        let last = self.last(DEAD, &subject).await?.map_or(0, |last| last.sequence);
+        let follow = Follow::open(self.clone(), DEAD.to_owned(), subject, Start::First).await?;
+        Ok(DeadReader { follow, next: 0, last, ready: Vec::new().into_iter() })
+    }
+
+    /// The dead letter of this sequence, if it is kept.
+    pub async fn dead_at(&self, sequence: u64) -> Result<Option<DeadMessage>, BusError> {
+        self.at(DEAD, sequence).await?.map(DeadMessage::read).transpose()
+    }
+
+    /// How full DEAD is, from 0 to 1.
+    pub async fn dead_usage(&self) -> Result<f64, BusError> {
+        self.usage_of(DEAD).await
+    }
+}
+
+/// Reads the dead letters that were there when it was opened.
+pub struct DeadReader {
+    follow: Follow,
+    /// At or above this sequence nothing was read yet.
+    next: u64,
+    last: u64,
+    ready: std::vec::IntoIter<DeadMessage>,
+}
+
+impl DeadReader {
+    /// The next dead letter; none at the end.
+    pub async fn next(&mut self) -> Result<Option<DeadMessage>, BusError> {
+        loop {
+            if let Some(message) = self.ready.next() {
+                self.next = message.sequence + 1;
+                return Ok(Some(message).filter(|message| message.sequence <= self.last));
+            }
+            if self.next > self.last || self.last == 0 {
+                return Ok(None);
+            }
+            self.follow.fill(READ_MESSAGES).await?;
+            self.ready = self.follow.take(READ_MESSAGES, DeadMessage::read)?.into_iter();
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Requests and answers that no stream keeps.
+
+use crate::BusError;
+use async_nats::{Client, RequestErrorKind, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt;
+use std::time::Duration;
+
+/// Requests as they come; dropped, no further ones do. At most 1,024 wait; who sends more gets no answer in time.
+pub struct Requests {
+    client: Client,
+    subscriber: Subscriber,
+}
+
+impl Requests {
+    /// The next request; none once the connection has ended.
+    pub async fn next(&mut self) -> Option<Request> {
+        let message = self.subscriber.next().await?;
+        let headers = message.headers.iter().flat_map(async_nats::HeaderMap::iter);
+        let headers = headers
+            .flat_map(|(name, values)| {
+                values.iter().map(|value| (name.to_string(), value.as_str().to_owned()))
+            })
+            .collect();
+        Some(Request {
+            subject: message.subject.to_string(),
+            headers,
+            payload: message.payload,
+            reply: message.reply,
+            client: self.client.clone(),
+        })
+    }
+}
+
+/// One request; answer it, or the sender waits for nothing.
+pub struct Request {
+    /// What it was sent to.
+    pub subject: String,
+    /// What the sender added; nothing in it is to be trusted.
+    pub headers: Vec<(String, String)>,
+    /// What was sent.
+    pub payload: Bytes,
+    reply: Option<async_nats::Subject>,
+    client: Client,
+}
+
+impl Request {
+    /// Whether the sender waits for an answer.
+    pub fn wants_answer(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    /// Answers; a sender that waits for none gets none.
+    pub async fn respond(self, payload: Bytes) -> Result<(), BusError> {
+        match self.reply {
+            Some(reply) => {
+                let sent = self.client.publish(reply, payload).await;
+                sent.map_err(BusError::call("the answer", &self.subject))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) async fn serve(client: &Client, subject: &str, queue: &str) -> Result<Requests, BusError> {
+    let served = client.queue_subscribe(subject.to_owned(), queue.to_owned()).await;
+    let subscriber = served.map_err(BusError::call("the subscription", subject))?;
+    // Requests sent from now on must find us.
+    client.flush().await.map_err(BusError::call("the subscription", subject))?;
+    Ok(Requests { client: client.clone(), subscriber })
+}
+
+pub(crate) async fn request(
+    client: &Client,
+    subject: &str,
+    payload: Bytes,
+    limit: Duration,
+) -> Result<Bytes, BusError> {
+    let request = async_nats::Request::new().payload(payload).timeout(Some(limit));
+    match client.send_request(subject.to_owned(), request).await {
+        Ok(message) => Ok(message.payload),
+        Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+            Err(BusError::NoResponders { subject: subject.to_owned() })
+        }
+        Err(error) => Err(BusError::call("a request", subject)(error)),
+    }
+}

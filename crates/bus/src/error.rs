@@ -1,0 +1,172 @@
+use async_nats::jetstream::{
+    self, ErrorCode,
+    context::{PublishError, PublishErrorKind},
+};
+use std::error::Error;
+
+pub(crate) type Source = Box<dyn Error + Send + Sync>;
+
+/// Why the broker could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The configuration can't be.
+    #[error("the configuration of the broker is wrong: {0}")]
+    Config(&'static str),
+    /// No server could be reached in time.
+    #[error("no broker could be reached at {servers}")]
+    Connect {
+        /// The servers that were tried.
+        servers: String,
+        /// How the last attempt failed.
+        #[source]
+        source: Source,
+    },
+    /// The server can't do what is asked of it.
+    #[error("the broker can't be used: {reason}; {remedy}")]
+    Unfit {
+        /// What it lacks.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The server has a stream that isn't what was declared.
+    #[error("the stream {stream} has {what} {found}, and the configuration says {declared}; {remedy}")]
+    Different {
+        /// Which stream.
+        stream: String,
+        /// What differs.
+        what: &'static str,
+        /// What the server has.
+        found: String,
+        /// What was declared.
+        declared: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The stream's end isn't what was read before: a crash lost what had not been written. Find the place again.
+    #[error("the end of {subject} was lost: {sequence} was read before and is gone or another message")]
+    TailLost {
+        /// Of which subject.
+        subject: String,
+        /// What was read last.
+        sequence: u64,
+    },
+    /// Changes are missing from APPLIED: they were purged, or never published. The event store has them.
+    #[error("APPLIED of partition {partition} lacks change {expected}: the next one is {found}")]
+    Gap {
+        /// The partition.
+        partition: model::Partition,
+        /// The first that is missing.
+        expected: i64,
+        /// The first that is there.
+        found: i64,
+    },
+    /// A message isn't one of ours.
+    #[error("message {sequence} of {subject} has no valid {part}")]
+    Malformed {
+        /// Its subject.
+        subject: String,
+        /// Its sequence.
+        sequence: u64,
+        /// What is wrong with it.
+        part: &'static str,
+    },
+    /// A text can't be a part of a subject.
+    #[error("{what} must be 1 to 64 of A-Z a-z 0-9 _ -")]
+    Token {
+        /// Which part.
+        what: &'static str,
+    },
+    /// Nobody serves the subject.
+    #[error("nobody serves {subject}")]
+    NoResponders {
+        /// The subject.
+        subject: String,
+    },
+    /// The broker didn't do it, or not in time.
+    #[error("{doing} of {subject} failed")]
+    Call {
+        /// What was asked.
+        doing: &'static str,
+        /// Of which stream or subject.
+        subject: String,
+        /// How it showed.
+        #[source]
+        source: Source,
+    },
+}
+
+impl BusError {
+    pub(crate) fn call<E: Into<Source>>(doing: &'static str, subject: &str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Call { doing, subject: subject.to_owned(), source: source.into() }
+    }
+}
+
+/// Why a message was not appended, or isn't known to be.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another owner wrote meanwhile: stop, read the membership, begin at the tail.
+    #[error("another owner appended meanwhile")]
+    Fenced,
+    /// The stream is full: wait until the janitor has made room.
+    #[error("the stream is full")]
+    Full,
+    /// No server takes a message of this size.
+    #[error("a message of {bytes} bytes is larger than the broker takes")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// A text can't be a part of a subject.
+    #[error("{what} must be 1 to 64 of A-Z a-z 0-9 _ -")]
+    Token {
+        /// Which part.
+        what: &'static str,
+    },
+    /// An earlier append of this appender failed: open another one at the tail.
+    #[error("the appender has failed before")]
+    Spent,
+    /// No answer came: it may or may not be stored.
+    #[error("whether the message is stored is not known")]
+    Unknown {
+        /// How it showed.
+        #[source]
+        source: Source,
+    },
+    /// The broker refused.
+    #[error("the stream is not available")]
+    Unavailable {
+        /// How it showed.
+        #[source]
+        source: Source,
+    },
+}
+
+impl AppendError {
+    /// Whether the same message may be sent again, with the same id, to find out.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Unavailable { .. })
+    }
+
+    /// The client knows two of the server's codes; the rest it calls `Other`.
+    pub(crate) fn from_publish(error: PublishError, bytes: usize) -> Self {
+        let code = error
+            .source()
+            .and_then(|source| source.downcast_ref::<jetstream::Error>())
+            .map(jetstream::Error::error_code);
+        match (error.kind(), code) {
+            (PublishErrorKind::WrongLastSequence, _)
+            | (
+                _,
+                Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT),
+            ) => Self::Fenced,
+            (_, Some(ErrorCode::STREAM_STORE_FAILED)) => Self::Full,
+            (PublishErrorKind::MaxPayloadExceeded, _)
+            | (_, Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)) => Self::TooLarge { bytes },
+            (PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe, _) => {
+                Self::Unknown { source: error.into() }
+            }
+            _ => Self::Unavailable { source: error.into() },
+        }
+    }
+}

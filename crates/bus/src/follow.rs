@@ -1,0 +1,234 @@
+//! Reading a subject of a stream, in order, each message once, over restarts of the server and lost connections.
+
+use crate::{Bus, BusError, Message, Start, message::Stored};
+use async_nats::{
+    connection::State,
+    jetstream::{
+        self,
+        consumer::{
+            AckPolicy, DeliverPolicy,
+            pull::{self, MessagesError, MessagesErrorKind},
+        },
+    },
+};
+use futures::{FutureExt, StreamExt};
+use std::{collections::VecDeque, time::Duration};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+
+/// How many messages are asked for at once. Up to half as many again are on their way: with batches of 512 KiB that
+/// is 12 MiB at worst.
+const PULL_MESSAGES: usize = 16;
+/// How long the server keeps a question open.
+const PULL_LIMIT: Duration = Duration::from_secs(30);
+/// How often the server shows that it lives while it has nothing.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// After this time without a reader the server forgets it.
+const INACTIVE_LIMIT: Duration = Duration::from_secs(30);
+/// How long reading is tried to be taken up again before the caller is told.
+const RESUME_LIMIT: Duration = Duration::from_mins(1);
+/// The pause before the second attempt; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads the batches of a partition.
+pub struct Reader {
+    follow: Follow,
+    read: fn(Stored) -> Result<Message, BusError>,
+}
+
+impl Reader {
+    pub(crate) fn new(follow: Follow, read: fn(Stored) -> Result<Message, BusError>) -> Self {
+        Self { follow, read }
+    }
+
+    /// Waits for a batch, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
+    /// server that is away is waited for, a minute at a time; what was read is not read again.
+    pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<Message>, BusError> {
+        self.follow.fill(max_messages).await?;
+        self.follow.take(max_messages, self.read)
+    }
+}
+
+/// What is between a stream and whoever reads a subject of it.
+pub(crate) struct Follow {
+    bus: Bus,
+    stream: String,
+    subject: String,
+    start: Start,
+    /// Sequence and time of the last message that was delivered.
+    last: Option<(u64, i128)>,
+    connections: watch::Receiver<u64>,
+    pull: Option<Pull>,
+    /// How often reading was taken up since the last message.
+    resumed: u32,
+    ready: VecDeque<Stored>,
+}
+
+struct Pull {
+    messages: pull::Stream,
+    delivered: u64,
+    silent: bool,
+}
+
+impl Follow {
+    pub(crate) async fn open(
+        bus: Bus,
+        stream: String,
+        subject: String,
+        start: Start,
+    ) -> Result<Self, BusError> {
+        let connections = bus.connections();
+        let (last, pull, ready) = (None, None, VecDeque::new());
+        let mut follow = Self { bus, stream, subject, start, last, connections, pull, resumed: 0, ready };
+        follow.begin().await?;
+        Ok(follow)
+    }
+
+    /// Waits until a message is there, then gathers those that are there too, up to `max`.
+    pub(crate) async fn fill(&mut self, max: usize) -> Result<(), BusError> {
+        while self.ready.is_empty() {
+            if self.pull.is_none() {
+                self.resume().await?;
+            }
+            let Some(pull) = &mut self.pull else { continue };
+            tokio::select! {
+                item = pull.messages.next() => self.accept(item),
+                // What the server knew of us is gone if it was restarted; a new question is cheap.
+                Ok(()) = self.connections.changed() => self.pull = None,
+            }
+        }
+        while self.ready.len() < max
+            && let Some(pull) = &mut self.pull
+            && let Some(item) = pull.messages.next().now_or_never()
+        {
+            self.accept(item);
+        }
+        Ok(())
+    }
+
+    /// Takes what was gathered. What can't be read stays, and fails again: a foreign message stops its partition.
+    pub(crate) fn take<T>(
+        &mut self,
+        max: usize,
+        read: fn(Stored) -> Result<T, BusError>,
+    ) -> Result<Vec<T>, BusError> {
+        let mut taken = Vec::with_capacity(self.ready.len().min(max));
+        while taken.len() < max
+            && let Some(stored) = self.ready.front()
+        {
+            match read(stored.clone()) {
+                Ok(message) => taken.push(message),
+                Err(error) if taken.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+            self.ready.pop_front();
+        }
+        Ok(taken)
+    }
+
+    fn accept(&mut self, item: Option<Result<jetstream::Message, MessagesError>>) {
+        let Some(pull) = &mut self.pull else { return };
+        match item {
+            Some(Ok(message)) => match Stored::delivered(message) {
+                Ok((stored, number)) if number == pull.delivered + 1 => {
+                    (pull.delivered, pull.silent, self.resumed) = (number, false, 0);
+                    self.last = Some((stored.sequence, stored.nanos));
+                    self.ready.push_back(stored);
+                }
+                // One was dropped on the way.
+                Ok(_) | Err(_) => self.pull = None,
+            },
+            // A busy server misses one now and then.
+            Some(Err(error)) if error.kind() == MessagesErrorKind::MissingHeartbeat && !pull.silent => {
+                pull.silent = true;
+            }
+            Some(Err(error)) => {
+                tracing::debug!(subject = self.subject, %error, "reading is taken up again");
+                self.pull = None;
+            }
+            None => self.pull = None,
+        }
+    }
+
+    /// Takes up reading behind the last message that was delivered.
+    async fn resume(&mut self) -> Result<(), BusError> {
+        let deadline = Instant::now() + RESUME_LIMIT;
+        loop {
+            if self.resumed > 0 {
+                let pause = FIRST_PAUSE.saturating_mul(1 << self.resumed.min(10)).min(MAX_PAUSE);
+                sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+            }
+            self.resumed = self.resumed.saturating_add(1);
+            if self.bus.client().connection_state() != State::Connected {
+                // Questions asked meanwhile would all be asked at once later.
+                let _ = timeout(MAX_PAUSE, self.connections.changed()).await;
+            }
+            match self.begin().await {
+                Ok(()) => return Ok(()),
+                Err(error @ BusError::TailLost { .. }) => return Err(error),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(error) => {
+                    tracing::debug!(subject = self.subject, %error, "reading could not be taken up yet")
+                }
+            }
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), BusError> {
+        self.connections.mark_unchanged();
+        self.verify_end().await?;
+        let config = pull::Config {
+            deliver_policy: match (self.last, self.start) {
+                (Some((sequence, _)), _) | (None, Start::After(sequence)) => {
+                    DeliverPolicy::ByStartSequence { start_sequence: sequence + 1 }
+                }
+                (None, Start::At(sequence)) => {
+                    DeliverPolicy::ByStartSequence { start_sequence: sequence.max(1) }
+                }
+                (None, Start::First) => DeliverPolicy::All,
+            },
+            ack_policy: AckPolicy::None,
+            filter_subject: self.subject.clone(),
+            inactive_threshold: INACTIVE_LIMIT,
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let created = self.bus.jetstream().create_consumer_on_stream(config, self.stream.as_str()).await;
+        let consumer = created.map_err(BusError::call("a reader", &self.subject))?;
+        let stream =
+            consumer.stream().max_messages_per_batch(PULL_MESSAGES).expires(PULL_LIMIT).heartbeat(HEARTBEAT);
+        let messages = stream.messages().await.map_err(BusError::call("a reader", &self.subject))?;
+        self.pull = Some(Pull { messages, delivered: 0, silent: false });
+        Ok(())
+    }
+
+    /// A stream that was not synced may end earlier after a crash, and then grow again by other messages: whoever
+    /// asked for what comes next by sequence alone would pass over them.
+    async fn verify_end(&self) -> Result<(), BusError> {
+        let sequence = match (self.last, self.start) {
+            (None, Start::First | Start::At(0 | 1) | Start::After(0)) => return Ok(()),
+            (None, Start::At(sequence)) => sequence - 1,
+            (None, Start::After(sequence)) => sequence,
+            (Some((sequence, nanos)), _) => match self.bus.at(&self.stream, sequence).await? {
+                Some(stored) if stored.nanos == nanos => return Ok(()),
+                Some(_) => return Err(self.tail_lost(sequence)),
+                // Purged, or lost.
+                None => sequence,
+            },
+        };
+        let info = self.bus.stream_info(&self.stream).await?;
+        if info.is_some_and(|info| info.state.last_sequence >= sequence) {
+            Ok(())
+        } else {
+            Err(self.tail_lost(sequence))
+        }
+    }
+
+    fn tail_lost(&self, sequence: u64) -> BusError {
+        BusError::TailLost { subject: self.subject.clone(), sequence }
+    }
+}

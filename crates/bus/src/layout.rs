@@ -1,0 +1,173 @@
+//! Which streams there are and which of them holds what.
+
+use crate::BusConfig;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
+use model::Partition;
+use std::{collections::HashMap, time::Duration};
+
+/// Within this time a message with the id of a stored one is not stored again.
+pub(crate) const DUPLICATE_WINDOW: Duration = Duration::from_mins(5);
+pub(crate) const PARTITIONS_KEY: &str = "tillflow-partitions";
+pub(crate) const STREAMS_KEY: &str = "tillflow-streams";
+pub(crate) const APPLIED: &str = "APPLIED";
+pub(crate) const DEAD: &str = "DEAD";
+pub(crate) const MEMBERS: &str = "MEMBERS";
+/// How much the memory of who is there may hold; a member takes about a hundred bytes.
+const MEMBERS_MAX_BYTES: i64 = 1 << 20;
+
+/// What flows from stage to stage, in batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// Accepted deliveries: the truth.
+    Raw,
+    /// Canonical events.
+    Normalized,
+    /// The same, each once.
+    Unique,
+    /// The same, with what the store knows.
+    Enriched,
+}
+
+impl Feed {
+    /// All feeds, in the order in which an event passes them.
+    pub const ALL: [Self; 4] = [Self::Raw, Self::Normalized, Self::Unique, Self::Enriched];
+
+    /// The name that subjects and labels carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Normalized => "normalized",
+            Self::Unique => "unique",
+            Self::Enriched => "enriched",
+        }
+    }
+
+    pub(crate) fn subject(self, partition: Partition) -> String {
+        format!("pos.{}.{partition}", self.as_str())
+    }
+
+    fn stream(self, index: u16) -> String {
+        format!("{}-{index}", self.as_str().to_uppercase())
+    }
+}
+
+/// The streams of one installation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    partitions: model::PartitionCount,
+    streams_per_feed: u16,
+    replicas: u8,
+    feed_max_bytes: u64,
+    applied_max_bytes: u64,
+    dead_max_bytes: u64,
+}
+
+impl Layout {
+    /// Refuses what can't be laid out, with the reason.
+    pub(crate) fn new(config: &BusConfig) -> Result<Self, &'static str> {
+        if !(1..=config.partitions.get()).contains(&config.streams_per_feed) {
+            return Err("streams_per_feed must be from 1 to the number of partitions");
+        }
+        if !matches!(config.replicas, 1 | 3) {
+            return Err("replicas must be 1 or 3");
+        }
+        Ok(Self {
+            partitions: config.partitions,
+            streams_per_feed: config.streams_per_feed,
+            replicas: config.replicas,
+            feed_max_bytes: config.feed_max_bytes,
+            applied_max_bytes: config.applied_max_bytes,
+            dead_max_bytes: config.dead_max_bytes,
+        })
+    }
+
+    pub(crate) fn replicas(&self) -> u8 {
+        self.replicas
+    }
+
+    pub(crate) fn partitions(&self) -> model::PartitionCount {
+        self.partitions
+    }
+
+    /// The stream that holds the partition.
+    pub(crate) fn stream_of(&self, feed: Feed, partition: Partition) -> String {
+        feed.stream(partition.0 % self.streams_per_feed)
+    }
+
+    /// All streams of a feed.
+    pub(crate) fn streams_of(&self, feed: Feed) -> impl Iterator<Item = String> {
+        (0..self.streams_per_feed).map(move |index| feed.stream(index))
+    }
+
+    /// Everything that is declared.
+    pub(crate) fn streams(&self) -> Vec<Config> {
+        let mut streams: Vec<Config> = Feed::ALL
+            .into_iter()
+            .flat_map(|feed| (0..self.streams_per_feed).map(move |index| (feed, index)))
+            .map(|(feed, index)| self.feed_stream(feed, index))
+            .collect();
+        let applied =
+            self.stream(APPLIED.to_owned(), vec!["pos.applied.>".to_owned()], self.applied_max_bytes);
+        streams.push(Config { persist_mode: self.derived(), duplicate_window: DUPLICATE_WINDOW, ..applied });
+        let dead = self.stream(DEAD.to_owned(), vec!["pos.dead.>".to_owned()], self.dead_max_bytes);
+        streams.push(Config { duplicate_window: DUPLICATE_WINDOW, ..dead });
+        streams.push(self.members());
+        streams
+    }
+
+    /// Who is there: one message per member, which ends with its time to live. Nothing that must last.
+    pub(crate) fn members(&self) -> Config {
+        Config {
+            name: MEMBERS.to_owned(),
+            subjects: vec!["pos.members.>".to_owned()],
+            retention: RetentionPolicy::Limits,
+            discard: DiscardPolicy::Old,
+            storage: StorageType::Memory,
+            num_replicas: self.replicas.into(),
+            max_bytes: MEMBERS_MAX_BYTES,
+            max_messages: -1,
+            max_messages_per_subject: 1,
+            allow_direct: true,
+            allow_message_ttl: true,
+            ..Config::default()
+        }
+    }
+
+    fn feed_stream(&self, feed: Feed, index: u16) -> Config {
+        let mine = self.partitions.all().filter(|partition| partition.0 % self.streams_per_feed == index);
+        let subjects = mine.map(|partition| feed.subject(partition)).collect();
+        let max_bytes = self.feed_max_bytes / u64::from(self.streams_per_feed);
+        let stream = self.stream(feed.stream(index), subjects, max_bytes);
+        match feed {
+            Feed::Raw => Config { duplicate_window: DUPLICATE_WINDOW, ..stream },
+            Feed::Normalized | Feed::Unique | Feed::Enriched => {
+                Config { persist_mode: self.derived(), ..stream }
+            }
+        }
+    }
+
+    /// What can be computed again need not be on disk when it is acknowledged; replicated streams don't know the mode.
+    fn derived(&self) -> Option<PersistenceMode> {
+        (self.replicas == 1).then_some(PersistenceMode::Async)
+    }
+
+    fn stream(&self, name: String, subjects: Vec<String>, max_bytes: u64) -> Config {
+        Config {
+            name,
+            subjects,
+            retention: RetentionPolicy::Limits,
+            discard: DiscardPolicy::New,
+            storage: StorageType::File,
+            num_replicas: self.replicas.into(),
+            max_bytes: i64::try_from(max_bytes).unwrap_or(i64::MAX),
+            max_messages: -1,
+            max_messages_per_subject: -1,
+            allow_direct: true,
+            metadata: HashMap::from([
+                (PARTITIONS_KEY.to_owned(), self.partitions.get().to_string()),
+                (STREAMS_KEY.to_owned(), self.streams_per_feed.to_string()),
+            ]),
+            ..Config::default()
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Who is there, and which partitions are ours.
+//!
+//! Each replica of a stage keeps one message with a time to live, in memory: no disk is synced for it. Two owners of a
+//! partition for a moment are waste, never damage: the second append is refused.
+
+use crate::{AppendError, Bus, BusError, append, assign, layout::MEMBERS, message::is_token};
+use async_nats::{Subscriber, jetstream::message::PublishMessage};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use model::Partition;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+/// How long a replica that shows no life counts as there; the server knows whole seconds only.
+const TIME_TO_LIVE: Duration = Duration::from_secs(3);
+/// How often a replica shows life and looks who else does.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a leaving replica may take to say so.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A replica's place among those of its stage. Dropped without [`Membership::leave`], it counts as there for three
+/// seconds more.
+pub struct Membership {
+    owned: watch::Receiver<Arc<BTreeSet<Partition>>>,
+    leave: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Membership {
+    /// The partitions that are ours, as they change.
+    pub fn owned(&self) -> watch::Receiver<Arc<BTreeSet<Partition>>> {
+        self.owned.clone()
+    }
+
+    /// Leaves, so that the others take over at once.
+    pub async fn leave(mut self) {
+        if let Some(leave) = self.leave.take() {
+            let _ = leave.send(());
+        }
+        // What could not be said in time is said by the time to live.
+        let _ = timeout(LEAVE_LIMIT, &mut self.task).await;
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Bus {
+    /// Joins the replicas of `stage` as `replica`, a name that no other process has, and shares the partitions with
+    /// them.
+    pub async fn join(&self, stage: &str, replica: &str) -> Result<Membership, BusError> {
+        for (text, what) in [(stage, "a stage"), (replica, "a replica's name")] {
+            if !is_token(text) {
+                return Err(BusError::Token { what });
+            }
+        }
+        let notice = format!("pos.membership.{stage}");
+        let subscribed = self.client().subscribe(notice.clone()).await;
+        let notices = subscribed.map_err(BusError::call("the subscription", &notice))?;
+        let mut member = Member {
+            bus: self.clone(),
+            stage: stage.to_owned(),
+            replica: replica.to_owned(),
+            notice,
+            sequence: None,
+            settling: false,
+        };
+        member.renew().await.map_err(BusError::call("joining", stage))?;
+        member.settling = false;
+        let (owned, watched) = watch::channel(member.look().await?);
+        member.notify().await;
+        let (leave, left) = oneshot::channel();
+        let task = tokio::spawn(member.run(owned, notices, left));
+        Ok(Membership { owned: watched, leave: Some(leave), task })
+    }
+}
+
+struct Member {
+    bus: Bus,
+    stage: String,
+    replica: String,
+    /// Where members tell each other that there is something to see.
+    notice: String,
+    /// The sequence of our last sign of life.
+    sequence: Option<u64>,
+    /// The memory was lost, ours or the server's: others may not have shown themselves yet.
+    settling: bool,
+}
+
+impl Member {
+    async fn run(
+        mut self,
+        owned: watch::Sender<Arc<BTreeSet<Partition>>>,
+        mut notices: Subscriber,
+        mut left: oneshot::Receiver<()>,
+    ) {
+        let mut ticks = interval(RENEWAL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = &mut left => break,
+                _ = ticks.tick() => {
+                    self.settling = false;
+                    if let Err(error) = self.renew().await {
+                        tracing::debug!(stage = self.stage, %error, "no sign of life could be given");
+                        continue;
+                    }
+                }
+                Some(_) = notices.next() => {}
+            }
+            if self.settling {
+                continue;
+            }
+            match self.look().await {
+                Ok(mine) => {
+                    let changed =
+                        owned.send_if_modified(|owned| std::mem::replace(owned, Arc::clone(&mine)) != mine);
+                    if changed {
+                        tracing::info!(
+                            stage = self.stage,
+                            partitions = mine.len(),
+                            "owns other partitions than before"
+                        );
+                    }
+                }
+                Err(error) => tracing::debug!(stage = self.stage, %error, "the members could not be read"),
+            }
+        }
+        if let Err(error) = self.leave().await {
+            tracing::warn!(stage = self.stage, %error, "left without saying so");
+        }
+    }
+
+    /// Shows life. A restarted server has forgotten everyone, the stream included.
+    async fn renew(&mut self) -> Result<(), AppendError> {
+        match self.show().await {
+            Err(AppendError::Fenced) => {
+                tracing::debug!(
+                    stage = self.stage,
+                    replica = self.replica,
+                    "our sign of life was gone or another's"
+                );
+                (self.sequence, self.settling) = (None, true);
+                self.show().await
+            }
+            Err(AppendError::Unavailable { .. }) => {
+                (self.sequence, self.settling) = (None, true);
+                let declared = self.bus.layout().members();
+                let created = self.bus.create(declared).await;
+                created.map_err(|source| AppendError::Unavailable { source: source.into() })?;
+                self.show().await
+            }
+            other => other,
+        }
+    }
+
+    async fn show(&mut self) -> Result<(), AppendError> {
+        let message = PublishMessage::build().payload(Bytes::new()).ttl(TIME_TO_LIVE);
+        let message = match self.sequence {
+            Some(sequence) => message.expected_last_subject_sequence(sequence),
+            None => message,
+        };
+        let pending = append::publish(&self.bus, self.subject(), message, 0).await?;
+        self.sequence = Some(pending.acknowledged().await?.sequence);
+        Ok(())
+    }
+
+    /// Looks who is there and tells what is ours.
+    async fn look(&self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
+        const DOING: &str = "the members";
+        let stream =
+            self.bus.admin().get_stream_no_info(MEMBERS).await.map_err(BusError::call(DOING, &self.stage))?;
+        let prefix = format!("pos.members.{}.", self.stage);
+        let subjects = stream
+            .info_with_subjects(format!("{prefix}*"))
+            .await
+            .map_err(BusError::call(DOING, &self.stage))?;
+        let subjects: Vec<(String, usize)> =
+            subjects.try_collect().await.map_err(BusError::call(DOING, &self.stage))?;
+        let others = subjects.iter().filter_map(|(subject, _)| subject.strip_prefix(&prefix));
+        let members = others.chain([self.replica.as_str()]).map(str::to_owned).collect();
+        Ok(Arc::new(assign(self.bus.partitions(), &members, &self.replica)))
+    }
+
+    async fn notify(&self) {
+        // Who misses it sees it at the next look.
+        let _ = self.bus.client().publish(self.notice.clone(), Bytes::new()).await;
+    }
+
+    async fn leave(&self) -> Result<(), BusError> {
+        const DOING: &str = "leaving";
+        let stream =
+            self.bus.admin().get_stream_no_info(MEMBERS).await.map_err(BusError::call(DOING, &self.stage))?;
+        stream.purge().filter(self.subject()).await.map_err(BusError::call(DOING, &self.stage))?;
+        self.notify().await;
+        self.bus.client().flush().await.map_err(BusError::call(DOING, &self.stage))
+    }
+
+    fn subject(&self) -> String {
+        format!("pos.members.{}.{}", self.stage, self.replica)
+    }
+}

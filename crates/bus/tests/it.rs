@@ -1,0 +1,474 @@
+//! Against a real nats-server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may panic, and so may what it is made of"
+)]
+
+use bus::{
+    AppendError, AppliedMessage, Bus, BusConfig, BusError, CloudEvent, DeadMessage, Durability, Feed, Start,
+};
+use bytes::Bytes;
+use model::{Partition, PartitionCount, Position, StoreId, Timestamp};
+use sandbox::{Nats, NatsOptions, Scratch};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const HERE: Partition = Partition(3);
+
+struct Broker {
+    nats: Nats,
+    _scratch: Scratch,
+}
+
+impl Broker {
+    async fn start() -> Self {
+        Self::start_as(|options| options).await
+    }
+
+    async fn start_as(change: impl FnOnce(NatsOptions) -> NatsOptions) -> Self {
+        let scratch = Scratch::new().unwrap();
+        let nats = Nats::start(change(NatsOptions::new(scratch.path()))).await.unwrap();
+        Self { nats, _scratch: scratch }
+    }
+
+    fn config(&self) -> BusConfig {
+        BusConfig {
+            servers: vec![self.nats.url()],
+            monitoring_url: Some(self.nats.monitoring_url()),
+            partitions: PartitionCount::new(4).unwrap(),
+            streams_per_feed: 2,
+            feed_max_bytes: 64 << 20,
+            applied_max_bytes: 64 << 20,
+            dead_max_bytes: 1 << 20,
+            ..BusConfig::default()
+        }
+    }
+
+    async fn connect(&self) -> Bus {
+        Bus::connect(&self.config()).await.unwrap()
+    }
+
+    async fn declared(&self) -> Bus {
+        let bus = self.connect().await;
+        bus.declare().await.unwrap();
+        bus
+    }
+}
+
+fn store() -> StoreId {
+    StoreId::new("shop-1").unwrap()
+}
+
+fn position(raw_sequence: u64) -> Position {
+    Position { raw_sequence, delivery: 0, event: 0 }
+}
+
+fn applied(number: i64) -> AppliedMessage {
+    AppliedMessage {
+        partition: HERE,
+        number,
+        store: store(),
+        entity: "inventory".to_owned(),
+        change: "updated".to_owned(),
+        message_id: format!("event-{number}"),
+        event: CloudEvent {
+            id: format!("event-{number}"),
+            kind: "tillflow.inventory.updated".to_owned(),
+            source: "/shopify/con-1".to_owned(),
+            time: Timestamp::from_micros(1_700_000_000_123_456),
+            trace: None,
+        },
+        payload: Bytes::from(number.to_string()),
+        sequence: 0,
+    }
+}
+
+async fn numbers(reader: &mut bus::AppliedReader, count: usize) -> Vec<i64> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let messages = timeout(PATIENCE, reader.waiting(1000)).await.unwrap().unwrap();
+        numbers.extend(messages.iter().map(|message| message.number));
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn declaring_twice_is_the_same_as_once_and_a_limit_may_change() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    bus.append_raw(HERE, Bytes::from(vec![0; 1024]), "a", 1).await.unwrap();
+    bus.declare().await.unwrap();
+    let narrow = bus.usage(Feed::Raw).await.unwrap();
+
+    let wider = BusConfig { feed_max_bytes: 128 << 20, ..broker.config() };
+    let bus = Bus::connect(&wider).await.unwrap();
+    bus.declare().await.unwrap();
+    let wide = bus.usage(Feed::Raw).await.unwrap();
+    assert!(narrow > 0.0 && (narrow / wide - 2.0).abs() < 0.01, "{narrow} and {wide}");
+    assert!(bus.tail(Feed::Raw, HERE).await.unwrap().is_some(), "nothing was lost by it");
+}
+
+#[tokio::test]
+async fn another_number_of_partitions_or_streams_is_refused() {
+    let broker = Broker::start().await;
+    broker.declared().await;
+    let eight = BusConfig { partitions: PartitionCount::new(8).unwrap(), ..broker.config() };
+    let refused = Bus::connect(&eight).await.unwrap().declare().await.unwrap_err().to_string();
+    assert!(refused.contains("partitions 4") && refused.contains("says 8"), "{refused}");
+    let one = BusConfig { streams_per_feed: 1, ..broker.config() };
+    let refused = Bus::connect(&one).await.unwrap().declare().await.unwrap_err();
+    assert!(matches!(refused, BusError::Different { what: "streams per feed", .. }), "{refused}");
+    let five = BusConfig { streams_per_feed: 5, ..broker.config() };
+    assert!(matches!(Bus::connect(&five).await, Err(BusError::Config(_))));
+}
+
+#[tokio::test]
+async fn a_server_that_syncs_is_fit() {
+    let broker = Broker::start().await;
+    let profile = broker.connect().await.check().await.unwrap();
+    assert_eq!(profile.durability, Durability::Synced);
+    assert_eq!(profile.max_payload_bytes, 4 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_sync_is_refused_with_the_fix_unless_that_is_allowed() {
+    let broker = Broker::start_as(|options| NatsOptions { sync_always: false, ..options }).await;
+    let refused = broker.connect().await.check().await.unwrap_err().to_string();
+    assert!(refused.contains("sync_interval: always") && refused.contains("allow_unsafe"), "{refused}");
+
+    let allowed = BusConfig { allow_unsafe: true, ..broker.config() };
+    let profile = Bus::connect(&allowed).await.unwrap().check().await.unwrap();
+    assert!(matches!(profile.durability, Durability::Unsafe { .. }));
+}
+
+#[tokio::test]
+async fn what_cannot_be_seen_counts_as_unsafe() {
+    let broker = Broker::start().await;
+    let blind = BusConfig { monitoring_url: None, ..broker.config() };
+    let refused = Bus::connect(&blind).await.unwrap().check().await.unwrap_err().to_string();
+    assert!(refused.contains("monitoring_url"), "{refused}");
+
+    let other = Broker::start().await;
+    let wrong = BusConfig { monitoring_url: Some(other.nats.monitoring_url()), ..broker.config() };
+    let refused = Bus::connect(&wrong).await.unwrap().check().await.unwrap_err().to_string();
+    assert!(refused.contains("another server"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_appended_is_the_tail_and_is_read_in_order() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    assert_eq!(bus.tail(Feed::Unique, HERE).await.unwrap(), None);
+
+    let mut appender = bus.appender(Feed::Unique, HERE, 0);
+    let mut neighbour = bus.appender(Feed::Unique, Partition(1), 0);
+    for raw in 1..=50_u64 {
+        appender.append(Bytes::from(raw.to_string()), position(raw), raw + 7, 3).await.unwrap();
+        neighbour.append(Bytes::new(), position(raw), raw, 0).await.unwrap();
+    }
+    let tail = bus.tail(Feed::Unique, HERE).await.unwrap().unwrap();
+    assert_eq!((tail.covers, tail.input_sequence, tail.records), (Some(position(50)), Some(57), 3));
+    assert_eq!(tail.sequence, appender.tail_sequence());
+    assert_eq!(bus.message_at(Feed::Unique, HERE, tail.sequence).await.unwrap(), Some(tail.clone()));
+    assert_eq!(
+        bus.message_at(Feed::Unique, Partition(1), tail.sequence).await.unwrap(),
+        None,
+        "not of that partition"
+    );
+
+    let mut reader = bus.read(Feed::Unique, HERE, Start::First).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < 50 {
+        let messages = timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap();
+        assert!((1..=8).contains(&messages.len()));
+        read.extend(messages);
+    }
+    let covered: Vec<u64> = read.iter().map(|message| message.covers.unwrap().raw_sequence).collect();
+    assert_eq!(covered, (1..=50).collect::<Vec<_>>());
+    assert_eq!(read[49], tail);
+
+    let mut after = bus.read(Feed::Unique, HERE, Start::After(read[47].sequence)).await.unwrap();
+    assert_eq!(timeout(PATIENCE, after.waiting(1)).await.unwrap().unwrap(), read[48..49]);
+    let mut at = bus.read(Feed::Unique, HERE, Start::At(read[48].sequence)).await.unwrap();
+    assert_eq!(timeout(PATIENCE, at.waiting(1)).await.unwrap().unwrap(), read[48..49]);
+}
+
+#[tokio::test]
+async fn a_start_behind_the_end_is_a_lost_tail() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    bus.appender(Feed::Unique, HERE, 0).append(Bytes::new(), position(1), 1, 0).await.unwrap();
+    assert!(bus.read(Feed::Unique, HERE, Start::After(1)).await.is_ok());
+    assert!(matches!(bus.read(Feed::Unique, HERE, Start::After(2)).await, Err(BusError::TailLost { .. })));
+}
+
+#[tokio::test]
+async fn a_second_owner_cannot_append_and_a_failed_appender_is_spent() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let other = broker.connect().await;
+    let mut first = bus.appender(Feed::Enriched, HERE, 0);
+    first.append(Bytes::new(), position(1), 1, 0).await.unwrap();
+
+    let mut late = other.appender(Feed::Enriched, HERE, 0);
+    assert!(matches!(late.append(Bytes::new(), position(1), 1, 0).await, Err(AppendError::Fenced)));
+    assert!(matches!(late.append(Bytes::new(), position(1), 1, 0).await, Err(AppendError::Spent)));
+
+    let tail = other.tail(Feed::Enriched, HERE).await.unwrap().unwrap();
+    let mut second = other.appender(Feed::Enriched, HERE, tail.sequence);
+    second.append(Bytes::new(), position(2), 2, 0).await.unwrap();
+    assert!(matches!(first.append(Bytes::new(), position(2), 2, 0).await, Err(AppendError::Fenced)));
+    assert_eq!(other.tail(Feed::Enriched, HERE).await.unwrap().unwrap().covers, Some(position(2)));
+}
+
+#[tokio::test]
+async fn a_batch_sent_again_with_its_id_is_stored_once() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let first = bus.append_raw(HERE, Bytes::from_static(b"a"), "batch-1", 1).await.unwrap();
+    let again =
+        broker.connect().await.append_raw(HERE, Bytes::from_static(b"a"), "batch-1", 1).await.unwrap();
+    assert_eq!(first, again);
+    let second = bus.append_raw(HERE, Bytes::from_static(b"b"), "batch-2", 1).await.unwrap();
+    assert_eq!(second, first + 1);
+}
+
+#[tokio::test]
+async fn a_batch_that_meets_a_killed_server_is_stored_once_when_it_is_back() {
+    let mut broker = Broker::start().await;
+    let bus = broker.declared().await;
+    bus.append_raw(HERE, Bytes::new(), "before", 1).await.unwrap();
+    broker.nats.kill().await.unwrap();
+    let meanwhile = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.append_raw(HERE, Bytes::new(), "meanwhile", 1).await }
+    });
+    broker.nats.restart().await.unwrap();
+    assert_eq!(meanwhile.await.unwrap().unwrap(), 2);
+    assert_eq!(bus.append_raw(HERE, Bytes::new(), "meanwhile", 1).await.unwrap(), 2);
+    assert_eq!(bus.append_raw(HERE, Bytes::new(), "after", 1).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_over_kills_of_the_server_without_loss_or_repetition() {
+    let mut broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
+    let mut read = Vec::new();
+    for round in 0..3 {
+        for batch in 0..40 {
+            bus.append_raw(HERE, Bytes::new(), &format!("{round}-{batch}"), 1).await.unwrap();
+        }
+        // Some of it is read before the kill, the rest after.
+        read.extend(timeout(PATIENCE, reader.waiting(10)).await.unwrap().unwrap());
+        broker.nats.kill().await.unwrap();
+        broker.nats.restart().await.unwrap();
+    }
+    while read.len() < 120 {
+        read.extend(timeout(PATIENCE, reader.waiting(10)).await.unwrap().unwrap());
+    }
+    let sequences: Vec<u64> = read.iter().map(|message| message.sequence).collect();
+    assert_eq!(sequences, (1..=120).collect::<Vec<_>>());
+    assert!(timeout(Duration::from_millis(200), reader.waiting(10)).await.is_err(), "and nothing more");
+}
+
+#[tokio::test]
+async fn a_full_feed_says_so_and_takes_again_once_room_was_made() {
+    let broker = Broker::start().await;
+    let bus = Bus::connect(&BusConfig { feed_max_bytes: 256 << 10, ..broker.config() }).await.unwrap();
+    bus.declare().await.unwrap();
+    let batch = Bytes::from(vec![0; 16 << 10]);
+    let mut stored = 0;
+    let refused = loop {
+        match bus.append_raw(HERE, batch.clone(), &stored.to_string(), 1).await {
+            Ok(sequence) => stored = sequence,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full), "{refused}");
+    assert!(stored > 2 && bus.usage(Feed::Raw).await.unwrap() > 0.8);
+
+    bus.purge_below(Feed::Raw, HERE, u64::MAX).await.unwrap();
+    assert_eq!(bus.tail(Feed::Raw, HERE).await.unwrap().unwrap().sequence, stored, "the last one stays");
+    assert!(bus.usage(Feed::Raw).await.unwrap() < 0.3);
+    bus.append_raw(HERE, batch, "more", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_that_no_server_takes_is_too_large() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let refused = bus.append_raw(HERE, Bytes::from(vec![0; 5 << 20]), "large", 1).await.unwrap_err();
+    assert!(matches!(refused, AppendError::TooLarge { bytes } if bytes == 5 << 20), "{refused}");
+}
+
+#[tokio::test]
+async fn a_change_is_stored_once_and_read_back_as_it_was() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    assert_eq!(bus.last_applied(HERE).await.unwrap(), None);
+    bus.publish_applied(&applied(1)).await.unwrap().wait().await.unwrap();
+    bus.publish_applied(&applied(1)).await.unwrap().wait().await.unwrap();
+    bus.publish_applied_all(&[applied(1), applied(2)]).await.unwrap();
+    let last = bus.last_applied(HERE).await.unwrap().unwrap();
+    assert_eq!(last, AppliedMessage { sequence: 2, ..applied(2) });
+
+    let mut reader = bus.read_applied(HERE, 0).await.unwrap();
+    assert_eq!(numbers(&mut reader, 2).await, [1, 2]);
+    let mut of_store = bus.read_applied_all(Some(&store()), Start::First).await.unwrap();
+    assert_eq!(numbers(&mut of_store, 2).await, [1, 2]);
+    let other = StoreId::new("shop-2").unwrap();
+    let mut of_other = bus.read_applied_all(Some(&other), Start::First).await.unwrap();
+    assert!(timeout(Duration::from_millis(200), of_other.waiting(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn changes_that_were_stored_out_of_order_are_read_in_order() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let mut early = bus.read_applied(HERE, 0).await.unwrap();
+    for number in [1, 3, 4, 2, 3, 5] {
+        bus.publish_applied(&applied(number)).await.unwrap().wait().await.unwrap();
+    }
+    assert_eq!(numbers(&mut early, 5).await, [1, 2, 3, 4, 5]);
+    for after in 0..5 {
+        let mut reader = bus.read_applied(HERE, after).await.unwrap();
+        let expected: Vec<i64> = (after + 1..=5).collect();
+        assert_eq!(numbers(&mut reader, expected.len()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn reading_changes_begins_behind_any_number_and_tells_of_purged_ones() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let elsewhere = |number| AppliedMessage {
+        partition: Partition(1),
+        message_id: format!("e-{number}"),
+        ..applied(number)
+    };
+    for start in (1..=2000).step_by(500) {
+        bus.publish_applied_all(&(start..start + 500).map(applied).collect::<Vec<_>>()).await.unwrap();
+        bus.publish_applied_all(&(start..start + 500).map(elsewhere).collect::<Vec<_>>()).await.unwrap();
+    }
+    for after in [0, 1, 255, 256, 257, 999, 1500, 1999] {
+        let mut reader = bus.read_applied(HERE, after).await.unwrap();
+        assert_eq!(numbers(&mut reader, 1).await[0], after + 1);
+    }
+    assert_eq!(bus.applied_resume(HERE).await.unwrap(), 2000 - bus::APPLIED_WINDOW);
+    bus.purge_applied_below(HERE, bus.applied_end().await.unwrap()).await.unwrap();
+    let purged = bus.read_applied(HERE, 3).await.err().expect("nothing is left there");
+    assert!(matches!(purged, BusError::Gap { expected: 4, .. }), "{purged}");
+    let mut reader = bus.read_applied(Partition(1), 3).await.unwrap();
+    assert_eq!(numbers(&mut reader, 1).await[0], 4, "another partition has all of its own");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_stored_once_and_found_by_its_stage() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    assert!(bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
+    let letter = |id: &str, stage| {
+        DeadMessage::new(stage, "schema", store(), id.to_owned(), Bytes::from_static(b"why"))
+    };
+    for message in
+        [letter("1", "normalize"), letter("1", "normalize"), letter("2", "apply"), letter("3", "normalize")]
+    {
+        bus.publish_dead(&message).await.unwrap();
+    }
+    let mut found = Vec::new();
+    let mut reader = bus.read_dead(Some("normalize")).await.unwrap();
+    while let Some(message) = reader.next().await.unwrap() {
+        found.push(message.message_id);
+    }
+    assert_eq!(found, ["1", "3"]);
+    assert_eq!(bus.dead_at(2).await.unwrap().unwrap().stage, "apply");
+    let wrong = bus.publish_dead(&letter("4", "a.b")).await;
+    assert!(matches!(wrong, Err(AppendError::Token { what: "a stage" })));
+}
+
+#[tokio::test]
+async fn a_request_is_served_by_one_of_a_queue_and_answered() {
+    let broker = Broker::start().await;
+    let (server, client) = (broker.connect().await, broker.connect().await);
+    let nobody = client.request("pos.in.s.c.t", Bytes::new(), PATIENCE).await;
+    assert!(matches!(nobody, Err(BusError::NoResponders { .. })));
+
+    let mut first = server.serve("pos.in.*.*.>", "ingest").await.unwrap();
+    let mut second = server.serve("pos.in.*.*.>", "ingest").await.unwrap();
+    let asked =
+        tokio::spawn(
+            async move { client.request("pos.in.s.c.t.u", Bytes::from_static(b"?"), PATIENCE).await },
+        );
+    let request =
+        tokio::select! { request = first.next() => request, request = second.next() => request }.unwrap();
+    assert_eq!((request.subject.as_str(), &request.payload[..]), ("pos.in.s.c.t.u", &b"?"[..]));
+    assert!(request.wants_answer());
+    request.respond(Bytes::from_static(b"!")).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap(), Bytes::from_static(b"!"));
+    server.drain().await.unwrap();
+    assert!(timeout(PATIENCE, first.next()).await.unwrap().is_none());
+}
+
+/// Waits until both own what `fits`.
+async fn owning(
+    membership: &bus::Membership,
+    fits: impl Fn(&BTreeSet<Partition>) -> bool,
+) -> BTreeSet<Partition> {
+    let mut owned = membership.owned();
+    let owned = timeout(PATIENCE, owned.wait_for(|owned| fits(owned))).await.expect("in time").unwrap();
+    owned.as_ref().clone()
+}
+
+#[tokio::test]
+async fn two_replicas_share_and_one_that_leaves_or_dies_is_replaced() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let first = bus.join("dedupe", "pod-1").await.unwrap();
+    assert_eq!(first.owned().borrow().len(), 4);
+    let other_stage = bus.join("enrich", "pod-2").await.unwrap();
+    assert_eq!(other_stage.owned().borrow().len(), 4, "stages don't share");
+
+    let second = broker.connect().await.join("dedupe", "pod-2").await.unwrap();
+    let mine = owning(&first, |owned| owned.len() == 2).await;
+    let theirs = owning(&second, |owned| owned.len() == 2).await;
+    assert!(mine.is_disjoint(&theirs));
+
+    second.leave().await;
+    owning(&first, |owned| owned.len() == 4).await;
+
+    let third = broker.connect().await.join("dedupe", "pod-3").await.unwrap();
+    owning(&first, |owned| owned.len() == 2).await;
+    let died = std::time::Instant::now();
+    drop(third);
+    owning(&first, |owned| owned.len() == 4).await;
+    assert!(died.elapsed() < Duration::from_secs(8), "{:?}", died.elapsed());
+}
+
+#[tokio::test]
+async fn replicas_find_each_other_again_after_the_server_forgot_them() {
+    let mut broker = Broker::start().await;
+    let (one, two) = (broker.declared().await, broker.connect().await);
+    let first = one.join("apply", "pod-1").await.unwrap();
+    let second = two.join("apply", "pod-2").await.unwrap();
+    owning(&first, |owned| owned.len() == 2).await;
+    broker.nats.kill().await.unwrap();
+    broker.nats.restart().await.unwrap();
+    let third = one.join("apply", "pod-3").await.unwrap();
+    // Four partitions among three: nobody has more than two, so seeing fewer than all is seeing the others.
+    let [a, b, c] = [&first, &second, &third].map(|membership| membership.owned());
+    let settled = async {
+        loop {
+            let owned: Vec<_> =
+                [&a, &b, &c].into_iter().map(|owned| owned.borrow().as_ref().clone()).collect();
+            let union: BTreeSet<Partition> = owned.iter().flatten().copied().collect();
+            if union.len() == 4 && owned.iter().map(BTreeSet::len).sum::<usize>() == 4 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, settled).await.expect("every partition has one owner again");
+}

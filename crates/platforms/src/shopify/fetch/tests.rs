@@ -1,0 +1,101 @@
+use super::*;
+use crate::Access;
+use model::Timestamp;
+use std::time::Duration;
+
+fn id(text: &str) -> ExternalId {
+    ExternalId::new(text).unwrap()
+}
+
+fn read(item: &str, location: Option<&str>) -> Result<Option<HttpRequest>, Reject> {
+    let access = Access {
+        base_url: "https://suite.myshopify.com".to_owned(),
+        token: "token".to_owned(),
+        api_version: "2026-04".to_owned(),
+        account: String::new(),
+    };
+    let context = CallContext { access: &access, idempotency_key: "", now: Timestamp::from_micros(0) };
+    let (item, location) = (id(item), location.map(id));
+    fetch(&Fetch::Level { item: &item, location: location.as_ref() }, &context)
+}
+
+fn found(body: &Value) -> Fetched {
+    let (item, location) = (id("271878346596884015"), id("53716844710"));
+    let body = body.to_string();
+    let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
+    fetched(&Fetch::Level { item: &item, location: Some(&location) }, &reply)
+}
+
+fn body_of(fetched: Fetched) -> Value {
+    match fetched {
+        Fetched::Objects { objects, next: None } => match objects.as_slice() {
+            [(LEVEL_READ, body)] => serde_json::from_slice(body).unwrap(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_level_is_asked_for_by_global_ids_in_the_version_of_the_connection() {
+    let request = read("271878346596884015", Some("53716844710")).unwrap().unwrap();
+    assert_eq!(request.url, "https://suite.myshopify.com/admin/api/2026-04/graphql.json");
+    assert!(request.headers.contains(&("x-shopify-access-token", "token".to_owned())));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let variables = json!({ "item": "gid://shopify/InventoryItem/271878346596884015", "location": "gid://shopify/Location/53716844710" });
+    assert_eq!(body["variables"], variables);
+}
+
+#[test]
+fn an_id_that_is_none_of_shopifys_is_never_asked_for() {
+    for item in ["", "0", "-1", "+1", "01", "1/../2", "18446744073709551616", "gid://shopify/InventoryItem/1"]
+    {
+        let Ok(item) = ExternalId::new(item) else { continue };
+        assert_eq!(read(item.as_str(), Some("1")).unwrap_err().class, RejectClass::Data, "{item}");
+    }
+    assert_eq!(read("1", None).unwrap_err().class, RejectClass::Config);
+}
+
+#[test]
+fn a_level_comes_back_in_the_shape_of_the_webhook() {
+    let body = body_of(found(&json!({ "data": { "inventoryItem": { "tracked": true, "inventoryLevel": {
+        "updatedAt": "2026-07-01T10:00:00Z",
+        "quantities": [{ "name": "on_hand", "quantity": 9 }, { "name": "available", "quantity": 7 }],
+    } } } })));
+    let expected = json!({
+        "inventory_item_id": 271_878_346_596_884_015_u64,
+        "location_id": 53_716_844_710_u64,
+        "available": 7,
+        "updated_at": "2026-07-01T10:00:00Z",
+    });
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn what_is_not_tracked_or_not_stocked_there_has_no_level() {
+    let level = json!({ "updatedAt": null, "quantities": [{ "name": "available", "quantity": 7 }] });
+    for item in [
+        json!({ "tracked": true, "inventoryLevel": null }),
+        json!({ "tracked": false, "inventoryLevel": level }),
+    ] {
+        let body = body_of(found(&json!({ "data": { "inventoryItem": item } })));
+        assert_eq!((&body["available"], &body["updated_at"]), (&Value::Null, &Value::Null));
+    }
+}
+
+#[test]
+fn a_level_that_can_not_be_found_is_not_taken_for_none() {
+    let gone = found(&json!({ "data": { "inventoryItem": null } }));
+    assert!(
+        matches!(gone, Fetched::Failed(Reply::Refused(Reject { class: RejectClass::Platform, .. }))),
+        "{gone:?}"
+    );
+    let partial = found(&json!({ "data": { "inventoryItem": { "inventoryLevel": { "quantities": [] } } } }));
+    assert!(matches!(partial, Fetched::Failed(Reply::Retry { .. })), "{partial:?}");
+    let throttled = json!({
+        "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
+        "extensions": { "cost": { "requestedQueryCost": 752, "actualQueryCost": null, "throttleStatus":
+            { "maximumAvailable": 1000.0, "currentlyAvailable": 652, "restoreRate": 50.0 } } },
+    });
+    assert_eq!(found(&throttled), Fetched::Failed(Reply::Throttled { after: Some(Duration::from_secs(2)) }));
+}

@@ -1,0 +1,208 @@
+//! What the examples don't show; they are mapped by the conformance suite.
+
+use super::*;
+use model::{ConnectionId, DeliveryId, Origin, Patch, PlatformName, Source, StoreId, TenantId, TraceParent};
+use serde_json::json;
+
+const NO_CURRENCY: MapContext = MapContext { currency: None };
+
+fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
+    let id = DeliveryId::from_bytes([7; 16]);
+    Delivery {
+        id,
+        origin: Origin {
+            tenant: TenantId::new("t").unwrap(),
+            store: StoreId::new("s").unwrap(),
+            connection: ConnectionId::new("c").unwrap(),
+            platform: PlatformName::new("shopify").unwrap(),
+        },
+        topic: topic.into(),
+        received_at: Timestamp::from_micros(0),
+        source: Source::Webhook,
+        cause: None,
+        hops: 0,
+        headers: headers.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+        trace: TraceParent::from_delivery(id),
+        body: body.to_string().into_bytes(),
+    }
+}
+
+fn mapped(topic: &str, headers: &[(&str, &str)], body: &Value) -> Result<Mapped, Reject> {
+    let context = MapContext { currency: Currency::new("USD").ok() };
+    map(&delivery(topic, headers, body), body, context)
+}
+
+fn product_of(body: &Value) -> Product {
+    match mapped("products/update", &[], body).unwrap().payload {
+        Payload::Product(product) => product,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn order_of(change: &Value) -> Order {
+    let mut body = json!({ "id": 1, "currency": "USD", "line_items": [] });
+    body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    match mapped("orders/updated", &[], &body).unwrap().payload {
+        Payload::Order(order) => order,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn ids_beyond_2_to_the_53_keep_every_digit() {
+    for (text, exact) in
+        [("9007199254740993", true), ("18446744073709551615", true), ("18446744073709551616", false)]
+    {
+        let body: Value = serde_json::from_str(&format!(r#"{{"id":{text}}}"#)).unwrap();
+        let mapped = mapped("products/delete", &[], &body);
+        let external = mapped.map(|mapped| mapped.payload.external().to_string());
+        assert_eq!(external.ok().as_deref(), exact.then_some(text));
+    }
+    for id in [json!(0), json!(-1), json!(1.0), json!("1")] {
+        let reject = mapped("products/delete", &[], &json!({ "id": id })).unwrap_err();
+        assert_eq!((reject.class, reject.pointer.as_deref()), (RejectClass::Data, Some("/id")), "{id}");
+    }
+}
+
+#[test]
+fn a_price_without_a_currency_is_a_matter_of_configuration() {
+    let body = json!({ "id": 1, "variants": [{ "id": 2 }, { "id": 3, "price": "1.00" }] });
+    let reject = map(&delivery("products/update", &[], &body), &body, NO_CURRENCY).unwrap_err();
+    assert_eq!(reject.class, RejectClass::Config);
+    assert_eq!(reject.pointer.as_deref(), Some("/variants/1/price"));
+    let without = json!({ "id": 1, "variants": [{ "id": 2, "compare_at_price": null }] });
+    assert!(map(&delivery("products/update", &[], &without), &without, NO_CURRENCY).is_ok());
+}
+
+#[test]
+fn a_missing_field_stays_and_an_empty_one_is_cleared() {
+    let product = product_of(
+        &json!({ "id": 1, "body_html": null, "vendor": "", "variants": [{ "id": 2, "sku": "" }] }),
+    );
+    assert_eq!((product.title, product.tags, product.status), (None, None, None));
+    assert_eq!(
+        (product.description, product.vendor, product.category),
+        (Patch::Clear, Patch::Clear, Patch::Keep)
+    );
+    let variant = product.variants.first().unwrap();
+    assert_eq!((&variant.sku, &variant.barcode), (&Patch::Clear, &Patch::Keep));
+    assert_eq!((&variant.price, &variant.compare_at_price), (&Patch::Keep, &Patch::Keep));
+}
+
+#[test]
+fn variants_are_complete_only_if_none_of_the_list_is_missing() {
+    let gid = |id: u64| json!({ "admin_graphql_api_id": format!("gid://shopify/ProductVariant/{id}") });
+    let complete = |body: Value| product_of(&body).variants_complete;
+    assert!(complete(
+        json!({ "id": 1, "variants": [{ "id": 2 }, { "id": 3 }], "variant_gids": [gid(3), gid(2)] })
+    ));
+    assert!(!complete(json!({ "id": 1, "variants": [{ "id": 2 }], "variant_gids": [gid(3), gid(2)] })));
+    assert!(!complete(json!({ "id": 1, "variants": [{ "id": 2 }], "variant_gids": [{}] })));
+    assert!(!complete(json!({ "id": 1, "variant_gids": [] })), "variants were not told at all");
+    let many = |count: u64| (1..=count).map(|id| json!({ "id": id })).collect::<Vec<_>>();
+    assert!(complete(json!({ "id": 1, "variants": many(99) })));
+    assert!(!complete(json!({ "id": 1, "variants": many(100) })), "may have been cut");
+}
+
+#[test]
+fn one_id_for_two_variants_is_refused() {
+    let reject = mapped("products/update", &[], &json!({ "id": 1, "variants": [{ "id": 2 }, { "id": 2 }] }))
+        .unwrap_err();
+    assert_eq!((reject.class, reject.pointer.as_deref()), (RejectClass::Data, Some("/variants")));
+}
+
+#[test]
+fn a_level_that_is_missing_is_neither_zero_nor_untracked() {
+    let level = |body: Value| mapped("inventory_levels/update", &[], &body).map(|mapped| mapped.payload);
+    let told = |available| json!({ "inventory_item_id": 1, "location_id": 2, "available": available });
+    assert!(level(json!({ "inventory_item_id": 1, "location_id": 2 })).is_err());
+    for (available, expected) in [(json!(null), None), (json!(-3), Some("-3")), (json!(0), Some("0"))] {
+        let Payload::Inventory(report) = level(told(available)).unwrap() else { panic!("not a level") };
+        assert_eq!(report.available.map(|quantity| quantity.to_string()).as_deref(), expected);
+    }
+    assert!(level(told(json!(1_000_000_001))).is_err() && level(told(json!(1.5))).is_err());
+}
+
+#[test]
+fn an_order_ends_by_cancellation_by_closing_or_by_payment_and_delivery() {
+    let at = "2026-07-01T10:00:00Z";
+    let status = |change: Value| order_of(&change).status;
+    assert_eq!(status(json!({})), OrderStatus::Open);
+    assert_eq!(status(json!({ "financial_status": "paid" })), OrderStatus::Open);
+    assert_eq!(status(json!({ "fulfillment_status": "fulfilled" })), OrderStatus::Open);
+    for paid in ["paid", "partially_refunded", "refunded"] {
+        let change = json!({ "financial_status": paid, "fulfillment_status": "fulfilled" });
+        assert_eq!(status(change), OrderStatus::Completed, "{paid}");
+    }
+    assert_eq!(
+        status(json!({ "financial_status": "pending", "fulfillment_status": "fulfilled" })),
+        OrderStatus::Open
+    );
+    assert_eq!(
+        status(json!({ "financial_status": "paid", "fulfillment_status": "partial" })),
+        OrderStatus::Open
+    );
+    assert_eq!(status(json!({ "closed_at": at })), OrderStatus::Completed);
+    assert_eq!(status(json!({ "closed_at": at, "cancelled_at": at })), OrderStatus::Cancelled);
+}
+
+#[test]
+fn a_line_is_priced_in_the_shops_money_not_the_buyers() {
+    let set = json!({
+        "shop_money": { "amount": "10.00", "currency_code": "EUR" },
+        "presentment_money": { "amount": "1700", "currency_code": "JPY" },
+    });
+    let line = |line: Value| order_of(&json!({ "line_items": [line] })).lines.remove(0);
+    let both = line(json!({ "id": 1, "quantity": 2, "price": "11.00", "price_set": set, "sku": "" }));
+    assert_eq!(both.unit_price.unwrap().to_string(), "10.00 EUR");
+    assert_eq!((both.sku, both.variant), (None, None));
+    let plain = line(json!({ "id": 1, "quantity": 2, "price": "11.00" }));
+    assert_eq!(plain.unit_price.unwrap().to_string(), "11.00 USD");
+}
+
+#[test]
+fn the_version_is_the_objects_time_or_else_that_of_the_delivery() {
+    let trigger = ("x-shopify-triggered-at", "2026-07-01T10:00:01.5Z");
+    let version = |headers: &[(&str, &str)], body: Value| {
+        let mapped = mapped("customers/delete", headers, &body).unwrap();
+        (mapped.version.map(|version| version.0), mapped.occurred_at.map(|time| time.to_string()))
+    };
+    let both = version(&[trigger], json!({ "id": 1, "updated_at": "2026-07-01T12:00:00+02:00" }));
+    assert_eq!(both, (Some(1_782_900_000_000_000), Some("2026-07-01T10:00:00Z".to_owned())));
+    let header = version(&[trigger], json!({ "id": 1, "updated_at": null }));
+    assert_eq!(header, (Some(1_782_900_001_500_000), Some("2026-07-01T10:00:01.500Z".to_owned())));
+    assert_eq!(version(&[("shopify-triggered-at", trigger.1)], json!({ "id": 1 })), header);
+    assert_eq!(version(&[("x-shopify-triggered-at", "soon")], json!({ "id": 1 })), (None, None));
+    let reject =
+        mapped("customers/delete", &[trigger], &json!({ "id": 1, "updated_at": "soon" })).unwrap_err();
+    assert_eq!((reject.class, reject.pointer.as_deref()), (RejectClass::Data, Some("/updated_at")));
+}
+
+#[test]
+fn events_differ_by_object_version_and_delivery() {
+    let told = |location: u64, available: i64| json!({ "inventory_item_id": 1, "location_id": location, "available": available, "updated_at": "2026-07-01T10:00:00Z" });
+    let identity = |webhook: &str, body: &Value| {
+        mapped("inventory_levels/update", &[("x-shopify-webhook-id", webhook)], body).unwrap().identity
+    };
+    let first = identity("w-1", &told(2, 5));
+    assert_eq!(first, ["inventory", "1", "2", "2026-07-01T10:00:00Z", "w-1"]);
+    assert_eq!(identity("w-1", &told(2, 5)), first);
+    assert_ne!(identity("w-2", &told(2, 5)), first, "two changes within one second");
+    assert_ne!(identity("w-1", &told(3, 5)), first);
+    let read = |body: &Value| mapped(LEVEL_READ, &[], body).unwrap().identity;
+    assert_eq!(read(&told(2, 5)), read(&told(2, 5)));
+    assert_ne!(read(&told(2, 5)), read(&told(2, 6)));
+}
+
+#[test]
+fn a_deletion_is_never_the_event_that_came_before_it() {
+    let identity = |topic: &str, body: Value| mapped(topic, &[], &body).unwrap().identity;
+    assert_ne!(
+        identity("products/delete", json!({ "id": 1 })),
+        identity("products/update", json!({ "id": 1 }))
+    );
+    assert_ne!(
+        identity("products/delete", json!({ "id": 1 })),
+        identity("orders/delete", json!({ "id": 1 }))
+    );
+}

@@ -1,0 +1,142 @@
+//! Shopify (Admin API 2026-07): signed webhooks that carry whole objects in, GraphQL out.
+//!
+//! `README.md` in this folder holds the facts, their dates and sources, and what is not verified.
+
+mod call;
+mod fetch;
+mod field;
+mod graphql;
+mod map;
+mod split;
+mod verify;
+
+use crate::{
+    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
+    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+};
+use model::Delivery;
+use serde_json::Value;
+use stage::Reject;
+
+/// The registry's value.
+pub(crate) static PLATFORM: Shopify = Shopify;
+
+/// Shopify, Admin API.
+pub(crate) struct Shopify;
+
+/// The topic of levels that we read ourselves; Shopify has no such webhook.
+const LEVEL_READ: &str = "inventory_level/read";
+
+macro_rules! topic {
+    ($name:literal, $kind:ident, $file:literal) => {
+        Topic {
+            name: $name,
+            kind: TopicKind::$kind,
+            schema: include_str!(concat!("../../../../schemas/shopify/", $file, ".schema.json")),
+        }
+    };
+}
+
+const TOPICS: &[Topic] = &[
+    topic!("products/create", Full, "products_create"),
+    topic!("products/update", Full, "products_update"),
+    topic!("products/delete", Full, "products_delete"),
+    topic!("inventory_levels/connect", Full, "inventory_levels_connect"),
+    topic!("inventory_levels/update", Full, "inventory_levels_update"),
+    topic!("inventory_levels/disconnect", Full, "inventory_levels_disconnect"),
+    topic!("inventory_level/read", Full, "inventory_level_read"),
+    topic!("orders/create", Full, "orders_create"),
+    topic!("orders/updated", Full, "orders_updated"),
+    topic!("orders/paid", Full, "orders_paid"),
+    topic!("orders/cancelled", Full, "orders_cancelled"),
+    topic!("orders/edited", Thin, "orders_edited"),
+    topic!("orders/delete", Full, "orders_delete"),
+    topic!("customers/create", Full, "customers_create"),
+    topic!("customers/update", Full, "customers_update"),
+    topic!("customers/delete", Full, "customers_delete"),
+];
+
+/// A header under its present name and under that of the events product, which drops the `x-`.
+struct Names {
+    present: &'static str,
+    events: &'static str,
+}
+
+const SIGNATURE: Names = Names { present: "x-shopify-hmac-sha256", events: "shopify-hmac-sha256" };
+const TOPIC: Names = Names { present: "x-shopify-topic", events: "shopify-topic" };
+const WEBHOOK_ID: Names = Names { present: "x-shopify-webhook-id", events: "shopify-webhook-id" };
+const EVENT_ID: Names = Names { present: "x-shopify-event-id", events: "shopify-event-id" };
+const TRIGGERED_AT: Names = Names { present: "x-shopify-triggered-at", events: "shopify-triggered-at" };
+const SHOP_DOMAIN: Names = Names { present: "x-shopify-shop-domain", events: "shopify-shop-domain" };
+
+// The event id and the shop are not mapped; they are what Shopify's support asks for.
+const KEPT_HEADERS: &[&str] = &[
+    WEBHOOK_ID.present,
+    WEBHOOK_ID.events,
+    TRIGGERED_AT.present,
+    TRIGGERED_AT.events,
+    EVENT_ID.present,
+    EVENT_ID.events,
+    SHOP_DOMAIN.present,
+    SHOP_DOMAIN.events,
+];
+
+impl Names {
+    /// The value that is there; an empty one counts as missing.
+    fn of<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+        value(self.present).or_else(|| value(self.events)).filter(|value| !value.is_empty())
+    }
+}
+
+impl Platform for Shopify {
+    fn name(&self) -> &'static str {
+        "shopify"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        TOPICS
+    }
+
+    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+        verify::verify(signed, secrets)
+    }
+
+    fn split(&self, signed: &Signed<'_>) -> Option<Delivered> {
+        split::split(signed)
+    }
+
+    fn kept_headers(&self) -> &'static [&'static str] {
+        KEPT_HEADERS
+    }
+
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+        map::map(delivery, body, *context).map(|mapped| vec![mapped])
+    }
+
+    fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+        fetch::fetch(wanted, context)
+    }
+
+    fn fetched(&self, wanted: &Fetch<'_>, _context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
+        fetch::fetched(wanted, reply)
+    }
+
+    fn call(
+        &self,
+        call: &Call,
+        context: &CallContext<'_>,
+        _read: Option<&HttpReply<'_>>,
+    ) -> Result<Step, Reject> {
+        call::call(call, context)
+    }
+
+    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply {
+        call::outcome(call, reply)
+    }
+
+    // The smallest plan restores 100 points a second and a mutation costs 10 (README, limits). The bucket is larger,
+    // but other parts of the merchant's app may draw on it.
+    fn rate(&self) -> (f64, u32) {
+        (10.0, 10)
+    }
+}

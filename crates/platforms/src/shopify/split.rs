@@ -1,0 +1,39 @@
+//! Topic and delivery id; Shopify puts both into headers.
+
+use super::{TOPIC, WEBHOOK_ID};
+use crate::{Delivered, Signed};
+
+/// What the headers say. The webhook id names one delivery of one subscription; the event id does not, as all
+/// deliveries of one action of the merchant share it, and so it is not used to tell deliveries apart.
+pub(super) fn split(signed: &Signed<'_>) -> Option<Delivered> {
+    let topic = TOPIC.of(|name| signed.header(name))?.to_owned();
+    let distinct = WEBHOOK_ID.of(|name| signed.header(name)).map(ToOwned::to_owned);
+    Some(Delivered { topic, distinct })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split_of(headers: &[(&str, &str)]) -> Option<Delivered> {
+        let headers: Vec<_> =
+            headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        split(&Signed { headers: &headers, body: b"{}" })
+    }
+
+    #[test]
+    fn topic_and_delivery_come_from_headers_of_either_name() {
+        let delivered = Delivered { topic: "products/update".to_owned(), distinct: Some("w-1".to_owned()) };
+        let present = [("x-shopify-topic", "products/update"), ("x-shopify-webhook-id", "w-1")];
+        let events = [("shopify-topic", "products/update"), ("shopify-webhook-id", "w-1")];
+        assert_eq!(split_of(&present), Some(delivered.clone()));
+        assert_eq!(split_of(&events), Some(delivered));
+    }
+
+    #[test]
+    fn the_event_id_tells_no_deliveries_apart() {
+        let headers = [("x-shopify-topic", "orders/paid"), ("x-shopify-event-id", "e-1")];
+        assert_eq!(split_of(&headers).unwrap().distinct, None);
+        assert_eq!(split_of(&[("x-shopify-webhook-id", "w-1")]), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Square (Connect v2): webhooks signed with the URL, thin catalog and order notifications, stock as adjustments.
+//!
+//! The README beside this file holds the dated facts, the quirks and what isn't verified.
+
+mod call;
+mod fetch;
+mod http;
+mod map;
+mod split;
+mod verify;
+
+use crate::{
+    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform, Reply, Secrets,
+    Signed, Step, Topic, TopicKind, Unverified,
+};
+use model::Delivery;
+use serde_json::Value;
+use stage::Reject;
+
+/// The registry's value.
+pub(crate) static PLATFORM: Square = Square;
+
+/// Square, Connect v2.
+pub(crate) struct Square;
+
+macro_rules! topics {
+    ($($name:literal $kind:ident $file:literal)*) => {
+        &[$(Topic {
+            name: $name,
+            kind: TopicKind::$kind,
+            schema: include_str!(concat!("../../../../schemas/square/", $file, ".schema.json")),
+        }),*]
+    };
+}
+
+static TOPICS: &[Topic] = topics! {
+    "catalog.object" Full "catalog_object"
+    "catalog.version.updated" Thin "catalog_version_updated"
+    "customer.created" Full "customer_created"
+    "customer.deleted" Full "customer_deleted"
+    "customer.updated" Full "customer_updated"
+    "inventory.count" Full "inventory_count"
+    "inventory.count.updated" Full "inventory_count_updated"
+    "order.created" Thin "order_created"
+    "order.object" Full "order_object"
+    "order.updated" Thin "order_updated"
+};
+
+/// Calls per second and at once. Square publishes no numbers: this is our caution (README, limits).
+const RATE: (f64, u32) = (10.0, 10);
+
+impl Platform for Square {
+    fn name(&self) -> &'static str {
+        "square"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        TOPICS
+    }
+
+    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+        verify::verify(signed, secrets)
+    }
+
+    fn split(&self, signed: &Signed<'_>) -> Option<Delivered> {
+        split::split(signed.body)
+    }
+
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+        map::map(&delivery.topic, body, context)
+    }
+
+    fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+        fetch::request(wanted, context)
+    }
+
+    fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
+        fetch::fetched(wanted, context, reply)
+    }
+
+    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, Reject> {
+        call::step(call, context, read)
+    }
+
+    fn outcome(&self, _call: &Call, reply: &HttpReply<'_>) -> Reply {
+        http::meaning(reply)
+    }
+
+    fn rate(&self) -> (f64, u32) {
+        RATE
+    }
+}

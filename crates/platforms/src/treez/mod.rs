@@ -1,0 +1,129 @@
+//! Treez (API v2): webhooks with a static bearer token and whole objects; stock is read, never written.
+//!
+//! The README beside this file holds the dated facts, the quirks and what isn't verified.
+
+mod call;
+mod fetch;
+mod map;
+mod split;
+
+use crate::{
+    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform, Reply, Secrets,
+    Signed, Step, Topic, TopicKind, Unverified,
+};
+use model::{Delivery, MirrorKind};
+use serde_json::Value;
+use stage::Reject;
+
+/// The registry's value.
+pub(crate) static PLATFORM: Treez = Treez;
+
+/// Treez, API v2.
+pub(crate) struct Treez;
+
+macro_rules! topics {
+    ($($name:literal)*) => {
+        &[$(Topic {
+            name: $name,
+            kind: TopicKind::Full,
+            schema: include_str!(concat!("../../../../schemas/treez/", $name, ".schema.json")),
+        }),*]
+    };
+}
+
+static TOPICS: &[Topic] = topics! { "CUSTOMER" "PRODUCT" "TICKET" "TICKET_BY_STATUS" };
+
+/// Calls per second and at once. Treez grants 10 per second to a location, which other clients share with us; this is
+/// what a client in long use keeps to (README, limits).
+const RATE: (f64, u32) = (2.5, 5);
+
+impl Platform for Treez {
+    fn name(&self) -> &'static str {
+        "treez"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        TOPICS
+    }
+
+    /// Nothing is signed: the sender shows a token that was agreed on, so a delivery is only as safe as the way it came.
+    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+        let authorization = signed.header("authorization").ok_or(Unverified::Missing)?;
+        crate::verify::bearer(secrets.active, authorization)
+    }
+
+    fn split(&self, signed: &Signed<'_>) -> Option<Delivered> {
+        split::split(signed.body)
+    }
+
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+        map::map(delivery, body, context)
+    }
+
+    fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+        fetch::request(wanted, context)
+    }
+
+    fn fetched(&self, wanted: &Fetch<'_>, _context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
+        fetch::fetched(wanted, reply)
+    }
+
+    fn writes(&self, _kind: MirrorKind) -> bool {
+        false
+    }
+
+    fn call(&self, call: &Call, _context: &CallContext<'_>, _read: Option<&HttpReply<'_>>) -> Result<Step, Reject> {
+        call::step(call)
+    }
+
+    fn outcome(&self, _call: &Call, reply: &HttpReply<'_>) -> Reply {
+        call::meaning(reply)
+    }
+
+    fn rate(&self) -> (f64, u32) {
+        RATE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agreed_token_is_believed() {
+        let active = ["present".to_owned(), "former".to_owned()];
+        let secrets = Secrets { active: &active, notification_url: "" };
+        let check = |value: Option<&str>| {
+            let headers: Vec<_> =
+                value.iter().map(|value| ("authorization".to_owned(), (*value).to_owned())).collect();
+            PLATFORM.verify(&Signed { headers: &headers, body: b"{}" }, &secrets)
+        };
+        assert_eq!(check(Some("Bearer present")), Ok(()));
+        assert_eq!(check(Some("Bearer former")), Ok(()));
+        assert_eq!(check(Some("Bearer presen")), Err(Unverified::Mismatch));
+        assert_eq!(check(Some("present")), Err(Unverified::Mismatch));
+        assert_eq!(check(None), Err(Unverified::Missing));
+    }
+
+    #[test]
+    fn nothing_is_written_to_treez() {
+        for kind in [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product] {
+            assert!(!PLATFORM.writes(kind));
+        }
+    }
+
+    #[test]
+    fn a_ticket_by_status_is_held_against_the_schema_of_a_ticket() {
+        let schema = |name: &str| -> Value {
+            let topic = TOPICS.iter().find(|topic| topic.name == name).unwrap();
+            let mut schema: Value = serde_json::from_str(topic.schema).unwrap();
+            for told_apart in ["/$id", "/title", "/description", "/properties/event_type"] {
+                if let Some(value) = schema.pointer_mut(told_apart) {
+                    *value = Value::Null;
+                }
+            }
+            schema
+        };
+        assert_eq!(schema("TICKET_BY_STATUS"), schema("TICKET"));
+    }
+}

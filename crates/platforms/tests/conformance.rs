@@ -1,0 +1,471 @@
+//! What every platform holds to, checked on every example of every one of them.
+
+#![expect(clippy::unwrap_used, reason = "a suite stops at what it can't read")]
+
+mod deliveries;
+
+use deliveries::{
+    CONTEXT, Example, Received, SECRET, URL, believes, examples, folder, names_in, received, rendered, stem,
+};
+use model::{Currency, ExternalId, Money, ProductText, Quantity, Timestamp};
+use platforms::{
+    Access, Call, CallContext, Fetch, Fetched, HttpReply, HttpRequest, MAX_DEPTH, Mapped, Platform, Reply,
+    Secrets, Signed, Step, TopicKind, Unverified, Validator,
+};
+use serde_json::{Value, json};
+use stage::{Reject, RejectClass};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+#[test]
+fn every_folder_is_registered_and_has_the_files_of_a_platform() {
+    let registered: Vec<_> = platforms::all().iter().map(|platform| platform.name()).collect();
+    let source = [env!("CARGO_MANIFEST_DIR"), "src"].iter().collect::<PathBuf>();
+    let folders: Vec<_> = names_in(&source).into_iter().filter(|name| source.join(name).is_dir()).collect();
+    assert_eq!(registered, folders, "in alphabetical order");
+    for name in registered {
+        assert!(std::ptr::eq(platforms::find(name).unwrap().name(), name));
+        for file in ["mod.rs", "split.rs", "map.rs", "fetch.rs", "call.rs", "README.md"] {
+            let size = folder(name)
+                .join(file)
+                .metadata()
+                .unwrap_or_else(|error| panic!("{name}/{file}: {error}"))
+                .len();
+            assert!(size > 200, "{name}/{file} says nothing");
+        }
+        assert!(folder(name).join("examples/SOURCES.md").is_file(), "{name}: examples/SOURCES.md");
+    }
+    assert!(platforms::find("nobody").is_none());
+}
+
+#[test]
+fn every_schema_belongs_to_a_topic_and_every_topic_has_one() {
+    for platform in platforms::all() {
+        let schemas =
+            [env!("CARGO_MANIFEST_DIR"), "../../schemas", platform.name()].iter().collect::<PathBuf>();
+        let files: BTreeSet<_> = names_in(&schemas).into_iter().collect();
+        let topics = platform.topics().iter();
+        let expected: BTreeSet<_> = topics.map(|topic| format!("{}.schema.json", stem(topic.name))).collect();
+        assert_eq!(files, expected, "{}", platform.name());
+        for topic in platform.topics() {
+            let file = schemas.join(format!("{}.schema.json", stem(topic.name)));
+            let label = format!("{} {}", platform.name(), topic.name);
+            assert_eq!(
+                std::fs::read_to_string(file).unwrap(),
+                topic.schema,
+                "{label}: the file of another topic"
+            );
+            let schema: Value = serde_json::from_str(topic.schema).unwrap();
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{label}");
+            assert!(
+                !topic.schema.replace(r##""$ref": "#"##, "").contains("$ref"),
+                "{label}: refers to another file"
+            );
+        }
+        assert!(Validator::of(*platform).is_ok(), "{}", platform.name());
+    }
+}
+
+#[test]
+fn every_topic_has_an_example() {
+    for platform in platforms::all() {
+        let shown: BTreeSet<_> = examples_of(*platform).iter().map(|example| example.topic.name).collect();
+        let topics: BTreeSet<_> = platform.topics().iter().map(|topic| topic.name).collect();
+        assert_eq!(shown, topics, "{}", platform.name());
+        let fetched = deliveries::fetched_topics(platform.name());
+        assert!(fetched.iter().all(|topic| topics.contains(topic)), "{}: {fetched:?}", platform.name());
+    }
+}
+
+#[test]
+fn every_example_is_believed_split_and_mapped_as_recorded() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for example in examples() {
+        let label = example.label();
+        if example.is_sent() {
+            let headers = received(&example).headers;
+            assert!(believes(example.platform, &headers, &example.body, &[SECRET]), "{label}");
+            let delivered = example.platform.split(&Signed { headers: &headers, body: &example.body });
+            assert_eq!(
+                delivered.map(|delivered| delivered.topic).as_deref(),
+                Some(example.topic.name),
+                "{label}"
+            );
+        }
+        let body = read(&example, &example.body).unwrap_or_else(|reject| panic!("{label}: {reject}"));
+        let recorded = match example.topic.kind {
+            TopicKind::Full => {
+                rendered(&map(&example, &body).unwrap_or_else(|reject| panic!("{label}: {reject}")))
+            }
+            TopicKind::Thin => notified(&example, &body),
+        };
+        let name = format!("{}__{}", example.platform.name(), example.name);
+        settings.bind(|| insta::assert_snapshot!(name, recorded));
+    }
+}
+
+#[test]
+fn any_active_secret_proves_a_delivery_and_no_other_does() {
+    for example in sent() {
+        let (label, headers) = (example.label(), received(&example).headers);
+        let believed = |active: &[&str]| believes(example.platform, &headers, &example.body, active);
+        assert!(believed(&["before", SECRET]) && believed(&[SECRET, "before"]), "{label}");
+        assert!(!believed(&[]) && !believed(&[""]) && !believed(&["before"]), "{label}");
+        assert!(!believed(&[&SECRET[1..]]) && !believed(&[&SECRET.to_uppercase()]), "{label}");
+    }
+}
+
+#[test]
+fn a_delivery_without_proof_says_so() {
+    for example in sent() {
+        let Received { mut headers, proof, .. } = received(&example);
+        headers.retain(|(name, _)| name != proof);
+        let active = [SECRET.to_owned()];
+        let secrets = Secrets { active: &active, notification_url: URL };
+        let verified = example.platform.verify(&Signed { headers: &headers, body: &example.body }, &secrets);
+        assert_eq!(verified, Err(Unverified::Missing), "{}", example.label());
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_proof_or_in_a_proven_body_is_not_believed() {
+    for example in sent() {
+        let (label, Received { headers, proof, proof_from, body_is_proven }) =
+            (example.label(), received(&example));
+        let position = headers.iter().position(|(name, _)| name == proof).unwrap();
+        let value = headers[position].1.clone().into_bytes();
+        for (index, bit) in (proof_from..value.len()).flat_map(|index| (0..7).map(move |bit| (index, bit))) {
+            let mut flipped = value.clone();
+            flipped[index] ^= 1 << bit;
+            let mut headers = headers.clone();
+            headers[position].1 = String::from_utf8(flipped).unwrap();
+            assert!(
+                !believes(example.platform, &headers, &example.body, &[SECRET]),
+                "{label}: bit {bit} of {index}"
+            );
+        }
+        for index in if body_is_proven { 0..example.body.len() } else { 0..0 } {
+            let mut body = example.body.clone();
+            body[index] ^= 1 << (index % 8);
+            assert!(!believes(example.platform, &headers, &body, &[SECRET]), "{label}: byte {index}");
+        }
+    }
+}
+
+#[test]
+fn a_proven_body_that_was_written_anew_is_not_believed() {
+    let mut tried = 0;
+    for example in sent().filter(|example| received(example).body_is_proven) {
+        let headers = received(&example).headers;
+        let value: Value = serde_json::from_slice(&example.body).unwrap();
+        for body in [serde_json::to_vec(&value).unwrap(), serde_json::to_vec_pretty(&value).unwrap()] {
+            if body != example.body {
+                assert!(!believes(example.platform, &headers, &body, &[SECRET]), "{}", example.label());
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 0);
+}
+
+#[test]
+fn no_truncation_of_an_example_is_read() {
+    for example in examples() {
+        let validator = Validator::of(example.platform).unwrap();
+        for length in 0..example.body.len() {
+            let body = &example.body[..length];
+            assert!(validator.read(example.topic.name, body).is_err(), "{}: {length} bytes", example.label());
+            // Split comes before the schema: it may find a topic or none, but must not fall over.
+            let headers = if example.is_sent() { received(&example).headers } else { Vec::new() };
+            let _ = example.platform.split(&Signed { headers: &headers, body });
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_change_nothing() {
+    for example in full() {
+        let label = example.label();
+        let body = read(&example, &example.body).unwrap();
+        let mut extended = body.clone();
+        extend(&mut extended);
+        assert_ne!(extended, body, "{label}");
+        let extended = read(&example, &serde_json::to_vec(&extended).unwrap());
+        let extended = extended.unwrap_or_else(|reject| panic!("{label}: {reject}"));
+        assert_eq!(map(&example, &extended), map(&example, &body), "{label}");
+    }
+}
+
+#[test]
+fn mapping_twice_gives_the_same_and_says_what_an_event_must() {
+    for example in full() {
+        let (label, body) = (example.label(), read(&example, &example.body).unwrap());
+        let mapped = map(&example, &body).unwrap();
+        assert_eq!(map(&example, &read(&example, &example.body).unwrap()), Ok(mapped.clone()), "{label}");
+        assert!(!mapped.is_empty(), "{label}");
+        let identities: BTreeSet<_> = mapped.iter().map(|event| &event.identity).collect();
+        assert_eq!(identities.len(), mapped.len(), "{label}: two events of one identity");
+        assert!(mapped.iter().all(|event| !event.identity.is_empty()), "{label}");
+    }
+}
+
+#[test]
+fn any_value_in_place_of_another_is_mapped_or_rejected() {
+    let replacements = [
+        Value::Null,
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(1e308),
+        json!(0.5),
+        json!(""),
+        json!(" "),
+        json!("-1"),
+        json!("1e999"),
+        json!("99999999999999999999999999999999999999"),
+        json!("9999-12-31T23:59:59.999999999+00:00"),
+        json!("\u{202e}\u{1f9e8}\t\r\n"),
+        json!("x".repeat(300)),
+        json!([]),
+        json!([null]),
+        json!({}),
+        json!([{}]),
+    ];
+    for example in full() {
+        let body = read(&example, &example.body).unwrap();
+        for pointer in pointers(&body) {
+            for replacement in &replacements {
+                let mut changed = body.clone();
+                *changed.pointer_mut(&pointer).unwrap() = replacement.clone();
+                attempt(&example, &changed, &format!("{} {pointer} = {replacement}", example.label()));
+            }
+            let mut without = body.clone();
+            if remove(&mut without, &pointer) {
+                attempt(&example, &without, &format!("{} without {pointer}", example.label()));
+            }
+        }
+    }
+}
+
+#[test]
+fn depth_bombs_are_refused_before_they_are_read() {
+    for example in examples() {
+        let label = example.label();
+        for opening in ["[", "{\"a\":", "[[{\"a\":"] {
+            let bomb = opening.repeat(200_000);
+            assert!(read(&example, bomb.as_bytes()).is_err(), "{label}");
+        }
+        let deep = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        let inside = with_first_field(&example.body, &deep);
+        let reject = read(&example, &inside).unwrap_err();
+        assert!(reject.reason.contains("deeper"), "{label}: {reject}");
+        let allowed = format!("{}{}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1));
+        assert!(read(&example, &with_first_field(&example.body, &allowed)).is_ok(), "{label}");
+    }
+}
+
+#[test]
+fn a_text_with_the_character_that_postgres_refuses_is_rejected() {
+    for example in examples() {
+        let reject = read(&example, &with_first_field(&example.body, r#""a\u0000b""#)).unwrap_err();
+        assert_eq!(reject.class, RejectClass::Data, "{}", example.label());
+        let harmless = with_first_field(&example.body, r#""a\\u0000b""#);
+        assert!(read(&example, &harmless).is_ok(), "{}", example.label());
+    }
+}
+
+#[test]
+fn replies_mean_the_same_whatever_their_body() {
+    let bodies: [&[u8]; 8] =
+        [b"", b"{}", b"null", b"[]", b"\xff\xfe", b"<html>", b"{\"errors\":7,\"data\":[]}", b"\"x\""];
+    for platform in platforms::all() {
+        for (call, body) in calls().iter().flat_map(|call| bodies.iter().map(move |body| (call, *body))) {
+            let said = |status| {
+                platform.outcome(call, &HttpReply { status, retry_after: Some(Duration::from_secs(7)), body })
+            };
+            let label = format!("{} {call:?} {}", platform.name(), String::from_utf8_lossy(body));
+            for status in [401, 403] {
+                let Reply::Refused(reject) = said(status) else {
+                    panic!("{label} {status}: {:?}", said(status))
+                };
+                assert_eq!(reject.class, RejectClass::Auth, "{label} {status}");
+            }
+            assert_eq!(said(429), Reply::Throttled { after: Some(Duration::from_secs(7)) }, "{label}");
+            for status in [500, 502, 503, 504] {
+                assert!(matches!(said(status), Reply::Retry { .. }), "{label} {status}: {:?}", said(status));
+            }
+            for status in [400, 404, 422] {
+                assert!(!matches!(said(status), Reply::Done), "{label} {status}");
+            }
+            assert!(!matches!(said(200), Reply::Stale | Reply::Throttled { .. }), "{label}: {:?}", said(200));
+        }
+    }
+}
+
+#[test]
+fn a_failed_fetch_means_what_a_failed_call_means() {
+    let item = ExternalId::new("808950810").unwrap();
+    let location = ExternalId::new("655441491").unwrap();
+    let wanted = Fetch::Level { item: &item, location: Some(&location) };
+    let access = access();
+    for platform in platforms::all() {
+        let Ok(Some(_)) = platform.fetch(&wanted, &context(&access)) else { continue };
+        let said = |status| {
+            let reply = HttpReply { status, retry_after: None, body: b"<html>" };
+            platform.fetched(&wanted, &context(&access), &reply)
+        };
+        let label = platform.name();
+        assert!(
+            matches!(said(401), Fetched::Failed(Reply::Refused(Reject { class: RejectClass::Auth, .. }))),
+            "{label}"
+        );
+        assert_eq!(said(429), Fetched::Failed(Reply::Throttled { after: None }), "{label}");
+        assert!(matches!(said(500), Fetched::Failed(Reply::Retry { .. })), "{label}");
+        assert!(matches!(said(200), Fetched::Failed(_)), "{label}: {:?}", said(200));
+    }
+}
+
+#[test]
+fn a_call_is_the_same_request_each_time_and_keeps_the_token_in_a_header() {
+    let access = access();
+    for platform in platforms::all() {
+        let (per_second, at_once) = platform.rate();
+        assert!(per_second > 0.0 && at_once > 0, "{}", platform.name());
+        for call in calls() {
+            let label = format!("{} {call:?}", platform.name());
+            let step = platform.call(&call, &context(&access), None);
+            assert_eq!(platform.call(&call, &context(&access), None), step, "{label}");
+            let Ok(Step::Read(request) | Step::Write(request)) = step else { continue };
+            let HttpRequest { url, headers, body, .. } = &request;
+            assert!(url.starts_with("https://api.example.com/"), "{label}: {url}");
+            assert!(headers.iter().any(|(_, value)| value.contains(&access.token)), "{label}");
+            let text = String::from_utf8_lossy(body);
+            assert!(!url.contains(&access.token) && !text.contains(&access.token), "{label}");
+            assert!(!format!("{request:?}").contains(&access.token), "{label}");
+        }
+    }
+}
+
+fn examples_of(platform: &dyn Platform) -> Vec<Example> {
+    examples().into_iter().filter(|example| example.platform.name() == platform.name()).collect()
+}
+
+fn sent() -> impl Iterator<Item = Example> {
+    examples().into_iter().filter(Example::is_sent)
+}
+
+fn full() -> impl Iterator<Item = Example> {
+    examples().into_iter().filter(|example| example.topic.kind == TopicKind::Full)
+}
+
+fn read(example: &Example, body: &[u8]) -> Result<Value, Reject> {
+    Validator::of(example.platform).unwrap().read(example.topic.name, body)
+}
+
+fn map(example: &Example, body: &Value) -> Result<Vec<Mapped>, Reject> {
+    example.platform.map(&example.delivery(), body, &CONTEXT())
+}
+
+/// Maps `body` whether or not it fits the schema: the map may not rely on it so far as to fall over.
+fn attempt(example: &Example, body: &Value, label: &str) {
+    match map(example, body) {
+        Ok(mapped) => assert!(mapped.iter().all(|event| !event.identity.is_empty()), "{label}"),
+        Err(reject) => assert_ne!(reject.class, RejectClass::Bug, "{label}: {reject}"),
+    }
+}
+
+/// What a thin notification makes us fetch; nothing of it is secret but the headers.
+fn notified(example: &Example, body: &Value) -> String {
+    let access = access();
+    let wanted = Fetch::Notified { topic: example.topic.name, body, since: None };
+    match example.platform.fetch(&wanted, &context(&access)) {
+        Ok(Some(HttpRequest { method, url, body, .. })) => {
+            format!("{method:?} {url}\n{}\n", String::from_utf8_lossy(&body))
+        }
+        Ok(None) => "nothing is fetched\n".to_owned(),
+        Err(reject) => panic!("{}: {reject}", example.label()),
+    }
+}
+
+/// Adds a field to every object.
+fn extend(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(extend);
+            fields.insert("zz_new_in_2031".to_owned(), json!({ "id": "x", "deep": [1, null, "y"] }));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(extend),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Pointers to every value but the whole.
+fn pointers(value: &Value) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => {
+            let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+            fields.iter().map(|(key, value)| (escaped(key), value)).collect()
+        }
+        Value::Array(elements) => {
+            elements.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    let below = |(key, value): (String, &Value)| {
+        let deeper = pointers(value).into_iter().map(|rest| format!("/{key}{rest}")).collect::<Vec<_>>();
+        std::iter::once(format!("/{key}")).chain(deeper)
+    };
+    children.into_iter().flat_map(below).collect()
+}
+
+/// Takes the field at `pointer` out of its object.
+fn remove(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.is_some_and(|fields| fields.remove(&key.replace("~1", "/").replace("~0", "~")).is_some())
+}
+
+/// The body, which is an object, with one more field before the others.
+fn with_first_field(body: &[u8], json: &str) -> Vec<u8> {
+    let body = body.trim_ascii().strip_prefix(b"{").unwrap();
+    [format!(r#"{{"zz_first":{json},"#).as_bytes(), body].concat()
+}
+
+fn calls() -> Vec<Call> {
+    let id = |text| ExternalId::new(text).unwrap();
+    let level = |from| Call::SetLevel {
+        item: id("808950810"),
+        location: Some(id("655441491")),
+        to: Quantity::pieces(7),
+        from,
+    };
+    let text = ProductText { title: Some("A title".to_owned()), description: Some(String::new()) };
+    vec![
+        level(Some(Quantity::pieces(9))),
+        level(None),
+        Call::SetPrice {
+            product: id("632910392"),
+            variant: id("808950811"),
+            to: Money::parse("19.90", Currency::new("USD").unwrap()).unwrap(),
+        },
+        Call::SetText { product: id("632910392"), to: text },
+    ]
+}
+
+fn access() -> Access {
+    Access {
+        base_url: "https://api.example.com".to_owned(),
+        token: "token-of-the-suite".to_owned(),
+        api_version: String::new(),
+        account: "suite".to_owned(),
+    }
+}
+
+fn context(access: &Access) -> CallContext<'_> {
+    let now = Timestamp::parse("2026-07-02T00:00:00Z").unwrap();
+    CallContext { access, idempotency_key: "0d1f7c1e-8a34-5a7e-9f14-0d4a1f3c2b10", now }
+}

@@ -1,0 +1,204 @@
+//! The examples of every platform, the way each platform signs what it sends, and how a mapping is written down.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use model::{
+    ConnectionId, Currency, Customer, Delivery, DeliveryId, Origin, Payload, PlatformName, Source, StoreId,
+    TenantId, Timestamp, TraceParent,
+};
+use platforms::{MapContext, Mapped, Platform, Secrets, Signed, Topic};
+use sha2::Sha256;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(crate) const SECRET: &str = "a-secret-of-the-suite";
+pub(crate) const URL: &str = "https://hooks.example.com/webhooks/suite";
+pub(crate) const CONTEXT: fn() -> MapContext =
+    || MapContext { currency: Some(Currency::new("USD").unwrap()) };
+
+/// One file of `examples/`.
+pub(crate) struct Example {
+    pub(crate) platform: &'static dyn Platform,
+    pub(crate) topic: Topic,
+    /// `<topic with _ for / and .>.<case>`
+    pub(crate) name: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Example {
+    /// How messages name it.
+    pub(crate) fn label(&self) -> String {
+        format!("{} {}", self.platform.name(), self.name)
+    }
+
+    /// Whether it comes by webhook; what we fetch ourselves has no signature and no envelope.
+    pub(crate) fn is_sent(&self) -> bool {
+        !fetched_topics(self.platform.name()).contains(&self.topic.name)
+    }
+
+    pub(crate) fn delivery(&self) -> Delivery {
+        let kept = self.platform.kept_headers();
+        let sent = if self.is_sent() { received(self).headers } else { Vec::new() };
+        let headers = sent.into_iter().filter(|(name, _)| kept.contains(&name.as_str()));
+        let id = DeliveryId::from_bytes([7; 16]);
+        Delivery {
+            id,
+            origin: Origin {
+                tenant: TenantId::new("t").unwrap(),
+                store: StoreId::new("s").unwrap(),
+                connection: ConnectionId::new("c").unwrap(),
+                platform: PlatformName::new(self.platform.name()).unwrap(),
+            },
+            topic: self.topic.name.into(),
+            received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
+            source: if self.is_sent() { Source::Webhook } else { Source::Poll },
+            cause: None,
+            hops: 0,
+            headers: headers.map(|(name, value)| (name.into(), value.into())).collect(),
+            trace: TraceParent::from_delivery(id),
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// `products/create` and `catalog.version.updated` as file names begin.
+pub(crate) fn stem(topic: &str) -> String {
+    topic.replace(['/', '.'], "_")
+}
+
+/// The folder of `platform`.
+pub(crate) fn folder(platform: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "src", platform].iter().collect()
+}
+
+/// Names of what is in `folder`, sorted.
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Every example of every platform.
+pub(crate) fn examples() -> Vec<Example> {
+    platforms::all().iter().flat_map(|platform| examples_of(*platform)).collect()
+}
+
+fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
+    let folder = folder(platform.name()).join("examples");
+    let names = names_in(&folder);
+    let names = names.iter().filter_map(|name| name.strip_suffix(".json"));
+    let read = |name: &str| {
+        let (topic, _) = name.split_once('.').unwrap_or_else(|| panic!("{name}: not <topic>.<case>.json"));
+        let topic = platform.topics().iter().find(|known| stem(known.name) == topic);
+        let topic = *topic.unwrap_or_else(|| panic!("{} {name}: of no topic", platform.name()));
+        let body = fs::read(folder.join(format!("{name}.json"))).unwrap().trim_ascii_end().to_vec();
+        Example { platform, topic, name: name.to_owned(), body }
+    };
+    names.map(read).collect()
+}
+
+/// The topics that name what we fetch and no webhook.
+pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
+    match platform {
+        "shopify" => &["inventory_level/read"],
+        "square" => &["catalog.object", "inventory.count", "order.object"],
+        "treez" => &[],
+        other => panic!("{other}: say which of its topics are fetched"),
+    }
+}
+
+/// What a platform would send to carry an example.
+pub(crate) struct Received {
+    pub(crate) headers: Vec<(String, String)>,
+    /// The header that proves it.
+    pub(crate) proof: &'static str,
+    /// Where in that header's value the proof begins; what is before is a scheme, whose case means nothing.
+    pub(crate) proof_from: usize,
+    /// Whether the body is part of what is proven.
+    pub(crate) body_is_proven: bool,
+}
+
+/// The delivery of `example`, signed as its platform signs.
+pub(crate) fn received(example: &Example) -> Received {
+    let body = example.body.as_slice();
+    let owned = |headers: &[(&str, &str)]| {
+        headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    match example.platform.name() {
+        "shopify" => Received {
+            headers: owned(&[
+                ("x-shopify-topic", example.topic.name),
+                ("x-shopify-hmac-sha256", &mac(&[body])),
+                ("x-shopify-shop-domain", "suite.myshopify.com"),
+                ("x-shopify-webhook-id", "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043"),
+                ("x-shopify-event-id", "98880550-7158-44d4-b7cd-2c97c8a091b5"),
+                ("x-shopify-triggered-at", "2026-07-01T12:00:05.123456789Z"),
+            ]),
+            proof: "x-shopify-hmac-sha256",
+            proof_from: 0,
+            body_is_proven: true,
+        },
+        "square" => Received {
+            headers: owned(&[("x-square-hmacsha256-signature", &mac(&[URL.as_bytes(), body]))]),
+            proof: "x-square-hmacsha256-signature",
+            proof_from: 0,
+            body_is_proven: true,
+        },
+        "treez" => Received {
+            headers: owned(&[("authorization", &format!("Bearer {SECRET}"))]),
+            proof: "authorization",
+            proof_from: "Bearer ".len(),
+            body_is_proven: false,
+        },
+        other => panic!("{other}: say how it signs"),
+    }
+}
+
+fn mac(parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    for part in parts {
+        mac.update(part);
+    }
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// Whether `platform` believes a request with these headers and this body.
+pub(crate) fn believes(
+    platform: &dyn Platform,
+    headers: &[(String, String)],
+    body: &[u8],
+    active: &[&str],
+) -> bool {
+    let active: Vec<_> = active.iter().map(|&secret| secret.to_owned()).collect();
+    let secrets = Secrets { active: &active, notification_url: URL };
+    platform.verify(&Signed { headers, body }, &secrets).is_ok()
+}
+
+/// Events as they are written down: every field, customers too, whose own rendering hides them.
+pub(crate) fn rendered(mapped: &[Mapped]) -> String {
+    mapped.iter().map(rendered_one).collect::<Vec<_>>().join("\n")
+}
+
+fn rendered_one(mapped: &Mapped) -> String {
+    let Mapped { action, occurred_at, version, identity, payload } = mapped;
+    let payload = match payload {
+        Payload::Customer(customer) => rendered_customer(customer),
+        other => format!("{other:#?}"),
+    };
+    let occurred_at = occurred_at.map_or("unknown".to_owned(), |time| time.to_string());
+    let version = version.map_or("unknown".to_owned(), |version| version.0.to_string());
+    format!(
+        "action: {action}\noccurred at: {occurred_at}\nversion: {version}\nidentity: {identity:?}\n{payload}\n"
+    )
+}
+
+fn rendered_customer(customer: &Customer) -> String {
+    let Customer { external, first_name, last_name, email, phone, tags, merged_into } = customer;
+    format!(
+        "Customer {{\n    external: {external:?},\n    first_name: {first_name:?},\n    last_name: {last_name:?},\n    \
+         email: {email:?},\n    phone: {phone:?},\n    tags: {tags:?},\n    merged_into: {merged_into:?},\n}}"
+    )
+}

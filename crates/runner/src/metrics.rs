@@ -1,0 +1,144 @@
+//! What every stage measures. Names follow Prometheus: base units, `_total` for counters.
+
+use model::Timestamp;
+use prometheus::{
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use stage::{RejectClass, Verdict};
+use std::time::Duration;
+
+/// The label of an input's end in a stage: every input of a stage counts under exactly one.
+pub fn outcome_label<Out>(verdict: &Verdict<Out>) -> &'static str {
+    match verdict {
+        Verdict::Emit(_) => "emitted",
+        Verdict::Skip(skip) => skip.outcome().as_str(),
+        Verdict::Reject(_) => "dead",
+    }
+}
+
+/// The measurements of a process; cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    inputs: IntCounterVec,
+    events: IntCounterVec,
+    outputs: IntCounterVec,
+    rejected: IntCounterVec,
+    interruptions: IntCounterVec,
+    duration: HistogramVec,
+    batch_records: HistogramVec,
+    lag_seconds: GaugeVec,
+    lag_events: IntGaugeVec,
+    partitions: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers the families that every service has.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let histograms = |name: &str, help: &str, buckets: Vec<f64>| {
+            let family = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["stage"])?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let levels = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone())).map(|()| family)
+        };
+        let lag_seconds = GaugeVec::new(
+            Opts::new("tillflow_stage_lag_seconds", "Age of the newest event that the stage has passed on"),
+            &["stage", "partition"],
+        )?;
+        registry.register(Box::new(lag_seconds.clone()))?;
+        Ok(Self {
+            inputs: counters("tillflow_inputs_total", "Inputs that a stage took up", &["stage"])?,
+            events: counters("tillflow_events_total", "Inputs of a stage by how they ended", &["stage", "outcome"])?,
+            outputs: counters("tillflow_outputs_total", "Events that a stage passed on", &["stage"])?,
+            rejected: counters("tillflow_rejected_total", "Dead letters by whose fault", &["stage", "class"])?,
+            interruptions: counters(
+                "tillflow_interruptions_total",
+                "Times that a partition had to stop and start again",
+                &["stage", "cause"],
+            )?,
+            duration: histograms(
+                "tillflow_stage_duration_seconds",
+                "Time from taking up a batch to having passed it on",
+                prometheus::exponential_buckets(0.000_5, 2.0, 14)?,
+            )?,
+            batch_records: histograms(
+                "tillflow_batch_records",
+                "Records in a batch that a stage took up",
+                prometheus::exponential_buckets(1.0, 2.0, 12)?,
+            )?,
+            lag_events: levels(
+                "tillflow_stage_lag_events",
+                "Records read but not yet passed on",
+                &["stage", "partition"],
+            )?,
+            partitions: levels("tillflow_partitions_owned", "Partitions that this replica owns", &["stage"])?,
+            lag_seconds,
+            registry,
+        })
+    }
+
+    /// Where a service registers its own families.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// `count` inputs were taken up.
+    pub fn taken_up(&self, stage: &str, count: usize) {
+        self.inputs.with_label_values(&[stage]).inc_by(count as u64);
+    }
+
+    /// `count` inputs ended as `outcome`.
+    pub fn ended(&self, stage: &str, outcome: &str, count: usize) {
+        self.events.with_label_values(&[stage, outcome]).inc_by(count as u64);
+    }
+
+    /// `count` events were passed on.
+    pub fn passed_on(&self, stage: &str, count: usize) {
+        self.outputs.with_label_values(&[stage]).inc_by(count as u64);
+    }
+
+    /// An input became a dead letter.
+    pub fn rejected(&self, stage: &str, class: RejectClass) {
+        self.rejected.with_label_values(&[stage, class.as_str()]).inc();
+    }
+
+    /// A partition had to stop: `fenced`, `fault`, `reconnected`, ….
+    pub fn interrupted(&self, stage: &str, cause: &str) {
+        self.interruptions.with_label_values(&[stage, cause]).inc();
+    }
+
+    /// A batch was taken up and passed on.
+    pub fn batch(&self, stage: &str, records: usize, took: Duration) {
+        #[expect(clippy::cast_precision_loss, reason = "batches hold hundreds of records")]
+        self.batch_records.with_label_values(&[stage]).observe(records as f64);
+        self.duration.with_label_values(&[stage]).observe(took.as_secs_f64());
+    }
+
+    /// How far a partition is behind: the age of what it passed on last, and what it has read but not passed on.
+    pub fn lag(&self, stage: &str, partition: &str, received_at: Timestamp, now: Timestamp, waiting: usize) {
+        let age = Duration::from_micros(now.micros_since(received_at));
+        self.lag_seconds.with_label_values(&[stage, partition]).set(age.as_secs_f64());
+        self.lag_events.with_label_values(&[stage, partition]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// How many partitions this replica owns.
+    pub fn owns(&self, stage: &str, partitions: usize) {
+        self.partitions.with_label_values(&[stage]).set(i64::try_from(partitions).unwrap_or(i64::MAX));
+    }
+
+    /// Everything, in the text format of Prometheus.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics can't be written");
+        }
+        text
+    }
+}

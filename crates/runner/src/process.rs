@@ -1,0 +1,155 @@
+//! The process around a service: configuration, telemetry, signals, health and the exit code.
+
+use crate::{AdminServer, Config, ConfigError, Metrics, Readiness, telemetry};
+use bus::{Bus, BusError};
+use model::Timestamp;
+use serde::de::DeserializeOwned;
+use stage::Fault;
+use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long a service may take to finish what it has begun once it was asked to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a service is given to run with; cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    /// The broker.
+    pub bus: Bus,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// Whether it takes work.
+    pub readiness: Readiness,
+    /// Cancelled when it shall stop.
+    pub stop: CancellationToken,
+    /// The name of this replica, unlike any other's.
+    pub replica: Arc<str>,
+}
+
+/// Why a service ended other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The broker isn't as it has to be.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// Something else that it needs isn't there.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// A metric that can't be registered: a mistake in this repository.
+    #[error("metrics can't be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// An address that can't be taken, or the like.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it didn't work.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The service was asked to stop and didn't within its time.
+    #[error("not done within {} s of being asked to stop", DRAIN_TIMEOUT.as_secs())]
+    NotDrained,
+}
+
+/// The present. The only clock of the services; decisions get it as a value.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A name for this replica: the host's, which Kubernetes makes the pod's, and something drawn by chance.
+pub fn replica_name() -> Arc<str> {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    format!("{host}-{:08x}", rand::random::<u32>()).into()
+}
+
+/// Runs a service: reads its configuration, opens the bus, serves health and metrics, calls `run`, and stops on the
+/// first SIGTERM or SIGINT. Exit code 0 only for a clean stop; 2 for a configuration that can't be used.
+pub fn main<Own, Run, Running>(name: &'static str, run: Run) -> ExitCode
+where
+    Own: DeserializeOwned + Default + Send + 'static,
+    Run: FnOnce(Service, Own) -> Running,
+    Running: Future<Output = Result<(), Failure>>,
+{
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(_) => return ExitCode::FAILURE,
+    };
+    let outcome = runtime.block_on(async {
+        let config = Config::<Own>::load().inspect_err(|_| telemetry::start(&crate::LogConfig::default()))?;
+        telemetry::start(&config.log);
+        serve(name, config, run).await
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!(service = name, error = &failure as &dyn std::error::Error, "stopped");
+            if matches!(failure, Failure::Config(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+async fn serve<Own, Run, Running>(name: &'static str, config: Config<Own>, run: Run) -> Result<(), Failure>
+where
+    Run: FnOnce(Service, Own) -> Running,
+    Running: Future<Output = Result<(), Failure>>,
+{
+    let stop = stop_on_signal()?;
+    let metrics = Metrics::new()?;
+    let readiness = Readiness::default();
+    let listen = config.admin.listen;
+    let admin = AdminServer::bind(listen)
+        .await
+        .map_err(|source| Failure::Io { what: format!("can't listen on {listen} for metrics"), source })?;
+    tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), admin = %admin.address(), "starting");
+    let admin_stop = CancellationToken::new();
+    let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), admin_stop.clone()));
+
+    let bus = Bus::connect(&config.bus).await?;
+    bus.check().await?;
+    bus.declare().await?;
+    let service = Service { bus, metrics, readiness: readiness.clone(), stop: stop.clone(), replica: replica_name() };
+    readiness.set(true);
+    let outcome = drained(run(service, config.service), &stop, &readiness).await;
+    admin_stop.cancel();
+    if admin.await.is_err() {
+        tracing::warn!(service = name, "the server of metrics had ended before");
+    }
+    outcome
+}
+
+async fn drained(
+    running: impl Future<Output = Result<(), Failure>>,
+    stop: &CancellationToken,
+    readiness: &Readiness,
+) -> Result<(), Failure> {
+    tokio::pin!(running);
+    tokio::select! {
+        outcome = &mut running => return outcome,
+        () = stop.cancelled() => readiness.set(false),
+    }
+    tokio::time::timeout(DRAIN_TIMEOUT, running).await.unwrap_or(Err(Failure::NotDrained))
+}
+
+fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let io = |source| Failure::Io { what: "can't wait for signals".to_owned(), source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(io)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(io)?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        token.cancel();
+    });
+    Ok(stop)
+}

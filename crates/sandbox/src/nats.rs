@@ -1,0 +1,159 @@
+use crate::{
+    SandboxError, find,
+    process::{Home, Kind, LOOK_INTERVAL, Server},
+};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf, time::Duration};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep},
+};
+
+/// How long a server may take to serve; it reads all its streams first.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+/// What Tillflow asks of a server: a batch may have 4 MiB.
+const MAX_PAYLOAD_BYTES: u32 = 4 * 1024 * 1024;
+const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
+
+/// How a nats-server is started.
+#[derive(Debug, Clone)]
+pub struct NatsOptions {
+    /// Where its streams, its configuration and its log are.
+    pub data_dir: PathBuf,
+    /// Whether an acknowledged message is on disk (`sync_interval: always`).
+    pub sync_always: bool,
+    /// The port on loopback; 0 takes a free one.
+    pub port: u16,
+}
+
+impl NatsOptions {
+    /// A durable server on a free port.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), sync_always: true, port: 0 }
+    }
+}
+
+/// A nats-server with `JetStream` that belongs to this process; dropped, it is killed.
+pub struct Nats {
+    home: Home,
+    program: PathBuf,
+    sync_always: bool,
+    ports: Ports,
+    server: Option<Server>,
+    pid: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Ports {
+    client: u16,
+    monitoring: u16,
+}
+
+impl Nats {
+    /// Starts a server and waits until it serves. The program is `$TILLFLOW_NATS_SERVER`, `.cache/bin/nats-server` here
+    /// or in a folder above, or the first on the path.
+    pub async fn start(options: NatsOptions) -> Result<Self, SandboxError> {
+        let program = find::nats_server()?;
+        let home = Home::take(&options.data_dir).await?;
+        let ports = Ports { client: options.port, monitoring: 0 };
+        let mut nats = Self { home, program, sync_always: options.sync_always, ports, server: None, pid: 0 };
+        nats.launch().await?;
+        Ok(nats)
+    }
+
+    /// Where clients connect: `nats://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.ports.client)
+    }
+
+    /// Where the server tells about itself: `http://127.0.0.1:<port>`.
+    pub fn monitoring_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.monitoring)
+    }
+
+    /// The process id of the server that was started last.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Stops the server in order; kills it if that takes more than 15 seconds.
+    pub async fn stop(mut self) -> Result<(), SandboxError> {
+        match self.server.take() {
+            Some(server) => server.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Kills the server (SIGKILL), as a fault would.
+    pub async fn kill(&mut self) -> Result<(), SandboxError> {
+        match self.server.take() {
+            Some(server) => server.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops the server if it runs, and starts it again on the same ports with the same data.
+    pub async fn restart(&mut self) -> Result<(), SandboxError> {
+        if let Some(server) = self.server.take() {
+            server.stop().await?;
+        }
+        self.launch().await
+    }
+
+    async fn launch(&mut self) -> Result<(), SandboxError> {
+        let configuration = self.configure()?;
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(configuration);
+        let mut server = self.home.spawn(command, KIND)?;
+        self.ports = self.ready(&mut server).await?;
+        self.pid = server.pid();
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// The server reads JSON as its configuration too, which spares us its rules of quoting.
+    fn configure(&self) -> Result<PathBuf, SandboxError> {
+        let listen =
+            |port: u16| if port == 0 { "127.0.0.1:-1".to_owned() } else { format!("127.0.0.1:{port}") };
+        let mut jetstream = json!({ "store_dir": self.home.path() });
+        if self.sync_always {
+            jetstream["sync_interval"] = "always".into();
+        }
+        let configuration = json!({
+            "listen": listen(self.ports.client),
+            "http": listen(self.ports.monitoring),
+            "max_payload": MAX_PAYLOAD_BYTES,
+            "ports_file_dir": self.home.path(),
+            "jetstream": jetstream,
+        });
+        let path = self.home.path().join("nats.conf");
+        fs::write(&path, format!("{configuration:#}")).map_err(SandboxError::file(&path))?;
+        Ok(path)
+    }
+
+    /// The server writes its ports into a file once it serves.
+    async fn ready(&self, server: &mut Server) -> Result<Ports, SandboxError> {
+        let name = self.program.file_name().unwrap_or_default().to_string_lossy();
+        let path = self.home.path().join(format!("{name}_{}.ports", server.pid()));
+        let deadline = Instant::now() + READY_LIMIT;
+        while Instant::now() < deadline {
+            if server.ended() {
+                return Err(self.home.ended(KIND.program));
+            }
+            if let Some(ports) = fs::read(&path).ok().as_deref().and_then(read_ports) {
+                // A killed server leaves it, and process ids come back.
+                fs::remove_file(&path).map_err(SandboxError::file(&path))?;
+                return Ok(ports);
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        Err(SandboxError::NotReady { program: KIND.program, limit: READY_LIMIT, log: self.home.log() })
+    }
+}
+
+fn read_ports(file: &[u8]) -> Option<Ports> {
+    let urls: Value = serde_json::from_slice(file).ok()?;
+    let port = |kind: &str| urls.get(kind)?.get(0)?.as_str()?.rsplit(':').next()?.parse().ok();
+    Some(Ports { client: port("nats")?, monitoring: port("monitoring")? })
+}

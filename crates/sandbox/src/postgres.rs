@@ -1,0 +1,277 @@
+use crate::{
+    SandboxError, find,
+    process::{Home, Kind, LOOK_INTERVAL, Server},
+    session,
+};
+use rustix::process::Signal;
+use std::{
+    fs, io,
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, chown},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
+
+/// How long `initdb` may take.
+const INIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long a server may take to serve; after a kill it recovers first.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+/// How often a start is tried: a port may be taken between looking and binding, a killed server's children linger.
+const MAX_STARTS: u32 = 20;
+/// The pause between two starts.
+const START_PAUSE: Duration = Duration::from_millis(250);
+/// SIGINT is Postgres's fast shutdown, SIGQUIT its immediate one, which leaves no shared memory behind.
+const KIND: Kind = Kind { program: "postgres", orderly: Signal::INT, abrupt: Signal::QUIT };
+/// For two cores that the server shares with everything else. `fsync` stays on: durability is promised.
+const SETTINGS: [&str; 6] = [
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "shared_buffers=256MB",
+    "max_wal_size=2GB",
+    "wal_compression=on",
+    "max_connections=60",
+];
+
+/// How a Postgres is started.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// Where its cluster and its log are.
+    pub data_dir: PathBuf,
+    /// The port on loopback; 0 takes a free one.
+    pub port: u16,
+}
+
+impl PostgresOptions {
+    /// A server on a free port.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), port: 0 }
+    }
+}
+
+/// A Postgres that belongs to this process and trusts whoever is on this machine; dropped, it is stopped at once.
+pub struct Postgres {
+    home: Home,
+    programs: PathBuf,
+    user: Option<User>,
+    port: u16,
+    server: Option<Server>,
+    pid: u32,
+}
+
+impl Postgres {
+    /// Starts a server, with a new cluster if the folder holds none, and waits until it serves. Where we are root, it
+    /// runs as the user `postgres` or `nobody`. The programs are in `$TILLFLOW_POSTGRES_BIN`, where `pg_config` says, in
+    /// the newest `/usr/lib/postgresql/*/bin`, or on the path.
+    pub async fn start(options: PostgresOptions) -> Result<Self, SandboxError> {
+        let programs = find::postgres_folder()?;
+        let user = User::to_run_as()?;
+        let home = Home::take(&options.data_dir).await?;
+        let mut postgres = Self { home, programs, user, port: options.port, server: None, pid: 0 };
+        postgres.init().await?;
+        postgres.launch(options.port == 0).await?;
+        Ok(postgres)
+    }
+
+    /// The database `postgres`, as the user `postgres`, without a password.
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// The process id of the server that was started last.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Makes the database `name` (`[a-z0-9_]{1,63}`) if there is none, and tells its URL.
+    pub async fn create_database(&self, name: &str) -> Result<String, SandboxError> {
+        /// `duplicate_database` (Postgres, appendix A).
+        const EXISTS: &str = "42P04";
+        let failed = |reason: String| SandboxError::Database { name: name.to_owned(), reason };
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if !(1..=63).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err(failed("a name is 1 to 63 of a-z 0-9 _".to_owned()));
+        }
+        match session::execute(self.port, &format!("create database \"{name}\"")).await {
+            Ok(Ok(())) => Ok(self.url_of(name)),
+            Ok(Err(refusal)) if refusal.code == EXISTS => Ok(self.url_of(name)),
+            Ok(Err(refusal)) => Err(failed(refusal.message)),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// Stops the server in order (clients are disconnected); kills it if that takes more than 15 seconds.
+    pub async fn stop(mut self) -> Result<(), SandboxError> {
+        match self.server.take() {
+            Some(server) => server.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Kills the server (SIGKILL), as a fault would.
+    pub async fn kill(&mut self) -> Result<(), SandboxError> {
+        match self.server.take() {
+            Some(server) => server.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops the server if it runs, and starts it again on the same port with the same data.
+    pub async fn restart(&mut self) -> Result<(), SandboxError> {
+        if let Some(server) = self.server.take() {
+            server.stop().await?;
+        }
+        self.launch(false).await
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn cluster(&self) -> PathBuf {
+        self.home.path().join("cluster")
+    }
+
+    async fn init(&self) -> Result<(), SandboxError> {
+        let cluster = self.cluster();
+        if let Some(user) = &self.user {
+            user.reach(self.home.path())?;
+        }
+        // `initdb` writes this last but for its final sync; without it a cluster was left half made.
+        if cluster.join("global/pg_control").exists() && cluster.join("made").exists() {
+            return Ok(());
+        }
+        if cluster.exists() {
+            fs::remove_dir_all(&cluster).map_err(SandboxError::file(&cluster))?;
+        }
+        fs::create_dir(&cluster).map_err(SandboxError::file(&cluster))?;
+        if let Some(user) = &self.user {
+            chown(&cluster, Some(user.uid), Some(user.gid)).map_err(SandboxError::file(&cluster))?;
+        }
+        self.init_cluster(&cluster).await?;
+        fs::write(cluster.join("made"), []).map_err(SandboxError::file(&cluster))
+    }
+
+    async fn init_cluster(&self, cluster: &Path) -> Result<(), SandboxError> {
+        let log = self.home.log();
+        let open = fs::OpenOptions::new().create(true).append(true).open(&log);
+        let output = open.map_err(SandboxError::file(&log))?;
+        let errors = output.try_clone().map_err(SandboxError::file(&log))?;
+        let mut command = self.command("initdb");
+        command.arg("--pgdata").arg(cluster);
+        command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+        command.stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
+        let program = self.programs.join("initdb");
+        let status = timeout(INIT_LIMIT, command.status())
+            .await
+            .map_err(|_| SandboxError::NotReady { program: "initdb", limit: INIT_LIMIT, log: log.clone() })?
+            .map_err(|source| SandboxError::Spawn { program, source })?;
+        if status.success() { Ok(()) } else { Err(self.home.ended("initdb")) }
+    }
+
+    async fn launch(&mut self, any_port: bool) -> Result<(), SandboxError> {
+        let mut starts = 0;
+        loop {
+            if any_port {
+                self.port = free_port().map_err(SandboxError::file(self.home.path()))?;
+            }
+            starts += 1;
+            match self.launch_once().await {
+                Err(SandboxError::Ended { .. }) if starts < MAX_STARTS => sleep(START_PAUSE).await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn launch_once(&mut self) -> Result<(), SandboxError> {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.cluster()).args(["-p", &self.port.to_string()]);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        let mut server = self.home.spawn(command, KIND)?;
+        self.ready(&mut server).await?;
+        self.pid = server.pid();
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// The first line of `postmaster.pid` is the server's process, the eighth how far it is.
+    async fn ready(&self, server: &mut Server) -> Result<(), SandboxError> {
+        let path = self.cluster().join("postmaster.pid");
+        let pid = server.pid().to_string();
+        let deadline = Instant::now() + READY_LIMIT;
+        while Instant::now() < deadline {
+            if server.ended() {
+                return Err(self.home.ended(KIND.program));
+            }
+            let state = fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<&str> = state.lines().map(str::trim).collect();
+            if lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready") {
+                return Ok(());
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        Err(SandboxError::NotReady { program: KIND.program, limit: READY_LIMIT, log: self.home.log() })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        // The user it runs as may not be allowed where we are.
+        command.current_dir("/");
+        if let Some(user) = &self.user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// The user that Postgres runs as where we are root.
+struct User {
+    name: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl User {
+    fn to_run_as() -> Result<Option<Self>, SandboxError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let found = ["postgres", "nobody"].into_iter().find_map(|name| {
+            let fields = users
+                .lines()
+                .map(|line| line.split(':').collect::<Vec<_>>())
+                .find(|fields| fields[0] == name)?;
+            Some(Self {
+                name: name.to_owned(),
+                uid: fields.get(2)?.parse().ok()?,
+                gid: fields.get(3)?.parse().ok()?,
+            })
+        });
+        found.map(Some).ok_or(SandboxError::NoUser)
+    }
+
+    /// Whether every folder down to `folder` lets this user through.
+    fn reach(&self, folder: &Path) -> Result<(), SandboxError> {
+        for folder in folder.ancestors() {
+            let mode = fs::metadata(folder).map_err(SandboxError::file(folder))?.permissions().mode();
+            if mode & 0o001 == 0 {
+                return Err(SandboxError::Unreachable {
+                    user: self.name.clone(),
+                    folder: folder.to_path_buf(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

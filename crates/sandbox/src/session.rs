@@ -1,0 +1,75 @@
+//! Just enough of Postgres's protocol (version 3.0) to run one statement on a server that trusts us.
+
+use std::{io, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// How long a statement may take; creating a database copies one.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// The longest message that is read, in bytes.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+const PROTOCOL_VERSION: u32 = 196_608;
+
+/// What Postgres said no with.
+pub(crate) struct Refusal {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// Runs `statement` on the database `postgres` as the user `postgres`; the inner error is the server's.
+pub(crate) async fn execute(port: u16, statement: &str) -> io::Result<Result<(), Refusal>> {
+    timeout(STATEMENT_LIMIT, async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut startup = PROTOCOL_VERSION.to_be_bytes().to_vec();
+        startup.extend_from_slice(b"user\0postgres\0database\0postgres\0\0");
+        stream.write_all(&framed(&[], &startup)?).await?;
+        if let Err(refusal) = until_ready(&mut stream).await? {
+            return Ok(Err(refusal));
+        }
+        stream.write_all(&framed(b"Q", format!("{statement}\0").as_bytes())?).await?;
+        let outcome = until_ready(&mut stream).await?;
+        stream.write_all(&framed(b"X", &[])?).await?;
+        Ok(outcome)
+    })
+    .await?
+}
+
+fn framed(kind: &[u8], body: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u32::try_from(body.len() + 4).map_err(io::Error::other)?;
+    Ok([kind, &length.to_be_bytes(), body].concat())
+}
+
+/// Reads up to `ReadyForQuery`; an error before that is the outcome.
+async fn until_ready(stream: &mut TcpStream) -> io::Result<Result<(), Refusal>> {
+    let mut outcome = Ok(());
+    loop {
+        let kind = match stream.read_u8().await {
+            // A refused connection is closed after the error.
+            Err(_) if outcome.is_err() => return Ok(outcome),
+            kind => kind?,
+        };
+        let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX).saturating_sub(4);
+        if length > MAX_MESSAGE_BYTES {
+            return Err(io::Error::other("an over-long message"));
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await?;
+        match kind {
+            b'E' => outcome = Err(refusal(&body)),
+            b'R' if body != [0; 4] => return Err(io::Error::other("the server asks for a password")),
+            b'Z' => return Ok(outcome),
+            _ => {}
+        }
+    }
+}
+
+fn refusal(body: &[u8]) -> Refusal {
+    let field = |name: u8| {
+        let found = body.split(|byte| *byte == 0).find(|field| field.first() == Some(&name));
+        found.map(|field| String::from_utf8_lossy(&field[1..]).into_owned()).unwrap_or_default()
+    };
+    Refusal { code: field(b'C'), message: field(b'M') }
+}

@@ -1,0 +1,105 @@
+//! The dial of things that go wrong.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+
+/// How often what goes wrong; shares are from 0 (never) to 1 (always). All 0 by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Chaos {
+    /// Webhooks that are sent once more, after what waits by then.
+    pub duplicate: f64,
+    /// Webhooks that are overtaken by the one behind them.
+    pub reorder: f64,
+    /// The longest that a webhook is held back, in milliseconds; evenly spread from 0.
+    pub delay_ms_max: u64,
+    /// Calls that are refused for their number, before they have an effect.
+    pub throttle_429: f64,
+    /// Calls that fail with 503, before they have an effect.
+    pub server_error: f64,
+    /// Calls that have their effect and then answer 500.
+    pub error_after_success: f64,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Fine,
+    Throttled,
+    Unavailable,
+    LostReply,
+}
+
+/// What becomes of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fate {
+    pub(crate) duplicate: bool,
+    pub(crate) reorder: bool,
+    pub(crate) delay: Duration,
+}
+
+/// The dial and the dice.
+#[derive(Debug)]
+pub(crate) struct Dice {
+    pub(crate) chaos: Chaos,
+    rng: StdRng,
+}
+
+impl Dice {
+    pub(crate) fn new(chaos: Chaos, seed: u64) -> Self {
+        Self { chaos, rng: StdRng::seed_from_u64(seed) }
+    }
+
+    fn falls(&mut self, share: f64) -> bool {
+        share > 0.0 && self.rng.random_bool(share.min(1.0))
+    }
+
+    pub(crate) fn call(&mut self) -> Call {
+        let Chaos { throttle_429, server_error, error_after_success, .. } = self.chaos;
+        if self.falls(throttle_429) {
+            Call::Throttled
+        } else if self.falls(server_error) {
+            Call::Unavailable
+        } else if self.falls(error_after_success) {
+            Call::LostReply
+        } else {
+            Call::Fine
+        }
+    }
+
+    pub(crate) fn webhook(&mut self) -> Fate {
+        let Chaos { duplicate, reorder, delay_ms_max, .. } = self.chaos;
+        let delay_ms = if delay_ms_max == 0 { 0 } else { self.rng.random_range(0..=delay_ms_max) };
+        Fate {
+            duplicate: self.falls(duplicate),
+            reorder: self.falls(reorder),
+            delay: Duration::from_millis(delay_ms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_wrong_by_default() {
+        let mut dice = Dice::new(Chaos::default(), 7);
+        for _ in 0..1_000 {
+            assert_eq!(dice.call(), Call::Fine);
+            let fate = dice.webhook();
+            assert_eq!(fate, Fate { duplicate: false, reorder: false, delay: Duration::ZERO });
+        }
+    }
+
+    #[test]
+    fn the_same_seed_throws_the_same_dice() {
+        let chaos = Chaos { duplicate: 0.3, delay_ms_max: 40, throttle_429: 0.2, ..Chaos::default() };
+        let throws = |seed| {
+            let mut dice = Dice::new(chaos, seed);
+            (0..200).map(|_| (dice.call(), dice.webhook())).collect::<Vec<_>>()
+        };
+        assert_eq!(throws(1), throws(1));
+        assert_ne!(throws(1), throws(2));
+    }
+}

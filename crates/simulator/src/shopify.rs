@@ -1,0 +1,200 @@
+//! Shopify's Admin API over GraphQL and its budget of points.
+
+mod mutate;
+mod tree;
+mod webhook;
+
+pub(crate) use webhook::announce;
+
+use crate::exchange::{Incoming, Reply};
+use crate::graphql::{self, Field, Operation};
+use crate::ledger::{Change, Instant};
+use crate::notation;
+use crate::project::{Fault, Node, project};
+use crate::state::State;
+use serde_json::{Map, Value, json};
+
+/// The version that is served, whatever older one is asked for.
+const API_VERSION: &str = "2026-07";
+/// What one field of a mutation costs.
+const MUTATION_POINTS: f64 = 10.0;
+/// The most that one query may cost.
+const QUERY_POINTS_MAX: f64 = 1_000.0;
+/// How many seconds of refill the bucket holds.
+const BUCKET_SECONDS: f64 = 20.0;
+
+/// The leaky bucket of one app in one shop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
+    available: f64,
+    points_per_second: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn full(points_per_second: f64, now: Instant) -> Self {
+        Self { available: points_per_second * BUCKET_SECONDS, points_per_second, at: now }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let seconds = (now - self.at).as_seconds_f64().max(0.0);
+        let maximum = self.points_per_second * BUCKET_SECONDS;
+        self.available = (self.available + seconds * self.points_per_second).min(maximum);
+        self.at = now;
+    }
+
+    /// Takes `points` if there are so many.
+    fn spend(&mut self, points: f64, now: Instant) -> bool {
+        self.refill(now);
+        let enough = self.available >= points;
+        if enough {
+            self.available -= points;
+        }
+        enough
+    }
+
+    fn extensions(&self, requested: f64, actual: Option<f64>) -> Value {
+        json!({"cost": {
+            "requestedQueryCost": requested,
+            "actualQueryCost": actual,
+            "throttleStatus": {
+                "maximumAvailable": self.points_per_second * BUCKET_SECONDS,
+                "currentlyAvailable": self.available.floor(),
+                "restoreRate": self.points_per_second,
+            },
+        }})
+    }
+}
+
+pub(crate) fn throttled(state: &State, _now: Instant) -> Reply {
+    let errors = json!([{"message": "Throttled", "extensions": {"code": "THROTTLED",
+        "documentation": "https://shopify.dev/api/usage/rate-limits"}}]);
+    let extensions = state.bucket.extensions(MUTATION_POINTS, None);
+    Reply::ok(json!({"errors": errors, "extensions": extensions}))
+}
+
+pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+    if call.header("x-shopify-access-token") != Some(state.shop.token.as_str()) {
+        let message = "[API] Invalid API key or access token (unrecognized login or wrong password)";
+        return Reply::of(401, json!({"errors": message}));
+    }
+    let ["admin", "api", version, "graphql.json"] = call.segments()[..] else {
+        return Reply::of(404, json!({"errors": "Not Found"}));
+    };
+    if call.method != "POST" || !is_version(version) {
+        return Reply::of(404, json!({"errors": "Not Found"}));
+    }
+    let Ok(Value::Object(request)) = serde_json::from_slice(&call.body) else {
+        return Reply::of(400, json!({"errors": {"query": "Required parameter missing or invalid"}}));
+    };
+    let query = request.get("query").and_then(Value::as_str).unwrap_or_default();
+    let mut reply = match graphql::parse(query, request.get("variables").unwrap_or(&Value::Null)) {
+        Ok(operation) => execute(state, &operation, now),
+        Err(message) => Reply::ok(json!({"errors": [{"message": message}]})).named("unreadable"),
+    };
+    reply.headers.push(("X-Shopify-API-Version", API_VERSION.to_owned()));
+    reply
+}
+
+/// Versions come out each quarter.
+fn is_version(version: &str) -> bool {
+    let quarterly = version.split_once('-').is_some_and(|(year, month)| {
+        year.len() == 4 && year.parse::<u16>().is_ok() && ["01", "04", "07", "10"].contains(&month)
+    });
+    quarterly || version == "unstable"
+}
+
+fn execute(state: &mut State, operation: &Operation, now: Instant) -> Reply {
+    let names: Vec<&str> = operation.fields.iter().map(|field| field.name.as_str()).collect();
+    let name = names.join(",");
+    let points = cost(operation);
+    if !state.bucket.spend(points, now) {
+        return throttled(state, now).named(&name);
+    }
+    let (mut data, mut errors, mut changes) = (Map::new(), Vec::new(), Vec::new());
+    for field in &operation.fields {
+        let answered = if operation.mutation {
+            mutate::run(state, field, now).map(|(value, changed)| {
+                changes.extend(changed);
+                value
+            })
+        } else {
+            query(state, field)
+        };
+        let value = answered.unwrap_or_else(|(message, code)| {
+            errors.push(json!({"message": message, "path": [field.alias], "extensions": {"code": code}}));
+            Value::Null
+        });
+        data.insert(field.alias.clone(), value);
+    }
+    let mut body = json!({"data": data, "extensions": state.bucket.extensions(points, Some(points))});
+    if !errors.is_empty() {
+        body["errors"] = Value::Array(errors);
+    }
+    let key = operation.fields.iter().find_map(|field| idempotency_key(field));
+    let mut reply = Reply::ok(body).named(&name).changing(changes);
+    reply.idempotency_key = key.map(str::to_owned);
+    reply
+}
+
+fn idempotency_key(field: &Field) -> Option<&str> {
+    field.directive("idempotent")?.get("key")?.as_str()
+}
+
+/// A simple stand-in for the platform's own sum: one point for each object that could be returned.
+fn cost(operation: &Operation) -> f64 {
+    fn objects(field: &Field) -> f64 {
+        if field.selection.is_empty() {
+            return 0.0;
+        }
+        let times = field.argument("first").and_then(Value::as_f64).unwrap_or(1.0);
+        (1.0 + field.selection.iter().map(objects).sum::<f64>()) * times
+    }
+    let points = |field| if operation.mutation { MUTATION_POINTS } else { objects(field) };
+    operation.fields.iter().map(points).sum::<f64>().clamp(1.0, QUERY_POINTS_MAX)
+}
+
+fn query(state: &State, field: &Field) -> Result<Value, Fault> {
+    let id = || {
+        let given = field.argument("id").and_then(Value::as_str);
+        given.map(tree::bare_id).ok_or_else(|| {
+            (format!("Field '{}' is missing required arguments: id", field.name), "missingRequiredArguments")
+        })
+    };
+    let node = match field.name.as_str() {
+        "inventoryItem" => state.ledger.find(id()?).map(|(product, variant)| tree::item(state, product, variant)),
+        "productVariant" => {
+            state.ledger.find(id()?).map(|(product, variant)| tree::variant(state, product, variant))
+        }
+        "product" => state.ledger.on_sale(id()?).map(|product| tree::product(state, product)),
+        "products" => Some(products(state, field)?),
+        "locations" => Some(tree::locations(state)),
+        other => return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField")),
+    };
+    node.map_or(Ok(Value::Null), |node| project(&node, field))
+}
+
+/// Products by id, those changed after a point in time if `query` says so.
+fn products(state: &State, field: &Field) -> Result<Node, Fault> {
+    let since = match field.argument("query").and_then(Value::as_str) {
+        None => None,
+        Some(filter) => Some(changed_after(filter).ok_or_else(|| {
+            ("only filters like updated_at:>'2026-01-01T00:00:00Z' are simulated".to_owned(), "BAD_REQUEST")
+        })?),
+    };
+    let changed = |at: Instant| since.is_none_or(|(since, inclusive)| at > since || (inclusive && at == since));
+    let shown = state.ledger.products().filter(|product| !product.deleted && changed(product.updated_at));
+    Ok(Node::Connection(
+        shown.map(|product| (tree::cursor(&product.id), tree::product(state, product))).collect(),
+    ))
+}
+
+fn changed_after(filter: &str) -> Option<(Instant, bool)> {
+    let rest = filter.trim().strip_prefix("updated_at:>")?;
+    let (rest, inclusive) = rest.strip_prefix('=').map_or((rest, false), |rest| (rest, true));
+    let at = notation::instant(rest.trim_matches(|c| c == '\'' || c == '"'))?;
+    Some((at, inclusive))
+}
+
+/// What a mutation did: the value that was selected, and what changed.
+type Done = (Value, Vec<Change>);

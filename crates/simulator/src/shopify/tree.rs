@@ -1,0 +1,148 @@
+//! Objects of the Admin API with all the fields that can be selected here.
+
+use crate::ledger::{Product, Variant};
+use crate::level::Level;
+use crate::notation;
+use crate::project::Node;
+use crate::state::State;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+/// What quantities other than "available" are: nothing is ever committed or on its way.
+const EMPTY_QUANTITIES: [&str; 3] = ["committed", "incoming", "reserved"];
+
+pub(crate) fn gid(kind: &str, id: &str) -> String {
+    format!("gid://shopify/{kind}/{id}")
+}
+
+/// The number in a global id; what isn't one stays as it is.
+pub(crate) fn bare_id(gid: &str) -> &str {
+    let id = gid.rsplit('/').next().unwrap_or(gid);
+    id.split('?').next().unwrap_or(id)
+}
+
+pub(crate) fn cursor(id: &str) -> String {
+    STANDARD.encode(format!(r#"{{"last_id":{id}}}"#))
+}
+
+fn utc_seconds(at: crate::ledger::Instant) -> Node {
+    Node::text(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
+pub(crate) fn product(state: &State, product: &Product) -> Node {
+    let variants = product.variants.iter().filter(|each| !each.deleted);
+    let total: Decimal = variants.clone().map(|each| state.ledger.total(&each.item)).sum();
+    let nodes = variants.map(|each| (cursor(&each.id), variant(state, product, each))).collect();
+    let mut fields = shallow(product);
+    fields.extend([
+        ("descriptionHtml", Node::text(&product.description)),
+        ("vendor", Node::text("Tillflow demo")),
+        ("productType", Node::text("")),
+        ("status", Node::text("ACTIVE")),
+        ("tags", Node::List(Vec::new())),
+        ("createdAt", utc_seconds(product.created_at)),
+        ("updatedAt", utc_seconds(product.updated_at)),
+        ("totalInventory", Node::Leaf(notation::number(total))),
+        ("variants", Node::Connection(nodes)),
+    ]);
+    Node::Object("Product", fields)
+}
+
+fn shallow(product: &Product) -> Vec<(&'static str, Node)> {
+    vec![
+        ("id", Node::text(gid("Product", &product.id))),
+        ("legacyResourceId", Node::text(&product.id)),
+        ("title", Node::text(&product.title)),
+        ("handle", Node::text(product.title.to_lowercase().replace(' ', "-"))),
+    ]
+}
+
+pub(crate) fn variant(state: &State, of: &Product, variant: &Variant) -> Node {
+    let mut fields = shallow_variant(state, variant);
+    fields.extend([
+        ("product", Node::Object("Product", shallow(of))),
+        ("inventoryItem", item(state, of, variant)),
+        ("inventoryQuantity", Node::Leaf(notation::number(state.ledger.total(&variant.item)))),
+    ]);
+    Node::Object("ProductVariant", fields)
+}
+
+fn shallow_variant(state: &State, variant: &Variant) -> Vec<(&'static str, Node)> {
+    vec![
+        ("id", Node::text(gid("ProductVariant", &variant.id))),
+        ("legacyResourceId", Node::text(&variant.id)),
+        ("title", Node::text(&variant.name)),
+        ("sku", Node::text(&variant.sku)),
+        ("price", Node::text(notation::amount(variant.price_minor, &state.shop.currency))),
+        ("compareAtPrice", Node::Leaf(Value::Null)),
+        ("barcode", Node::Leaf(Value::Null)),
+        ("updatedAt", utc_seconds(variant.updated_at)),
+    ]
+}
+
+pub(crate) fn item(state: &State, product: &Product, variant: &Variant) -> Node {
+    let id = &variant.item;
+    let mut of_variant = shallow_variant(state, variant);
+    of_variant.push(("product", Node::Object("Product", shallow(product))));
+    let level = |(location, level): (&str, &Level)| (location.to_owned(), self::level(id, location, level));
+    let levels: Vec<(String, Node)> = state.ledger.levels_of(id).map(level).collect();
+    let keyed = levels.iter().map(|(location, node)| (gid("Location", location), node.clone())).collect();
+    let listed = levels.into_iter().map(|(location, node)| (cursor(&location), node)).collect();
+    Node::Object(
+        "InventoryItem",
+        vec![
+            ("id", Node::text(gid("InventoryItem", id))),
+            ("legacyResourceId", Node::text(id)),
+            ("sku", Node::text(&variant.sku)),
+            ("tracked", Node::Leaf(json!(true))),
+            ("updatedAt", utc_seconds(variant.updated_at)),
+            ("variant", Node::Object("ProductVariant", of_variant)),
+            ("inventoryLevel", Node::Keyed("locationId", keyed)),
+            ("inventoryLevels", Node::Connection(listed)),
+        ],
+    )
+}
+
+fn level(item: &str, location: &str, level: &Level) -> Node {
+    let quantity = |name: &'static str, quantity: Decimal| {
+        let fields = vec![
+            ("name", Node::text(name)),
+            ("quantity", Node::Leaf(notation::number(quantity))),
+            ("updatedAt", utc_seconds(level.calculated_at)),
+        ];
+        (name.to_owned(), Node::Object("InventoryQuantity", fields))
+    };
+    let mut quantities = vec![quantity("available", level.quantity()), quantity("on_hand", level.quantity())];
+    quantities.extend(EMPTY_QUANTITIES.map(|name| quantity(name, Decimal::ZERO)));
+    Node::Object(
+        "InventoryLevel",
+        vec![
+            ("id", Node::text(level_gid(item, location))),
+            ("updatedAt", utc_seconds(level.calculated_at)),
+            ("isActive", Node::Leaf(json!(true))),
+            ("item", Node::Object("InventoryItem", vec![("id", Node::text(gid("InventoryItem", item)))])),
+            ("location", self::location(location)),
+            ("quantities", Node::Picked("names", quantities)),
+        ],
+    )
+}
+
+pub(crate) fn level_gid(item: &str, location: &str) -> String {
+    format!("gid://shopify/InventoryLevel/{location}?inventory_item_id={item}")
+}
+
+pub(crate) fn location(id: &str) -> Node {
+    let fields = vec![
+        ("id", Node::text(gid("Location", id))),
+        ("legacyResourceId", Node::text(id)),
+        ("name", Node::text(format!("Location {id}"))),
+        ("isActive", Node::Leaf(json!(true))),
+    ];
+    Node::Object("Location", fields)
+}
+
+pub(crate) fn locations(state: &State) -> Node {
+    Node::Connection(state.shop.locations.iter().map(|id| (cursor(id), location(id))).collect())
+}

@@ -1,0 +1,52 @@
+//! Webhooks: full objects, nothing signed, no id of their own.
+
+use crate::exchange::Outgoing;
+use crate::ledger::{Change, Instant};
+use crate::state::State;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: Instant) -> Vec<Outgoing> {
+    let mut events: Vec<(&str, Value)> = Vec::new();
+    let mut told: Vec<String> = Vec::new();
+    for change in changes {
+        match change {
+            Change::Sold(id) => {
+                let data = state.ledger.order(id).map(|order| super::ticket(state, order));
+                events.extend(data.map(|data| ("TICKET", data)));
+            }
+            Change::CustomerAdded(id) => {
+                events.extend(state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))));
+            }
+            // A product is its own item. Its `last_updated_at` doesn't move when only its stock does.
+            Change::ProductAdded(id)
+            | Change::ProductEdited(id)
+            | Change::ProductDeleted(id)
+            | Change::Level(id, _) => {
+                if !told.contains(id) {
+                    told.push(id.clone());
+                    events.extend(product(state, id).map(|data| ("PRODUCT", data)));
+                }
+            }
+        }
+    }
+    events.into_iter().map(|(kind, data)| addressed(state, kind, &data, url)).collect()
+}
+
+fn product(state: &State, id: &str) -> Option<Value> {
+    let product = state.ledger.product(id)?;
+    Some(super::product(state, product, product.variants.first()?))
+}
+
+fn addressed(state: &mut State, kind: &str, data: &Value, url: &str) -> Outgoing {
+    let body = json!({"event_type": kind, "data": data, "dispensary_short_name": state.shop.account});
+    let trace = format!("00-{}-{}-01", state.ids.hex(16), state.ids.hex(8));
+    let headers = vec![
+        ("content-type", "application/json".to_owned()),
+        ("authorization", format!("Bearer {}", state.shop.webhook_secret)),
+        ("traceparent", trace.clone()),
+        ("user-agent", "Apache-HttpClient/4.5.13 (Java/17)".to_owned()),
+    ];
+    let body = Bytes::from(body.to_string());
+    Outgoing { topic: kind.to_owned(), id: trace, headers, body, url: url.to_owned() }
+}

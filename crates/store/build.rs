@@ -1,0 +1,5 @@
+//! Builds again when a migration changed: the migrations are compiled in.
+
+fn main() {
+    println!("cargo:rerun-if-changed=../../migrations");
+}

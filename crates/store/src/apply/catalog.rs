@@ -1,0 +1,210 @@
+//! Products and variants, each field with its own clock.
+
+use crate::{
+    StoreError,
+    columns::{id, json, money, time_or_null, unreadable},
+};
+use chrono::{DateTime, Utc};
+use model::{
+    ProductId, ProductStatus, ProductText, VariantId,
+    record::{Clocked, Facts, ProductRow, VariantRow},
+};
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) async fn products(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<ProductId>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query("SELECT p.* FROM products p WHERE p.id = ANY($1) ORDER BY p.id FOR NO KEY UPDATE")
+        .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        let product = read_product(row)?;
+        facts.products.insert(product.id.clone(), product);
+    }
+    Ok(())
+}
+
+fn read_product(row: &PgRow) -> Result<ProductRow, StoreError> {
+    let status = clocked_text(row, "status", "status_at")?.map(|Clocked { value, at }| {
+        [ProductStatus::Active, ProductStatus::Draft, ProductStatus::Archived]
+            .into_iter()
+            .find(|status| status.as_str() == value)
+            .map(|value| Clocked { value, at })
+            .ok_or_else(|| unreadable("status"))
+    });
+    let tags: Option<Json<Vec<String>>> = row.try_get("tags")?;
+    Ok(ProductRow {
+        id: id(row, "id")?,
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        title: clocked_text(row, "title", "title_at")?,
+        description: clocked_text(row, "description", "description_at")?,
+        vendor: clocked_text(row, "vendor", "vendor_at")?,
+        category: clocked_text(row, "category", "category_at")?,
+        status: status.transpose()?,
+        tags: clocked(row, tags.map(|tags| tags.0), "tags_at")?,
+        deleted_at: time_or_null(row, "deleted_at")?,
+    })
+}
+
+pub(super) async fn variants(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<VariantId>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query("SELECT v.* FROM variants v WHERE v.id = ANY($1) ORDER BY v.id FOR NO KEY UPDATE")
+        .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        let variant = read_variant(row)?;
+        facts.variants.insert(variant.id.clone(), variant);
+    }
+    Ok(())
+}
+
+fn read_variant(row: &PgRow) -> Result<VariantRow, StoreError> {
+    let price = money(row, "price_minor", "price_currency")?;
+    // Known to be nothing is not the same as unknown: the clock tells them apart.
+    let compare_at_price = money(row, "compare_at_price_minor", "compare_at_price_currency")?;
+    let compared_at = time_or_null(row, "compare_at_price_at")?;
+    Ok(VariantRow {
+        id: id(row, "id")?,
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        product: id(row, "product")?,
+        title: clocked_text(row, "title", "title_at")?,
+        sku: clocked_text(row, "sku", "sku_at")?,
+        barcode: clocked_text(row, "barcode", "barcode_at")?,
+        price: clocked(row, price, "price_at")?,
+        compare_at_price: compared_at.map(|at| Clocked { value: compare_at_price, at }),
+    })
+}
+
+fn clocked<T>(row: &PgRow, value: Option<T>, at: &str) -> Result<Option<Clocked<T>>, StoreError> {
+    match (value, time_or_null(row, at)?) {
+        (Some(value), Some(at)) => Ok(Some(Clocked { value, at })),
+        (None, None) => Ok(None),
+        _ => Err(unreadable(at)),
+    }
+}
+
+fn clocked_text(row: &PgRow, column: &str, at: &str) -> Result<Option<Clocked<String>>, StoreError> {
+    clocked(row, row.try_get(column)?, at)
+}
+
+fn values<'a, R: 'a, T>(
+    rows: impl Iterator<Item = &'a R>,
+    field: impl Fn(&'a R) -> &'a Option<Clocked<T>>,
+) -> Vec<Option<&'a T>>
+where
+    T: 'a,
+{
+    rows.map(|row| field(row).as_ref().map(|clocked| &clocked.value)).collect()
+}
+
+fn clocks<'a, R: 'a, T: 'a>(
+    rows: impl Iterator<Item = &'a R>,
+    field: impl Fn(&'a R) -> &'a Option<Clocked<T>>,
+) -> Vec<Option<DateTime<Utc>>> {
+    rows.map(|row| field(row).as_ref().map(|clocked| clocked.at.as_chrono())).collect()
+}
+
+pub(super) async fn write_products(
+    connection: &mut PgConnection,
+    products: &BTreeMap<ProductId, ProductRow>,
+) -> Result<(), StoreError> {
+    let rows = || products.values();
+    let tags = |product: &ProductRow| product.tags.as_ref().map(|tags| json(&tags.value)).transpose();
+    let text = |product: &ProductRow| {
+        let title = product.title.as_ref().map(|title| title.value.as_str());
+        json(&ProductText::new(title, product.description.as_ref().map(|text| text.value.as_str())))
+    };
+    sqlx::query(WRITE_PRODUCTS)
+        .bind(rows().map(|product| product.id.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|product| product.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|product| product.store.as_str()).collect::<Vec<_>>())
+        .bind(values(rows(), |product| &product.title))
+        .bind(clocks(rows(), |product| &product.title))
+        .bind(values(rows(), |product| &product.description))
+        .bind(clocks(rows(), |product| &product.description))
+        .bind(values(rows(), |product| &product.vendor))
+        .bind(clocks(rows(), |product| &product.vendor))
+        .bind(values(rows(), |product| &product.category))
+        .bind(clocks(rows(), |product| &product.category))
+        .bind(rows().map(|product| Some(product.status.as_ref()?.value.as_str())).collect::<Vec<_>>())
+        .bind(clocks(rows(), |product| &product.status))
+        .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
+        .bind(clocks(rows(), |product| &product.tags))
+        .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>())
+        .bind(rows().map(text).collect::<Result<Vec<_>, _>>()?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const WRITE_PRODUCTS: &str = "
+INSERT INTO products (id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
+    category_at, status, status_at, tags, tags_at, deleted_at, mirror_text)
+SELECT id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category, category_at, status,
+    status_at, tags::jsonb, tags_at, deleted_at, mirror_text::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[],
+        $8::text[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[],
+        $15::timestamptz[], $16::timestamptz[], $17::text[])
+    AS u(id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category, category_at,
+        status, status_at, tags, tags_at, deleted_at, mirror_text)
+ON CONFLICT (id) DO UPDATE
+SET title = excluded.title, title_at = excluded.title_at,
+    description = excluded.description, description_at = excluded.description_at,
+    vendor = excluded.vendor, vendor_at = excluded.vendor_at,
+    category = excluded.category, category_at = excluded.category_at,
+    status = excluded.status, status_at = excluded.status_at,
+    tags = excluded.tags, tags_at = excluded.tags_at,
+    deleted_at = excluded.deleted_at, mirror_text = excluded.mirror_text";
+
+pub(super) async fn write_variants(
+    connection: &mut PgConnection,
+    variants: &BTreeMap<VariantId, VariantRow>,
+) -> Result<(), StoreError> {
+    let rows = || variants.values();
+    let price = |variant: &VariantRow| Some(variant.price.as_ref()?.value);
+    let compared = |variant: &VariantRow| variant.compare_at_price.as_ref()?.value;
+    sqlx::query(WRITE_VARIANTS)
+        .bind(rows().map(|variant| variant.id.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|variant| variant.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|variant| variant.store.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|variant| variant.product.as_str()).collect::<Vec<_>>())
+        .bind(values(rows(), |variant| &variant.title))
+        .bind(clocks(rows(), |variant| &variant.title))
+        .bind(values(rows(), |variant| &variant.sku))
+        .bind(clocks(rows(), |variant| &variant.sku))
+        .bind(values(rows(), |variant| &variant.barcode))
+        .bind(clocks(rows(), |variant| &variant.barcode))
+        .bind(rows().map(|variant| price(variant).map(|money| money.minor)).collect::<Vec<_>>())
+        .bind(rows().map(|variant| price(variant).map(|money| money.currency.to_string())).collect::<Vec<_>>())
+        .bind(clocks(rows(), |variant| &variant.price))
+        .bind(rows().map(|variant| compared(variant).map(|money| money.minor)).collect::<Vec<_>>())
+        .bind(rows().map(|variant| compared(variant).map(|money| money.currency.to_string())).collect::<Vec<_>>())
+        .bind(clocks(rows(), |variant| &variant.compare_at_price))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const WRITE_VARIANTS: &str = "
+INSERT INTO variants (id, tenant, store, product, title, title_at, sku, sku_at, barcode, barcode_at, price_minor,
+    price_currency, price_at, compare_at_price_minor, compare_at_price_currency, compare_at_price_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+    $8::timestamptz[], $9::text[], $10::timestamptz[], $11::int8[], $12::text[], $13::timestamptz[], $14::int8[],
+    $15::text[], $16::timestamptz[])
+ON CONFLICT (id) DO UPDATE
+SET product = excluded.product, title = excluded.title, title_at = excluded.title_at,
+    sku = excluded.sku, sku_at = excluded.sku_at, barcode = excluded.barcode, barcode_at = excluded.barcode_at,
+    price_minor = excluded.price_minor, price_currency = excluded.price_currency, price_at = excluded.price_at,
+    compare_at_price_minor = excluded.compare_at_price_minor,
+    compare_at_price_currency = excluded.compare_at_price_currency,
+    compare_at_price_at = excluded.compare_at_price_at";

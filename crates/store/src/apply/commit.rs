@@ -1,0 +1,227 @@
+//! Writing: one statement for each kind of row, over the whole set; none for an empty set.
+
+use super::{catalog, stock, trade};
+use crate::{
+    Consumer, CursorMove, StoreError,
+    columns::{partition, signed},
+    cursors,
+};
+use model::{
+    MirrorKey, Partition, PartitionCount, StoreId, Timestamp,
+    record::{Applied, Changes, Conflict, Ending, LinkKey},
+};
+use sqlx::{PgConnection, postgres::PgQueryResult};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Writes everything but the commit. The cursors first: a stale owner learns at once that it is one.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    changes: &Changes,
+    payloads: &[Vec<u8>],
+    steps: &[CursorMove],
+    locked_mirrors: &BTreeSet<MirrorKey>,
+) -> Result<(), StoreError> {
+    check(changes, payloads, steps)?;
+    cursors::advance(connection, Consumer::Apply, steps).await?;
+    if !changes.stores.is_empty() {
+        write_stores(connection, &changes.stores).await?;
+    }
+    if !changes.mirrors.is_empty() {
+        stock::write_mirrors(connection, &changes.mirrors, locked_mirrors).await?;
+    }
+    if !changes.levels.is_empty() {
+        stock::write_levels(connection, &changes.levels).await?;
+    }
+    if !changes.movements.is_empty() {
+        stock::write_movements(connection, &changes.movements).await?;
+    }
+    if !changes.products.is_empty() {
+        catalog::write_products(connection, &changes.products).await?;
+    }
+    if !changes.variants.is_empty() {
+        catalog::write_variants(connection, &changes.variants).await?;
+    }
+    if !changes.orders.is_empty() {
+        trade::write_orders(connection, &changes.orders).await?;
+    }
+    if !changes.customers.is_empty() {
+        trade::write_customers(connection, &changes.customers).await?;
+    }
+    write_history(connection, changes, payloads, steps).await
+}
+
+async fn write_history(
+    connection: &mut PgConnection,
+    changes: &Changes,
+    payloads: &[Vec<u8>],
+    steps: &[CursorMove],
+) -> Result<(), StoreError> {
+    if !changes.links.is_empty() {
+        write_links(connection, &changes.links).await?;
+    }
+    if !changes.applied.is_empty() {
+        write_events(connection, &changes.applied, payloads).await?;
+    }
+    if !changes.endings.is_empty() {
+        write_endings(connection, &changes.endings, steps).await?;
+    }
+    if !changes.conflicts.is_empty() {
+        write_conflicts(connection, &changes.conflicts).await?;
+    }
+    Ok(())
+}
+
+/// What no batch may look like, whatever was decided: both counts go on without gaps.
+fn check(changes: &Changes, payloads: &[Vec<u8>], steps: &[CursorMove]) -> Result<(), StoreError> {
+    if payloads.len() != changes.applied.len() {
+        return Err(StoreError::refused("there is not one payload for each applied change"));
+    }
+    let mut numbers: BTreeMap<Partition, i64> =
+        steps.iter().map(|step| (step.partition, step.from.number)).collect();
+    for (of, applied) in &changes.applied {
+        let number = numbers.get_mut(of).ok_or_else(|| StoreError::refused("a change is of no moved partition"))?;
+        *number += 1;
+        if applied.number != *number {
+            return Err(StoreError::refused("the partition's count has a gap"));
+        }
+    }
+    if steps.iter().any(|step| numbers.get(&step.partition) != Some(&step.number)) {
+        return Err(StoreError::refused("a cursor's number isn't that of the last change"));
+    }
+    Ok(())
+}
+
+/// Refuses a statement that didn't reach every row.
+pub(super) fn complete(written: &PgQueryResult, wanted: usize, otherwise: &str) -> Result<(), StoreError> {
+    if written.rows_affected() == signed(wanted)?.unsigned_abs() {
+        Ok(())
+    } else {
+        Err(StoreError::refused(otherwise))
+    }
+}
+
+async fn write_stores(
+    connection: &mut PgConnection,
+    stores: &BTreeMap<StoreId, i64>,
+) -> Result<(), StoreError> {
+    let written = sqlx::query(
+        "UPDATE stores s SET last_sequence = u.last_sequence
+         FROM unnest($1::text[], $2::int8[]) AS u(id, last_sequence)
+         WHERE s.id = u.id AND s.last_sequence <= u.last_sequence",
+    )
+    .bind(stores.keys().map(StoreId::as_str).collect::<Vec<_>>())
+    .bind(stores.values().copied().collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    complete(&written, stores.len(), "a store isn't set up, or its sequence would go back")
+}
+
+async fn write_links(
+    connection: &mut PgConnection,
+    links: &BTreeMap<LinkKey, String>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO links (tenant, connection, kind, external, internal)
+         SELECT c.tenant, u.connection, u.kind, u.external, u.internal
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
+         JOIN connections c ON c.id = u.connection
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(links.keys().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
+    .bind(links.keys().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
+    .bind(links.keys().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
+    .bind(links.values().map(String::as_str).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_events(
+    connection: &mut PgConnection,
+    applied: &[(Partition, Applied)],
+    payloads: &[Vec<u8>],
+) -> Result<(), StoreError> {
+    let events = || applied.iter().map(|(_, applied)| &applied.event);
+    sqlx::query(
+        "INSERT INTO events (partition, number, sequence, tenant, store, connection, event_id, delivery_id, correlation,
+             entity, action, external, occurred_at, received_at, trace, payload)
+         SELECT * FROM unnest($1::int2[], $2::int8[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+             $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
+             $15::text[], $16::bytea[])",
+    )
+    .bind(applied.iter().map(|(of, _)| partition(*of)).collect::<Result<Vec<_>, _>>()?)
+    .bind(applied.iter().map(|(_, applied)| applied.number).collect::<Vec<_>>())
+    .bind(applied.iter().map(|(_, applied)| applied.sequence).collect::<Vec<_>>())
+    .bind(events().map(|event| event.origin.tenant.as_str()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.origin.store.as_str()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.origin.connection.as_str()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.id.as_bytes().as_slice()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.delivery.as_bytes().as_slice()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.correlation.as_bytes().as_slice()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.payload.entity().as_str()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.action.as_str()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.payload.external().as_str()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.occurred_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
+    .bind(events().map(|event| event.received_at.as_chrono()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.trace.as_str()).collect::<Vec<_>>())
+    .bind(payloads.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// An event that ended before can't end again, unless it ended dead: then this is its replay.
+async fn write_endings(
+    connection: &mut PgConnection,
+    endings: &[Ending],
+    steps: &[CursorMove],
+) -> Result<(), StoreError> {
+    let index = |index: u32| i32::try_from(index).map_err(|_| StoreError::refused("an index is too large"));
+    let written = sqlx::query(WRITE_ENDINGS)
+        .bind(endings.iter().map(|ending| ending.tenant.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.store.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.connection.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.event.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.delivery.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.entity.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.external.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.action.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.outcome.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.reason.as_str()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| signed(ending.position.raw_sequence)).collect::<Result<Vec<_>, _>>()?)
+        .bind(endings.iter().map(|ending| index(ending.position.delivery)).collect::<Result<Vec<_>, _>>()?)
+        .bind(endings.iter().map(|ending| index(ending.position.event)).collect::<Result<Vec<_>, _>>()?)
+        .bind(endings.iter().map(|ending| ending.received_at.as_chrono()).collect::<Vec<_>>())
+        .bind(endings.iter().map(|ending| ending.sequence).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    complete(&written, endings.len(), "an event would end twice")
+}
+
+const WRITE_ENDINGS: &str = "
+INSERT INTO endings AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome, reason,
+    raw_sequence, delivery_index, event_index, received_at, sequence)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::int8[], $12::int4[], $13::int4[], $14::timestamptz[], $15::int8[])
+ON CONFLICT (connection, event_id) DO UPDATE
+SET delivery_id = excluded.delivery_id, action = excluded.action, outcome = excluded.outcome,
+    reason = excluded.reason, raw_sequence = excluded.raw_sequence, delivery_index = excluded.delivery_index,
+    event_index = excluded.event_index, received_at = excluded.received_at, recorded_at = excluded.recorded_at,
+    sequence = excluded.sequence, attempts = e.attempts + 1
+WHERE e.outcome = 'dead'";
+
+async fn write_conflicts(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO conflicts (tenant, store, connection, event_id, kind, detail)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])",
+    )
+    .bind(conflicts.iter().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
+    .bind(conflicts.iter().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
+    .bind(conflicts.iter().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
+    .bind(conflicts.iter().map(|conflict| conflict.event.as_bytes().as_slice()).collect::<Vec<_>>())
+    .bind(conflicts.iter().map(|conflict| conflict.kind).collect::<Vec<_>>())
+    .bind(conflicts.iter().map(|conflict| conflict.detail.as_str()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

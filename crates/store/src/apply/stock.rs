@@ -1,0 +1,218 @@
+//! Mirrors, levels and the ledger.
+
+use crate::{
+    StoreError,
+    columns::{
+        id, json_or_null, mirror_key, mirror_value, place, quantity, send_state, signed, time_or_null, unreadable,
+    },
+};
+use chrono::{DateTime, Utc};
+use model::{
+    ConnectionId, ExternalId, LocationId, Mirror, MirrorKey, Observation, Quantity, Sent, SourceVersion, VariantId,
+    record::{Facts, Movement},
+};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) async fn mirrors(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<MirrorKey>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT m.*
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
+         JOIN mirrors m USING (connection, kind, external, place)
+         ORDER BY m.connection, m.kind, m.external, m.place
+         FOR NO KEY UPDATE OF m",
+    )
+    .bind(keys.iter().map(|key| key.connection.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|key| key.kind.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|key| key.external.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(place).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    keep(&rows, facts)
+}
+
+pub(super) async fn item_mirrors(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<(ConnectionId, ExternalId)>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT m.*
+         FROM unnest($1::text[], $2::text[]) AS u(connection, external)
+         JOIN mirrors m ON m.connection = u.connection AND m.kind = 'inventory' AND m.external = u.external
+         ORDER BY m.connection, m.kind, m.external, m.place
+         FOR NO KEY UPDATE OF m",
+    )
+    .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, external)| external.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    keep(&rows, facts)
+}
+
+fn keep(rows: &[PgRow], facts: &mut Facts) -> Result<(), StoreError> {
+    for row in rows {
+        let mirror = read_mirror(row)?;
+        facts.mirrors.insert(mirror.key.clone(), mirror);
+    }
+    Ok(())
+}
+
+/// A row of `mirrors` as the model has it.
+fn read_mirror(row: &PgRow) -> Result<Mirror, StoreError> {
+    let observed = match (mirror_value(row, "observed")?, time_or_null(row, "observed_at")?) {
+        (Some(value), Some(at)) => {
+            let version: Option<i64> = row.try_get("observed_version")?;
+            Some(Observation { value, version: version.map(SourceVersion), at })
+        }
+        (None, None) => None,
+        _ => return Err(unreadable("observed")),
+    };
+    let sent = match (mirror_value(row, "sent")?, send_state(row, "sent_state")?) {
+        (Some(value), Some(state)) => Some(Sent { value, from: mirror_value(row, "sent_from")?, state }),
+        (None, None) => None,
+        _ => return Err(unreadable("sent")),
+    };
+    Ok(Mirror {
+        key: mirror_key(row)?,
+        internal: row.try_get("internal")?,
+        observed,
+        held: mirror_value(row, "held")?,
+        desired: mirror_value(row, "desired")?,
+        sent,
+    })
+}
+
+/// Writes what belongs to apply: observed, held, internal, and the state of what was sent. A mirror that wasn't there
+/// when the batch was loaded and is being written to by now was decided about too early: the batch is tried again.
+pub(super) async fn write_mirrors(
+    connection: &mut PgConnection,
+    mirrors: &BTreeMap<MirrorKey, Mirror>,
+    locked: &BTreeSet<MirrorKey>,
+) -> Result<(), StoreError> {
+    let rows = || mirrors.values();
+    let observed = |mirror: &Mirror| json_or_null(mirror.observed.as_ref().map(|observed| &observed.value));
+    let written = sqlx::query(WRITE_MIRRORS)
+        .bind(rows().map(|mirror| mirror.key.connection.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| mirror.key.kind.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| mirror.key.external.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| place(&mirror.key)).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| mirror.internal.as_deref()).collect::<Vec<_>>())
+        .bind(rows().map(observed).collect::<Result<Vec<_>, _>>()?)
+        .bind(rows().map(|mirror| mirror.observed.as_ref()?.version.map(|it| it.0)).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| Some(mirror.observed.as_ref()?.at.as_chrono())).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| json_or_null(mirror.held.as_ref())).collect::<Result<Vec<_>, _>>()?)
+        .bind(rows().map(|mirror| Some(mirror.sent.as_ref()?.state.as_str())).collect::<Vec<_>>())
+        .bind(rows().map(|mirror| locked.contains(&mirror.key)).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await?;
+    if written.rows_affected() == signed(mirrors.len())?.unsigned_abs() {
+        return Ok(());
+    }
+    let known = sqlx::query("SELECT count(*) AS known FROM connections WHERE id = ANY($1)")
+        .bind(rows().map(|mirror| mirror.key.connection.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+        .fetch_one(connection)
+        .await?
+        .try_get::<i64, _>("known")?;
+    let wanted = rows().map(|mirror| &mirror.key.connection).collect::<BTreeSet<_>>().len();
+    if known == signed(wanted)? {
+        Err(StoreError::unavailable("a mirror was written to while the batch was decided"))
+    } else {
+        Err(StoreError::refused("a mirror's connection isn't set up"))
+    }
+}
+
+// A row that this batch makes has nothing sent, so its state stays empty. The time of the next attempt starts anew when
+// nothing is under way any more: a write that waits behind a read-back is due at once.
+const WRITE_MIRRORS: &str = "
+INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, observed, observed_version,
+    observed_at, held, sent_state)
+SELECT u.connection, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.observed::jsonb, u.observed_version,
+    u.observed_at, u.held::jsonb, CASE WHEN u.locked THEN u.sent_state END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::timestamptz[],
+        $9::text[], $10::text[], $11::bool[])
+    AS u(connection, kind, external, place, internal, observed, observed_version, observed_at, held, sent_state, locked)
+JOIN connections c ON c.id = u.connection
+ON CONFLICT (connection, kind, external, place) DO UPDATE
+SET internal = coalesce(excluded.internal, m.internal),
+    observed = excluded.observed,
+    observed_version = excluded.observed_version,
+    observed_at = excluded.observed_at,
+    held = excluded.held,
+    sent_state = coalesce(excluded.sent_state, m.sent_state),
+    next_attempt_at = CASE
+        WHEN m.attention = 'read' AND excluded.sent_state <> 'reading' THEN 'epoch'
+        ELSE m.next_attempt_at END
+WHERE excluded.sent_state IS NOT NULL OR m.sent_state IS NULL";
+
+pub(super) async fn levels(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<(VariantId, LocationId)>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT l.variant, l.location, l.quantity
+         FROM unnest($1::text[], $2::text[]) AS u(variant, location)
+         JOIN inventory_levels l USING (variant, location)
+         ORDER BY l.variant, l.location
+         FOR NO KEY UPDATE OF l",
+    )
+    .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    for row in &rows {
+        facts.levels.insert((id(row, "variant")?, id(row, "location")?), quantity(row, "quantity")?);
+    }
+    Ok(())
+}
+
+pub(super) async fn write_levels(
+    connection: &mut PgConnection,
+    levels: &BTreeMap<(VariantId, LocationId), Quantity>,
+) -> Result<(), StoreError> {
+    let written = sqlx::query(
+        "INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
+         SELECT place.tenant, place.store, u.variant, u.location, u.quantity
+         FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
+         JOIN locations place ON place.id = u.location
+         ON CONFLICT (variant, location) DO UPDATE SET quantity = excluded.quantity",
+    )
+    .bind(levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+    .bind(levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+    .bind(levels.values().map(|quantity| quantity.decimal()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    super::commit::complete(&written, levels.len(), "a level's location isn't set up")
+}
+
+pub(super) async fn write_movements(
+    connection: &mut PgConnection,
+    movements: &[Movement],
+) -> Result<(), StoreError> {
+    let rows = || movements.iter();
+    let at: Vec<DateTime<Utc>> = rows().map(|movement| movement.at.as_chrono()).collect();
+    sqlx::query(
+        "INSERT INTO inventory_movements
+             (tenant, store, sequence, variant, location, delta, level, reason, connection, at)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::numeric[],
+             $7::numeric[], $8::text[], $9::text[], $10::timestamptz[])",
+    )
+    .bind(rows().map(|movement| movement.tenant.as_str()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.store.as_str()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.sequence).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.variant.as_str()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.location.as_str()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.delta.decimal()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.level.decimal()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.reason.as_str()).collect::<Vec<_>>())
+    .bind(rows().map(|movement| movement.connection.as_str()).collect::<Vec<_>>())
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Orders and customers.
+
+use crate::{
+    StoreError,
+    columns::{id, id_or_null, json, time_or_null, unreadable},
+};
+use model::{
+    Customer, CustomerId, Order, OrderId, Patch, SourceVersion, Timestamp,
+    record::{CustomerRow, Facts, OrderRow},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) async fn orders(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<OrderId>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query("SELECT o.* FROM orders o WHERE o.id = ANY($1) ORDER BY o.id FOR NO KEY UPDATE")
+        .bind(keys.iter().map(OrderId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        let order = OrderRow {
+            id: id(row, "id")?,
+            tenant: id(row, "tenant")?,
+            store: id(row, "store")?,
+            connection: id(row, "connection")?,
+            version: row.try_get::<Option<i64>, _>("version")?.map(SourceVersion),
+            order: row.try_get::<Json<Order>, _>("body")?.0,
+        };
+        facts.orders.insert(order.id.clone(), order);
+    }
+    Ok(())
+}
+
+pub(super) async fn write_orders(
+    connection: &mut PgConnection,
+    orders: &BTreeMap<OrderId, OrderRow>,
+) -> Result<(), StoreError> {
+    let rows = || orders.values();
+    sqlx::query(WRITE_ORDERS)
+        .bind(rows().map(|row| row.id.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.store.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.connection.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.external.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.version.map(|version| version.0)).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.status.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.total.map(|total| total.minor)).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.total.map(|total| total.currency.to_string())).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.refund_of.is_some()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.placed_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.order.closed_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
+        .bind(rows().map(|row| json(&row.order)).collect::<Result<Vec<_>, _>>()?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const WRITE_ORDERS: &str = "
+INSERT INTO orders (id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund,
+    placed_at, closed_at, body)
+SELECT id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund, placed_at,
+    closed_at, body::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::text[], $8::int8[], $9::text[],
+        $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::text[])
+    AS u(id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund, placed_at,
+        closed_at, body)
+ON CONFLICT (id) DO UPDATE
+SET version = excluded.version, status = excluded.status, total_minor = excluded.total_minor,
+    total_currency = excluded.total_currency, is_refund = excluded.is_refund, placed_at = excluded.placed_at,
+    closed_at = excluded.closed_at, body = excluded.body";
+
+/// The personal fields of a customer as the record keeps them: one that was never told is missing, one that is empty on
+/// purpose is null.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Personal {
+    #[serde(skip_serializing_if = "never_told", with = "told")]
+    first_name: Patch<String>,
+    #[serde(skip_serializing_if = "never_told", with = "told")]
+    last_name: Patch<String>,
+    #[serde(skip_serializing_if = "never_told", with = "told")]
+    email: Patch<String>,
+    #[serde(skip_serializing_if = "never_told", with = "told")]
+    phone: Patch<String>,
+}
+
+fn never_told(field: &Patch<String>) -> bool {
+    matches!(field, Patch::Keep)
+}
+
+mod told {
+    use model::Patch;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(field: &Patch<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        field.set().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Patch<String>, D::Error> {
+        Option::deserialize(deserializer).map(Patch::present)
+    }
+}
+
+pub(super) async fn customers(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<CustomerId>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query("SELECT c.* FROM customers c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE")
+        .bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        let customer = read_customer(row)?;
+        facts.customers.insert(customer.id.clone(), customer);
+    }
+    Ok(())
+}
+
+fn read_customer(row: &PgRow) -> Result<CustomerRow, StoreError> {
+    // The error of the JSON would quote personal data.
+    let personal: Json<Personal> = row.try_get("personal").map_err(|_| unreadable("personal"))?;
+    let Personal { first_name, last_name, email, phone } = personal.0;
+    let tags: Option<Json<Vec<String>>> = row.try_get("tags")?;
+    Ok(CustomerRow {
+        id: id(row, "id")?,
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        connection: id(row, "connection")?,
+        version: row.try_get::<Option<i64>, _>("version")?.map(SourceVersion),
+        customer: Customer {
+            external: id(row, "external")?,
+            first_name,
+            last_name,
+            email,
+            phone,
+            tags: tags.map(|tags| tags.0),
+            merged_into: id_or_null(row, "merged_into")?,
+        },
+        deleted_at: time_or_null(row, "deleted_at")?,
+    })
+}
+
+pub(super) async fn write_customers(
+    connection: &mut PgConnection,
+    customers: &BTreeMap<CustomerId, CustomerRow>,
+) -> Result<(), StoreError> {
+    let rows = || customers.values();
+    let personal = |row: &CustomerRow| {
+        let Customer { first_name, last_name, email, phone, .. } = row.customer.clone();
+        json(&Personal { first_name, last_name, email, phone })
+    };
+    let tags = |row: &CustomerRow| row.customer.tags.as_ref().map(json).transpose();
+    sqlx::query(WRITE_CUSTOMERS)
+        .bind(rows().map(|row| row.id.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.store.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.connection.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.customer.external.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.version.map(|version| version.0)).collect::<Vec<_>>())
+        .bind(rows().map(personal).collect::<Result<Vec<_>, _>>()?)
+        .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
+        .bind(rows().map(|row| row.customer.merged_into.as_ref().map(|id| id.as_str())).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.deleted_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const WRITE_CUSTOMERS: &str = "
+INSERT INTO customers (id, tenant, store, connection, external, version, personal, tags, merged_into, deleted_at)
+SELECT id, tenant, store, connection, external, version, personal::jsonb, tags::jsonb, merged_into, deleted_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::text[], $8::text[], $9::text[],
+        $10::timestamptz[])
+    AS u(id, tenant, store, connection, external, version, personal, tags, merged_into, deleted_at)
+ON CONFLICT (id) DO UPDATE
+SET version = excluded.version, personal = excluded.personal, tags = excluded.tags,
+    merged_into = excluded.merged_into, deleted_at = excluded.deleted_at";

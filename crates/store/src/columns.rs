@@ -1,0 +1,142 @@
+//! How the model's nouns stand in columns.
+
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use model::{
+    Action, ConnectionId, Currency, EntityKind, ExternalId, LocationId, MirrorKey, MirrorKind, MirrorValue, Money,
+    Outcome, Quantity, SendState, Timestamp,
+};
+use rust_decimal::Decimal;
+use sqlx::{Row as _, postgres::PgRow, types::Json};
+
+/// A value that the record can't hold; only a mistake of ours makes one.
+pub(crate) fn unreadable(column: &str) -> StoreError {
+    StoreError::refused(format!("column {column} holds what it can't hold"))
+}
+
+/// An id.
+pub(crate) fn id<T: TryFrom<String>>(row: &PgRow, column: &str) -> Result<T, StoreError> {
+    T::try_from(row.try_get(column)?).map_err(|_| unreadable(column))
+}
+
+/// An id that may be null.
+pub(crate) fn id_or_null<T: TryFrom<String>>(row: &PgRow, column: &str) -> Result<Option<T>, StoreError> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| T::try_from(text).map_err(|_| unreadable(column))).transpose()
+}
+
+/// An id that is a hash.
+pub(crate) fn hash_id<T: for<'a> TryFrom<&'a [u8]>>(row: &PgRow, column: &str) -> Result<T, StoreError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    T::try_from(bytes).map_err(|_| unreadable(column))
+}
+
+pub(crate) fn time(row: &PgRow, column: &str) -> Result<Timestamp, StoreError> {
+    Ok(row.try_get::<DateTime<Utc>, _>(column)?.into())
+}
+
+pub(crate) fn time_or_null(row: &PgRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(row.try_get::<Option<DateTime<Utc>>, _>(column)?.map(Timestamp::from))
+}
+
+pub(crate) fn quantity(row: &PgRow, column: &str) -> Result<Quantity, StoreError> {
+    Quantity::new(row.try_get::<Decimal, _>(column)?).map_err(|_| unreadable(column))
+}
+
+pub(crate) fn currency(code: &str, column: &str) -> Result<Currency, StoreError> {
+    Currency::new(code).map_err(|_| unreadable(column))
+}
+
+/// Money in two columns; both are null or neither.
+pub(crate) fn money(row: &PgRow, minor: &str, code: &str) -> Result<Option<Money>, StoreError> {
+    let amount: Option<i64> = row.try_get(minor)?;
+    let code_text: Option<&str> = row.try_get(code)?;
+    match (amount, code_text) {
+        (Some(minor), Some(text)) => Ok(Some(Money { minor, currency: currency(text, code)? })),
+        (None, None) => Ok(None),
+        _ => Err(unreadable(minor)),
+    }
+}
+
+pub(crate) fn mirror_value(row: &PgRow, column: &str) -> Result<Option<MirrorValue>, StoreError> {
+    Ok(row.try_get::<Option<Json<MirrorValue>>, _>(column)?.map(|json| json.0))
+}
+
+pub(crate) fn send_state(row: &PgRow, column: &str) -> Result<Option<SendState>, StoreError> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|text| SendState::parse(text).ok_or_else(|| unreadable(column))).transpose()
+}
+
+pub(crate) fn mirror_kind(row: &PgRow, column: &str) -> Result<MirrorKind, StoreError> {
+    let text: &str = row.try_get(column)?;
+    [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| unreadable(column))
+}
+
+pub(crate) fn entity_kind(row: &PgRow, column: &str) -> Result<EntityKind, StoreError> {
+    let text: &str = row.try_get(column)?;
+    [EntityKind::Product, EntityKind::Inventory, EntityKind::Order, EntityKind::Customer]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| unreadable(column))
+}
+
+pub(crate) fn action(row: &PgRow, column: &str) -> Result<Action, StoreError> {
+    let text: &str = row.try_get(column)?;
+    [Action::Created, Action::Updated, Action::Deleted]
+        .into_iter()
+        .find(|action| action.as_str() == text)
+        .ok_or_else(|| unreadable(column))
+}
+
+pub(crate) fn outcome(row: &PgRow, column: &str) -> Result<Outcome, StoreError> {
+    let text: &str = row.try_get(column)?;
+    Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| unreadable(column))
+}
+
+/// The columns `connection`, `kind`, `external` and `place`; no place is written as the empty text, because a key can't
+/// hold a null.
+pub(crate) fn mirror_key(row: &PgRow) -> Result<MirrorKey, StoreError> {
+    let place: String = row.try_get("place")?;
+    let place = if place.is_empty() {
+        None
+    } else {
+        Some(LocationId::try_from(place).map_err(|_| unreadable("place"))?)
+    };
+    Ok(MirrorKey {
+        connection: id::<ConnectionId>(row, "connection")?,
+        kind: mirror_kind(row, "kind")?,
+        external: id::<ExternalId>(row, "external")?,
+        place,
+    })
+}
+
+/// The column `place` of `key`.
+pub(crate) fn place(key: &MirrorKey) -> &str {
+    key.place.as_ref().map_or("", |place| place.as_str())
+}
+
+/// A value as the text of its JSON.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::refused("a value can't be written as JSON"))
+}
+
+/// A value that may be missing as the text of its JSON.
+pub(crate) fn json_or_null<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, StoreError> {
+    value.map(json).transpose()
+}
+
+/// A count that the record keeps as a signed number.
+pub(crate) fn signed<T>(count: T) -> Result<i64, StoreError>
+where
+    i64: TryFrom<T>,
+{
+    i64::try_from(count).map_err(|_| StoreError::refused("a count is too large"))
+}
+
+/// A partition's number; there are at most 1,024.
+pub(crate) fn partition(partition: model::Partition) -> Result<i16, StoreError> {
+    i16::try_from(partition.0).map_err(|_| StoreError::refused("a partition's number is too large"))
+}

@@ -1,0 +1,169 @@
+//! Connections: platforms' accounts of stores, with what is needed to believe and to call them.
+
+use crate::{
+    Sealed, Store, StoreError, Vault,
+    columns::{currency, id, id_or_null, unreadable},
+};
+use model::{ConnectionId, Currency, LocationId, PlatformName, StoreId, TenantId};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, postgres::PgRow, types::Json};
+use std::fmt;
+
+/// The column that credentials are sealed for.
+pub(crate) const CREDENTIALS: &str = "credentials";
+
+/// What of the store's values goes out to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rules {
+    /// Levels.
+    pub propagate_inventory: bool,
+    /// Prices.
+    pub propagate_prices: bool,
+    /// Titles and descriptions.
+    pub propagate_products: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { propagate_inventory: true, propagate_prices: true, propagate_products: true }
+    }
+}
+
+/// One platform's account of one store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Who owns the store.
+    pub tenant: TenantId,
+    /// Which store.
+    pub store: StoreId,
+    /// The connection itself.
+    pub id: ConnectionId,
+    /// The platform.
+    pub platform: PlatformName,
+    /// Whether anything is taken from it or sent to it.
+    pub enabled: bool,
+    /// Scheme, host and port of its API, without a slash at the end.
+    pub base_url: String,
+    /// The account's name on the platform, where its API wants it.
+    pub account: String,
+    /// The API version to ask for; empty for the platform's default.
+    pub api_version: String,
+    /// The access token. A secret.
+    pub token: String,
+    /// Every active webhook secret: the present one and, during a rotation, the one before.
+    pub secrets: Vec<String>,
+    /// The URL as it was registered with the platform.
+    pub notification_url: String,
+    /// The location of levels that come without one.
+    pub default_location: Option<LocationId>,
+    /// A lower limit than the platform's own, if the merchant wants one.
+    pub requests_per_minute: Option<u32>,
+    /// What goes out to it.
+    pub rules: Rules,
+    /// The store's currency, for amounts that come without one. Kept with the store: see `upsert_store`.
+    pub currency: Option<Currency>,
+}
+
+impl fmt::Debug for Connection {
+    // The token and the secrets reach no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("store", &self.store)
+            .field("platform", &self.platform)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is sealed of a connection.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Credentials {
+    pub(crate) token: String,
+    pub(crate) secrets: Vec<String>,
+}
+
+impl Store {
+    /// One connection; `None` if there is none of that id.
+    pub async fn connection(&self, connection: &ConnectionId) -> Result<Option<Connection>, StoreError> {
+        Ok(self.connections(std::slice::from_ref(connection)).await?.pop())
+    }
+
+    /// Those of the wanted connections that there are, in the order of their ids.
+    pub async fn connections(&self, wanted: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
+             WHERE c.id = ANY($1) ORDER BY c.id",
+        )
+        .bind(wanted.iter().map(|connection| connection.as_str()).collect::<Vec<_>>());
+        self.read_connections(&self.fetch_all(statement).await?)
+    }
+
+    /// Every connection of those stores, in the order of their ids.
+    pub async fn connections_of(&self, stores: &[StoreId]) -> Result<Vec<Connection>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
+             WHERE c.store = ANY($1) ORDER BY c.id",
+        )
+        .bind(stores.iter().map(|store| store.as_str()).collect::<Vec<_>>());
+        self.read_connections(&self.fetch_all(statement).await?)
+    }
+
+    /// Every store, in the order of their ids: what a service serves at start. At most [`crate::LISTED_ROWS`] after
+    /// `after`.
+    pub async fn stores(&self, after: Option<&StoreId>) -> Result<Vec<StoreId>, StoreError> {
+        let statement = sqlx::query("SELECT id FROM stores WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after.map_or("", |store| store.as_str()).to_owned())
+            .bind(crate::LISTED_ROWS);
+        self.fetch_all(statement).await?.iter().map(|row| id(row, "id")).collect()
+    }
+
+    fn read_connections(&self, rows: &[PgRow]) -> Result<Vec<Connection>, StoreError> {
+        rows.iter().map(|row| read(row, &self.vault)).collect()
+    }
+}
+
+fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError> {
+    let tenant: TenantId = id(row, "tenant")?;
+    let connection: ConnectionId = id(row, "id")?;
+    let credentials = open(vault, &tenant, &connection, &sealed(row)?)?;
+    let code: Option<&str> = row.try_get("currency")?;
+    let requests: Option<i32> = row.try_get("requests_per_minute")?;
+    Ok(Connection {
+        store: id(row, "store")?,
+        platform: id(row, "platform")?,
+        enabled: row.try_get("enabled")?,
+        base_url: row.try_get("base_url")?,
+        account: row.try_get("account")?,
+        api_version: row.try_get("api_version")?,
+        token: credentials.token,
+        secrets: credentials.secrets,
+        notification_url: row.try_get("notification_url")?,
+        default_location: id_or_null(row, "default_location")?,
+        requests_per_minute: requests
+            .map(|count| u32::try_from(count).map_err(|_| unreadable("requests_per_minute")))
+            .transpose()?,
+        rules: row.try_get::<Json<Rules>, _>("rules")?.0,
+        currency: code.map(|code| currency(code, "currency")).transpose()?,
+        tenant,
+        id: connection,
+    })
+}
+
+/// The columns `credentials` and `key_id`.
+pub(crate) fn sealed(row: &PgRow) -> Result<Sealed, StoreError> {
+    Ok(Sealed { key_id: row.try_get("key_id")?, bytes: row.try_get(CREDENTIALS)? })
+}
+
+/// Opens a connection's credentials.
+pub(crate) fn open(
+    vault: &Vault,
+    tenant: &TenantId,
+    connection: &ConnectionId,
+    sealed: &Sealed,
+) -> Result<Credentials, StoreError> {
+    let plain = vault.open(tenant, connection, CREDENTIALS, sealed)?;
+    // The error of the JSON would quote the secret.
+    serde_json::from_slice(&plain).map_err(|_| unreadable(CREDENTIALS))
+}

@@ -1,0 +1,161 @@
+//! How far each consumer has come in each partition, moved by compare-and-set.
+
+use crate::{
+    Store, StoreError,
+    columns::{partition, signed, unreadable},
+};
+use model::{Partition, Position};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+/// Who keeps a cursor in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Consumer {
+    /// Keeps the position in RAW and the number of the last committed change.
+    Apply,
+    /// Keeps the number of the last change whose desired values are set.
+    Propagate,
+    /// Keeps the position in RAW of the last notification that was fetched for.
+    Poll,
+}
+
+impl Consumer {
+    /// The name that rows carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Propagate => "propagate",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// Where a consumer stands. What it doesn't keep stays at its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// The last position that is done.
+    pub position: Position,
+    /// The last number that is done.
+    pub number: i64,
+    /// The fence: raised by each new owner, compared by each commit.
+    pub epoch: i64,
+}
+
+/// One cursor's step. The commit goes through only if the record has `from`, its epoch included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorMove {
+    /// Of which partition.
+    pub partition: Partition,
+    /// Where it must stand.
+    pub from: Cursor,
+    /// Where it shall stand.
+    pub position: Position,
+    /// The number it shall have.
+    pub number: i64,
+}
+
+impl CursorMove {
+    /// Where the cursor stands after the commit.
+    pub const fn to(&self) -> Cursor {
+        Cursor { position: self.position, number: self.number, epoch: self.from.epoch }
+    }
+}
+
+impl Store {
+    /// Where `consumer` stands in a partition; at the beginning if it never was there.
+    pub async fn cursor(&self, consumer: Consumer, of: Partition) -> Result<Cursor, StoreError> {
+        self.touch_cursor(consumer, of, 0).await
+    }
+
+    /// The same for `apply`.
+    pub async fn apply_cursor(&self, of: Partition) -> Result<Cursor, StoreError> {
+        self.cursor(Consumer::Apply, of).await
+    }
+
+    /// Makes the caller the partition's owner as far as the record is concerned: raises the epoch, so that nothing
+    /// begun by the owner before can be committed any more. Says where to go on.
+    pub async fn take_epoch(&self, consumer: Consumer, of: Partition) -> Result<Cursor, StoreError> {
+        self.touch_cursor(consumer, of, 1).await
+    }
+
+    /// Moves a cursor alone; [`StoreError::Fenced`] if it doesn't stand where the step begins.
+    pub async fn move_cursor(&self, consumer: Consumer, step: CursorMove) -> Result<(), StoreError> {
+        let mut connection = self.bounded(self.pool.acquire()).await?;
+        crate::error::within(self.limit, advance(&mut connection, consumer, &[step])).await
+    }
+
+    async fn touch_cursor(&self, consumer: Consumer, of: Partition, raise: i64) -> Result<Cursor, StoreError> {
+        let statement = sqlx::query(
+            "INSERT INTO cursors AS c (name, partition, epoch) VALUES ($1, $2, $3)
+             ON CONFLICT (name, partition) DO UPDATE SET epoch = c.epoch + $3
+             RETURNING raw_sequence, delivery, event, number, epoch",
+        )
+        .bind(consumer.as_str())
+        .bind(partition(of)?)
+        .bind(raise);
+        read(&self.fetch_one(statement).await?)
+    }
+}
+
+fn read(row: &PgRow) -> Result<Cursor, StoreError> {
+    let unsigned = |column: &str| -> Result<u64, StoreError> {
+        u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| unreadable(column))
+    };
+    let index = |column: &str| u32::try_from(unsigned(column)?).map_err(|_| unreadable(column));
+    let position = Position {
+        raw_sequence: unsigned("raw_sequence")?,
+        delivery: index("delivery")?,
+        event: index("event")?,
+    };
+    Ok(Cursor { position, number: row.try_get("number")?, epoch: row.try_get("epoch")? })
+}
+
+/// Moves cursors inside a transaction; every one of them must stand where its step begins.
+pub(crate) async fn advance(
+    connection: &mut PgConnection,
+    consumer: Consumer,
+    steps: &[CursorMove],
+) -> Result<(), StoreError> {
+    let partitions = steps.iter().map(|step| partition(step.partition)).collect::<Result<Vec<_>, _>>()?;
+    let from = Positions::of(steps.iter().map(|step| step.from.position))?;
+    let to = Positions::of(steps.iter().map(|step| step.position))?;
+    let done = sqlx::query(
+        "UPDATE cursors c
+         SET raw_sequence = u.raw_sequence, delivery = u.delivery, event = u.event, number = u.number
+         FROM unnest($2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
+                     $8::int8[], $9::int8[], $10::int8[], $11::int8[])
+             AS u(partition, old_raw_sequence, old_delivery, old_event, old_number, epoch,
+                  raw_sequence, delivery, event, number)
+         WHERE c.name = $1 AND c.partition = u.partition AND c.epoch = u.epoch AND c.number = u.old_number
+           AND c.raw_sequence = u.old_raw_sequence AND c.delivery = u.old_delivery AND c.event = u.old_event",
+    )
+    .bind(consumer.as_str())
+    .bind(partitions)
+    .bind(from.raw_sequences)
+    .bind(from.deliveries)
+    .bind(from.events)
+    .bind(steps.iter().map(|step| step.from.number).collect::<Vec<_>>())
+    .bind(steps.iter().map(|step| step.from.epoch).collect::<Vec<_>>())
+    .bind(to.raw_sequences)
+    .bind(to.deliveries)
+    .bind(to.events)
+    .bind(steps.iter().map(|step| step.number).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    if done.rows_affected() == signed(steps.len())?.unsigned_abs() { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+struct Positions {
+    raw_sequences: Vec<i64>,
+    deliveries: Vec<i64>,
+    events: Vec<i64>,
+}
+
+impl Positions {
+    fn of(positions: impl Iterator<Item = Position> + Clone) -> Result<Self, StoreError> {
+        Ok(Self {
+            raw_sequences: positions.clone().map(|at| signed(at.raw_sequence)).collect::<Result<_, _>>()?,
+            deliveries: positions.clone().map(|at| i64::from(at.delivery)).collect(),
+            events: positions.map(|at| i64::from(at.event)).collect(),
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Reading how events ended.
+
+use crate::{
+    LISTED_ROWS, Store, StoreError,
+    columns::{action, entity_kind, hash_id, id, outcome, time, unreadable},
+};
+use model::{
+    ConnectionId, EventId, Outcome, Position, StoreId, Timestamp, record::Ending,
+};
+use sqlx::{Row as _, postgres::PgRow};
+
+/// How one event ended, and when that was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndingRow {
+    /// How it ended.
+    pub ending: Ending,
+    /// When that was committed.
+    pub recorded_at: Timestamp,
+    /// How often it came to an end: more than once if a dead event was replayed.
+    pub attempts: i32,
+}
+
+impl Store {
+    /// How the newest events of a store ended, the newest first. At most `limit`.
+    pub async fn endings_of(&self, store: &StoreId, limit: i64) -> Result<Vec<EndingRow>, StoreError> {
+        let statement = sqlx::query("SELECT * FROM endings WHERE store = $1 ORDER BY recorded_at DESC LIMIT $2")
+            .bind(store.as_str().to_owned())
+            .bind(limit.min(LISTED_ROWS));
+        self.fetch_all(statement).await?.iter().map(read).collect()
+    }
+
+    /// How one event ended, if it has.
+    pub async fn ending(
+        &self,
+        connection: &ConnectionId,
+        event: EventId,
+    ) -> Result<Option<EndingRow>, StoreError> {
+        let statement = sqlx::query("SELECT * FROM endings WHERE connection = $1 AND event_id = $2")
+            .bind(connection.as_str().to_owned())
+            .bind(event.as_bytes().to_vec());
+        self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
+    }
+
+    /// How many events of a store ended how.
+    pub async fn outcomes_of(&self, store: &StoreId) -> Result<Vec<(Outcome, i64)>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT outcome, count(*) AS count FROM endings WHERE store = $1 GROUP BY outcome ORDER BY outcome",
+        )
+        .bind(store.as_str().to_owned());
+        let rows = self.fetch_all(statement).await?;
+        rows.iter().map(|row| Ok((outcome(row, "outcome")?, row.try_get("count")?))).collect()
+    }
+
+    /// What a person still has to decide about a store, oldest first: the kind and the detail. At most `limit`.
+    pub async fn conflicts_of(
+        &self,
+        store: &StoreId,
+        limit: i64,
+    ) -> Result<Vec<(String, String, Timestamp)>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT kind, detail, recorded_at FROM conflicts WHERE store = $1 AND resolved_at IS NULL
+             ORDER BY recorded_at LIMIT $2",
+        )
+        .bind(store.as_str().to_owned())
+        .bind(limit.min(LISTED_ROWS));
+        let rows = self.fetch_all(statement).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("kind")?, row.try_get("detail")?, time(row, "recorded_at")?)))
+            .collect()
+    }
+}
+
+fn read(row: &PgRow) -> Result<EndingRow, StoreError> {
+    let index = |column: &str| -> Result<u32, StoreError> {
+        u32::try_from(row.try_get::<i32, _>(column)?).map_err(|_| unreadable(column))
+    };
+    let ending = Ending {
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        connection: id(row, "connection")?,
+        event: hash_id(row, "event_id")?,
+        delivery: hash_id(row, "delivery_id")?,
+        entity: entity_kind(row, "entity")?,
+        external: id(row, "external")?,
+        action: action(row, "action")?,
+        outcome: outcome(row, "outcome")?,
+        reason: row.try_get("reason")?,
+        position: Position {
+            raw_sequence: u64::try_from(row.try_get::<i64, _>("raw_sequence")?)
+                .map_err(|_| unreadable("raw_sequence"))?,
+            delivery: index("delivery_index")?,
+            event: index("event_index")?,
+        },
+        received_at: time(row, "received_at")?,
+        sequence: row.try_get("sequence")?,
+    };
+    Ok(EndingRow { ending, recorded_at: time(row, "recorded_at")?, attempts: row.try_get("attempts")? })
+}

@@ -1,0 +1,106 @@
+//! Reading the event store.
+
+use crate::{
+    LISTED_ROWS, Store, StoreError,
+    columns::{action, entity_kind, hash_id, id, partition, time, time_or_null, unreadable},
+};
+use model::{
+    Action, ConnectionId, DeliveryId, EntityKind, EventId, ExternalId, Partition, StoreId, TenantId, Timestamp,
+    TraceParent,
+};
+use sqlx::{Row as _, postgres::PgRow};
+
+/// A row of the event store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// The partition that it was committed in.
+    pub partition: Partition,
+    /// The partition's count.
+    pub number: i64,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// The store's count.
+    pub sequence: i64,
+    /// Through which connection it came.
+    pub connection: ConnectionId,
+    /// The event.
+    pub event: EventId,
+    /// The delivery that brought it.
+    pub delivery: DeliveryId,
+    /// The delivery that began the chain.
+    pub correlation: DeliveryId,
+    /// What it is about.
+    pub entity: EntityKind,
+    /// What was done.
+    pub action: Action,
+    /// The platform's id of what it is about.
+    pub external: ExternalId,
+    /// When it happened, as the platform says.
+    pub occurred_at: Option<Timestamp>,
+    /// When the door had it.
+    pub received_at: Timestamp,
+    /// When it was committed.
+    pub recorded_at: Timestamp,
+    /// The change as it was committed, in the wire's form.
+    pub payload: Vec<u8>,
+    /// The trace it belongs to.
+    pub trace: TraceParent,
+}
+
+impl Store {
+    /// The changes committed in a partition after `number`, in order: the outbox of APPLIED. At most `limit`.
+    pub async fn applied_after(
+        &self,
+        of: Partition,
+        number: i64,
+        limit: i64,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let statement =
+            sqlx::query("SELECT * FROM events WHERE partition = $1 AND number > $2 ORDER BY number LIMIT $3")
+                .bind(partition(of)?)
+                .bind(number)
+                .bind(limit.min(LISTED_ROWS));
+        self.fetch_all(statement).await?.iter().map(read).collect()
+    }
+
+    /// The changes of a store after `sequence`, in order. At most `limit`.
+    pub async fn events_of(
+        &self,
+        store: &StoreId,
+        sequence: i64,
+        limit: i64,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let statement =
+            sqlx::query("SELECT * FROM events WHERE store = $1 AND sequence > $2 ORDER BY sequence LIMIT $3")
+                .bind(store.as_str().to_owned())
+                .bind(sequence)
+                .bind(limit.min(LISTED_ROWS));
+        self.fetch_all(statement).await?.iter().map(read).collect()
+    }
+}
+
+fn read(row: &PgRow) -> Result<EventRow, StoreError> {
+    Ok(EventRow {
+        partition: Partition(
+            u16::try_from(row.try_get::<i16, _>("partition")?).map_err(|_| unreadable("partition"))?,
+        ),
+        number: row.try_get("number")?,
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        sequence: row.try_get("sequence")?,
+        connection: id(row, "connection")?,
+        event: hash_id(row, "event_id")?,
+        delivery: hash_id(row, "delivery_id")?,
+        correlation: hash_id(row, "correlation")?,
+        entity: entity_kind(row, "entity")?,
+        action: action(row, "action")?,
+        external: id(row, "external")?,
+        occurred_at: time_or_null(row, "occurred_at")?,
+        received_at: time(row, "received_at")?,
+        recorded_at: time(row, "recorded_at")?,
+        payload: row.try_get("payload")?,
+        trace: TraceParent::parse(row.try_get("trace")?).ok_or_else(|| unreadable("trace"))?,
+    })
+}

@@ -1,0 +1,52 @@
+//! What a platform's ids are in the store's own terms.
+
+use crate::{Store, StoreError, columns::unreadable};
+use model::{ConnectionId, ExternalId, LinkKind, record::LinkKey};
+use sqlx::{
+    Row as _,
+    postgres::{PgArguments, PgRow},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Store {
+    /// The links among `keys` that there are, in one statement.
+    pub async fn links(&self, keys: &BTreeSet<LinkKey>) -> Result<BTreeMap<LinkKey, String>, StoreError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        read(&self.fetch_all(select(keys)).await?)
+    }
+}
+
+/// The statement that looks up `keys`.
+pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> sqlx::query::Query<'static, sqlx::Postgres, PgArguments> {
+    sqlx::query(
+        "SELECT l.connection, l.kind, l.external, l.internal
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
+         JOIN links l USING (connection, kind, external)",
+    )
+    .bind(keys.iter().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
+}
+
+/// Its rows.
+pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<LinkKey, String>, StoreError> {
+    rows.iter()
+        .map(|row| {
+            let key = (
+                crate::columns::id::<ConnectionId>(row, "connection")?,
+                kind(row.try_get("kind")?)?,
+                crate::columns::id::<ExternalId>(row, "external")?,
+            );
+            Ok((key, row.try_get("internal")?))
+        })
+        .collect()
+}
+
+fn kind(text: &str) -> Result<LinkKind, StoreError> {
+    [LinkKind::Product, LinkKind::Variant, LinkKind::Item, LinkKind::Location]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| unreadable("kind"))
+}

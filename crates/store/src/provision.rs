@@ -1,0 +1,201 @@
+//! Setting up tenants, stores, locations and connections.
+
+use crate::{
+    Connection, Store, StoreError,
+    columns::{id, json, signed},
+    connections::{CREDENTIALS, Credentials, open, sealed},
+    error::within,
+};
+use model::{ConnectionId, Currency, ExternalId, LinkKind, LocationId, StoreId, TenantId};
+use sqlx::Row as _;
+
+/// A store as it is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSetup {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: StoreId,
+    /// Its name, for people.
+    pub name: String,
+    /// The currency of amounts that come without one.
+    pub currency: Option<Currency>,
+    /// The IANA name of the time zone that its days are counted in.
+    pub timezone: String,
+}
+
+/// A location as it is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocationSetup {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Its id.
+    pub id: LocationId,
+    /// Its name, for people.
+    pub name: String,
+}
+
+impl Store {
+    /// Makes a tenant if there is none of that id.
+    pub async fn upsert_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let statement = sqlx::query("INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(tenant.as_str().to_owned());
+        self.execute(statement).await.map(drop)
+    }
+
+    /// Makes or changes a store. Refuses to give it to another tenant.
+    pub async fn upsert_store(&self, store: &StoreSetup) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "INSERT INTO stores AS s (id, tenant, name, currency, timezone) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (id) DO UPDATE
+             SET name = excluded.name, currency = excluded.currency, timezone = excluded.timezone
+             WHERE s.tenant = excluded.tenant",
+        )
+        .bind(store.id.as_str().to_owned())
+        .bind(store.tenant.as_str().to_owned())
+        .bind(store.name.clone())
+        .bind(store.currency.map(|currency| currency.to_string()))
+        .bind(store.timezone.clone());
+        self.one_row(statement, "the store belongs to another tenant").await
+    }
+
+    /// Makes or renames a location. Refuses to give it to another store.
+    pub async fn upsert_location(&self, location: &LocationSetup) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "INSERT INTO locations AS l (id, tenant, store, name)
+             SELECT $1, s.tenant, s.id, $4 FROM stores s WHERE s.id = $3 AND s.tenant = $2
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE l.store = excluded.store",
+        )
+        .bind(location.id.as_str().to_owned())
+        .bind(location.tenant.as_str().to_owned())
+        .bind(location.store.as_str().to_owned())
+        .bind(location.name.clone());
+        self.one_row(statement, "the location belongs to another store, or there is no such store").await
+    }
+
+    /// Makes or changes a connection and seals its credentials. Refuses to give it to another store or platform. The
+    /// currency is the store's and isn't written here.
+    pub async fn upsert_connection(&self, connection: &Connection) -> Result<(), StoreError> {
+        let credentials = Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
+        let plain = json(&credentials)?;
+        let sealed = self.vault.seal(&connection.tenant, &connection.id, CREDENTIALS, plain.as_bytes())?;
+        let requests = connection.requests_per_minute.map(i32::try_from).transpose();
+        let statement = sqlx::query(
+            "INSERT INTO connections AS c (id, tenant, store, platform, enabled, base_url, account, api_version,
+                 notification_url, default_location, requests_per_minute, rules, credentials, key_id)
+             SELECT $1, s.tenant, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
+             FROM stores s WHERE s.id = $3 AND s.tenant = $2
+             ON CONFLICT (id) DO UPDATE
+             SET enabled = excluded.enabled, base_url = excluded.base_url, account = excluded.account,
+                 api_version = excluded.api_version, notification_url = excluded.notification_url,
+                 default_location = excluded.default_location,
+                 requests_per_minute = excluded.requests_per_minute, rules = excluded.rules,
+                 credentials = excluded.credentials, key_id = excluded.key_id, updated_at = now()
+             WHERE c.store = excluded.store AND c.platform = excluded.platform",
+        )
+        .bind(connection.id.as_str().to_owned())
+        .bind(connection.tenant.as_str().to_owned())
+        .bind(connection.store.as_str().to_owned())
+        .bind(connection.platform.as_str().to_owned())
+        .bind(connection.enabled)
+        .bind(connection.base_url.clone())
+        .bind(connection.account.clone())
+        .bind(connection.api_version.clone())
+        .bind(connection.notification_url.clone())
+        .bind(connection.default_location.as_ref().map(|location| location.as_str().to_owned()))
+        .bind(requests.map_err(|_| StoreError::refused("requests per minute are too many"))?)
+        .bind(json(&connection.rules)?)
+        .bind(sealed.bytes)
+        .bind(sealed.key_id);
+        self.one_row(statement, "the connection belongs to another store or platform, or there is no such store")
+            .await
+    }
+
+    /// Says which of the store's locations a platform's location is. Refuses a location of another store, and to
+    /// change a link once it is made.
+    pub async fn upsert_location_link(
+        &self,
+        connection: &ConnectionId,
+        external: &ExternalId,
+        location: &LocationId,
+    ) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "WITH made AS (
+                 INSERT INTO links (tenant, connection, kind, external, internal)
+                 SELECT c.tenant, c.id, $4, $2, l.id
+                 FROM connections c JOIN locations l ON l.store = c.store
+                 WHERE c.id = $1 AND l.id = $3
+                 ON CONFLICT DO NOTHING RETURNING internal)
+             SELECT internal FROM made
+             UNION ALL
+             SELECT internal FROM links
+             WHERE connection = $1 AND kind = $4 AND external = $2 AND internal = $3",
+        )
+        .bind(connection.as_str().to_owned())
+        .bind(external.as_str().to_owned())
+        .bind(location.as_str().to_owned())
+        .bind(LinkKind::Location.as_str());
+        match self.fetch_optional(statement).await? {
+            Some(_) => Ok(()),
+            None => Err(StoreError::refused(
+                "the platform's location is linked to another one, or the location isn't of this store",
+            )),
+        }
+    }
+
+    /// Seals with the current key whatever another key sealed, and says how many connections that were.
+    pub async fn reseal_credentials(&self) -> Result<u64, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let rows = within(
+            self.limit,
+            sqlx::query(
+                "SELECT id, tenant, credentials, key_id FROM connections WHERE key_id <> $1
+                 ORDER BY id FOR NO KEY UPDATE",
+            )
+            .bind(self.vault.current_key().to_owned())
+            .fetch_all(&mut *transaction),
+        )
+        .await?;
+        for row in &rows {
+            let (tenant, connection): (TenantId, ConnectionId) = (id(row, "tenant")?, id(row, "id")?);
+            let plain = json(&open(&self.vault, &tenant, &connection, &sealed(row)?)?)?;
+            let anew = self.vault.seal(&tenant, &connection, CREDENTIALS, plain.as_bytes())?;
+            let statement = sqlx::query("UPDATE connections SET credentials = $2, key_id = $3 WHERE id = $1")
+                .bind(connection.as_str().to_owned())
+                .bind(anew.bytes)
+                .bind(anew.key_id);
+            within(self.limit, statement.execute(&mut *transaction)).await?;
+        }
+        within(self.limit, transaction.commit()).await?;
+        Ok(signed(rows.len())?.unsigned_abs())
+    }
+
+    /// The names of the stores' locations.
+    pub async fn locations_of(&self, store: &StoreId) -> Result<Vec<LocationSetup>, StoreError> {
+        let statement =
+            sqlx::query("SELECT id, tenant, store, name FROM locations WHERE store = $1 ORDER BY id LIMIT $2")
+                .bind(store.as_str().to_owned())
+                .bind(crate::LISTED_ROWS);
+        self.fetch_all(statement)
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(LocationSetup {
+                    tenant: id(row, "tenant")?,
+                    store: id(row, "store")?,
+                    id: id(row, "id")?,
+                    name: row.try_get("name")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn one_row(&self, statement: crate::Statement, otherwise: &str) -> Result<(), StoreError> {
+        match self.execute(statement).await?.rows_affected() {
+            1 => Ok(()),
+            _ => Err(StoreError::refused(otherwise)),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Committed changes on the wire: the public contract.
+
+use crate::{
+    DecodeError,
+    error::{At as _, required},
+    pb,
+};
+use bytes::Bytes;
+use model::{
+    LocationId, ProductId, Quantity, VariantId,
+    record::{Applied, Effect},
+};
+use prost::Message as _;
+
+/// Writes a committed change.
+pub fn encode_applied(applied: &Applied) -> Bytes {
+    pb::Applied {
+        number: applied.number,
+        sequence: applied.sequence,
+        event: Some((&applied.event).into()),
+        effects: applied.effects.iter().map(pb::Effect::from).collect(),
+    }
+    .encode_to_vec()
+    .into()
+}
+
+/// Reads a committed change.
+pub fn decode_applied(payload: Bytes) -> Result<Applied, DecodeError> {
+    let applied = pb::Applied::decode(payload)?;
+    Ok(Applied {
+        number: applied.number,
+        sequence: applied.sequence,
+        event: required(applied.event, "event")?.try_into()?,
+        effects: applied.effects.into_iter().map(Effect::try_from).collect::<Result<_, _>>()?,
+    })
+}
+
+impl From<&Effect> for pb::Effect {
+    fn from(effect: &Effect) -> Self {
+        use pb::effect::Effect as Kind;
+        let kind = match effect {
+            Effect::Level { variant, location, delta, level } => Kind::Level(pb::LevelEffect {
+                variant: variant.to_string(),
+                location: location.to_string(),
+                delta: delta.to_string(),
+                level: level.to_string(),
+            }),
+            Effect::Price { variant, price } => {
+                Kind::Price(pb::PriceEffect { variant: variant.to_string(), price: Some((*price).into()) })
+            }
+            Effect::Text { product } => Kind::Text(pb::TextEffect { product: product.to_string() }),
+            Effect::Linked { variant } => Kind::Linked(pb::LinkedEffect { variant: variant.to_string() }),
+        };
+        Self { effect: Some(kind) }
+    }
+}
+
+impl TryFrom<pb::Effect> for Effect {
+    type Error = DecodeError;
+    fn try_from(effect: pb::Effect) -> Result<Self, DecodeError> {
+        use pb::effect::Effect as Kind;
+        Ok(match required(effect.effect, "effect")? {
+            Kind::Level(level) => Self::Level {
+                variant: VariantId::new(&level.variant).at("effect.variant")?,
+                location: LocationId::new(&level.location).at("effect.location")?,
+                delta: Quantity::parse(&level.delta).at("effect.delta")?,
+                level: Quantity::parse(&level.level).at("effect.level")?,
+            },
+            Kind::Price(price) => Self::Price {
+                variant: VariantId::new(&price.variant).at("effect.variant")?,
+                price: required(price.price, "effect.price")?.try_into()?,
+            },
+            Kind::Text(text) => Self::Text { product: ProductId::new(&text.product).at("effect.product")? },
+            Kind::Linked(linked) => Self::Linked { variant: VariantId::new(&linked.variant).at("effect.variant")? },
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! Batches: what waited, as one message. Over 16 KiB they are zstd-compressed, which the first bytes tell.
+
+use crate::{DecodeError, pb};
+use bytes::Bytes;
+use model::{Delivery, Event};
+use prost::Message as _;
+use std::io::Read as _;
+
+/// How many records one batch holds at most.
+pub const BATCH_RECORDS_MAX: usize = 256;
+/// How many bytes of records one batch holds at most, unless a single record is larger.
+pub const BATCH_BYTES_MAX: usize = 512 * 1024;
+/// How large one delivery's body may be, decompressed.
+pub const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
+/// From which size on a batch is compressed.
+pub const COMPRESS_FROM_BYTES: usize = 16 * 1024;
+/// How large a batch may be once decompressed; far above what an encoder here makes.
+pub const DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// zstd's magic number (RFC 8878, 3.1.1). No protobuf message of ours begins with it: it would be field 5 as a
+/// varint, and field 1 comes first.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_LEVEL: i32 = 1;
+
+/// Writes a RAW batch.
+pub fn encode_deliveries<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Bytes {
+    let deliveries = deliveries.into_iter().map(pb::Delivery::from).collect();
+    compressed(pb::DeliveryBatch { deliveries }.encode_to_vec())
+}
+
+/// Reads a RAW batch.
+pub fn decode_deliveries(payload: Bytes) -> Result<Vec<Delivery>, DecodeError> {
+    pb::DeliveryBatch::decode(decompressed(payload)?)?.deliveries.into_iter().map(Delivery::try_from).collect()
+}
+
+/// Writes a batch of a middle stream.
+pub fn encode_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Bytes {
+    let events = events.into_iter().map(pb::Event::from).collect();
+    compressed(pb::EventBatch { events }.encode_to_vec())
+}
+
+/// Reads a batch of a middle stream.
+pub fn decode_events(payload: Bytes) -> Result<Vec<Event>, DecodeError> {
+    pb::EventBatch::decode(decompressed(payload)?)?.events.into_iter().map(Event::try_from).collect()
+}
+
+fn compressed(plain: Vec<u8>) -> Bytes {
+    if plain.len() < COMPRESS_FROM_BYTES {
+        return plain.into();
+    }
+    // Compressing memory into memory can't fail; if it ever does, the plain batch is as good.
+    zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap_or(plain).into()
+}
+
+fn decompressed(payload: Bytes) -> Result<Bytes, DecodeError> {
+    if !payload.starts_with(&ZSTD_MAGIC) {
+        return Ok(payload);
+    }
+    let decoder = zstd::Decoder::new(&payload[..]).map_err(DecodeError::Compression)?;
+    let mut plain = Vec::with_capacity(payload.len() * 4);
+    let read = decoder.take(DECODED_BYTES_MAX as u64 + 1).read_to_end(&mut plain).map_err(DecodeError::Compression)?;
+    if read > DECODED_BYTES_MAX {
+        return Err(DecodeError::Compression(std::io::Error::other("larger than a batch may be")));
+    }
+    Ok(plain.into())
+}

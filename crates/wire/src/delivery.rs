@@ -1,0 +1,93 @@
+//! Deliveries on the wire.
+
+use crate::{
+    DecodeError,
+    error::{At as _, required},
+    pb,
+};
+use bytes::Bytes;
+use model::{ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp, TraceParent};
+use prost::Message as _;
+
+/// Writes one delivery, as the door between services takes it.
+pub fn encode_delivery(delivery: &Delivery) -> Bytes {
+    pb::Delivery::from(delivery).encode_to_vec().into()
+}
+
+/// Reads one delivery.
+pub fn decode_delivery(payload: Bytes) -> Result<Delivery, DecodeError> {
+    pb::Delivery::decode(payload)?.try_into()
+}
+
+impl From<&Origin> for pb::Origin {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            tenant: origin.tenant.to_string(),
+            store: origin.store.to_string(),
+            connection: origin.connection.to_string(),
+            platform: origin.platform.to_string(),
+        }
+    }
+}
+
+impl TryFrom<pb::Origin> for Origin {
+    type Error = DecodeError;
+    fn try_from(origin: pb::Origin) -> Result<Self, DecodeError> {
+        Ok(Self {
+            tenant: TenantId::new(&origin.tenant).at("origin.tenant")?,
+            store: StoreId::new(&origin.store).at("origin.store")?,
+            connection: ConnectionId::new(&origin.connection).at("origin.connection")?,
+            platform: PlatformName::new(&origin.platform).at("origin.platform")?,
+        })
+    }
+}
+
+impl From<&Delivery> for pb::Delivery {
+    fn from(delivery: &Delivery) -> Self {
+        let source = match delivery.source {
+            Source::Webhook => pb::Source::Webhook,
+            Source::Publish => pb::Source::Publish,
+            Source::Poll => pb::Source::Poll,
+        };
+        let header = |(name, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| pb::Header {
+            name: (&**name).to_owned(),
+            value: (&**value).to_owned(),
+        };
+        Self {
+            id: Bytes::copy_from_slice(delivery.id.as_bytes()),
+            origin: Some((&delivery.origin).into()),
+            topic: (&*delivery.topic).to_owned(),
+            received_at_micros: delivery.received_at.as_micros(),
+            source: source.into(),
+            cause: delivery.cause.map(|cause| Bytes::copy_from_slice(cause.as_bytes())),
+            hops: delivery.hops.into(),
+            headers: delivery.headers.iter().map(header).collect(),
+            traceparent: delivery.trace.as_str().to_owned(),
+            body: Bytes::copy_from_slice(&delivery.body),
+        }
+    }
+}
+
+impl TryFrom<pb::Delivery> for Delivery {
+    type Error = DecodeError;
+    fn try_from(delivery: pb::Delivery) -> Result<Self, DecodeError> {
+        let source = match delivery.source() {
+            pb::Source::Unspecified => return Err(DecodeError::Missing("source")),
+            pb::Source::Webhook => Source::Webhook,
+            pb::Source::Publish => Source::Publish,
+            pb::Source::Poll => Source::Poll,
+        };
+        Ok(Self {
+            id: DeliveryId::try_from(&delivery.id[..]).at("id")?,
+            origin: required(delivery.origin, "origin")?.try_into()?,
+            topic: delivery.topic.into(),
+            received_at: Timestamp::from_micros(delivery.received_at_micros),
+            source,
+            cause: delivery.cause.map(|cause| DeliveryId::try_from(&cause[..]).at("cause")).transpose()?,
+            hops: u8::try_from(delivery.hops).at("hops")?,
+            headers: delivery.headers.into_iter().map(|header| (header.name.into(), header.value.into())).collect(),
+            trace: required(TraceParent::parse(&delivery.traceparent), "traceparent")?,
+            body: delivery.body.into(),
+        })
+    }
+}

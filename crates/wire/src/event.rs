@@ -1,0 +1,200 @@
+//! Events on the wire.
+
+mod catalog;
+mod sales;
+
+use crate::{
+    DecodeError,
+    error::{At as _, required},
+    pb,
+};
+use bytes::Bytes;
+use model::{
+    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Patch, Payload, Position, RawDigest,
+    SourceVersion, Timestamp, TraceParent,
+};
+use prost::Message as _;
+
+/// The topic of canonical events that a platform publishes itself.
+pub const CANONICAL_TOPIC: &str = "tillflow.v1.Event";
+
+/// What a platform that publishes canonical events itself says; the door sets everything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedEvent {
+    /// What was done.
+    pub action: Action,
+    /// When.
+    pub occurred_at: Option<Timestamp>,
+    /// The platform's version of the object.
+    pub version: Option<SourceVersion>,
+    /// What happened.
+    pub payload: Payload,
+}
+
+/// Reads an `Event` that a platform published: ids, origin, links and position in it are not read.
+pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
+    let event = pb::Event::decode(payload)?;
+    Ok(PublishedEvent {
+        action: action(event.action())?,
+        occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
+        version: event.version.map(SourceVersion),
+        payload: required(event.payload, "payload")?.try_into()?,
+    })
+}
+
+impl From<&Event> for pb::Event {
+    fn from(event: &Event) -> Self {
+        Self {
+            id: Bytes::copy_from_slice(event.id.as_bytes()),
+            correlation: Bytes::copy_from_slice(event.correlation.as_bytes()),
+            delivery: Bytes::copy_from_slice(event.delivery.as_bytes()),
+            origin: Some((&event.origin).into()),
+            action: match event.action {
+                Action::Created => pb::Action::Created,
+                Action::Updated => pb::Action::Updated,
+                Action::Deleted => pb::Action::Deleted,
+            }
+            .into(),
+            occurred_at_micros: event.occurred_at.map(Timestamp::as_micros),
+            received_at_micros: event.received_at.as_micros(),
+            version: event.version.map(|version| version.0),
+            payload: Some((&event.payload).into()),
+            links: event.links.iter().map(pb::Link::from).collect(),
+            raw_digest: Bytes::copy_from_slice(event.raw_digest.as_bytes()),
+            hops: event.hops.into(),
+            traceparent: event.trace.as_str().to_owned(),
+            position: Some(event.position.into()),
+        }
+    }
+}
+
+impl TryFrom<pb::Event> for Event {
+    type Error = DecodeError;
+    fn try_from(event: pb::Event) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: EventId::try_from(&event.id[..]).at("id")?,
+            correlation: DeliveryId::try_from(&event.correlation[..]).at("correlation")?,
+            delivery: DeliveryId::try_from(&event.delivery[..]).at("delivery")?,
+            action: action(event.action())?,
+            occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
+            received_at: Timestamp::from_micros(event.received_at_micros),
+            version: event.version.map(SourceVersion),
+            payload: required(event.payload, "payload")?.try_into()?,
+            links: event.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
+            raw_digest: RawDigest::try_from(&event.raw_digest[..]).at("raw_digest")?,
+            hops: u8::try_from(event.hops).at("hops")?,
+            trace: required(TraceParent::parse(&event.traceparent), "traceparent")?,
+            position: required(event.position, "position")?.into(),
+            origin: required(event.origin, "origin")?.try_into()?,
+        })
+    }
+}
+
+fn action(action: pb::Action) -> Result<Action, DecodeError> {
+    match action {
+        pb::Action::Unspecified => Err(DecodeError::Missing("action")),
+        pb::Action::Created => Ok(Action::Created),
+        pb::Action::Updated => Ok(Action::Updated),
+        pb::Action::Deleted => Ok(Action::Deleted),
+    }
+}
+
+impl From<Position> for pb::Position {
+    fn from(position: Position) -> Self {
+        Self { raw_sequence: position.raw_sequence, delivery: position.delivery, event: position.event }
+    }
+}
+
+impl From<pb::Position> for Position {
+    fn from(position: pb::Position) -> Self {
+        Self { raw_sequence: position.raw_sequence, delivery: position.delivery, event: position.event }
+    }
+}
+
+impl From<&Link> for pb::Link {
+    fn from(link: &Link) -> Self {
+        let kind = match link.kind {
+            LinkKind::Product => pb::LinkKind::Product,
+            LinkKind::Variant => pb::LinkKind::Variant,
+            LinkKind::Item => pb::LinkKind::Item,
+            LinkKind::Location => pb::LinkKind::Location,
+        };
+        Self { kind: kind.into(), external: link.external.to_string(), internal: link.internal.clone() }
+    }
+}
+
+impl TryFrom<pb::Link> for Link {
+    type Error = DecodeError;
+    fn try_from(link: pb::Link) -> Result<Self, DecodeError> {
+        let kind = match link.kind() {
+            pb::LinkKind::Unspecified => return Err(DecodeError::Missing("link.kind")),
+            pb::LinkKind::Product => LinkKind::Product,
+            pb::LinkKind::Variant => LinkKind::Variant,
+            pb::LinkKind::Item => LinkKind::Item,
+            pb::LinkKind::Location => LinkKind::Location,
+        };
+        Ok(Self { kind, external: ExternalId::new(&link.external).at("link.external")?, internal: link.internal })
+    }
+}
+
+impl From<&Payload> for pb::event::Payload {
+    fn from(payload: &Payload) -> Self {
+        match payload {
+            Payload::Product(product) => Self::Product(product.into()),
+            Payload::Inventory(report) => Self::Inventory(report.into()),
+            Payload::Order(order) => Self::Order(order.into()),
+            Payload::Customer(customer) => Self::Customer(customer.into()),
+            Payload::Deleted { entity, external } => {
+                let entity = match entity {
+                    EntityKind::Product => pb::EntityKind::Product,
+                    EntityKind::Inventory => pb::EntityKind::Inventory,
+                    EntityKind::Order => pb::EntityKind::Order,
+                    EntityKind::Customer => pb::EntityKind::Customer,
+                };
+                Self::Deleted(pb::Deleted { entity: entity.into(), external: external.to_string() })
+            }
+        }
+    }
+}
+
+impl TryFrom<pb::event::Payload> for Payload {
+    type Error = DecodeError;
+    fn try_from(payload: pb::event::Payload) -> Result<Self, DecodeError> {
+        Ok(match payload {
+            pb::event::Payload::Product(product) => Self::Product(product.try_into()?),
+            pb::event::Payload::Inventory(report) => Self::Inventory(report.try_into()?),
+            pb::event::Payload::Order(order) => Self::Order(order.try_into()?),
+            pb::event::Payload::Customer(customer) => Self::Customer(customer.try_into()?),
+            pb::event::Payload::Deleted(deleted) => {
+                let entity = match deleted.entity() {
+                    pb::EntityKind::Unspecified => return Err(DecodeError::Missing("deleted.entity")),
+                    pb::EntityKind::Product => EntityKind::Product,
+                    pb::EntityKind::Inventory => EntityKind::Inventory,
+                    pb::EntityKind::Order => EntityKind::Order,
+                    pb::EntityKind::Customer => EntityKind::Customer,
+                };
+                Self::Deleted { entity, external: ExternalId::new(&deleted.external).at("deleted.external")? }
+            }
+        })
+    }
+}
+
+fn text_patch(patch: &Patch<String>) -> Option<pb::TextPatch> {
+    match patch {
+        Patch::Keep => None,
+        Patch::Clear => Some(pb::TextPatch { value: None }),
+        Patch::Set(text) => Some(pb::TextPatch { value: Some(text.clone()) }),
+    }
+}
+
+fn from_text_patch(patch: Option<pb::TextPatch>) -> Patch<String> {
+    patch.map_or(Patch::Keep, |patch| Patch::present(patch.value))
+}
+
+fn external(text: &str, field: &'static str) -> Result<ExternalId, DecodeError> {
+    ExternalId::new(text).at(field)
+}
+
+fn optional_external(text: Option<String>, field: &'static str) -> Result<Option<ExternalId>, DecodeError> {
+    text.map(|text| external(&text, field)).transpose()
+}

@@ -1,0 +1,126 @@
+//! Products and levels on the wire.
+
+use super::{external, from_text_patch, optional_external, text_patch};
+use crate::{DecodeError, error::At as _, pb};
+use model::{Currency, InventoryReport, Money, Patch, Product, ProductStatus, Quantity, Variant};
+
+impl From<Money> for pb::Money {
+    fn from(money: Money) -> Self {
+        Self { minor: money.minor, currency: money.currency.to_string() }
+    }
+}
+
+impl TryFrom<pb::Money> for Money {
+    type Error = DecodeError;
+    fn try_from(money: pb::Money) -> Result<Self, DecodeError> {
+        Ok(Self { minor: money.minor, currency: Currency::new(&money.currency).at("money.currency")? })
+    }
+}
+
+fn money_patch(patch: &Patch<Money>) -> Option<pb::MoneyPatch> {
+    match patch {
+        Patch::Keep => None,
+        Patch::Clear => Some(pb::MoneyPatch { value: None }),
+        Patch::Set(money) => Some(pb::MoneyPatch { value: Some((*money).into()) }),
+    }
+}
+
+fn from_money_patch(patch: Option<pb::MoneyPatch>) -> Result<Patch<Money>, DecodeError> {
+    let Some(patch) = patch else { return Ok(Patch::Keep) };
+    Ok(Patch::present(patch.value.map(Money::try_from).transpose()?))
+}
+
+impl From<&Product> for pb::Product {
+    fn from(product: &Product) -> Self {
+        let status = product.status.map_or(pb::ProductStatus::Unspecified, |status| match status {
+            ProductStatus::Active => pb::ProductStatus::Active,
+            ProductStatus::Draft => pb::ProductStatus::Draft,
+            ProductStatus::Archived => pb::ProductStatus::Archived,
+        });
+        Self {
+            external: product.external.to_string(),
+            title: product.title.clone(),
+            description: text_patch(&product.description),
+            vendor: text_patch(&product.vendor),
+            category: text_patch(&product.category),
+            status: status.into(),
+            tags: product.tags.clone().map(|values| pb::TextList { values }),
+            variants: product.variants.iter().map(pb::Variant::from).collect(),
+            variants_complete: product.variants_complete,
+        }
+    }
+}
+
+impl TryFrom<pb::Product> for Product {
+    type Error = DecodeError;
+    fn try_from(product: pb::Product) -> Result<Self, DecodeError> {
+        let status = match product.status() {
+            pb::ProductStatus::Unspecified => None,
+            pb::ProductStatus::Active => Some(ProductStatus::Active),
+            pb::ProductStatus::Draft => Some(ProductStatus::Draft),
+            pb::ProductStatus::Archived => Some(ProductStatus::Archived),
+        };
+        Ok(Self {
+            external: external(&product.external, "product.external")?,
+            title: product.title,
+            description: from_text_patch(product.description),
+            vendor: from_text_patch(product.vendor),
+            category: from_text_patch(product.category),
+            status,
+            tags: product.tags.map(|tags| tags.values),
+            variants: product.variants.into_iter().map(Variant::try_from).collect::<Result<_, _>>()?,
+            variants_complete: product.variants_complete,
+        })
+    }
+}
+
+impl From<&Variant> for pb::Variant {
+    fn from(variant: &Variant) -> Self {
+        Self {
+            external: variant.external.to_string(),
+            item: variant.item.as_ref().map(ToString::to_string),
+            title: variant.title.clone(),
+            sku: text_patch(&variant.sku),
+            barcode: text_patch(&variant.barcode),
+            price: money_patch(&variant.price),
+            compare_at_price: money_patch(&variant.compare_at_price),
+        }
+    }
+}
+
+impl TryFrom<pb::Variant> for Variant {
+    type Error = DecodeError;
+    fn try_from(variant: pb::Variant) -> Result<Self, DecodeError> {
+        Ok(Self {
+            external: external(&variant.external, "variant.external")?,
+            item: optional_external(variant.item, "variant.item")?,
+            title: variant.title,
+            sku: from_text_patch(variant.sku),
+            barcode: from_text_patch(variant.barcode),
+            price: from_money_patch(variant.price)?,
+            compare_at_price: from_money_patch(variant.compare_at_price)?,
+        })
+    }
+}
+
+impl From<&InventoryReport> for pb::InventoryReport {
+    fn from(report: &InventoryReport) -> Self {
+        Self {
+            item: report.item.to_string(),
+            location: report.location.as_ref().map(ToString::to_string),
+            available: report.available.map(|quantity| quantity.to_string()),
+        }
+    }
+}
+
+impl TryFrom<pb::InventoryReport> for InventoryReport {
+    type Error = DecodeError;
+    fn try_from(report: pb::InventoryReport) -> Result<Self, DecodeError> {
+        let available = report.available.map(|text| Quantity::parse(&text)).transpose();
+        Ok(Self {
+            item: external(&report.item, "inventory.item")?,
+            location: optional_external(report.location, "inventory.location")?,
+            available: available.at("inventory.available")?,
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! What each event changes: a fold over facts, without clock or I/O.
+//!
+//! `apply` loads what a batch may touch, folds the events over it in order, and commits what came out. The same events
+//! over the same facts always give the same changes.
+
+mod inventory;
+mod keys;
+mod product;
+mod sales;
+
+use model::{
+    EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Quantity, VariantId,
+    record::{
+        Applied, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement, MovementReason, OrderRow,
+        ProductRow, VariantRow,
+    },
+};
+use stage::{Reject, RejectClass};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+pub use keys::{first_keys, row_keys};
+
+/// One change of the record.
+enum Write {
+    Link(LinkKey, String),
+    Mirror(Mirror),
+    Level { variant: VariantId, location: LocationId, delta: Quantity, level: Quantity, reason: MovementReason },
+    Product(ProductRow),
+    Variant(VariantRow),
+    Order(OrderRow),
+    Customer(CustomerRow),
+    Conflict { kind: &'static str, detail: String },
+}
+
+/// What one event comes to.
+struct Decision {
+    outcome: Outcome,
+    reason: &'static str,
+    writes: Vec<Write>,
+    effects: Vec<Effect>,
+}
+
+impl Decision {
+    fn ends(outcome: Outcome, reason: &'static str) -> Self {
+        Self { outcome, reason, writes: Vec::new(), effects: Vec::new() }
+    }
+}
+
+/// The fold: facts as they become, and what has changed in them so far.
+pub struct Fold {
+    facts: Facts,
+    numbers: BTreeMap<Partition, i64>,
+    changes: Changes,
+    duplicates: usize,
+    rejected: Vec<(Event, Reject)>,
+}
+
+/// What a batch came to.
+pub struct Folded {
+    /// What is to be committed.
+    pub changes: Changes,
+    /// How many events had been recorded before.
+    pub duplicates: usize,
+    /// What can't be applied, for the dead letters.
+    pub rejected: Vec<(Event, Reject)>,
+    /// The last number given out in each partition.
+    pub numbers: BTreeMap<Partition, i64>,
+}
+
+impl Fold {
+    /// Begins with what the record knows and the last number of each partition.
+    pub fn new(facts: Facts, numbers: BTreeMap<Partition, i64>) -> Self {
+        Self { facts, numbers, changes: Changes::default(), duplicates: 0, rejected: Vec::new() }
+    }
+
+    /// Decides about the next event of `partition`.
+    pub fn event(&mut self, partition: Partition, event: Event) {
+        let identity = (event.origin.connection.clone(), event.id);
+        if !self.facts.seen.insert(identity) {
+            self.duplicates += 1;
+            return;
+        }
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &self.facts)))
+            .unwrap_or_else(|_| Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where")));
+        match decided {
+            Ok(decision) => self.carry_out(partition, event, decision),
+            Err(reject) => {
+                self.changes.endings.push(ending(&event, Outcome::Dead, reject.to_string(), None));
+                self.rejected.push((event, reject));
+            }
+        }
+    }
+
+    /// Ends the fold.
+    pub fn finish(self) -> Folded {
+        Folded {
+            changes: self.changes,
+            duplicates: self.duplicates,
+            rejected: self.rejected,
+            numbers: self.numbers,
+        }
+    }
+
+    fn carry_out(&mut self, partition: Partition, event: Event, decision: Decision) {
+        let Decision { outcome, reason, writes, effects } = decision;
+        let mut sequence = None;
+        if outcome == Outcome::Applied {
+            let last = self.facts.stores.entry(event.origin.store.clone()).or_default();
+            *last += 1;
+            sequence = Some(*last);
+            self.changes.stores.insert(event.origin.store.clone(), *last);
+        }
+        for write in writes {
+            self.write(write, &event, sequence.unwrap_or_default());
+        }
+        self.changes.endings.push(ending(&event, outcome, reason.to_owned(), sequence));
+        if let Some(sequence) = sequence {
+            let number = self.numbers.entry(partition).or_default();
+            *number += 1;
+            let applied = Applied { number: *number, sequence, event: without_personal_data(event), effects };
+            self.changes.applied.push((partition, applied));
+        }
+    }
+
+    fn write(&mut self, write: Write, event: &Event, sequence: i64) {
+        let (facts, changes) = (&mut self.facts, &mut self.changes);
+        match write {
+            Write::Link(key, internal) => {
+                facts.links.insert(key.clone(), internal.clone());
+                changes.links.insert(key, internal);
+            }
+            Write::Mirror(mirror) => {
+                facts.mirrors.insert(mirror.key.clone(), mirror.clone());
+                changes.mirrors.insert(mirror.key.clone(), mirror);
+            }
+            Write::Level { variant, location, delta, level, reason } => {
+                facts.levels.insert((variant.clone(), location.clone()), level);
+                changes.levels.insert((variant.clone(), location.clone()), level);
+                changes.movements.push(Movement {
+                    tenant: event.origin.tenant.clone(),
+                    store: event.origin.store.clone(),
+                    sequence,
+                    variant,
+                    location,
+                    delta,
+                    level,
+                    reason,
+                    connection: event.origin.connection.clone(),
+                    at: event.received_at,
+                });
+            }
+            Write::Product(row) => {
+                facts.products.insert(row.id.clone(), row.clone());
+                changes.products.insert(row.id.clone(), row);
+            }
+            Write::Variant(row) => {
+                product::note_sku(facts, event, &row);
+                facts.variants.insert(row.id.clone(), row.clone());
+                changes.variants.insert(row.id.clone(), row);
+            }
+            Write::Order(row) => {
+                facts.orders.insert(row.id.clone(), row.clone());
+                changes.orders.insert(row.id.clone(), row);
+            }
+            Write::Customer(row) => {
+                facts.customers.insert(row.id.clone(), row.clone());
+                changes.customers.insert(row.id.clone(), row);
+            }
+            Write::Conflict { kind, detail } => changes.conflicts.push(Conflict {
+                tenant: event.origin.tenant.clone(),
+                store: event.origin.store.clone(),
+                connection: event.origin.connection.clone(),
+                event: event.id,
+                kind,
+                detail,
+            }),
+        }
+    }
+}
+
+fn decide(event: &Event, facts: &Facts) -> Result<Decision, Reject> {
+    match &event.payload {
+        Payload::Inventory(report) => inventory::reported(event, report, facts),
+        Payload::Product(told) => Ok(product::told(event, told, facts)),
+        Payload::Order(order) => Ok(sales::order(event, order, facts)),
+        Payload::Customer(customer) => Ok(sales::customer(event, customer, facts)),
+        Payload::Deleted { entity, external } => Ok(match entity {
+            EntityKind::Product => product::deleted(event, external, facts),
+            EntityKind::Inventory => inventory::untracked(event, external, facts),
+            EntityKind::Order => sales::order_deleted(event, external, facts),
+            EntityKind::Customer => sales::customer_deleted(event, external, facts),
+        }),
+    }
+}
+
+/// Our id of what the event's connection calls `external`: as enrich knew it, or as the record does.
+fn link(event: &Event, facts: &Facts, kind: LinkKind, external: &model::ExternalId) -> Option<String> {
+    event.link(kind, external).map(str::to_owned).or_else(|| {
+        facts.links.get(&(event.origin.connection.clone(), kind, external.clone())).cloned()
+    })
+}
+
+/// Whether the mirror has seen a newer version of the object than the event tells of.
+fn is_stale(event: &Event, mirror: Option<&Mirror>) -> bool {
+    let seen = mirror.and_then(|mirror| mirror.observed.as_ref()).and_then(|observed| observed.version);
+    event.version.zip(seen).is_some_and(|(told, seen)| told < seen)
+}
+
+fn ending(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>) -> Ending {
+    Ending {
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        event: event.id,
+        delivery: event.delivery,
+        entity: event.payload.entity(),
+        external: event.payload.external().clone(),
+        action: event.action,
+        outcome,
+        reason,
+        position: event.position,
+        received_at: event.received_at,
+        sequence,
+    }
+}
+
+fn without_personal_data(mut event: Event) -> Event {
+    if let Payload::Customer(customer) = &event.payload {
+        event.payload = Payload::Customer(customer.without_personal_data());
+    }
+    event
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Orders and customers: as their platform tells of them; a completed order doesn't change.
+
+use super::{Decision, Write};
+use model::{
+    Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome, Patch, SourceVersion,
+    record::{CustomerRow, Facts, OrderRow},
+};
+
+fn older(told: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
+    told.zip(known).is_some_and(|(told, known)| told < known)
+}
+
+/// An order as its platform tells of it. Stock moves by what platforms report of levels, never by orders.
+pub(super) fn order(event: &Event, order: &Order, facts: &Facts) -> Decision {
+    let id = OrderId::derive(&event.origin.connection, &order.external);
+    let row = OrderRow {
+        id: id.clone(),
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        version: event.version,
+        order: order.clone(),
+    };
+    let Some(known) = facts.orders.get(&id) else { return applied(Write::Order(row)) };
+    if older(event.version, known.version) {
+        return Decision::ends(Outcome::Stale, "");
+    }
+    if known.order == row.order {
+        return Decision::ends(Outcome::Unchanged, "");
+    }
+    if known.order.status.is_final() {
+        let detail = format!("order {} is {} and was told otherwise", id, known.order.status.as_str());
+        let write = Write::Conflict { kind: "final_order_changed", detail };
+        let reason = "the order is final; kept as a conflict";
+        return Decision { writes: vec![write], ..Decision::ends(Outcome::Unchanged, reason) };
+    }
+    applied(Write::Order(row))
+}
+
+/// The platform no longer has the order: it is cancelled, unless it had come to its end.
+pub(super) fn order_deleted(event: &Event, external: &ExternalId, facts: &Facts) -> Decision {
+    let id = OrderId::derive(&event.origin.connection, external);
+    match facts.orders.get(&id) {
+        None => Decision::ends(Outcome::Unchanged, "never heard of it"),
+        Some(known) if known.order.status.is_final() => Decision::ends(Outcome::Unchanged, "the order is final"),
+        Some(known) => {
+            let order = Order { status: OrderStatus::Cancelled, ..known.order.clone() };
+            applied(Write::Order(OrderRow { order, ..known.clone() }))
+        }
+    }
+}
+
+/// A customer as their platform tells of them.
+pub(super) fn customer(event: &Event, told: &Customer, facts: &Facts) -> Decision {
+    let id = CustomerId::derive(&event.origin.connection, &told.external);
+    let row = |customer| CustomerRow {
+        id: id.clone(),
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        version: event.version,
+        customer,
+        deleted_at: None,
+    };
+    let Some(known) = facts.customers.get(&id) else { return applied(Write::Customer(row(told.clone()))) };
+    if older(event.version, known.version) {
+        return Decision::ends(Outcome::Stale, "");
+    }
+    let merged = Customer {
+        external: told.external.clone(),
+        first_name: over(&known.customer.first_name, &told.first_name),
+        last_name: over(&known.customer.last_name, &told.last_name),
+        email: over(&known.customer.email, &told.email),
+        phone: over(&known.customer.phone, &told.phone),
+        tags: told.tags.clone().or_else(|| known.customer.tags.clone()),
+        merged_into: told.merged_into.clone().or_else(|| known.customer.merged_into.clone()),
+    };
+    if merged == known.customer && known.deleted_at.is_none() {
+        return Decision::ends(Outcome::Unchanged, "");
+    }
+    applied(Write::Customer(row(merged)))
+}
+
+/// The platform no longer has the customer: what tells who it was is cleared here too.
+pub(super) fn customer_deleted(event: &Event, external: &ExternalId, facts: &Facts) -> Decision {
+    let id = CustomerId::derive(&event.origin.connection, external);
+    match facts.customers.get(&id) {
+        None => Decision::ends(Outcome::Unchanged, "never heard of it"),
+        Some(known) if known.deleted_at.is_some() => Decision::ends(Outcome::Unchanged, ""),
+        Some(known) => {
+            let customer = known.customer.without_personal_data();
+            let deleted_at = Some(event.occurred_at.unwrap_or(event.received_at));
+            applied(Write::Customer(CustomerRow { customer, deleted_at, ..known.clone() }))
+        }
+    }
+}
+
+fn over(known: &Patch<String>, told: &Patch<String>) -> Patch<String> {
+    if *told == Patch::Keep { known.clone() } else { told.clone() }
+}
+
+fn applied(write: Write) -> Decision {
+    Decision { writes: vec![write], ..Decision::ends(Outcome::Applied, "") }
+}

@@ -1,0 +1,139 @@
+//! Batched look-ups behind a cache.
+
+use crate::{Enrich, Known, Lane, wanted};
+use bus::{Bus, Message};
+use model::{ConnectionId, Event, LinkKind, Origin, Partition, Payload, record::LinkKey};
+use runner::{Doors, Placed};
+use stage::Fault;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use store::{Changed, Store};
+use tokio_util::sync::CancellationToken;
+
+/// How many links are remembered; about 200 bytes each.
+const LINKS_MAX: u64 = 200_000;
+/// How many connections are remembered.
+const CONNECTIONS_MAX: u64 = 100_000;
+/// How long a connection is trusted if no notice of a change came.
+const CONNECTION_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long to wait before listening again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The look-ups; cheap to clone. Only what exists is remembered: what is missing may be made at any moment.
+#[derive(Clone)]
+pub struct Lookup {
+    store: Store,
+    connections: moka::sync::Cache<ConnectionId, Arc<Known>>,
+    links: moka::sync::Cache<LinkKey, Arc<str>>,
+}
+
+impl Lookup {
+    /// Look-ups in the database.
+    pub fn new(store: Store) -> Self {
+        let connections =
+            moka::sync::Cache::builder().max_capacity(CONNECTIONS_MAX).time_to_live(CONNECTION_FOR).build();
+        let links = moka::sync::Cache::builder().max_capacity(LINKS_MAX).support_invalidation_closures().build();
+        Self { store, connections, links }
+    }
+
+    /// Forgets what the database tells has changed, until `stop`.
+    pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
+        let mut changes = loop {
+            match self.store.listen_changes().await {
+                Ok(changes) => break changes,
+                Err(error) => tracing::debug!(%error, "changes can't be listened to; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = stop.cancelled() => return,
+            }
+        };
+        loop {
+            let changed = tokio::select! {
+                changed = changes.next() => changed,
+                () = stop.cancelled() => return,
+            };
+            match changed {
+                Changed::Connection(id) => self.connections.invalidate(&id),
+                Changed::Store(_) | Changed::Everything => self.connections.invalidate_all(),
+            }
+            // Links of locations can be set anew by hand; all others never change.
+            if let Err(error) = self.links.invalidate_entries_if(|(_, kind, _), _| *kind == LinkKind::Location) {
+                tracing::debug!(%error, "forgetting all links");
+                self.links.invalidate_all();
+            }
+        }
+    }
+
+    async fn connections(&self, batch: &[Placed<Event>]) -> Result<HashMap<ConnectionId, Arc<Known>>, Fault> {
+        let ids: BTreeSet<&ConnectionId> = batch.iter().map(|event| &event.value.origin.connection).collect();
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.connections.get(id) {
+                Some(known) => drop(found.insert(id.clone(), known)),
+                None => missing.push(id.clone()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let loaded = self.store.connections(&missing).await.map_err(|error| Fault::new("the database", error))?;
+        for connection in loaded {
+            let origin = Origin {
+                tenant: connection.tenant,
+                store: connection.store,
+                connection: connection.id.clone(),
+                platform: connection.platform,
+            };
+            let known =
+                Known { origin, enabled: connection.enabled, default_location: connection.default_location };
+            let known = Arc::new(known);
+            self.connections.insert(connection.id.clone(), Arc::clone(&known));
+            found.insert(connection.id, known);
+        }
+        Ok(found)
+    }
+
+    async fn links(&self, batch: &[Placed<Event>]) -> Result<HashMap<LinkKey, Arc<str>>, Fault> {
+        let mut found = HashMap::new();
+        let mut missing = BTreeSet::new();
+        for event in batch.iter().map(|event| &event.value) {
+            let location = match &event.payload {
+                Payload::Inventory(report) => report.location.clone().map(|external| (LinkKind::Location, external)),
+                Payload::Product(_) | Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => None,
+            };
+            for (kind, external) in wanted(event).into_iter().chain(location) {
+                let key = (event.origin.connection.clone(), kind, external);
+                match self.links.get(&key) {
+                    Some(internal) => drop(found.insert(key, internal)),
+                    None => drop(missing.insert(key)),
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let loaded = self.store.links(&missing).await.map_err(|error| Fault::new("the database", error))?;
+        for (key, internal) in loaded {
+            let internal: Arc<str> = internal.into();
+            self.links.insert(key.clone(), Arc::clone(&internal));
+            found.insert(key, internal);
+        }
+        Ok(found)
+    }
+}
+
+impl Doors<Enrich> for Lookup {
+    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<Lane, Fault> {
+        Ok(Lane::default())
+    }
+
+    async fn load(&self, inputs: &[Placed<Event>], lane: &mut Lane) -> Result<(), Fault> {
+        *lane = Lane { connections: self.connections(inputs).await?, links: self.links(inputs).await? };
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Who may come in, and as what.
+
+use crate::{Directory, Limits, RawWriter, Unkept};
+use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, Origin, RawDigest, Source, TraceParent};
+use platforms::{Platform, Secrets, Signed, Unverified};
+use runner::{Failure, Metrics, Service};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use store::Connection;
+
+const STAGE: &str = "ingest";
+/// How many deliveries are remembered as kept, so that a prompt retry needs no second place in RAW.
+const KEPT_REMEMBERED_MAX: u64 = 100_000;
+/// For how long; as long as RAW's own window.
+const KEPT_REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+/// The topic of a body that has none: it becomes a dead letter with the reason.
+const NO_TOPIC: &str = "unreadable";
+
+/// A request for the door.
+pub struct Webhook<'a> {
+    /// The platform, as the path names it.
+    pub platform: &'a str,
+    /// The connection, as the path names it.
+    pub connection: &'a str,
+    /// Names in lower case, values.
+    pub headers: &'a [(String, String)],
+    /// The bytes that the signature is over.
+    pub signed_body: &'a [u8],
+    /// The same, decompressed.
+    pub body: Vec<u8>,
+}
+
+/// What the door says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// On disk.
+    Kept {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// The sequence number of RAW's message that holds it.
+        sequence: u64,
+        /// Whether it had been kept before.
+        duplicate: bool,
+    },
+    /// Signed by the platform, but of a topic that we don't know: counted, not kept.
+    UnknownTopic,
+    /// Not signed, or by none of the active secrets.
+    Unverified(Unverified),
+    /// No such connection of that platform.
+    UnknownConnection,
+    /// Too often.
+    TooMany(Duration),
+    /// Not now.
+    Unavailable(Unkept),
+}
+
+/// The door, whatever a delivery comes in by.
+pub struct Door {
+    directory: Directory,
+    limits: Limits,
+    raw: RawWriter,
+    kept: moka::sync::Cache<DeliveryId, u64>,
+    topics: HashMap<(&'static str, &'static str), Arc<str>>,
+    metrics: Metrics,
+}
+
+impl Door {
+    /// A door that keeps in the service's RAW.
+    pub fn new(service: &Service, directory: Directory, requests_per_minute: u32) -> Result<Self, Failure> {
+        let topics = platforms::all()
+            .iter()
+            .flat_map(|platform| platform.topics().iter().map(|topic| ((platform.name(), topic.name), topic.name.into())))
+            .collect();
+        Ok(Self {
+            directory,
+            limits: Limits::new(requests_per_minute),
+            raw: RawWriter::new(&service.bus, &service.replica, &service.metrics),
+            kept: moka::sync::Cache::builder()
+                .max_capacity(KEPT_REMEMBERED_MAX)
+                .time_to_live(KEPT_REMEMBERED_FOR)
+                .build(),
+            topics,
+            metrics: service.metrics.clone(),
+        })
+    }
+
+    /// Takes a signed webhook in.
+    pub async fn webhook(&self, webhook: Webhook<'_>) -> Answer {
+        self.metrics.taken_up(STAGE, 1);
+        let answer = self.judge_webhook(webhook).await;
+        self.count(answer);
+        answer
+    }
+
+    async fn judge_webhook(&self, webhook: Webhook<'_>) -> Answer {
+        let connection = match self.connection(webhook.connection).await {
+            Ok(connection) => connection,
+            Err(answer) => return answer,
+        };
+        let Some(platform) = platforms::find(connection.platform.as_str()).filter(|p| p.name() == webhook.platform) else {
+            return Answer::UnknownConnection;
+        };
+        let signed = Signed { headers: webhook.headers, body: webhook.signed_body };
+        let secrets = Secrets { active: &connection.secrets, notification_url: &connection.notification_url };
+        if let Err(unverified) = platform.verify(&signed, &secrets) {
+            return Answer::Unverified(unverified);
+        }
+        if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
+            return Answer::TooMany(wait);
+        }
+        let delivered = platform.split(&Signed { headers: webhook.headers, body: &webhook.body });
+        let (topic, distinct) = delivered.map_or((None, None), |found| (Some(found.topic), found.distinct));
+        let topic = match topic {
+            None => NO_TOPIC.into(),
+            Some(topic) => match self.topic(platform, &topic) {
+                Some(topic) => topic,
+                None => {
+                    tracing::warn!(
+                        stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
+                        "unknown topic; not kept"
+                    );
+                    return Answer::UnknownTopic;
+                }
+            },
+        };
+        let headers = kept_headers(platform, webhook.headers);
+        let trace = webhook.headers.iter().find(|(name, _)| name == "traceparent").map(|(_, value)| value.as_str());
+        let incoming = Incoming { topic, distinct, headers, trace, body: webhook.body, source: Source::Webhook };
+        self.keep(incoming.delivery(&connection)).await
+    }
+
+    /// Takes in what a platform published itself on `pos.in.…`; the broker's permissions say who may.
+    pub(crate) async fn published(
+        &self,
+        store: &str,
+        connection: &str,
+        topic: &str,
+        distinct: Option<String>,
+        trace: Option<&str>,
+        body: Vec<u8>,
+    ) -> Answer {
+        self.metrics.taken_up(STAGE, 1);
+        let answer = async {
+            let connection = match self.connection(connection).await {
+                Ok(connection) if connection.store.as_str() == store => connection,
+                Ok(_) => return Answer::UnknownConnection,
+                Err(answer) => return answer,
+            };
+            if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
+                return Answer::TooMany(wait);
+            }
+            let Some(platform) = platforms::find(connection.platform.as_str()) else { return Answer::UnknownConnection };
+            let topic = if topic == wire::CANONICAL_TOPIC { Some(topic.into()) } else { self.topic(platform, topic) };
+            let Some(topic) = topic else { return Answer::UnknownTopic };
+            let incoming = Incoming { topic, distinct, headers: Vec::new(), trace, body, source: Source::Publish };
+            self.keep(incoming.delivery(&connection)).await
+        }
+        .await;
+        self.count(answer);
+        answer
+    }
+
+    /// Takes in what a service of ours fetched. Its origin is looked up again, never believed.
+    pub(crate) async fn fetched(&self, mut delivery: Delivery) -> Answer {
+        self.metrics.taken_up(STAGE, 1);
+        let answer = match self.connection(delivery.origin.connection.as_str()).await {
+            Ok(connection) => {
+                delivery.origin = origin(&connection);
+                delivery.headers = own_headers(&connection);
+                delivery.received_at = runner::now();
+                self.keep(delivery).await
+            }
+            Err(answer) => answer,
+        };
+        self.count(answer);
+        answer
+    }
+
+    async fn connection(&self, id: &str) -> Result<Arc<Connection>, Answer> {
+        let id = ConnectionId::new(id).map_err(|_| Answer::UnknownConnection)?;
+        match self.directory.find(&id).await {
+            Ok(Some(connection)) => Ok(connection),
+            Ok(None) => Err(Answer::UnknownConnection),
+            Err(error) => {
+                tracing::warn!(stage = STAGE, connection.id = %id, %error, "connections can't be looked up");
+                Err(Answer::Unavailable(Unkept::Unavailable))
+            }
+        }
+    }
+
+    fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<Arc<str>> {
+        let known = platform.topics().iter().find(|known| known.name == topic)?;
+        self.topics.get(&(platform.name(), known.name)).cloned()
+    }
+
+    async fn keep(&self, delivery: Delivery) -> Answer {
+        let id = delivery.id;
+        if let Some(sequence) = self.kept.get(&id) {
+            self.metrics.ended(STAGE, "duplicate", 1);
+            return Answer::Kept { delivery: id, sequence, duplicate: true };
+        }
+        match self.raw.keep(delivery).await {
+            Ok(sequence) => {
+                self.kept.insert(id, sequence);
+                self.metrics.ended(STAGE, "emitted", 1);
+                self.metrics.passed_on(STAGE, 1);
+                Answer::Kept { delivery: id, sequence, duplicate: false }
+            }
+            Err(unkept) => Answer::Unavailable(unkept),
+        }
+    }
+
+    /// Everything that isn't kept counts here; what is kept was counted as emitted or duplicate.
+    fn count(&self, answer: Answer) {
+        let outcome = match answer {
+            Answer::Kept { .. } => return,
+            Answer::UnknownTopic => "filtered",
+            Answer::Unverified(_) => "unverified",
+            Answer::UnknownConnection => "unknown_connection",
+            Answer::TooMany(_) => "limited",
+            Answer::Unavailable(_) => "unavailable",
+        };
+        self.metrics.ended(STAGE, outcome, 1);
+    }
+}
+
+struct Incoming<'a> {
+    topic: Arc<str>,
+    distinct: Option<String>,
+    headers: Vec<(Arc<str>, Arc<str>)>,
+    trace: Option<&'a str>,
+    body: Vec<u8>,
+    source: Source,
+}
+
+impl Incoming<'_> {
+    fn delivery(self, connection: &Connection) -> Delivery {
+        let id = match &self.distinct {
+            Some(distinct) => DeliveryId::derive(&connection.id, &self.topic, distinct.as_bytes()),
+            None => DeliveryId::derive(&connection.id, &self.topic, RawDigest::of(&self.body).as_bytes()),
+        };
+        let mut headers = self.headers;
+        headers.extend(own_headers(connection));
+        Delivery {
+            id,
+            origin: origin(connection),
+            topic: self.topic,
+            received_at: runner::now(),
+            source: self.source,
+            cause: None,
+            hops: 0,
+            headers,
+            trace: self.trace.and_then(TraceParent::parse).unwrap_or_else(|| TraceParent::from_delivery(id)),
+            body: self.body,
+        }
+    }
+}
+
+fn origin(connection: &Connection) -> Origin {
+    Origin {
+        tenant: connection.tenant.clone(),
+        store: connection.store.clone(),
+        connection: connection.id.clone(),
+        platform: connection.platform.clone(),
+    }
+}
+
+fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {
+    connection.currency.map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into())).into_iter().collect()
+}
+
+fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {
+    let kept = platform.kept_headers();
+    headers
+        .iter()
+        .filter(|(name, _)| kept.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! RAW: one append in flight per partition; what waits meanwhile goes into the next batch.
+
+use bus::{AppendError, Bus};
+use model::{Delivery, Partition, PartitionCount};
+use runner::Metrics;
+use std::{sync::Arc, time::Instant};
+use tokio::sync::{mpsc, oneshot};
+use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
+
+/// How many deliveries may wait for their partition; beyond it the sender is told to come back.
+const WAITING_MAX: usize = 2048;
+const STAGE: &str = "ingest";
+
+/// Why a delivery wasn't kept. The sender tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unkept {
+    /// Too many deliveries wait.
+    #[error("too many deliveries wait for this partition")]
+    Busy,
+    /// The broker is away, or it isn't known whether it kept the batch.
+    #[error("the broker can't take it now")]
+    Unavailable,
+    /// The stream is full.
+    #[error("the stream is full")]
+    Full,
+}
+
+struct Waiting {
+    delivery: Delivery,
+    kept: oneshot::Sender<Result<u64, Unkept>>,
+}
+
+/// Has RAW keep deliveries; cheap to clone.
+#[derive(Clone)]
+pub struct RawWriter {
+    partitions: PartitionCount,
+    queues: Arc<[mpsc::Sender<Waiting>]>,
+}
+
+impl RawWriter {
+    /// One queue and one task for each partition; they end with the last clone.
+    pub fn new(bus: &Bus, replica: &str, metrics: &Metrics) -> Self {
+        let partitions = bus.partitions();
+        let queue = |partition| {
+            let (sender, waiting) = mpsc::channel(WAITING_MAX);
+            let writer = Writer {
+                bus: bus.clone(),
+                partition,
+                batch_prefix: format!("{replica}-{:016x}-{partition}", rand_u64()),
+                metrics: metrics.clone(),
+            };
+            tokio::spawn(writer.run(waiting));
+            sender
+        };
+        Self { partitions, queues: partitions.all().map(queue).collect() }
+    }
+
+    /// Waits until RAW has the delivery on disk; gives the sequence number of its batch.
+    pub async fn keep(&self, delivery: Delivery) -> Result<u64, Unkept> {
+        let partition = self.partitions.of(&delivery.origin.store);
+        let queue = self.queues.get(usize::from(partition.0)).ok_or(Unkept::Unavailable)?;
+        let (kept, answer) = oneshot::channel();
+        queue.try_send(Waiting { delivery, kept }).map_err(|_| Unkept::Busy)?;
+        answer.await.unwrap_or(Err(Unkept::Unavailable))
+    }
+}
+
+/// Tells this process' batches from those of an earlier one of the same name.
+fn rand_u64() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+struct Writer {
+    bus: Bus,
+    partition: Partition,
+    batch_prefix: String,
+    metrics: Metrics,
+}
+
+impl Writer {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut batch_number = 0_u64;
+        let mut left_over = None;
+        loop {
+            let first = match left_over.take() {
+                Some(first) => first,
+                None => match waiting.recv().await {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
+            let batch;
+            (batch, left_over) = gather(first, &mut waiting);
+            batch_number += 1;
+            self.append(batch, batch_number).await;
+        }
+    }
+
+    async fn append(&self, batch: Vec<Waiting>, batch_number: u64) {
+        let began = Instant::now();
+        let payload = wire::encode_deliveries(batch.iter().map(|waiting| &waiting.delivery));
+        let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let batch_id = format!("{}-{batch_number}", self.batch_prefix);
+        let kept = self.bus.append_raw(self.partition, payload, &batch_id, records).await.map_err(|error| {
+            tracing::warn!(stage = STAGE, partition = self.partition.0, records, %error, "not kept; the senders retry");
+            match error {
+                AppendError::Full => Unkept::Full,
+                _ => Unkept::Unavailable,
+            }
+        });
+        self.metrics.batch(STAGE, batch.len(), began.elapsed());
+        for waiting in batch {
+            // A sender that went away in the meantime will try again; its delivery is the same then.
+            drop(waiting.kept.send(kept));
+        }
+    }
+}
+
+/// What waits, within the limits of a batch; and the one that didn't fit any more.
+fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
+    let mut bytes = first.delivery.body.len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH_RECORDS_MAX {
+        let Ok(next) = waiting.try_recv() else { break };
+        bytes += next.delivery.body.len();
+        if bytes > BATCH_BYTES_MAX {
+            return (batch, Some(next));
+        }
+        batch.push(next);
+    }
+    (batch, None)
+}
