@@ -15,9 +15,7 @@ CREATE TABLE products (
     status_at timestamptz,
     tags jsonb,
     tags_at timestamptz,
-    deleted_at timestamptz,
-    -- Title and description as mirrors compare and send them, written by the code that defines that form.
-    mirror_text jsonb NOT NULL
+    deleted_at timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX products_store ON products (store);
 

@@ -47,6 +47,7 @@ CREATE FUNCTION mirror_price(minor bigint, currency text) RETURNS jsonb LANGUAGE
     RETURN jsonb_build_object('price', jsonb_build_object('minor', minor, 'currency', currency));
 
 -- A field that nobody told is left as the platform holds it.
-CREATE FUNCTION mirror_text(held jsonb, told jsonb) RETURNS jsonb LANGUAGE sql STABLE
-    RETURN jsonb_build_object('text',
-        coalesce(held -> 'text', '{"title": null, "description": null}') || jsonb_strip_nulls(told));
+CREATE FUNCTION mirror_text(held jsonb, title text, description text) RETURNS jsonb LANGUAGE sql STABLE
+    RETURN jsonb_build_object('text', jsonb_build_object(
+        'title', coalesce(title, held #>> '{text,title}'),
+        'description', coalesce(description, held #>> '{text,description}')));

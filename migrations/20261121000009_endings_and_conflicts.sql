@@ -11,7 +11,7 @@ CREATE TABLE endings (
     action text COLLATE "C" NOT NULL,
     outcome text COLLATE "C" NOT NULL,
     reason text NOT NULL,
-    partition smallint NOT NULL,
+    -- The event's place in its store's partition.
     raw_sequence bigint NOT NULL,
     delivery_index integer NOT NULL,
     event_index integer NOT NULL,

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use std::time::Duration;
 
+/// Where ingest takes in what our own services fetched; partners have no permission for it.
+pub const ACCEPT_SUBJECT: &str = "pos.accept";
+
 /// Requests as they come; dropped, no further ones do. At most 1,024 wait; who sends more gets no answer in time.
 pub struct Requests {
     client: Client,

@@ -18,6 +18,7 @@ mod follow;
 mod layout;
 mod membership;
 mod message;
+mod seek;
 
 pub use append::{Appender, PendingAck};
 pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent};
@@ -26,7 +27,7 @@ pub use check::{Durability, Profile};
 pub use client::Bus;
 pub use config::{BusConfig, Credentials};
 pub use dead::{DeadMessage, DeadReader};
-pub use door::{Request, Requests};
+pub use door::{ACCEPT_SUBJECT, Request, Requests};
 pub use error::{AppendError, BusError};
 pub use follow::Reader;
 pub use layout::Feed;

@@ -7,7 +7,7 @@ mod deliveries;
 use deliveries::{
     CONTEXT, Example, Received, SECRET, URL, believes, examples, folder, names_in, received, rendered, stem,
 };
-use model::{Currency, ExternalId, Money, ProductText, Quantity, Timestamp};
+use model::{Currency, ExternalId, MirrorKind, Money, ProductText, Quantity, Timestamp};
 use platforms::{
     Access, Call, CallContext, Fetch, Fetched, HttpReply, HttpRequest, MAX_DEPTH, Mapped, Platform, Reply,
     Secrets, Signed, Step, TopicKind, Unverified, Validator,
@@ -104,6 +104,14 @@ fn every_example_is_believed_split_and_mapped_as_recorded() {
         let name = format!("{}__{}", example.platform.name(), example.name);
         settings.bind(|| insta::assert_snapshot!(name, recorded));
     }
+}
+
+#[test]
+fn every_recorded_mapping_is_of_an_example() {
+    let recorded = [env!("CARGO_MANIFEST_DIR"), "tests/snapshots"].iter().collect::<PathBuf>();
+    let recorded: BTreeSet<_> = names_in(&recorded).into_iter().collect();
+    let named = |example: Example| format!("{}__{}.snap", example.platform.name(), example.name);
+    assert_eq!(recorded, examples().into_iter().map(named).collect());
 }
 
 #[test]
@@ -313,7 +321,8 @@ fn a_failed_fetch_means_what_a_failed_call_means() {
     let wanted = Fetch::Level { item: &item, location: Some(&location) };
     let access = access();
     for platform in platforms::all() {
-        let Ok(Some(_)) = platform.fetch(&wanted, &context(&access)) else { continue };
+        let request = platform.fetch(&wanted, &context(&access));
+        assert!(matches!(request, Ok(Some(_))), "{}: {request:?}", platform.name());
         let said = |status| {
             let reply = HttpReply { status, retry_after: None, body: b"<html>" };
             platform.fetched(&wanted, &context(&access), &reply)
@@ -344,8 +353,25 @@ fn a_call_is_the_same_request_each_time_and_keeps_the_token_in_a_header() {
             assert!(url.starts_with("https://api.example.com/"), "{label}: {url}");
             assert!(headers.iter().any(|(_, value)| value.contains(&access.token)), "{label}");
             let text = String::from_utf8_lossy(body);
-            assert!(!url.contains(&access.token) && !text.contains(&access.token), "{label}");
-            assert!(!format!("{request:?}").contains(&access.token), "{label}");
+            let secret = "token-of-the-suite";
+            assert!(!url.contains(secret) && !text.contains(secret), "{label}");
+            assert!(!format!("{request:?}").contains(secret), "{label}");
+        }
+    }
+}
+
+#[test]
+fn a_platform_takes_the_calls_that_it_says_it_takes() {
+    let access = access();
+    for platform in platforms::all() {
+        for call in calls() {
+            let kind = match call {
+                Call::SetLevel { .. } => MirrorKind::Inventory,
+                Call::SetPrice { .. } => MirrorKind::Price,
+                Call::SetText { .. } => MirrorKind::Product,
+            };
+            let taken = platform.call(&call, &context(&access), None);
+            assert_eq!(taken.is_ok(), platform.writes(kind), "{} {call:?}: {taken:?}", platform.name());
         }
     }
 }
@@ -459,7 +485,7 @@ fn calls() -> Vec<Call> {
 fn access() -> Access {
     Access {
         base_url: "https://api.example.com".to_owned(),
-        token: "token-of-the-suite".to_owned(),
+        token: "client-of-the-suite:token-of-the-suite".to_owned(),
         api_version: String::new(),
         account: "suite".to_owned(),
     }

@@ -109,7 +109,7 @@ impl Metrics {
         self.rejected.with_label_values(&[stage, class.as_str()]).inc();
     }
 
-    /// A partition had to stop: `fenced`, `fault`, `reconnected`, ….
+    /// A partition had to stop: `fenced` or `fault`.
     pub fn interrupted(&self, stage: &str, cause: &str) {
         self.interruptions.with_label_values(&[stage, cause]).inc();
     }

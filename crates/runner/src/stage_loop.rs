@@ -24,9 +24,6 @@ pub enum LaneError {
     /// Another replica appends: it owns the partition now.
     #[error("another replica has taken the partition over")]
     Fenced,
-    /// The connection to the broker was another for a while: tails may have moved.
-    #[error("the broker came back")]
-    Reconnected,
     /// Something outside is down.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -36,7 +33,6 @@ impl LaneError {
     const fn cause(&self) -> &'static str {
         match self {
             Self::Fenced => "fenced",
-            Self::Reconnected => "reconnected",
             Self::Fault(_) => "fault",
         }
     }
@@ -116,8 +112,6 @@ where
         backoff: &mut Backoff,
     ) -> Result<(), LaneError> {
         let bus = &self.service.bus;
-        let mut reconnects = bus.reconnects();
-        reconnects.borrow_and_update();
         let tail = bus.tail(self.to, partition).await?;
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
         let start = bus.seek(self.from, partition, covered).await?;
@@ -125,7 +119,7 @@ where
         let appender = bus.appender(self.to, partition, tail.as_ref().map_or(0, |tail| tail.sequence));
         let reader = bus.read(self.from, partition, start).await?;
         let mut work = Lane { shared: self, partition, lane, appender, covered, owed: None };
-        work.run(reader, reconnects, stop, backoff).await
+        work.run(reader, stop, backoff).await
     }
 }
 
@@ -158,7 +152,6 @@ where
     async fn run(
         &mut self,
         mut reader: Reader,
-        mut reconnects: tokio::sync::watch::Receiver<u64>,
         stop: &CancellationToken,
         backoff: &mut Backoff,
     ) -> Result<(), LaneError> {
@@ -168,7 +161,6 @@ where
                 messages = reader.waiting(MESSAGES_MAX) => messages?,
                 () = stop.cancelled() => return self.say_covered().await,
                 () = until(owed) => { self.say_covered().await?; continue }
-                _ = reconnects.changed() => return Err(LaneError::Reconnected),
             };
             self.work(messages).await?;
             backoff.reset();
@@ -236,7 +228,7 @@ where
                 event.id = value.identity(), %position, %reject, "dead letter"
             );
             self.shared.service.metrics.rejected(S::NAME, reject.class);
-            self.shared.service.bus.publish_dead(dead_message(S::NAME, position, value, reject)).await?;
+            self.shared.service.bus.publish_dead(&dead_message(S::NAME, position, value, reject)).await?;
         }
         Ok(())
     }
@@ -299,7 +291,7 @@ fn end_of(message: &Message) -> Position {
 }
 
 fn dead_message<T: Codec>(stage: &'static str, position: Position, value: T, reject: &Reject) -> DeadMessage {
-    let msg_id = format!("{stage}/{}/{position}", value.identity());
+    let message_id = format!("{stage}/{}/{position}", value.identity());
     let store = value.origin().store.clone();
     let letter = DeadLetter {
         stage: stage.to_owned(),
@@ -308,7 +300,7 @@ fn dead_message<T: Codec>(stage: &'static str, position: Position, value: T, rej
         position,
         original: value.into_original(),
     };
-    DeadMessage { stage, class: reject.class.as_str(), store, msg_id, payload: wire::encode_dead(&letter) }
+    DeadMessage::new(stage, reject.class.as_str(), store, message_id, wire::encode_dead(&letter))
 }
 
 async fn until(instant: Option<Instant>) {

@@ -325,7 +325,9 @@ mod tests {
 
     #[test]
     fn what_is_not_graphql_is_refused() {
-        for query in ["", "{", "{ a(b: ) }", "mutation { a(b: $c) }", "query($a: Int!) { a(b: $a) }", "{ ...Named }"] {
+        for query in
+            ["", "{", "{ a(b: ) }", "mutation { a(b: $c) }", "query($a: Int!) { a(b: $a) }", "{ ...Named }"]
+        {
             assert!(parse(query, &Value::Null).is_err(), "{query}");
         }
         assert!(parse(&"{a".repeat(1_000), &Value::Null).is_err());

@@ -224,7 +224,14 @@ impl Ledger {
     }
 
     /// Enters a movement or a count that happened at `at`; true if the level is another than before.
-    pub(crate) fn enter(&mut self, item: &str, location: &str, at: Instant, entry: Entry, now: Instant) -> bool {
+    pub(crate) fn enter(
+        &mut self,
+        item: &str,
+        location: &str,
+        at: Instant,
+        entry: Entry,
+        now: Instant,
+    ) -> bool {
         let key = (item.to_owned(), location.to_owned());
         let fresh = !self.levels.contains_key(&key);
         let level = self.levels.entry(key).or_insert_with(|| Level::empty(at));
@@ -299,9 +306,12 @@ impl Ledger {
         change: impl FnOnce(&mut Product, Option<usize>),
     ) -> Result<Change, Impossible> {
         let version = self.next_version();
-        let held = self.products.get_mut(product).filter(|held| !held.deleted).ok_or(Impossible::UnknownItem)?;
+        let held =
+            self.products.get_mut(product).filter(|held| !held.deleted).ok_or(Impossible::UnknownItem)?;
         let index = match variant {
-            Some(id) => Some(held.variants.iter().position(|each| each.id == id).ok_or(Impossible::UnknownItem)?),
+            Some(id) => {
+                Some(held.variants.iter().position(|each| each.id == id).ok_or(Impossible::UnknownItem)?)
+            }
             None => None,
         };
         change(held, index);

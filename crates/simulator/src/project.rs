@@ -43,12 +43,14 @@ pub(crate) fn project(node: &Node, field: &Field) -> Result<Value, Fault> {
         Node::List(nodes) => nodes.iter().map(|each| project(each, field)).collect(),
         Node::Connection(entries) => project(&page(entries, field)?, field),
         Node::Keyed(argument, entries) => {
-            let wanted = field.argument(argument).and_then(Value::as_str).ok_or_else(|| missing(field, argument))?;
+            let wanted =
+                field.argument(argument).and_then(Value::as_str).ok_or_else(|| missing(field, argument))?;
             let entry = entries.iter().find(|(key, _)| key == wanted);
             entry.map_or(Ok(Value::Null), |(_, node)| project(node, field))
         }
         Node::Picked(argument, entries) => {
-            let wanted = field.argument(argument).and_then(Value::as_array).ok_or_else(|| missing(field, argument))?;
+            let wanted =
+                field.argument(argument).and_then(Value::as_array).ok_or_else(|| missing(field, argument))?;
             let picked = entries.iter().filter(|(key, _)| wanted.iter().any(|each| each == key));
             picked.map(|(_, node)| project(node, field)).collect()
         }
@@ -92,7 +94,8 @@ fn page(entries: &[(String, Node)], field: &Field) -> Result<Node, Fault> {
     let start = match field.argument("after").and_then(Value::as_str) {
         Some(after) => {
             let place = entries.iter().position(|(cursor, _)| cursor == after);
-            place.ok_or_else(|| ("Invalid cursor for current pagination sort.".to_owned(), "BAD_REQUEST"))? + 1
+            place.ok_or_else(|| ("Invalid cursor for current pagination sort.".to_owned(), "BAD_REQUEST"))?
+                + 1
         }
         None => 0,
     };

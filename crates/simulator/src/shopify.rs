@@ -162,14 +162,18 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
         })
     };
     let node = match field.name.as_str() {
-        "inventoryItem" => state.ledger.find(id()?).map(|(product, variant)| tree::item(state, product, variant)),
+        "inventoryItem" => {
+            state.ledger.find(id()?).map(|(product, variant)| tree::item(state, product, variant))
+        }
         "productVariant" => {
             state.ledger.find(id()?).map(|(product, variant)| tree::variant(state, product, variant))
         }
         "product" => state.ledger.on_sale(id()?).map(|product| tree::product(state, product)),
         "products" => Some(products(state, field)?),
         "locations" => Some(tree::locations(state)),
-        other => return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField")),
+        other => {
+            return Err((format!("Field '{other}' doesn't exist on type 'QueryRoot'"), "undefinedField"));
+        }
     };
     node.map_or(Ok(Value::Null), |node| project(&node, field))
 }
@@ -182,7 +186,8 @@ fn products(state: &State, field: &Field) -> Result<Node, Fault> {
             ("only filters like updated_at:>'2026-01-01T00:00:00Z' are simulated".to_owned(), "BAD_REQUEST")
         })?),
     };
-    let changed = |at: Instant| since.is_none_or(|(since, inclusive)| at > since || (inclusive && at == since));
+    let changed =
+        |at: Instant| since.is_none_or(|(since, inclusive)| at > since || (inclusive && at == since));
     let shown = state.ledger.products().filter(|product| !product.deleted && changed(product.updated_at));
     Ok(Node::Connection(
         shown.map(|product| (tree::cursor(&product.id), tree::product(state, product))).collect(),

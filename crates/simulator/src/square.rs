@@ -64,13 +64,16 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
         return Refusal { status: 401, category, code: "UNAUTHORIZED", detail, field: None }.reply();
     }
     if !call.header("square-version").is_some_and(is_date) {
-        return Refusal::bad("INVALID_SQUARE_VERSION_FORMAT", "Square-Version must be YYYY-MM-DD.", "").reply();
+        return Refusal::bad("INVALID_SQUARE_VERSION_FORMAT", "Square-Version must be YYYY-MM-DD.", "")
+            .reply();
     }
     let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let answered = match (call.method.as_str(), &segments[..]) {
         ("POST", ["v2", "inventory", "changes", "batch-create"] | ["v2", "inventory", "batch-change"]) => {
-            once(state, call, "inventory.changes.batch-create", |state, body| inventory::change(state, body, now))
+            once(state, call, "inventory.changes.batch-create", |state, body| {
+                inventory::change(state, body, now)
+            })
         }
         ("POST", ["v2", "catalog", "object"]) => {
             once(state, call, "catalog.object.upsert", |state, body| catalog::upsert(state, body, now))
@@ -148,11 +151,7 @@ fn money(state: &State, minor: i64) -> Value {
 }
 
 /// One page of `all` from the place that `cursor` says, and the cursor of the next page.
-fn page<T>(
-    all: Vec<T>,
-    cursor: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<T>, Option<String>), Refusal> {
+fn page<T>(all: Vec<T>, cursor: Option<&str>, limit: usize) -> Result<(Vec<T>, Option<String>), Refusal> {
     let start = match cursor {
         None | Some("") => 0,
         Some(cursor) => {

@@ -110,7 +110,8 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(shop: Shop, seed: u64, points_per_second: f64, now: Instant) -> Self {
-        let ids = Ids { kind: shop.platform, rng: StdRng::seed_from_u64(seed), last: 788_032_119_674_292_922 };
+        let ids =
+            Ids { kind: shop.platform, rng: StdRng::seed_from_u64(seed), last: 788_032_119_674_292_922 };
         Self {
             shop,
             ledger: Ledger::new(now),

@@ -9,7 +9,6 @@ use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::notation;
 use crate::state::{State, TOKENS_MAX};
 use chrono::{SecondsFormat, TimeDelta};
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 /// The shop is so many hours west of Greenwich.
@@ -53,7 +52,8 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
     }
     match (call.method.as_str(), path) {
         ("GET", ["product", "product_list"]) => products(state, call, None),
-        ("GET", ["product", "product_list", "lastUpdated", "after", after]) => match notation::instant(after) {
+        ("GET", ["product", "product_list", "lastUpdated", "after", after]) => match notation::instant(after)
+        {
             Some(after) => products(state, call, Some(after)),
             None => failed(400, "INVALID_DATE"),
         },
@@ -177,7 +177,7 @@ fn ticket(state: &State, order: &Order) -> Value {
     let currency = &state.shop.currency;
     let total = notation::amount_number(line.total_minor(), currency);
     let at = local(order.at);
-    json!({
+    let mut ticket = json!({
         "type": "POS", "ticket_id": order.id, "order_number": format!("{:06}", order.number),
         "external_order_number": null, "order_source": "IN_STORE",
         "created_by_employee": {"employee_id": "1", "name": "Till One", "role": "BUDTENDER"},
@@ -187,19 +187,19 @@ fn ticket(state: &State, order: &Order) -> Value {
         "tax_total": 0, "discount_total": 0, "total": total, "ticket_note": null, "refund_reason": null,
         "original_ticket_id": null, "refund_ticket_ids": [], "delivery_address": null, "scheduled_date": null,
         "reward_points_earned": 0, "reward_points_used": 0, "coupon_codes": [], "fees": [],
-        "purchase_limit": {"concentrated": "0/8", "non_concentrated": "0/228", "plant": "0/12"},
-        "payments": [{"payment_id": line.id, "payment_source": "POS", "payment_method": "CASH",
-            "amount_paid": total, "payment_date": at}],
-        "items": [{
-            "id": line.id, "product_id": line.product, "barcodes": [], "inventory_barcodes": [],
-            "location_name": order.location, "inventory_type": "ADULT", "size_id": line.product,
-            "product_size_name": line.title, "product_type": "MERCH", "product_brand": "ACME",
-            "quantity": notation::number(line.quantity), "price_total": total,
-            "price_sell": notation::amount_number(line.price_minor, currency), "price_target": null,
-            "product_unit": "EACH", "product_amount": notation::number(Decimal::ONE), "POS_discounts": [],
-            "discounts": [], "tax": [],
-        }],
-    })
+    });
+    ticket["purchase_limit"] = json!({"concentrated": "0/8", "non_concentrated": "0/228", "plant": "0/12"});
+    ticket["payments"] = json!([{"payment_id": line.id, "payment_source": "POS", "payment_method": "CASH",
+        "amount_paid": total, "payment_date": at}]);
+    ticket["items"] = json!([{
+        "id": line.id, "product_id": line.product, "barcodes": [], "inventory_barcodes": [],
+        "location_name": order.location, "inventory_type": "ADULT", "size_id": line.product,
+        "product_size_name": line.title, "product_type": "MERCH", "product_brand": "ACME",
+        "quantity": notation::number(line.quantity), "price_total": total,
+        "price_sell": notation::amount_number(line.price_minor, currency), "price_target": null,
+        "product_unit": "EACH", "product_amount": 1, "POS_discounts": [], "discounts": [], "tax": [],
+    }]);
+    ticket
 }
 
 fn customer(customer: &Customer) -> Value {

@@ -16,7 +16,7 @@ pub trait Stage: Send + Sync + 'static {
     /// What goes on.
     type Out: Send + Sync;
     /// What the stage must be told, per partition: loaded before a batch is decided, changed by what is decided.
-    type Lane: Send;
+    type Lane: Send + Sync;
 
     /// Decides about one input, which stands `at` that place of the partition. Inputs of a store come in the order in
     /// which they were accepted.

@@ -3,8 +3,8 @@
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use model::{
-    Action, ConnectionId, Currency, EntityKind, ExternalId, LocationId, MirrorKey, MirrorKind, MirrorValue, Money,
-    Outcome, Quantity, SendState, Timestamp,
+    Action, ConnectionId, Currency, EntityKind, ExternalId, LocationId, MirrorKey, MirrorKind, MirrorValue,
+    Money, Outcome, Quantity, SendState, Timestamp,
 };
 use rust_decimal::Decimal;
 use sqlx::{Row as _, postgres::PgRow, types::Json};

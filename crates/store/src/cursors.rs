@@ -83,7 +83,12 @@ impl Store {
         crate::error::within(self.limit, advance(&mut connection, consumer, &[step])).await
     }
 
-    async fn touch_cursor(&self, consumer: Consumer, of: Partition, raise: i64) -> Result<Cursor, StoreError> {
+    async fn touch_cursor(
+        &self,
+        consumer: Consumer,
+        of: Partition,
+        raise: i64,
+    ) -> Result<Cursor, StoreError> {
         let statement = sqlx::query(
             "INSERT INTO cursors AS c (name, partition, epoch) VALUES ($1, $2, $3)
              ON CONFLICT (name, partition) DO UPDATE SET epoch = c.epoch + $3

@@ -4,9 +4,7 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{action, entity_kind, hash_id, id, outcome, time, unreadable},
 };
-use model::{
-    ConnectionId, EventId, Outcome, Position, StoreId, Timestamp, record::Ending,
-};
+use model::{ConnectionId, EventId, Outcome, Position, StoreId, Timestamp, record::Ending};
 use sqlx::{Row as _, postgres::PgRow};
 
 /// How one event ended, and when that was recorded.
@@ -23,9 +21,10 @@ pub struct EndingRow {
 impl Store {
     /// How the newest events of a store ended, the newest first. At most `limit`.
     pub async fn endings_of(&self, store: &StoreId, limit: i64) -> Result<Vec<EndingRow>, StoreError> {
-        let statement = sqlx::query("SELECT * FROM endings WHERE store = $1 ORDER BY recorded_at DESC LIMIT $2")
-            .bind(store.as_str().to_owned())
-            .bind(limit.min(LISTED_ROWS));
+        let statement =
+            sqlx::query("SELECT * FROM endings WHERE store = $1 ORDER BY recorded_at DESC LIMIT $2")
+                .bind(store.as_str().to_owned())
+                .bind(limit.min(LISTED_ROWS));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 

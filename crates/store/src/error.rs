@@ -23,7 +23,9 @@ pub enum StoreError {
         what: String,
     },
     /// The database's schema isn't the one that this program was built for.
-    #[error("the database's schema is at another version: {what}; run the migrations that belong to this program")]
+    #[error(
+        "the database's schema is at another version: {what}; run the migrations that belong to this program"
+    )]
     Schema {
         /// How it differs.
         what: String,

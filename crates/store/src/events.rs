@@ -5,8 +5,8 @@ use crate::{
     columns::{action, entity_kind, hash_id, id, partition, time, time_or_null, unreadable},
 };
 use model::{
-    Action, ConnectionId, DeliveryId, EntityKind, EventId, ExternalId, Partition, StoreId, TenantId, Timestamp,
-    TraceParent,
+    Action, ConnectionId, DeliveryId, EntityKind, EventId, ExternalId, Partition, StoreId, TenantId,
+    Timestamp, TraceParent,
 };
 use sqlx::{Row as _, postgres::PgRow};
 

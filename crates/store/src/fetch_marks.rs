@@ -5,7 +5,11 @@ use model::{ConnectionId, Timestamp};
 
 impl Store {
     /// Since when changes of `what` have to be fetched; `None` before the first fetch.
-    pub async fn fetch_mark(&self, connection: &ConnectionId, what: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn fetch_mark(
+        &self,
+        connection: &ConnectionId,
+        what: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let statement = sqlx::query("SELECT since FROM fetch_marks WHERE connection = $1 AND what = $2")
             .bind(connection.as_str().to_owned())
             .bind(what.to_owned());

@@ -37,8 +37,11 @@ async fn recorded(connection: &mut PgConnection) -> Result<Recorded, sqlx::Error
     if !exists {
         return Ok(Recorded::new());
     }
-    let rows = sqlx::query("SELECT version, checksum, success FROM _sqlx_migrations").fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get("version")?, (row.try_get("checksum")?, row.try_get("success")?)))).collect()
+    let rows =
+        sqlx::query("SELECT version, checksum, success FROM _sqlx_migrations").fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("version")?, (row.try_get("checksum")?, row.try_get("success")?))))
+        .collect()
 }
 
 fn compare(mut found: Recorded) -> Result<(), StoreError> {
@@ -73,7 +76,9 @@ impl From<MigrateError> for StoreError {
             MigrateError::VersionMismatch(version) => {
                 Self::Schema { what: format!("migration {version} was another one") }
             }
-            MigrateError::Dirty(version) => Self::Schema { what: format!("migration {version} is half done") },
+            MigrateError::Dirty(version) => {
+                Self::Schema { what: format!("migration {version} is half done") }
+            }
             other => Self::refused(other.to_string()),
         }
     }

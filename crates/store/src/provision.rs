@@ -78,7 +78,8 @@ impl Store {
     /// Makes or changes a connection and seals its credentials. Refuses to give it to another store or platform. The
     /// currency is the store's and isn't written here.
     pub async fn upsert_connection(&self, connection: &Connection) -> Result<(), StoreError> {
-        let credentials = Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
+        let credentials =
+            Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
         let plain = json(&credentials)?;
         let sealed = self.vault.seal(&connection.tenant, &connection.id, CREDENTIALS, plain.as_bytes())?;
         let requests = connection.requests_per_minute.map(i32::try_from).transpose();
@@ -109,8 +110,11 @@ impl Store {
         .bind(json(&connection.rules)?)
         .bind(sealed.bytes)
         .bind(sealed.key_id);
-        self.one_row(statement, "the connection belongs to another store or platform, or there is no such store")
-            .await
+        self.one_row(
+            statement,
+            "the connection belongs to another store or platform, or there is no such store",
+        )
+        .await
     }
 
     /// Says which of the store's locations a platform's location is. Refuses a location of another store, and to
@@ -174,10 +178,11 @@ impl Store {
 
     /// The names of the stores' locations.
     pub async fn locations_of(&self, store: &StoreId) -> Result<Vec<LocationSetup>, StoreError> {
-        let statement =
-            sqlx::query("SELECT id, tenant, store, name FROM locations WHERE store = $1 ORDER BY id LIMIT $2")
-                .bind(store.as_str().to_owned())
-                .bind(crate::LISTED_ROWS);
+        let statement = sqlx::query(
+            "SELECT id, tenant, store, name FROM locations WHERE store = $1 ORDER BY id LIMIT $2",
+        )
+        .bind(store.as_str().to_owned())
+        .bind(crate::LISTED_ROWS);
         self.fetch_all(statement)
             .await?
             .iter()

@@ -20,7 +20,9 @@ pub enum VaultError {
     #[error("the vault has no key {0:?}: it was removed before everything was sealed anew")]
     UnknownKey(String),
     /// Another key under that name, another row's ciphertext, or changed bytes.
-    #[error("sealed credentials can't be opened: the key, the row or the bytes are not those they were sealed with")]
+    #[error(
+        "sealed credentials can't be opened: the key, the row or the bytes are not those they were sealed with"
+    )]
     Refused,
     /// The operating system gave no random numbers, or the text is too long.
     #[error("credentials can't be sealed")]
@@ -66,7 +68,8 @@ impl Vault {
         column: &str,
         plain: &[u8],
     ) -> Result<Sealed, VaultError> {
-        let cipher = self.keys.get(&self.current).ok_or_else(|| VaultError::NoCurrentKey(self.current.clone()))?;
+        let cipher =
+            self.keys.get(&self.current).ok_or_else(|| VaultError::NoCurrentKey(self.current.clone()))?;
         let nonce = XNonce::try_generate().map_err(|_| VaultError::Unsealable)?;
         let aad = bound_to(tenant, connection, column);
         let sealed =

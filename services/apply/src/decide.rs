@@ -55,7 +55,7 @@ pub struct Fold {
     numbers: BTreeMap<Partition, i64>,
     changes: Changes,
     duplicates: usize,
-    rejected: Vec<(Event, Reject)>,
+    rejected: Vec<(Partition, Event, Reject)>,
 }
 
 /// What a batch came to.
@@ -65,7 +65,7 @@ pub struct Folded {
     /// How many events had been recorded before.
     pub duplicates: usize,
     /// What can't be applied, for the dead letters.
-    pub rejected: Vec<(Event, Reject)>,
+    pub rejected: Vec<(Partition, Event, Reject)>,
     /// The last number given out in each partition.
     pub numbers: BTreeMap<Partition, i64>,
 }
@@ -89,7 +89,7 @@ impl Fold {
             Ok(decision) => self.carry_out(partition, event, decision),
             Err(reject) => {
                 self.changes.endings.push(ending(&event, Outcome::Dead, reject.to_string(), None));
-                self.rejected.push((event, reject));
+                self.rejected.push((partition, event, reject));
             }
         }
     }

@@ -1,1 +1,66 @@
-//! tracing
+//! Decides what each event changes, commits it, and publishes what was committed.
+//!
+//! One transaction holds the ids of the events, what they changed and how far the partition has come, moved by
+//! compare-and-set: what is redelivered changes nothing, and who no longer owns a partition can't commit. APPLIED is
+//! published from what was committed.
+
+pub mod decide;
+mod janitor;
+mod lane;
+mod publish;
+mod worker;
+
+use runner::{Failure, Service};
+use serde::Deserialize;
+use stage::Fault;
+use std::{num::NonZeroUsize, sync::Arc};
+use store::{Store, StoreConfig};
+use worker::Workers;
+
+/// The name of the stage.
+pub(crate) const STAGE: &str = "apply";
+
+/// The configuration of the service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The database.
+    pub store: StoreConfig,
+    /// How many transactions run at once; a partition always uses the same worker.
+    pub workers: NonZeroUsize,
+    /// For how long RAW is kept after it was applied, in seconds: what can be replayed. Seven days unless set.
+    pub replay_window_seconds: u64,
+    /// For how long UNIQUE is kept, in seconds: as long as dedupe's memory reaches back.
+    pub dedupe_window_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store: StoreConfig::default(),
+            workers: NonZeroUsize::MIN.saturating_add(1),
+            replay_window_seconds: 7 * 24 * 60 * 60,
+            dedupe_window_seconds: 24 * 60 * 60,
+        }
+    }
+}
+
+/// Runs the service until it is asked to stop.
+pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
+    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    serve(service, store, config).await
+}
+
+/// Runs the service on an open database.
+pub async fn serve(service: Service, store: Store, config: Config) -> Result<(), Failure> {
+    let workers = Workers::start(config.workers, &store, &service.metrics);
+    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config));
+    let shared = Arc::new(lane::Shared { service: service.clone(), store, workers });
+    let outcome = runner::own_partitions(&service, STAGE, move |partition, stop| {
+        let shared = Arc::clone(&shared);
+        async move { shared.keep_running(partition, stop).await }
+    })
+    .await;
+    janitor.abort();
+    outcome
+}

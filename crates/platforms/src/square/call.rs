@@ -16,10 +16,18 @@ const NAME_LIMIT_CHARS: usize = 512;
 const DESCRIPTION_LIMIT_CHARS: usize = 65_535;
 
 /// The next request of `call`.
-pub(super) fn step(call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, Reject> {
+pub(super) fn step(
+    call: &Call,
+    context: &CallContext<'_>,
+    read: Option<&HttpReply<'_>>,
+) -> Result<Step, Reject> {
     match call {
-        Call::SetLevel { item, location, to, from } => set_level(item, location.as_ref(), *to, *from, context),
-        Call::SetPrice { variant, to, .. } => rewrite(variant, context, read, |object| set_price(object, *to)),
+        Call::SetLevel { item, location, to, from } => {
+            set_level(item, location.as_ref(), *to, *from, context)
+        }
+        Call::SetPrice { variant, to, .. } => {
+            rewrite(variant, context, read, |object| set_price(object, *to))
+        }
         Call::SetText { product, to } => rewrite(product, context, read, |object| set_text(object, to)),
     }
 }
@@ -81,7 +89,8 @@ fn rewrite(
         let path = format!("/v2/catalog/object/{}", http::segment(id.as_str()));
         return Ok(Step::Read(http::get(context.access, &path)));
     };
-    let unread = || Reject::new(RejectClass::Platform, "square's reply holds no catalog object with a version");
+    let unread =
+        || Reject::new(RejectClass::Platform, "square's reply holds no catalog object with a version");
     let mut reply: Value = serde_json::from_slice(read.body).map_err(|_| unread())?;
     let mut object = reply.get_mut("object").map(Value::take).ok_or_else(unread)?;
     let version = object.get("version").and_then(Value::as_i64).ok_or_else(unread)?;
@@ -260,7 +269,8 @@ mod tests {
     fn a_price_asked_at_the_till_becomes_a_fixed_one() {
         let read = r#"{"object":{"version":7,"item_variation_data":{"pricing_type":"VARIABLE_PRICING"}}}"#;
         let (_, body) = written(&price(150), Some(read));
-        let expected = json!({"pricing_type": "FIXED_PRICING", "price_money": {"amount": 150, "currency": "USD"}});
+        let expected =
+            json!({"pricing_type": "FIXED_PRICING", "price_money": {"amount": 150, "currency": "USD"}});
         assert_eq!(body["object"]["item_variation_data"], expected);
     }
 

@@ -14,7 +14,9 @@ const PAGE_OBJECTS: u32 = 100;
 pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let access = context.access;
     match *wanted {
-        Fetch::Notified { topic: "catalog.version.updated", since, .. } => Ok(Some(search(access, since, None))),
+        Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
+            Ok(Some(search(access, since, None)))
+        }
         Fetch::Notified { topic: "order.created" | "order.updated", body, .. } => {
             let missing = || Reject::at(RejectClass::Schema, "/data/id", "no id of an order");
             let id = body.pointer("/data/id").and_then(Value::as_str).filter(|id| !id.is_empty());
@@ -69,7 +71,10 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
         }
         Fetch::Notified { .. } => match body.get("order") {
             Some(order @ Value::Object(_)) => objects([("order.object", order)]),
-            _ => Fetched::Failed(Reply::Refused(Reject::new(RejectClass::Platform, "the reply holds no order"))),
+            _ => Fetched::Failed(Reply::Refused(Reject::new(
+                RejectClass::Platform,
+                "the reply holds no order",
+            ))),
         },
         Fetch::Level { .. } => objects(array(&body, "counts").map(|count| ("inventory.count", count))),
     }
@@ -121,7 +126,8 @@ mod tests {
     }
 
     fn received(wanted: &Fetch<'_>, body: &Value) -> Fetched {
-        let reply = HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() };
+        let body = body.to_string();
+        let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
         fetched(wanted, &context(&access()), &reply)
     }
 
@@ -130,7 +136,10 @@ mod tests {
         let since = Some(Timestamp::parse("2019-10-29T17:26:16.53Z").unwrap());
         let wanted = Fetch::Notified { topic: "catalog.version.updated", body: &Value::Null, since };
         let (request, body) = sent(&wanted);
-        assert_eq!((request.method, &*request.url), (Method::Post, "https://square.example/v2/catalog/search"));
+        assert_eq!(
+            (request.method, &*request.url),
+            (Method::Post, "https://square.example/v2/catalog/search")
+        );
         assert!(request.headers.contains(&("square-version", "2025-08-20".to_owned())));
         assert!(request.headers.contains(&("authorization", "Bearer token".to_owned())));
         assert_eq!(body["begin_time"], "2019-10-29T17:26:16.530Z");
@@ -142,7 +151,9 @@ mod tests {
             "related_objects": [item, {"type": "ITEM", "id": "J", "version": 1}, {"type": "TAX", "id": "T"}],
             "cursor": "more",
         });
-        let Fetched::Objects { objects, next } = received(&wanted, &reply) else { panic!("objects expected") };
+        let Fetched::Objects { objects, next } = received(&wanted, &reply) else {
+            panic!("objects expected")
+        };
         let ids: Vec<Value> = objects.iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect();
         assert_eq!(ids.iter().map(|object| &object["id"]).collect::<Vec<_>>(), ["I", "J"]);
         let next: Value = serde_json::from_slice(&next.unwrap().body).unwrap();
@@ -181,7 +192,8 @@ mod tests {
         assert_eq!(body, expected);
         let count = json!({"catalog_object_id": "V", "catalog_object_type": "ITEM_VARIATION", "state": "IN_STOCK",
             "location_id": "L", "quantity": "79", "calculated_at": "2016-11-16T22:28:01.223Z"});
-        let Fetched::Objects { objects, .. } = received(&wanted, &json!({"counts": [count], "errors": []})) else {
+        let Fetched::Objects { objects, .. } = received(&wanted, &json!({"counts": [count], "errors": []}))
+        else {
             panic!("objects expected")
         };
         let (topic, body) = &objects[0];

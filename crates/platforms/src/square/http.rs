@@ -64,15 +64,23 @@ struct Problem {
 pub(super) fn meaning(reply: &HttpReply<'_>) -> Reply {
     let code = code(reply.body);
     let status = reply.status;
-    let reason = || code.as_deref().map_or(format!("status {status}"), |code| format!("status {status}, {code}"));
+    let reason =
+        || code.as_deref().map_or(format!("status {status}"), |code| format!("status {status}, {code}"));
     match (status, code.as_deref()) {
         (_, Some("VERSION_MISMATCH")) => Reply::Stale,
         (429, _) | (_, Some("RATE_LIMITED")) => Reply::Throttled { after: reply.retry_after },
         (200..=299, None) => Reply::Done,
-        (401 | 403, _) => Reply::Refused(Reject::new(RejectClass::Auth, format!("square refused us: {}", reason()))),
-        (200..=299 | 400..=407 | 409..=499, _) => {
-            Reply::Refused(Reject::new(RejectClass::Platform, format!("square refused the call: {}", reason())))
+        (401 | 403, _) => {
+            Reply::Refused(Reject::new(RejectClass::Auth, format!("square refused us: {}", reason())))
         }
+        (300..=399, _) => Reply::Refused(Reject::new(
+            RejectClass::Config,
+            format!("this is not square's API: {}", reason()),
+        )),
+        (200..=299 | 400..=407 | 409..=499, _) => Reply::Refused(Reject::new(
+            RejectClass::Platform,
+            format!("square refused the call: {}", reason()),
+        )),
         _ => Reply::Retry { reason: reason() },
     }
 }
@@ -110,10 +118,11 @@ mod tests {
         let throttled = Reply::Throttled { after: Some(Duration::from_secs(3)) };
         assert_eq!(meaning_of(429, "not JSON"), throttled);
         assert_eq!(meaning_of(400, &error("RATE_LIMITED")), throttled);
-        for status in [408, 500, 502, 503, 504, 302] {
+        for status in [408, 500, 502, 503, 504] {
             assert_eq!(meaning_of(status, "<html>"), Reply::Retry { reason: format!("status {status}") });
         }
         let refusals = [
+            (301, "<html>".to_owned(), RejectClass::Config),
             (401, error("ACCESS_TOKEN_EXPIRED"), RejectClass::Auth),
             (403, error("INSUFFICIENT_SCOPES"), RejectClass::Auth),
             (400, error("INVALID_VALUE"), RejectClass::Platform),

@@ -12,13 +12,15 @@ use serde_json::Value;
 use stage::{Reject, RejectClass};
 
 /// The events in the body of a delivery of `topic`.
-pub(super) fn map(topic: &str, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Vec<Mapped>, Reject> {
     match topic {
         "catalog.object" => Ok(vec![catalog::object(body, context)?]),
         "inventory.count" => inventory::counts([read(body)?]),
         "inventory.count.updated" => inventory::updated(body),
         "order.object" => Ok(vec![sales::order(body, context)?]),
-        "customer.created" | "customer.updated" | "customer.deleted" => Ok(vec![people::customer(topic, body)?]),
+        "customer.created" | "customer.updated" | "customer.deleted" => {
+            Ok(vec![people::customer(topic, body)?])
+        }
         // Thin: what they speak of comes as an object of its own.
         _ => Ok(Vec::new()),
     }
@@ -26,7 +28,8 @@ pub(super) fn map(topic: &str, body: &Value, context: &MapContext) -> Result<Vec
 
 /// `body` as a `T`; says nothing of what stood there instead.
 fn read<'a, T: Deserialize<'a>>(body: &'a Value) -> Result<T, Reject> {
-    T::deserialize(body).map_err(|_| Reject::new(RejectClass::Schema, "a field has a value that it can't have"))
+    T::deserialize(body)
+        .map_err(|_| Reject::new(RejectClass::Schema, "a field has a value that it can't have"))
 }
 
 fn time(text: &str, pointer: &str) -> Result<Timestamp, Reject> {
@@ -55,20 +58,23 @@ struct Amount {
 
 impl Amount {
     /// The money; `None` if the amount is null.
-    fn money(self, context: &MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
+    fn money(self, context: MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
         let Some(minor) = self.amount else { return Ok(None) };
         let currency = match self.currency {
-            Some(code) => {
-                Currency::new(&code).map_err(|error| Reject::at(RejectClass::Data, pointer, error.to_string()))?
-            }
+            Some(code) => Currency::new(&code)
+                .map_err(|error| Reject::at(RejectClass::Data, pointer, error.to_string()))?,
             None => context.currency.ok_or_else(|| {
-                Reject::at(RejectClass::Config, pointer, "an amount without a currency, and the connection has none")
+                Reject::at(
+                    RejectClass::Config,
+                    pointer,
+                    "an amount without a currency, and the connection has none",
+                )
             })?,
         };
         Ok(Some(Money { minor, currency }))
     }
 }
 
-fn money(amount: Option<Amount>, context: &MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
+fn money(amount: Option<Amount>, context: MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
     amount.map_or(Ok(None), |amount| amount.money(context, pointer))
 }

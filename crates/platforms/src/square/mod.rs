@@ -10,8 +10,8 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform, Reply, Secrets,
-    Signed, Step, Topic, TopicKind, Unverified,
+    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
+    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
 };
 use model::Delivery;
 use serde_json::Value;
@@ -67,7 +67,7 @@ impl Platform for Square {
     }
 
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
-        map::map(&delivery.topic, body, context)
+        map::map(&delivery.topic, body, *context)
     }
 
     fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
@@ -78,7 +78,12 @@ impl Platform for Square {
         fetch::fetched(wanted, context, reply)
     }
 
-    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, Reject> {
+    fn call(
+        &self,
+        call: &Call,
+        context: &CallContext<'_>,
+        read: Option<&HttpReply<'_>>,
+    ) -> Result<Step, Reject> {
         call::step(call, context, read)
     }
 

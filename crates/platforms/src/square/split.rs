@@ -23,7 +23,8 @@ mod tests {
     #[test]
     fn retries_of_an_event_are_the_same_delivery() {
         let read = |body: &str| split(body.as_bytes());
-        let first = read(r#"{"type":"order.created","event_id":"e-1","created_at":"2020-04-16T23:14:26Z"}"#).unwrap();
+        let first =
+            read(r#"{"type":"order.created","event_id":"e-1","created_at":"2020-04-16T23:14:26Z"}"#).unwrap();
         assert_eq!((first.topic.as_str(), first.distinct.as_deref()), ("order.created", Some("e-1")));
         assert_eq!(read(r#"{"event_id":"e-1","type":"order.created","retry":2}"#), Some(first));
         assert_eq!(read(r#"{"type":"order.created","event_id":""}"#).unwrap().distinct, None);

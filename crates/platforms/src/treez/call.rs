@@ -21,6 +21,7 @@ pub(super) fn meaning(reply: &HttpReply<'_>) -> Reply {
     match status {
         200..=299 => Reply::Done,
         429 => Reply::Throttled { after: reply.retry_after },
+        300..=399 => refused(RejectClass::Config),
         401 | 403 => refused(RejectClass::Auth),
         400..=407 | 409..=499 => refused(RejectClass::Platform),
         _ => Reply::Retry { reason: format!("status {status}") },
@@ -47,10 +48,15 @@ mod tests {
         let meaning = |status| meaning(&HttpReply { status, retry_after: None, body: b"" });
         assert_eq!(meaning(200), Reply::Done);
         assert_eq!(meaning(429), Reply::Throttled { after: None });
-        for status in [302, 408, 500, 503] {
+        for status in [408, 500, 503] {
             assert!(matches!(meaning(status), Reply::Retry { .. }), "{status}");
         }
-        for (status, class) in [(401, RejectClass::Auth), (403, RejectClass::Auth), (404, RejectClass::Platform)] {
+        for (status, class) in [
+            (302, RejectClass::Config),
+            (401, RejectClass::Auth),
+            (403, RejectClass::Auth),
+            (404, RejectClass::Platform),
+        ] {
             let Reply::Refused(reject) = meaning(status) else { panic!("{status} must refuse") };
             assert_eq!(reject.class, class);
         }

@@ -15,7 +15,7 @@ use stage::{Reject, RejectClass};
 const QUANTITY_DECIMALS: u32 = 6;
 
 /// The events in the body of `delivery`.
-pub(super) fn map(delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Vec<Mapped>, Reject> {
     match &*delivery.topic {
         "PRODUCT" => product::product(delivery, body, context),
         "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(body, context)?]),
@@ -74,14 +74,15 @@ fn number(value: Option<&Value>, pointer: &str) -> Result<Option<Decimal>, Rejec
 
 fn quantity(value: Option<&Value>, pointer: &str) -> Result<Option<Quantity>, Reject> {
     let rounded = |amount: Decimal| {
-        let reject = |error: model::InvalidQuantity| Reject::at(RejectClass::Data, pointer, error.to_string());
+        let reject =
+            |error: model::InvalidQuantity| Reject::at(RejectClass::Data, pointer, error.to_string());
         Quantity::new(amount.round_dp(QUANTITY_DECIMALS)).map_err(reject)
     };
     number(value, pointer)?.map(rounded).transpose()
 }
 
 /// Dollars, or whatever the connection's currency is: Treez never says.
-fn money(value: Option<&Value>, context: &MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
+fn money(value: Option<&Value>, context: MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
     let Some(amount) = number(value, pointer)? else { return Ok(None) };
     let currency = context.currency.ok_or_else(|| {
         Reject::at(RejectClass::Config, pointer, "treez names no currency, and the connection has none")
@@ -140,7 +141,9 @@ mod tests {
 
     #[test]
     fn numbers_come_as_numbers_and_as_texts() {
-        let read = |value: Value| quantity(Some(&value), "/n").map(|found| found.map(|quantity| quantity.to_string()));
+        let read = |value: Value| {
+            quantity(Some(&value), "/n").map(|found| found.map(|quantity| quantity.to_string()))
+        };
         for (value, expected) in [
             (json!(12), Some("12")),
             (json!(35.0), Some("35")),
@@ -162,12 +165,12 @@ mod tests {
     #[test]
     fn dollars_with_too_many_digits_are_rounded_to_cents() {
         let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
-        let read = |value: Value| money(Some(&value), &context, "/m").unwrap().unwrap().to_string();
+        let read = |value: Value| money(Some(&value), context, "/m").unwrap().unwrap().to_string();
         assert_eq!(read(json!(16.033)), "16.03 USD");
         assert_eq!(read(json!("18.306636")), "18.31 USD");
         let nothing_known = MapContext { currency: None };
-        assert_eq!(money(Some(&json!(1)), &nothing_known, "/m").unwrap_err().class, RejectClass::Config);
-        assert_eq!(money(Some(&json!(null)), &nothing_known, "/m"), Ok(None));
+        assert_eq!(money(Some(&json!(1)), nothing_known, "/m").unwrap_err().class, RejectClass::Config);
+        assert_eq!(money(Some(&json!(null)), nothing_known, "/m"), Ok(None));
     }
 
     #[test]

@@ -20,7 +20,8 @@ mod tests {
 
     #[test]
     fn the_topic_is_the_event_type_and_no_id_is_made_up() {
-        let topic = |body: &str| split(body.as_bytes()).map(|delivered| (delivered.topic, delivered.distinct));
+        let topic =
+            |body: &str| split(body.as_bytes()).map(|delivered| (delivered.topic, delivered.distinct));
         let expected = Some(("TICKET_BY_STATUS".to_owned(), None));
         assert_eq!(topic(r#"{"event_type":"TICKET_BY_STATUS","data":{"ticket_id":"t"}}"#), expected);
         for body in ["", "null", "{}", r#"{"event_type":null}"#, r#"{"event_type":["TICKET"]}"#] {

@@ -93,9 +93,16 @@ fn set_quantities(
 ) -> Result<(Value, Vec<Change>, bool), Fault> {
     // What is selected wrongly is refused before anything happens.
     let sample = change_node("", "", 0, Decimal::ZERO);
-    project(&set_payload(Some(group(&json!({}), "", now, vec![sample])), vec![user_error(None, "", "")]), field)?;
+    project(
+        &set_payload(Some(group(&json!({}), "", now, vec![sample])), vec![user_error(None, "", "")]),
+        field,
+    )?;
     let input = object(field.argument("input"), "InventorySetQuantitiesInput")?;
-    known_keys(input, "InventorySetQuantitiesInput", &["name", "reason", "referenceDocumentUri", "quantities"])?;
+    known_keys(
+        input,
+        "InventorySetQuantitiesInput",
+        &["name", "reason", "referenceDocumentUri", "quantities"],
+    )?;
     let rows = rows(input)?;
     let errors = refusals(state, input, &rows)?;
     if !errors.is_empty() {
@@ -103,7 +110,8 @@ fn set_quantities(
     }
     let (mut changes, mut nodes) = (Vec::new(), Vec::new());
     for row in rows {
-        let before = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, |level| level.quantity());
+        let before =
+            state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, |level| level.quantity());
         let quantity = Decimal::from(row.quantity);
         if state.ledger.enter(&row.item, &row.location, now, Entry::Count(quantity), now) {
             nodes.push(change_node(&row.item, &row.location, row.quantity, quantity - before));
@@ -118,8 +126,10 @@ fn set_quantities(
 fn rows(input: &Map<String, Value>) -> Result<Vec<Row>, Fault> {
     let list = input.get("quantities").and_then(Value::as_array).ok_or_else(|| invalid("quantities"))?;
     if list.len() > INPUT_MAX {
-        let message =
-            format!("The input array size of {} is greater than the maximum allowed of {INPUT_MAX}.", list.len());
+        let message = format!(
+            "The input array size of {} is greater than the maximum allowed of {INPUT_MAX}.",
+            list.len()
+        );
         return Err((message, "MAX_INPUT_SIZE_EXCEEDED"));
     }
     list.iter().map(row).collect()
@@ -155,7 +165,11 @@ fn refusals(state: &State, input: &Map<String, Value>, rows: &[Row]) -> Result<V
     let mut errors = Vec::new();
     let mut refuse = |path: &[&str], message: &str, code| errors.push(user_error(Some(path), message, code));
     if !["available", "on_hand"].contains(&text("name")?) {
-        refuse(&["input", "name"], "The quantity name must be either 'available' or 'on_hand'.", "INVALID_NAME");
+        refuse(
+            &["input", "name"],
+            "The quantity name must be either 'available' or 'on_hand'.",
+            "INVALID_NAME",
+        );
     }
     if !REASONS.contains(&text("reason")?) {
         refuse(&["input", "reason"], "The specified reason is invalid.", "INVALID_REASON");
@@ -183,7 +197,11 @@ fn refusal<'a>(
     let known = state.ledger.find(&row.item).is_some_and(|(_, variant)| variant.item == row.item);
     let held = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, |level| level.quantity());
     if !known {
-        Some(("inventoryItemId", "The specified inventory item could not be found.", "INVALID_INVENTORY_ITEM"))
+        Some((
+            "inventoryItemId",
+            "The specified inventory item could not be found.",
+            "INVALID_INVENTORY_ITEM",
+        ))
     } else if state.check_location(&row.location).is_err() {
         Some(("locationId", "The specified location could not be found.", "INVALID_LOCATION"))
     } else if row.quantity < 0 {
@@ -350,7 +368,8 @@ fn object<'a>(value: Option<&'a Value>, kind: &str) -> Result<&'a Map<String, Va
 fn known_keys(input: &Map<String, Value>, kind: &str, keys: &[&str]) -> Result<(), Fault> {
     let unknown = input.keys().find(|key| !keys.contains(&key.as_str()));
     unknown.map_or(Ok(()), |key| {
-        let message = format!("Variable was provided invalid value for {key} (Field is not defined on {kind})");
+        let message =
+            format!("Variable was provided invalid value for {key} (Field is not defined on {kind})");
         Err((message, "INVALID_VARIABLE"))
     })
 }

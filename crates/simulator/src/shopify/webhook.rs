@@ -37,7 +37,8 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                 bodies.extend(body.map(|body| ("orders/create", body)));
             }
             Change::CustomerAdded(id) => {
-                let body = state.ledger.customer(id).map(|customer| self::customer(customer, &state.shop.currency));
+                let body =
+                    state.ledger.customer(id).map(|customer| self::customer(customer, &state.shop.currency));
                 bodies.extend(body.map(|body| ("customers/create", body)));
             }
         }

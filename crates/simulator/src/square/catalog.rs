@@ -77,7 +77,9 @@ fn objects(state: &State, kinds: &[&str], deleted: bool) -> Vec<(Instant, Value)
         }
         if kinds.contains(&"ITEM_VARIATION") {
             let shown = product.variants.iter().enumerate().filter(|(_, each)| deleted || !each.deleted);
-            found.extend(shown.map(|(ordinal, each)| (each.updated_at, variation(state, product, each, ordinal))));
+            found.extend(
+                shown.map(|(ordinal, each)| (each.updated_at, variation(state, product, each, ordinal))),
+            );
         }
     }
     found
@@ -85,7 +87,11 @@ fn objects(state: &State, kinds: &[&str], deleted: bool) -> Vec<(Instant, Value)
 
 fn known_kinds(kinds: &[&str]) -> Result<(), Refusal> {
     let known = kinds.iter().all(|kind| KINDS.contains(kind));
-    if known { Ok(()) } else { Err(Refusal::bad("INVALID_VALUE", "Only items are simulated.", "object_types")) }
+    if known {
+        Ok(())
+    } else {
+        Err(Refusal::bad("INVALID_VALUE", "Only items are simulated.", "object_types"))
+    }
 }
 
 pub(super) fn list(state: &State, call: &Incoming) -> Result<Reply, Refusal> {
@@ -101,9 +107,10 @@ pub(super) fn search(state: &State, body: &Map<String, Value>) -> Result<Reply, 
         return Err(Refusal::bad("INVALID_VALUE", "Queries aren't simulated.", "query"));
     }
     let begin = match body.get("begin_time").and_then(Value::as_str) {
-        Some(text) => {
-            Some(notation::instant(text).ok_or_else(|| Refusal::bad("INVALID_TIME", "Not RFC 3339.", "begin_time"))?)
-        }
+        Some(text) => Some(
+            notation::instant(text)
+                .ok_or_else(|| Refusal::bad("INVALID_TIME", "Not RFC 3339.", "begin_time"))?,
+        ),
         None => None,
     };
     let mut kinds = texts(body, "object_types");
@@ -116,7 +123,8 @@ pub(super) fn search(state: &State, body: &Map<String, Value>) -> Result<Reply, 
     let latest = found.iter().map(|(at, _)| *at).max();
     found.retain(|(at, _)| begin.is_none_or(|begin| *at > begin));
     found.sort_by_key(|(at, _)| *at);
-    let limit = body.get("limit").and_then(Value::as_u64).unwrap_or(LIST_PER_PAGE as u64).clamp(1, SEARCH_PER_PAGE);
+    let limit =
+        body.get("limit").and_then(Value::as_u64).unwrap_or(LIST_PER_PAGE as u64).clamp(1, SEARCH_PER_PAGE);
     let cursor = body.get("cursor").and_then(Value::as_str);
     let found = found.into_iter().map(|(_, object)| object).collect();
     let (shown, next) = page(found, cursor, usize::try_from(limit).unwrap_or(usize::MAX))?;
@@ -128,7 +136,8 @@ pub(super) fn search(state: &State, body: &Map<String, Value>) -> Result<Reply, 
 }
 
 pub(super) fn upsert(state: &mut State, body: &Map<String, Value>, now: Instant) -> Result<Reply, Refusal> {
-    let object = body.get("object").filter(|object| object.is_object()).ok_or_else(|| Refusal::missing("object"))?;
+    let object =
+        body.get("object").filter(|object| object.is_object()).ok_or_else(|| Refusal::missing("object"))?;
     let id = object["id"].as_str().ok_or_else(|| Refusal::missing("object.id"))?;
     if id.starts_with('#') {
         return Err(Refusal::bad("INVALID_VALUE", "Creating objects isn't simulated.", "object.id"));
@@ -187,7 +196,8 @@ fn replace_item(state: &mut State, id: &str, object: &Value, now: Instant) -> Re
 
 /// Replaces one variation; its item keeps its version.
 fn replace_variation(state: &mut State, id: &str, object: &Value, now: Instant) -> Result<String, Refusal> {
-    let (product, variant) = state.ledger.find(id).ok_or_else(|| Refusal::not_found("Variation not found."))?;
+    let (product, variant) =
+        state.ledger.find(id).ok_or_else(|| Refusal::not_found("Variation not found."))?;
     let (mut product, variant) = (product.clone(), variant.clone());
     let version = state.ledger.next_version();
     let written = written_variant(state, &variant, object, version, now)?;
@@ -216,8 +226,8 @@ fn written_variant(
         return Err(Refusal::bad("INVALID_VALUE", "Wrong currency.", "item_variation_data.price_money"));
     }
     let mut written = variant.clone();
-    written.price_minor =
-        price.ok_or_else(|| Refusal::bad("INVALID_VALUE", "Invalid amount.", "item_variation_data.price_money"))?;
+    written.price_minor = price
+        .ok_or_else(|| Refusal::bad("INVALID_VALUE", "Invalid amount.", "item_variation_data.price_money"))?;
     written.name = take_text(&mut data, "name").unwrap_or_default();
     written.sku = take_text(&mut data, "sku").unwrap_or_default();
     for derived in ["item_id", "ordinal", "pricing_type"] {

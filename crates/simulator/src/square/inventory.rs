@@ -81,10 +81,13 @@ fn check(state: &State, change: &Value, now: Instant) -> Result<Checked, Refusal
         if quantity.is_zero() {
             return Err(wrong("quantity"));
         }
-        Entry::Delta(quantity * sign(text("from_state")?, text("to_state")?).ok_or_else(|| wrong("to_state"))?)
+        Entry::Delta(
+            quantity * sign(text("from_state")?, text("to_state")?).ok_or_else(|| wrong("to_state"))?,
+        )
     };
     let occurred_at = notation::instant(text("occurred_at")?);
-    let occurred_at = occurred_at.ok_or_else(|| Refusal::bad("INVALID_TIME", "Not RFC 3339.", "occurred_at"))?;
+    let occurred_at =
+        occurred_at.ok_or_else(|| Refusal::bad("INVALID_TIME", "Not RFC 3339.", "occurred_at"))?;
     if occurred_at > now || occurred_at < now - TimeDelta::hours(AGE_HOURS_MAX) {
         let detail = "Must not be in the future nor more than 24 hours ago.";
         return Err(Refusal::bad("INVALID_TIME", detail, &format!("{field}.occurred_at")));

@@ -18,7 +18,10 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
         let twice = state.ids.one_in(CATALOG_TWICE_ONE_IN);
         for _ in 0..=usize::from(twice) {
             let object = json!({"catalog_version": {"updated_at": notation::utc(now)}});
-            events.push(("catalog.version.updated", json!({"type": "catalog_version", "id": "", "object": object})));
+            events.push((
+                "catalog.version.updated",
+                json!({"type": "catalog_version", "id": "", "object": object}),
+            ));
         }
     }
     let counts = counts(state, changes);

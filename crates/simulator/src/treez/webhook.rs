@@ -16,7 +16,9 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
                 events.extend(data.map(|data| ("TICKET", data)));
             }
             Change::CustomerAdded(id) => {
-                events.extend(state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))));
+                events.extend(
+                    state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))),
+                );
             }
             // A product is its own item. Its `last_updated_at` doesn't move when only its stock does.
             Change::ProductAdded(id)

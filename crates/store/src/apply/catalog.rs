@@ -6,7 +6,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use model::{
-    ProductId, ProductStatus, ProductText, VariantId,
+    ProductId, ProductStatus, VariantId,
     record::{Clocked, Facts, ProductRow, VariantRow},
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
@@ -120,10 +120,6 @@ pub(super) async fn write_products(
 ) -> Result<(), StoreError> {
     let rows = || products.values();
     let tags = |product: &ProductRow| product.tags.as_ref().map(|tags| json(&tags.value)).transpose();
-    let text = |product: &ProductRow| {
-        let title = product.title.as_ref().map(|title| title.value.as_str());
-        json(&ProductText::new(title, product.description.as_ref().map(|text| text.value.as_str())))
-    };
     sqlx::query(WRITE_PRODUCTS)
         .bind(rows().map(|product| product.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|product| product.tenant.as_str()).collect::<Vec<_>>())
@@ -141,7 +137,6 @@ pub(super) async fn write_products(
         .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
         .bind(clocks(rows(), |product| &product.tags))
         .bind(rows().map(|product| product.deleted_at.map(model::Timestamp::as_chrono)).collect::<Vec<_>>())
-        .bind(rows().map(text).collect::<Result<Vec<_>, _>>()?)
         .execute(connection)
         .await?;
     Ok(())
@@ -149,14 +144,14 @@ pub(super) async fn write_products(
 
 const WRITE_PRODUCTS: &str = "
 INSERT INTO products (id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
-    category_at, status, status_at, tags, tags_at, deleted_at, mirror_text)
+    category_at, status, status_at, tags, tags_at, deleted_at)
 SELECT id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category, category_at, status,
-    status_at, tags::jsonb, tags_at, deleted_at, mirror_text::jsonb
+    status_at, tags::jsonb, tags_at, deleted_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[],
         $8::text[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[],
-        $15::timestamptz[], $16::timestamptz[], $17::text[])
+        $15::timestamptz[], $16::timestamptz[])
     AS u(id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category, category_at,
-        status, status_at, tags, tags_at, deleted_at, mirror_text)
+        status, status_at, tags, tags_at, deleted_at)
 ON CONFLICT (id) DO UPDATE
 SET title = excluded.title, title_at = excluded.title_at,
     description = excluded.description, description_at = excluded.description_at,
@@ -164,7 +159,7 @@ SET title = excluded.title, title_at = excluded.title_at,
     category = excluded.category, category_at = excluded.category_at,
     status = excluded.status, status_at = excluded.status_at,
     tags = excluded.tags, tags_at = excluded.tags_at,
-    deleted_at = excluded.deleted_at, mirror_text = excluded.mirror_text";
+    deleted_at = excluded.deleted_at";
 
 pub(super) async fn write_variants(
     connection: &mut PgConnection,
@@ -185,10 +180,16 @@ pub(super) async fn write_variants(
         .bind(values(rows(), |variant| &variant.barcode))
         .bind(clocks(rows(), |variant| &variant.barcode))
         .bind(rows().map(|variant| price(variant).map(|money| money.minor)).collect::<Vec<_>>())
-        .bind(rows().map(|variant| price(variant).map(|money| money.currency.to_string())).collect::<Vec<_>>())
+        .bind(
+            rows().map(|variant| price(variant).map(|money| money.currency.to_string())).collect::<Vec<_>>(),
+        )
         .bind(clocks(rows(), |variant| &variant.price))
         .bind(rows().map(|variant| compared(variant).map(|money| money.minor)).collect::<Vec<_>>())
-        .bind(rows().map(|variant| compared(variant).map(|money| money.currency.to_string())).collect::<Vec<_>>())
+        .bind(
+            rows()
+                .map(|variant| compared(variant).map(|money| money.currency.to_string()))
+                .collect::<Vec<_>>(),
+        )
         .bind(clocks(rows(), |variant| &variant.compare_at_price))
         .execute(connection)
         .await?;

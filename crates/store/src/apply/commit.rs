@@ -7,7 +7,7 @@ use crate::{
     cursors,
 };
 use model::{
-    MirrorKey, Partition, PartitionCount, StoreId, Timestamp,
+    MirrorKey, Partition, StoreId, Timestamp,
     record::{Applied, Changes, Conflict, Ending, LinkKey},
 };
 use sqlx::{PgConnection, postgres::PgQueryResult};
@@ -47,14 +47,13 @@ pub(super) async fn write(
     if !changes.customers.is_empty() {
         trade::write_customers(connection, &changes.customers).await?;
     }
-    write_history(connection, changes, payloads, steps).await
+    write_history(connection, changes, payloads).await
 }
 
 async fn write_history(
     connection: &mut PgConnection,
     changes: &Changes,
     payloads: &[Vec<u8>],
-    steps: &[CursorMove],
 ) -> Result<(), StoreError> {
     if !changes.links.is_empty() {
         write_links(connection, &changes.links).await?;
@@ -63,7 +62,7 @@ async fn write_history(
         write_events(connection, &changes.applied, payloads).await?;
     }
     if !changes.endings.is_empty() {
-        write_endings(connection, &changes.endings, steps).await?;
+        write_endings(connection, &changes.endings).await?;
     }
     if !changes.conflicts.is_empty() {
         write_conflicts(connection, &changes.conflicts).await?;
@@ -79,7 +78,8 @@ fn check(changes: &Changes, payloads: &[Vec<u8>], steps: &[CursorMove]) -> Resul
     let mut numbers: BTreeMap<Partition, i64> =
         steps.iter().map(|step| (step.partition, step.from.number)).collect();
     for (of, applied) in &changes.applied {
-        let number = numbers.get_mut(of).ok_or_else(|| StoreError::refused("a change is of no moved partition"))?;
+        let number =
+            numbers.get_mut(of).ok_or_else(|| StoreError::refused("a change is of no moved partition"))?;
         *number += 1;
         if applied.number != *number {
             return Err(StoreError::refused("the partition's count has a gap"));
@@ -171,11 +171,7 @@ async fn write_events(
 }
 
 /// An event that ended before can't end again, unless it ended dead: then this is its replay.
-async fn write_endings(
-    connection: &mut PgConnection,
-    endings: &[Ending],
-    steps: &[CursorMove],
-) -> Result<(), StoreError> {
+async fn write_endings(connection: &mut PgConnection, endings: &[Ending]) -> Result<(), StoreError> {
     let index = |index: u32| i32::try_from(index).map_err(|_| StoreError::refused("an index is too large"));
     let written = sqlx::query(WRITE_ENDINGS)
         .bind(endings.iter().map(|ending| ending.tenant.as_str()).collect::<Vec<_>>())
@@ -188,7 +184,12 @@ async fn write_endings(
         .bind(endings.iter().map(|ending| ending.action.as_str()).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.outcome.as_str()).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.reason.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| signed(ending.position.raw_sequence)).collect::<Result<Vec<_>, _>>()?)
+        .bind(
+            endings
+                .iter()
+                .map(|ending| signed(ending.position.raw_sequence))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
         .bind(endings.iter().map(|ending| index(ending.position.delivery)).collect::<Result<Vec<_>, _>>()?)
         .bind(endings.iter().map(|ending| index(ending.position.event)).collect::<Result<Vec<_>, _>>()?)
         .bind(endings.iter().map(|ending| ending.received_at.as_chrono()).collect::<Vec<_>>())

@@ -3,12 +3,12 @@
 use super::{catalog, stock, trade};
 use crate::{
     StoreError,
-    columns::{hash_id, id},
+    columns::{hash_id, id, unreadable},
     links,
 };
 use model::{
-    ConnectionId, EventId, ProductId, StoreId, VariantId,
-    record::{Facts, FirstKeys, RowKeys},
+    ConnectionId, EventId, StoreId,
+    record::{Facts, FirstKeys, RowKeys, SkuMatch},
 };
 use sqlx::{PgConnection, Row as _};
 use std::collections::BTreeSet;
@@ -109,19 +109,27 @@ async fn skus(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
-        "SELECT v.store, v.sku, min(v.id) AS id, min(v.product) AS product
-         FROM unnest($1::text[], $2::text[]) AS u(store, sku)
-         JOIN variants v USING (store, sku)
-         WHERE v.sku IS NOT NULL
-         GROUP BY v.store, v.sku
-         HAVING count(*) = 1",
+        "SELECT found.*, ARRAY(SELECT DISTINCT l.connection FROM links l
+                               WHERE l.internal = found.variant AND l.kind = 'variant') AS linked_by
+         FROM (SELECT v.store, v.sku, min(v.id) AS variant, min(v.product) AS product
+               FROM unnest($1::text[], $2::text[]) AS u(store, sku)
+               JOIN variants v USING (store, sku)
+               WHERE v.sku IS NOT NULL
+               GROUP BY v.store, v.sku
+               HAVING count(*) = 1) AS found",
     )
     .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     for row in &rows {
-        let found = (id::<VariantId>(row, "id")?, id::<ProductId>(row, "product")?);
+        let linked_by: Vec<String> = row.try_get("linked_by")?;
+        let linked_by = linked_by.into_iter().map(ConnectionId::try_from).collect::<Result<_, _>>();
+        let found = SkuMatch {
+            variant: id(row, "variant")?,
+            product: id(row, "product")?,
+            linked_by: linked_by.map_err(|_| unreadable("linked_by"))?,
+        };
         facts.skus.insert((id(row, "store")?, row.try_get("sku")?), found);
     }
     Ok(())

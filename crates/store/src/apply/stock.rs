@@ -3,12 +3,14 @@
 use crate::{
     StoreError,
     columns::{
-        id, json_or_null, mirror_key, mirror_value, place, quantity, send_state, signed, time_or_null, unreadable,
+        id, json_or_null, mirror_key, mirror_value, place, quantity, send_state, signed, time_or_null,
+        unreadable,
     },
 };
 use chrono::{DateTime, Utc};
 use model::{
-    ConnectionId, ExternalId, LocationId, Mirror, MirrorKey, Observation, Quantity, Sent, SourceVersion, VariantId,
+    ConnectionId, ExternalId, LocationId, Mirror, MirrorKey, Observation, Quantity, Sent, SourceVersion,
+    VariantId,
     record::{Facts, Movement},
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -114,7 +116,13 @@ pub(super) async fn write_mirrors(
         return Ok(());
     }
     let known = sqlx::query("SELECT count(*) AS known FROM connections WHERE id = ANY($1)")
-        .bind(rows().map(|mirror| mirror.key.connection.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+        .bind(
+            rows()
+                .map(|mirror| mirror.key.connection.as_str())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>(),
+        )
         .fetch_one(connection)
         .await?
         .try_get::<i64, _>("known")?;

@@ -110,10 +110,11 @@ pub(super) async fn customers(
     keys: &BTreeSet<CustomerId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT c.* FROM customers c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE")
-        .bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("SELECT c.* FROM customers c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE")
+            .bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>())
+            .fetch_all(connection)
+            .await?;
     for row in &rows {
         let customer = read_customer(row)?;
         facts.customers.insert(customer.id.clone(), customer);

@@ -31,6 +31,7 @@ struct Item {
 struct Variation {
     id: ExternalId,
     version: Option<i64>,
+    updated_at: Option<String>,
     is_deleted: Option<bool>,
     item_variation_data: Option<VariationData>,
 }
@@ -48,12 +49,15 @@ struct VariationData {
 }
 
 /// The product in one `ITEM` object, or that it is gone.
-pub(super) fn object(body: &Value, context: &MapContext) -> Result<Mapped, Reject> {
+pub(super) fn object(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
     let object: Object = read(body)?;
-    let occurred_at = object.updated_at.as_deref().map(|text| time(text, "/updated_at")).transpose()?;
     let gone = object.is_deleted == Some(true);
     let item = object.item_data.unwrap_or_default();
     let variations = item.variations.unwrap_or_default();
+    let changed =
+        [&object.updated_at].into_iter().chain(variations.iter().map(|variation| &variation.updated_at));
+    let changed = changed.flatten().map(|text| time(text, "/updated_at")).collect::<Result<Vec<_>, _>>()?;
+    let occurred_at = changed.into_iter().max();
     // All versions of a catalog come from one counter, and a change to a variation need not touch its item.
     let version = variations.iter().filter_map(|variation| variation.version).fold(object.version, i64::max);
     let identity = vec!["product".to_owned(), object.id.to_string(), version.to_string()];
@@ -79,7 +83,11 @@ pub(super) fn object(body: &Value, context: &MapContext) -> Result<Mapped, Rejec
         description: trimmed(description),
         vendor: Patch::Keep,
         category: Patch::Keep,
-        status: Some(if item.is_archived == Some(true) { ProductStatus::Archived } else { ProductStatus::Active }),
+        status: Some(if item.is_archived == Some(true) {
+            ProductStatus::Archived
+        } else {
+            ProductStatus::Active
+        }),
         tags: None,
         variants,
         variants_complete,
@@ -87,7 +95,7 @@ pub(super) fn object(body: &Value, context: &MapContext) -> Result<Mapped, Rejec
     Ok(mapped(Action::Updated, Payload::Product(product)))
 }
 
-fn variant(variation: Variation, context: &MapContext) -> Result<Variant, Reject> {
+fn variant(variation: Variation, context: MapContext) -> Result<Variant, Reject> {
     let data = variation.item_variation_data.unwrap_or_default();
     let at_the_till = data.pricing_type.as_deref() == Some("VARIABLE_PRICING");
     let price = match data.price_money {
@@ -122,19 +130,23 @@ mod tests {
     }
 
     fn product(body: &Value) -> Product {
-        let Payload::Product(product) = object(body, &NO_CURRENCY).unwrap().payload else { panic!("a product") };
+        let Payload::Product(product) = object(body, NO_CURRENCY).unwrap().payload else {
+            panic!("a product")
+        };
         product
     }
 
     #[test]
-    fn the_newest_version_of_an_item_and_its_variations_counts() {
+    fn the_newest_version_and_time_of_an_item_and_its_variations_count() {
+        let at = "2024-03-08T09:26:40.123Z";
         let version = |of_variation: i64| {
-            let body = item(&json!([{"id": "V", "version": of_variation, "item_variation_data": {}}]));
-            object(&body, &NO_CURRENCY).unwrap()
+            let body = item(&json!([{"id": "V", "version": of_variation, "updated_at": at}]));
+            object(&body, NO_CURRENCY).unwrap()
         };
         assert_eq!(version(3).version, Some(SourceVersion(5)));
         assert_eq!(version(8).version, Some(SourceVersion(8)));
         assert_eq!(version(8).identity, ["product", "I", "8"]);
+        assert_eq!(version(8).occurred_at.unwrap().to_string(), at);
     }
 
     #[test]
@@ -142,7 +154,10 @@ mod tests {
         let data = json!({"name": "Large", "sku": " T-1 ", "upc": null, "pricing_type": "FIXED_PRICING",
             "price_money": {"amount": 225, "currency": "USD"}, "location_overrides": [{"price_money": {"amount": 1}}]});
         let product = product(&item(&json!([{"id": "V", "item_variation_data": data}])));
-        assert_eq!((product.title.as_deref(), product.description), (Some("Tea"), Patch::Set("Black".to_owned())));
+        assert_eq!(
+            (product.title.as_deref(), product.description),
+            (Some("Tea"), Patch::Set("Black".to_owned()))
+        );
         let [variant] = product.variants.as_slice() else { panic!("one variant expected") };
         assert_eq!(variant.item.as_ref(), Some(&variant.external));
         assert_eq!(variant.sku, Patch::Set("T-1".to_owned()));
@@ -165,15 +180,15 @@ mod tests {
     #[test]
     fn an_amount_without_a_currency_needs_the_connections() {
         let body = item(&json!([{"id": "V", "item_variation_data": {"price_money": {"amount": 5}}}]));
-        assert_eq!(object(&body, &NO_CURRENCY).unwrap_err().class, RejectClass::Config);
+        assert_eq!(object(&body, NO_CURRENCY).unwrap_err().class, RejectClass::Config);
         let currency = Some(Currency::new("CAD").unwrap());
-        assert!(object(&body, &MapContext { currency }).is_ok());
+        assert!(object(&body, MapContext { currency }).is_ok());
     }
 
     #[test]
     fn a_deleted_item_is_gone_and_a_deleted_variation_is_missing() {
         let gone = json!({"type": "ITEM", "id": "I", "version": 6, "is_deleted": true});
-        let gone = object(&gone, &NO_CURRENCY).unwrap();
+        let gone = object(&gone, NO_CURRENCY).unwrap();
         assert_eq!(gone.action, Action::Deleted);
         assert!(matches!(gone.payload, Payload::Deleted { entity: EntityKind::Product, .. }));
 
@@ -184,7 +199,8 @@ mod tests {
 
     #[test]
     fn an_item_without_its_variations_says_nothing_about_them() {
-        let product = product(&json!({"id": "I", "version": 5, "item_data": {"name": "Tea", "is_archived": true}}));
+        let product =
+            product(&json!({"id": "I", "version": 5, "item_data": {"name": "Tea", "is_archived": true}}));
         assert!(product.variants.is_empty() && !product.variants_complete);
         assert_eq!(product.status, Some(ProductStatus::Archived));
         assert_eq!(product.description, Patch::Keep);

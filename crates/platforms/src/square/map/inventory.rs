@@ -91,8 +91,12 @@ mod tests {
     #[test]
     fn only_stock_that_can_be_sold_is_a_level() {
         let at = "2019-10-29T18:38:45.10296Z";
-        let mapped =
-            webhook(&[row("WASTE", "2", at), row("IN_STOCK", "10.50", at), row("RESERVED_FOR_SALE", "1", at)]).unwrap();
+        let mapped = webhook(&[
+            row("WASTE", "2", at),
+            row("IN_STOCK", "10.50", at),
+            row("RESERVED_FOR_SALE", "1", at),
+        ])
+        .unwrap();
         let [mapped] = mapped.as_slice() else { panic!("one level expected") };
         let Payload::Inventory(report) = &mapped.payload else { panic!("a level expected") };
         assert_eq!(report.available, Some(Quantity::parse("10.5").unwrap()));

@@ -9,7 +9,8 @@ use stage::Reject;
 
 #[derive(Deserialize)]
 struct Event {
-    event_id: String,
+    #[serde(rename = "event_id")]
+    told_as: String,
     created_at: Option<String>,
     data: Data,
 }
@@ -58,7 +59,7 @@ pub(super) fn customer(topic: &str, body: &Value) -> Result<Mapped, Reject> {
         });
     }
     let version = fields.version.map(SourceVersion).or(updated_at.map(SourceVersion::from));
-    let told = version.map_or(event.event_id, |version| version.0.to_string());
+    let told = version.map_or(event.told_as, |version| version.0.to_string());
     Ok(Mapped {
         action: if topic == "customer.created" { Action::Created } else { Action::Updated },
         occurred_at,
@@ -91,11 +92,16 @@ mod tests {
 
     #[test]
     fn null_empties_a_field_and_a_missing_one_stays() {
-        let body = event(&json!({"id": "C", "version": 1, "given_name": "Ada", "family_name": null, "phone_number": " "}));
+        let body = event(
+            &json!({"id": "C", "version": 1, "given_name": "Ada", "family_name": null, "phone_number": " "}),
+        );
         let mapped = customer("customer.updated", &body).unwrap();
         let Payload::Customer(customer) = mapped.payload else { panic!("a customer expected") };
         assert_eq!(customer.first_name, Patch::Set("Ada".to_owned()));
-        assert_eq!((customer.last_name, customer.phone, customer.email), (Patch::Clear, Patch::Clear, Patch::Keep));
+        assert_eq!(
+            (customer.last_name, customer.phone, customer.email),
+            (Patch::Clear, Patch::Clear, Patch::Keep)
+        );
         assert_eq!(mapped.identity, ["customer", "C", "1"]);
     }
 

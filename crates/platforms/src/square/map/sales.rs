@@ -40,15 +40,19 @@ struct Return {
 }
 
 /// The order. Its version is Square's counter where it has one, else the time of its last change.
-pub(super) fn order(body: &Value, context: &MapContext) -> Result<Mapped, Reject> {
+pub(super) fn order(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
     let order: Fetched = read(body)?;
     let when = |text: &Option<String>, pointer| text.as_deref().map(|text| time(text, pointer)).transpose();
     let placed_at = when(&order.created_at, "/created_at")?;
     let updated_at = when(&order.updated_at, "/updated_at")?;
     let closed_at = when(&order.closed_at, "/closed_at")?;
-    let version = order.version.map(SourceVersion).or(updated_at.map(SourceVersion::from)).ok_or_else(|| {
-        Reject::new(RejectClass::Schema, "an order without a version and without a time of its last change")
-    })?;
+    let version =
+        order.version.map(SourceVersion).or(updated_at.map(SourceVersion::from)).ok_or_else(|| {
+            Reject::new(
+                RejectClass::Schema,
+                "an order without a version and without a time of its last change",
+            )
+        })?;
     let status = match order.state.as_str() {
         "COMPLETED" => OrderStatus::Completed,
         "CANCELED" => OrderStatus::Cancelled,
@@ -79,7 +83,7 @@ pub(super) fn order(body: &Value, context: &MapContext) -> Result<Mapped, Reject
     })
 }
 
-fn map_line(index: usize, line: Line, context: &MapContext) -> Result<OrderLine, Reject> {
+fn map_line(index: usize, line: Line, context: MapContext) -> Result<OrderLine, Reject> {
     let pointer = |field| format!("/line_items/{index}/{field}");
     let uid = id(line.uid, &pointer("uid"))?;
     // `uid` is nullable; a line without one is known by its place.
@@ -121,7 +125,7 @@ mod tests {
     use serde_json::json;
 
     fn mapped(body: &Value) -> (Mapped, Order) {
-        let mapped = order(body, &MapContext { currency: None }).unwrap();
+        let mapped = order(body, MapContext { currency: None }).unwrap();
         let Payload::Order(order) = mapped.payload.clone() else { panic!("an order expected") };
         (mapped, order)
     }
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_version_counts_where_there_is_one() {
-        let body = json!({"id": "O", "state": "DRAFT", "version": 3, "updated_at": "2020-05-18T16:30:49.614Z"});
+        let body =
+            json!({"id": "O", "state": "DRAFT", "version": 3, "updated_at": "2020-05-18T16:30:49.614Z"});
         let (mapped, order) = mapped(&body);
         assert_eq!(mapped.identity, ["order", "O", "3"]);
         assert_eq!(order.status, OrderStatus::Open);
@@ -146,7 +151,7 @@ mod tests {
     }
 
     fn order_class(body: &Value) -> RejectClass {
-        order(body, &MapContext { currency: None }).unwrap_err().class
+        order(body, MapContext { currency: None }).unwrap_err().class
     }
 
     #[test]

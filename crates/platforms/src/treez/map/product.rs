@@ -3,8 +3,8 @@
 use super::{id, meant, money, patch, quantity, read, required, some, time};
 use crate::{MapContext, Mapped};
 use model::{
-    Action, Delivery, EntityKind, ExternalId, InventoryReport, Patch, Payload, Product, ProductStatus, Quantity,
-    RawDigest, Source, SourceVersion, Variant,
+    Action, Delivery, EntityKind, ExternalId, InventoryReport, Patch, Payload, Product, ProductStatus,
+    Quantity, RawDigest, Source, SourceVersion, Variant,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,9 +66,12 @@ struct Shop {
     product_description: Patch<String>,
 }
 
+/// A product list shows at most this many (documented; whether still so isn't verified). Webhooks show more.
+const LISTED_QUANTITY_LIMIT: i32 = 30;
+
 /// The product (or that it is gone) and its levels. What is switched off or gone has a level of nothing: it must not
 /// be sold anywhere else either.
-pub(super) fn product(delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+pub(super) fn product(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Vec<Mapped>, Reject> {
     let data: Data = read(body)?;
     let external = required(id(Some(&data.product_id), "/data/product_id")?, "/data/product_id")?;
     let for_sale = data.product_status == "ACTIVE";
@@ -104,7 +107,7 @@ fn described(
     external: ExternalId,
     status: ProductStatus,
     data: Data,
-    context: &MapContext,
+    context: MapContext,
 ) -> Result<Product, Reject> {
     let fields = data.product_configurable_fields.unwrap_or_default();
     let barcodes = data.product_barcodes.unwrap_or_default();
@@ -141,7 +144,7 @@ fn sku(barcodes: &[Barcode]) -> Patch<String> {
 }
 
 /// A tier's price depends on how much is bought: it is none.
-fn price(pricing: &Pricing, context: &MapContext) -> Result<Patch<model::Money>, Reject> {
+fn price(pricing: &Pricing, context: MapContext) -> Result<Patch<model::Money>, Reject> {
     match &pricing.price_sell {
         _ if pricing.price_type.as_deref() == Some("TIER") => Ok(Patch::Clear),
         Patch::Keep => Ok(Patch::Keep),
@@ -155,7 +158,9 @@ fn tags(attributes: Attributes) -> Option<Vec<String>> {
         return None;
     }
     let mut tags = Vec::new();
-    for tag in attributes.general.into_iter().chain(attributes.effects).flatten().filter_map(|tag| some(Some(tag))) {
+    for tag in
+        attributes.general.into_iter().chain(attributes.effects).flatten().filter_map(|tag| some(Some(tag)))
+    {
         let tag = tag.to_lowercase();
         if !tags.contains(&tag) {
             tags.push(tag);
@@ -165,7 +170,8 @@ fn tags(attributes: Attributes) -> Option<Vec<String>> {
 }
 
 fn digest(product: &Product) -> String {
-    let variants = product.variants.iter().map(|variant| json!([variant.sku, variant.barcode, variant.price]));
+    let variants =
+        product.variants.iter().map(|variant| json!([variant.sku, variant.barcode, variant.price]));
     let told = json!([
         product.title,
         product.description,
@@ -185,10 +191,20 @@ fn levels(
     data: &Data,
     for_sale: bool,
 ) -> Result<Vec<Mapped>, Reject> {
-    let told = match by_location(data.sellable_quantity_detail.as_deref().unwrap_or_default())? {
-        Some(located) => located.into_iter().map(|(location, amount)| (Some(location), Some(amount))).collect(),
-        None => vec![(None, quantity(data.sellable_quantity.as_ref(), "/data/sellable_quantity")?)],
+    let total = quantity(data.sellable_quantity.as_ref(), "/data/sellable_quantity")?;
+    let told: Vec<_> = match by_location(data.sellable_quantity_detail.as_deref().unwrap_or_default())? {
+        Some(located) => {
+            located.into_iter().map(|(location, amount)| (Some(location), Some(amount))).collect()
+        }
+        None => vec![(None, total)],
     };
+    // A list's number at its limit says "this or more", which is no level; with more in the parts the limit is not in force.
+    let limit = Quantity::pieces(LISTED_QUANTITY_LIMIT);
+    let listed =
+        told.iter().filter_map(|(_, amount)| *amount).fold(Quantity::ZERO, |sum, amount| sum + amount);
+    if delivery.source == Source::Poll && for_sale && total == Some(limit) && listed == limit {
+        return Ok(Vec::new());
+    }
     // No version moves with stock, so that a level that comes back to what it was is told apart by the rest of the body,
     // and each reading of ours is news of its own.
     let occasion = match delivery.source {
@@ -199,8 +215,9 @@ fn levels(
     let level = |(location, amount): (Option<ExternalId>, Option<Quantity>)| {
         let available = if for_sale { amount? } else { Quantity::ZERO };
         let place = location.as_ref().map_or("", ExternalId::as_str).to_owned();
-        let identity =
-            ["inventory", item.as_str(), &place, &at, &available.to_string(), &occasion].map(str::to_owned).into();
+        let identity = ["inventory", item.as_str(), &place, &at, &available.to_string(), &occasion]
+            .map(str::to_owned)
+            .into();
         let report = InventoryReport { item: item.clone(), location, available: Some(available) };
         let payload = Payload::Inventory(report);
         Some(Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload })
@@ -217,8 +234,9 @@ fn by_location(parts: &[Part]) -> Result<Option<BTreeMap<ExternalId, Quantity>>,
         let amount = quantity(part.sellable_quantity.as_ref(), &pointer("sellable_quantity"))?;
         let (Some(location), Some(amount)) = (location, amount) else { return Ok(None) };
         let sum = located.entry(location).or_insert(Quantity::ZERO);
-        *sum = Quantity::new((*sum + amount).decimal())
-            .map_err(|error| Reject::at(RejectClass::Data, pointer("sellable_quantity"), error.to_string()))?;
+        *sum = Quantity::new((*sum + amount).decimal()).map_err(|error| {
+            Reject::at(RejectClass::Data, pointer("sellable_quantity"), error.to_string())
+        })?;
     }
     Ok(Some(located).filter(|located| !located.is_empty()))
 }

@@ -40,7 +40,7 @@ struct Item {
 }
 
 /// The order. A status belongs to the event: a ticket and the same ticket told by its status are one.
-pub(super) fn ticket(body: &Value, context: &MapContext) -> Result<Mapped, Reject> {
+pub(super) fn ticket(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
     let data: Data = read(body)?;
     let external = required(id(Some(&data.ticket_id), "/data/ticket_id")?, "/data/ticket_id")?;
     let at = time(&data.last_updated_at, "/data/last_updated_at")?;
@@ -50,6 +50,8 @@ pub(super) fn ticket(body: &Value, context: &MapContext) -> Result<Mapped, Rejec
         _ => OrderStatus::Open,
     };
     let employee = data.created_by_employee.and_then(|employee| employee.employee_id);
+    // Orders that no one at the till began carry this in place of an employee.
+    let employee = employee.filter(|id| id != "Default");
     let items = data.items.unwrap_or_default().into_iter().enumerate();
     let lines = items.map(|(index, item)| line(index, item, context)).collect::<Result<_, _>>()?;
     Ok(Mapped {
@@ -75,14 +77,16 @@ pub(super) fn ticket(body: &Value, context: &MapContext) -> Result<Mapped, Rejec
     })
 }
 
-fn line(index: usize, item: Item, context: &MapContext) -> Result<OrderLine, Reject> {
+fn line(index: usize, item: Item, context: MapContext) -> Result<OrderLine, Reject> {
     let pointer = |field| format!("/data/items/{index}/{field}");
     let amount = quantity(Some(&item.quantity), &pointer("quantity"))?;
     let amount = amount.ok_or_else(|| Reject::at(RejectClass::Data, pointer("quantity"), "no quantity"))?;
     // A line without an id is known by its place.
-    let external = id(item.id.as_ref(), &pointer("id"))?.map_or_else(|| ExternalId::new(&index.to_string()), Ok);
+    let external =
+        id(item.id.as_ref(), &pointer("id"))?.map_or_else(|| ExternalId::new(&index.to_string()), Ok);
     Ok(OrderLine {
-        external: external.map_err(|error| Reject::at(RejectClass::Data, pointer("id"), error.to_string()))?,
+        external: external
+            .map_err(|error| Reject::at(RejectClass::Data, pointer("id"), error.to_string()))?,
         variant: id(item.product_id.as_ref(), &pointer("product_id"))?,
         sku: None,
         title: some(item.product_size_name),
@@ -114,20 +118,23 @@ mod tests {
         json!({"event_type": "TICKET", "data": data})
     }
 
-    fn order(changes: Value) -> Order {
-        let Payload::Order(order) = ticket(&body(changes), &DOLLARS()).unwrap().payload else { panic!("an order") };
+    fn order_of(changes: Value) -> Order {
+        let Payload::Order(order) = ticket(&body(changes), DOLLARS()).unwrap().payload else {
+            panic!("an order")
+        };
         order
     }
 
     #[test]
     fn a_ticket_is_an_order_in_the_connections_currency() {
-        let order = order(json!({"created_by_employee": {"employee_id": 7, "name": "x"}}));
+        let order = order_of(json!({"created_by_employee": {"employee_id": 7, "name": "x"}}));
         assert_eq!(order.total.unwrap().to_string(), "16.03 USD");
         assert_eq!(order.customer.unwrap().as_str(), "3904");
         assert_eq!(order.employee.unwrap().as_str(), "7");
+        assert_eq!(order_of(json!({"created_by_employee": {"employee_id": "Default"}})).employee, None);
         assert_eq!(order.placed_at.unwrap().to_string(), "2025-07-29T19:40:00Z");
         assert_eq!((order.closed_at, order.refund_of, order.tax), (None, None, None));
-        let reject = ticket(&body(json!({})), &MapContext { currency: None }).unwrap_err();
+        let reject = ticket(&body(json!({})), MapContext { currency: None }).unwrap_err();
         assert_eq!(reject.class, RejectClass::Config);
     }
 
@@ -140,13 +147,13 @@ mod tests {
             ("AWAITING_PROCESSING", OrderStatus::Open),
             ("SOMETHING NEW", OrderStatus::Open),
         ] {
-            assert_eq!(order(json!({"order_status": status})).status, expected, "{status}");
+            assert_eq!(order_of(json!({"order_status": status})).status, expected, "{status}");
         }
     }
 
     #[test]
     fn a_move_to_another_status_is_another_event() {
-        let identity = |status| ticket(&body(json!({"order_status": status})), &DOLLARS()).unwrap().identity;
+        let identity = |status| ticket(&body(json!({"order_status": status})), DOLLARS()).unwrap().identity;
         assert_eq!(identity("COMPLETED"), identity("COMPLETED"));
         assert_ne!(identity("COMPLETED"), identity("PACKED_READY"));
     }
@@ -155,12 +162,12 @@ mod tests {
     fn lines_are_of_products_and_may_be_weighed() {
         let items = json!([{"id": "l-1", "product_id": "p-1", "product_size_name": "3.5G", "quantity": 3.5,
             "price_sell": "35.0", "price_total": 122.5}, {"quantity": "2", "product_id": null}]);
-        let order = order(json!({"items": items, "original_ticket_id": "t-0"}));
+        let order = order_of(json!({"items": items, "original_ticket_id": "t-0"}));
         assert_eq!(order.refund_of.unwrap().as_str(), "t-0");
         let [first, second] = order.lines.as_slice() else { panic!("two lines expected") };
         assert_eq!((first.quantity.to_string(), first.unit_price.unwrap().minor), ("3.5".to_owned(), 3_500));
         assert_eq!((second.external.as_str(), second.variant.as_ref()), ("1", None));
         let nothing = body(json!({"items": [{"quantity": null}]}));
-        assert_eq!(ticket(&nothing, &DOLLARS()).unwrap_err().pointer.unwrap(), "/data/items/0/quantity");
+        assert_eq!(ticket(&nothing, DOLLARS()).unwrap_err().pointer.unwrap(), "/data/items/0/quantity");
     }
 }

@@ -16,7 +16,7 @@ fn body(changes: Value) -> Value {
 fn mapped(changes: Value) -> Vec<Mapped> {
     let body = body(changes);
     let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
-    product(&tests_delivery("PRODUCT", &body), &body, &context).unwrap()
+    product(&tests_delivery("PRODUCT", &body), &body, context).unwrap()
 }
 
 fn described(changes: Value) -> Product {
@@ -84,7 +84,8 @@ fn tags_are_written_small_and_once() {
 #[test]
 fn levels_of_a_location_are_summed_over_kinds_of_inventory() {
     let part = |location: Value, amount: Value| json!({"location_id": location, "sellable_quantity": amount});
-    let named = json!([part(json!("a"), json!(1.5)), part(json!("b"), json!("2")), part(json!("a"), json!(3))]);
+    let named =
+        json!([part(json!("a"), json!(1.5)), part(json!("b"), json!("2")), part(json!("a"), json!(3))]);
     let expected = [(Some("a".to_owned()), "4.5".to_owned()), (Some("b".to_owned()), "2".to_owned())];
     assert_eq!(levels(json!({ "sellable_quantity_detail": named })), expected);
     // One that names no location makes the sum by location incomplete.
@@ -103,7 +104,10 @@ fn an_unknown_level_is_not_zero() {
 fn what_is_switched_off_or_gone_has_nothing_to_sell() {
     assert_eq!(described(json!({"product_status": "DEACTIVATED"})).status, Some(ProductStatus::Archived));
     assert_eq!(levels(json!({"product_status": "DEACTIVATED"})), [(None, "0".to_owned())]);
-    assert_eq!(levels(json!({"product_status": "DELETED", "sellable_quantity": null})), [(None, "0".to_owned())]);
+    assert_eq!(
+        levels(json!({"product_status": "DELETED", "sellable_quantity": null})),
+        [(None, "0".to_owned())]
+    );
     let gone = mapped(json!({"product_status": "DELETED"}));
     let [level, gone] = gone.as_slice() else { panic!("a level and a deletion expected") };
     assert_eq!(level.payload.entity(), EntityKind::Inventory);
@@ -129,8 +133,26 @@ fn every_reading_of_ours_is_news_though_nothing_moved() {
         let mut delivery = tests_delivery("PRODUCT", &body);
         delivery.source = Source::Poll;
         delivery.received_at = model::Timestamp::from_micros(micros);
-        product(&delivery, &body, &context).unwrap().pop().unwrap().identity
+        product(&delivery, &body, context).unwrap().pop().unwrap().identity
     };
     assert_eq!(read_at(1), read_at(1));
     assert_ne!(read_at(1), read_at(2));
+}
+
+#[test]
+fn a_listed_level_at_the_limit_of_lists_is_unknown() {
+    let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
+    let levels = |source, changes: Value| {
+        let body = body(changes);
+        let mut delivery = tests_delivery("PRODUCT", &body);
+        delivery.source = source;
+        let mapped = product(&delivery, &body, context).unwrap();
+        mapped.into_iter().filter(|mapped| mapped.payload.entity() == EntityKind::Inventory).count()
+    };
+    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30.0})), 0);
+    assert_eq!(levels(Source::Webhook, json!({"sellable_quantity": 30.0})), 1);
+    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 29})), 1);
+    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30, "product_status": "DEACTIVATED"})), 1);
+    let parts = json!([{"location_id": "a", "sellable_quantity": 40}]);
+    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30, "sellable_quantity_detail": parts})), 1);
 }

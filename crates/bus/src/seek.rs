@@ -1,0 +1,66 @@
+use crate::{Bus, BusError, Feed, Message, Start};
+use model::{Partition, Position, Timestamp};
+
+enum Search {
+    Empty,
+    NoneAfter(u64),
+    From(u64),
+}
+
+impl Bus {
+    /// Where to go on reading a partition of which everything up to `covered` is done: at the first batch that reaches
+    /// further. Finds it by the positions that batches say, never by remembered sequences: a broker that crashed may
+    /// have lost the end of a stream and given its sequences to other batches.
+    pub async fn seek(&self, feed: Feed, partition: Partition, covered: Position) -> Result<Start, BusError> {
+        if covered == Position::default() {
+            return Ok(Start::First);
+        }
+        if feed == Feed::Raw {
+            return Ok(Start::At(covered.raw_sequence));
+        }
+        let reaches_further = |message: &Message| message.covers.is_some_and(|covers| covers > covered);
+        Ok(match self.search(feed, partition, reaches_further).await? {
+            Search::Empty => Start::First,
+            Search::NoneAfter(last) => Start::After(last),
+            Search::From(sequence) => Start::At(sequence),
+        })
+    }
+
+    /// The sequence of the partition's first batch that was stored at `since` or later; nothing if there is none.
+    pub async fn first_since(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        since: Timestamp,
+    ) -> Result<Option<u64>, BusError> {
+        Ok(match self.search(feed, partition, |message| message.published_at >= since).await? {
+            Search::Empty | Search::NoneAfter(_) => None,
+            Search::From(sequence) => Some(sequence),
+        })
+    }
+
+    /// The first batch that `holds`, by halving: what holds for a batch must hold for all behind it.
+    async fn search(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        holds: impl Fn(&Message) -> bool,
+    ) -> Result<Search, BusError> {
+        let (stream, subject) = (self.layout().stream_of(feed, partition), feed.subject(partition));
+        let Some(last) = self.last(&stream, &subject).await?.map(Message::read).transpose()? else {
+            return Ok(Search::Empty);
+        };
+        if !holds(&last) {
+            return Ok(Search::NoneAfter(last.sequence));
+        }
+        let (mut low, mut high) = (1, last.sequence);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.next(&stream, &subject, middle).await?.map(Message::read).transpose()? {
+                Some(message) if !holds(&message) => low = message.sequence + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(Search::From(low))
+    }
+}

@@ -1,0 +1,141 @@
+//! Fetches what a notification speaks of, and hands it to the door.
+
+use crate::{Budgets, Client};
+use bus::{ACCEPT_SUBJECT, Bus, BusError};
+use model::{Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
+use platforms::{Access, CallContext, Fetch, Fetched, Platform, Reply};
+use serde_json::Value;
+use stage::Reject;
+use std::time::Duration;
+
+/// How many pages one notification may have.
+const PAGES_MAX: usize = 1000;
+/// How long the door may take to have an object on disk.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why something wasn't fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum NotFetched {
+    /// Not now; the same again, not before `after`.
+    #[error("not now: {reason}")]
+    Later {
+        /// How it showed.
+        reason: String,
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+    /// Never: the platform refuses, or there is nothing of the kind.
+    #[error(transparent)]
+    Refused(#[from] Reject),
+}
+
+impl From<BusError> for NotFetched {
+    fn from(error: BusError) -> Self {
+        Self::Later { reason: error.to_string(), after: None }
+    }
+}
+
+/// Whose objects are fetched, and why.
+pub struct Target<'a> {
+    /// Whose.
+    pub origin: Origin,
+    /// Where the platform's API is.
+    pub access: &'a Access,
+    /// What made us fetch.
+    pub cause: Option<DeliveryId>,
+    /// How many of our own writes lie before it.
+    pub hops: u8,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+/// Fetches; cheap to clone.
+#[derive(Clone)]
+pub struct Fetcher {
+    bus: Bus,
+    client: Client,
+    budgets: Budgets,
+}
+
+impl Fetcher {
+    /// One that hands objects to the door on `bus`.
+    pub const fn new(bus: Bus, client: Client, budgets: Budgets) -> Self {
+        Self { bus, client, budgets }
+    }
+
+    /// Fetches what is wanted, all pages of it, and waits until the door has each object on disk. Says how many there
+    /// were. Fetching again is safe: the same object is the same delivery.
+    pub async fn fetch(
+        &self,
+        platform: &dyn Platform,
+        target: &Target<'_>,
+        wanted: &Fetch<'_>,
+        now: Timestamp,
+    ) -> Result<usize, NotFetched> {
+        let context = CallContext { access: target.access, idempotency_key: "", now };
+        let mut next = platform.fetch(wanted, &context)?;
+        let mut count = 0;
+        for _ in 0..PAGES_MAX {
+            let Some(request) = next else { return Ok(count) };
+            self.budgets.wait(&target.origin.connection, platform).await;
+            let reply = self
+                .client
+                .call(request, target.trace.as_ref())
+                .await
+                .map_err(|error| NotFetched::Later { reason: error.to_string(), after: None })?;
+            match platform.fetched(wanted, &context, &reply.as_reply()) {
+                Fetched::Failed(reply) => return Err(failed(reply)),
+                Fetched::Objects { objects, next: more } => {
+                    for (topic, body) in objects {
+                        self.hand_over(target, topic, body, now).await?;
+                        count += 1;
+                    }
+                    next = more;
+                }
+            }
+        }
+        Err(NotFetched::Later { reason: format!("more than {PAGES_MAX} pages"), after: None })
+    }
+
+    async fn hand_over(
+        &self,
+        target: &Target<'_>,
+        topic: &'static str,
+        body: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(), NotFetched> {
+        let id = DeliveryId::derive(&target.origin.connection, topic, RawDigest::of(&body).as_bytes());
+        let delivery = Delivery {
+            id,
+            origin: target.origin.clone(),
+            topic: topic.into(),
+            received_at: now,
+            source: Source::Poll,
+            cause: target.cause,
+            hops: target.hops,
+            headers: Vec::new(),
+            trace: target.trace.clone().unwrap_or_else(|| TraceParent::from_delivery(id)),
+            body,
+        };
+        let answer = self.bus.request(ACCEPT_SUBJECT, wire::encode_delivery(&delivery), ACCEPT_TIMEOUT).await?;
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        match answer.get("error") {
+            None => Ok(()),
+            Some(error) => {
+                let reason = error.get("description").and_then(Value::as_str).unwrap_or("the door refused");
+                Err(NotFetched::Later { reason: reason.to_owned(), after: None })
+            }
+        }
+    }
+}
+
+fn failed(reply: Reply) -> NotFetched {
+    match reply {
+        Reply::Done | Reply::Stale => {
+            NotFetched::Later { reason: "the platform's reply can't be read".to_owned(), after: None }
+        }
+        Reply::Throttled { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },
+        Reply::Retry { reason } => NotFetched::Later { reason, after: None },
+        Reply::Refused(reject) => NotFetched::Refused(reject),
+    }
+}

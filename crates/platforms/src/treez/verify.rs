@@ -1,0 +1,31 @@
+//! Who sent it: whoever knows the token that was agreed on when the webhook was set up. Treez signs nothing.
+
+use crate::{Secrets, Signed, Unverified};
+
+/// Compares the bearer token with any active secret. Body and time are not proven: a delivery is only as safe as the
+/// way it came.
+pub(super) fn verify(signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+    let authorization = signed.header("authorization").ok_or(Unverified::Missing)?;
+    crate::verify::bearer(secrets.active, authorization)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_agreed_token_is_believed() {
+        let active = ["present".to_owned(), "former".to_owned()];
+        let secrets = Secrets { active: &active, notification_url: "" };
+        let check = |value: Option<&str>| {
+            let headers: Vec<_> =
+                value.iter().map(|value| ("authorization".to_owned(), (*value).to_owned())).collect();
+            verify(&Signed { headers: &headers, body: b"{}" }, &secrets)
+        };
+        assert_eq!(check(Some("Bearer present")), Ok(()));
+        assert_eq!(check(Some("Bearer former")), Ok(()));
+        assert_eq!(check(Some("Bearer presen")), Err(Unverified::Mismatch));
+        assert_eq!(check(Some("present")), Err(Unverified::Mismatch));
+        assert_eq!(check(None), Err(Unverified::Missing));
+    }
+}

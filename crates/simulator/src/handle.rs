@@ -1,0 +1,185 @@
+//! The hands of the people in the shop, and the eyes of whoever tests.
+
+use crate::chaos::Chaos;
+use crate::ledger::{Change, Instant};
+use crate::lock;
+use crate::server::{Inner, RecordedCall};
+use crate::shop::{Impossible, ItemIds, Kind, NewVariant};
+use crate::state::State;
+use crate::webhooks::SentWebhook;
+use chrono::Utc;
+use rust_decimal::Decimal;
+use std::fmt;
+use std::sync::Arc;
+
+/// Acts on a shop as its staff and customers would, and reads what it holds. Cheap to clone. Every act changes the
+/// shop's books at once and puts the platform's webhooks for it into the queue, in the order of the acts; it fails with
+/// [`Impossible::Congested`] while that queue is full. Items are named by any of their ids.
+#[derive(Clone)]
+pub struct ShopHandle {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl fmt::Debug for ShopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShopHandle").field("account", &self.account()).finish_non_exhaustive()
+    }
+}
+
+impl ShopHandle {
+    fn act<T>(
+        &self,
+        act: impl FnOnce(&mut State, Instant) -> Result<(T, Vec<Change>), Impossible>,
+    ) -> Result<T, Impossible> {
+        let mut state = lock(&self.inner.state);
+        if self.inner.outbox.is_full() {
+            return Err(Impossible::Congested);
+        }
+        let now = state.ledger.tick(Utc::now());
+        let (value, changes) = act(&mut state, now)?;
+        let webhooks = state.announce(&changes, now);
+        self.inner.outbox.push(webhooks);
+        Ok(value)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&lock(&self.inner.state))
+    }
+
+    /// Puts a product on sale and says what its variants are called, in their order. Treez knows no variants: there each
+    /// becomes a product of its own.
+    pub fn add_product(&self, title: &str, variants: &[NewVariant]) -> Result<Vec<ItemIds>, Impossible> {
+        self.act(|state, now| state.add_product(title, variants, now))
+    }
+
+    /// Sells `quantity` of an item at a location, even below zero, and says the order's id.
+    pub fn sell(
+        &self,
+        item: &str,
+        location: &str,
+        quantity: impl Into<Decimal>,
+    ) -> Result<String, Impossible> {
+        let quantity = quantity.into();
+        self.act(|state, now| state.sell(item, location, quantity, now))
+    }
+
+    /// Adds `quantity` of an item to the stock of a location.
+    pub fn restock(
+        &self,
+        item: &str,
+        location: &str,
+        quantity: impl Into<Decimal>,
+    ) -> Result<(), Impossible> {
+        let quantity = quantity.into();
+        self.act(|state, now| state.restock(item, location, quantity, now))
+    }
+
+    /// Sets the price of a variant, in the currency's smallest unit. The same price changes nothing and tells nobody.
+    pub fn edit_price(&self, variant: &str, price_minor: i64) -> Result<(), Impossible> {
+        self.act(|state, now| {
+            let (product, held) = state.ledger.find(variant).ok_or(Impossible::UnknownItem)?;
+            let (product, variant) = (product.id.clone(), held.id.clone());
+            let changed = state.set_price(&product, &variant, price_minor, now);
+            Ok(((), changed.then_some(Change::ProductEdited(product)).into_iter().collect()))
+        })
+    }
+
+    /// Sets the title of a product. The same title changes nothing and tells nobody.
+    pub fn edit_title(&self, product: &str, title: &str) -> Result<(), Impossible> {
+        self.act(|state, now| {
+            let changed = state.set_title(product, title, now)?;
+            let change = changed.then(|| Change::ProductEdited(product.to_owned()));
+            Ok(((), change.into_iter().collect()))
+        })
+    }
+
+    /// Takes a product with all its variants off sale for ever.
+    pub fn delete_product(&self, product: &str) -> Result<(), Impossible> {
+        self.act(|state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
+    }
+
+    /// Writes a customer into the books and says the customer's id.
+    pub fn add_customer(
+        &self,
+        given_name: &str,
+        family_name: &str,
+        email: &str,
+    ) -> Result<String, Impossible> {
+        self.act(|state, now| Ok(state.add_customer(given_name, family_name, email, now)))
+    }
+
+    /// Whose platform it is.
+    pub fn platform(&self) -> Kind {
+        self.read(|state| state.shop.platform)
+    }
+
+    /// The shop's name on the platform.
+    pub fn account(&self) -> String {
+        self.read(|state| state.shop.account.clone())
+    }
+
+    /// The places where stock can be.
+    pub fn locations(&self) -> Vec<String> {
+        self.read(|state| state.shop.locations.clone())
+    }
+
+    /// Every variant on sale.
+    pub fn items(&self) -> Vec<ItemIds> {
+        self.read(|state| state.ledger.items().collect())
+    }
+
+    /// The variant on sale with that SKU.
+    pub fn find(&self, sku: &str) -> Option<ItemIds> {
+        self.read(|state| state.ledger.find_sku(sku))
+    }
+
+    /// How much of an item is at a location, as a decimal without zeros at its end; `None` where it isn't stocked.
+    pub fn level(&self, item: &str, location: &str) -> Option<String> {
+        self.read(|state| Some(state.ledger.level(&state.item(item).ok()?, location)?.text()))
+    }
+
+    /// The price of a variant in the currency's smallest unit.
+    pub fn price(&self, variant: &str) -> Option<i64> {
+        self.read(|state| Some(state.ledger.find(variant)?.1.price_minor))
+    }
+
+    /// The title of a product.
+    pub fn title(&self, product: &str) -> Option<String> {
+        self.read(|state| Some(state.ledger.on_sale(product)?.title.clone()))
+    }
+
+    /// The last calls that the platform got, oldest first; at most 20,000.
+    pub fn calls(&self) -> Vec<RecordedCall> {
+        lock(&self.inner.calls).iter().cloned().collect()
+    }
+
+    /// The last attempts at delivering webhooks, oldest first; at most 20,000.
+    pub fn webhooks_sent(&self) -> Vec<SentWebhook> {
+        self.inner.outbox.attempts()
+    }
+
+    /// How many webhooks wait, without the one that is being delivered.
+    pub fn webhooks_waiting(&self) -> usize {
+        self.inner.outbox.waiting()
+    }
+
+    /// Keeps webhooks back from now on, or lets them go in their order.
+    pub fn hold_webhooks(&self, held: bool) {
+        self.inner.outbox.hold(held);
+    }
+
+    /// Delivers what waits now even if webhooks are held, and returns when each was taken or given up.
+    pub async fn deliver_now(&self) {
+        self.inner.outbox.let_through().await;
+    }
+
+    /// Where webhooks of later acts go, exactly as registered.
+    pub fn set_webhook(&self, url: &str) {
+        lock(&self.inner.state).shop.webhook_url = Some(url.to_owned());
+    }
+
+    /// Turns the dial of things that go wrong.
+    pub fn set_chaos(&self, chaos: Chaos) {
+        lock(&self.inner.dice).chaos = chaos;
+    }
+}

@@ -1,0 +1,161 @@
+//! The HTTP side: takes calls, lets chaos have its share, asks the platform, records.
+
+use crate::chaos::{Call, Dice};
+use crate::exchange::{Incoming, Reply, decode_form};
+use crate::lock;
+use crate::state::State;
+use crate::webhooks::Outbox;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming as Body;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+/// How many connections are open at once; more wait.
+const CONNECTIONS_MAX: usize = 256;
+/// The largest body of a call.
+const BODY_BYTES_MAX: usize = 4 << 20;
+/// How long a call may take to arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many calls are remembered.
+const CALLS_MAX: usize = 20_000;
+
+/// A call that the platform got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedCall {
+    /// When it was answered.
+    pub at: DateTime<Utc>,
+    /// The HTTP method.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// The fields of a GraphQL operation or the name of a write; empty where method and path say it all.
+    pub operation: String,
+    /// The key that the platform would tell repetitions by.
+    pub idempotency_key: Option<String>,
+    /// The W3C trace context that the caller sent.
+    pub traceparent: Option<String>,
+    /// The HTTP status that was answered, after chaos.
+    pub status: u16,
+}
+
+/// What the server, the sender of webhooks and the shop's handles share.
+pub(crate) struct Inner {
+    pub(crate) state: Mutex<State>,
+    pub(crate) dice: Mutex<Dice>,
+    pub(crate) outbox: Outbox,
+    pub(crate) calls: Mutex<VecDeque<RecordedCall>>,
+}
+
+impl Inner {
+    fn answer(&self, call: &Incoming) -> Reply {
+        let chance = lock(&self.dice).call();
+        let mut state = lock(&self.state);
+        let now = state.ledger.tick(Utc::now());
+        if chance == Call::Throttled {
+            return state.throttled(now);
+        }
+        // Where webhooks can't be kept, nothing may change.
+        if chance == Call::Unavailable || self.outbox.is_full() {
+            return Reply::of(503, json!({"errors": "Service unavailable"}));
+        }
+        let mut reply = state.answer(call, now);
+        let webhooks = state.announce(&reply.changes, now);
+        self.outbox.push(webhooks);
+        if chance == Call::LostReply {
+            reply.status = 500;
+            reply.body = json!({"errors": "Internal error"});
+        }
+        reply
+    }
+
+    fn record(&self, call: &Incoming, reply: &Reply) {
+        let mut calls = lock(&self.calls);
+        calls.push_back(RecordedCall {
+            at: Utc::now(),
+            method: call.method.clone(),
+            path: call.path.clone(),
+            operation: reply.operation.clone(),
+            idempotency_key: reply.idempotency_key.clone(),
+            traceparent: call.header("traceparent").map(str::to_owned),
+            status: reply.status,
+        });
+        if calls.len() > CALLS_MAX {
+            calls.pop_front();
+        }
+    }
+}
+
+/// Serves for ever; stop it by dropping it.
+pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.len() >= CONNECTIONS_MAX {
+            connections.join_next().await;
+        }
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(connection(stream, Arc::clone(&inner)));
+            }
+            // Out of file descriptors, most likely: closing connections cure it.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, inner: Arc<Inner>) {
+    let service = service_fn(|request| {
+        let inner = Arc::clone(&inner);
+        async move { Ok::<_, Infallible>(respond(request, &inner).await) }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ARRIVAL_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn respond(request: Request<Body>, inner: &Inner) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let collected = tokio::time::timeout(ARRIVAL_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    let Ok(Ok(collected)) = collected else {
+        return response(&Reply::of(413, json!({"errors": "Payload too large or too slow"})));
+    };
+    let text = |value: &hyper::header::HeaderValue| value.to_str().ok().map(str::to_owned);
+    let headers = parts.headers.iter();
+    let call = Incoming {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: decode_form(parts.uri.query().unwrap_or_default()),
+        headers: headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
+        body: collected.to_bytes(),
+    };
+    let reply = inner.answer(&call);
+    inner.record(&call, &reply);
+    response(&reply)
+}
+
+fn response(reply: &Reply) -> Response<Full<Bytes>> {
+    let mut builder = Response::builder().status(reply.status).header("content-type", "application/json");
+    for (name, value) in &reply.headers {
+        builder = builder.header(*name, value);
+    }
+    builder.body(Full::from(reply.body.to_string())).unwrap_or_else(|_| {
+        let mut broken = Response::new(Full::default());
+        *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        broken
+    })
+}

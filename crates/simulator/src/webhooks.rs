@@ -1,0 +1,269 @@
+//! The sender of webhooks: one queue per shop, in order, with retries.
+
+use crate::chaos::Dice;
+use crate::exchange::Outgoing;
+use crate::lock;
+use crate::shop::Kind;
+use chrono::{DateTime, Utc};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How many webhooks may wait; a shop with so many refuses to act.
+const WAITING_MAX: usize = 10_000;
+/// How many attempts are remembered.
+const ATTEMPTS_MAX: usize = 20_000;
+/// How long a connection to the receiver may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often and how fast a webhook is sent again after anything but a 2xx. Later webhooks wait meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// After so many retries it is given up.
+    pub count: u32,
+    /// The pause before the first retry; doubled each time.
+    pub first: Duration,
+    /// The longest pause.
+    pub ceiling: Duration,
+}
+
+impl Retries {
+    /// As many as the platform documents, with pauses short enough for development: 8 on Shopify, 11 on Square. Treez
+    /// documents none.
+    pub const fn documented(platform: Kind) -> Self {
+        let count = match platform {
+            Kind::Shopify => 8,
+            Kind::Square => 11,
+            Kind::Treez => 0,
+        };
+        Self { count, first: Duration::from_millis(200), ceiling: Duration::from_secs(5) }
+    }
+
+    fn pause(self, retry: u32) -> Duration {
+        self.first.saturating_mul(2_u32.saturating_pow(retry)).min(self.ceiling)
+    }
+}
+
+/// One attempt at delivering a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentWebhook {
+    /// When it ended.
+    pub at: DateTime<Utc>,
+    /// The topic, as the platform writes it.
+    pub topic: String,
+    /// Shopify's webhook id, Square's event id; Treez has none, so it is the traceparent. The same in every attempt.
+    pub id: String,
+    /// 0 for the first.
+    pub retry: u32,
+    /// True for one that chaos sent once more.
+    pub duplicate: bool,
+    /// What the receiver answered; `None` if it didn't.
+    pub status: Option<u16>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    outgoing: Outgoing,
+    duplicate: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    held: bool,
+    /// How many were ever put in.
+    pushed: u64,
+    /// How many may go although the queue is held.
+    let_through: u64,
+}
+
+/// Webhooks that wait, and the record of those that went.
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    arrived: Notify,
+    finished: watch::Sender<u64>,
+    attempts: Mutex<VecDeque<SentWebhook>>,
+}
+
+impl Outbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            finished: watch::Sender::new(0),
+            attempts: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        lock(&self.queue).waiting.len() >= WAITING_MAX
+    }
+
+    pub(crate) fn push(&self, outgoing: Vec<Outgoing>) {
+        let mut queue = lock(&self.queue);
+        for outgoing in outgoing {
+            queue.pushed += 1;
+            queue.waiting.push_back(Waiting { outgoing, duplicate: false });
+        }
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn hold(&self, held: bool) {
+        lock(&self.queue).held = held;
+        self.arrived.notify_one();
+    }
+
+    /// Lets everything go that waits now, and waits until it went or was given up.
+    pub(crate) async fn let_through(&self) {
+        let target = {
+            let mut queue = lock(&self.queue);
+            queue.let_through = queue.pushed;
+            queue.pushed
+        };
+        self.arrived.notify_one();
+        // The sender lives as long as `self`, so that this can't fail.
+        let _ = self.finished.subscribe().wait_for(|finished| *finished >= target).await;
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.queue).waiting.len()
+    }
+
+    pub(crate) fn attempts(&self) -> Vec<SentWebhook> {
+        lock(&self.attempts).iter().cloned().collect()
+    }
+
+    fn take(&self, overtaken: impl FnOnce() -> bool) -> Option<Waiting> {
+        let mut queue = lock(&self.queue);
+        if queue.held && *self.finished.borrow() >= queue.let_through {
+            return None;
+        }
+        if queue.waiting.len() > 1 && overtaken() {
+            queue.waiting.swap(0, 1);
+        }
+        queue.waiting.pop_front()
+    }
+
+    async fn next(&self, dice: &Mutex<Dice>) -> Waiting {
+        loop {
+            let arrived = self.arrived.notified();
+            if let Some(waiting) = self.take(|| lock(dice).webhook().reorder) {
+                return waiting;
+            }
+            arrived.await;
+        }
+    }
+
+    fn repeat(&self, waiting: &Waiting) {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.len() < WAITING_MAX {
+            queue.pushed += 1;
+            queue.waiting.push_back(Waiting { duplicate: true, ..waiting.clone() });
+        }
+    }
+
+    fn record(&self, attempt: SentWebhook) {
+        let mut attempts = lock(&self.attempts);
+        attempts.push_back(attempt);
+        if attempts.len() > ATTEMPTS_MAX {
+            attempts.pop_front();
+        }
+    }
+}
+
+/// Sends what comes into an outbox.
+pub(crate) struct Sender {
+    client: reqwest::Client,
+    platform: Kind,
+    retries: Retries,
+}
+
+impl Sender {
+    pub(crate) fn new(platform: Kind, retries: Retries) -> Result<Self, reqwest::Error> {
+        let timeout = match platform {
+            Kind::Shopify | Kind::Treez => Duration::from_secs(5),
+            Kind::Square => Duration::from_secs(10),
+        };
+        // A redirect counts as a failure, and no proxy stands between two parts of one machine.
+        let client = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { client, platform, retries })
+    }
+
+    /// Sends for ever; stop it by dropping it.
+    pub(crate) async fn run(self, outbox: &Outbox, dice: &Mutex<Dice>) {
+        loop {
+            let waiting = outbox.next(dice).await;
+            let fate = lock(dice).webhook();
+            if !fate.delay.is_zero() {
+                tokio::time::sleep(fate.delay).await;
+            }
+            if fate.duplicate && !waiting.duplicate {
+                outbox.repeat(&waiting);
+            }
+            self.deliver(outbox, &waiting).await;
+            outbox.finished.send_modify(|finished| *finished += 1);
+        }
+    }
+
+    async fn deliver(&self, outbox: &Outbox, waiting: &Waiting) {
+        let mut reason = None;
+        for retry in 0..=self.retries.count {
+            if retry > 0 {
+                tokio::time::sleep(self.retries.pause(retry - 1)).await;
+            }
+            let status = self.attempt(&waiting.outgoing, retry, reason).await;
+            outbox.record(SentWebhook {
+                at: Utc::now(),
+                topic: waiting.outgoing.topic.clone(),
+                id: waiting.outgoing.id.clone(),
+                retry,
+                duplicate: waiting.duplicate,
+                status: status.ok(),
+            });
+            match status {
+                Ok(200..=299) => return,
+                Ok(_) => reason = Some("http_error"),
+                Err(failure) => reason = Some(failure),
+            }
+        }
+        tracing::warn!(topic = waiting.outgoing.topic, "gave a webhook up");
+    }
+
+    async fn attempt(
+        &self,
+        outgoing: &Outgoing,
+        retry: u32,
+        reason: Option<&'static str>,
+    ) -> Result<u16, &'static str> {
+        let mut request = self.client.post(&outgoing.url).body(outgoing.body.clone());
+        for (name, value) in &outgoing.headers {
+            request = request.header(*name, value);
+        }
+        if let (Kind::Square, Some(reason)) = (self.platform, reason) {
+            request = request.header("square-retry-number", retry).header("square-retry-reason", reason);
+        }
+        match request.send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) if error.is_timeout() => Err("http_timeout"),
+            Err(_) => Err("other_error"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_ceiling() {
+        let retries = Retries::documented(Kind::Shopify);
+        let pauses: Vec<_> = (0..retries.count).map(|retry| retries.pause(retry).as_millis()).collect();
+        assert_eq!(pauses, [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
+    }
+}

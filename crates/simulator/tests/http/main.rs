@@ -1,0 +1,16 @@
+//! The simulators over HTTP, as a client and a receiver of webhooks meet them.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod receiver;
+#[cfg(test)]
+mod shopify;
+#[cfg(test)]
+mod square;
+#[cfg(test)]
+mod traffic;
+#[cfg(test)]
+mod treez;
+#[cfg(test)]
+mod webhooks;

@@ -1,0 +1,69 @@
+use crate::client::{call, open};
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+use simulator::{Kind, NewVariant, Simulator};
+
+const BASE: &str = "/v2.0/dispensary/partnersandbox3";
+
+async fn token(simulator: &Simulator) -> String {
+    let url = format!("{}{BASE}/config/api/gettokens", simulator.base_url());
+    let (status, reply) = call("POST", &url, &[], "client_id=tillflow&apikey=the-token").await;
+    assert_eq!(status, 200);
+    reply["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn get(simulator: &Simulator, token: &str, path: &str) -> (u16, Value) {
+    let headers = [("authorization", token), ("client_id", "tillflow")];
+    call("GET", &format!("{}{BASE}{path}", simulator.base_url()), &headers, "").await
+}
+
+#[tokio::test]
+async fn products_are_listed_with_a_token_that_was_issued() {
+    let simulator = open(Kind::Treez).await;
+    let shop = simulator.shop();
+    let variants = ["A", "B", "C"].map(|sku| NewVariant::stocked(sku, 3_500, 6, &shop.locations()));
+    let ids = shop.add_product("Grinder", &variants).unwrap();
+    let token = token(&simulator).await;
+    let (_, reply) = get(&simulator, &token, "/product/product_list?page=2&pagesize=2").await;
+    assert_eq!((&reply["data"]["page_count"], &reply["data"]["total_count"]), (&json!(1), &json!(3)));
+    shop.delete_product(&ids[1].product).unwrap();
+    let path = format!("/product/product_list?active=ALL&id={},{}", ids[0].product, ids[1].product);
+    let (_, reply) = get(&simulator, &token, &path).await;
+    let list = reply["data"]["product_list"].as_array().unwrap();
+    assert_eq!(list[0]["product_status"], "DEACTIVATED");
+    assert_eq!((&list[1]["sellable_quantity"], &list[1]["pricing"]["price_sell"]), (&json!(12), &json!(35)));
+    let (_, reply) = get(&simulator, &token, "/product/product_list").await;
+    assert_eq!(reply["data"]["total_count"], 2);
+}
+
+#[tokio::test]
+async fn a_sale_is_a_ticket_and_does_not_move_the_products_time() {
+    let simulator = open(Kind::Treez).await;
+    let shop = simulator.shop();
+    let location = shop.locations().remove(0);
+    let before = (Utc::now() - TimeDelta::minutes(1)).to_rfc3339_opts(SecondsFormat::Millis, true);
+    let ids = shop.add_product("Grinder", &[NewVariant::stocked("A", 3_500, 6, &shop.locations())]).unwrap();
+    let token = token(&simulator).await;
+    let list = format!("/product/product_list?id={}", ids[0].product);
+    let product = async || get(&simulator, &token, &list).await.1["data"]["product_list"][0].clone();
+    let first = product().await;
+    let ticket = shop.sell(&ids[0].item, &location, 2).unwrap();
+    let second = product().await;
+    assert_eq!(first["last_updated_at"], second["last_updated_at"]);
+    assert_eq!(second["sellable_quantity"], 10);
+    let path = format!("/ticket/lastUpdated/after/{before}/page/1/pagesize/25");
+    let (_, reply) = get(&simulator, &token, &path).await;
+    assert_eq!(reply["ticketList"][0]["ticket_id"], ticket.as_str());
+    assert_eq!(reply["ticketList"][0]["items"][0]["quantity"], 2);
+}
+
+#[tokio::test]
+async fn strangers_are_turned_away() {
+    let simulator = open(Kind::Treez).await;
+    let (status, reply) = get(&simulator, "wrong", "/product/product_list").await;
+    assert_eq!((status, &reply["resultCode"]), (401, &json!("FAIL")));
+    let url = format!("{}{BASE}/config/api/gettokens", simulator.base_url());
+    assert_eq!(call("POST", &url, &[], "client_id=tillflow&apikey=wrong").await.0, 401);
+    let url = format!("{}/v2.0/dispensary/other/product/product_list", simulator.base_url());
+    assert_eq!(call("GET", &url, &[], "").await.0, 404);
+}

@@ -1,0 +1,204 @@
+//! What the platforms should hold: set from the store's own values whenever those changed.
+
+use crate::{Consumer, CursorMove, Store, StoreError, cursors, error::within};
+use model::{LocationId, MirrorKind, PlatformName, ProductId, Timestamp, VariantId, record::Effect};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What changed, each with the number of the last change that touched it.
+///
+/// Only names what changed: what it is now is read where it is set, so that a number that is passed twice, or late,
+/// never brings back an older value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wants {
+    levels: BTreeMap<(VariantId, LocationId), i64>,
+    prices: BTreeMap<VariantId, i64>,
+    texts: BTreeMap<ProductId, i64>,
+    linked: BTreeMap<VariantId, i64>,
+}
+
+impl Wants {
+    /// Notes what the change with this number of its partition made of the store's values.
+    pub fn add(&mut self, number: i64, effect: &Effect) {
+        match effect {
+            Effect::Level { variant, location, .. } => {
+                self.levels.insert((variant.clone(), location.clone()), number);
+            }
+            Effect::Price { variant, .. } => {
+                self.prices.insert(variant.clone(), number);
+            }
+            Effect::Text { product } => {
+                self.texts.insert(product.clone(), number);
+            }
+            Effect::Linked { variant } => {
+                self.linked.insert(variant.clone(), number);
+                self.prices.insert(variant.clone(), number);
+            }
+        }
+    }
+
+    /// Whether nothing changed that any platform could want.
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty() && self.prices.is_empty() && self.texts.is_empty() && self.linked.is_empty()
+    }
+}
+
+/// Which kinds of value which platforms take.
+pub type Writes = BTreeSet<(PlatformName, MirrorKind)>;
+
+impl Store {
+    /// Sets what every enabled connection of the stores should hold of what changed, if its platform takes such writes
+    /// (`writes`) and its rules let them out; moves propagate's cursors in the same transaction, or is
+    /// [`StoreError::Fenced`] and changes nothing. `now` is since when what becomes due is due.
+    pub async fn set_desired(
+        &self,
+        wants: &Wants,
+        writes: &Writes,
+        now: Timestamp,
+        steps: &[CursorMove],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            cursors::advance(&mut transaction, Consumer::Propagate, steps).await?;
+            // In the order in which everyone locks mirrors: inventory, price, product.
+            if !wants.levels.is_empty() || !wants.linked.is_empty() {
+                levels(&mut transaction, wants, writes, now).await?;
+            }
+            if !wants.prices.is_empty() {
+                prices(&mut transaction, wants, writes, now).await?;
+            }
+            if !wants.texts.is_empty() || !wants.linked.is_empty() {
+                texts(&mut transaction, wants, writes, now).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        within(self.limit, work).await?;
+        within(self.limit, transaction.commit()).await
+    }
+}
+
+fn takers(writes: &Writes, kind: MirrorKind) -> Vec<&str> {
+    writes.iter().filter(|(_, taken)| *taken == kind).map(|(platform, _)| platform.as_str()).collect()
+}
+
+async fn levels(
+    connection: &mut PgConnection,
+    wants: &Wants,
+    writes: &Writes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(SET_LEVELS)
+        .bind(wants.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+        .bind(wants.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+        .bind(wants.levels.values().copied().collect::<Vec<_>>())
+        .bind(wants.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
+        .bind(wants.linked.values().copied().collect::<Vec<_>>())
+        .bind(takers(writes, MirrorKind::Inventory))
+        .bind(now.as_chrono())
+        .bind(model::DEFAULT_LOCATION)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+// A level goes to the connections that know the location: by a link, or because it is their default.
+const SET_LEVELS: &str = "
+INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
+    next_attempt_at)
+SELECT c.id, 'inventory', item.external, level.location, c.tenant, c.store, level.variant,
+    mirror_quantity(level.quantity), w.number, $7
+FROM (SELECT variant, location, max(number) AS number
+      FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[]) AS changed(variant, location, number)
+            UNION ALL
+            SELECT l.variant, l.location, linked.number
+            FROM unnest($4::text[], $5::int8[]) AS linked(variant, number)
+            JOIN inventory_levels l ON l.variant = linked.variant) AS each
+      GROUP BY variant, location) AS w
+JOIN inventory_levels level ON level.variant = w.variant AND level.location = w.location
+JOIN links item ON item.internal = w.variant AND item.kind = 'item'
+JOIN connections c ON c.id = item.connection AND c.store = level.store
+WHERE c.enabled AND c.platform = ANY($6) AND coalesce((c.rules ->> 'propagate_inventory')::boolean, true)
+  AND (c.default_location = w.location
+       OR EXISTS (SELECT FROM links place
+                  WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
+                    AND place.external <> $8))
+ORDER BY c.id, item.external, level.location
+ON CONFLICT (connection, kind, external, place) DO UPDATE
+SET desired = excluded.desired, desired_number = excluded.desired_number, internal = excluded.internal,
+    next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
+WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
+
+async fn prices(
+    connection: &mut PgConnection,
+    wants: &Wants,
+    writes: &Writes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(SET_PRICES)
+        .bind(wants.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
+        .bind(wants.prices.values().copied().collect::<Vec<_>>())
+        .bind(takers(writes, MirrorKind::Price))
+        .bind(now.as_chrono())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const SET_PRICES: &str = "
+INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
+    next_attempt_at)
+SELECT c.id, 'price', l.external, '', c.tenant, c.store, v.id, mirror_price(v.price_minor, v.price_currency), w.number,
+    $4
+FROM unnest($1::text[], $2::int8[]) AS w(variant, number)
+JOIN variants v ON v.id = w.variant AND v.price_minor IS NOT NULL
+JOIN links l ON l.internal = w.variant AND l.kind = 'variant'
+JOIN connections c ON c.id = l.connection AND c.store = v.store
+WHERE c.enabled AND c.platform = ANY($3) AND coalesce((c.rules ->> 'propagate_prices')::boolean, true)
+ORDER BY c.id, l.external
+ON CONFLICT (connection, kind, external, place) DO UPDATE
+SET desired = excluded.desired, desired_number = excluded.desired_number, internal = excluded.internal,
+    next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
+WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
+
+async fn texts(
+    connection: &mut PgConnection,
+    wants: &Wants,
+    writes: &Writes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(SET_TEXTS)
+        .bind(wants.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
+        .bind(wants.texts.values().copied().collect::<Vec<_>>())
+        .bind(wants.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
+        .bind(wants.linked.values().copied().collect::<Vec<_>>())
+        .bind(takers(writes, MirrorKind::Product))
+        .bind(now.as_chrono())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const SET_TEXTS: &str = "
+INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
+    next_attempt_at)
+SELECT c.id, 'product', l.external, '', c.tenant, c.store, p.id,
+    mirror_text((SELECT now.held FROM mirrors now
+                 WHERE now.connection = c.id AND now.kind = 'product' AND now.external = l.external AND now.place = ''),
+                p.title, p.description),
+    w.number, $6
+FROM (SELECT product, max(number) AS number
+      FROM (SELECT * FROM unnest($1::text[], $2::int8[]) AS changed(product, number)
+            UNION ALL
+            SELECT v.product, linked.number
+            FROM unnest($3::text[], $4::int8[]) AS linked(variant, number)
+            JOIN variants v ON v.id = linked.variant) AS each
+      GROUP BY product) AS w
+JOIN products p ON p.id = w.product AND p.deleted_at IS NULL
+JOIN links l ON l.internal = w.product AND l.kind = 'product'
+JOIN connections c ON c.id = l.connection AND c.store = p.store
+WHERE c.enabled AND c.platform = ANY($5) AND coalesce((c.rules ->> 'propagate_products')::boolean, true)
+ORDER BY c.id, l.external
+ON CONFLICT (connection, kind, external, place) DO UPDATE
+SET desired = excluded.desired, desired_number = excluded.desired_number, internal = excluded.internal,
+    next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
+WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";

@@ -1,0 +1,52 @@
+//! Digests of a store's state: equal for equal state, whenever and in how many batches it came about.
+
+use crate::{Store, StoreError};
+use model::StoreId;
+use sqlx::Row as _;
+use std::collections::BTreeMap;
+
+/// SHA-256 of each part of a store's state, in hexadecimal, by the part's name.
+pub type Digest = BTreeMap<String, String>;
+
+impl Store {
+    /// The digests of a store's levels, ledger, products, variants, orders, customers, links and events. Times of
+    /// recording and what was sent to platforms are no part of it: a replay gives the same digests.
+    pub async fn digest(&self, store: &StoreId) -> Result<Digest, StoreError> {
+        let statement = sqlx::query(DIGESTS).bind(store.as_str().to_owned());
+        let rows = self.fetch_all(statement).await?;
+        rows.iter().map(|row| Ok((row.try_get("part")?, row.try_get("digest")?))).collect()
+    }
+
+    /// The levels of a store whose ledger doesn't sum up to them: always none.
+    pub async fn unbalanced_levels(&self, store: &StoreId) -> Result<i64, StoreError> {
+        let statement = sqlx::query(
+            "SELECT count(*) AS count
+             FROM (SELECT variant, location, quantity FROM inventory_levels
+                   WHERE location IN (SELECT id FROM locations WHERE store = $1)) AS l
+             FULL JOIN (SELECT variant, location, sum(delta) AS quantity FROM inventory_movements
+                        WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
+             WHERE l.quantity IS DISTINCT FROM m.quantity",
+        )
+        .bind(store.as_str().to_owned());
+        Ok(self.fetch_one(statement).await?.try_get("count")?)
+    }
+}
+
+// Rows as canonical JSON (jsonb orders its keys), one per line, in the order of their bytes. Quantities are written
+// without trailing zeros by the code that makes them.
+const DIGESTS: &str = r#"
+SELECT part, encode(sha256(convert_to(string_agg(line, E'\n' ORDER BY line COLLATE "C"), 'UTF8')), 'hex') AS digest
+FROM (
+    SELECT 'levels' AS part, to_jsonb(t)::text AS line FROM inventory_levels t
+        WHERE t.location IN (SELECT id FROM locations WHERE store = $1)
+    UNION ALL SELECT 'movements', to_jsonb(t)::text FROM inventory_movements t WHERE t.store = $1
+    UNION ALL SELECT 'products', to_jsonb(t)::text FROM products t WHERE t.store = $1
+    UNION ALL SELECT 'variants', to_jsonb(v)::text FROM products t JOIN variants v ON v.product = t.id WHERE t.store = $1
+    UNION ALL SELECT 'orders', to_jsonb(t)::text FROM orders t WHERE t.store = $1
+    UNION ALL SELECT 'customers', to_jsonb(t)::text FROM customers t WHERE t.store = $1
+    UNION ALL SELECT 'links', to_jsonb(t)::text FROM links t
+        WHERE t.connection IN (SELECT id FROM connections WHERE store = $1)
+    UNION ALL SELECT 'events', jsonb_build_array(t.sequence, encode(t.event_id, 'hex'), t.entity, t.action)::text
+        FROM events t WHERE t.store = $1
+) AS lines
+GROUP BY part"#;

@@ -1,0 +1,257 @@
+//! A small shop: one store with two platforms, `a` with locations of its own and `b` without any.
+
+use model::{
+    Action, ConnectionId, Currency, DeliveryId, EntityKind, Event, EventId, ExternalId, InventoryReport,
+    LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Origin, Outcome,
+    Partition, Payload, PlatformName, Position, Quantity, RawDigest, SourceVersion, StoreId, TenantId,
+    Timestamp, TraceParent, VariantId,
+    record::{Applied, Changes, Effect, Ending, Movement, MovementReason},
+};
+use sandbox::{Postgres, PostgresOptions, Scratch};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use store::{
+    Connection, Consumer, CursorMove, LocationSetup, Rules, Store, StoreConfig, StoreError, StoreSetup, Vault,
+};
+use tokio::sync::Mutex;
+
+pub(crate) const PARTITION: Partition = Partition(3);
+
+/// One server for the tests that run at the same time; it ends with the last of them.
+struct Server {
+    postgres: Postgres,
+    _scratch: Scratch,
+}
+
+static SERVER: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
+
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) store: Store,
+    _server: Arc<Server>,
+}
+
+/// An empty database.
+pub(crate) async fn empty_database() -> Database {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut shared = SERVER.lock().await;
+    let server = match shared.upgrade() {
+        Some(server) => server,
+        None => {
+            let scratch = Scratch::new().unwrap();
+            let postgres =
+                Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))).await.unwrap();
+            Arc::new(Server { postgres, _scratch: scratch })
+        }
+    };
+    *shared = Arc::downgrade(&server);
+    drop(shared);
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let url = server.postgres.create_database(&name).await.unwrap();
+    let store = Store::connect(&StoreConfig::new(&url), vault(&[("k1", 1)], "k1")).await.unwrap();
+    Database { url, store, _server: server }
+}
+
+/// A database with the schema and the shop.
+pub(crate) async fn shop() -> Database {
+    let database = empty_database().await;
+    let store = &database.store;
+    store.migrate().await.unwrap();
+    let tenant = TenantId::new("t1").unwrap();
+    store.upsert_tenant(&tenant).await.unwrap();
+    let setup = StoreSetup {
+        tenant: tenant.clone(),
+        id: store_id(),
+        name: "Shop".to_owned(),
+        currency: Some(Currency::new("USD").unwrap()),
+        timezone: "Europe/Berlin".to_owned(),
+    };
+    store.upsert_store(&setup).await.unwrap();
+    let location = LocationSetup { tenant, store: store_id(), id: place(), name: "Main street".to_owned() };
+    store.upsert_location(&location).await.unwrap();
+    store.upsert_connection(&connection("a", "shopify")).await.unwrap();
+    store
+        .upsert_connection(&Connection { default_location: Some(place()), ..connection("b", "treez") })
+        .await
+        .unwrap();
+    store.upsert_location_link(&connection_id("a"), &external("loc-a"), &place()).await.unwrap();
+    store.take_epoch(Consumer::Apply, PARTITION).await.unwrap();
+    store.take_epoch(Consumer::Propagate, PARTITION).await.unwrap();
+    database
+}
+
+pub(crate) fn vault(keys: &[(&str, u8)], current: &str) -> Vault {
+    let keys = keys.iter().map(|(id, byte)| ((*id).to_owned(), [*byte; 32])).collect();
+    Vault::from_keys(keys, current).unwrap()
+}
+
+pub(crate) fn connection(id: &str, platform: &str) -> Connection {
+    Connection {
+        tenant: TenantId::new("t1").unwrap(),
+        store: store_id(),
+        id: connection_id(id),
+        platform: PlatformName::new(platform).unwrap(),
+        enabled: true,
+        base_url: "https://platform.example".to_owned(),
+        account: "shop".to_owned(),
+        api_version: String::new(),
+        token: format!("token of {id}"),
+        secrets: vec![format!("secret of {id}")],
+        notification_url: String::new(),
+        default_location: None,
+        requests_per_minute: Some(60),
+        rules: Rules::default(),
+        currency: Some(Currency::new("USD").unwrap()),
+    }
+}
+
+pub(crate) fn store_id() -> StoreId {
+    StoreId::new("s1").unwrap()
+}
+pub(crate) fn connection_id(id: &str) -> ConnectionId {
+    ConnectionId::new(id).unwrap()
+}
+pub(crate) fn place() -> LocationId {
+    LocationId::new("l1").unwrap()
+}
+pub(crate) fn variant() -> VariantId {
+    VariantId::new("v1").unwrap()
+}
+pub(crate) fn external(id: &str) -> ExternalId {
+    ExternalId::new(id).unwrap()
+}
+pub(crate) fn pieces(count: i32) -> MirrorValue {
+    MirrorValue::Quantity(Quantity::pieces(count))
+}
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + seconds * 1_000_000)
+}
+
+pub(crate) fn level_key(connection: &str) -> MirrorKey {
+    MirrorKey {
+        connection: connection_id(connection),
+        kind: MirrorKind::Inventory,
+        external: external(&format!("item-{connection}")),
+        place: Some(place()),
+    }
+}
+
+pub(crate) fn event(number: i64, connection: &str) -> Event {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    let delivery = DeliveryId::from_bytes(id);
+    Event {
+        id: EventId::from_bytes(id),
+        correlation: delivery,
+        delivery,
+        origin: Origin {
+            tenant: TenantId::new("t1").unwrap(),
+            store: store_id(),
+            connection: connection_id(connection),
+            platform: PlatformName::new("shopify").unwrap(),
+        },
+        action: Action::Updated,
+        occurred_at: Some(at(number)),
+        received_at: at(number + 1),
+        version: Some(SourceVersion(number)),
+        payload: Payload::Inventory(InventoryReport {
+            item: external(&format!("item-{connection}")),
+            location: None,
+            available: Some(Quantity::pieces(7)),
+        }),
+        links: vec![],
+        raw_digest: RawDigest::of(b""),
+        hops: 0,
+        trace: TraceParent::from_delivery(delivery),
+        position: Position { raw_sequence: number.unsigned_abs(), delivery: 0, event: 0 },
+    }
+}
+
+pub(crate) fn ending(event: &Event, outcome: Outcome, sequence: Option<i64>) -> Ending {
+    Ending {
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        event: event.id,
+        delivery: event.delivery,
+        entity: EntityKind::Inventory,
+        external: event.payload.external().clone(),
+        action: event.action,
+        outcome,
+        reason: String::new(),
+        position: event.position,
+        received_at: event.received_at,
+        sequence,
+    }
+}
+
+/// What the event `number` changes when `connection` tells that `level` are left, `delta` more than before.
+pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) -> Changes {
+    let event = event(number, connection);
+    let quantity = Quantity::pieces(level);
+    let effect = Effect::Level {
+        variant: variant(),
+        location: place(),
+        delta: Quantity::pieces(delta),
+        level: quantity,
+    };
+    let mut mirror = Mirror::new(level_key(connection), Some(variant().to_string()));
+    mirror.observed =
+        Some(Observation { value: pieces(level), version: event.version, at: event.received_at });
+    mirror.held = Some(pieces(level));
+    Changes {
+        endings: vec![ending(&event, Outcome::Applied, Some(number))],
+        links: BTreeMap::from([(
+            (connection_id(connection), LinkKind::Item, external(&format!("item-{connection}"))),
+            variant().to_string(),
+        )]),
+        mirrors: BTreeMap::from([(mirror.key.clone(), mirror)]),
+        levels: BTreeMap::from([((variant(), place()), quantity)]),
+        movements: vec![Movement {
+            tenant: event.origin.tenant.clone(),
+            store: store_id(),
+            sequence: number,
+            variant: variant(),
+            location: place(),
+            delta: Quantity::pieces(delta),
+            level: quantity,
+            reason: if number == 1 { MovementReason::FirstCount } else { MovementReason::Reported },
+            connection: connection_id(connection),
+            at: event.received_at,
+        }],
+        stores: BTreeMap::from([(store_id(), number)]),
+        applied: vec![(PARTITION, Applied { number, sequence: number, event, effects: vec![effect] })],
+        ..Changes::default()
+    }
+}
+
+/// Moves a consumer's cursor to the event `number`, whatever else is wrong with it.
+pub(crate) async fn step(store: &Store, consumer: Consumer, number: i64) -> CursorMove {
+    let from = store.cursor(consumer, PARTITION).await.unwrap();
+    let position = Position { raw_sequence: number.unsigned_abs(), delivery: 0, event: 0 };
+    CursorMove { partition: PARTITION, from, position, number }
+}
+
+/// Loads the mirrors of `changes`, as a batch does, and commits.
+pub(crate) async fn commit(store: &Store, changes: &Changes, step: CursorMove) -> Result<(), StoreError> {
+    let mut transaction = store.begin_apply().await?;
+    let keys = model::record::RowKeys {
+        mirrors: changes.mirrors.keys().cloned().collect::<BTreeSet<_>>(),
+        ..Default::default()
+    };
+    transaction.rows(&keys, &mut model::record::Facts::default()).await?;
+    let payloads: Vec<_> =
+        changes.applied.iter().map(|(_, applied)| vec![0, 255, applied.number as u8]).collect();
+    transaction.commit(changes, &payloads, &[step]).await
+}
+
+/// Commits one report as the event `number`.
+pub(crate) async fn report(store: &Store, number: i64, connection: &str, delta: i32, level: i32) {
+    let step = step(store, Consumer::Apply, number).await;
+    commit(store, &reported(number, connection, delta, level), step).await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! Against a real Postgres: a database of its own for every test.
+#![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
+
+mod applying;
+mod fixture;
+mod propagating;
+mod schema;
+mod setup;
+mod wall;

@@ -1,0 +1,123 @@
+//! One partition: read what waits, have it committed, publish it.
+
+use crate::{STAGE, publish, worker::Batch, worker::Workers};
+use bus::{DeadMessage, Feed, Message};
+use model::{Event, Partition, Timestamp};
+use runner::{Backoff, Codec as _, LaneError, Placed, Service, now};
+use stage::{Fault, Reject};
+use std::sync::Arc;
+use store::{Consumer, Cursor, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+use wire::{DeadLetter, Original};
+
+/// How many waiting messages are taken up at once.
+const MESSAGES_MAX: usize = 8;
+
+pub(crate) struct Shared {
+    pub(crate) service: Service,
+    pub(crate) store: Store,
+    pub(crate) workers: Workers,
+}
+
+impl Shared {
+    /// Works on the partition until `stop`; outages pause it with growing delays.
+    pub(crate) async fn keep_running(&self, partition: Partition, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
+            let cause = if matches!(error, LaneError::Fenced) { "fenced" } else { "fault" };
+            self.service.metrics.interrupted(STAGE, cause);
+            let delay = backoff.next_delay();
+            if backoff.attempts() == 3 {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(stage = STAGE, partition = partition.0, error, "paused; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn run_lane(
+        &self,
+        partition: Partition,
+        stop: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<(), LaneError> {
+        let bus = &self.service.bus;
+        let mut cursor = self.store.take_epoch(Consumer::Apply, partition).await.map_err(fault)?;
+        publish::catch_up(bus, &self.store, partition).await?;
+        let start = bus.seek(Feed::Enriched, partition, cursor.position).await?;
+        let mut reader = bus.read(Feed::Enriched, partition, start).await?;
+        loop {
+            let messages = tokio::select! {
+                messages = reader.waiting(MESSAGES_MAX) => messages?,
+                () = stop.cancelled() => return Ok(()),
+            };
+            cursor = self.work(partition, cursor, messages).await?;
+            backoff.reset();
+        }
+    }
+
+    async fn work(&self, partition: Partition, from: Cursor, messages: Vec<Message>) -> Result<Cursor, LaneError> {
+        let mut events = Vec::new();
+        let mut reaches = from.position;
+        for message in messages {
+            reaches = reaches.max(message.covers.unwrap_or_default());
+            let decoded = Event::decode(message.payload, message.sequence)
+                .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
+            events.extend(decoded.into_iter().filter(|event| event.position > from.position).map(|Placed { value, .. }| value));
+        }
+        if reaches == from.position {
+            return Ok(from);
+        }
+        let newest = events.last().map(|event| event.received_at);
+        let batch = Batch { partition, events, from, reaches };
+        let committed = self.workers.commit(batch).await.map_err(|error| refused(&error))?;
+        for (event, reject) in committed.rejected {
+            self.dead_letter(event, reject).await?;
+        }
+        publish::committed(&self.service.bus, partition, &committed.applied, committed.payloads).await?;
+        self.note_lag(partition, newest);
+        Ok(committed.cursor)
+    }
+
+    fn note_lag(&self, partition: Partition, newest: Option<Timestamp>) {
+        if let Some(newest) = newest {
+            self.service.metrics.lag(STAGE, &partition.to_string(), newest, now(), 0);
+        }
+    }
+
+    /// Keeps what can't be applied. Its ending is committed already; if this is cut short, the letter can be made
+    /// again from there, and the event is still in RAW.
+    async fn dead_letter(&self, event: Event, reject: Reject) -> Result<(), LaneError> {
+        tracing::warn!(
+            stage = STAGE, store.id = %event.origin.store, connection.id = %event.origin.connection,
+            event.id = %event.id, position = %event.position, %reject, "dead letter"
+        );
+        self.service.metrics.rejected(STAGE, reject.class);
+        let (class, store, position) = (reject.class, event.origin.store.clone(), event.position);
+        let message_id = format!("{STAGE}/{}/{position}", event.id);
+        let letter = DeadLetter {
+            stage: STAGE.to_owned(),
+            reject,
+            rejected_at: now(),
+            position,
+            original: Original::Event(Box::new(event)),
+        };
+        let message = DeadMessage::new(STAGE, class.as_str(), store, message_id, wire::encode_dead(&letter));
+        Ok(self.service.bus.publish_dead(&message).await?)
+    }
+}
+
+fn fault(error: StoreError) -> LaneError {
+    LaneError::Fault(Fault::new("the database", error))
+}
+
+fn refused(error: &Arc<StoreError>) -> LaneError {
+    match &**error {
+        StoreError::Fenced => LaneError::Fenced,
+        _ => LaneError::Fault(Fault::new("the database", Arc::clone(error))),
+    }
+}

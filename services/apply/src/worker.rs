@@ -1,0 +1,195 @@
+//! Transactions. One takes the waiting batches of all partitions of its worker: group commit in Postgres too.
+
+use crate::{
+    STAGE,
+    decide::{Fold, Folded, first_keys, row_keys},
+};
+use model::{
+    Event, Outcome, Partition, Position,
+    record::{Applied, Facts},
+};
+use runner::Metrics;
+use stage::Reject;
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Instant};
+use store::{Cursor, CursorMove, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+/// How many events one transaction takes at most; a partition's batch is never split.
+const EVENTS_MAX: usize = 2000;
+/// How many batches may wait for a worker.
+const WAITING_MAX: usize = 64;
+
+/// A partition's batch.
+pub(crate) struct Batch {
+    pub(crate) partition: Partition,
+    pub(crate) events: Vec<Event>,
+    /// Where the record must stand.
+    pub(crate) from: Cursor,
+    /// How far the batch reaches, whatever its events come to.
+    pub(crate) reaches: Position,
+}
+
+/// What a partition's batch came to, once it is committed.
+pub(crate) struct Committed {
+    pub(crate) applied: Vec<Applied>,
+    pub(crate) payloads: Vec<Vec<u8>>,
+    pub(crate) rejected: Vec<(Event, Reject)>,
+    pub(crate) cursor: Cursor,
+}
+
+struct Job {
+    batch: Batch,
+    done: oneshot::Sender<Result<Committed, Arc<StoreError>>>,
+}
+
+/// The workers; dropped, they end when their queues are empty.
+pub(crate) struct Workers {
+    queues: Vec<mpsc::Sender<Job>>,
+}
+
+impl Workers {
+    /// Starts so many.
+    pub(crate) fn start(count: NonZeroUsize, store: &Store, metrics: &Metrics) -> Self {
+        let start = |_| {
+            let (queue, jobs) = mpsc::channel(WAITING_MAX);
+            let worker = Worker { store: store.clone(), metrics: metrics.clone() };
+            tokio::spawn(worker.run(jobs));
+            queue
+        };
+        Self { queues: (0..count.get()).map(start).collect() }
+    }
+
+    /// Commits a batch, together with what else waits.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, Arc<StoreError>> {
+        let (done, outcome) = oneshot::channel();
+        let gone = || Arc::new(StoreError::refused("the worker has ended"));
+        let queue = &self.queues[usize::from(batch.partition.0) % self.queues.len()];
+        queue.send(Job { batch, done }).await.map_err(|_| gone())?;
+        outcome.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+struct Worker {
+    store: Store,
+    metrics: Metrics,
+}
+
+impl Worker {
+    async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.recv().await {
+            let mut together = vec![first];
+            let mut events = together[0].batch.events.len();
+            while events < EVENTS_MAX {
+                let Ok(job) = jobs.try_recv() else { break };
+                events += job.batch.events.len();
+                together.push(job);
+            }
+            self.work(together).await;
+        }
+    }
+
+    async fn work(&self, jobs: Vec<Job>) {
+        let began = Instant::now();
+        let (batches, done): (Vec<Batch>, Vec<_>) = jobs.into_iter().map(|job| (job.batch, job.done)).unzip();
+        let records = batches.iter().map(|batch| batch.events.len()).sum();
+        let outcome = self.transaction(batches).await;
+        if outcome.is_ok() {
+            self.metrics.batch(STAGE, records, began.elapsed());
+        }
+        match outcome {
+            Ok(committed) => {
+                for (done, committed) in done.into_iter().zip(committed) {
+                    drop(done.send(Ok(committed)));
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for done in done {
+                    drop(done.send(Err(Arc::clone(&error))));
+                }
+            }
+        }
+    }
+
+    /// All or nothing: if one partition is fenced, the others try again without it.
+    async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, StoreError> {
+        let mut transaction = self.store.begin_apply().await?;
+        let mut facts = Facts::default();
+        let events = || batches.iter().flat_map(|batch| &batch.events);
+        transaction.first(&first_keys(events()), &mut facts).await?;
+        let keys = row_keys(events(), &facts);
+        transaction.rows(&keys, &mut facts).await?;
+        if !keys.item_mirrors.is_empty() {
+            // Levels at places that only the mirrors of the linked items told of.
+            transaction.rows(&row_keys(events(), &facts), &mut facts).await?;
+        }
+
+        let spans: Vec<(Partition, Cursor, Position)> =
+            batches.iter().map(|batch| (batch.partition, batch.from, batch.reaches)).collect();
+        let taken_up = events().count();
+        let folded = fold(facts, batches);
+        let payloads: Vec<Vec<u8>> =
+            folded.changes.applied.iter().map(|(_, applied)| wire::encode_applied(applied).to_vec()).collect();
+        let steps: Vec<CursorMove> = spans
+            .iter()
+            .map(|(partition, from, reaches)| CursorMove {
+                partition: *partition,
+                from: *from,
+                position: *reaches,
+                number: folded.numbers.get(partition).copied().unwrap_or(from.number),
+            })
+            .collect();
+        transaction.commit(&folded.changes, &payloads, &steps).await?;
+        self.count(taken_up, &folded);
+        Ok(share_out(&steps, folded, payloads))
+    }
+
+    fn count(&self, taken_up: usize, folded: &Folded) {
+        self.metrics.taken_up(STAGE, taken_up);
+        self.metrics.ended(STAGE, Outcome::Duplicate.as_str(), folded.duplicates);
+        for outcome in Outcome::ALL {
+            let count = folded.changes.endings.iter().filter(|ending| ending.outcome == outcome).count();
+            if count > 0 {
+                self.metrics.ended(STAGE, outcome.as_str(), count);
+            }
+        }
+        self.metrics.passed_on(STAGE, folded.changes.applied.len());
+    }
+}
+
+fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
+    let numbers = batches.iter().map(|batch| (batch.partition, batch.from.number)).collect();
+    let mut fold = Fold::new(facts, numbers);
+    for batch in batches {
+        batch.events.into_iter().for_each(|event| fold.event(batch.partition, event));
+    }
+    fold.finish()
+}
+
+/// Gives each partition what is its own, in the order of `steps`.
+fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> Vec<Committed> {
+    let mut shares: BTreeMap<Partition, Committed> = steps
+        .iter()
+        .map(|step| {
+            let empty = Committed {
+                applied: Vec::new(),
+                payloads: Vec::new(),
+                rejected: Vec::new(),
+                cursor: step.to(),
+            };
+            (step.partition, empty)
+        })
+        .collect();
+    for ((partition, applied), payload) in folded.changes.applied.into_iter().zip(payloads) {
+        if let Some(share) = shares.get_mut(&partition) {
+            share.applied.push(applied);
+            share.payloads.push(payload);
+        }
+    }
+    for (partition, event, reject) in folded.rejected {
+        if let Some(share) = shares.get_mut(&partition) {
+            share.rejected.push((event, reject));
+        }
+    }
+    steps.iter().filter_map(|step| shares.remove(&step.partition)).collect()
+}
