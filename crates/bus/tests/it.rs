@@ -392,38 +392,24 @@ async fn a_dead_letter_is_stored_once_and_found_by_its_stage() {
 #[tokio::test]
 async fn a_request_is_served_by_one_of_a_queue_and_answered() {
     let broker = Broker::start().await;
-    eprintln!("at 1");
     let (server, client) = (broker.connect().await, broker.connect().await);
-    eprintln!("at 2");
     let nobody = client.request("pos.in.s.c.t", Bytes::new(), PATIENCE).await;
-    eprintln!("at 3");
     assert!(matches!(nobody, Err(BusError::NoResponders { .. })));
-    eprintln!("at 4");
 
     let mut first = server.serve("pos.in.*.*.>", "ingest").await.unwrap();
-    eprintln!("at 6");
     let mut second = server.serve("pos.in.*.*.>", "ingest").await.unwrap();
-    eprintln!("at 7");
     let asked =
         tokio::spawn(
             async move { client.request("pos.in.s.c.t.u", Bytes::from_static(b"?"), PATIENCE).await },
         );
-    eprintln!("at 11");
     let request =
         tokio::select! { request = first.next() => request, request = second.next() => request }.unwrap();
-    eprintln!("at 13");
     assert_eq!((request.subject.as_str(), &request.payload[..]), ("pos.in.s.c.t.u", &b"?"[..]));
-    eprintln!("at 14");
     assert!(request.wants_answer());
-    eprintln!("at 15");
     request.respond(Bytes::from_static(b"!")).await.unwrap();
-    eprintln!("at 16");
     assert_eq!(asked.await.unwrap().unwrap(), Bytes::from_static(b"!"));
-    eprintln!("at 17");
     server.drain().await.unwrap();
-    eprintln!("at 18");
     assert!(timeout(PATIENCE, first.next()).await.unwrap().is_none());
-    eprintln!("at 19");
 }
 
 /// Waits until both own what `fits`.

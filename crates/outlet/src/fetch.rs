@@ -64,7 +64,8 @@ impl Fetcher {
     }
 
     /// Fetches what is wanted, all pages of it, and waits until the door has each object on disk. Says how many there
-    /// were. Fetching again is safe: the same object is the same delivery.
+    /// were. Fetching again is safe: the same object is the same delivery; only a level that is read back counts
+    /// each time, since someone waits for that very report.
     pub async fn fetch(
         &self,
         platform: &dyn Platform,
@@ -87,7 +88,12 @@ impl Fetcher {
                 Fetched::Failed(reply) => return Err(failed(reply)),
                 Fetched::Objects { objects, next: more } => {
                     for (topic, body) in objects {
-                        self.hand_over(target, topic, body, now).await?;
+                        let distinct = match wanted {
+                            Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
+                            Fetch::Level { .. } => now.as_micros().to_le_bytes().to_vec(),
+                        };
+                        let id = DeliveryId::derive(&target.origin.connection, topic, &distinct);
+                        self.hand_over(target, id, topic, body, now).await?;
                         count += 1;
                     }
                     next = more;
@@ -100,11 +106,11 @@ impl Fetcher {
     async fn hand_over(
         &self,
         target: &Target<'_>,
+        id: DeliveryId,
         topic: &'static str,
         body: Vec<u8>,
         now: Timestamp,
     ) -> Result<(), NotFetched> {
-        let id = DeliveryId::derive(&target.origin.connection, topic, RawDigest::of(&body).as_bytes());
         let delivery = Delivery {
             id,
             origin: target.origin.clone(),

@@ -24,6 +24,12 @@ pub trait Platform: Send + Sync + 'static {
     /// a body that can't be read has no topic and is `None`: it is kept and becomes a dead letter later.
     fn split(&self, signed: &Signed<'_>) -> Option<Delivered>;
 
+    /// Whether a thin notification of this topic says only that something changed: several that wait together are then
+    /// answered by one fetch.
+    fn is_bare(&self, _topic: &str) -> bool {
+        false
+    }
+
     /// The names (lower case) of the headers that `map` reads.
     fn kept_headers(&self) -> &'static [&'static str] {
         &[]

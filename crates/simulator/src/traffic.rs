@@ -7,7 +7,6 @@ use rand::{RngExt, SeedableRng};
 use rust_decimal::Decimal;
 use std::str::FromStr;
 use std::time::Duration;
-use tokio::time::MissedTickBehavior;
 
 /// Title and price of what the shops sell; SKUs are TF-001 and so on, the same in every shop.
 const CATALOG: [(&str, i64); 12] = [
@@ -74,9 +73,8 @@ impl Traffic {
             .map(|shop| (shop.clone(), shop.items()))
             .filter(|(_, items)| !items.is_empty())
             .collect();
-        let pause = Duration::from_secs(60) / per_minute.max(1);
+        let pause = Duration::from_mins(1) / per_minute.max(1);
         let mut ticks = tokio::time::interval(pause);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut cancel = std::pin::pin!(cancel);
         loop {
             tokio::select! {

@@ -58,6 +58,11 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
             None => failed(400, "INVALID_DATE"),
         },
         ("GET", ["ticket", "lastUpdated", "after", after, rest @ ..]) => tickets(state, after, rest, now),
+        ("GET", ["ticket", id]) => {
+            let list: Vec<Value> =
+                state.ledger.order(id).map(|order| ticket(state, order)).into_iter().collect();
+            Reply::ok(json!({"resultCode": "SUCCESS", "resultReason": null, "ticketList": list}))
+        }
         ("GET", ["customer", "lastUpdated", "after", after, rest @ ..]) => customers(state, after, rest),
         _ => failed(404, "NOT_FOUND"),
     }

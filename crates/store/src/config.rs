@@ -1,14 +1,22 @@
 //! Where the record is and how long it is waited for.
 
+use crate::{Store, StoreError, Vault};
 use serde::Deserialize;
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// Where the record is and how long it is waited for.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
     /// `postgres://…`, with the password: from the environment or a file, never from the command line.
+    #[serde(default = "default_url")]
     pub url: String,
+    /// The keys that credentials are sealed with, by name: 32 bytes in hexadecimal each. All of them open.
+    #[serde(default)]
+    pub keys: BTreeMap<String, String>,
+    /// The name of the key that seals.
+    #[serde(default)]
+    pub current_key: String,
     /// How many connections one process opens at most, the listener's aside.
     #[serde(default = "default_connections")]
     pub max_connections: u32,
@@ -20,6 +28,9 @@ pub struct StoreConfig {
     pub acquire_timeout_ms: u64,
 }
 
+fn default_url() -> String {
+    "postgres://localhost/tillflow".to_owned()
+}
 const fn default_connections() -> u32 {
     8
 }
@@ -35,6 +46,8 @@ impl StoreConfig {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            keys: BTreeMap::new(),
+            current_key: String::new(),
             max_connections: default_connections(),
             statement_timeout_ms: default_statement_timeout_ms(),
             acquire_timeout_ms: default_acquire_timeout_ms(),
@@ -50,8 +63,39 @@ impl StoreConfig {
     }
 }
 
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self::new(default_url())
+    }
+}
+
+impl Store {
+    /// Connects with the keys of the configuration, and refuses a database whose tables are of another version.
+    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let mut keys = BTreeMap::new();
+        for (name, text) in &config.keys {
+            let key = key(text).ok_or_else(|| StoreError::refused("a key isn't 32 bytes in hexadecimal"))?;
+            keys.insert(name.clone(), key);
+        }
+        let store = Self::connect(config, Vault::from_keys(keys, &config.current_key)?).await?;
+        store.check_schema().await?;
+        Ok(store)
+    }
+}
+
+fn key(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(key)
+}
+
 impl fmt::Debug for StoreConfig {
-    // The URL carries the password.
+    // The URL carries the password, and the keys are keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreConfig")
             .field("max_connections", &self.max_connections)

@@ -84,6 +84,18 @@ pub(crate) struct Credentials {
     pub(crate) secrets: Vec<String>,
 }
 
+impl Connection {
+    /// The connection as where events come from.
+    pub fn origin(&self) -> model::Origin {
+        model::Origin {
+            tenant: self.tenant.clone(),
+            store: self.store.clone(),
+            connection: self.id.clone(),
+            platform: self.platform.clone(),
+        }
+    }
+}
+
 impl Store {
     /// One connection; `None` if there is none of that id.
     pub async fn connection(&self, connection: &ConnectionId) -> Result<Option<Connection>, StoreError> {
@@ -96,7 +108,7 @@ impl Store {
             "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
              WHERE c.id = ANY($1) ORDER BY c.id",
         )
-        .bind(wanted.iter().map(|connection| connection.as_str()).collect::<Vec<_>>());
+        .bind(wanted.iter().map(ConnectionId::as_str).collect::<Vec<_>>());
         self.read_connections(&self.fetch_all(statement).await?)
     }
 
@@ -106,7 +118,7 @@ impl Store {
             "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
              WHERE c.store = ANY($1) ORDER BY c.id",
         )
-        .bind(stores.iter().map(|store| store.as_str()).collect::<Vec<_>>());
+        .bind(stores.iter().map(StoreId::as_str).collect::<Vec<_>>());
         self.read_connections(&self.fetch_all(statement).await?)
     }
 

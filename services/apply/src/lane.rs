@@ -1,11 +1,10 @@
 //! One partition: read what waits, have it committed, publish it.
 
-use crate::{STAGE, publish, worker::Batch, worker::Workers};
+use crate::{STAGE, publish, worker::{Batch, Uncommitted, Workers}};
 use bus::{DeadMessage, Feed, Message};
 use model::{Event, Partition, Timestamp};
 use runner::{Backoff, Codec as _, LaneError, Placed, Service, now};
 use stage::{Fault, Reject};
-use std::sync::Arc;
 use store::{Consumer, Cursor, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use wire::{DeadLetter, Original};
@@ -74,7 +73,7 @@ impl Shared {
         }
         let newest = events.last().map(|event| event.received_at);
         let batch = Batch { partition, events, from, reaches };
-        let committed = self.workers.commit(batch).await.map_err(|error| refused(&error))?;
+        let committed = self.workers.commit(batch).await.map_err(refused)?;
         for (event, reject) in committed.rejected {
             self.dead_letter(event, reject).await?;
         }
@@ -115,9 +114,9 @@ fn fault(error: StoreError) -> LaneError {
     LaneError::Fault(Fault::new("the database", error))
 }
 
-fn refused(error: &Arc<StoreError>) -> LaneError {
-    match &**error {
-        StoreError::Fenced => LaneError::Fenced,
-        _ => LaneError::Fault(Fault::new("the database", Arc::clone(error))),
+fn refused(error: Uncommitted) -> LaneError {
+    match error {
+        Uncommitted::Store(error) if matches!(*error, StoreError::Fenced) => LaneError::Fenced,
+        other => LaneError::Fault(Fault::new("the database", other)),
     }
 }

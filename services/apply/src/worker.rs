@@ -37,9 +37,20 @@ pub(crate) struct Committed {
     pub(crate) cursor: Cursor,
 }
 
+/// Why a batch isn't committed, as far as is known.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Uncommitted {
+    /// The database says so, or doesn't say.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// The service is stopping.
+    #[error("the worker has ended")]
+    Stopping,
+}
+
 struct Job {
     batch: Batch,
-    done: oneshot::Sender<Result<Committed, Arc<StoreError>>>,
+    done: oneshot::Sender<Result<Committed, Uncommitted>>,
 }
 
 /// The workers; dropped, they end when their queues are empty.
@@ -60,12 +71,11 @@ impl Workers {
     }
 
     /// Commits a batch, together with what else waits.
-    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, Arc<StoreError>> {
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, Uncommitted> {
         let (done, outcome) = oneshot::channel();
-        let gone = || Arc::new(StoreError::refused("the worker has ended"));
         let queue = &self.queues[usize::from(batch.partition.0) % self.queues.len()];
-        queue.send(Job { batch, done }).await.map_err(|_| gone())?;
-        outcome.await.unwrap_or_else(|_| Err(gone()))
+        queue.send(Job { batch, done }).await.map_err(|_| Uncommitted::Stopping)?;
+        outcome.await.unwrap_or(Err(Uncommitted::Stopping))
     }
 }
 
@@ -103,9 +113,9 @@ impl Worker {
                 }
             }
             Err(error) => {
-                let error = Arc::new(error);
+                let error = Uncommitted::Store(Arc::new(error));
                 for done in done {
-                    drop(done.send(Err(Arc::clone(&error))));
+                    drop(done.send(Err(error.clone())));
                 }
             }
         }

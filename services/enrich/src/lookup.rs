@@ -2,7 +2,7 @@
 
 use crate::{Enrich, Known, Lane, wanted};
 use bus::{Bus, Message};
-use model::{ConnectionId, Event, LinkKind, Origin, Partition, Payload, record::LinkKey};
+use model::{ConnectionId, Event, LinkKind, Partition, Payload, record::LinkKey};
 use runner::{Doors, Placed};
 use stage::Fault;
 use std::{
@@ -19,8 +19,6 @@ const LINKS_MAX: u64 = 200_000;
 const CONNECTIONS_MAX: u64 = 100_000;
 /// How long a connection is trusted if no notice of a change came.
 const CONNECTION_FOR: Duration = Duration::from_secs(10 * 60);
-/// How long to wait before listening again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The look-ups; cheap to clone. Only what exists is remembered: what is missing may be made at any moment.
 #[derive(Clone)]
@@ -41,16 +39,7 @@ impl Lookup {
 
     /// Forgets what the database tells has changed, until `stop`.
     pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
-        let mut changes = loop {
-            match self.store.listen_changes().await {
-                Ok(changes) => break changes,
-                Err(error) => tracing::debug!(%error, "changes can't be listened to; trying again"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
-                () = stop.cancelled() => return,
-            }
-        };
+        let mut changes = self.store.listen_changes();
         loop {
             let changed = tokio::select! {
                 changed = changes.next() => changed,
@@ -83,12 +72,7 @@ impl Lookup {
         }
         let loaded = self.store.connections(&missing).await.map_err(|error| Fault::new("the database", error))?;
         for connection in loaded {
-            let origin = Origin {
-                tenant: connection.tenant,
-                store: connection.store,
-                connection: connection.id.clone(),
-                platform: connection.platform,
-            };
+            let origin = connection.origin();
             let known =
                 Known { origin, enabled: connection.enabled, default_location: connection.default_location };
             let known = Arc::new(known);

@@ -2,7 +2,7 @@
 
 use model::ConnectionId;
 use std::{sync::Arc, time::Duration};
-use store::{ChangeListener, Changed, Connection, Store, StoreError};
+use store::{Changed, Connection, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// How many connections are remembered, known and unknown ones together.
@@ -11,8 +11,6 @@ const REMEMBERED_MAX: u64 = 100_000;
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// How long a known one is trusted if no notice of a change came.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
-/// How long to wait before listening again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The connections, as the door needs them; cheap to clone.
 #[derive(Clone)]
@@ -48,7 +46,7 @@ impl Directory {
 
     /// Forgets connections as the database tells that they changed, until `stop`.
     pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
-        let Some(mut changes) = self.listen(&stop).await else { return };
+        let mut changes = self.store.listen_changes();
         loop {
             let changed = tokio::select! {
                 changed = changes.next() => changed,
@@ -64,19 +62,6 @@ impl Directory {
                     self.unknown.invalidate_all();
                 }
             }
-        }
-    }
-
-    async fn listen(&self, stop: &CancellationToken) -> Option<ChangeListener> {
-        loop {
-            tokio::select! {
-                changes = self.store.listen_changes() => match changes {
-                    Ok(changes) => return Some(changes),
-                    Err(error) => tracing::debug!(%error, "changes of connections can't be listened to; trying again"),
-                },
-                () = stop.cancelled() => return None,
-            }
-            tokio::time::sleep(RETRY).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who may come in, and as what.
 
 use crate::{Directory, Limits, RawWriter, Unkept};
-use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, Origin, RawDigest, Source, TraceParent};
+use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
 use platforms::{Platform, Secrets, Signed, Unverified};
 use runner::{Failure, Metrics, Service};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -164,7 +164,7 @@ impl Door {
         self.metrics.taken_up(STAGE, 1);
         let answer = match self.connection(delivery.origin.connection.as_str()).await {
             Ok(connection) => {
-                delivery.origin = origin(&connection);
+                delivery.origin = connection.origin();
                 delivery.headers = own_headers(&connection);
                 delivery.received_at = runner::now();
                 self.keep(delivery).await
@@ -242,7 +242,7 @@ impl Incoming<'_> {
         headers.extend(own_headers(connection));
         Delivery {
             id,
-            origin: origin(connection),
+            origin: connection.origin(),
             topic: self.topic,
             received_at: runner::now(),
             source: self.source,
@@ -252,15 +252,6 @@ impl Incoming<'_> {
             trace: self.trace.and_then(TraceParent::parse).unwrap_or_else(|| TraceParent::from_delivery(id)),
             body: self.body,
         }
-    }
-}
-
-fn origin(connection: &Connection) -> Origin {
-    Origin {
-        tenant: connection.tenant.clone(),
-        store: connection.store.clone(),
-        connection: connection.id.clone(),
-        platform: connection.platform.clone(),
     }
 }
 

@@ -100,5 +100,7 @@ async fn acknowledge(request: Request, answer: Result<Answer, String>) {
         Ok(Answer::Unavailable(unkept)) => refused(503, &unkept.to_string()),
         Err(what) => refused(400, &what),
     };
-    request.respond(reply.to_string().into()).await;
+    if let Err(error) = request.respond(reply.to_string().into()).await {
+        tracing::debug!(%error, "an answer didn't go out; the sender tries again");
+    }
 }

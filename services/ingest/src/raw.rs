@@ -112,7 +112,7 @@ impl Writer {
         self.metrics.batch(STAGE, batch.len(), began.elapsed());
         for waiting in batch {
             // A sender that went away in the meantime will try again; its delivery is the same then.
-            drop(waiting.kept.send(kept));
+            waiting.kept.send(kept).ok();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! differs, and is never guessed at.
 
 use bus::{Bus, Feed, Message};
-use model::{Currency, Delivery, Event, EventId, Partition, Position, RawDigest};
+use model::{Currency, Delivery, EntityKind, Event, EventId, Partition, Position, RawDigest, Source};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
 use runner::{Doors, Failure, Placed, Service};
 use serde::Deserialize;
@@ -74,7 +74,11 @@ fn currency(delivery: &Delivery) -> Option<Currency> {
 }
 
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
-    let identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
+    let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
+    if delivery.source == Source::Poll && mapped.payload.entity() == EntityKind::Inventory {
+        // A level that was read back is awaited as such, even if a webhook has told the same.
+        identity.push(delivery.id.as_bytes());
+    }
     Event {
         id: EventId::derive(&delivery.origin.connection, &identity),
         correlation: delivery.cause.unwrap_or(delivery.id),

@@ -1,1 +1,62 @@
-//! tracing
+//! Brings every other platform of a store to the store's value.
+//!
+//! Committed changes set what each platform should hold; what differs from what it holds is written to it, newest value
+//! first and only. A write is marked before its call, so that its report is known for an echo even if it comes first;
+//! an answer that was lost is asked for again with the same idempotency key.
+
+mod calls;
+mod lane;
+mod measure;
+
+use model::MirrorKind;
+use outlet::{Budgets, Client, Fetcher};
+use runner::{Failure, Service};
+use serde::Deserialize;
+use stage::Fault;
+use std::sync::Arc;
+use store::{Store, StoreConfig, Writes};
+
+/// The name of the stage.
+pub(crate) const STAGE: &str = "propagate";
+
+/// The configuration of the service.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The database.
+    pub store: StoreConfig,
+}
+
+/// Runs the service until it is asked to stop.
+pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
+    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    serve(service, store).await
+}
+
+/// Runs the service on an open database.
+pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
+    let client = Client::new().map_err(|error| Fault::new("the HTTP client", error))?;
+    let budgets = Budgets::default();
+    let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone());
+    let measure = measure::Measure::new(&service.metrics)?;
+    let calls = calls::Calls { store: store.clone(), client, budgets, fetcher, measure };
+    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls: Arc::new(calls), writes: writes() });
+    runner::own_partitions(&service, STAGE, move |partition, stop| {
+        let shared = Arc::clone(&shared);
+        async move { shared.keep_running(partition, stop).await }
+    })
+    .await
+}
+
+/// What the platforms take.
+fn writes() -> Writes {
+    let kinds = [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product];
+    let named = platforms::all().iter().filter_map(|platform| {
+        Some((model::PlatformName::new(platform.name()).ok()?, *platform))
+    });
+    named
+        .flat_map(|(name, platform)| {
+            kinds.into_iter().filter(|kind| platform.writes(*kind)).map(move |kind| (name.clone(), kind))
+        })
+        .collect()
+}

@@ -91,6 +91,10 @@ impl Platform for Square {
         http::meaning(reply)
     }
 
+    fn is_bare(&self, topic: &str) -> bool {
+        topic == "catalog.version.updated"
+    }
+
     fn rate(&self) -> (f64, u32) {
         RATE
     }

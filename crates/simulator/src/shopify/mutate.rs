@@ -3,7 +3,7 @@
 use super::{Done, idempotency_key, tree};
 use crate::graphql::Field;
 use crate::ledger::{Change, Instant};
-use crate::level::Entry;
+use crate::level::{Entry, Level};
 use crate::notation;
 use crate::project::{Fault, Node, project};
 use crate::state::State;
@@ -110,8 +110,7 @@ fn set_quantities(
     }
     let (mut changes, mut nodes) = (Vec::new(), Vec::new());
     for row in rows {
-        let before =
-            state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, |level| level.quantity());
+        let before = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, Level::quantity);
         let quantity = Decimal::from(row.quantity);
         if state.ledger.enter(&row.item, &row.location, now, Entry::Count(quantity), now) {
             nodes.push(change_node(&row.item, &row.location, row.quantity, quantity - before));
@@ -195,7 +194,7 @@ fn refusal<'a>(
 ) -> Option<(&'static str, &'static str, &'static str)> {
     // Only the id of the inventory item itself will do, not that of its variant.
     let known = state.ledger.find(&row.item).is_some_and(|(_, variant)| variant.item == row.item);
-    let held = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, |level| level.quantity());
+    let held = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, Level::quantity);
     if !known {
         Some((
             "inventoryItemId",

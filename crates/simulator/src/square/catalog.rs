@@ -7,11 +7,14 @@ use crate::notation;
 use crate::shop::Kind;
 use crate::state::State;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// How many objects a page of a list has.
 const LIST_PER_PAGE: usize = 100;
 /// How many objects a page of a search has at most.
 const SEARCH_PER_PAGE: u64 = 1_000;
+/// The same text in three shapes; the first that is written wins.
+const DESCRIPTIONS: [&str; 3] = ["description_html", "description", "description_plaintext"];
 const KINDS: [&str; 2] = ["ITEM", "ITEM_VARIATION"];
 
 /// Fields that a new item has and that nobody may lose by writing it back.
@@ -30,7 +33,9 @@ fn item(state: &State, product: &Product) -> Value {
     let kept = product.variants.iter().filter(|each| product.deleted || !each.deleted);
     let variations = kept.enumerate().map(|(ordinal, each)| variation(state, product, each, ordinal));
     data.insert("name".to_owned(), json!(product.title));
-    data.insert("description".to_owned(), json!(product.description));
+    for name in DESCRIPTIONS {
+        data.insert(name.to_owned(), json!(product.description));
+    }
     data.insert("variations".to_owned(), variations.collect());
     json!({
         "type": "ITEM", "id": product.id, "created_at": notation::utc(product.created_at),
@@ -128,11 +133,23 @@ pub(super) fn search(state: &State, body: &Map<String, Value>) -> Result<Reply, 
     let cursor = body.get("cursor").and_then(Value::as_str);
     let found = found.into_iter().map(|(_, object)| object).collect();
     let (shown, next) = page(found, cursor, usize::try_from(limit).unwrap_or(usize::MAX))?;
+    let related = body.get("include_related_objects").and_then(Value::as_bool).unwrap_or(false);
+    let related = if related { items_of(state, &shown) } else { Vec::new() };
     let mut reply = listing("objects", shown, next);
+    if !related.is_empty() {
+        reply["related_objects"] = Value::Array(related);
+    }
     if let Some(latest) = latest {
         reply["latest_time"] = json!(notation::utc(latest));
     }
     Ok(Reply::ok(reply))
+}
+
+/// The items of the variations among `objects`, each once.
+fn items_of(state: &State, objects: &[Value]) -> Vec<Value> {
+    let ids = objects.iter().filter_map(|object| object["item_variation_data"]["item_id"].as_str());
+    let ids: BTreeSet<&str> = ids.collect();
+    ids.into_iter().filter_map(|id| state.ledger.product(id)).map(|product| item(state, product)).collect()
 }
 
 pub(super) fn upsert(state: &mut State, body: &Map<String, Value>, now: Instant) -> Result<Reply, Refusal> {
@@ -172,7 +189,8 @@ fn replace_item(state: &mut State, id: &str, object: &Value, now: Instant) -> Re
         _ => Vec::new(),
     };
     let name = take_text(&mut data, "name").ok_or_else(|| Refusal::missing("item_data.name"))?;
-    let description = take_text(&mut data, "description").unwrap_or_default();
+    let descriptions = DESCRIPTIONS.map(|name| take_text(&mut data, name));
+    let description = descriptions.into_iter().flatten().next().unwrap_or_default();
     let mut product = state.ledger.on_sale(id).ok_or_else(|| Refusal::not_found("Item not found."))?.clone();
     let version = state.ledger.next_version();
     for variant in &mut product.variants {

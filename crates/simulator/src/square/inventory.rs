@@ -35,12 +35,12 @@ pub(super) fn change(state: &mut State, body: &Map<String, Value>, now: Instant)
     }
     let ignore = body.get("ignore_unchanged_counts").and_then(Value::as_bool).unwrap_or(true);
     let checked = changes.iter().map(|change| check(state, change, now)).collect::<Result<Vec<_>, _>>()?;
-    let (mut changed, mut counts) = (Vec::new(), Vec::new());
+    let (mut moved, mut counts) = (Vec::new(), Vec::new());
     for Checked { item, location, occurred_at, entry } in checked {
         let held = state.ledger.level(&item, &location).map(Level::quantity);
         let unchanged = matches!(entry, Entry::Count(counted) if held == Some(counted));
         if !(ignore && unchanged) && state.ledger.enter(&item, &location, occurred_at, entry, now) {
-            changed.push(Change::Level(item.clone(), location.clone()));
+            moved.push(Change::Level(item.clone(), location.clone()));
         }
         counts.push((item, location));
     }
@@ -48,7 +48,7 @@ pub(super) fn change(state: &mut State, body: &Map<String, Value>, now: Instant)
     let rows = counts.iter().filter_map(|(item, location)| {
         state.ledger.level(item, location).map(|level| count(item, location, level))
     });
-    Ok(Reply::ok(json!({"counts": rows.collect::<Vec<_>>()})).changing(changed))
+    Ok(Reply::ok(json!({"counts": rows.collect::<Vec<_>>()})).changing(moved))
 }
 
 fn check(state: &State, change: &Value, now: Instant) -> Result<Checked, Refusal> {

@@ -101,6 +101,7 @@ async fn an_object_is_replaced_only_against_its_version_and_then_as_a_whole() {
     let mut object = reply["object"].clone();
     assert_eq!(object["item_data"]["abbreviation"], "TF");
     object["item_data"]["name"] = json!("Better beans");
+    object["item_data"]["description_html"] = json!("<p>Best</p>");
     object["item_data"].as_object_mut().unwrap().remove("abbreviation");
     let write = |key: &str, object: &Value| json!({"idempotency_key": key, "object": object});
     let (status, reply) = post(&simulator, "/v2/catalog/object", write("k1", &object)).await;
@@ -109,6 +110,7 @@ async fn an_object_is_replaced_only_against_its_version_and_then_as_a_whole() {
     assert_eq!(simulator.shop().title(&ids.product).unwrap(), "Better beans");
     let (_, reply) = get(&simulator, &path).await;
     assert!(reply["object"]["item_data"].get("abbreviation").is_none());
+    assert_eq!(reply["object"]["item_data"]["description"], "<p>Best</p>");
 
     let (status, reply) = post(&simulator, "/v2/catalog/object", write("k2", &object)).await;
     assert_eq!((status, &reply["errors"][0]["code"]), (400, &json!("VERSION_MISMATCH")));
@@ -126,6 +128,12 @@ async fn a_price_is_set_on_the_variation_alone() {
     assert_eq!(simulator.shop().price(&ids.variant), Some(1_250));
     let (_, after) = get(&simulator, &format!("/v2/catalog/object/{}", ids.product)).await;
     assert_eq!(item["object"]["version"], after["object"]["version"]);
+    let begin = item["object"]["updated_at"].clone();
+    let search = json!({"begin_time": begin, "include_related_objects": true});
+    let (_, found) = post(&simulator, "/v2/catalog/search", search).await;
+    let objects = found["objects"].as_array().unwrap();
+    assert_eq!((objects.len(), &objects[0]["id"]), (1, &json!(ids.variant)));
+    assert_eq!(found["related_objects"][0]["id"], ids.product.as_str());
 }
 
 #[tokio::test]

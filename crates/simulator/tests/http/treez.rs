@@ -55,6 +55,8 @@ async fn a_sale_is_a_ticket_and_does_not_move_the_products_time() {
     let (_, reply) = get(&simulator, &token, &path).await;
     assert_eq!(reply["ticketList"][0]["ticket_id"], ticket.as_str());
     assert_eq!(reply["ticketList"][0]["items"][0]["quantity"], 2);
+    let (_, reply) = get(&simulator, &token, &format!("/ticket/{ticket}")).await;
+    assert_eq!(reply["ticketList"][0]["total"], 70);
 }
 
 #[tokio::test]

@@ -40,23 +40,23 @@ async fn a_sale_on_shopify_sends_signed_webhooks_with_one_event_id() {
     simulator.set_webhook(&receiver.url);
     let order = simulator.shop().sell(&ids.item, &location, 2).unwrap();
     simulator.shop().deliver_now().await;
-    let received = receiver.rest();
+    let webhooks = receiver.rest();
     let by_topic =
-        |topic: &str| received.iter().find(|each| each.header("X-Shopify-Topic") == topic).unwrap();
+        |topic: &str| webhooks.iter().find(|each| each.header("X-Shopify-Topic") == topic).unwrap();
     let level = by_topic("inventory_levels/update");
     assert_eq!(level.json()["available"], 8);
     let item: u64 = ids.item.parse().unwrap();
     assert!(item > 1 << 53);
     assert_eq!(level.json()["inventory_item_id"], item);
     assert_eq!(by_topic("orders/create").json()["id"], order.parse::<u64>().unwrap());
-    for each in &received {
+    for each in &webhooks {
         assert_eq!(each.header("X-Shopify-Hmac-Sha256"), hmac(&[&each.body]));
         assert_eq!(each.header("X-Shopify-Shop-Domain"), account(Kind::Shopify).account);
     }
     let distinct =
-        |name: &str| received.iter().map(|each| each.header(name).to_owned()).collect::<HashSet<_>>().len();
+        |name: &str| webhooks.iter().map(|each| each.header(name).to_owned()).collect::<HashSet<_>>().len();
     assert_eq!(distinct("X-Shopify-Event-Id"), 1);
-    assert_eq!(distinct("X-Shopify-Webhook-Id"), received.len());
+    assert_eq!(distinct("X-Shopify-Webhook-Id"), webhooks.len());
 }
 
 #[tokio::test]
@@ -126,6 +126,13 @@ async fn held_webhooks_wait_and_go_in_their_order() {
     shop.hold_webhooks(true);
     shop.sell(&ids.item, &location, 1).unwrap();
     shop.sell(&ids.item, &location, 1).unwrap();
+    // Another shop's webhook goes out meanwhile, so that these could have.
+    let other = open(Kind::Treez).await;
+    other.set_webhook(&receiver.url);
+    other.shop().add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
+    other.shop().deliver_now().await;
+    let arrived: Vec<_> = receiver.rest().iter().map(|each| each.json()["event_type"].clone()).collect();
+    assert_eq!(arrived, ["CUSTOMER"]);
     assert_eq!((shop.webhooks_waiting(), shop.webhooks_sent().len()), (4, 0));
     assert_eq!(shop.level(&ids.item, &location).unwrap(), "8");
     shop.deliver_now().await;

@@ -14,7 +14,8 @@ use model::{
 use sqlx::{Postgres, Transaction};
 use std::{collections::BTreeSet, time::Duration};
 
-/// A transaction of `apply`. Dropped, it rolls back.
+/// A transaction of `apply`. Dropped, it rolls back when the connection is next free: [`ApplyTransaction::rollback`]
+/// waits for that.
 ///
 /// Locks are taken in one order everywhere: stores, then mirrors, levels, products, variants, orders, customers, each
 /// in the order of its keys.
@@ -45,6 +46,11 @@ impl ApplyTransaction {
         within(self.limit, load::rows(&mut self.transaction, keys, facts)).await?;
         self.locked_mirrors.extend(facts.mirrors.keys().cloned());
         Ok(())
+    }
+
+    /// Gives up what was loaded and its locks.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        within(self.limit, self.transaction.rollback()).await
     }
 
     /// Writes `changes`, with the wire's form of each applied change in `payloads` (same order), moves the cursors, and

@@ -135,7 +135,7 @@ pub(super) async fn write_mirrors(
 }
 
 // A row that this batch makes has nothing sent, so its state stays empty. The time of the next attempt starts anew when
-// nothing is under way any more: a write that waits behind a read-back is due at once.
+// nothing is under way any more: what waits behind a lease or a read-back is due at once.
 const WRITE_MIRRORS: &str = "
 INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, observed, observed_version,
     observed_at, held, sent_state)
@@ -153,7 +153,8 @@ SET internal = coalesce(excluded.internal, m.internal),
     held = excluded.held,
     sent_state = coalesce(excluded.sent_state, m.sent_state),
     next_attempt_at = CASE
-        WHEN m.attention = 'read' AND excluded.sent_state <> 'reading' THEN 'epoch'
+        WHEN m.sent_state IN ('pending', 'unsure', 'reading')
+            AND excluded.sent_state NOT IN ('pending', 'unsure', 'reading') THEN 'epoch'
         ELSE m.next_attempt_at END
 WHERE excluded.sent_state IS NOT NULL OR m.sent_state IS NULL";
 

@@ -5,7 +5,7 @@ use crate::{
     columns::{id, id_or_null, json, time_or_null, unreadable},
 };
 use model::{
-    Customer, CustomerId, Order, OrderId, Patch, SourceVersion, Timestamp,
+    Customer, CustomerId, ExternalId, Order, OrderId, Patch, SourceVersion, Timestamp,
     record::{CustomerRow, Facts, OrderRow},
 };
 use serde::{Deserialize, Serialize};
@@ -165,7 +165,7 @@ pub(super) async fn write_customers(
         .bind(rows().map(|row| row.version.map(|version| version.0)).collect::<Vec<_>>())
         .bind(rows().map(personal).collect::<Result<Vec<_>, _>>()?)
         .bind(rows().map(tags).collect::<Result<Vec<_>, _>>()?)
-        .bind(rows().map(|row| row.customer.merged_into.as_ref().map(|id| id.as_str())).collect::<Vec<_>>())
+        .bind(rows().map(|row| row.customer.merged_into.as_ref().map(ExternalId::as_str)).collect::<Vec<_>>())
         .bind(rows().map(|row| row.deleted_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
         .execute(connection)
         .await?;

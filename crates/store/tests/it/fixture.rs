@@ -9,9 +9,10 @@ use model::{
 };
 use sandbox::{Postgres, PostgresOptions, Scratch};
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Weak,
+        Arc, Once, Weak,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -19,6 +20,7 @@ use store::{
     Connection, Consumer, CursorMove, LocationSetup, Rules, Store, StoreConfig, StoreError, StoreSetup, Vault,
 };
 use tokio::sync::Mutex;
+use tracing::{Metadata, Subscriber, span};
 
 pub(crate) const PARTITION: Partition = Partition(3);
 
@@ -36,18 +38,45 @@ pub(crate) struct Database {
     _server: Arc<Server>,
 }
 
+thread_local! {
+    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many statements this test's thread has sent so far, as the client tells.
+pub(crate) fn statements() -> usize {
+    STATEMENTS.get()
+}
+
+struct CountStatements;
+
+impl Subscriber for CountStatements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+    fn event(&self, _: &tracing::Event<'_>) {
+        STATEMENTS.set(STATEMENTS.get() + 1);
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
 /// An empty database.
 pub(crate) async fn empty_database() -> Database {
     static COUNT: AtomicU32 = AtomicU32::new(0);
+    static COUNTING: Once = Once::new();
+    COUNTING.call_once(|| tracing::subscriber::set_global_default(CountStatements).unwrap());
     let mut shared = SERVER.lock().await;
-    let server = match shared.upgrade() {
-        Some(server) => server,
-        None => {
-            let scratch = Scratch::new().unwrap();
-            let postgres =
-                Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))).await.unwrap();
-            Arc::new(Server { postgres, _scratch: scratch })
-        }
+    let server = if let Some(server) = shared.upgrade() {
+        server
+    } else {
+        let scratch = Scratch::new().unwrap();
+        let postgres = Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))).await.unwrap();
+        Arc::new(Server { postgres, _scratch: scratch })
     };
     *shared = Arc::downgrade(&server);
     drop(shared);
@@ -237,17 +266,23 @@ pub(crate) async fn step(store: &Store, consumer: Consumer, number: i64) -> Curs
     CursorMove { partition: PARTITION, from, position, number }
 }
 
-/// Loads the mirrors of `changes`, as a batch does, and commits.
+/// Loads the mirrors of `changes`, as a batch does, keeps what was sent, and commits.
 pub(crate) async fn commit(store: &Store, changes: &Changes, step: CursorMove) -> Result<(), StoreError> {
     let mut transaction = store.begin_apply().await?;
     let keys = model::record::RowKeys {
         mirrors: changes.mirrors.keys().cloned().collect::<BTreeSet<_>>(),
         ..Default::default()
     };
-    transaction.rows(&keys, &mut model::record::Facts::default()).await?;
+    let mut facts = model::record::Facts::default();
+    transaction.rows(&keys, &mut facts).await?;
+    let mut changes = changes.clone();
+    for (key, mirror) in &mut changes.mirrors {
+        let known = facts.mirrors.remove(key);
+        mirror.sent = mirror.sent.take().or(known.and_then(|known| known.sent));
+    }
     let payloads: Vec<_> =
-        changes.applied.iter().map(|(_, applied)| vec![0, 255, applied.number as u8]).collect();
-    transaction.commit(changes, &payloads, &[step]).await
+        changes.applied.iter().map(|(_, applied)| vec![0, 255, applied.number.to_be_bytes()[7]]).collect();
+    transaction.commit(&changes, &payloads, &[step]).await
 }
 
 /// Commits one report as the event `number`.

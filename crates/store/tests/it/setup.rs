@@ -21,23 +21,22 @@ async fn a_connection_reads_as_it_was_set_up_and_its_secrets_are_not_in_the_row(
         .await
         .unwrap()
         .get(0);
-    let hidden = hex("token of a");
-    assert!(row.contains("platform.example") && !row.contains("token of") && !row.contains(&hidden));
-}
-
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    // A bytea is written in hexadecimal.
+    let hidden = "746f6b656e206f662061";
+    assert_eq!(hidden, format!("{:x}", u128::from_be_bytes(*b"\0\0\0\0\0\0token of a")));
+    assert!(row.contains("platform.example") && !row.contains("token of") && !row.contains(hidden));
 }
 
 #[tokio::test]
 async fn credentials_move_to_a_new_key_and_can_not_move_to_another_row() {
     let database = shop().await;
-    let rotating = Store::connect(&StoreConfig::new(&database.url), vault(&[("k1", 1), ("k2", 2)], "k2"));
-    assert_eq!(rotating.await.unwrap().reseal_credentials().await.unwrap(), 2);
+    let config = StoreConfig::new(&database.url);
+    let rotating = Store::connect(&config, vault(&[("k1", 1), ("k2", 2)], "k2")).await.unwrap();
+    assert_eq!(rotating.reseal_credentials().await.unwrap(), 2);
     let old = database.store.connection(&connection_id("a")).await.unwrap_err();
     assert!(matches!(old, StoreError::Vault(_)), "{old}");
 
-    let rotated = Store::connect(&StoreConfig::new(&database.url), vault(&[("k2", 2)], "k2")).await.unwrap();
+    let rotated = Store::connect(&config, vault(&[("k2", 2)], "k2")).await.unwrap();
     assert_eq!(rotated.reseal_credentials().await.unwrap(), 0);
     assert_eq!(rotated.connection(&connection_id("a")).await.unwrap().unwrap().token, "token of a");
 
@@ -68,8 +67,9 @@ async fn nothing_that_is_set_up_changes_hands() {
         ..location
     };
     store.upsert_location(&second).await.unwrap();
-    let link = |to| store.upsert_location_link(&connection_id("a"), &external("loc-a"), to);
-    link(&place()).await.unwrap();
+    let (a, place_of_a, first) = (connection_id("a"), external("loc-a"), place());
+    let link = |to| store.upsert_location_link(&a, &place_of_a, to);
+    link(&first).await.unwrap();
     assert!(matches!(link(&second.id).await, Err(StoreError::Refused { .. })));
     let key = (connection_id("a"), LinkKind::Location, external("loc-a"));
     let unknown = (connection_id("a"), LinkKind::Location, external("loc-b"));

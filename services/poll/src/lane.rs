@@ -1,0 +1,151 @@
+//! One partition: reads RAW, gives notifications to their connections, and remembers how far all of them are done.
+
+use crate::{STAGE, notices::{Notice, Notices}};
+use bus::Feed;
+use model::{ConnectionId, Delivery, Partition, Position};
+use outlet::Fetcher;
+use platforms::{TopicKind, Validator};
+use runner::{Backoff, Codec as _, LaneError, Service};
+use stage::Fault;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use store::{Consumer, Cursor, CursorMove, Store, StoreError};
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// How many waiting messages are taken up at once.
+const MESSAGES_MAX: usize = 8;
+/// How many notifications of a partition may be under way; beyond it reading waits.
+const UNDER_WAY_MAX: usize = 1024;
+/// How often the position is written down.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Shared {
+    pub(crate) service: Service,
+    pub(crate) store: Store,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) schemas: HashMap<&'static str, Validator>,
+}
+
+impl Shared {
+    /// Works on the partition until `stop`; outages pause it with growing delays.
+    pub(crate) async fn keep_running(self: Arc<Self>, partition: Partition, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
+            let cause = if matches!(error, LaneError::Fenced) { "fenced" } else { "fault" };
+            self.service.metrics.interrupted(STAGE, cause);
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next_delay()) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn run_lane(
+        self: &Arc<Self>,
+        partition: Partition,
+        stop: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<(), LaneError> {
+        let cursor = self.store.take_epoch(Consumer::Poll, partition).await.map_err(fault)?;
+        let start = self.service.bus.seek(Feed::Raw, partition, cursor.position).await?;
+        let mut reader = self.service.bus.read(Feed::Raw, partition, start).await?;
+        let (done, mut finished) = mpsc::channel(UNDER_WAY_MAX);
+        let mut lane = Lane {
+            shared: Arc::clone(self),
+            partition,
+            cursor,
+            read: cursor.position,
+            under_way: BTreeMap::new(),
+            connections: HashMap::new(),
+            done,
+        };
+        let mut notes = tokio::time::interval(NOTE_EVERY);
+        notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                messages = reader.waiting(MESSAGES_MAX), if lane.under_way.len() < UNDER_WAY_MAX => {
+                    for message in messages? {
+                        let deliveries = Delivery::decode(message.payload, message.sequence)
+                            .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
+                        for placed in deliveries {
+                            lane.take(placed.position, placed.value).await;
+                        }
+                    }
+                    backoff.reset();
+                }
+                Some(position) = finished.recv() => {
+                    lane.under_way.remove(&position);
+                }
+                _ = notes.tick() => lane.note().await?,
+                () = stop.cancelled() => return lane.note().await,
+            }
+        }
+    }
+
+    fn is_thin(&self, delivery: &Delivery) -> bool {
+        let schemas = self.schemas.get(delivery.origin.platform.as_str());
+        let topic = schemas.and_then(|schemas| schemas.topic(&delivery.topic));
+        topic.is_some_and(|topic| topic.kind == TopicKind::Thin)
+    }
+}
+
+struct Lane {
+    shared: Arc<Shared>,
+    partition: Partition,
+    cursor: Cursor,
+    /// How far RAW was read.
+    read: Position,
+    /// Notifications that aren't done, each with how far RAW was done before it.
+    under_way: BTreeMap<Position, Position>,
+    connections: HashMap<ConnectionId, mpsc::UnboundedSender<Notice>>,
+    done: mpsc::Sender<Position>,
+}
+
+impl Lane {
+    async fn take(&mut self, position: Position, delivery: Delivery) {
+        if position <= self.read {
+            return;
+        }
+        let before = std::mem::replace(&mut self.read, position);
+        if !self.shared.is_thin(&delivery) {
+            return;
+        }
+        self.shared.service.metrics.taken_up(STAGE, 1);
+        self.under_way.insert(position, before);
+        let id = delivery.origin.connection.clone();
+        let notice = Notice { position, delivery };
+        // At most `UNDER_WAY_MAX` and a batch are under way, so these queues are bounded by that.
+        let queue = self.connections.entry(id).or_insert_with(|| {
+            let (queue, notices) = mpsc::unbounded_channel();
+            tokio::spawn(Notices::new(Arc::clone(&self.shared), self.done.clone()).work(notices));
+            queue
+        });
+        if let Err(unsent) = queue.send(notice) {
+            self.under_way.remove(&unsent.0.position);
+        }
+    }
+
+    /// Writes down how far everything is done.
+    async fn note(&mut self) -> Result<(), LaneError> {
+        let position = self.under_way.first_key_value().map_or(self.read, |(_, before)| *before);
+        if position == self.cursor.position {
+            return Ok(());
+        }
+        let step = CursorMove { partition: self.partition, from: self.cursor, position, number: self.cursor.number };
+        self.shared.store.move_cursor(Consumer::Poll, step).await.map_err(fault)?;
+        self.cursor = step.to();
+        Ok(())
+    }
+}
+
+fn fault(error: StoreError) -> LaneError {
+    match error {
+        StoreError::Fenced => LaneError::Fenced,
+        other => LaneError::Fault(Fault::new("the database", other)),
+    }
+}

@@ -1,0 +1,166 @@
+//! One connection's notifications, one at a time.
+
+use crate::{STAGE, lane::Shared};
+use bus::DeadMessage;
+use model::{Delivery, Position, Timestamp};
+use outlet::{NotFetched, Target};
+use platforms::{Access, Fetch, Platform};
+use runner::{Backoff, now};
+use stage::{Reject, RejectClass};
+use std::{sync::Arc, time::Duration};
+use store::Connection;
+use tokio::sync::mpsc;
+use wire::{DeadLetter, Original};
+
+/// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
+const OVERLAP: Duration = Duration::from_secs(2 * 60);
+
+pub(crate) struct Notice {
+    pub(crate) position: Position,
+    pub(crate) delivery: Delivery,
+}
+
+pub(crate) struct Notices {
+    shared: Arc<Shared>,
+    done: mpsc::Sender<Position>,
+}
+
+impl Notices {
+    pub(crate) fn new(shared: Arc<Shared>, done: mpsc::Sender<Position>) -> Self {
+        Self { shared, done }
+    }
+
+    /// Works until the partition is given up. Notifications that say nothing but "something changed" and wait together
+    /// are answered by one fetch.
+    pub(crate) async fn work(self, mut notices: mpsc::UnboundedReceiver<Notice>) {
+        let mut next = notices.recv().await;
+        while let Some(notice) = next.take() {
+            let mut together = vec![notice.position];
+            let mut latest = notice.delivery;
+            while let Ok(waiting) = notices.try_recv() {
+                if !is_bare(&latest) || waiting.delivery.topic != latest.topic {
+                    next = Some(waiting);
+                    break;
+                }
+                together.push(waiting.position);
+                latest = waiting.delivery;
+            }
+            let last = together.last().copied().unwrap_or_default();
+            if !self.keep_trying(last, latest).await {
+                return;
+            }
+            for position in together {
+                if self.done.send(position).await.is_err() {
+                    return;
+                }
+            }
+            if next.is_none() {
+                next = notices.recv().await;
+            }
+        }
+    }
+
+    /// Until it is fetched or dead-lettered; false if the partition was given up meanwhile.
+    async fn keep_trying(&self, position: Position, delivery: Delivery) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            let rejected = match self.fetch(&delivery).await {
+                Ok(count) => {
+                    tracing::debug!(stage = STAGE, connection.id = %delivery.origin.connection, count, "fetched");
+                    self.shared.service.metrics.ended(STAGE, "emitted", 1);
+                    return true;
+                }
+                Err(NotFetched::Refused(reject)) => self.dead_letter(position, &delivery, reject).await,
+                Err(NotFetched::Later { reason, after }) => {
+                    let pause = backoff.next_delay().max(after.unwrap_or_default());
+                    if backoff.attempts() == 5 {
+                        tracing::warn!(stage = STAGE, connection.id = %delivery.origin.connection, reason, "not fetched");
+                    }
+                    Err(pause)
+                }
+            };
+            match rejected {
+                Ok(()) => return true,
+                Err(pause) => tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = self.done.closed() => return false,
+                },
+            }
+        }
+    }
+
+    async fn fetch(&self, delivery: &Delivery) -> Result<usize, NotFetched> {
+        let shared = &self.shared;
+        let later = |error: store::StoreError| NotFetched::Later { reason: error.to_string(), after: None };
+        let origin = &delivery.origin;
+        let name = origin.platform.as_str();
+        let missing = || Reject::new(RejectClass::Config, "there is no such connection any more");
+        let connection = shared.store.connection(&origin.connection).await.map_err(later)?.ok_or_else(missing)?;
+        let (platform, schemas) = platforms::find(name).zip(shared.schemas.get(name)).ok_or_else(missing)?;
+        let body = match schemas.read(&delivery.topic, &delivery.body) {
+            Ok(body) => body,
+            // Normalize makes the dead letter.
+            Err(_) => return Ok(0),
+        };
+        let began = now();
+        let since = shared.store.fetch_mark(&origin.connection, &delivery.topic).await.map_err(later)?;
+        let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
+        let count = self.objects(platform, &connection, delivery, &wanted, began).await?;
+        let mark = Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
+        shared.store.set_fetch_mark(&origin.connection, &delivery.topic, mark).await.map_err(later)?;
+        Ok(count)
+    }
+
+    async fn objects(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        delivery: &Delivery,
+        wanted: &Fetch<'_>,
+        began: Timestamp,
+    ) -> Result<usize, NotFetched> {
+        let access = Access {
+            base_url: connection.base_url.clone(),
+            token: connection.token.clone(),
+            api_version: connection.api_version.clone(),
+            account: connection.account.clone(),
+        };
+        let target = Target {
+            origin: delivery.origin.clone(),
+            access: &access,
+            cause: Some(delivery.id),
+            hops: delivery.hops,
+            trace: Some(delivery.trace.clone()),
+        };
+        self.shared.fetcher.fetch(platform, &target, wanted, began).await
+    }
+
+    /// Keeps a notification that can't be completed; says how long to wait if even that isn't possible now.
+    async fn dead_letter(&self, position: Position, delivery: &Delivery, reject: Reject) -> Result<(), Duration> {
+        let origin = &delivery.origin;
+        tracing::warn!(
+            stage = STAGE, store.id = %origin.store, connection.id = %origin.connection, delivery.id = %delivery.id,
+            %reject, "dead letter"
+        );
+        let class = reject.class;
+        let letter = DeadLetter {
+            stage: STAGE.to_owned(),
+            reject,
+            rejected_at: now(),
+            position,
+            original: Original::Delivery(Box::new(delivery.clone())),
+        };
+        let message_id = format!("{STAGE}/{}/{position}", delivery.id);
+        let payload = wire::encode_dead(&letter);
+        let message = DeadMessage::new(STAGE, class.as_str(), origin.store.clone(), message_id, payload);
+        self.shared.service.bus.publish_dead(&message).await.map_err(|_| Duration::from_secs(1))?;
+        self.shared.service.metrics.rejected(STAGE, class);
+        self.shared.service.metrics.ended(STAGE, "dead", 1);
+        Ok(())
+    }
+}
+
+/// Whether the notification says only that something of a whole kind changed.
+fn is_bare(delivery: &Delivery) -> bool {
+    platforms::find(delivery.origin.platform.as_str()).is_some_and(|platform| platform.is_bare(&delivery.topic))
+}

@@ -1,0 +1,172 @@
+//! One connection's due writes: claim, call, settle.
+
+use crate::{STAGE, measure::Measure};
+use model::{MirrorKind, MirrorValue, Timestamp};
+use outlet::{Budgets, Client, Fetcher, NotFetched, Target};
+use platforms::{Access, Call, CallContext, Fetch, Platform, Reply, Step};
+use stage::{Reject, RejectClass};
+use std::time::{Duration, Instant};
+use store::{Connection, DueRead, DueWrite, Settled, Store, StoreError, WriteResult};
+
+/// How many writes are claimed at once.
+const CLAIMED_MAX: i64 = 16;
+/// How long a claim holds: beyond it the write is due again, with the same key. Longer than all claimed calls take
+/// together at their time limits.
+const LEASE: Duration = Duration::from_secs(5 * 60);
+/// The first pause before a write is tried again; it doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// The longest pause.
+const RETRY_LONGEST: Duration = Duration::from_secs(10 * 60);
+
+/// What calls are made with.
+pub(crate) struct Calls {
+    pub(crate) store: Store,
+    pub(crate) client: Client,
+    pub(crate) budgets: Budgets,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) measure: Measure,
+}
+
+impl Calls {
+    /// Makes what is due at the connection, one call at a time, until nothing is.
+    pub(crate) async fn work_off(&self, connection: &Connection) -> Result<(), StoreError> {
+        let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(()) };
+        loop {
+            let due = self.store.claim_due(&connection.id, runner::now(), LEASE, CLAIMED_MAX).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for write in due {
+                self.write(platform, connection, &write).await?;
+            }
+        }
+    }
+
+    async fn write(&self, platform: &dyn Platform, connection: &Connection, due: &DueWrite) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let reply = match call(due) {
+            Ok(call) => self.call(platform, connection, due, &call).await,
+            Err(reject) => Reply::Refused(reject),
+        };
+        let (label, result) = result(due, reply, runner::now(), rand::random_range(0.5..1.0));
+        self.measure.called(platform.name(), due.key.kind.as_str(), label, began.elapsed());
+        let settled = self.store.settle_write(&due.key, &due.sent_key, &result, runner::now()).await?;
+        tracing::info!(
+            stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
+            platform.name = platform.name(), kind = due.key.kind.as_str(), external = %due.key.external,
+            attempt = due.attempt, result = label, "call"
+        );
+        if let WriteResult::Refused { error } = &result {
+            tracing::warn!(stage = STAGE, connection.id = %connection.id, error, "the platform refused a write");
+        }
+        if settled == Settled::NeedsReadBack {
+            self.read_back(platform, connection, due).await;
+        }
+        Ok(())
+    }
+
+    async fn call(&self, platform: &dyn Platform, connection: &Connection, due: &DueWrite, call: &Call) -> Reply {
+        let access = access(connection);
+        let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
+        let mut step = platform.call(call, &context, None);
+        // At most one read, then the write.
+        for _ in 0..2 {
+            let (request, is_write) = match step {
+                Ok(Step::Done) => return Reply::Done,
+                Ok(Step::Read(request)) => (request, false),
+                Ok(Step::Write(request)) => (request, true),
+                Err(reject) => return Reply::Refused(reject),
+            };
+            self.budgets.wait(&connection.id, platform).await;
+            let reply = match self.client.call(request, due.trace.as_ref()).await {
+                Ok(reply) => reply,
+                Err(error) => return Reply::Retry { reason: error.to_string() },
+            };
+            let meaning = platform.outcome(call, &reply.as_reply());
+            if is_write || meaning != Reply::Done {
+                return meaning;
+            }
+            step = platform.call(call, &context, Some(&reply.as_reply()));
+        }
+        Reply::Refused(Reject::new(RejectClass::Bug, "the call wants to read twice"))
+    }
+
+    async fn read_back(&self, platform: &dyn Platform, connection: &Connection, due: &DueWrite) {
+        let wanted = DueRead { key: due.key.clone(), location: due.location.clone() };
+        self.read(platform, connection, &wanted).await;
+    }
+
+    /// Asks the platform for a level and puts the answer into RAW, like any report of it. If that fails, the mirror
+    /// becomes due for reading again after a while.
+    pub(crate) async fn read(&self, platform: &dyn Platform, connection: &Connection, due: &DueRead) {
+        let access = access(connection);
+        let target = Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
+        let wanted = Fetch::Level { item: &due.key.external, location: due.location.as_ref() };
+        match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
+            Ok(_) => {}
+            Err(NotFetched::Later { reason, .. }) => {
+                tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back; again later");
+            }
+            Err(NotFetched::Refused(reject)) => {
+                tracing::warn!(stage = STAGE, connection.id = %connection.id, %reject, "can't be read back");
+            }
+        }
+    }
+}
+
+fn access(connection: &Connection) -> Access {
+    Access {
+        base_url: connection.base_url.clone(),
+        token: connection.token.clone(),
+        api_version: connection.api_version.clone(),
+        account: connection.account.clone(),
+    }
+}
+
+/// The call that makes a due write.
+fn call(due: &DueWrite) -> Result<Call, Reject> {
+    let bug = |reason: &str| Reject::new(RejectClass::Bug, reason);
+    match (due.key.kind, &due.value) {
+        (MirrorKind::Inventory, MirrorValue::Quantity(to)) => {
+            let from = match due.from {
+                Some(MirrorValue::Quantity(from)) => Some(from),
+                Some(MirrorValue::Price(_) | MirrorValue::Text(_)) | None => None,
+            };
+            Ok(Call::SetLevel { item: due.key.external.clone(), location: due.location.clone(), to: *to, from })
+        }
+        (MirrorKind::Price, MirrorValue::Price(to)) => {
+            let product = due.product.clone().ok_or_else(|| bug("the variant's product isn't linked"))?;
+            Ok(Call::SetPrice { product, variant: due.key.external.clone(), to: *to })
+        }
+        (MirrorKind::Product, MirrorValue::Text(to)) => {
+            Ok(Call::SetText { product: due.key.external.clone(), to: to.clone() })
+        }
+        (MirrorKind::Inventory | MirrorKind::Price | MirrorKind::Product, _) => {
+            Err(bug("the mirror's value isn't of its kind"))
+        }
+    }
+}
+
+/// What a reply means for the mirror. `jitter` is from 0.5 to 1.
+fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'static str, WriteResult) {
+    let doubled = RETRY_FIRST.saturating_mul(1 << u32::try_from(due.attempt - 1).unwrap_or(0).min(16));
+    let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
+    let after = |wait: Duration| {
+        Timestamp::from_micros(now.as_micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)))
+    };
+    match reply {
+        Reply::Done => ("done", WriteResult::Acknowledged),
+        Reply::Stale if due.key.kind == MirrorKind::Inventory => ("stale", WriteResult::ReadBack),
+        // Texts and prices are read anew by the next attempt itself.
+        Reply::Stale => ("stale", WriteResult::RetryAt { at: after(pause), error: "someone else wrote".to_owned() }),
+        Reply::Throttled { after: wait } => {
+            let at = after(wait.unwrap_or_default().max(pause));
+            ("throttled", WriteResult::RetryAt { at, error: "too many calls".to_owned() })
+        }
+        Reply::Retry { reason } => ("retry", WriteResult::RetryAt { at: after(pause), error: reason }),
+        Reply::Refused(reject) => ("refused", WriteResult::Refused { error: reject.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

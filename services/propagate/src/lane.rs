@@ -1,0 +1,199 @@
+//! One partition: what changed becomes what platforms should hold; what is due is written.
+
+use crate::{STAGE, calls::Calls};
+use bus::{AppliedReader, BusError};
+use bytes::Bytes;
+use model::{ConnectionId, Partition};
+use runner::{Backoff, LaneError, Service, now};
+use stage::Fault;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, Store, StoreError, Wants, Writes};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// How many changes are taken up at once.
+const CHANGES_MAX: usize = 256;
+/// How often it looks for writes that have to be tried again.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How many read-backs that never came are asked for again at once.
+const READS_MAX: i64 = 16;
+
+pub(crate) struct Shared {
+    pub(crate) service: Service,
+    pub(crate) store: Store,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) writes: Writes,
+}
+
+impl Shared {
+    /// Works on the partition until `stop`; outages pause it with growing delays.
+    pub(crate) async fn keep_running(&self, partition: Partition, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
+            let cause = if matches!(error, LaneError::Fenced) { "fenced" } else { "fault" };
+            self.service.metrics.interrupted(STAGE, cause);
+            let delay = backoff.next_delay();
+            if backoff.attempts() == 3 {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(stage = STAGE, partition = partition.0, error, "paused; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn run_lane(
+        &self,
+        partition: Partition,
+        stop: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<(), LaneError> {
+        let cursor = self.store.take_epoch(Consumer::Propagate, partition).await.map_err(fault)?;
+        let reader = self.service.bus.read_applied(partition, cursor.number).await?;
+        let mut changes = self.store.listen_changes();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lane =
+            Lane { shared: self, partition, cursor, reader, connections: HashMap::new(), busy: HashSet::new(), calls: JoinSet::new() };
+        loop {
+            tokio::select! {
+                taken = lane.reader.waiting(CHANGES_MAX) => {
+                    lane.take(taken).await?;
+                    lane.write_due().await?;
+                    backoff.reset();
+                }
+                Some(done) = lane.calls.join_next() => {
+                    if let Ok(connection) = done {
+                        lane.busy.remove(&connection);
+                    }
+                }
+                _ = looks.tick() => lane.write_due().await?,
+                changed = changes.next() => lane.forget(&changed).await?,
+                () = stop.cancelled() => break,
+            }
+        }
+        // Calls under way end on their own time limits; what they leave is settled by the next owner.
+        while lane.calls.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+struct Lane<'a> {
+    shared: &'a Shared,
+    partition: Partition,
+    cursor: Cursor,
+    reader: AppliedReader,
+    connections: HashMap<ConnectionId, Arc<Connection>>,
+    busy: HashSet<ConnectionId>,
+    calls: JoinSet<ConnectionId>,
+}
+
+impl Lane<'_> {
+    async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<(), LaneError> {
+        let payloads: Vec<(i64, Bytes)> = match taken {
+            Ok(messages) => messages.into_iter().map(|message| (message.number, message.payload)).collect(),
+            Err(BusError::Gap { .. }) => self.from_event_store().await?,
+            Err(error) => return Err(error.into()),
+        };
+        let mut wants = Wants::default();
+        let mut number = self.cursor.number;
+        for (at, payload) in payloads.into_iter().filter(|(at, _)| *at > self.cursor.number) {
+            let applied = wire::decode_applied(payload)
+                .map_err(|error| Fault::new("a change of our own that can be read", error))?;
+            applied.effects.iter().for_each(|effect| wants.add(at, effect, &applied.event.trace));
+            number = at;
+        }
+        if number == self.cursor.number {
+            return Ok(());
+        }
+        let step = CursorMove { partition: self.partition, from: self.cursor, position: self.cursor.position, number };
+        let shared = self.shared;
+        shared.store.set_desired(&wants, &shared.writes, now(), &[step]).await.map_err(fault)?;
+        let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
+        shared.service.metrics.taken_up(STAGE, count);
+        shared.service.metrics.ended(STAGE, "emitted", count);
+        self.cursor = step.to();
+        Ok(())
+    }
+
+    /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them.
+    async fn from_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, LaneError> {
+        let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
+        let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await.map_err(fault)?;
+        let last = rows.last().map_or(self.cursor.number, |row| row.number);
+        self.reader = self.shared.service.bus.read_applied(self.partition, last).await?;
+        Ok(rows.into_iter().map(|row| (row.number, row.payload.into())).collect())
+    }
+
+    /// Starts what is due, one task for each connection: its calls stay in order and within its budget.
+    async fn write_due(&mut self) -> Result<(), LaneError> {
+        let store = &self.shared.store;
+        let idle: Vec<ConnectionId> = self.connections.keys().filter(|id| !self.busy.contains(id)).cloned().collect();
+        if idle.is_empty() {
+            return Ok(());
+        }
+        for id in store.due_connections(&idle, now()).await.map_err(fault)? {
+            let Some(connection) = self.connections.get(&id).cloned() else { continue };
+            self.busy.insert(id.clone());
+            let calls = Arc::clone(&self.shared.calls);
+            self.calls.spawn(async move {
+                if let Err(error) = calls.work_off(&connection).await {
+                    tracing::debug!(stage = STAGE, connection.id = %id, %error, "writes wait for the database");
+                }
+                id
+            });
+        }
+        for read in store.claim_reads(&idle, now(), READS_MAX).await.map_err(fault)? {
+            let Some(connection) = self.connections.get(&read.key.connection).cloned() else { continue };
+            let calls = Arc::clone(&self.shared.calls);
+            self.calls.spawn(async move {
+                if let Some(platform) = platforms::find(connection.platform.as_str()) {
+                    calls.read(platform, &connection, &read).await;
+                }
+                connection.id.clone()
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads the partition's connections again; the first notice is that everything may have changed.
+    async fn forget(&mut self, changed: &Changed) -> Result<(), LaneError> {
+        let store = &self.shared.store;
+        let partitions = self.shared.service.bus.partitions();
+        match changed {
+            Changed::Connection(id) => {
+                self.connections.remove(id);
+                let found = store.connection(id).await.map_err(fault)?;
+                let ours = found.filter(|found| partitions.of(&found.store) == self.partition);
+                self.connections.extend(ours.map(|found| (id.clone(), Arc::new(found))));
+            }
+            Changed::Store(_) | Changed::Everything => {
+                let mut stores = Vec::new();
+                let mut after = None;
+                loop {
+                    let page = store.stores(after.as_ref()).await.map_err(fault)?;
+                    let Some(last) = page.last().cloned() else { break };
+                    stores.extend(page.into_iter().filter(|store| partitions.of(store) == self.partition));
+                    after = Some(last);
+                }
+                let connections = store.connections_of(&stores).await.map_err(fault)?;
+                self.connections = connections.into_iter().map(|found| (found.id.clone(), Arc::new(found))).collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fault(error: StoreError) -> LaneError {
+    match error {
+        StoreError::Fenced => LaneError::Fenced,
+        other => LaneError::Fault(Fault::new("the database", other)),
+    }
+}
