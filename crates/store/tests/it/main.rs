@@ -7,3 +7,4 @@ mod propagating;
 mod schema;
 mod setup;
 mod wall;
+mod speed;
