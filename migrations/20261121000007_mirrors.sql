@@ -14,11 +14,13 @@ CREATE TABLE mirrors (
     held jsonb,
     desired jsonb,
     desired_number bigint,
+    desired_trace text,
     sent jsonb,
     sent_from jsonb,
     sent_state text COLLATE "C"
-        CHECK (sent_state IN ('pending', 'unsure', 'acknowledged', 'settled', 'reading', 'refused')),
+        CHECK (sent_state IN ('pending', 'unsure', 'echoed', 'acknowledged', 'settled', 'reading', 'refused')),
     sent_key text COLLATE "C",
+    -- When its first attempt began; calls that carry a time carry this one, so that every attempt is the same call.
     sent_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT 'epoch',
@@ -27,7 +29,7 @@ CREATE TABLE mirrors (
     -- be touched by every event; this one changes only when work appears or is done.
     attention text COLLATE "C" GENERATED ALWAYS AS (
         CASE
-            WHEN sent_state IN ('pending', 'unsure') THEN 'write'
+            WHEN sent_state IN ('pending', 'unsure', 'echoed') THEN 'write'
             WHEN sent_state = 'reading' THEN 'read'
             WHEN desired IS NULL OR desired IS NOT DISTINCT FROM held THEN NULL
             WHEN sent_state = 'refused' AND sent IS NOT DISTINCT FROM desired THEN NULL

@@ -1,1 +1,4 @@
 //! The system as real processes.
+
+#[cfg(test)]
+mod layers;

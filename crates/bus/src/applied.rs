@@ -46,7 +46,7 @@ pub struct AppliedMessage {
     pub sequence: u64,
 }
 
-/// The attributes of a CloudEvent (1.0, binary mode).
+/// The attributes of a `CloudEvent` (1.0, binary mode).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudEvent {
     /// `ce-id`.

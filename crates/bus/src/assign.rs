@@ -25,7 +25,7 @@ pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) 
     owned.remove(me).unwrap_or_default()
 }
 
-/// FNV-1a (64 bits) of both, then the finalizer of SplitMix64: FNV alone leaves names that differ in their last
+/// FNV-1a (64 bits) of both, then the finalizer of `SplitMix64`: FNV alone leaves names that differ in their last
 /// letter too much alike.
 fn liking(partition: Partition, member: &str) -> u64 {
     let bytes = partition.0.to_be_bytes().into_iter().chain(member.bytes());
@@ -58,6 +58,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn every_partition_has_one_owner_and_nobody_more_than_a_share(count in counts(), members in members()) {
             let share = usize::from(count.get()).div_ceil(members.len());

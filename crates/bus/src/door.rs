@@ -1,10 +1,14 @@
 //! Requests and answers that no stream keeps.
 
-use crate::BusError;
+use crate::{BusError, error::Source};
 use async_nats::{Client, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the server may take to know of a subscription.
+const SERVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where ingest takes in what our own services fetched; partners have no permission for it.
 pub const ACCEPT_SUBJECT: &str = "pos.accept";
@@ -68,9 +72,19 @@ impl Request {
 pub(crate) async fn serve(client: &Client, subject: &str, queue: &str) -> Result<Requests, BusError> {
     let served = client.queue_subscribe(subject.to_owned(), queue.to_owned()).await;
     let subscriber = served.map_err(BusError::call("the subscription", subject))?;
-    // Requests sent from now on must find us.
-    client.flush().await.map_err(BusError::call("the subscription", subject))?;
+    round_trip(client, subject).await?;
     Ok(Requests { client: client.clone(), subscriber })
+}
+
+/// Requests sent from now on must find us, so the server has to know: it takes what we send in order, and a flush
+/// alone tells only that it was sent.
+async fn round_trip(client: &Client, subject: &str) -> Result<(), BusError> {
+    let failed = |source: Source| BusError::call("the subscription", subject)(source);
+    let inbox = client.new_inbox();
+    let mut echo = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
+    client.publish(inbox, Bytes::new()).await.map_err(|error| failed(error.into()))?;
+    timeout(SERVE_LIMIT, echo.next()).await.map_err(|error| failed(error.into()))?;
+    Ok(())
 }
 
 pub(crate) async fn request(

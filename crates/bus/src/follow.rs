@@ -171,7 +171,7 @@ impl Follow {
                 Err(error @ BusError::TailLost { .. }) => return Err(error),
                 Err(error) if Instant::now() > deadline => return Err(error),
                 Err(error) => {
-                    tracing::debug!(subject = self.subject, %error, "reading could not be taken up yet")
+                    tracing::debug!(subject = self.subject, %error, "reading could not be taken up yet");
                 }
             }
         }

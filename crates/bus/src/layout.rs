@@ -81,10 +81,6 @@ impl Layout {
         })
     }
 
-    pub(crate) fn replicas(&self) -> u8 {
-        self.replicas
-    }
-
     pub(crate) fn partitions(&self) -> model::PartitionCount {
         self.partitions
     }

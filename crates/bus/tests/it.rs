@@ -19,7 +19,7 @@ const HERE: Partition = Partition(3);
 
 struct Broker {
     nats: Nats,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Broker {
@@ -30,7 +30,7 @@ impl Broker {
     async fn start_as(change: impl FnOnce(NatsOptions) -> NatsOptions) -> Self {
         let scratch = Scratch::new().unwrap();
         let nats = Nats::start(change(NatsOptions::new(scratch.path()))).await.unwrap();
-        Self { nats, _scratch: scratch }
+        Self { nats, scratch }
     }
 
     fn config(&self) -> BusConfig {
@@ -202,6 +202,33 @@ async fn a_start_behind_the_end_is_a_lost_tail() {
     bus.appender(Feed::Unique, HERE, 0).append(Bytes::new(), position(1), 1, 0).await.unwrap();
     assert!(bus.read(Feed::Unique, HERE, Start::After(1)).await.is_ok());
     assert!(matches!(bus.read(Feed::Unique, HERE, Start::After(2)).await, Err(BusError::TailLost { .. })));
+}
+
+#[tokio::test]
+async fn a_reader_notices_that_what_it_read_was_lost_and_replaced() {
+    for replaced in [1_u64, 5] {
+        let mut broker = Broker::start().await;
+        let bus = broker.declared().await;
+        let mut appender = bus.appender(Feed::Unique, HERE, 0);
+        for raw in 1..=3 {
+            appender.append(Bytes::new(), position(raw), raw, 0).await.unwrap();
+        }
+        let mut reader = bus.read(Feed::Unique, HERE, Start::First).await.unwrap();
+        let mut read = 0;
+        while read < 3 {
+            read += timeout(PATIENCE, reader.waiting(3)).await.unwrap().unwrap().len();
+        }
+        broker.nats.kill().await.unwrap();
+        std::fs::remove_dir_all(broker.scratch.path().join("jetstream")).unwrap();
+        broker.nats.restart().await.unwrap();
+        let other = broker.declared().await;
+        let mut appender = other.appender(Feed::Unique, HERE, 0);
+        for raw in 1..=replaced {
+            appender.append(Bytes::new(), position(raw), raw, 0).await.unwrap();
+        }
+        let lost = timeout(PATIENCE, reader.waiting(3)).await.unwrap();
+        assert!(matches!(lost, Err(BusError::TailLost { sequence: 3, .. })), "{replaced}: {lost:?}");
+    }
 }
 
 #[tokio::test]
@@ -402,8 +429,10 @@ async fn a_request_is_served_by_one_of_a_queue_and_answered() {
         tokio::spawn(
             async move { client.request("pos.in.s.c.t.u", Bytes::from_static(b"?"), PATIENCE).await },
         );
-    let request =
-        tokio::select! { request = first.next() => request, request = second.next() => request }.unwrap();
+    let either = async {
+        tokio::select! { request = first.next() => request, request = second.next() => request }
+    };
+    let request = timeout(PATIENCE, either).await.unwrap().unwrap();
     assert_eq!((request.subject.as_str(), &request.payload[..]), ("pos.in.s.c.t.u", &b"?"[..]));
     assert!(request.wants_answer());
     request.respond(Bytes::from_static(b"!")).await.unwrap();
@@ -458,7 +487,7 @@ async fn replicas_find_each_other_again_after_the_server_forgot_them() {
     broker.nats.restart().await.unwrap();
     let third = one.join("apply", "pod-3").await.unwrap();
     // Four partitions among three: nobody has more than two, so seeing fewer than all is seeing the others.
-    let [a, b, c] = [&first, &second, &third].map(|membership| membership.owned());
+    let [a, b, c] = [&first, &second, &third].map(bus::Membership::owned);
     let settled = async {
         loop {
             let owned: Vec<_> =

@@ -22,3 +22,4 @@ pub use metrics::{Metrics, outcome_label};
 pub use partitions::own_partitions;
 pub use process::{Failure, Service, main, now, replica_name};
 pub use stage_loop::{LaneError, run_stage};
+pub use telemetry::start as start_logging;

@@ -2,10 +2,10 @@
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    columns::{id, id_or_null, mirror_key, mirror_value, place, send_state, unreadable},
+    columns::{id, id_or_null, mirror_key, mirror_value, place, send_state, time, unreadable},
     error::within,
 };
-use model::{ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, SendState, Timestamp};
+use model::{ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, SendState, Timestamp, TraceParent};
 use sqlx::{Row as _, postgres::PgRow};
 use std::time::Duration;
 
@@ -31,10 +31,14 @@ pub struct DueWrite {
     pub from: Option<MirrorValue>,
     /// The idempotency key: the same for every attempt of this write.
     pub sent_key: String,
-    /// How far the write has come: `Pending`, or `Unsure` if something else was reported meanwhile.
+    /// How far the write has come: `Pending`, or `Unsure` or `Echoed` if something was reported meanwhile.
     pub state: SendState,
     /// Which attempt this is, from 1.
     pub attempt: i32,
+    /// When the first attempt began.
+    pub begun_at: Timestamp,
+    /// The trace of the change that made it due.
+    pub trace: Option<TraceParent>,
 }
 
 /// A level, price or text that has to be read again.
@@ -207,6 +211,8 @@ fn read_write(row: &PgRow) -> Result<DueWrite, StoreError> {
         sent_key: row.try_get("sent_key")?,
         state: send_state(row, "sent_state")?.ok_or_else(|| unreadable("sent_state"))?,
         attempt: row.try_get("attempts")?,
+        begun_at: time(row, "sent_at")?,
+        trace: row.try_get::<Option<String>, _>("desired_trace")?.as_deref().and_then(TraceParent::parse),
     })
 }
 
@@ -216,7 +222,7 @@ SELECT m.connection, m.kind, m.external, m.place
 FROM mirrors m
 JOIN connections c ON c.id = m.connection
 WHERE m.connection = $1 AND m.attention = 'write' AND m.next_attempt_at <= $2 AND c.enabled
-  AND (m.sent_state IN ('pending', 'unsure') OR coalesce((c.rules ->> CASE m.kind
+  AND (m.sent_state IN ('pending', 'unsure', 'echoed') OR coalesce((c.rules ->> CASE m.kind
           WHEN 'inventory' THEN 'propagate_inventory'
           WHEN 'price' THEN 'propagate_prices'
           ELSE 'propagate_products' END)::boolean, true))
@@ -233,7 +239,7 @@ SET desired = f.wanted,
     sent_from = CASE WHEN f.begins THEN m.held ELSE m.sent_from END,
     sent_state = CASE WHEN f.begins THEN 'pending' ELSE m.sent_state END,
     sent_key = CASE WHEN f.begins THEN gen_random_uuid()::text ELSE m.sent_key END,
-    sent_at = CASE WHEN f.begins OR f.under_way THEN $5 ELSE m.sent_at END,
+    sent_at = CASE WHEN f.begins THEN $5 ELSE m.sent_at END,
     attempts = CASE WHEN f.begins THEN 1 WHEN f.under_way THEN m.attempts + 1 ELSE m.attempts END,
     next_attempt_at = CASE WHEN f.begins OR f.under_way THEN $6 ELSE m.next_attempt_at END,
     last_error = CASE WHEN f.begins THEN NULL ELSE m.last_error END
@@ -242,7 +248,7 @@ FROM (
             AND NOT (w.sent_state IS NOT DISTINCT FROM 'refused' AND w.wanted = w.sent) AS begins
     FROM (
         SELECT d.kind, d.external, d.place, d.held, d.sent, d.sent_state,
-            coalesce(d.sent_state IN ('pending', 'unsure'), false) AS under_way,
+            coalesce(d.sent_state IN ('pending', 'unsure', 'echoed'), false) AS under_way,
             coalesce(CASE d.kind
                 WHEN 'inventory' THEN (SELECT mirror_quantity(l.quantity) FROM inventory_levels l
                                        WHERE l.variant = d.internal AND l.location = d.place)
@@ -256,7 +262,7 @@ FROM (
 ) AS f
 WHERE m.connection = $1 AND m.kind = f.kind AND m.external = f.external AND m.place = f.place
 RETURNING m.connection, m.kind, m.external, m.place, m.internal, m.sent, m.sent_from, m.sent_state, m.sent_key,
-    m.attempts, f.begins OR f.under_way AS claimed,
+    m.sent_at, m.desired_trace, m.attempts, f.begins OR f.under_way AS claimed,
     (SELECT min(l.external) FROM links l WHERE l.internal = m.place AND l.kind = 'location'
         AND l.connection = m.connection AND l.external <> $7) AS location,
     (SELECT min(l.external) FROM variants v JOIN links l ON l.internal = v.product AND l.kind = 'product'
@@ -277,29 +283,43 @@ RETURNING m.connection, m.kind, m.external, m.place,
         AND l.connection = m.connection AND l.external <> $5) AS location";
 
 macro_rules! settle {
-    ($set:literal) => {
+    ($($set:expr),+) => {
         concat!(
             "UPDATE mirrors SET ",
-            $set,
+            $($set,)+
             " WHERE connection = $1 AND kind = $2 AND external = $3 AND place = $4 AND sent_key = $5
-                AND sent_state IN ('pending', 'unsure') RETURNING sent_state"
+                AND sent_state IN ('pending', 'unsure', 'echoed') RETURNING sent_state"
         )
     };
 }
 
-// Taken, but something else was reported meanwhile: which of the two came last is found by reading.
+// Taken, but something else was reported meanwhile: which of the two came last is found by reading. If its report was
+// first, what the platform holds is known already.
 const ACKNOWLEDGE: &str = settle!(
-    "held = sent, attempts = 0, last_error = $7,
-     sent_state = CASE sent_state WHEN 'pending' THEN 'acknowledged' ELSE 'reading' END,
-     next_attempt_at = CASE sent_state WHEN 'pending' THEN 'epoch' ELSE $6 END"
+    "held = CASE sent_state WHEN 'echoed' THEN held ELSE sent END, attempts = 0, last_error = $7,
+     sent_state = CASE sent_state WHEN 'pending' THEN 'acknowledged' WHEN 'echoed' THEN 'settled' ELSE 'reading' END,
+     next_attempt_at = CASE sent_state WHEN 'unsure' THEN $6 ELSE 'epoch' END"
 );
-// Not taken: what the platform told meanwhile is a movement from what it held before.
-const READ_BACK: &str =
-    settle!("held = sent_from, attempts = 0, last_error = $7, sent_state = 'reading', next_attempt_at = $6");
+
+// Not taken: what the platform tells is a movement from what it held before. A report that was taken for the echo
+// wasn't one, so what it moved is given back.
+macro_rules! held_if_refused {
+    () => {
+        "CASE WHEN sent_state = 'echoed' AND kind = 'inventory' AND sent_from IS NOT NULL
+              THEN mirror_quantity((held ->> 'quantity')::numeric
+                  - ((sent ->> 'quantity')::numeric - (sent_from ->> 'quantity')::numeric))
+              ELSE held END"
+    };
+}
+const READ_BACK: &str = settle!(
+    "held = ",
+    held_if_refused!(),
+    ", attempts = 0, last_error = $7, sent_state = 'reading', next_attempt_at = $6"
+);
 const RETRY: &str = settle!("last_error = $7, next_attempt_at = $6");
 const REFUSE: &str = settle!(
-    "last_error = $7,
-     held = CASE sent_state WHEN 'pending' THEN held ELSE sent_from END,
-     sent_state = CASE sent_state WHEN 'pending' THEN 'refused' ELSE 'reading' END,
+    "last_error = $7, held = ",
+    held_if_refused!(),
+    ", sent_state = CASE sent_state WHEN 'pending' THEN 'refused' ELSE 'reading' END,
      next_attempt_at = CASE sent_state WHEN 'pending' THEN 'epoch' ELSE $6 END"
 );

@@ -69,15 +69,22 @@ impl Default for StoreConfig {
     }
 }
 
-impl Store {
-    /// Connects with the keys of the configuration, and refuses a database whose tables are of another version.
-    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+impl StoreConfig {
+    /// The vault with the keys of the configuration.
+    pub fn vault(&self) -> Result<Vault, StoreError> {
         let mut keys = BTreeMap::new();
-        for (name, text) in &config.keys {
+        for (name, text) in &self.keys {
             let key = key(text).ok_or_else(|| StoreError::refused("a key isn't 32 bytes in hexadecimal"))?;
             keys.insert(name.clone(), key);
         }
-        let store = Self::connect(config, Vault::from_keys(keys, &config.current_key)?).await?;
+        Ok(Vault::from_keys(keys, &self.current_key)?)
+    }
+}
+
+impl Store {
+    /// Connects with the keys of the configuration, and refuses a database whose tables are of another version.
+    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let store = Self::connect(config, config.vault()?).await?;
         store.check_schema().await?;
         Ok(store)
     }

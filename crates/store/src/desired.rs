@@ -1,7 +1,7 @@
 //! What the platforms should hold: set from the store's own values whenever those changed.
 
 use crate::{Consumer, CursorMove, Store, StoreError, cursors, error::within};
-use model::{LocationId, MirrorKind, PlatformName, ProductId, Timestamp, VariantId, record::Effect};
+use model::{LocationId, MirrorKind, PlatformName, ProductId, Timestamp, TraceParent, VariantId, record::Effect};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,28 +11,44 @@ use std::collections::{BTreeMap, BTreeSet};
 /// never brings back an older value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wants {
-    levels: BTreeMap<(VariantId, LocationId), i64>,
-    prices: BTreeMap<VariantId, i64>,
-    texts: BTreeMap<ProductId, i64>,
-    linked: BTreeMap<VariantId, i64>,
+    levels: BTreeMap<(VariantId, LocationId), Cause>,
+    prices: BTreeMap<VariantId, Cause>,
+    texts: BTreeMap<ProductId, Cause>,
+    linked: BTreeMap<VariantId, Cause>,
+}
+
+/// The change that makes a value due elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cause {
+    number: i64,
+    trace: TraceParent,
+}
+
+fn numbers<'a>(causes: impl Iterator<Item = &'a Cause>) -> Vec<i64> {
+    causes.map(|cause| cause.number).collect()
+}
+
+fn traces<'a>(causes: impl Iterator<Item = &'a Cause>) -> Vec<String> {
+    causes.map(|cause| cause.trace.as_str().to_owned()).collect()
 }
 
 impl Wants {
-    /// Notes what the change with this number of its partition made of the store's values.
-    pub fn add(&mut self, number: i64, effect: &Effect) {
+    /// Notes what the change with this number of its partition, which belongs to that trace, made of the store's values.
+    pub fn add(&mut self, number: i64, trace: &TraceParent, effect: &Effect) {
+        let cause = Cause { number, trace: trace.clone() };
         match effect {
             Effect::Level { variant, location, .. } => {
-                self.levels.insert((variant.clone(), location.clone()), number);
+                self.levels.insert((variant.clone(), location.clone()), cause);
             }
             Effect::Price { variant, .. } => {
-                self.prices.insert(variant.clone(), number);
+                self.prices.insert(variant.clone(), cause);
             }
             Effect::Text { product } => {
-                self.texts.insert(product.clone(), number);
+                self.texts.insert(product.clone(), cause);
             }
             Effect::Linked { variant } => {
-                self.linked.insert(variant.clone(), number);
-                self.prices.insert(variant.clone(), number);
+                self.linked.insert(variant.clone(), cause.clone());
+                self.prices.insert(variant.clone(), cause);
             }
         }
     }
@@ -90,9 +106,11 @@ async fn levels(
     sqlx::query(SET_LEVELS)
         .bind(wants.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
         .bind(wants.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
-        .bind(wants.levels.values().copied().collect::<Vec<_>>())
+        .bind(numbers(wants.levels.values()))
+        .bind(traces(wants.levels.values()))
         .bind(wants.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
-        .bind(wants.linked.values().copied().collect::<Vec<_>>())
+        .bind(numbers(wants.linked.values()))
+        .bind(traces(wants.linked.values()))
         .bind(takers(writes, MirrorKind::Inventory))
         .bind(now.as_chrono())
         .bind(model::DEFAULT_LOCATION)
@@ -104,27 +122,29 @@ async fn levels(
 // A level goes to the connections that know the location: by a link, or because it is their default.
 const SET_LEVELS: &str = "
 INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
-    next_attempt_at)
+    desired_trace, next_attempt_at)
 SELECT c.id, 'inventory', item.external, level.location, c.tenant, c.store, level.variant,
-    mirror_quantity(level.quantity), w.number, $7
-FROM (SELECT variant, location, max(number) AS number
-      FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[]) AS changed(variant, location, number)
+    mirror_quantity(level.quantity), w.number, w.trace, $9
+FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
+      FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
+                AS changed(variant, location, number, trace)
             UNION ALL
-            SELECT l.variant, l.location, linked.number
-            FROM unnest($4::text[], $5::int8[]) AS linked(variant, number)
+            SELECT l.variant, l.location, linked.number, linked.trace
+            FROM unnest($5::text[], $6::int8[], $7::text[]) AS linked(variant, number, trace)
             JOIN inventory_levels l ON l.variant = linked.variant) AS each
-      GROUP BY variant, location) AS w
+      ORDER BY variant, location, number DESC) AS w
 JOIN inventory_levels level ON level.variant = w.variant AND level.location = w.location
 JOIN links item ON item.internal = w.variant AND item.kind = 'item'
 JOIN connections c ON c.id = item.connection AND c.store = level.store
-WHERE c.enabled AND c.platform = ANY($6) AND coalesce((c.rules ->> 'propagate_inventory')::boolean, true)
+WHERE c.enabled AND c.platform = ANY($8) AND coalesce((c.rules ->> 'propagate_inventory')::boolean, true)
   AND (c.default_location = w.location
        OR EXISTS (SELECT FROM links place
                   WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
-                    AND place.external <> $8))
+                    AND place.external <> $10))
 ORDER BY c.id, item.external, level.location
 ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET desired = excluded.desired, desired_number = excluded.desired_number, internal = excluded.internal,
+SET desired = excluded.desired, desired_number = excluded.desired_number,
+    desired_trace = excluded.desired_trace, internal = excluded.internal,
     next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
 WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
 
@@ -136,7 +156,8 @@ async fn prices(
 ) -> Result<(), StoreError> {
     sqlx::query(SET_PRICES)
         .bind(wants.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
-        .bind(wants.prices.values().copied().collect::<Vec<_>>())
+        .bind(numbers(wants.prices.values()))
+        .bind(traces(wants.prices.values()))
         .bind(takers(writes, MirrorKind::Price))
         .bind(now.as_chrono())
         .execute(connection)
@@ -146,17 +167,18 @@ async fn prices(
 
 const SET_PRICES: &str = "
 INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
-    next_attempt_at)
+    desired_trace, next_attempt_at)
 SELECT c.id, 'price', l.external, '', c.tenant, c.store, v.id, mirror_price(v.price_minor, v.price_currency), w.number,
-    $4
-FROM unnest($1::text[], $2::int8[]) AS w(variant, number)
+    w.trace, $5
+FROM unnest($1::text[], $2::int8[], $3::text[]) AS w(variant, number, trace)
 JOIN variants v ON v.id = w.variant AND v.price_minor IS NOT NULL
 JOIN links l ON l.internal = w.variant AND l.kind = 'variant'
 JOIN connections c ON c.id = l.connection AND c.store = v.store
-WHERE c.enabled AND c.platform = ANY($3) AND coalesce((c.rules ->> 'propagate_prices')::boolean, true)
+WHERE c.enabled AND c.platform = ANY($4) AND coalesce((c.rules ->> 'propagate_prices')::boolean, true)
 ORDER BY c.id, l.external
 ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET desired = excluded.desired, desired_number = excluded.desired_number, internal = excluded.internal,
+SET desired = excluded.desired, desired_number = excluded.desired_number,
+    desired_trace = excluded.desired_trace, internal = excluded.internal,
     next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
 WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
 
@@ -168,9 +190,11 @@ async fn texts(
 ) -> Result<(), StoreError> {
     sqlx::query(SET_TEXTS)
         .bind(wants.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
-        .bind(wants.texts.values().copied().collect::<Vec<_>>())
+        .bind(numbers(wants.texts.values()))
+        .bind(traces(wants.texts.values()))
         .bind(wants.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
-        .bind(wants.linked.values().copied().collect::<Vec<_>>())
+        .bind(numbers(wants.linked.values()))
+        .bind(traces(wants.linked.values()))
         .bind(takers(writes, MirrorKind::Product))
         .bind(now.as_chrono())
         .execute(connection)
@@ -180,25 +204,26 @@ async fn texts(
 
 const SET_TEXTS: &str = "
 INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
-    next_attempt_at)
+    desired_trace, next_attempt_at)
 SELECT c.id, 'product', l.external, '', c.tenant, c.store, p.id,
     mirror_text((SELECT now.held FROM mirrors now
                  WHERE now.connection = c.id AND now.kind = 'product' AND now.external = l.external AND now.place = ''),
                 p.title, p.description),
-    w.number, $6
-FROM (SELECT product, max(number) AS number
-      FROM (SELECT * FROM unnest($1::text[], $2::int8[]) AS changed(product, number)
+    w.number, w.trace, $8
+FROM (SELECT DISTINCT ON (product) product, number, trace
+      FROM (SELECT * FROM unnest($1::text[], $2::int8[], $3::text[]) AS changed(product, number, trace)
             UNION ALL
-            SELECT v.product, linked.number
-            FROM unnest($3::text[], $4::int8[]) AS linked(variant, number)
+            SELECT v.product, linked.number, linked.trace
+            FROM unnest($4::text[], $5::int8[], $6::text[]) AS linked(variant, number, trace)
             JOIN variants v ON v.id = linked.variant) AS each
-      GROUP BY product) AS w
+      ORDER BY product, number DESC) AS w
 JOIN products p ON p.id = w.product AND p.deleted_at IS NULL
 JOIN links l ON l.internal = w.product AND l.kind = 'product'
 JOIN connections c ON c.id = l.connection AND c.store = p.store
-WHERE c.enabled AND c.platform = ANY($5) AND coalesce((c.rules ->> 'propagate_products')::boolean, true)
+WHERE c.enabled AND c.platform = ANY($7) AND coalesce((c.rules ->> 'propagate_products')::boolean, true)
 ORDER BY c.id, l.external
 ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET desired = excluded.desired, desired_number = excluded.desired_number, internal = excluded.internal,
+SET desired = excluded.desired, desired_number = excluded.desired_number,
+    desired_trace = excluded.desired_trace, internal = excluded.internal,
     next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
 WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";

@@ -1,2 +1,43 @@
-//! base64
-fn main() {}
+//! The command line.
+
+mod bench;
+mod cli;
+mod dev;
+mod doctor;
+mod environment;
+mod events;
+mod failure;
+mod output;
+mod show;
+mod tail;
+mod trigger;
+
+use clap::Parser as _;
+use cli::{Cli, Verb};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failed(&failure::Failed::io("the runtime can't start", error)),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.verb {
+            Verb::Dev(arguments) => dev::run(arguments, cli.output).await,
+            Verb::Trigger(arguments) => trigger::run(arguments, cli.output).await,
+            Verb::Tail(arguments) => tail::run(arguments, cli.output).await,
+            Verb::Show(arguments) => show::run(arguments, cli.output).await,
+            Verb::Events(arguments) => events::run(arguments, cli.output).await,
+            Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
+            Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
+            Verb::Bench(arguments) => bench::run(arguments, cli.output).await,
+        }
+    });
+    // Whatever still runs in the background must not hold up the end.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::failed(&failure),
+    }
+}

@@ -7,4 +7,3 @@ mod propagating;
 mod schema;
 mod setup;
 mod wall;
-mod speed;

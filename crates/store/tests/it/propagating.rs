@@ -25,6 +25,10 @@ fn writes() -> Writes {
         .collect()
 }
 
+fn trace() -> model::TraceParent {
+    model::TraceParent::from_delivery(model::DeliveryId::from_bytes([7; 16]))
+}
+
 fn level_effect() -> Effect {
     let any = Quantity::ZERO;
     Effect::Level { variant: variant(), location: place(), delta: any, level: any }
@@ -33,7 +37,7 @@ fn level_effect() -> Effect {
 async fn set(database: &Database, number: i64, effects: &[Effect]) {
     let mut wants = Wants::default();
     for effect in effects {
-        wants.add(number, effect);
+        wants.add(number, &trace(), effect);
     }
     let step = step(&database.store, Consumer::Propagate, number).await;
     database.store.set_desired(&wants, &writes(), at(2), &[step]).await.unwrap();
@@ -272,7 +276,7 @@ async fn nothing_goes_where_it_is_not_wanted() {
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     let mut wants = Wants::default();
-    wants.add(1, &level_effect());
+    wants.add(1, &trace(), &level_effect());
     let prices = writes().into_iter().filter(|(_, kind)| *kind == MirrorKind::Price).collect();
     let step = step(&database.store, Consumer::Propagate, 1).await;
     database.store.set_desired(&wants, &prices, at(2), &[step]).await.unwrap();

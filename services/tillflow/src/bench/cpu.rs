@@ -1,0 +1,68 @@
+//! CPU time of processes, from `/proc` (proc(5)).
+
+use std::fs;
+
+/// Clock ticks a second; 100 on every Linux that Rust runs on (`sysconf(_SC_CLK_TCK)`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// CPU seconds of our process, the broker, and the database with all its processes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CpuSeconds {
+    pub(crate) ours: f64,
+    pub(crate) broker: f64,
+    pub(crate) database: f64,
+}
+
+impl CpuSeconds {
+    /// So far.
+    pub(crate) fn now(broker: u32, database: u32) -> Self {
+        let children = children_of(database);
+        Self {
+            ours: of(std::process::id()),
+            broker: of(broker),
+            database: of(database) + children.into_iter().map(of).sum::<f64>(),
+        }
+    }
+
+    /// What came to it since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            ours: self.ours - earlier.ours,
+            broker: self.broker - earlier.broker,
+            database: self.database - earlier.database,
+        }
+    }
+
+    pub(crate) fn total(self) -> f64 {
+        self.ours + self.broker + self.database
+    }
+}
+
+/// The fields of `/proc/<pid>/stat` behind the name, which may hold spaces.
+fn stat(pid: u32) -> Option<Vec<u64>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    Some(fields.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(0)).collect())
+}
+
+fn of(pid: u32) -> f64 {
+    // utime and stime are fields 14 and 15, that is 10 and 11 behind the state.
+    let ticks = stat(pid).and_then(|fields| Some(fields.get(10)? + fields.get(11)?)).unwrap_or(0);
+    #[expect(clippy::cast_precision_loss, reason = "seconds need no more digits")]
+    let seconds = ticks as f64 / TICKS_PER_SECOND;
+    seconds
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| stat(*pid).and_then(|fields| fields.first().copied()) == Some(u64::from(parent))).collect()
+}
+
+/// The most memory that our process has had, in MiB.
+pub(crate) fn peak_memory_mib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) / 1024
+}

@@ -1,0 +1,119 @@
+//! Shops of many stores, and their signed deliveries.
+
+use crate::{cli::PipelineBench, failure::Failed, trigger};
+use ingest::{Answer, Door, Webhook};
+use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
+
+const SECRET: &str = "bench-secret-bench-secret";
+const LOCATION: u64 = 655_441_491;
+
+/// One signed delivery, ready to be sent.
+pub(crate) struct Signed {
+    connection: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Signed {
+    fn new(connection: String, topic: &str, delivery: &str, body: String) -> Result<Self, Failed> {
+        let headers = trigger::shopify(SECRET, topic, delivery, body.as_bytes())?;
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Self { connection, headers, body: body.into_bytes() })
+    }
+
+    /// Sends it through the door, as the HTTP side does once it has the bytes.
+    pub(crate) async fn send(self, door: &Door) -> Answer {
+        let webhook = Webhook {
+            platform: "shopify",
+            connection: &self.connection,
+            headers: &self.headers,
+            signed_body: &self.body.clone(),
+            body: self.body,
+        };
+        door.webhook(webhook).await
+    }
+}
+
+/// Makes the stores, each with one connection and one location.
+pub(crate) async fn provision(store: &Store, arguments: &PipelineBench) -> Result<(), Failed> {
+    let unusable = |error: model::InvalidId| Failed::Other(error.to_string());
+    let tenant = TenantId::new("bench").map_err(unusable)?;
+    store.upsert_tenant(&tenant).await?;
+    for index in 0..arguments.stores {
+        let id = StoreId::new(&format!("store-{index}")).map_err(unusable)?;
+        let location = LocationId::new(&format!("store-{index}-main")).map_err(unusable)?;
+        let connection = ConnectionId::new(&format!("shop-{index}")).map_err(unusable)?;
+        let currency = Currency::new("USD").ok();
+        let (name, timezone) = (id.to_string(), "UTC".to_owned());
+        store.upsert_store(&StoreSetup { tenant: tenant.clone(), id: id.clone(), name, currency, timezone }).await?;
+        let name = "Main".to_owned();
+        let setup = LocationSetup { tenant: tenant.clone(), store: id.clone(), id: location.clone(), name };
+        store.upsert_location(&setup).await?;
+        let row = Connection {
+            tenant: tenant.clone(),
+            store: id,
+            id: connection.clone(),
+            platform: PlatformName::new("shopify").map_err(unusable)?,
+            enabled: true,
+            base_url: "http://127.0.0.1:9".to_owned(),
+            account: String::new(),
+            api_version: String::new(),
+            token: "none".to_owned(),
+            secrets: vec![SECRET.to_owned()],
+            notification_url: String::new(),
+            default_location: Some(location.clone()),
+            requests_per_minute: None,
+            rules: Rules { propagate_inventory: false, propagate_prices: false, propagate_products: false },
+            currency,
+        };
+        store.upsert_connection(&row).await?;
+        let external = ExternalId::new(&LOCATION.to_string()).map_err(unusable)?;
+        store.upsert_location_link(&connection, &external, &location).await?;
+    }
+    Ok(())
+}
+
+const fn item(store: u32, item: u32) -> u64 {
+    9_000_000_000_000_000 + (store as u64) * 1000 + item as u64
+}
+
+/// A product of each store with all its items as variants.
+pub(crate) fn products(arguments: &PipelineBench) -> Result<Vec<Signed>, Failed> {
+    let product = |store: u32| {
+        let variants: Vec<String> = (0..arguments.items)
+            .map(|index| {
+                let id = item(store, index);
+                format!(
+                    r#"{{"id":{id},"product_id":{id},"title":"Size {index}","price":"19.99","sku":"S{store}-{index}","inventory_item_id":{id},"position":1,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z"}}"#
+                )
+            })
+            .collect();
+        let body = format!(
+            r#"{{"id":{},"title":"Product","body_html":null,"vendor":"Acme","product_type":"Shirts","status":"active","tags":"","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","variants":[{}]}}"#,
+            item(store, 999),
+            variants.join(",")
+        );
+        Signed::new(format!("shop-{store}"), "products/create", &format!("product-{store}"), body)
+    };
+    (0..arguments.stores).map(product).collect()
+}
+
+/// Levels: each says another quantity than the one before of its item, in the order of its clock.
+pub(crate) fn levels(arguments: &PipelineBench) -> Result<Vec<Signed>, Failed> {
+    let base = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
+    let level = |index: u64| {
+        let store = u32::try_from(index % u64::from(arguments.stores)).unwrap_or(0);
+        let round = index / u64::from(arguments.stores);
+        let number = u32::try_from(round % u64::from(arguments.items)).unwrap_or(0);
+        let available = 1000 - (round / u64::from(arguments.items)) % 900;
+        let at = base + chrono::TimeDelta::seconds(i64::try_from(round).unwrap_or(0));
+        let id = item(store, number);
+        let body = format!(
+            r#"{{"inventory_item_id":{id},"location_id":{LOCATION},"available":{available},"updated_at":"{}","admin_graphql_api_id":"gid://shopify/InventoryLevel/{LOCATION}?inventory_item_id={id}"}}"#,
+            at.format("%Y-%m-%dT%H:%M:%SZ")
+        );
+        Signed::new(format!("shop-{store}"), "inventory_levels/update", &format!("level-{index}"), body)
+    };
+    (0..arguments.events).map(level).collect()
+}

@@ -1,0 +1,94 @@
+//! The same number of streams with nothing in between: what the transport alone takes.
+
+use crate::failure::Failed;
+use bus::{Bus, BusConfig, Feed, Start};
+use bytes::Bytes;
+use model::{Partition, PartitionCount, Position};
+use sandbox::{Nats, NatsOptions};
+use std::{path::Path, sync::Arc, time::Instant};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+/// How many bytes an event has; about what a level's event takes.
+const EVENT_BYTES: usize = 350;
+/// How many events a batch holds.
+const BATCH_EVENTS: u64 = 256;
+/// How many waiting messages are taken up at once.
+const MESSAGES_MAX: usize = 8;
+
+/// Passes `events` through RAW, three middle streams and a count at the end; gives events per second.
+pub(crate) async fn run(dir: &Path, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
+    let nats = Nats::start(NatsOptions::new(dir.join("plain"))).await?;
+    let config = BusConfig {
+        servers: vec![nats.url()],
+        monitoring_url: Some(nats.monitoring_url()),
+        partitions,
+        ..BusConfig::default()
+    };
+    let outcome = pass(&config, partitions, events).await;
+    nats.stop().await?;
+    outcome
+}
+
+async fn pass(config: &BusConfig, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
+    let first = Bus::connect(config).await?;
+    first.check().await?;
+    first.declare().await?;
+    let batches = events.div_ceil(u64::from(partitions.get()) * BATCH_EVENTS);
+    let arrived = Arc::new(Semaphore::new(0));
+    let mut hops: JoinSet<Result<(), Failed>> = JoinSet::new();
+    for (from, to) in [(Feed::Raw, Some(Feed::Normalized)), (Feed::Normalized, Some(Feed::Unique)), (Feed::Unique, Some(Feed::Enriched)), (Feed::Enriched, None)] {
+        let bus = Bus::connect(config).await?;
+        for partition in partitions.all() {
+            hops.spawn(hop(bus.clone(), from, to, partition, Arc::clone(&arrived)));
+        }
+    }
+    let began = Instant::now();
+    let mut producers: JoinSet<Result<(), Failed>> = JoinSet::new();
+    for partition in partitions.all() {
+        producers.spawn(produce(first.clone(), partition, batches));
+    }
+    while let Some(produced) = producers.join_next().await {
+        produced.map_err(|error| Failed::Other(error.to_string()))??;
+    }
+    let all = batches * u64::from(partitions.get());
+    let all = u32::try_from(all).map_err(|_| Failed::Other("too many batches".to_owned()))?;
+    tokio::select! {
+        done = arrived.acquire_many(all) => done.map(drop).map_err(|error| Failed::Other(error.to_string()))?,
+        Some(ended) = hops.join_next() => ended.map_err(|error| Failed::Other(error.to_string()))??,
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
+    let per_second = f64::from(all) * BATCH_EVENTS as f64 / began.elapsed().as_secs_f64();
+    hops.abort_all();
+    Ok(per_second)
+}
+
+async fn produce(bus: Bus, partition: Partition, batches: u64) -> Result<(), Failed> {
+    let payload = Bytes::from(vec![b'x'; EVENT_BYTES * usize::try_from(BATCH_EVENTS).unwrap_or(256)]);
+    for index in 0..batches {
+        let appended = bus.append_raw(partition, payload.clone(), &format!("{partition}-{index}"), 1).await;
+        appended.map_err(|error| Failed::Other(error.to_string()))?;
+    }
+    Ok(())
+}
+
+async fn hop(
+    bus: Bus,
+    from: Feed,
+    to: Option<Feed>,
+    partition: Partition,
+    arrived: Arc<Semaphore>,
+) -> Result<(), Failed> {
+    let mut reader = bus.read(from, partition, Start::First).await?;
+    let mut appender = to.map(|to| bus.appender(to, partition, 0));
+    loop {
+        for message in reader.waiting(MESSAGES_MAX).await? {
+            let Some(appender) = &mut appender else {
+                arrived.add_permits(1);
+                continue;
+            };
+            let covers = Position { raw_sequence: message.sequence, delivery: 0, event: 0 };
+            let appended = appender.append(message.payload, covers, message.sequence, 1).await;
+            appended.map_err(|error| Failed::Other(error.to_string()))?;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Verbs and their arguments.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed, 2 the arguments or the configuration can't be used.";
+
+/// Keeps every place a shop sells from in agreement.
+#[derive(Debug, Parser)]
+#[command(name = "tillflow", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    /// How results are written.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Lines for people.
+    Text,
+    /// One JSON value a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run everything on this machine: broker, database, all services and, with --demo, three simulated platforms.
+    #[command(after_help = "Example:\n  tillflow dev --demo\n  tillflow dev --listen 127.0.0.1:0 --output json")]
+    Dev(Dev),
+    /// Send a signed delivery, as the platform would.
+    #[command(
+        after_help = "Example:\n  tillflow trigger shopify inventory_levels/update --connection demo-shopify --dup 3\n  \
+                      tillflow trigger square inventory.count.updated --connection demo-square --file body.json"
+    )]
+    Trigger(Trigger),
+    /// Follow what is committed, decoded, one line or JSON value each.
+    #[command(after_help = "Example:\n  tillflow tail --store demo\n  tillflow tail --output json | jq .effects")]
+    Tail(Tail),
+    /// Show what the record holds.
+    #[command(after_help = "Example:\n  tillflow show store demo")]
+    Show(Show),
+    /// List how the events of a store ended, the latest last.
+    #[command(after_help = "Example:\n  tillflow events --store demo --limit 20")]
+    Events(Events),
+    /// Check the broker and the database, and say how to mend what is wrong.
+    #[command(after_help = "Example:\n  tillflow doctor")]
+    Doctor(Place),
+    /// Bring the database's tables up to date.
+    #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
+    Migrate(Place),
+    /// Measure, on servers of its own.
+    #[command(after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench pipeline --rate 1700")]
+    Bench(Bench),
+}
+
+/// Where the environment is: that of a running `tillflow dev`, else of TILLFLOW_CONFIG and TILLFLOW_….
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// The folder of a running `tillflow dev`.
+    #[arg(long, default_value = ".tillflow")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// Start three simulated platforms with living traffic.
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Where data is kept.
+    #[arg(long, default_value = ".tillflow")]
+    pub(crate) dir: PathBuf,
+    /// Where webhooks are taken; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where metrics and health are served; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) admin_listen: SocketAddr,
+    /// How many sales, restocks and edits a minute the demo makes.
+    #[arg(long, default_value_t = 120)]
+    pub(crate) traffic_per_minute: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Trigger {
+    /// The platform: shopify, square, treez.
+    pub(crate) platform: String,
+    /// The topic, as the platform writes it.
+    pub(crate) topic: String,
+    /// To which connection.
+    #[arg(long)]
+    pub(crate) connection: String,
+    /// The body; an example of the topic if none is given.
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+    /// How often the same delivery is sent.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) dup: u32,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// Only this store.
+    #[arg(long)]
+    pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(subcommand)]
+    pub(crate) what: Shown,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Shown {
+    /// A store's levels, and what each platform has of them.
+    Store {
+        /// The store.
+        store: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Of which store.
+    #[arg(long)]
+    pub(crate) store: String,
+    /// How many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) what: Benched,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Benched {
+    /// Signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
+    Pipeline(PipelineBench),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PipelineBench {
+    /// How many deliveries.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
+    pub(crate) events: u64,
+    /// How many a second; 0 sends as fast as they are taken.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+    /// How many stores they are spread over.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) stores: u32,
+    /// How many items each store has.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
+    pub(crate) items: u32,
+    /// How many partitions.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) partitions: u16,
+    /// How many deliveries wait for their answer at once when unpaced.
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) in_flight: u32,
+}

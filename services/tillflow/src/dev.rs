@@ -1,0 +1,183 @@
+//! Everything on this machine, in one process but for the broker and the database.
+
+mod demo;
+mod provision;
+mod services;
+
+use crate::{
+    cli::{Dev, Output},
+    environment::{Running, RunningConnection, dev_store_config, write_secret},
+    failure::Failed,
+    output,
+};
+use bus::BusConfig;
+use runner::{AdminServer, LogConfig, LogFormat, Metrics, Readiness};
+use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions};
+use std::path::Path;
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use services::Services;
+
+/// Broker and database of one's own, with tables and streams.
+pub(crate) struct Servers {
+    pub(crate) nats: Nats,
+    pub(crate) postgres: Postgres,
+    pub(crate) bus: BusConfig,
+    pub(crate) store: Store,
+}
+
+impl Servers {
+    /// Starts both in `dir` and brings the tables up to date.
+    pub(crate) async fn start(dir: &Path) -> Result<Self, Failed> {
+        std::fs::create_dir_all(dir).map_err(|error| Failed::io(format!("{} can't be made", dir.display()), error))?;
+        let (nats, postgres) = tokio::try_join!(
+            Nats::start(NatsOptions::new(dir.join("nats"))),
+            Postgres::start(PostgresOptions::new(dir.join("postgres")))
+        )?;
+        let bus = BusConfig {
+            servers: vec![nats.url()],
+            monitoring_url: Some(nats.monitoring_url()),
+            ..BusConfig::default()
+        };
+        let store_config = dev_store_config(dir, &postgres.url())?;
+        let store = Store::connect(&store_config, store_config.vault()?).await?;
+        store.migrate().await?;
+        store.maintain().await?;
+        Ok(Self { nats, postgres, bus, store })
+    }
+
+    /// Stops both in order.
+    pub(crate) async fn stop(self) -> Result<(), Failed> {
+        self.store.close().await;
+        let (postgres, nats) = tokio::join!(self.postgres.stop(), self.nats.stop());
+        postgres?;
+        Ok(nats?)
+    }
+}
+
+pub(crate) async fn run(arguments: Dev, output: Output) -> Result<(), Failed> {
+    let filter = std::env::var("TILLFLOW_LOG").unwrap_or_else(|_| "warn".to_owned());
+    runner::start_logging(&LogConfig { format: LogFormat::Text, filter });
+    let mut stop_signals = StopSignals::new()?;
+    let servers = tokio::select! {
+        servers = Servers::start(&arguments.dir) => servers?,
+        () = stop_signals.wait() => return Ok(()),
+    };
+    let outcome = with_servers(&arguments, output, &servers, &mut stop_signals).await;
+    std::fs::remove_file(Running::file(&arguments.dir)).ok();
+    output::progress("stopping the database and the broker");
+    servers.stop().await?;
+    outcome
+}
+
+async fn with_servers(
+    arguments: &Dev,
+    output: Output,
+    servers: &Servers,
+    stop_signals: &mut StopSignals,
+) -> Result<(), Failed> {
+    let listener = ingest::listen(arguments.listen).await?;
+    let address = listener.local_addr().map_err(|error| Failed::io("no address for webhooks", error))?;
+    let ingest_url = format!("http://{address}");
+    let admin = AdminServer::bind(arguments.admin_listen)
+        .await
+        .map_err(|error| Failed::io(format!("can't listen on {} for metrics", arguments.admin_listen), error))?;
+    let metrics_url = format!("http://{}/metrics", admin.address());
+
+    let metrics = Metrics::new().map_err(runner::Failure::from)?;
+    let readiness = Readiness::default();
+    let stop = CancellationToken::new();
+    let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
+    let mut services = Services::start(servers, metrics, &readiness, listener).await?;
+
+    let demo = if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };
+    let connections = match &demo {
+        Some(demo) => demo.connections(),
+        None => provision::examples(&servers.store, &ingest_url).await?,
+    };
+    let running = Running {
+        nats_url: servers.nats.url(),
+        postgres_url: servers.postgres.url(),
+        ingest_url,
+        metrics_url,
+        connections,
+        simulators: demo.as_ref().map(demo::Demo::simulators).unwrap_or_default(),
+        nats_monitoring_url: servers.nats.monitoring_url(),
+    };
+    let text = serde_json::to_vec(&running).map_err(|error| Failed::Other(error.to_string()))?;
+    write_secret(&Running::file(&arguments.dir), &text)?;
+    readiness.set(true);
+    say_ready(&running, arguments, output);
+
+    let traffic = demo.as_ref().map(|demo| demo.live(arguments.traffic_per_minute));
+    let outcome = tokio::select! {
+        () = stop_signals.wait() => Ok(()),
+        failed = services.first_failure() => Err(failed),
+    };
+    readiness.set(false);
+    output::progress("\nstopping: what was accepted is finished first");
+    if let Some(traffic) = traffic {
+        traffic.stop().await;
+    }
+    if let Some(demo) = demo {
+        demo.stop().await;
+    }
+    let stopped = services.stop().await;
+    stop.cancel();
+    admin.await.ok();
+    outcome.and(stopped)
+}
+
+fn say_ready(running: &Running, arguments: &Dev, output: Output) {
+    if output == Output::Json {
+        return output::json(&serde_json::json!(running));
+    }
+    let RunningConnection { id, platform, store, .. } = &running.connections[0];
+    output::line("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and poll.\n");
+    output::line(&format!("  webhooks   {}/webhook/{{platform}}/{{connection}}", running.ingest_url));
+    output::line(&format!("  metrics    {}", running.metrics_url));
+    output::line(&format!("  broker     {}", running.nats_url));
+    output::line(&format!("  database   {}", running.postgres_url));
+    for connection in &running.connections {
+        output::line(&format!("  connection {} ({}, store {})", connection.id, connection.platform, connection.store));
+    }
+    for simulator in &running.simulators {
+        output::line(&format!("  simulator  {} at {}", simulator.platform, simulator.url));
+    }
+    let topic = crate::trigger::first_topic(platform);
+    let dir = if arguments.dir == Path::new(".tillflow") {
+        String::new()
+    } else {
+        format!(" --dir {}", arguments.dir.display())
+    };
+    output::line("\nIn another terminal:");
+    output::line(&format!("  tillflow tail --store {store}{dir}         what is committed, as it happens"));
+    output::line(&format!("  tillflow show store {store}{dir}           levels, and what each platform has of them"));
+    output::line(&format!("  tillflow events --store {store}{dir}       how each event ended"));
+    output::line(&format!("  tillflow trigger {platform} {topic} --connection {id} --dup 3{dir}"));
+    output::line("\nCtrl-C stops everything.");
+}
+
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn new() -> Result<Self, Failed> {
+        let io = |error| Failed::io("can't wait for signals", error);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(io)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(io)?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

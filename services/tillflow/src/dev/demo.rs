@@ -1,0 +1,111 @@
+//! Three simulated platforms of one store, and people who buy there.
+
+use super::provision::{self, Wanted};
+use crate::{
+    environment::{RunningConnection, RunningSimulator},
+    failure::Failed,
+};
+use simulator::{Kind, Shop, Simulator, SimulatorOptions, Traffic};
+use std::time::Duration;
+use store::Store;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// How long traffic may take to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The simulators and their connections.
+pub(crate) struct Demo {
+    simulators: Vec<(Kind, Simulator)>,
+    connections: Vec<RunningConnection>,
+}
+
+impl Demo {
+    /// Starts the simulators, connects them, and stocks their shelves. Each demo has a store of its own, since the
+    /// simulators forget everything when they stop.
+    pub(crate) async fn start(store: &Store, ingest_url: &str) -> Result<Self, Failed> {
+        let store_id = format!("demo-{}", chrono::Utc::now().format("%m%d-%H%M%S"));
+        provision::store(store, &store_id).await?;
+        let mut demo = Self { simulators: Vec::new(), connections: Vec::new() };
+        for kind in [Kind::Shopify, Kind::Square, Kind::Treez] {
+            let location = match kind {
+                Kind::Shopify => "655441491",
+                Kind::Square => "LMAINSTREET01",
+                Kind::Treez => "front-of-house",
+            };
+            let shop = Shop {
+                platform: kind,
+                account: format!("{store_id}-{}", kind.as_str()),
+                token: provision::secret(),
+                webhook_secret: provision::secret(),
+                webhook_url: None,
+                currency: "USD".to_owned(),
+                locations: vec![location.to_owned()],
+            };
+            let seed = rand::random();
+            let simulator = Simulator::start(SimulatorOptions { seed, ..SimulatorOptions::default() }, shop.clone())
+                .await
+                .map_err(|error| Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str())))?;
+            let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
+            let wanted = Wanted {
+                platform: kind.as_str(),
+                base_url: simulator.base_url(),
+                account: shop.account,
+                token,
+                secret: shop.webhook_secret,
+                locations: shop.locations,
+                propagates: true,
+            };
+            let connection = provision::connection(store, &store_id, ingest_url, wanted).await?;
+            simulator.set_webhook(&connection.webhook_url);
+            demo.simulators.push((kind, simulator));
+            demo.connections.push(connection);
+        }
+        for (kind, simulator) in &demo.simulators {
+            Traffic::stock(&simulator.shop())
+                .map_err(|error| Failed::Other(format!("{} can't be stocked: {error}", kind.as_str())))?;
+        }
+        Ok(demo)
+    }
+
+    pub(crate) fn connections(&self) -> Vec<RunningConnection> {
+        self.connections.clone()
+    }
+
+    pub(crate) fn simulators(&self) -> Vec<RunningSimulator> {
+        let describe = |(kind, simulator): &(Kind, Simulator)| RunningSimulator {
+            platform: kind.as_str().to_owned(),
+            url: simulator.base_url(),
+        };
+        self.simulators.iter().map(describe).collect()
+    }
+
+    /// Lets people buy, restock and edit.
+    pub(crate) fn live(&self, per_minute: u32) -> Live {
+        let shops = self.simulators.iter().map(|(_, simulator)| simulator.shop()).collect();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let cancel = async move { stopped.await.unwrap_or_default() };
+        let task = tokio::spawn(async move {
+            Traffic::run(shops, per_minute, rand::random(), cancel).await;
+        });
+        Live { stop, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        for (_, simulator) in self.simulators {
+            simulator.stop().await;
+        }
+    }
+}
+
+/// Living traffic.
+pub(crate) struct Live {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Live {
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).ok();
+        tokio::time::timeout(STOP_TIMEOUT, self.task).await.ok();
+    }
+}

@@ -1,0 +1,114 @@
+//! Stores and connections to try things with.
+
+use crate::{environment::RunningConnection, failure::Failed};
+use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
+
+/// A connection that shall be made.
+pub(crate) struct Wanted<'a> {
+    pub(crate) platform: &'a str,
+    pub(crate) base_url: String,
+    pub(crate) account: String,
+    pub(crate) token: String,
+    pub(crate) secret: String,
+    /// The platform's ids of its locations, all linked to the store's one.
+    pub(crate) locations: Vec<String>,
+    pub(crate) propagates: bool,
+}
+
+/// Makes a store with one location; everything in it belongs to the tenant `demo`.
+pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
+    let (tenant, id) = (tenant()?, StoreId::new(id).map_err(unusable)?);
+    store.upsert_tenant(&tenant).await?;
+    let setup = StoreSetup {
+        tenant: tenant.clone(),
+        id: id.clone(),
+        name: format!("Demo store {id}"),
+        currency: Some(Currency::new("USD").map_err(unusable)?),
+        timezone: "UTC".to_owned(),
+    };
+    store.upsert_store(&setup).await?;
+    let location = LocationSetup { tenant, store: id.clone(), id: location(id.as_str())?, name: "Main".to_owned() };
+    Ok(store.upsert_location(&location).await?)
+}
+
+/// Makes a connection of a store and links its locations.
+pub(crate) async fn connection(
+    store: &Store,
+    store_id: &str,
+    ingest_url: &str,
+    wanted: Wanted<'_>,
+) -> Result<RunningConnection, Failed> {
+    let id = ConnectionId::new(&format!("{store_id}-{}", wanted.platform)).map_err(unusable)?;
+    let webhook_url = format!("{ingest_url}/webhook/{}/{id}", wanted.platform);
+    let connection = Connection {
+        tenant: tenant()?,
+        store: StoreId::new(store_id).map_err(unusable)?,
+        id: id.clone(),
+        platform: PlatformName::new(wanted.platform).map_err(unusable)?,
+        enabled: true,
+        base_url: wanted.base_url,
+        account: wanted.account,
+        api_version: String::new(),
+        token: wanted.token,
+        secrets: vec![wanted.secret.clone()],
+        notification_url: webhook_url.clone(),
+        default_location: Some(location(store_id)?),
+        requests_per_minute: None,
+        rules: Rules {
+            propagate_inventory: wanted.propagates,
+            propagate_prices: wanted.propagates,
+            propagate_products: wanted.propagates,
+        },
+        currency: Some(Currency::new("USD").map_err(unusable)?),
+    };
+    store.upsert_connection(&connection).await?;
+    for external in &wanted.locations {
+        let external = ExternalId::new(external).map_err(unusable)?;
+        store.upsert_location_link(&id, &external, &location(store_id)?).await?;
+    }
+    Ok(RunningConnection {
+        id: id.to_string(),
+        platform: wanted.platform.to_owned(),
+        store: store_id.to_owned(),
+        webhook_url,
+        secret: wanted.secret,
+    })
+}
+
+/// The store `demo` with a connection of each platform, for `tillflow trigger`. There is nobody at the other end, so
+/// nothing is written to them.
+pub(crate) async fn examples(store: &Store, ingest_url: &str) -> Result<Vec<RunningConnection>, Failed> {
+    self::store(store, "demo").await?;
+    let mut connections = Vec::new();
+    for platform in platforms::all() {
+        let wanted = Wanted {
+            platform: platform.name(),
+            base_url: "http://127.0.0.1:9".to_owned(),
+            account: "demo".to_owned(),
+            token: "demo:demo".to_owned(),
+            secret: secret(),
+            locations: crate::trigger::example_locations(platform.name()),
+            propagates: false,
+        };
+        connections.push(connection(store, "demo", ingest_url, wanted).await?);
+    }
+    Ok(connections)
+}
+
+/// A secret drawn by chance.
+pub(crate) fn secret() -> String {
+    format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>())
+}
+
+fn tenant() -> Result<TenantId, Failed> {
+    TenantId::new("demo").map_err(unusable)
+}
+
+fn location(store: &str) -> Result<LocationId, Failed> {
+    LocationId::new(&format!("{store}-main")).map_err(unusable)
+}
+
+fn unusable(error: impl std::fmt::Display) -> Failed {
+    Failed::Usage(error.to_string())
+}

@@ -1,0 +1,111 @@
+//! All services in one process, each with a connection to the broker of its own.
+
+use super::Servers;
+use crate::failure::Failed;
+use bus::{Bus, BusConfig};
+use runner::{Failure, Metrics, Readiness, Service};
+use std::{future::Future, time::Duration};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How long all services together may take to finish what they have begun.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many requests a minute each connection may send: development and demos are not limited.
+const REQUESTS_PER_MINUTE: u32 = 10_000_000;
+
+/// The running services.
+pub(crate) struct Services {
+    tasks: JoinSet<(&'static str, Result<(), Failure>)>,
+    stop: CancellationToken,
+    buses: Vec<Bus>,
+}
+
+impl Services {
+    /// Checks the broker, makes the streams, and starts all services on `servers`.
+    pub(crate) async fn start(
+        servers: &Servers,
+        metrics: Metrics,
+        readiness: &Readiness,
+        listener: TcpListener,
+    ) -> Result<Self, Failed> {
+        let first = Bus::connect(&servers.bus).await?;
+        first.check().await?;
+        first.declare().await?;
+        let mut starting = Starting {
+            services: Self { tasks: JoinSet::new(), stop: CancellationToken::new(), buses: vec![first] },
+            config: servers.bus.clone(),
+            metrics,
+            readiness: readiness.clone(),
+        };
+        let store = &servers.store;
+        let door = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
+        let ingest_store = store.clone();
+        starting.service("ingest", |service| ingest::serve(service, ingest_store, door, listener)).await?;
+        starting.service("normalize", |service| normalize::run(service, normalize::Config::default())).await?;
+        starting.service("dedupe", |service| dedupe::run(service, dedupe::Config::default())).await?;
+        starting.service("enrich", |service| enrich::serve(service, store.clone())).await?;
+        starting.service("apply", |service| apply::serve(service, store.clone(), apply::Config::default())).await?;
+        starting.service("propagate", |service| propagate::serve(service, store.clone())).await?;
+        starting.service("poll", |service| poll::serve(service, store.clone())).await?;
+        Ok(starting.services)
+    }
+
+    /// Waits until a service ends although nobody asked it to.
+    pub(crate) async fn first_failure(&mut self) -> Failed {
+        match self.tasks.join_next().await {
+            Some(Ok((name, Ok(())))) => Failed::Other(format!("{name} ended by itself")),
+            Some(Ok((_, Err(failure)))) => failure.into(),
+            Some(Err(error)) => Failed::Other(format!("a service broke: {error}")),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Asks all to stop and waits for them.
+    pub(crate) async fn stop(mut self) -> Result<(), Failed> {
+        self.stop.cancel();
+        let all = async {
+            let mut outcome = Ok(());
+            while let Some(ended) = self.tasks.join_next().await {
+                match ended {
+                    Ok((_, Ok(()))) => {}
+                    Ok((_, Err(failure))) => outcome = Err(failure.into()),
+                    Err(error) => outcome = Err(Failed::Other(format!("a service broke: {error}"))),
+                }
+            }
+            outcome
+        };
+        let outcome = tokio::time::timeout(STOP_TIMEOUT, all).await;
+        for bus in self.buses {
+            bus.drain().await.ok();
+        }
+        outcome.unwrap_or_else(|_| Err(Failed::Other("the services didn't stop in time".to_owned())))
+    }
+}
+
+struct Starting {
+    services: Services,
+    config: BusConfig,
+    metrics: Metrics,
+    readiness: Readiness,
+}
+
+impl Starting {
+    async fn service<Run, Running>(&mut self, name: &'static str, run: Run) -> Result<(), Failed>
+    where
+        Run: FnOnce(Service) -> Running,
+        Running: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let bus = Bus::connect(&BusConfig { name: format!("tillflow-{name}"), ..self.config.clone() }).await?;
+        self.services.buses.push(bus.clone());
+        let service = Service {
+            bus,
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
+            stop: self.services.stop.clone(),
+            replica: runner::replica_name(),
+        };
+        let running = run(service);
+        self.services.tasks.spawn(async move { (name, running.await) });
+        Ok(())
+    }
+}

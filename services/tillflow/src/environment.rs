@@ -1,0 +1,129 @@
+//! Which broker and database a verb speaks to.
+
+use crate::{cli::Place, failure::Failed};
+use bus::{Bus, BusConfig};
+use runner::Config;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use store::{Store, StoreConfig};
+
+/// What `tillflow dev` says when it is ready, and what the other verbs find it by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) nats_url: String,
+    pub(crate) postgres_url: String,
+    pub(crate) ingest_url: String,
+    pub(crate) metrics_url: String,
+    pub(crate) connections: Vec<RunningConnection>,
+    pub(crate) simulators: Vec<RunningSimulator>,
+    /// Where the broker tells about itself.
+    pub(crate) nats_monitoring_url: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RunningConnection {
+    pub(crate) id: String,
+    pub(crate) platform: String,
+    pub(crate) store: String,
+    pub(crate) webhook_url: String,
+    pub(crate) secret: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RunningSimulator {
+    pub(crate) platform: String,
+    pub(crate) url: String,
+}
+
+const FILE: &str = "dev.json";
+const KEY_FILE: &str = "key";
+
+impl Running {
+    /// Where it is written down.
+    pub(crate) fn file(dir: &Path) -> PathBuf {
+        dir.join(FILE)
+    }
+
+    /// Reads it, if a `tillflow dev` runs there.
+    pub(crate) fn find(dir: &Path) -> Result<Option<Self>, Failed> {
+        let file = Self::file(dir);
+        match std::fs::read(&file) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(|error| Failed::Usage(format!("{} can't be read: {error}", file.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failed::io(format!("{} can't be read", file.display()), error)),
+        }
+    }
+
+    /// The same, or an error that says what to do.
+    pub(crate) fn expect(dir: &Path) -> Result<Self, Failed> {
+        let none = || Failed::Usage(format!("no `tillflow dev` runs in {}; start one, or say --dir", dir.display()));
+        Self::find(dir)?.ok_or_else(none)
+    }
+}
+
+/// The key that a dev environment seals credentials with; made at the first start.
+pub(crate) fn dev_store_config(dir: &Path, url: &str) -> Result<StoreConfig, Failed> {
+    let file = dir.join(KEY_FILE);
+    let key = match std::fs::read_to_string(&file) {
+        Ok(key) => key.trim().to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key: String = (0..4).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
+            write_secret(&file, key.as_bytes())?;
+            key
+        }
+        Err(error) => return Err(Failed::io(format!("{} can't be read", file.display()), error)),
+    };
+    let mut config = StoreConfig::new(url);
+    config.keys.insert("dev".to_owned(), key);
+    "dev".clone_into(&mut config.current_key);
+    Ok(config)
+}
+
+/// Writes a file that only its owner reads.
+pub(crate) fn write_secret(file: &Path, content: &[u8]) -> Result<(), Failed> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let write = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600).open(file)?.write_all(content)
+    };
+    write().map_err(|error| Failed::io(format!("{} can't be written", file.display()), error))
+}
+
+/// The configuration of the verbs beyond `dev`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Own {
+    pub(crate) store: StoreConfig,
+}
+
+/// The broker and the database, as configuration.
+pub(crate) fn configuration(place: &Place) -> Result<(BusConfig, StoreConfig), Failed> {
+    match Running::find(&place.dir)? {
+        Some(running) => Ok((bus_config(&running), dev_store_config(&place.dir, &running.postgres_url)?)),
+        None => {
+            let config = Config::<Own>::load()?;
+            Ok((config.bus, config.service.store))
+        }
+    }
+}
+
+fn bus_config(running: &Running) -> BusConfig {
+    BusConfig {
+        servers: vec![running.nats_url.clone()],
+        monitoring_url: Some(running.nats_monitoring_url.clone()),
+        name: "tillflow".to_owned(),
+        ..BusConfig::default()
+    }
+}
+
+/// The database.
+pub(crate) async fn open_store(place: &Place) -> Result<Store, Failed> {
+    Ok(Store::open(&configuration(place)?.1).await?)
+}
+
+/// The broker.
+pub(crate) async fn open_bus(place: &Place) -> Result<Bus, Failed> {
+    Ok(Bus::connect(&configuration(place)?.0).await?)
+}
