@@ -22,6 +22,7 @@ CREATE TABLE mirrors (
     sent_key text COLLATE "C",
     -- When its first attempt began; calls that carry a time carry this one, so that every attempt is the same call.
     sent_at timestamptz,
+    sent_trace text,
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT 'epoch',
     last_error text,

@@ -5,7 +5,9 @@ use crate::{
     columns::{id, id_or_null, mirror_key, mirror_value, place, send_state, time, unreadable},
     error::within,
 };
-use model::{ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, SendState, Timestamp, TraceParent};
+use model::{
+    ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, SendState, Timestamp, TraceParent,
+};
 use sqlx::{Row as _, postgres::PgRow};
 use std::time::Duration;
 
@@ -212,7 +214,7 @@ fn read_write(row: &PgRow) -> Result<DueWrite, StoreError> {
         state: send_state(row, "sent_state")?.ok_or_else(|| unreadable("sent_state"))?,
         attempt: row.try_get("attempts")?,
         begun_at: time(row, "sent_at")?,
-        trace: row.try_get::<Option<String>, _>("desired_trace")?.as_deref().and_then(TraceParent::parse),
+        trace: row.try_get::<Option<String>, _>("sent_trace")?.as_deref().and_then(TraceParent::parse),
     })
 }
 
@@ -240,6 +242,7 @@ SET desired = f.wanted,
     sent_state = CASE WHEN f.begins THEN 'pending' ELSE m.sent_state END,
     sent_key = CASE WHEN f.begins THEN gen_random_uuid()::text ELSE m.sent_key END,
     sent_at = CASE WHEN f.begins THEN $5 ELSE m.sent_at END,
+    sent_trace = CASE WHEN f.begins THEN m.desired_trace ELSE m.sent_trace END,
     attempts = CASE WHEN f.begins THEN 1 WHEN f.under_way THEN m.attempts + 1 ELSE m.attempts END,
     next_attempt_at = CASE WHEN f.begins OR f.under_way THEN $6 ELSE m.next_attempt_at END,
     last_error = CASE WHEN f.begins THEN NULL ELSE m.last_error END
@@ -262,7 +265,7 @@ FROM (
 ) AS f
 WHERE m.connection = $1 AND m.kind = f.kind AND m.external = f.external AND m.place = f.place
 RETURNING m.connection, m.kind, m.external, m.place, m.internal, m.sent, m.sent_from, m.sent_state, m.sent_key,
-    m.sent_at, m.desired_trace, m.attempts, f.begins OR f.under_way AS claimed,
+    m.sent_at, m.sent_trace, m.attempts, f.begins OR f.under_way AS claimed,
     (SELECT min(l.external) FROM links l WHERE l.internal = m.place AND l.kind = 'location'
         AND l.connection = m.connection AND l.external <> $7) AS location,
     (SELECT min(l.external) FROM variants v JOIN links l ON l.internal = v.product AND l.kind = 'product'

@@ -1,7 +1,10 @@
 //! What the platforms should hold: set from the store's own values whenever those changed.
 
 use crate::{Consumer, CursorMove, Store, StoreError, cursors, error::within};
-use model::{LocationId, MirrorKind, PlatformName, ProductId, Timestamp, TraceParent, VariantId, record::Effect};
+use model::{
+    Event, LocationId, MirrorKind, PlatformName, ProductId, StoreId, Timestamp, TraceParent, VariantId,
+    record::Effect,
+};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +18,7 @@ pub struct Wants {
     prices: BTreeMap<VariantId, Cause>,
     texts: BTreeMap<ProductId, Cause>,
     linked: BTreeMap<VariantId, Cause>,
+    stores: BTreeSet<StoreId>,
 }
 
 /// The change that makes a value due elsewhere.
@@ -33,9 +37,10 @@ fn traces<'a>(causes: impl Iterator<Item = &'a Cause>) -> Vec<String> {
 }
 
 impl Wants {
-    /// Notes what the change with this number of its partition, which belongs to that trace, made of the store's values.
-    pub fn add(&mut self, number: i64, trace: &TraceParent, effect: &Effect) {
-        let cause = Cause { number, trace: trace.clone() };
+    /// Notes what the event that was committed under this number of its partition made of the store's values.
+    pub fn add(&mut self, number: i64, event: &Event, effect: &Effect) {
+        let cause = Cause { number, trace: event.trace.clone() };
+        self.stores.insert(event.origin.store.clone());
         match effect {
             Effect::Level { variant, location, .. } => {
                 self.levels.insert((variant.clone(), location.clone()), cause);
@@ -76,6 +81,12 @@ impl Store {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             cursors::advance(&mut transaction, Consumer::Propagate, steps).await?;
+            // Apply locks a store before anything in it. Whoever writes many of its mirrors does the same, or the two
+            // would wait for each other whenever both make the same mirror.
+            sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+                .bind(wants.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
+                .fetch_all(&mut *transaction)
+                .await?;
             // In the order in which everyone locks mirrors: inventory, price, product.
             if !wants.levels.is_empty() || !wants.linked.is_empty() {
                 levels(&mut transaction, wants, writes, now).await?;

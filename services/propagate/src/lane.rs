@@ -107,7 +107,7 @@ impl Lane<'_> {
         for (at, payload) in payloads.into_iter().filter(|(at, _)| *at > self.cursor.number) {
             let applied = wire::decode_applied(payload)
                 .map_err(|error| Fault::new("a change of our own that can be read", error))?;
-            applied.effects.iter().for_each(|effect| wants.add(at, &applied.event.trace, effect));
+            applied.effects.iter().for_each(|effect| wants.add(at, &applied.event, effect));
             number = at;
         }
         if number == self.cursor.number {

@@ -100,7 +100,11 @@ fn refused(errors: &[Value]) -> Reply {
     let codes: Vec<String> = errors.iter().filter_map(code_of).collect();
     let says = |wanted: &str| codes.iter().any(|code| code == wanted);
     // Versions before 2026-04 name the comparison otherwise.
-    if says("CHANGE_FROM_QUANTITY_STALE") || says("COMPARE_QUANTITY_STALE") {
+    // A retry of a write that was refused before its answer was lost is told only that it failed: most likely it was
+    // stale, and reading again is right in any case.
+    let stale =
+        ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"];
+    if stale.into_iter().any(says) {
         Reply::Stale
     } else if says("IDEMPOTENCY_CONCURRENT_REQUEST") {
         Reply::Retry { reason: "the platform is still at work on the same call".to_owned() }

@@ -1,6 +1,6 @@
 use crate::fixture::{
-    Database, PARTITION, at, commit, connection, connection_id, external, level_key, pieces, place, report,
-    reported, shop, step, store_id, variant,
+    Database, PARTITION, at, commit, connection, connection_id, event, external, level_key, pieces, place,
+    report, reported, shop, step, store_id, variant,
 };
 use model::{
     Currency, LinkKind, LocationId, MirrorKey, MirrorKind, MirrorValue, Money, PlatformName, ProductId,
@@ -25,10 +25,6 @@ fn writes() -> Writes {
         .collect()
 }
 
-fn trace() -> model::TraceParent {
-    model::TraceParent::from_delivery(model::DeliveryId::from_bytes([7; 16]))
-}
-
 fn level_effect() -> Effect {
     let any = Quantity::ZERO;
     Effect::Level { variant: variant(), location: place(), delta: any, level: any }
@@ -37,7 +33,7 @@ fn level_effect() -> Effect {
 async fn set(database: &Database, number: i64, effects: &[Effect]) {
     let mut wants = Wants::default();
     for effect in effects {
-        wants.add(number, &trace(), effect);
+        wants.add(number, &event(number, "a"), effect);
     }
     let step = step(&database.store, Consumer::Propagate, number).await;
     database.store.set_desired(&wants, &writes(), at(2), &[step]).await.unwrap();
@@ -167,7 +163,7 @@ async fn decided(database: &Database, state: SendState) {
 
 #[tokio::test]
 async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
-    use SendState::{Acknowledged, Pending, Reading, Refused, Settled as Echoed, Unsure};
+    use SendState::{Acknowledged, Pending, Reading, Refused, Settled as Passed, Unsure};
     let retry = WriteResult::RetryAt { at: at(500), error: "busy".to_owned() };
     let refused = WriteResult::Refused { error: "no such item".to_owned() };
     let taken = WriteResult::Acknowledged;
@@ -184,8 +180,11 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
         (Unsure, &stale, Settled::NeedsReadBack, Reading, &unknown, None),
         (Unsure, &retry, Settled::Done, Unsure, &unknown, Some(500)),
         (Unsure, &refused, Settled::NeedsReadBack, Reading, &unknown, None),
-        (Echoed, &taken, Settled::Passed, Echoed, &unknown, Some(9)),
-        (Echoed, &stale, Settled::Passed, Echoed, &unknown, Some(9)),
+        (SendState::Echoed, &taken, Settled::Done, Passed, &unknown, Some(9)),
+        (SendState::Echoed, &stale, Settled::NeedsReadBack, Reading, &unknown, None),
+        (SendState::Echoed, &retry, Settled::Done, SendState::Echoed, &unknown, Some(500)),
+        (Passed, &taken, Settled::Passed, Passed, &unknown, Some(9)),
+        (Passed, &stale, Settled::Passed, Passed, &unknown, Some(9)),
     ] {
         let database = due_on_b().await;
         let write = claim(&database, "b", 9).await.remove(0);
@@ -208,6 +207,35 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
         if let Some(due) = due {
             assert_eq!(claim(&database, "b", due).await.len(), 1, "{case}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_supposed_echo_moved_is_given_back_when_the_platform_refuses_the_write() {
+    // b held 10; we write 8; b sells two by itself and tells 8, which is taken for the echo; then one more: 7.
+    for (result, held) in [(WriteResult::ReadBack, 9), (WriteResult::Acknowledged, 7)] {
+        let database = due_on_b().await;
+        let first = claim(&database, "b", 9).await.remove(0);
+        database
+            .store
+            .settle_write(&first.key, &first.sent_key, &WriteResult::Acknowledged, at(9))
+            .await
+            .unwrap();
+        report(&database.store, 2, "a", -2, 8).await;
+        set_level(&database, 2).await;
+        let write = claim(&database, "b", 9).await.remove(0);
+        assert_eq!((&write.value, &write.from), (&pieces(8), &Some(pieces(10))));
+
+        let mut changes = Changes::default();
+        let mut row = mirror(&database, level_key("b")).await;
+        row.sent.as_mut().unwrap().state = SendState::Echoed;
+        row.held = Some(pieces(7));
+        changes.mirrors.insert(level_key("b"), row);
+        let cursor = step(&database.store, Consumer::Apply, 2).await;
+        commit(&database.store, &changes, cursor).await.unwrap();
+
+        database.store.settle_write(&write.key, &write.sent_key, &result, at(9)).await.unwrap();
+        assert_eq!(mirror(&database, level_key("b")).await.held, Some(pieces(held)), "{result:?}");
     }
 }
 
@@ -276,7 +304,7 @@ async fn nothing_goes_where_it_is_not_wanted() {
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     let mut wants = Wants::default();
-    wants.add(1, &trace(), &level_effect());
+    wants.add(1, &event(1, "a"), &level_effect());
     let prices = writes().into_iter().filter(|(_, kind)| *kind == MirrorKind::Price).collect();
     let step = step(&database.store, Consumer::Propagate, 1).await;
     database.store.set_desired(&wants, &prices, at(2), &[step]).await.unwrap();
