@@ -1,0 +1,202 @@
+//! What is written is read again, and what can't be read says why.
+
+use bytes::Bytes;
+use model::{
+    Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, EntityKind, Event, EventId, ExternalId,
+    InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Patch, Payload, PlatformName, Position,
+    Product, ProductStatus, Quantity, RawDigest, Source, SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
+    Variant,
+    record::{Applied, Effect},
+};
+use proptest::prelude::*;
+use stage::{Reject, RejectClass};
+use wire::{BATCH_RECORDS_MAX, DeadLetter, DecodeError, Original};
+
+fn external(text: &str) -> ExternalId {
+    ExternalId::new(text).unwrap()
+}
+
+fn usd(minor: i64) -> Money {
+    Money { minor, currency: Currency::new("USD").unwrap() }
+}
+
+fn origin() -> Origin {
+    Origin {
+        tenant: TenantId::new("t").unwrap(),
+        store: StoreId::new("s").unwrap(),
+        connection: ConnectionId::new("c").unwrap(),
+        platform: PlatformName::new("shopify").unwrap(),
+    }
+}
+
+fn delivery(body: Vec<u8>) -> Delivery {
+    let id = DeliveryId::from_bytes([3; 16]);
+    Delivery {
+        id,
+        origin: origin(),
+        topic: "products/update".into(),
+        received_at: Timestamp::from_micros(1_700_000_000_000_000),
+        source: Source::Webhook,
+        cause: Some(DeliveryId::from_bytes([4; 16])),
+        hops: 1,
+        headers: vec![("x-a".into(), "b".into())],
+        trace: TraceParent::from_delivery(id),
+        body,
+    }
+}
+
+fn event(payload: Payload) -> Event {
+    let delivery = DeliveryId::from_bytes([5; 16]);
+    Event {
+        id: EventId::from_bytes([1; 16]),
+        correlation: delivery,
+        delivery,
+        origin: origin(),
+        action: Action::Updated,
+        occurred_at: Some(Timestamp::from_micros(5)),
+        received_at: Timestamp::from_micros(6),
+        version: Some(SourceVersion(-1)),
+        payload,
+        links: vec![Link { kind: LinkKind::Item, external: external("i"), internal: "var_1".to_owned() }],
+        raw_digest: RawDigest::of(b"x"),
+        hops: 2,
+        trace: TraceParent::from_delivery(delivery),
+        position: Position { raw_sequence: 7, delivery: 8, event: 9 },
+    }
+}
+
+fn payloads() -> Vec<Payload> {
+    let variant = Variant {
+        external: external("v"),
+        item: Some(external("i")),
+        title: None,
+        sku: Patch::Clear,
+        barcode: Patch::Keep,
+        price: Patch::Set(usd(-5)),
+        compare_at_price: Patch::Clear,
+    };
+    let product = Product {
+        external: external("788032119674292922"),
+        title: Some(String::new()),
+        description: Patch::Set("ü".to_owned()),
+        vendor: Patch::Keep,
+        category: Patch::Clear,
+        status: Some(ProductStatus::Draft),
+        tags: Some(Vec::new()),
+        variants: vec![variant],
+        variants_complete: false,
+    };
+    let bare = Product {
+        title: None,
+        description: Patch::Keep,
+        category: Patch::Keep,
+        status: None,
+        tags: None,
+        variants: Vec::new(),
+        variants_complete: true,
+        ..product.clone()
+    };
+    let line = OrderLine {
+        external: external("l"),
+        variant: None,
+        sku: None,
+        title: Some("Tea".to_owned()),
+        quantity: Quantity::parse("2.5").unwrap(),
+        unit_price: Some(usd(0)),
+        total: None,
+    };
+    let order = Order {
+        external: external("o"),
+        number: None,
+        status: OrderStatus::Completed,
+        total: Some(usd(100)),
+        tax: None,
+        discount: Some(usd(0)),
+        placed_at: Some(Timestamp::from_micros(0)),
+        closed_at: None,
+        customer: None,
+        location: Some(external("l")),
+        employee: None,
+        refund_of: None,
+        lines: vec![line],
+    };
+    let customer = Customer {
+        external: external("c"),
+        first_name: Patch::Set("A".to_owned()),
+        last_name: Patch::Clear,
+        email: Patch::Keep,
+        phone: Patch::Keep,
+        tags: None,
+        merged_into: None,
+    };
+    let report = |available| InventoryReport { item: external("i"), location: None, available };
+    vec![
+        Payload::Product(product),
+        Payload::Product(bare),
+        Payload::Inventory(report(Some(Quantity::ZERO))),
+        Payload::Inventory(report(None)),
+        Payload::Order(order),
+        Payload::Customer(customer),
+        Payload::Deleted { entity: EntityKind::Product, external: external("p") },
+    ]
+}
+
+#[test]
+fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
+    let events: Vec<Event> = payloads().into_iter().map(event).collect();
+    assert_eq!(wire::decode_events(wire::encode_events(&events)).unwrap(), events);
+}
+
+#[test]
+fn a_large_batch_is_compressed_and_read_again() {
+    let deliveries = vec![delivery(vec![b'x'; 1000]); BATCH_RECORDS_MAX];
+    let batch = wire::encode_deliveries(&deliveries);
+    assert!(batch.len() < 100_000, "{} bytes", batch.len());
+    assert_eq!(wire::decode_deliveries(batch).unwrap(), deliveries);
+}
+
+#[test]
+fn a_batch_that_swells_beyond_its_limit_is_refused() {
+    let bomb = zstd::bulk::compress(&vec![0; wire::DECODED_BYTES_MAX + 1], 1).unwrap();
+    assert!(matches!(wire::decode_events(bomb.into()), Err(DecodeError::Compression(_))));
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    // An Event with nothing in it, as field 1 of a batch.
+    let empty = Bytes::from_static(&[0x0a, 0x00]);
+    let error = wire::decode_events(empty).unwrap_err();
+    assert!(error.to_string().starts_with("id is invalid"), "{error}");
+    let error = wire::decode_published(Bytes::new()).unwrap_err();
+    assert!(matches!(error, DecodeError::Missing("action")), "{error}");
+}
+
+#[test]
+fn changes_and_dead_letters_are_read_as_they_were_written() {
+    let applied = Applied {
+        number: 4,
+        sequence: 3,
+        event: event(payloads().remove(2)),
+        effects: vec![Effect::Linked { variant: model::VariantId::new("var_1").unwrap() }],
+    };
+    assert_eq!(wire::decode_applied(wire::encode_applied(&applied)).unwrap(), applied);
+    let letter = DeadLetter {
+        stage: "normalize".to_owned(),
+        reject: Reject::at(RejectClass::Schema, "/id", "not a number"),
+        rejected_at: Timestamp::from_micros(9),
+        position: Position { raw_sequence: 1, delivery: 2, event: 0 },
+        original: Original::Delivery(Box::new(delivery(b"\x00\xff{".to_vec()))),
+    };
+    assert_eq!(wire::decode_dead(wire::encode_dead(&letter)).unwrap(), letter);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_refused_or_read_and_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let bytes = Bytes::from(bytes);
+        let _ = wire::decode_events(bytes.clone());
+        let _ = wire::decode_deliveries(bytes.clone());
+        let _ = wire::decode_applied(bytes.clone());
+        let _ = wire::decode_dead(bytes);
+    }
+}
