@@ -1,8 +1,8 @@
 //! The canonical event: one thing that happened, in our own words.
 
 use crate::{
-    ConnectionId, Customer, DeliveryId, EventId, ExternalId, InventoryReport, Order, PlatformName, Position, Product,
-    RawDigest, StoreId, TenantId, Timestamp, TraceParent,
+    ConnectionId, Customer, DeliveryId, EventId, ExternalId, InventoryReport, Order, PlatformName, Position,
+    Product, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -210,6 +210,9 @@ pub const DEFAULT_LOCATION: &str = "default";
 impl Event {
     /// Our id of what the platform calls `external`, if enrich knew it.
     pub fn link(&self, kind: LinkKind, external: &ExternalId) -> Option<&str> {
-        self.links.iter().find(|link| link.kind == kind && link.external == *external).map(|link| link.internal.as_str())
+        self.links
+            .iter()
+            .find(|link| link.kind == kind && link.external == *external)
+            .map(|link| link.internal.as_str())
     }
 }

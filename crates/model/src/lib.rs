@@ -18,10 +18,12 @@ mod time;
 
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, Variant};
 pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
-pub use event::{Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion};
+pub use event::{
+    Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion,
+};
 pub use id::{
-    ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName, ProductId,
-    RawDigest, StoreId, TenantId, VariantId,
+    ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
+    ProductId, RawDigest, StoreId, TenantId, VariantId,
 };
 pub use mirror::{Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, ProductText, SendState, Sent};
 pub use money::{Currency, InvalidMoney, Money};

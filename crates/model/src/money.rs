@@ -25,14 +25,18 @@ impl Currency {
     pub fn new(code: &str) -> Result<Self, InvalidMoney> {
         let mut letters: [u8; 3] = code.as_bytes().try_into().map_err(|_| InvalidMoney::Currency)?;
         letters.make_ascii_uppercase();
-        if letters.iter().all(u8::is_ascii_uppercase) { Ok(Self(letters)) } else { Err(InvalidMoney::Currency) }
+        if letters.iter().all(u8::is_ascii_uppercase) {
+            Ok(Self(letters))
+        } else {
+            Err(InvalidMoney::Currency)
+        }
     }
 
     /// How many digits the minor unit has (ISO 4217, list one).
     pub fn minor_digits(self) -> u32 {
         match &self.0 {
-            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF" | b"UGX" | b"UYI"
-            | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
+            | b"UGX" | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
             b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
             b"CLF" | b"UYW" => 4,
             _ => 2,
@@ -77,7 +81,8 @@ impl Money {
     pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidMoney> {
         let amount: Decimal = text.trim().parse().map_err(|_| InvalidMoney::Amount)?;
         let scale = Decimal::from(10_i64.pow(currency.minor_digits()));
-        let minor = amount.checked_mul(scale).and_then(|minor| minor.round().to_i64()).ok_or(InvalidMoney::Amount)?;
+        let minor =
+            amount.checked_mul(scale).and_then(|minor| minor.round().to_i64()).ok_or(InvalidMoney::Amount)?;
         Ok(Self { minor, currency })
     }
 

@@ -25,8 +25,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of the promise.
-    pub const ALL: [Self; 7] =
-        [Self::Applied, Self::Duplicate, Self::Stale, Self::Unchanged, Self::Echo, Self::Filtered, Self::Dead];
+    pub const ALL: [Self; 7] = [
+        Self::Applied,
+        Self::Duplicate,
+        Self::Stale,
+        Self::Unchanged,
+        Self::Echo,
+        Self::Filtered,
+        Self::Dead,
+    ];
 
     /// The name that labels, rows and messages carry.
     pub const fn as_str(self) -> &'static str {

@@ -38,8 +38,10 @@ impl PartitionCount {
     /// The partition of `store`, for ever: FNV-1a (32 bits) of its id, as the server's own `partition()` computes it
     /// (nats-server, `server/subject_transform.go`).
     pub fn of(self, store: &StoreId) -> Partition {
-        let hash =
-            store.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let hash = store
+            .as_str()
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         #[expect(clippy::cast_possible_truncation, reason = "the remainder of a u16 fits a u16")]
         Partition((hash % u32::from(self.0)) as u16)
     }

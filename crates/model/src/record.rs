@@ -4,9 +4,9 @@
 //! statements over whole sets.
 
 use crate::{
-    Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId, LinkKind, LocationId,
-    Mirror, MirrorKey, Money, Order, OrderId, Outcome, Partition, Position, ProductId, ProductStatus, Quantity,
-    SourceVersion, StoreId, TenantId, Timestamp, VariantId,
+    Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId, LinkKind,
+    LocationId, Mirror, MirrorKey, Money, Order, OrderId, Outcome, Partition, Position, ProductId,
+    ProductStatus, Quantity, SourceVersion, StoreId, TenantId, Timestamp, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -66,8 +66,12 @@ mod tests {
     fn offsets_and_fractions_of_any_length_name_the_same_instant() {
         let instant = Timestamp::parse("2020-09-03T08:44:10-04:00").unwrap();
         assert_eq!(instant, Timestamp::parse("2020-09-03T12:44:10.000000000Z").unwrap());
-        assert_eq!(Timestamp::parse("2019-10-29T18:38:45.455006797Z").unwrap().as_micros() % 1_000_000, 455_006);
-        for text in ["", "2020-09-03T08:44:10", "10000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "yesterday"] {
+        assert_eq!(
+            Timestamp::parse("2019-10-29T18:38:45.455006797Z").unwrap().as_micros() % 1_000_000,
+            455_006
+        );
+        for text in ["", "2020-09-03T08:44:10", "10000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "yesterday"]
+        {
             assert_eq!(Timestamp::parse(text), Err(InvalidTimestamp), "{text}");
         }
     }

@@ -8,7 +8,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 /// How many connections are counted at once.
 const COUNTED_MAX: u64 = 100_000;
 /// How long a quiet connection is remembered; its bucket is full again long before.
-const QUIET_FOR: Duration = Duration::from_secs(10 * 60);
+const QUIET_FOR: Duration = Duration::from_mins(10);
 
 /// A budget for each connection; cheap to clone. The owner of a store's partition makes all its calls, so no one else
 /// spends of it.
@@ -28,7 +28,9 @@ impl Budgets {
             let (per_second, burst) = platform.rate();
             let period = Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(Duration::from_secs(1));
             let quota = Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-            Arc::new(RateLimiter::direct(quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN))))
+            Arc::new(RateLimiter::direct(
+                quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)),
+            ))
         });
         limiter.until_ready().await;
     }

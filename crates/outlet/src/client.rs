@@ -13,7 +13,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How large a reply may be.
 const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a platform may make us wait: a longer `Retry-After` is taken as this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// Why there is no reply. Whether the platform did what it was asked is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,11 @@ impl Client {
     }
 
     /// Makes one request, as a part of the trace.
-    pub async fn call(&self, request: HttpRequest, trace: Option<&TraceParent>) -> Result<OwnedReply, Failed> {
+    pub async fn call(
+        &self,
+        request: HttpRequest,
+        trace: Option<&TraceParent>,
+    ) -> Result<OwnedReply, Failed> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -80,7 +84,9 @@ impl Client {
         let mut response = building.send().await.map_err(|error| Failed::NoAnswer(error.without_url()))?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| Failed::NoAnswer(error.without_url()))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| Failed::NoAnswer(error.without_url()))?
+        {
             if body.len() + chunk.len() > REPLY_BYTES_MAX {
                 return Err(Failed::TooLarge);
             }

@@ -123,7 +123,8 @@ impl Fetcher {
             trace: target.trace.clone().unwrap_or_else(|| TraceParent::from_delivery(id)),
             body,
         };
-        let answer = self.bus.request(ACCEPT_SUBJECT, wire::encode_delivery(&delivery), ACCEPT_TIMEOUT).await?;
+        let answer =
+            self.bus.request(ACCEPT_SUBJECT, wire::encode_delivery(&delivery), ACCEPT_TIMEOUT).await?;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         match answer.get("error") {
             None => Ok(()),

@@ -65,7 +65,9 @@ impl AdminServer {
                 accepted = self.listener.accept() => accepted,
                 () = stop.cancelled() => return,
             };
-            let (Ok((stream, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else { continue };
+            let (Ok((stream, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else {
+                continue;
+            };
             let (metrics, readiness) = (metrics.clone(), readiness.clone());
             let answer = service_fn(move |request: Request<Incoming>| {
                 let response = respond(request.uri().path(), &metrics, &readiness);

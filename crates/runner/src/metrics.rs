@@ -2,7 +2,8 @@
 
 use model::Timestamp;
 use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use stage::{RejectClass, Verdict};
 use std::time::Duration;
@@ -55,9 +56,17 @@ impl Metrics {
         registry.register(Box::new(lag_seconds.clone()))?;
         Ok(Self {
             inputs: counters("tillflow_inputs_total", "Inputs that a stage took up", &["stage"])?,
-            events: counters("tillflow_events_total", "Inputs of a stage by how they ended", &["stage", "outcome"])?,
+            events: counters(
+                "tillflow_events_total",
+                "Inputs of a stage by how they ended",
+                &["stage", "outcome"],
+            )?,
             outputs: counters("tillflow_outputs_total", "Events that a stage passed on", &["stage"])?,
-            rejected: counters("tillflow_rejected_total", "Dead letters by whose fault", &["stage", "class"])?,
+            rejected: counters(
+                "tillflow_rejected_total",
+                "Dead letters by whose fault",
+                &["stage", "class"],
+            )?,
             interruptions: counters(
                 "tillflow_interruptions_total",
                 "Times that a partition had to stop and start again",
@@ -125,7 +134,9 @@ impl Metrics {
     pub fn lag(&self, stage: &str, partition: &str, received_at: Timestamp, now: Timestamp, waiting: usize) {
         let age = Duration::from_micros(now.micros_since(received_at));
         self.lag_seconds.with_label_values(&[stage, partition]).set(age.as_secs_f64());
-        self.lag_events.with_label_values(&[stage, partition]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.lag_events
+            .with_label_values(&[stage, partition])
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// How many partitions this replica owns.

@@ -17,7 +17,11 @@ struct Owned {
 /// Joins the replicas of `stage` and runs `run` for each partition while it is ours: the token is cancelled when
 /// another replica takes the partition over or the service stops; `run` then finishes what it has begun. A `run` that
 /// ends by itself is started again while the partition is still ours, so it should wait before it gives up.
-pub async fn own_partitions<Run, Running>(service: &Service, stage: &'static str, run: Run) -> Result<(), Failure>
+pub async fn own_partitions<Run, Running>(
+    service: &Service,
+    stage: &'static str,
+    run: Run,
+) -> Result<(), Failure>
 where
     Run: Fn(Partition, CancellationToken) -> Running + Send,
     Running: Future<Output = ()> + Send + 'static,
@@ -43,7 +47,8 @@ where
             () = service.stop.cancelled() => break,
         }
     }
-    let tasks: Vec<_> = owned.into_values().inspect(|owned| owned.stop.cancel()).map(|owned| owned.task).collect();
+    let tasks: Vec<_> =
+        owned.into_values().inspect(|owned| owned.stop.cancel()).map(|owned| owned.task).collect();
     futures::future::join_all(tasks).await;
     membership.leave().await;
     Ok(())

@@ -65,7 +65,8 @@ pub fn now() -> Timestamp {
 /// A name for this replica: the host's, which Kubernetes makes the pod's, and something drawn by chance.
 pub fn replica_name() -> Arc<str> {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    let host: String =
+        host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
     format!("{host}-{:08x}", rand::random::<u32>()).into()
 }
 
@@ -77,9 +78,8 @@ where
     Run: FnOnce(Service, Own) -> Running,
     Running: Future<Output = Result<(), Failure>>,
 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(_) => return ExitCode::FAILURE,
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
+        return ExitCode::FAILURE;
     };
     let outcome = runtime.block_on(async {
         let config = Config::<Own>::load().inspect_err(|_| telemetry::start(&crate::LogConfig::default()))?;
@@ -114,7 +114,8 @@ where
     let bus = Bus::connect(&config.bus).await?;
     bus.check().await?;
     bus.declare().await?;
-    let service = Service { bus, metrics, readiness: readiness.clone(), stop: stop.clone(), replica: replica_name() };
+    let service =
+        Service { bus, metrics, readiness: readiness.clone(), stop: stop.clone(), replica: replica_name() };
     readiness.set(true);
     let outcome = drained(run(service, config.service), &stop, &readiness).await;
     admin_stop.cancel();

@@ -55,7 +55,13 @@ impl From<AppendError> for LaneError {
 
 /// Moves every partition that this replica owns from the feed `from` to the feed `to`, through `stage`, until the
 /// service stops. Outages pause a partition with growing delays; nothing is dead-lettered for them.
-pub async fn run_stage<S, D>(service: &Service, stage: S, doors: D, from: Feed, to: Feed) -> Result<(), Failure>
+pub async fn run_stage<S, D>(
+    service: &Service,
+    stage: S,
+    doors: D,
+    from: Feed,
+    to: Feed,
+) -> Result<(), Failure>
 where
     S: Stage,
     S::In: Codec,
@@ -118,7 +124,7 @@ where
         let lane = self.doors.open(bus, partition, tail.as_ref()).await?;
         let appender = bus.appender(self.to, partition, tail.as_ref().map_or(0, |tail| tail.sequence));
         let reader = bus.read(self.from, partition, start).await?;
-        let mut work = Lane { shared: self, partition, lane, appender, covered, owed: None };
+        let mut work = Lane { shared: self, partition, memory: lane, appender, covered, owed: None };
         work.run(reader, stop, backoff).await
     }
 }
@@ -126,7 +132,7 @@ where
 struct Lane<'a, S: Stage, D> {
     shared: &'a Shared<S, D>,
     partition: Partition,
-    lane: S::Lane,
+    memory: S::Lane,
     appender: Appender,
     /// Everything up to here is in the output, or needs not be.
     covered: Position,
@@ -178,7 +184,7 @@ where
         }
         inputs.retain(|input| input.position > self.covered);
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.received_at()));
-        self.shared.doors.load(&inputs, &mut self.lane).await?;
+        self.shared.doors.load(&inputs, &mut self.memory).await?;
         let decided = self.decide(inputs);
         if !decided.rejects.is_empty() {
             self.dead_letter(&messages, &decided.rejects).await?;
@@ -200,7 +206,7 @@ where
     fn decide(&mut self, inputs: Vec<Placed<S::In>>) -> Decided<S::Out> {
         let mut decided = Decided { outputs: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
         for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
-            let deciding = AssertUnwindSafe(|| self.shared.stage.decide(position, value, &mut self.lane));
+            let deciding = AssertUnwindSafe(|| self.shared.stage.decide(position, value, &mut self.memory));
             let verdict = catch_unwind(deciding).unwrap_or_else(|_| {
                 Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
             });
@@ -215,7 +221,11 @@ where
     }
 
     /// Keeps what was rejected, with its bytes; read again from the messages, so that the common way needs no copy.
-    async fn dead_letter(&self, messages: &[Message], rejects: &BTreeMap<usize, Reject>) -> Result<(), LaneError> {
+    async fn dead_letter(
+        &self,
+        messages: &[Message],
+        rejects: &BTreeMap<usize, Reject>,
+    ) -> Result<(), LaneError> {
         let mut inputs = Vec::new();
         for message in messages {
             inputs.extend(decode::<S::In>(message)?);
@@ -265,7 +275,12 @@ where
         self.append_batch(&batch, reaches, input_sequence).await
     }
 
-    async fn append_batch(&mut self, batch: &[S::Out], covers: Position, input_sequence: u64) -> Result<(), LaneError> {
+    async fn append_batch(
+        &mut self,
+        batch: &[S::Out],
+        covers: Position,
+        input_sequence: u64,
+    ) -> Result<(), LaneError> {
         let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.appender.append(Codec::encode(batch), covers, input_sequence, records).await?;
         self.covered = covers;

@@ -71,7 +71,9 @@ impl TryFrom<pb::Effect> for Effect {
                 price: required(price.price, "effect.price")?.try_into()?,
             },
             Kind::Text(text) => Self::Text { product: ProductId::new(&text.product).at("effect.product")? },
-            Kind::Linked(linked) => Self::Linked { variant: VariantId::new(&linked.variant).at("effect.variant")? },
+            Kind::Linked(linked) => {
+                Self::Linked { variant: VariantId::new(&linked.variant).at("effect.variant")? }
+            }
         })
     }
 }

@@ -30,7 +30,11 @@ pub fn encode_deliveries<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>)
 
 /// Reads a RAW batch.
 pub fn decode_deliveries(payload: Bytes) -> Result<Vec<Delivery>, DecodeError> {
-    pb::DeliveryBatch::decode(decompressed(payload)?)?.deliveries.into_iter().map(Delivery::try_from).collect()
+    pb::DeliveryBatch::decode(decompressed(payload)?)?
+        .deliveries
+        .into_iter()
+        .map(Delivery::try_from)
+        .collect()
 }
 
 /// Writes a batch of a middle stream.
@@ -58,7 +62,10 @@ fn decompressed(payload: Bytes) -> Result<Bytes, DecodeError> {
     }
     let decoder = zstd::Decoder::new(&payload[..]).map_err(DecodeError::Compression)?;
     let mut plain = Vec::with_capacity(payload.len() * 4);
-    let read = decoder.take(DECODED_BYTES_MAX as u64 + 1).read_to_end(&mut plain).map_err(DecodeError::Compression)?;
+    let read = decoder
+        .take(DECODED_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(DecodeError::Compression)?;
     if read > DECODED_BYTES_MAX {
         return Err(DecodeError::Compression(std::io::Error::other("larger than a batch may be")));
     }

@@ -6,7 +6,10 @@ use crate::{
     pb,
 };
 use bytes::Bytes;
-use model::{ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp, TraceParent};
+use model::{
+    ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
+    TraceParent,
+};
 use prost::Message as _;
 
 /// Writes one delivery, as the door between services takes it.
@@ -50,13 +53,13 @@ impl From<&Delivery> for pb::Delivery {
             Source::Poll => pb::Source::Poll,
         };
         let header = |(name, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| pb::Header {
-            name: (&**name).to_owned(),
-            value: (&**value).to_owned(),
+            name: (**name).to_owned(),
+            value: (**value).to_owned(),
         };
         Self {
             id: Bytes::copy_from_slice(delivery.id.as_bytes()),
             origin: Some((&delivery.origin).into()),
-            topic: (&*delivery.topic).to_owned(),
+            topic: (*delivery.topic).to_owned(),
             received_at_micros: delivery.received_at.as_micros(),
             source: source.into(),
             cause: delivery.cause.map(|cause| Bytes::copy_from_slice(cause.as_bytes())),
@@ -85,7 +88,11 @@ impl TryFrom<pb::Delivery> for Delivery {
             source,
             cause: delivery.cause.map(|cause| DeliveryId::try_from(&cause[..]).at("cause")).transpose()?,
             hops: u8::try_from(delivery.hops).at("hops")?,
-            headers: delivery.headers.into_iter().map(|header| (header.name.into(), header.value.into())).collect(),
+            headers: delivery
+                .headers
+                .into_iter()
+                .map(|header| (header.name.into(), header.value.into()))
+                .collect(),
             trace: required(TraceParent::parse(&delivery.traceparent), "traceparent")?,
             body: delivery.body.into(),
         })

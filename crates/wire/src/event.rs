@@ -10,8 +10,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Patch, Payload, Position, RawDigest,
-    SourceVersion, Timestamp, TraceParent,
+    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Patch, Payload, Position,
+    RawDigest, SourceVersion, Timestamp, TraceParent,
 };
 use prost::Message as _;
 
@@ -133,7 +133,11 @@ impl TryFrom<pb::Link> for Link {
             pb::LinkKind::Item => LinkKind::Item,
             pb::LinkKind::Location => LinkKind::Location,
         };
-        Ok(Self { kind, external: ExternalId::new(&link.external).at("link.external")?, internal: link.internal })
+        Ok(Self {
+            kind,
+            external: ExternalId::new(&link.external).at("link.external")?,
+            internal: link.internal,
+        })
     }
 }
 

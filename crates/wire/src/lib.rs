@@ -8,15 +8,20 @@ mod error;
 mod event;
 
 /// The types that `proto/` generates.
-#[expect(unreachable_pub, reason = "generated; documented in proto/")]
+#[expect(
+    clippy::pedantic,
+    clippy::large_enum_variant,
+    unreachable_pub,
+    reason = "generated; documented in proto/"
+)]
 mod pb {
     include!(concat!(env!("OUT_DIR"), "/tillflow.v1.rs"));
 }
 
 pub use applied::{decode_applied, encode_applied};
 pub use batch::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COMPRESS_FROM_BYTES, DECODED_BYTES_MAX, DELIVERY_BYTES_MAX, decode_deliveries,
-    decode_events, encode_deliveries, encode_events,
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COMPRESS_FROM_BYTES, DECODED_BYTES_MAX, DELIVERY_BYTES_MAX,
+    decode_deliveries, decode_events, encode_deliveries, encode_events,
 };
 pub use dead::{DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};

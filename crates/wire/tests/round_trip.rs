@@ -1,11 +1,13 @@
 //! What is written is read again, and what can't be read says why.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use model::{
     Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, EntityKind, Event, EventId, ExternalId,
-    InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Patch, Payload, PlatformName, Position,
-    Product, ProductStatus, Quantity, RawDigest, Source, SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
-    Variant,
+    InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Patch, Payload,
+    PlatformName, Position, Product, ProductStatus, Quantity, RawDigest, Source, SourceVersion, StoreId,
+    TenantId, Timestamp, TraceParent, Variant,
     record::{Applied, Effect},
 };
 use proptest::prelude::*;

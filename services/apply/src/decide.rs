@@ -11,8 +11,8 @@ mod sales;
 use model::{
     EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Quantity, VariantId,
     record::{
-        Applied, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement, MovementReason, OrderRow,
-        ProductRow, VariantRow,
+        Applied, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement, MovementReason,
+        OrderRow, ProductRow, VariantRow,
     },
 };
 use stage::{Reject, RejectClass};
@@ -27,12 +27,21 @@ pub use keys::{first_keys, row_keys};
 enum Write {
     Link(LinkKey, String),
     Mirror(Mirror),
-    Level { variant: VariantId, location: LocationId, delta: Quantity, level: Quantity, reason: MovementReason },
+    Level {
+        variant: VariantId,
+        location: LocationId,
+        delta: Quantity,
+        level: Quantity,
+        reason: MovementReason,
+    },
     Product(ProductRow),
     Variant(VariantRow),
     Order(OrderRow),
     Customer(CustomerRow),
-    Conflict { kind: &'static str, detail: String },
+    Conflict {
+        kind: &'static str,
+        detail: String,
+    },
 }
 
 /// What one event comes to.
@@ -83,8 +92,9 @@ impl Fold {
             self.duplicates += 1;
             return;
         }
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &self.facts)))
-            .unwrap_or_else(|_| Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where")));
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &self.facts))).unwrap_or_else(|_| {
+            Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
+        });
         match decided {
             Ok(decision) => self.carry_out(partition, event, decision),
             Err(reject) => {
@@ -198,9 +208,10 @@ fn decide(event: &Event, facts: &Facts) -> Result<Decision, Reject> {
 
 /// Our id of what the event's connection calls `external`: as enrich knew it, or as the record does.
 fn link(event: &Event, facts: &Facts, kind: LinkKind, external: &model::ExternalId) -> Option<String> {
-    event.link(kind, external).map(str::to_owned).or_else(|| {
-        facts.links.get(&(event.origin.connection.clone(), kind, external.clone())).cloned()
-    })
+    event
+        .link(kind, external)
+        .map(str::to_owned)
+        .or_else(|| facts.links.get(&(event.origin.connection.clone(), kind, external.clone())).cloned())
 }
 
 /// Whether the mirror has seen a newer version of the object than the event tells of.

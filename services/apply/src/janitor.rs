@@ -43,7 +43,12 @@ pub(crate) async fn run(service: Service, store: Store, config: Config) {
 }
 
 /// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed.
-async fn sweep(service: &Service, store: &Store, config: &Config, partition: Partition) -> Result<(), Unswept> {
+async fn sweep(
+    service: &Service,
+    store: &Store,
+    config: &Config,
+    partition: Partition,
+) -> Result<(), Unswept> {
     let bus = &service.bus;
     let applied = store.cursor(Consumer::Apply, partition).await?.position;
     for (feed, next) in [(Feed::Normalized, Feed::Unique), (Feed::Unique, Feed::Enriched)] {

@@ -1,6 +1,9 @@
 //! One partition: read what waits, have it committed, publish it.
 
-use crate::{STAGE, publish, worker::{Batch, Uncommitted, Workers}};
+use crate::{
+    STAGE, publish,
+    worker::{Batch, Uncommitted, Workers},
+};
 use bus::{DeadMessage, Feed, Message};
 use model::{Event, Partition, Timestamp};
 use runner::{Backoff, Codec as _, LaneError, Placed, Service, now};
@@ -59,14 +62,24 @@ impl Shared {
         }
     }
 
-    async fn work(&self, partition: Partition, from: Cursor, messages: Vec<Message>) -> Result<Cursor, LaneError> {
+    async fn work(
+        &self,
+        partition: Partition,
+        from: Cursor,
+        messages: Vec<Message>,
+    ) -> Result<Cursor, LaneError> {
         let mut events = Vec::new();
         let mut reaches = from.position;
         for message in messages {
             reaches = reaches.max(message.covers.unwrap_or_default());
             let decoded = Event::decode(message.payload, message.sequence)
                 .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-            events.extend(decoded.into_iter().filter(|event| event.position > from.position).map(|Placed { value, .. }| value));
+            events.extend(
+                decoded
+                    .into_iter()
+                    .filter(|event| event.position > from.position)
+                    .map(|Placed { value, .. }| value),
+            );
         }
         if reaches == from.position {
             return Ok(from);

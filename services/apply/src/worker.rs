@@ -138,8 +138,12 @@ impl Worker {
             batches.iter().map(|batch| (batch.partition, batch.from, batch.reaches)).collect();
         let taken_up = events().count();
         let folded = fold(facts, batches);
-        let payloads: Vec<Vec<u8>> =
-            folded.changes.applied.iter().map(|(_, applied)| wire::encode_applied(applied).to_vec()).collect();
+        let payloads: Vec<Vec<u8>> = folded
+            .changes
+            .applied
+            .iter()
+            .map(|(_, applied)| wire::encode_applied(applied).to_vec())
+            .collect();
         let steps: Vec<CursorMove> = spans
             .iter()
             .map(|(partition, from, reaches)| CursorMove {

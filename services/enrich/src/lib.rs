@@ -7,7 +7,10 @@
 mod lookup;
 
 use bus::Feed;
-use model::{DEFAULT_LOCATION, ConnectionId, Event, ExternalId, Link, LinkKind, LocationId, Payload, Position, record::LinkKey};
+use model::{
+    ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Link, LinkKind, LocationId, Payload, Position,
+    record::LinkKey,
+};
 use runner::{Failure, Service};
 use serde::Deserialize;
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
@@ -56,7 +59,10 @@ impl Stage for Enrich {
     fn decide(&self, _at: Position, mut event: Event, lane: &mut Lane) -> Verdict<Event> {
         let connection = &event.origin.connection;
         let Some(known) = lane.connections.get(connection) else {
-            return Verdict::Reject(Reject::new(RejectClass::Config, format!("there is no connection {connection}")));
+            return Verdict::Reject(Reject::new(
+                RejectClass::Config,
+                format!("there is no connection {connection}"),
+            ));
         };
         if known.origin != event.origin {
             let reason = format!("connection {connection} belongs to another tenant, store or platform");
@@ -71,9 +77,10 @@ impl Stage for Enrich {
         };
         let found = |(kind, external): (LinkKind, ExternalId)| {
             let internal = lane.links.get(&(connection.clone(), kind, external.clone()))?;
-            Some(Link { kind, external, internal: (&**internal).to_owned() })
+            Some(Link { kind, external, internal: (**internal).to_owned() })
         };
-        let links: Vec<Link> = place.into_iter().chain(wanted(&event).into_iter().filter_map(found)).collect();
+        let links: Vec<Link> =
+            place.into_iter().chain(wanted(&event).into_iter().filter_map(found)).collect();
         event.links = links;
         Verdict::Emit(vec![event])
     }
@@ -91,7 +98,9 @@ fn place(event: &Event, known: &Known, lane: &Lane) -> Result<Option<Link>, Reje
             Some(internal) => Ok(link(external, internal)),
             None => Err(Reject::new(
                 RejectClass::Config,
-                format!("location {external} of connection {connection} isn't linked to a location of the store"),
+                format!(
+                    "location {external} of connection {connection} isn't linked to a location of the store"
+                ),
             )),
         },
         None => match (&known.default_location, ExternalId::new(DEFAULT_LOCATION)) {

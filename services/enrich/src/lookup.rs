@@ -18,7 +18,7 @@ const LINKS_MAX: u64 = 200_000;
 /// How many connections are remembered.
 const CONNECTIONS_MAX: u64 = 100_000;
 /// How long a connection is trusted if no notice of a change came.
-const CONNECTION_FOR: Duration = Duration::from_secs(10 * 60);
+const CONNECTION_FOR: Duration = Duration::from_mins(10);
 
 /// The look-ups; cheap to clone. Only what exists is remembered: what is missing may be made at any moment.
 #[derive(Clone)]
@@ -33,16 +33,17 @@ impl Lookup {
     pub fn new(store: Store) -> Self {
         let connections =
             moka::sync::Cache::builder().max_capacity(CONNECTIONS_MAX).time_to_live(CONNECTION_FOR).build();
-        let links = moka::sync::Cache::builder().max_capacity(LINKS_MAX).support_invalidation_closures().build();
+        let links =
+            moka::sync::Cache::builder().max_capacity(LINKS_MAX).support_invalidation_closures().build();
         Self { store, connections, links }
     }
 
     /// Forgets what the database tells has changed, until `stop`.
     pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
-        let mut changes = self.store.listen_changes();
+        let mut notices = self.store.listen_changes();
         loop {
             let changed = tokio::select! {
-                changed = changes.next() => changed,
+                changed = notices.next() => changed,
                 () = stop.cancelled() => return,
             };
             match changed {
@@ -50,7 +51,9 @@ impl Lookup {
                 Changed::Store(_) | Changed::Everything => self.connections.invalidate_all(),
             }
             // Links of locations can be set anew by hand; all others never change.
-            if let Err(error) = self.links.invalidate_entries_if(|(_, kind, _), _| *kind == LinkKind::Location) {
+            if let Err(error) =
+                self.links.invalidate_entries_if(|(_, kind, _), _| *kind == LinkKind::Location)
+            {
                 tracing::debug!(%error, "forgetting all links");
                 self.links.invalidate_all();
             }
@@ -70,7 +73,8 @@ impl Lookup {
         if missing.is_empty() {
             return Ok(found);
         }
-        let loaded = self.store.connections(&missing).await.map_err(|error| Fault::new("the database", error))?;
+        let loaded =
+            self.store.connections(&missing).await.map_err(|error| Fault::new("the database", error))?;
         for connection in loaded {
             let origin = connection.origin();
             let known =
@@ -87,8 +91,12 @@ impl Lookup {
         let mut missing = BTreeSet::new();
         for event in batch.iter().map(|event| &event.value) {
             let location = match &event.payload {
-                Payload::Inventory(report) => report.location.clone().map(|external| (LinkKind::Location, external)),
-                Payload::Product(_) | Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => None,
+                Payload::Inventory(report) => {
+                    report.location.clone().map(|external| (LinkKind::Location, external))
+                }
+                Payload::Product(_) | Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => {
+                    None
+                }
             };
             for (kind, external) in wanted(event).into_iter().chain(location) {
                 let key = (event.origin.connection.clone(), kind, external);

@@ -1,7 +1,7 @@
 use super::*;
 use model::{
-    Action, DeliveryId, EventId, InventoryReport, Origin, PlatformName, Quantity, RawDigest, StoreId, TenantId,
-    Timestamp, TraceParent,
+    Action, DeliveryId, EventId, InventoryReport, Origin, PlatformName, Quantity, RawDigest, StoreId,
+    TenantId, Timestamp, TraceParent,
 };
 
 fn origin() -> Origin {
@@ -62,7 +62,9 @@ fn what_is_known_is_linked() {
 
 #[test]
 fn a_level_without_a_location_is_at_the_connections_default_or_refused() {
-    let Verdict::Emit(events) = decide(level(None), lane(true, Some("main"))) else { panic!("not passed on") };
+    let Verdict::Emit(events) = decide(level(None), lane(true, Some("main"))) else {
+        panic!("not passed on")
+    };
     assert_eq!(events[0].links[0].internal, "main");
     let Verdict::Reject(reject) = decide(level(None), lane(true, None)) else { panic!("not refused") };
     assert_eq!(reject.class, RejectClass::Config);
@@ -70,7 +72,9 @@ fn a_level_without_a_location_is_at_the_connections_default_or_refused() {
 
 #[test]
 fn an_unlinked_location_is_refused_by_name() {
-    let Verdict::Reject(reject) = decide(level(Some("elsewhere")), lane(true, None)) else { panic!("not refused") };
+    let Verdict::Reject(reject) = decide(level(Some("elsewhere")), lane(true, None)) else {
+        panic!("not refused")
+    };
     assert_eq!(reject.class, RejectClass::Config);
     assert!(reject.reason.contains("elsewhere"), "{reject}");
 }

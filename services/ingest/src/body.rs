@@ -39,7 +39,9 @@ pub(crate) fn decompressed(body: &[u8], encoding: Option<&str>) -> Result<Vec<u8
     let mut plain = Vec::new();
     let read = match encoding.map(str::trim) {
         None | Some("" | "identity") => return Ok(body.to_vec()),
-        Some("gzip" | "x-gzip") => flate2::read::MultiGzDecoder::new(body).take(limit).read_to_end(&mut plain),
+        Some("gzip" | "x-gzip") => {
+            flate2::read::MultiGzDecoder::new(body).take(limit).read_to_end(&mut plain)
+        }
         Some("deflate") => flate2::read::ZlibDecoder::new(body).take(limit).read_to_end(&mut plain),
         Some(_) => return Err(BadBody::UnknownEncoding),
     };

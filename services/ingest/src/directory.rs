@@ -10,7 +10,7 @@ const REMEMBERED_MAX: u64 = 100_000;
 /// How long an unknown connection stays unknown without asking again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// How long a known one is trusted if no notice of a change came.
-const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
+const KNOWN_FOR: Duration = Duration::from_mins(10);
 
 /// The connections, as the door needs them; cheap to clone.
 #[derive(Clone)]
@@ -23,8 +23,10 @@ pub struct Directory {
 impl Directory {
     /// An empty one over the database.
     pub fn new(store: Store) -> Self {
-        let known = moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(KNOWN_FOR).build();
-        let unknown = moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(UNKNOWN_FOR).build();
+        let known =
+            moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(KNOWN_FOR).build();
+        let unknown =
+            moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(UNKNOWN_FOR).build();
         Self { store, known, unknown }
     }
 

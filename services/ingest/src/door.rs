@@ -11,7 +11,7 @@ const STAGE: &str = "ingest";
 /// How many deliveries are remembered as kept, so that a prompt retry needs no second place in RAW.
 const KEPT_REMEMBERED_MAX: u64 = 100_000;
 /// For how long; as long as RAW's own window.
-const KEPT_REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
 /// The topic of a body that has none: it becomes a dead letter with the reason.
 const NO_TOPIC: &str = "unreadable";
 
@@ -68,7 +68,9 @@ impl Door {
     pub fn new(service: &Service, directory: Directory, requests_per_minute: u32) -> Result<Self, Failure> {
         let topics = platforms::all()
             .iter()
-            .flat_map(|platform| platform.topics().iter().map(|topic| ((platform.name(), topic.name), topic.name.into())))
+            .flat_map(|platform| {
+                platform.topics().iter().map(|topic| ((platform.name(), topic.name), topic.name.into()))
+            })
             .collect();
         Ok(Self {
             directory,
@@ -96,7 +98,9 @@ impl Door {
             Ok(connection) => connection,
             Err(answer) => return answer,
         };
-        let Some(platform) = platforms::find(connection.platform.as_str()).filter(|p| p.name() == webhook.platform) else {
+        let Some(platform) =
+            platforms::find(connection.platform.as_str()).filter(|p| p.name() == webhook.platform)
+        else {
             return Answer::UnknownConnection;
         };
         let signed = Signed { headers: webhook.headers, body: webhook.signed_body };
@@ -109,22 +113,19 @@ impl Door {
         }
         let delivered = platform.split(&Signed { headers: webhook.headers, body: &webhook.body });
         let (topic, distinct) = delivered.map_or((None, None), |found| (Some(found.topic), found.distinct));
-        let topic = match topic {
-            None => NO_TOPIC.into(),
-            Some(topic) => match self.topic(platform, &topic) {
-                Some(topic) => topic,
-                None => {
-                    tracing::warn!(
-                        stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
-                        "unknown topic; not kept"
-                    );
-                    return Answer::UnknownTopic;
-                }
-            },
+        let known = topic.as_deref().map_or(Some(NO_TOPIC.into()), |topic| self.topic(platform, topic));
+        let Some(known) = known else {
+            tracing::warn!(
+                stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
+                "unknown topic; not kept"
+            );
+            return Answer::UnknownTopic;
         };
         let headers = kept_headers(platform, webhook.headers);
-        let trace = webhook.headers.iter().find(|(name, _)| name == "traceparent").map(|(_, value)| value.as_str());
-        let incoming = Incoming { topic, distinct, headers, trace, body: webhook.body, source: Source::Webhook };
+        let trace =
+            webhook.headers.iter().find(|(name, _)| name == "traceparent").map(|(_, value)| value.as_str());
+        let incoming =
+            Incoming { topic: known, distinct, headers, trace, body: webhook.body, source: Source::Webhook };
         self.keep(incoming.delivery(&connection)).await
     }
 
@@ -148,10 +149,14 @@ impl Door {
             if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
                 return Answer::TooMany(wait);
             }
-            let Some(platform) = platforms::find(connection.platform.as_str()) else { return Answer::UnknownConnection };
-            let topic = if topic == wire::CANONICAL_TOPIC { Some(topic.into()) } else { self.topic(platform, topic) };
+            let Some(platform) = platforms::find(connection.platform.as_str()) else {
+                return Answer::UnknownConnection;
+            };
+            let topic =
+                if topic == wire::CANONICAL_TOPIC { Some(topic.into()) } else { self.topic(platform, topic) };
             let Some(topic) = topic else { return Answer::UnknownTopic };
-            let incoming = Incoming { topic, distinct, headers: Vec::new(), trace, body, source: Source::Publish };
+            let incoming =
+                Incoming { topic, distinct, headers: Vec::new(), trace, body, source: Source::Publish };
             self.keep(incoming.delivery(&connection)).await
         }
         .await;
@@ -256,7 +261,11 @@ impl Incoming<'_> {
 }
 
 fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {
-    connection.currency.map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into())).into_iter().collect()
+    connection
+        .currency
+        .map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into()))
+        .into_iter()
+        .collect()
 }
 
 fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {

@@ -30,7 +30,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 
 /// Serves until `stop`, then finishes the requests under way.
-pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>, connections_max: usize, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    door: Arc<Door>,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     loop {
@@ -74,14 +79,19 @@ async fn respond(door: &Door, request: Request<Incoming>) -> Response<Full<Bytes
     let (Some("webhook"), Some(platform), Some(connection), None) =
         (segments.next(), segments.next(), segments.next(), segments.next())
     else {
-        return problem(StatusCode::NOT_FOUND, "not-found", "webhooks go to /webhook/{platform}/{connection}");
+        return problem(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "webhooks go to /webhook/{platform}/{connection}",
+        );
     };
     if request.method() != Method::POST {
         let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "method", "webhooks are sent with POST");
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return refused;
     }
-    let encoding = request.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let encoding =
+        request.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let headers = texts(request.headers());
     let read = match body::read(request.into_body()).await {
         Ok(signed) => body::decompressed(&signed, encoding.as_deref()).map(|plain| (signed, plain)),
@@ -90,7 +100,8 @@ async fn respond(door: &Door, request: Request<Incoming>) -> Response<Full<Bytes
     match read {
         Err(bad) => refuse_body(bad),
         Ok((signed, plain)) => {
-            let webhook = Webhook { platform, connection, headers: &headers, signed_body: &signed, body: plain };
+            let webhook =
+                Webhook { platform, connection, headers: &headers, signed_body: &signed, body: plain };
             say(door.webhook(webhook).await)
         }
     }
@@ -117,7 +128,11 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
             problem(StatusCode::NOT_FOUND, "connection", "there is no such connection of this platform")
         }
         Answer::TooMany(wait) => later(
-            problem(StatusCode::TOO_MANY_REQUESTS, "limit", "more requests than this connection may send in a minute"),
+            problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "limit",
+                "more requests than this connection may send in a minute",
+            ),
             wait,
         ),
         Answer::Unavailable(unkept) => {
@@ -128,9 +143,13 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
 
 fn refuse_body(bad: BadBody) -> Response<Full<Bytes>> {
     match bad {
-        BadBody::TooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "size", "a delivery may have 1 MiB, decompressed"),
+        BadBody::TooLarge => {
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "size", "a delivery may have 1 MiB, decompressed")
+        }
         BadBody::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body didn't come in time"),
-        BadBody::Broken => problem(StatusCode::BAD_REQUEST, "body", "the body is cut off or isn't compressed as it says"),
+        BadBody::Broken => {
+            problem(StatusCode::BAD_REQUEST, "body", "the body is cut off or isn't compressed as it says")
+        }
         BadBody::UnknownEncoding => {
             problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding", "a body may be gzip, deflate or plain")
         }

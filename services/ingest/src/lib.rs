@@ -62,7 +62,12 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// Runs the service on an open database and address.
-pub async fn serve(service: Service, store: Store, config: Config, listener: TcpListener) -> Result<(), Failure> {
+pub async fn serve(
+    service: Service,
+    store: Store,
+    config: Config,
+    listener: TcpListener,
+) -> Result<(), Failure> {
     let directory = Directory::new(store.clone());
     let door = Arc::new(Door::new(&service, directory.clone(), config.requests_per_minute)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));

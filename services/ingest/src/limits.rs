@@ -7,7 +7,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 /// How many connections are counted at once; the least used are forgotten.
 const COUNTED_MAX: u64 = 100_000;
 /// How long a quiet connection is remembered.
-const QUIET_FOR: Duration = Duration::from_secs(5 * 60);
+const QUIET_FOR: Duration = Duration::from_mins(5);
 
 /// A budget for each connection.
 pub struct Limits {
@@ -26,10 +26,10 @@ impl Limits {
     /// Takes one request out of the connection's budget, or says after how long there is one.
     pub fn take(&self, connection: &ConnectionId, own_limit: Option<u32>) -> Result<(), Duration> {
         let per_minute = own_limit.unwrap_or(self.requests_per_minute);
-        let Some(quota) = NonZeroU32::new(per_minute) else { return Err(Duration::from_secs(60)) };
-        let budget = self
-            .budgets
-            .get_with((connection.clone(), per_minute), || Arc::new(RateLimiter::direct(Quota::per_minute(quota))));
+        let Some(quota) = NonZeroU32::new(per_minute) else { return Err(Duration::from_mins(1)) };
+        let budget = self.budgets.get_with((connection.clone(), per_minute), || {
+            Arc::new(RateLimiter::direct(Quota::per_minute(quota)))
+        });
         budget.check().map_err(|refused| refused.wait_time_from(self.clock.now()))
     }
 }

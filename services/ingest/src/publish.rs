@@ -43,7 +43,11 @@ pub(crate) async fn serve_fetchers(service: Service, door: Arc<Door>) -> Result<
     .await
 }
 
-async fn serve<Run, Running>(service: Service, subject: &'static str, run: Run) -> Result<JoinHandle<()>, Failure>
+async fn serve<Run, Running>(
+    service: Service,
+    subject: &'static str,
+    run: Run,
+) -> Result<JoinHandle<()>, Failure>
 where
     Run: Fn(Request) -> Running + Send + 'static,
     Running: Future<Output = ()> + Send + 'static,
@@ -78,17 +82,21 @@ async fn published(door: &Door, request: &Request) -> Result<Answer, String> {
         return Err("a delivery may have 1 MiB".to_owned());
     }
     let header = |name: &str| {
-        request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        request
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     };
     let distinct = header("nats-msg-id").or_else(|| header("ce-id")).map(str::to_owned);
-    Ok(door.published(store, connection, topic, distinct, header("traceparent"), request.payload.to_vec()).await)
+    Ok(door
+        .published(store, connection, topic, distinct, header("traceparent"), request.payload.to_vec())
+        .await)
 }
 
 /// A publish acknowledgement or error as JetStream writes them (nats-server, `JSPubAckResponse`).
 async fn acknowledge(request: Request, answer: Result<Answer, String>) {
-    let refused = |code: u16, description: &str| {
-        serde_json::json!({"error": {"code": code, "err_code": 0, "description": description}})
-    };
+    let refused = |code: u16, description: &str| serde_json::json!({"error": {"code": code, "err_code": 0, "description": description}});
     let reply = match answer {
         Ok(Answer::Kept { delivery, sequence, duplicate }) => serde_json::json!({
             "stream": "RAW", "seq": sequence, "duplicate": duplicate, "delivery": delivery.to_string(),

@@ -48,7 +48,13 @@ impl Normalize {
         let context = MapContext { currency: currency(delivery) };
         let digest = RawDigest::of(&delivery.body);
         let mapped = platform.map(delivery, &body, &context)?;
-        Ok(Some(mapped.into_iter().enumerate().map(|(index, mapped)| event(at, delivery, digest, index, mapped)).collect()))
+        Ok(Some(
+            mapped
+                .into_iter()
+                .enumerate()
+                .map(|(index, mapped)| event(at, delivery, digest, index, mapped))
+                .collect(),
+        ))
     }
 }
 

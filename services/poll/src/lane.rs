@@ -1,6 +1,9 @@
 //! One partition: reads RAW, gives notifications to their connections, and remembers how far all of them are done.
 
-use crate::{STAGE, notices::{Notice, Notices}};
+use crate::{
+    STAGE,
+    notices::{Notice, Notices},
+};
 use bus::Feed;
 use model::{ConnectionId, Delivery, Partition, Position};
 use outlet::Fetcher;
@@ -73,7 +76,7 @@ impl Shared {
                         let deliveries = Delivery::decode(message.payload, message.sequence)
                             .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
                         for placed in deliveries {
-                            lane.take(placed.position, placed.value).await;
+                            lane.take(placed.position, placed.value);
                         }
                     }
                     backoff.reset();
@@ -107,7 +110,7 @@ struct Lane {
 }
 
 impl Lane {
-    async fn take(&mut self, position: Position, delivery: Delivery) {
+    fn take(&mut self, position: Position, delivery: Delivery) {
         if position <= self.read {
             return;
         }
@@ -136,7 +139,8 @@ impl Lane {
         if position == self.cursor.position {
             return Ok(());
         }
-        let step = CursorMove { partition: self.partition, from: self.cursor, position, number: self.cursor.number };
+        let step =
+            CursorMove { partition: self.partition, from: self.cursor, position, number: self.cursor.number };
         self.shared.store.move_cursor(Consumer::Poll, step).await.map_err(fault)?;
         self.cursor = step.to();
         Ok(())

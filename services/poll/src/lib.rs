@@ -45,7 +45,9 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
 
 /// The schemas of the platforms that have thin topics.
 fn schemas() -> Result<HashMap<&'static str, Validator>, Fault> {
-    let thin = |platform: &&&dyn platforms::Platform| platform.topics().iter().any(|topic| topic.kind == TopicKind::Thin);
+    let thin = |platform: &&&dyn platforms::Platform| {
+        platform.topics().iter().any(|topic| topic.kind == TopicKind::Thin)
+    };
     let compile = |platform: &&'static dyn platforms::Platform| {
         let validator = Validator::of(*platform).map_err(|error| Fault::new("a valid schema", error))?;
         Ok((platform.name(), validator))

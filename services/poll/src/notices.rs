@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use wire::{DeadLetter, Original};
 
 /// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
-const OVERLAP: Duration = Duration::from_secs(2 * 60);
+const OVERLAP: Duration = Duration::from_mins(2);
 
 pub(crate) struct Notice {
     pub(crate) position: Position,
@@ -95,18 +95,17 @@ impl Notices {
         let origin = &delivery.origin;
         let name = origin.platform.as_str();
         let missing = || Reject::new(RejectClass::Config, "there is no such connection any more");
-        let connection = shared.store.connection(&origin.connection).await.map_err(later)?.ok_or_else(missing)?;
+        let connection =
+            shared.store.connection(&origin.connection).await.map_err(later)?.ok_or_else(missing)?;
         let (platform, schemas) = platforms::find(name).zip(shared.schemas.get(name)).ok_or_else(missing)?;
-        let body = match schemas.read(&delivery.topic, &delivery.body) {
-            Ok(body) => body,
-            // Normalize makes the dead letter.
-            Err(_) => return Ok(0),
-        };
+        // Normalize makes the dead letter of what can't be read.
+        let Ok(body) = schemas.read(&delivery.topic, &delivery.body) else { return Ok(0) };
         let began = now();
         let since = shared.store.fetch_mark(&origin.connection, &delivery.topic).await.map_err(later)?;
         let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
         let count = self.objects(platform, &connection, delivery, &wanted, began).await?;
-        let mark = Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
+        let mark =
+            Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
         shared.store.set_fetch_mark(&origin.connection, &delivery.topic, mark).await.map_err(later)?;
         Ok(count)
     }
@@ -136,7 +135,12 @@ impl Notices {
     }
 
     /// Keeps a notification that can't be completed; says how long to wait if even that isn't possible now.
-    async fn dead_letter(&self, position: Position, delivery: &Delivery, reject: Reject) -> Result<(), Duration> {
+    async fn dead_letter(
+        &self,
+        position: Position,
+        delivery: &Delivery,
+        reject: Reject,
+    ) -> Result<(), Duration> {
         let origin = &delivery.origin;
         tracing::warn!(
             stage = STAGE, store.id = %origin.store, connection.id = %origin.connection, delivery.id = %delivery.id,
@@ -162,5 +166,6 @@ impl Notices {
 
 /// Whether the notification says only that something of a whole kind changed.
 fn is_bare(delivery: &Delivery) -> bool {
-    platforms::find(delivery.origin.platform.as_str()).is_some_and(|platform| platform.is_bare(&delivery.topic))
+    platforms::find(delivery.origin.platform.as_str())
+        .is_some_and(|platform| platform.is_bare(&delivery.topic))
 }

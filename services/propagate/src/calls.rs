@@ -12,11 +12,11 @@ use store::{Connection, DueRead, DueWrite, Settled, Store, StoreError, WriteResu
 const CLAIMED_MAX: i64 = 16;
 /// How long a claim holds: beyond it the write is due again, with the same key. Longer than all claimed calls take
 /// together at their time limits.
-const LEASE: Duration = Duration::from_secs(5 * 60);
+const LEASE: Duration = Duration::from_mins(5);
 /// The first pause before a write is tried again; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause.
-const RETRY_LONGEST: Duration = Duration::from_secs(10 * 60);
+const RETRY_LONGEST: Duration = Duration::from_mins(10);
 
 /// What calls are made with.
 pub(crate) struct Calls {
@@ -42,7 +42,12 @@ impl Calls {
         }
     }
 
-    async fn write(&self, platform: &dyn Platform, connection: &Connection, due: &DueWrite) -> Result<(), StoreError> {
+    async fn write(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        due: &DueWrite,
+    ) -> Result<(), StoreError> {
         let began = Instant::now();
         let reply = match call(due) {
             Ok(call) => self.call(platform, connection, due, &call).await,
@@ -65,7 +70,13 @@ impl Calls {
         Ok(())
     }
 
-    async fn call(&self, platform: &dyn Platform, connection: &Connection, due: &DueWrite, call: &Call) -> Reply {
+    async fn call(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        due: &DueWrite,
+        call: &Call,
+    ) -> Reply {
         let access = access(connection);
         let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
         let mut step = platform.call(call, &context, None);
@@ -100,7 +111,8 @@ impl Calls {
     /// becomes due for reading again after a while.
     pub(crate) async fn read(&self, platform: &dyn Platform, connection: &Connection, due: &DueRead) {
         let access = access(connection);
-        let target = Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
+        let target =
+            Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
         let wanted = Fetch::Level { item: &due.key.external, location: due.location.as_ref() };
         match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
             Ok(_) => {}
@@ -132,7 +144,12 @@ fn call(due: &DueWrite) -> Result<Call, Reject> {
                 Some(MirrorValue::Quantity(from)) => Some(from),
                 Some(MirrorValue::Price(_) | MirrorValue::Text(_)) | None => None,
             };
-            Ok(Call::SetLevel { item: due.key.external.clone(), location: due.location.clone(), to: *to, from })
+            Ok(Call::SetLevel {
+                item: due.key.external.clone(),
+                location: due.location.clone(),
+                to: *to,
+                from,
+            })
         }
         (MirrorKind::Price, MirrorValue::Price(to)) => {
             let product = due.product.clone().ok_or_else(|| bug("the variant's product isn't linked"))?;
@@ -152,13 +169,17 @@ fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'stati
     let doubled = RETRY_FIRST.saturating_mul(1 << u32::try_from(due.attempt - 1).unwrap_or(0).min(16));
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
     let after = |wait: Duration| {
-        Timestamp::from_micros(now.as_micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)))
+        Timestamp::from_micros(
+            now.as_micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)),
+        )
     };
     match reply {
         Reply::Done => ("done", WriteResult::Acknowledged),
         Reply::Stale if due.key.kind == MirrorKind::Inventory => ("stale", WriteResult::ReadBack),
         // Texts and prices are read anew by the next attempt itself.
-        Reply::Stale => ("stale", WriteResult::RetryAt { at: after(pause), error: "someone else wrote".to_owned() }),
+        Reply::Stale => {
+            ("stale", WriteResult::RetryAt { at: after(pause), error: "someone else wrote".to_owned() })
+        }
         Reply::Throttled { after: wait } => {
             let at = after(wait.unwrap_or_default().max(pause));
             ("throttled", WriteResult::RetryAt { at, error: "too many calls".to_owned() })

@@ -60,8 +60,15 @@ impl Shared {
         let mut changes = self.store.listen_changes();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut lane =
-            Lane { shared: self, partition, cursor, reader, connections: HashMap::new(), busy: HashSet::new(), calls: JoinSet::new() };
+        let mut lane = Lane {
+            shared: self,
+            partition,
+            cursor,
+            reader,
+            connections: HashMap::new(),
+            busy: HashSet::new(),
+            calls: JoinSet::new(),
+        };
         loop {
             tokio::select! {
                 taken = lane.reader.waiting(CHANGES_MAX) => {
@@ -99,7 +106,7 @@ impl Lane<'_> {
     async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<(), LaneError> {
         let payloads: Vec<(i64, Bytes)> = match taken {
             Ok(messages) => messages.into_iter().map(|message| (message.number, message.payload)).collect(),
-            Err(BusError::Gap { .. }) => self.from_event_store().await?,
+            Err(BusError::Gap { .. }) => self.changes_of_event_store().await?,
             Err(error) => return Err(error.into()),
         };
         let mut wants = Wants::default();
@@ -113,7 +120,12 @@ impl Lane<'_> {
         if number == self.cursor.number {
             return Ok(());
         }
-        let step = CursorMove { partition: self.partition, from: self.cursor, position: self.cursor.position, number };
+        let step = CursorMove {
+            partition: self.partition,
+            from: self.cursor,
+            position: self.cursor.position,
+            number,
+        };
         let shared = self.shared;
         shared.store.set_desired(&wants, &shared.writes, now(), &[step]).await.map_err(fault)?;
         let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
@@ -124,9 +136,14 @@ impl Lane<'_> {
     }
 
     /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them.
-    async fn from_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, LaneError> {
+    async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, LaneError> {
         let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
-        let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await.map_err(fault)?;
+        let rows = self
+            .shared
+            .store
+            .applied_after(self.partition, self.cursor.number, limit)
+            .await
+            .map_err(fault)?;
         let last = rows.last().map_or(self.cursor.number, |row| row.number);
         self.reader = self.shared.service.bus.read_applied(self.partition, last).await?;
         Ok(rows.into_iter().map(|row| (row.number, row.payload.into())).collect())
@@ -135,7 +152,8 @@ impl Lane<'_> {
     /// Starts what is due, one task for each connection: its calls stay in order and within its budget.
     async fn write_due(&mut self) -> Result<(), LaneError> {
         let store = &self.shared.store;
-        let idle: Vec<ConnectionId> = self.connections.keys().filter(|id| !self.busy.contains(id)).cloned().collect();
+        let idle: Vec<ConnectionId> =
+            self.connections.keys().filter(|id| !self.busy.contains(id)).cloned().collect();
         if idle.is_empty() {
             return Ok(());
         }
@@ -184,7 +202,8 @@ impl Lane<'_> {
                     after = Some(last);
                 }
                 let connections = store.connections_of(&stores).await.map_err(fault)?;
-                self.connections = connections.into_iter().map(|found| (found.id.clone(), Arc::new(found))).collect();
+                self.connections =
+                    connections.into_iter().map(|found| (found.id.clone(), Arc::new(found))).collect();
             }
         }
         Ok(())

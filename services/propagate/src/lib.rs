@@ -40,7 +40,8 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone());
     let measure = measure::Measure::new(&service.metrics)?;
     let calls = calls::Calls { store: store.clone(), client, budgets, fetcher, measure };
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls: Arc::new(calls), writes: writes() });
+    let shared =
+        Arc::new(lane::Shared { service: service.clone(), store, calls: Arc::new(calls), writes: writes() });
     runner::own_partitions(&service, STAGE, move |partition, stop| {
         let shared = Arc::clone(&shared);
         async move { shared.keep_running(partition, stop).await }
@@ -51,9 +52,9 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
 /// What the platforms take.
 fn writes() -> Writes {
     let kinds = [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product];
-    let named = platforms::all().iter().filter_map(|platform| {
-        Some((model::PlatformName::new(platform.name()).ok()?, *platform))
-    });
+    let named = platforms::all()
+        .iter()
+        .filter_map(|platform| Some((model::PlatformName::new(platform.name()).ok()?, *platform)));
     named
         .flat_map(|(name, platform)| {
             kinds.into_iter().filter(|kind| platform.writes(*kind)).map(move |kind| (name.clone(), kind))

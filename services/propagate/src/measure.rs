@@ -18,8 +18,11 @@ impl Measure {
             &["platform", "kind", "result"],
         )?;
         let duration = HistogramVec::new(
-            HistogramOpts::new("tillflow_platform_call_duration_seconds", "Time that a write to a platform took")
-                .buckets(prometheus::exponential_buckets(0.002, 2.0, 14)?),
+            HistogramOpts::new(
+                "tillflow_platform_call_duration_seconds",
+                "Time that a write to a platform took",
+            )
+            .buckets(prometheus::exponential_buckets(0.002, 2.0, 14)?),
             &["platform"],
         )?;
         metrics.registry().register(Box::new(calls.clone()))?;

@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 it failed, 2 the arguments or the configuration can't be used.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 it failed, 2 the arguments or the configuration can't be used.";
 
 /// Keeps every place a shop sells from in agreement.
 #[derive(Debug, Parser)]
@@ -28,7 +29,9 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run everything on this machine: broker, database, all services and, with --demo, three simulated platforms.
-    #[command(after_help = "Example:\n  tillflow dev --demo\n  tillflow dev --listen 127.0.0.1:0 --output json")]
+    #[command(
+        after_help = "Example:\n  tillflow dev --demo\n  tillflow dev --listen 127.0.0.1:0 --output json"
+    )]
     Dev(Dev),
     /// Send a signed delivery, as the platform would.
     #[command(
@@ -37,7 +40,9 @@ pub(crate) enum Verb {
     )]
     Trigger(Trigger),
     /// Follow what is committed, decoded, one line or JSON value each.
-    #[command(after_help = "Example:\n  tillflow tail --store demo\n  tillflow tail --output json | jq .effects")]
+    #[command(
+        after_help = "Example:\n  tillflow tail --store demo\n  tillflow tail --output json | jq .effects"
+    )]
     Tail(Tail),
     /// Show what the record holds.
     #[command(after_help = "Example:\n  tillflow show store demo")]
@@ -52,11 +57,13 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
     Migrate(Place),
     /// Measure, on servers of its own.
-    #[command(after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench pipeline --rate 1700")]
+    #[command(
+        after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench pipeline --rate 1700"
+    )]
     Bench(Bench),
 }
 
-/// Where the environment is: that of a running `tillflow dev`, else of TILLFLOW_CONFIG and TILLFLOW_….
+/// Where the environment is: that of a running `tillflow dev`, else what the configuration and the environment say.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// The folder of a running `tillflow dev`.

@@ -31,7 +31,8 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts both in `dir` and brings the tables up to date.
     pub(crate) async fn start(dir: &Path) -> Result<Self, Failed> {
-        std::fs::create_dir_all(dir).map_err(|error| Failed::io(format!("{} can't be made", dir.display()), error))?;
+        std::fs::create_dir_all(dir)
+            .map_err(|error| Failed::io(format!("{} can't be made", dir.display()), error))?;
         let (nats, postgres) = tokio::try_join!(
             Nats::start(NatsOptions::new(dir.join("nats"))),
             Postgres::start(PostgresOptions::new(dir.join("postgres")))
@@ -81,9 +82,9 @@ async fn with_servers(
     let listener = ingest::listen(arguments.listen).await?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address for webhooks", error))?;
     let ingest_url = format!("http://{address}");
-    let admin = AdminServer::bind(arguments.admin_listen)
-        .await
-        .map_err(|error| Failed::io(format!("can't listen on {} for metrics", arguments.admin_listen), error))?;
+    let admin = AdminServer::bind(arguments.admin_listen).await.map_err(|error| {
+        Failed::io(format!("can't listen on {} for metrics", arguments.admin_listen), error)
+    })?;
     let metrics_url = format!("http://{}/metrics", admin.address());
 
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
@@ -92,7 +93,8 @@ async fn with_servers(
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
     let mut services = Services::start(servers, metrics, &readiness, listener).await?;
 
-    let demo = if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };
+    let demo =
+        if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };
     let connections = match &demo {
         Some(demo) => demo.connections(),
         None => provision::examples(&servers.store, &ingest_url).await?,
@@ -141,7 +143,10 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     output::line(&format!("  broker     {}", running.nats_url));
     output::line(&format!("  database   {}", running.postgres_url));
     for connection in &running.connections {
-        output::line(&format!("  connection {} ({}, store {})", connection.id, connection.platform, connection.store));
+        output::line(&format!(
+            "  connection {} ({}, store {})",
+            connection.id, connection.platform, connection.store
+        ));
     }
     for simulator in &running.simulators {
         output::line(&format!("  simulator  {} at {}", simulator.platform, simulator.url));
@@ -154,7 +159,9 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     };
     output::line("\nIn another terminal:");
     output::line(&format!("  tillflow tail --store {store}{dir}         what is committed, as it happens"));
-    output::line(&format!("  tillflow show store {store}{dir}           levels, and what each platform has of them"));
+    output::line(&format!(
+        "  tillflow show store {store}{dir}           levels, and what each platform has of them"
+    ));
     output::line(&format!("  tillflow events --store {store}{dir}       how each event ended"));
     output::line(&format!("  tillflow trigger {platform} {topic} --connection {id} --dup 3{dir}"));
     output::line("\nCtrl-C stops everything.");

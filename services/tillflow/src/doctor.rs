@@ -17,7 +17,10 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
     open_store(&place).await?.ping().await?;
     match output {
         Output::Text => {
-            output::line(&format!("broker    nats-server {}: {:?}", profile.server_version, profile.durability));
+            output::line(&format!(
+                "broker    nats-server {}: {:?}",
+                profile.server_version, profile.durability
+            ));
             output::line("database  answers, tables are of this version");
         }
         Output::Json => output::json(&json!({

@@ -58,7 +58,8 @@ impl Running {
 
     /// The same, or an error that says what to do.
     pub(crate) fn expect(dir: &Path) -> Result<Self, Failed> {
-        let none = || Failed::Usage(format!("no `tillflow dev` runs in {}; start one, or say --dir", dir.display()));
+        let none =
+            || Failed::Usage(format!("no `tillflow dev` runs in {}; start one, or say --dir", dir.display()));
         Self::find(dir)?.ok_or_else(none)
     }
 }
@@ -69,7 +70,7 @@ pub(crate) fn dev_store_config(dir: &Path, url: &str) -> Result<StoreConfig, Fai
     let key = match std::fs::read_to_string(&file) {
         Ok(key) => key.trim().to_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key: String = (0..4).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
+            let key = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
             write_secret(&file, key.as_bytes())?;
             key
         }
@@ -100,13 +101,11 @@ pub(crate) struct Own {
 
 /// The broker and the database, as configuration.
 pub(crate) fn configuration(place: &Place) -> Result<(BusConfig, StoreConfig), Failed> {
-    match Running::find(&place.dir)? {
-        Some(running) => Ok((bus_config(&running), dev_store_config(&place.dir, &running.postgres_url)?)),
-        None => {
-            let config = Config::<Own>::load()?;
-            Ok((config.bus, config.service.store))
-        }
+    if let Some(running) = Running::find(&place.dir)? {
+        return Ok((bus_config(&running), dev_store_config(&place.dir, &running.postgres_url)?));
     }
+    let config = Config::<Own>::load()?;
+    Ok((config.bus, config.service.store))
 }
 
 fn bus_config(running: &Running) -> BusConfig {

@@ -27,7 +27,7 @@ pub(crate) fn failed(failure: &Failed) -> ExitCode {
     let mut text = format!("tillflow: {failure}");
     let mut cause = failure.source();
     while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
+        text = format!("{text}: {source}");
         cause = source.source();
     }
     progress(&text);

@@ -31,7 +31,11 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
     for line in &view.levels {
         let name = line.product_title.as_deref().or(line.variant_title.as_deref()).unwrap_or("?");
         let sku = line.sku.as_deref().unwrap_or("-");
-        output::line(&format!("  {:>8}  {sku:<12} {name:<32} at {}", line.quantity.to_string(), line.location_name));
+        output::line(&format!(
+            "  {:>8}  {sku:<12} {name:<32} at {}",
+            line.quantity.to_string(),
+            line.location_name
+        ));
     }
     output::line("\nMIRRORS    platform holds / should hold");
     for line in &view.mirrors {

@@ -82,7 +82,9 @@ pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed
         refused += u32::from(!status.is_success());
         match output {
             Output::Text => output::line(&format!("{attempt}: {status} {text}")),
-            Output::Json => output::json(&json!({"attempt": attempt, "status": status.as_u16(), "answer": text})),
+            Output::Json => {
+                output::json(&json!({"attempt": attempt, "status": status.as_u16(), "answer": text}));
+            }
         }
     }
     if refused > 0 {
@@ -100,20 +102,27 @@ fn find<'a>(running: &'a Running, arguments: &Trigger) -> Result<&'a RunningConn
     if connection.platform == arguments.platform {
         return Ok(connection);
     }
-    Err(Failed::Usage(format!("connection {} is of {}, not {}", connection.id, connection.platform, arguments.platform)))
+    Err(Failed::Usage(format!(
+        "connection {} is of {}, not {}",
+        connection.id, connection.platform, arguments.platform
+    )))
 }
 
 fn body(arguments: &Trigger) -> Result<Vec<u8>, Failed> {
     if let Some(file) = &arguments.file {
-        return std::fs::read(file).map_err(|error| Failed::io(format!("{} can't be read", file.display()), error));
+        return std::fs::read(file)
+            .map_err(|error| Failed::io(format!("{} can't be read", file.display()), error));
     }
     let example = EXAMPLES
         .iter()
         .find(|(platform, topic, _)| *platform == arguments.platform && *topic == arguments.topic)
         .map(|(_, _, body)| body.as_bytes().to_vec());
     example.ok_or_else(|| {
-        let topics: Vec<_> =
-            EXAMPLES.iter().filter(|example| example.0 == arguments.platform).map(|example| example.1).collect();
+        let topics: Vec<_> = EXAMPLES
+            .iter()
+            .filter(|example| example.0 == arguments.platform)
+            .map(|example| example.1)
+            .collect();
         let known = if topics.is_empty() { "none".to_owned() } else { topics.join(", ") };
         Failed::Usage(format!(
             "no example of {} {}; say --file, or take one of: {known}",

@@ -5,8 +5,8 @@
 
 use super::{Decision, Write, is_stale, link};
 use model::{
-    DEFAULT_LOCATION, Event, ExternalId, InventoryReport, LinkKind, LocationId, Mirror, MirrorKey, MirrorKind,
-    MirrorValue, Observation, Outcome, Quantity, SendState, VariantId,
+    DEFAULT_LOCATION, Event, ExternalId, InventoryReport, LinkKind, LocationId, Mirror, MirrorKey,
+    MirrorKind, MirrorValue, Observation, Outcome, Quantity, SendState, VariantId,
     record::{Effect, Facts, MovementReason},
 };
 use stage::{Reject, RejectClass};
@@ -15,7 +15,9 @@ use stage::{Reject, RejectClass};
 pub(super) fn location(event: &Event, report: &InventoryReport) -> Option<LocationId> {
     let linked = match &report.location {
         Some(external) => event.link(LinkKind::Location, external),
-        None => ExternalId::new(DEFAULT_LOCATION).ok().and_then(|default| event.link(LinkKind::Location, &default)),
+        None => ExternalId::new(DEFAULT_LOCATION)
+            .ok()
+            .and_then(|default| event.link(LinkKind::Location, &default)),
     };
     linked.and_then(|token| LocationId::new(token).ok())
 }
@@ -67,7 +69,8 @@ pub(super) fn reported(event: &Event, report: &InventoryReport, facts: &Facts) -
     let Some(available) = report.available else {
         return Ok(Decision::ends(Outcome::Filtered, "the platform doesn't track this item"));
     };
-    let variant = link(event, facts, LinkKind::Item, &report.item).and_then(|token| VariantId::new(&token).ok());
+    let variant =
+        link(event, facts, LinkKind::Item, &report.item).and_then(|token| VariantId::new(&token).ok());
     let key = key(event, &report.item, place.clone());
     let known = facts.mirrors.get(&key);
     if is_stale(event, known) {
@@ -107,15 +110,14 @@ pub(super) fn reported(event: &Event, report: &InventoryReport, facts: &Facts) -
 fn own(mirror: Mirror, moved: Option<Moved>, news: bool) -> Decision {
     let mut decision = match moved {
         None if news => Decision::ends(Outcome::Applied, "the item isn't linked to a product yet"),
-        None => Decision::ends(Outcome::Unchanged, ""),
+        None | Some(Moved::Not) => Decision::ends(Outcome::Unchanged, ""),
         Some(Moved::By { write, effect }) => {
-            Decision { writes: vec![write], effects: vec![effect], ..Decision::ends(Outcome::Applied, "") }
+            Decision { writes: vec![*write], effects: vec![effect], ..Decision::ends(Outcome::Applied, "") }
         }
         Some(Moved::FirstHere(effect)) => {
             let reason = "first level from here; the store's own stands";
             Decision { effects: vec![effect], ..Decision::ends(Outcome::Applied, reason) }
         }
-        Some(Moved::Not) => Decision::ends(Outcome::Unchanged, ""),
     };
     decision.writes.push(Write::Mirror(mirror));
     decision
@@ -124,7 +126,7 @@ fn own(mirror: Mirror, moved: Option<Moved>, news: bool) -> Decision {
 /// What a report does to the store's level.
 pub(super) enum Moved {
     /// It moves it.
-    By { write: Write, effect: Effect },
+    By { write: Box<Write>, effect: Effect },
     /// It is the first from this platform, and the store has a level already: that one stands, and is due there.
     FirstHere(Effect),
     /// It doesn't.
@@ -150,7 +152,7 @@ pub(super) fn moved(
     }
     let (variant, location) = (variant.clone(), place.clone());
     let write = Write::Level { variant: variant.clone(), location: location.clone(), delta, level, reason };
-    Moved::By { write, effect: Effect::Level { variant, location, delta, level } }
+    Moved::By { write: Box::new(write), effect: Effect::Level { variant, location, delta, level } }
 }
 
 /// The platform no longer keeps a level of the item anywhere: what it held is forgotten, and nothing moves.
@@ -158,7 +160,9 @@ pub(super) fn untracked(event: &Event, item: &ExternalId, facts: &Facts) -> Deci
     let mut decision = Decision::ends(Outcome::Applied, "the platform no longer stocks the item");
     let mirrors = facts.mirrors.values().filter(|mirror| {
         let key = &mirror.key;
-        key.kind == MirrorKind::Inventory && key.connection == event.origin.connection && key.external == *item
+        key.kind == MirrorKind::Inventory
+            && key.connection == event.origin.connection
+            && key.external == *item
     });
     for mirror in mirrors.filter(|mirror| mirror.held.is_some()) {
         decision.writes.push(Write::Mirror(Mirror { observed: None, held: None, ..mirror.clone() }));

@@ -78,7 +78,9 @@ fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
                 if let Some(item) = &variant.item {
                     keys.item_mirrors.insert((connection.clone(), item.clone()));
                     let places = facts.mirrors.keys().filter(|key| {
-                        key.kind == MirrorKind::Inventory && key.connection == *connection && key.external == *item
+                        key.kind == MirrorKind::Inventory
+                            && key.connection == *connection
+                            && key.external == *item
                     });
                     keys.levels.extend(places.filter_map(|key| Some((id.clone(), key.place.clone()?))));
                 }

@@ -5,8 +5,8 @@
 
 use super::{Decision, Write, inventory, is_stale, link};
 use model::{
-    Action, Event, ExternalId, LinkKind, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Outcome, Patch, Product,
-    ProductId, ProductText, Quantity, SendState, Timestamp, Variant, VariantId,
+    Action, Event, ExternalId, LinkKind, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Outcome, Patch,
+    Product, ProductId, ProductText, Quantity, SendState, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, Facts, LinkKey, ProductRow, SkuMatch, VariantRow},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,8 @@ pub(super) struct Identity {
 pub(super) fn identify(event: &Event, told: &Product, facts: &Facts) -> Identity {
     let connection = &event.origin.connection;
     let mut taken = BTreeSet::new();
-    let mut product = link(event, facts, LinkKind::Product, &told.external).and_then(|id| ProductId::new(&id).ok());
+    let mut product =
+        link(event, facts, LinkKind::Product, &told.external).and_then(|id| ProductId::new(&id).ok());
     let mut variants = Vec::new();
     for variant in &told.variants {
         let linked = link(event, facts, LinkKind::Variant, &variant.external)
@@ -38,7 +39,8 @@ pub(super) fn identify(event: &Event, told: &Product, facts: &Facts) -> Identity
                 found.variant.clone()
             })
         };
-        let id = linked.or_else(by_number).unwrap_or_else(|| VariantId::derive(connection, &variant.external));
+        let id =
+            linked.or_else(by_number).unwrap_or_else(|| VariantId::derive(connection, &variant.external));
         taken.insert(id.clone());
         variants.push(id);
     }
@@ -64,7 +66,8 @@ pub(super) fn links(event: &Event, told: &Product, identity: &Identity) -> BTree
 /// Notes the number of a variant that the fold has written, so that later events of the batch find it.
 pub(super) fn note_sku(facts: &mut Facts, event: &Event, row: &VariantRow) {
     let Some(sku) = &row.sku else { return };
-    let found = SkuMatch { variant: row.id.clone(), product: row.product.clone(), linked_by: BTreeSet::new() };
+    let found =
+        SkuMatch { variant: row.id.clone(), product: row.product.clone(), linked_by: BTreeSet::new() };
     let entry = facts.skus.entry((row.store.clone(), sku.value.clone())).or_insert(found);
     if entry.variant == row.id {
         entry.linked_by.insert(event.origin.connection.clone());
@@ -79,7 +82,8 @@ pub(super) fn told(event: &Event, told: &Product, facts: &Facts) -> Decision {
         return Decision::ends(Outcome::Stale, "");
     }
     let identity = identify(event, told, facts);
-    let mut work = Work { event, facts, writes: Vec::new(), effects: Vec::new(), changed: false, echoed: false };
+    let mut work =
+        Work { event, facts, writes: Vec::new(), effects: Vec::new(), changed: false, echoed: false };
     for (key, internal) in links(event, told, &identity) {
         if link(event, facts, key.1, &key.2).is_none() {
             work.changed = true;
@@ -168,7 +172,8 @@ impl Work<'_> {
         if self.event.action != Action::Deleted {
             row.deleted_at = None;
         }
-        let text_changed = value(&row.title) != value(&was.title) || value(&row.description) != value(&was.description);
+        let text_changed = value(row.title.as_ref()) != value(was.title.as_ref())
+            || value(row.description.as_ref()) != value(was.description.as_ref());
         if is_new || row != was {
             self.changed |= is_new || !same_values(&row, &was);
             self.writes.push(Write::Product(row));
@@ -185,7 +190,11 @@ impl Work<'_> {
             self.facts.variants.get(id).cloned().unwrap_or_else(|| empty_variant(self.event, id, product_id));
         let was = row.clone();
         let at = told_at(self.event);
-        later(&mut row.title, told.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten()), at);
+        later(
+            &mut row.title,
+            told.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten()),
+            at,
+        );
         later(&mut row.sku, patched(&told.sku), at);
         later(&mut row.barcode, patched(&told.barcode), at);
         let compare_at = match &told.compare_at_price {
@@ -232,12 +241,15 @@ impl Work<'_> {
         };
         let mirrors: Vec<Mirror> = self.facts.mirrors.values().filter(of_item).cloned().collect();
         for mirror in mirrors {
-            let (Some(place), Some(MirrorValue::Quantity(held))) = (mirror.key.place.clone(), &mirror.held) else {
+            let (Some(place), Some(MirrorValue::Quantity(held))) = (mirror.key.place.clone(), &mirror.held)
+            else {
                 continue;
             };
             let first: Option<Quantity> = None;
-            if let inventory::Moved::By { write, effect } = inventory::moved(self.facts, id, &place, first, *held) {
-                self.writes.push(write);
+            if let inventory::Moved::By { write, effect } =
+                inventory::moved(self.facts, id, &place, first, *held)
+            {
+                self.writes.push(*write);
                 self.effects.push(effect);
             }
             self.writes.push(Write::Mirror(Mirror { internal: Some(id.to_string()), ..mirror }));
@@ -285,13 +297,18 @@ fn patched(patch: &Patch<String>) -> Option<String> {
     }
 }
 
-fn value<T>(field: &Option<Clocked<T>>) -> Option<&T> {
-    field.as_ref().map(|field| &field.value)
+fn value<T>(field: Option<&Clocked<T>>) -> Option<&T> {
+    field.map(|field| &field.value)
 }
 
 /// Sets a field that is mirrored: if nobody set it before, or if this platform changed it (`differs` from what it
 /// told before) later than anyone else. What a platform tells for the first time changes nothing that is known.
-fn settle<T: PartialEq>(field: &mut Option<Clocked<T>>, told: Option<T>, differs: Option<bool>, at: Timestamp) {
+fn settle<T: PartialEq>(
+    field: &mut Option<Clocked<T>>,
+    told: Option<T>,
+    differs: Option<bool>,
+    at: Timestamp,
+) {
     let Some(told) = told else { return };
     let wins = match field {
         None => true,
@@ -311,21 +328,21 @@ fn later<T: PartialEq>(field: &mut Option<Clocked<T>>, told: Option<T>, at: Time
 }
 
 fn same_values(one: &ProductRow, other: &ProductRow) -> bool {
-    value(&one.title) == value(&other.title)
-        && value(&one.description) == value(&other.description)
-        && value(&one.vendor) == value(&other.vendor)
-        && value(&one.category) == value(&other.category)
-        && value(&one.status) == value(&other.status)
-        && value(&one.tags) == value(&other.tags)
+    value(one.title.as_ref()) == value(other.title.as_ref())
+        && value(one.description.as_ref()) == value(other.description.as_ref())
+        && value(one.vendor.as_ref()) == value(other.vendor.as_ref())
+        && value(one.category.as_ref()) == value(other.category.as_ref())
+        && value(one.status.as_ref()) == value(other.status.as_ref())
+        && value(one.tags.as_ref()) == value(other.tags.as_ref())
         && one.deleted_at == other.deleted_at
 }
 
 fn same_variant_values(one: &VariantRow, other: &VariantRow) -> bool {
-    value(&one.title) == value(&other.title)
-        && value(&one.sku) == value(&other.sku)
-        && value(&one.barcode) == value(&other.barcode)
-        && value(&one.price) == value(&other.price)
-        && value(&one.compare_at_price) == value(&other.compare_at_price)
+    value(one.title.as_ref()) == value(other.title.as_ref())
+        && value(one.sku.as_ref()) == value(other.sku.as_ref())
+        && value(one.barcode.as_ref()) == value(other.barcode.as_ref())
+        && value(one.price.as_ref()) == value(other.price.as_ref())
+        && value(one.compare_at_price.as_ref()) == value(other.compare_at_price.as_ref())
 }
 
 fn empty_product(event: &Event, id: &ProductId) -> ProductRow {

@@ -42,7 +42,9 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, facts: &Facts)
     let id = OrderId::derive(&event.origin.connection, external);
     match facts.orders.get(&id) {
         None => Decision::ends(Outcome::Unchanged, "never heard of it"),
-        Some(known) if known.order.status.is_final() => Decision::ends(Outcome::Unchanged, "the order is final"),
+        Some(known) if known.order.status.is_final() => {
+            Decision::ends(Outcome::Unchanged, "the order is final")
+        }
         Some(known) => {
             let order = Order { status: OrderStatus::Cancelled, ..known.order.clone() };
             applied(Write::Order(OrderRow { order, ..known.clone() }))

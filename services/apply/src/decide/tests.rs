@@ -4,10 +4,10 @@ mod agreement;
 
 use super::{Fold, Folded, first_keys, row_keys};
 use model::{
-    Action, ConnectionId, Customer, Currency, DeliveryId, Event, EventId, ExternalId, InventoryReport, Link, LinkKind,
-    LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Order, OrderStatus, Origin, Outcome, Partition, Patch,
-    Payload, PlatformName, Position, Product, ProductText, Quantity, RawDigest, SendState, Sent, SourceVersion, StoreId,
-    TenantId, Timestamp, TraceParent, Variant, VariantId,
+    Action, ConnectionId, Currency, Customer, DeliveryId, Event, EventId, ExternalId, InventoryReport, Link,
+    LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Order, OrderStatus, Origin,
+    Outcome, Partition, Patch, Payload, PlatformName, Position, Product, ProductText, Quantity, RawDigest,
+    SendState, Sent, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
     record::{Effect, Facts},
 };
 use std::collections::BTreeMap;
@@ -89,7 +89,9 @@ fn shirt(title: &str, cents: i64) -> Product {
 
 fn fold(facts: Facts, events: Vec<Event>) -> (Vec<Outcome>, Folded) {
     let mut fold = Fold::new(facts, BTreeMap::new());
-    events.into_iter().for_each(|event| fold.event(P, event));
+    for event in events {
+        fold.event(P, event);
+    }
     let folded = fold.finish();
     (folded.changes.endings.iter().map(|ending| ending.outcome).collect(), folded)
 }
@@ -109,7 +111,9 @@ fn linked() -> Facts {
 /// What the record knows once the batch is committed.
 fn facts_after(facts: Facts, events: Vec<Event>) -> Facts {
     let mut fold = Fold::new(facts, BTreeMap::new());
-    events.into_iter().for_each(|event| fold.event(P, event));
+    for event in events {
+        fold.event(P, event);
+    }
     Facts { seen: std::collections::BTreeSet::new(), ..fold.facts }
 }
 
@@ -154,8 +158,12 @@ fn a_number_that_a_connection_has_given_twice_tells_nothing() {
 
 #[test]
 fn two_platforms_that_each_sell_one_of_ten_leave_eight() {
-    let events =
-        vec![event("a", 1, Some(1), level(10)), event("b", 2, Some(1), level(10)), event("a", 3, Some(2), level(9)), event("b", 4, Some(2), level(9))];
+    let events = vec![
+        event("a", 1, Some(1), level(10)),
+        event("b", 2, Some(1), level(10)),
+        event("a", 3, Some(2), level(9)),
+        event("b", 4, Some(2), level(9)),
+    ];
     let (outcomes, folded) = fold(linked(), events);
     assert_eq!(outcomes, [Outcome::Applied; 4]);
     assert_eq!(level_of(&folded).unwrap(), "8");
@@ -166,7 +174,13 @@ fn two_platforms_that_each_sell_one_of_ten_leave_eight() {
 #[test]
 fn the_same_event_changes_one_row_and_an_older_one_none() {
     let again = event("a", 1, Some(5), level(10));
-    let events = vec![again.clone(), again.clone(), again, event("a", 2, Some(4), level(3)), event("a", 3, Some(6), level(10))];
+    let events = vec![
+        again.clone(),
+        again.clone(),
+        again,
+        event("a", 2, Some(4), level(3)),
+        event("a", 3, Some(6), level(10)),
+    ];
     let (outcomes, folded) = fold(linked(), events);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Stale, Outcome::Unchanged]);
     assert_eq!((folded.duplicates, folded.changes.movements.len()), (2, 1));
@@ -175,11 +189,13 @@ fn the_same_event_changes_one_row_and_an_older_one_none() {
 
 #[test]
 fn our_own_write_that_comes_back_is_an_echo_and_moves_nothing() {
-    let mut facts = facts_after(linked(), vec![event("a", 1, Some(1), level(10)), event("b", 2, Some(1), level(10))]);
+    let mut facts =
+        facts_after(linked(), vec![event("a", 1, Some(1), level(10)), event("b", 2, Some(1), level(10))]);
     let mut awaited = mirror(&facts, "b");
     awaited.sent = Some(Sent { value: pieces(9), from: Some(pieces(10)), state: SendState::Pending });
     facts.mirrors.insert(key("b"), awaited);
-    let (outcomes, folded) = fold(facts, vec![event("b", 3, Some(2), level(9)), event("b", 4, Some(3), level(9))]);
+    let (outcomes, folded) =
+        fold(facts, vec![event("b", 3, Some(2), level(9)), event("b", 4, Some(3), level(9))]);
     assert_eq!(outcomes, [Outcome::Echo, Outcome::Unchanged]);
     assert!(folded.changes.movements.is_empty() && folded.changes.applied.is_empty());
     assert_eq!(folded.changes.mirrors[&key("b")].sent.as_ref().unwrap().state, SendState::Echoed);
@@ -187,7 +203,10 @@ fn our_own_write_that_comes_back_is_an_echo_and_moves_nothing() {
 
 #[test]
 fn a_level_told_before_its_product_counts_once_the_product_is_known() {
-    let events = vec![event("a", 1, Some(1), level(7)), event("a", 2, Some(1), Payload::Product(shirt("Shirt", 1000)))];
+    let events = vec![
+        event("a", 1, Some(1), level(7)),
+        event("a", 2, Some(1), Payload::Product(shirt("Shirt", 1000))),
+    ];
     let (outcomes, folded) = fold(Facts::default(), events);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied]);
     assert_eq!(level_of(&folded).unwrap(), "7");
@@ -305,13 +324,16 @@ fn personal_data_reaches_the_customers_row_and_nothing_else() {
     let (_, folded) = fold(Facts::default(), vec![event("a", 1, Some(1), Payload::Customer(customer))]);
     let row = folded.changes.customers.values().next().unwrap();
     assert_eq!(row.customer.email, Patch::Set(canary.to_owned()));
-    let Payload::Customer(published) = &folded.changes.applied[0].1.event.payload else { panic!("not a customer") };
+    let Payload::Customer(published) = &folded.changes.applied[0].1.event.payload else {
+        panic!("not a customer")
+    };
     assert_eq!(published.email, Patch::Keep);
 }
 
 #[test]
 fn the_rows_of_a_batch_are_named_before_it_is_decided() {
-    let events = [event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1))), event("a", 2, Some(1), level(1))];
+    let events =
+        [event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1))), event("a", 2, Some(1), level(1))];
     let first = first_keys(&events);
     assert_eq!((first.events.len(), first.links.len(), first.skus.len(), first.stores.len()), (2, 3, 1, 1));
     let rows = row_keys(&events, &Facts::default());

@@ -56,7 +56,8 @@ fn of(pid: u32) -> f64 {
 fn children_of(parent: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| stat(*pid).and_then(|fields| fields.first().copied()) == Some(u64::from(parent))).collect()
+    pids.filter(|pid| stat(*pid).and_then(|fields| fields.first().copied()) == Some(u64::from(parent)))
+        .collect()
 }
 
 /// The most memory that our process has had, in MiB.

@@ -46,7 +46,9 @@ pub(crate) async fn provision(store: &Store, arguments: &PipelineBench) -> Resul
         let connection = ConnectionId::new(&format!("shop-{index}")).map_err(unusable)?;
         let currency = Currency::new("USD").ok();
         let (name, timezone) = (id.to_string(), "UTC".to_owned());
-        store.upsert_store(&StoreSetup { tenant: tenant.clone(), id: id.clone(), name, currency, timezone }).await?;
+        store
+            .upsert_store(&StoreSetup { tenant: tenant.clone(), id: id.clone(), name, currency, timezone })
+            .await?;
         let name = "Main".to_owned();
         let setup = LocationSetup { tenant: tenant.clone(), store: id.clone(), id: location.clone(), name };
         store.upsert_location(&setup).await?;

@@ -36,7 +36,12 @@ async fn pass(config: &BusConfig, partitions: PartitionCount, events: u64) -> Re
     let batches = events.div_ceil(u64::from(partitions.get()) * BATCH_EVENTS);
     let arrived = Arc::new(Semaphore::new(0));
     let mut hops: JoinSet<Result<(), Failed>> = JoinSet::new();
-    for (from, to) in [(Feed::Raw, Some(Feed::Normalized)), (Feed::Normalized, Some(Feed::Unique)), (Feed::Unique, Some(Feed::Enriched)), (Feed::Enriched, None)] {
+    for (from, to) in [
+        (Feed::Raw, Some(Feed::Normalized)),
+        (Feed::Normalized, Some(Feed::Unique)),
+        (Feed::Unique, Some(Feed::Enriched)),
+        (Feed::Enriched, None),
+    ] {
         let bus = Bus::connect(config).await?;
         for partition in partitions.all() {
             hops.spawn(hop(bus.clone(), from, to, partition, Arc::clone(&arrived)));

@@ -25,7 +25,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 /// After how long without a change the measurement is given up.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 const REQUESTS_PER_MINUTE: u32 = u32::MAX;
 
 struct Measured {
@@ -181,13 +181,24 @@ fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64,
         }));
         return;
     }
-    let paced = if arguments.rate == 0 { "unpaced".to_owned() } else { format!("at {} a second", arguments.rate) };
-    output::line(&format!("{} events, {paced}, {} partitions, every answer on disk", sorted.len(), arguments.partitions));
-    output::line(&format!("  {per_second:.0} events/s in {:.1} s; {} refused and not sent again", measured.seconds, measured.refused));
+    let paced =
+        if arguments.rate == 0 { "unpaced".to_owned() } else { format!("at {} a second", arguments.rate) };
+    output::line(&format!(
+        "{} events, {paced}, {} partitions, every answer on disk",
+        sorted.len(),
+        arguments.partitions
+    ));
+    output::line(&format!(
+        "  {per_second:.0} events/s in {:.1} s; {} refused and not sent again",
+        measured.seconds, measured.refused
+    ));
     output::line(&format!("  latency, door to APPLIED: p50 {p50:.1} ms, p99 {p99:.1} ms"));
     output::line(&format!(
         "  CPU per event: {:.0} µs = ours {:.0} + broker {:.0} + database {:.0}",
-        each(cpu.total()), each(cpu.ours), each(cpu.broker), each(cpu.database)
+        each(cpu.total()),
+        each(cpu.ours),
+        each(cpu.broker),
+        each(cpu.database)
     ));
     output::line(&format!("  memory of our process: {} MiB at most", peak_memory_mib()));
     output::line(&format!(

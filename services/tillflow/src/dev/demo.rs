@@ -42,9 +42,12 @@ impl Demo {
                 locations: vec![location.to_owned()],
             };
             let seed = rand::random();
-            let simulator = Simulator::start(SimulatorOptions { seed, ..SimulatorOptions::default() }, shop.clone())
-                .await
-                .map_err(|error| Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str())))?;
+            let simulator =
+                Simulator::start(SimulatorOptions { seed, ..SimulatorOptions::default() }, shop.clone())
+                    .await
+                    .map_err(|error| {
+                        Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str()))
+                    })?;
             let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
             let wanted = Wanted {
                 platform: kind.as_str(),

@@ -28,7 +28,8 @@ pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
         timezone: "UTC".to_owned(),
     };
     store.upsert_store(&setup).await?;
-    let location = LocationSetup { tenant, store: id.clone(), id: location(id.as_str())?, name: "Main".to_owned() };
+    let location =
+        LocationSetup { tenant, store: id.clone(), id: location(id.as_str())?, name: "Main".to_owned() };
     Ok(store.upsert_location(&location).await?)
 }
 

@@ -41,10 +41,14 @@ impl Services {
         let door = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
         let ingest_store = store.clone();
         starting.service("ingest", |service| ingest::serve(service, ingest_store, door, listener)).await?;
-        starting.service("normalize", |service| normalize::run(service, normalize::Config::default())).await?;
+        starting
+            .service("normalize", |service| normalize::run(service, normalize::Config::default()))
+            .await?;
         starting.service("dedupe", |service| dedupe::run(service, dedupe::Config::default())).await?;
         starting.service("enrich", |service| enrich::serve(service, store.clone())).await?;
-        starting.service("apply", |service| apply::serve(service, store.clone(), apply::Config::default())).await?;
+        starting
+            .service("apply", |service| apply::serve(service, store.clone(), apply::Config::default()))
+            .await?;
         starting.service("propagate", |service| propagate::serve(service, store.clone())).await?;
         starting.service("poll", |service| poll::serve(service, store.clone())).await?;
         Ok(starting.services)
@@ -95,7 +99,8 @@ impl Starting {
         Run: FnOnce(Service) -> Running,
         Running: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        let bus = Bus::connect(&BusConfig { name: format!("tillflow-{name}"), ..self.config.clone() }).await?;
+        let bus =
+            Bus::connect(&BusConfig { name: format!("tillflow-{name}"), ..self.config.clone() }).await?;
         self.services.buses.push(bus.clone());
         let service = Service {
             bus,

@@ -19,7 +19,10 @@ pub(crate) fn signed_headers(
         "shopify" => shopify(&connection.secret, topic, delivery, body),
         "square" => {
             let signature = signature(&connection.secret, &[connection.webhook_url.as_bytes(), body])?;
-            Ok(vec![("x-square-hmacsha256-signature", signature), ("content-type", "application/json".to_owned())])
+            Ok(vec![
+                ("x-square-hmacsha256-signature", signature),
+                ("content-type", "application/json".to_owned()),
+            ])
         }
         "treez" => Ok(vec![
             ("authorization", format!("Bearer {}", connection.secret)),
@@ -43,6 +46,8 @@ pub(crate) fn shopify(secret: &str, topic: &str, delivery: &str, body: &[u8]) ->
 fn signature(secret: &str, parts: &[&[u8]]) -> Result<String, Failed> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
         .map_err(|_| Failed::Other("the secret can't be a key".to_owned()))?;
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     Ok(STANDARD.encode(mac.finalize().into_bytes()))
 }

@@ -175,7 +175,9 @@ proptest! {
     fn both_end_with_what_is_left(steps in prop::collection::vec((0_u8..7, 0_usize..2), 0..60)) {
         let sold = i32::try_from(steps.iter().filter(|(step, _)| *step == 0).count()).unwrap();
         let mut world = World::new();
-        steps.into_iter().for_each(|(step, index)| world.step(step, index));
+        for (step, index) in steps {
+            world.step(step, index);
+        }
         world.calm();
         let left = FIRST - sold;
         prop_assert_eq!(world.level(), left, "the store's level");
