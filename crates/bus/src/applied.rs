@@ -197,9 +197,14 @@ impl Bus {
         Ok(self.stream_info(APPLIED).await?.map_or(0, |info| info.state.last_sequence))
     }
 
-    /// Removes the partition's changes whose message is below `sequence`; the last one always stays.
-    pub async fn purge_applied_below(&self, partition: Partition, sequence: u64) -> Result<(), BusError> {
-        self.purge(APPLIED, &subject_of(partition), sequence).await
+    /// Removes the partition's changes up to the one numbered `number`, but for the window that a new publisher repeats;
+    /// the last one always stays.
+    pub async fn purge_applied_to(&self, partition: Partition, number: i64) -> Result<(), BusError> {
+        let subject = subject_of(partition);
+        match self.applied_start(&subject, partition, number).await? {
+            Start::At(sequence) => self.purge(APPLIED, &subject, sequence).await,
+            Start::First | Start::After(_) => Ok(()),
+        }
     }
 
     /// How full APPLIED is, from 0 to 1.

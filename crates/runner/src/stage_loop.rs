@@ -2,7 +2,7 @@
 
 use crate::{Backoff, Codec, Doors, Placed, Service, now, outcome_label, own_partitions, process::Failure};
 use bus::{AppendError, Appender, BusError, DeadMessage, Feed, Message, Reader};
-use model::{Partition, Position};
+use model::{Partition, Position, Timestamp};
 use stage::{Fault, Reject, RejectClass, Stage, Verdict};
 use std::{
     collections::BTreeMap,
@@ -184,6 +184,7 @@ where
         }
         inputs.retain(|input| input.position > self.covered);
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.received_at()));
+        self.note_lag(newest, count);
         self.shared.doors.load(&inputs, &mut self.memory).await?;
         let decided = self.decide(inputs);
         if !decided.rejects.is_empty() {
@@ -197,10 +198,15 @@ where
         decided.ended.iter().for_each(|(outcome, count)| metrics.ended(S::NAME, outcome, *count));
         metrics.passed_on(S::NAME, passed_on);
         metrics.batch(S::NAME, count, began.elapsed());
-        if let Some(newest) = newest {
-            metrics.lag(S::NAME, &self.partition.to_string(), newest, now(), 0);
-        }
+        self.note_lag(newest, 0);
         Ok(())
+    }
+
+    fn note_lag(&self, newest: Option<Timestamp>, waiting: usize) {
+        if let Some(newest) = newest {
+            let metrics = &self.shared.service.metrics;
+            metrics.lag(S::NAME, &self.partition.to_string(), newest, now(), waiting);
+        }
     }
 
     fn decide(&mut self, inputs: Vec<Placed<S::In>>) -> Decided<S::Out> {

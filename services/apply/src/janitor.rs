@@ -9,6 +9,9 @@ use store::{Consumer, Store, StoreError};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
+/// From which share of its room on a stream gives up what it keeps beyond need: room to work goes before room to
+/// replay, and Postgres has what was applied.
+const PRESSED_FROM: f64 = 0.7;
 /// How often tables are looked after.
 const MAINTAIN_EVERY_ROUNDS: u32 = 120;
 
@@ -24,10 +27,8 @@ enum Unswept {
 pub(crate) async fn run(service: Service, store: Store, config: Config) {
     let mut round = 0_u32;
     loop {
-        for partition in service.bus.partitions().all() {
-            if let Err(error) = sweep(&service, &store, &config, partition).await {
-                tracing::debug!(stage = STAGE, partition = partition.0, %error, "not swept; trying again later");
-            }
+        if let Err(error) = sweep_all(&service, &store, &config).await {
+            tracing::debug!(stage = STAGE, %error, "not swept; trying again later");
         }
         if round.is_multiple_of(MAINTAIN_EVERY_ROUNDS)
             && let Err(error) = store.maintain().await
@@ -42,25 +43,53 @@ pub(crate) async fn run(service: Service, store: Store, config: Config) {
     }
 }
 
-/// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed.
-async fn sweep(
-    service: &Service,
-    store: &Store,
-    config: &Config,
-    partition: Partition,
-) -> Result<(), Unswept> {
+/// For how long a feed keeps what is done.
+struct KeptFor {
+    raw_seconds: u64,
+    unique_seconds: u64,
+}
+
+async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<(), Unswept> {
+    let bus = &service.bus;
+    let unless_pressed = async |feed: Feed, seconds: u64| -> Result<u64, BusError> {
+        let pressed = bus.usage(feed).await? > PRESSED_FROM;
+        if pressed {
+            tracing::warn!(stage = STAGE, feed = feed.as_str(), "nearly full: what is done is purged before its time");
+        }
+        Ok(if pressed { 0 } else { seconds })
+    };
+    let kept_for = KeptFor {
+        raw_seconds: unless_pressed(Feed::Raw, config.replay_window_seconds).await?,
+        unique_seconds: unless_pressed(Feed::Unique, config.dedupe_window_seconds).await?,
+    };
+    let applied_pressed = bus.applied_usage().await? > PRESSED_FROM;
+    for partition in bus.partitions().all() {
+        sweep(service, store, &kept_for, partition).await?;
+        if applied_pressed {
+            let read = store.cursor(Consumer::Propagate, partition).await?.number;
+            bus.purge_applied_to(partition, read).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed and
+/// what poll has yet to read.
+async fn sweep(service: &Service, store: &Store, kept_for: &KeptFor, partition: Partition) -> Result<(), Unswept> {
     let bus = &service.bus;
     let applied = store.cursor(Consumer::Apply, partition).await?.position;
-    for (feed, next) in [(Feed::Normalized, Feed::Unique), (Feed::Unique, Feed::Enriched)] {
+    for (feed, next, kept_for) in
+        [(Feed::Normalized, Feed::Unique, 0), (Feed::Unique, Feed::Enriched, kept_for.unique_seconds)]
+    {
         let covered = bus.tail(next, partition).await?.and_then(|tail| tail.covers).unwrap_or_default();
         let done = bus.seek(feed, partition, covered.min(applied)).await?;
-        let kept_for = if feed == Feed::Unique { config.dedupe_window_seconds } else { 0 };
         purge(service, feed, partition, done, kept_for).await?;
     }
     let done = bus.seek(Feed::Enriched, partition, applied).await?;
     purge(service, Feed::Enriched, partition, done, 0).await?;
-    let done = bus.seek(Feed::Raw, partition, applied).await?;
-    purge(service, Feed::Raw, partition, done, config.replay_window_seconds).await
+    let polled = store.cursor(Consumer::Poll, partition).await?.position;
+    let done = bus.seek(Feed::Raw, partition, applied.min(polled)).await?;
+    purge(service, Feed::Raw, partition, done, kept_for.raw_seconds).await
 }
 
 async fn purge(

@@ -85,19 +85,20 @@ impl Shared {
             return Ok(from);
         }
         let newest = events.last().map(|event| event.received_at);
+        self.note_lag(partition, newest, events.len());
         let batch = Batch { partition, events, from, reaches };
         let committed = self.workers.commit(batch).await.map_err(refused)?;
         for (event, reject) in committed.rejected {
             self.dead_letter(event, reject).await?;
         }
         publish::committed(&self.service.bus, partition, &committed.applied, committed.payloads).await?;
-        self.note_lag(partition, newest);
+        self.note_lag(partition, newest, 0);
         Ok(committed.cursor)
     }
 
-    fn note_lag(&self, partition: Partition, newest: Option<Timestamp>) {
+    fn note_lag(&self, partition: Partition, newest: Option<Timestamp>, waiting: usize) {
         if let Some(newest) = newest {
-            self.service.metrics.lag(STAGE, &partition.to_string(), newest, now(), 0);
+            self.service.metrics.lag(STAGE, &partition.to_string(), newest, now(), waiting);
         }
     }
 

@@ -1,12 +1,21 @@
 //! RAW: one append in flight per partition; what waits meanwhile goes into the next batch.
 
-use bus::{AppendError, Bus};
+use bus::{AppendError, Bus, Feed};
 use model::{Delivery, Partition, PartitionCount};
 use runner::Metrics;
-use std::{sync::Arc, time::Instant};
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, oneshot, watch};
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
+/// From which share of its room on the fullest feed slows the door down.
+const BRAKE_FROM: f64 = 0.8;
+/// By how much each batch is held back when a feed is all but full.
+const BRAKE_LONGEST: Duration = Duration::from_secs(1);
+/// How often the feeds are looked at.
+const BRAKE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many deliveries may wait for their partition; beyond it the sender is told to come back.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
@@ -41,6 +50,8 @@ impl RawWriter {
     /// One queue and one task for each partition; they end with the last clone.
     pub fn new(bus: &Bus, replica: &str, metrics: &Metrics) -> Self {
         let partitions = bus.partitions();
+        let (brake, slowed) = watch::channel(Duration::ZERO);
+        tokio::spawn(look_at_feeds(bus.clone(), brake));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
             let writer = Writer {
@@ -48,6 +59,7 @@ impl RawWriter {
                 partition,
                 batch_prefix: format!("{replica}-{:016x}-{partition}", rand_u64()),
                 metrics: metrics.clone(),
+                slowed: slowed.clone(),
             };
             tokio::spawn(writer.run(waiting));
             sender
@@ -71,11 +83,26 @@ fn rand_u64() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
+/// Slows the door down the more the fuller the fullest feed is beyond 80 %; a full one refuses by itself. A broker that
+/// doesn't answer slows nothing down: appends will tell.
+async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>) {
+    while !brake.is_closed() {
+        let mut fullest = 0.0_f64;
+        for feed in [Feed::Raw, Feed::Normalized, Feed::Unique, Feed::Enriched] {
+            fullest = fullest.max(bus.usage(feed).await.unwrap_or(0.0));
+        }
+        let beyond = (fullest - BRAKE_FROM).max(0.0) / (1.0 - BRAKE_FROM);
+        brake.send_replace(BRAKE_LONGEST.mul_f64(beyond.min(1.0)));
+        tokio::time::sleep(BRAKE_LOOK_EVERY).await;
+    }
+}
+
 struct Writer {
     bus: Bus,
     partition: Partition,
     batch_prefix: String,
     metrics: Metrics,
+    slowed: watch::Receiver<Duration>,
 }
 
 impl Writer {
@@ -93,6 +120,10 @@ impl Writer {
             let batch;
             (batch, left_over) = gather(first, &mut waiting);
             batch_number += 1;
+            let held_back = *self.slowed.borrow();
+            if !held_back.is_zero() {
+                tokio::time::sleep(held_back).await;
+            }
             self.append(batch, batch_number).await;
         }
     }
