@@ -20,6 +20,6 @@ pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
 pub use doors::{Codec, Doors, Placed};
 pub use metrics::{Metrics, outcome_label};
 pub use partitions::own_partitions;
-pub use process::{Failure, Service, main, now, replica_name};
+pub use process::{Failure, Service, chain, main, now, replica_name};
 pub use stage_loop::{LaneError, run_stage};
 pub use telemetry::start as start_logging;

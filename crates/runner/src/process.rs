@@ -89,10 +89,21 @@ where
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tracing::error!(service = name, error = &failure as &dyn std::error::Error, "stopped");
+            tracing::error!(service = name, error = chain(&failure), "stopped");
             if matches!(failure, Failure::Config(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// An error with its causes: the JSON format writes an error without them.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }
 
 async fn serve<Own, Run, Running>(name: &'static str, config: Config<Own>, run: Run) -> Result<(), Failure>
@@ -111,9 +122,16 @@ where
     let admin_stop = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), admin_stop.clone()));
 
-    let bus = Bus::connect(&config.bus).await?;
-    bus.check().await?;
-    bus.declare().await?;
+    let opening = async {
+        let bus = Bus::connect(&config.bus).await?;
+        bus.check().await?;
+        bus.declare().await?;
+        Ok::<_, BusError>(bus)
+    };
+    let bus = tokio::select! {
+        bus = opening => bus?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let service =
         Service { bus, metrics, readiness: readiness.clone(), stop: stop.clone(), replica: replica_name() };
     readiness.set(true);

@@ -1,6 +1,6 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
-use crate::{Backoff, Codec, Doors, Placed, Service, now, outcome_label, own_partitions, process::Failure};
+use crate::{Backoff, Codec, Doors, Failure, Placed, Service, chain, now, outcome_label, own_partitions};
 use bus::{AppendError, Appender, BusError, DeadMessage, Feed, Message, Reader};
 use model::{Partition, Position, Timestamp};
 use stage::{Fault, Reject, RejectClass, Stage, Verdict};
@@ -98,8 +98,12 @@ where
             self.service.metrics.interrupted(S::NAME, error.cause());
             let delay = backoff.next_delay();
             if matches!(error, LaneError::Fault(_)) && backoff.attempts() == 3 {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(stage = S::NAME, partition = partition.0, error, "paused; trying again");
+                tracing::warn!(
+                    stage = S::NAME,
+                    partition = partition.0,
+                    error = chain(&error),
+                    "paused; trying again"
+                );
             } else {
                 tracing::debug!(stage = S::NAME, partition = partition.0, %error, "starting again from the tail");
             }

@@ -1,1 +1,24 @@
-//! serde_json
+//! Tools of the tests of the whole system: servers of one's own, the real service processes, a merchant's set-up, and
+//! signed deliveries.
+//!
+//! What a test can't have ends the test: everything here panics with what was missing instead of returning errors.
+#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "what a test can't have ends the test")]
+
+mod account;
+mod delivery;
+mod eventually;
+mod log;
+mod process;
+mod python;
+mod scrape;
+mod sender;
+mod world;
+
+pub use account::{Account, AccountOptions, Merchant};
+pub use delivery::{Signed, level_body, product_body};
+pub use eventually::eventually;
+pub use process::{Process, Program};
+pub use python::python_with_nats;
+pub use scrape::Scrape;
+pub use sender::{Answer, Sender};
+pub use world::World;

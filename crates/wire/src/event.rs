@@ -31,6 +31,19 @@ pub struct PublishedEvent {
     pub payload: Payload,
 }
 
+/// Writes an `Event` as a platform publishes it: what the door sets is left out.
+pub fn encode_published(event: &PublishedEvent) -> Bytes {
+    pb::Event {
+        action: pb::Action::from(event.action).into(),
+        occurred_at_micros: event.occurred_at.map(Timestamp::as_micros),
+        version: event.version.map(|version| version.0),
+        payload: Some((&event.payload).into()),
+        ..pb::Event::default()
+    }
+    .encode_to_vec()
+    .into()
+}
+
 /// Reads an `Event` that a platform published: ids, origin, links and position in it are not read.
 pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
     let event = pb::Event::decode(payload)?;
@@ -49,12 +62,7 @@ impl From<&Event> for pb::Event {
             correlation: Bytes::copy_from_slice(event.correlation.as_bytes()),
             delivery: Bytes::copy_from_slice(event.delivery.as_bytes()),
             origin: Some((&event.origin).into()),
-            action: match event.action {
-                Action::Created => pb::Action::Created,
-                Action::Updated => pb::Action::Updated,
-                Action::Deleted => pb::Action::Deleted,
-            }
-            .into(),
+            action: pb::Action::from(event.action).into(),
             occurred_at_micros: event.occurred_at.map(Timestamp::as_micros),
             received_at_micros: event.received_at.as_micros(),
             version: event.version.map(|version| version.0),
@@ -87,6 +95,16 @@ impl TryFrom<pb::Event> for Event {
             position: required(event.position, "position")?.into(),
             origin: required(event.origin, "origin")?.try_into()?,
         })
+    }
+}
+
+impl From<Action> for pb::Action {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Created => Self::Created,
+            Action::Updated => Self::Updated,
+            Action::Deleted => Self::Deleted,
+        }
     }
 }
 

@@ -26,4 +26,4 @@ pub use batch::{
 pub use dead::{DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};
 pub use error::DecodeError;
-pub use event::{CANONICAL_TOPIC, PublishedEvent, decode_published};
+pub use event::{CANONICAL_TOPIC, PublishedEvent, decode_published, encode_published};

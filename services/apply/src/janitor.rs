@@ -54,7 +54,11 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<
     let unless_pressed = async |feed: Feed, seconds: u64| -> Result<u64, BusError> {
         let pressed = bus.usage(feed).await? > PRESSED_FROM;
         if pressed {
-            tracing::warn!(stage = STAGE, feed = feed.as_str(), "nearly full: what is done is purged before its time");
+            tracing::warn!(
+                stage = STAGE,
+                feed = feed.as_str(),
+                "nearly full: what is done is purged before its time"
+            );
         }
         Ok(if pressed { 0 } else { seconds })
     };
@@ -75,7 +79,12 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<
 
 /// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed and
 /// what poll has yet to read.
-async fn sweep(service: &Service, store: &Store, kept_for: &KeptFor, partition: Partition) -> Result<(), Unswept> {
+async fn sweep(
+    service: &Service,
+    store: &Store,
+    kept_for: &KeptFor,
+    partition: Partition,
+) -> Result<(), Unswept> {
     let bus = &service.bus;
     let applied = store.cursor(Consumer::Apply, partition).await?.position;
     for (feed, next, kept_for) in

@@ -38,7 +38,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             store: StoreConfig::default(),
-            workers: NonZeroUsize::MIN.saturating_add(1),
+            workers: NonZeroUsize::MIN,
             replay_window_seconds: 7 * 24 * 60 * 60,
             dedupe_window_seconds: 24 * 60 * 60,
         }

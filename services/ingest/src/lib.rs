@@ -73,6 +73,9 @@ pub async fn serve(
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let platforms = publish::serve_platforms(service.clone(), Arc::clone(&door)).await?;
     let fetchers = publish::serve_fetchers(service.clone(), Arc::clone(&door)).await?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(stage = "ingest", %address, "taking webhooks");
+    }
     http::serve(listener, door, config.connections_max, service.stop.clone()).await;
     for task in [watch, platforms, fetchers] {
         if let Err(error) = task.await {

@@ -39,8 +39,12 @@ impl Shared {
             self.service.metrics.interrupted(STAGE, cause);
             let delay = backoff.next_delay();
             if backoff.attempts() == 3 {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(stage = STAGE, partition = partition.0, error, "paused; trying again");
+                tracing::warn!(
+                    stage = STAGE,
+                    partition = partition.0,
+                    error = runner::chain(&error),
+                    "paused; trying again"
+                );
             }
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}

@@ -59,7 +59,7 @@ impl Servers {
 }
 
 pub(crate) async fn run(arguments: Dev, output: Output) -> Result<(), Failed> {
-    let filter = std::env::var("TILLFLOW_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter = std::env::var("TILLFLOW_LOG").unwrap_or_else(|_| "warn,sqlx=error".to_owned());
     runner::start_logging(&LogConfig { format: LogFormat::Text, filter });
     let mut stop_signals = StopSignals::new()?;
     let servers = tokio::select! {

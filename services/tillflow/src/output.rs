@@ -2,7 +2,6 @@
 
 use crate::failure::Failed;
 use std::{
-    error::Error as _,
     io::{Write as _, stderr, stdout},
     process::ExitCode,
 };
@@ -24,12 +23,7 @@ pub(crate) fn progress(text: &str) {
 
 /// Says why a verb failed, with every cause, and gives the exit code.
 pub(crate) fn failed(failure: &Failed) -> ExitCode {
-    let mut text = format!("tillflow: {failure}");
-    let mut cause = failure.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
+    let text = format!("tillflow: {}", runner::chain(failure));
     progress(&text);
     ExitCode::from(failure.exit_code())
 }

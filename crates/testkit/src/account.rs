@@ -1,0 +1,198 @@
+//! Merchants and their accounts on platforms.
+
+use crate::{Signed, World};
+use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use simulator::{Kind, Retries, Shop, ShopHandle, Simulator, SimulatorOptions};
+use std::time::Duration;
+use store::{Connection, LocationSetup, Rules, StoreSetup};
+
+/// Platforms are patient here only as long as a test is.
+const RETRIES: Retries =
+    Retries { count: 30, first: Duration::from_millis(50), ceiling: Duration::from_millis(500) };
+
+/// A store with one location.
+#[derive(Debug, Clone)]
+pub struct Merchant {
+    /// The store.
+    pub store: StoreId,
+    /// Its location.
+    pub location: LocationId,
+}
+
+/// How an account is set up.
+#[derive(Debug, Clone)]
+pub struct AccountOptions {
+    /// Where the platform's API is.
+    pub base_url: String,
+    /// The account's name there.
+    pub name: String,
+    /// What calls carry.
+    pub token: String,
+    /// The platform's ids of its locations, all linked to the store's one.
+    pub locations: Vec<String>,
+    /// Whether the store's values go out to it.
+    pub propagates: bool,
+    /// How many requests it may send a minute.
+    pub requests_per_minute: u32,
+}
+
+impl AccountOptions {
+    /// Nobody is at the other end, and nothing is sent there.
+    pub fn silent() -> Self {
+        Self {
+            base_url: "http://127.0.0.1:9".to_owned(),
+            name: "tests".to_owned(),
+            token: "token".to_owned(),
+            locations: vec![Account::SHOPIFY_LOCATION.to_string()],
+            propagates: false,
+            requests_per_minute: 10_000_000,
+        }
+    }
+}
+
+/// A merchant's account on a platform, connected.
+#[derive(Debug)]
+pub struct Account {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The platform.
+    pub platform: &'static str,
+    /// Where its webhooks go.
+    pub webhook_url: String,
+    /// What they are signed with.
+    pub secret: String,
+    /// The platform's stand-in, if it has one.
+    pub simulator: Option<Simulator>,
+}
+
+impl Account {
+    /// The location of Shopify accounts.
+    pub const SHOPIFY_LOCATION: u64 = 655_441_491;
+
+    /// The shop behind the stand-in.
+    pub fn shop(&self) -> ShopHandle {
+        self.simulator.as_ref().expect("the account has a stand-in").shop()
+    }
+
+    /// The stand-in's only location.
+    pub fn place(&self) -> String {
+        self.shop().locations().swap_remove(0)
+    }
+
+    /// A delivery as the platform would send it. `delivery` tells it from others where the platform has such an id in a
+    /// header; `topic` is where the platform says it: on Square and Treez in the body.
+    pub fn sign(&self, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
+        match self.platform {
+            "shopify" => Signed::by_shopify(&self.webhook_url, &self.secret, topic, delivery, body),
+            "square" => Signed::by_square(&self.webhook_url, &self.secret, body),
+            _ => Signed::by_treez(&self.webhook_url, &self.secret, body),
+        }
+    }
+
+    /// Shopify's delivery of a level at its location.
+    pub fn level(&self, delivery: &str, item: u64, available: i64, second: i64) -> Signed {
+        let body = crate::level_body(item, Self::SHOPIFY_LOCATION, available, second);
+        self.sign("inventory_levels/update", delivery, body)
+    }
+
+    /// Shopify's delivery of a product.
+    pub fn product(&self, delivery: &str, product: u64, title: &str, variants: u64, second: i64) -> Signed {
+        self.sign("products/update", delivery, crate::product_body(product, title, variants, second))
+    }
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("tests").expect("a token")
+}
+
+impl World {
+    /// Makes a store with one location.
+    pub async fn merchant(&self, name: &str) -> Merchant {
+        let store = StoreId::new(name).expect("a store's id");
+        let location = LocationId::new(&format!("{name}-main")).expect("a location's id");
+        self.store.upsert_tenant(&tenant()).await.expect("a tenant can be made");
+        let setup = StoreSetup {
+            tenant: tenant(),
+            id: store.clone(),
+            name: format!("Store {name}"),
+            currency: Currency::new("USD").ok(),
+            timezone: "UTC".to_owned(),
+        };
+        self.store.upsert_store(&setup).await.expect("a store can be made");
+        let setup = LocationSetup {
+            tenant: tenant(),
+            store: store.clone(),
+            id: location.clone(),
+            name: "Main".to_owned(),
+        };
+        self.store.upsert_location(&setup).await.expect("a location can be made");
+        Merchant { store, location }
+    }
+
+    /// Connects an account that has no stand-in.
+    pub async fn account(&self, of: &Merchant, platform: &'static str, options: AccountOptions) -> Account {
+        let connection = ConnectionId::new(&format!("{}-{platform}", of.store)).expect("a connection's id");
+        let webhook_url = format!("{}/webhook/{platform}/{connection}", self.ingest_url());
+        let secret = format!("secret-of-{connection}");
+        let row = Connection {
+            tenant: tenant(),
+            store: of.store.clone(),
+            id: connection.clone(),
+            platform: PlatformName::new(platform).expect("a platform's name"),
+            enabled: true,
+            base_url: options.base_url,
+            account: options.name,
+            api_version: String::new(),
+            token: options.token,
+            secrets: vec![secret.clone()],
+            notification_url: webhook_url.clone(),
+            default_location: Some(of.location.clone()),
+            requests_per_minute: Some(options.requests_per_minute),
+            rules: Rules {
+                propagate_inventory: options.propagates,
+                propagate_prices: options.propagates,
+                propagate_products: options.propagates,
+            },
+            currency: None,
+        };
+        self.store.upsert_connection(&row).await.expect("a connection can be made");
+        for external in &options.locations {
+            let external = ExternalId::new(external).expect("a platform's id");
+            let linked = self.store.upsert_location_link(&connection, &external, &of.location).await;
+            linked.expect("a location can be linked");
+        }
+        Account { connection, platform, webhook_url, secret, simulator: None }
+    }
+
+    /// Connects an account on a stand-in of the platform, which sends webhooks and is written to.
+    pub async fn simulated(&self, of: &Merchant, kind: Kind) -> Account {
+        let location = match kind {
+            Kind::Shopify => Account::SHOPIFY_LOCATION.to_string(),
+            Kind::Square => "LMAINSTREET01".to_owned(),
+            Kind::Treez => "front-of-house".to_owned(),
+        };
+        let name = format!("{}-{}", of.store, kind.as_str());
+        let shop = Shop {
+            platform: kind,
+            account: name.clone(),
+            token: "token".to_owned(),
+            webhook_secret: format!("secret-of-{name}"),
+            webhook_url: None,
+            currency: "USD".to_owned(),
+            locations: vec![location.clone()],
+        };
+        let options = SimulatorOptions { retries: Some(RETRIES), ..SimulatorOptions::default() };
+        let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
+        let options = AccountOptions {
+            base_url: simulator.base_url(),
+            name,
+            token: if kind == Kind::Treez { "client:token".to_owned() } else { "token".to_owned() },
+            locations: vec![location],
+            propagates: true,
+            ..AccountOptions::silent()
+        };
+        let account = self.account(of, kind.as_str(), options).await;
+        simulator.set_webhook(&account.webhook_url);
+        Account { simulator: Some(simulator), ..account }
+    }
+}

@@ -1,0 +1,138 @@
+//! What platforms send, written apart from the code that reads it.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use model::Timestamp;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+/// A delivery as it goes over the wire. Sent again, it is the same delivery.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// Where it goes.
+    pub url: String,
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The bytes that the signature is over.
+    pub body: Vec<u8>,
+}
+
+impl Signed {
+    /// As Shopify signs: the body alone.
+    pub(crate) fn by_shopify(url: &str, secret: &str, topic: &str, delivery: &str, body: Vec<u8>) -> Self {
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-shopify-hmac-sha256", hmac_base64(secret, &[&body])),
+            ("x-shopify-topic", topic.to_owned()),
+            ("x-shopify-webhook-id", delivery.to_owned()),
+            ("x-shopify-shop-domain", "tests.myshopify.com".to_owned()),
+        ];
+        Self { url: url.to_owned(), headers, body }
+    }
+
+    /// As Square signs: the URL as registered, then the body.
+    pub(crate) fn by_square(url: &str, secret: &str, body: Vec<u8>) -> Self {
+        let signature = hmac_base64(secret, &[url.as_bytes(), &body]);
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-square-hmacsha256-signature", signature),
+        ];
+        Self { url: url.to_owned(), headers, body }
+    }
+
+    /// As Treez does: with a bearer token.
+    pub(crate) fn by_treez(url: &str, secret: &str, body: Vec<u8>) -> Self {
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("authorization", format!("Bearer {secret}")),
+        ];
+        Self { url: url.to_owned(), headers, body }
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// Without the header of that name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(held, _)| *held != name);
+        self
+    }
+}
+
+fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any length makes a key");
+    parts.iter().for_each(|part| mac.update(part));
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// Shopify's `inventory_levels/update`: a level, `second` seconds into the year 2026.
+pub fn level_body(item: u64, location: u64, available: i64, second: i64) -> Vec<u8> {
+    let body = json!({
+        "inventory_item_id": item,
+        "location_id": location,
+        "available": available,
+        "updated_at": time(second),
+        "admin_graphql_api_id": format!("gid://shopify/InventoryLevel/{item}?inventory_item_id={item}"),
+    });
+    body.to_string().into_bytes()
+}
+
+/// Shopify's `products/update`: a product, `second` seconds into the year 2026, whose variants are numbered behind it:
+/// the variant `product + n`, counted as `product + n + 100`, with the number `sku-<product>-n`.
+pub fn product_body(product: u64, title: &str, variants: u64, second: i64) -> Vec<u8> {
+    let variant = |number: u64| {
+        json!({
+            "id": product + number,
+            "product_id": product,
+            "title": format!("Variant {number}"),
+            "price": "9.50",
+            "sku": format!("sku-{product}-{number}"),
+            "inventory_item_id": product + number + 100,
+        })
+    };
+    let variants: Vec<Value> = (1..=variants).map(variant).collect();
+    let body = json!({
+        "id": product,
+        "title": title,
+        "body_html": "As sold in the shop.",
+        "vendor": "Tests",
+        "status": "active",
+        "updated_at": time(second),
+        "variants": variants,
+    });
+    body.to_string().into_bytes()
+}
+
+fn time(second: i64) -> String {
+    /// 2026-01-01T00:00:00Z.
+    const BEGINNING: i64 = 1_767_225_600;
+    Timestamp::from_micros((BEGINNING + second) * 1_000_000).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_are_signed_like_the_vectors_of_the_sdks() {
+        // Shopify/shopify-app-js, lib/webhooks/__tests__/validate.test.ts; square/square-nodejs-sdk,
+        // tests/integration/webhooks.test.ts.
+        assert_eq!(
+            hmac_base64("test_secret_key", &[br#"{"foo": "bar"}"#]),
+            "B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7g="
+        );
+        let parts: [&[u8]; 2] =
+            [b"https://webhook.site/webhooks", br#"{"data":{"type":"webhooks","id":"fake_id"}}"#];
+        assert_eq!(hmac_base64("signature-key", &parts), "W3FlCNk5IA3ZQ2LHTWoajvzfaDu/OwY2tNHIHC3IUOA=");
+    }
+
+    #[test]
+    fn times_count_from_the_beginning_of_the_year() {
+        assert_eq!(time(61), "2026-01-01T00:01:01Z");
+    }
+}

@@ -1,0 +1,78 @@
+//! The sending side of webhooks.
+
+use crate::Signed;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How long an answer is waited for: longer than the door tries to have the broker keep a delivery.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// The pause before a delivery is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the door said.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Names in lower case, values.
+    pub headers: Vec<(String, String)>,
+    /// The body, if it is JSON; else null.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The door's id of the delivery that it kept.
+    pub fn delivery(&self) -> Option<String> {
+        self.body["delivery"].as_str().map(str::to_owned)
+    }
+}
+
+/// Sends webhooks as a platform does; cheap to clone.
+#[derive(Clone)]
+pub struct Sender(reqwest::Client);
+
+impl Default for Sender {
+    fn default() -> Self {
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).build();
+        Self(client.expect("an HTTP client"))
+    }
+}
+
+impl Sender {
+    /// Sends once; nothing if there was no answer.
+    pub async fn send(&self, delivery: &Signed) -> Option<Answer> {
+        let mut request = self.0.post(&delivery.url).body(delivery.body.clone());
+        for (name, value) in &delivery.headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let headers = response.headers().iter().map(header).collect();
+        let body = response.bytes().await.ok()?;
+        Some(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+    }
+
+    /// Sends again and again until it is taken, as platforms do, and gives the door's id of the delivery and how often
+    /// it was sent. Panics if that takes longer than `limit`.
+    pub async fn send_until_kept(&self, delivery: &Signed, limit: Duration) -> (String, u32) {
+        let deadline = Instant::now() + limit;
+        let mut attempts = 0;
+        loop {
+            let answer = self.send(delivery).await;
+            attempts += 1;
+            if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
+                return (answer.delivery().expect("the topic is known"), attempts);
+            }
+            assert!(Instant::now() < deadline, "not taken within {limit:?}; at last: {answer:?}");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A broker, a database, and the services on them.
+
+use crate::{Account, Merchant, Process, Program, Scrape, eventually};
+use bus::{Bus, BusConfig, Feed};
+use model::{EventId, Outcome, Position, Quantity, SendState, record::Ending};
+use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions, Scratch};
+use std::{collections::BTreeMap, fmt::Write as _, process::ExitStatus, time::Duration};
+use store::{Consumer, EventRow, Store, StoreConfig};
+
+/// The key that credentials are sealed with; there is nothing behind it.
+const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+/// How many connections to the database each process may open.
+const CONNECTIONS_MAX: u32 = 4;
+/// How long everything must have been still to count as quiet.
+const STILL: Duration = Duration::from_millis(300);
+
+/// A broker, a database, and the services on them, all of one's own. Dropped, everything is stopped; if the test has
+/// failed, the ends of the logs are shown.
+pub struct World {
+    processes: BTreeMap<Program, Process>,
+    /// The record.
+    pub store: Store,
+    /// The broker, as a client.
+    pub bus: Bus,
+    /// The broker, as a server.
+    pub nats: Nats,
+    /// The database, as a server.
+    pub postgres: Postgres,
+    ingest_address: Option<String>,
+    started: u32,
+    // Removed last.
+    scratch: Scratch,
+}
+
+impl World {
+    /// Starts servers with empty tables, then these services, and waits until they take work.
+    pub async fn start(programs: &[Program]) -> Self {
+        let scratch = Scratch::new().expect("a folder to throw away");
+        let (nats, postgres) = tokio::try_join!(
+            Nats::start(NatsOptions::new(scratch.path().join("nats"))),
+            Postgres::start(PostgresOptions::new(scratch.path().join("postgres")))
+        )
+        .expect("servers can be started");
+        let mut config = StoreConfig::new(postgres.url());
+        config.keys.insert("test".to_owned(), KEY.to_owned());
+        "test".clone_into(&mut config.current_key);
+        config.max_connections = CONNECTIONS_MAX;
+        let store =
+            Store::connect(&config, config.vault().expect("a key")).await.expect("the database answers");
+        store.migrate().await.expect("tables can be made");
+        store.maintain().await.expect("partitions can be made");
+        let config = BusConfig {
+            servers: vec![nats.url()],
+            monitoring_url: Some(nats.monitoring_url()),
+            name: "tests".to_owned(),
+            ..BusConfig::default()
+        };
+        let bus = Bus::connect(&config).await.expect("the broker answers");
+        let processes = BTreeMap::new();
+        let mut world =
+            Self { processes, store, bus, nats, postgres, ingest_address: None, started: 0, scratch };
+        world.launch(programs).await;
+        world
+    }
+
+    /// Starts services that don't run, and waits until they take work.
+    pub async fn launch(&mut self, programs: &[Program]) {
+        for program in programs {
+            self.started += 1;
+            let name = program.name();
+            let file = self.scratch.path().join(format!("{name}.toml"));
+            std::fs::write(&file, self.configuration(*program)).expect("a configuration can be written");
+            let file = file.to_string_lossy();
+            let log = self.scratch.path().join(format!("{name}-{}.log", self.started));
+            let process = Process::start(*program, &[("TILLFLOW_CONFIG", &file)], &log);
+            assert!(self.processes.insert(*program, process).is_none(), "{name} runs already");
+        }
+        for program in programs {
+            let process = self.processes.get_mut(program).expect("it was just started");
+            process.ready().await;
+            if *program == Program::Ingest {
+                self.ingest_address = process.webhooks().map(|address| address.to_string());
+            }
+        }
+    }
+
+    fn configuration(&self, program: Program) -> String {
+        let mut text = format!(
+            "[bus]\nservers = [\"{}\"]\nmonitoring_url = \"{}\"\nname = \"{}\"\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info\"\n[service]\n",
+            self.nats.url(),
+            self.nats.monitoring_url(),
+            program.name()
+        );
+        if program == Program::Ingest {
+            // A restart takes the same address again: platforms have it registered.
+            let address = self.ingest_address.as_deref().unwrap_or("127.0.0.1:0");
+            writeln!(text, "listen = \"{address}\"").expect("a text can be written to");
+        }
+        if program.has_store() {
+            write!(
+                text,
+                "[service.store]\nurl = \"{}\"\ncurrent_key = \"test\"\nmax_connections = {CONNECTIONS_MAX}\n\
+                 [service.store.keys]\ntest = \"{KEY}\"\n",
+                self.postgres.url()
+            )
+            .expect("a text can be written to");
+        }
+        text
+    }
+
+    /// The running service.
+    pub fn process(&self, program: Program) -> &Process {
+        self.processes.get(&program).unwrap_or_else(|| panic!("{} doesn't run", program.name()))
+    }
+
+    /// Kills a service (SIGKILL), as a fault would.
+    pub async fn kill(&mut self, program: Program) {
+        self.take(program).kill().await;
+    }
+
+    /// Asks a service to stop (SIGTERM) and waits for its end.
+    pub async fn terminate(&mut self, program: Program) -> ExitStatus {
+        self.take(program).terminate().await
+    }
+
+    fn take(&mut self, program: Program) -> Process {
+        self.processes.remove(&program).unwrap_or_else(|| panic!("{} doesn't run", program.name()))
+    }
+
+    /// Where webhooks are taken: scheme, host and port. It stays the same when ingest is started again.
+    pub fn ingest_url(&self) -> String {
+        format!("http://{}", self.ingest_address.as_deref().expect("ingest was started"))
+    }
+
+    /// What the running services count, together.
+    pub async fn scrape(&self) -> Scrape {
+        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let mut pages = Vec::new();
+        for process in self.processes.values() {
+            let admin = process.admin().expect("it takes work");
+            let page =
+                client.get(format!("http://{admin}/metrics")).send().await.expect("metrics are served");
+            pages.push(page.text().await.expect("metrics are text"));
+        }
+        Scrape::read(&pages)
+    }
+
+    /// How the events of a store ended, in their order.
+    pub async fn endings(&self, merchant: &Merchant) -> Vec<Ending> {
+        let rows = self.store.endings_of(&merchant.store, i64::MAX).await.expect("the database answers");
+        let mut endings: Vec<Ending> = rows.into_iter().map(|row| row.ending).collect();
+        endings.sort_by_key(|ending| ending.position);
+        endings
+    }
+
+    /// Waits until an event of that delivery (the door's id of it) has ended, and tells how.
+    pub async fn ending(&self, limit: Duration, merchant: &Merchant, delivery: &str) -> Ending {
+        eventually(limit, &format!("delivery {delivery} has ended"), async || {
+            let endings = self.endings(merchant).await;
+            let found = endings.iter().find(|ending| ending.delivery.to_string() == delivery).cloned();
+            found.ok_or_else(|| format!("{} others have", endings.len()))
+        })
+        .await
+    }
+
+    /// The changes of a store, in order.
+    pub async fn events(&self, merchant: &Merchant) -> Vec<EventRow> {
+        self.store.events_of(&merchant.store, 0, i64::MAX).await.expect("the database answers")
+    }
+
+    /// How many events of a store ended so.
+    pub async fn count(&self, merchant: &Merchant, outcome: Outcome) -> usize {
+        self.endings(merchant).await.iter().filter(|ending| ending.outcome == outcome).count()
+    }
+
+    /// The store's level of the variant with that merchant's number, if it has one.
+    pub async fn level(&self, merchant: &Merchant, sku: &str) -> Option<Quantity> {
+        let view = self.store.show_store(&merchant.store).await.expect("the database answers");
+        view.levels.iter().find(|line| line.sku.as_deref() == Some(sku)).map(|line| line.quantity)
+    }
+
+    /// Asserts what is always true of a store: its sequence is 1..n without gaps and in the order of acceptance, every
+    /// change has its ending, and the ledger sums up to the levels. Gives the events in their order.
+    pub async fn assert_sound(&self, merchant: &Merchant) -> Vec<EventId> {
+        let (events, endings) = (self.events(merchant).await, self.endings(merchant).await);
+        let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
+        let expected: Vec<i64> = (1..).take(events.len()).collect();
+        assert_eq!(sequences, expected, "the sequence of {} has no gaps", merchant.store);
+        let applied = endings.iter().filter(|ending| ending.outcome == Outcome::Applied);
+        let by_position: Vec<(EventId, Option<i64>)> =
+            applied.map(|ending| (ending.event, ending.sequence)).collect();
+        let by_sequence: Vec<(EventId, Option<i64>)> =
+            events.iter().map(|event| (event.event, Some(event.sequence))).collect();
+        assert_eq!(by_position, by_sequence, "{} has its events in the order of acceptance", merchant.store);
+        let unbalanced = self.store.unbalanced_levels(&merchant.store).await.expect("the database answers");
+        assert_eq!(unbalanced, 0, "the ledger of {} sums up to its levels", merchant.store);
+        events.into_iter().map(|event| event.event).collect()
+    }
+
+    /// Waits until everything that was accepted has passed, everything that is due is written, and nothing stirs: for
+    /// all partitions, for the mirrors of these merchants, and for the webhooks of these accounts.
+    pub async fn quiet(&self, limit: Duration, merchants: &[&Merchant], accounts: &[&Account]) {
+        let mut before = None;
+        eventually(limit, "nothing stirs", async || {
+            let now = self.stands(merchants, accounts).await?;
+            if before.replace(now) == Some(now) {
+                return Ok(());
+            }
+            tokio::time::sleep(STILL).await;
+            Err("it has just come to rest".to_owned())
+        })
+        .await;
+    }
+
+    /// Where everything stands once nothing is under way; else what is.
+    async fn stands(&self, merchants: &[&Merchant], accounts: &[&Account]) -> Result<(u64, i64), String> {
+        for account in accounts.iter().filter(|account| account.simulator.is_some()) {
+            let waiting = account.shop().webhooks_waiting();
+            if waiting > 0 {
+                return Err(format!("{waiting} webhooks of {} wait", account.connection));
+            }
+        }
+        let (mut sequences, mut numbers) = (0, 0);
+        for partition in self.bus.partitions().all() {
+            let tail = self.bus.tail(Feed::Raw, partition).await.map_err(|error| error.to_string())?;
+            let tail = tail.map_or(0, |tail| tail.sequence);
+            let cursor = async |consumer| {
+                self.store.cursor(consumer, partition).await.map_err(|error| error.to_string())
+            };
+            let applied = cursor(Consumer::Apply).await?;
+            let end = Position { raw_sequence: tail, delivery: u32::MAX, event: u32::MAX };
+            if tail > 0 && applied.position < end {
+                return Err(format!("partition {partition} is applied up to {} of {tail}", applied.position));
+            }
+            if self.processes.contains_key(&Program::Poll)
+                && cursor(Consumer::Poll).await?.position.raw_sequence < tail
+            {
+                return Err(format!("partition {partition} isn't polled up to {tail}"));
+            }
+            if self.processes.contains_key(&Program::Propagate)
+                && cursor(Consumer::Propagate).await?.number < applied.number
+            {
+                return Err(format!("partition {partition} isn't propagated up to {}", applied.number));
+            }
+            sequences += tail;
+            numbers += applied.number;
+        }
+        for merchant in merchants {
+            self.nothing_due(merchant).await?;
+        }
+        Ok((sequences, numbers))
+    }
+
+    async fn nothing_due(&self, merchant: &Merchant) -> Result<(), String> {
+        let view = self.store.show_store(&merchant.store).await.map_err(|error| error.to_string())?;
+        let stirs = view.mirrors.iter().find(|mirror| match mirror.state {
+            Some(SendState::Pending | SendState::Unsure | SendState::Echoed | SendState::Reading) => true,
+            Some(SendState::Refused) => false,
+            _ => mirror.desired.is_some() && mirror.desired != mirror.held,
+        });
+        stirs.map_or(Ok(()), |mirror| Err(format!("something is due: {mirror:?}")))
+    }
+}
+
+impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the services said")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for process in self.processes.values() {
+                let log = process.log_file();
+                eprintln!("---- the end of {}\n{}", log.path().display(), log.tail());
+            }
+        }
+    }
+}
