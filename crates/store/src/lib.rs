@@ -128,6 +128,8 @@ fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
         ("statement_timeout", milliseconds.as_str()),
         ("idle_in_transaction_session_timeout", milliseconds.as_str()),
         ("jit", "off"),
+        // Every statement is the same for any number of keys; planning it anew each time would cost more than running it.
+        ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),

@@ -174,6 +174,20 @@ fn a_missing_field_is_named() {
 }
 
 #[test]
+fn what_a_platform_publishes_is_read_as_it_was_written() {
+    for payload in payloads() {
+        let event = event(payload);
+        let published = wire::PublishedEvent {
+            action: event.action,
+            occurred_at: event.occurred_at,
+            version: event.version,
+            payload: event.payload,
+        };
+        assert_eq!(wire::decode_published(wire::encode_published(&published)).unwrap(), published);
+    }
+}
+
+#[test]
 fn changes_and_dead_letters_are_read_as_they_were_written() {
     let applied = Applied {
         number: 4,

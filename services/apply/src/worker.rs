@@ -10,12 +10,20 @@ use model::{
 };
 use runner::Metrics;
 use stage::Reject;
-use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use store::{Cursor, CursorMove, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many events one transaction takes at most; a partition's batch is never split.
 const EVENTS_MAX: usize = 2000;
+/// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
+/// meanwhile instead of a handful of events, at a third of the cost; one that finds the worker idle never waits.
+const PACE: Duration = Duration::from_millis(8);
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
 
@@ -86,7 +94,10 @@ struct Worker {
 
 impl Worker {
     async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        let mut next = tokio::time::Instant::now();
         while let Some(first) = jobs.recv().await {
+            tokio::time::sleep_until(next).await;
+            next = tokio::time::Instant::now() + PACE;
             let mut together = vec![first];
             let mut events = together[0].batch.events.len();
             while events < EVENTS_MAX {

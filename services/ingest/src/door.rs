@@ -87,10 +87,8 @@ impl Door {
 
     /// Takes a signed webhook in.
     pub async fn webhook(&self, webhook: Webhook<'_>) -> Answer {
-        self.metrics.taken_up(STAGE, 1);
-        let answer = self.judge_webhook(webhook).await;
-        self.count(answer);
-        answer
+        let taken = Taken::up(&self.metrics);
+        taken.ends(self.judge_webhook(webhook).await)
     }
 
     async fn judge_webhook(&self, webhook: Webhook<'_>) -> Answer {
@@ -139,7 +137,7 @@ impl Door {
         trace: Option<&str>,
         body: Vec<u8>,
     ) -> Answer {
-        self.metrics.taken_up(STAGE, 1);
+        let taken = Taken::up(&self.metrics);
         let answer = async {
             let connection = match self.connection(connection).await {
                 Ok(connection) if connection.store.as_str() == store => connection,
@@ -160,13 +158,12 @@ impl Door {
             self.keep(incoming.delivery(&connection)).await
         }
         .await;
-        self.count(answer);
-        answer
+        taken.ends(answer)
     }
 
     /// Takes in what a service of ours fetched. Its origin is looked up again, never believed.
     pub(crate) async fn fetched(&self, mut delivery: Delivery) -> Answer {
-        self.metrics.taken_up(STAGE, 1);
+        let taken = Taken::up(&self.metrics);
         let answer = match self.connection(delivery.origin.connection.as_str()).await {
             Ok(connection) => {
                 delivery.origin = connection.origin();
@@ -176,8 +173,7 @@ impl Door {
             }
             Err(answer) => answer,
         };
-        self.count(answer);
-        answer
+        taken.ends(answer)
     }
 
     async fn connection(&self, id: &str) -> Result<Arc<Connection>, Answer> {
@@ -200,31 +196,48 @@ impl Door {
     async fn keep(&self, delivery: Delivery) -> Answer {
         let id = delivery.id;
         if let Some(sequence) = self.kept.get(&id) {
-            self.metrics.ended(STAGE, "duplicate", 1);
             return Answer::Kept { delivery: id, sequence, duplicate: true };
         }
         match self.raw.keep(delivery).await {
             Ok(sequence) => {
                 self.kept.insert(id, sequence);
-                self.metrics.ended(STAGE, "emitted", 1);
-                self.metrics.passed_on(STAGE, 1);
                 Answer::Kept { delivery: id, sequence, duplicate: false }
             }
             Err(unkept) => Answer::Unavailable(unkept),
         }
     }
+}
 
-    /// Everything that isn't kept counts here; what is kept was counted as emitted or duplicate.
-    fn count(&self, answer: Answer) {
-        let outcome = match answer {
-            Answer::Kept { .. } => return,
+/// One input: counted when it was taken up, and when it ended, whichever way that is.
+struct Taken<'a> {
+    metrics: &'a Metrics,
+    outcome: &'static str,
+}
+
+impl<'a> Taken<'a> {
+    fn up(metrics: &'a Metrics) -> Self {
+        metrics.taken_up(STAGE, 1);
+        // Unless it comes to an answer: a request is dropped when its sender goes away.
+        Self { metrics, outcome: "abandoned" }
+    }
+
+    fn ends(mut self, answer: Answer) -> Answer {
+        self.outcome = match answer {
+            Answer::Kept { duplicate: false, .. } => "emitted",
+            Answer::Kept { duplicate: true, .. } => "duplicate",
             Answer::UnknownTopic => "filtered",
             Answer::Unverified(_) => "unverified",
             Answer::UnknownConnection => "unknown_connection",
             Answer::TooMany(_) => "limited",
             Answer::Unavailable(_) => "unavailable",
         };
-        self.metrics.ended(STAGE, outcome, 1);
+        answer
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.metrics.ended(STAGE, self.outcome, 1);
     }
 }
 

@@ -141,6 +141,10 @@ impl Writer {
             }
         });
         self.metrics.batch(STAGE, batch.len(), began.elapsed());
+        if kept.is_ok() {
+            // Counted here, since a sender may have gone away while its delivery was kept.
+            self.metrics.passed_on(STAGE, batch.len());
+        }
         for waiting in batch {
             // A sender that went away in the meantime will try again; its delivery is the same then.
             waiting.kept.send(kept).ok();

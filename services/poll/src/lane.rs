@@ -118,7 +118,6 @@ impl Lane {
         if !self.shared.is_thin(&delivery) {
             return;
         }
-        self.shared.service.metrics.taken_up(STAGE, 1);
         self.under_way.insert(position, before);
         let id = delivery.origin.connection.clone();
         let notice = Notice { position, delivery };

@@ -46,9 +46,9 @@ impl Notices {
                 latest = waiting.delivery;
             }
             let last = together.last().copied().unwrap_or_default();
-            if !self.keep_trying(last, latest).await {
-                return;
-            }
+            let Some(outcome) = self.keep_trying(last, latest).await else { return };
+            self.shared.service.metrics.taken_up(STAGE, together.len());
+            self.shared.service.metrics.ended(STAGE, outcome, together.len());
             for position in together {
                 if self.done.send(position).await.is_err() {
                     return;
@@ -60,15 +60,14 @@ impl Notices {
         }
     }
 
-    /// Until it is fetched or dead-lettered; false if the partition was given up meanwhile.
-    async fn keep_trying(&self, position: Position, delivery: Delivery) -> bool {
+    /// Until it is fetched or dead-lettered, and which of both it counts as; none if the partition was given up meanwhile.
+    async fn keep_trying(&self, position: Position, delivery: Delivery) -> Option<&'static str> {
         let mut backoff = Backoff::default();
         loop {
             let rejected = match self.fetch(&delivery).await {
                 Ok(count) => {
                     tracing::debug!(stage = STAGE, connection.id = %delivery.origin.connection, count, "fetched");
-                    self.shared.service.metrics.ended(STAGE, "emitted", 1);
-                    return true;
+                    return Some("emitted");
                 }
                 Err(NotFetched::Refused(reject)) => self.dead_letter(position, &delivery, reject).await,
                 Err(NotFetched::Later { reason, after }) => {
@@ -80,10 +79,10 @@ impl Notices {
                 }
             };
             match rejected {
-                Ok(()) => return true,
+                Ok(()) => return Some("dead"),
                 Err(pause) => tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    () = self.done.closed() => return false,
+                    () = self.done.closed() => return None,
                 },
             }
         }
@@ -159,7 +158,6 @@ impl Notices {
         let message = DeadMessage::new(STAGE, class.as_str(), origin.store.clone(), message_id, payload);
         self.shared.service.bus.publish_dead(&message).await.map_err(|_| Duration::from_secs(1))?;
         self.shared.service.metrics.rejected(STAGE, class);
-        self.shared.service.metrics.ended(STAGE, "dead", 1);
         Ok(())
     }
 }
