@@ -1,0 +1,235 @@
+//! The loop against a real broker.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use bus::{Bus, BusConfig, Feed, Message, Start};
+use model::{
+    Action, ConnectionId, DeliveryId, EntityKind, Event, EventId, ExternalId, Origin, Partition,
+    PartitionCount, Payload, PlatformName, Position, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
+};
+use runner::{Codec as _, Doors, Metrics, Placed, Readiness, Service, run_stage};
+use sandbox::{Nats, NatsOptions, Scratch};
+use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const HERE: Partition = Partition(0);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Passes everything on but for what a number asks otherwise.
+struct Picky;
+
+const REJECTED: u64 = 4;
+const SKIPPED: u64 = 5;
+const PANICS: u64 = 13;
+
+impl Stage for Picky {
+    const NAME: &'static str = "picky";
+    type In = Event;
+    type Out = Event;
+    type Lane = ();
+
+    fn decide(&self, at: Position, event: Event, (): &mut ()) -> Verdict<Event> {
+        match at.raw_sequence {
+            REJECTED => Verdict::Reject(Reject::at(RejectClass::Data, "/x", "four")),
+            SKIPPED => Verdict::Skip(Skip::Duplicate),
+            PANICS => panic!("thirteen"),
+            _ => Verdict::Emit(vec![event]),
+        }
+    }
+}
+
+/// Look-ups that are down for the first so many times.
+struct Flaky(Arc<AtomicUsize>);
+
+impl Doors<Picky> for Flaky {
+    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn load(&self, _: &[Placed<Event>], (): &mut ()) -> Result<(), Fault> {
+        let left = self.0.load(Ordering::SeqCst);
+        if left == 0 {
+            return Ok(());
+        }
+        self.0.store(left - 1, Ordering::SeqCst);
+        Err(Fault::new("the look-up", "down"))
+    }
+}
+
+struct World {
+    bus: Bus,
+    _nats: Nats,
+    _scratch: Scratch,
+}
+
+impl World {
+    async fn start() -> Self {
+        let scratch = Scratch::new().unwrap();
+        let nats = Nats::start(NatsOptions::new(scratch.path().join("nats"))).await.unwrap();
+        let config = BusConfig {
+            servers: vec![nats.url()],
+            monitoring_url: Some(nats.monitoring_url()),
+            partitions: PartitionCount::new(1).unwrap(),
+            ..BusConfig::default()
+        };
+        let bus = Bus::connect(&config).await.unwrap();
+        bus.declare().await.unwrap();
+        Self { bus, _nats: nats, _scratch: scratch }
+    }
+
+    fn run(&self, faults: usize) -> (CancellationToken, Metrics, JoinHandle<()>) {
+        let (stop, metrics) = (CancellationToken::new(), Metrics::new().unwrap());
+        let service = Service {
+            bus: self.bus.clone(),
+            metrics: metrics.clone(),
+            readiness: Readiness::default(),
+            stop: stop.clone(),
+            replica: runner::replica_name(),
+        };
+        let doors = Flaky(Arc::new(AtomicUsize::new(faults)));
+        let task = tokio::spawn(async move {
+            run_stage(&service, Picky, doors, Feed::Normalized, Feed::Unique).await.unwrap();
+        });
+        (stop, metrics, task)
+    }
+
+    async fn put(&self, numbers: std::ops::RangeInclusive<u64>) {
+        let tail = self.bus.tail(Feed::Normalized, HERE).await.unwrap().map_or(0, |tail| tail.sequence);
+        let mut appender = self.bus.appender(Feed::Normalized, HERE, tail);
+        let events: Vec<Event> = numbers.map(event).collect();
+        let covers = events.last().unwrap().position;
+        appender.append(Event::encode(&events), covers, 0, 1).await.unwrap();
+    }
+
+    /// What went on, until everything up to `covered` is.
+    async fn passed_on(&self, covered: u64) -> Vec<u64> {
+        let mut reader = self.bus.read(Feed::Unique, HERE, Start::First).await.unwrap();
+        let mut numbers = Vec::new();
+        loop {
+            for message in tokio::time::timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap() {
+                let events = Event::decode(message.payload, message.sequence).unwrap();
+                numbers.extend(events.iter().map(|event| event.position.raw_sequence));
+                if message.covers.unwrap().raw_sequence >= covered {
+                    return numbers;
+                }
+            }
+        }
+    }
+}
+
+fn event(number: u64) -> Event {
+    let delivery = DeliveryId::from_bytes([1; 16]);
+    Event {
+        id: EventId::from_bytes([u8::try_from(number).unwrap(); 16]),
+        correlation: delivery,
+        delivery,
+        origin: Origin {
+            tenant: TenantId::new("t").unwrap(),
+            store: StoreId::new("s").unwrap(),
+            connection: ConnectionId::new("c").unwrap(),
+            platform: PlatformName::new("p").unwrap(),
+        },
+        action: Action::Deleted,
+        occurred_at: None,
+        received_at: Timestamp::from_micros(1),
+        version: None,
+        payload: Payload::Deleted { entity: EntityKind::Product, external: ExternalId::new("x").unwrap() },
+        links: Vec::new(),
+        raw_digest: RawDigest::of(b""),
+        hops: 0,
+        trace: TraceParent::from_delivery(delivery),
+        position: Position { raw_sequence: number, delivery: 0, event: 0 },
+    }
+}
+
+#[tokio::test]
+async fn a_poison_event_is_dead_lettered_alone_and_a_panic_is_our_own_mistake() {
+    let world = World::start().await;
+    world.put(1..=15).await;
+    let (stop, metrics, task) = world.run(0);
+    let expected: Vec<u64> =
+        (1..=15).filter(|number| ![REJECTED, SKIPPED, PANICS].contains(number)).collect();
+    assert_eq!(world.passed_on(15).await, expected);
+
+    let mut dead = world.bus.read_dead(None).await.unwrap();
+    let mut letters = Vec::new();
+    while let Some(message) = dead.next().await.unwrap() {
+        let letter = wire::decode_dead(message.payload).unwrap();
+        letters.push((letter.position.raw_sequence, letter.reject.class, letter.original));
+    }
+    let original = |number| wire::Original::Event(Box::new(event(number)));
+    assert_eq!(
+        letters,
+        [(REJECTED, RejectClass::Data, original(REJECTED)), (PANICS, RejectClass::Bug, original(PANICS))]
+    );
+    stop.cancel();
+    task.await.unwrap();
+    let text = String::from_utf8(metrics.render()).unwrap();
+    for line in [
+        "tillflow_inputs_total{stage=\"picky\"} 15",
+        "tillflow_events_total{outcome=\"emitted\",stage=\"picky\"} 12",
+        "tillflow_events_total{outcome=\"duplicate\",stage=\"picky\"} 1",
+        "tillflow_events_total{outcome=\"dead\",stage=\"picky\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_stage_that_starts_again_goes_on_behind_its_own_tail() {
+    let world = World::start().await;
+    world.put(1..=3).await;
+    let (stop, _, task) = world.run(0);
+    assert_eq!(world.passed_on(3).await, [1, 2, 3]);
+    stop.cancel();
+    task.await.unwrap();
+    world.put(6..=8).await;
+    let (stop, ..) = world.run(0);
+    assert_eq!(world.passed_on(8).await, [1, 2, 3, 6, 7, 8]);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn inputs_that_yield_nothing_still_move_the_clock() {
+    let world = World::start().await;
+    world.put(SKIPPED..=SKIPPED).await;
+    let (stop, ..) = world.run(0);
+    assert!(world.passed_on(SKIPPED).await.is_empty());
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn an_outage_pauses_the_partition_and_dead_letters_nothing() {
+    let world = World::start().await;
+    world.put(1..=3).await;
+    let (stop, metrics, _) = world.run(3);
+    assert_eq!(world.passed_on(3).await, [1, 2, 3]);
+    assert!(world.bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
+    let text = String::from_utf8(metrics.render()).unwrap();
+    assert!(text.contains("tillflow_interruptions_total{cause=\"fault\",stage=\"picky\"} 3"), "{text}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn two_replicas_of_a_stage_pass_each_event_on_once() {
+    let world = World::start().await;
+    let (first, ..) = world.run(0);
+    world.put(1..=3).await;
+    assert_eq!(world.passed_on(3).await, [1, 2, 3]);
+    let (second, ..) = world.run(0);
+    for number in 20..60 {
+        world.put(number..=number).await;
+        if number == 40 {
+            first.cancel();
+        }
+    }
+    let expected: Vec<u64> = (1..=3).chain(20..60).collect();
+    assert_eq!(world.passed_on(59).await, expected);
+    second.cancel();
+}
