@@ -12,13 +12,21 @@ use std::{
     time::Duration,
 };
 use store::{Changed, Connection, Consumer, Cursor, CursorMove, Store, StoreError, Wants, Writes};
-use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How many changes are taken up at once.
 const CHANGES_MAX: usize = 256;
+/// How long after taking changes up it takes up more at the earliest. Under load each transaction then sets what came
+/// meanwhile; a change that finds the lane idle never waits.
+const PACE: Duration = Duration::from_millis(40);
 /// How often it looks for writes that have to be tried again.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it asks for read-backs that never came.
+const READ_AGAIN_EVERY: Duration = Duration::from_secs(10);
 /// How many read-backs that never came are asked for again at once.
 const READS_MAX: i64 = 16;
 
@@ -64,6 +72,9 @@ impl Shared {
         let mut changes = self.store.listen_changes();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reads = tokio::time::interval(READ_AGAIN_EVERY);
+        reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = Instant::now();
         let mut lane = Lane {
             shared: self,
             partition,
@@ -75,9 +86,11 @@ impl Shared {
         };
         loop {
             tokio::select! {
-                taken = lane.reader.waiting(CHANGES_MAX) => {
-                    lane.take(taken).await?;
-                    lane.write_due().await?;
+                taken = paced(next, &mut lane.reader) => {
+                    next = Instant::now() + PACE;
+                    if lane.take(taken).await? {
+                        lane.write_due().await?;
+                    }
                     backoff.reset();
                 }
                 Some(done) = lane.calls.join_next() => {
@@ -85,6 +98,7 @@ impl Shared {
                         lane.busy.remove(&connection);
                     }
                 }
+                _ = reads.tick() => lane.read_again().await?,
                 _ = looks.tick() => lane.write_due().await?,
                 changed = changes.next() => lane.forget(&changed).await?,
                 () = stop.cancelled() => break,
@@ -94,6 +108,12 @@ impl Shared {
         while lane.calls.join_next().await.is_some() {}
         Ok(())
     }
+}
+
+/// What waits, but not before `next`.
+async fn paced(next: Instant, reader: &mut AppliedReader) -> Result<Vec<bus::AppliedMessage>, BusError> {
+    tokio::time::sleep_until(next).await;
+    reader.waiting(CHANGES_MAX).await
 }
 
 struct Lane<'a> {
@@ -107,7 +127,8 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<(), LaneError> {
+    /// Sets what platforms should hold by now; says whether there was anything.
+    async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<bool, LaneError> {
         let payloads: Vec<(i64, Bytes)> = match taken {
             Ok(messages) => messages.into_iter().map(|message| (message.number, message.payload)).collect(),
             Err(BusError::Gap { .. }) => self.changes_of_event_store().await?,
@@ -122,7 +143,7 @@ impl Lane<'_> {
             number = at;
         }
         if number == self.cursor.number {
-            return Ok(());
+            return Ok(false);
         }
         let step = CursorMove {
             partition: self.partition,
@@ -136,7 +157,7 @@ impl Lane<'_> {
         shared.service.metrics.taken_up(STAGE, count);
         shared.service.metrics.ended(STAGE, "emitted", count);
         self.cursor = step.to();
-        Ok(())
+        Ok(!wants.is_empty())
     }
 
     /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them.
@@ -156,8 +177,7 @@ impl Lane<'_> {
     /// Starts what is due, one task for each connection: its calls stay in order and within its budget.
     async fn write_due(&mut self) -> Result<(), LaneError> {
         let store = &self.shared.store;
-        let idle: Vec<ConnectionId> =
-            self.connections.keys().filter(|id| !self.busy.contains(id)).cloned().collect();
+        let idle = self.idle();
         if idle.is_empty() {
             return Ok(());
         }
@@ -171,6 +191,19 @@ impl Lane<'_> {
                 }
                 id
             });
+        }
+        Ok(())
+    }
+
+    fn idle(&self) -> Vec<ConnectionId> {
+        self.connections.keys().filter(|id| !self.busy.contains(*id)).cloned().collect()
+    }
+
+    /// Asks for read-backs that never came.
+    async fn read_again(&mut self) -> Result<(), LaneError> {
+        let (store, idle) = (&self.shared.store, self.idle());
+        if idle.is_empty() {
+            return Ok(());
         }
         for read in store.claim_reads(&idle, now(), READS_MAX).await.map_err(fault)? {
             let Some(connection) = self.connections.get(&read.key.connection).cloned() else { continue };
