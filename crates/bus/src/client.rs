@@ -180,8 +180,9 @@ impl Bus {
         &self.inner.layout
     }
 
-    /// Changes with every connection that is made.
-    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
+    /// Changes with every connection that is made. The server that it is made to may have crashed before, and have lost
+    /// the end of what it acknowledged without syncing.
+    pub fn connections(&self) -> watch::Receiver<u64> {
         self.inner.connections.clone()
     }
 

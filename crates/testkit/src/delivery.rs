@@ -66,7 +66,9 @@ impl Signed {
 
 fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any length makes a key");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     STANDARD.encode(mac.finalize().into_bytes())
 }
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// How long a service may take to say that it takes work; all of them start at once on two cores.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How long a service may take to end after SIGTERM; it gives itself 20 seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 

@@ -38,12 +38,16 @@ pub struct Sender(reqwest::Client);
 
 impl Default for Sender {
     fn default() -> Self {
-        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_LIMIT).build();
-        Self(client.expect("an HTTP client"))
+        Self::patient_for(ANSWER_LIMIT)
     }
 }
 
 impl Sender {
+    /// One that goes away when it has no answer by then.
+    pub fn patient_for(limit: Duration) -> Self {
+        Self(reqwest::Client::builder().no_proxy().timeout(limit).build().expect("an HTTP client"))
+    }
+
     /// Sends once; nothing if there was no answer.
     pub async fn send(&self, delivery: &Signed) -> Option<Answer> {
         let mut request = self.0.post(&delivery.url).body(delivery.body.clone());

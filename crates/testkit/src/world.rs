@@ -4,7 +4,7 @@ use crate::{Account, Merchant, Process, Program, Scrape, eventually};
 use bus::{Bus, BusConfig, Feed};
 use model::{EventId, Outcome, Position, Quantity, SendState, record::Ending};
 use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions, Scratch};
-use std::{collections::BTreeMap, fmt::Write as _, process::ExitStatus, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, process::ExitStatus, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
 
 /// The key that credentials are sealed with; there is nothing behind it.
@@ -87,7 +87,7 @@ impl World {
     fn configuration(&self, program: Program) -> String {
         let mut text = format!(
             "[bus]\nservers = [\"{}\"]\nmonitoring_url = \"{}\"\nname = \"{}\"\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info\"\n[service]\n",
+             [admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]\n",
             self.nats.url(),
             self.nats.monitoring_url(),
             program.name()
@@ -107,6 +107,11 @@ impl World {
             .expect("a text can be written to");
         }
         text
+    }
+
+    /// Where the broker keeps its streams, a folder each.
+    pub fn streams_folder(&self) -> PathBuf {
+        self.scratch.path().join("nats/jetstream/$G/streams")
     }
 
     /// The running service.

@@ -52,12 +52,17 @@ impl Shared {
         backoff: &mut Backoff,
     ) -> Result<(), LaneError> {
         let bus = &self.service.bus;
+        let mut connections = bus.connections();
+        connections.mark_unchanged();
         let mut cursor = self.store.take_epoch(Consumer::Apply, partition).await.map_err(fault)?;
         publish::catch_up(bus, &self.store, partition).await?;
         let start = bus.seek(Feed::Enriched, partition, cursor.position).await?;
         let mut reader = bus.read(Feed::Enriched, partition, start).await?;
         loop {
             let messages = tokio::select! {
+                biased;
+                // A broker that crashed may have lost the end of APPLIED, which is made good at the beginning only.
+                Ok(()) = connections.changed() => return Err(Fault::new("the broker", "connected anew").into()),
                 messages = reader.waiting(MESSAGES_MAX) => messages?,
                 () = stop.cancelled() => return Ok(()),
             };

@@ -1,0 +1,165 @@
+//! Many stores whose platforms send without a pause, and what must be true of all of it afterwards.
+
+use crate::PATIENCE;
+use model::{Outcome, Quantity};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use testkit::{Account, AccountOptions, Merchant, Sender, World, eventually};
+use tokio::task::JoinSet;
+
+/// Every store's product.
+const PRODUCT: u64 = 1000;
+/// How long a platform goes on sending one delivery again.
+const RETRY_LIMIT: Duration = Duration::from_secs(90);
+
+/// Stores with an account on Shopify each, and a product of several items.
+pub(crate) struct Crowd {
+    shops: Vec<Shop>,
+    items: u64,
+}
+
+struct Shop {
+    merchant: Merchant,
+    account: Arc<Account>,
+    /// By item, the door's ids of its levels, in the order in which they were taken.
+    taken: BTreeMap<u64, Vec<String>>,
+}
+
+/// What one sender got through.
+struct Told {
+    shop: usize,
+    item: u64,
+    deliveries: Vec<String>,
+}
+
+/// Deliveries under way.
+pub(crate) struct Stream {
+    taken: Arc<AtomicUsize>,
+    retried: Arc<AtomicUsize>,
+    enough: Arc<AtomicBool>,
+    senders: JoinSet<Told>,
+}
+
+impl Crowd {
+    /// Sets the stores up and has their products known.
+    pub(crate) async fn open(world: &World, stores: usize, items: u64) -> Self {
+        let sender = Sender::default();
+        let mut shops = Vec::new();
+        for index in 0..stores {
+            let merchant = world.merchant(&format!("shop-{index}")).await;
+            let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+            sender.send_until_kept(&account.product("made", PRODUCT, "Tea", items, 0), PATIENCE).await;
+            shops.push(Shop { merchant, account: Arc::new(account), taken: BTreeMap::new() });
+        }
+        Self { shops, items }
+    }
+
+    /// The stores.
+    pub(crate) fn merchants(&self) -> Vec<&Merchant> {
+        self.shops.iter().map(|shop| &shop.merchant).collect()
+    }
+
+    /// Has each item of each store tell `count` further levels, one after the other, all items at once.
+    pub(crate) fn send(&self, count: usize) -> Stream {
+        let (taken, retried) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let enough = Arc::new(AtomicBool::new(false));
+        let sender = Sender::default();
+        let mut senders = JoinSet::new();
+        for (shop, Shop { account, taken: before, .. }) in self.shops.iter().enumerate() {
+            for item in 1..=self.items {
+                let told = before.get(&item).map_or(0, Vec::len);
+                let (account, sender, enough) = (Arc::clone(account), sender.clone(), Arc::clone(&enough));
+                let (taken, retried) = (Arc::clone(&taken), Arc::clone(&retried));
+                senders.spawn(async move {
+                    let mut deliveries = Vec::new();
+                    for level in (1..).skip(told).take(count) {
+                        if enough.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let delivery =
+                            account.level(&format!("{item}-{level}"), PRODUCT + item + 100, level, level);
+                        let (delivery, attempts) = sender.send_until_kept(&delivery, RETRY_LIMIT).await;
+                        deliveries.push(delivery);
+                        taken.fetch_add(1, Ordering::Relaxed);
+                        retried.fetch_add(usize::from(attempts > 1), Ordering::Relaxed);
+                    }
+                    Told { shop, item, deliveries }
+                });
+            }
+        }
+        Stream { taken, retried, enough, senders }
+    }
+
+    /// Waits until all of it was taken, and remembers it.
+    pub(crate) async fn finish(&mut self, stream: Stream) {
+        for told in stream.senders.join_all().await {
+            self.shops[told.shop].taken.entry(told.item).or_default().extend(told.deliveries);
+        }
+    }
+
+    /// Asserts that every delivery that was taken has its row, once, and that each store has them in order.
+    pub(crate) async fn assert_all_there(&self, world: &World, patience: Duration) {
+        for shop in &self.shops {
+            let merchant = &shop.merchant;
+            let taken: BTreeSet<&str> = shop.taken.values().flatten().map(String::as_str).collect();
+            eventually(patience, &format!("all of {} has ended", merchant.store), async || {
+                let endings = world.endings(merchant).await;
+                let ended: BTreeSet<String> =
+                    endings.iter().map(|ending| ending.delivery.to_string()).collect();
+                let missing = taken.iter().filter(|id| !ended.contains(**id)).count();
+                if missing == 0 { Ok(()) } else { Err(format!("{missing} of {} are missing", taken.len())) }
+            })
+            .await;
+            self.assert_shop(world, shop, taken.len()).await;
+        }
+    }
+
+    async fn assert_shop(&self, world: &World, shop: &Shop, taken: usize) {
+        let merchant = &shop.merchant;
+        let events = world.assert_sound(merchant).await;
+        assert_eq!(events.len(), taken + 1, "{}: each delivery and the product, once", merchant.store);
+        let endings = world.endings(merchant).await;
+        assert!(endings.iter().all(|ending| ending.outcome == Outcome::Applied), "each was news");
+        let order: BTreeMap<String, usize> =
+            endings.iter().enumerate().map(|(index, ending)| (ending.delivery.to_string(), index)).collect();
+        for (item, taken) in &shop.taken {
+            let places: Vec<usize> = taken.iter().map(|id| order[id]).collect();
+            assert!(places.is_sorted(), "{} item {item}: in the order of the 2xx", merchant.store);
+            let last = i32::try_from(taken.len()).expect("few");
+            let level = world.level(merchant, &format!("sku-{PRODUCT}-{item}")).await;
+            assert_eq!(level, Some(Quantity::pieces(last)), "the last one counts");
+        }
+    }
+}
+
+impl Stream {
+    /// Waits until so many were taken.
+    pub(crate) async fn reaches(&self, taken: usize) {
+        eventually(RETRY_LIMIT, &format!("{taken} were taken"), async || {
+            let so_far = self.taken.load(Ordering::Relaxed);
+            if so_far >= taken { Ok(()) } else { Err(format!("{so_far} were")) }
+        })
+        .await;
+    }
+
+    /// Has every sender end with the delivery that it is at.
+    pub(crate) fn end(&self) {
+        self.enough.store(true, Ordering::Relaxed);
+    }
+
+    /// How many were taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How many had to be sent more than once.
+    pub(crate) fn retried(&self) -> usize {
+        self.retried.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,180 @@
+//! What the door answers over HTTP.
+
+use crate::PATIENCE;
+use bus::Feed;
+use flate2::{Compression, write::GzEncoder};
+use model::Delivery;
+use std::{io::Write as _, time::Duration};
+use testkit::{Account, AccountOptions, Answer, Merchant, Program, Sender, Signed, World, eventually};
+
+const MEBIBYTE: usize = 1024 * 1024;
+const TOPIC: &str = "inventory_levels/update";
+
+async fn door() -> (World, Merchant, Account) {
+    let world = World::start(&[Program::Ingest]).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    (world, merchant, account)
+}
+
+async fn answer(delivery: &Signed) -> Answer {
+    Sender::default().send(delivery).await.expect("the door answers")
+}
+
+/// A problem (RFC 9457) of that status.
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
+    assert_eq!(answer.body["status"], status, "{answer:?}");
+    assert!(answer.body["title"].is_string() && answer.body["detail"].is_string(), "{answer:?}");
+}
+
+/// What RAW holds of the store, in order.
+async fn kept(world: &World, merchant: &Merchant) -> Vec<Delivery> {
+    let partition = world.bus.partitions().of(&merchant.store);
+    let last = world
+        .bus
+        .tail(Feed::Raw, partition)
+        .await
+        .expect("the broker answers")
+        .map_or(0, |tail| tail.sequence);
+    let mut kept = Vec::new();
+    for sequence in 1..=last {
+        let message = world.bus.message_at(Feed::Raw, partition, sequence).await.expect("the broker answers");
+        if let Some(message) = message {
+            kept.extend(wire::decode_deliveries(message.payload).expect("a batch"));
+        }
+    }
+    kept
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).expect("memory can be written");
+    encoder.finish().expect("memory can be written")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_signed_known_and_small_enough_gets_in() {
+    let (world, merchant, account) = door().await;
+    let signed = || account.level("told", 1, 10, 1);
+
+    assert_problem(&answer(&signed().without("x-shopify-hmac-sha256")).await, 401);
+    let forged = Account {
+        secret: "another".to_owned(),
+        simulator: None,
+        connection: account.connection.clone(),
+        webhook_url: account.webhook_url.clone(),
+        ..account
+    };
+    assert_problem(&answer(&forged.level("told", 1, 10, 1)).await, 401);
+    let mut changed = signed();
+    changed.body.push(b' ');
+    assert_problem(&answer(&changed).await, 401);
+
+    for url in [format!("{}-no", signed().url), signed().url.replace("/shopify/", "/square/")] {
+        assert_problem(&answer(&Signed { url, ..signed() }).await, 404);
+    }
+    for path in ["/", "/webhook", "/webhook/shopify", "/metrics"] {
+        let url = format!("{}{path}", world.ingest_url());
+        assert_problem(&answer(&Signed { url, ..signed() }).await, 404);
+    }
+    let read = reqwest::get(signed().url).await.expect("the door answers");
+    assert_eq!((read.status().as_u16(), read.headers()["allow"].to_str().ok()), (405, Some("POST")));
+
+    let blank = |bytes: usize| vec![b' '; bytes];
+    assert_problem(&answer(&account.sign(TOPIC, "large", blank(MEBIBYTE + 1))).await, 413);
+    let bomb = gzip(&blank(64 * MEBIBYTE));
+    assert!(bomb.len() < MEBIBYTE / 4);
+    assert_problem(&answer(&account.sign(TOPIC, "bomb", bomb).with("content-encoding", "gzip")).await, 413);
+
+    let unknown = answer(&account.sign("carts/update", "unknown", b"{}".to_vec())).await;
+    assert_eq!((unknown.status, &unknown.body["kept"]), (200, &false.into()));
+    assert_eq!(kept(&world, &merchant).await, [], "nothing of all that was kept");
+
+    let small = account.sign(TOPIC, "small", gzip(b"{\"a\":1}")).with("content-encoding", "gzip");
+    let largest = account.sign(TOPIC, "largest", blank(MEBIBYTE));
+    let mut ids = Vec::new();
+    for delivery in [signed(), small, largest] {
+        let answer = answer(&delivery).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        ids.extend(answer.delivery());
+    }
+    let kept = kept(&world, &merchant).await;
+    let found: Vec<String> = kept.iter().map(|delivery| delivery.id.to_string()).collect();
+    assert_eq!(found, ids, "each 200 is in RAW, in order");
+    assert_eq!(
+        (&kept[0].body, &*kept[1].body, kept[2].body.len()),
+        (&signed().body, &b"{\"a\":1}"[..], MEBIBYTE)
+    );
+    assert_eq!(kept[0].origin.store, merchant.store);
+
+    let scrape = world.scrape().await;
+    let counted =
+        |outcome| scrape.count("tillflow_events_total", &[("stage", "ingest"), ("outcome", outcome)]);
+    let outcomes = ["unverified", "unknown_connection", "filtered", "emitted"].map(counted);
+    assert_eq!(outcomes, [3, 2, 1, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_knocks_too_often_is_told_when_to_come_back_and_no_other_is() {
+    let (world, merchant, other) = door().await;
+    let limited = AccountOptions { requests_per_minute: 3, ..AccountOptions::silent() };
+    let limited = world.account(&merchant, "treez", limited).await;
+    let ticket = |number: u32| {
+        limited.sign("", "", format!("{{\"event_type\":\"TICKET\",\"n\":{number}}}").into_bytes())
+    };
+    // A stranger's knocking costs the merchant nothing.
+    for _ in 0..5 {
+        assert_problem(&answer(&ticket(0).without("authorization")).await, 401);
+    }
+    for number in 0..3 {
+        assert_eq!(answer(&ticket(number)).await.status, 200);
+    }
+    let refused = answer(&ticket(3)).await;
+    assert_problem(&refused, 429);
+    let seconds: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+    assert!((1..=20).contains(&seconds), "{seconds}");
+    assert_eq!(answer(&other.level("told", 1, 10, 1)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_broker_the_door_says_503_and_the_retry_is_the_same_delivery() {
+    let (mut world, merchant, account) = door().await;
+    let sender = Sender::default();
+    sender.send_until_kept(&account.level("before", 1, 10, 1), PATIENCE).await;
+    world.nats.kill().await.expect("the broker can be killed");
+    let delivery = account.level("meanwhile", 1, 9, 2);
+    let refused = answer(&delivery).await;
+    assert_problem(&refused, 503);
+    assert!(refused.header("retry-after").is_some());
+    world.nats.restart().await.expect("the broker comes back");
+    let (id, _) = sender.send_until_kept(&delivery, PATIENCE).await;
+    let (again, _) = sender.send_until_kept(&delivery, PATIENCE).await;
+    assert_eq!(id, again);
+    let found = kept(&world, &merchant).await;
+    assert!(found.iter().any(|delivery| delivery.id.to_string() == id), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_goes_away_before_the_answer_is_counted_and_so_is_what_was_kept_for_it() {
+    let (mut world, merchant, account) = door().await;
+    Sender::default().send_until_kept(&account.level("before", 1, 10, 1), PATIENCE).await;
+    world.nats.kill().await.expect("the broker can be killed");
+    let hasty = Sender::patient_for(Duration::from_secs(1));
+    assert!(hasty.send(&account.level("meanwhile", 1, 9, 2)).await.is_none(), "there is no answer in time");
+    world.nats.restart().await.expect("the broker comes back");
+    eventually(PATIENCE, "both deliveries are in RAW", async || {
+        let kept = kept(&world, &merchant).await.len();
+        if kept == 2 { Ok(()) } else { Err(format!("{kept} are")) }
+    })
+    .await;
+    let ingest = [("stage", "ingest")];
+    eventually(PATIENCE, "both are counted", async || {
+        let scrape = world.scrape().await;
+        let counts = ["tillflow_inputs_total", "tillflow_events_total", "tillflow_outputs_total"]
+            .map(|name| scrape.count(name, &ingest));
+        if counts == [2, 2, 2] { Ok(()) } else { Err(format!("inputs, ends and outputs are {counts:?}")) }
+    })
+    .await;
+}

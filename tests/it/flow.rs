@@ -1,0 +1,168 @@
+//! One event's whole way.
+
+use crate::PATIENCE;
+use model::{Action, EntityKind, Outcome, Quantity};
+use serde_json::Value;
+use simulator::{Kind, NewVariant};
+use std::time::Duration;
+use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventually, level_body};
+use wire::Original;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+async fn one_account(programs: &[Program]) -> (World, Merchant, Account) {
+    let world = World::start(programs).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    (world, merchant, account)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_there() {
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let shopify = world.simulated(&merchant, Kind::Shopify).await;
+    let square = world.simulated(&merchant, Kind::Square).await;
+    let accounts = [&shopify, &square];
+    for account in accounts {
+        let tea = NewVariant::stocked("tea", 950, 10, &account.shop().locations());
+        account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
+    }
+    world.quiet(PATIENCE, &[&merchant], &accounts).await;
+    assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(10)));
+    let echoes_before = world.count(&merchant, Outcome::Echo).await;
+    let calls_before = square.shop().calls().len();
+
+    // The shop's own webhook of the sale is held back; the same news comes with a trace context.
+    shopify.shop().hold_webhooks(true);
+    let item = shopify.shop().find("tea").expect("it is on sale").item;
+    shopify.shop().sell(&item, &shopify.place(), 3).expect("there are ten");
+    let number = item.parse().expect("a number");
+    let now = i64::from(u32::MAX);
+    let body = level_body(number, Account::SHOPIFY_LOCATION, 7, now);
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let delivery = shopify.sign("inventory_levels/update", "told-7", body).with("traceparent", &parent);
+    let (id, _) = Sender::default().send_until_kept(&delivery, PATIENCE).await;
+
+    assert_eq!(world.ending(PATIENCE, &merchant, &id).await.outcome, Outcome::Applied);
+    assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(7)));
+    let at_square = square.shop().find("tea").expect("it is on sale").item;
+    eventually(PATIENCE, "Square has seven", async || {
+        let level = square.shop().level(&at_square, &square.place());
+        if level.as_deref() == Some("7") { Ok(()) } else { Err(format!("it has {level:?}")) }
+    })
+    .await;
+    world.quiet(PATIENCE, &[&merchant], &[&square]).await;
+
+    let calls = square.shop().calls().split_off(calls_before);
+    assert_eq!(calls.len(), 1, "one change is one call: {calls:#?}");
+    let sent = calls[0].traceparent.as_deref().unwrap_or_default();
+    assert!(sent.contains(TRACE), "the call belongs to the delivery's trace: {sent}");
+    assert!(calls[0].idempotency_key.is_some());
+    assert_eq!(world.count(&merchant, Outcome::Echo).await, echoes_before + 1);
+    let endings = world.endings(&merchant).await;
+    let last = endings.last().expect("there are endings");
+    assert_eq!((&last.connection, last.outcome), (&square.connection, Outcome::Echo), "{last:?}");
+
+    // What the shop itself says of the same sale is no news and goes nowhere.
+    let writes =
+        |account: &Account| account.shop().calls().iter().filter(|call| call.method == "POST").count();
+    let written = (writes(&shopify), writes(&square));
+    shopify.shop().hold_webhooks(false);
+    world.quiet(PATIENCE, &[&merchant], &accounts).await;
+    assert_eq!((writes(&shopify), writes(&square)), written, "nothing further is written");
+    assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(7)));
+    world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_delivery_three_times_changes_one_row() {
+    let (mut world, merchant, account) = one_account(&Program::ALL).await;
+    let sender = Sender::default();
+    sender.send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
+    let level = account.level("counted", 1101, 10, 1);
+    sender.send_until_kept(&level, PATIENCE).await;
+    let sold = account.level("sold", 1101, 9, 2);
+    let (first, _) = sender.send_until_kept(&sold, PATIENCE).await;
+    world.ending(PATIENCE, &merchant, &first).await;
+
+    // The door remembers it; after it was killed it doesn't, and RAW has it twice.
+    let (second, _) = sender.send_until_kept(&sold, PATIENCE).await;
+    world.kill(Program::Ingest).await;
+    world.launch(&[Program::Ingest]).await;
+    let (third, _) = sender.send_until_kept(&sold, PATIENCE).await;
+    assert_eq!((&second, &third), (&first, &first));
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+
+    let duplicates =
+        world.scrape().await.count("tillflow_events_total", &[("stage", "dedupe"), ("outcome", "duplicate")]);
+    assert_eq!(duplicates, 1, "the third one got as far as dedupe");
+    assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(9)));
+    assert_eq!(world.assert_sound(&merchant).await.len(), 3);
+    assert_eq!(world.endings(&merchant).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_update_that_comes_after_a_newer_one_is_stale() {
+    let (world, merchant, account) = one_account(&Program::ALL).await;
+    let sender = Sender::default();
+    let mut outcomes = Vec::new();
+    for (delivery, title, second) in [("first", "Tea", 10), ("newer", "Green tea", 30), ("older", "Te", 20)] {
+        let (id, _) =
+            sender.send_until_kept(&account.product(delivery, 1000, title, 1, second), PATIENCE).await;
+        outcomes.push(world.ending(PATIENCE, &merchant, &id).await.outcome);
+    }
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied, Outcome::Stale]);
+    // A level makes the product's name visible beside it.
+    let (id, _) = sender.send_until_kept(&account.level("counted", 1101, 5, 40), PATIENCE).await;
+    world.ending(PATIENCE, &merchant, &id).await;
+    let view = world.store.show_store(&merchant.store).await.expect("the database answers");
+    assert_eq!(view.levels[0].product_title.as_deref(), Some("Green tea"));
+    assert_eq!(world.assert_sound(&merchant).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
+    let (world, merchant, account) = one_account(&Program::ALL).await;
+    let sender = Sender::default();
+    sender.send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
+    let mut poison: Value =
+        serde_json::from_slice(&level_body(1101, Account::SHOPIFY_LOCATION, 10, 1)).expect("JSON");
+    poison["available"] = "ten".into();
+    let wrong_type = poison.to_string().into_bytes();
+    let unlinked = level_body(1101, 99, 10, 1);
+    let bodies = [wrong_type, b"{\"inventory_item_id\": 11".to_vec(), unlinked];
+    let mut ids = Vec::new();
+    for (index, body) in bodies.iter().enumerate() {
+        let delivery = account.sign("inventory_levels/update", &format!("poison-{index}"), body.clone());
+        ids.push(sender.send_until_kept(&delivery, PATIENCE).await.0);
+    }
+    let (next, _) = sender.send_until_kept(&account.level("counted", 1101, 10, 2), PATIENCE).await;
+    assert_eq!(world.ending(PATIENCE, &merchant, &next).await.outcome, Outcome::Applied);
+    assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(10)));
+
+    let mut letters = Vec::new();
+    let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
+    while let Some(message) = reader.next().await.expect("the broker answers") {
+        assert_eq!(message.store, merchant.store);
+        letters.push(wire::decode_dead(message.payload).expect("a dead letter"));
+    }
+    let told: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.stage.as_str(), letter.reject.class.as_str(), letter.reject.pointer.as_deref()))
+        .collect();
+    let expected = [("normalize", "schema", Some("/available")), ("normalize", "schema", None)];
+    assert_eq!(told[..2], expected);
+    assert_eq!((told[2].0, told[2].1), ("enrich", "config"));
+    for (letter, (id, body)) in letters.iter().zip(ids.iter().zip(&bodies)).take(2) {
+        let Original::Delivery(delivery) = &letter.original else { panic!("not a delivery: {letter:?}") };
+        assert_eq!((&delivery.id.to_string(), &delivery.body), (id, body), "the bytes are those that came");
+        assert_eq!(delivery.origin.connection, account.connection);
+    }
+    let Original::Event(event) = &letters[2].original else { panic!("not an event") };
+    assert_eq!((event.delivery.to_string(), event.action), (ids[2].clone(), Action::Updated));
+    assert_eq!(event.payload.entity(), EntityKind::Inventory);
+    tokio::time::timeout(Duration::from_secs(10), world.assert_sound(&merchant))
+        .await
+        .expect("the database answers");
+}

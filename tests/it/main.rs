@@ -1,0 +1,21 @@
+//! The system as real processes: the services' own binaries on a broker and a database of the test's own.
+//!
+//! Each test starts everything for itself and runs by itself. `cargo build --workspace` makes the binaries.
+
+#![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
+
+mod agreement;
+mod broker_faults;
+mod conservation;
+mod crowd;
+mod door;
+mod flow;
+mod lost_tails;
+mod publishing;
+mod refusals;
+mod stopping;
+
+use std::time::Duration;
+
+/// How long what has to come about may take where two cores carry everything; it takes milliseconds mostly.
+const PATIENCE: Duration = Duration::from_secs(30);

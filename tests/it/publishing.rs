@@ -1,0 +1,137 @@
+//! Platforms that publish themselves, with the clients that everyone has.
+
+use crate::PATIENCE;
+use async_nats::jetstream::{self, context::PublishErrorKind, message::PublishMessage};
+use model::{
+    Action, DeliveryId, ExternalId, InventoryReport, Outcome, Payload, Quantity, SourceVersion, Timestamp,
+};
+use serde_json::Value;
+use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, level_body, python_with_nats};
+
+const TOPIC: &str = "inventory_levels/update";
+const ITEM: u64 = 1101;
+const SKU: &str = "sku-1000-1";
+
+const PUBLISH: &str = r#"
+import asyncio, json, sys
+import nats, nats.js.errors
+
+async def main():
+    url, subject, message_id = sys.argv[1:4]
+    connection = await nats.connect(url)
+    jetstream = connection.jetstream()
+    payload = sys.stdin.buffer.read()
+    try:
+        ack = await jetstream.publish(subject, payload, timeout=10, headers={"Nats-Msg-Id": message_id})
+        print(json.dumps({"stream": ack.stream, "seq": ack.seq, "duplicate": ack.duplicate}))
+    except nats.js.errors.APIError as error:
+        print(json.dumps({"code": error.code, "description": error.description}))
+    await connection.close()
+
+asyncio.run(main())
+"#;
+
+async fn one_product() -> (World, Merchant, Account) {
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    Sender::default().send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
+    (world, merchant, account)
+}
+
+fn subject(merchant: &Merchant, account: &Account, topic: &str) -> String {
+    format!("pos.in.{}.{}.{topic}", merchant.store, account.connection)
+}
+
+async fn assert_level(
+    world: &World,
+    merchant: &Merchant,
+    account: &Account,
+    topic: &str,
+    id: &str,
+    level: i32,
+) {
+    let delivery = DeliveryId::derive(&account.connection, topic, id.as_bytes()).to_string();
+    let ending = world.ending(PATIENCE, merchant, &delivery).await;
+    assert_eq!(ending.outcome, Outcome::Applied, "{ending:?}");
+    assert_eq!(world.level(merchant, SKU).await, Some(Quantity::pieces(level)));
+}
+
+fn level(available: i64, second: i64) -> Vec<u8> {
+    level_body(ITEM, Account::SHOPIFY_LOCATION, available, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
+    let (world, merchant, account) = one_product().await;
+    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let stock = jetstream::new(client);
+    let publish = async |topic: &str, id: &str, payload: Vec<u8>| {
+        let message = PublishMessage::build().message_id(id).payload(payload.into());
+        let sent =
+            stock.send_publish(subject(&merchant, &account, topic), message).await.expect("it is sent");
+        sent.await
+    };
+
+    let first = publish(TOPIC, "one", level(10, 1)).await.expect("an acknowledgement");
+    assert_eq!((first.stream.as_str(), first.duplicate), ("RAW", false));
+    assert!(first.sequence > 0);
+    assert_level(&world, &merchant, &account, TOPIC, "one", 10).await;
+    let again = publish(TOPIC, "one", level(10, 1)).await.expect("an acknowledgement");
+    assert_eq!((again.sequence, again.duplicate), (first.sequence, true));
+
+    let event = wire::PublishedEvent {
+        action: Action::Updated,
+        occurred_at: Timestamp::parse("2026-01-01T00:00:05Z").ok(),
+        version: Some(SourceVersion::from(Timestamp::parse("2026-01-01T00:00:05Z").expect("a time"))),
+        payload: Payload::Inventory(InventoryReport {
+            item: ExternalId::new(&ITEM.to_string()).expect("an id"),
+            location: ExternalId::new(&Account::SHOPIFY_LOCATION.to_string()).ok(),
+            available: Some(Quantity::pieces(7)),
+        }),
+    };
+    let topic = wire::CANONICAL_TOPIC;
+    publish(topic, "two", wire::encode_published(&event).to_vec()).await.expect("an acknowledgement");
+    assert_level(&world, &merchant, &account, topic, "two", 7).await;
+
+    let stranger =
+        stock.publish(format!("pos.in.elsewhere.{}.{TOPIC}", account.connection), "{}".into()).await;
+    let refused = stranger.expect("it is sent").await.expect_err("the connection is of another store");
+    assert_eq!(refused.kind(), PublishErrorKind::Other, "{refused}");
+    let refused = publish("carts/update", "three", b"{}".to_vec()).await;
+    refused.expect_err("the platform has no such topic");
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    assert_eq!(world.assert_sound(&merchant).await.len(), 3, "the product and two levels");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_publish_of_a_client_in_python_is_acknowledged_by_raw_and_applied() {
+    let (world, merchant, account) = one_product().await;
+    let publish = |subject: &str, id: &str, payload: &[u8]| {
+        let mut command = python_with_nats();
+        command.args(["-c", PUBLISH, &world.nats.url(), subject, id]);
+        run(command, payload)
+    };
+    let to = subject(&merchant, &account, TOPIC);
+    let first = publish(&to, "one", &level(10, 1));
+    assert_eq!(first["stream"], "RAW", "{first}");
+    assert_ne!(first["duplicate"], true);
+    assert_level(&world, &merchant, &account, TOPIC, "one", 10).await;
+    let again = publish(&to, "one", &level(10, 1));
+    assert_eq!((&again["seq"], &again["duplicate"]), (&first["seq"], &true.into()), "{again}");
+    let refused = publish(&to.replace("pos.in.shop.", "pos.in.elsewhere."), "two", &level(9, 2));
+    assert_eq!(refused["code"], 404, "{refused}");
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    assert_eq!(world.assert_sound(&merchant).await.len(), 2, "the product and one level");
+}
+
+/// Feeds the program and reads the one line of JSON that it prints.
+fn run(mut command: std::process::Command, input: &[u8]) -> Value {
+    use std::{io::Write as _, process::Stdio};
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("python3 can be run");
+    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON; it says:\n{said}"))
+}
