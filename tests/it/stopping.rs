@@ -27,3 +27,19 @@ async fn services_asked_to_stop_under_load_end_well_and_nothing_accepted_is_miss
     crowd.finish(stream).await;
     crowd.assert_all_there(&world, WORKED_OFF).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_killed_under_load_lose_and_repeat_nothing_that_was_accepted() {
+    let mut world = World::start(&Program::ALL).await;
+    let mut crowd = Crowd::open(&world, STORES, ITEMS).await;
+    let stream = crowd.send(usize::MAX);
+    for program in Program::ALL {
+        stream.reaches(stream.taken() + BETWEEN).await;
+        world.kill(program).await;
+        world.launch(&[program]).await;
+    }
+    stream.reaches(stream.taken() + BETWEEN).await;
+    stream.end();
+    crowd.finish(stream).await;
+    crowd.assert_all_there(&world, WORKED_OFF).await;
+}

@@ -1,7 +1,7 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
-use crate::{Backoff, Codec, Doors, Failure, Placed, Service, chain, now, outcome_label, own_partitions};
-use bus::{AppendError, Appender, BusError, DeadMessage, Feed, Message, Reader};
+use crate::{Codec, Doors, Failure, LaneError, Placed, Service, Turn, now, outcome_label, own_partitions};
+use bus::{Appender, DeadMessage, Feed, Message, Reader};
 use model::{Partition, Position, Timestamp};
 use stage::{Fault, Reject, RejectClass, Stage, Verdict};
 use std::{
@@ -10,48 +10,12 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio_util::sync::CancellationToken;
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, DeadLetter};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
 /// How long inputs that yielded nothing may wait for their position to be written down.
 const QUIET_COVER: Duration = Duration::from_secs(1);
-
-/// Why a partition has to start again from its own tail.
-#[derive(Debug, thiserror::Error)]
-pub enum LaneError {
-    /// Another replica appends: it owns the partition now.
-    #[error("another replica has taken the partition over")]
-    Fenced,
-    /// Something outside is down.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-impl LaneError {
-    const fn cause(&self) -> &'static str {
-        match self {
-            Self::Fenced => "fenced",
-            Self::Fault(_) => "fault",
-        }
-    }
-}
-
-impl From<BusError> for LaneError {
-    fn from(error: BusError) -> Self {
-        Self::Fault(Fault::new("the broker", error))
-    }
-}
-
-impl From<AppendError> for LaneError {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Fenced => Self::Fenced,
-            other => Self::Fault(Fault::new("the broker", other)),
-        }
-    }
-}
 
 /// Moves every partition that this replica owns from the feed `from` to the feed `to`, through `stage`, until the
 /// service stops. Outages pause a partition with growing delays; nothing is dead-lettered for them.
@@ -69,9 +33,9 @@ where
     D: Doors<S>,
 {
     let shared = Arc::new(Shared { service: service.clone(), stage, doors, from, to });
-    own_partitions(service, S::NAME, move |partition, stop| {
+    own_partitions(service, S::NAME, move |turn| {
         let shared = Arc::clone(&shared);
-        async move { shared.keep_running(partition, stop).await }
+        async move { shared.run_lane(&turn).await }
     })
     .await
 }
@@ -91,37 +55,9 @@ where
     S::Out: Codec,
     D: Doors<S>,
 {
-    async fn keep_running(&self, partition: Partition, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
-        loop {
-            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
-            self.service.metrics.interrupted(S::NAME, error.cause());
-            let delay = backoff.next_delay();
-            if matches!(error, LaneError::Fault(_)) && backoff.attempts() == 3 {
-                tracing::warn!(
-                    stage = S::NAME,
-                    partition = partition.0,
-                    error = chain(&error),
-                    "paused; trying again"
-                );
-            } else {
-                tracing::debug!(stage = S::NAME, partition = partition.0, %error, "starting again from the tail");
-            }
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
     /// Opens the partition at its own tail and works until `stop` or an interruption.
-    async fn run_lane(
-        &self,
-        partition: Partition,
-        stop: &CancellationToken,
-        backoff: &mut Backoff,
-    ) -> Result<(), LaneError> {
-        let bus = &self.service.bus;
+    async fn run_lane(&self, turn: &Turn) -> Result<(), LaneError> {
+        let (bus, partition) = (&self.service.bus, turn.partition);
         let tail = bus.tail(self.to, partition).await?;
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
         let start = bus.seek(self.from, partition, covered).await?;
@@ -129,7 +65,7 @@ where
         let appender = bus.appender(self.to, partition, tail.as_ref().map_or(0, |tail| tail.sequence));
         let reader = bus.read(self.from, partition, start).await?;
         let mut work = Lane { shared: self, partition, memory: lane, appender, covered, owed: None };
-        work.run(reader, stop, backoff).await
+        work.run(reader, turn).await
     }
 }
 
@@ -159,21 +95,16 @@ where
     S::Out: Codec,
     D: Doors<S>,
 {
-    async fn run(
-        &mut self,
-        mut reader: Reader,
-        stop: &CancellationToken,
-        backoff: &mut Backoff,
-    ) -> Result<(), LaneError> {
+    async fn run(&mut self, mut reader: Reader, turn: &Turn) -> Result<(), LaneError> {
         loop {
             let owed = self.owed.map(|(since, _)| since + QUIET_COVER);
             let messages = tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX) => messages?,
-                () = stop.cancelled() => return self.say_covered().await,
+                () = turn.stop.cancelled() => return self.say_covered().await,
                 () = until(owed) => { self.say_covered().await?; continue }
             };
             self.work(messages).await?;
-            backoff.reset();
+            turn.made_progress();
         }
     }
 

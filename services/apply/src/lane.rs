@@ -6,10 +6,9 @@ use crate::{
 };
 use bus::{DeadMessage, Feed, Message};
 use model::{Event, Partition, Timestamp};
-use runner::{Backoff, Codec as _, LaneError, Placed, Service, now};
+use runner::{Codec as _, LaneError, Placed, Service, Turn, now};
 use stage::{Fault, Reject};
 use store::{Consumer, Cursor, Store, StoreError};
-use tokio_util::sync::CancellationToken;
 use wire::{DeadLetter, Original};
 
 /// How many waiting messages are taken up at once.
@@ -22,35 +21,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Works on the partition until `stop`; outages pause it with growing delays.
-    pub(crate) async fn keep_running(&self, partition: Partition, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
-        loop {
-            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
-            let cause = if matches!(error, LaneError::Fenced) { "fenced" } else { "fault" };
-            self.service.metrics.interrupted(STAGE, cause);
-            let delay = backoff.next_delay();
-            if backoff.attempts() == 3 {
-                tracing::warn!(
-                    stage = STAGE,
-                    partition = partition.0,
-                    error = runner::chain(&error),
-                    "paused; trying again"
-                );
-            }
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    async fn run_lane(
-        &self,
-        partition: Partition,
-        stop: &CancellationToken,
-        backoff: &mut Backoff,
-    ) -> Result<(), LaneError> {
+    /// Works on the partition until it is asked to stop, or interrupted.
+    pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), LaneError> {
+        let partition = turn.partition;
         let bus = &self.service.bus;
         let mut connections = bus.connections();
         connections.mark_unchanged();
@@ -64,10 +37,10 @@ impl Shared {
                 // A broker that crashed may have lost the end of APPLIED, which is made good at the beginning only.
                 Ok(()) = connections.changed() => return Err(Fault::new("the broker", "connected anew").into()),
                 messages = reader.waiting(MESSAGES_MAX) => messages?,
-                () = stop.cancelled() => return Ok(()),
+                () = turn.stop.cancelled() => return Ok(()),
             };
             cursor = self.work(partition, cursor, messages).await?;
-            backoff.reset();
+            turn.made_progress();
         }
     }
 

@@ -56,9 +56,9 @@ pub async fn serve(service: Service, store: Store, config: Config) -> Result<(),
     let workers = Workers::start(config.workers, &store, &service.metrics);
     let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config));
     let shared = Arc::new(lane::Shared { service: service.clone(), store, workers });
-    let outcome = runner::own_partitions(&service, STAGE, move |partition, stop| {
+    let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
-        async move { shared.keep_running(partition, stop).await }
+        async move { shared.run_lane(&turn).await }
     })
     .await;
     janitor.abort();

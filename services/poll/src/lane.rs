@@ -1,14 +1,11 @@
 //! One partition: reads RAW, gives notifications to their connections, and remembers how far all of them are done.
 
-use crate::{
-    STAGE,
-    notices::{Notice, Notices},
-};
+use crate::notices::{Notice, Notices};
 use bus::Feed;
 use model::{ConnectionId, Delivery, Partition, Position};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{Backoff, Codec as _, LaneError, Service};
+use runner::{Codec as _, LaneError, Service, Turn};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +14,6 @@ use std::{
 };
 use store::{Consumer, Cursor, CursorMove, Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -34,26 +30,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Works on the partition until `stop`; outages pause it with growing delays.
-    pub(crate) async fn keep_running(self: Arc<Self>, partition: Partition, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
-        loop {
-            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
-            let cause = if matches!(error, LaneError::Fenced) { "fenced" } else { "fault" };
-            self.service.metrics.interrupted(STAGE, cause);
-            tokio::select! {
-                () = tokio::time::sleep(backoff.next_delay()) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    async fn run_lane(
-        self: &Arc<Self>,
-        partition: Partition,
-        stop: &CancellationToken,
-        backoff: &mut Backoff,
-    ) -> Result<(), LaneError> {
+    /// Works on the partition until it is asked to stop, or interrupted.
+    pub(crate) async fn run_lane(self: &Arc<Self>, turn: &Turn) -> Result<(), LaneError> {
+        let partition = turn.partition;
         let cursor = self.store.take_epoch(Consumer::Poll, partition).await.map_err(fault)?;
         let start = self.service.bus.seek(Feed::Raw, partition, cursor.position).await?;
         let mut reader = self.service.bus.read(Feed::Raw, partition, start).await?;
@@ -79,13 +58,13 @@ impl Shared {
                             lane.take(placed.position, placed.value);
                         }
                     }
-                    backoff.reset();
+                    turn.made_progress();
                 }
                 Some(position) = finished.recv() => {
                     lane.under_way.remove(&position);
                 }
                 _ = notes.tick() => lane.note().await?,
-                () = stop.cancelled() => return lane.note().await,
+                () = turn.stop.cancelled() => return lane.note().await,
             }
         }
     }

@@ -36,9 +36,9 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let client = Client::new().map_err(|error| Fault::new("the HTTP client", error))?;
     let fetcher = Fetcher::new(service.bus.clone(), client, Budgets::default());
     let shared = Arc::new(lane::Shared { service: service.clone(), store, fetcher, schemas: schemas()? });
-    runner::own_partitions(&service, STAGE, move |partition, stop| {
+    runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
-        async move { shared.keep_running(partition, stop).await }
+        async move { shared.run_lane(&turn).await }
     })
     .await
 }

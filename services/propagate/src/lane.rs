@@ -4,7 +4,7 @@ use crate::{STAGE, calls::Calls};
 use bus::{AppliedReader, BusError};
 use bytes::Bytes;
 use model::{ConnectionId, Partition};
-use runner::{Backoff, LaneError, Service, now};
+use runner::{LaneError, Service, Turn, now};
 use stage::Fault;
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +16,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior},
 };
-use tokio_util::sync::CancellationToken;
 
 /// How many changes are taken up at once.
 const CHANGES_MAX: usize = 256;
@@ -38,35 +37,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Works on the partition until `stop`; outages pause it with growing delays.
-    pub(crate) async fn keep_running(&self, partition: Partition, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
-        loop {
-            let Err(error) = self.run_lane(partition, &stop, &mut backoff).await else { return };
-            let cause = if matches!(error, LaneError::Fenced) { "fenced" } else { "fault" };
-            self.service.metrics.interrupted(STAGE, cause);
-            let delay = backoff.next_delay();
-            if backoff.attempts() == 3 {
-                tracing::warn!(
-                    stage = STAGE,
-                    partition = partition.0,
-                    error = runner::chain(&error),
-                    "paused; trying again"
-                );
-            }
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    async fn run_lane(
-        &self,
-        partition: Partition,
-        stop: &CancellationToken,
-        backoff: &mut Backoff,
-    ) -> Result<(), LaneError> {
+    /// Works on the partition until it is asked to stop, or interrupted.
+    pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), LaneError> {
+        let partition = turn.partition;
         let cursor = self.store.take_epoch(Consumer::Propagate, partition).await.map_err(fault)?;
         let reader = self.service.bus.read_applied(partition, cursor.number).await?;
         let mut changes = self.store.listen_changes();
@@ -91,7 +64,7 @@ impl Shared {
                     if lane.take(taken).await? {
                         lane.write_due().await?;
                     }
-                    backoff.reset();
+                    turn.made_progress();
                 }
                 Some(done) = lane.calls.join_next() => {
                     if let Ok(connection) = done {
@@ -101,7 +74,7 @@ impl Shared {
                 _ = reads.tick() => lane.read_again().await?,
                 _ = looks.tick() => lane.write_due().await?,
                 changed = changes.next() => lane.forget(&changed).await?,
-                () = stop.cancelled() => break,
+                () = turn.stop.cancelled() => break,
             }
         }
         // Calls under way end on their own time limits; what they leave is settled by the next owner.

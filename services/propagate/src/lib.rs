@@ -42,9 +42,9 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let calls = calls::Calls { store: store.clone(), client, budgets, fetcher, measure };
     let shared =
         Arc::new(lane::Shared { service: service.clone(), store, calls: Arc::new(calls), writes: writes() });
-    runner::own_partitions(&service, STAGE, move |partition, stop| {
+    runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
-        async move { shared.keep_running(partition, stop).await }
+        async move { shared.run_lane(&turn).await }
     })
     .await
 }
