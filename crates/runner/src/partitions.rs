@@ -91,6 +91,7 @@ where
     let run = Arc::new(run);
     let membership = service.bus.join(stage, &service.replica).await?;
     let mut assignment = membership.owned();
+    service.readiness.set(true);
     let mut owned: HashMap<Partition, Owned> = HashMap::new();
     loop {
         let wanted = assignment.borrow_and_update().clone();

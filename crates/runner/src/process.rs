@@ -19,7 +19,7 @@ pub struct Service {
     pub bus: Bus,
     /// Where it counts.
     pub metrics: Metrics,
-    /// Whether it takes work.
+    /// Whether it takes work: set once everything that it needs is open, by [`crate::own_partitions`] for stages.
     pub readiness: Readiness,
     /// Cancelled when it shall stop.
     pub stop: CancellationToken,
@@ -134,7 +134,6 @@ where
     };
     let service =
         Service { bus, metrics, readiness: readiness.clone(), stop: stop.clone(), replica: replica_name() };
-    readiness.set(true);
     let outcome = drained(run(service, config.service), &stop, &readiness).await;
     admin_stop.cancel();
     if admin.await.is_err() {

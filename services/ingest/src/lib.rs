@@ -76,6 +76,7 @@ pub async fn serve(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }
+    service.readiness.set(true);
     http::serve(listener, door, config.connections_max, service.stop.clone()).await;
     for task in [watch, platforms, fetchers] {
         if let Err(error) = task.await {

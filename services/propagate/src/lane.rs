@@ -13,6 +13,7 @@ use std::{
 };
 use store::{Changed, Connection, Consumer, Cursor, CursorMove, Store, StoreError, Wants, Writes};
 use tokio::{
+    sync::broadcast,
     task::JoinSet,
     time::{Instant, MissedTickBehavior},
 };
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) calls: Arc<Calls>,
     pub(crate) writes: Writes,
+    pub(crate) notices: broadcast::Sender<Changed>,
 }
 
 impl Shared {
@@ -42,7 +44,7 @@ impl Shared {
         let partition = turn.partition;
         let cursor = self.store.take_epoch(Consumer::Propagate, partition).await.map_err(fault)?;
         let reader = self.service.bus.read_applied(partition, cursor.number).await?;
-        let mut changes = self.store.listen_changes();
+        let mut notices = self.notices.subscribe();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reads = tokio::time::interval(READ_AGAIN_EVERY);
@@ -57,6 +59,7 @@ impl Shared {
             busy: HashSet::new(),
             calls: JoinSet::new(),
         };
+        lane.forget(&Changed::Everything).await?;
         loop {
             tokio::select! {
                 taken = paced(next, &mut lane.reader) => {
@@ -73,7 +76,7 @@ impl Shared {
                 }
                 _ = reads.tick() => lane.read_again().await?,
                 _ = looks.tick() => lane.write_due().await?,
-                changed = changes.next() => lane.forget(&changed).await?,
+                changed = notices.recv() => lane.forget(&changed.unwrap_or(Changed::Everything)).await?,
                 () = turn.stop.cancelled() => break,
             }
         }
@@ -191,7 +194,7 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Reads the partition's connections again; the first notice is that everything may have changed.
+    /// Reads the partition's connections again.
     async fn forget(&mut self, changed: &Changed) -> Result<(), LaneError> {
         let store = &self.shared.store;
         let partitions = self.shared.service.bus.partitions();

@@ -14,10 +14,14 @@ use runner::{Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
 use std::sync::Arc;
-use store::{Store, StoreConfig, Writes};
+use store::{Changed, Store, StoreConfig, Writes};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 /// The name of the stage.
 pub(crate) const STAGE: &str = "propagate";
+/// How many notices of changes a partition may leave waiting; beyond it, it reads everything again.
+const NOTICES_MAX: usize = 256;
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,13 +44,30 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone());
     let measure = measure::Measure::new(&service.metrics)?;
     let calls = calls::Calls { store: store.clone(), client, budgets, fetcher, measure };
-    let shared =
-        Arc::new(lane::Shared { service: service.clone(), store, calls: Arc::new(calls), writes: writes() });
-    runner::own_partitions(&service, STAGE, move |turn| {
+    let (notices, _) = broadcast::channel(NOTICES_MAX);
+    let listening = tokio::spawn(listen(store.clone(), notices.clone(), service.stop.clone()));
+    let calls = Arc::new(calls);
+    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls, writes: writes(), notices });
+    let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }
     })
-    .await
+    .await;
+    listening.abort();
+    outcome
+}
+
+/// Tells all partitions what the database tells: one connection listens for them all.
+async fn listen(store: Store, notices: broadcast::Sender<Changed>, stop: CancellationToken) {
+    let mut changes = store.listen_changes();
+    loop {
+        let changed = tokio::select! {
+            changed = changes.next() => changed,
+            () = stop.cancelled() => return,
+        };
+        // Nobody listens while no partition is owned; whoever takes one over reads everything first.
+        notices.send(changed).ok();
+    }
 }
 
 /// What the platforms take.

@@ -91,7 +91,7 @@ async fn with_servers(
     let readiness = Readiness::default();
     let stop = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), stop.clone()));
-    let mut services = Services::start(servers, metrics, &readiness, listener).await?;
+    let mut services = Services::start(servers, metrics, listener).await?;
 
     let demo =
         if arguments.demo { Some(demo::Demo::start(&servers.store, &ingest_url).await?) } else { None };

@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), 
 async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measured, Failed> {
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
     let listener = ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    let services = Services::start(servers, metrics, &Readiness::default(), listener).await?;
+    let services = Services::start(servers, metrics, listener).await?;
     let service = Service {
         bus: Bus::connect(&servers.bus).await?,
         metrics: Metrics::new().map_err(runner::Failure::from)?,

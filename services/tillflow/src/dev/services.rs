@@ -25,7 +25,6 @@ impl Services {
     pub(crate) async fn start(
         servers: &Servers,
         metrics: Metrics,
-        readiness: &Readiness,
         listener: TcpListener,
     ) -> Result<Self, Failed> {
         let first = Bus::connect(&servers.bus).await?;
@@ -35,7 +34,6 @@ impl Services {
             services: Self { tasks: JoinSet::new(), stop: CancellationToken::new(), buses: vec![first] },
             config: servers.bus.clone(),
             metrics,
-            readiness: readiness.clone(),
         };
         let store = &servers.store;
         let door = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
@@ -90,7 +88,6 @@ struct Starting {
     services: Services,
     config: BusConfig,
     metrics: Metrics,
-    readiness: Readiness,
 }
 
 impl Starting {
@@ -105,7 +102,7 @@ impl Starting {
         let service = Service {
             bus,
             metrics: self.metrics.clone(),
-            readiness: self.readiness.clone(),
+            readiness: Readiness::default(),
             stop: self.services.stop.clone(),
             replica: runner::replica_name(),
         };
