@@ -55,7 +55,8 @@ impl Demo {
                 account: shop.account,
                 token,
                 secret: shop.webhook_secret,
-                locations: shop.locations,
+                // Those of the examples too, so that `tillflow trigger` has a place to speak of.
+                locations: [shop.locations, crate::trigger::example_locations(kind.as_str())].concat(),
                 propagates: true,
             };
             let connection = provision::connection(store, &store_id, ingest_url, wanted).await?;
