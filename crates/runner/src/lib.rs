@@ -4,6 +4,10 @@
 //! serves `/metrics`, `/livez` and `/readyz`, and stops cleanly; [`run_stage`] moves a partition's batches from one
 //! feed to the next; [`own_partitions`] runs any other loop once for each partition that this replica owns.
 
+/// Every service's allocator: events are many small texts, made on one thread and dropped on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod admin;
 mod backoff;
 mod config;
