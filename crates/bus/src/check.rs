@@ -19,7 +19,7 @@ const MONITORING_LIMIT: Duration = Duration::from_secs(5);
 /// How much of what it tells is read, in bytes.
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 const REMEDY: &str = "set `jetstream { sync_interval: always }` in the server's configuration and monitoring_url in \
-                      ours, or run three replicas, or set allow_unsafe = true to go on without the promise";
+                      ours, or run three replicas, or say --allow-unsafe (allow_unsafe = true in [bus]) to go on without the promise";
 
 /// What the server is and promises.
 #[derive(Debug, Clone, PartialEq, Eq)]

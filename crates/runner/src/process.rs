@@ -5,7 +5,7 @@ use bus::{Bus, BusError};
 use model::Timestamp;
 use serde::de::DeserializeOwned;
 use stage::Fault;
-use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
+use std::{future::Future, io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -81,8 +81,21 @@ where
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
+    let allow_unsafe = match arguments() {
+        Ok(Arguments::Run { allow_unsafe }) => allow_unsafe,
+        Ok(Arguments::Help) => {
+            writeln!(std::io::stdout(), "{}", help(name)).ok();
+            return ExitCode::SUCCESS;
+        }
+        Err(unknown) => {
+            writeln!(std::io::stderr(), "{name}: unknown argument {unknown:?}; try --help").ok();
+            return ExitCode::from(2);
+        }
+    };
     let outcome = runtime.block_on(async {
-        let config = Config::<Own>::load().inspect_err(|_| telemetry::start(&crate::LogConfig::default()))?;
+        let mut config =
+            Config::<Own>::load().inspect_err(|_| telemetry::start(&crate::LogConfig::default()))?;
+        config.bus.allow_unsafe |= allow_unsafe;
         telemetry::start(&config.log);
         serve(name, config, run).await
     });
@@ -93,6 +106,35 @@ where
             if matches!(failure, Failure::Config(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+enum Arguments {
+    Run { allow_unsafe: bool },
+    Help,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let mut allow_unsafe = false;
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--allow-unsafe" => allow_unsafe = true,
+            "--help" | "-h" => return Ok(Arguments::Help),
+            _ => return Err(argument),
+        }
+    }
+    Ok(Arguments::Run { allow_unsafe })
+}
+
+fn help(name: &str) -> String {
+    format!(
+        "Runs the {name} service of Tillflow.\n\n\
+         Settings come from the file that TILLFLOW_CONFIG names, then from TILLFLOW_<SECTION>__<KEY>, which win:\n  \
+         TILLFLOW_BUS__SERVERS='[\"nats://127.0.0.1:4222\"]' TILLFLOW_LOG__FORMAT=text {name}\n\n\
+         Options:\n  \
+         --allow-unsafe  go on with a broker that acknowledges before it syncs: a 2xx then doesn't mean on disk\n  \
+         --help          say this\n\n\
+         Exit codes: 0 stopped as asked, 1 it failed, 2 the arguments or the configuration can't be used."
+    )
 }
 
 /// An error with its causes: the JSON format writes an error without them.
