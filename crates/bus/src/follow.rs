@@ -21,9 +21,8 @@ use tokio::{
 /// How many messages are asked for at once. Up to half as many again are on their way: with batches of 512 KiB that
 /// is 12 MiB at worst.
 const PULL_MESSAGES: usize = 16;
-/// How long the server keeps a question open. Now and then, under load, a server doesn't answer an open question although
-/// it has messages (seen with 2.15.1: a partition stood still for the 30 seconds that questions were open then); asking
-/// anew wakes it, so this bounds how long a partition can stand still.
+/// How long the server keeps a question open. A pipeline was once seen to stand still for about as long as questions were
+/// open then, 30 seconds (2.15.1, under load; the cause wasn't found): asking anew more often bounds that.
 const PULL_LIMIT: Duration = Duration::from_secs(3);
 /// How often the server shows that it lives while it has nothing.
 const HEARTBEAT: Duration = Duration::from_millis(1400);

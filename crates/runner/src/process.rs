@@ -62,12 +62,13 @@ pub fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A name for this replica: the host's, which Kubernetes makes the pod's, and something drawn by chance.
+/// A name for this replica: the host's, which Kubernetes makes the pod's, and 64 bits drawn by chance. Ids of batches begin
+/// with it, so no two processes may ever share one.
 pub fn replica_name() -> Arc<str> {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host: String =
         host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
-    format!("{host}-{:08x}", rand::random::<u32>()).into()
+    format!("{host}-{:016x}", rand::random::<u64>()).into()
 }
 
 /// Runs a service: reads its configuration, opens the bus, serves health and metrics, calls `run`, and stops on the

@@ -68,10 +68,9 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<
     };
     let applied_pressed = bus.applied_usage().await? > PRESSED_FROM;
     for partition in bus.partitions().all() {
-        sweep(service, store, &kept_for, partition).await?;
-        if applied_pressed {
-            let read = store.cursor(Consumer::Propagate, partition).await?.number;
-            bus.purge_applied_to(partition, read).await?;
+        // One partition that can't be swept must not fill the streams of all.
+        if let Err(error) = sweep(service, store, &kept_for, applied_pressed, partition).await {
+            tracing::debug!(stage = STAGE, partition = partition.0, %error, "not swept; trying again later");
         }
     }
     Ok(())
@@ -83,9 +82,14 @@ async fn sweep(
     service: &Service,
     store: &Store,
     kept_for: &KeptFor,
+    applied_pressed: bool,
     partition: Partition,
 ) -> Result<(), Unswept> {
     let bus = &service.bus;
+    if applied_pressed {
+        let read = store.cursor(Consumer::Propagate, partition).await?.number;
+        bus.purge_applied_to(partition, read).await?;
+    }
     let applied = store.cursor(Consumer::Apply, partition).await?.position;
     for (feed, next, kept_for) in
         [(Feed::Normalized, Feed::Unique, 0), (Feed::Unique, Feed::Enriched, kept_for.unique_seconds)]

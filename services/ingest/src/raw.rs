@@ -57,7 +57,7 @@ impl RawWriter {
             let writer = Writer {
                 bus: bus.clone(),
                 partition,
-                batch_prefix: format!("{replica}-{:016x}-{partition}", rand_u64()),
+                batch_prefix: format!("{replica}-{partition}"),
                 metrics: metrics.clone(),
                 slowed: slowed.clone(),
             };
@@ -77,12 +77,6 @@ impl RawWriter {
     }
 }
 
-/// Tells this process' batches from those of an earlier one of the same name.
-fn rand_u64() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    std::hash::RandomState::new().build_hasher().finish()
-}
-
 /// Slows the door down the more the fuller the fullest feed is beyond 80 %; a full one refuses by itself. A broker that
 /// doesn't answer slows nothing down: appends will tell.
 async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>) {
@@ -91,10 +85,15 @@ async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>) {
         for feed in [Feed::Raw, Feed::Normalized, Feed::Unique, Feed::Enriched] {
             fullest = fullest.max(bus.usage(feed).await.unwrap_or(0.0));
         }
-        let beyond = (fullest - BRAKE_FROM).max(0.0) / (1.0 - BRAKE_FROM);
-        brake.send_replace(BRAKE_LONGEST.mul_f64(beyond.min(1.0)));
+        brake.send_replace(held_back(fullest));
         tokio::time::sleep(BRAKE_LOOK_EVERY).await;
     }
+}
+
+/// By how much each batch is held back while the fullest feed has this share of its room taken.
+fn held_back(fullest: f64) -> Duration {
+    let beyond = (fullest - BRAKE_FROM).max(0.0) / (1.0 - BRAKE_FROM);
+    BRAKE_LONGEST.mul_f64(beyond.min(1.0))
 }
 
 struct Writer {
@@ -165,4 +164,17 @@ fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting
         batch.push(next);
     }
     (batch, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_door_slows_down_only_as_a_feed_fills_and_never_beyond_a_second() {
+        assert_eq!([0.0, 0.5, BRAKE_FROM].map(held_back), [Duration::ZERO; 3]);
+        let half = held_back(0.9);
+        assert!(half > Duration::from_millis(490) && half < Duration::from_millis(510), "{half:?}");
+        assert_eq!([1.0, 1.5].map(held_back), [BRAKE_LONGEST; 2]);
+    }
 }
