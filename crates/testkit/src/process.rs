@@ -60,10 +60,11 @@ impl Program {
         !matches!(self, Self::Normalize | Self::Dedupe)
     }
 
-    /// Its binary: beside the folder of the test's own.
+    /// Its binary: beside our own, or, for a test in its folder `deps`, one folder up.
     pub fn binary(self) -> PathBuf {
         let own = std::env::current_exe().expect("a program knows where it is");
-        let folder = own.parent().and_then(Path::parent).expect("tests are in a folder `deps`");
+        let beside = own.parent().expect("a program is in a folder");
+        let folder = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
         let binary = folder.join(self.name());
         let folder = folder.display();
         assert!(binary.is_file(), "{folder} has no {}: run `cargo build --workspace` first", self.name());
@@ -152,6 +153,26 @@ impl Process {
         .await;
     }
 
+    /// Whether it has ended, by itself or not.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_some()
+    }
+
+    /// Stops it in the middle of whatever it does (SIGSTOP), as a stalled machine would, until [`Process::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Has it go on where it was paused (SIGCONT).
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("a child can be signalled");
+    }
+
     /// Kills it (SIGKILL), as a fault would.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("a child can be killed");
@@ -159,8 +180,7 @@ impl Process {
 
     /// Asks it to stop (SIGTERM) and waits for its end; panics after 30 seconds.
     pub async fn terminate(mut self) -> ExitStatus {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("a child can be signalled");
+        self.signal(Signal::TERM);
         let ended = timeout(STOP_LIMIT, self.child.wait()).await;
         let ended = ended.unwrap_or_else(|_| {
             panic!("{} goes on after SIGTERM:\n{}", self.program.name(), self.log.tail())

@@ -84,7 +84,8 @@ impl World {
         }
     }
 
-    fn configuration(&self, program: Program) -> String {
+    /// The configuration file of a service on these servers.
+    pub fn configuration(&self, program: Program) -> String {
         let mut text = format!(
             "[bus]\nservers = [\"{}\"]\nmonitoring_url = \"{}\"\nname = \"{}\"\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]\n",
