@@ -1,27 +1,33 @@
 //! Many stores whose platforms send without a pause, and what must be true of all of it afterwards.
 
 use crate::PATIENCE;
-use model::{Outcome, Quantity};
+use model::{Outcome, Quantity, StoreId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
-use testkit::{Account, AccountOptions, Merchant, Sender, World, eventually};
+use testkit::{Account, AccountOptions, Merchant, Sender, Signed, World, eventually};
 use tokio::task::JoinSet;
 
 /// Every store's product.
 const PRODUCT: u64 = 1000;
 /// How long a platform goes on sending one delivery again.
 const RETRY_LIMIT: Duration = Duration::from_secs(90);
+/// The pause before it does.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Stores with an account on Shopify each, and a product of several items.
 pub(crate) struct Crowd {
     shops: Vec<Shop>,
     items: u64,
+    /// Schemes, hosts and ports of ingest.
+    doors: Arc<Mutex<Vec<String>>>,
+    pause: Duration,
 }
 
 struct Shop {
@@ -49,15 +55,44 @@ pub(crate) struct Stream {
 impl Crowd {
     /// Sets the stores up and has their products known.
     pub(crate) async fn open(world: &World, stores: usize, items: u64) -> Self {
+        let names: Vec<String> = (0..stores).map(|index| format!("shop-{index}")).collect();
+        Self::named(world, &names, items).await
+    }
+
+    /// The same, with one store in each partition.
+    pub(crate) async fn in_every_partition(world: &World, items: u64) -> Self {
+        let partitions = world.bus.partitions();
+        let mut names = BTreeMap::new();
+        let mut index = 0;
+        while names.len() < usize::from(partitions.get()) {
+            let name = format!("shop-{index}");
+            names.entry(partitions.of(&StoreId::new(&name).expect("a store's id"))).or_insert(name);
+            index += 1;
+        }
+        Self::named(world, &names.into_values().collect::<Vec<_>>(), items).await
+    }
+
+    async fn named(world: &World, names: &[String], items: u64) -> Self {
         let sender = Sender::default();
         let mut shops = Vec::new();
-        for index in 0..stores {
-            let merchant = world.merchant(&format!("shop-{index}")).await;
+        for name in names {
+            let merchant = world.merchant(name).await;
             let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
             sender.send_until_kept(&account.product("made", PRODUCT, "Tea", items, 0), PATIENCE).await;
             shops.push(Shop { merchant, account: Arc::new(account), taken: BTreeMap::new() });
         }
-        Self { shops, items }
+        Self { shops, items, doors: Arc::new(Mutex::new(vec![world.ingest_url()])), pause: Duration::ZERO }
+    }
+
+    /// Has every sender wait so long between two deliveries.
+    pub(crate) fn with_pause(self, pause: Duration) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// Has deliveries go to all of these doors by turns from now on, each sent again at the next one, as behind a load
+    /// balancer.
+    pub(crate) fn spread_over(&self, doors: Vec<String>) {
+        *lock(&self.doors) = doors;
     }
 
     /// The stores.
@@ -76,6 +111,7 @@ impl Crowd {
                 let told = before.get(&item).map_or(0, Vec::len);
                 let (account, sender, enough) = (Arc::clone(account), sender.clone(), Arc::clone(&enough));
                 let (taken, retried) = (Arc::clone(&taken), Arc::clone(&retried));
+                let (doors, pause) = (Arc::clone(&self.doors), self.pause);
                 senders.spawn(async move {
                     let mut deliveries = Vec::new();
                     for level in (1..).skip(told).take(count) {
@@ -84,10 +120,13 @@ impl Crowd {
                         }
                         let delivery =
                             account.level(&format!("{item}-{level}"), PRODUCT + item + 100, level, level);
-                        let (delivery, attempts) = sender.send_until_kept(&delivery, RETRY_LIMIT).await;
+                        let (delivery, attempts) = keep(&sender, delivery, &doors).await;
                         deliveries.push(delivery);
                         taken.fetch_add(1, Ordering::Relaxed);
                         retried.fetch_add(usize::from(attempts > 1), Ordering::Relaxed);
+                        if !pause.is_zero() {
+                            tokio::time::sleep(pause).await;
+                        }
                     }
                     Told { shop, item, deliveries }
                 });
@@ -161,5 +200,31 @@ impl Stream {
     /// How many had to be sent more than once.
     pub(crate) fn retried(&self) -> usize {
         self.retried.load(Ordering::Relaxed)
+    }
+}
+
+fn lock(doors: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    doors.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends to one door after the other until one takes it; gives the door's id of the delivery and how often it was sent.
+async fn keep(sender: &Sender, delivery: Signed, doors: &Mutex<Vec<String>>) -> (String, u32) {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let path = delivery.url.find("/webhook/").map(|at| delivery.url[at..].to_owned()).expect("a webhook's URL");
+    let deadline = Instant::now() + RETRY_LIMIT;
+    let mut attempts = 0;
+    loop {
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
+        let door = {
+            let doors = lock(doors);
+            doors[turn % doors.len()].clone()
+        };
+        let answer = sender.send(&Signed { url: format!("{door}{path}"), ..delivery.clone() }).await;
+        attempts += 1;
+        if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
+            return (answer.delivery().expect("the topic is known"), attempts);
+        }
+        assert!(Instant::now() < deadline, "not taken within {RETRY_LIMIT:?}; at last: {answer:?}");
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

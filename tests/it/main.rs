@@ -8,11 +8,17 @@ mod agreement;
 mod broker_faults;
 mod conservation;
 mod crowd;
+mod database_faults;
 mod door;
 mod flow;
+mod full;
+mod kill_points;
 mod lost_tails;
+mod platform_faults;
+mod poison;
 mod publishing;
 mod refusals;
+mod replicas;
 mod stopping;
 
 use std::time::Duration;

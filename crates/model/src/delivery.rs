@@ -87,6 +87,8 @@ pub struct Delivery {
     pub cause: Option<DeliveryId>,
     /// How many of our own writes lie between the first cause and this delivery; zero for what a platform began.
     pub hops: u8,
+    /// How often it was taken in again after it had become a dead letter; zero at first.
+    pub attempt: u32,
     /// The headers that the platform's map reads, names in lower case.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// The trace it belongs to.

@@ -198,6 +198,8 @@ pub struct Event {
     pub raw_digest: RawDigest,
     /// How many of our own writes lie between the first cause and this event.
     pub hops: u8,
+    /// How often its delivery was taken in again after it had become a dead letter; zero at first.
+    pub attempt: u32,
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// Its place in the partition.

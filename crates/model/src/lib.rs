@@ -5,6 +5,7 @@
 
 mod catalog;
 mod delivery;
+mod dismissal;
 mod event;
 mod id;
 mod mirror;
@@ -18,6 +19,7 @@ mod time;
 
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, Variant};
 pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
+pub use dismissal::Dismissal;
 pub use event::{
     Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion,
 };

@@ -4,9 +4,9 @@
 //! statements over whole sets.
 
 use crate::{
-    Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId, LinkKind,
-    LocationId, Mirror, MirrorKey, Money, Order, OrderId, Outcome, Partition, Position, ProductId,
-    ProductStatus, Quantity, SourceVersion, StoreId, TenantId, Timestamp, VariantId,
+    Action, ConnectionId, Customer, CustomerId, DeliveryId, Dismissal, EntityKind, Event, EventId,
+    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, Money, Order, OrderId, Outcome, Partition, Position,
+    ProductId, ProductStatus, Quantity, SourceVersion, StoreId, TenantId, Timestamp, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +48,10 @@ pub struct RowKeys {
 /// What the record knows. What isn't in a map isn't in the record.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
-    /// Those of the wanted events that were recorded before.
+    /// Those of the wanted events that were recorded before, dead ones aside.
     pub seen: BTreeSet<(ConnectionId, EventId)>,
+    /// Those of the wanted events that were recorded as dead: they are decided anew.
+    pub dead: BTreeSet<(ConnectionId, EventId)>,
     /// Links, ours as a token.
     pub links: BTreeMap<LinkKey, String>,
     /// The variant with that merchant's number.
@@ -193,6 +195,15 @@ impl MovementReason {
     }
 }
 
+/// How far a batch brings a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreStep {
+    /// The sequence number of its last change, if the batch made any.
+    pub last_sequence: Option<i64>,
+    /// How many of its deliveries came to an end.
+    pub ended: i64,
+}
+
 /// One line of the ledger; the sum over a level's lines is the level, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
@@ -317,6 +328,10 @@ pub struct Conflict {
 pub struct Changes {
     /// How each event ended.
     pub endings: Vec<Ending>,
+    /// Those of them that had ended dead before: that earlier end is kept as a dismissal.
+    pub revived: BTreeSet<(ConnectionId, EventId)>,
+    /// What ended without an ending of its own.
+    pub dismissals: Vec<Dismissal>,
     /// The committed changes, in order.
     pub applied: Vec<(Partition, Applied)>,
     /// New links.
@@ -335,8 +350,8 @@ pub struct Changes {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
-    /// The last sequence number of each store.
-    pub stores: BTreeMap<StoreId, i64>,
+    /// What each store has come to.
+    pub stores: BTreeMap<StoreId, StoreStep>,
     /// What rules couldn't decide.
     pub conflicts: Vec<Conflict>,
 }

@@ -119,6 +119,7 @@ impl Fetcher {
             source: Source::Poll,
             cause: target.cause,
             hops: target.hops,
+            attempt: 0,
             headers: Vec::new(),
             trace: target.trace.clone().unwrap_or_else(|| TraceParent::from_delivery(id)),
             body,

@@ -2,7 +2,7 @@
 
 use bus::{Bus, Message};
 use bytes::Bytes;
-use model::{Delivery, Event, Origin, Partition, Position, Timestamp};
+use model::{Delivery, DeliveryId, Dismissal, Event, EventId, Origin, Partition, Position, Timestamp};
 use stage::{Fault, Stage};
 use std::future::Future;
 use wire::{DecodeError, Original};
@@ -34,37 +34,52 @@ pub trait Doors<S: Stage>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// What feeds carry.
-pub trait Codec: Sized + Send + Sync + 'static {
-    /// Reads the records of the message with that sequence number.
-    fn decode(payload: Bytes, sequence: u64) -> Result<Vec<Placed<Self>>, DecodeError>;
-    /// Writes records.
-    fn encode(records: &[Self]) -> Bytes;
-    /// About how many bytes it will take.
-    fn weight(&self) -> usize;
+/// What a message of a feed holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch<T> {
+    /// What is to be decided, in order.
+    pub records: Vec<Placed<T>>,
+    /// What ended in the stages before, in order.
+    pub dismissals: Vec<Dismissal>,
+}
+
+/// What a stage reads from a feed.
+pub trait Input: Sized + Send + Sync + 'static {
+    /// Reads the message with that sequence number.
+    fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError>;
+    /// The last position that belongs to the input at this one: all that can be made of it comes before.
+    fn end(position: Position) -> Position;
     /// Whose it is.
     fn origin(&self) -> &Origin;
     /// When the door had it.
     fn received_at(&self) -> Timestamp;
-    /// A name that is the same at every attempt, for the dead letter's dedup id.
-    fn identity(&self) -> String;
+    /// The delivery that brought it.
+    fn delivery(&self) -> DeliveryId;
+    /// The event that it is, if it is understood as one.
+    fn event(&self) -> Option<EventId>;
     /// As what a dead letter keeps it.
     fn into_original(self) -> Original;
 }
 
-impl Codec for Delivery {
-    fn decode(payload: Bytes, sequence: u64) -> Result<Vec<Placed<Self>>, DecodeError> {
+/// What a stage writes to a feed.
+pub trait Output: Sized + Send + Sync + 'static {
+    /// Writes a message.
+    fn encode(records: &[Self], dismissals: &[Dismissal]) -> Bytes;
+    /// About how many bytes it will take.
+    fn weight(&self) -> usize;
+}
+
+impl Input for Delivery {
+    fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError> {
         let place = |(index, value)| {
             let delivery = u32::try_from(index).unwrap_or(u32::MAX);
             Placed { position: Position { raw_sequence: sequence, delivery, event: 0 }, value }
         };
-        Ok(wire::decode_deliveries(payload)?.into_iter().enumerate().map(place).collect())
+        let records = wire::decode_deliveries(payload)?.into_iter().enumerate().map(place).collect();
+        Ok(Batch { records, dismissals: Vec::new() })
     }
-    fn encode(records: &[Self]) -> Bytes {
-        wire::encode_deliveries(records)
-    }
-    fn weight(&self) -> usize {
-        self.body.len() + 256
+    fn end(position: Position) -> Position {
+        Position { event: u32::MAX, ..position }
     }
     fn origin(&self) -> &Origin {
         &self.origin
@@ -72,21 +87,46 @@ impl Codec for Delivery {
     fn received_at(&self) -> Timestamp {
         self.received_at
     }
-    fn identity(&self) -> String {
-        self.id.to_string()
+    fn delivery(&self) -> DeliveryId {
+        self.id
+    }
+    fn event(&self) -> Option<EventId> {
+        None
     }
     fn into_original(self) -> Original {
         Original::Delivery(Box::new(self))
     }
 }
 
-impl Codec for Event {
-    fn decode(payload: Bytes, _sequence: u64) -> Result<Vec<Placed<Self>>, DecodeError> {
+impl Input for Event {
+    fn decode(payload: Bytes, _sequence: u64) -> Result<Batch<Self>, DecodeError> {
         let place = |value: Self| Placed { position: value.position, value };
-        Ok(wire::decode_events(payload)?.into_iter().map(place).collect())
+        let batch = wire::decode_events(payload)?;
+        Ok(Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals })
     }
-    fn encode(records: &[Self]) -> Bytes {
-        wire::encode_events(records)
+    fn end(position: Position) -> Position {
+        position
+    }
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+    fn delivery(&self) -> DeliveryId {
+        self.delivery
+    }
+    fn event(&self) -> Option<EventId> {
+        Some(self.id)
+    }
+    fn into_original(self) -> Original {
+        Original::Event(Box::new(self))
+    }
+}
+
+impl Output for Event {
+    fn encode(records: &[Self], dismissals: &[Dismissal]) -> Bytes {
+        wire::encode_events(records, dismissals)
     }
     fn weight(&self) -> usize {
         let payload = match &self.payload {
@@ -99,17 +139,5 @@ impl Codec for Event {
             }
         };
         256 + payload
-    }
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-    fn identity(&self) -> String {
-        self.id.to_string()
-    }
-    fn into_original(self) -> Original {
-        Original::Event(Box::new(self))
     }
 }

@@ -1,16 +1,19 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
-use crate::{Codec, Doors, Failure, LaneError, Placed, Service, Turn, now, outcome_label, own_partitions};
+use crate::{
+    Batch, Doors, Failure, Input, LaneError, Output, Placed, Service, Turn,
+    decided::{Ending, Packed, Piece, decide, pack},
+    kill_point, now, outcome_label, own_partitions,
+};
 use bus::{Appender, DeadMessage, Feed, Message, Reader};
-use model::{Partition, Position, Timestamp};
-use stage::{Fault, Reject, RejectClass, Stage, Verdict};
+use model::{Dismissal, Partition, Position, Timestamp};
+use stage::{Fault, Reject, Stage, Verdict};
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
-use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, DeadLetter};
+use wire::{BATCH_RECORDS_MAX, DeadLetter};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -28,8 +31,8 @@ pub async fn run_stage<S, D>(
 ) -> Result<(), Failure>
 where
     S: Stage,
-    S::In: Codec,
-    S::Out: Codec,
+    S::In: Input,
+    S::Out: Output,
     D: Doors<S>,
 {
     let shared = Arc::new(Shared { service: service.clone(), stage, doors, from, to });
@@ -51,8 +54,8 @@ struct Shared<S, D> {
 impl<S, D> Shared<S, D>
 where
     S: Stage,
-    S::In: Codec,
-    S::Out: Codec,
+    S::In: Input,
+    S::Out: Output,
     D: Doors<S>,
 {
     /// Opens the partition at its own tail and works until `stop` or an interruption.
@@ -64,7 +67,8 @@ where
         let lane = self.doors.open(bus, partition, tail.as_ref()).await?;
         let appender = bus.appender(self.to, partition, tail.as_ref().map_or(0, |tail| tail.sequence));
         let reader = bus.read(self.from, partition, start).await?;
-        let mut work = Lane { shared: self, partition, memory: lane, appender, covered, owed: None };
+        let waiting = Vec::new();
+        let mut work = Lane { shared: self, partition, memory: lane, appender, covered, waiting, owed: None };
         work.run(reader, turn).await
     }
 }
@@ -74,16 +78,18 @@ struct Lane<'a, S: Stage, D> {
     partition: Partition,
     memory: S::Lane,
     appender: Appender,
-    /// Everything up to here is in the output, or needs not be.
+    /// Everything up to here is in the output, is in `waiting`, or needs not be.
     covered: Position,
+    /// What ended up to here and isn't told yet.
+    waiting: Vec<Dismissal>,
     /// Since when `covered` is ahead of what the output says, and by which input.
     owed: Option<(Instant, u64)>,
 }
 
 /// What a batch of inputs came to.
 struct Decided<Out> {
-    /// What goes on, by the input it came from, in order.
-    outputs: Vec<(Position, Vec<Out>)>,
+    /// What goes on or is dismissed, in order.
+    pieces: Vec<(Position, Piece<Out>)>,
     rejects: BTreeMap<usize, Reject>,
     ended: BTreeMap<&'static str, usize>,
 }
@@ -91,8 +97,8 @@ struct Decided<Out> {
 impl<S, D> Lane<'_, S, D>
 where
     S: Stage,
-    S::In: Codec,
-    S::Out: Codec,
+    S::In: Input,
+    S::Out: Output,
     D: Doors<S>,
 {
     async fn run(&mut self, mut reader: Reader, turn: &Turn) -> Result<(), LaneError> {
@@ -112,21 +118,27 @@ where
         let began = Instant::now();
         let Some(last) = messages.last() else { return Ok(()) };
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
-        let mut inputs = Vec::new();
+        let (mut inputs, mut told) = (Vec::new(), Vec::new());
         for message in &messages {
-            inputs.extend(decode::<S::In>(message)?);
+            let batch = decode::<S::In>(message)?;
+            inputs.extend(batch.records.into_iter().filter(|input| input.position > self.covered));
+            told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));
             reaches = reaches.max(end_of(message));
         }
-        inputs.retain(|input| input.position > self.covered);
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.received_at()));
         self.note_lag(newest, count);
         self.shared.doors.load(&inputs, &mut self.memory).await?;
-        let decided = self.decide(inputs);
+        kill_point(S::NAME, "loaded");
+        let mut decided = self.decide(inputs);
         if !decided.rejects.is_empty() {
             self.dead_letter(&messages, &decided.rejects).await?;
+            kill_point(S::NAME, "dead_lettered");
         }
-        let passed_on = decided.outputs.iter().map(|(_, out)| out.len()).sum();
-        self.append(decided.outputs, reaches, input_sequence).await?;
+        let passed_on = decided.pieces.iter().map(|(_, piece)| piece.records()).sum();
+        let told = std::mem::take(&mut self.waiting).into_iter().chain(told);
+        decided.pieces.extend(told.map(|told| (told.position, Piece::Dismissed(told))));
+        self.append(decided.pieces, reaches, input_sequence).await?;
+        kill_point(S::NAME, "appended");
 
         let metrics = &self.shared.service.metrics;
         metrics.taken_up(S::NAME, count);
@@ -145,18 +157,21 @@ where
     }
 
     fn decide(&mut self, inputs: Vec<Placed<S::In>>) -> Decided<S::Out> {
-        let mut decided = Decided { outputs: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
+        let mut decided = Decided { pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
         for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
-            let deciding = AssertUnwindSafe(|| self.shared.stage.decide(position, value, &mut self.memory));
-            let verdict = catch_unwind(deciding).unwrap_or_else(|_| {
-                Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
-            });
+            let ending = Ending::of(S::NAME, position, &value);
+            let verdict = decide(&self.shared.stage, position, value, &mut self.memory);
             *decided.ended.entry(outcome_label(&verdict)).or_default() += 1;
-            match verdict {
-                Verdict::Emit(outputs) => decided.outputs.push((position, outputs)),
-                Verdict::Skip(_) => {}
-                Verdict::Reject(reject) => drop(decided.rejects.insert(index, reject)),
-            }
+            let piece = match verdict {
+                Verdict::Emit(outputs) => (S::In::end(position), Piece::Emitted(outputs)),
+                Verdict::Skip(skip) => (position, Piece::Dismissed(ending.skipped(skip))),
+                Verdict::Reject(reject) => {
+                    let dismissed = ending.rejected(&reject);
+                    decided.rejects.insert(index, reject);
+                    (position, Piece::Dismissed(dismissed))
+                }
+            };
+            decided.pieces.push(piece);
         }
         decided
     }
@@ -169,14 +184,15 @@ where
     ) -> Result<(), LaneError> {
         let mut inputs = Vec::new();
         for message in messages {
-            inputs.extend(decode::<S::In>(message)?);
+            inputs.extend(decode::<S::In>(message)?.records);
         }
         inputs.retain(|input| input.position > self.covered);
         for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
             let Some(reject) = rejects.get(&index) else { continue };
             tracing::warn!(
                 stage = S::NAME, store.id = %value.origin().store, connection.id = %value.origin().connection,
-                event.id = value.identity(), %position, %reject, "dead letter"
+                delivery.id = %value.delivery(), event.id = value.event().map(tracing::field::display), %position,
+                %reject, "dead letter"
             );
             self.shared.service.metrics.rejected(S::NAME, reject.class);
             self.shared.service.bus.publish_dead(&dead_message(S::NAME, position, value, reject)).await?;
@@ -184,59 +200,52 @@ where
         Ok(())
     }
 
-    /// Appends what goes on as few messages as the limits of a batch allow, never splitting an input's outputs over
-    /// two; then the position moves on.
+    /// Appends as few messages as the limits of a batch allow; then the position moves on. What was dismissed while
+    /// nothing goes on waits a while for company.
     async fn append(
         &mut self,
-        outputs: Vec<(Position, Vec<S::Out>)>,
+        pieces: Vec<(Position, Piece<S::Out>)>,
         reaches: Position,
         input_sequence: u64,
     ) -> Result<(), LaneError> {
-        let mut batch: Vec<S::Out> = Vec::new();
-        let mut weight = 0;
-        let mut batch_covers = self.covered;
-        for (position, outputs) in outputs {
-            let more: usize = outputs.iter().map(Codec::weight).sum();
-            let full = batch.len() + outputs.len() > BATCH_RECORDS_MAX || weight + more > BATCH_BYTES_MAX;
-            if full && !batch.is_empty() {
-                self.append_batch(&batch, batch_covers, input_sequence).await?;
-                batch.clear();
-                weight = 0;
-            }
-            batch.extend(outputs);
-            weight += more;
-            batch_covers = position;
+        let mut batches = pack(pieces);
+        let last = batches.pop().unwrap_or_default();
+        for batch in batches {
+            self.append_batch(&batch, batch.covers, input_sequence).await?;
         }
-        if batch.is_empty() {
+        if last.records.is_empty() && last.dismissals.len() < BATCH_RECORDS_MAX {
             self.covered = reaches;
+            self.waiting = last.dismissals;
             let since = self.owed.map_or_else(Instant::now, |(since, _)| since);
             self.owed = Some((since, input_sequence));
             return Ok(());
         }
-        self.append_batch(&batch, reaches, input_sequence).await
+        self.append_batch(&last, reaches, input_sequence).await
     }
 
     async fn append_batch(
         &mut self,
-        batch: &[S::Out],
+        batch: &Packed<S::Out>,
         covers: Position,
         input_sequence: u64,
     ) -> Result<(), LaneError> {
-        let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        self.appender.append(Codec::encode(batch), covers, input_sequence, records).await?;
+        let records = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
+        let payload = S::Out::encode(&batch.records, &batch.dismissals);
+        self.appender.append(payload, covers, input_sequence, records).await?;
         self.covered = covers;
         self.owed = None;
         Ok(())
     }
 
-    /// Writes down how far the inputs are covered although they yielded nothing: an empty batch.
+    /// Writes down how far the inputs are covered although nothing goes on: a batch without records.
     async fn say_covered(&mut self) -> Result<(), LaneError> {
         let Some((_, input_sequence)) = self.owed.take() else { return Ok(()) };
-        self.append_batch(&[], self.covered, input_sequence).await
+        let batch = Packed { dismissals: std::mem::take(&mut self.waiting), ..Packed::default() };
+        self.append_batch(&batch, self.covered, input_sequence).await
     }
 }
 
-fn decode<T: Codec>(message: &Message) -> Result<Vec<Placed<T>>, LaneError> {
+fn decode<T: Input>(message: &Message) -> Result<Batch<T>, LaneError> {
     let unreadable = |error| Fault::new("a batch of our own that can be read", error);
     Ok(T::decode(message.payload.clone(), message.sequence).map_err(unreadable)?)
 }
@@ -246,8 +255,11 @@ fn end_of(message: &Message) -> Position {
     message.covers.unwrap_or(Position { raw_sequence: message.sequence, delivery: u32::MAX, event: u32::MAX })
 }
 
-fn dead_message<T: Codec>(stage: &'static str, position: Position, value: T, reject: &Reject) -> DeadMessage {
-    let message_id = format!("{stage}/{}/{position}", value.identity());
+fn dead_message<T: Input>(stage: &'static str, position: Position, value: T, reject: &Reject) -> DeadMessage {
+    let message_id = match value.event() {
+        Some(event) => format!("{stage}/{event}/{position}"),
+        None => format!("{stage}/{}/{position}", value.delivery()),
+    };
     let store = value.origin().store.clone();
     let letter = DeadLetter {
         stage: stage.to_owned(),

@@ -6,7 +6,7 @@ use model::{
     Action, ConnectionId, DeliveryId, EntityKind, Event, EventId, ExternalId, Origin, Partition,
     PartitionCount, Payload, PlatformName, Position, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
 };
-use runner::{Codec as _, Doors, Metrics, Placed, Readiness, Service, run_stage};
+use runner::{Doors, Input as _, Metrics, Output as _, Placed, Readiness, Service, run_stage};
 use sandbox::{Nats, NatsOptions, Scratch};
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::{
@@ -104,7 +104,7 @@ impl World {
         let mut appender = self.bus.appender(Feed::Normalized, HERE, tail);
         let events: Vec<Event> = numbers.map(event).collect();
         let covers = events.last().unwrap().position;
-        appender.append(Event::encode(&events), covers, 0, 1).await.unwrap();
+        appender.append(Event::encode(&events, &[]), covers, 0, 1).await.unwrap();
     }
 
     /// What went on, until everything up to `covered` is.
@@ -113,8 +113,8 @@ impl World {
         let mut numbers = Vec::new();
         loop {
             for message in tokio::time::timeout(PATIENCE, reader.waiting(8)).await.unwrap().unwrap() {
-                let events = Event::decode(message.payload, message.sequence).unwrap();
-                numbers.extend(events.iter().map(|event| event.position.raw_sequence));
+                let batch = Event::decode(message.payload, message.sequence).unwrap();
+                numbers.extend(batch.records.iter().map(|event| event.position.raw_sequence));
                 if message.covers.unwrap().raw_sequence >= covered {
                     return numbers;
                 }
@@ -143,6 +143,7 @@ fn event(number: u64) -> Event {
         links: Vec::new(),
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: number, delivery: 0, event: 0 },
     }

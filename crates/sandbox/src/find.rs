@@ -34,6 +34,13 @@ pub(crate) fn postgres_folder() -> Result<PathBuf, SandboxError> {
     configured().into_iter().chain(versioned()).chain(on_path).find(complete).ok_or(missing)
 }
 
+/// Beside the server's programs, or on the path.
+pub(crate) fn psql(programs: &Path) -> Result<PathBuf, SandboxError> {
+    let missing = SandboxError::NotFound { program: "psql", variable: POSTGRES_VARIABLE };
+    let beside = std::iter::once(programs.join("psql"));
+    beside.chain(on_path("psql")).find(|program| program.is_file()).ok_or(missing)
+}
+
 fn configured() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
     let folder = String::from_utf8(output.stdout).ok()?;

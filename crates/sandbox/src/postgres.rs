@@ -87,6 +87,15 @@ impl Postgres {
         self.pid
     }
 
+    /// Postgres's own client `psql` on the database `postgres`, as the user `postgres`, reading no settings of whoever
+    /// runs it. It prints rows without decoration and ends at the first statement that is refused.
+    pub fn psql(&self) -> Result<Command, SandboxError> {
+        let mut command = Command::new(find::psql(&self.programs)?);
+        command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
+        command.arg("--dbname").arg(self.url()).stdin(Stdio::null()).kill_on_drop(true);
+        Ok(command)
+    }
+
     /// Makes the database `name` (`[a-z0-9_]{1,63}`) if there is none, and tells its URL.
     pub async fn create_database(&self, name: &str) -> Result<String, SandboxError> {
         /// `duplicate_database` (Postgres, appendix A).

@@ -19,6 +19,10 @@ pub struct Chaos {
     pub server_error: f64,
     /// Calls that have their effect and then answer 500.
     pub error_after_success: f64,
+    /// Calls that have their effect and then no answer: the connection is closed.
+    pub reset_after_success: f64,
+    /// The longest that an answer is held back, in milliseconds; evenly spread from 0.
+    pub answer_ms_max: u64,
 }
 
 /// What becomes of a call.
@@ -28,6 +32,7 @@ pub(crate) enum Call {
     Throttled,
     Unavailable,
     LostReply,
+    Reset,
 }
 
 /// What becomes of a webhook.
@@ -55,26 +60,33 @@ impl Dice {
     }
 
     pub(crate) fn call(&mut self) -> Call {
-        let Chaos { throttle_429, server_error, error_after_success, .. } = self.chaos;
+        let Chaos { throttle_429, server_error, error_after_success, reset_after_success, .. } = self.chaos;
         if self.falls(throttle_429) {
             Call::Throttled
         } else if self.falls(server_error) {
             Call::Unavailable
         } else if self.falls(error_after_success) {
             Call::LostReply
+        } else if self.falls(reset_after_success) {
+            Call::Reset
         } else {
             Call::Fine
         }
     }
 
+    /// How long an answer is held back.
+    pub(crate) fn answer_delay(&mut self) -> Duration {
+        self.delay(self.chaos.answer_ms_max)
+    }
+
+    fn delay(&mut self, ms_max: u64) -> Duration {
+        Duration::from_millis(if ms_max == 0 { 0 } else { self.rng.random_range(0..=ms_max) })
+    }
+
     pub(crate) fn webhook(&mut self) -> Fate {
         let Chaos { duplicate, reorder, delay_ms_max, .. } = self.chaos;
-        let delay_ms = if delay_ms_max == 0 { 0 } else { self.rng.random_range(0..=delay_ms_max) };
-        Fate {
-            duplicate: self.falls(duplicate),
-            reorder: self.falls(reorder),
-            delay: Duration::from_millis(delay_ms),
-        }
+        let delay = self.delay(delay_ms_max);
+        Fate { duplicate: self.falls(duplicate), reorder: self.falls(reorder), delay }
     }
 }
 
@@ -86,7 +98,7 @@ mod tests {
     fn nothing_goes_wrong_by_default() {
         let mut dice = Dice::new(Chaos::default(), 7);
         for _ in 0..1_000 {
-            assert_eq!(dice.call(), Call::Fine);
+            assert_eq!((dice.call(), dice.answer_delay()), (Call::Fine, Duration::ZERO));
             let fate = dice.webhook();
             assert_eq!(fate, Fate { duplicate: false, reorder: false, delay: Duration::ZERO });
         }

@@ -14,7 +14,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +44,7 @@ pub struct RecordedCall {
     pub idempotency_key: Option<String>,
     /// The W3C trace context that the caller sent.
     pub traceparent: Option<String>,
-    /// The HTTP status that was answered, after chaos.
+    /// The HTTP status that was answered, after chaos; 0 where the connection was closed instead.
     pub status: u16,
 }
 
@@ -56,29 +56,45 @@ pub(crate) struct Inner {
     pub(crate) calls: Mutex<VecDeque<RecordedCall>>,
 }
 
+/// What was done, and is never told: the connection ends instead.
+#[derive(Debug)]
+struct Reset(Reply);
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection ends without an answer")
+    }
+}
+
+impl std::error::Error for Reset {}
+
 impl Inner {
-    fn answer(&self, call: &Incoming) -> Reply {
+    fn answer(&self, call: &Incoming) -> Result<Reply, Reset> {
         let chance = lock(&self.dice).call();
         let mut state = lock(&self.state);
         let now = state.ledger.tick(Utc::now());
         if chance == Call::Throttled {
-            return state.throttled(now);
+            return Ok(state.throttled(now));
         }
         // Where webhooks can't be kept, nothing may change.
         if chance == Call::Unavailable || self.outbox.is_full() {
-            return Reply::of(503, json!({"errors": "Service unavailable"}));
+            return Ok(Reply::of(503, json!({"errors": "Service unavailable"})));
         }
         let mut reply = state.answer(call, now);
         let webhooks = state.announce(&reply.changes, now);
         self.outbox.push(webhooks);
-        if chance == Call::LostReply {
-            reply.status = 500;
-            reply.body = json!({"errors": "Internal error"});
+        match chance {
+            Call::LostReply => {
+                reply.status = 500;
+                reply.body = json!({"errors": "Internal error"});
+            }
+            Call::Reset => return Err(Reset(reply)),
+            Call::Fine | Call::Throttled | Call::Unavailable => {}
         }
-        reply
+        Ok(reply)
     }
 
-    fn record(&self, call: &Incoming, reply: &Reply) {
+    fn record(&self, call: &Incoming, reply: &Reply, answered: bool) {
         let mut calls = lock(&self.calls);
         calls.push_back(RecordedCall {
             at: Utc::now(),
@@ -87,7 +103,7 @@ impl Inner {
             operation: reply.operation.clone(),
             idempotency_key: reply.idempotency_key.clone(),
             traceparent: call.header("traceparent").map(str::to_owned),
-            status: reply.status,
+            status: if answered { reply.status } else { 0 },
         });
         if calls.len() > CALLS_MAX {
             calls.pop_front();
@@ -116,7 +132,7 @@ pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
 async fn connection(stream: TcpStream, inner: Arc<Inner>) {
     let service = service_fn(|request| {
         let inner = Arc::clone(&inner);
-        async move { Ok::<_, Infallible>(respond(request, &inner).await) }
+        async move { respond(request, &inner).await }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -128,11 +144,11 @@ async fn connection(stream: TcpStream, inner: Arc<Inner>) {
     }
 }
 
-async fn respond(request: Request<Body>, inner: &Inner) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Body>, inner: &Inner) -> Result<Response<Full<Bytes>>, Reset> {
     let (parts, body) = request.into_parts();
     let collected = tokio::time::timeout(ARRIVAL_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let Ok(Ok(collected)) = collected else {
-        return response(&Reply::of(413, json!({"errors": "Payload too large or too slow"})));
+        return Ok(response(&Reply::of(413, json!({"errors": "Payload too large or too slow"}))));
     };
     let text = |value: &hyper::header::HeaderValue| value.to_str().ok().map(str::to_owned);
     let headers = parts.headers.iter();
@@ -143,9 +159,13 @@ async fn respond(request: Request<Body>, inner: &Inner) -> Response<Full<Bytes>>
         headers: headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
         body: collected.to_bytes(),
     };
-    let reply = inner.answer(&call);
-    inner.record(&call, &reply);
-    response(&reply)
+    let (outcome, delay) = (inner.answer(&call), lock(&inner.dice).answer_delay());
+    let (Ok(reply) | Err(Reset(reply))) = &outcome;
+    inner.record(&call, reply, outcome.is_ok());
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    outcome.map(|reply| response(&reply))
 }
 
 fn response(reply: &Reply) -> Response<Full<Bytes>> {

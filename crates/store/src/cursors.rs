@@ -16,6 +16,8 @@ pub enum Consumer {
     Propagate,
     /// Keeps the position in RAW of the last notification that was fetched for.
     Poll,
+    /// Keeps the position in RAW up to which deliveries were counted.
+    Accepted,
 }
 
 impl Consumer {
@@ -25,6 +27,7 @@ impl Consumer {
             Self::Apply => "apply",
             Self::Propagate => "propagate",
             Self::Poll => "poll",
+            Self::Accepted => "accepted",
         }
     }
 }

@@ -21,10 +21,12 @@ pub struct EndingRow {
 impl Store {
     /// How the newest events of a store ended, the newest first. At most `limit`.
     pub async fn endings_of(&self, store: &StoreId, limit: i64) -> Result<Vec<EndingRow>, StoreError> {
-        let statement =
-            sqlx::query("SELECT * FROM endings WHERE store = $1 ORDER BY recorded_at DESC LIMIT $2")
-                .bind(store.as_str().to_owned())
-                .bind(limit.min(LISTED_ROWS));
+        let statement = sqlx::query(
+            "SELECT * FROM endings WHERE store = $1
+                 ORDER BY raw_sequence DESC, delivery_index DESC, event_index DESC LIMIT $2",
+        )
+        .bind(store.as_str().to_owned())
+        .bind(limit.min(LISTED_ROWS));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 

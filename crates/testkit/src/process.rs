@@ -155,7 +155,12 @@ impl Process {
 
     /// Whether it has ended, by itself or not.
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be asked").is_some()
+        self.ended().is_some()
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
     }
 
     /// Stops it in the middle of whatever it does (SIGSTOP), as a stalled machine would, until [`Process::resume`].

@@ -1,10 +1,10 @@
 //! A broker, a database, and the services on them.
 
-use crate::{Account, Merchant, Process, Program, Scrape, eventually};
+use crate::{Account, Merchant, Process, Program, Replica, eventually};
 use bus::{Bus, BusConfig, Feed};
 use model::{EventId, Outcome, Position, Quantity, SendState, record::Ending};
 use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions, Scratch};
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
 
 /// The key that credentials are sealed with; there is nothing behind it.
@@ -14,10 +14,21 @@ const CONNECTIONS_MAX: u32 = 4;
 /// How long everything must have been still to count as quiet.
 const STILL: Duration = Duration::from_millis(300);
 
+/// What is unlike in a world that a test wants unlike others; all of it as services have it unless set.
+#[derive(Debug, Clone, Default)]
+pub struct WorldOptions {
+    /// How much each feed may hold, in bytes.
+    pub feed_max_bytes: Option<u64>,
+    /// After how many milliseconds the database gives up a statement of a service.
+    pub statement_timeout_ms: Option<u64>,
+    /// Where the broker keeps everything; in a folder to throw away unless set.
+    pub broker_folder: Option<PathBuf>,
+}
+
 /// A broker, a database, and the services on them, all of one's own. Dropped, everything is stopped; if the test has
 /// failed, the ends of the logs are shown.
 pub struct World {
-    processes: BTreeMap<Program, Process>,
+    pub(crate) processes: BTreeMap<Replica, Process>,
     /// The record.
     pub store: Store,
     /// The broker, as a client.
@@ -26,18 +37,25 @@ pub struct World {
     pub nats: Nats,
     /// The database, as a server.
     pub postgres: Postgres,
-    ingest_address: Option<String>,
-    started: u32,
+    pub(crate) ingest_address: Option<String>,
+    pub(crate) started: u32,
+    options: WorldOptions,
     // Removed last.
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
 }
 
 impl World {
     /// Starts servers with empty tables, then these services, and waits until they take work.
     pub async fn start(programs: &[Program]) -> Self {
+        Self::start_with(WorldOptions::default(), programs).await
+    }
+
+    /// The same, with something unlike.
+    pub async fn start_with(options: WorldOptions, programs: &[Program]) -> Self {
         let scratch = Scratch::new().expect("a folder to throw away");
+        let broker_folder = options.broker_folder.clone().unwrap_or_else(|| scratch.path().join("nats"));
         let (nats, postgres) = tokio::try_join!(
-            Nats::start(NatsOptions::new(scratch.path().join("nats"))),
+            Nats::start(NatsOptions::new(broker_folder)),
             Postgres::start(PostgresOptions::new(scratch.path().join("postgres")))
         )
         .expect("servers can be started");
@@ -58,98 +76,54 @@ impl World {
         let bus = Bus::connect(&config).await.expect("the broker answers");
         let processes = BTreeMap::new();
         let mut world =
-            Self { processes, store, bus, nats, postgres, ingest_address: None, started: 0, scratch };
+            Self { processes, store, bus, nats, postgres, ingest_address: None, started: 0, options, scratch };
         world.launch(programs).await;
         world
     }
 
-    /// Starts services that don't run, and waits until they take work.
-    pub async fn launch(&mut self, programs: &[Program]) {
-        for program in programs {
-            self.started += 1;
-            let name = program.name();
-            let file = self.scratch.path().join(format!("{name}.toml"));
-            std::fs::write(&file, self.configuration(*program)).expect("a configuration can be written");
-            let file = file.to_string_lossy();
-            let log = self.scratch.path().join(format!("{name}-{}.log", self.started));
-            let process = Process::start(*program, &[("TILLFLOW_CONFIG", &file)], &log);
-            assert!(self.processes.insert(*program, process).is_none(), "{name} runs already");
-        }
-        for program in programs {
-            let process = self.processes.get_mut(program).expect("it was just started");
-            process.ready().await;
-            if *program == Program::Ingest {
-                self.ingest_address = process.webhooks().map(|address| address.to_string());
-            }
-        }
+    /// The configuration file of a service on these servers. Ingest takes the same address again when it is started
+    /// again: platforms have it registered.
+    pub fn configuration(&self, program: Program) -> String {
+        self.configuration_at(program, self.ingest_address.as_deref().unwrap_or("127.0.0.1:0"))
     }
 
-    /// The configuration file of a service on these servers.
-    pub fn configuration(&self, program: Program) -> String {
-        let mut text = format!(
-            "[bus]\nservers = [\"{}\"]\nmonitoring_url = \"{}\"\nname = \"{}\"\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]\n",
-            self.nats.url(),
-            self.nats.monitoring_url(),
-            program.name()
-        );
+    pub(crate) fn configuration_at(&self, program: Program, ingest_address: &str) -> String {
+        let mut lines = vec![
+            "[bus]".to_owned(),
+            format!("servers = [\"{}\"]", self.nats.url()),
+            format!("monitoring_url = \"{}\"", self.nats.monitoring_url()),
+            format!("name = \"{}\"", program.name()),
+        ];
+        lines.extend(self.options.feed_max_bytes.map(|bytes| format!("feed_max_bytes = {bytes}")));
+        let rest = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]";
+        lines.push(rest.to_owned());
         if program == Program::Ingest {
-            // A restart takes the same address again: platforms have it registered.
-            let address = self.ingest_address.as_deref().unwrap_or("127.0.0.1:0");
-            writeln!(text, "listen = \"{address}\"").expect("a text can be written to");
+            lines.push(format!("listen = \"{ingest_address}\""));
         }
         if program.has_store() {
-            write!(
-                text,
-                "[service.store]\nurl = \"{}\"\ncurrent_key = \"test\"\nmax_connections = {CONNECTIONS_MAX}\n\
-                 [service.store.keys]\ntest = \"{KEY}\"\n",
-                self.postgres.url()
-            )
-            .expect("a text can be written to");
+            lines.push("[service.store]\ncurrent_key = \"test\"".to_owned());
+            lines.push(format!("url = \"{}\"\nmax_connections = {CONNECTIONS_MAX}", self.postgres.url()));
+            let limit = self.options.statement_timeout_ms;
+            lines.extend(limit.map(|milliseconds| format!("statement_timeout_ms = {milliseconds}")));
+            lines.push(format!("[service.store.keys]\ntest = \"{KEY}\""));
         }
-        text
+        lines.join("\n") + "\n"
     }
 
     /// Where the broker keeps its streams, a folder each.
     pub fn streams_folder(&self) -> PathBuf {
-        self.scratch.path().join("nats/jetstream/$G/streams")
+        let folder = self.options.broker_folder.clone();
+        folder.unwrap_or_else(|| self.scratch.path().join("nats")).join("jetstream/$G/streams")
     }
 
-    /// The running service.
-    pub fn process(&self, program: Program) -> &Process {
-        self.processes.get(&program).unwrap_or_else(|| panic!("{} doesn't run", program.name()))
-    }
-
-    /// Kills a service (SIGKILL), as a fault would.
-    pub async fn kill(&mut self, program: Program) {
-        self.take(program).kill().await;
-    }
-
-    /// Asks a service to stop (SIGTERM) and waits for its end.
-    pub async fn terminate(&mut self, program: Program) -> ExitStatus {
-        self.take(program).terminate().await
-    }
-
-    fn take(&mut self, program: Program) -> Process {
-        self.processes.remove(&program).unwrap_or_else(|| panic!("{} doesn't run", program.name()))
-    }
-
-    /// Where webhooks are taken: scheme, host and port. It stays the same when ingest is started again.
-    pub fn ingest_url(&self) -> String {
-        format!("http://{}", self.ingest_address.as_deref().expect("ingest was started"))
-    }
-
-    /// What the running services count, together.
-    pub async fn scrape(&self) -> Scrape {
-        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        let mut pages = Vec::new();
-        for process in self.processes.values() {
-            let admin = process.admin().expect("it takes work");
-            let page =
-                client.get(format!("http://{admin}/metrics")).send().await.expect("metrics are served");
-            pages.push(page.text().await.expect("metrics are text"));
-        }
-        Scrape::read(&pages)
+    /// Runs statements on the database as its superuser, and gives what they say: a line for each row, columns parted
+    /// by `|`. Several statements are one transaction unless they say otherwise. Panics if one is refused.
+    pub async fn sql(&self, statements: &str) -> String {
+        let output = self.postgres.psql().expect("psql is installed").args(["-c", statements]).output();
+        let output = output.await.expect("psql can be run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{statements}: {said}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// How the events of a store ended, in their order.
@@ -239,12 +213,12 @@ impl World {
             if tail > 0 && applied.position < end {
                 return Err(format!("partition {partition} is applied up to {} of {tail}", applied.position));
             }
-            if self.processes.contains_key(&Program::Poll)
+            if self.runs(Program::Poll)
                 && cursor(Consumer::Poll).await?.position.raw_sequence < tail
             {
                 return Err(format!("partition {partition} isn't polled up to {tail}"));
             }
-            if self.processes.contains_key(&Program::Propagate)
+            if self.runs(Program::Propagate)
                 && cursor(Consumer::Propagate).await?.number < applied.number
             {
                 return Err(format!("partition {partition} isn't propagated up to {}", applied.number));

@@ -2,7 +2,7 @@
 
 use crate::{DecodeError, pb};
 use bytes::Bytes;
-use model::{Delivery, Event};
+use model::{Delivery, Dismissal, Event};
 use prost::Message as _;
 use std::io::Read as _;
 
@@ -37,15 +37,32 @@ pub fn decode_deliveries(payload: Bytes) -> Result<Vec<Delivery>, DecodeError> {
         .collect()
 }
 
+/// What one message of a middle stream holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventBatch {
+    /// What goes on, in order.
+    pub events: Vec<Event>,
+    /// What ended on the way here, in order.
+    pub dismissals: Vec<Dismissal>,
+}
+
 /// Writes a batch of a middle stream.
-pub fn encode_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Bytes {
+pub fn encode_events<'a>(
+    events: impl IntoIterator<Item = &'a Event>,
+    dismissals: impl IntoIterator<Item = &'a Dismissal>,
+) -> Bytes {
     let events = events.into_iter().map(pb::Event::from).collect();
-    compressed(pb::EventBatch { events }.encode_to_vec())
+    let dismissals = dismissals.into_iter().map(pb::Dismissal::from).collect();
+    compressed(pb::EventBatch { events, dismissals }.encode_to_vec())
 }
 
 /// Reads a batch of a middle stream.
-pub fn decode_events(payload: Bytes) -> Result<Vec<Event>, DecodeError> {
-    pb::EventBatch::decode(decompressed(payload)?)?.events.into_iter().map(Event::try_from).collect()
+pub fn decode_events(payload: Bytes) -> Result<EventBatch, DecodeError> {
+    let batch = pb::EventBatch::decode(decompressed(payload)?)?;
+    Ok(EventBatch {
+        events: batch.events.into_iter().map(Event::try_from).collect::<Result<_, _>>()?,
+        dismissals: batch.dismissals.into_iter().map(Dismissal::try_from).collect::<Result<_, _>>()?,
+    })
 }
 
 fn compressed(plain: Vec<u8>) -> Bytes {

@@ -64,6 +64,7 @@ impl From<&Delivery> for pb::Delivery {
             source: source.into(),
             cause: delivery.cause.map(|cause| Bytes::copy_from_slice(cause.as_bytes())),
             hops: delivery.hops.into(),
+            attempt: delivery.attempt,
             headers: delivery.headers.iter().map(header).collect(),
             traceparent: delivery.trace.as_str().to_owned(),
             body: Bytes::copy_from_slice(&delivery.body),
@@ -88,6 +89,7 @@ impl TryFrom<pb::Delivery> for Delivery {
             source,
             cause: delivery.cause.map(|cause| DeliveryId::try_from(&cause[..]).at("cause")).transpose()?,
             hops: u8::try_from(delivery.hops).at("hops")?,
+            attempt: delivery.attempt,
             headers: delivery
                 .headers
                 .into_iter()

@@ -70,6 +70,7 @@ impl From<&Event> for pb::Event {
             links: event.links.iter().map(pb::Link::from).collect(),
             raw_digest: Bytes::copy_from_slice(event.raw_digest.as_bytes()),
             hops: event.hops.into(),
+            attempt: event.attempt,
             traceparent: event.trace.as_str().to_owned(),
             position: Some(event.position.into()),
         }
@@ -91,6 +92,7 @@ impl TryFrom<pb::Event> for Event {
             links: event.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
             raw_digest: RawDigest::try_from(&event.raw_digest[..]).at("raw_digest")?,
             hops: u8::try_from(event.hops).at("hops")?,
+            attempt: event.attempt,
             trace: required(TraceParent::parse(&event.traceparent), "traceparent")?,
             position: required(event.position, "position")?.into(),
             origin: required(event.origin, "origin")?.try_into()?,

@@ -4,15 +4,15 @@
 
 use bytes::Bytes;
 use model::{
-    Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, EntityKind, Event, EventId, ExternalId,
-    InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Patch, Payload,
-    PlatformName, Position, Product, ProductStatus, Quantity, RawDigest, Source, SourceVersion, StoreId,
-    TenantId, Timestamp, TraceParent, Variant,
+    Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, Dismissal, EntityKind, Event, EventId,
+    ExternalId, InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Outcome,
+    Patch, Payload, PlatformName, Position, Product, ProductStatus, Quantity, RawDigest, Source,
+    SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant,
     record::{Applied, Effect},
 };
 use proptest::prelude::*;
 use stage::{Reject, RejectClass};
-use wire::{BATCH_RECORDS_MAX, DeadLetter, DecodeError, Original};
+use wire::{BATCH_RECORDS_MAX, DeadLetter, DecodeError, EventBatch, Original};
 
 fn external(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
@@ -41,6 +41,7 @@ fn delivery(body: Vec<u8>) -> Delivery {
         source: Source::Webhook,
         cause: Some(DeliveryId::from_bytes([4; 16])),
         hops: 1,
+        attempt: 2,
         headers: vec![("x-a".into(), "b".into())],
         trace: TraceParent::from_delivery(id),
         body,
@@ -62,6 +63,7 @@ fn event(payload: Payload) -> Event {
         links: vec![Link { kind: LinkKind::Item, external: external("i"), internal: "var_1".to_owned() }],
         raw_digest: RawDigest::of(b"x"),
         hops: 2,
+        attempt: 3,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: 7, delivery: 8, event: 9 },
     }
@@ -146,7 +148,19 @@ fn payloads() -> Vec<Payload> {
 #[test]
 fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
     let events: Vec<Event> = payloads().into_iter().map(event).collect();
-    assert_eq!(wire::decode_events(wire::encode_events(&events)).unwrap(), events);
+    let dismissal = |event| Dismissal {
+        position: Position { raw_sequence: 1, delivery: 2, event: 3 },
+        origin: origin(),
+        delivery: DeliveryId::from_bytes([5; 16]),
+        event,
+        stage: "normalize".into(),
+        outcome: Outcome::Dead,
+        reason: "schema: not a number at /id".into(),
+        received_at: Timestamp::from_micros(6),
+    };
+    let dismissals = vec![dismissal(None), dismissal(Some(EventId::from_bytes([1; 16])))];
+    let batch = wire::decode_events(wire::encode_events(&events, &dismissals)).unwrap();
+    assert_eq!(batch, EventBatch { events, dismissals });
 }
 
 #[test]

@@ -9,7 +9,8 @@ mod product;
 mod sales;
 
 use model::{
-    EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Quantity, VariantId,
+    Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Quantity,
+    VariantId,
     record::{
         Applied, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement, MovementReason,
         OrderRow, ProductRow, VariantRow,
@@ -63,7 +64,6 @@ pub struct Fold {
     facts: Facts,
     numbers: BTreeMap<Partition, i64>,
     changes: Changes,
-    duplicates: usize,
     rejected: Vec<(Partition, Event, Reject)>,
 }
 
@@ -71,8 +71,6 @@ pub struct Fold {
 pub struct Folded {
     /// What is to be committed.
     pub changes: Changes,
-    /// How many events had been recorded before.
-    pub duplicates: usize,
     /// What can't be applied, for the dead letters.
     pub rejected: Vec<(Partition, Event, Reject)>,
     /// The last number given out in each partition.
@@ -82,14 +80,18 @@ pub struct Folded {
 impl Fold {
     /// Begins with what the record knows and the last number of each partition.
     pub fn new(facts: Facts, numbers: BTreeMap<Partition, i64>) -> Self {
-        Self { facts, numbers, changes: Changes::default(), duplicates: 0, rejected: Vec::new() }
+        Self { facts, numbers, changes: Changes::default(), rejected: Vec::new() }
     }
 
     /// Decides about the next event of `partition`.
     pub fn event(&mut self, partition: Partition, event: Event) {
+        self.count_delivery(&event.origin, event.position);
         let identity = (event.origin.connection.clone(), event.id);
+        if self.facts.dead.remove(&identity) {
+            self.changes.revived.insert(identity.clone());
+        }
         if !self.facts.seen.insert(identity) {
-            self.duplicates += 1;
+            self.changes.dismissals.push(duplicate(&event));
             return;
         }
         let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &self.facts))).unwrap_or_else(|_| {
@@ -104,14 +106,22 @@ impl Fold {
         }
     }
 
+    /// Takes up what ended in a stage before.
+    pub fn dismissal(&mut self, dismissal: Dismissal) {
+        self.count_delivery(&dismissal.origin, dismissal.position);
+        self.changes.dismissals.push(dismissal);
+    }
+
+    /// Whatever a delivery came to, just one of its ends stands at its first place.
+    fn count_delivery(&mut self, origin: &model::Origin, position: model::Position) {
+        if position.event == 0 {
+            self.changes.stores.entry(origin.store.clone()).or_default().ended += 1;
+        }
+    }
+
     /// Ends the fold.
     pub fn finish(self) -> Folded {
-        Folded {
-            changes: self.changes,
-            duplicates: self.duplicates,
-            rejected: self.rejected,
-            numbers: self.numbers,
-        }
+        Folded { changes: self.changes, rejected: self.rejected, numbers: self.numbers }
     }
 
     fn carry_out(&mut self, partition: Partition, event: Event, decision: Decision) {
@@ -121,7 +131,7 @@ impl Fold {
             let last = self.facts.stores.entry(event.origin.store.clone()).or_default();
             *last += 1;
             sequence = Some(*last);
-            self.changes.stores.insert(event.origin.store.clone(), *last);
+            self.changes.stores.entry(event.origin.store.clone()).or_default().last_sequence = Some(*last);
         }
         for write in writes {
             self.write(write, &event, sequence.unwrap_or_default());
@@ -235,6 +245,19 @@ fn ending(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>
         position: event.position,
         received_at: event.received_at,
         sequence,
+    }
+}
+
+fn duplicate(event: &Event) -> Dismissal {
+    Dismissal {
+        position: event.position,
+        origin: event.origin.clone(),
+        delivery: event.delivery,
+        event: Some(event.id),
+        stage: crate::STAGE.into(),
+        outcome: Outcome::Duplicate,
+        reason: "".into(),
+        received_at: event.received_at,
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::{Config, STAGE};
 use bus::{BusError, Feed, Start};
 use model::{Partition, Timestamp};
-use runner::{Service, now};
+use prometheus::IntGauge;
+use runner::{Metrics, Service, now};
 use std::time::Duration;
 use store::{Consumer, Store, StoreError};
 
@@ -24,9 +25,13 @@ enum Unswept {
 }
 
 /// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
-pub(crate) async fn run(service: Service, store: Store, config: Config) {
+pub(crate) async fn run(service: Service, store: Store, config: Config, in_flight: IntGauge) {
     let mut round = 0_u32;
     loop {
+        match store.in_flight().await {
+            Ok(count) => in_flight.set(count),
+            Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
+        }
         if let Err(error) = sweep_all(&service, &store, &config).await {
             tracing::debug!(stage = STAGE, %error, "not swept; trying again later");
         }
@@ -41,6 +46,15 @@ pub(crate) async fn run(service: Service, store: Store, config: Config) {
             () = service.stop.cancelled() => return,
         }
     }
+}
+
+/// The measure of what is accepted and not done, over all partitions: every replica tells the same.
+pub(crate) fn in_flight(metrics: &Metrics) -> Result<IntGauge, prometheus::Error> {
+    let gauge = IntGauge::new(
+        "tillflow_in_flight_deliveries",
+        "Deliveries that RAW has taken and that have not come to an end, by two counts that are kept apart",
+    )?;
+    metrics.registry().register(Box::new(gauge.clone())).map(|()| gauge)
 }
 
 /// For how long a feed keeps what is done.

@@ -6,7 +6,7 @@ use crate::{
 };
 use bus::{DeadMessage, Feed, Message};
 use model::{Event, Partition, Timestamp};
-use runner::{Codec as _, LaneError, Placed, Service, Turn, now};
+use runner::{Input as _, LaneError, Placed, Service, Turn, now};
 use stage::{Fault, Reject};
 use store::{Consumer, Cursor, Store, StoreError};
 use wire::{DeadLetter, Original};
@@ -36,8 +36,8 @@ impl Shared {
                 biased;
                 // A broker that crashed may have lost the end of APPLIED, which is made good at the beginning only.
                 Ok(()) = connections.changed() => return Err(Fault::new("the broker", "connected anew").into()),
-                messages = reader.waiting(MESSAGES_MAX) => messages?,
                 () = turn.stop.cancelled() => return Ok(()),
+                messages = reader.waiting(MESSAGES_MAX) => messages?,
             };
             cursor = self.work(partition, cursor, messages).await?;
             turn.made_progress();
@@ -50,30 +50,30 @@ impl Shared {
         from: Cursor,
         messages: Vec<Message>,
     ) -> Result<Cursor, LaneError> {
-        let mut events = Vec::new();
+        let (mut events, mut dismissals) = (Vec::new(), Vec::new());
         let mut reaches = from.position;
         for message in messages {
             reaches = reaches.max(message.covers.unwrap_or_default());
             let decoded = Event::decode(message.payload, message.sequence)
                 .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-            events.extend(
-                decoded
-                    .into_iter()
-                    .filter(|event| event.position > from.position)
-                    .map(|Placed { value, .. }| value),
-            );
+            let is_new = |position| position > from.position;
+            let records = decoded.records.into_iter().filter(|record| is_new(record.position));
+            events.extend(records.map(|Placed { value, .. }| value));
+            let told = decoded.dismissals.into_iter().filter(|dismissal| is_new(dismissal.position));
+            dismissals.extend(told);
         }
         if reaches == from.position {
             return Ok(from);
         }
         let newest = events.last().map(|event| event.received_at);
         self.note_lag(partition, newest, events.len());
-        let batch = Batch { partition, events, from, reaches };
+        let batch = Batch { partition, events, dismissals, from, reaches };
         let committed = self.workers.commit(batch).await.map_err(refused)?;
         for (event, reject) in committed.rejected {
             self.dead_letter(event, reject).await?;
         }
         publish::committed(&self.service.bus, partition, &committed.applied, committed.payloads).await?;
+        runner::kill_point(STAGE, "published");
         self.note_lag(partition, newest, 0);
         Ok(committed.cursor)
     }

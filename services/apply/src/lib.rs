@@ -54,7 +54,8 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 /// Runs the service on an open database.
 pub async fn serve(service: Service, store: Store, config: Config) -> Result<(), Failure> {
     let workers = Workers::start(config.workers, &store, &service.metrics);
-    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config));
+    let in_flight = janitor::in_flight(&service.metrics)?;
+    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight));
     let shared = Arc::new(lane::Shared { service: service.clone(), store, workers });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);

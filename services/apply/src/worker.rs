@@ -5,10 +5,10 @@ use crate::{
     decide::{Fold, Folded, first_keys, row_keys},
 };
 use model::{
-    Event, Outcome, Partition, Position,
+    Dismissal, Event, Outcome, Partition, Position,
     record::{Applied, Facts},
 };
-use runner::Metrics;
+use runner::{Metrics, kill_point};
 use stage::Reject;
 use std::{
     collections::BTreeMap,
@@ -31,10 +31,17 @@ const WAITING_MAX: usize = 64;
 pub(crate) struct Batch {
     pub(crate) partition: Partition,
     pub(crate) events: Vec<Event>,
+    pub(crate) dismissals: Vec<Dismissal>,
     /// Where the record must stand.
     pub(crate) from: Cursor,
     /// How far the batch reaches, whatever its events come to.
     pub(crate) reaches: Position,
+}
+
+impl Batch {
+    fn weight(&self) -> usize {
+        self.events.len() + self.dismissals.len()
+    }
 }
 
 /// What a partition's batch came to, once it is committed.
@@ -99,10 +106,10 @@ impl Worker {
             tokio::time::sleep_until(next).await;
             next = tokio::time::Instant::now() + PACE;
             let mut together = vec![first];
-            let mut events = together[0].batch.events.len();
+            let mut events = together[0].batch.weight();
             while events < EVENTS_MAX {
                 let Ok(job) = jobs.try_recv() else { break };
-                events += job.batch.events.len();
+                events += job.batch.weight();
                 together.push(job);
             }
             self.work(together).await;
@@ -135,15 +142,18 @@ impl Worker {
     /// All or nothing: if one partition is fenced, the others try again without it.
     async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, StoreError> {
         let mut transaction = self.store.begin_apply().await?;
+        kill_point(STAGE, "begun");
         let mut facts = Facts::default();
         let events = || batches.iter().flat_map(|batch| &batch.events);
-        transaction.first(&first_keys(events()), &mut facts).await?;
+        let dismissals = batches.iter().flat_map(|batch| &batch.dismissals);
+        transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
         let keys = row_keys(events(), &facts);
         transaction.rows(&keys, &mut facts).await?;
         if !keys.item_mirrors.is_empty() {
             // Levels at places that only the mirrors of the linked items told of.
             transaction.rows(&row_keys(events(), &facts), &mut facts).await?;
         }
+        kill_point(STAGE, "loaded");
 
         let spans: Vec<(Partition, Cursor, Position)> =
             batches.iter().map(|batch| (batch.partition, batch.from, batch.reaches)).collect();
@@ -164,14 +174,18 @@ impl Worker {
                 number: folded.numbers.get(partition).copied().unwrap_or(from.number),
             })
             .collect();
+        kill_point(STAGE, "folded");
         transaction.commit(&folded.changes, &payloads, &steps).await?;
+        kill_point(STAGE, "committed");
         self.count(taken_up, &folded);
         Ok(share_out(&steps, folded, payloads))
     }
 
     fn count(&self, taken_up: usize, folded: &Folded) {
         self.metrics.taken_up(STAGE, taken_up);
-        self.metrics.ended(STAGE, Outcome::Duplicate.as_str(), folded.duplicates);
+        let duplicates =
+            folded.changes.dismissals.iter().filter(|dismissal| dismissal.stage == STAGE).count();
+        self.metrics.ended(STAGE, Outcome::Duplicate.as_str(), duplicates);
         for outcome in Outcome::ALL {
             let count = folded.changes.endings.iter().filter(|ending| ending.outcome == outcome).count();
             if count > 0 {
@@ -186,6 +200,7 @@ fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     let numbers = batches.iter().map(|batch| (batch.partition, batch.from.number)).collect();
     let mut fold = Fold::new(facts, numbers);
     for batch in batches {
+        batch.dismissals.into_iter().for_each(|dismissal| fold.dismissal(dismissal));
         batch.events.into_iter().for_each(|event| fold.event(batch.partition, event));
     }
     fold.finish()

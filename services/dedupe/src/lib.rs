@@ -8,7 +8,7 @@ mod window;
 
 use bus::{Bus, Feed, Message, Start};
 use model::{Event, Partition, Position};
-use runner::{Codec as _, Doors, Failure, Placed, Service};
+use runner::{Doors, Failure, Input as _, Placed, Service};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict};
 use std::time::Duration;
@@ -40,7 +40,8 @@ impl Stage for Dedupe {
     type Lane = Window;
 
     fn decide(&self, _at: Position, event: Event, window: &mut Window) -> Verdict<Event> {
-        if window.first_seen(event.id, event.received_at) {
+        // What is taken in again after it was a dead letter has gone by before; the record decides about it.
+        if window.first_seen(event.id, event.received_at) || event.attempt > 0 {
             Verdict::Emit(vec![event])
         } else {
             Verdict::Skip(Skip::Duplicate)
@@ -66,10 +67,10 @@ impl Doors<Dedupe> for OwnOutput {
         let mut reader = bus.read(Feed::Unique, partition, Start::First).await.map_err(broker)?;
         loop {
             for message in reader.waiting(64).await.map_err(broker)? {
-                let events = Event::decode(message.payload, message.sequence)
+                let batch = Event::decode(message.payload, message.sequence)
                     .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-                for Placed { value, .. } in events {
-                    window.first_seen(value.id, value.received_at);
+                for Placed { value, .. } in batch.records {
+                    window.remember(value.id, value.received_at);
                 }
                 if message.sequence >= tail.sequence {
                     return Ok(window);

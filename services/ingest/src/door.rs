@@ -198,6 +198,7 @@ impl Door {
         if let Some(sequence) = self.kept.get(&id) {
             return Answer::Kept { delivery: id, sequence, duplicate: true };
         }
+        runner::kill_point(STAGE, "taken");
         match self.raw.keep(delivery).await {
             Ok(sequence) => {
                 self.kept.insert(id, sequence);
@@ -266,6 +267,7 @@ impl Incoming<'_> {
             source: self.source,
             cause: None,
             hops: 0,
+            attempt: 0,
             headers,
             trace: self.trace.and_then(TraceParent::parse).unwrap_or_else(|| TraceParent::from_delivery(id)),
             body: self.body,

@@ -141,6 +141,7 @@ impl Writer {
         });
         self.metrics.batch(STAGE, batch.len(), began.elapsed());
         if kept.is_ok() {
+            runner::kill_point(STAGE, "appended");
             // Counted here, since a sender may have gone away while its delivery was kept.
             self.metrics.passed_on(STAGE, batch.len());
         }

@@ -98,6 +98,7 @@ fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize,
         links: Vec::new(),
         raw_digest,
         hops: delivery.hops,
+        attempt: delivery.attempt,
         trace: delivery.trace.clone(),
         position: Position { event: u32::try_from(index).unwrap_or(u32::MAX), ..at },
     }

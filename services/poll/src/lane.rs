@@ -1,11 +1,14 @@
 //! One partition: reads RAW, gives notifications to their connections, and remembers how far all of them are done.
 
-use crate::notices::{Notice, Notices};
+use crate::{
+    STAGE,
+    notices::{Notice, Notices},
+};
 use bus::Feed;
-use model::{ConnectionId, Delivery, Partition, Position};
+use model::{ConnectionId, Delivery, Partition, Position, StoreId, TenantId};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{Codec as _, LaneError, Service, Turn};
+use runner::{Input as _, LaneError, Service, Turn};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,14 +37,17 @@ impl Shared {
     pub(crate) async fn run_lane(self: &Arc<Self>, turn: &Turn) -> Result<(), LaneError> {
         let partition = turn.partition;
         let cursor = self.store.take_epoch(Consumer::Poll, partition).await.map_err(fault)?;
-        let start = self.service.bus.seek(Feed::Raw, partition, cursor.position).await?;
+        let counted = self.store.take_epoch(Consumer::Accepted, partition).await.map_err(fault)?;
+        let start =
+            self.service.bus.seek(Feed::Raw, partition, cursor.position.min(counted.position)).await?;
         let mut reader = self.service.bus.read(Feed::Raw, partition, start).await?;
         let (done, mut finished) = mpsc::channel(UNDER_WAY_MAX);
         let mut lane = Lane {
             shared: Arc::clone(self),
             partition,
+            read: cursor.position.min(counted.position),
             cursor,
-            read: cursor.position,
+            accepted: Accepted { cursor: counted, deliveries: BTreeMap::new() },
             under_way: BTreeMap::new(),
             connections: HashMap::new(),
             done,
@@ -52,9 +58,9 @@ impl Shared {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if lane.under_way.len() < UNDER_WAY_MAX => {
                     for message in messages? {
-                        let deliveries = Delivery::decode(message.payload, message.sequence)
+                        let batch = Delivery::decode(message.payload, message.sequence)
                             .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-                        for placed in deliveries {
+                        for placed in batch.records {
                             lane.take(placed.position, placed.value);
                         }
                     }
@@ -80,6 +86,7 @@ struct Lane {
     shared: Arc<Shared>,
     partition: Partition,
     cursor: Cursor,
+    accepted: Accepted,
     /// How far RAW was read.
     read: Position,
     /// Notifications that aren't done, each with how far RAW was done before it.
@@ -94,7 +101,8 @@ impl Lane {
             return;
         }
         let before = std::mem::replace(&mut self.read, position);
-        if !self.shared.is_thin(&delivery) {
+        self.accepted.count(position, &delivery);
+        if position <= self.cursor.position || !self.shared.is_thin(&delivery) {
             return;
         }
         self.under_way.insert(position, before);
@@ -111,16 +119,46 @@ impl Lane {
         }
     }
 
-    /// Writes down how far everything is done.
+    /// Writes down how far everything is done, and what was accepted up to where RAW was read.
     async fn note(&mut self) -> Result<(), LaneError> {
+        self.accepted.note(&self.shared.store, self.partition, self.read).await?;
         let position = self.under_way.first_key_value().map_or(self.read, |(_, before)| *before);
-        if position == self.cursor.position {
+        if position <= self.cursor.position {
             return Ok(());
         }
         let step =
             CursorMove { partition: self.partition, from: self.cursor, position, number: self.cursor.number };
         self.shared.store.move_cursor(Consumer::Poll, step).await.map_err(fault)?;
+        runner::kill_point(STAGE, "noted");
         self.cursor = step.to();
+        Ok(())
+    }
+}
+
+/// What was accepted: counted here because this is the other reader of RAW, apart from the stages whose work is held
+/// against it.
+struct Accepted {
+    cursor: Cursor,
+    /// Beyond the cursor.
+    deliveries: BTreeMap<(TenantId, StoreId), i64>,
+}
+
+impl Accepted {
+    fn count(&mut self, position: Position, delivery: &Delivery) {
+        if position > self.cursor.position {
+            let origin = &delivery.origin;
+            *self.deliveries.entry((origin.tenant.clone(), origin.store.clone())).or_default() += 1;
+        }
+    }
+
+    async fn note(&mut self, store: &Store, partition: Partition, read: Position) -> Result<(), LaneError> {
+        if self.deliveries.is_empty() {
+            return Ok(());
+        }
+        let step = CursorMove { partition, from: self.cursor, position: read, number: self.cursor.number };
+        store.count_accepted(step, &self.deliveries).await.map_err(fault)?;
+        self.cursor = step.to();
+        self.deliveries.clear();
         Ok(())
     }
 }

@@ -103,6 +103,7 @@ impl Notices {
         let since = shared.store.fetch_mark(&origin.connection, &delivery.topic).await.map_err(later)?;
         let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
         let count = self.objects(platform, &connection, delivery, &wanted, began).await?;
+        runner::kill_point(STAGE, "fetched");
         let mark =
             Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
         shared.store.set_fetch_mark(&origin.connection, &delivery.topic, mark).await.map_err(later)?;

@@ -36,6 +36,7 @@ impl Calls {
             if due.is_empty() {
                 return Ok(());
             }
+            runner::kill_point(STAGE, "marked");
             for write in due {
                 self.write(platform, connection, &write).await?;
             }
@@ -53,9 +54,11 @@ impl Calls {
             Ok(call) => self.call(platform, connection, due, &call).await,
             Err(reject) => Reply::Refused(reject),
         };
+        runner::kill_point(STAGE, "called");
         let (label, result) = result(due, reply, runner::now(), rand::random_range(0.5..1.0));
         self.measure.called(platform.name(), due.key.kind.as_str(), label, began.elapsed());
         let settled = self.store.settle_write(&due.key, &due.sent_key, &result, runner::now()).await?;
+        runner::kill_point(STAGE, "settled");
         tracing::info!(
             stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
             platform.name = platform.name(), kind = due.key.kind.as_str(), external = %due.key.external,

@@ -129,6 +129,7 @@ impl Lane<'_> {
         };
         let shared = self.shared;
         shared.store.set_desired(&wants, &shared.writes, now(), &[step]).await.map_err(fault)?;
+        runner::kill_point(STAGE, "desired");
         let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
         shared.service.metrics.taken_up(STAGE, count);
         shared.service.metrics.ended(STAGE, "emitted", count);

@@ -127,6 +127,7 @@ fn tests_delivery(topic: &str, body: &Value) -> Delivery {
         source: model::Source::Webhook,
         cause: None,
         hops: 0,
+        attempt: 0,
         headers: Vec::new(),
         trace: model::TraceParent::from_delivery(id),
         body: body.to_string().into_bytes(),

@@ -196,3 +196,21 @@ async fn calls_without_token_or_version_and_too_many_calls_are_refused() {
     assert_eq!(call("GET", &url, &HEADERS[..1], "").await.0, 400);
     assert_eq!(get(&simulator, "/v2/nothing").await.0, 404);
 }
+
+#[tokio::test]
+async fn a_connection_that_is_closed_instead_of_an_answer_has_had_its_effect() {
+    let chaos = Chaos { reset_after_success: 1.0, answer_ms_max: 5, ..Chaos::default() };
+    let simulator = open_with(Kind::Square, SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    let (ids, location) = stocked(&simulator, 10);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.post(format!("{}{CHANGES}", simulator.base_url()));
+    for (name, value) in HEADERS {
+        request = request.header(name, value);
+    }
+    let body = adjust("k1", &ids, &location, ("IN_STOCK", "SOLD"), "2", &ago(0));
+    let failed = request.body(body.to_string()).send().await.unwrap_err();
+    assert!(failed.status().is_none(), "{failed}");
+    assert_eq!(simulator.shop().level(&ids.item, &location).unwrap(), "8");
+    let calls = simulator.shop().calls();
+    assert_eq!(calls.last().map(|call| call.status), Some(0));
+}

@@ -1,6 +1,6 @@
 //! Writing: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, stock, trade};
+use super::{catalog, dismissals, stock, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{
     MirrorKey, Partition, StoreId, Timestamp,
-    record::{Applied, Changes, Conflict, Ending, LinkKey},
+    record::{Applied, Changes, Conflict, Ending, LinkKey, StoreStep},
 };
 use sqlx::{PgConnection, postgres::PgQueryResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,8 +61,14 @@ async fn write_history(
     if !changes.applied.is_empty() {
         write_events(connection, &changes.applied, payloads).await?;
     }
+    if !changes.revived.is_empty() {
+        dismissals::keep_revived(connection, &changes.revived).await?;
+    }
     if !changes.endings.is_empty() {
         write_endings(connection, &changes.endings).await?;
+    }
+    if !changes.dismissals.is_empty() {
+        dismissals::write(connection, &changes.dismissals).await?;
     }
     if !changes.conflicts.is_empty() {
         write_conflicts(connection, &changes.conflicts).await?;
@@ -102,15 +108,16 @@ pub(super) fn complete(written: &PgQueryResult, wanted: usize, otherwise: &str) 
 
 async fn write_stores(
     connection: &mut PgConnection,
-    stores: &BTreeMap<StoreId, i64>,
+    stores: &BTreeMap<StoreId, StoreStep>,
 ) -> Result<(), StoreError> {
     let written = sqlx::query(
-        "UPDATE stores s SET last_sequence = u.last_sequence
-         FROM unnest($1::text[], $2::int8[]) AS u(id, last_sequence)
-         WHERE s.id = u.id AND s.last_sequence <= u.last_sequence",
+        "UPDATE stores s SET last_sequence = coalesce(u.last_sequence, s.last_sequence), ended = s.ended + u.ended
+         FROM unnest($1::text[], $2::int8[], $3::int8[]) AS u(id, last_sequence, ended)
+         WHERE s.id = u.id AND s.last_sequence <= coalesce(u.last_sequence, s.last_sequence)",
     )
     .bind(stores.keys().map(StoreId::as_str).collect::<Vec<_>>())
-    .bind(stores.values().copied().collect::<Vec<_>>())
+    .bind(stores.values().map(|step| step.last_sequence).collect::<Vec<_>>())
+    .bind(stores.values().map(|step| step.ended).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     complete(&written, stores.len(), "a store isn't set up, or its sequence would go back")

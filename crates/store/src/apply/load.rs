@@ -87,17 +87,17 @@ async fn seen(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
-        "SELECT e.connection, e.event_id
+        "SELECT e.connection, e.event_id, e.outcome = 'dead' AS dead
          FROM unnest($1::text[], $2::bytea[]) AS u(connection, event_id)
-         JOIN endings e USING (connection, event_id)
-         WHERE e.outcome <> 'dead'",
+         JOIN endings e USING (connection, event_id)",
     )
     .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     for row in &rows {
-        facts.seen.insert((id(row, "connection")?, hash_id(row, "event_id")?));
+        let found = if row.try_get("dead")? { &mut facts.dead } else { &mut facts.seen };
+        found.insert((id(row, "connection")?, hash_id(row, "event_id")?));
     }
     Ok(())
 }

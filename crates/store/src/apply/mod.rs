@@ -2,6 +2,7 @@
 
 mod catalog;
 mod commit;
+mod dismissals;
 mod load;
 mod stock;
 mod trade;

@@ -8,7 +8,7 @@ use model::{
     SourceVersion, StoreId, TenantId, VariantId,
     record::{
         Changes, Clocked, Conflict, CustomerRow, Facts, FirstKeys, OrderRow, ProductRow, RowKeys, SkuMatch,
-        VariantRow,
+        StoreStep, VariantRow,
     },
 };
 use std::{
@@ -186,7 +186,8 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         seen: BTreeSet::from([(connection_id("a"), event(1, "a").id)]),
         links: changes.links,
         skus: BTreeMap::from([(sku("TEA"), found)]),
-        stores: changes.stores,
+        dead: BTreeSet::new(),
+        stores: BTreeMap::from([(store_id(), 1)]),
         mirrors: changes.mirrors,
         levels: changes.levels,
         products: changes.products,
@@ -281,7 +282,10 @@ async fn counts_with_gaps_and_rows_of_nobody_are_refused() {
         ("a cursor past its changes", reported(1, "a", 1, 1), 2),
         (
             "a store that isn't set up",
-            Changes { stores: BTreeMap::from([(nobody, 1)]), ..Changes::default() },
+            Changes {
+                stores: BTreeMap::from([(nobody, StoreStep { last_sequence: Some(1), ended: 0 })]),
+                ..Changes::default()
+            },
             0,
         ),
         (

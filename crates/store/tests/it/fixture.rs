@@ -5,7 +5,7 @@ use model::{
     LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Origin, Outcome,
     Partition, Payload, PlatformName, Position, Quantity, RawDigest, SourceVersion, StoreId, TenantId,
     Timestamp, TraceParent, VariantId,
-    record::{Applied, Changes, Effect, Ending, Movement, MovementReason},
+    record::{Applied, Changes, Effect, Ending, Movement, MovementReason, StoreStep},
 };
 use sandbox::{Postgres, PostgresOptions, Scratch};
 use std::{
@@ -196,6 +196,7 @@ pub(crate) fn event(number: i64, connection: &str) -> Event {
         links: vec![],
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: number.unsigned_abs(), delivery: 0, event: 0 },
     }
@@ -253,7 +254,7 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
             connection: connection_id(connection),
             at: event.received_at,
         }],
-        stores: BTreeMap::from([(store_id(), number)]),
+        stores: BTreeMap::from([(store_id(), StoreStep { last_sequence: Some(number), ended: 1 })]),
         applied: vec![(PARTITION, Applied { number, sequence: number, event, effects: vec![effect] })],
         ..Changes::default()
     }

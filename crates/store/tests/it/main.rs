@@ -1,6 +1,7 @@
 //! Against a real Postgres: a database of its own for every test.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod accounting;
 mod applying;
 mod fixture;
 mod propagating;

@@ -1,5 +1,10 @@
-use crate::fixture::{report, shop};
+use crate::{
+    accounting::{accept, dismissal},
+    fixture::{commit, event, report, reported, shop, step},
+};
+use model::{Outcome, Position};
 use sqlx::{Connection as _, PgConnection, Row as _};
+use store::Consumer;
 
 /// The tables and views that a tenant may read, and how many rows of each a session sees now.
 async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
@@ -14,6 +19,9 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "mirrors",
         "events",
         "endings",
+        "dismissals",
+        "accepted",
+        "conservation",
         "current_inventory",
     ] {
         let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}")));
@@ -39,7 +47,11 @@ async fn as_tenant(connection: &mut PgConnection, tenant: Option<&str>) -> Vec<(
 #[tokio::test]
 async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     let database = shop().await;
-    report(&database.store, 1, "a", 10, 10).await;
+    let mut changes = reported(1, "a", 10, 10);
+    let elsewhere = Position { raw_sequence: 9, delivery: 0, event: 0 };
+    changes.dismissals = vec![dismissal(&event(2, "a"), elsewhere, Outcome::Filtered)];
+    commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
+    accept(&database.store, 2, 9).await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
 
     for (table, rows) in as_tenant(&mut connection, Some("t1")).await {

@@ -2,14 +2,19 @@
 
 use super::{inventory, link, product};
 use model::{
-    CustomerId, EntityKind, Event, LinkKind, MirrorKey, MirrorKind, OrderId, Payload, ProductId, VariantId,
+    CustomerId, Dismissal, EntityKind, Event, LinkKind, MirrorKey, MirrorKind, OrderId, Payload, ProductId,
+    VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
 /// What has to be known first: whether events were seen, which links enrich left open, which merchant's numbers may
 /// name a variant.
-pub fn first_keys<'a>(events: impl IntoIterator<Item = &'a Event>) -> FirstKeys {
-    let mut keys = FirstKeys::default();
+pub fn first_keys<'a>(
+    events: impl IntoIterator<Item = &'a Event>,
+    dismissals: impl IntoIterator<Item = &'a Dismissal>,
+) -> FirstKeys {
+    let stores = dismissals.into_iter().map(|dismissal| dismissal.origin.store.clone()).collect();
+    let mut keys = FirstKeys { stores, ..FirstKeys::default() };
     for event in events {
         keys.events.insert((event.origin.connection.clone(), event.id));
         keys.stores.insert(event.origin.store.clone());

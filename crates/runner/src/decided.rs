@@ -1,0 +1,187 @@
+//! What inputs came to, and how it is packed into batches: without a clock or I/O.
+
+use crate::{Input, Output};
+use model::{Dismissal, Outcome, Position};
+use stage::{Reject, RejectClass, Skip, Stage, Verdict};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
+
+/// About how many bytes a dismissal takes in a batch.
+const DISMISSAL_WEIGHT: usize = 192;
+
+/// The verdict; a decision that panics is our own mistake, and rejects its input alone.
+pub fn decide<S: Stage>(stage: &S, at: Position, input: S::In, lane: &mut S::Lane) -> Verdict<S::Out> {
+    catch_unwind(AssertUnwindSafe(|| stage.decide(at, input, lane))).unwrap_or_else(|_| {
+        Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
+    })
+}
+
+/// An input's own particulars, for the case that it ends here.
+pub struct Ending(Dismissal);
+
+impl Ending {
+    /// The particulars of the input that stands at that place.
+    pub fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
+        Self(Dismissal {
+            position,
+            origin: input.origin().clone(),
+            delivery: input.delivery(),
+            event: input.event(),
+            stage: stage.into(),
+            outcome: Outcome::Filtered,
+            reason: "".into(),
+            received_at: input.received_at(),
+        })
+    }
+
+    /// It ends so, and that is fine.
+    pub fn skipped(self, skip: Skip) -> Dismissal {
+        let outcome = skip.outcome();
+        let reason = if skip.as_str() == outcome.as_str() { "" } else { skip.as_str() };
+        Dismissal { outcome, reason: reason.into(), ..self.0 }
+    }
+
+    /// It becomes a dead letter.
+    pub fn rejected(self, reject: &Reject) -> Dismissal {
+        Dismissal { outcome: Outcome::Dead, reason: reject.to_string().into(), ..self.0 }
+    }
+}
+
+/// What an input came to.
+pub(crate) enum Piece<Out> {
+    /// It goes on, as these.
+    Emitted(Vec<Out>),
+    /// It ended, here or before.
+    Dismissed(Dismissal),
+}
+
+impl<Out> Piece<Out> {
+    pub(crate) fn records(&self) -> usize {
+        match self {
+            Self::Emitted(outputs) => outputs.len(),
+            Self::Dismissed(_) => 0,
+        }
+    }
+}
+
+/// One message's worth.
+pub(crate) struct Packed<Out> {
+    pub(crate) records: Vec<Out>,
+    pub(crate) dismissals: Vec<Dismissal>,
+    /// Everything up to here is in this message or one before it.
+    pub(crate) covers: Position,
+}
+
+impl<Out> Default for Packed<Out> {
+    fn default() -> Self {
+        Self { records: Vec::new(), dismissals: Vec::new(), covers: Position::default() }
+    }
+}
+
+/// Packs pieces into as few batches as their limits allow, in the order of their positions, never splitting an input's
+/// outputs over two. A single input may exceed the limits.
+pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<Packed<Out>> {
+    pieces.sort_by_key(|(position, _)| *position);
+    let mut batches: Vec<Packed<Out>> = Vec::new();
+    let mut weight = 0;
+    for (position, piece) in pieces {
+        let more = match &piece {
+            Piece::Emitted(outputs) => outputs.iter().map(Output::weight).sum(),
+            Piece::Dismissed(_) => DISMISSAL_WEIGHT,
+        };
+        let fits = batches.last().is_some_and(|batch| {
+            batch.records.len() + piece.records() <= BATCH_RECORDS_MAX
+                && batch.dismissals.len() < BATCH_RECORDS_MAX
+                && weight + more <= BATCH_BYTES_MAX
+        });
+        if !fits {
+            batches.push(Packed::default());
+            weight = 0;
+        }
+        weight += more;
+        if let Some(batch) = batches.last_mut() {
+            match piece {
+                Piece::Emitted(outputs) => batch.records.extend(outputs),
+                Piece::Dismissed(dismissal) => batch.dismissals.push(dismissal),
+            }
+            batch.covers = position;
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use model::{ConnectionId, DeliveryId, Origin, PlatformName, StoreId, TenantId, Timestamp};
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Record(u64, usize);
+
+    impl Output for Record {
+        fn encode(_: &[Self], _: &[Dismissal]) -> Bytes {
+            Bytes::new()
+        }
+        fn weight(&self) -> usize {
+            self.1
+        }
+    }
+
+    fn at(raw_sequence: u64) -> Position {
+        Position { raw_sequence, delivery: 0, event: 0 }
+    }
+
+    fn dismissal(raw_sequence: u64) -> Dismissal {
+        Dismissal {
+            position: at(raw_sequence),
+            origin: Origin {
+                tenant: TenantId::new("t").unwrap(),
+                store: StoreId::new("s").unwrap(),
+                connection: ConnectionId::new("c").unwrap(),
+                platform: PlatformName::new("shopify").unwrap(),
+            },
+            delivery: DeliveryId::from_bytes([1; 16]),
+            event: None,
+            stage: "normalize".into(),
+            outcome: Outcome::Filtered,
+            reason: "thin".into(),
+            received_at: Timestamp::from_micros(1),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_batch_holds_just_what_its_position_covers_within_its_limits(
+            kinds in prop::collection::vec((0_usize..6, 1_usize..200_000), 0..900)
+        ) {
+            let piece = |(index, (count, weight)): (usize, &(usize, usize))| {
+                let raw_sequence = index as u64 + 1;
+                let piece = match count {
+                    0 => Piece::Dismissed(dismissal(raw_sequence)),
+                    _ => Piece::Emitted(vec![Record(raw_sequence, weight / 100); *count]),
+                };
+                (at(raw_sequence), piece)
+            };
+            let pieces: Vec<_> = kinds.iter().enumerate().map(piece).rev().collect();
+            let records: usize = pieces.iter().map(|(_, piece)| piece.records()).sum();
+            let batches = pack(pieces);
+            let mut before = at(0);
+            for batch in &batches {
+                let inside = |position: Position| position > before && position <= batch.covers;
+                prop_assert!(batch.records.iter().all(|record| inside(at(record.0))));
+                prop_assert!(batch.dismissals.iter().all(|dismissal| inside(dismissal.position)));
+                prop_assert!(batch.records.is_sorted_by_key(|record| record.0));
+                prop_assert!(batch.records.len() <= BATCH_RECORDS_MAX);
+                prop_assert!(batch.dismissals.len() <= BATCH_RECORDS_MAX);
+                before = batch.covers;
+            }
+            prop_assert_eq!(batches.iter().map(|batch| batch.records.len()).sum::<usize>(), records);
+            let dismissed = kinds.iter().filter(|(count, _)| *count == 0).count();
+            prop_assert_eq!(batches.iter().map(|batch| batch.dismissals.len()).sum::<usize>(), dismissed);
+        }
+    }
+}

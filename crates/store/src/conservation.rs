@@ -1,0 +1,185 @@
+//! Whether everything accepted came to an end: counted, and by name.
+
+use crate::{
+    Consumer, CursorMove, Store, StoreError,
+    columns::{id, signed, unreadable},
+    cursors,
+    error::within,
+};
+use model::{Outcome, StoreId, TenantId};
+use sqlx::{Row as _, postgres::PgRow};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// How long a question over all of a store's history may take.
+const AUDIT_LIMIT: Duration = Duration::from_mins(10);
+
+/// What was accepted of a store, and what it came to. `accepted + further` is the sum of the outcomes and `in_flight`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// Deliveries that RAW has taken, as far as they were counted.
+    pub accepted: i64,
+    /// Events of deliveries beyond the first of each.
+    pub further: i64,
+    /// How many ended so.
+    pub outcomes: BTreeMap<Outcome, i64>,
+    /// Deliveries that have not come to an end; below 0, some ended that were not counted yet.
+    pub in_flight: i64,
+}
+
+/// A place in RAW: the sequence of the message and the index in it.
+pub type Place = (u64, u32);
+
+impl Store {
+    /// Adds deliveries, by store, to what is known to be accepted, and moves that count's cursor, in one commit:
+    /// [`StoreError::Fenced`] if the cursor doesn't stand where the step begins.
+    pub async fn count_accepted(
+        &self,
+        step: CursorMove,
+        deliveries: &BTreeMap<(TenantId, StoreId), i64>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            cursors::advance(&mut transaction, Consumer::Accepted, &[step]).await?;
+            sqlx::query(
+                "INSERT INTO accepted AS a (tenant, store, deliveries)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::int8[])
+                 ON CONFLICT (store) DO UPDATE SET deliveries = a.deliveries + excluded.deliveries",
+            )
+            .bind(deliveries.keys().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+            .bind(deliveries.keys().map(|(_, store)| store.as_str()).collect::<Vec<_>>())
+            .bind(deliveries.values().copied().collect::<Vec<_>>())
+            .execute(&mut *transaction)
+            .await?;
+            Ok::<_, StoreError>(())
+        };
+        within(self.limit, work).await?;
+        within(self.limit, transaction.commit()).await
+    }
+
+    /// How many deliveries are under way: accepted and not come to an end, by two counts that are kept apart. Below 0
+    /// while the count of what was accepted is behind.
+    pub async fn in_flight(&self) -> Result<i64, StoreError> {
+        let statement = sqlx::query(
+            "SELECT (coalesce((SELECT sum(deliveries) FROM accepted), 0)
+                - coalesce((SELECT sum(ended) FROM stores), 0))::bigint AS in_flight",
+        );
+        Ok(self.fetch_one(statement).await?.try_get("in_flight")?)
+    }
+
+    /// The accounts of one store, or of all, from the rows themselves: the view `conservation`. Reads all of their
+    /// history, for at most ten minutes.
+    pub async fn accounts(&self, store: Option<&StoreId>) -> Result<Vec<Account>, StoreError> {
+        let rows = self
+            .over_history(
+                sqlx::query("SELECT * FROM conservation WHERE $1::text IS NULL OR store = $1 ORDER BY store")
+                    .bind(store.map(|store| store.as_str().to_owned())),
+            )
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Those of a store's places in RAW at which nothing has ended.
+    pub async fn places_without_end(
+        &self,
+        store: &StoreId,
+        places: &BTreeSet<Place>,
+    ) -> Result<BTreeSet<Place>, StoreError> {
+        let sequences =
+            places.iter().map(|(sequence, _)| signed(*sequence)).collect::<Result<Vec<_>, _>>()?;
+        let statement = sqlx::query(
+            "SELECT u.sequence, u.index FROM unnest($2::int8[], $3::int8[]) AS u(sequence, index)
+             WHERE NOT EXISTS (SELECT FROM endings e WHERE e.store = $1 AND e.raw_sequence = u.sequence
+                               AND e.delivery_index = u.index)
+               AND NOT EXISTS (SELECT FROM dismissals d WHERE d.store = $1 AND d.raw_sequence = u.sequence
+                               AND d.delivery_index = u.index)",
+        )
+        .bind(store.as_str().to_owned())
+        .bind(sequences)
+        .bind(places.iter().map(|(_, index)| i64::from(*index)).collect::<Vec<_>>());
+        let rows = self.fetch_all(statement).await?;
+        let place = |row: &PgRow| -> Result<Place, StoreError> {
+            let number = |column: &str| row.try_get::<i64, _>(column);
+            let sequence = u64::try_from(number("sequence")?).map_err(|_| unreadable("sequence"))?;
+            Ok((sequence, u32::try_from(number("index")?).map_err(|_| unreadable("index"))?))
+        };
+        rows.iter().map(place).collect()
+    }
+
+    /// What is wrong with a store's own history, in words: gaps in its sequence, changes without their ending, an order
+    /// that isn't that of acceptance, levels that the ledger doesn't sum up to. Always nothing.
+    pub async fn contradictions(&self, store: &StoreId) -> Result<Vec<String>, StoreError> {
+        let statement = sqlx::query(CONTRADICTIONS).bind(store.as_str().to_owned());
+        let found = |row: &PgRow| -> Result<String, StoreError> {
+            let (count, what): (i64, String) = (row.try_get("count")?, row.try_get("what")?);
+            Ok(format!("{count} {what}"))
+        };
+        self.over_history(statement).await?.iter().map(found).collect()
+    }
+
+    /// A question over many rows: any plan, and minutes of time.
+    async fn over_history(&self, statement: crate::Statement) -> Result<Vec<PgRow>, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            sqlx::raw_sql(FREE_PLANS).execute(&mut *transaction).await?;
+            statement.fetch_all(&mut *transaction).await
+        };
+        let rows = within(AUDIT_LIMIT, work).await?;
+        within(self.limit, transaction.commit()).await?;
+        Ok(rows)
+    }
+}
+
+fn read(row: &PgRow) -> Result<Account, StoreError> {
+    let outcomes = Outcome::ALL
+        .into_iter()
+        .map(|outcome| Ok((outcome, row.try_get(outcome.as_str())?)))
+        .collect::<Result<_, StoreError>>()?;
+    Ok(Account {
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        accepted: row.try_get("accepted")?,
+        further: row.try_get("further")?,
+        outcomes,
+        in_flight: row.try_get("in_flight")?,
+    })
+}
+
+const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = '10min'";
+
+const CONTRADICTIONS: &str = "
+SELECT what, count FROM (
+SELECT 'changes missing from the sequence' AS what, coalesce(max(sequence), 0) - count(DISTINCT sequence) AS count
+    FROM events WHERE store = $1
+UNION ALL SELECT 'changes that stand twice in the sequence', count(*) - count(DISTINCT sequence) FROM events WHERE store = $1
+UNION ALL SELECT 'events that changed something twice', count(*) - count(DISTINCT (connection, event_id))
+    FROM events WHERE store = $1
+UNION ALL SELECT 'changes without their ending, or endings without their change', count(*)
+    FROM (SELECT event_id, sequence FROM events WHERE store = $1) AS e
+    FULL JOIN (SELECT event_id, sequence FROM endings WHERE store = $1 AND outcome = 'applied') AS o
+        USING (event_id, sequence)
+    WHERE e.event_id IS NULL OR o.event_id IS NULL
+UNION ALL SELECT 'changes out of the order of acceptance', count(*)
+    FROM (SELECT sequence, lag(sequence) OVER (ORDER BY raw_sequence, delivery_index, event_index) AS before
+          FROM endings WHERE store = $1 AND outcome = 'applied') AS o
+    WHERE sequence < before
+UNION ALL SELECT 'levels that the ledger does not sum up to', count(*)
+    FROM (SELECT variant, location, quantity FROM inventory_levels
+          WHERE location IN (SELECT id FROM locations WHERE store = $1)) AS l
+    FULL JOIN (SELECT variant, location, sum(delta) AS quantity FROM inventory_movements
+               WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
+    WHERE l.quantity IS DISTINCT FROM m.quantity
+UNION ALL SELECT 'places that ended twice', count(*)
+    FROM endings e JOIN dismissals d USING (store, raw_sequence, delivery_index)
+    WHERE e.store = $1 AND e.event_index = d.event_index
+UNION ALL SELECT 'deliveries counted as ended that did not, or the other way round', abs(s.ended - o.deliveries)
+    FROM stores s, (SELECT coalesce(sum(deliveries), 0)::bigint AS deliveries FROM outcomes_by_stage WHERE store = $1) AS o
+    WHERE s.id = $1
+) AS found WHERE count <> 0";

@@ -1,0 +1,229 @@
+//! Levels against a plain model: what each platform last told, and sums of differences.
+
+use super::{record::Record, *};
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+
+const PLATFORMS: [&str; 2] = ["a", "b"];
+/// The platforms' places, and the store's.
+const PLACES: [(&str, &str); 2] = [("L", "main"), ("M", "back")];
+
+fn at(place: usize) -> LocationId {
+    LocationId::new(PLACES[place].1).unwrap()
+}
+
+/// A level of the item at a place; `None` where the platform doesn't track it.
+fn report(platform: usize, place: usize, number: u64, version: i64, available: Option<i32>) -> Event {
+    let (external_place, internal) = PLACES[place];
+    let payload = Payload::Inventory(InventoryReport {
+        item: external("item"),
+        location: Some(external(external_place)),
+        available: available.map(Quantity::pieces),
+    });
+    let mut told = event(PLATFORMS[platform], number, Some(version), payload);
+    internal.clone_into(&mut told.links[0].internal);
+    told
+}
+
+fn product(platform: usize, number: u64) -> Event {
+    event(PLATFORMS[platform], number, Some(1), Payload::Product(shirt("Shirt", 1000)))
+}
+
+#[derive(Debug, Clone)]
+enum Happening {
+    /// A platform tells of a level, maybe one that was overtaken on its way.
+    Level { platform: usize, place: usize, available: Option<i32>, overtaken: bool },
+    /// A platform tells of the product, and so what the item is.
+    Product { platform: usize },
+    /// A platform no longer stocks the item anywhere.
+    Untracked { platform: usize },
+    /// What came last comes again.
+    Again,
+}
+
+/// A place of a platform's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shelf {
+    held: Option<i32>,
+    version: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Plain {
+    happened: u64,
+    linked: [bool; 2],
+    shelves: [[Shelf; 2]; 2],
+    levels: [Option<i32>; 2],
+    /// How what happened last must end; none for what was recorded before.
+    ends: Vec<Option<Outcome>>,
+}
+
+impl Plain {
+    fn level(&mut self, platform: usize, place: usize, available: Option<i32>, version: i64) -> Outcome {
+        let Some(available) = available else { return Outcome::Filtered };
+        let shelf = &mut self.shelves[platform][place];
+        if shelf.version.is_some_and(|seen| version < seen) {
+            return Outcome::Stale;
+        }
+        let held = shelf.held.replace(available);
+        shelf.version = Some(version);
+        if !self.linked[platform] {
+            return if held == Some(available) { Outcome::Unchanged } else { Outcome::Applied };
+        }
+        let level = &mut self.levels[place];
+        match (*level, held) {
+            (None, _) => *level = Some(available),
+            (Some(_), None) => {}
+            (Some(_), Some(held)) if held == available => return Outcome::Unchanged,
+            (Some(before), Some(held)) => *level = Some(before + available - held),
+        }
+        Outcome::Applied
+    }
+
+    fn product(&mut self, platform: usize) -> Outcome {
+        if std::mem::replace(&mut self.linked[platform], true) {
+            return Outcome::Unchanged;
+        }
+        for (level, shelf) in self.levels.iter_mut().zip(&self.shelves[platform]) {
+            *level = level.or(shelf.held);
+        }
+        Outcome::Applied
+    }
+
+    fn untracked(&mut self, platform: usize) -> Outcome {
+        let held = self.shelves[platform].iter().any(|shelf| shelf.held.is_some());
+        self.shelves[platform] = [Shelf::default(); 2];
+        if held { Outcome::Applied } else { Outcome::Unchanged }
+    }
+
+    fn happen(&mut self, happening: &Happening) -> Option<Outcome> {
+        if !matches!(happening, Happening::Again) {
+            self.happened += 1;
+        }
+        match happening {
+            Happening::Level { platform, place, available, overtaken } => {
+                Some(self.level(*platform, *place, *available, version(self.happened, *overtaken)))
+            }
+            Happening::Product { platform } => Some(self.product(*platform)),
+            Happening::Untracked { platform } => Some(self.untracked(*platform)),
+            Happening::Again => None,
+        }
+    }
+}
+
+fn version(happened: u64, overtaken: bool) -> i64 {
+    i64::try_from(happened).unwrap() - if overtaken { 4 } else { 0 }
+}
+
+struct Model;
+
+impl ReferenceStateMachine for Model {
+    type State = Plain;
+    type Transition = Vec<Happening>;
+
+    fn init_state() -> BoxedStrategy<Plain> {
+        Just(Plain::default()).boxed()
+    }
+
+    /// A batch.
+    fn transitions(plain: &Plain) -> BoxedStrategy<Vec<Happening>> {
+        let level = (0_usize..2, 0_usize..2, prop::option::weighted(0.9, -2..12), prop::bool::weighted(0.2));
+        let again = u32::from(plain.happened > 0);
+        let happening = prop_oneof![
+            12 => level.prop_map(|(platform, place, available, overtaken)| {
+                Happening::Level { platform, place, available, overtaken }
+            }),
+            2 => (0_usize..2).prop_map(|platform| Happening::Product { platform }),
+            1 => (0_usize..2).prop_map(|platform| Happening::Untracked { platform }),
+            again => Just(Happening::Again),
+        ];
+        prop::collection::vec(happening, 1..4).boxed()
+    }
+
+    fn apply(mut plain: Plain, batch: &Vec<Happening>) -> Plain {
+        plain.ends = batch.iter().map(|happening| plain.happen(happening)).collect();
+        plain
+    }
+
+    fn preconditions(plain: &Plain, batch: &Vec<Happening>) -> bool {
+        plain.happened > 0 || !matches!(batch.first(), Some(Happening::Again))
+    }
+}
+
+#[derive(Default)]
+struct Real {
+    record: Record,
+    happened: u64,
+    last: Option<Event>,
+}
+
+impl Real {
+    fn happen(&mut self, happening: &Happening) -> Event {
+        self.happened += u64::from(!matches!(happening, Happening::Again));
+        let number = self.happened;
+        let event = match *happening {
+            Happening::Level { platform, place, available, overtaken } => {
+                report(platform, place, number, version(number, overtaken), available)
+            }
+            Happening::Product { platform } => product(platform, number),
+            Happening::Untracked { platform } => {
+                let entity = model::EntityKind::Inventory;
+                event(PLATFORMS[platform], number, None, Payload::Deleted { entity, external: external("item") })
+            }
+            Happening::Again => self.last.clone().unwrap(),
+        };
+        self.last = Some(event.clone());
+        event
+    }
+}
+
+impl StateMachineTest for Model {
+    type SystemUnderTest = Real;
+    type Reference = Self;
+
+    fn init_test(_: &Plain) -> Real {
+        Real::default()
+    }
+
+    fn apply(mut real: Real, plain: &Plain, batch: Vec<Happening>) -> Real {
+        let events = batch.iter().map(|happening| real.happen(happening)).collect();
+        assert_eq!(real.record.commit(events), plain.ends, "how it ends");
+        real
+    }
+
+    fn check_invariants(real: &Real, plain: &Plain) {
+        real.record.assert_balanced();
+        for (place, level) in plain.levels.iter().enumerate() {
+            assert_eq!(real.record.level(&at(place)), level.map(Quantity::pieces), "the level at {place}");
+        }
+    }
+}
+
+prop_state_machine! {
+    #[test]
+    fn levels_are_sums_of_what_each_platform_reported_differently(sequential 40..60 => Model);
+}
+
+/// Both platforms are known and have told once.
+fn begun() -> Record {
+    let mut record = Record::default();
+    record.commit((0..2).map(|platform| product(platform, platform as u64)).collect());
+    record.commit((0..2).map(|platform| report(platform, 0, 10 + platform as u64, 1, Some(10))).collect());
+    record
+}
+
+proptest! {
+    #[test]
+    fn movements_of_different_platforms_commute(told in prop::collection::vec((0_usize..2, 0..30), 1..50)) {
+        let reports = told.iter().zip(100..).map(|((platform, available), number)| {
+            (*platform, report(*platform, 0, number, i64::try_from(number).unwrap(), Some(*available)))
+        });
+        let mut as_it_came: Vec<(usize, Event)> = reports.collect();
+        let (mut mixed, mut sorted) = (begun(), begun());
+        as_it_came.iter().for_each(|(_, event)| drop(mixed.commit(vec![event.clone()])));
+        as_it_came.sort_by_key(|(platform, _)| std::cmp::Reverse(*platform));
+        sorted.commit(as_it_came.into_iter().map(|(_, event)| event).collect());
+        prop_assert_eq!(mixed.level(&at(0)), sorted.level(&at(0)));
+        prop_assert_eq!(mixed.tables.mirrors, sorted.tables.mirrors);
+    }
+}

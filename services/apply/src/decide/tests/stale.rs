@@ -1,0 +1,327 @@
+//! Versions of one object in any order, against a plain model: the highest version counts, and what is older changes
+//! nothing.
+
+use super::{record::Record, *};
+use model::EntityKind;
+use proptest::{prelude::*, sample::Index};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use std::collections::BTreeSet;
+
+const PLATFORMS: [&str; 2] = ["a", "b"];
+
+/// What a platform says of an object: one number for each thing that it can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Content {
+    /// A product's title, an order's number, a customer's name.
+    text: u8,
+    /// A product's price.
+    price: u8,
+    /// An order that has come to its end.
+    is_final: bool,
+    deleted: bool,
+}
+
+/// Something that a platform told of one of its objects; its version is its place among all.
+#[derive(Debug, Clone, Copy)]
+struct Report {
+    platform: usize,
+    entity: EntityKind,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Someone edits an object on its platform, which will tell of it.
+    Edit { platform: usize, entity: EntityKind, edit: Edit },
+    /// One of all that was told comes: late, early, once more as the same delivery or as another of the same version.
+    Arrive { which: Index, afresh: bool },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Edit {
+    Text(u8),
+    Price(u8),
+    Finish,
+    Delete,
+}
+
+/// A field of the product, and when it was last changed.
+type Field = Option<(u8, i64)>;
+
+#[derive(Debug, Clone, Default)]
+struct Plain {
+    /// What the platforms hold.
+    objects: BTreeMap<(usize, EntityKind), Content>,
+    told: Vec<Report>,
+    arrived: BTreeSet<usize>,
+    /// By object, the highest version that came, and what it said.
+    highest: BTreeMap<(usize, EntityKind), (i64, Content)>,
+    title: Field,
+    price: Field,
+    deleted: bool,
+    /// What came last.
+    last: Option<Arrival>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    index: usize,
+    report: Report,
+    ends: Ends,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    BeforeRecorded,
+    Stale,
+    Taken,
+}
+
+impl Plain {
+    fn edit(&mut self, platform: usize, entity: EntityKind, edit: Edit) {
+        let content = self.objects.entry((platform, entity)).or_default();
+        content.deleted = false;
+        match edit {
+            Edit::Text(text) => content.text = text,
+            Edit::Price(price) => content.price = price,
+            Edit::Finish => content.is_final = true,
+            Edit::Delete => content.deleted = true,
+        }
+        self.told.push(Report { platform, entity, content: *content });
+    }
+
+    fn arrive(&mut self, index: usize, afresh: bool) {
+        let report = self.told[index];
+        let ends = self.take(index, report, afresh);
+        self.last = Some(Arrival { index, report, ends });
+    }
+
+    fn take(&mut self, index: usize, Report { platform, entity, content }: Report, afresh: bool) -> Ends {
+        if !afresh && !self.arrived.insert(index) {
+            return Ends::BeforeRecorded;
+        }
+        let (object, version) = ((platform, entity), version_of(index));
+        let known = self.highest.get(&object).copied();
+        if known.is_some_and(|(highest, _)| version < highest) {
+            return Ends::Stale;
+        }
+        if known.is_none() && content.deleted {
+            // Nobody knows what it was of.
+            return Ends::Taken;
+        }
+        let was_final = known.is_some_and(|(_, known)| known.is_final && !known.deleted);
+        if entity == EntityKind::Order && was_final {
+            return Ends::Taken;
+        }
+        if entity == EntityKind::Product {
+            self.product(version, known.map(|(_, known)| known), content);
+        }
+        self.highest.insert(object, (version, content));
+        Ends::Taken
+    }
+
+    /// Only a field that the platform changed itself wins, and only over what was changed before.
+    fn product(&mut self, version: i64, known: Option<Content>, told: Content) {
+        self.deleted = told.deleted;
+        if told.deleted {
+            return;
+        }
+        let settle = |field: &mut Field, known: Option<u8>, told: u8| {
+            let changed = known.is_some_and(|known| known != told);
+            if field.is_none_or(|(_, at)| changed && version >= at) {
+                *field = Some((told, version));
+            }
+        };
+        settle(&mut self.title, known.map(|known| known.text), told.text);
+        settle(&mut self.price, known.map(|known| known.price), told.price);
+    }
+}
+
+fn version_of(index: usize) -> i64 {
+    i64::try_from(index).unwrap() + 1
+}
+
+struct Model;
+
+impl ReferenceStateMachine for Model {
+    type State = Plain;
+    type Transition = Step;
+
+    /// Both platforms have told of the product once.
+    fn init_state() -> BoxedStrategy<Plain> {
+        let mut plain = Plain::default();
+        for platform in 0..2 {
+            plain.edit(platform, EntityKind::Product, Edit::Text(0));
+            plain.arrive(platform, false);
+        }
+        Just(plain).boxed()
+    }
+
+    fn transitions(_: &Plain) -> BoxedStrategy<Step> {
+        let entity = prop_oneof![
+            2 => Just(EntityKind::Product),
+            1 => Just(EntityKind::Order),
+            1 => Just(EntityKind::Customer),
+        ];
+        let edit = prop_oneof![
+            6 => (0_u8..3).prop_map(Edit::Text),
+            3 => (0_u8..3).prop_map(Edit::Price),
+            1 => Just(Edit::Finish),
+            1 => Just(Edit::Delete),
+        ];
+        prop_oneof![
+            2 => (0_usize..2, entity, edit).prop_map(|(platform, entity, edit)| Step::Edit { platform, entity, edit }),
+            3 => (any::<Index>(), prop::bool::weighted(0.2)).prop_map(|(which, afresh)| Step::Arrive { which, afresh }),
+        ]
+        .boxed()
+    }
+
+    fn apply(mut plain: Plain, step: &Step) -> Plain {
+        plain.last = None;
+        match step {
+            Step::Edit { platform, entity, edit } => plain.edit(*platform, *entity, *edit),
+            Step::Arrive { which, afresh } => plain.arrive(which.index(plain.told.len()), *afresh),
+        }
+        plain
+    }
+}
+
+struct Real {
+    record: Record,
+    events: u64,
+}
+
+fn payload(entity: EntityKind, content: Content) -> Payload {
+    let text = format!("text {}", content.text);
+    match entity {
+        _ if content.deleted => Payload::Deleted { entity, external: object(entity) },
+        EntityKind::Product => Payload::Product(shirt(&text, content.price.into())),
+        EntityKind::Order => {
+            let status = if content.is_final { OrderStatus::Completed } else { OrderStatus::Open };
+            Payload::Order(Order { number: Some(text), ..order(status) })
+        }
+        EntityKind::Customer => Payload::Customer(Customer {
+            external: object(entity),
+            first_name: Patch::Set(text),
+            last_name: Patch::Keep,
+            email: Patch::Keep,
+            phone: Patch::Keep,
+            tags: None,
+            merged_into: None,
+        }),
+        EntityKind::Inventory => panic!("no text"),
+    }
+}
+
+fn order(status: OrderStatus) -> Order {
+    Order {
+        external: object(EntityKind::Order),
+        number: None,
+        status,
+        total: None,
+        tax: None,
+        discount: None,
+        placed_at: None,
+        closed_at: None,
+        customer: None,
+        location: None,
+        employee: None,
+        refund_of: None,
+        lines: Vec::new(),
+    }
+}
+
+fn object(entity: EntityKind) -> ExternalId {
+    external(entity.as_str())
+}
+
+impl Real {
+    fn arrive(&mut self, number: u64, Arrival { index, report, .. }: Arrival) -> Option<Outcome> {
+        let version = Some(version_of(index));
+        let mut told = event(PLATFORMS[report.platform], number, version, payload(report.entity, report.content));
+        if report.content.deleted {
+            told.action = Action::Deleted;
+        }
+        self.record.commit(vec![told]).remove(0)
+    }
+
+    fn assert_object(&self, platform: usize, entity: EntityKind, version: i64, content: Content) {
+        let (tables, connection) = (&self.record.tables, connection(PLATFORMS[platform]));
+        let text = format!("text {}", content.text);
+        let (known, says) = match entity {
+            EntityKind::Product => {
+                let key = MirrorKey { connection, kind: MirrorKind::Product, external: object(entity), place: None };
+                let observed = tables.mirrors[&key].observed.as_ref().unwrap();
+                let MirrorValue::Text(told) = &observed.value else { panic!("no text") };
+                (observed.version, content.deleted || told.title.as_ref() == Some(&text))
+            }
+            EntityKind::Order => {
+                let row = &tables.orders[&model::OrderId::derive(&connection, &object(entity))];
+                let deleted = row.order.status == OrderStatus::Cancelled;
+                (row.version, if content.deleted { deleted } else { row.order.number == Some(text) && !deleted })
+            }
+            EntityKind::Customer => {
+                let row = &tables.customers[&model::CustomerId::derive(&connection, &object(entity))];
+                let named = row.customer.first_name == Patch::Set(text);
+                (row.version, if content.deleted { row.deleted_at.is_some() && !named } else { named })
+            }
+            EntityKind::Inventory => panic!("no text"),
+        };
+        assert!(says, "{entity} of {connection} is what version {version} said: {content:?}", connection = PLATFORMS[platform]);
+        assert_eq!(known, Some(SourceVersion(version)), "the version of the {entity}");
+    }
+}
+
+impl StateMachineTest for Model {
+    type SystemUnderTest = Real;
+    type Reference = Self;
+
+    fn init_test(plain: &Plain) -> Real {
+        let mut real = Real { record: Record::default(), events: 1_000_000 };
+        for (index, report) in plain.told.iter().enumerate() {
+            let arrival = Arrival { index, report: *report, ends: Ends::Taken };
+            assert_eq!(real.arrive(index as u64, arrival), Some(Outcome::Applied));
+        }
+        real
+    }
+
+    fn apply(mut real: Real, plain: &Plain, step: Step) -> Real {
+        let (Some(arrival), Step::Arrive { afresh, .. }) = (plain.last, step) else { return real };
+        real.events += 1;
+        let number = if afresh { real.events } else { arrival.index as u64 };
+        let before = real.record.clone();
+        let outcome = real.arrive(number, arrival);
+        let ends = match outcome {
+            None => Ends::BeforeRecorded,
+            Some(Outcome::Stale) => Ends::Stale,
+            Some(Outcome::Applied | Outcome::Unchanged) => Ends::Taken,
+            Some(outcome) => panic!("it ends as {outcome}"),
+        };
+        assert_eq!(ends, arrival.ends, "{:?}", arrival.report);
+        if ends != Ends::Taken {
+            let seen = real.record.tables.seen.clone();
+            let unchanged = Facts { seen, ..before.tables };
+            assert_eq!(real.record.tables, unchanged, "what is stale changes nothing");
+        }
+        real
+    }
+
+    fn check_invariants(real: &Real, plain: &Plain) {
+        for ((platform, entity), (version, content)) in &plain.highest {
+            real.assert_object(*platform, *entity, *version, *content);
+        }
+        let tables = &real.record.tables;
+        let (product, variant) =
+            (tables.products.values().next().unwrap(), tables.variants.values().next().unwrap());
+        let title = product.title.as_ref().map(|title| title.value.clone());
+        assert_eq!(title, plain.title.map(|(text, _)| format!("text {text}")), "the title");
+        let price = variant.price.as_ref().map(|price| price.value.minor);
+        assert_eq!(price, plain.price.map(|(price, _)| price.into()), "the price");
+        assert_eq!(product.deleted_at.is_some(), plain.deleted, "whether the product is gone");
+    }
+}
+
+prop_state_machine! {
+    #[test]
+    fn the_highest_version_counts_in_whatever_order_they_come(sequential 40..60 => Model);
+}

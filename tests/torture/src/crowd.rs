@@ -1,0 +1,283 @@
+//! The stores: tenants, connections, and the simulated shops of some.
+
+use crate::plan::{self, Shape};
+use model::{ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId, TenantId};
+use simulator::{Chaos, Kind, NewVariant, Retries, Shop as SimulatedShop, ShopHandle, Simulator, SimulatorOptions};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
+use testkit::{Account, Signed};
+
+/// Simulated platforms don't give up before the run does: what they never could tell would be nobody's fault.
+const RETRIES: Retries =
+    Retries { count: 5_000, first: Duration::from_millis(50), ceiling: Duration::from_millis(500) };
+/// How fast a simulated Shopify lets us write: its larger plan.
+const POINTS_PER_SECOND: f64 = 1_000.0;
+/// How many products a simulated shop has, of the store's.
+const SIMULATED_PRODUCTS_MAX: u16 = 12;
+/// What a simulated shop begins with, before it is told of ours.
+const PIECES: i64 = 50;
+/// What each simulated platform does to its webhooks when all is well.
+pub(crate) const EVERYDAY: Chaos = Chaos {
+    duplicate: 0.05,
+    reorder: 0.0,
+    delay_ms_max: 20,
+    throttle_429: 0.0,
+    server_error: 0.0,
+    error_after_success: 0.0,
+    reset_after_success: 0.0,
+    answer_ms_max: 10,
+};
+
+/// A store and whoever tells of it.
+pub(crate) struct Merchant {
+    /// Its place in the crowd.
+    pub(crate) index: u32,
+    /// Its id.
+    pub(crate) id: StoreId,
+    /// The Shopify account that the stream plays; nothing is written there.
+    pub(crate) account: Account,
+    /// Simulated accounts that take our values.
+    pub(crate) simulated: Vec<Simulated>,
+}
+
+/// A simulated account.
+pub(crate) struct Simulated {
+    /// Its connection.
+    pub(crate) connection: ConnectionId,
+    /// The platform.
+    pub(crate) kind: Kind,
+    /// Its stand-in.
+    pub(crate) simulator: Simulator,
+}
+
+impl Simulated {
+    /// The shop behind it.
+    pub(crate) fn shop(&self) -> ShopHandle {
+        self.simulator.shop()
+    }
+}
+
+impl Merchant {
+    /// A delivery, as it goes to that replica of the door.
+    pub(crate) fn sign(&self, door: SocketAddr, topic: &str, name: &str, body: Vec<u8>) -> Signed {
+        let signed = self.account.sign(topic, name, body);
+        Signed { url: self.url(door), ..signed }
+    }
+
+    /// Where its deliveries go at that replica.
+    pub(crate) fn url(&self, door: SocketAddr) -> String {
+        format!("http://{door}/webhook/shopify/{}", self.account.connection)
+    }
+}
+
+/// All stores; behind those of the stream, one for each partition that only the run itself asks.
+pub(crate) struct Crowd {
+    /// By index.
+    pub(crate) stores: Vec<Merchant>,
+    /// How many of them the stream knows.
+    pub(crate) streamed: usize,
+    /// How many products each of those has.
+    pub(crate) products: u16,
+}
+
+impl Crowd {
+    /// Sets up `tenants` with `stores` each, and `simulated` stores with simulated accounts.
+    pub(crate) async fn open(
+        record: &Store,
+        partitions: PartitionCount,
+        doors: &[SocketAddr],
+        (tenants, stores, products, simulated): (u16, u16, u16, u16),
+    ) -> Self {
+        let mut crowd = Self { stores: Vec::new(), streamed: 0, products };
+        for tenant in 0..tenants {
+            let tenant = TenantId::new(&format!("tenant-{tenant}")).expect("a token");
+            record.upsert_tenant(&tenant).await.expect("a tenant can be made");
+            for number in 0..stores {
+                let id = StoreId::new(&format!("{tenant}-store-{number}")).expect("a token");
+                crowd.add(record, &tenant, id, doors).await;
+            }
+        }
+        crowd.streamed = crowd.stores.len();
+        for index in 0..crowd.streamed.min(usize::from(simulated)) {
+            let door = doors[index % doors.len()];
+            for kind in [Kind::Shopify, Kind::Square] {
+                let simulated = simulate(record, &crowd.stores[index], door, kind).await;
+                crowd.stores[index].simulated.push(simulated);
+            }
+        }
+        crowd.add_probes(record, partitions, doors).await;
+        crowd
+    }
+
+    /// One store in each partition, for the run's own questions.
+    async fn add_probes(&mut self, record: &Store, partitions: PartitionCount, doors: &[SocketAddr]) {
+        let tenant = TenantId::new("probe").expect("a token");
+        record.upsert_tenant(&tenant).await.expect("a tenant can be made");
+        let mut missing: BTreeSet<_> = partitions.all().collect();
+        let names = (0..).map(|number| StoreId::new(&format!("probe-{number}")).expect("a token"));
+        for id in names {
+            if missing.is_empty() {
+                return;
+            }
+            if missing.remove(&partitions.of(&id)) {
+                self.add(record, &tenant, id, doors).await;
+            }
+        }
+    }
+
+    async fn add(&mut self, record: &Store, tenant: &TenantId, id: StoreId, doors: &[SocketAddr]) {
+        let index = u32::try_from(self.stores.len()).expect("few stores");
+        let setup = StoreSetup {
+            tenant: tenant.clone(),
+            id: id.clone(),
+            name: format!("Store {id}"),
+            currency: Currency::new("USD").ok(),
+            timezone: "UTC".to_owned(),
+        };
+        record.upsert_store(&setup).await.expect("a store can be made");
+        let setup = LocationSetup {
+            tenant: tenant.clone(),
+            store: id.clone(),
+            id: location(&id),
+            name: "Main".to_owned(),
+        };
+        record.upsert_location(&setup).await.expect("a location can be made");
+        let connection = ConnectionId::new(&format!("{id}-shopify")).expect("a token");
+        let webhook_url = format!("http://{}/webhook/shopify/{connection}", doors[0]);
+        let secret = format!("secret-of-{connection}");
+        let account = Account {
+            connection,
+            platform: "shopify",
+            webhook_url,
+            secret,
+            simulator: None,
+            tunnel: None,
+        };
+        let place = plan::external_location(index).to_string();
+        connect(record, tenant, &id, &account, ("http://127.0.0.1:9", "token", &place), false).await;
+        self.stores.push(Merchant { index, id, account, simulated: Vec::new() });
+    }
+
+    /// The size that the stream is planned for.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { stores: u32::try_from(self.streamed).expect("few stores"), products: self.products }
+    }
+
+    /// The stores that only the run itself asks.
+    pub(crate) fn probes(&self) -> &[Merchant] {
+        &self.stores[self.streamed..]
+    }
+
+    /// How many products the store at that place has.
+    pub(crate) fn products_of(&self, index: usize) -> u16 {
+        if index < self.streamed { self.products } else { 1 }
+    }
+
+    /// Every simulated account.
+    pub(crate) fn simulated(&self) -> impl Iterator<Item = (&Merchant, &Simulated)> {
+        self.stores.iter().flat_map(|store| store.simulated.iter().map(move |simulated| (store, simulated)))
+    }
+
+    /// Puts the stores' first products on sale in their simulated shops.
+    pub(crate) fn stock(&self) -> usize {
+        let mut count = 0;
+        for (store, simulated) in self.simulated() {
+            let shop = simulated.shop();
+            for product in 0..self.products.min(SIMULATED_PRODUCTS_MAX) {
+                let number = plan::sku(store.index, product);
+                let variant = NewVariant::stocked(&number, 999, PIECES, &shop.locations());
+                shop.add_product(&format!("Theirs {product}"), &[variant]).expect("the shop takes it");
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Turns all simulated platforms' dials.
+    pub(crate) fn set_chaos(&self, chaos: Chaos) {
+        self.simulated().for_each(|(_, simulated)| simulated.simulator.set_chaos(chaos));
+    }
+}
+
+fn location(store: &StoreId) -> LocationId {
+    LocationId::new(&format!("{store}-main")).expect("a token")
+}
+
+/// Writes the connection down and links its location.
+async fn connect(
+    record: &Store,
+    tenant: &TenantId,
+    store: &StoreId,
+    account: &Account,
+    (base_url, token, place): (&str, &str, &str),
+    propagates: bool,
+) {
+    let row = Connection {
+        tenant: tenant.clone(),
+        store: store.clone(),
+        id: account.connection.clone(),
+        platform: PlatformName::new(account.platform).expect("a token"),
+        enabled: true,
+        base_url: base_url.to_owned(),
+        account: account.connection.to_string(),
+        api_version: String::new(),
+        token: token.to_owned(),
+        secrets: vec![account.secret.clone()],
+        notification_url: account.webhook_url.clone(),
+        default_location: Some(location(store)),
+        requests_per_minute: Some(10_000_000),
+        rules: Rules {
+            propagate_inventory: propagates,
+            propagate_prices: propagates,
+            propagate_products: propagates,
+        },
+        currency: None,
+    };
+    record.upsert_connection(&row).await.expect("a connection can be made");
+    let external = ExternalId::new(place).expect("a platform's id");
+    let linked = record.upsert_location_link(&account.connection, &external, &location(store)).await;
+    linked.expect("a location can be linked");
+}
+
+async fn simulate(record: &Store, store: &Merchant, door: SocketAddr, kind: Kind) -> Simulated {
+    let connection = ConnectionId::new(&format!("{}-simulated-{}", store.id, kind.as_str())).expect("a token");
+    let place = match kind {
+        Kind::Shopify => (700_000 + u64::from(store.index)).to_string(),
+        Kind::Square | Kind::Treez => format!("L{}", store.index),
+    };
+    let webhook_url = format!("http://{door}/webhook/{}/{connection}", kind.as_str());
+    let secret = format!("secret-of-{connection}");
+    let shop = SimulatedShop {
+        platform: kind,
+        account: connection.to_string(),
+        token: "token".to_owned(),
+        webhook_secret: secret.clone(),
+        webhook_url: Some(webhook_url.clone()),
+        currency: "USD".to_owned(),
+        locations: vec![place.clone()],
+    };
+    let options = SimulatorOptions {
+        seed: u64::from(store.index),
+        chaos: EVERYDAY,
+        retries: Some(RETRIES),
+        points_per_second: POINTS_PER_SECOND,
+        ..SimulatorOptions::default()
+    };
+    let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
+    let account = Account {
+        connection: connection.clone(),
+        platform: kind.as_str(),
+        webhook_url,
+        secret,
+        simulator: None,
+        tunnel: None,
+    };
+    let tenant = tenant_of(&store.id);
+    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &place), true).await;
+    Simulated { connection, kind, simulator }
+}
+
+fn tenant_of(store: &StoreId) -> TenantId {
+    let tenant = store.as_str().split("-store-").next().unwrap_or_default();
+    TenantId::new(tenant).expect("a store's id begins with its tenant's")
+}

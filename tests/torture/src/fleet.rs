@@ -1,0 +1,340 @@
+//! Replicas of every service, started again whenever they have ended, as Kubernetes would.
+
+use crate::journal::{Journal, Life};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use testkit::{Process, Program, World};
+use tokio::{sync::Mutex, task::JoinHandle};
+
+/// How long after its end a replica is started again, and how often it is looked after.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often a replica's counters are read.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// How often logs are looked at.
+const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// How long a replica may take to tell its counters.
+const COUNT_LIMIT: Duration = Duration::from_millis(500);
+/// How long all of them may take to take work.
+const READY_LIMIT: Duration = Duration::from_mins(3);
+/// Doors stay where they are over restarts, so their ports lie below those that outgoing connections take.
+const DOOR_PORTS: std::ops::Range<u16> = 18_000..30_000;
+/// Says less than usual of what happens thousands of times, and more of what is counted here.
+const LOG_FILTER: &str =
+    "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::lane=error,poll=error";
+
+/// One place for a replica.
+pub(crate) struct Slot {
+    /// The service.
+    pub(crate) program: Program,
+    /// Which of its replicas.
+    pub(crate) index: u8,
+    /// Where it takes webhooks; only doors do.
+    pub(crate) door: Option<SocketAddr>,
+    configuration: PathBuf,
+    logs: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    process: Option<Process>,
+    life: u32,
+    admin: Option<SocketAddr>,
+    paused: bool,
+    began: Instant,
+}
+
+/// The replicas. Dropped, all are killed.
+pub(crate) struct Fleet {
+    slots: Vec<Arc<Slot>>,
+    journal: Arc<Journal>,
+    read_again: AtomicU64,
+    stopping: Arc<AtomicBool>,
+    steward: JoinHandle<()>,
+    client: reqwest::Client,
+}
+
+impl Slot {
+    /// Service and place.
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", self.program.name(), self.index)
+    }
+
+    fn log(&self, life: u32) -> PathBuf {
+        self.logs.join(format!("{}-{life}.log", self.name()))
+    }
+
+    fn life(&self, life: u32) -> Life {
+        (self.program.name(), self.index, life)
+    }
+
+    fn begin(&self, state: &mut State) {
+        state.life += 1;
+        let file = self.configuration.to_string_lossy();
+        let process = Process::start(self.program, &[("TILLFLOW_CONFIG", &file)], &self.log(state.life));
+        (state.process, state.admin, state.began) = (Some(process), None, Instant::now());
+    }
+
+    /// Starts it if it doesn't run, takes note of its end.
+    async fn look(&self, journal: &Journal) {
+        let mut state = self.state.lock().await;
+        let ended = state.process.as_mut().is_some_and(Process::has_ended);
+        if ended {
+            state.process = None;
+            journal.over(self.life(state.life), &self.log(state.life), true);
+        } else if state.process.is_none() {
+            self.begin(&mut state);
+        }
+    }
+
+    /// Reads its counters, if it tells them.
+    async fn count(&self, client: &reqwest::Client, journal: &Journal) {
+        let (admin, life) = {
+            let mut state = self.state.lock().await;
+            if state.paused {
+                return;
+            }
+            if state.admin.is_none() {
+                state.admin = state.process.as_ref().and_then(Process::admin);
+            }
+            (state.admin, state.life)
+        };
+        let Some(admin) = admin else { return };
+        let request = client.get(format!("http://{admin}/metrics")).timeout(COUNT_LIMIT);
+        let Ok(answer) = request.send().await else { return };
+        if let Ok(page) = answer.text().await {
+            journal.counted(self.life(life), &page);
+        }
+    }
+
+    async fn is_ready(&self, client: &reqwest::Client) -> bool {
+        let admin = {
+            let mut state = self.state.lock().await;
+            if state.admin.is_none() {
+                state.admin = state.process.as_ref().and_then(Process::admin);
+            }
+            state.admin
+        };
+        let Some(admin) = admin else { return false };
+        let answer = client.get(format!("http://{admin}/readyz")).timeout(COUNT_LIMIT).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+}
+
+impl Fleet {
+    /// Starts `replicas` of each service on the world's servers, and waits until all take work.
+    pub(crate) async fn start(world: &World, folder: &Path, replicas: u8) -> Self {
+        let journal = Arc::new(Journal::default());
+        let mut ports = DOOR_PORTS;
+        let mut slots = Vec::new();
+        for program in Program::ALL {
+            for index in 0..replicas {
+                let door = (program == Program::Ingest).then(|| free_port(&mut ports));
+                let slot = Slot {
+                    program,
+                    index,
+                    door,
+                    configuration: folder.join(format!("{}-{index}.toml", program.name())),
+                    logs: folder.to_owned(),
+                    state: Mutex::new(State {
+                        process: None,
+                        life: 0,
+                        admin: None,
+                        paused: false,
+                        began: Instant::now(),
+                    }),
+                };
+                let text = adapted(&world.configuration(program), door);
+                std::fs::write(&slot.configuration, text).expect("a configuration can be written");
+                slots.push(Arc::new(slot));
+            }
+        }
+        let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let stopping = Arc::new(AtomicBool::new(false));
+        let steward =
+            tokio::spawn(look_after(slots.clone(), Arc::clone(&journal), client.clone(), Arc::clone(&stopping)));
+        let fleet = Self { slots, journal, read_again: AtomicU64::new(0), stopping, steward, client };
+        let late = fleet.ready(READY_LIMIT).await;
+        assert!(late.is_empty(), "not ready within {READY_LIMIT:?}: {late:?}");
+        fleet
+    }
+
+    /// Waits until all take work; gives those that don't within the limit.
+    pub(crate) async fn ready(&self, limit: Duration) -> Vec<String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let mut late = Vec::new();
+            for slot in &self.slots {
+                if !slot.is_ready(&self.client).await {
+                    late.push(slot.name());
+                }
+            }
+            if late.is_empty() || Instant::now() > deadline {
+                return late;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// All places.
+    pub(crate) fn slots(&self) -> &[Arc<Slot>] {
+        &self.slots
+    }
+
+    /// Where webhooks are taken.
+    pub(crate) fn doors(&self) -> Vec<SocketAddr> {
+        self.slots.iter().filter_map(|slot| slot.door).collect()
+    }
+
+    /// What replicas have written and counted.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Kills the replica (SIGKILL); false if there was none just then.
+    pub(crate) async fn kill(&self, slot: &Slot) -> bool {
+        slot.count(&self.client, &self.journal).await;
+        let mut state = slot.state.lock().await;
+        let Some(process) = state.process.take() else { return false };
+        process.kill().await;
+        let life = slot.life(state.life);
+        self.read_again.fetch_add(self.journal.in_hand(life), Ordering::Relaxed);
+        self.journal.over(life, &slot.log(state.life), false);
+        state.paused = false;
+        true
+    }
+
+    /// Stops the replica in the middle of whatever it does; false if there is none just now.
+    pub(crate) async fn pause(&self, slot: &Slot) -> bool {
+        slot.count(&self.client, &self.journal).await;
+        let mut state = slot.state.lock().await;
+        let Some(process) = &mut state.process else { return false };
+        if process.has_ended() {
+            return false;
+        }
+        process.pause();
+        state.paused = true;
+        true
+    }
+
+    /// Has it go on.
+    pub(crate) async fn resume(&self, slot: &Slot) {
+        let mut state = slot.state.lock().await;
+        if let Some(process) = state.process.as_ref().filter(|_| state.paused) {
+            process.resume();
+        }
+        state.paused = false;
+    }
+
+    /// How many records killed replicas had read and not passed on, as far as they had said.
+    pub(crate) fn read_again(&self) -> u64 {
+        self.read_again.load(Ordering::Relaxed)
+    }
+
+    /// How often each service was started.
+    pub(crate) async fn lives(&self) -> BTreeMap<&'static str, u32> {
+        let mut lives: BTreeMap<&'static str, u32> = BTreeMap::new();
+        for slot in &self.slots {
+            *lives.entry(slot.program.name()).or_default() += slot.state.lock().await.life;
+        }
+        lives
+    }
+
+    /// Reads all counters and logs once more.
+    pub(crate) async fn close(&self) -> crate::journal::Read {
+        let mut logs = Vec::new();
+        for slot in &self.slots {
+            slot.count(&self.client, &self.journal).await;
+            logs.push(slot.log(slot.state.lock().await.life));
+        }
+        self.journal.close(logs.iter().map(PathBuf::as_path))
+    }
+
+    /// Stops looking after them and kills them all.
+    pub(crate) async fn stop(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        drop(self.steward.await);
+        for slot in &self.slots {
+            if let Some(process) = slot.state.lock().await.process.take() {
+                process.kill().await;
+            }
+        }
+    }
+}
+
+async fn look_after(
+    slots: Vec<Arc<Slot>>,
+    journal: Arc<Journal>,
+    client: reqwest::Client,
+    stopping: Arc<AtomicBool>,
+) {
+    let (mut counted, mut trimmed) = (Instant::now(), Instant::now());
+    while !stopping.load(Ordering::Relaxed) {
+        for slot in &slots {
+            slot.look(&journal).await;
+        }
+        if counted.elapsed() > COUNT_EVERY {
+            counted = Instant::now();
+            for slot in &slots {
+                slot.count(&client, &journal).await;
+            }
+        }
+        if trimmed.elapsed() > TRIM_EVERY {
+            trimmed = Instant::now();
+            for slot in &slots {
+                let life = slot.state.lock().await.life;
+                journal.trim(&slot.log(life));
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The world's configuration, with our logs and our door.
+fn adapted(configuration: &str, door: Option<SocketAddr>) -> String {
+    let mut text = String::new();
+    for line in configuration.lines() {
+        let line = match (line.split_once(" = "), door) {
+            (Some(("filter", _)), _) => format!("filter = \"{LOG_FILTER}\""),
+            (Some(("listen", _)), Some(door)) if text.contains("[service]") => format!("listen = \"{door}\""),
+            _ => line.to_owned(),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+fn free_port(ports: &mut std::ops::Range<u16>) -> SocketAddr {
+    // Runs at the same time begin elsewhere.
+    let offset = u16::try_from(std::process::id() % 6_000).unwrap_or(0);
+    for port in ports {
+        let address = SocketAddr::from(([127, 0, 0, 1], port + offset / 2));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free for a door");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_door_of_the_service_is_moved() {
+        let text = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info\"\n[service]\nlisten = \"127.0.0.1:0\"\n";
+        let door = SocketAddr::from(([127, 0, 0, 1], 19_000));
+        let adapted = adapted(text, Some(door));
+        assert!(adapted.starts_with("[admin]\nlisten = \"127.0.0.1:0\"\n"), "{adapted}");
+        assert!(adapted.ends_with("[service]\nlisten = \"127.0.0.1:19000\"\n"), "{adapted}");
+        assert!(adapted.contains(LOG_FILTER));
+    }
+}

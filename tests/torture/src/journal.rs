@@ -1,0 +1,192 @@
+//! What replicas have written and counted, over all their lives.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use testkit::Scrape;
+
+/// How much a log may hold before it is read and emptied.
+const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How many findings are kept.
+const FINDINGS_MAX: usize = 50;
+/// How many lines a finding has.
+const FINDING_LINES: usize = 12;
+/// What a replica says when it sends a batch again whose outcome isn't known.
+const PUBLISHED_AGAIN: &str = "published again";
+/// What nobody should ever have to say.
+const BROKEN: [&str; 3] = ["panicked at", "a partition's loop broke", "a task of the door broke"];
+
+/// One life of one replica: service, place, number.
+pub(crate) type Life = (&'static str, u8, u32);
+
+#[derive(Debug, Default)]
+struct Pages {
+    /// What is counted, of each life; only the lines that are asked for later.
+    pages: BTreeMap<Life, String>,
+    published_again: u64,
+    broken: Vec<String>,
+    ended: BTreeMap<&'static str, u64>,
+    last_words: BTreeMap<String, u64>,
+}
+
+/// What replicas have written and counted; shared.
+#[derive(Debug, Default)]
+pub(crate) struct Journal(Mutex<Pages>);
+
+/// The journal, read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Read {
+    /// All that was counted, over all lives.
+    pub(crate) scrape: Scrape,
+    /// How often a batch was sent again because its outcome wasn't known.
+    pub(crate) published_again: u64,
+    /// What broke, as the logs say.
+    pub(crate) broken: Vec<String>,
+    /// How often a service ended by itself.
+    pub(crate) ended: BTreeMap<&'static str, u64>,
+    /// With which last words.
+    pub(crate) last_words: BTreeMap<String, u64>,
+}
+
+impl Journal {
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a life has counted so far.
+    pub(crate) fn counted(&self, life: Life, page: &str) {
+        let wanted = |line: &&str| {
+            line.starts_with("tillflow_") && line.contains("_total{") || line.starts_with("tillflow_stage_lag_events")
+        };
+        let kept: Vec<&str> = page.lines().filter(wanted).collect();
+        self.pages().pages.insert(life, kept.join("\n"));
+    }
+
+    /// Reads a log if it has grown large, and empties it; the replica writes on at its end.
+    pub(crate) fn trim(&self, log: &Path) {
+        if fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+            self.read(log);
+            drop(File::options().write(true).open(log).and_then(|file| file.set_len(0)));
+        }
+    }
+
+    /// Reads the log of a life that is over, and throws it away.
+    pub(crate) fn over(&self, life: Life, log: &Path, by_itself: bool) {
+        let last = self.read(log);
+        drop(fs::remove_file(log));
+        let mut pages = self.pages();
+        if let Some(page) = pages.pages.get_mut(&life) {
+            // What it had in hand is in nobody's hands.
+            let counters = page.lines().filter(|line| line.contains("_total{"));
+            *page = counters.collect::<Vec<_>>().join("\n");
+        }
+        if by_itself {
+            *pages.ended.entry(life.0).or_default() += 1;
+            if pages.last_words.len() < FINDINGS_MAX {
+                *pages.last_words.entry(last).or_default() += 1;
+            }
+        }
+    }
+
+    /// Takes note of what a log says; gives its last line that says why it ended.
+    fn read(&self, log: &Path) -> String {
+        let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        let mut pages = self.pages();
+        pages.published_again += lines.iter().filter(|line| line.contains(PUBLISHED_AGAIN)).count() as u64;
+        for (index, line) in lines.iter().enumerate() {
+            if BROKEN.iter().any(|broken| line.contains(broken)) && pages.broken.len() < FINDINGS_MAX {
+                let end = lines.len().min(index + FINDING_LINES);
+                pages.broken.push(lines[index..end].join("\n"));
+            }
+        }
+        let last = lines.iter().rev().find(|line| line.contains("\"ERROR\"")).or(lines.last());
+        without_time(last.copied().unwrap_or("no word"))
+    }
+
+    /// What a life had in hand when it was last asked.
+    pub(crate) fn in_hand(&self, life: Life) -> u64 {
+        let page = self.pages().pages.get(&life).cloned().unwrap_or_default();
+        Scrape::read(&[page]).count("tillflow_stage_lag_events", &[])
+    }
+
+    /// Reads it; the logs that are still written to first.
+    pub(crate) fn close<'a>(&self, running: impl Iterator<Item = &'a Path>) -> Read {
+        for log in running {
+            self.read(log);
+        }
+        let pages = self.pages();
+        let all: Vec<String> = pages.pages.values().cloned().collect();
+        Read {
+            scrape: Scrape::read(&all),
+            published_again: pages.published_again,
+            broken: pages.broken.clone(),
+            ended: pages.ended.clone(),
+            last_words: pages.last_words.clone(),
+        }
+    }
+
+    /// What was counted so far, over all lives.
+    pub(crate) fn scrape(&self) -> Scrape {
+        let all: Vec<String> = self.pages().pages.values().cloned().collect();
+        Scrape::read(&all)
+    }
+}
+
+/// The same words at another time are the same words.
+fn without_time(line: &str) -> String {
+    let parsed = serde_json::from_str::<serde_json::Value>(line);
+    let Ok(serde_json::Value::Object(mut fields)) = parsed else { return line.to_owned() };
+    fields.remove("timestamp");
+    serde_json::Value::Object(fields).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> (sandbox::Scratch, std::path::PathBuf) {
+        let scratch = sandbox::Scratch::new().unwrap();
+        let path = scratch.path().join("log");
+        fs::write(&path, text).unwrap();
+        (scratch, path)
+    }
+
+    #[test]
+    fn what_a_killed_replica_counted_stays_counted_and_adds_up() {
+        let journal = Journal::default();
+        let counted = |value: u32| {
+            format!(
+                "tillflow_interruptions_total{{stage=\"apply\",cause=\"fenced\"}} {value}\n\
+                 tillflow_stage_lag_events{{stage=\"apply\",partition=\"1\"}} 5\nother{{}} 1\n"
+            )
+        };
+        let (_scratch, log) = file("");
+        journal.counted(("apply", 0, 1), &counted(2));
+        journal.counted(("apply", 0, 1), &counted(3));
+        assert_eq!(journal.in_hand(("apply", 0, 1)), 5);
+        journal.over(("apply", 0, 1), &log, false);
+        journal.counted(("apply", 0, 2), &counted(4));
+        let read = journal.close([].into_iter());
+        let fenced = read.scrape.count("tillflow_interruptions_total", &[("cause", "fenced")]);
+        assert_eq!(fenced, 7);
+        assert_eq!(read.scrape.count("tillflow_stage_lag_events", &[]), 5, "only of those that live");
+    }
+
+    #[test]
+    fn a_panic_in_a_log_is_found_and_a_death_keeps_its_last_words() {
+        let journal = Journal::default();
+        let (_scratch, log) = file(
+            "{\"level\":\"DEBUG\",\"message\":\"published again\"}\nthread 'x' panicked at a.rs:1\nbecause\n\
+             {\"timestamp\":\"now\",\"level\":\"ERROR\",\"message\":\"stopped\"}\n",
+        );
+        journal.over(("apply", 0, 1), &log, true);
+        let read = journal.close([].into_iter());
+        assert_eq!((read.published_again, read.broken.len(), read.ended["apply"]), (1, 1, 1));
+        assert!(read.broken[0].contains("because"));
+        assert!(read.last_words.keys().all(|words| words.contains("stopped") && !words.contains("now")));
+    }
+}
