@@ -6,9 +6,11 @@
 
 mod agreement;
 mod broker_faults;
+mod command_line;
 mod conservation;
 mod crowd;
 mod database_faults;
+mod dead_letters;
 mod door;
 mod flow;
 mod full;

@@ -96,6 +96,19 @@ impl Bus {
         self.at(DEAD, sequence).await?.map(DeadMessage::read).transpose()
     }
 
+    /// Removes a dead letter that someone has seen to; nothing if it is gone already.
+    pub async fn remove_dead(&self, sequence: u64) -> Result<(), BusError> {
+        const DOING: &str = "removing the dead letter";
+        let name = sequence.to_string();
+        let stream = self.admin().get_stream_no_info(DEAD).await.map_err(BusError::call(DOING, &name))?;
+        if let Err(error) = stream.delete_message(sequence).await
+            && self.at(DEAD, sequence).await?.is_some()
+        {
+            return Err(BusError::call(DOING, &name)(error));
+        }
+        Ok(())
+    }
+
     /// How full DEAD is, from 0 to 1.
     pub async fn dead_usage(&self) -> Result<f64, BusError> {
         self.usage_of(DEAD).await

@@ -1,17 +1,14 @@
 //! Fetches what a notification speaks of, and hands it to the door.
 
-use crate::{Budgets, Client};
-use bus::{ACCEPT_SUBJECT, Bus, BusError};
+use crate::{Budgets, Client, NotAccepted, accept};
+use bus::Bus;
 use model::{Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{Access, CallContext, Fetch, Fetched, Platform, Reply};
-use serde_json::Value;
 use stage::Reject;
 use std::time::Duration;
 
 /// How many pages one notification may have.
 const PAGES_MAX: usize = 1000;
-/// How long the door may take to have an object on disk.
-const ACCEPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why something wasn't fetched.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +26,8 @@ pub enum NotFetched {
     Refused(#[from] Reject),
 }
 
-impl From<BusError> for NotFetched {
-    fn from(error: BusError) -> Self {
+impl From<NotAccepted> for NotFetched {
+    fn from(error: NotAccepted) -> Self {
         Self::Later { reason: error.to_string(), after: None }
     }
 }
@@ -124,16 +121,7 @@ impl Fetcher {
             trace: target.trace.clone().unwrap_or_else(|| TraceParent::from_delivery(id)),
             body,
         };
-        let answer =
-            self.bus.request(ACCEPT_SUBJECT, wire::encode_delivery(&delivery), ACCEPT_TIMEOUT).await?;
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        match answer.get("error") {
-            None => Ok(()),
-            Some(error) => {
-                let reason = error.get("description").and_then(Value::as_str).unwrap_or("the door refused");
-                Err(NotFetched::Later { reason: reason.to_owned(), after: None })
-            }
-        }
+        Ok(accept(&self.bus, &delivery).await?)
     }
 }
 

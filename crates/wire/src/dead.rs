@@ -6,7 +6,7 @@ use crate::{
     pb,
 };
 use bytes::Bytes;
-use model::{Delivery, Event, Origin, Position, Timestamp};
+use model::{Delivery, DeliveryId, Event, EventId, Origin, Position, RawDigest, Timestamp};
 use prost::Message as _;
 use stage::{Reject, RejectClass};
 
@@ -20,6 +20,38 @@ pub enum Original {
 }
 
 impl Original {
+    /// The delivery that it is, or that brought it.
+    pub fn delivery(&self) -> DeliveryId {
+        match self {
+            Self::Delivery(delivery) => delivery.id,
+            Self::Event(event) => event.delivery,
+        }
+    }
+
+    /// The event, if it was understood as one.
+    pub fn event(&self) -> Option<EventId> {
+        match self {
+            Self::Delivery(_) => None,
+            Self::Event(event) => Some(event.id),
+        }
+    }
+
+    /// How often it was taken in again before it came to this.
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::Delivery(delivery) => delivery.attempt,
+            Self::Event(event) => event.attempt,
+        }
+    }
+
+    /// The platform's topic, or what the event is about.
+    pub fn topic(&self) -> &str {
+        match self {
+            Self::Delivery(delivery) => &delivery.topic,
+            Self::Event(event) => event.payload.entity().as_str(),
+        }
+    }
+
     /// Whose it is and where it came from.
     pub fn origin(&self) -> &Origin {
         match self {
@@ -42,6 +74,40 @@ pub struct DeadLetter {
     pub position: Position,
     /// What was rejected.
     pub original: Original,
+}
+
+impl DeadLetter {
+    /// The same for letters of one cause: stage, class, platform, topic, place and reason, without what differs from
+    /// one payload to the next. Twelve hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let pointer = self.reject.pointer.as_deref().unwrap_or_default();
+        let pointer: Vec<&str> =
+            pointer.split('/').map(|part| if is_number(part) { "*" } else { part }).collect();
+        let reason: Vec<&str> = self
+            .reject
+            .reason
+            .split_whitespace()
+            .map(|word| if is_particular(word) { "*" } else { word })
+            .collect();
+        let parts = [
+            &self.stage,
+            self.reject.class.as_str(),
+            self.original.origin().platform.as_str(),
+            self.original.topic(),
+            &pointer.join("/"),
+            &reason.join(" "),
+        ];
+        RawDigest::of(parts.join("\n").as_bytes()).to_string()[..12].to_owned()
+    }
+}
+
+fn is_number(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A word of a reason that names one thing and not a kind of thing.
+fn is_particular(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit() || c == '"' || c == '`') || word.contains(['-', '_'])
 }
 
 /// Writes a dead letter.

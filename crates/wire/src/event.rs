@@ -55,6 +55,19 @@ pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
     })
 }
 
+/// The topic of an event that was a dead letter and comes in again whole, because its delivery is no longer in RAW.
+pub const REENTRY_TOPIC: &str = "tillflow.v1.Event.again";
+
+/// Writes an event whole.
+pub fn encode_event(event: &Event) -> Bytes {
+    pb::Event::from(event).encode_to_vec().into()
+}
+
+/// Reads an event whole.
+pub fn decode_event(payload: Bytes) -> Result<Event, DecodeError> {
+    pb::Event::decode(payload)?.try_into()
+}
+
 impl From<&Event> for pb::Event {
     fn from(event: &Event) -> Self {
         Self {

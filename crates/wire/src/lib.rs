@@ -27,4 +27,7 @@ pub use batch::{
 pub use dead::{DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};
 pub use error::DecodeError;
-pub use event::{CANONICAL_TOPIC, PublishedEvent, decode_published, encode_published};
+pub use event::{
+    CANONICAL_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_published, encode_event,
+    encode_published,
+};

@@ -220,6 +220,24 @@ fn changes_and_dead_letters_are_read_as_they_were_written() {
     assert_eq!(wire::decode_dead(wire::encode_dead(&letter)).unwrap(), letter);
 }
 
+#[test]
+fn letters_of_one_cause_have_one_fingerprint_and_others_another() {
+    let letter = |reason: &str, pointer: &str| DeadLetter {
+        stage: "normalize".to_owned(),
+        reject: Reject::at(RejectClass::Schema, pointer, reason),
+        rejected_at: Timestamp::from_micros(9),
+        position: Position { raw_sequence: 1, delivery: 2, event: 0 },
+        original: Original::Delivery(Box::new(delivery(b"{}".to_vec()))),
+    };
+    let first = letter("12 isn't a text", "/variants/0/sku").fingerprint();
+    assert_eq!(first.len(), 12);
+    assert_eq!(first, letter("7 isn't a text", "/variants/31/sku").fingerprint());
+    for other in [letter("12 isn't a number", "/variants/0/sku"), letter("12 isn't a text", "/variants/0/id")]
+    {
+        assert_ne!(first, other.fingerprint());
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_refused_or_read_and_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

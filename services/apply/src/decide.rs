@@ -224,10 +224,14 @@ fn link(event: &Event, facts: &Facts, kind: LinkKind, external: &model::External
         .or_else(|| facts.links.get(&(event.origin.connection.clone(), kind, external.clone())).cloned())
 }
 
-/// Whether the mirror has seen a newer version of the object than the event tells of.
+/// Whether the mirror has seen something newer about the object than the event tells. Where the platform counts no
+/// versions, what was a dead letter is as old as its first arrival.
 fn is_stale(event: &Event, mirror: Option<&Mirror>) -> bool {
-    let seen = mirror.and_then(|mirror| mirror.observed.as_ref()).and_then(|observed| observed.version);
-    event.version.zip(seen).is_some_and(|(told, seen)| told < seen)
+    let Some(seen) = mirror.and_then(|mirror| mirror.observed.as_ref()) else { return false };
+    match event.version.zip(seen.version) {
+        Some((told, seen)) => told < seen,
+        None => event.attempt > 0 && event.received_at < seen.at,
+    }
 }
 
 fn ending(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>) -> Ending {

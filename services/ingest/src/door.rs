@@ -12,6 +12,8 @@ const STAGE: &str = "ingest";
 const KEPT_REMEMBERED_MAX: u64 = 100_000;
 /// For how long; as long as RAW's own window.
 const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
+/// What the names of the door's own headers begin with.
+const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
 const NO_TOPIC: &str = "unreadable";
 
@@ -58,7 +60,7 @@ pub struct Door {
     directory: Directory,
     limits: Limits,
     raw: RawWriter,
-    kept: moka::sync::Cache<DeliveryId, u64>,
+    kept: moka::sync::Cache<(DeliveryId, u32), u64>,
     topics: HashMap<(&'static str, &'static str), Arc<str>>,
     metrics: Metrics,
 }
@@ -161,14 +163,18 @@ impl Door {
         taken.ends(answer)
     }
 
-    /// Takes in what a service of ours fetched. Its origin is looked up again, never believed.
+    /// Takes in what a service of ours fetched, or a dead letter again. Its origin is looked up again, never believed.
     pub(crate) async fn fetched(&self, mut delivery: Delivery) -> Answer {
         let taken = Taken::up(&self.metrics);
         let answer = match self.connection(delivery.origin.connection.as_str()).await {
             Ok(connection) => {
                 delivery.origin = connection.origin();
-                delivery.headers = own_headers(&connection);
-                delivery.received_at = runner::now();
+                if delivery.attempt == 0 {
+                    delivery.headers.clear();
+                    delivery.received_at = runner::now();
+                }
+                delivery.headers.retain(|(name, _)| !name.starts_with(OWN_HEADERS));
+                delivery.headers.extend(own_headers(&connection));
                 self.keep(delivery).await
             }
             Err(answer) => answer,
@@ -194,14 +200,14 @@ impl Door {
     }
 
     async fn keep(&self, delivery: Delivery) -> Answer {
-        let id = delivery.id;
-        if let Some(sequence) = self.kept.get(&id) {
+        let (id, taken_in) = (delivery.id, (delivery.id, delivery.attempt));
+        if let Some(sequence) = self.kept.get(&taken_in) {
             return Answer::Kept { delivery: id, sequence, duplicate: true };
         }
         runner::kill_point(STAGE, "taken");
         match self.raw.keep(delivery).await {
             Ok(sequence) => {
-                self.kept.insert(id, sequence);
+                self.kept.insert(taken_in, sequence);
                 Answer::Kept { delivery: id, sequence, duplicate: false }
             }
             Err(unkept) => Answer::Unavailable(unkept),

@@ -35,6 +35,9 @@ impl Normalize {
         if &*delivery.topic == wire::CANONICAL_TOPIC {
             return published(at, delivery).map(|event| Some(vec![event]));
         }
+        if &*delivery.topic == wire::REENTRY_TOPIC {
+            return again(at, delivery).map(|event| Some(vec![event]));
+        }
         let name = delivery.origin.platform.as_str();
         let Some((platform, validator)) = self.platforms.get(name) else {
             return Err(Reject::new(RejectClass::Config, format!("no platform is called {name:?}")));
@@ -116,6 +119,20 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
         payload: published.payload,
     };
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
+}
+
+/// An event that was a dead letter: the same event, at its new place.
+fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    let event = wire::decode_event(delivery.body.clone().into())
+        .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
+    Ok(Event {
+        origin: delivery.origin.clone(),
+        delivery: delivery.id,
+        attempt: delivery.attempt,
+        links: Vec::new(),
+        position: at,
+        ..event
+    })
 }
 
 /// Normalize needs to know nothing beyond its input.

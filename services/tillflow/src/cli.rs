@@ -50,6 +50,16 @@ pub(crate) enum Verb {
     /// List how the events of a store ended, the latest last.
     #[command(after_help = "Example:\n  tillflow events --store demo --limit 20")]
     Events(Events),
+    /// Hold what was accepted against what the record has of it: name what is missing or contradicts itself.
+    #[command(after_help = "Example:\n  tillflow audit\n  tillflow audit --store demo --output json\n\n\
+                      Exit code 1 if anything is missing or contradicts itself.")]
+    Audit(Audit),
+    /// Dead letters: list them by cause, look at one, take them in again, give them up.
+    #[command(after_help = "Example:\n  tillflow dlq ls\n  tillflow dlq show 17\n  \
+                      tillflow dlq replay --fingerprint 3fa1c09b2d44 --dry-run\n  \
+                      tillflow dlq replay --fingerprint 3fa1c09b2d44 --rate 20\n  \
+                      tillflow dlq discard 17 --note 'test data of the partner'")]
+    Dlq(Dlq),
     /// Check the broker and the database, and say how to mend what is wrong.
     #[command(after_help = "Example:\n  tillflow doctor")]
     Doctor(Place),
@@ -143,6 +153,97 @@ pub(crate) struct Events {
     /// How many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dlq {
+    #[command(subcommand)]
+    pub(crate) what: DlqVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqVerb {
+    /// List causes, with how many letters each has; or letters.
+    Ls {
+        #[command(flatten)]
+        of: Letters,
+        /// One line for each letter instead of for each cause.
+        #[arg(long)]
+        letters: bool,
+        /// How many lines.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show one letter: why, where, and what was done about it.
+    Show {
+        /// The letter's number.
+        letter: u64,
+        /// Print the original bytes too. They may hold personal data.
+        #[arg(long)]
+        bytes: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take letters in again, through the whole pipeline, as the same events: newer changes stand, and nothing takes
+    /// effect twice.
+    Replay {
+        #[command(flatten)]
+        of: Letters,
+        /// Say what would be taken in, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// How many a second at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        rate: u32,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give letters up. RAW keeps their bytes as long as it keeps anything.
+    Discard {
+        #[command(flatten)]
+        of: Letters,
+        /// Why; kept for ever.
+        #[arg(long)]
+        note: String,
+        /// Say what would be given up, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Letters {
+    /// Letters by their numbers.
+    pub(crate) numbers: Vec<u64>,
+    /// Letters of one cause.
+    #[arg(long)]
+    pub(crate) fingerprint: Option<String>,
+    /// Letters of one store.
+    #[arg(long)]
+    pub(crate) store: Option<String>,
+    /// Letters of one stage.
+    #[arg(long)]
+    pub(crate) stage: Option<String>,
+    /// Letters of one class: schema, data, config, auth, platform, bug.
+    #[arg(long)]
+    pub(crate) class: Option<String>,
+    /// All letters.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only this store.
+    #[arg(long)]
+    pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) place: Place,
 }

@@ -21,6 +21,8 @@ pub(crate) enum Failed {
     #[error(transparent)]
     Bus(#[from] BusError),
     #[error(transparent)]
+    Accept(#[from] outlet::NotAccepted),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Service(#[from] runner::Failure),
@@ -41,6 +43,7 @@ impl Failed {
             Self::Io { .. }
             | Self::Sandbox(_)
             | Self::Bus(_)
+            | Self::Accept(_)
             | Self::Store(_)
             | Self::Service(_)
             | Self::Other(_) => 1,

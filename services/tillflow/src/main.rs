@@ -1,13 +1,16 @@
 //! The command line.
 
+mod audit;
 mod bench;
 mod cli;
 mod dev;
+mod dlq;
 mod doctor;
 mod environment;
 mod events;
 mod failure;
 mod output;
+mod raw;
 mod show;
 mod tail;
 mod trigger;
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
             Verb::Tail(arguments) => tail::run(arguments, cli.output).await,
             Verb::Show(arguments) => show::run(arguments, cli.output).await,
             Verb::Events(arguments) => events::run(arguments, cli.output).await,
+            Verb::Audit(arguments) => audit::run(arguments, cli.output).await,
+            Verb::Dlq(arguments) => dlq::run(arguments, cli.output).await,
             Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,

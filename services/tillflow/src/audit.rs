@@ -1,0 +1,181 @@
+//! Whether everything that was accepted came to an end, once and in order: RAW held against the record.
+
+use crate::{
+    cli::{Audit, Output},
+    environment::{open_bus, open_store},
+    failure::Failed,
+    output,
+    raw::RawReader,
+};
+use bus::Bus;
+use model::{DeliveryId, Outcome, Partition, Position, StoreId};
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+use store::{Account, Consumer, Place, Store};
+
+/// How many places of a store are asked for at once.
+const PLACES_MAX: usize = 4000;
+/// How often progress is told.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// A delivery that RAW has and the record knows nothing of.
+struct Missing {
+    store: StoreId,
+    delivery: DeliveryId,
+    position: Position,
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    checked: usize,
+    in_flight: usize,
+    missing: Vec<Missing>,
+    contradictions: Vec<(StoreId, String)>,
+}
+
+pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> {
+    let wanted = arguments.store.as_deref().map(StoreId::new).transpose();
+    let wanted = wanted.map_err(|error| Failed::Usage(error.to_string()))?;
+    let (bus, store) = (open_bus(&arguments.place).await?, open_store(&arguments.place).await?);
+    let mut audit = Auditing { bus, store, wanted, found: Found::default(), told: Instant::now() };
+    for partition in audit.bus.partitions().all() {
+        audit.partition(partition).await?;
+    }
+    let accounts = audit.store.accounts(audit.wanted.as_ref()).await?;
+    for account in &accounts {
+        let wrong = audit.store.contradictions(&account.store).await?;
+        audit.found.contradictions.extend(wrong.into_iter().map(|wrong| (account.store.clone(), wrong)));
+    }
+    tell(output, &accounts, &audit.found);
+    let wrong = audit.found.missing.len() + audit.found.contradictions.len();
+    if wrong > 0 { Err(Failed::Other(format!("{wrong} findings"))) } else { Ok(()) }
+}
+
+struct Auditing {
+    bus: Bus,
+    store: Store,
+    wanted: Option<StoreId>,
+    found: Found,
+    told: Instant,
+}
+
+impl Auditing {
+    async fn partition(&mut self, partition: Partition) -> Result<(), Failed> {
+        let applied = self.store.cursor(Consumer::Apply, partition).await?.position;
+        let mut reader = RawReader::open(&self.bus, partition, Position::default()).await?;
+        let mut waiting: BTreeMap<StoreId, BTreeMap<Place, DeliveryId>> = BTreeMap::new();
+        loop {
+            let messages = reader.next().await?;
+            if messages.is_empty() {
+                break;
+            }
+            for placed in messages.into_iter().flat_map(|message| message.deliveries) {
+                let store = &placed.value.origin.store;
+                if self.wanted.as_ref().is_some_and(|wanted| wanted != store) {
+                    continue;
+                }
+                if placed.position > applied {
+                    self.found.in_flight += 1;
+                    continue;
+                }
+                let place = (placed.position.raw_sequence, placed.position.delivery);
+                let places = waiting.entry(store.clone()).or_default();
+                places.insert(place, placed.value.id);
+                if places.len() >= PLACES_MAX {
+                    let (store, places) = (store.clone(), std::mem::take(places));
+                    self.check(store, places).await?;
+                }
+            }
+        }
+        for (store, places) in waiting {
+            self.check(store, places).await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&mut self, store: StoreId, places: BTreeMap<Place, DeliveryId>) -> Result<(), Failed> {
+        let keys: BTreeSet<Place> = places.keys().copied().collect();
+        let missing = self.store.places_without_end(&store, &keys).await?;
+        self.found.checked += places.len();
+        self.found.missing.extend(missing.into_iter().filter_map(|(raw_sequence, delivery)| {
+            let id = *places.get(&(raw_sequence, delivery))?;
+            let position = Position { raw_sequence, delivery, event: 0 };
+            Some(Missing { store: store.clone(), delivery: id, position })
+        }));
+        if self.told.elapsed() > TOLD_EVERY {
+            self.told = Instant::now();
+            output::progress(&format!("{} deliveries checked", self.found.checked));
+        }
+        Ok(())
+    }
+}
+
+fn tell(output: Output, accounts: &[Account], found: &Found) {
+    match output {
+        Output::Text => tell_text(accounts, found),
+        Output::Json => tell_json(accounts, found),
+    }
+}
+
+fn tell_text(accounts: &[Account], found: &Found) {
+    output::line(&format!("{:<24} {:>9} {:>8} {}", "store", "accepted", "further", heads()));
+    for account in accounts {
+        let counts: Vec<String> =
+            Outcome::ALL.iter().map(|outcome| format!("{:>9}", account.outcomes[outcome])).collect();
+        output::line(&format!(
+            "{:<24} {:>9} {:>8} {} {:>9}",
+            account.store,
+            account.accepted,
+            account.further,
+            counts.join(" "),
+            account.in_flight
+        ));
+    }
+    for missing in &found.missing {
+        output::line(&format!(
+            "missing: delivery {} of store {} at {}",
+            missing.delivery, missing.store, missing.position
+        ));
+    }
+    for (store, wrong) in &found.contradictions {
+        output::line(&format!("wrong: store {store}: {wrong}"));
+    }
+    output::line(&format!(
+        "{} deliveries in RAW have come to an end, {} are under way, {} are missing",
+        found.checked - found.missing.len(),
+        found.in_flight,
+        found.missing.len()
+    ));
+}
+
+fn heads() -> String {
+    let outcomes: Vec<String> =
+        Outcome::ALL.iter().map(|outcome| format!("{:>9}", outcome.as_str())).collect();
+    format!("{} {:>9}", outcomes.join(" "), "in flight")
+}
+
+fn tell_json(accounts: &[Account], found: &Found) {
+    for account in accounts {
+        output::json(&json!({
+            "kind": "account", "tenant": account.tenant, "store": account.store, "accepted": account.accepted,
+            "further": account.further, "outcomes": account.outcomes, "in_flight": account.in_flight,
+        }));
+    }
+    for missing in &found.missing {
+        output::json(&json!({
+            "kind": "missing", "store": missing.store, "delivery_id": missing.delivery.to_string(),
+            "position": missing.position.to_string(),
+        }));
+    }
+    for (store, wrong) in &found.contradictions {
+        output::json(&json!({"kind": "contradiction", "store": store, "what": wrong}));
+    }
+    output::json(&json!({
+        "kind": "summary", "checked": found.checked, "in_flight": found.in_flight,
+        "missing": found.missing.len(), "contradictions": found.contradictions.len(),
+    }));
+}

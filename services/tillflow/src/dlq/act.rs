@@ -1,0 +1,148 @@
+//! Taking letters in again, and giving them up.
+
+use super::{Found, causes, for_each_letter, list};
+use crate::{
+    cli::{Letters, Output, Place},
+    environment::{open_bus, open_store},
+    failure::Failed,
+    output,
+};
+use bus::{Bus, Feed};
+use model::{Delivery, Source};
+use runner::Input as _;
+use serde_json::json;
+use std::time::{Duration, Instant};
+use store::{LetterActed, LetterAction, Store};
+use wire::Original;
+
+/// How often progress is told.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// What is done.
+pub(super) enum What {
+    Replay { rate_per_second: u32 },
+    Discard { note: String },
+}
+
+impl What {
+    const fn done(&self) -> &'static str {
+        match self {
+            Self::Replay { .. } => "taken in again",
+            Self::Discard { .. } => "given up",
+        }
+    }
+}
+
+pub(super) async fn run(
+    of: &Letters,
+    dry_run: bool,
+    what: &What,
+    place: &Place,
+    output: Output,
+) -> Result<(), Failed> {
+    let bus = open_bus(place).await?;
+    if dry_run {
+        let causes = causes(&bus, of).await?;
+        let count: usize = causes.iter().map(|cause| cause.count).sum();
+        for cause in &causes {
+            list::tell_cause(cause, output);
+        }
+        output::progress(&format!("{count} letters would be {}; nothing was done", what.done()));
+        return Ok(());
+    }
+    let store = open_store(place).await?;
+    // The numbers only: letters are read again one by one, so that memory doesn't grow with their bytes.
+    let mut numbers = Vec::new();
+    for_each_letter(&bus, of, |found| numbers.push(found.number)).await?;
+    let (total, mut failed) = (numbers.len(), 0);
+    let mut told = Instant::now();
+    let mut pace = pace(what);
+    for (index, number) in numbers.into_iter().enumerate() {
+        pace.tick().await;
+        if let Err(error) = one(&bus, &store, number, what).await {
+            failed += 1;
+            output::progress(&format!("letter {number}: {}", runner::chain(&error)));
+        }
+        if told.elapsed() > TOLD_EVERY {
+            told = Instant::now();
+            output::progress(&format!("{} of {total}", index + 1));
+        }
+    }
+    match output {
+        Output::Text => output::line(&format!("{} of {total} letters {}", total - failed, what.done())),
+        Output::Json => output::json(&json!({"letters": total, "done": total - failed, "failed": failed})),
+    }
+    if failed > 0 { Err(Failed::Other(format!("{failed} letters stay as they are"))) } else { Ok(()) }
+}
+
+fn pace(what: &What) -> tokio::time::Interval {
+    let period = match what {
+        What::Replay { rate_per_second } => Duration::from_secs(1) / *rate_per_second,
+        What::Discard { .. } => Duration::from_micros(1),
+    };
+    let mut pace = tokio::time::interval(period);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    pace
+}
+
+/// The record first, then the act, then the letter goes: cut short in between, the act is done again, as the same event.
+async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), Failed> {
+    let Some(message) = bus.dead_at(number).await? else { return Ok(()) };
+    let found = Found::read(message)?;
+    let original = &found.letter.original;
+    let (action, attempt, note) = match what {
+        What::Replay { .. } => (LetterAction::Replay, original.attempt() + 1, String::new()),
+        What::Discard { note } => (LetterAction::Discard, original.attempt(), note.clone()),
+    };
+    let again = match what {
+        What::Replay { .. } => Some(Delivery { attempt, ..delivery(bus, &found).await? }),
+        What::Discard { .. } => None,
+    };
+    let acted = LetterActed {
+        origin: original.origin().clone(),
+        message_id: found.message_id.clone(),
+        delivery: original.delivery(),
+        event: original.event(),
+        fingerprint: found.fingerprint.clone(),
+        reason: found.letter.reject.to_string(),
+        action,
+        attempt,
+        note,
+    };
+    store.note_letter(&acted).await?;
+    if let Some(delivery) = again {
+        outlet::accept(bus, &delivery).await?;
+    }
+    Ok(bus.remove_dead(number).await?)
+}
+
+/// The delivery as it came: the letter's own, or RAW's; if RAW no longer has it, the event itself.
+async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
+    let event = match &found.letter.original {
+        Original::Delivery(delivery) => return Ok((**delivery).clone()),
+        Original::Event(event) => event,
+    };
+    let partition = bus.partitions().of(&event.origin.store);
+    let position = found.letter.position;
+    if let Some(message) = bus.message_at(Feed::Raw, partition, position.raw_sequence).await? {
+        let batch = Delivery::decode(message.payload, message.sequence)
+            .map_err(|error| Failed::Other(format!("RAW's message {}: {error}", message.sequence)))?;
+        let here = batch.records.into_iter().find(|placed| placed.position.delivery == position.delivery);
+        if let Some(placed) = here.filter(|placed| placed.value.id == event.delivery) {
+            return Ok(placed.value);
+        }
+    }
+    Ok(Delivery {
+        id: event.delivery,
+        origin: event.origin.clone(),
+        topic: wire::REENTRY_TOPIC.into(),
+        received_at: event.received_at,
+        source: Source::Publish,
+        cause: Some(event.correlation),
+        hops: event.hops,
+        attempt: event.attempt,
+        headers: Vec::new(),
+        trace: event.trace.clone(),
+        body: wire::encode_event(event).to_vec(),
+    })
+}

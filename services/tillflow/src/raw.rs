@@ -1,0 +1,59 @@
+//! RAW, read from one end to the other.
+
+use crate::failure::Failed;
+use bus::{Bus, Feed, Message, Reader, Start};
+use model::{Delivery, Partition, Position};
+use runner::{Input as _, Placed};
+
+/// How many messages are taken at once.
+const MESSAGES_MAX: usize = 16;
+
+/// Reads what a partition of RAW holds now.
+pub(crate) struct RawReader {
+    reader: Option<Reader>,
+    last: u64,
+}
+
+impl RawReader {
+    /// Begins at the first message that is kept behind `after`.
+    pub(crate) async fn open(bus: &Bus, partition: Partition, after: Position) -> Result<Self, Failed> {
+        let last = bus.tail(Feed::Raw, partition).await?.map_or(0, |tail| tail.sequence);
+        if last <= after.raw_sequence {
+            return Ok(Self { reader: None, last });
+        }
+        let start =
+            if after == Position::default() { Start::First } else { Start::After(after.raw_sequence) };
+        Ok(Self { reader: Some(bus.read(Feed::Raw, partition, start).await?), last })
+    }
+
+    /// The next messages, decoded, in order; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Vec<RawMessage>, Failed> {
+        let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
+        let mut messages: Vec<RawMessage> = reader
+            .waiting(MESSAGES_MAX)
+            .await?
+            .into_iter()
+            .map(RawMessage::read)
+            .collect::<Result<_, _>>()?;
+        messages.retain(|message| message.sequence <= self.last);
+        if messages.last().is_none_or(|message| message.sequence == self.last) {
+            self.reader = None;
+        }
+        Ok(messages)
+    }
+}
+
+/// A batch of deliveries.
+pub(crate) struct RawMessage {
+    pub(crate) sequence: u64,
+    pub(crate) deliveries: Vec<Placed<Delivery>>,
+}
+
+impl RawMessage {
+    fn read(message: Message) -> Result<Self, Failed> {
+        let sequence = message.sequence;
+        let batch = Delivery::decode(message.payload, sequence)
+            .map_err(|error| Failed::Other(format!("RAW's message {sequence} can't be read: {error}")))?;
+        Ok(Self { sequence, deliveries: batch.records })
+    }
+}

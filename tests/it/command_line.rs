@@ -1,0 +1,52 @@
+//! `tillflow` on a system that others run.
+
+use serde_json::Value;
+use std::{process::Stdio, time::Duration};
+use testkit::{Program, World};
+use tokio::process::Command;
+
+/// How long a verb may take.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What a verb said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    /// Its lines, as JSON.
+    pub(crate) lines: Vec<Value>,
+    pub(crate) error: String,
+}
+
+impl Said {
+    /// Its lines, if it went well.
+    pub(crate) fn well(self) -> Vec<Value> {
+        assert_eq!(self.code, 0, "{}\n{:?}", self.error, self.lines);
+        self.lines
+    }
+}
+
+/// Runs `tillflow --output json` with these arguments on the world's servers, without any `tillflow dev`.
+pub(crate) async fn tillflow(world: &World, arguments: &[&str]) -> Said {
+    let folder = tempfile(world);
+    let config = folder.join("tillflow.toml");
+    // As a service with a database has it.
+    std::fs::write(&config, world.configuration(Program::Apply)).expect("a configuration can be written");
+    let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
+    command.env_clear().env("TILLFLOW_CONFIG", &config).current_dir(&folder).kill_on_drop(true);
+    command.args(["--output", "json"]).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends");
+    let output = output.expect("`cargo build --workspace` made it");
+    let lines = String::from_utf8_lossy(&output.stdout);
+    Said {
+        code: output.status.code().expect("it ends by itself"),
+        lines: lines.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect(),
+        error: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn tempfile(world: &World) -> std::path::PathBuf {
+    let folder = world.streams_folder().join("../../../../command-line");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}

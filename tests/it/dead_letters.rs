@@ -1,0 +1,144 @@
+//! Dead letters, seen to by a person.
+
+use crate::{PATIENCE, command_line::tillflow};
+use model::{ExternalId, Outcome, Quantity};
+use testkit::{Account, AccountOptions, Program, Sender, World, eventually, level_body};
+
+const PRODUCT: u64 = 1000;
+const ITEM: u64 = PRODUCT + 101;
+const UNLINKED: u64 = 77;
+
+async fn letters(world: &World) -> usize {
+    let listed = tillflow(world, &["dlq", "ls", "--letters"]).await.well();
+    listed.len()
+}
+
+async fn wait_for_letters(world: &World, count: usize) {
+    eventually(PATIENCE, &format!("there are {count} dead letters"), async || {
+        let there = letters(world).await;
+        if there == count { Ok(()) } else { Err(format!("there are {there}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_given_up() {
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let sender = Sender::default();
+    let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
+    send(account.product("made", PRODUCT, "Tea", 1, 0)).await;
+
+    // Two of a place that nobody has linked yet, and one that no platform ever sends.
+    let at_unlinked = |name: &str, available, second| {
+        let body = level_body(ITEM, UNLINKED, available, second);
+        account.sign("inventory_levels/update", name, body)
+    };
+    let first = send(at_unlinked("first", 5, 1)).await;
+    let second = send(at_unlinked("second", 4, 2)).await;
+    let poison =
+        send(account.sign("inventory_levels/update", "poison", b"{\"available\": \"no\"}".to_vec())).await;
+    wait_for_letters(&world, 3).await;
+
+    let causes = tillflow(&world, &["dlq", "ls"]).await.well();
+    assert_eq!(causes.len(), 2, "{causes:?}");
+    assert_eq!((causes[0]["count"].as_u64(), causes[0]["class"].as_str()), (Some(2), Some("config")));
+    assert_eq!((causes[0]["stage"].as_str(), causes[1]["class"].as_str()), (Some("enrich"), Some("schema")));
+    let fingerprint = causes[0]["fingerprint"].as_str().expect("a cause has one").to_owned();
+
+    // The place is linked, and something newer comes before the letters are taken in again.
+    let external = ExternalId::new(&UNLINKED.to_string()).expect("an id");
+    world
+        .store
+        .upsert_location_link(&account.connection, &external, &merchant.location)
+        .await
+        .expect("linked");
+    let linked = eventually(PATIENCE, "the link is known", async || {
+        let third = send(at_unlinked("third", 3, 3)).await;
+        let ending = world.ending(PATIENCE, &merchant, &third).await;
+        if ending.outcome == Outcome::Applied { Ok(()) } else { Err(ending.outcome) }
+    });
+    linked.await;
+    let before = world.endings(&merchant).await.len();
+    let preview = tillflow(&world, &["dlq", "replay", "--fingerprint", &fingerprint, "--dry-run"]).await;
+    assert_eq!(preview.well()[0]["count"].as_u64(), Some(2));
+    let nothing = tillflow(&world, &["dlq", "replay"]).await;
+    assert_eq!(nothing.code, 2, "all letters are meant only if one says so: {nothing:?}");
+    assert_eq!((letters(&world).await, world.endings(&merchant).await.len()), (3, before));
+
+    let replayed = tillflow(&world, &["dlq", "replay", "--fingerprint", &fingerprint]).await.well();
+    assert_eq!(replayed[0]["done"].as_u64(), Some(2));
+    for delivery in [&first, &second] {
+        assert_eq!(
+            world.ending(PATIENCE, &merchant, delivery).await.outcome,
+            Outcome::Stale,
+            "newer ones stand"
+        );
+    }
+    assert_eq!(world.level(&merchant, &format!("sku-{PRODUCT}-1")).await, Some(Quantity::pieces(3)));
+
+    // What is still wrong dies again, and tells of it.
+    let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well()[0]["letter"].to_string();
+    let again = tillflow(&world, &["dlq", "replay", &letter]).await.well();
+    assert_eq!(again[0]["done"].as_u64(), Some(1));
+    eventually(PATIENCE, "it has died again", async || {
+        let listed = tillflow(&world, &["dlq", "ls", "--letters"]).await.well();
+        let attempts: Vec<_> = listed.iter().map(|letter| letter["attempts"].as_u64()).collect();
+        if attempts == [Some(2)] { Ok(()) } else { Err(format!("{attempts:?}")) }
+    })
+    .await;
+    let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well()[0]["letter"].to_string();
+    let shown = tillflow(&world, &["dlq", "show", &letter, "--bytes"]).await.well().remove(0);
+    assert_eq!(shown["delivery_id"].as_str(), Some(&*poison));
+    assert_eq!(shown["original"].as_str(), Some("{\"available\": \"no\"}"));
+    assert_eq!(shown["history"].as_array().map(Vec::len), Some(1), "{shown}");
+    let given_up = tillflow(&world, &["dlq", "discard", &letter, "--note", "no such platform"]).await.well();
+    assert_eq!(given_up[0]["done"].as_u64(), Some(1));
+    assert_eq!(letters(&world).await, 0);
+
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    assert_audited(&world, 2 + 1).await;
+    world.assert_sound(&merchant).await;
+}
+
+/// Everything accepted is accounted for, the dead ones among it.
+async fn assert_audited(world: &World, dead_at_least: u64) {
+    eventually(PATIENCE, "what was accepted is counted", async || {
+        let audit = tillflow(world, &["audit"]).await.well();
+        let account = audit.iter().find(|line| line["kind"] == "account").expect("there is a store");
+        if account["in_flight"].as_i64() != Some(0) {
+            return Err(account.to_string());
+        }
+        let outcomes = account["outcomes"].as_object().expect("outcomes");
+        let sum: u64 = outcomes.values().filter_map(serde_json::Value::as_u64).sum();
+        let accepted = ["accepted", "further"].iter().filter_map(|name| account[*name].as_u64()).sum::<u64>();
+        assert_eq!(sum, accepted, "{account}");
+        assert!(outcomes["dead"].as_u64() >= Some(dead_at_least), "{account}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_names_what_the_record_lost() {
+    let mut world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account: Account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let sender = Sender::default();
+    let (delivery, _) =
+        sender.send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
+    world.ending(PATIENCE, &merchant, &delivery).await;
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    assert_eq!(tillflow(&world, &["audit"]).await.code, 0);
+    for program in Program::ALL {
+        assert!(world.terminate(program).await.success());
+    }
+    world.sql("DELETE FROM endings").await;
+    let audit = tillflow(&world, &["audit"]).await;
+    assert_eq!(audit.code, 1, "{audit:?}");
+    let missing: Vec<_> = audit.lines.iter().filter(|line| line["kind"] == "missing").collect();
+    assert_eq!(missing.len(), 1, "{audit:?}");
+    assert_eq!(missing[0]["delivery_id"].as_str(), Some(&*delivery));
+    assert!(audit.lines.iter().any(|line| line["kind"] == "contradiction"), "{audit:?}");
+}
