@@ -20,6 +20,7 @@ mod platform_faults;
 mod poison;
 mod publishing;
 mod refusals;
+mod replay;
 mod replicas;
 mod stopping;
 

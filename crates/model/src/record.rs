@@ -5,10 +5,10 @@
 
 use crate::{
     Action, ConnectionId, Customer, CustomerId, DeliveryId, Dismissal, EntityKind, Event, EventId,
-    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, Money, Order, OrderId, Outcome, Partition, Position,
-    ProductId, ProductStatus, Quantity, SourceVersion, StoreId, TenantId, Timestamp, VariantId,
+    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, MirrorValue, Money, Order, OrderId, Outcome, Partition, Position,
+    ProductId, ProductStatus, Quantity, Sent, SourceVersion, StoreId, TenantId, Timestamp, VariantId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a platform's id names, per connection.
 pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
@@ -49,9 +49,9 @@ pub struct RowKeys {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// Those of the wanted events that were recorded before, dead ones aside.
-    pub seen: BTreeSet<(ConnectionId, EventId)>,
-    /// Those of the wanted events that were recorded as dead: they are decided anew.
-    pub dead: BTreeSet<(ConnectionId, EventId)>,
+    pub seen: BTreeMap<(ConnectionId, EventId), Position>,
+    /// Those of the wanted events that were recorded as dead: they are decided anew when they come in again.
+    pub dead: BTreeMap<(ConnectionId, EventId), Position>,
     /// Links, ours as a token.
     pub links: BTreeMap<LinkKey, String>,
     /// The variant with that merchant's number.
@@ -70,6 +70,24 @@ pub struct Facts {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
+    /// What propagate made of mirrors while the events were decided the first time, in order, by partition; only a replay
+    /// has any.
+    pub marks: BTreeMap<Partition, VecDeque<SendMark>>,
+}
+
+/// What propagate made of a mirror when it began or settled a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendMark {
+    /// Events up to here were decided without it, events behind it with it.
+    pub after: Position,
+    /// Which mirror.
+    pub key: MirrorKey,
+    /// Our id of the variant or product.
+    pub internal: Option<String>,
+    /// What the platform then held, as far as was known.
+    pub held: Option<MirrorValue>,
+    /// The write.
+    pub sent: Sent,
 }
 
 /// The one variant of a store that has a merchant's number; where several have it, none is found.
@@ -338,6 +356,8 @@ pub struct Changes {
     pub links: BTreeMap<LinkKey, String>,
     /// Mirrors: observed, held, internal and the state of what was sent.
     pub mirrors: BTreeMap<MirrorKey, Mirror>,
+    /// Writes of those mirrors that a replay brings back.
+    pub sent: BTreeMap<MirrorKey, Sent>,
     /// Levels.
     pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
     /// Lines of the ledger.

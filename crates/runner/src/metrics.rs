@@ -139,6 +139,13 @@ impl Metrics {
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
+    /// The partition isn't ours any more: its lag is for the next owner to tell.
+    pub fn forget_lag(&self, stage: &str, partition: &str) {
+        // Fails only if no lag was ever told, which is what was wanted.
+        drop(self.lag_seconds.remove_label_values(&[stage, partition]));
+        drop(self.lag_events.remove_label_values(&[stage, partition]));
+    }
+
     /// How many partitions this replica owns.
     pub fn owns(&self, stage: &str, partitions: usize) {
         self.partitions.with_label_values(&[stage]).set(i64::try_from(partitions).unwrap_or(i64::MAX));
@@ -151,5 +158,26 @@ impl Metrics {
             tracing::error!(%error, "metrics can't be written");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_was_given_up_tells_no_lag() {
+        let metrics = Metrics::new().unwrap();
+        let lags = || {
+            let page = String::from_utf8(metrics.render()).unwrap();
+            page.lines().filter(|line| line.starts_with("tillflow_stage_lag_")).count()
+        };
+        let (began, now) = (Timestamp::from_micros(0), Timestamp::from_micros(5));
+        metrics.lag("apply", "1", began, now, 3);
+        metrics.lag("apply", "2", began, now, 3);
+        assert_eq!(lags(), 4);
+        metrics.forget_lag("apply", "1");
+        metrics.forget_lag("apply", "7");
+        assert_eq!(lags(), 2);
     }
 }

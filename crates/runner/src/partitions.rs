@@ -1,22 +1,32 @@
 //! Runs a loop for each partition that this replica owns, and starts it again after an interruption.
+//!
+//! Two replicas may both take a partition for theirs for a moment: fences make that waste, never damage. Within one
+//! process there is never more than one loop of a partition: a second one would fence off the first one's last batch,
+//! and make calls to a platform beside it.
 
-use crate::{Backoff, Failure, Service, chain};
+use crate::{Backoff, Failure, Metrics, Service, chain};
 use bus::{AppendError, BusError};
+use futures::FutureExt;
 use model::Partition;
 use stage::Fault;
 use std::{
     collections::{BTreeSet, HashMap},
     future::Future,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// From which attempt on an interruption is worth a warning: most are over before.
 const WARN_AT_ATTEMPT: u32 = 3;
+/// How long a loop that was asked to stop may take to finish what it has begun. Beyond it, it is dropped where it stands,
+/// which is no worse than a crash, so that the partition can be taken up again.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why a partition has to start again from what was last written down.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +37,9 @@ pub enum LaneError {
     /// Something outside is down.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The loop itself broke: a mistake in this repository.
+    #[error("the loop panicked; the log says where")]
+    Panicked,
 }
 
 impl LaneError {
@@ -34,6 +47,7 @@ impl LaneError {
         match self {
             Self::Fenced => "fenced",
             Self::Fault(_) => "fault",
+            Self::Panicked => "panic",
         }
     }
 }
@@ -71,11 +85,6 @@ impl Turn {
     }
 }
 
-struct Owned {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
 /// Joins the replicas of `stage` and runs `run` for each partition while it is ours. A run that is interrupted begins
 /// again, with growing delays and jitter: an outage pauses the partition and loses nothing. A run that ends well was
 /// asked to.
@@ -90,47 +99,82 @@ where
 {
     let run = Arc::new(run);
     let membership = service.bus.join(stage, &service.replica).await?;
-    let mut assignment = membership.owned();
     service.readiness.set(true);
-    let mut owned: HashMap<Partition, Owned> = HashMap::new();
-    loop {
-        let wanted = assignment.borrow_and_update().clone();
-        give_up(&mut owned, &wanted);
-        for partition in wanted.iter().copied() {
-            let runs = owned.get(&partition).is_some_and(|owned| !owned.task.is_finished());
-            if !runs {
-                let stop = service.stop.child_token();
-                let turn = Turn { partition, stop: stop.clone(), progress: Arc::default() };
-                let task = tokio::spawn(keep_running(service.clone(), stage, turn, Arc::clone(&run)));
-                owned.insert(partition, Owned { stop, task });
-            }
+    let begin = |partition: Partition, stop| {
+        let turn = Turn { partition, stop, progress: Arc::default() };
+        let (metrics, run) = (service.metrics.clone(), Arc::clone(&run));
+        async move {
+            keep_running(&metrics, stage, turn, &*run).await;
+            metrics.forget_lag(stage, &partition.to_string());
         }
-        service.metrics.owns(stage, wanted.len());
-        tokio::select! {
-            changed = assignment.changed() => if changed.is_err() { break },
-            () = first_finished(&mut owned) => {}
-            () = service.stop.cancelled() => break,
-        }
-    }
-    let tasks: Vec<_> =
-        owned.into_values().inspect(|owned| owned.stop.cancel()).map(|owned| owned.task).collect();
-    futures::future::join_all(tasks).await;
+    };
+    let owns = |count| service.metrics.owns(stage, count);
+    follow(membership.owned(), &service.stop, owns, begin).await;
     membership.leave().await;
     Ok(())
 }
 
-async fn keep_running<Run, Running>(service: Service, stage: &'static str, turn: Turn, run: Arc<Run>)
+/// Has a loop begin for every partition that becomes ours and asks it to stop when it no longer is; one that is given
+/// back begins when the loop before has ended. Until `stop`, and until every loop has ended then.
+async fn follow<Running>(
+    mut assignment: watch::Receiver<Arc<BTreeSet<Partition>>>,
+    stop: &CancellationToken,
+    owns: impl Fn(usize),
+    begin: impl Fn(Partition, CancellationToken) -> Running,
+) where
+    Running: Future<Output = ()> + Send + 'static,
+{
+    let mut stops: HashMap<Partition, CancellationToken> = HashMap::new();
+    let mut loops = JoinSet::new();
+    loop {
+        let wanted = Arc::clone(&assignment.borrow_and_update());
+        for (_, stop) in stops.iter().filter(|(partition, _)| !wanted.contains(partition)) {
+            stop.cancel();
+        }
+        for partition in wanted.iter().copied() {
+            stops.entry(partition).or_insert_with(|| {
+                let stop = stop.child_token();
+                let running = begin(partition, stop.clone());
+                loops.spawn(async move {
+                    running.await;
+                    partition
+                });
+                stop
+            });
+        }
+        owns(wanted.len());
+        tokio::select! {
+            changed = assignment.changed() => if changed.is_err() { break },
+            Some(ended) = loops.join_next() => drop(ended.ok().and_then(|partition| stops.remove(&partition))),
+            () = stop.cancelled() => break,
+        }
+    }
+    stops.values().for_each(CancellationToken::cancel);
+    while loops.join_next().await.is_some() {}
+}
+
+/// Runs a partition's loop until it has stopped, in time or not.
+async fn keep_running<Run, Running>(metrics: &Metrics, stage: &'static str, turn: Turn, run: &Run)
 where
     Run: Fn(Turn) -> Running,
     Running: Future<Output = Result<(), LaneError>>,
 {
     let mut backoff = Backoff::default();
     loop {
-        let Err(error) = run(turn.clone()).await else { return };
+        // What a broken run leaves behind is dropped with it; the next one begins at the tail.
+        let running = AssertUnwindSafe(async { run(turn.clone()).await }).catch_unwind();
+        let outcome = tokio::select! {
+            outcome = running => outcome.unwrap_or(Err(LaneError::Panicked)),
+            () = overdue(&turn.stop) => {
+                tracing::warn!(stage, partition = turn.partition.0, limit = ?STOP_LIMIT, "dropped: did not stop");
+                return;
+            }
+        };
+        let Err(error) = outcome else { return };
         if turn.progress.swap(false, Ordering::Relaxed) {
             backoff.reset();
         }
-        service.metrics.interrupted(stage, error.cause());
+        metrics.interrupted(stage, error.cause());
         let delay = backoff.next_delay();
         let (partition, error) = (turn.partition.0, chain(&error));
         if backoff.attempts() == WARN_AT_ATTEMPT {
@@ -139,33 +183,16 @@ where
             tracing::debug!(stage, partition, error, "starting again");
         }
         tokio::select! {
-            () = tokio::time::sleep(delay) => {}
+            () = sleep(delay) => {}
             () = turn.stop.cancelled() => return,
         }
     }
 }
 
-/// Stops the partitions that are no longer wanted. Their last batch may still be under way: the next owner's first
-/// write fences it off.
-fn give_up(owned: &mut HashMap<Partition, Owned>, wanted: &BTreeSet<Partition>) {
-    owned.retain(|partition, owned| {
-        let keep = wanted.contains(partition);
-        if !keep {
-            owned.stop.cancel();
-        }
-        keep
-    });
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(STOP_LIMIT).await;
 }
 
-async fn first_finished(owned: &mut HashMap<Partition, Owned>) {
-    let mut tasks: Vec<_> = owned.values_mut().map(|owned| &mut owned.task).collect();
-    if tasks.is_empty() {
-        return std::future::pending().await;
-    }
-    let (finished, ..) = futures::future::select_all(tasks.iter_mut()).await;
-    if let Err(error) = finished {
-        // A panic outside a decision is our own mistake; the partition starts again from its tail.
-        tracing::error!(%error, "a partition's loop broke");
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -150,12 +150,24 @@ impl ShopHandle {
 
     /// The last calls that the platform got, oldest first; at most 20,000.
     pub fn calls(&self) -> Vec<RecordedCall> {
-        lock(&self.inner.calls).iter().cloned().collect()
+        self.calls_since(0).0
     }
 
     /// The last attempts at delivering webhooks, oldest first; at most 20,000.
     pub fn webhooks_sent(&self) -> Vec<SentWebhook> {
-        self.inner.outbox.attempts()
+        self.webhooks_sent_since(0).0
+    }
+
+    /// The calls after the first `seen` of all that the platform ever got, as far as they are remembered, and how many it
+    /// ever got.
+    pub fn calls_since(&self, seen: u64) -> (Vec<RecordedCall>, u64) {
+        lock(&self.inner.calls).since(seen)
+    }
+
+    /// The attempts at delivering webhooks after the first `seen` of all, as far as they are remembered, and how many
+    /// there ever were.
+    pub fn webhooks_sent_since(&self, seen: u64) -> (Vec<SentWebhook>, u64) {
+        self.inner.outbox.attempts_since(seen)
     }
 
     /// How many webhooks wait, without the one that is being delivered.

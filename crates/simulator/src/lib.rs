@@ -13,6 +13,7 @@ mod ledger;
 mod level;
 mod notation;
 mod project;
+mod recent;
 mod server;
 mod shop;
 mod shopify;
@@ -32,9 +33,9 @@ pub use webhooks::{Retries, SentWebhook};
 
 use chaos::Dice;
 use chrono::Utc;
-use server::Inner;
+use recent::Recent;
+use server::{CALLS_MAX, Inner};
 use state::State;
-use std::collections::VecDeque;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,7 +113,7 @@ impl Simulator {
             state: Mutex::new(State::new(shop, options.seed, options.points_per_second, Utc::now())),
             dice: Mutex::new(Dice::new(options.chaos, options.seed)),
             outbox: Outbox::new(),
-            calls: Mutex::new(VecDeque::new()),
+            calls: Mutex::new(Recent::new(CALLS_MAX)),
         });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&inner)));
         let sending = Arc::clone(&inner);

@@ -3,6 +3,7 @@
 use crate::chaos::{Call, Dice};
 use crate::exchange::{Incoming, Reply, decode_form};
 use crate::lock;
+use crate::recent::Recent;
 use crate::state::State;
 use crate::webhooks::Outbox;
 use bytes::Bytes;
@@ -13,7 +14,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,7 +27,7 @@ const BODY_BYTES_MAX: usize = 4 << 20;
 /// How long a call may take to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many calls are remembered.
-const CALLS_MAX: usize = 20_000;
+pub(crate) const CALLS_MAX: usize = 20_000;
 
 /// A call that the platform got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,12 +53,12 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     pub(crate) dice: Mutex<Dice>,
     pub(crate) outbox: Outbox,
-    pub(crate) calls: Mutex<VecDeque<RecordedCall>>,
+    pub(crate) calls: Mutex<Recent<RecordedCall>>,
 }
 
 /// What was done, and is never told: the connection ends instead.
 #[derive(Debug)]
-struct Reset(Reply);
+struct Reset(Box<Reply>);
 
 impl fmt::Display for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,15 +88,14 @@ impl Inner {
                 reply.status = 500;
                 reply.body = json!({"errors": "Internal error"});
             }
-            Call::Reset => return Err(Reset(reply)),
+            Call::Reset => return Err(Reset(Box::new(reply))),
             Call::Fine | Call::Throttled | Call::Unavailable => {}
         }
         Ok(reply)
     }
 
     fn record(&self, call: &Incoming, reply: &Reply, answered: bool) {
-        let mut calls = lock(&self.calls);
-        calls.push_back(RecordedCall {
+        lock(&self.calls).push(RecordedCall {
             at: Utc::now(),
             method: call.method.clone(),
             path: call.path.clone(),
@@ -105,9 +104,6 @@ impl Inner {
             traceparent: call.header("traceparent").map(str::to_owned),
             status: if answered { reply.status } else { 0 },
         });
-        if calls.len() > CALLS_MAX {
-            calls.pop_front();
-        }
     }
 }
 
@@ -160,7 +156,10 @@ async fn respond(request: Request<Body>, inner: &Inner) -> Result<Response<Full<
         body: collected.to_bytes(),
     };
     let (outcome, delay) = (inner.answer(&call), lock(&inner.dice).answer_delay());
-    let (Ok(reply) | Err(Reset(reply))) = &outcome;
+    let reply = match &outcome {
+        Ok(reply) => reply,
+        Err(Reset(reply)) => reply.as_ref(),
+    };
     inner.record(&call, reply, outcome.is_ok());
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;

@@ -3,6 +3,7 @@
 use crate::chaos::Dice;
 use crate::exchange::Outgoing;
 use crate::lock;
+use crate::recent::Recent;
 use crate::shop::Kind;
 use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
@@ -83,7 +84,7 @@ pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     arrived: Notify,
     finished: watch::Sender<u64>,
-    attempts: Mutex<VecDeque<SentWebhook>>,
+    attempts: Mutex<Recent<SentWebhook>>,
 }
 
 impl Outbox {
@@ -92,7 +93,7 @@ impl Outbox {
             queue: Mutex::default(),
             arrived: Notify::new(),
             finished: watch::Sender::new(0),
-            attempts: Mutex::default(),
+            attempts: Mutex::new(Recent::new(ATTEMPTS_MAX)),
         }
     }
 
@@ -130,8 +131,8 @@ impl Outbox {
         lock(&self.queue).waiting.len()
     }
 
-    pub(crate) fn attempts(&self) -> Vec<SentWebhook> {
-        lock(&self.attempts).iter().cloned().collect()
+    pub(crate) fn attempts_since(&self, seen: u64) -> (Vec<SentWebhook>, u64) {
+        lock(&self.attempts).since(seen)
     }
 
     fn take(&self, overtaken: impl FnOnce() -> bool) -> Option<Waiting> {
@@ -164,11 +165,7 @@ impl Outbox {
     }
 
     fn record(&self, attempt: SentWebhook) {
-        let mut attempts = lock(&self.attempts);
-        attempts.push_back(attempt);
-        if attempts.len() > ATTEMPTS_MAX {
-            attempts.pop_front();
-        }
+        lock(&self.attempts).push(attempt);
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    columns::{id, id_or_null, mirror_key, mirror_value, place, send_state, time, unreadable},
+    columns::{id, id_or_null, mirror_key, mirror_value, partition, place, send_state, time, unreadable},
     error::within,
 };
 use model::{
-    ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, SendState, Timestamp, TraceParent,
+    ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, Partition, SendState, Timestamp,
+    TraceParent,
 };
 use sqlx::{Row as _, postgres::PgRow};
 use std::time::Duration;
@@ -104,9 +105,10 @@ impl Store {
     /// Claims at most `limit` writes of a connection, those that have been due longest first: each is marked as under way
     /// until `lease` has passed, then it is due again with the same value and key. What is written is the store's value
     /// of this moment; a mirror that turns out to hold it already is not claimed. Gives nothing while the connection is
-    /// switched off, and no new writes of what its rules keep back.
+    /// switched off, and no new writes of what its rules keep back. `of` is the partition of the connection's store.
     pub async fn claim_due(
         &self,
+        of: Partition,
         connection: &ConnectionId,
         now: Timestamp,
         lease: Duration,
@@ -134,6 +136,7 @@ impl Store {
                 .bind(now.as_chrono())
                 .bind(now.as_chrono() + lease)
                 .bind(model::DEFAULT_LOCATION)
+                .bind(partition(of)?)
                 .fetch_all(&mut *transaction)
                 .await?;
             Ok::<_, StoreError>(rows)
@@ -144,9 +147,11 @@ impl Store {
         rows.iter().filter(claimed).map(read_write).collect()
     }
 
-    /// Records how the call of a claimed write ended, if that write is still the one under way.
+    /// Records how the call of a claimed write ended, if that write is still the one under way. `of` is the partition of
+    /// the connection's store.
     pub async fn settle_write(
         &self,
+        of: Partition,
         key: &MirrorKey,
         sent_key: &str,
         result: &WriteResult,
@@ -166,7 +171,8 @@ impl Store {
             .bind(place(key))
             .bind(sent_key)
             .bind(at)
-            .bind(error);
+            .bind(error)
+            .bind(partition(of)?);
         let row = self.bounded(statement.fetch_optional(&self.pool)).await?;
         match row.map(|row| send_state(&row, "sent_state")).transpose()?.flatten() {
             None => Ok(Settled::Passed),
@@ -232,9 +238,29 @@ ORDER BY m.next_attempt_at
 LIMIT $3
 FOR NO KEY UPDATE OF m SKIP LOCKED";
 
+/// Notes what was made of the mirrors in `marked`, and behind which place of the partition.
+macro_rules! mark {
+    ($partition:literal, $which:literal) => {
+        concat!(
+            "INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind,
+                 external, place, internal, held, sent, sent_from, sent_state, sent_key, last_error)
+             SELECT ",
+            $partition,
+            ", at.raw_sequence, at.delivery, at.event, m.tenant, m.store, m.connection, m.kind, m.external, m.place,
+                 m.internal, m.held, m.sent, m.sent_from, m.sent_state, m.sent_key, m.last_error
+             FROM marked m CROSS JOIN LATERAL applied_position(",
+            $partition,
+            ", m.external) AS at ",
+            $which
+        )
+    };
+}
+
 // A write that is under way keeps its value, what it was compared with, and its key. Another one takes the store's value
 // of this moment, unless the platform holds that already or has refused it for good.
-const CLAIM: &str = "
+const CLAIM: &str = concat!(
+    "
+WITH marked AS (
 UPDATE mirrors m
 SET desired = f.wanted,
     sent = CASE WHEN f.begins THEN f.wanted ELSE m.sent END,
@@ -264,12 +290,18 @@ FROM (
     ) AS w
 ) AS f
 WHERE m.connection = $1 AND m.kind = f.kind AND m.external = f.external AND m.place = f.place
-RETURNING m.connection, m.kind, m.external, m.place, m.internal, m.sent, m.sent_from, m.sent_state, m.sent_key,
-    m.sent_at, m.sent_trace, m.attempts, f.begins OR f.under_way AS claimed,
+RETURNING m.*, f.begins, f.begins OR f.under_way AS claimed
+), noted AS (",
+    mark!("$8", "WHERE m.begins"),
+    ")
+SELECT m.connection, m.kind, m.external, m.place, m.internal, m.sent, m.sent_from, m.sent_state, m.sent_key, m.sent_at,
+    m.sent_trace, m.attempts, m.claimed,
     (SELECT min(l.external) FROM links l WHERE l.internal = m.place AND l.kind = 'location'
         AND l.connection = m.connection AND l.external <> $7) AS location,
     (SELECT min(l.external) FROM variants v JOIN links l ON l.internal = v.product AND l.kind = 'product'
-        AND l.connection = m.connection WHERE v.id = m.internal AND m.kind = 'price') AS product";
+        AND l.connection = m.connection WHERE v.id = m.internal AND m.kind = 'price') AS product
+FROM marked m"
+);
 
 const CLAIM_READS: &str = "
 UPDATE mirrors m
@@ -288,10 +320,13 @@ RETURNING m.connection, m.kind, m.external, m.place,
 macro_rules! settle {
     ($($set:expr),+) => {
         concat!(
-            "UPDATE mirrors SET ",
+            "WITH marked AS (UPDATE mirrors SET ",
             $($set,)+
             " WHERE connection = $1 AND kind = $2 AND external = $3 AND place = $4 AND sent_key = $5
-                AND sent_state IN ('pending', 'unsure', 'echoed') RETURNING sent_state"
+                AND sent_state IN ('pending', 'unsure', 'echoed') RETURNING *
+             ), noted AS (",
+            mark!("$8", ""),
+            ") SELECT sent_state FROM marked"
         )
     };
 }
@@ -319,7 +354,12 @@ const READ_BACK: &str = settle!(
     held_if_refused!(),
     ", attempts = 0, last_error = $7, sent_state = 'reading', next_attempt_at = $6"
 );
-const RETRY: &str = settle!("last_error = $7, next_attempt_at = $6");
+// Changes nothing that an event meets; the partition is bound all the same.
+const RETRY: &str = "
+UPDATE mirrors SET last_error = $7, next_attempt_at = $6
+WHERE connection = $1 AND kind = $2 AND external = $3 AND place = $4 AND sent_key = $5
+  AND sent_state IN ('pending', 'unsure', 'echoed') AND $8::int2 IS NOT NULL
+RETURNING sent_state";
 const REFUSE: &str = settle!(
     "last_error = $7, held = ",
     held_if_refused!(),

@@ -4,7 +4,7 @@ use crate::StoreError;
 use chrono::{DateTime, Utc};
 use model::{
     Action, ConnectionId, Currency, EntityKind, ExternalId, LocationId, MirrorKey, MirrorKind, MirrorValue,
-    Money, Outcome, Quantity, SendState, Timestamp,
+    Money, Outcome, Position, Quantity, SendState, Timestamp,
 };
 use rust_decimal::Decimal;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
@@ -110,6 +110,23 @@ pub(crate) fn mirror_key(row: &PgRow) -> Result<MirrorKey, StoreError> {
         kind: mirror_kind(row, "kind")?,
         external: id::<ExternalId>(row, "external")?,
         place,
+    })
+}
+
+/// The columns `raw_sequence`, `delivery_index` and `event_index`.
+pub(crate) fn position<Index>(row: &PgRow) -> Result<Position, StoreError>
+where
+    Index: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    u32: TryFrom<Index>,
+{
+    let index = |column: &str| -> Result<u32, StoreError> {
+        u32::try_from(row.try_get::<Index, _>(column)?).map_err(|_| unreadable(column))
+    };
+    let raw_sequence = u64::try_from(row.try_get::<i64, _>("raw_sequence")?);
+    Ok(Position {
+        raw_sequence: raw_sequence.map_err(|_| unreadable("raw_sequence"))?,
+        delivery: index("delivery_index")?,
+        event: index("event_index")?,
     })
 }
 

@@ -2,9 +2,9 @@
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    columns::{action, entity_kind, hash_id, id, outcome, time, unreadable},
+    columns::{action, entity_kind, hash_id, id, outcome, position, time},
 };
-use model::{ConnectionId, EventId, Outcome, Position, StoreId, Timestamp, record::Ending};
+use model::{ConnectionId, EventId, Outcome, StoreId, Timestamp, record::Ending};
 use sqlx::{Row as _, postgres::PgRow};
 
 /// How one event ended, and when that was recorded.
@@ -72,9 +72,6 @@ impl Store {
 }
 
 fn read(row: &PgRow) -> Result<EndingRow, StoreError> {
-    let index = |column: &str| -> Result<u32, StoreError> {
-        u32::try_from(row.try_get::<i32, _>(column)?).map_err(|_| unreadable(column))
-    };
     let ending = Ending {
         tenant: id(row, "tenant")?,
         store: id(row, "store")?,
@@ -86,12 +83,7 @@ fn read(row: &PgRow) -> Result<EndingRow, StoreError> {
         action: action(row, "action")?,
         outcome: outcome(row, "outcome")?,
         reason: row.try_get("reason")?,
-        position: Position {
-            raw_sequence: u64::try_from(row.try_get::<i64, _>("raw_sequence")?)
-                .map_err(|_| unreadable("raw_sequence"))?,
-            delivery: index("delivery_index")?,
-            event: index("event_index")?,
-        },
+        position: position::<i32>(row)?,
         received_at: time(row, "received_at")?,
         sequence: row.try_get("sequence")?,
     };

@@ -10,6 +10,7 @@ mod columns;
 mod config;
 mod connections;
 mod conservation;
+mod copy;
 mod cursors;
 mod dead_letters;
 mod desired;

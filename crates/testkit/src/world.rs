@@ -19,8 +19,14 @@ const STILL: Duration = Duration::from_millis(300);
 pub struct WorldOptions {
     /// How much each feed may hold, in bytes.
     pub feed_max_bytes: Option<u64>,
+    /// How much APPLIED may hold, in bytes.
+    pub applied_max_bytes: Option<u64>,
+    /// How much DEAD may hold, in bytes.
+    pub dead_max_bytes: Option<u64>,
     /// After how many milliseconds the database gives up a statement of a service.
     pub statement_timeout_ms: Option<u64>,
+    /// How many milliseconds a service waits for a connection to the database.
+    pub acquire_timeout_ms: Option<u64>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
     pub broker_folder: Option<PathBuf>,
 }
@@ -94,8 +100,15 @@ impl World {
             format!("monitoring_url = \"{}\"", self.nats.monitoring_url()),
             format!("name = \"{}\"", program.name()),
         ];
-        lines.extend(self.options.feed_max_bytes.map(|bytes| format!("feed_max_bytes = {bytes}")));
-        let rest = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]";
+        let options = &self.options;
+        for (key, bytes) in [
+            ("feed_max_bytes", options.feed_max_bytes),
+            ("applied_max_bytes", options.applied_max_bytes),
+            ("dead_max_bytes", options.dead_max_bytes),
+        ] {
+            lines.extend(bytes.map(|bytes| format!("{key} = {bytes}")));
+        }
+        let rest = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"debug,async_nats=warn,sqlx=warn,hyper=warn\"\n[service]";
         lines.push(rest.to_owned());
         if program == Program::Ingest {
             lines.push(format!("listen = \"{ingest_address}\""));
@@ -103,8 +116,12 @@ impl World {
         if program.has_store() {
             lines.push("[service.store]\ncurrent_key = \"test\"".to_owned());
             lines.push(format!("url = \"{}\"\nmax_connections = {CONNECTIONS_MAX}", self.postgres.url()));
-            let limit = self.options.statement_timeout_ms;
-            lines.extend(limit.map(|milliseconds| format!("statement_timeout_ms = {milliseconds}")));
+            for (key, milliseconds) in [
+                ("statement_timeout_ms", options.statement_timeout_ms),
+                ("acquire_timeout_ms", options.acquire_timeout_ms),
+            ] {
+                lines.extend(milliseconds.map(|milliseconds| format!("{key} = {milliseconds}")));
+            }
             lines.push(format!("[service.store.keys]\ntest = \"{KEY}\""));
         }
         lines.join("\n") + "\n"

@@ -9,11 +9,11 @@ mod product;
 mod sales;
 
 use model::{
-    Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Quantity,
-    VariantId,
+    Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Position,
+    Quantity, VariantId,
     record::{
         Applied, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement, MovementReason,
-        OrderRow, ProductRow, VariantRow,
+        OrderRow, ProductRow, SendMark, VariantRow,
     },
 };
 use stage::{Reject, RejectClass};
@@ -85,15 +85,24 @@ impl Fold {
 
     /// Decides about the next event of `partition`.
     pub fn event(&mut self, partition: Partition, event: Event) {
-        self.count_delivery(&event.origin, event.position);
+        self.take_marks(partition, Some(event.position));
         let identity = (event.origin.connection.clone(), event.id);
-        if self.facts.dead.remove(&identity) {
-            self.changes.revived.insert(identity.clone());
+        let recorded = self.facts.seen.get(&identity).or_else(|| self.facts.dead.get(&identity)).copied();
+        if recorded == Some(event.position) {
+            // This very arrival is in the record: a replay.
+            return;
         }
-        if !self.facts.seen.insert(identity) {
+        self.count_delivery(&event.origin, event.position);
+        if self.facts.seen.contains_key(&identity)
+            || recorded.is_some_and(|recorded| recorded > event.position)
+        {
             self.changes.dismissals.push(duplicate(&event));
             return;
         }
+        if self.facts.dead.remove(&identity).is_some() {
+            self.changes.revived.insert(identity.clone());
+        }
+        self.facts.seen.insert(identity, event.position);
         let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &self.facts))).unwrap_or_else(|_| {
             Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
         });
@@ -113,14 +122,37 @@ impl Fold {
     }
 
     /// Whatever a delivery came to, just one of its ends stands at its first place.
-    fn count_delivery(&mut self, origin: &model::Origin, position: model::Position) {
+    fn count_delivery(&mut self, origin: &model::Origin, position: Position) {
         if position.event == 0 {
             self.changes.stores.entry(origin.store.clone()).or_default().ended += 1;
         }
     }
 
+    /// Brings mirrors to what propagate had made of them before the event at that place was first decided.
+    fn take_marks(&mut self, partition: Partition, before: Option<Position>) {
+        let is_due = |mark: &mut SendMark| before.is_none_or(|before| mark.after < before);
+        while let Some(mark) =
+            self.facts.marks.get_mut(&partition).and_then(|marks| marks.pop_front_if(is_due))
+        {
+            let SendMark { key, internal, held, sent, .. } = mark;
+            let mirror =
+                self.facts.mirrors.entry(key.clone()).or_insert_with(|| Mirror::new(key.clone(), internal));
+            (mirror.held, mirror.sent) = (held, Some(sent.clone()));
+            self.changes.mirrors.insert(key.clone(), mirror.clone());
+            self.changes.sent.insert(key, sent);
+        }
+    }
+
     /// Ends the fold.
-    pub fn finish(self) -> Folded {
+    pub fn finish(mut self) -> Folded {
+        for partition in self.facts.marks.keys().copied().collect::<Vec<_>>() {
+            self.take_marks(partition, None);
+        }
+        for (key, sent) in &mut self.changes.sent {
+            if let Some(now) = self.facts.mirrors.get(key).and_then(|mirror| mirror.sent.clone()) {
+                *sent = now;
+            }
+        }
         Folded { changes: self.changes, rejected: self.rejected, numbers: self.numbers }
     }
 

@@ -5,16 +5,21 @@ use bus::{BusError, Feed, Start};
 use model::{Partition, Timestamp};
 use prometheus::IntGauge;
 use runner::{Metrics, Service, now};
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 use store::{Consumer, Store, StoreError};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
+/// How often while a stream is nearly full: whoever waits for room waits for this.
+const EVERY_WHEN_PRESSED: Duration = Duration::from_secs(2);
 /// From which share of its room on a stream gives up what it keeps beyond need: room to work goes before room to
 /// replay, and Postgres has what was applied.
 const PRESSED_FROM: f64 = 0.7;
 /// How often tables are looked after.
-const MAINTAIN_EVERY_ROUNDS: u32 = 120;
+const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
 
 #[derive(Debug, thiserror::Error)]
 enum Unswept {
@@ -26,23 +31,24 @@ enum Unswept {
 
 /// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
 pub(crate) async fn run(service: Service, store: Store, config: Config, in_flight: IntGauge) {
-    let mut round = 0_u32;
+    let mut maintained: Option<Instant> = None;
     loop {
         match store.in_flight().await {
             Ok(count) => in_flight.set(count),
             Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
         }
-        if let Err(error) = sweep_all(&service, &store, &config).await {
+        let pressed = sweep_all(&service, &store, &config).await.unwrap_or_else(|error| {
             tracing::debug!(stage = STAGE, %error, "not swept; trying again later");
+            false
+        });
+        if maintained.is_none_or(|at| at.elapsed() >= MAINTAIN_EVERY) {
+            maintained = Some(Instant::now());
+            if let Err(error) = store.maintain().await {
+                tracing::warn!(stage = STAGE, %error, "tables can't be looked after");
+            }
         }
-        if round.is_multiple_of(MAINTAIN_EVERY_ROUNDS)
-            && let Err(error) = store.maintain().await
-        {
-            tracing::warn!(stage = STAGE, %error, "tables can't be looked after");
-        }
-        round = round.wrapping_add(1);
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(if pressed { EVERY_WHEN_PRESSED } else { EVERY }) => {}
             () = service.stop.cancelled() => return,
         }
     }
@@ -63,22 +69,21 @@ struct KeptFor {
     unique_seconds: u64,
 }
 
-async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<(), Unswept> {
+/// Says whether any stream is nearly full.
+async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<bool, Unswept> {
     let bus = &service.bus;
-    let unless_pressed = async |feed: Feed, seconds: u64| -> Result<u64, BusError> {
-        let pressed = bus.usage(feed).await? > PRESSED_FROM;
-        if pressed {
-            tracing::warn!(
-                stage = STAGE,
-                feed = feed.as_str(),
-                "nearly full: what is done is purged before its time"
-            );
+    let mut pressed = BTreeSet::new();
+    for feed in [Feed::Raw, Feed::Normalized, Feed::Unique, Feed::Enriched] {
+        if bus.usage(feed).await? > PRESSED_FROM {
+            let feed = feed.as_str();
+            tracing::warn!(stage = STAGE, feed, "nearly full: what is done is purged before its time");
+            pressed.insert(feed);
         }
-        Ok(if pressed { 0 } else { seconds })
-    };
+    }
+    let unless_pressed = |feed: Feed, seconds| if pressed.contains(feed.as_str()) { 0 } else { seconds };
     let kept_for = KeptFor {
-        raw_seconds: unless_pressed(Feed::Raw, config.replay_window_seconds).await?,
-        unique_seconds: unless_pressed(Feed::Unique, config.dedupe_window_seconds).await?,
+        raw_seconds: unless_pressed(Feed::Raw, config.replay_window_seconds),
+        unique_seconds: unless_pressed(Feed::Unique, config.dedupe_window_seconds),
     };
     let applied_pressed = bus.applied_usage().await? > PRESSED_FROM;
     for partition in bus.partitions().all() {
@@ -87,7 +92,7 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<
             tracing::debug!(stage = STAGE, partition = partition.0, %error, "not swept; trying again later");
         }
     }
-    Ok(())
+    Ok(applied_pressed || !pressed.is_empty())
 }
 
 /// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed and

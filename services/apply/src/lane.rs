@@ -67,7 +67,7 @@ impl Shared {
         }
         let newest = events.last().map(|event| event.received_at);
         self.note_lag(partition, newest, events.len());
-        let batch = Batch { partition, events, dismissals, from, reaches };
+        let batch = Batch { partition, events, dismissals, from, reaches, marks: Vec::new() };
         let committed = self.workers.commit(batch).await.map_err(refused)?;
         for (event, reject) in committed.rejected {
             self.dead_letter(event, reject).await?;

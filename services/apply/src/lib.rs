@@ -8,6 +8,7 @@ pub mod decide;
 mod janitor;
 mod lane;
 mod publish;
+pub mod replay;
 mod worker;
 
 use runner::{Failure, Service};

@@ -6,7 +6,7 @@ use crate::{
 };
 use model::{
     Dismissal, Event, Outcome, Partition, Position,
-    record::{Applied, Facts},
+    record::{Applied, Facts, SendMark},
 };
 use runner::{Metrics, kill_point};
 use stage::Reject;
@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{Cursor, CursorMove, Store, StoreError};
+use store::{ApplyTransaction, Cursor, CursorMove, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many events one transaction takes at most; a partition's batch is never split.
@@ -36,6 +36,8 @@ pub(crate) struct Batch {
     pub(crate) from: Cursor,
     /// How far the batch reaches, whatever its events come to.
     pub(crate) reaches: Position,
+    /// What propagate made of mirrors up to there; only a replay tells.
+    pub(crate) marks: Vec<SendMark>,
 }
 
 impl Batch {
@@ -54,7 +56,7 @@ pub(crate) struct Committed {
 
 /// Why a batch isn't committed, as far as is known.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum Uncommitted {
+pub enum Uncommitted {
     /// The database says so, or doesn't say.
     #[error(transparent)]
     Store(Arc<StoreError>),
@@ -140,19 +142,11 @@ impl Worker {
     }
 
     /// All or nothing: if one partition is fenced, the others try again without it.
-    async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, StoreError> {
+    async fn transaction(&self, mut batches: Vec<Batch>) -> Result<Vec<Committed>, StoreError> {
         let mut transaction = self.store.begin_apply().await?;
         kill_point(STAGE, "begun");
-        let mut facts = Facts::default();
+        let facts = facts(&mut transaction, &mut batches).await?;
         let events = || batches.iter().flat_map(|batch| &batch.events);
-        let dismissals = batches.iter().flat_map(|batch| &batch.dismissals);
-        transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
-        let keys = row_keys(events(), &facts);
-        transaction.rows(&keys, &mut facts).await?;
-        if !keys.item_mirrors.is_empty() {
-            // Levels at places that only the mirrors of the linked items told of.
-            transaction.rows(&row_keys(events(), &facts), &mut facts).await?;
-        }
         kill_point(STAGE, "loaded");
 
         let spans: Vec<(Partition, Cursor, Position)> =
@@ -196,7 +190,29 @@ impl Worker {
     }
 }
 
-fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
+/// Loads and locks what the batches may touch.
+pub(crate) async fn facts(
+    transaction: &mut ApplyTransaction,
+    batches: &mut [Batch],
+) -> Result<Facts, StoreError> {
+    let mut facts = Facts::default();
+    for batch in batches.iter_mut().filter(|batch| !batch.marks.is_empty()) {
+        facts.marks.insert(batch.partition, std::mem::take(&mut batch.marks).into());
+    }
+    let events = || batches.iter().flat_map(|batch| &batch.events);
+    let dismissals = batches.iter().flat_map(|batch| &batch.dismissals);
+    transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
+    let mut keys = row_keys(events(), &facts);
+    keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.key.clone()));
+    transaction.rows(&keys, &mut facts).await?;
+    if !keys.item_mirrors.is_empty() {
+        // Levels at places that only the mirrors of the linked items told of.
+        transaction.rows(&row_keys(events(), &facts), &mut facts).await?;
+    }
+    Ok(facts)
+}
+
+pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     let numbers = batches.iter().map(|batch| (batch.partition, batch.from.number)).collect();
     let mut fold = Fold::new(facts, numbers);
     for batch in batches {

@@ -49,19 +49,20 @@ impl Stage for Dedupe {
     }
 }
 
+impl Config {
+    /// An empty window of this size.
+    pub fn window(&self) -> Window {
+        Window::new(Duration::from_secs(self.window_seconds), self.remembered_max)
+    }
+}
+
 struct OwnOutput {
     config: Config,
 }
 
-impl OwnOutput {
-    fn window(&self) -> Window {
-        Window::new(Duration::from_secs(self.config.window_seconds), self.config.remembered_max)
-    }
-}
-
 impl Doors<Dedupe> for OwnOutput {
     async fn open(&self, bus: &Bus, partition: Partition, tail: Option<&Message>) -> Result<Window, Fault> {
-        let mut window = self.window();
+        let mut window = self.config.window();
         let Some(tail) = tail else { return Ok(window) };
         let broker = |error| Fault::new("the broker", error);
         let mut reader = bus.read(Feed::Unique, partition, Start::First).await.map_err(broker)?;

@@ -23,8 +23,11 @@ pub struct Directory {
 impl Directory {
     /// An empty one over the database.
     pub fn new(store: Store) -> Self {
-        let known =
-            moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(KNOWN_FOR).build();
+        let known = moka::future::Cache::builder()
+            .max_capacity(REMEMBERED_MAX)
+            .time_to_live(KNOWN_FOR)
+            .support_invalidation_closures()
+            .build();
         let unknown =
             moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(UNKNOWN_FOR).build();
         Self { store, known, unknown }
@@ -59,7 +62,15 @@ impl Directory {
                     self.known.invalidate(&id).await;
                     self.unknown.invalidate(&id).await;
                 }
-                Changed::Store(_) | Changed::Everything => {
+                // The others stay known: the database may be lost at any moment.
+                Changed::Store(store) => {
+                    let of_it = move |_: &ConnectionId, known: &Arc<Connection>| known.store == store;
+                    if self.known.invalidate_entries_if(of_it).is_err() {
+                        self.known.invalidate_all();
+                    }
+                    self.unknown.invalidate_all();
+                }
+                Changed::Everything => {
                     self.known.invalidate_all();
                     self.unknown.invalidate_all();
                 }

@@ -1,18 +1,22 @@
 //! One connection's due writes: claim, call, settle.
 
 use crate::{STAGE, measure::Measure};
-use model::{MirrorKind, MirrorValue, Timestamp};
+use model::{MirrorKind, MirrorValue, Partition, PartitionCount, Timestamp};
 use outlet::{Budgets, Client, Fetcher, NotFetched, Target};
 use platforms::{Access, Call, CallContext, Fetch, Platform, Reply, Step};
 use stage::{Reject, RejectClass};
 use std::time::{Duration, Instant};
 use store::{Connection, DueRead, DueWrite, Settled, Store, StoreError, WriteResult};
+use tokio_util::sync::CancellationToken;
 
 /// How many writes are claimed at once.
 const CLAIMED_MAX: i64 = 16;
-/// How long a claim holds: beyond it the write is due again, with the same key. Longer than all claimed calls take
-/// together at their time limits.
-const LEASE: Duration = Duration::from_mins(5);
+/// How long a claim holds: beyond it the write is due again, with the same key, since its owner may have died. A write
+/// whose owner was killed waits no longer than this.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long after the claim a call may begin, also by an owner that was paused meanwhile: what is left of the claim is
+/// longer than one write takes at its time limits.
+const BEGUN_WITHIN: Duration = Duration::from_secs(5);
 /// The first pause before a write is tried again; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause.
@@ -21,6 +25,7 @@ const RETRY_LONGEST: Duration = Duration::from_mins(10);
 /// What calls are made with.
 pub(crate) struct Calls {
     pub(crate) store: Store,
+    pub(crate) partitions: PartitionCount,
     pub(crate) client: Client,
     pub(crate) budgets: Budgets,
     pub(crate) fetcher: Fetcher,
@@ -28,19 +33,42 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Makes what is due at the connection, one call at a time, until nothing is.
-    pub(crate) async fn work_off(&self, connection: &Connection) -> Result<(), StoreError> {
+    /// Makes what is due at the connection, one call at a time, until nothing is, or until `stop`.
+    pub(crate) async fn work_off(
+        &self,
+        connection: &Connection,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
         let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(()) };
-        loop {
-            let due = self.store.claim_due(&connection.id, runner::now(), LEASE, CLAIMED_MAX).await?;
+        let of = self.partitions.of(&connection.store);
+        let mut at_once = CLAIMED_MAX;
+        while !stop.is_cancelled() {
+            let claimed = Instant::now();
+            let due = self.store.claim_due(of, &connection.id, runner::now(), LEASE, at_once).await?;
             if due.is_empty() {
                 return Ok(());
             }
             runner::kill_point(STAGE, "marked");
+            let (count, mut called) = (due.len(), 0);
             for write in due {
-                self.write(platform, connection, &write).await?;
+                if stop.is_cancelled() || claimed.elapsed() > BEGUN_WITHIN {
+                    self.give_back(of, &write).await?;
+                } else {
+                    self.write(platform, connection, &write).await?;
+                    called += 1;
+                }
             }
+            // A slow platform gets no more than it does in time.
+            at_once = if called < count { i64::try_from(called.max(1)).unwrap_or(1) } else { CLAIMED_MAX };
         }
+        Ok(())
+    }
+
+    /// Has whoever claims next make the call, this owner or another one.
+    async fn give_back(&self, of: Partition, due: &DueWrite) -> Result<(), StoreError> {
+        let now = runner::now();
+        let result = WriteResult::RetryAt { at: now, error: "given back before the call".to_owned() };
+        self.store.settle_write(of, &due.key, &due.sent_key, &result, now).await.map(|_| ())
     }
 
     async fn write(
@@ -57,7 +85,8 @@ impl Calls {
         runner::kill_point(STAGE, "called");
         let (label, result) = result(due, reply, runner::now(), rand::random_range(0.5..1.0));
         self.measure.called(platform.name(), due.key.kind.as_str(), label, began.elapsed());
-        let settled = self.store.settle_write(&due.key, &due.sent_key, &result, runner::now()).await?;
+        let of = self.partitions.of(&connection.store);
+        let settled = self.store.settle_write(of, &due.key, &due.sent_key, &result, runner::now()).await?;
         runner::kill_point(STAGE, "settled");
         tracing::info!(
             stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
@@ -188,6 +217,15 @@ fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'stati
             ("throttled", WriteResult::RetryAt { at, error: "too many calls".to_owned() })
         }
         Reply::Retry { reason } => ("retry", WriteResult::RetryAt { at: after(pause), error: reason }),
+        // Turned away at the gate: an earlier attempt may have been let in, and only the same key can tell. Taken for
+        // refused, its report would count as a sale.
+        Reply::Refused(reject)
+            if due.key.kind == MirrorKind::Inventory
+                && due.attempt > 1
+                && matches!(reject.class, RejectClass::Auth | RejectClass::Config) =>
+        {
+            ("denied", WriteResult::RetryAt { at: after(pause), error: reject.to_string() })
+        }
         Reply::Refused(reject) => ("refused", WriteResult::Refused { error: reject.to_string() }),
     }
 }

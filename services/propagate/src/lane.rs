@@ -17,6 +17,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How many changes are taken up at once.
 const CHANGES_MAX: usize = 256;
@@ -53,6 +54,7 @@ impl Shared {
         let mut lane = Lane {
             shared: self,
             partition,
+            stop: turn.stop.clone(),
             cursor,
             reader,
             connections: HashMap::new(),
@@ -95,6 +97,7 @@ async fn paced(next: Instant, reader: &mut AppliedReader) -> Result<Vec<bus::App
 struct Lane<'a> {
     shared: &'a Shared,
     partition: Partition,
+    stop: CancellationToken,
     cursor: Cursor,
     reader: AppliedReader,
     connections: HashMap<ConnectionId, Arc<Connection>>,
@@ -161,9 +164,9 @@ impl Lane<'_> {
         for id in store.due_connections(&idle, now()).await.map_err(fault)? {
             let Some(connection) = self.connections.get(&id).cloned() else { continue };
             self.busy.insert(id.clone());
-            let calls = Arc::clone(&self.shared.calls);
+            let (calls, stop) = (Arc::clone(&self.shared.calls), self.stop.clone());
             self.calls.spawn(async move {
-                if let Err(error) = calls.work_off(&connection).await {
+                if let Err(error) = calls.work_off(&connection, &stop).await {
                     tracing::debug!(stage = STAGE, connection.id = %id, %error, "writes wait for the database");
                 }
                 id

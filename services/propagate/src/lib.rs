@@ -43,7 +43,14 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let budgets = Budgets::default();
     let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone());
     let measure = measure::Measure::new(&service.metrics)?;
-    let calls = calls::Calls { store: store.clone(), client, budgets, fetcher, measure };
+    let calls = calls::Calls {
+        store: store.clone(),
+        partitions: service.bus.partitions(),
+        client,
+        budgets,
+        fetcher,
+        measure,
+    };
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let listening = tokio::spawn(listen(store.clone(), notices.clone(), service.stop.clone()));
     let calls = Arc::new(calls);

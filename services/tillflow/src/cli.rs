@@ -60,6 +60,13 @@ pub(crate) enum Verb {
                       tillflow dlq replay --fingerprint 3fa1c09b2d44 --rate 20\n  \
                       tillflow dlq discard 17 --note 'test data of the partner'")]
     Dlq(Dlq),
+    /// Decide RAW once more: into an empty database, which then must be as the present one; or against the present one,
+    /// which must not change. Nothing is sent to any platform.
+    #[command(
+        after_help = "Example:\n  tillflow replay\n  tillflow replay --into postgres://localhost/rebuilt\n\n\
+                      Exit code 1 if a store differs, or if the present record would change."
+    )]
+    Replay(Replay),
     /// Check the broker and the database, and say how to mend what is wrong.
     #[command(after_help = "Example:\n  tillflow doctor")]
     Doctor(Place),
@@ -237,6 +244,19 @@ pub(crate) struct Letters {
     /// All letters.
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The database to rebuild the record in: empty. Its tables are made, and what was set up is copied from the present
+    /// one.
+    #[arg(long, env = "TILLFLOW_REPLAY_INTO", hide_env_values = true)]
+    pub(crate) into: Option<String>,
+    /// Go on where a replay into that database ended.
+    #[arg(long, requires = "into")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Args)]

@@ -97,7 +97,8 @@ async fn causes(bus: &Bus, of: &Letters) -> Result<Vec<Cause>, Failed> {
     for_each_letter(bus, of, |found| {
         let at = found.letter.rejected_at;
         let fingerprint = found.fingerprint.clone();
-        let cause = causes.entry(fingerprint).or_insert_with(|| Cause { count: 0, latest: at, example: found });
+        let cause =
+            causes.entry(fingerprint).or_insert_with(|| Cause { count: 0, latest: at, example: found });
         (cause.count, cause.latest) = (cause.count + 1, cause.latest.max(at));
     })
     .await?;

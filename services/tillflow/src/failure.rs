@@ -25,6 +25,8 @@ pub(crate) enum Failed {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Replay(#[from] apply::replay::ReplayError),
+    #[error(transparent)]
     Service(#[from] runner::Failure),
     #[error(transparent)]
     Config(#[from] runner::ConfigError),
@@ -45,6 +47,7 @@ impl Failed {
             | Self::Bus(_)
             | Self::Accept(_)
             | Self::Store(_)
+            | Self::Replay(_)
             | Self::Service(_)
             | Self::Other(_) => 1,
         }

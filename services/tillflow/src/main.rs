@@ -10,7 +10,9 @@ mod environment;
 mod events;
 mod failure;
 mod output;
+mod progress;
 mod raw;
+mod replay;
 mod show;
 mod tail;
 mod trigger;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
             Verb::Events(arguments) => events::run(arguments, cli.output).await,
             Verb::Audit(arguments) => audit::run(arguments, cli.output).await,
             Verb::Dlq(arguments) => dlq::run(arguments, cli.output).await,
+            Verb::Replay(arguments) => replay::run(arguments, cli.output).await,
             Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,

@@ -11,6 +11,8 @@ const MESSAGES_MAX: usize = 16;
 /// Reads what a partition of RAW holds now.
 pub(crate) struct RawReader {
     reader: Option<Reader>,
+    /// The sequence behind which it begins.
+    first: u64,
     last: u64,
 }
 
@@ -19,11 +21,20 @@ impl RawReader {
     pub(crate) async fn open(bus: &Bus, partition: Partition, after: Position) -> Result<Self, Failed> {
         let last = bus.tail(Feed::Raw, partition).await?.map_or(0, |tail| tail.sequence);
         if last <= after.raw_sequence {
-            return Ok(Self { reader: None, last });
+            return Ok(Self { reader: None, first: last, last });
         }
         let start =
             if after == Position::default() { Start::First } else { Start::After(after.raw_sequence) };
-        Ok(Self { reader: Some(bus.read(Feed::Raw, partition, start).await?), last })
+        Ok(Self {
+            reader: Some(bus.read(Feed::Raw, partition, start).await?),
+            first: after.raw_sequence,
+            last,
+        })
+    }
+
+    /// How many sequences of the stream there are to read over; other partitions' are among them.
+    pub(crate) const fn span(&self) -> u64 {
+        self.last.saturating_sub(self.first)
     }
 
     /// The next messages, decoded, in order; none at the end.

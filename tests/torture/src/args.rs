@@ -90,11 +90,6 @@ impl Options {
     pub(crate) fn rest(&self) -> Duration {
         Duration::from_secs_f64(self.rest_minutes * 60.0)
     }
-
-    /// How many stores there are.
-    pub(crate) fn store_count(&self) -> usize {
-        usize::from(self.tenants) * usize::from(self.stores)
-    }
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

@@ -1,8 +1,12 @@
 //! The stores: tenants, connections, and the simulated shops of some.
 
 use crate::plan::{self, Shape};
-use model::{ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId, TenantId};
-use simulator::{Chaos, Kind, NewVariant, Retries, Shop as SimulatedShop, ShopHandle, Simulator, SimulatorOptions};
+use model::{
+    ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId, TenantId,
+};
+use simulator::{
+    Chaos, Kind, NewVariant, Retries, Shop as SimulatedShop, ShopHandle, Simulator, SimulatorOptions,
+};
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
 use testkit::{Account, Signed};
@@ -145,14 +149,7 @@ impl Crowd {
         let connection = ConnectionId::new(&format!("{id}-shopify")).expect("a token");
         let webhook_url = format!("http://{}/webhook/shopify/{connection}", doors[0]);
         let secret = format!("secret-of-{connection}");
-        let account = Account {
-            connection,
-            platform: "shopify",
-            webhook_url,
-            secret,
-            simulator: None,
-            tunnel: None,
-        };
+        let account = account(connection, "shopify", webhook_url, secret);
         let place = plan::external_location(index).to_string();
         connect(record, tenant, &id, &account, ("http://127.0.0.1:9", "token", &place), false).await;
         self.stores.push(Merchant { index, id, account, simulated: Vec::new() });
@@ -173,6 +170,11 @@ impl Crowd {
         if index < self.streamed { self.products } else { 1 }
     }
 
+    /// How many products each simulated shop has.
+    pub(crate) fn simulated_products(&self) -> u16 {
+        self.products.min(SIMULATED_PRODUCTS_MAX)
+    }
+
     /// Every simulated account.
     pub(crate) fn simulated(&self) -> impl Iterator<Item = (&Merchant, &Simulated)> {
         self.stores.iter().flat_map(|store| store.simulated.iter().map(move |simulated| (store, simulated)))
@@ -183,7 +185,7 @@ impl Crowd {
         let mut count = 0;
         for (store, simulated) in self.simulated() {
             let shop = simulated.shop();
-            for product in 0..self.products.min(SIMULATED_PRODUCTS_MAX) {
+            for product in 0..self.simulated_products() {
                 let number = plan::sku(store.index, product);
                 let variant = NewVariant::stocked(&number, 999, PIECES, &shop.locations());
                 shop.add_product(&format!("Theirs {product}"), &[variant]).expect("the shop takes it");
@@ -201,6 +203,16 @@ impl Crowd {
 
 fn location(store: &StoreId) -> LocationId {
     LocationId::new(&format!("{store}-main")).expect("a token")
+}
+
+/// An account that only signs.
+pub(crate) fn account(
+    connection: ConnectionId,
+    platform: &'static str,
+    webhook_url: String,
+    secret: String,
+) -> Account {
+    Account { connection, platform, webhook_url, secret, simulator: None }
 }
 
 /// Writes the connection down and links its location.
@@ -240,7 +252,8 @@ async fn connect(
 }
 
 async fn simulate(record: &Store, store: &Merchant, door: SocketAddr, kind: Kind) -> Simulated {
-    let connection = ConnectionId::new(&format!("{}-simulated-{}", store.id, kind.as_str())).expect("a token");
+    let connection =
+        ConnectionId::new(&format!("{}-simulated-{}", store.id, kind.as_str())).expect("a token");
     let place = match kind {
         Kind::Shopify => (700_000 + u64::from(store.index)).to_string(),
         Kind::Square | Kind::Treez => format!("L{}", store.index),
@@ -264,14 +277,7 @@ async fn simulate(record: &Store, store: &Merchant, door: SocketAddr, kind: Kind
         ..SimulatorOptions::default()
     };
     let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
-    let account = Account {
-        connection: connection.clone(),
-        platform: kind.as_str(),
-        webhook_url,
-        secret,
-        simulator: None,
-        tunnel: None,
-    };
+    let account = account(connection.clone(), kind.as_str(), webhook_url, secret);
     let tenant = tenant_of(&store.id);
     connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &place), true).await;
     Simulated { connection, kind, simulator }

@@ -27,8 +27,7 @@ const READY_LIMIT: Duration = Duration::from_mins(3);
 /// Doors stay where they are over restarts, so their ports lie below those that outgoing connections take.
 const DOOR_PORTS: std::ops::Range<u16> = 18_000..30_000;
 /// Says less than usual of what happens thousands of times, and more of what is counted here.
-const LOG_FILTER: &str =
-    "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::lane=error,poll=error";
+const LOG_FILTER: &str = "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::lane=error,poll=error";
 
 /// One place for a replica.
 pub(crate) struct Slot {
@@ -158,8 +157,12 @@ impl Fleet {
         }
         let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let stopping = Arc::new(AtomicBool::new(false));
-        let steward =
-            tokio::spawn(look_after(slots.clone(), Arc::clone(&journal), client.clone(), Arc::clone(&stopping)));
+        let steward = tokio::spawn(look_after(
+            slots.clone(),
+            Arc::clone(&journal),
+            client.clone(),
+            Arc::clone(&stopping),
+        ));
         let fleet = Self { slots, journal, read_again: AtomicU64::new(0), stopping, steward, client };
         let late = fleet.ready(READY_LIMIT).await;
         assert!(late.is_empty(), "not ready within {READY_LIMIT:?}: {late:?}");

@@ -59,7 +59,8 @@ impl Journal {
     /// Keeps what a life has counted so far.
     pub(crate) fn counted(&self, life: Life, page: &str) {
         let wanted = |line: &&str| {
-            line.starts_with("tillflow_") && line.contains("_total{") || line.starts_with("tillflow_stage_lag_events")
+            line.starts_with("tillflow_") && line.contains("_total{")
+                || line.starts_with("tillflow_stage_lag_events")
         };
         let kept: Vec<&str> = page.lines().filter(wanted).collect();
         self.pages().pages.insert(life, kept.join("\n"));

@@ -2,7 +2,7 @@
 
 mod body;
 
-pub(crate) use body::{Bodies, LOCATIONS_FROM, external_location, item, product_id, sku};
+pub(crate) use body::{Bodies, external_location, order_id, product_id, sku, title};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ const REPEATS_MAX: f64 = 50.0;
 /// How many orders of a store are open at once.
 const OPEN_ORDERS_MAX: usize = 20;
 /// Levels begin here, so that no store ever runs out.
-const LEVEL_FROM: i64 = 100_000;
+pub(crate) const LEVEL_FROM: i64 = 100_000;
 const LEVEL_SPREAD: i64 = 5_000;
 
 /// How large the crowd is.
@@ -144,7 +144,7 @@ struct StoreLife {
 }
 
 /// The stream; it never ends.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     rng: StdRng,
     shape: Shape,

@@ -1,6 +1,6 @@
 //! Writing: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, dismissals, stock, trade};
+use super::{catalog, dismissals, marks, stock, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -28,6 +28,9 @@ pub(super) async fn write(
     }
     if !changes.mirrors.is_empty() {
         stock::write_mirrors(connection, &changes.mirrors, locked_mirrors).await?;
+    }
+    if !changes.sent.is_empty() {
+        marks::write(connection, &changes.sent).await?;
     }
     if !changes.levels.is_empty() {
         stock::write_levels(connection, &changes.levels).await?;

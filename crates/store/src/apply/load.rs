@@ -3,7 +3,7 @@
 use super::{catalog, stock, trade};
 use crate::{
     StoreError,
-    columns::{hash_id, id, unreadable},
+    columns::{hash_id, id, position, unreadable},
     links,
 };
 use model::{
@@ -87,7 +87,7 @@ async fn seen(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
-        "SELECT e.connection, e.event_id, e.outcome = 'dead' AS dead
+        "SELECT e.connection, e.event_id, e.outcome = 'dead' AS dead, e.raw_sequence, e.delivery_index, e.event_index
          FROM unnest($1::text[], $2::bytea[]) AS u(connection, event_id)
          JOIN endings e USING (connection, event_id)",
     )
@@ -97,7 +97,7 @@ async fn seen(
     .await?;
     for row in &rows {
         let found = if row.try_get("dead")? { &mut facts.dead } else { &mut facts.seen };
-        found.insert((id(row, "connection")?, hash_id(row, "event_id")?));
+        found.insert((id(row, "connection")?, hash_id(row, "event_id")?), position::<i32>(row)?);
     }
     Ok(())
 }

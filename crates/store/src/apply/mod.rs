@@ -4,6 +4,7 @@ mod catalog;
 mod commit;
 mod dismissals;
 mod load;
+mod marks;
 mod stock;
 mod trade;
 

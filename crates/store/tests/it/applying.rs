@@ -183,10 +183,11 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         linked_by: BTreeSet::from([connection_id("a")]),
     };
     let expected = Facts {
-        seen: BTreeSet::from([(connection_id("a"), event(1, "a").id)]),
+        seen: BTreeMap::from([((connection_id("a"), event(1, "a").id), event(1, "a").position)]),
         links: changes.links,
         skus: BTreeMap::from([(sku("TEA"), found)]),
-        dead: BTreeSet::new(),
+        dead: BTreeMap::new(),
+        marks: BTreeMap::new(),
         stores: BTreeMap::from([(store_id(), 1)]),
         mirrors: changes.mirrors,
         levels: changes.levels,
@@ -346,7 +347,8 @@ async fn a_batch_that_did_not_see_a_write_begin_is_tried_again() {
     transaction.rows(&keys, &mut Facts::default()).await.unwrap();
     crate::propagating::link_b(&database).await;
     crate::propagating::set_level(&database, 1).await;
-    let claimed = store.claim_due(&connection_id("b"), at(9), Duration::from_mins(1), 10).await.unwrap();
+    let claimed =
+        store.claim_due(PARTITION, &connection_id("b"), at(9), Duration::from_mins(1), 10).await.unwrap();
     assert_eq!(claimed.len(), 1);
     let early = transaction.commit(&changes, &[vec![]], &[begun]).await.unwrap_err();
     assert!(early.is_retryable(), "{early}");

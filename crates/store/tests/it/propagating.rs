@@ -60,7 +60,7 @@ pub(crate) async fn link_b(database: &Database) {
 }
 
 async fn claim(database: &Database, connection: &str, seconds: i64) -> Vec<DueWrite> {
-    database.store.claim_due(&connection_id(connection), at(seconds), LEASE, 100).await.unwrap()
+    database.store.claim_due(PARTITION, &connection_id(connection), at(seconds), LEASE, 100).await.unwrap()
 }
 
 /// `a` told ten, `b` has the item linked and should hold ten too.
@@ -115,8 +115,10 @@ async fn a_write_under_way_keeps_its_value_and_its_key_until_it_is_settled() {
     let again = claim(&database, "b", 69).await.remove(0);
     assert_eq!(again, DueWrite { attempt: 2, ..first.clone() });
 
-    let settled =
-        database.store.settle_write(&first.key, &first.sent_key, &WriteResult::Acknowledged, at(70)).await;
+    let settled = database
+        .store
+        .settle_write(PARTITION, &first.key, &first.sent_key, &WriteResult::Acknowledged, at(70))
+        .await;
     assert_eq!(settled.unwrap(), Settled::Done);
     let next = claim(&database, "b", 70).await.remove(0);
     assert_eq!((&next.value, &next.from, next.attempt), (&pieces(9), &Some(pieces(10)), 1));
@@ -138,7 +140,13 @@ async fn what_is_written_is_the_store_s_value_at_that_moment() {
 
 async fn claim_and_acknowledge(database: &Database) {
     let write = claim(database, "b", 9).await.remove(0);
-    let settled = database.store.settle_write(&write.key, &write.sent_key, &WriteResult::Acknowledged, at(9));
+    let settled = database.store.settle_write(
+        PARTITION,
+        &write.key,
+        &write.sent_key,
+        &WriteResult::Acknowledged,
+        at(9),
+    );
     assert_eq!(settled.await.unwrap(), Settled::Done);
     // Its report comes.
     let mut changes = reported(1, "b", 0, 10);
@@ -193,7 +201,7 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
         }
         let settle = |key: &str| {
             let (store, mirror, key) = (database.store.clone(), write.key.clone(), key.to_owned());
-            async move { store.settle_write(&mirror, &key, result, at(9)).await.unwrap() }
+            async move { store.settle_write(PARTITION, &mirror, &key, result, at(9)).await.unwrap() }
         };
         assert_eq!(settle("another").await, Settled::Passed);
         let case = format!("{before:?} {result:?}");
@@ -218,7 +226,7 @@ async fn what_a_supposed_echo_moved_is_given_back_when_the_platform_refuses_the_
         let first = claim(&database, "b", 9).await.remove(0);
         database
             .store
-            .settle_write(&first.key, &first.sent_key, &WriteResult::Acknowledged, at(9))
+            .settle_write(PARTITION, &first.key, &first.sent_key, &WriteResult::Acknowledged, at(9))
             .await
             .unwrap();
         report(&database.store, 2, "a", -2, 8).await;
@@ -234,7 +242,7 @@ async fn what_a_supposed_echo_moved_is_given_back_when_the_platform_refuses_the_
         let cursor = step(&database.store, Consumer::Apply, 2).await;
         commit(&database.store, &changes, cursor).await.unwrap();
 
-        database.store.settle_write(&write.key, &write.sent_key, &result, at(9)).await.unwrap();
+        database.store.settle_write(PARTITION, &write.key, &write.sent_key, &result, at(9)).await.unwrap();
         assert_eq!(mirror(&database, level_key("b")).await.held, Some(pieces(held)), "{result:?}");
     }
 }
@@ -244,7 +252,7 @@ async fn a_refused_value_is_not_tried_again_but_the_next_one_is() {
     let database = due_on_b().await;
     let write = claim(&database, "b", 9).await.remove(0);
     let refused = WriteResult::Refused { error: "x".repeat(2_000) };
-    database.store.settle_write(&write.key, &write.sent_key, &refused, at(9)).await.unwrap();
+    database.store.settle_write(PARTITION, &write.key, &write.sent_key, &refused, at(9)).await.unwrap();
     set_level(&database, 1).await;
     assert_eq!(claim(&database, "b", 9_999).await, []);
     let line = database.store.show_store(&store_id()).await.unwrap().mirrors;
@@ -261,7 +269,7 @@ async fn a_read_back_that_does_not_come_is_asked_for_again_and_then_writing_goes
     let database = due_on_b().await;
     let store = &database.store;
     let write = claim(&database, "b", 9).await.remove(0);
-    store.settle_write(&write.key, &write.sent_key, &WriteResult::ReadBack, at(9)).await.unwrap();
+    store.settle_write(PARTITION, &write.key, &write.sent_key, &WriteResult::ReadBack, at(9)).await.unwrap();
     let both = [connection_id("a"), connection_id("b")];
     assert_eq!(store.claim_reads(&both, at(68), 10).await.unwrap(), []);
     assert_eq!(store.claim_reads(&both, at(69), 10).await.unwrap()[0].key, level_key("b"));
@@ -438,7 +446,7 @@ async fn two_that_claim_at_once_never_get_the_same_write() {
         .collect();
     set(&database, 1, &effects).await;
     let b = connection_id("b");
-    let claim = || database.store.claim_due(&b, at(9), LEASE, 7);
+    let claim = || database.store.claim_due(PARTITION, &b, at(9), LEASE, 7);
     let mut keys = BTreeSet::new();
     let mut claimed = 0;
     loop {

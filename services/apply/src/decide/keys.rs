@@ -2,8 +2,8 @@
 
 use super::{inventory, link, product};
 use model::{
-    CustomerId, Dismissal, EntityKind, Event, LinkKind, MirrorKey, MirrorKind, OrderId, Payload, ProductId,
-    VariantId,
+    CustomerId, Dismissal, EntityKind, Event, LinkKind, Mirror, MirrorKey, MirrorKind, OrderId, Payload,
+    ProductId, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -71,7 +71,10 @@ fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
             if let Some(variant) = variant.and_then(|id| VariantId::new(&id).ok()) {
                 keys.levels.insert((variant, place.clone()));
             }
-            keys.mirrors.insert(inventory::key(event, &report.item, place));
+            let key = inventory::key(event, &report.item, place);
+            // A product that comes later in the batch may link the item, and then needs the level of this place.
+            facts.mirrors.entry(key.clone()).or_insert_with(|| Mirror::new(key.clone(), None));
+            keys.mirrors.insert(key);
         }
         Payload::Product(told) => {
             let identity = product::identify(event, told, facts);
@@ -100,6 +103,7 @@ fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
         }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
+                keys.mirrors.insert(mirror(MirrorKind::Product, external));
                 let id = link(event, facts, LinkKind::Product, external);
                 keys.products.extend(id.and_then(|id| ProductId::new(&id).ok()));
             }

@@ -5,8 +5,8 @@
 
 use super::{Decision, Write, inventory, is_stale, link};
 use model::{
-    Action, Event, ExternalId, LinkKind, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Outcome, Patch,
-    Product, ProductId, ProductText, Quantity, SendState, Timestamp, Variant, VariantId,
+    Action, Event, ExternalId, LinkKind, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Observation,
+    Outcome, Patch, Product, ProductId, ProductText, Quantity, SendState, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, Facts, LinkKey, ProductRow, SkuMatch, VariantRow},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,15 +104,27 @@ pub(super) fn told(event: &Event, told: &Product, facts: &Facts) -> Decision {
 
 /// The platform no longer has the product. Any later report of it brings it back.
 pub(super) fn deleted(event: &Event, external: &ExternalId, facts: &Facts) -> Decision {
+    let known = facts.mirrors.get(&mirror_key(event, MirrorKind::Product, external));
+    if is_stale(event, known) {
+        return Decision::ends(Outcome::Stale, "");
+    }
     let id = link(event, facts, LinkKind::Product, external).and_then(|id| ProductId::new(&id).ok());
     let Some(row) = id.and_then(|id| facts.products.get(&id)) else {
         return Decision::ends(Outcome::Unchanged, "never heard of it");
     };
-    if row.deleted_at.is_some() {
-        return Decision::ends(Outcome::Unchanged, "");
+    let mut decision = Decision::ends(Outcome::Unchanged, "");
+    if row.deleted_at.is_none() {
+        decision.outcome = Outcome::Applied;
+        decision.writes.push(Write::Product(ProductRow { deleted_at: Some(told_at(event)), ..row.clone() }));
     }
-    let row = ProductRow { deleted_at: Some(told_at(event)), ..row.clone() };
-    Decision { writes: vec![Write::Product(row)], ..Decision::ends(Outcome::Applied, "") }
+    // What is older than the deletion must not bring the product back.
+    if let Some((mirror, observed)) = known.and_then(|mirror| Some((mirror, mirror.observed.clone()?)))
+        && event.version > observed.version
+    {
+        let observed = Some(Observation { version: event.version, ..observed });
+        decision.writes.push(Write::Mirror(Mirror { observed, ..mirror.clone() }));
+    }
+    decision
 }
 
 fn mirror_key(event: &Event, kind: MirrorKind, external: &ExternalId) -> MirrorKey {
@@ -312,7 +324,8 @@ fn settle<T: PartialEq>(
     let Some(told) = told else { return };
     let wins = match field {
         None => true,
-        Some(known) => differs == Some(true) && known.value != told && at >= known.at,
+        // The same value, set again later, is the later change: what comes late from between doesn't win over it.
+        Some(known) => differs == Some(true) && at >= known.at,
     };
     if wins {
         *field = Some(Clocked { value: told, at });

@@ -13,20 +13,21 @@ fn older(told: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
 /// An order as its platform tells of it. Stock moves by what platforms report of levels, never by orders.
 pub(super) fn order(event: &Event, order: &Order, facts: &Facts) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
+    let known = facts.orders.get(&id);
     let row = OrderRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
-        version: event.version,
+        version: event.version.max(known.and_then(|known| known.version)),
         order: order.clone(),
     };
-    let Some(known) = facts.orders.get(&id) else { return applied(Write::Order(row)) };
+    let Some(known) = known else { return applied(Write::Order(row)) };
     if older(event.version, known.version) {
         return Decision::ends(Outcome::Stale, "");
     }
     if known.order == row.order {
-        return Decision::ends(Outcome::Unchanged, "");
+        return unchanged((row.version != known.version).then_some(Write::Order(row)));
     }
     if known.order.status.is_final() {
         let detail = format!("order {} is {} and was told otherwise", id, known.order.status.as_str());
@@ -42,12 +43,14 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, facts: &Facts)
     let id = OrderId::derive(&event.origin.connection, external);
     match facts.orders.get(&id) {
         None => Decision::ends(Outcome::Unchanged, "never heard of it"),
+        Some(known) if older(event.version, known.version) => Decision::ends(Outcome::Stale, ""),
         Some(known) if known.order.status.is_final() => {
             Decision::ends(Outcome::Unchanged, "the order is final")
         }
         Some(known) => {
+            let version = event.version.max(known.version);
             let order = Order { status: OrderStatus::Cancelled, ..known.order.clone() };
-            applied(Write::Order(OrderRow { order, ..known.clone() }))
+            applied(Write::Order(OrderRow { version, order, ..known.clone() }))
         }
     }
 }
@@ -55,16 +58,17 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, facts: &Facts)
 /// A customer as their platform tells of them.
 pub(super) fn customer(event: &Event, told: &Customer, facts: &Facts) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, &told.external);
+    let known = facts.customers.get(&id);
     let row = |customer| CustomerRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
-        version: event.version,
+        version: event.version.max(known.and_then(|known| known.version)),
         customer,
         deleted_at: None,
     };
-    let Some(known) = facts.customers.get(&id) else { return applied(Write::Customer(row(told.clone()))) };
+    let Some(known) = known else { return applied(Write::Customer(row(told.clone()))) };
     if older(event.version, known.version) {
         return Decision::ends(Outcome::Stale, "");
     }
@@ -77,10 +81,11 @@ pub(super) fn customer(event: &Event, told: &Customer, facts: &Facts) -> Decisio
         tags: told.tags.clone().or_else(|| known.customer.tags.clone()),
         merged_into: told.merged_into.clone().or_else(|| known.customer.merged_into.clone()),
     };
-    if merged == known.customer && known.deleted_at.is_none() {
-        return Decision::ends(Outcome::Unchanged, "");
+    let row = row(merged);
+    if row.customer == known.customer && known.deleted_at.is_none() {
+        return unchanged((row.version != known.version).then_some(Write::Customer(row)));
     }
-    applied(Write::Customer(row(merged)))
+    applied(Write::Customer(row))
 }
 
 /// The platform no longer has the customer: what tells who it was is cleared here too.
@@ -88,17 +93,27 @@ pub(super) fn customer_deleted(event: &Event, external: &ExternalId, facts: &Fac
     let id = CustomerId::derive(&event.origin.connection, external);
     match facts.customers.get(&id) {
         None => Decision::ends(Outcome::Unchanged, "never heard of it"),
-        Some(known) if known.deleted_at.is_some() => Decision::ends(Outcome::Unchanged, ""),
+        Some(known) if older(event.version, known.version) => Decision::ends(Outcome::Stale, ""),
         Some(known) => {
+            let version = event.version.max(known.version);
+            if known.deleted_at.is_some() {
+                let row = CustomerRow { version, ..known.clone() };
+                return unchanged((version != known.version).then_some(Write::Customer(row)));
+            }
             let customer = known.customer.without_personal_data();
             let deleted_at = Some(event.occurred_at.unwrap_or(event.received_at));
-            applied(Write::Customer(CustomerRow { customer, deleted_at, ..known.clone() }))
+            applied(Write::Customer(CustomerRow { version, customer, deleted_at, ..known.clone() }))
         }
     }
 }
 
 fn over(known: &Patch<String>, told: &Patch<String>) -> Patch<String> {
     if *told == Patch::Keep { known.clone() } else { told.clone() }
+}
+
+/// What is told again in a newer version changes nothing but what is older from now on.
+fn unchanged(newer: Option<Write>) -> Decision {
+    Decision { writes: newer.into_iter().collect(), ..Decision::ends(Outcome::Unchanged, "") }
 }
 
 fn applied(write: Write) -> Decision {

@@ -11,7 +11,7 @@ use model::{
     LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Order, OrderStatus, Origin,
     Outcome, Partition, Patch, Payload, PlatformName, Position, Product, ProductText, Quantity, RawDigest,
     SendState, Sent, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    record::{Effect, Facts},
+    record::{Changes, Effect, Facts, SendMark},
 };
 use std::collections::BTreeMap;
 
@@ -118,7 +118,7 @@ fn facts_after(facts: Facts, events: Vec<Event>) -> Facts {
     for event in events {
         fold.event(P, event);
     }
-    Facts { seen: std::collections::BTreeSet::new(), ..fold.facts }
+    Facts { seen: BTreeMap::new(), ..fold.facts }
 }
 
 fn mirror(facts: &Facts, from: &str) -> Mirror {
@@ -178,10 +178,12 @@ fn two_platforms_that_each_sell_one_of_ten_leave_eight() {
 #[test]
 fn the_same_event_changes_one_row_and_an_older_one_none() {
     let again = event("a", 1, Some(5), level(10));
+    let redelivered =
+        |raw_sequence| Event { position: Position { raw_sequence, ..again.position }, ..again.clone() };
     let events = vec![
         again.clone(),
-        again.clone(),
-        again,
+        redelivered(8),
+        redelivered(9),
         event("a", 2, Some(4), level(3)),
         event("a", 3, Some(6), level(10)),
     ];
@@ -355,4 +357,52 @@ fn a_first_level_from_a_second_platform_leaves_the_stores_own_and_makes_it_due_t
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied]);
     assert_eq!(level_of(&folded).unwrap(), "10");
     assert!(matches!(folded.changes.applied[1].1.effects[..], [Effect::Linked { .. }]));
+}
+
+#[test]
+fn a_replay_of_what_is_recorded_changes_nothing_and_a_dead_event_ends_anew_only_when_it_comes_again() {
+    let first = event("a", 1, Some(5), level(10));
+    let identity = (first.origin.connection.clone(), first.id);
+    let recorded = |dead: bool| {
+        let places = BTreeMap::from([(identity.clone(), first.position)]);
+        let (seen, dead) = if dead { (BTreeMap::new(), places) } else { (places, BTreeMap::new()) };
+        Facts { seen, dead, ..linked() }
+    };
+    let again =
+        Event { position: Position { raw_sequence: 7, ..first.position }, attempt: 1, ..first.clone() };
+    for dead in [false, true] {
+        let (outcomes, folded) = fold(recorded(dead), vec![first.clone()]);
+        assert_eq!((outcomes, folded.changes), (vec![], Changes::default()), "this very arrival is recorded");
+    }
+    let (outcomes, folded) = fold(recorded(false), vec![again.clone()]);
+    assert!(outcomes.is_empty() && folded.changes.dismissals[0].outcome == Outcome::Duplicate);
+    let (outcomes, folded) = fold(recorded(true), vec![again]);
+    assert_eq!(outcomes, [Outcome::Applied]);
+    assert!(folded.changes.revived.contains(&identity));
+}
+
+#[test]
+fn a_replay_meets_each_mirror_as_propagate_had_left_it() {
+    // The store wrote 8 to `a` after its first report, and `a` reported 8: an echo, and no movement.
+    let (told, echo) = (event("a", 1, Some(1), level(10)), event("a", 2, Some(2), level(8)));
+    let mut facts = linked();
+    let (outcomes, _) = fold(facts.clone(), vec![told.clone(), echo.clone()]);
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied], "without the mark, it is a sale");
+    let sent = Sent {
+        value: MirrorValue::Quantity(Quantity::pieces(8)),
+        from: Some(MirrorValue::Quantity(Quantity::pieces(10))),
+        state: SendState::Pending,
+    };
+    let mark = SendMark {
+        after: told.position,
+        key: super::inventory::key(&told, &external("item"), place()),
+        internal: None,
+        held: Some(MirrorValue::Quantity(Quantity::pieces(10))),
+        sent: sent.clone(),
+    };
+    facts.marks.insert(P, [mark.clone()].into());
+    let (outcomes, folded) = fold(facts, vec![told, echo]);
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Echo]);
+    assert_eq!(folded.changes.movements.len(), 1);
+    assert_eq!(folded.changes.sent[&mark.key], Sent { state: SendState::Echoed, ..sent });
 }

@@ -57,3 +57,14 @@ fn a_refused_comparison_of_a_level_is_read_back() {
     let (_, stale) = result(&due(1), Reply::Stale, Timestamp::from_micros(0), 1.0);
     assert_eq!(stale, WriteResult::ReadBack);
 }
+
+#[test]
+fn who_is_turned_away_after_an_attempt_whose_outcome_may_be_unknown_asks_again() {
+    let refused = |attempt, class| {
+        let reply = Reply::Refused(Reject::new(class, "no"));
+        matches!(result(&due(attempt), reply, Timestamp::from_micros(0), 1.0).1, WriteResult::Refused { .. })
+    };
+    assert!(refused(1, RejectClass::Auth), "nothing was let in before");
+    assert!(!refused(2, RejectClass::Auth) && !refused(2, RejectClass::Config));
+    assert!(refused(2, RejectClass::Platform), "the change itself is refused");
+}

@@ -4,7 +4,7 @@ use super::{OrderStage, OrderState, Planned, Poison, Refusal, What};
 use serde_json::json;
 
 /// Shopify's ids of the stores' locations begin here.
-pub(crate) const LOCATIONS_FROM: u64 = 600_000;
+const LOCATIONS_FROM: u64 = 600_000;
 /// One byte more than a delivery may have.
 const TOO_LARGE: usize = 1024 * 1024 + 1;
 const DEEP: usize = 200;
@@ -20,7 +20,7 @@ pub(crate) fn product_id(store: u32, product: u16) -> u64 {
 }
 
 /// Shopify's id of what is counted.
-pub(crate) fn item(store: u32, product: u16) -> u64 {
+fn item(store: u32, product: u16) -> u64 {
     product_id(store, product) + 2
 }
 
@@ -50,11 +50,6 @@ impl Bodies {
     fn time(self, version: u32) -> String {
         let micros = (self.begins + i64::from(version)) * 1_000_000;
         model::Timestamp::from_micros(micros).to_string()
-    }
-
-    /// The version as the record keeps it.
-    pub(crate) fn version_micros(self, version: u32) -> i64 {
-        (self.begins + i64::from(version)) * 1_000_000
     }
 
     /// The topic and the body.
@@ -131,8 +126,9 @@ impl Bodies {
         // Products that nobody else tells of: what passes would not be mistaken for something true.
         let (number, place) = (900_000_000_000 + planned.number, external_location(planned.store));
         let text = |available: &str| {
-            let body =
-                format!("{{\"inventory_item_id\":{number},\"location_id\":{place},\"available\":{available}}}");
+            let body = format!(
+                "{{\"inventory_item_id\":{number},\"location_id\":{place},\"available\":{available}}}"
+            );
             body.into_bytes()
         };
         let product = |title: &str, price: &str| {

@@ -71,7 +71,8 @@ fn adversaries_have_their_share() {
     let overtaken = overtaken(&stream);
     assert!(overtaken > COUNT / 40, "{overtaken}");
     for stage in [OrderStage::Open, OrderStage::Completed, OrderStage::Cancelled, OrderStage::Refunded] {
-        let has = |planned: &Planned| matches!(planned.what, What::Order { state, .. } if state.stage == stage);
+        let has =
+            |planned: &Planned| matches!(planned.what, What::Order { state, .. } if state.stage == stage);
         assert!(stream.iter().any(has), "{stage:?}");
     }
 }

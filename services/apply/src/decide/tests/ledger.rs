@@ -168,7 +168,12 @@ impl Real {
             Happening::Product { platform } => product(platform, number),
             Happening::Untracked { platform } => {
                 let entity = model::EntityKind::Inventory;
-                event(PLATFORMS[platform], number, None, Payload::Deleted { entity, external: external("item") })
+                event(
+                    PLATFORMS[platform],
+                    number,
+                    None,
+                    Payload::Deleted { entity, external: external("item") },
+                )
             }
             Happening::Again => self.last.clone().unwrap(),
         };
@@ -220,7 +225,9 @@ proptest! {
         });
         let mut as_it_came: Vec<(usize, Event)> = reports.collect();
         let (mut mixed, mut sorted) = (begun(), begun());
-        as_it_came.iter().for_each(|(_, event)| drop(mixed.commit(vec![event.clone()])));
+        for (_, event) in &as_it_came {
+            mixed.commit(vec![event.clone()]);
+        }
         as_it_came.sort_by_key(|(platform, _)| std::cmp::Reverse(*platform));
         sorted.commit(as_it_came.into_iter().map(|(_, event)| event).collect());
         prop_assert_eq!(mixed.level(&at(0)), sorted.level(&at(0)));

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     pub(super) tables: Facts,
+    /// How many events came in, those included that were recorded before.
+    accepted: u64,
     pub(super) movements: Vec<Movement>,
     /// What the committed changes made of the store's values, in order.
     pub(super) effects: Vec<Effect>,
@@ -19,8 +21,17 @@ fn named<K: Ord + Clone, V: Clone>(table: &BTreeMap<K, V>, keys: &BTreeSet<K>) -
 }
 
 impl Record {
-    /// Decides and commits a batch; tells how each event ended, those aside that were recorded before.
-    pub(super) fn commit(&mut self, events: Vec<Event>) -> Vec<Option<Outcome>> {
+    pub(super) fn of(tables: Facts) -> Self {
+        Self { tables, ..Self::default() }
+    }
+
+    /// Decides and commits a batch, each event at the next place; tells how each ended, those aside that were recorded
+    /// before.
+    pub(super) fn commit(&mut self, mut events: Vec<Event>) -> Vec<Option<Outcome>> {
+        for event in &mut events {
+            self.accepted += 1;
+            event.position = Position { raw_sequence: self.accepted, delivery: 0, event: 0 };
+        }
         let identities: Vec<_> = events.iter().map(|event| event.id).collect();
         let (_, folded) = fold(self.load(&events), events);
         let mut endings = folded.changes.endings.iter().peekable();
@@ -36,7 +47,7 @@ impl Record {
     fn load(&self, events: &[Event]) -> Facts {
         let first = first_keys(events, &[]);
         let mut facts = Facts {
-            seen: first.events.intersection(&self.tables.seen).cloned().collect(),
+            seen: named(&self.tables.seen, &first.events),
             links: named(&self.tables.links, &first.links),
             skus: self.skus(&first),
             stores: named(&self.tables.stores, &first.stores),
@@ -84,7 +95,7 @@ impl Record {
     fn write(&mut self, folded: Folded) {
         let (tables, changes) = (&mut self.tables, folded.changes);
         for ending in changes.endings.iter().filter(|ending| ending.outcome != Outcome::Dead) {
-            tables.seen.insert((ending.connection.clone(), ending.event));
+            tables.seen.insert((ending.connection.clone(), ending.event), ending.position);
         }
         for (_, applied) in changes.applied {
             let last = tables.stores.entry(applied.event.origin.store).or_default();
@@ -119,10 +130,7 @@ impl Record {
     pub(super) fn assert_balanced(&self) {
         let mut sums: BTreeMap<(VariantId, LocationId), Quantity> = BTreeMap::new();
         for line in &self.movements {
-            let known = sums.insert(
-                (line.variant.clone(), line.location.clone()),
-                line.level,
-            );
+            let known = sums.insert((line.variant.clone(), line.location.clone()), line.level);
             assert_eq!(known.unwrap_or_default() + line.delta, line.level, "each line tells what it came to");
             assert_eq!(known.is_none(), line.reason == MovementReason::FirstCount, "only the first counts");
         }

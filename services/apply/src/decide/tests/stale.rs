@@ -21,6 +21,13 @@ struct Content {
     deleted: bool,
 }
 
+impl Content {
+    fn is_same_order(self, other: Self) -> bool {
+        let order = |content: Self| (content.text, content.is_final, content.deleted);
+        !self.deleted && order(self) == order(other)
+    }
+}
+
 /// Something that a platform told of one of its objects; its version is its place among all.
 #[derive(Debug, Clone, Copy)]
 struct Report {
@@ -109,13 +116,17 @@ impl Plain {
             // Nobody knows what it was of.
             return Ends::Taken;
         }
-        let was_final = known.is_some_and(|(_, known)| known.is_final && !known.deleted);
-        if entity == EntityKind::Order && was_final {
+        // An order that has come to its end doesn't change.
+        let fixed = known.filter(|(_, known)| known.is_final || known.deleted).map(|(_, known)| known);
+        if entity == EntityKind::Order && fixed.is_some_and(|known| !content.is_same_order(known)) {
             return Ends::Taken;
         }
         if entity == EntityKind::Product {
             self.product(version, known.map(|(_, known)| known), content);
         }
+        // A deletion says that, and nothing else.
+        let before = known.map(|(_, known)| Content { deleted: true, ..known });
+        let content = before.filter(|_| content.deleted).unwrap_or(content);
         self.highest.insert(object, (version, content));
         Ends::Taken
     }
@@ -238,7 +249,8 @@ fn object(entity: EntityKind) -> ExternalId {
 impl Real {
     fn arrive(&mut self, number: u64, Arrival { index, report, .. }: Arrival) -> Option<Outcome> {
         let version = Some(version_of(index));
-        let mut told = event(PLATFORMS[report.platform], number, version, payload(report.entity, report.content));
+        let mut told =
+            event(PLATFORMS[report.platform], number, version, payload(report.entity, report.content));
         if report.content.deleted {
             told.action = Action::Deleted;
         }
@@ -250,7 +262,12 @@ impl Real {
         let text = format!("text {}", content.text);
         let (known, says) = match entity {
             EntityKind::Product => {
-                let key = MirrorKey { connection, kind: MirrorKind::Product, external: object(entity), place: None };
+                let key = MirrorKey {
+                    connection,
+                    kind: MirrorKind::Product,
+                    external: object(entity),
+                    place: None,
+                };
                 let observed = tables.mirrors[&key].observed.as_ref().unwrap();
                 let MirrorValue::Text(told) = &observed.value else { panic!("no text") };
                 (observed.version, content.deleted || told.title.as_ref() == Some(&text))
@@ -258,7 +275,10 @@ impl Real {
             EntityKind::Order => {
                 let row = &tables.orders[&model::OrderId::derive(&connection, &object(entity))];
                 let deleted = row.order.status == OrderStatus::Cancelled;
-                (row.version, if content.deleted { deleted } else { row.order.number == Some(text) && !deleted })
+                (
+                    row.version,
+                    if content.deleted { deleted } else { row.order.number == Some(text) && !deleted },
+                )
             }
             EntityKind::Customer => {
                 let row = &tables.customers[&model::CustomerId::derive(&connection, &object(entity))];
@@ -267,7 +287,11 @@ impl Real {
             }
             EntityKind::Inventory => panic!("no text"),
         };
-        assert!(says, "{entity} of {connection} is what version {version} said: {content:?}", connection = PLATFORMS[platform]);
+        assert!(
+            says,
+            "{entity} of {connection} is what version {version} said: {content:?}",
+            connection = PLATFORMS[platform]
+        );
         assert_eq!(known, Some(SourceVersion(version)), "the version of the {entity}");
     }
 }

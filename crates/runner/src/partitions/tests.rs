@@ -1,0 +1,120 @@
+use super::*;
+use proptest::prelude::*;
+use std::sync::{Mutex, atomic::AtomicUsize};
+use tokio::runtime::Builder;
+
+const PARTITIONS: u16 = 4;
+
+/// Members come and go: after so many milliseconds, these partitions are ours.
+type Change = (u64, BTreeSet<u16>);
+
+/// What runs; two of one partition at once are noted.
+#[derive(Default)]
+struct Running {
+    now: Mutex<HashMap<Partition, usize>>,
+    together: AtomicUsize,
+}
+
+impl Running {
+    async fn run(self: Arc<Self>, partition: Partition, stop: CancellationToken, finishing: Duration) {
+        let others = {
+            let mut now = self.now.lock().unwrap();
+            let count = now.entry(partition).or_default();
+            *count += 1;
+            *count - 1
+        };
+        self.together.fetch_add(others, Ordering::Relaxed);
+        stop.cancelled().await;
+        sleep(finishing).await;
+        *self.now.lock().unwrap().entry(partition).or_default() -= 1;
+    }
+
+    fn partitions(&self) -> BTreeSet<Partition> {
+        let now = self.now.lock().unwrap();
+        now.iter().filter(|(_, count)| **count > 0).map(|(partition, _)| *partition).collect()
+    }
+}
+
+fn ours(partitions: &BTreeSet<u16>) -> Arc<BTreeSet<Partition>> {
+    Arc::new(partitions.iter().copied().map(Partition).collect())
+}
+
+/// What runs once all changes are through, and whether two of one partition ever ran at once.
+async fn play(changes: Vec<Change>, finishing: Vec<u64>) -> (BTreeSet<Partition>, usize) {
+    let running = Arc::new(Running::default());
+    let (assign, assignment) = watch::channel(Arc::default());
+    let stop = CancellationToken::new();
+    let begun = AtomicUsize::new(0);
+    let begin = |partition, stop| {
+        let turn = begun.fetch_add(1, Ordering::Relaxed);
+        let finishing = Duration::from_millis(finishing[turn % finishing.len()]);
+        Arc::clone(&running).run(partition, stop, finishing)
+    };
+    let member = async {
+        for (after, partitions) in changes {
+            sleep(Duration::from_millis(after)).await;
+            assign.send_replace(ours(&partitions));
+        }
+        sleep(Duration::from_mins(1)).await;
+        let at_rest = running.partitions();
+        stop.cancel();
+        at_rest
+    };
+    let ((), at_rest) = tokio::join!(follow(assignment, &stop, |_| (), begin), member);
+    assert!(running.partitions().is_empty(), "every loop has ended");
+    (at_rest, running.together.load(Ordering::Relaxed))
+}
+
+proptest! {
+    #[test]
+    fn no_partition_runs_twice_at_once_and_in_the_end_ours_run(
+        changes in prop::collection::vec((0_u64..40, prop::collection::btree_set(0..PARTITIONS, 0..=4)), 1..30),
+        finishing in prop::collection::vec(0_u64..100, 1..8),
+    ) {
+        let last = changes.last().map(|(_, partitions)| ours(partitions)).unwrap();
+        let clock = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (at_rest, together) = clock.block_on(play(changes, finishing));
+        prop_assert_eq!(together, 0, "loops of one partition beside each other");
+        prop_assert_eq!(&at_rest, &*last);
+    }
+}
+
+fn turn(stop: &CancellationToken) -> Turn {
+    Turn { partition: Partition(0), stop: stop.clone(), progress: Arc::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_has_time_to_finish_and_one_that_does_not_stop_is_dropped() {
+    let (stop, metrics) = (CancellationToken::new(), Metrics::new().unwrap());
+    stop.cancel();
+    let finished = Arc::new(AtomicBool::new(false));
+    let slow = |_| {
+        let finished = Arc::clone(&finished);
+        async move {
+            sleep(STOP_LIMIT / 2).await;
+            finished.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+    };
+    keep_running(&metrics, "apply", turn(&stop), &slow).await;
+    assert!(finished.load(Ordering::Relaxed));
+    let stuck = |_| std::future::pending::<Result<(), LaneError>>();
+    keep_running(&metrics, "apply", turn(&stop), &stuck).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_panics_begins_again_and_is_counted() {
+    let (stop, metrics) = (CancellationToken::new(), Metrics::new().unwrap());
+    let runs = AtomicUsize::new(0);
+    let run = |_| {
+        let run = runs.fetch_add(1, Ordering::Relaxed);
+        async move {
+            assert!(run > 1, "broken on purpose");
+            Ok(())
+        }
+    };
+    keep_running(&metrics, "apply", turn(&stop), &run).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 3);
+    let text = String::from_utf8(metrics.render()).unwrap();
+    assert!(text.contains("tillflow_interruptions_total{cause=\"panic\",stage=\"apply\"} 2"), "{text}");
+}

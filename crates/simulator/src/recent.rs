@@ -1,0 +1,50 @@
+//! The last of what happened, each with its place in all that ever did.
+
+use std::collections::VecDeque;
+
+/// At most `max` of the last, and how many there were before them.
+#[derive(Debug)]
+pub(crate) struct Recent<T> {
+    max: usize,
+    dropped: u64,
+    held: VecDeque<T>,
+}
+
+impl<T: Clone> Recent<T> {
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { max, dropped: 0, held: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, happened: T) {
+        self.held.push_back(happened);
+        if self.held.len() > self.max {
+            self.held.pop_front();
+            self.dropped += 1;
+        }
+    }
+
+    /// Those that came after the first `seen` of all, as far as they are held, and how many there are of all.
+    pub(crate) fn since(&self, seen: u64) -> (Vec<T>, u64) {
+        let skipped = usize::try_from(seen.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
+        (self.held.iter().skip(skipped).cloned().collect(), self.dropped + self.held.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_again_gets_what_is_new() {
+        let mut recent = Recent::new(3);
+        assert_eq!(recent.since(0), (vec![], 0));
+        recent.push(1);
+        recent.push(2);
+        assert_eq!(recent.since(1), (vec![2], 2));
+        recent.push(3);
+        recent.push(4);
+        assert_eq!(recent.since(2), (vec![3, 4], 4));
+        assert_eq!(recent.since(0), (vec![2, 3, 4], 4), "the first is gone");
+        assert_eq!(recent.since(4), (vec![], 4));
+    }
+}

@@ -1,0 +1,38 @@
+//! The set-up of one record in another.
+
+use crate::{Store, StoreError, error::within};
+use sqlx::Row as _;
+
+/// What people set up, in the order in which rows refer to each other, and what of it is not copied because events make it.
+const SET_UP: [(&str, &str, &str); 5] = [
+    ("tenants", "true", "{}"),
+    ("stores", "true", r#"{"last_sequence": 0, "ended": 0}"#),
+    ("locations", "true", "{}"),
+    ("connections", "true", "{}"),
+    ("links", "kind = 'location'", "{}"),
+];
+
+impl Store {
+    /// Whether nobody has set up anything yet.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let row = self.fetch_one(sqlx::query("SELECT NOT EXISTS (SELECT FROM tenants) AS empty")).await?;
+        Ok(row.try_get("empty")?)
+    }
+
+    /// Copies tenants, stores, locations with their links, and connections with their sealed credentials to an empty
+    /// record of the same version.
+    pub async fn copy_set_up(&self, to: &Self) -> Result<(), StoreError> {
+        let mut transaction = to.bounded(to.pool.begin()).await?;
+        for (table, which, anew) in SET_UP {
+            let rows = sqlx::AssertSqlSafe(format!(
+                "SELECT coalesce(jsonb_agg(to_jsonb(t) || $1::jsonb), '[]')::text AS rows FROM {table} t WHERE {which}"
+            ));
+            let rows: String = self.fetch_one(sqlx::query(rows).bind(anew)).await?.try_get("rows")?;
+            let insert = sqlx::AssertSqlSafe(format!(
+                "INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)"
+            ));
+            within(to.limit, sqlx::query(insert).bind(rows).execute(&mut *transaction)).await?;
+        }
+        within(to.limit, transaction.commit()).await
+    }
+}

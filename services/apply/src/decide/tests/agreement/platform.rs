@@ -1,0 +1,112 @@
+//! A platform that sells, is written to, and tells.
+
+use super::*;
+use std::collections::BTreeMap;
+
+/// How a platform answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Open,
+    /// Later, perhaps.
+    Busy,
+    /// Not with these credentials, whatever is asked.
+    Denied,
+    /// Not this change.
+    Refusing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Taken,
+    /// The level isn't what the write came from.
+    Compared,
+    Busy,
+    Denied,
+    Refused,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) key: u64,
+    pub(super) from: i32,
+    pub(super) to: i32,
+}
+
+pub(super) struct Platform {
+    pub(super) name: &'static str,
+    compares: bool,
+    pub(super) access: Access,
+    pub(super) holds: i32,
+    version: i64,
+    /// Told and not yet arrived, oldest first.
+    pub(super) reports: Vec<Event>,
+    pub(super) calls: Vec<Call>,
+    pub(super) answers: Vec<(u64, Answer)>,
+    /// What was done under a key is done once.
+    done: BTreeMap<u64, Answer>,
+    /// Propagate's last write here, and how often it made its call.
+    pub(super) key: u64,
+    pub(super) attempt: u32,
+}
+
+impl Platform {
+    pub(super) fn new(name: &'static str, compares: bool, holds: i32) -> Self {
+        Self {
+            name,
+            compares,
+            access: Access::Open,
+            holds,
+            version: 1,
+            reports: Vec::new(),
+            calls: Vec::new(),
+            answers: Vec::new(),
+            done: BTreeMap::new(),
+            key: 0,
+            attempt: 0,
+        }
+    }
+
+    /// Changes what it holds, and tells.
+    pub(super) fn change(&mut self, by: i32) {
+        self.holds += by;
+        self.version += 1;
+        self.tell(10 + self.version.unsigned_abs());
+    }
+
+    /// Tells what it holds; the number makes it a delivery of its own.
+    pub(super) fn tell(&mut self, number: u64) {
+        self.reports.push(event(self.name, number, Some(self.version), level(self.holds)));
+    }
+
+    pub(super) fn execute(&mut self, which: usize, answer_lost: bool) {
+        let Some(call) = pick(&mut self.calls, which) else { return };
+        let answer = match self.access {
+            Access::Busy => Answer::Busy,
+            Access::Denied => Answer::Denied,
+            Access::Open | Access::Refusing => self.once(call),
+        };
+        if !answer_lost {
+            self.answers.push((call.key, answer));
+        }
+    }
+
+    fn once(&mut self, call: Call) -> Answer {
+        if let Some(answer) = self.done.get(&call.key) {
+            return *answer;
+        }
+        let answer = self.try_to(call);
+        self.done.insert(call.key, answer);
+        answer
+    }
+
+    fn try_to(&mut self, call: Call) -> Answer {
+        if self.access == Access::Refusing {
+            return Answer::Refused;
+        }
+        if self.compares && self.holds != call.from {
+            return Answer::Compared;
+        }
+        self.change(call.to - call.from);
+        Answer::Taken
+    }
+}

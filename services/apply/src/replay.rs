@@ -1,0 +1,60 @@
+//! The same decisions and the same commit, over events that are read again: nothing is published, and nobody is called.
+
+use crate::worker::{self, Batch, Uncommitted, Workers};
+use model::{Dismissal, Event, EventId, Partition, Position, record::SendMark};
+use runner::Metrics;
+use std::{num::NonZeroUsize, sync::Arc};
+use store::{Cursor, Store, StoreError};
+
+/// A span of a partition, gone through the stages before.
+pub struct Span {
+    /// Of which partition.
+    pub partition: Partition,
+    /// What goes on.
+    pub events: Vec<Event>,
+    /// What ended.
+    pub dismissals: Vec<Dismissal>,
+    /// What propagate made of mirrors up to its end, in order.
+    pub marks: Vec<SendMark>,
+    /// Where it ends.
+    pub reaches: Position,
+}
+
+/// Commits spans to a record; cheap to clone.
+#[derive(Clone)]
+pub struct Replay {
+    store: Store,
+    workers: Arc<Workers>,
+}
+
+impl Replay {
+    /// Commits to `store`, with so many transactions at once; what waits goes into one.
+    pub fn new(store: &Store, workers: NonZeroUsize, metrics: &Metrics) -> Self {
+        Self { store: store.clone(), workers: Workers::start(workers, store, metrics).into() }
+    }
+
+    /// Commits a span that begins at `from`; says where the partition stands then.
+    pub async fn commit(&self, from: Cursor, span: Span) -> Result<Cursor, ReplayError> {
+        let Span { partition, events, dismissals, marks, reaches } = span;
+        let batch = Batch { partition, events, dismissals, from, reaches, marks };
+        Ok(self.workers.commit(batch).await.map(|committed| committed.cursor)?)
+    }
+
+    /// Which events of a span would change the record or end in it for the first time: none, if all of them are in it.
+    /// Writes nothing.
+    pub async fn would_change(&self, span: Span) -> Result<Vec<EventId>, StoreError> {
+        let Span { partition, events, reaches, .. } = span;
+        let (from, dismissals, marks) = (Cursor::default(), Vec::new(), Vec::new());
+        let mut batches = vec![Batch { partition, events, dismissals, from, reaches, marks }];
+        let mut transaction = self.store.begin_apply().await?;
+        let facts = worker::facts(&mut transaction, &mut batches).await?;
+        let changes = worker::fold(facts, batches).changes;
+        transaction.rollback().await?;
+        Ok(changes.endings.into_iter().map(|ending| ending.event).collect())
+    }
+}
+
+/// Why a span isn't committed: someone else works on the partition, or the database can't be reached.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ReplayError(#[from] Uncommitted);

@@ -1,0 +1,82 @@
+//! How far long work is, and when it will be done.
+
+use crate::output;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How often it is told.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
+
+/// The progress of one piece of work; cheap to clone. Told on standard error.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Counts>);
+
+struct Counts {
+    what: &'static str,
+    began: Instant,
+    total: AtomicU64,
+    done: AtomicU64,
+    /// Milliseconds after `began`.
+    told_at: AtomicU64,
+}
+
+impl Progress {
+    /// Work that is counted in these.
+    pub(crate) fn new(what: &'static str) -> Self {
+        let zero = || AtomicU64::new(0);
+        let counts = Counts { what, began: Instant::now(), total: zero(), done: zero(), told_at: zero() };
+        Self(Arc::new(counts))
+    }
+
+    /// There is more to do.
+    pub(crate) fn expect(&self, more: u64) {
+        self.0.total.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// So many more are done.
+    pub(crate) fn add(&self, more: u64) {
+        let counts = &self.0;
+        let done = counts.done.fetch_add(more, Ordering::Relaxed) + more;
+        let elapsed = counts.began.elapsed();
+        let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let told_at = counts.told_at.load(Ordering::Relaxed);
+        let due = u128::from(now.saturating_sub(told_at)) >= TOLD_EVERY.as_millis();
+        let mine =
+            || counts.told_at.compare_exchange(told_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if due && mine() {
+            let total = counts.total.load(Ordering::Relaxed);
+            let left = remaining(elapsed, done, total);
+            let percent = done.min(total) * 100 / total.max(1);
+            output::progress(&format!("{percent} % of {}, {} s to go", counts.what, left.as_secs()));
+        }
+    }
+
+    /// It is done.
+    pub(crate) fn finish(&self) {
+        let (counts, elapsed) = (&self.0, self.0.began.elapsed());
+        output::progress(&format!("{} done in {:.1} s", counts.what, elapsed.as_secs_f64()));
+    }
+}
+
+/// How long the rest takes if it goes on as it went so far.
+fn remaining(elapsed: Duration, done: u64, total: u64) -> Duration {
+    let left = u32::try_from(total.saturating_sub(done)).unwrap_or(u32::MAX);
+    elapsed.checked_div(u32::try_from(done.max(1)).unwrap_or(u32::MAX)).unwrap_or_default() * left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_was_done() {
+        assert_eq!(remaining(Duration::from_secs(10), 5, 10), Duration::from_secs(10));
+        assert_eq!(remaining(Duration::from_secs(10), 10, 10), Duration::ZERO);
+        assert_eq!(remaining(Duration::from_secs(1), 0, 3), Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,197 @@
+//! One partition of RAW through normalize, dedupe, enrich and apply, in one process.
+
+use crate::{failure::Failed, progress::Progress, raw::RawReader};
+use apply::replay::{Replay as Committing, Span};
+use bus::Bus;
+use dedupe::{Dedupe, Window};
+use enrich::{Enrich, Lookup};
+use model::{Delivery, Dismissal, Event, EventId, Partition, Position, record::SendMark};
+use normalize::Normalize;
+use runner::{Doors as _, Ending, Input, Metrics, Placed, decide};
+use stage::{Stage, Verdict};
+use std::{collections::VecDeque, sync::Arc};
+use store::{Cursor, Store};
+
+/// How many events one span holds; a message of RAW is never split.
+const SPAN_EVENTS: usize = 1000;
+
+/// The stages before apply.
+pub(super) struct Stages {
+    normalize: Normalize,
+    lookup: Lookup,
+    metrics: Metrics,
+}
+
+impl Stages {
+    pub(super) fn new(normalize: Normalize, store: &Store) -> Result<Self, Failed> {
+        let metrics = Metrics::new().map_err(runner::Failure::from)?;
+        Ok(Self { normalize, lookup: Lookup::new(store.clone()), metrics })
+    }
+
+    pub(super) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+/// What becomes of the decisions.
+pub(super) enum Into {
+    /// They are committed, from there on, with the marks of the present record.
+    Record { present: Box<Store>, committing: Committing, from: Cursor },
+    /// It is only said what they would change.
+    Nothing { committing: Committing },
+}
+
+/// What was replayed.
+#[derive(Default)]
+pub(super) struct Replayed {
+    pub(super) deliveries: u64,
+    pub(super) would_change: Vec<EventId>,
+}
+
+pub(super) struct Replaying {
+    partition: Partition,
+    stages: Arc<Stages>,
+    window: Window,
+    reader: RawReader,
+    /// The sequence that was read last.
+    read: u64,
+    into: Into,
+    /// The last position that is replayed: how far the present record has come.
+    end: Position,
+    marks: Marks,
+    progress: Progress,
+    replayed: Replayed,
+}
+
+impl Replaying {
+    pub(super) async fn open(
+        bus: Bus,
+        partition: Partition,
+        stages: Arc<Stages>,
+        into: Into,
+        end: Position,
+        progress: Progress,
+    ) -> Result<Self, Failed> {
+        let from = match &into {
+            Into::Record { from, .. } => from.position,
+            Into::Nothing { .. } => Position::default(),
+        };
+        // What dedupe remembered before is not asked for again: the record knows it.
+        let reader = RawReader::open(&bus, partition, from).await?;
+        progress.expect(reader.span());
+        let window = dedupe::Config::default().window();
+        let (marks, replayed) = (Marks::default(), Replayed::default());
+        let read = from.raw_sequence;
+        Ok(Self { partition, stages, window, reader, read, into, end, marks, progress, replayed })
+    }
+
+    pub(super) async fn run(mut self) -> Result<Replayed, Failed> {
+        loop {
+            let (mut deliveries, mut reaches) = (Vec::new(), None);
+            while deliveries.len() < SPAN_EVENTS {
+                let messages = self.reader.next().await?;
+                if messages.is_empty() {
+                    break;
+                }
+                let last = messages.last().map_or(self.read, |message| message.sequence);
+                self.progress.add(last.saturating_sub(std::mem::replace(&mut self.read, last)));
+                reaches = messages.last().map(|message| message.sequence).or(reaches);
+                let records = messages.into_iter().flat_map(|message| message.deliveries);
+                deliveries.extend(records.filter(|placed| placed.position <= self.end));
+            }
+            let Some(raw_sequence) = reaches else { return Ok(self.replayed) };
+            self.replayed.deliveries += deliveries.len() as u64;
+            let reaches = Position { raw_sequence, delivery: u32::MAX, event: u32::MAX }.min(self.end);
+            let (events, dismissals) = self.decide(deliveries).await?;
+            self.take(events, dismissals, reaches).await?;
+        }
+    }
+
+    /// The stages' verdicts, in the order of the stages.
+    async fn decide(
+        &mut self,
+        deliveries: Vec<Placed<Delivery>>,
+    ) -> Result<(Vec<Placed<Event>>, Vec<Dismissal>), Failed> {
+        let mut dismissals = Vec::new();
+        let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dismissals);
+        let events = pass(&Dedupe, placed(events), &mut self.window, &mut dismissals);
+        let events = placed(events);
+        let mut lane = enrich::Lane::default();
+        self.stages.lookup.load(&events, &mut lane).await.map_err(runner::Failure::from)?;
+        let events = pass(&Enrich, events, &mut lane, &mut dismissals);
+        Ok((placed(events), dismissals))
+    }
+
+    async fn take(
+        &mut self,
+        events: Vec<Placed<Event>>,
+        dismissals: Vec<Dismissal>,
+        reaches: Position,
+    ) -> Result<(), Failed> {
+        let events = events.into_iter().map(|placed| placed.value).collect();
+        let mut span = Span { partition: self.partition, events, dismissals, marks: Vec::new(), reaches };
+        match &mut self.into {
+            Into::Record { present, committing, from } => {
+                if reaches <= from.position {
+                    return Ok(());
+                }
+                span.marks = self.marks.before(present, self.partition, reaches).await?;
+                *from = committing.commit(*from, span).await?;
+            }
+            Into::Nothing { committing } => {
+                self.replayed.would_change.extend(committing.would_change(span).await?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn placed(events: Vec<Event>) -> Vec<Placed<Event>> {
+    events.into_iter().map(|value| Placed { position: value.position, value }).collect()
+}
+
+fn pass<S: Stage<Out = Event>>(
+    stage: &S,
+    inputs: Vec<Placed<S::In>>,
+    lane: &mut S::Lane,
+    dismissals: &mut Vec<Dismissal>,
+) -> Vec<Event>
+where
+    S::In: Input,
+{
+    let mut passed = Vec::new();
+    for Placed { position, value } in inputs {
+        let ending = Ending::of(S::NAME, position, &value);
+        match decide(stage, position, value, lane) {
+            Verdict::Emit(events) => passed.extend(events),
+            Verdict::Skip(skip) => dismissals.push(ending.skipped(skip)),
+            Verdict::Reject(reject) => dismissals.push(ending.rejected(&reject)),
+        }
+    }
+    passed
+}
+
+/// What propagate made of mirrors, read along with RAW.
+#[derive(Default)]
+struct Marks {
+    read_up_to: Option<Position>,
+    waiting: VecDeque<SendMark>,
+}
+
+impl Marks {
+    /// Those that came before the event at `end` was decided, in order.
+    async fn before(
+        &mut self,
+        present: &Store,
+        of: Partition,
+        end: Position,
+    ) -> Result<Vec<SendMark>, Failed> {
+        while self.read_up_to.is_none_or(|read| read < end) {
+            let (marks, read) = present.send_marks(of, self.read_up_to, end).await?;
+            self.waiting.extend(marks);
+            self.read_up_to = Some(read);
+        }
+        let count = self.waiting.partition_point(|mark| mark.after < end);
+        Ok(self.waiting.drain(..count).collect())
+    }
+}

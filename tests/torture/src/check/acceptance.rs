@@ -1,0 +1,151 @@
+//! What was accepted, and what became of it.
+
+use crate::evidence::{Evidence, Kept, Meaning};
+use crate::ledger::Told;
+use crate::plan::What;
+use model::{DeliveryId, EventId};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+fn say(evidence: &Evidence, id: DeliveryId, told: &Told) -> String {
+    let twin = if told.twin { " (twin)" } else { "" };
+    format!("{id} number {}{twin} of {}: {:?}", told.number, evidence.store_name(told.store), told.what)
+}
+
+/// What was answered 2xx and isn't in RAW, with its place among what its store was told: what is lost in the middle is
+/// worse than what is lost at the end.
+pub(super) fn lost(evidence: &Evidence) -> Vec<String> {
+    let mut by_store: BTreeMap<u32, Vec<(u64, DeliveryId, &Told)>> = BTreeMap::new();
+    for (id, told) in &evidence.ledger.told {
+        if let Some(kept) = told.kept {
+            by_store.entry(told.store).or_default().push((kept, *id, told));
+        }
+    }
+    let mut lost = Vec::new();
+    for told in by_store.values_mut() {
+        told.sort_unstable_by_key(|(kept, ..)| *kept);
+        let is_there = |(_, id, _): &(u64, DeliveryId, &Told)| evidence.raw.contains_key(id);
+        let (first, last) = (told.iter().position(is_there), told.iter().rposition(is_there));
+        for (place, entry) in told.iter().enumerate().filter(|(_, entry)| !is_there(entry)) {
+            let part = match (first, last) {
+                (Some(first), _) if place < first => "at the beginning",
+                (_, Some(last)) if place > last => "at the end",
+                (Some(_), Some(_)) => "in the middle",
+                _ => "with everything of its store",
+            };
+            lost.push(format!("lost {part}: {}", say(evidence, entry.1, entry.2)));
+        }
+    }
+    lost
+}
+
+/// What was answered 2xx and never came to anything. Deliveries of one number tell of one event.
+pub(super) fn without_outcome(evidence: &Evidence) -> Vec<String> {
+    let (ended, dead) = (evidence.ended_deliveries(), dead_deliveries(evidence));
+    let ended_numbers: HashSet<u64> =
+        ended.iter().filter_map(|id| Some(evidence.ledger.told.get(id)?.number)).collect();
+    let kept = evidence.ledger.told.iter().filter(|(_, told)| told.kept.is_some());
+    let open = kept.filter(|(id, told)| {
+        let filtered = matches!(told.what, What::Thin { .. }) && evidence.raw.contains_key(*id);
+        !(filtered || ended_numbers.contains(&told.number) || dead.contains(*id))
+    });
+    open.map(|(id, told)| say(evidence, *id, told)).collect()
+}
+
+fn dead_deliveries(evidence: &Evidence) -> HashSet<DeliveryId> {
+    evidence.letters.iter().map(|letter| letter.delivery).collect()
+}
+
+/// What is in RAW and hasn't come to its end, whoever sent it: each of its events ended or is a dead letter.
+pub(super) fn in_flight(evidence: &Evidence) -> Vec<String> {
+    let ended: HashSet<(&str, EventId)> =
+        evidence.endings.iter().map(|ending| (ending.connection.as_str(), ending.event)).collect();
+    let dead_events: HashSet<EventId> = evidence.letters.iter().filter_map(|letter| letter.event).collect();
+    let dead = dead_deliveries(evidence);
+    let open = |id: &DeliveryId, kept: &Kept| match &kept.meaning {
+        Meaning::Filtered => None,
+        Meaning::Rejected => (!dead.contains(id)).then(|| "no dead letter".to_owned()),
+        Meaning::Events(events) => {
+            let is_open = |event: &&EventId| {
+                !ended.contains(&(kept.connection.as_str(), **event)) && !dead_events.contains(event)
+            };
+            events.iter().find(is_open).map(|event| format!("event {event} has no outcome"))
+        }
+    };
+    let found = evidence.raw.iter().filter_map(|(id, kept)| Some((id, kept, open(id, kept)?)));
+    found
+        .map(|(id, kept, what)| {
+            format!(
+                "{id} at {} of {}, {} of {}: {what}",
+                kept.position, kept.store, kept.topic, kept.connection
+            )
+        })
+        .collect()
+}
+
+/// What nobody sent: in RAW, among the endings, among the dead letters; and what changed its owner on the way.
+pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    for (id, kept) in &evidence.raw {
+        match evidence.ledger.told.get(id) {
+            Some(told) if evidence.store_name(told.store) != kept.store => {
+                found.push(format!(
+                    "{id} was told by {} and is of {}",
+                    evidence.store_name(told.store),
+                    kept.store
+                ));
+            }
+            None if !kept.fetched && !evidence.simulated.contains(id) => {
+                found.push(format!("{id} at {} of {}: nobody sent it", kept.position, kept.store));
+            }
+            _ => {}
+        }
+    }
+    for ending in &evidence.endings {
+        match evidence.raw.get(&ending.delivery) {
+            None => found
+                .push(format!("event {} ended, its delivery {} isn't in RAW", ending.event, ending.delivery)),
+            Some(kept) if kept.store != ending.store || kept.connection != ending.connection => {
+                found.push(format!("event {} of {} ended in {}", ending.event, kept.store, ending.store));
+            }
+            Some(_) => {}
+        }
+    }
+    let letters = evidence.letters.iter().filter(|letter| !evidence.raw.contains_key(&letter.delivery));
+    found.extend(letters.map(|letter| format!("a dead letter of {}, which isn't in RAW", letter.delivery)));
+    found
+}
+
+/// What the door had to refuse and is in RAW all the same.
+pub(super) fn refused_got_in(evidence: &Evidence) -> Vec<String> {
+    let refused = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_refused());
+    let got_in = refused.filter(|(id, told)| told.kept.is_some() || evidence.raw.contains_key(*id));
+    got_in.map(|(id, told)| say(evidence, *id, told)).collect()
+}
+
+/// What can't be true is a dead letter with its bytes, and nothing else is one.
+pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    let ended: HashMap<DeliveryId, &str> =
+        evidence.endings.iter().map(|ending| (ending.delivery, ending.outcome.as_str())).collect();
+    let dead = dead_deliveries(evidence);
+    let told = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_dead() && told.kept.is_some());
+    for (id, told) in told {
+        let outcome = ended.get(id).copied();
+        if !dead.contains(id) || outcome.is_some_and(|outcome| outcome != "dead") {
+            found.push(format!("isn't dead but {outcome:?}: {}", say(evidence, *id, told)));
+        }
+    }
+    for letter in &evidence.letters {
+        let about = format!("{} at {}: {}: {}", letter.delivery, letter.stage, letter.class, letter.reason);
+        match evidence.ledger.told.get(&letter.delivery) {
+            Some(told) if !told.what.is_dead() => found.push(format!("is true, and dead: {about}")),
+            Some(told) if letter.digest.is_some_and(|digest| digest != told.digest) => {
+                found.push(format!("has other bytes than were sent: {about}"));
+            }
+            None => found.push(format!("a platform's own is dead: {about}")),
+            Some(_) if letter.class == "bug" => found.push(format!("a mistake of ours: {about}")),
+            Some(_) => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,44 @@
+//! Platforms.
+
+use crate::evidence::{Evidence, MirrorRow};
+
+/// Mirrors that have something to be written or read, or that a platform refused for good.
+pub(super) fn still_due(evidence: &Evidence) -> Vec<String> {
+    let is_due = |mirror: &&MirrorRow| {
+        mirror.attention.is_some() || !mirror.agrees || mirror.sent_state.as_deref() == Some("refused")
+    };
+    let say = |mirror: &MirrorRow| {
+        format!(
+            "{} {} {} {}: {:?}, state {:?}, agrees {}, {:?}",
+            mirror.connection,
+            mirror.kind,
+            mirror.external,
+            mirror.place,
+            mirror.attention,
+            mirror.sent_state,
+            mirror.agrees,
+            mirror.last_error
+        )
+    };
+    evidence.mirrors.iter().filter(is_due).map(say).collect()
+}
+
+/// Values that a simulated platform has otherwise than we do.
+pub(super) fn differing(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    if evidence.compared.len() < evidence.compared_min {
+        let (compared, wanted) = (evidence.compared.len(), evidence.compared_min);
+        found.push(format!("only {compared} values could be compared, there should be {wanted}"));
+    }
+    let differ = evidence.compared.iter().filter(|value| value.ours.is_none() || value.ours != value.theirs);
+    found.extend(
+        differ.map(|value| format!("{}: we have {:?}, they have {:?}", value.what, value.ours, value.theirs)),
+    );
+    found
+}
+
+/// Platforms that are still called although nothing changes.
+pub(super) fn restless(evidence: &Evidence) -> Vec<String> {
+    let calls = evidence.stillness.calls.iter().filter(|(_, (before, after))| before != after);
+    calls.map(|(connection, (before, after))| format!("{connection}: {before} calls, then {after}")).collect()
+}

@@ -1,0 +1,31 @@
+//! Work goes on, and comes to an end.
+
+use crate::evidence::Evidence;
+
+/// What doesn't come to rest, isn't ready, or isn't passed on.
+pub(super) fn unrest(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend(evidence.stirs.iter().map(|stirs| format!("at the limit still: {stirs}")));
+    found.extend(evidence.not_ready.iter().map(|name| format!("{name} isn't ready")));
+    found.extend(evidence.uncovered.iter().cloned());
+    found.extend(evidence.unpublished.iter().cloned());
+    found.extend(evidence.stuck.iter().cloned());
+    if evidence.late_senders > 0 {
+        found.push(format!("{} senders weren't done after the faults", evidence.late_senders));
+    }
+    let in_hand = evidence.journal.scrape.count("tillflow_stage_lag_events", &[]);
+    if in_hand > 0 {
+        found.push(format!("{in_hand} records are said to be read and not passed on"));
+    }
+    found
+}
+
+/// Answers that mustn't be.
+pub(super) fn surprises(evidence: &Evidence) -> Vec<String> {
+    evidence.ledger.surprises.clone()
+}
+
+/// Panics.
+pub(super) fn broken(evidence: &Evidence) -> Vec<String> {
+    evidence.journal.broken.clone()
+}

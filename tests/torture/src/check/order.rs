@@ -1,0 +1,135 @@
+//! Order.
+
+use crate::evidence::{Change, Ending, Evidence};
+use model::{EventId, Position};
+use std::collections::{BTreeMap, HashMap};
+
+fn by_store(evidence: &Evidence) -> BTreeMap<&str, Vec<&Change>> {
+    let mut stores: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
+    for change in &evidence.changes {
+        stores.entry(&change.store).or_default().push(change);
+    }
+    for changes in stores.values_mut() {
+        changes.sort_by_key(|change| change.sequence);
+    }
+    stores
+}
+
+/// Stores whose changes aren't numbered 1..n.
+pub(super) fn gaps(evidence: &Evidence) -> Vec<String> {
+    let first_gap = |changes: &[&Change]| {
+        let mut expected = 1_i64..;
+        changes.iter().find_map(|change| {
+            let expected = expected.next()?;
+            (change.sequence != expected).then_some((expected, change.sequence))
+        })
+    };
+    let gaps =
+        by_store(evidence).into_iter().filter_map(|(store, changes)| Some((store, first_gap(&changes)?)));
+    gaps.map(|(store, (expected, found))| format!("{store} has {found} where {expected} should be")).collect()
+}
+
+/// Changes that stand before one that was accepted earlier, and endings at another place than their delivery's first.
+pub(super) fn against_raw(evidence: &Evidence) -> Vec<String> {
+    let mut found = Vec::new();
+    let endings: HashMap<(&str, EventId), &Ending> =
+        evidence.endings.iter().map(|ending| ((ending.connection.as_str(), ending.event), ending)).collect();
+    for (store, changes) in by_store(evidence) {
+        let mut before: Option<(Position, i64)> = None;
+        for change in changes {
+            let Some(ending) = endings.get(&(change.connection.as_str(), change.event)) else { continue };
+            let position = ending.position();
+            if let Some((earlier, sequence)) = before.filter(|(earlier, _)| *earlier >= position) {
+                found.push(format!(
+                    "{store}: change {} is at {position}, change {sequence} before it at {earlier}",
+                    change.sequence
+                ));
+            }
+            before = Some((position, change.sequence));
+        }
+    }
+    for ending in &evidence.endings {
+        let Some(kept) = evidence.raw.get(&ending.delivery) else { continue };
+        let at = ending.position();
+        if (at.raw_sequence, at.delivery) != (kept.position.raw_sequence, kept.position.delivery) {
+            found.push(format!(
+                "event {} ended for {at}, its delivery {} came first at {}",
+                ending.event, ending.delivery, kept.position
+            ));
+        }
+    }
+    found
+}
+
+/// Deliveries that stand in RAW behind one that was first sent after they had their 2xx.
+pub(super) fn against_2xx(evidence: &Evidence) -> Vec<String> {
+    let mut stores: BTreeMap<u32, Vec<(Position, u64, Option<u64>, u64)>> = BTreeMap::new();
+    for (id, told) in &evidence.ledger.told {
+        if let Some(kept) = evidence.raw.get(id) {
+            let entry = (kept.position, told.sent, told.kept, told.number);
+            stores.entry(told.store).or_default().push(entry);
+        }
+    }
+    let mut found = Vec::new();
+    for (store, mut told) in stores {
+        told.sort_unstable();
+        let mut latest: Option<(u64, u64)> = None;
+        for (position, sent, kept, number) in told {
+            if let (Some(kept), Some((sent_later, other))) = (kept, latest)
+                && kept < sent_later
+            {
+                let store = evidence.store_name(store);
+                found.push(format!(
+                    "{store}: number {number} at {position} had its 2xx before {other} was sent"
+                ));
+            }
+            latest = latest.max(Some((sent, number)));
+        }
+    }
+    found
+}
+
+/// Changes of a thing that tell an older version than one before them, and mirrors that forgot the newest.
+pub(super) fn versions_back(evidence: &Evidence) -> Vec<String> {
+    let mut found = forgotten_versions(evidence);
+    for (store, changes) in by_store(evidence) {
+        let mut newest: HashMap<(&str, &str), (i64, i64)> = HashMap::new();
+        for change in changes {
+            let Some(version) = change.version else { continue };
+            let known =
+                newest.entry((&change.connection, &change.object)).or_insert((version, change.sequence));
+            if version < known.0 {
+                let (object, sequence) = (&change.object, change.sequence);
+                found.push(format!(
+                    "{store}: change {sequence} of {object} has version {version}, change {} had {}",
+                    known.1, known.0
+                ));
+            } else {
+                *known = (version, change.sequence);
+            }
+        }
+    }
+    found
+}
+
+fn forgotten_versions(evidence: &Evidence) -> Vec<String> {
+    let mut newest: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    for change in &evidence.changes {
+        let mut words = change.object.split(' ');
+        let (Some(kind), Some(external), Some(version)) = (words.next(), words.next(), change.version) else {
+            continue;
+        };
+        let known = newest.entry((&change.connection, kind, external)).or_insert(version);
+        *known = version.max(*known);
+    }
+    let forgotten = evidence.mirrors.iter().filter_map(|mirror| {
+        let newest =
+            *newest.get(&(mirror.connection.as_str(), mirror.kind.as_str(), mirror.external.as_str()))?;
+        let observed = mirror.observed_version?;
+        (observed < newest).then(|| {
+            let (connection, kind, external) = (&mirror.connection, &mirror.kind, &mirror.external);
+            format!("{connection} {kind} {external} is at version {observed}, {newest} was applied")
+        })
+    });
+    forgotten.collect()
+}

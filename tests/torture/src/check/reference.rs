@@ -1,0 +1,188 @@
+//! A second, plain implementation of what the stream must come to, written from the promises alone: of each thing the
+//! newest version counts, in the order in which RAW has the deliveries.
+
+use crate::{
+    evidence::{Ending, Evidence},
+    ledger::Told,
+    plan::{self, OrderStage, What},
+};
+use model::{DeliveryId, Position};
+use std::collections::{BTreeMap, HashMap};
+
+/// One event of the stream, at its first place in RAW.
+struct Accepted<'a> {
+    position: Position,
+    told: &'a Told,
+    /// Every delivery that told of it.
+    deliveries: Vec<DeliveryId>,
+}
+
+/// What the stream tells of, by its store's place in the crowd.
+type Key = (u32, u32);
+
+#[derive(Default)]
+struct Reference {
+    levels: HashMap<Key, (u32, i64)>,
+    products: HashMap<Key, u32>,
+    orders: HashMap<Key, (u32, &'static str, i64)>,
+}
+
+const fn status(stage: OrderStage) -> &'static str {
+    match stage {
+        OrderStage::Open => "open",
+        OrderStage::Completed | OrderStage::Refunded => "completed",
+        OrderStage::Cancelled => "cancelled",
+    }
+}
+
+impl Reference {
+    /// How it has to end; `None` where that isn't known here.
+    fn take(&mut self, told: &Told, predictable: bool) -> Option<&'static str> {
+        match told.what {
+            What::Level { product, version, level } => {
+                let key = (told.store, u32::from(product));
+                let known = self.levels.get(&key).copied();
+                if known.is_some_and(|(newest, _)| version < newest) {
+                    return Some("stale");
+                }
+                self.levels.insert(key, (version, level));
+                Some(if known.is_some_and(|(_, held)| held == level) { "unchanged" } else { "applied" })
+            }
+            What::Product { product, version } => {
+                let key = (told.store, u32::from(product));
+                if self.products.get(&key).is_some_and(|newest| version < *newest) {
+                    return Some("stale");
+                }
+                self.products.insert(key, version);
+                predictable.then_some("applied")
+            }
+            What::Order { order, version, state } => {
+                let (key, status) = ((told.store, order), status(state.stage));
+                let now = (version, status, state.total_minor);
+                match self.orders.get_mut(&key) {
+                    Some((newest, ..)) if version < *newest => return Some("stale"),
+                    Some((newest, known, total)) if (*known, *total) == (status, state.total_minor) => {
+                        *newest = version;
+                        return Some("unchanged");
+                    }
+                    // What is final stays.
+                    Some((_, known, _)) if *known != "open" => return Some("unchanged"),
+                    _ => drop(self.orders.insert(key, now)),
+                }
+                Some("applied")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The events of the stream, store by store in the order of RAW.
+fn accepted(evidence: &Evidence) -> Vec<Accepted<'_>> {
+    let mut events: BTreeMap<(u32, u64), Accepted<'_>> = BTreeMap::new();
+    for (id, told) in &evidence.ledger.told {
+        let Some(kept) = evidence.raw.get(id) else { continue };
+        let first = Accepted { position: kept.position, told, deliveries: Vec::new() };
+        let event = events.entry((told.store, told.number)).or_insert(first);
+        event.position = event.position.min(kept.position);
+        event.deliveries.push(*id);
+    }
+    let mut events: Vec<_> = events.into_values().collect();
+    events.sort_by_key(|event| (event.told.store, event.position));
+    events
+}
+
+/// Events that ended otherwise than they must.
+pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
+    let endings: HashMap<DeliveryId, &Ending> =
+        evidence.endings.iter().map(|ending| (ending.delivery, ending)).collect();
+    let mut reference = Reference::default();
+    let mut found = Vec::new();
+    for event in accepted(evidence) {
+        let told = event.told;
+        let wanted = reference.take(told, evidence.predictable.contains(&told.store));
+        let ending = event.deliveries.iter().find_map(|id| endings.get(id));
+        let (Some(wanted), Some(ending)) = (wanted, ending) else { continue };
+        if ending.outcome != wanted {
+            let (store, number) = (evidence.store_name(told.store), told.number);
+            let (outcome, at, what, reason) = (&ending.outcome, event.position, told.what, &ending.reason);
+            found.push(format!(
+                "{store} number {number} at {at} ended as {outcome} ({reason}) and not as {wanted}: {what:?}"
+            ));
+        }
+    }
+    found
+}
+
+/// Values of the record that aren't the newest that was told, where only the stream tells.
+pub(super) fn values(evidence: &Evidence) -> Vec<String> {
+    let mut reference = Reference::default();
+    for event in accepted(evidence) {
+        reference.take(event.told, true);
+    }
+    let mut found = wrong_levels(evidence, &reference);
+    found.extend(wrong_products(evidence, &reference));
+    found.extend(wrong_orders(evidence, &reference));
+    found
+}
+
+fn wrong_levels(evidence: &Evidence, reference: &Reference) -> Vec<String> {
+    let held: HashMap<(&str, &str), Option<&str>> = evidence
+        .levels
+        .iter()
+        .filter_map(|level| Some(((level.store.as_str(), level.sku.as_deref()?), level.quantity.as_deref())))
+        .collect();
+    let known = reference.levels.iter().filter(|((store, _), _)| evidence.predictable.contains(store));
+    let mut found = Vec::new();
+    for ((store, product), (version, level)) in known {
+        let name = evidence.store_name(*store);
+        let sku = u16::try_from(*product).map(|product| plan::sku(*store, product)).unwrap_or_default();
+        let held = held.get(&(name, sku.as_str())).copied().flatten();
+        if held != Some(level.to_string().as_str()) {
+            found.push(format!("{name} {sku} is {held:?}, its version {version} says {level}"));
+        }
+    }
+    found
+}
+
+fn wrong_products(evidence: &Evidence, reference: &Reference) -> Vec<String> {
+    let held: HashMap<(&str, &str), Option<&str>> = evidence
+        .products
+        .iter()
+        .map(|product| ((product.connection.as_str(), product.external.as_str()), product.text.as_deref()))
+        .collect();
+    let known = reference.products.iter().filter(|((store, _), _)| evidence.predictable.contains(store));
+    let mut found = Vec::new();
+    for ((store, product), version) in known {
+        let Ok(product) = u16::try_from(*product) else { continue };
+        let (connection, external) =
+            (evidence.connection(*store), plan::product_id(*store, product).to_string());
+        let wanted = plan::title(*store, product, *version);
+        let held = held.get(&(connection, external.as_str())).copied().flatten();
+        if held != Some(wanted.as_str()) {
+            found.push(format!("{connection} product {external} is {held:?} and not {wanted:?}"));
+        }
+    }
+    found
+}
+
+fn wrong_orders(evidence: &Evidence, reference: &Reference) -> Vec<String> {
+    let held: HashMap<(&str, &str), (Option<&str>, Option<i64>)> = evidence
+        .orders
+        .iter()
+        .map(|order| {
+            ((order.connection.as_str(), order.external.as_str()), (order.text.as_deref(), order.total_minor))
+        })
+        .collect();
+    let mut found = Vec::new();
+    for ((store, order), (version, status, total)) in &reference.orders {
+        let (connection, external) =
+            (evidence.connection(*store), plan::order_id(*store, *order).to_string());
+        let held = held.get(&(connection, external.as_str())).copied();
+        if held != Some((Some(status), Some(*total))) {
+            found.push(format!(
+                "{connection} order {external} is {held:?}, its version {version} says {status} {total}"
+            ));
+        }
+    }
+    found
+}

@@ -1,0 +1,26 @@
+//! The ledger.
+
+use crate::evidence::{Evidence, Level};
+
+/// Levels that aren't the sum of their lines, or whose lines don't follow from each other.
+pub(super) fn unbalanced(evidence: &Evidence) -> Vec<String> {
+    let is_broken = |level: &&Level| {
+        level.quantity.is_none()
+            || level.quantity != level.ledger
+            || level.quantity != level.last
+            || level.broken_lines > 0
+    };
+    let say = |level: &Level| {
+        format!(
+            "{} {} at {}: {:?}, its lines sum to {:?} and end at {:?}, {} don't follow",
+            level.store,
+            level.variant,
+            level.location,
+            level.quantity,
+            level.ledger,
+            level.last,
+            level.broken_lines
+        )
+    };
+    evidence.levels.iter().filter(is_broken).map(say).collect()
+}

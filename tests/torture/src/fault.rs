@@ -1,0 +1,331 @@
+//! Faults: which one is next, how it is made, and how long until work goes on.
+
+mod server;
+
+use crate::{
+    args::Group,
+    crowd::{Crowd, EVERYDAY},
+    fleet::{Fleet, Slot},
+    probe::{Passes, Prober},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use serde::Serialize;
+use simulator::Chaos;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use testkit::{Program, World};
+use tokio::time::sleep;
+
+/// How long work may take to go on after a fault; nothing waits for it longer.
+const RECOVERY_LIMIT: Duration = Duration::from_mins(3);
+/// How long a replica is stopped: longer than it counts as there without showing life (three seconds).
+const PAUSE: std::ops::Range<f64> = 4.5..7.0;
+/// How long platforms misbehave.
+const CHAOS: std::ops::Range<f64> = 4.0..9.0;
+/// How long the broker is away: so short that the door has its senders wait, or so long that it sends them away.
+const SHORT_OUTAGE: std::ops::Range<f64> = 0.0..3.0;
+const LONG_OUTAGE: std::ops::Range<f64> = 11.0..13.0;
+/// How long the database is away.
+const DATABASE_OUTAGE: std::ops::Range<f64> = 0.0..4.0;
+/// The rest between two faults.
+const BREATH: std::ops::Range<f64> = 0.1..1.5;
+/// How often a fault comes while the one before still hurts.
+const DOUBLED: f64 = 0.2;
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Fault {
+    /// A replica is killed.
+    Kill(Program),
+    /// A replica is stopped, and goes on when others have its work.
+    Pause(Program),
+    /// The broker is killed; it comes back soon.
+    Broker,
+    /// The broker is killed; it stays away for longer than the door waits.
+    BrokerAway,
+    /// The database is killed and comes back.
+    Database,
+    /// The database ends sessions, those in the middle of a transaction first.
+    Sessions,
+    /// Platforms answer slowly.
+    Slow,
+    /// Platforms fail half of the time.
+    Failing,
+    /// Platforms do what was asked and end the connection.
+    Resets,
+    /// Platforms say that it is too much.
+    Throttling,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(program) => write!(f, "kill {}", program.name()),
+            Self::Pause(program) => write!(f, "pause {}", program.name()),
+            Self::Broker => f.write_str("kill broker"),
+            Self::BrokerAway => f.write_str("kill broker, long"),
+            Self::Database => f.write_str("kill database"),
+            Self::Sessions => f.write_str("end sessions"),
+            Self::Slow => f.write_str("platforms slow"),
+            Self::Failing => f.write_str("platforms failing"),
+            Self::Resets => f.write_str("platforms reset"),
+            Self::Throttling => f.write_str("platforms 429"),
+        }
+    }
+}
+
+impl Fault {
+    /// All of a group, each with how often it comes among the others.
+    pub(crate) fn of(group: Group) -> Vec<(Self, u32)> {
+        match group {
+            Group::StageKills => Program::ALL.map(|program| (Self::Kill(program), 10)).to_vec(),
+            // A stopped poll or door shows nothing that a stopped stage doesn't.
+            Group::Pauses => Program::ALL.map(|program| (Self::Pause(program), 2)).to_vec(),
+            Group::Broker => vec![(Self::Broker, 5), (Self::BrokerAway, 1)],
+            Group::Database => vec![(Self::Database, 5), (Self::Sessions, 5)],
+            Group::Platforms => {
+                [Self::Slow, Self::Failing, Self::Resets, Self::Throttling].map(|fault| (fault, 4)).to_vec()
+            }
+            Group::All | Group::None => Vec::new(),
+        }
+    }
+
+    /// Whether a process dies of it.
+    pub(crate) const fn is_kill(self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Broker | Self::BrokerAway | Self::Database)
+    }
+
+    /// What must happen at least once, however short the run: one kind of fault for each thing that has to be seen.
+    fn must(groups: &BTreeSet<Group>) -> Vec<Self> {
+        let one_each = |group: &Group| match group {
+            Group::StageKills => Self::of(*group).into_iter().map(|(fault, _)| fault).collect(),
+            Group::Pauses => vec![
+                Self::Pause(Program::Normalize),
+                Self::Pause(Program::Dedupe),
+                Self::Pause(Program::Enrich),
+                Self::Pause(Program::Apply),
+            ],
+            Group::Broker | Group::Database | Group::Platforms => {
+                Self::of(*group).into_iter().map(|(fault, _)| fault).collect()
+            }
+            Group::All | Group::None => Vec::new(),
+        };
+        groups.iter().flat_map(one_each).collect()
+    }
+}
+
+/// The order of faults: each that must be once, shuffled; then by chance.
+pub(crate) struct Order {
+    rng: StdRng,
+    first: Vec<Fault>,
+    then: Vec<Fault>,
+}
+
+impl Order {
+    /// From a seed alone.
+    pub(crate) fn new(seed: u64, groups: &BTreeSet<Group>) -> Self {
+        // Apart from the stream, which has a generator of its own.
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed_fa17);
+        let mut first = Fault::must(groups);
+        first.shuffle(&mut rng);
+        let weighted = groups.iter().flat_map(|group| Fault::of(*group));
+        let then = weighted.flat_map(|(fault, weight)| vec![fault; weight as usize]).collect();
+        Self { rng, first, then }
+    }
+
+    /// Whether some that must be are still to come.
+    pub(crate) fn owes(&self) -> bool {
+        !self.first.is_empty()
+    }
+
+    fn next(&mut self) -> Option<Fault> {
+        let by_chance = |rng: &mut StdRng, then: &[Fault]| match then.len() {
+            0 => None,
+            count => Some(then[rng.random_range(0..count)]),
+        };
+        self.first.pop().or_else(|| by_chance(&mut self.rng, &self.then))
+    }
+
+    fn seconds(&mut self, range: std::ops::Range<f64>) -> Duration {
+        Duration::from_secs_f64(self.rng.random_range(range))
+    }
+}
+
+/// How often a kind of fault was made, and how long work took to go on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Tally {
+    /// How often.
+    pub(crate) count: u32,
+    /// From the fault (of servers: from their return) until every partition answered, in milliseconds, where no other
+    /// fault came in between.
+    pub(crate) recovery_ms: Vec<u64>,
+}
+
+impl Tally {
+    /// The middle one.
+    pub(crate) fn median_ms(&self) -> Option<u64> {
+        let mut sorted = self.recovery_ms.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    /// The longest.
+    pub(crate) fn max_ms(&self) -> Option<u64> {
+        self.recovery_ms.iter().max().copied()
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Done {
+    /// By kind.
+    pub(crate) tallies: BTreeMap<Fault, Tally>,
+    /// After which faults work didn't go on within the limit.
+    pub(crate) stuck: Vec<String>,
+    /// Sessions of the database that were ended in the middle of a transaction.
+    pub(crate) sessions_ended: u64,
+    /// Interruptions of apply while the database was gone.
+    pub(crate) unknown_commits: u64,
+}
+
+impl Done {
+    /// How many processes were killed.
+    pub(crate) fn kills(&self) -> u32 {
+        self.tallies.iter().filter(|(fault, _)| fault.is_kill()).map(|(_, tally)| tally.count).sum()
+    }
+}
+
+/// Makes faults.
+pub(crate) struct Hand {
+    pub(crate) world: World,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) prober: Arc<Prober>,
+    pub(crate) order: Order,
+    pub(crate) done: Done,
+}
+
+impl Hand {
+    /// Makes the next fault, and waits until work goes on, most of the time. False if there is none to make.
+    pub(crate) async fn next(&mut self) -> bool {
+        let Some(fault) = self.order.next() else { return false };
+        let second = if self.order.rng.random_bool(DOUBLED) { self.order.next() } else { None };
+        let Some((since, passes)) = self.make(fault).await else { return true };
+        if let Some(second) = second {
+            tell(&format!("{second}, while {fault} still hurts"));
+            self.make(second).await;
+        }
+        match self.prober.ask(passes, since, RECOVERY_LIMIT).await {
+            Ok(took) if second.is_none() => {
+                let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                tell(&format!("{fault}: work goes on after {took} ms"));
+                self.done.tallies.entry(fault).or_default().recovery_ms.push(took);
+            }
+            Ok(_) => {}
+            Err(silent) => {
+                tell(&format!("{fault}: no answer of {silent}"));
+                self.done.stuck.push(format!("after {fault}: no answer of {silent}"));
+            }
+        }
+        let breath = self.order.seconds(BREATH);
+        sleep(breath).await;
+        true
+    }
+
+    /// Makes it; gives since when recovery counts, and what has to pass what.
+    async fn make(&mut self, fault: Fault) -> Option<(Instant, Passes)> {
+        let made = match fault {
+            Fault::Kill(program) => {
+                let slot = self.some(program);
+                let since = Instant::now();
+                self.fleet.kill(&slot).await.then(|| (since, Passes::of(program, slot.door)))
+            }
+            Fault::Pause(program) => self.pause(program).await,
+            Fault::Broker => Some(self.broker(SHORT_OUTAGE).await),
+            Fault::BrokerAway => Some(self.broker(LONG_OUTAGE).await),
+            Fault::Database => Some(self.database(DATABASE_OUTAGE).await),
+            Fault::Sessions => Some(self.sessions().await),
+            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..EVERYDAY }).await),
+            Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..EVERYDAY }).await),
+            Fault::Resets => {
+                let resets = Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..EVERYDAY };
+                Some(self.chaos(resets).await)
+            }
+            Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..EVERYDAY }).await),
+        };
+        if made.is_some() {
+            self.done.tallies.entry(fault).or_default().count += 1;
+        }
+        made
+    }
+
+    fn some(&mut self, program: Program) -> Arc<Slot> {
+        let slots: Vec<_> = self.fleet.slots().iter().filter(|slot| slot.program == program).collect();
+        Arc::clone(slots[self.order.rng.random_range(0..slots.len())])
+    }
+
+    async fn pause(&mut self, program: Program) -> Option<(Instant, Passes)> {
+        let (slot, length) = (self.some(program), self.order.seconds(PAUSE));
+        let since = Instant::now();
+        if !self.fleet.pause(&slot).await {
+            return None;
+        }
+        sleep(length).await;
+        self.fleet.resume(&slot).await;
+        Some((since, Passes::of(program, slot.door)))
+    }
+
+    async fn chaos(&mut self, chaos: Chaos) -> (Instant, Passes) {
+        let length = self.order.seconds(CHAOS);
+        self.crowd.set_chaos(chaos);
+        sleep(length).await;
+        self.crowd.set_chaos(EVERYDAY);
+        (Instant::now(), Passes::Record)
+    }
+}
+
+/// Says on standard error what happens.
+#[expect(clippy::print_stderr, reason = "a run tells where it is")]
+pub(crate) fn tell(what: &str) {
+    eprintln!("{} {what}", model::Timestamp::from_micros(micros()));
+}
+
+fn micros() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(0) * 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(seed: u64, groups: &[Group], count: usize) -> Vec<Fault> {
+        let mut order = Order::new(seed, &groups.iter().copied().collect());
+        std::iter::from_fn(|| order.next()).take(count).collect()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults_and_each_that_must_be_comes_first() {
+        let groups = [Group::StageKills, Group::Broker];
+        let faults = order(1, &groups, 100);
+        assert_eq!(faults, order(1, &groups, 100));
+        assert_ne!(faults, order(2, &groups, 100));
+        let first: BTreeSet<_> = faults[..9].iter().collect();
+        assert_eq!(first.len(), 9, "seven services and two of the broker: {first:?}");
+        assert!(
+            faults.iter().all(|fault| matches!(fault, Fault::Kill(_) | Fault::Broker | Fault::BrokerAway))
+        );
+        assert!(order(1, &[], 1).is_empty());
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        let tally = Tally { count: 3, recovery_ms: vec![900, 100, 300] };
+        assert_eq!((tally.median_ms(), tally.max_ms()), (Some(300), Some(900)));
+        assert_eq!(Tally::default().median_ms(), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! How long it takes until work goes on.
+//!
+//! There is a store in each partition that only the run itself tells of. A question is one level in each of them; it is
+//! answered when every one of them, taken after the fault, has its ending in the record, and the consumer that was hit
+//! has passed it.
+
+use crate::{
+    plan::{Planned, What},
+    sending::Desk,
+};
+use model::{DeliveryId, Partition, StoreId};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+use store::{Consumer, Store, StoreError};
+use testkit::Program;
+use tokio::task::JoinSet;
+
+/// How often the record is asked.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// How many endings of a store are looked at; it has few.
+const ENDINGS: i64 = 5;
+/// Numbers of questions lie beyond those of the stream.
+const NUMBERS_FROM: u64 = 1 << 40;
+
+/// Asks.
+pub(crate) struct Prober {
+    desk: Desk,
+    record: Store,
+    bus: bus::Bus,
+    asked: AtomicU32,
+}
+
+/// What has to have passed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passes {
+    /// It is in the record.
+    Record,
+    /// Through this door, and it is in the record.
+    Door(SocketAddr),
+    /// Platforms were told, as far as they care.
+    Propagate,
+    /// It was looked at for whether anything has to be fetched.
+    Poll,
+}
+
+impl Passes {
+    /// What a killed replica of this service held up.
+    pub(crate) fn of(program: Program, door: Option<SocketAddr>) -> Self {
+        match (program, door) {
+            (Program::Ingest, Some(door)) => Self::Door(door),
+            (Program::Propagate, _) => Self::Propagate,
+            (Program::Poll, _) => Self::Poll,
+            _ => Self::Record,
+        }
+    }
+}
+
+impl Prober {
+    /// Asks through the desk, and looks for the answers in the record.
+    pub(crate) fn new(desk: Desk, record: Store, bus: bus::Bus) -> Self {
+        Self { desk, record, bus, asked: AtomicU32::new(0) }
+    }
+
+    /// Asks, and waits until every partition has answered. Gives how long it took since `since`, or says which
+    /// partitions didn't within the limit.
+    pub(crate) async fn ask(
+        self: &std::sync::Arc<Self>,
+        passes: Passes,
+        since: Instant,
+        limit: Duration,
+    ) -> Result<Duration, String> {
+        let version = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut questions = JoinSet::new();
+        let partitions = self.bus.partitions();
+        for merchant in self.desk.crowd.probes() {
+            let what = What::Level { product: 0, version, level: i64::from(version) };
+            let number = NUMBERS_FROM + u64::from(version) * 10_000 + u64::from(merchant.index);
+            let planned = Planned { number, twin: false, store: merchant.index, what, repeats: 0 };
+            let (prober, id, partition) =
+                (std::sync::Arc::clone(self), merchant.id.clone(), partitions.of(&merchant.id));
+            questions.spawn(async move {
+                let asked = prober.one(planned, &id, partition, passes);
+                let left = limit.saturating_sub(since.elapsed());
+                tokio::time::timeout(left, asked).await.map_err(|_| partition)
+            });
+        }
+        let answers = questions.join_all().await;
+        let silent: Vec<String> =
+            answers.iter().filter_map(|answer| answer.err()).map(|partition| partition.to_string()).collect();
+        if silent.is_empty() {
+            Ok(since.elapsed())
+        } else {
+            Err(format!("partitions {} within {limit:?}", silent.join(" ")))
+        }
+    }
+
+    async fn one(&self, planned: Planned, store: &StoreId, partition: Partition, passes: Passes) {
+        let door = match passes {
+            Passes::Door(door) => Some(door),
+            _ => None,
+        };
+        let id = self.desk.until_kept(&planned, door).await;
+        // What the database can't say now is asked again.
+        while !self.has_passed(id, store, partition, passes).await.unwrap_or(false) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn has_passed(
+        &self,
+        id: DeliveryId,
+        store: &StoreId,
+        partition: Partition,
+        passes: Passes,
+    ) -> Result<bool, StoreError> {
+        let endings = self.record.endings_of(store, ENDINGS).await?;
+        let Some(row) = endings.iter().find(|row| row.ending.delivery == id) else { return Ok(false) };
+        match passes {
+            Passes::Record | Passes::Door(_) => Ok(true),
+            Passes::Poll => {
+                let cursor = self.record.cursor(Consumer::Poll, partition).await?;
+                Ok(cursor.position >= row.ending.position)
+            }
+            Passes::Propagate => {
+                let before = row.ending.sequence.unwrap_or_default() - 1;
+                let events = self.record.events_of(store, before, 1).await?;
+                let number = events.first().map_or(i64::MAX, |event| event.number);
+                let cursor = self.record.cursor(Consumer::Propagate, partition).await?;
+                Ok(cursor.number >= number)
+            }
+        }
+    }
+}

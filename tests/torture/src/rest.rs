@@ -1,0 +1,89 @@
+//! Waiting until nothing stirs.
+
+use crate::{crowd::Crowd, evidence::Sql};
+use bus::{Bus, Feed};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// How often it is looked.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often in a row everything must have stood in the same place.
+const STILL_LOOKS: u32 = 3;
+/// How often it is said what still stirs.
+const TELL_EVERY: Duration = Duration::from_secs(20);
+
+/// Where everything stands: how far partitions are, how many changes there are, what simulated platforms were asked.
+type Stand = (Vec<u64>, i64, u64);
+
+/// Waits until everything that was accepted has passed every consumer, everything that is due is written, and no webhook
+/// waits; says what still stirs if that isn't so within the limit.
+pub(crate) async fn come(
+    bus: &Bus,
+    sql: &Sql<'_>,
+    crowd: &Crowd,
+    limit: Duration,
+) -> Result<Duration, String> {
+    let (began, mut told) = (Instant::now(), Instant::now());
+    let (mut before, mut still) = (None, 0);
+    loop {
+        let stirs = match stand(bus, sql, crowd).await {
+            Ok(stand) => {
+                still = if before.as_ref() == Some(&stand) { still + 1 } else { 1 };
+                before = Some(stand);
+                if still >= STILL_LOOKS {
+                    return Ok(began.elapsed());
+                }
+                "it has just come to rest".to_owned()
+            }
+            Err(stirs) => {
+                still = 0;
+                stirs
+            }
+        };
+        if began.elapsed() > limit {
+            return Err(stirs);
+        }
+        if told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            crate::fault::tell(&format!("not at rest: {stirs}"));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn stand(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Stand, String> {
+    for (merchant, simulated) in crowd.simulated() {
+        let waiting = simulated.shop().webhooks_waiting();
+        if waiting > 0 {
+            return Err(format!("{waiting} webhooks of {} {} wait", merchant.id, simulated.kind.as_str()));
+        }
+    }
+    let cursors = sql.cursors().await?;
+    let (mut tails, mut numbers) = (Vec::new(), 0);
+    for partition in bus.partitions().all() {
+        let tail = bus.tail(Feed::Raw, partition).await.map_err(|error| error.to_string())?;
+        let tail = tail.map_or(0, |tail| tail.sequence);
+        tails.push(tail);
+        if tail == 0 {
+            continue;
+        }
+        let of = |name: &str| cursors.get(&(name.to_owned(), partition.0)).copied().unwrap_or_default();
+        let (applied, polled, propagated) = (of("apply"), of("poll"), of("propagate"));
+        // The tail is covered whole: the index of the last delivery isn't known here, but only a whole one says so.
+        if applied.raw_sequence < tail || applied.delivery < u64::from(u32::MAX) {
+            return Err(format!("partition {partition} is applied up to {applied:?} of {tail}"));
+        }
+        if polled.raw_sequence < tail {
+            return Err(format!("partition {partition} is polled up to {polled:?} of {tail}"));
+        }
+        if propagated.number < applied.number {
+            return Err(format!("partition {partition} is propagated up to {propagated:?} of {applied:?}"));
+        }
+        numbers += applied.number;
+    }
+    if let Some(due) = sql.due().await? {
+        return Err(due);
+    }
+    let calls = crate::watch::calls(crowd).values().sum();
+    Ok((tails, numbers, calls))
+}

@@ -1,0 +1,303 @@
+//! One run: set up, send and torture, heal, rest, read, check.
+
+use crate::{
+    args::{Group, Options},
+    check,
+    crowd::{Crowd, EVERYDAY},
+    evidence::{self, Compared, Evidence, Sql, Stillness},
+    fault::{Done, Hand, Order, tell},
+    fleet::Fleet,
+    plan::{self, Bodies, Plan, Planned, What},
+    probe::Prober,
+    report::{self, Report},
+    rest,
+    seen::{self, Witnessed},
+    sending::{Desk, Sending},
+    watch::{self, Watch},
+};
+use sandbox::Scratch;
+use simulator::Traffic;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use testkit::World;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::{JoinHandle, JoinSet},
+};
+
+/// How many deliveries of the set-up are under way at once.
+const SET_UP_AT_ONCE: usize = 64;
+/// How long the set-up may take to come to rest.
+const SET_UP_LIMIT: Duration = Duration::from_mins(15);
+/// Numbers of the set-up lie beyond those of the stream and of probes.
+const SET_UP_NUMBERS: u64 = 1 << 41;
+/// The first and the last part of the sending time, in which nothing is broken.
+const QUIET_SHARE: u32 = 6;
+/// How long senders may take to be done after the faults.
+const SENDERS_LIMIT: Duration = Duration::from_mins(3);
+/// How long replicas may take to be ready after the faults.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+/// How long platforms are watched for calls once nothing changes.
+const STILL_FOR: Duration = Duration::from_secs(5);
+/// How often a run with a number of kills says how far it is.
+const TELL_EVERY: u32 = 25;
+
+/// Everything that a run has set up.
+struct Stage {
+    hand: Hand,
+    desk: Desk,
+    watch: Watch,
+    // Removed last.
+    _scratch: Scratch,
+}
+
+/// Makes a run.
+pub(crate) async fn run(options: &Options) -> Report {
+    let began = Instant::now();
+    let seed = options.seed.unwrap_or_else(rand::random);
+    tell(&format!("seed {seed}"));
+    let mut stage = set_up(options, seed).await;
+    let planned = torture(options, seed, &mut stage).await;
+    let (planned, late_senders) = heal(options, &mut stage, planned).await;
+    let Stage { hand, desk, watch, _scratch } = stage;
+    tell("waiting for rest");
+    let sql = Sql(&hand.world);
+    let rested = rest::come(&hand.world.bus, &sql, &hand.crowd, options.rest()).await;
+    let stillness = stillness(&hand.crowd).await;
+    let watched = watch.finish().await;
+    tell("reading what is left");
+    let lives = hand.fleet.lives().await;
+    let mut evidence = read(&hand, &desk, watched.sent.clone()).await.expect("what is left can be read");
+    evidence.stillness = stillness;
+    evidence.late_senders = late_senders;
+    evidence.stirs = rested.as_ref().err().cloned();
+    let checks = check::all(&evidence);
+    let read_again = hand.fleet.read_again();
+    let witnessed = Witnessed { options, done: &hand.done, platforms: &watched.statuses, read_again };
+    let seen = seen::all(&evidence, &witnessed);
+    let missing = seen::missing(&seen, &witnessed);
+    let report = Report {
+        seed,
+        passed: missing.is_empty() && checks.iter().all(|check| check.violations == 0),
+        planned,
+        kept: evidence.ledger.told.values().filter(|told| told.kept.is_some()).count(),
+        in_raw: evidence.raw.len(),
+        changes: evidence.changes.len(),
+        kills: hand.done.kills(),
+        faults: report::fault_lines(&hand.done),
+        seen,
+        missing,
+        checks,
+        lives,
+        ended: evidence.journal.ended,
+        last_words: evidence.journal.last_words,
+        seconds_to_rest: rested.ok().map(|rested| rested.as_secs_f64()),
+        seconds: began.elapsed().as_secs_f64(),
+    };
+    // In this order: services that lose their servers would only complain.
+    let Hand { world, fleet, .. } = hand;
+    drop((desk, hand_back(fleet).await));
+    drop(world);
+    report
+}
+
+async fn hand_back(fleet: Arc<Fleet>) {
+    if let Some(fleet) = Arc::into_inner(fleet) {
+        fleet.stop().await;
+    }
+}
+
+async fn set_up(options: &Options, seed: u64) -> Stage {
+    let scratch = Scratch::new().expect("a folder to throw away");
+    let world = World::start(&[]).await;
+    let fleet = Arc::new(Fleet::start(&world, scratch.path(), options.replicas).await);
+    tell("the services take work");
+    let (doors, partitions) = (fleet.doors(), world.bus.partitions());
+    let size = (options.tenants, options.stores, options.products, options.simulated);
+    let crowd = Arc::new(Crowd::open(&world.store, partitions, &doors, size).await);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let bodies = Bodies { begins: i64::try_from(since.as_secs()).unwrap_or(0) };
+    let desk = Desk::new(Arc::clone(&crowd), &doors, bodies, seed);
+    let watch = Watch::start(Arc::clone(&crowd));
+    tell_products(&desk).await;
+    let sql = Sql(&world);
+    let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
+    rested.unwrap_or_else(|stirs| panic!("the products aren't known: {stirs}"));
+    if crowd.stock() > 0 {
+        let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
+        rested.unwrap_or_else(|stirs| panic!("the simulated shops don't agree: {stirs}"));
+    }
+    tell(&format!("{} stores are set up", crowd.stores.len()));
+    let prober = Arc::new(Prober::new(desk.clone(), world.store.clone(), world.bus.clone()));
+    let order = Order::new(seed, &options.groups());
+    let hand = Hand { world, fleet, crowd, prober, order, done: Done::default() };
+    Stage { hand, desk, watch, _scratch: scratch }
+}
+
+/// Tells of every product of every store, and of its first level where it will be in simulated shops too: theirs would
+/// count as the store's first otherwise, and is much lower than any that the stream tells.
+async fn tell_products(desk: &Desk) {
+    let places = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
+    let mut telling = JoinSet::new();
+    let mut number = SET_UP_NUMBERS;
+    for (index, merchant) in desk.crowd.stores.iter().enumerate() {
+        for product in 0..desk.crowd.products_of(index) {
+            let mut first = vec![What::Product { product, version: 0 }];
+            if !merchant.simulated.is_empty() {
+                first.push(What::Level { product, version: 0, level: plan::LEVEL_FROM });
+            }
+            let store = merchant.index;
+            let first: Vec<_> = first
+                .into_iter()
+                .map(|what| {
+                    number += 1;
+                    Planned { number, twin: false, store, what, repeats: 0 }
+                })
+                .collect();
+            let (desk, places) = (desk.clone(), Arc::clone(&places));
+            telling.spawn(async move {
+                let _place = places.acquire_owned().await;
+                for planned in first {
+                    desk.until_kept(&planned, None).await;
+                }
+            });
+        }
+    }
+    telling.join_all().await;
+}
+
+/// The stream and the shops' people.
+struct Under {
+    sending: Sending,
+    stop: oneshot::Sender<()>,
+    people: JoinHandle<()>,
+}
+
+/// Sends, and breaks what can be broken in the middle two thirds.
+async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
+    let hand = &mut stage.hand;
+    let sending = stage.desk.stream(Plan::new(seed, hand.crowd.shape()), options.rate);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shops = hand.crowd.simulated().map(|(_, simulated)| simulated.shop()).collect();
+    let per_minute = options.shopping;
+    let people = tokio::spawn(async move {
+        Traffic::run(shops, per_minute, seed, async { stopped.await.unwrap_or_default() }).await;
+    });
+    let under = Under { sending, stop, people };
+    let began = Instant::now();
+    let calm = options.sending() / QUIET_SHARE;
+    tokio::time::sleep(calm).await;
+    let until = began + options.sending() - calm;
+    let mut told = 0;
+    loop {
+        let enough = match options.kills {
+            Some(kills) => hand.done.kills() >= kills,
+            None => Instant::now() >= until,
+        };
+        if enough && !hand.order.owes() {
+            break;
+        }
+        if !hand.next().await {
+            tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
+            break;
+        }
+        if hand.done.kills() / TELL_EVERY > told {
+            told = hand.done.kills() / TELL_EVERY;
+            tell(&format!("{} kills, {} deliveries kept", hand.done.kills(), stage.desk.ledger.kept()));
+        }
+    }
+    tell("no more faults");
+    tokio::time::sleep(calm).await;
+    under
+}
+
+/// Ends the stream. Gives how many were sent, and how many senders weren't done in time.
+async fn heal(options: &Options, stage: &mut Stage, under: Under) -> (u64, usize) {
+    if options.groups().contains(&Group::Platforms) {
+        stage.hand.crowd.set_chaos(EVERYDAY);
+    }
+    under.stop.send(()).ok();
+    drop(under.people.await);
+    under.sending.finish(SENDERS_LIMIT).await
+}
+
+/// Whether platforms are called although nothing changes.
+async fn stillness(crowd: &Crowd) -> Stillness {
+    let before = watch::calls(crowd);
+    tokio::time::sleep(STILL_FOR).await;
+    let after = watch::calls(crowd);
+    let calls: BTreeMap<_, _> = before
+        .into_iter()
+        .map(|(connection, before)| (connection.clone(), (before, after[&connection])))
+        .collect();
+    Stillness { calls }
+}
+
+/// Reads everything that is left.
+async fn read(
+    hand: &Hand,
+    desk: &Desk,
+    simulated: std::collections::HashSet<model::DeliveryId>,
+) -> Result<Evidence, String> {
+    let (sql, bus, crowd) = (Sql(&hand.world), &hand.world.bus, &hand.crowd);
+    let changes = sql.changes().await?;
+    let mut last: HashMap<u16, i64> = HashMap::new();
+    for change in &changes {
+        let number = last.entry(change.partition).or_default();
+        *number = change.number.max(*number);
+    }
+    let mirrors = sql.mirrors().await?;
+    let compared = compared(crowd, &mirrors);
+    let simulated_count = crowd.simulated().count();
+    let names = |merchant: &crate::crowd::Merchant| {
+        (merchant.id.to_string(), merchant.account.connection.to_string())
+    };
+    let predictable = crowd.stores.iter().filter(|merchant| merchant.simulated.is_empty());
+    Ok(Evidence {
+        ledger: desk.ledger.close(),
+        stores: crowd.stores.iter().map(names).collect(),
+        predictable: predictable.map(|merchant| merchant.index).collect(),
+        raw: evidence::raw(bus).await?,
+        simulated,
+        endings: sql.endings().await?,
+        changes,
+        levels: sql.levels().await?,
+        orphans: sql.orphans().await?,
+        mirrors,
+        products: sql.products().await?,
+        orders: sql.orders().await?,
+        letters: evidence::letters(bus).await?,
+        conflicts: sql.conflicts().await?,
+        compared,
+        compared_min: simulated_count * 3 * usize::from(crowd.simulated_products()),
+        not_ready: hand.fleet.ready(READY_LIMIT).await,
+        uncovered: evidence::uncovered(bus).await?,
+        unpublished: evidence::gaps_in_applied(bus, &last).await?,
+        stuck: hand.done.stuck.clone(),
+        journal: hand.fleet.close().await,
+        ..Evidence::default()
+    })
+}
+
+/// What simulated platforms hold, beside what we do.
+fn compared(crowd: &Crowd, mirrors: &[evidence::MirrorRow]) -> Vec<Compared> {
+    let shops: HashMap<String, _> = crowd
+        .simulated()
+        .map(|(_, simulated)| (simulated.connection.to_string(), simulated.shop()))
+        .collect();
+    let compare = |mirror: &evidence::MirrorRow| {
+        let shop = shops.get(&mirror.connection)?;
+        let (external, ours) = (mirror.external.as_str(), mirror.ours.clone());
+        let theirs = match mirror.kind.as_str() {
+            "inventory" => shop.level(external, shop.locations().first()?),
+            "price" => shop.price(external).map(|price| price.to_string()),
+            _ => shop.title(external),
+        };
+        let what = format!("{} {} {external}", mirror.connection, mirror.kind);
+        Some(Compared { what, ours, theirs })
+    };
+    mirrors.iter().filter_map(compare).collect()
+}

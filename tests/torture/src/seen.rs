@@ -1,0 +1,124 @@
+//! What a run has seen. A run that saw nothing go wrong proves nothing.
+
+use crate::{
+    args::{Group, Options},
+    evidence::{Evidence, Meaning},
+    fault::{Done, Fault},
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What simulated platforms answered, by status; 0 where they ended the connection.
+pub(crate) type Statuses = BTreeMap<u16, u64>;
+
+/// One kind of thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Seen {
+    /// What.
+    pub(crate) what: &'static str,
+    /// How often.
+    pub(crate) count: u64,
+    /// Whether a run with these faults must have seen it.
+    pub(crate) required: bool,
+}
+
+/// What isn't in the evidence.
+pub(crate) struct Witnessed<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) done: &'a Done,
+    pub(crate) platforms: &'a Statuses,
+    pub(crate) read_again: u64,
+}
+
+/// Counts what happened.
+pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
+    let groups = witnessed.options.groups();
+    let has = |group: Group| groups.contains(&group);
+    let simulated = witnessed.options.simulated > 0;
+    let scrape = &evidence.journal.scrape;
+    let ended = |outcome: &str| {
+        let endings = evidence.endings.iter().filter(|ending| ending.outcome == outcome);
+        endings.count() as u64
+    };
+    let counted = |labels: &[(&str, &str)]| scrape.count("tillflow_events_total", labels);
+    let filtered = evidence.raw.values().filter(|kept| kept.meaning == Meaning::Filtered).count() as u64;
+    let duplicates = evidence.ledger.answers.repeated
+        + counted(&[("stage", "dedupe"), ("outcome", "duplicate")])
+        + counted(&[("stage", "apply"), ("outcome", "duplicate")]);
+    let fenced = scrape.count("tillflow_interruptions_total", &[("cause", "fenced")]);
+    let twice: u64 = evidence.raw.values().map(|kept| u64::from(kept.times - 1)).sum();
+    let door = |status: u16| evidence.ledger.answers.statuses.get(&status).copied().unwrap_or(0);
+    let platforms = |status: u16| witnessed.platforms.get(&status).copied().unwrap_or(0);
+    let failing = witnessed.platforms.range(500..).map(|(_, count)| count).sum();
+    let platforms_fail = has(Group::Platforms) && simulated;
+    [
+        ("applied", ended("applied"), true),
+        ("duplicate", duplicates, true),
+        ("stale", ended("stale"), true),
+        ("unchanged", ended("unchanged"), true),
+        ("echo", ended("echo"), simulated),
+        ("filtered", filtered + evidence.ledger.unknown_topics + ended("filtered"), true),
+        ("dead", evidence.letters.len() as u64, true),
+        ("conflicts", evidence.conflicts, true),
+        ("refused at the door", evidence.ledger.refused.values().sum(), true),
+        ("fenced", fenced, has(Group::Pauses)),
+        ("redelivered: more than once in RAW", twice, has(Group::StageKills)),
+        ("redelivered: read by a replica that was killed", witnessed.read_again, false),
+        ("unknown commits", witnessed.done.unknown_commits, has(Group::Database)),
+        ("sessions ended in a transaction", witnessed.done.sessions_ended, has(Group::Database)),
+        ("unknown publishes", evidence.journal.published_again, has(Group::Broker)),
+        ("503 from the door", door(503), has(Group::Broker)),
+        ("no answer from the door", door(0), false),
+        ("429 from platforms", platforms(429), platforms_fail),
+        ("5xx from platforms", failing, platforms_fail),
+        ("connections ended by platforms", platforms(0), platforms_fail),
+    ]
+    .into_iter()
+    .map(|(what, count, required)| Seen { what, count, required })
+    .collect()
+}
+
+/// What was never seen and had to be: outcomes, and kinds of fault.
+pub(crate) fn missing(seen: &[Seen], witnessed: &Witnessed<'_>) -> Vec<String> {
+    let unseen = seen.iter().filter(|seen| seen.required && seen.count == 0);
+    let mut missing: Vec<String> = unseen.map(|seen| format!("this run saw no {}", seen.what)).collect();
+    for group in witnessed.options.groups() {
+        let never = |fault: &Fault| witnessed.done.tallies.get(fault).is_none_or(|tally| tally.count == 0);
+        // A stopped poll, propagate or door shows nothing that must be seen.
+        let must = |fault: &Fault| !matches!(fault, Fault::Pause(program) if !is_fenced(*program));
+        let unmade = Fault::of(group).into_iter().map(|(fault, _)| fault).filter(must).filter(never);
+        missing.extend(unmade.map(|fault| format!("this run made no fault of the kind: {fault}")));
+    }
+    missing
+}
+
+const fn is_fenced(program: testkit::Program) -> bool {
+    use testkit::Program::{Apply, Dedupe, Enrich, Normalize};
+    matches!(program, Normalize | Dedupe | Enrich | Apply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[test]
+    fn what_must_be_seen_depends_on_the_faults_that_were_chosen() {
+        let missing = |faults: &str| {
+            let options = Options::parse_from(["torture", "--faults", faults, "--simulated", "0"]);
+            let done = Done::default();
+            let platforms = Statuses::new();
+            let witnessed =
+                Witnessed { options: &options, done: &done, platforms: &platforms, read_again: 0 };
+            missing(&all(&Evidence::default(), &witnessed), &witnessed)
+        };
+        let none = missing("none");
+        assert!(none.contains(&"this run saw no stale".to_owned()), "{none:?}");
+        assert!(!none.iter().any(|missing| missing.contains("fenced") || missing.contains("kind")));
+        let pauses = missing("pauses");
+        assert!(pauses.contains(&"this run saw no fenced".to_owned()), "{pauses:?}");
+        assert!(pauses.contains(&"this run made no fault of the kind: pause apply".to_owned()), "{pauses:?}");
+        assert!(missing("broker").contains(&"this run saw no 503 from the door".to_owned()));
+        assert!(!missing("platforms").contains(&"this run saw no 429 from platforms".to_owned()));
+    }
+}

@@ -1,0 +1,273 @@
+//! The senders: one for each store, in order, each until it was kept, as platforms do.
+
+use crate::{
+    crowd::{Crowd, Merchant, account},
+    ledger::Ledger,
+    plan::{Bodies, Plan, Planned, Refusal, What},
+};
+use model::DeliveryId;
+use rand::RngExt;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use testkit::{Answer, Sender, Signed};
+use tokio::{sync::mpsc, task::JoinSet};
+
+/// How long an answer is waited for; a paused door gives none.
+const ANSWER_LIMIT: Duration = Duration::from_secs(13);
+/// The pause before a delivery is sent again, half of it at least.
+const RETRY_PAUSE: Duration = Duration::from_millis(300);
+/// How many of a store's deliveries wait for their turn; the stream waits beyond that.
+const WAITING_MAX: usize = 32;
+/// How many repetitions of one delivery are under way at once.
+const REPEATS_AT_ONCE: u8 = 8;
+/// How often something that has to be refused is sent if there is no answer.
+const REFUSAL_TRIES: u32 = 40;
+
+/// What sends deliveries; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) bodies: Bodies,
+    doors: Arc<[SocketAddr]>,
+    sender: Sender,
+    /// Names of deliveries begin with it.
+    run: Arc<str>,
+}
+
+/// The stream under way.
+pub(crate) struct Sending {
+    stop: Arc<AtomicBool>,
+    dispatcher: tokio::task::JoinHandle<u64>,
+    senders: JoinSet<()>,
+}
+
+impl Desk {
+    /// Sends to these doors.
+    pub(crate) fn new(crowd: Arc<Crowd>, doors: &[SocketAddr], bodies: Bodies, seed: u64) -> Self {
+        let run = format!("{seed:x}").into();
+        let ledger = Arc::new(Ledger::default());
+        Self { crowd, ledger, bodies, doors: doors.into(), sender: Sender::patient_for(ANSWER_LIMIT), run }
+    }
+
+    fn merchant(&self, planned: &Planned) -> &Merchant {
+        &self.crowd.stores[planned.store as usize]
+    }
+
+    fn some_door(&self) -> SocketAddr {
+        self.doors[rand::rng().random_range(0..self.doors.len())]
+    }
+
+    /// The name by which the platform tells the delivery from others.
+    fn name(&self, planned: &Planned) -> String {
+        format!("{}-{}", self.run, planned.number)
+    }
+
+    /// The door's id of it.
+    pub(crate) fn id(&self, planned: &Planned, topic: &str) -> DeliveryId {
+        let connection = &self.merchant(planned).account.connection;
+        DeliveryId::derive(connection, topic, self.name(planned).as_bytes())
+    }
+
+    /// Sends until it is kept, or refused as it should be; then its repetitions.
+    async fn deliver(&self, planned: Planned) {
+        match planned.what {
+            What::Refused(refusal) => self.knock(&planned, refusal).await,
+            What::UnknownTopic => self.tell_unknown(&planned).await,
+            _ => {
+                self.until_kept(&planned, None).await;
+                let mut left = planned.repeats;
+                while left > 0 {
+                    let now = left.min(REPEATS_AT_ONCE);
+                    left -= now;
+                    let mut repeats = JoinSet::new();
+                    for _ in 0..now {
+                        let desk = self.clone();
+                        repeats.spawn(async move { desk.until_kept(&planned, None).await });
+                    }
+                    repeats.join_all().await;
+                }
+            }
+        }
+    }
+
+    /// Sends until it is kept: at one door, or at any. Gives the door's id.
+    pub(crate) async fn until_kept(&self, planned: &Planned, door: Option<SocketAddr>) -> DeliveryId {
+        let (topic, body) = self.bodies.of(planned);
+        let id = self.id(planned, topic);
+        self.ledger.sends(id, planned, &body);
+        let merchant = self.merchant(planned);
+        loop {
+            let door = door.unwrap_or_else(|| self.some_door());
+            let answer = self.send(&merchant.sign(door, topic, &self.name(planned), body.clone())).await;
+            match &answer {
+                Some(answer) if is_success(answer) => {
+                    if answer.delivery() != Some(id.to_string()) {
+                        self.ledger.surprise(format!("{planned:?} was kept as {:?}", answer.delivery()));
+                    }
+                    self.ledger.keeps(id);
+                    return id;
+                }
+                Some(answer) if !is_later(answer) => {
+                    self.ledger.surprise(format!("{planned:?} was refused with {}", answer.status));
+                    return id;
+                }
+                _ => pause().await,
+            }
+        }
+    }
+
+    async fn send(&self, signed: &Signed) -> Option<Answer> {
+        let answer = self.sender.send(signed).await;
+        self.ledger.answered(answer.as_ref().map_or(0, |answer| answer.status));
+        answer
+    }
+
+    async fn tell_unknown(&self, planned: &Planned) {
+        let (topic, body) = self.bodies.of(planned);
+        loop {
+            let name = self.name(planned);
+            let signed = self.merchant(planned).sign(self.some_door(), topic, &name, body.clone());
+            match self.send(&signed).await {
+                Some(answer) if is_success(&answer) && answer.delivery().is_none() => {
+                    return self.ledger.unknown_topic();
+                }
+                Some(answer) if !is_later(&answer) => {
+                    return self.ledger.surprise(format!("{planned:?} was answered with {}", answer.status));
+                }
+                _ => pause().await,
+            }
+        }
+    }
+
+    /// Sends what must not get in. A body that is too large may end the connection before it is answered.
+    async fn knock(&self, planned: &Planned, refusal: Refusal) {
+        let (topic, body) = self.bodies.of(planned);
+        let id = self.id(planned, topic);
+        self.ledger.sends(id, planned, &body);
+        let (kind, expected): (_, &[u16]) = match refusal {
+            Refusal::BadSignature => ("bad signature", &[401]),
+            Refusal::NoSuchConnection => ("no such connection", &[404]),
+            Refusal::OtherStore => ("another store's connection", &[401]),
+            Refusal::OtherPlatform => ("another platform", &[404]),
+            Refusal::TooLarge => ("too large", &[413]),
+        };
+        for _ in 0..REFUSAL_TRIES {
+            let signed = self.forged(planned, refusal, topic, body.clone());
+            match self.send(&signed).await {
+                Some(answer) if expected.contains(&answer.status) => return self.ledger.refuses(kind),
+                Some(answer) if !is_later(&answer) => {
+                    let status = answer.status;
+                    return self.ledger.surprise(format!("{planned:?} was answered with {status}"));
+                }
+                _ => pause().await,
+            }
+        }
+    }
+
+    fn forged(&self, planned: &Planned, refusal: Refusal, topic: &str, body: Vec<u8>) -> Signed {
+        let (merchant, door) = (self.merchant(planned), self.some_door());
+        let signed = merchant.sign(door, topic, &self.name(planned), body);
+        match refusal {
+            Refusal::TooLarge => signed,
+            Refusal::NoSuchConnection => Signed { url: format!("{}-none", signed.url), ..signed },
+            Refusal::OtherPlatform => {
+                Signed { url: signed.url.replace("/webhook/shopify/", "/webhook/square/"), ..signed }
+            }
+            Refusal::OtherStore => {
+                let other = (planned.store as usize + 1) % self.crowd.stores.len();
+                Signed { url: self.crowd.stores[other].url(door), ..signed }
+            }
+            Refusal::BadSignature => {
+                let connection = merchant.account.connection.clone();
+                let forger = account(connection, "shopify", signed.url, "not-the-secret".to_owned());
+                forger.sign(topic, &self.name(planned), signed.body)
+            }
+        }
+    }
+
+    /// Sends the stream at this rate until it is told to stop.
+    pub(crate) fn stream(&self, plan: Plan, per_second: u32) -> Sending {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut senders = JoinSet::new();
+        let queues: Vec<mpsc::Sender<Planned>> = (0..self.crowd.streamed)
+            .map(|_| {
+                let (queue, mut waiting) = mpsc::channel(WAITING_MAX);
+                let desk = self.clone();
+                senders.spawn(async move {
+                    while let Some(planned) = waiting.recv().await {
+                        desk.deliver(planned).await;
+                    }
+                });
+                queue
+            })
+            .collect();
+        let dispatcher = tokio::spawn(dispatch(plan, queues, per_second, Arc::clone(&stop)));
+        Sending { stop, dispatcher, senders }
+    }
+}
+
+async fn dispatch(
+    plan: Plan,
+    queues: Vec<mpsc::Sender<Planned>>,
+    per_second: u32,
+    stop: Arc<AtomicBool>,
+) -> u64 {
+    let mut count = 0;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
+    // After an outage the stream goes on at its own rate; it doesn't catch up.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for planned in plan {
+        ticks.tick().await;
+        while !stop.load(Ordering::Relaxed) {
+            let sent = queues[planned.store as usize].send_timeout(planned, RETRY_PAUSE).await;
+            if sent.is_ok() {
+                count += 1;
+                break;
+            }
+        }
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    count
+}
+
+impl Sending {
+    /// Takes nothing more out of the stream, and waits until what was taken is kept. Gives how many were taken, and how
+    /// many senders weren't done within the limit.
+    pub(crate) async fn finish(mut self, limit: Duration) -> (u64, usize) {
+        self.stop.store(true, Ordering::Relaxed);
+        let count = self.dispatcher.await.unwrap_or(0);
+        let deadline = Instant::now() + limit;
+        while !self.senders.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if tokio::time::timeout(left, self.senders.join_next()).await.is_err() {
+                break;
+            }
+        }
+        let late = self.senders.len();
+        self.senders.abort_all();
+        (count, late)
+    }
+}
+
+fn is_success(answer: &Answer) -> bool {
+    (200..300).contains(&answer.status)
+}
+
+/// Whether the sender is asked to come back.
+fn is_later(answer: &Answer) -> bool {
+    matches!(answer.status, 408 | 429 | 500..=599)
+}
+
+async fn pause() {
+    let share = rand::rng().random_range(0.5..1.0);
+    tokio::time::sleep(RETRY_PAUSE.mul_f64(share)).await;
+}

@@ -1,0 +1,85 @@
+//! Watches simulated platforms: what they sent, and how they answered.
+
+use crate::{crowd::Crowd, seen::Statuses};
+use model::DeliveryId;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+
+/// How often it is looked; a platform remembers its last 20,000.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    /// The door's ids of what they sent.
+    pub(crate) sent: HashSet<DeliveryId>,
+    /// How they answered.
+    pub(crate) statuses: Statuses,
+    /// How far each was seen: calls and webhooks.
+    seen: BTreeMap<String, (u64, u64)>,
+}
+
+/// Watches until it is told to stop.
+pub(crate) struct Watch {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<Watched>,
+}
+
+impl Watch {
+    /// Watches all of the crowd's.
+    pub(crate) fn start(crowd: Arc<Crowd>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let task = tokio::spawn(async move {
+            let mut watched = Watched::default();
+            loop {
+                let last = stopping.load(Ordering::Relaxed);
+                watched.look(&crowd);
+                if last {
+                    return watched;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Looks once more.
+    pub(crate) async fn finish(self) -> Watched {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.expect("nothing can break it")
+    }
+}
+
+impl Watched {
+    fn look(&mut self, crowd: &Crowd) {
+        for (_, simulated) in crowd.simulated() {
+            let (connection, shop) = (&simulated.connection, simulated.shop());
+            let seen = self.seen.entry(connection.to_string()).or_default();
+            let (calls, count) = shop.calls_since(seen.0);
+            seen.0 = count;
+            for call in calls {
+                *self.statuses.entry(call.status).or_default() += 1;
+            }
+            let (webhooks, count) = shop.webhooks_sent_since(seen.1);
+            seen.1 = count;
+            let id = |webhook: &simulator::SentWebhook| {
+                DeliveryId::derive(connection, &webhook.topic, webhook.id.as_bytes())
+            };
+            self.sent.extend(webhooks.iter().map(id));
+        }
+    }
+}
+
+/// How many calls each simulated platform ever got.
+pub(crate) fn calls(crowd: &Crowd) -> BTreeMap<String, u64> {
+    let count = |simulated: &crate::crowd::Simulated| simulated.shop().calls_since(u64::MAX).1;
+    crowd.simulated().map(|(_, simulated)| (simulated.connection.to_string(), count(simulated))).collect()
+}
