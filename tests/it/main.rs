@@ -22,6 +22,7 @@ mod publishing;
 mod refusals;
 mod replay;
 mod replicas;
+mod restored;
 mod stopping;
 
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Writing to a feed.
 
 use crate::{
-    AppendError, Bus,
-    message::{INPUT_SEQUENCE, RAW_POSITION, RECORDS},
+    AppendError, Bus, Message,
+    message::{FROM_POSITION, INPUT_SEQUENCE, RAW_POSITION, RECORDS},
 };
 use async_nats::jetstream::{context::PublishAckFuture, message::PublishMessage, publish::PublishAck};
 use bytes::Bytes;
@@ -88,12 +88,21 @@ pub struct Appender {
     bus: Bus,
     subject: String,
     tail_sequence: u64,
+    /// What the next batch begins behind.
+    from: Position,
     spent: bool,
 }
 
 impl Appender {
-    pub(crate) fn new(bus: Bus, subject: String, tail_sequence: u64) -> Self {
-        Self { bus, subject, tail_sequence, spent: false }
+    pub(crate) fn new(bus: Bus, subject: String, tail: Option<&Message>) -> Self {
+        let tail_sequence = tail.map_or(0, |tail| tail.sequence);
+        let from = tail.and_then(|tail| tail.covers).unwrap_or_default();
+        Self { bus, subject, tail_sequence, from, spent: false }
+    }
+
+    /// Says that what lies before `position` and isn't appended yet is not to be had: the next batch begins behind it.
+    pub fn begin_behind(&mut self, position: Position) {
+        self.from = self.from.max(position);
     }
 
     /// Appends a batch that covers everything up to `covers`, made of the input's message `input_sequence`; tells its
@@ -112,12 +121,13 @@ impl Appender {
         let bytes = payload.len();
         let message = PublishMessage::build()
             .payload(payload)
+            .header(FROM_POSITION, self.from.to_string())
             .header(RAW_POSITION, covers.to_string())
             .header(INPUT_SEQUENCE, input_sequence.to_string())
             .header(RECORDS, records.to_string())
             .expected_last_subject_sequence(self.tail_sequence);
         let ack = publish(&self.bus, self.subject.clone(), message, bytes).await?.acknowledged().await?;
-        self.tail_sequence = ack.sequence;
+        (self.tail_sequence, self.from) = (ack.sequence, covers);
         self.spent = false;
         Ok(ack.sequence)
     }

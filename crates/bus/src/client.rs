@@ -111,9 +111,9 @@ impl Bus {
         Ok(Reader::new(follow, Message::read))
     }
 
-    /// Appends to the partition behind the message `tail_sequence`, which is 0 where there is none.
-    pub fn appender(&self, feed: Feed, partition: Partition, tail_sequence: u64) -> Appender {
-        Appender::new(self.clone(), feed.subject(partition), tail_sequence)
+    /// Appends to the partition behind its last message, which is `tail`.
+    pub fn appender(&self, feed: Feed, partition: Partition, tail: Option<&Message>) -> Appender {
+        Appender::new(self.clone(), feed.subject(partition), tail)
     }
 
     /// Appends a batch of deliveries to RAW and tells its sequence. Tries again for ten seconds while the outcome is not

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use model::{Position, Timestamp};
 
 pub(crate) const RAW_POSITION: &str = "tf-raw-pos";
+pub(crate) const FROM_POSITION: &str = "tf-from-pos";
 pub(crate) const INPUT_SEQUENCE: &str = "tf-input-seq";
 pub(crate) const RECORDS: &str = "tf-records";
 
@@ -28,6 +29,9 @@ pub struct Message {
     pub sequence: u64,
     /// The batch.
     pub payload: Bytes,
+    /// The position behind which it begins: what the batch before it covers, unless something was missing between them.
+    /// RAW's own batches say none.
+    pub from: Option<Position>,
     /// The highest position it covers; RAW's own batches say none.
     pub covers: Option<Position>,
     /// The sequence of the input it was made of; RAW's own batches say none.
@@ -42,6 +46,7 @@ impl Message {
     pub(crate) fn read(stored: Stored) -> Result<Self, BusError> {
         Ok(Self {
             sequence: stored.sequence,
+            from: stored.number(FROM_POSITION)?,
             covers: stored.number(RAW_POSITION)?,
             input_sequence: stored.number(INPUT_SEQUENCE)?,
             records: stored.number(RECORDS)?.ok_or_else(|| stored.malformed(RECORDS))?,

@@ -162,8 +162,8 @@ async fn what_is_appended_is_the_tail_and_is_read_in_order() {
     let bus = broker.declared().await;
     assert_eq!(bus.tail(Feed::Unique, HERE).await.unwrap(), None);
 
-    let mut appender = bus.appender(Feed::Unique, HERE, 0);
-    let mut neighbour = bus.appender(Feed::Unique, Partition(1), 0);
+    let mut appender = bus.appender(Feed::Unique, HERE, None);
+    let mut neighbour = bus.appender(Feed::Unique, Partition(1), None);
     for raw in 1..=50_u64 {
         appender.append(Bytes::from(raw.to_string()), position(raw), raw + 7, 3).await.unwrap();
         neighbour.append(Bytes::new(), position(raw), raw, 0).await.unwrap();
@@ -199,7 +199,7 @@ async fn what_is_appended_is_the_tail_and_is_read_in_order() {
 async fn a_start_behind_the_end_is_a_lost_tail() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
-    bus.appender(Feed::Unique, HERE, 0).append(Bytes::new(), position(1), 1, 0).await.unwrap();
+    bus.appender(Feed::Unique, HERE, None).append(Bytes::new(), position(1), 1, 0).await.unwrap();
     assert!(bus.read(Feed::Unique, HERE, Start::After(1)).await.is_ok());
     assert!(matches!(bus.read(Feed::Unique, HERE, Start::After(2)).await, Err(BusError::TailLost { .. })));
 }
@@ -209,7 +209,7 @@ async fn a_reader_notices_that_what_it_read_was_lost_and_replaced() {
     for replaced in [1_u64, 5] {
         let mut broker = Broker::start().await;
         let bus = broker.declared().await;
-        let mut appender = bus.appender(Feed::Unique, HERE, 0);
+        let mut appender = bus.appender(Feed::Unique, HERE, None);
         for raw in 1..=3 {
             appender.append(Bytes::new(), position(raw), raw, 0).await.unwrap();
         }
@@ -222,7 +222,7 @@ async fn a_reader_notices_that_what_it_read_was_lost_and_replaced() {
         std::fs::remove_dir_all(broker.scratch.path().join("jetstream")).unwrap();
         broker.nats.restart().await.unwrap();
         let other = broker.declared().await;
-        let mut appender = other.appender(Feed::Unique, HERE, 0);
+        let mut appender = other.appender(Feed::Unique, HERE, None);
         for raw in 1..=replaced {
             appender.append(Bytes::new(), position(raw), raw, 0).await.unwrap();
         }
@@ -236,15 +236,15 @@ async fn a_second_owner_cannot_append_and_a_failed_appender_is_spent() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
     let other = broker.connect().await;
-    let mut first = bus.appender(Feed::Enriched, HERE, 0);
+    let mut first = bus.appender(Feed::Enriched, HERE, None);
     first.append(Bytes::new(), position(1), 1, 0).await.unwrap();
 
-    let mut late = other.appender(Feed::Enriched, HERE, 0);
+    let mut late = other.appender(Feed::Enriched, HERE, None);
     assert!(matches!(late.append(Bytes::new(), position(1), 1, 0).await, Err(AppendError::Fenced)));
     assert!(matches!(late.append(Bytes::new(), position(1), 1, 0).await, Err(AppendError::Spent)));
 
     let tail = other.tail(Feed::Enriched, HERE).await.unwrap().unwrap();
-    let mut second = other.appender(Feed::Enriched, HERE, tail.sequence);
+    let mut second = other.appender(Feed::Enriched, HERE, Some(&tail));
     second.append(Bytes::new(), position(2), 2, 0).await.unwrap();
     assert!(matches!(first.append(Bytes::new(), position(2), 2, 0).await, Err(AppendError::Fenced)));
     assert_eq!(other.tail(Feed::Enriched, HERE).await.unwrap().unwrap().covers, Some(position(2)));

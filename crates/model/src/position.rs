@@ -70,6 +70,11 @@ pub struct Position {
     pub event: u32,
 }
 
+impl Position {
+    /// Behind everything.
+    pub const MAX: Self = Self { raw_sequence: u64::MAX, delivery: u32::MAX, event: u32::MAX };
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.raw_sequence, self.delivery, self.event)

@@ -5,8 +5,9 @@
 
 use crate::{
     Action, ConnectionId, Customer, CustomerId, DeliveryId, Dismissal, EntityKind, Event, EventId,
-    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, MirrorValue, Money, Order, OrderId, Outcome, Partition, Position,
-    ProductId, ProductStatus, Quantity, Sent, SourceVersion, StoreId, TenantId, Timestamp, VariantId,
+    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, MirrorValue, Money, Order, OrderId, Outcome,
+    Partition, Position, ProductId, ProductStatus, Quantity, Sent, SourceVersion, StoreId, TenantId,
+    Timestamp, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

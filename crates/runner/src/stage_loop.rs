@@ -65,7 +65,7 @@ where
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
         let start = bus.seek(self.from, partition, covered).await?;
         let lane = self.doors.open(bus, partition, tail.as_ref()).await?;
-        let appender = bus.appender(self.to, partition, tail.as_ref().map_or(0, |tail| tail.sequence));
+        let appender = bus.appender(self.to, partition, tail.as_ref());
         let reader = bus.read(self.from, partition, start).await?;
         let waiting = Vec::new();
         let mut work = Lane { shared: self, partition, memory: lane, appender, covered, waiting, owed: None };
@@ -120,6 +120,10 @@ where
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
         let (mut inputs, mut told) = (Vec::new(), Vec::new());
         for message in &messages {
+            // What was purged here had been applied, so nothing waits for it; who has not got it must be able to tell.
+            if let Some(from) = message.from.filter(|from| *from > reaches) {
+                self.appender.begin_behind(from);
+            }
             let batch = decode::<S::In>(message)?;
             inputs.extend(batch.records.into_iter().filter(|input| input.position > self.covered));
             told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));

@@ -100,8 +100,8 @@ impl World {
     }
 
     async fn put(&self, numbers: std::ops::RangeInclusive<u64>) {
-        let tail = self.bus.tail(Feed::Normalized, HERE).await.unwrap().map_or(0, |tail| tail.sequence);
-        let mut appender = self.bus.appender(Feed::Normalized, HERE, tail);
+        let tail = self.bus.tail(Feed::Normalized, HERE).await.unwrap();
+        let mut appender = self.bus.appender(Feed::Normalized, HERE, tail.as_ref());
         let events: Vec<Event> = numbers.map(event).collect();
         let covers = events.last().unwrap().position;
         appender.append(Event::encode(&events, &[]), covers, 0, 1).await.unwrap();

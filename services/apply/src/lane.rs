@@ -4,12 +4,11 @@ use crate::{
     STAGE, publish,
     worker::{Batch, Uncommitted, Workers},
 };
-use bus::{DeadMessage, Feed, Message};
-use model::{Event, Partition, Timestamp};
+use bus::{Feed, Message};
+use model::{Event, Partition, Position, Timestamp};
 use runner::{Input as _, LaneError, Placed, Service, Turn, now};
-use stage::{Fault, Reject};
+use stage::Fault;
 use store::{Consumer, Cursor, Store, StoreError};
-use wire::{DeadLetter, Original};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -53,6 +52,7 @@ impl Shared {
         let (mut events, mut dismissals) = (Vec::new(), Vec::new());
         let mut reaches = from.position;
         for message in messages {
+            check_unbroken(&message, reaches)?;
             reaches = reaches.max(message.covers.unwrap_or_default());
             let decoded = Event::decode(message.payload, message.sequence)
                 .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
@@ -69,9 +69,6 @@ impl Shared {
         self.note_lag(partition, newest, events.len());
         let batch = Batch { partition, events, dismissals, from, reaches, marks: Vec::new() };
         let committed = self.workers.commit(batch).await.map_err(refused)?;
-        for (event, reject) in committed.rejected {
-            self.dead_letter(event, reject).await?;
-        }
         publish::committed(&self.service.bus, partition, &committed.applied, committed.payloads).await?;
         runner::kill_point(STAGE, "published");
         self.note_lag(partition, newest, 0);
@@ -83,27 +80,6 @@ impl Shared {
             self.service.metrics.lag(STAGE, &partition.to_string(), newest, now(), waiting);
         }
     }
-
-    /// Keeps what can't be applied. Its ending is committed already; if this is cut short, the letter can be made
-    /// again from there, and the event is still in RAW.
-    async fn dead_letter(&self, event: Event, reject: Reject) -> Result<(), LaneError> {
-        tracing::warn!(
-            stage = STAGE, store.id = %event.origin.store, connection.id = %event.origin.connection,
-            event.id = %event.id, position = %event.position, %reject, "dead letter"
-        );
-        self.service.metrics.rejected(STAGE, reject.class);
-        let (class, store, position) = (reject.class, event.origin.store.clone(), event.position);
-        let message_id = format!("{STAGE}/{}/{position}", event.id);
-        let letter = DeadLetter {
-            stage: STAGE.to_owned(),
-            reject,
-            rejected_at: now(),
-            position,
-            original: Original::Event(Box::new(event)),
-        };
-        let message = DeadMessage::new(STAGE, class.as_str(), store, message_id, wire::encode_dead(&letter));
-        Ok(self.service.bus.publish_dead(&message).await?)
-    }
 }
 
 fn fault(error: StoreError) -> LaneError {
@@ -112,7 +88,22 @@ fn fault(error: StoreError) -> LaneError {
 
 fn refused(error: Uncommitted) -> LaneError {
     match error {
-        Uncommitted::Store(error) if matches!(*error, StoreError::Fenced) => LaneError::Fenced,
+        Uncommitted::Store(ref error) if matches!(**error, StoreError::Fenced) => LaneError::Fenced,
+        Uncommitted::Letter(_) => LaneError::Fault(Fault::new("the broker", error)),
         other => LaneError::Fault(Fault::new("the database", other)),
+    }
+}
+
+/// A partition whose feed begins behind the record: between them lies what this record never had. It is another one, or an
+/// older copy. What has gone from ENRICHED is in RAW.
+fn check_unbroken(message: &Message, at: Position) -> Result<(), Fault> {
+    match message.from {
+        Some(from) if from > at => Err(Fault::new(
+            "what lies between the record and the feed",
+            format!(
+                "the record stands at {at}, ENRICHED begins at {from}: see the runbook database-restored"
+            ),
+        )),
+        _ => Ok(()),
     }
 }

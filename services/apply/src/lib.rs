@@ -7,6 +7,7 @@
 pub mod decide;
 mod janitor;
 mod lane;
+mod letters;
 mod publish;
 pub mod replay;
 mod worker;
@@ -54,7 +55,7 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 
 /// Runs the service on an open database.
 pub async fn serve(service: Service, store: Store, config: Config) -> Result<(), Failure> {
-    let workers = Workers::start(config.workers, &store, &service.metrics);
+    let workers = Workers::start(config.workers, &store, &service.metrics, Some(&service.bus));
     let in_flight = janitor::in_flight(&service.metrics)?;
     let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight));
     let shared = Arc::new(lane::Shared { service: service.clone(), store, workers });

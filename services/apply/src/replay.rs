@@ -30,7 +30,7 @@ pub struct Replay {
 impl Replay {
     /// Commits to `store`, with so many transactions at once; what waits goes into one.
     pub fn new(store: &Store, workers: NonZeroUsize, metrics: &Metrics) -> Self {
-        Self { store: store.clone(), workers: Workers::start(workers, store, metrics).into() }
+        Self { store: store.clone(), workers: Workers::start(workers, store, metrics, None).into() }
     }
 
     /// Commits a span that begins at `from`; says where the partition stands then.

@@ -3,13 +3,14 @@
 use crate::{
     STAGE,
     decide::{Fold, Folded, first_keys, row_keys},
+    letters,
 };
+use bus::{AppendError, Bus};
 use model::{
     Dismissal, Event, Outcome, Partition, Position,
     record::{Applied, Facts, SendMark},
 };
 use runner::{Metrics, kill_point};
-use stage::Reject;
 use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
@@ -50,7 +51,6 @@ impl Batch {
 pub(crate) struct Committed {
     pub(crate) applied: Vec<Applied>,
     pub(crate) payloads: Vec<Vec<u8>>,
-    pub(crate) rejected: Vec<(Event, Reject)>,
     pub(crate) cursor: Cursor,
 }
 
@@ -60,9 +60,24 @@ pub enum Uncommitted {
     /// The database says so, or doesn't say.
     #[error(transparent)]
     Store(Arc<StoreError>),
+    /// A dead letter can't be put down, as the broker says, or doesn't.
+    #[error("a dead letter can't be put down")]
+    Letter(#[source] Arc<AppendError>),
     /// The service is stopping.
     #[error("the worker has ended")]
     Stopping,
+}
+
+impl From<StoreError> for Uncommitted {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<AppendError> for Uncommitted {
+    fn from(error: AppendError) -> Self {
+        Self::Letter(Arc::new(error))
+    }
 }
 
 struct Job {
@@ -77,10 +92,17 @@ pub(crate) struct Workers {
 
 impl Workers {
     /// Starts so many.
-    pub(crate) fn start(count: NonZeroUsize, store: &Store, metrics: &Metrics) -> Self {
+    ///
+    /// What can't be applied goes to the dead letters of `letters`; without, it is only recorded.
+    pub(crate) fn start(
+        count: NonZeroUsize,
+        store: &Store,
+        metrics: &Metrics,
+        letters: Option<&Bus>,
+    ) -> Self {
         let start = |_| {
             let (queue, jobs) = mpsc::channel(WAITING_MAX);
-            let worker = Worker { store: store.clone(), metrics: metrics.clone() };
+            let worker = Worker { store: store.clone(), metrics: metrics.clone(), letters: letters.cloned() };
             tokio::spawn(worker.run(jobs));
             queue
         };
@@ -99,6 +121,7 @@ impl Workers {
 struct Worker {
     store: Store,
     metrics: Metrics,
+    letters: Option<Bus>,
 }
 
 impl Worker {
@@ -133,7 +156,6 @@ impl Worker {
                 }
             }
             Err(error) => {
-                let error = Uncommitted::Store(Arc::new(error));
                 for done in done {
                     drop(done.send(Err(error.clone())));
                 }
@@ -142,7 +164,7 @@ impl Worker {
     }
 
     /// All or nothing: if one partition is fenced, the others try again without it.
-    async fn transaction(&self, mut batches: Vec<Batch>) -> Result<Vec<Committed>, StoreError> {
+    async fn transaction(&self, mut batches: Vec<Batch>) -> Result<Vec<Committed>, Uncommitted> {
         let mut transaction = self.store.begin_apply().await?;
         kill_point(STAGE, "begun");
         let facts = facts(&mut transaction, &mut batches).await?;
@@ -169,6 +191,14 @@ impl Worker {
             })
             .collect();
         kill_point(STAGE, "folded");
+        // Before the commit: afterwards nobody would know that a letter is missing. If the commit fails, the same letter
+        // comes again.
+        if let Some(bus) = &self.letters {
+            for (_, event, reject) in &folded.rejected {
+                letters::publish(bus, &self.metrics, event, reject).await?;
+            }
+        }
+        kill_point(STAGE, "dead_lettered");
         transaction.commit(&folded.changes, &payloads, &steps).await?;
         kill_point(STAGE, "committed");
         self.count(taken_up, &folded);
@@ -227,12 +257,7 @@ fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> Ve
     let mut shares: BTreeMap<Partition, Committed> = steps
         .iter()
         .map(|step| {
-            let empty = Committed {
-                applied: Vec::new(),
-                payloads: Vec::new(),
-                rejected: Vec::new(),
-                cursor: step.to(),
-            };
+            let empty = Committed { applied: Vec::new(), payloads: Vec::new(), cursor: step.to() };
             (step.partition, empty)
         })
         .collect();
@@ -240,11 +265,6 @@ fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> Ve
         if let Some(share) = shares.get_mut(&partition) {
             share.applied.push(applied);
             share.payloads.push(payload);
-        }
-    }
-    for (partition, event, reject) in folded.rejected {
-        if let Some(share) = shares.get_mut(&partition) {
-            share.rejected.push((event, reject));
         }
     }
     steps.iter().filter_map(|step| shares.remove(&step.partition)).collect()

@@ -63,7 +63,7 @@ pub(crate) enum Verb {
     /// Decide RAW once more: into an empty database, which then must be as the present one; or against the present one,
     /// which must not change. Nothing is sent to any platform.
     #[command(
-        after_help = "Example:\n  tillflow replay\n  tillflow replay --into postgres://localhost/rebuilt\n\n\
+        after_help = "Example:\n  tillflow replay\n  tillflow replay --into postgres://localhost/rebuilt\n  tillflow replay --repair\n\n\
                       Exit code 1 if a store differs, or if the present record would change."
     )]
     Replay(Replay),
@@ -255,6 +255,10 @@ pub(crate) struct Replay {
     /// Go on where a replay into that database ended.
     #[arg(long, requires = "into")]
     pub(crate) resume: bool,
+    /// Apply what RAW has and the present record lacks: for a record that was restored from an older copy. Stop `apply`
+    /// before, and read the runbook `database-restored`.
+    #[arg(long, conflicts_with = "into")]
+    pub(crate) repair: bool,
     #[command(flatten)]
     pub(crate) place: Place,
 }

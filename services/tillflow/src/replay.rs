@@ -11,7 +11,7 @@ use crate::{
 };
 use apply::replay::Replay as Committing;
 use bus::Bus;
-use model::StoreId;
+use model::{Position, StoreId};
 use normalize::Normalize;
 use partition::{Into, Replaying, Stages};
 use runner::Metrics;
@@ -26,6 +26,9 @@ const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two isn't zero");
 pub(crate) async fn run(arguments: Replay, output: Output) -> Result<(), Failed> {
     let bus = open_bus(&arguments.place).await?;
     let present = open_store(&arguments.place).await?;
+    if arguments.repair {
+        return repair(&bus, &present, output).await;
+    }
     match &arguments.into {
         Some(url) => {
             let config = StoreConfig { url: url.clone(), ..configuration(&arguments.place)?.1 };
@@ -52,12 +55,38 @@ async fn into(
         let what = "the database isn't empty; say --resume to go on where a replay into it ended";
         return Err(Failed::Usage(what.to_owned()));
     }
-    let stages = Arc::new(Stages::new(Normalize::new().map_err(runner::Failure::from)?, &target)?);
-    let committing = Committing::new(&target, WORKERS, stages.metrics());
+    let replayed = commit(bus, present, &target, false).await?;
+    compare(present, &target, replayed.deliveries, output).await
+}
+
+/// Applies what RAW has and the record lacks.
+async fn repair(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed> {
+    let replayed = commit(bus, present, present, true).await?;
+    match output {
+        Output::Text => output::line(&format!("{} deliveries applied", replayed.deliveries)),
+        Output::Json => output::json(&json!({"kind": "summary", "deliveries": replayed.deliveries})),
+    }
+    Ok(())
+}
+
+/// Commits what RAW has to `target`, with what propagate made of the mirrors of `present`: up to its end, or as far as the
+/// present record has come.
+async fn commit(
+    bus: &Bus,
+    present: &Store,
+    target: &Store,
+    to_the_end: bool,
+) -> Result<partition::Replayed, Failed> {
+    let stages = Arc::new(Stages::new(Normalize::new().map_err(runner::Failure::from)?, target)?);
+    let committing = Committing::new(target, WORKERS, stages.metrics());
     let mut partitions = JoinSet::new();
     let progress = Progress::new("RAW");
     for partition in bus.partitions().all() {
-        let end = present.cursor(Consumer::Apply, partition).await?.position;
+        let end = if to_the_end {
+            Position::MAX
+        } else {
+            present.cursor(Consumer::Apply, partition).await?.position
+        };
         let from = target.take_epoch(Consumer::Apply, partition).await?;
         let into = Into::Record { present: Box::new(present.clone()), committing: committing.clone(), from };
         let replaying =
@@ -66,7 +95,7 @@ async fn into(
     }
     let replayed = finish(partitions).await?;
     progress.finish();
-    compare(present, &target, replayed.deliveries, output).await
+    Ok(replayed)
 }
 
 /// Decides everything again over the present record, which must change nothing.

@@ -54,7 +54,7 @@ fn reading(mirror: &Mirror, told: &MirrorValue) -> Reading {
         SendState::Pending if sent.value == *told => Reading::Echo(SendState::Echoed),
         SendState::Acknowledged if sent.value == *told => Reading::Echo(SendState::Settled),
         SendState::Pending | SendState::Unsure => Reading::Unsure,
-        SendState::Echoed if sent.value == *told => Reading::Echo(SendState::Echoed), SendState::Echoed => Reading::Own(SendState::Echoed),
+        SendState::Echoed => Reading::Own(SendState::Echoed),
         SendState::Acknowledged | SendState::Settled | SendState::Reading | SendState::Refused => {
             Reading::Own(SendState::Settled)
         }

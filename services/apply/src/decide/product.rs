@@ -153,7 +153,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn text(&mut self, told: &Product, id: &ProductId, key: MirrorKey) {
         let known = self.facts.mirrors.get(&key);
-        let before = match known.and_then(|mirror| mirror.observed.as_ref()).map(|observed| &observed.value) {
+        let before = match known.and_then(held_before) {
             Some(MirrorValue::Text(text)) => Some(text.clone()),
             Some(MirrorValue::Quantity(_) | MirrorValue::Price(_)) | None => None,
         };
@@ -233,8 +233,8 @@ impl Work<'_> {
         let key = mirror_key(self.event, MirrorKind::Price, &told.external);
         let known = self.facts.mirrors.get(&key);
         let echo = known.is_some_and(|mirror| is_echo(mirror, &MirrorValue::Price(price)));
-        let observed = known.and_then(|mirror| mirror.observed.as_ref());
-        let differs = observed.map(|observed| !echo && observed.value != MirrorValue::Price(price));
+        let held = known.and_then(held_before);
+        let differs = held.map(|held| !echo && *held != MirrorValue::Price(price));
         let was = row.price.as_ref().map(|price| price.value);
         settle(&mut row.price, Some(price), differs, told_at(self.event));
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
@@ -291,6 +291,12 @@ impl Work<'_> {
             self.writes.push(Write::Mirror(mirror));
         }
     }
+}
+
+/// What the platform held as far as we know, if it has ever told anything: what it was told to hold and took counts, so
+/// that the report of a write is no change of its own, even if it comes when the next one is under way.
+fn held_before(mirror: &Mirror) -> Option<&MirrorValue> {
+    mirror.observed.as_ref().map(|observed| mirror.held.as_ref().unwrap_or(&observed.value))
 }
 
 /// Whether what is told is a write of ours come back. It is no change of the platform's own, and must not win over

@@ -288,6 +288,27 @@ fn a_late_echo_does_not_undo_what_was_changed_since() {
 }
 
 #[test]
+fn the_echo_of_a_write_that_comes_when_the_next_is_under_way_undoes_nothing() {
+    let mut facts = linked();
+    let price_key = MirrorKey {
+        connection: connection("b"),
+        kind: MirrorKind::Price,
+        external: external("variant"),
+        place: None,
+    };
+    let dollars = |minor| MirrorValue::Price(Money { minor, currency: Currency::new("USD").unwrap() });
+    let changes = [(3, 5, 1100), (4, 8, 1200), (5, 9, 1300)];
+    let changed = |(number, at, cents)| event("a", number, Some(at), Payload::Product(shirt("Shirt", cents)));
+    facts = facts_after(facts, changes.map(changed).to_vec());
+    // 11 was written and taken, 12 is on its way, and 13 waits; then the report of 11 comes.
+    let mirror = facts.mirrors.get_mut(&price_key).unwrap();
+    mirror.held = Some(dollars(1100));
+    mirror.sent = Some(Sent { value: dollars(1200), from: Some(dollars(1100)), state: SendState::Pending });
+    let facts = facts_after(facts, vec![event("b", 6, Some(10), Payload::Product(shirt("Shirt", 1100)))]);
+    assert_eq!(facts.variants.values().next().unwrap().price.as_ref().unwrap().value.minor, 1300);
+}
+
+#[test]
 fn a_completed_order_does_not_change_and_says_so() {
     let order = |status| Order {
         external: external("order"),

@@ -84,7 +84,7 @@ async fn hop(
     arrived: Arc<Semaphore>,
 ) -> Result<(), Failed> {
     let mut reader = bus.read(from, partition, Start::First).await?;
-    let mut appender = to.map(|to| bus.appender(to, partition, 0));
+    let mut appender = to.map(|to| bus.appender(to, partition, None));
     loop {
         for message in reader.waiting(MESSAGES_MAX).await? {
             let Some(appender) = &mut appender else {
