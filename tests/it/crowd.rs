@@ -5,8 +5,7 @@ use model::{Outcome, Quantity, StoreId};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -48,6 +47,7 @@ struct Told {
 pub(crate) struct Stream {
     taken: Arc<AtomicUsize>,
     retried: Arc<AtomicUsize>,
+    reasons: Arc<Mutex<BTreeSet<String>>>,
     enough: Arc<AtomicBool>,
     senders: JoinSet<Told>,
 }
@@ -104,6 +104,7 @@ impl Crowd {
     pub(crate) fn send(&self, count: usize) -> Stream {
         let (taken, retried) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let enough = Arc::new(AtomicBool::new(false));
+        let reasons = Arc::new(Mutex::new(BTreeSet::new()));
         let sender = Sender::default();
         let mut senders = JoinSet::new();
         for (shop, Shop { account, taken: before, .. }) in self.shops.iter().enumerate() {
@@ -111,7 +112,7 @@ impl Crowd {
                 let told = before.get(&item).map_or(0, Vec::len);
                 let (account, sender, enough) = (Arc::clone(account), sender.clone(), Arc::clone(&enough));
                 let (taken, retried) = (Arc::clone(&taken), Arc::clone(&retried));
-                let (doors, pause) = (Arc::clone(&self.doors), self.pause);
+                let (doors, reasons, pause) = (Arc::clone(&self.doors), Arc::clone(&reasons), self.pause);
                 senders.spawn(async move {
                     let mut deliveries = Vec::new();
                     for level in (1..).skip(told).take(count) {
@@ -120,7 +121,7 @@ impl Crowd {
                         }
                         let delivery =
                             account.level(&format!("{item}-{level}"), PRODUCT + item + 100, level, level);
-                        let (delivery, attempts) = keep(&sender, delivery, &doors).await;
+                        let (delivery, attempts) = keep(&sender, delivery, &doors, &reasons).await;
                         deliveries.push(delivery);
                         taken.fetch_add(1, Ordering::Relaxed);
                         retried.fetch_add(usize::from(attempts > 1), Ordering::Relaxed);
@@ -132,7 +133,7 @@ impl Crowd {
                 });
             }
         }
-        Stream { taken, retried, enough, senders }
+        Stream { taken, retried, reasons, enough, senders }
     }
 
     /// Waits until all of it was taken, and remembers it.
@@ -197,20 +198,31 @@ impl Stream {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Why senders were asked to come back, of all the reasons so far.
+    pub(crate) fn reasons(&self) -> BTreeSet<String> {
+        lock(&self.reasons).clone()
+    }
+
     /// How many had to be sent more than once.
     pub(crate) fn retried(&self) -> usize {
         self.retried.load(Ordering::Relaxed)
     }
 }
 
-fn lock(doors: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
-    doors.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends to one door after the other until one takes it; gives the door's id of the delivery and how often it was sent.
-async fn keep(sender: &Sender, delivery: Signed, doors: &Mutex<Vec<String>>) -> (String, u32) {
+async fn keep(
+    sender: &Sender,
+    delivery: Signed,
+    doors: &Mutex<Vec<String>>,
+    reasons: &Mutex<BTreeSet<String>>,
+) -> (String, u32) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
-    let path = delivery.url.find("/webhook/").map(|at| delivery.url[at..].to_owned()).expect("a webhook's URL");
+    let path =
+        delivery.url.find("/webhook/").map(|at| delivery.url[at..].to_owned()).expect("a webhook's URL");
     let deadline = Instant::now() + RETRY_LIMIT;
     let mut attempts = 0;
     loop {
@@ -223,6 +235,10 @@ async fn keep(sender: &Sender, delivery: Signed, doors: &Mutex<Vec<String>>) -> 
         attempts += 1;
         if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
             return (answer.delivery().expect("the topic is known"), attempts);
+        }
+        if let Some(answer) = answer.as_ref().filter(|answer| answer.status == 503) {
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+            lock(reasons).extend(answer.body["detail"].as_str().map(str::to_owned));
         }
         assert!(Instant::now() < deadline, "not taken within {RETRY_LIMIT:?}; at last: {answer:?}");
         tokio::time::sleep(RETRY_PAUSE).await;

@@ -1,0 +1,190 @@
+//! Every service dies at every place where a crash could tear apart what belongs together.
+
+use crate::{PATIENCE, crowd::Crowd};
+use model::Quantity;
+use simulator::{Kind, NewVariant, ShopHandle};
+use std::{
+    collections::BTreeSet,
+    os::unix::process::ExitStatusExt as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventually, level_body};
+use tokio::task::JoinHandle;
+use wire::Original;
+
+/// The places, by service. In each round every service dies at its next one, all of them at about the same time.
+const POINTS: [(Program, &[&str]); 7] = [
+    (Program::Ingest, &["taken", "appended"]),
+    (Program::Normalize, &["loaded", "dead_lettered", "appended"]),
+    (Program::Dedupe, &["loaded", "appended"]),
+    (Program::Enrich, &["loaded", "dead_lettered", "appended"]),
+    (Program::Apply, &["begun", "loaded", "folded", "committed", "published"]),
+    (Program::Propagate, &["marked", "called", "desired", "settled"]),
+    (Program::Poll, &["fetched", "noted"]),
+];
+/// At which pass they die: some work goes well before.
+const PASS: u32 = 3;
+/// SIGABRT.
+const ABORTED: Option<i32> = Some(6);
+/// Between two deliveries of one sender, two sales, two poisons.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(80), Duration::from_millis(150)];
+const STOCK: i32 = 100_000;
+/// How long a service may take to come to its place.
+const DEATH: Duration = Duration::from_secs(45);
+/// How long everything may take in the end; a write that was under way when its maker died is due again after a while.
+const WORKED_OFF: Duration = Duration::from_mins(1);
+
+/// Two shops that sell the same tea.
+struct Shops {
+    merchant: Merchant,
+    accounts: [Account; 2],
+}
+
+impl Shops {
+    async fn open(world: &World) -> Self {
+        let merchant = world.merchant("tea-house").await;
+        let shopify = world.simulated(&merchant, Kind::Shopify).await;
+        let square = world.simulated(&merchant, Kind::Square).await;
+        let accounts = [shopify, square];
+        for account in &accounts {
+            let tea = NewVariant::stocked("tea", 950, STOCK.into(), &account.shop().locations());
+            account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
+        }
+        let shops = Self { merchant, accounts };
+        world.quiet(PATIENCE, &[&shops.merchant], &[&shops.accounts[0], &shops.accounts[1]]).await;
+        shops
+    }
+
+    /// Sells at both and renames the tea at Square, whose notification of that is thin; gives how many were sold.
+    fn trade(&self, enough: &Arc<AtomicBool>) -> JoinHandle<i32> {
+        let shops = [self.accounts[0].shop(), self.accounts[1].shop()];
+        let enough = Arc::clone(enough);
+        tokio::spawn(async move {
+            let mut sold = 0;
+            while !enough.load(Ordering::Relaxed) {
+                let shop = &shops[usize::try_from(sold % 2).expect("0 or 1")];
+                sell(shop);
+                sold += 1;
+                let tea = shops[1].find("tea").expect("it is on sale");
+                shops[1].edit_title(&tea.product, &format!("Green tea {sold}")).expect("the shop takes it");
+                tokio::time::sleep(PAUSES[1]).await;
+            }
+            sold
+        })
+    }
+
+    async fn assert_agreed(&self, world: &World, sold: i32) {
+        let accounts = [&self.accounts[0], &self.accounts[1]];
+        world.quiet(WORKED_OFF, &[&self.merchant], &accounts).await;
+        let left = STOCK - sold;
+        assert_eq!(
+            world.level(&self.merchant, "tea").await,
+            Some(Quantity::pieces(left)),
+            "{sold} were sold"
+        );
+        for account in accounts {
+            let tea = account.shop().find("tea").expect("it is on sale");
+            let level = account.shop().level(&tea.item, &account.place());
+            assert_eq!(level, Some(left.to_string()), "{}: {sold} were sold", account.platform);
+            let title = account.shop().title(&tea.product);
+            assert_eq!(title, Some(format!("Green tea {sold}")), "{}", account.platform);
+        }
+        world.assert_sound(&self.merchant).await;
+    }
+}
+
+fn sell(shop: &ShopHandle) {
+    let tea = shop.find("tea").expect("it is on sale");
+    let place = shop.locations().swap_remove(0);
+    shop.sell(&tea.item, &place, 1).expect("there is enough");
+}
+
+/// Sends what normalize, and what enrich has to reject; gives the door's ids of what was taken.
+async fn poison(account: Account, enough: Arc<AtomicBool>) -> BTreeSet<String> {
+    let sender = Sender::default();
+    let mut taken = BTreeSet::new();
+    for number in 1.. {
+        if enough.load(Ordering::Relaxed) {
+            break;
+        }
+        let unlinked = level_body(77, 99, number, number);
+        for (name, body) in [("schema", b"{}".to_vec()), ("config", unlinked)] {
+            let delivery = account.sign("inventory_levels/update", &format!("{name}-{number}"), body);
+            taken.insert(sender.send_until_kept(&delivery, WORKED_OFF).await.0);
+        }
+        tokio::time::sleep(PAUSES[2]).await;
+    }
+    taken
+}
+
+async fn assert_dead(world: &World, expected: &BTreeSet<String>) {
+    eventually(PATIENCE, "all that was rejected lies in DEAD", async || {
+        let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
+        let mut dead = BTreeSet::new();
+        while let Some(message) = reader.next().await.expect("the broker answers") {
+            let letter = wire::decode_dead(message.payload).expect("a dead letter");
+            let class = letter.reject.class.as_str();
+            dead.insert(match letter.original {
+                Original::Delivery(delivery) => delivery.id.to_string(),
+                Original::Event(event) => event.delivery.to_string(),
+            });
+            assert!(["schema", "config"].contains(&class), "{:?}", letter.reject);
+        }
+        let strange = dead.difference(expected).count();
+        assert_eq!(strange, 0, "nothing is there that wasn't poison");
+        let missing = expected.difference(&dead).count();
+        if missing == 0 { Ok(()) } else { Err(format!("{missing} of {} are missing", expected.len())) }
+    })
+    .await;
+}
+
+/// Has the services die at the points of a round, and starts them again.
+async fn die_and_rise(world: &mut World, round: usize) {
+    let points = POINTS.iter().filter_map(|(program, points)| Some((*program, *points.get(round)?)));
+    let mut doomed = Vec::new();
+    for (program, point) in points {
+        assert!(world.terminate(program).await.success(), "{} ends well", program.name());
+        let replica = world.launch_to_die(program, &format!("{}.{point}:{PASS}", program.name()));
+        doomed.push((replica, point));
+    }
+    for (replica, point) in &doomed {
+        let (status, said) = world.death(*replica, DEATH).await;
+        let name = replica.program().name();
+        assert_eq!(status.signal(), ABORTED, "{name} dies at {point}: {status}\n{said}");
+        assert!(said.contains(&format!("\"point\":\"{point}\"")), "{name} dies at {point}:\n{said}");
+        // Each as soon as it is dead: others may wait for it on their way to their own places.
+        world.launch(&[replica.program()]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_dies_at_any_point_of_its_work_loses_and_repeats_nothing() {
+    let mut world = World::start(&Program::ALL).await;
+    let shops = Shops::open(&world).await;
+    let poisoned = world.merchant("poisoned").await;
+    let poisoned = world.account(&poisoned, "shopify", AccountOptions::silent()).await;
+    let mut crowd = Crowd::open(&world, 4, 2).await.with_pause(PAUSES[0]);
+    let stream = crowd.send(usize::MAX);
+    let enough = Arc::new(AtomicBool::new(false));
+    let trade = shops.trade(&enough);
+    let poison = tokio::spawn(poison(poisoned, Arc::clone(&enough)));
+
+    let rounds = POINTS.iter().map(|(_, points)| points.len()).max().unwrap_or_default();
+    for round in 0..rounds {
+        die_and_rise(&mut world, round).await;
+    }
+
+    enough.store(true, Ordering::Relaxed);
+    stream.end();
+    let sold = trade.await.expect("the shops trade");
+    let poison = poison.await.expect("poison is sent");
+    crowd.finish(stream).await;
+    crowd.assert_all_there(&world, WORKED_OFF).await;
+    assert_dead(&world, &poison).await;
+    shops.assert_agreed(&world, sold).await;
+}

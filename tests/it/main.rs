@@ -6,6 +6,7 @@
 
 mod agreement;
 mod broker_faults;
+mod cluster;
 mod command_line;
 mod conservation;
 mod crowd;
@@ -19,6 +20,7 @@ mod lost_tails;
 mod platform_faults;
 mod poison;
 mod publishing;
+mod rebuild;
 mod refusals;
 mod replay;
 mod replicas;

@@ -1,0 +1,158 @@
+//! Platforms that are slow, fail half of the time, lose their answers, or want no more calls.
+
+use crate::PATIENCE;
+use model::Quantity;
+use simulator::{Chaos, Kind, NewVariant, RecordedCall};
+use std::{collections::BTreeMap, time::Duration};
+use testkit::{Account, Merchant, Program, World, eventually};
+
+const STOCK: i32 = 10;
+/// How many each shop sells while its platform is in trouble.
+const SALES: i32 = 3;
+/// How long the trouble goes on after that: so short that no pause before the next attempt grows beyond seconds.
+const TROUBLED: Duration = Duration::from_secs(5);
+/// How long it may take until all agree.
+const IN_THE_END: Duration = Duration::from_mins(1);
+
+/// What a pair of shops goes through.
+#[derive(Clone, Copy)]
+struct Trouble {
+    name: &'static str,
+    chaos: Chaos,
+    /// How some of the calls end; 0 for no answer.
+    status: u16,
+    /// Whether some of those had their effect, and are made again.
+    repeats: bool,
+}
+
+fn troubles() -> [Trouble; 5] {
+    let calm = Chaos::default();
+    let trouble = |name, status, repeats, chaos| Trouble { name, chaos, status, repeats };
+    [
+        trouble("failing", 503, false, Chaos { server_error: 0.5, ..calm }),
+        trouble("forgetful", 500, true, Chaos { error_after_success: 0.5, ..calm }),
+        trouble("resetting", 0, true, Chaos { reset_after_success: 0.5, ..calm }),
+        trouble("slow", 200, false, Chaos { answer_ms_max: 2_000, ..calm }),
+        trouble("throttling", 429, false, Chaos { throttle_429: 0.7, ..calm }),
+    ]
+}
+
+/// Two shops of one merchant that sell the same tea.
+struct Pair {
+    trouble: Trouble,
+    merchant: Merchant,
+    accounts: [Account; 2],
+}
+
+impl Pair {
+    async fn open(world: &World, trouble: Trouble) -> Self {
+        let merchant = world.merchant(trouble.name).await;
+        let accounts =
+            [world.simulated(&merchant, Kind::Shopify).await, world.simulated(&merchant, Kind::Square).await];
+        for account in &accounts {
+            let tea = NewVariant::stocked("tea", 950, STOCK.into(), &account.shop().locations());
+            account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
+        }
+        Self { trouble, merchant, accounts }
+    }
+
+    fn set(&self, chaos: Chaos) {
+        self.accounts.iter().for_each(|account| account.shop().set_chaos(chaos));
+    }
+
+    /// Each sells one after the other, and Shopify renames the tea and raises its price.
+    async fn trade(&self) {
+        for sale in 1..=SALES {
+            for account in &self.accounts {
+                let tea = account.shop().find("tea").expect("it is on sale");
+                account.shop().sell(&tea.item, &account.place(), 1).expect("there is enough");
+            }
+            let shop = self.accounts[0].shop();
+            let tea = shop.find("tea").expect("it is on sale");
+            shop.edit_price(&tea.variant, 950 + i64::from(sale)).expect("it is on sale");
+            shop.edit_title(&tea.product, &format!("Green tea {sale}")).expect("it is on sale");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// What the shops hold, if it isn't what they should.
+    async fn differs(&self, world: &World) -> Result<(), String> {
+        let left = STOCK - 2 * SALES;
+        let wanted =
+            (Some(left.to_string()), Some(950 + i64::from(SALES)), Some(format!("Green tea {SALES}")));
+        for account in &self.accounts {
+            let shop = account.shop();
+            let tea = shop.find("tea").expect("it is on sale");
+            let held =
+                (shop.level(&tea.item, &account.place()), shop.price(&tea.variant), shop.title(&tea.product));
+            if held != wanted {
+                return Err(format!(
+                    "{} of {} has {held:?}, not {wanted:?}",
+                    account.platform, self.trouble.name
+                ));
+            }
+        }
+        let ours = world.level(&self.merchant, "tea").await;
+        if ours == Some(Quantity::pieces(left)) { Ok(()) } else { Err(format!("the store has {ours:?}")) }
+    }
+
+    fn calls(&self) -> Vec<RecordedCall> {
+        self.accounts.iter().flat_map(|account| account.shop().calls()).collect()
+    }
+}
+
+async fn assert_nothing_dead(world: &World) {
+    let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
+    let letter = reader.next().await.expect("the broker answers");
+    assert!(letter.is_none(), "a platform's outage is no dead letter: {letter:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_platforms_do_to_calls_all_agree_in_the_end_and_no_write_takes_effect_twice() {
+    let mut world = World::start(&Program::ALL).await;
+    let mut pairs = Vec::new();
+    for trouble in troubles() {
+        pairs.push(Pair::open(&world, trouble).await);
+    }
+    let merchants: Vec<&Merchant> = pairs.iter().map(|pair| &pair.merchant).collect();
+    let accounts: Vec<&Account> = pairs.iter().flat_map(|pair| &pair.accounts).collect();
+    world.quiet(PATIENCE, &merchants, &accounts).await;
+
+    for pair in &pairs {
+        pair.set(pair.trouble.chaos);
+    }
+    futures::future::join_all(pairs.iter().map(Pair::trade)).await;
+    let status = world.terminate(Program::Propagate).await;
+    assert!(status.success(), "it hands over what it hasn't begun, and ends: {status}");
+    world.launch(&[Program::Propagate]).await;
+    tokio::time::sleep(TROUBLED).await;
+    for pair in &pairs {
+        pair.set(Chaos::default());
+    }
+    eventually(IN_THE_END, "all agree", async || {
+        for pair in &pairs {
+            pair.differs(&world).await?;
+        }
+        Ok::<_, String>(())
+    })
+    .await;
+    world.quiet(IN_THE_END, &merchants, &accounts).await;
+    for pair in &pairs {
+        pair.differs(&world).await.expect("and it stays so");
+        world.assert_sound(&pair.merchant).await;
+    }
+    assert_nothing_dead(&world).await;
+
+    // It was trouble indeed, and repetitions could be told for what they were.
+    for pair in &pairs {
+        let calls = pair.calls();
+        let Trouble { name, status, repeats, .. } = pair.trouble;
+        assert!(calls.iter().any(|call| call.status == status), "{name}: some ended with {status}");
+        let mut keys = BTreeMap::new();
+        for key in calls.iter().filter_map(|call| call.idempotency_key.as_deref()) {
+            *keys.entry(key).or_insert(0) += 1;
+        }
+        let repeated = keys.values().filter(|times| **times > 1).count();
+        assert!(!repeats || repeated > 0, "{name}: some writes were repeated with their key: {keys:?}");
+    }
+}

@@ -36,20 +36,29 @@ fn nested(levels: usize) -> Vec<u8> {
 }
 
 fn poisons() -> Vec<Poison> {
-    let variant = |field: &'static str, value: Value| {
-        product_with(move |body| body["variants"][0][field] = value)
-    };
+    let variant =
+        |field: &'static str, value: Value| product_with(move |body| body["variants"][0][field] = value);
     vec![
-        ("nothing at all", LEVEL, Vec::new(), "schema"),
+        ("nothing but a blank", LEVEL, b" ".to_vec(), "schema"),
         ("cut off", LEVEL, level_with("available", "1")[..20].to_vec(), "schema"),
         ("no text", LEVEL, b"{\"inventory_item_id\": \"\xff\xfe\"}".to_vec(), "schema"),
-        ("two values", LEVEL, [level_with("available", "1"), level_with("available", "2")].concat(), "schema"),
+        (
+            "two values",
+            LEVEL,
+            [level_with("available", "1"), level_with("available", "2")].concat(),
+            "schema",
+        ),
         ("another type at the top", LEVEL, b"[]".to_vec(), "schema"),
         ("a list for a number", LEVEL, level_with("available", "[1]"), "schema"),
         ("a text for a number", LEVEL, level_with("inventory_item_id", "\"1101\""), "schema"),
         ("128 levels deep", LEVEL, nested(128), "schema"),
         ("100,000 levels deep", LEVEL, nested(100_000), "schema"),
-        ("the character that Postgres can't keep", PRODUCT, product_with(|body| body["title"] = json!("a\0b")), "data"),
+        (
+            "the character that Postgres can't keep",
+            PRODUCT,
+            product_with(|body| body["title"] = json!("a\0b")),
+            "data",
+        ),
         ("the same in a field nobody reads", LEVEL, level_with("note", "\"\\u0000\""), "data"),
         ("a number beyond any", LEVEL, level_with("available", "1e400"), "schema"),
         ("a number of 30 digits", LEVEL, level_with("available", &"9".repeat(30)), "schema"),

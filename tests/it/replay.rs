@@ -8,7 +8,7 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, World};
 const PRODUCT: u64 = 1000;
 
 /// Two platforms that sell and are written to, and a third connection with duplicates, old news and poison.
-async fn lived(world: &World) -> (Merchant, Account, Account) {
+pub(crate) async fn lived(world: &World) -> (Merchant, Account, Account) {
     let merchant = world.merchant("shop").await;
     let shopify = world.simulated(&merchant, Kind::Shopify).await;
     let square = world.simulated(&merchant, Kind::Square).await;

@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("poll", ROOMS),
     ("tillflow", RUNS_ALL),
     ("system-tests", EVERYTHING),
+    ("torture", EVERYTHING),
 ];
 /// The command line runs the services, the servers and the simulators in one process.
 const RUNS_ALL: &[&str] = &[

@@ -21,6 +21,9 @@ const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 const REMEDY: &str = "set `jetstream { sync_interval: always }` in the server's configuration and monitoring_url in \
                       ours, or run three replicas, or say --allow-unsafe (allow_unsafe = true in [bus]) to go on without the promise";
 
+const CLUSTER_REMEDY: &str =
+    "run three servers as a cluster, or one with `jetstream { sync_interval: always }` and replicas = 1";
+
 /// What the server is and promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -68,6 +71,10 @@ pub(crate) async fn check(client: &Client, config: &BusConfig) -> Result<Profile
     if info.max_payload < LEAST_PAYLOAD_BYTES {
         let reason = format!("its max_payload is {} bytes", info.max_payload);
         return unfit(reason, "set `max_payload: 4MB` in the server's configuration");
+    }
+    if config.replicas > 1 && info.cluster.is_none() {
+        let reason = format!("it is a single server, and {} replicas are asked for", config.replicas);
+        return unfit(reason, CLUSTER_REMEDY);
     }
     let durability = match durability(&info, config).await {
         Ok(durability) => durability,

@@ -1,5 +1,6 @@
 use crate::{
     AppendError, Appender, BusConfig, BusError, Feed, Message, Reader, Start, append, check, connect, door,
+    error::not_yet,
     follow::Follow,
     layout::{self, Layout},
     message::Stored,
@@ -15,12 +16,19 @@ use async_nats::{
 use bytes::Bytes;
 use model::{Partition, PartitionCount};
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 /// How long an acknowledgement or an answer to a read may take.
 const ACK_LIMIT: Duration = Duration::from_secs(2);
 /// How long a change of streams may take; a slow disk syncs several files for it.
 const ADMIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long it is tried to declare the streams.
+const DECLARE_LIMIT: Duration = Duration::from_secs(30);
+/// The pause between two attempts.
+const DECLARE_PAUSE: Duration = Duration::from_millis(500);
 /// How many acknowledgements may be waited for at once; further publishers wait.
 const MAX_ACKS_IN_FLIGHT: usize = 4096;
 /// How long what was written may take to leave at the end.
@@ -74,16 +82,28 @@ impl Bus {
         check::check(&self.inner.client, &self.inner.config).await
     }
 
-    /// Makes the streams that are missing. Refuses a server that has others by the same names: another number of
+    /// Makes the streams that are missing, trying for 30 seconds. Refuses a server that has others by the same names: another number of
     /// partitions, another retention. How much a stream may hold follows the configuration.
     pub async fn declare(&self) -> Result<(), BusError> {
+        let deadline = Instant::now() + DECLARE_LIMIT;
         for declared in self.inner.layout.streams() {
-            match self.stream_info(&declared.name).await? {
-                None => drop(self.create(declared).await?),
-                Some(info) => self.adjust(&declared, &info.config).await?,
+            while let Err(error) = self.declare_one(&declared).await {
+                // A cluster that has just begun, or has lost a server, has to elect who decides.
+                if !matches!(error, BusError::Call { .. }) || Instant::now() > deadline {
+                    return Err(error);
+                }
+                not_yet("declared", &error);
+                sleep(DECLARE_PAUSE).await;
             }
         }
         Ok(())
+    }
+
+    async fn declare_one(&self, declared: &Config) -> Result<(), BusError> {
+        match self.stream_info(&declared.name).await? {
+            None => self.create(declared.clone()).await.map(drop),
+            Some(info) => self.adjust(declared, &info.config).await,
+        }
     }
 
     /// The last batch of the partition.

@@ -102,6 +102,12 @@ impl BusError {
     }
 }
 
+/// Says that what has just failed is tried again.
+pub(crate) fn not_yet(what: &'static str, error: &BusError) {
+    let cause = error.source().map(tracing::field::display);
+    tracing::info!(%error, cause, "not {what} yet; trying again");
+}
+
 /// Why a message was not appended, or isn't known to be.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

@@ -18,6 +18,7 @@ mod follow;
 mod layout;
 mod membership;
 mod message;
+mod placement;
 mod seek;
 
 pub use append::{Appender, PendingAck};
@@ -33,3 +34,4 @@ pub use follow::Reader;
 pub use layout::Feed;
 pub use membership::Membership;
 pub use message::{Message, Start};
+pub use placement::{Follower, Placement};

@@ -3,8 +3,16 @@
 //! Each replica of a stage keeps one message with a time to live, in memory: no disk is synced for it. Two owners of a
 //! partition for a moment are waste, never damage: the second append is refused.
 
-use crate::{AppendError, Bus, BusError, append, assign, layout::MEMBERS, message::is_token};
-use async_nats::{Subscriber, jetstream::message::PublishMessage};
+use crate::{
+    AppendError, Bus, BusError, append, assign,
+    error::{Source, not_yet},
+    layout::MEMBERS,
+    message::is_token,
+};
+use async_nats::{
+    Subscriber,
+    jetstream::{ErrorCode, context::GetStreamErrorKind, message::PublishMessage},
+};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use model::Partition;
@@ -12,13 +20,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 /// How long a replica that shows no life counts as there; the server knows whole seconds only.
 const TIME_TO_LIVE: Duration = Duration::from_secs(3);
 /// How often a replica shows life and looks who else does.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long it is tried to join.
+const JOIN_LIMIT: Duration = Duration::from_secs(30);
+/// The pause between two attempts.
+const JOIN_PAUSE: Duration = Duration::from_millis(250);
 /// How long a leaving replica may take to say so.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -54,7 +66,7 @@ impl Drop for Membership {
 
 impl Bus {
     /// Joins the replicas of `stage` as `replica`, a name that no other process has, and shares the partitions with
-    /// them.
+    /// them. Tries for 30 seconds.
     pub async fn join(&self, stage: &str, replica: &str) -> Result<Membership, BusError> {
         for (text, what) in [(stage, "a stage"), (replica, "a replica's name")] {
             if !is_token(text) {
@@ -72,9 +84,8 @@ impl Bus {
             sequence: None,
             settling: false,
         };
-        member.renew().await.map_err(BusError::call("joining", stage))?;
-        member.settling = false;
-        let (owned, watched) = watch::channel(member.look().await?);
+        let first = member.begin().await?;
+        let (owned, watched) = watch::channel(first);
         member.notify().await;
         let (leave, left) = oneshot::channel();
         let task = tokio::spawn(member.run(owned, notices, left));
@@ -95,6 +106,27 @@ struct Member {
 }
 
 impl Member {
+    /// Shows life for the first time and looks who else is there. A cluster that has just begun, or has lost a server,
+    /// has to elect who orders the signs of life.
+    async fn begin(&mut self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
+        let deadline = Instant::now() + JOIN_LIMIT;
+        loop {
+            let shown = self.renew().await.map_err(BusError::call("joining", &self.stage));
+            let looked = match shown {
+                Ok(()) => self.look().await,
+                Err(error) => Err(error),
+            };
+            self.settling = false;
+            match looked {
+                Err(error) if Instant::now() < deadline => {
+                    not_yet("joined", &error);
+                    sleep(JOIN_PAUSE).await;
+                }
+                looked => return looked,
+            }
+        }
+    }
+
     async fn run(
         mut self,
         owned: watch::Sender<Arc<BTreeSet<Partition>>>,
@@ -152,12 +184,26 @@ impl Member {
             }
             Err(AppendError::Unavailable { .. }) => {
                 (self.sequence, self.settling) = (None, true);
-                let declared = self.bus.layout().members();
-                let created = self.bus.create(declared).await;
-                created.map_err(|source| AppendError::Unavailable { source: source.into() })?;
+                if self.is_forgotten().await.map_err(|source| AppendError::Unavailable { source })? {
+                    let created = self.bus.create(self.bus.layout().members()).await;
+                    created.map_err(|source| AppendError::Unavailable { source: source.into() })?;
+                }
                 self.show().await
             }
             other => other,
+        }
+    }
+
+    /// Whether the stream is gone; else its servers are only electing who orders it.
+    async fn is_forgotten(&self) -> Result<bool, Source> {
+        match self.bus.jetstream().get_stream(MEMBERS).await {
+            Ok(_) => Ok(false),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    Ok(true)
+                }
+                _ => Err(error.into()),
+            },
         }
     }
 
@@ -175,8 +221,9 @@ impl Member {
     /// Looks who is there and tells what is ours.
     async fn look(&self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
         const DOING: &str = "the members";
-        let stream =
-            self.bus.admin().get_stream_no_info(MEMBERS).await.map_err(BusError::call(DOING, &self.stage))?;
+        // Not longer than an acknowledgement may take: meanwhile we show no life.
+        let stream = self.bus.jetstream().get_stream_no_info(MEMBERS).await;
+        let stream = stream.map_err(BusError::call(DOING, &self.stage))?;
         let prefix = format!("pos.members.{}.", self.stage);
         let subjects = stream
             .info_with_subjects(format!("{prefix}*"))

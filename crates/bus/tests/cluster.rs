@@ -1,19 +1,26 @@
 //! Against three real nats-servers.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
-use bus::{Bus, BusConfig, Feed, Start};
+use bus::{AppendError, Bus, BusConfig, BusError, Durability, Feed, Start};
 use bytes::Bytes;
 use model::{Partition, PartitionCount, Position};
-use sandbox::{NatsCluster, Scratch};
-use std::time::{Duration, Instant};
+use sandbox::{Nats, NatsCluster, NatsOptions, Scratch};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+use tokio::time::{sleep, timeout};
 
 const HERE: Partition = Partition(3);
+/// How long what needs an election may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(100);
 
-fn config(cluster: &NatsCluster) -> BusConfig {
+fn config(servers: Vec<String>) -> BusConfig {
     BusConfig {
-        servers: cluster.urls(),
-        partitions: PartitionCount::new(4).unwrap(),
+        servers,
         replicas: 3,
+        partitions: PartitionCount::new(4).unwrap(),
         feed_max_bytes: 64 << 20,
         applied_max_bytes: 64 << 20,
         dead_max_bytes: 1 << 20,
@@ -21,83 +28,107 @@ fn config(cluster: &NatsCluster) -> BusConfig {
     }
 }
 
-async fn leader(url: &str, stream: &str) -> Option<String> {
-    let client = async_nats::connect(url).await.ok()?;
-    let context = async_nats::jetstream::new(client);
-    let mut s = context.get_stream(stream).await.ok()?;
-    s.info().await.ok()?.cluster.clone()?.leader
+fn position(raw_sequence: u64) -> Position {
+    Position { raw_sequence, delivery: 0, event: 0 }
+}
+
+async fn declared(cluster: &NatsCluster) -> Bus {
+    let bus = Bus::connect(&config(cluster.urls())).await.unwrap();
+    bus.declare().await.unwrap();
+    bus
+}
+
+async fn kill_leader(cluster: &mut NatsCluster, bus: &Bus, stream: &str) {
+    let placements = until_done(async || bus.placements().await).await;
+    let leader = placements.into_iter().find(|it| it.stream == stream).and_then(|it| it.leader).unwrap();
+    cluster.servers.iter_mut().find(|server| server.name() == leader).unwrap().kill().await.unwrap();
+}
+
+/// Tries until it is done, as everything that uses the bus does.
+async fn until_done<T, E: std::fmt::Debug>(mut act: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match act().await {
+            Ok(done) => return done,
+            Err(error) => assert!(Instant::now() < deadline, "not done in time: {error:?}"),
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 #[tokio::test]
-async fn explore() {
+async fn a_cluster_is_fit_without_syncing_and_holds_every_stream_three_times() {
+    let scratch = Scratch::new().unwrap();
+    let cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let bus = declared(&cluster).await;
+    let profile = bus.check().await.unwrap();
+    assert_eq!(profile.durability, Durability::Replicated(3));
+    bus.declare().await.unwrap();
+    until_done(async || {
+        let placements = bus.placements().await.map_err(|error| error.to_string())?;
+        assert_eq!(placements.len(), 7, "four feeds, APPLIED, DEAD, MEMBERS");
+        let lacking = placements.into_iter().find(|it| !it.is_whole() || it.followers.len() != 2);
+        lacking.map_or(Ok(()), |placement| Err(format!("{placement:?}")))
+    })
+    .await;
+
+    let one = BusConfig { replicas: 1, ..config(cluster.urls()) };
+    let refused = Bus::connect(&one).await.unwrap().check().await.unwrap_err().to_string();
+    assert!(refused.contains("monitoring_url"), "one replica has to be synced: {refused}");
+    let refused = Bus::connect(&one).await.unwrap().declare().await.unwrap_err();
+    assert!(matches!(refused, BusError::Different { .. }), "what is there has three: {refused}");
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_single_server_is_refused_for_three_replicas_with_the_fix() {
+    let scratch = Scratch::new().unwrap();
+    let nats = Nats::start(NatsOptions::new(scratch.path())).await.unwrap();
+    let bus = Bus::connect(&config(vec![nats.url()])).await.unwrap();
+    let refused = bus.check().await.unwrap_err().to_string();
+    assert!(refused.contains("single server") && refused.contains("replicas = 1"), "{refused}");
+    assert!(bus.placements().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_leader_that_dies_takes_nothing_along_repeats_nothing_and_lets_no_second_owner_in() {
     let scratch = Scratch::new().unwrap();
     let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
-    let t = Instant::now();
-    let bus = Bus::connect(&config(&cluster)).await.unwrap();
-    println!("profile {:?}", bus.check().await.unwrap());
-    bus.declare().await.unwrap();
-    println!("declared in {:?}", t.elapsed());
-    let t = Instant::now();
-    let mut worst = Duration::ZERO;
-    for n in 0..200 {
-        let t = Instant::now();
-        bus.append_raw(HERE, Bytes::from(vec![0; 1000]), &format!("b{n}"), 1).await.unwrap();
-        worst = worst.max(t.elapsed());
-    }
-    println!("200 appends {:?} worst {worst:?}", t.elapsed());
-    let lead = leader(&cluster.servers[0].url(), "RAW-0").await.unwrap();
-    println!("leader {lead}");
-    let index = cluster.servers.iter().position(|s| s.name() == lead).unwrap();
-    cluster.servers[index].kill().await.unwrap();
-    let t = Instant::now();
-    let mut n = 200;
-    let mut tries = 0;
-    while n < 220 {
-        tries += 1;
-        match bus.append_raw(HERE, Bytes::from(vec![0; 1000]), &format!("b{n}"), 1).await {
-            Ok(s) => { if n == 200 {println!("first append after kill {:?} at seq {s} tries {tries}", t.elapsed());} n += 1 }
-            Err(e) => println!("{:?} {e:?}", t.elapsed()),
-        }
-    }
-    let t = Instant::now();
-    cluster.servers[index].restart().await.unwrap();
-    cluster.agreed().await.unwrap();
-    println!("restarted and agreed {:?}", t.elapsed());
+    let bus = declared(&cluster).await;
+    let membership = bus.join("normalize", "one").await.unwrap();
+    let all: BTreeSet<Partition> = bus.partitions().all().collect();
+    assert_eq!(**membership.owned().borrow(), all);
+
+    let mut late = bus.appender(Feed::Normalized, HERE, None);
     let mut appender = bus.appender(Feed::Normalized, HERE, None);
-    for raw in 1..=20_u64 {
-        appender.append(Bytes::from("x"), Position { raw_sequence: raw, delivery: 0, event: 0 }, raw, 3).await.unwrap();
+    appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
+    for number in 1..=20 {
+        bus.append_raw(HERE, Bytes::from(number.to_string()), &format!("batch-{number}"), 1).await.unwrap();
     }
-    let lead = leader(&cluster.urls()[0], "NORMALIZED-0").await.unwrap();
-    let index = cluster.servers.iter().position(|s| s.name() == lead).unwrap();
-    let mut reader = bus.read(Feed::Normalized, HERE, Start::First).await.unwrap();
-    println!("read {}", reader.waiting(100).await.unwrap().len());
-    println!("kill {lead}");
-    cluster.servers[index].kill().await.unwrap();
-    let t = Instant::now();
-    let read = tokio::spawn(async move {
-        let mut count = 0;
-        loop {
-            let m = reader.waiting(100).await.unwrap();
-            count += m.len();
-            println!("   read {} at {:?}", m.len(), t.elapsed());
-            if m.iter().any(|m| m.covers.unwrap().raw_sequence >= 60) { break }
-        }
-        count
-    });
-    let mut raw = 21;
-    while raw <= 60 {
-        match appender.append(Bytes::from("x"), Position { raw_sequence: raw, delivery: 0, event: 0 }, raw, 3).await {
-            Ok(_) => { if raw == 21 { println!("first append {:?}", t.elapsed()); } raw += 1 }
-            Err(e) => {
-                println!("{:?} {raw} {e:?}", t.elapsed());
-                let tail = loop { match bus.tail(Feed::Normalized, HERE).await { Ok(t) => break t, Err(e) => {println!("{:?} tail {e:?}", t.elapsed()); tokio::time::sleep(Duration::from_millis(200)).await} } };
-                let tail = tail.unwrap();
-                println!("{:?} tail {} covers {:?}", t.elapsed(), tail.sequence, tail.covers);
-                raw = tail.covers.unwrap().raw_sequence + 1;
-                appender = bus.appender(Feed::Normalized, HERE, Some(&tail));
-            }
-        }
+    let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
+    kill_leader(&mut cluster, &bus, "RAW-0").await;
+    for number in 20..=40 {
+        // The twentieth is sent again, to another leader than the one that has it.
+        let (payload, id) = (Bytes::from(number.to_string()), format!("batch-{number}"));
+        until_done(async || bus.append_raw(HERE, payload.clone(), &id, 1).await).await;
     }
-    println!("done {:?}", t.elapsed());
-    println!("read {}", read.await.unwrap());
+    let mut read = Vec::new();
+    while read.last().is_none_or(|last: &String| last != "40") {
+        let messages = timeout(PATIENCE, reader.waiting(64)).await.unwrap().unwrap();
+        read.extend(messages.into_iter().map(|it| String::from_utf8_lossy(&it.payload).into_owned()));
+    }
+    assert_eq!(read, (1..=40).map(|number| number.to_string()).collect::<Vec<_>>(), "each once, in order");
+
+    // Whoever began at the tail goes on; whoever began before it is refused, by the next leader too.
+    let tail = until_done(async || bus.tail(Feed::Normalized, HERE).await).await.unwrap();
+    assert_eq!(tail.covers, Some(position(1)));
+    until_done(async || {
+        let mut next = bus.appender(Feed::Normalized, HERE, Some(&tail));
+        next.append(Bytes::new(), position(2), 2, 0).await
+    })
+    .await;
+    assert!(matches!(late.append(Bytes::new(), position(1), 1, 0).await, Err(AppendError::Fenced)));
+    assert_eq!(**membership.owned().borrow(), all, "nobody else took anything");
+    membership.leave().await;
+    cluster.stop().await.unwrap();
 }

@@ -290,6 +290,31 @@ pub struct Applied {
     pub event: Event,
     /// What it made of the store's own values.
     pub effects: Vec<Effect>,
+    /// The rows of the catalog that it changed, as they became: the platform's words alone don't tell, because other
+    /// platforms' words and clocks decide too.
+    pub rows: Vec<CatalogRow>,
+}
+
+/// A row of the catalog, with the clock of each field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatalogRow {
+    /// Of a product.
+    Product(ProductRow),
+    /// Of a variant.
+    Variant(VariantRow),
+}
+
+/// The current state of a store, as far as its events tell. Customers are no part of it: events hold no personal data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Levels.
+    pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
+    /// Products.
+    pub products: BTreeMap<ProductId, ProductRow>,
+    /// Variants.
+    pub variants: BTreeMap<VariantId, VariantRow>,
+    /// Orders.
+    pub orders: BTreeMap<OrderId, OrderRow>,
 }
 
 /// A value of the store that an event changed, as it is now.

@@ -98,7 +98,10 @@ where
     Running: Future<Output = Result<(), LaneError>> + Send + 'static,
 {
     let run = Arc::new(run);
-    let membership = service.bus.join(stage, &service.replica).await?;
+    let membership = tokio::select! {
+        joined = service.bus.join(stage, &service.replica) => joined?,
+        () = service.stop.cancelled() => return Ok(()),
+    };
     service.readiness.set(true);
     let begin = |partition: Partition, stop| {
         let turn = Turn { partition, stop, progress: Arc::default() };

@@ -3,6 +3,7 @@
 //! For development and tests: nothing is shared, nothing listens beyond loopback, and what was started ends with the
 //! process that started it, even if that one is killed.
 
+mod cluster;
 mod error;
 mod find;
 mod nats;
@@ -11,6 +12,7 @@ mod process;
 mod scratch;
 mod session;
 
+pub use cluster::NatsCluster;
 pub use error::SandboxError;
 pub use nats::{Nats, NatsOptions};
 pub use postgres::{Postgres, PostgresOptions};

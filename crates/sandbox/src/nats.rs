@@ -1,20 +1,26 @@
 use crate::{
-    SandboxError, find,
+    SandboxError,
+    cluster::Peer,
+    find,
     process::{Home, Kind, LOOK_INTERVAL, Server},
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, time::Duration};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     process::Command,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// How long a server may take to serve; it reads all its streams first.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
 /// What Tillflow asks of a server: a batch may have 4 MiB.
 const MAX_PAYLOAD_BYTES: u32 = 4 * 1024 * 1024;
-const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
+/// How long a server may take to say how it is.
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
 
 /// How a nats-server is started.
 #[derive(Debug, Clone)]
@@ -39,6 +45,7 @@ pub struct Nats {
     home: Home,
     program: PathBuf,
     sync_always: bool,
+    peer: Option<Peer>,
     ports: Ports,
     server: Option<Server>,
     pid: u32,
@@ -54,12 +61,31 @@ impl Nats {
     /// Starts a server and waits until it serves. The program is `$TILLFLOW_NATS_SERVER`, `.cache/bin/nats-server` here
     /// or in a folder above, or the first on the path.
     pub async fn start(options: NatsOptions) -> Result<Self, SandboxError> {
+        Self::begin(options, 0, None).await
+    }
+
+    /// Starts a server of a cluster.
+    pub(crate) async fn start_peer(
+        options: NatsOptions,
+        monitoring: u16,
+        peer: Peer,
+    ) -> Result<Self, SandboxError> {
+        Self::begin(options, monitoring, Some(peer)).await
+    }
+
+    async fn begin(options: NatsOptions, monitoring: u16, peer: Option<Peer>) -> Result<Self, SandboxError> {
+        let NatsOptions { data_dir, sync_always, port } = options;
         let program = find::nats_server()?;
-        let home = Home::take(&options.data_dir).await?;
-        let ports = Ports { client: options.port, monitoring: 0 };
-        let mut nats = Self { home, program, sync_always: options.sync_always, ports, server: None, pid: 0 };
+        let home = Home::take(&data_dir).await?;
+        let ports = Ports { client: port, monitoring };
+        let mut nats = Self { home, program, sync_always, peer, ports, server: None, pid: 0 };
         nats.launch().await?;
         Ok(nats)
+    }
+
+    /// Its name in its cluster; `nats` without one.
+    pub fn name(&self) -> &str {
+        self.peer.as_ref().map_or("nats", |peer| &peer.name)
     }
 
     /// Where clients connect: `nats://127.0.0.1:<port>`.
@@ -101,6 +127,25 @@ impl Nats {
         self.launch().await
     }
 
+    pub(crate) fn runs(&self) -> bool {
+        self.server.is_some()
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.home.log()
+    }
+
+    /// Whether it says that all is well (`/healthz`).
+    pub(crate) async fn is_healthy(&self) -> bool {
+        let ask = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring)).await?;
+            stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.map(|_| answer.ends_with(b"200"))
+        };
+        matches!(timeout(HEALTH_LIMIT, ask).await, Ok(Ok(true)))
+    }
+
     async fn launch(&mut self) -> Result<(), SandboxError> {
         let configuration = self.configure()?;
         let mut command = Command::new(&self.program);
@@ -120,13 +165,22 @@ impl Nats {
         if self.sync_always {
             jetstream["sync_interval"] = "always".into();
         }
-        let configuration = json!({
+        let mut configuration = json!({
             "listen": listen(self.ports.client),
             "http": listen(self.ports.monitoring),
             "max_payload": MAX_PAYLOAD_BYTES,
             "ports_file_dir": self.home.path(),
             "jetstream": jetstream,
         });
+        if let Some(peer) = &self.peer {
+            let route = |port: &u16| format!("nats-route://127.0.0.1:{port}");
+            configuration["server_name"] = peer.name.as_str().into();
+            configuration["cluster"] = json!({
+                "name": "sandbox",
+                "listen": listen(peer.port),
+                "routes": peer.others.iter().map(route).collect::<Vec<_>>(),
+            });
+        }
         let path = self.home.path().join("nats.conf");
         fs::write(&path, format!("{configuration:#}")).map_err(SandboxError::file(&path))?;
         Ok(path)

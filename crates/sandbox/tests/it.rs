@@ -1,7 +1,7 @@
 //! Against the real programs.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
-use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions, SandboxError, Scratch};
+use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, SandboxError, Scratch};
 use std::path::Path;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -52,6 +52,30 @@ async fn a_nats_server_serves_durably_keeps_its_ports_and_leaves_no_process() {
     nats.stop().await.unwrap();
     assert!(!alive(second));
     assert!(TcpStream::connect(url.trim_start_matches("nats://")).await.is_err());
+}
+
+#[tokio::test]
+async fn three_servers_agree_and_each_comes_back_at_its_address() {
+    let scratch = Scratch::new().unwrap();
+    let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let names: Vec<&str> = cluster.servers.iter().map(Nats::name).collect();
+    assert_eq!(names, ["nats-1", "nats-2", "nats-3"]);
+    let urls = cluster.urls();
+    for url in &urls {
+        assert!(greeting(url).await.contains("\"cluster\":\"sandbox\""));
+    }
+    let monitoring = cluster.servers[0].monitoring_url();
+    assert!(get(&monitoring, "/varz").await.contains("\"sync_interval\": 120000000000"), "as it comes");
+
+    cluster.servers[1].kill().await.unwrap();
+    cluster.agreed().await.unwrap();
+    cluster.servers[1].restart().await.unwrap();
+    cluster.agreed().await.unwrap();
+    assert_eq!(cluster.urls(), urls);
+    assert!(get(&monitoring, "/jsz").await.contains("\"cluster_size\": 3"));
+    let pids: Vec<u32> = cluster.servers.iter().map(Nats::pid).collect();
+    cluster.stop().await.unwrap();
+    assert!(pids.into_iter().all(|pid| !alive(pid)));
 }
 
 #[tokio::test]

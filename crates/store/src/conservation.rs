@@ -151,7 +151,8 @@ fn read(row: &PgRow) -> Result<Account, StoreError> {
     })
 }
 
-const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = on;
+/// What begins a transaction whose statements are over many rows.
+pub(crate) const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = '10min'";
 
 const CONTRADICTIONS: &str = "

@@ -22,6 +22,7 @@ mod fetch_marks;
 mod links;
 mod migrations;
 mod provision;
+mod rebuild;
 mod show;
 mod vault;
 
@@ -39,6 +40,7 @@ pub use endings::EndingRow;
 pub use error::StoreError;
 pub use events::EventRow;
 pub use provision::{LocationSetup, StoreSetup};
+pub use rebuild::{Difference, RebuildRun, Rebuilding, StoreToRebuild, Wrong};
 pub use show::{LevelLine, MirrorLine, StoreView};
 pub use vault::{Sealed, Vault, VaultError};
 

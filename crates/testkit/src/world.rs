@@ -3,7 +3,7 @@
 use crate::{Account, Merchant, Process, Program, Replica, eventually};
 use bus::{Bus, BusConfig, Feed};
 use model::{EventId, Outcome, Position, Quantity, SendState, record::Ending};
-use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions, Scratch};
+use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, Scratch};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
 
@@ -29,6 +29,8 @@ pub struct WorldOptions {
     pub acquire_timeout_ms: Option<u64>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
     pub broker_folder: Option<PathBuf>,
+    /// Whether the broker is three servers that hold everything together.
+    pub clustered: bool,
 }
 
 /// A broker, a database, and the services on them, all of one's own. Dropped, everything is stopped; if the test has
@@ -41,6 +43,8 @@ pub struct World {
     pub bus: Bus,
     /// The broker, as a server.
     pub nats: Nats,
+    /// The broker's other servers, if it is a cluster.
+    pub peers: Vec<Nats>,
     /// The database, as a server.
     pub postgres: Postgres,
     pub(crate) ingest_address: Option<String>,
@@ -60,11 +64,17 @@ impl World {
     pub async fn start_with(options: WorldOptions, programs: &[Program]) -> Self {
         let scratch = Scratch::new().expect("a folder to throw away");
         let broker_folder = options.broker_folder.clone().unwrap_or_else(|| scratch.path().join("nats"));
-        let (nats, postgres) = tokio::try_join!(
-            Nats::start(NatsOptions::new(broker_folder)),
-            Postgres::start(PostgresOptions::new(scratch.path().join("postgres")))
-        )
-        .expect("servers can be started");
+        let broker = async {
+            if options.clustered {
+                return NatsCluster::start(&broker_folder).await.map(|cluster| cluster.servers);
+            }
+            Nats::start(NatsOptions::new(&broker_folder)).await.map(|server| vec![server])
+        };
+        let (mut peers, postgres) =
+            tokio::try_join!(broker, Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))))
+                .expect("servers can be started");
+        let servers = peers.iter().map(Nats::url).collect();
+        let nats = peers.remove(0);
         let mut config = StoreConfig::new(postgres.url());
         config.keys.insert("test".to_owned(), KEY.to_owned());
         "test".clone_into(&mut config.current_key);
@@ -74,15 +84,26 @@ impl World {
         store.migrate().await.expect("tables can be made");
         store.maintain().await.expect("partitions can be made");
         let config = BusConfig {
-            servers: vec![nats.url()],
+            servers,
             monitoring_url: Some(nats.monitoring_url()),
             name: "tests".to_owned(),
+            replicas: if options.clustered { 3 } else { 1 },
             ..BusConfig::default()
         };
         let bus = Bus::connect(&config).await.expect("the broker answers");
         let processes = BTreeMap::new();
-        let mut world =
-            Self { processes, store, bus, nats, postgres, ingest_address: None, started: 0, options, scratch };
+        let mut world = Self {
+            processes,
+            store,
+            bus,
+            nats,
+            peers,
+            postgres,
+            ingest_address: None,
+            started: 0,
+            options,
+            scratch,
+        };
         world.launch(programs).await;
         world
     }
@@ -96,7 +117,8 @@ impl World {
     pub(crate) fn configuration_at(&self, program: Program, ingest_address: &str) -> String {
         let mut lines = vec![
             "[bus]".to_owned(),
-            format!("servers = [\"{}\"]", self.nats.url()),
+            format!("servers = {:?}", self.servers().map(Nats::url).collect::<Vec<_>>()),
+            format!("replicas = {}", if self.options.clustered { 3 } else { 1 }),
             format!("monitoring_url = \"{}\"", self.nats.monitoring_url()),
             format!("name = \"{}\"", program.name()),
         ];
@@ -108,7 +130,7 @@ impl World {
         ] {
             lines.extend(bytes.map(|bytes| format!("{key} = {bytes}")));
         }
-        let rest = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"debug,async_nats=warn,sqlx=warn,hyper=warn\"\n[service]";
+        let rest = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]";
         lines.push(rest.to_owned());
         if program == Program::Ingest {
             lines.push(format!("listen = \"{ingest_address}\""));
@@ -125,6 +147,17 @@ impl World {
             lines.push(format!("[service.store.keys]\ntest = \"{KEY}\""));
         }
         lines.join("\n") + "\n"
+    }
+
+    /// The broker's servers.
+    pub fn servers(&self) -> impl Iterator<Item = &Nats> {
+        std::iter::once(&self.nats).chain(&self.peers)
+    }
+
+    /// The broker's server of that name.
+    pub fn server_mut(&mut self, name: &str) -> &mut Nats {
+        let mut servers = std::iter::once(&mut self.nats).chain(&mut self.peers);
+        servers.find(|server| server.name() == name).unwrap_or_else(|| panic!("there is no server {name}"))
     }
 
     /// Where the broker keeps its streams, a folder each.
@@ -230,14 +263,10 @@ impl World {
             if tail > 0 && applied.position < end {
                 return Err(format!("partition {partition} is applied up to {} of {tail}", applied.position));
             }
-            if self.runs(Program::Poll)
-                && cursor(Consumer::Poll).await?.position.raw_sequence < tail
-            {
+            if self.runs(Program::Poll) && cursor(Consumer::Poll).await?.position.raw_sequence < tail {
                 return Err(format!("partition {partition} isn't polled up to {tail}"));
             }
-            if self.runs(Program::Propagate)
-                && cursor(Consumer::Propagate).await?.number < applied.number
-            {
+            if self.runs(Program::Propagate) && cursor(Consumer::Propagate).await?.number < applied.number {
                 return Err(format!("partition {partition} isn't propagated up to {}", applied.number));
             }
             sequences += tail;

@@ -1,5 +1,7 @@
 //! Committed changes on the wire: the public contract.
 
+mod catalog;
+
 use crate::{
     DecodeError,
     error::{At as _, required},
@@ -7,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    LocationId, ProductId, Quantity, VariantId,
+    Event, LocationId, ProductId, Quantity, VariantId,
     record::{Applied, Effect},
 };
 use prost::Message as _;
@@ -19,6 +21,7 @@ pub fn encode_applied(applied: &Applied) -> Bytes {
         sequence: applied.sequence,
         event: Some((&applied.event).into()),
         effects: applied.effects.iter().map(pb::Effect::from).collect(),
+        rows: applied.rows.iter().map(pb::CatalogRow::from).collect(),
     }
     .encode_to_vec()
     .into()
@@ -27,11 +30,14 @@ pub fn encode_applied(applied: &Applied) -> Bytes {
 /// Reads a committed change.
 pub fn decode_applied(payload: Bytes) -> Result<Applied, DecodeError> {
     let applied = pb::Applied::decode(payload)?;
+    let event = Event::try_from(required(applied.event, "event")?)?;
+    let row = |row| catalog::row(row, &event.origin);
     Ok(Applied {
         number: applied.number,
         sequence: applied.sequence,
-        event: required(applied.event, "event")?.try_into()?,
         effects: applied.effects.into_iter().map(Effect::try_from).collect::<Result<_, _>>()?,
+        rows: applied.rows.into_iter().map(row).collect::<Result<_, _>>()?,
+        event,
     })
 }
 

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use model::{
     Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, Dismissal, EntityKind, Event, EventId,
     ExternalId, InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Outcome,
-    Patch, Payload, PlatformName, Position, Product, ProductStatus, Quantity, RawDigest, Source,
-    SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant,
-    record::{Applied, Effect},
+    Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Source,
+    SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
+    record::{Applied, CatalogRow, Clocked, Effect, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
 use stage::{Reject, RejectClass};
@@ -201,13 +201,53 @@ fn what_a_platform_publishes_is_read_as_it_was_written() {
     }
 }
 
+/// Fields that are set, empty on purpose, and never told.
+fn rows() -> Vec<CatalogRow> {
+    fn clocked<T>(value: T) -> Option<Clocked<T>> {
+        Some(Clocked { value, at: Timestamp::from_micros(8) })
+    }
+    let Origin { tenant, store, .. } = origin();
+    let product = ProductRow {
+        id: ProductId::new("prd_1").unwrap(),
+        tenant: tenant.clone(),
+        store: store.clone(),
+        title: clocked("Tea".to_owned()),
+        description: clocked(String::new()),
+        vendor: None,
+        category: None,
+        status: clocked(ProductStatus::Draft),
+        tags: clocked(Vec::new()),
+        deleted_at: Some(Timestamp::from_micros(9)),
+    };
+    let variant = VariantRow {
+        id: VariantId::new("var_1").unwrap(),
+        tenant,
+        store,
+        product: product.id.clone(),
+        title: None,
+        sku: clocked("T-1".to_owned()),
+        barcode: None,
+        price: clocked(usd(0)),
+        compare_at_price: clocked(None),
+    };
+    let bare = ProductRow { status: None, tags: None, deleted_at: None, ..product.clone() };
+    let dear = VariantRow { price: None, compare_at_price: clocked(Some(usd(1))), ..variant.clone() };
+    vec![
+        CatalogRow::Product(product),
+        CatalogRow::Product(bare),
+        CatalogRow::Variant(variant),
+        CatalogRow::Variant(dear),
+    ]
+}
+
 #[test]
 fn changes_and_dead_letters_are_read_as_they_were_written() {
     let applied = Applied {
         number: 4,
         sequence: 3,
         event: event(payloads().remove(2)),
-        effects: vec![Effect::Linked { variant: model::VariantId::new("var_1").unwrap() }],
+        effects: vec![Effect::Linked { variant: VariantId::new("var_1").unwrap() }],
+        rows: rows(),
     };
     assert_eq!(wire::decode_applied(wire::encode_applied(&applied)).unwrap(), applied);
     let letter = DeadLetter {

@@ -12,8 +12,8 @@ use model::{
     Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Position,
     Quantity, VariantId,
     record::{
-        Applied, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement, MovementReason,
-        OrderRow, ProductRow, SendMark, VariantRow,
+        Applied, CatalogRow, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement,
+        MovementReason, OrderRow, ProductRow, SendMark, VariantRow,
     },
 };
 use stage::{Reject, RejectClass};
@@ -165,6 +165,7 @@ impl Fold {
             sequence = Some(*last);
             self.changes.stores.entry(event.origin.store.clone()).or_default().last_sequence = Some(*last);
         }
+        let rows = writes.iter().filter_map(catalog_row).collect();
         for write in writes {
             self.write(write, &event, sequence.unwrap_or_default());
         }
@@ -172,7 +173,8 @@ impl Fold {
         if let Some(sequence) = sequence {
             let number = self.numbers.entry(partition).or_default();
             *number += 1;
-            let applied = Applied { number: *number, sequence, event: without_personal_data(event), effects };
+            let event = without_personal_data(event);
+            let applied = Applied { number: *number, sequence, event, effects, rows };
             self.changes.applied.push((partition, applied));
         }
     }
@@ -294,6 +296,20 @@ fn duplicate(event: &Event) -> Dismissal {
         outcome: Outcome::Duplicate,
         reason: "".into(),
         received_at: event.received_at,
+    }
+}
+
+/// The row of the catalog that a write makes.
+fn catalog_row(write: &Write) -> Option<CatalogRow> {
+    match write {
+        Write::Product(row) => Some(CatalogRow::Product(row.clone())),
+        Write::Variant(row) => Some(CatalogRow::Variant(row.clone())),
+        Write::Link(..)
+        | Write::Mirror(_)
+        | Write::Level { .. }
+        | Write::Order(_)
+        | Write::Customer(_)
+        | Write::Conflict { .. } => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes room: streams are purged below what is no longer needed. Nothing else ever deletes from them.
 
 use crate::{Config, STAGE};
-use bus::{BusError, Feed, Start};
+use bus::{Bus, BusError, Feed, Start};
 use model::{Partition, Timestamp};
 use prometheus::IntGauge;
 use runner::{Metrics, Service, now};
@@ -11,10 +11,11 @@ use std::{
 };
 use store::{Consumer, Store, StoreError};
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(30);
-/// How often while a stream is nearly full: whoever waits for room waits for this.
-const EVERY_WHEN_PRESSED: Duration = Duration::from_secs(2);
+/// How often it sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How often it looks whether a stream is nearly full, and sweeps as often while one is: whoever waits for room waits
+/// for this.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// From which share of its room on a stream gives up what it keeps beyond need: room to work goes before room to
 /// replay, and Postgres has what was applied.
 const PRESSED_FROM: f64 = 0.7;
@@ -31,24 +32,29 @@ enum Unswept {
 
 /// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
 pub(crate) async fn run(service: Service, store: Store, config: Config, in_flight: IntGauge) {
-    let mut maintained: Option<Instant> = None;
+    let (mut maintained, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
+    let is_due = |last: Option<Instant>, every| last.is_none_or(|at| at.elapsed() >= every);
     loop {
-        match store.in_flight().await {
-            Ok(count) => in_flight.set(count),
-            Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
-        }
-        let pressed = sweep_all(&service, &store, &config).await.unwrap_or_else(|error| {
-            tracing::debug!(stage = STAGE, %error, "not swept; trying again later");
-            false
+        let pressed = pressed(&service.bus).await.unwrap_or_else(|error| {
+            tracing::debug!(stage = STAGE, %error, "how full streams are isn't known");
+            Pressed::default()
         });
-        if maintained.is_none_or(|at| at.elapsed() >= MAINTAIN_EVERY) {
+        if is_due(swept, SWEEP_EVERY) || pressed.any() {
+            swept = Some(Instant::now());
+            match store.in_flight().await {
+                Ok(count) => in_flight.set(count),
+                Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
+            }
+            sweep_all(&service, &store, &config, &pressed).await;
+        }
+        if is_due(maintained, MAINTAIN_EVERY) {
             maintained = Some(Instant::now());
             if let Err(error) = store.maintain().await {
                 tracing::warn!(stage = STAGE, %error, "tables can't be looked after");
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(if pressed { EVERY_WHEN_PRESSED } else { EVERY }) => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
             () = service.stop.cancelled() => return,
         }
     }
@@ -69,30 +75,45 @@ struct KeptFor {
     unique_seconds: u64,
 }
 
-/// Says whether any stream is nearly full.
-async fn sweep_all(service: &Service, store: &Store, config: &Config) -> Result<bool, Unswept> {
-    let bus = &service.bus;
-    let mut pressed = BTreeSet::new();
+/// What is nearly full.
+#[derive(Default)]
+struct Pressed {
+    feeds: BTreeSet<&'static str>,
+    applied: bool,
+}
+
+impl Pressed {
+    fn any(&self) -> bool {
+        self.applied || !self.feeds.is_empty()
+    }
+}
+
+async fn pressed(bus: &Bus) -> Result<Pressed, BusError> {
+    let mut pressed = Pressed::default();
     for feed in [Feed::Raw, Feed::Normalized, Feed::Unique, Feed::Enriched] {
         if bus.usage(feed).await? > PRESSED_FROM {
             let feed = feed.as_str();
             tracing::warn!(stage = STAGE, feed, "nearly full: what is done is purged before its time");
-            pressed.insert(feed);
+            pressed.feeds.insert(feed);
         }
     }
-    let unless_pressed = |feed: Feed, seconds| if pressed.contains(feed.as_str()) { 0 } else { seconds };
+    pressed.applied = bus.applied_usage().await? > PRESSED_FROM;
+    Ok(pressed)
+}
+
+async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &Pressed) {
+    let unless_pressed =
+        |feed: Feed, seconds| if pressed.feeds.contains(feed.as_str()) { 0 } else { seconds };
     let kept_for = KeptFor {
         raw_seconds: unless_pressed(Feed::Raw, config.replay_window_seconds),
         unique_seconds: unless_pressed(Feed::Unique, config.dedupe_window_seconds),
     };
-    let applied_pressed = bus.applied_usage().await? > PRESSED_FROM;
-    for partition in bus.partitions().all() {
+    for partition in service.bus.partitions().all() {
         // One partition that can't be swept must not fill the streams of all.
-        if let Err(error) = sweep(service, store, &kept_for, applied_pressed, partition).await {
+        if let Err(error) = sweep(service, store, &kept_for, pressed.applied, partition).await {
             tracing::debug!(stage = STAGE, partition = partition.0, %error, "not swept; trying again later");
         }
     }
-    Ok(applied_pressed || !pressed.is_empty())
 }
 
 /// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed and

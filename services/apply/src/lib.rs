@@ -9,6 +9,7 @@ mod janitor;
 mod lane;
 mod letters;
 mod publish;
+pub mod rebuild;
 pub mod replay;
 mod worker;
 

@@ -22,6 +22,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause.
 const RETRY_LONGEST: Duration = Duration::from_mins(10);
 
+/// How often a level is read again at once, with pauses as between writes, before that is left for later.
+const READ_ATTEMPTS: u32 = 5;
+
 /// What calls are made with.
 pub(crate) struct Calls {
     pub(crate) store: Store,
@@ -54,7 +57,7 @@ impl Calls {
                 if stop.is_cancelled() || claimed.elapsed() > BEGUN_WITHIN {
                     self.give_back(of, &write).await?;
                 } else {
-                    self.write(platform, connection, &write).await?;
+                    self.write(platform, connection, &write, stop).await?;
                     called += 1;
                 }
             }
@@ -76,6 +79,7 @@ impl Calls {
         platform: &dyn Platform,
         connection: &Connection,
         due: &DueWrite,
+        stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let began = Instant::now();
         let reply = match call(due) {
@@ -97,7 +101,8 @@ impl Calls {
             tracing::warn!(stage = STAGE, connection.id = %connection.id, error, "the platform refused a write");
         }
         if settled == Settled::NeedsReadBack {
-            self.read_back(platform, connection, due).await;
+            let wanted = DueRead { key: due.key.clone(), location: due.location.clone() };
+            self.read(platform, connection, &wanted, stop).await;
         }
         Ok(())
     }
@@ -134,25 +139,38 @@ impl Calls {
         Reply::Refused(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
-    async fn read_back(&self, platform: &dyn Platform, connection: &Connection, due: &DueWrite) {
-        let wanted = DueRead { key: due.key.clone(), location: due.location.clone() };
-        self.read(platform, connection, &wanted).await;
-    }
-
-    /// Asks the platform for a level and puts the answer into RAW, like any report of it. If that fails, the mirror
-    /// becomes due for reading again after a while.
-    pub(crate) async fn read(&self, platform: &dyn Platform, connection: &Connection, due: &DueRead) {
+    /// Asks the platform for a level and puts the answer into RAW, like any report of it. If that fails a few times, the
+    /// mirror becomes due for reading again after a while.
+    pub(crate) async fn read(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        due: &DueRead,
+        stop: &CancellationToken,
+    ) {
         let access = access(connection);
         let target =
             Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
         let wanted = Fetch::Level { item: &due.key.external, location: due.location.as_ref() };
-        match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
-            Ok(_) => {}
-            Err(NotFetched::Later { reason, .. }) => {
-                tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back; again later");
+        for attempt in 0..READ_ATTEMPTS {
+            let pause = RETRY_FIRST.saturating_mul(1 << attempt).mul_f64(rand::random_range(0.5..1.0));
+            match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
+                Ok(_) => return,
+                Err(NotFetched::Later { reason, after }) if after.is_none_or(|after| after <= pause) => {
+                    tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back");
+                }
+                Err(NotFetched::Later { reason, .. }) => {
+                    tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back; later");
+                    return;
+                }
+                Err(NotFetched::Refused(reject)) => {
+                    tracing::warn!(stage = STAGE, connection.id = %connection.id, %reject, "can't be read back");
+                    return;
+                }
             }
-            Err(NotFetched::Refused(reject)) => {
-                tracing::warn!(stage = STAGE, connection.id = %connection.id, %reject, "can't be read back");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return,
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Connection, Consumer, Cursor, CursorMove, Store, StoreError, Wants, Writes};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, DueRead, Store, StoreError, Wants, Writes};
 use tokio::{
     sync::broadcast,
     task::JoinSet,
@@ -185,14 +185,22 @@ impl Lane<'_> {
         if idle.is_empty() {
             return Ok(());
         }
+        let mut reads: HashMap<ConnectionId, Vec<DueRead>> = HashMap::new();
         for read in store.claim_reads(&idle, now(), READS_MAX).await.map_err(fault)? {
-            let Some(connection) = self.connections.get(&read.key.connection).cloned() else { continue };
-            let calls = Arc::clone(&self.shared.calls);
+            reads.entry(read.key.connection.clone()).or_default().push(read);
+        }
+        for (id, reads) in reads {
+            let Some(connection) = self.connections.get(&id).cloned() else { continue };
+            self.busy.insert(id.clone());
+            let (calls, stop) = (Arc::clone(&self.shared.calls), self.stop.clone());
             self.calls.spawn(async move {
-                if let Some(platform) = platforms::find(connection.platform.as_str()) {
-                    calls.read(platform, &connection, &read).await;
+                let platform = platforms::find(connection.platform.as_str());
+                for (platform, read) in reads.iter().filter_map(|read| Some((platform?, read))) {
+                    if !stop.is_cancelled() {
+                        calls.read(platform, &connection, read, &stop).await;
+                    }
                 }
-                connection.id.clone()
+                id
             });
         }
         Ok(())

@@ -2,16 +2,47 @@
 
 mod cpu;
 mod feed;
+mod ingest;
+mod latencies;
 mod passthrough;
 mod pipeline;
+mod replay;
 
 use crate::{
-    cli::{Bench, Benched, Output},
+    cli::{Bench, Benched, Load, Output, PipelineBench},
+    dev::Servers,
     failure::Failed,
+    output,
 };
+use model::PartitionCount;
+use sandbox::Scratch;
 
 pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> {
     match arguments.what {
         Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
+        Benched::Latency(arguments) => {
+            // Unless it falls behind, so few are in flight that the limit plays no part.
+            let (load, rate) = (arguments.load, arguments.rate);
+            pipeline::run(PipelineBench { load, rate, in_flight: 4096 }, output).await
+        }
+        Benched::Ingest(arguments) => ingest::run(arguments, output).await,
+        Benched::Replay(arguments) => replay::run(arguments, output).await,
     }
+}
+
+/// Servers with the stores of a load.
+async fn servers(scratch: &Scratch, load: &Load) -> Result<Servers, Failed> {
+    let partitions = PartitionCount::new(load.partitions)
+        .ok_or_else(|| Failed::Usage("--partitions is a power of two up to 1024".to_owned()))?;
+    output::progress("starting a broker and a database of its own");
+    let mut servers = Servers::start(scratch.path()).await?;
+    servers.bus.partitions = partitions;
+    feed::provision(&servers.store, load).await?;
+    Ok(servers)
+}
+
+/// As a rate, a share or a time is written.
+#[expect(clippy::cast_precision_loss, reason = "figures need no more digits")]
+const fn figure(count: usize) -> f64 {
+    count as f64
 }

@@ -67,6 +67,15 @@ pub(crate) enum Verb {
                       Exit code 1 if a store differs, or if the present record would change."
     )]
     Replay(Replay),
+    /// Hold levels, ledger, products, variants and orders against what the event store tells, and put right what differs.
+    ///
+    /// The projections (current orders, daily sales, current inventory) are views of these and need nothing of their own.
+    /// Customers aren't rebuilt: events hold no personal data. Nothing is deleted: rows that no event made, and lines of
+    /// the ledger that differ, are named and left alone. Services may run meanwhile. A run over all stores that was cut
+    /// short less than a day ago is gone on with.
+    #[command(after_help = "Example:\n  tillflow rebuild --dry-run\n  tillflow rebuild --store demo\n\n\
+                      Exit code 1 if anything can't be put right; with --dry-run, if anything differs.")]
+    Rebuild(Rebuild),
     /// Check the broker and the database, and say how to mend what is wrong.
     #[command(after_help = "Example:\n  tillflow doctor")]
     Doctor(Place),
@@ -75,7 +84,8 @@ pub(crate) enum Verb {
     Migrate(Place),
     /// Measure, on servers of its own.
     #[command(
-        after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench pipeline --rate 1700"
+        after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench latency --rate 1700\n  \
+                      tillflow bench ingest --connections 64\n  tillflow bench replay"
     )]
     Bench(Bench),
 }
@@ -264,6 +274,21 @@ pub(crate) struct Replay {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// Only this store.
+    #[arg(long)]
+    pub(crate) store: Option<String>,
+    /// Name what differs, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Begin with the first store, even if a run was cut short.
+    #[arg(long, conflicts_with_all = ["store", "dry_run"])]
+    pub(crate) restart: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Audit {
     /// Only this store.
     #[arg(long)]
@@ -282,16 +307,20 @@ pub(crate) struct Bench {
 pub(crate) enum Benched {
     /// Signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
     Pipeline(PipelineBench),
+    /// The same at a steady rate: how long from the door to APPLIED.
+    Latency(LatencyBench),
+    /// Signed webhooks over HTTP until the answer that they are on disk.
+    Ingest(IngestBench),
+    /// RAW into an empty database.
+    Replay(ReplayBench),
 }
 
+/// What is sent.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct PipelineBench {
+pub(crate) struct Load {
     /// How many deliveries.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
     pub(crate) events: u64,
-    /// How many a second; 0 sends as fast as they are taken.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) rate: u64,
     /// How many stores they are spread over.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) stores: u32,
@@ -301,7 +330,43 @@ pub(crate) struct PipelineBench {
     /// How many partitions.
     #[arg(long, default_value_t = 16)]
     pub(crate) partitions: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PipelineBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// How many a second; 0 sends as fast as they are taken.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
     /// How many deliveries wait for their answer at once when unpaced.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LatencyBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// How many a second.
+    #[arg(long, default_value_t = 1700, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IngestBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// How many a second; 0 sends as fast as they are taken.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+    /// How many connections send, one webhook at a time each.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) connections: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReplayBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
 }

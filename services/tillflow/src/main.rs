@@ -12,6 +12,7 @@ mod failure;
 mod output;
 mod progress;
 mod raw;
+mod rebuild;
 mod replay;
 mod show;
 mod tail;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             Verb::Audit(arguments) => audit::run(arguments, cli.output).await,
             Verb::Dlq(arguments) => dlq::run(arguments, cli.output).await,
             Verb::Replay(arguments) => replay::run(arguments, cli.output).await,
+            Verb::Rebuild(arguments) => rebuild::run(arguments, cli.output).await,
             Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,

@@ -71,7 +71,7 @@ async fn repair(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed
 
 /// Commits what RAW has to `target`, with what propagate made of the mirrors of `present`: up to its end, or as far as the
 /// present record has come.
-async fn commit(
+pub(crate) async fn commit(
     bus: &Bus,
     present: &Store,
     target: &Store,

@@ -29,6 +29,8 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { number: "I1", holds: "every 2xx is in RAW", violations: acceptance::lost },
     Check { number: "I1", holds: "every 2xx has an outcome", violations: acceptance::without_outcome },
     Check { number: "I4", holds: "all that is in RAW has an outcome", violations: acceptance::in_flight },
+    Check { number: "I4", holds: "the record accounts for all of RAW", violations: acceptance::unaccounted },
+    Check { number: "I4", holds: "tillflow audit finds nothing", violations: acceptance::audited },
     Check { number: "I5", holds: "nothing comes from nowhere", violations: acceptance::from_nowhere },
     Check { number: "I5", holds: "what was refused got nowhere", violations: acceptance::refused_got_in },
     Check { number: "I18", holds: "poison is dead, whole, and alone", violations: acceptance::dead_letters },

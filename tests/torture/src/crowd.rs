@@ -1,6 +1,9 @@
 //! The stores: tenants, connections, and the simulated shops of some.
 
-use crate::plan::{self, Shape};
+use crate::{
+    args::Options,
+    plan::{self, Shape},
+};
 use model::{
     ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId, TenantId,
 };
@@ -21,7 +24,7 @@ const SIMULATED_PRODUCTS_MAX: u16 = 12;
 /// What a simulated shop begins with, before it is told of ours.
 const PIECES: i64 = 50;
 /// What each simulated platform does to its webhooks when all is well.
-pub(crate) const EVERYDAY: Chaos = Chaos {
+const EVERYDAY: Chaos = Chaos {
     duplicate: 0.05,
     reorder: 0.0,
     delay_ms_max: 20,
@@ -82,17 +85,21 @@ pub(crate) struct Crowd {
     pub(crate) streamed: usize,
     /// How many products each of those has.
     pub(crate) products: u16,
+    /// What each simulated platform does when all is well.
+    pub(crate) everyday: Chaos,
 }
 
 impl Crowd {
-    /// Sets up `tenants` with `stores` each, and `simulated` stores with simulated accounts.
+    /// Sets up tenants with their stores, and simulated accounts for some.
     pub(crate) async fn open(
         record: &Store,
         partitions: PartitionCount,
         doors: &[SocketAddr],
-        (tenants, stores, products, simulated): (u16, u16, u16, u16),
+        options: &Options,
     ) -> Self {
-        let mut crowd = Self { stores: Vec::new(), streamed: 0, products };
+        let Options { tenants, stores, products, simulated, overtaking, .. } = *options;
+        let everyday = Chaos { reorder: overtaking, ..EVERYDAY };
+        let mut crowd = Self { stores: Vec::new(), streamed: 0, products, everyday };
         for tenant in 0..tenants {
             let tenant = TenantId::new(&format!("tenant-{tenant}")).expect("a token");
             record.upsert_tenant(&tenant).await.expect("a tenant can be made");
@@ -109,6 +116,7 @@ impl Crowd {
                 crowd.stores[index].simulated.push(simulated);
             }
         }
+        crowd.set_chaos(everyday);
         crowd.add_probes(record, partitions, doors).await;
         crowd
     }
@@ -271,7 +279,6 @@ async fn simulate(record: &Store, store: &Merchant, door: SocketAddr, kind: Kind
     };
     let options = SimulatorOptions {
         seed: u64::from(store.index),
-        chaos: EVERYDAY,
         retries: Some(RETRIES),
         points_per_second: POINTS_PER_SECOND,
         ..SimulatorOptions::default()

@@ -1,9 +1,11 @@
 //! What is left when everything has come to rest: the record, the streams, the simulated platforms, and what the senders
 //! know. Read once; checks are functions of it.
 
+mod audit;
 mod bus;
 mod sql;
 
+pub(crate) use audit::audit;
 pub(crate) use bus::{gaps_in_applied, letters, raw, uncovered};
 pub(crate) use sql::Sql;
 
@@ -79,6 +81,18 @@ pub(crate) struct Change {
     /// What it is about: kind, the platform's id, and the place of a level.
     pub(crate) object: String,
     pub(crate) version: Option<i64>,
+}
+
+/// A store's own account: what it accepted, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) store: String,
+    pub(crate) accepted: i64,
+    /// Events beyond the first of their delivery.
+    pub(crate) further: i64,
+    /// All outcomes together.
+    pub(crate) outcomes: i64,
+    pub(crate) in_flight: i64,
 }
 
 /// A level, and what the ledger says of it.
@@ -169,6 +183,9 @@ pub(crate) struct Evidence {
     pub(crate) simulated: HashSet<DeliveryId>,
     pub(crate) endings: Vec<Ending>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) accounts: Vec<Account>,
+    /// What the product's own audit found.
+    pub(crate) audit: Vec<String>,
     pub(crate) levels: Vec<Level>,
     /// Lines of the ledger that no change made.
     pub(crate) orphans: Vec<String>,

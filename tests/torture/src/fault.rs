@@ -4,7 +4,7 @@ mod server;
 
 use crate::{
     args::Group,
-    crowd::{Crowd, EVERYDAY},
+    crowd::Crowd,
     fleet::{Fleet, Slot},
     probe::{Passes, Prober},
 };
@@ -238,6 +238,7 @@ impl Hand {
 
     /// Makes it; gives since when recovery counts, and what has to pass what.
     async fn make(&mut self, fault: Fault) -> Option<(Instant, Passes)> {
+        let everyday = self.crowd.everyday;
         let made = match fault {
             Fault::Kill(program) => {
                 let slot = self.some(program);
@@ -249,13 +250,13 @@ impl Hand {
             Fault::BrokerAway => Some(self.broker(LONG_OUTAGE).await),
             Fault::Database => Some(self.database(DATABASE_OUTAGE).await),
             Fault::Sessions => Some(self.sessions().await),
-            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..EVERYDAY }).await),
-            Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..EVERYDAY }).await),
+            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..everyday }).await),
+            Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..everyday }).await),
             Fault::Resets => {
-                let resets = Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..EVERYDAY };
+                let resets = Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday };
                 Some(self.chaos(resets).await)
             }
-            Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..EVERYDAY }).await),
+            Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..everyday }).await),
         };
         if made.is_some() {
             self.done.tallies.entry(fault).or_default().count += 1;
@@ -283,7 +284,7 @@ impl Hand {
         let length = self.order.seconds(CHAOS);
         self.crowd.set_chaos(chaos);
         sleep(length).await;
-        self.crowd.set_chaos(EVERYDAY);
+        self.crowd.set_chaos(self.crowd.everyday);
         (Instant::now(), Passes::Record)
     }
 }

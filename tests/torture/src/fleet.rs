@@ -26,6 +26,8 @@ const COUNT_LIMIT: Duration = Duration::from_millis(500);
 const READY_LIMIT: Duration = Duration::from_mins(3);
 /// Doors stay where they are over restarts, so their ports lie below those that outgoing connections take.
 const DOOR_PORTS: std::ops::Range<u16> = 18_000..30_000;
+/// How many sessions of the database there are for all replicas: of 60, less those that listen for changes and our own.
+const SESSIONS: u8 = 42;
 /// Says less than usual of what happens thousands of times, and more of what is counted here.
 const LOG_FILTER: &str = "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::lane=error,poll=error";
 
@@ -150,7 +152,7 @@ impl Fleet {
                         began: Instant::now(),
                     }),
                 };
-                let text = adapted(&world.configuration(program), door);
+                let text = adapted(&world.configuration(program), door, sessions(replicas));
                 std::fs::write(&slot.configuration, text).expect("a configuration can be written");
                 slots.push(Arc::new(slot));
             }
@@ -165,7 +167,8 @@ impl Fleet {
         ));
         let fleet = Self { slots, journal, read_again: AtomicU64::new(0), stopping, steward, client };
         let late = fleet.ready(READY_LIMIT).await;
-        assert!(late.is_empty(), "not ready within {READY_LIMIT:?}: {late:?}");
+        let said = fleet.journal.last_words();
+        assert!(late.is_empty(), "not ready within {READY_LIMIT:?}: {late:?}; last words: {said:#?}");
         fleet
     }
 
@@ -300,12 +303,19 @@ async fn look_after(
     }
 }
 
-/// The world's configuration, with our logs and our door.
-fn adapted(configuration: &str, door: Option<SocketAddr>) -> String {
+/// How many sessions of the database each replica may open, so that all of them find room.
+fn sessions(replicas: u8) -> u8 {
+    const WITH_RECORD: u8 = 5;
+    (SESSIONS / (WITH_RECORD * replicas)).clamp(1, 4)
+}
+
+/// The world's configuration, with our logs, our door, and so many sessions.
+fn adapted(configuration: &str, door: Option<SocketAddr>, sessions: u8) -> String {
     let mut text = String::new();
     for line in configuration.lines() {
         let line = match (line.split_once(" = "), door) {
             (Some(("filter", _)), _) => format!("filter = \"{LOG_FILTER}\""),
+            (Some(("max_connections", _)), _) => format!("max_connections = {sessions}"),
             (Some(("listen", _)), Some(door)) if text.contains("[service]") => format!("listen = \"{door}\""),
             _ => line.to_owned(),
         };
@@ -333,11 +343,14 @@ mod tests {
 
     #[test]
     fn only_the_door_of_the_service_is_moved() {
-        let text = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info\"\n[service]\nlisten = \"127.0.0.1:0\"\n";
+        let text = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info\"\n[service]\nlisten = \"127.0.0.1:0\"\nmax_connections = 4\n";
         let door = SocketAddr::from(([127, 0, 0, 1], 19_000));
-        let adapted = adapted(text, Some(door));
+        let adapted = adapted(text, Some(door), 3);
         assert!(adapted.starts_with("[admin]\nlisten = \"127.0.0.1:0\"\n"), "{adapted}");
-        assert!(adapted.ends_with("[service]\nlisten = \"127.0.0.1:19000\"\n"), "{adapted}");
+        assert!(
+            adapted.ends_with("[service]\nlisten = \"127.0.0.1:19000\"\nmax_connections = 3\n"),
+            "{adapted}"
+        );
         assert!(adapted.contains(LOG_FILTER));
     }
 }

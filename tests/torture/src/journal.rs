@@ -16,6 +16,8 @@ const FINDINGS_MAX: usize = 50;
 const FINDING_LINES: usize = 12;
 /// What a replica says when it sends a batch again whose outcome isn't known.
 const PUBLISHED_AGAIN: &str = "published again";
+/// How many records a replica has read and not passed on.
+const IN_HAND: &str = "tillflow_stage_lag_events";
 /// What nobody should ever have to say.
 const BROKEN: [&str; 3] = ["panicked at", "a partition's loop broke", "a task of the door broke"];
 
@@ -25,7 +27,7 @@ pub(crate) type Life = (&'static str, u8, u32);
 #[derive(Debug, Default)]
 struct Pages {
     /// What is counted, of each life; only the lines that are asked for later.
-    pages: BTreeMap<Life, String>,
+    counted: BTreeMap<Life, String>,
     published_again: u64,
     broken: Vec<String>,
     ended: BTreeMap<&'static str, u64>,
@@ -41,6 +43,8 @@ pub(crate) struct Journal(Mutex<Pages>);
 pub(crate) struct Read {
     /// All that was counted, over all lives.
     pub(crate) scrape: Scrape,
+    /// What replicas that run say that they have in hand.
+    pub(crate) in_hand: Vec<String>,
     /// How often a batch was sent again because its outcome wasn't known.
     pub(crate) published_again: u64,
     /// What broke, as the logs say.
@@ -59,11 +63,10 @@ impl Journal {
     /// Keeps what a life has counted so far.
     pub(crate) fn counted(&self, life: Life, page: &str) {
         let wanted = |line: &&str| {
-            line.starts_with("tillflow_") && line.contains("_total{")
-                || line.starts_with("tillflow_stage_lag_events")
+            line.starts_with("tillflow_") && line.contains("_total{") || line.starts_with(IN_HAND)
         };
         let kept: Vec<&str> = page.lines().filter(wanted).collect();
-        self.pages().pages.insert(life, kept.join("\n"));
+        self.pages().counted.insert(life, kept.join("\n"));
     }
 
     /// Reads a log if it has grown large, and empties it; the replica writes on at its end.
@@ -79,7 +82,7 @@ impl Journal {
         let last = self.read(log);
         drop(fs::remove_file(log));
         let mut pages = self.pages();
-        if let Some(page) = pages.pages.get_mut(&life) {
+        if let Some(page) = pages.counted.get_mut(&life) {
             // What it had in hand is in nobody's hands.
             let counters = page.lines().filter(|line| line.contains("_total{"));
             *page = counters.collect::<Vec<_>>().join("\n");
@@ -110,8 +113,8 @@ impl Journal {
 
     /// What a life had in hand when it was last asked.
     pub(crate) fn in_hand(&self, life: Life) -> u64 {
-        let page = self.pages().pages.get(&life).cloned().unwrap_or_default();
-        Scrape::read(&[page]).count("tillflow_stage_lag_events", &[])
+        let page = self.pages().counted.get(&life).cloned().unwrap_or_default();
+        Scrape::read(&[page]).count(IN_HAND, &[])
     }
 
     /// Reads it; the logs that are still written to first.
@@ -120,9 +123,10 @@ impl Journal {
             self.read(log);
         }
         let pages = self.pages();
-        let all: Vec<String> = pages.pages.values().cloned().collect();
+        let all: Vec<String> = pages.counted.values().cloned().collect();
         Read {
             scrape: Scrape::read(&all),
+            in_hand: pages.counted.iter().flat_map(|(life, page)| in_hand(*life, page)).collect(),
             published_again: pages.published_again,
             broken: pages.broken.clone(),
             ended: pages.ended.clone(),
@@ -130,11 +134,22 @@ impl Journal {
         }
     }
 
+    /// The last words of services that ended by themselves, and how often they were said.
+    pub(crate) fn last_words(&self) -> BTreeMap<String, u64> {
+        self.pages().last_words.clone()
+    }
+
     /// What was counted so far, over all lives.
     pub(crate) fn scrape(&self) -> Scrape {
-        let all: Vec<String> = self.pages().pages.values().cloned().collect();
+        let all: Vec<String> = self.pages().counted.values().cloned().collect();
         Scrape::read(&all)
     }
+}
+
+/// What a life that goes on has read and not passed on, as it says.
+fn in_hand((service, index, _): Life, page: &str) -> Vec<String> {
+    let lags = page.lines().filter(|line| line.starts_with(IN_HAND) && !line.ends_with(" 0"));
+    lags.map(|line| format!("{service}-{index} says {line}")).collect()
 }
 
 /// The same words at another time are the same words.
@@ -174,7 +189,8 @@ mod tests {
         let read = journal.close([].into_iter());
         let fenced = read.scrape.count("tillflow_interruptions_total", &[("cause", "fenced")]);
         assert_eq!(fenced, 7);
-        assert_eq!(read.scrape.count("tillflow_stage_lag_events", &[]), 5, "only of those that live");
+        assert_eq!(read.in_hand.len(), 1, "only of those that live: {:?}", read.in_hand);
+        assert!(read.in_hand[0].starts_with("apply-0 says ") && read.in_hand[0].ends_with(" 5"));
     }
 
     #[test]

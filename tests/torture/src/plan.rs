@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::BTreeMap;
 
 /// How far behind a newer one an older delivery comes at most, and a repetition behind the first.
-const DISTANCE_MAX: u64 = 1_000;
+const DISTANCE_MAX: f64 = 1_000.0;
 /// How often a delivery comes again at most.
 const REPEATS_MAX: f64 = 50.0;
 /// How many orders of a store are open at once.
@@ -181,7 +181,7 @@ impl Plan {
     fn defer(&mut self, planned: Planned) {
         let far = self.rng.random_range(0.0..1.0_f64).powi(4);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to a thousand")]
-        let distance = 1 + (far * DISTANCE_MAX as f64) as u64;
+        let distance = 1 + (far * DISTANCE_MAX) as u64;
         let mut due = (self.taken + distance, planned.number * 4);
         while self.later.contains_key(&due) {
             due.1 += 1;
@@ -293,12 +293,11 @@ impl Plan {
         let open = &mut life.orders[place];
         open.version += 1;
         match (open.state.stage, roll) {
-            (OrderStage::Open, _) if open.version == 1 => open.state.total_minor = total,
-            (OrderStage::Open, 0..3) => open.state.total_minor = total,
+            _ if open.version == 1 => open.state.total_minor = total,
+            // A final order that is told with another total has to stay, and to be a conflict.
+            (OrderStage::Open, 0..3) | (OrderStage::Completed, 0..2) => open.state.total_minor = total,
             (OrderStage::Open, 3..9) => open.state.stage = OrderStage::Completed,
             (OrderStage::Open, _) => open.state.stage = OrderStage::Cancelled,
-            // What was final is told otherwise: it has to stay, and to be a conflict.
-            (OrderStage::Completed, 0..2) => open.state.total_minor = total,
             _ => open.state.stage = OrderStage::Refunded,
         }
         let told = *open;

@@ -76,6 +76,10 @@ async fn stand(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Stand, String>
         if polled.raw_sequence < tail {
             return Err(format!("partition {partition} is polled up to {polled:?} of {tail}"));
         }
+        let counted = of("accepted");
+        if counted.raw_sequence < tail {
+            return Err(format!("partition {partition} is counted up to {counted:?} of {tail}"));
+        }
         if propagated.number < applied.number {
             return Err(format!("partition {partition} is propagated up to {propagated:?} of {applied:?}"));
         }

@@ -1,9 +1,9 @@
 //! One run: set up, send and torture, heal, rest, read, check.
 
 use crate::{
-    args::{Group, Options},
+    args::Options,
     check,
-    crowd::{Crowd, EVERYDAY},
+    crowd::Crowd,
     evidence::{self, Compared, Evidence, Sql, Stillness},
     fault::{Done, Hand, Order, tell},
     fleet::Fleet,
@@ -19,6 +19,7 @@ use sandbox::Scratch;
 use simulator::Traffic;
 use std::{
     collections::{BTreeMap, HashMap},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -51,7 +52,7 @@ struct Stage {
     desk: Desk,
     watch: Watch,
     // Removed last.
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// Makes a run.
@@ -60,9 +61,9 @@ pub(crate) async fn run(options: &Options) -> Report {
     let seed = options.seed.unwrap_or_else(rand::random);
     tell(&format!("seed {seed}"));
     let mut stage = set_up(options, seed).await;
-    let planned = torture(options, seed, &mut stage).await;
-    let (planned, late_senders) = heal(options, &mut stage, planned).await;
-    let Stage { hand, desk, watch, _scratch } = stage;
+    let under = torture(options, seed, &mut stage).await;
+    let (planned, late_senders) = heal(under).await;
+    let Stage { hand, desk, watch, scratch } = stage;
     tell("waiting for rest");
     let sql = Sql(&hand.world);
     let rested = rest::come(&hand.world.bus, &sql, &hand.crowd, options.rest()).await;
@@ -70,7 +71,8 @@ pub(crate) async fn run(options: &Options) -> Report {
     let watched = watch.finish().await;
     tell("reading what is left");
     let lives = hand.fleet.lives().await;
-    let mut evidence = read(&hand, &desk, watched.sent.clone()).await.expect("what is left can be read");
+    let mut evidence =
+        read(&hand, &desk, scratch.path(), watched.sent.clone()).await.expect("what is left can be read");
     evidence.stillness = stillness;
     evidence.late_senders = late_senders;
     evidence.stirs = rested.as_ref().err().cloned();
@@ -116,8 +118,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let fleet = Arc::new(Fleet::start(&world, scratch.path(), options.replicas).await);
     tell("the services take work");
     let (doors, partitions) = (fleet.doors(), world.bus.partitions());
-    let size = (options.tenants, options.stores, options.products, options.simulated);
-    let crowd = Arc::new(Crowd::open(&world.store, partitions, &doors, size).await);
+    let crowd = Arc::new(Crowd::open(&world.store, partitions, &doors, options).await);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let bodies = Bodies { begins: i64::try_from(since.as_secs()).unwrap_or(0) };
     let desk = Desk::new(Arc::clone(&crowd), &doors, bodies, seed);
@@ -134,7 +135,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let prober = Arc::new(Prober::new(desk.clone(), world.store.clone(), world.bus.clone()));
     let order = Order::new(seed, &options.groups());
     let hand = Hand { world, fleet, crowd, prober, order, done: Done::default() };
-    Stage { hand, desk, watch, _scratch: scratch }
+    Stage { hand, desk, watch, scratch }
 }
 
 /// Tells of every product of every store, and of its first level where it will be in simulated shops too: theirs would
@@ -190,7 +191,7 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     let began = Instant::now();
     let calm = options.sending() / QUIET_SHARE;
     tokio::time::sleep(calm).await;
-    let until = began + options.sending() - calm;
+    let until = began + options.sending().saturating_sub(calm);
     let mut told = 0;
     loop {
         let enough = match options.kills {
@@ -215,10 +216,7 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
 }
 
 /// Ends the stream. Gives how many were sent, and how many senders weren't done in time.
-async fn heal(options: &Options, stage: &mut Stage, under: Under) -> (u64, usize) {
-    if options.groups().contains(&Group::Platforms) {
-        stage.hand.crowd.set_chaos(EVERYDAY);
-    }
+async fn heal(under: Under) -> (u64, usize) {
     under.stop.send(()).ok();
     drop(under.people.await);
     under.sending.finish(SENDERS_LIMIT).await
@@ -240,6 +238,7 @@ async fn stillness(crowd: &Crowd) -> Stillness {
 async fn read(
     hand: &Hand,
     desk: &Desk,
+    folder: &Path,
     simulated: std::collections::HashSet<model::DeliveryId>,
 ) -> Result<Evidence, String> {
     let (sql, bus, crowd) = (Sql(&hand.world), &hand.world.bus, &hand.crowd);
@@ -264,6 +263,8 @@ async fn read(
         simulated,
         endings: sql.endings().await?,
         changes,
+        accounts: sql.accounts().await?,
+        audit: evidence::audit(&hand.world, folder).await?,
         levels: sql.levels().await?,
         orphans: sql.orphans().await?,
         mirrors,

@@ -255,7 +255,10 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
             at: event.received_at,
         }],
         stores: BTreeMap::from([(store_id(), StoreStep { last_sequence: Some(number), ended: 1 })]),
-        applied: vec![(PARTITION, Applied { number, sequence: number, event, effects: vec![effect] })],
+        applied: vec![(
+            PARTITION,
+            Applied { number, sequence: number, event, effects: vec![effect], rows: Vec::new() },
+        )],
         ..Changes::default()
     }
 }

@@ -5,6 +5,7 @@ mod accounting;
 mod applying;
 mod fixture;
 mod propagating;
+mod rebuilding;
 mod schema;
 mod setup;
 mod wall;

@@ -23,6 +23,7 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "accepted",
         "conservation",
         "current_inventory",
+        "rebuilds",
     ] {
         let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}")));
         seen.push((name.to_owned(), count.fetch_one(&mut *connection).await.unwrap().get(0)));
@@ -52,6 +53,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     changes.dismissals = vec![dismissal(&event(2, "a"), elsewhere, Outcome::Filtered)];
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
     accept(&database.store, 2, 9).await;
+    database.store.begin_rebuild(false).await.unwrap();
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
 
     for (table, rows) in as_tenant(&mut connection, Some("t1")).await {

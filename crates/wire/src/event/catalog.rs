@@ -30,13 +30,30 @@ fn from_money_patch(patch: Option<pb::MoneyPatch>) -> Result<Patch<Money>, Decod
     Ok(Patch::present(patch.value.map(Money::try_from).transpose()?))
 }
 
+impl From<ProductStatus> for pb::ProductStatus {
+    fn from(status: ProductStatus) -> Self {
+        match status {
+            ProductStatus::Active => Self::Active,
+            ProductStatus::Draft => Self::Draft,
+            ProductStatus::Archived => Self::Archived,
+        }
+    }
+}
+
+impl From<pb::ProductStatus> for Option<ProductStatus> {
+    fn from(status: pb::ProductStatus) -> Self {
+        match status {
+            pb::ProductStatus::Unspecified => None,
+            pb::ProductStatus::Active => Some(ProductStatus::Active),
+            pb::ProductStatus::Draft => Some(ProductStatus::Draft),
+            pb::ProductStatus::Archived => Some(ProductStatus::Archived),
+        }
+    }
+}
+
 impl From<&Product> for pb::Product {
     fn from(product: &Product) -> Self {
-        let status = product.status.map_or(pb::ProductStatus::Unspecified, |status| match status {
-            ProductStatus::Active => pb::ProductStatus::Active,
-            ProductStatus::Draft => pb::ProductStatus::Draft,
-            ProductStatus::Archived => pb::ProductStatus::Archived,
-        });
+        let status = product.status.map_or(pb::ProductStatus::Unspecified, pb::ProductStatus::from);
         Self {
             external: product.external.to_string(),
             title: product.title.clone(),
@@ -54,12 +71,7 @@ impl From<&Product> for pb::Product {
 impl TryFrom<pb::Product> for Product {
     type Error = DecodeError;
     fn try_from(product: pb::Product) -> Result<Self, DecodeError> {
-        let status = match product.status() {
-            pb::ProductStatus::Unspecified => None,
-            pb::ProductStatus::Active => Some(ProductStatus::Active),
-            pb::ProductStatus::Draft => Some(ProductStatus::Draft),
-            pb::ProductStatus::Archived => Some(ProductStatus::Archived),
-        };
+        let status = product.status().into();
         Ok(Self {
             external: external(&product.external, "product.external")?,
             title: product.title,

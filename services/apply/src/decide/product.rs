@@ -187,7 +187,8 @@ impl Work<'_> {
         let text_changed = value(row.title.as_ref()) != value(was.title.as_ref())
             || value(row.description.as_ref()) != value(was.description.as_ref());
         if is_new || row != was {
-            self.changed |= is_new || !same_values(&row, &was);
+            // A clock that moved is a change too: the record is rebuilt from what changed.
+            self.changed = true;
             self.writes.push(Write::Product(row));
         }
         if text_changed || before.is_none() {
@@ -219,7 +220,7 @@ impl Work<'_> {
             self.price(&mut row, told, *price);
         }
         if is_new || row != was {
-            self.changed |= is_new || !same_variant_values(&row, &was);
+            self.changed = true;
             self.writes.push(Write::Variant(row));
         }
         let newly_linked = link(self.event, self.facts, LinkKind::Variant, &told.external).is_none();
@@ -344,24 +345,6 @@ fn later<T: PartialEq>(field: &mut Option<Clocked<T>>, told: Option<T>, at: Time
     if field.as_ref().is_none_or(|known| known.value != told && at >= known.at) {
         *field = Some(Clocked { value: told, at });
     }
-}
-
-fn same_values(one: &ProductRow, other: &ProductRow) -> bool {
-    value(one.title.as_ref()) == value(other.title.as_ref())
-        && value(one.description.as_ref()) == value(other.description.as_ref())
-        && value(one.vendor.as_ref()) == value(other.vendor.as_ref())
-        && value(one.category.as_ref()) == value(other.category.as_ref())
-        && value(one.status.as_ref()) == value(other.status.as_ref())
-        && value(one.tags.as_ref()) == value(other.tags.as_ref())
-        && one.deleted_at == other.deleted_at
-}
-
-fn same_variant_values(one: &VariantRow, other: &VariantRow) -> bool {
-    value(one.title.as_ref()) == value(other.title.as_ref())
-        && value(one.sku.as_ref()) == value(other.sku.as_ref())
-        && value(one.barcode.as_ref()) == value(other.barcode.as_ref())
-        && value(one.price.as_ref()) == value(other.price.as_ref())
-        && value(one.compare_at_price.as_ref()) == value(other.compare_at_price.as_ref())
 }
 
 fn empty_product(event: &Event, id: &ProductId) -> ProductRow {

@@ -1,8 +1,10 @@
 //! Shops of many stores, and their signed deliveries.
 
-use crate::{cli::PipelineBench, failure::Failed, trigger};
-use ingest::{Answer, Door, Webhook};
+use crate::{cli::Load, failure::Failed, trigger};
+use ::ingest::{Answer, Door, Webhook};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use std::time::{Duration, Instant};
 use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
 
 const SECRET: &str = "bench-secret-bench-secret";
@@ -10,9 +12,9 @@ const LOCATION: u64 = 655_441_491;
 
 /// One signed delivery, ready to be sent.
 pub(crate) struct Signed {
-    connection: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) connection: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Signed {
@@ -35,12 +37,56 @@ impl Signed {
     }
 }
 
+/// Sends through the door in order: at `rate` a second, or, if that is 0, as fast as answers come, `in_flight` at once.
+/// Gives how many were refused.
+pub(crate) async fn send(deliveries: Vec<Signed>, door: &Door, rate: u64, in_flight: usize) -> u64 {
+    let began = Instant::now();
+    let mut waiting = FuturesUnordered::new();
+    let mut refused = 0;
+    for (index, delivery) in deliveries.into_iter().enumerate() {
+        if rate > 0 {
+            let due = due(began, index, rate);
+            while Instant::now() < due {
+                tokio::select! {
+                    Some(answer) = waiting.next(), if !waiting.is_empty() => refused += was_refused(answer),
+                    () = tokio::time::sleep_until(due.into()) => {}
+                }
+            }
+        }
+        while waiting.len() >= in_flight {
+            if let Some(answer) = waiting.next().await {
+                refused += was_refused(answer);
+            }
+        }
+        waiting.push(delivery.send(door));
+        // Polled once at the least, so that deliveries reach their queues in this order.
+        if let Some(Some(answer)) = futures::FutureExt::now_or_never(waiting.next()) {
+            refused += was_refused(answer);
+        }
+    }
+    while let Some(answer) = waiting.next().await {
+        refused += was_refused(answer);
+    }
+    refused
+}
+
+fn was_refused(answer: Answer) -> u64 {
+    u64::from(!matches!(answer, Answer::Kept { .. }))
+}
+
+/// When the delivery of that index is due.
+pub(crate) fn due(began: Instant, index: usize, rate: u64) -> Instant {
+    #[expect(clippy::cast_precision_loss, reason = "a schedule needs no more digits")]
+    let after = Duration::from_secs_f64(index as f64 / rate as f64);
+    began + after
+}
+
 /// Makes the stores, each with one connection and one location.
-pub(crate) async fn provision(store: &Store, arguments: &PipelineBench) -> Result<(), Failed> {
+pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> {
     let unusable = |error: model::InvalidId| Failed::Other(error.to_string());
     let tenant = TenantId::new("bench").map_err(unusable)?;
     store.upsert_tenant(&tenant).await?;
-    for index in 0..arguments.stores {
+    for index in 0..load.stores {
         let id = StoreId::new(&format!("store-{index}")).map_err(unusable)?;
         let location = LocationId::new(&format!("store-{index}-main")).map_err(unusable)?;
         let connection = ConnectionId::new(&format!("shop-{index}")).map_err(unusable)?;
@@ -81,9 +127,9 @@ const fn item(store: u32, item: u32) -> u64 {
 }
 
 /// A product of each store with all its items as variants.
-pub(crate) fn products(arguments: &PipelineBench) -> Result<Vec<Signed>, Failed> {
+pub(crate) fn products(load: &Load) -> Result<Vec<Signed>, Failed> {
     let product = |store: u32| {
-        let variants: Vec<String> = (0..arguments.items)
+        let variants: Vec<String> = (0..load.items)
             .map(|index| {
                 let id = item(store, index);
                 format!(
@@ -98,17 +144,17 @@ pub(crate) fn products(arguments: &PipelineBench) -> Result<Vec<Signed>, Failed>
         );
         Signed::new(format!("shop-{store}"), "products/create", &format!("product-{store}"), body)
     };
-    (0..arguments.stores).map(product).collect()
+    (0..load.stores).map(product).collect()
 }
 
 /// Levels: each says another quantity than the one before of its item, in the order of its clock.
-pub(crate) fn levels(arguments: &PipelineBench) -> Result<Vec<Signed>, Failed> {
+pub(crate) fn levels(load: &Load) -> Result<Vec<Signed>, Failed> {
     let base = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
     let level = |index: u64| {
-        let store = u32::try_from(index % u64::from(arguments.stores)).unwrap_or(0);
-        let round = index / u64::from(arguments.stores);
-        let number = u32::try_from(round % u64::from(arguments.items)).unwrap_or(0);
-        let available = 1000 - (round / u64::from(arguments.items)) % 900;
+        let store = u32::try_from(index % u64::from(load.stores)).unwrap_or(0);
+        let round = index / u64::from(load.stores);
+        let number = u32::try_from(round % u64::from(load.items)).unwrap_or(0);
+        let available = 1000 - (round / u64::from(load.items)) % 900;
         let at = base + chrono::TimeDelta::seconds(i64::try_from(round).unwrap_or(0));
         let id = item(store, number);
         let body = format!(
@@ -117,5 +163,5 @@ pub(crate) fn levels(arguments: &PipelineBench) -> Result<Vec<Signed>, Failed> {
         );
         Signed::new(format!("shop-{store}"), "inventory_levels/update", &format!("level-{index}"), body)
     };
-    (0..arguments.events).map(level).collect()
+    (0..load.events).map(level).collect()
 }

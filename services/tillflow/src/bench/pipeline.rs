@@ -2,7 +2,9 @@
 
 use super::{
     cpu::{CpuSeconds, peak_memory_mib},
-    feed, passthrough,
+    feed, figure,
+    latencies::Latencies,
+    passthrough,
 };
 use crate::{
     cli::{Output, PipelineBench},
@@ -10,10 +12,8 @@ use crate::{
     failure::Failed,
     output,
 };
+use ::ingest::{Answer, Directory, Door};
 use bus::{AppliedReader, Bus, Start};
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use ingest::{Answer, Directory, Door};
-use model::PartitionCount;
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
 use serde_json::json;
@@ -37,24 +37,20 @@ struct Measured {
 
 pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), Failed> {
     let scratch = Scratch::new()?;
-    let partitions = PartitionCount::new(arguments.partitions)
-        .ok_or_else(|| Failed::Usage("--partitions is a power of two up to 1024".to_owned()))?;
-    output::progress("starting a broker and a database of its own");
-    let mut servers = Servers::start(scratch.path()).await?;
-    servers.bus.partitions = partitions;
-    feed::provision(&servers.store, &arguments).await?;
+    let servers = super::servers(&scratch, &arguments.load).await?;
+    let partitions = servers.bus.partitions;
     let measured = measure(&servers, &arguments).await;
     servers.stop().await?;
     let measured = measured?;
     output::progress("the same number of streams, passed through");
-    let plain = passthrough::run(scratch.path(), partitions, arguments.events).await?;
+    let plain = passthrough::run(scratch.path(), partitions, arguments.load.events).await?;
     report(&arguments, &measured, plain, output);
     Ok(())
 }
 
 async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measured, Failed> {
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
-    let listener = ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let services = Services::start(servers, metrics, listener).await?;
     let service = Service {
         bus: Bus::connect(&servers.bus).await?,
@@ -67,7 +63,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let mut applied = service.bus.read_applied_all(None, Start::First).await?;
 
     output::progress("stocking the stores");
-    let products = feed::products(arguments)?;
+    let products = feed::products(&arguments.load)?;
     let stocked = products.len();
     for product in products {
         if !matches!(product.send(&door).await, Answer::Kept { .. }) {
@@ -76,8 +72,8 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     }
     wait_for(&mut applied, stocked).await?;
 
-    output::progress(&format!("signing {} deliveries", arguments.events));
-    let deliveries = feed::levels(arguments)?;
+    output::progress(&format!("signing {} deliveries", arguments.load.events));
+    let deliveries = feed::levels(&arguments.load)?;
     output::progress("sending");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let before = CpuSeconds::now(nats, postgres);
@@ -85,51 +81,13 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let expected = deliveries.len();
     let rate = arguments.rate;
     let in_flight = usize::try_from(arguments.in_flight).unwrap_or(usize::MAX);
-    let sending = tokio::spawn(async move { send(deliveries, &door, rate, in_flight).await });
+    let sending = tokio::spawn(async move { feed::send(deliveries, &door, rate, in_flight).await });
     let latencies_ms = wait_for(&mut applied, expected).await?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
     let refused = sending.await.map_err(|error| Failed::Other(error.to_string()))?;
     services.stop().await?;
     Ok(Measured { seconds, latencies_ms, cpu, refused })
-}
-
-/// Sends in order: at `rate` a second, or as fast as answers come. A refused delivery is sent again, as a platform
-/// would; gives how many were.
-async fn send(deliveries: Vec<feed::Signed>, door: &Door, rate: u64, in_flight: usize) -> u64 {
-    let began = Instant::now();
-    let mut waiting = FuturesUnordered::new();
-    let mut refused = 0;
-    for (index, delivery) in deliveries.into_iter().enumerate() {
-        if rate > 0 {
-            #[expect(clippy::cast_precision_loss, reason = "a schedule needs no more digits")]
-            let due = began + Duration::from_secs_f64(index as f64 / rate as f64);
-            while Instant::now() < due {
-                tokio::select! {
-                    Some(answer) = waiting.next(), if !waiting.is_empty() => refused += was_refused(answer),
-                    () = tokio::time::sleep_until(due.into()) => {}
-                }
-            }
-        }
-        while waiting.len() >= in_flight {
-            if let Some(answer) = waiting.next().await {
-                refused += was_refused(answer);
-            }
-        }
-        waiting.push(delivery.send(door));
-        // Polled once at the least, so that deliveries reach their queues in this order.
-        if let Some(Some(answer)) = futures::FutureExt::now_or_never(waiting.next()) {
-            refused += was_refused(answer);
-        }
-    }
-    while let Some(answer) = waiting.next().await {
-        refused += was_refused(answer);
-    }
-    refused
-}
-
-fn was_refused(answer: Answer) -> u64 {
-    u64::from(!matches!(answer, Answer::Kept { .. }))
 }
 
 /// Waits for so many changes; gives the time from the door to here of each, in ms.
@@ -147,37 +105,24 @@ async fn wait_for(applied: &mut AppliedReader, count: usize) -> Result<Vec<f64>,
     Ok(latencies_ms)
 }
 
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index within the list"
-    )]
-    let index = (sorted.len().saturating_sub(1) as f64 * share) as usize;
-    sorted.get(index).copied().unwrap_or(f64::NAN)
-}
-
 fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64, output: Output) {
-    let mut sorted = measured.latencies_ms.clone();
-    sorted.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
-    let events = sorted.len() as f64;
+    let sorted = Latencies::of(measured.latencies_ms.clone());
+    let events = figure(sorted.len());
     let per_second = events / measured.seconds;
     let each = |seconds: f64| seconds * 1e6 / events;
-    let (p50, p99) = (quantile(&sorted, 0.5), quantile(&sorted, 0.99));
+    let (p50, p99) = (sorted.quantile(0.5), sorted.quantile(0.99));
     let cpu = measured.cpu;
     if output == Output::Json {
         output::json(&json!({
             "events": sorted.len(), "seconds": measured.seconds, "events_per_second": per_second,
-            "latency_ms": {"p50": p50, "p99": p99, "max": sorted.last()},
+            "latency_ms": {"p50": p50, "p99": p99, "max": sorted.quantile(1.0)},
             "cpu_us_per_event": {
                 "ours": each(cpu.ours), "broker": each(cpu.broker), "database": each(cpu.database),
                 "total": each(cpu.total()),
             },
             "refused": measured.refused, "peak_memory_mib": peak_memory_mib(),
             "pass_through_events_per_second": plain_per_second, "ratio": per_second / plain_per_second,
-            "partitions": arguments.partitions, "rate": arguments.rate,
+            "partitions": arguments.load.partitions, "rate": arguments.rate,
         }));
         return;
     }
@@ -186,7 +131,7 @@ fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64,
     output::line(&format!(
         "{} events, {paced}, {} partitions, every answer on disk",
         sorted.len(),
-        arguments.partitions
+        arguments.load.partitions
     ));
     output::line(&format!(
         "  {per_second:.0} events/s in {:.1} s; {} refused and not sent again",

@@ -43,8 +43,8 @@ pub(super) enum Into {
 
 /// What was replayed.
 #[derive(Default)]
-pub(super) struct Replayed {
-    pub(super) deliveries: u64,
+pub(crate) struct Replayed {
+    pub(crate) deliveries: u64,
     pub(super) would_change: Vec<EventId>,
 }
 

@@ -82,6 +82,31 @@ pub(super) fn in_flight(evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
+/// Stores whose own account isn't that of RAW, or doesn't come to nothing.
+pub(super) fn unaccounted(evidence: &Evidence) -> Vec<String> {
+    let mut in_raw: BTreeMap<&str, i64> = BTreeMap::new();
+    for kept in evidence.raw.values() {
+        *in_raw.entry(&kept.store).or_default() += i64::from(kept.times);
+    }
+    let mut found = Vec::new();
+    for account in &evidence.accounts {
+        let in_raw = in_raw.remove(account.store.as_str()).unwrap_or(0);
+        let balances = account.accepted + account.further == account.outcomes + account.in_flight;
+        if account.accepted != in_raw || account.in_flight != 0 || !balances {
+            found.push(format!("RAW has {in_raw}: {account:?}"));
+        }
+    }
+    found.extend(
+        in_raw.iter().map(|(store, count)| format!("RAW has {count} of {store}, which has no account")),
+    );
+    found
+}
+
+/// What the product's own audit finds.
+pub(super) fn audited(evidence: &Evidence) -> Vec<String> {
+    evidence.audit.clone()
+}
+
 /// What nobody sent: in RAW, among the endings, among the dead letters; and what changed its owner on the way.
 pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();

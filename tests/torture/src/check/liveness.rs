@@ -13,10 +13,7 @@ pub(super) fn unrest(evidence: &Evidence) -> Vec<String> {
     if evidence.late_senders > 0 {
         found.push(format!("{} senders weren't done after the faults", evidence.late_senders));
     }
-    let in_hand = evidence.journal.scrape.count("tillflow_stage_lag_events", &[]);
-    if in_hand > 0 {
-        found.push(format!("{in_hand} records are said to be read and not passed on"));
-    }
+    found.extend(evidence.journal.in_hand.iter().cloned());
     found
 }
 

@@ -61,9 +61,12 @@ pub(super) fn against_raw(evidence: &Evidence) -> Vec<String> {
     found
 }
 
+/// A delivery of the stream: where it stands, when it was first sent and had its 2xx, its number.
+type Timed = (Position, u64, Option<u64>, u64);
+
 /// Deliveries that stand in RAW behind one that was first sent after they had their 2xx.
 pub(super) fn against_2xx(evidence: &Evidence) -> Vec<String> {
-    let mut stores: BTreeMap<u32, Vec<(Position, u64, Option<u64>, u64)>> = BTreeMap::new();
+    let mut stores: BTreeMap<u32, Vec<Timed>> = BTreeMap::new();
     for (id, told) in &evidence.ledger.told {
         if let Some(kept) = evidence.raw.get(id) {
             let entry = (kept.position, told.sent, told.kept, told.number);

@@ -2,7 +2,7 @@
 //! newest version counts, in the order in which RAW has the deliveries.
 
 use crate::{
-    evidence::{Ending, Evidence},
+    evidence::{Ending, Evidence, Thing},
     ledger::Told,
     plan::{self, OrderStage, What},
 };
@@ -165,14 +165,10 @@ fn wrong_products(evidence: &Evidence, reference: &Reference) -> Vec<String> {
     found
 }
 
-fn wrong_orders(evidence: &Evidence, reference: &Reference) -> Vec<String> {
-    let held: HashMap<(&str, &str), (Option<&str>, Option<i64>)> = evidence
-        .orders
-        .iter()
-        .map(|order| {
-            ((order.connection.as_str(), order.external.as_str()), (order.text.as_deref(), order.total_minor))
-        })
-        .collect();
+fn wrong_orders<'a>(evidence: &'a Evidence, reference: &Reference) -> Vec<String> {
+    let key_of = |order: &'a Thing| (order.connection.as_str(), order.external.as_str());
+    let value_of = |order: &'a Thing| (order.text.as_deref(), order.total_minor);
+    let held: HashMap<_, _> = evidence.orders.iter().map(|order| (key_of(order), value_of(order))).collect();
     let mut found = Vec::new();
     for ((store, order), (version, status, total)) in &reference.orders {
         let (connection, external) =

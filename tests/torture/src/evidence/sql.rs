@@ -1,6 +1,6 @@
 //! The record, read by Postgres's own client: nothing of what is under test stands between.
 
-use super::{Change, Ending, Level, MirrorRow, Thing};
+use super::{Account, Change, Ending, Level, MirrorRow, Thing};
 use model::{Payload, record::Applied};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
@@ -118,6 +118,15 @@ impl Sql<'_> {
         )
         .await?;
         unreadable.map_or(Ok(changes), Err)
+    }
+
+    /// Every store's own account.
+    pub(crate) async fn accounts(&self) -> Result<Vec<Account>, String> {
+        self.rows(
+            "SELECT store, accepted, further, in_flight,
+                 applied + duplicate + stale + unchanged + echo + filtered + dead AS outcomes FROM conservation",
+        )
+        .await
     }
 
     /// Every level, with what the ledger says of it.

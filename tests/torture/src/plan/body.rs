@@ -74,7 +74,7 @@ impl Bodies {
             What::Misplaced { product } => {
                 (level, self.level(item(store, product), external_location(store + 1), 1, 1))
             }
-            What::Poison(poison) => self.poison(planned, poison),
+            What::Poison(poison) => Self::poison(planned, poison),
             What::Refused(Refusal::TooLarge) => (level, vec![b' '; TOO_LARGE]),
             What::Refused(_) => (level, self.level(item(store, 0), place, 1, 1)),
         }
@@ -121,7 +121,7 @@ impl Bodies {
         body.to_string().into_bytes()
     }
 
-    fn poison(self, planned: &Planned, poison: Poison) -> (&'static str, Vec<u8>) {
+    fn poison(planned: &Planned, poison: Poison) -> (&'static str, Vec<u8>) {
         let level = "inventory_levels/update";
         // Products that nobody else tells of: what passes would not be mistaken for something true.
         let (number, place) = (900_000_000_000 + planned.number, external_location(planned.store));

@@ -1,7 +1,8 @@
 //! The record in memory, as `store` keeps it: a batch sees only the rows that it names.
 
 use super::*;
-use model::record::{FirstKeys, Movement, MovementReason, RowKeys, SkuMatch};
+use crate::rebuild::Rebuilt;
+use model::record::{FirstKeys, Movement, MovementReason, RowKeys, SkuMatch, State};
 use std::collections::BTreeSet;
 
 /// The tables, and what was written to them that is no row of its own.
@@ -13,6 +14,13 @@ pub(super) struct Record {
     pub(super) movements: Vec<Movement>,
     /// What the committed changes made of the store's values, in order.
     pub(super) effects: Vec<Effect>,
+    /// What the committed changes alone come to.
+    rebuilt: Rebuilt,
+}
+
+fn state(tables: &Facts) -> State {
+    let Facts { levels, products, variants, orders, .. } = tables.clone();
+    State { levels, products, variants, orders }
 }
 
 fn named<K: Ord + Clone, V: Clone>(table: &BTreeMap<K, V>, keys: &BTreeSet<K>) -> BTreeMap<K, V> {
@@ -22,7 +30,11 @@ fn named<K: Ord + Clone, V: Clone>(table: &BTreeMap<K, V>, keys: &BTreeSet<K>) -
 
 impl Record {
     pub(super) fn of(tables: Facts) -> Self {
-        Self { tables, ..Self::default() }
+        let rebuilt = Rebuilt {
+            sequence: tables.stores.values().copied().max().unwrap_or_default(),
+            state: state(&tables),
+        };
+        Self { tables, rebuilt, ..Self::default() }
     }
 
     /// Decides and commits a batch, each event at the next place; tells how each ended, those aside that were recorded
@@ -94,10 +106,12 @@ impl Record {
 
     fn write(&mut self, folded: Folded) {
         let (tables, changes) = (&mut self.tables, folded.changes);
+        let mut rebuilt = Vec::new();
         for ending in changes.endings.iter().filter(|ending| ending.outcome != Outcome::Dead) {
             tables.seen.insert((ending.connection.clone(), ending.event), ending.position);
         }
         for (_, applied) in changes.applied {
+            rebuilt.extend(self.rebuilt.take(applied.clone()).unwrap());
             let last = tables.stores.entry(applied.event.origin.store).or_default();
             assert_eq!(applied.sequence, *last + 1, "the store's sequence has no gaps");
             *last = applied.sequence;
@@ -115,7 +129,21 @@ impl Record {
         tables.variants.extend(changes.variants);
         tables.orders.extend(changes.orders);
         tables.customers.extend(changes.customers);
+        assert_eq!(rebuilt, changes.movements, "the changes tell the ledger");
         self.movements.extend(changes.movements);
+        self.assert_rebuilt();
+    }
+
+    /// Asserts that the committed changes alone tell the tables. Of an order that was told again in a newer version, and
+    /// otherwise as before, they tell the older version.
+    fn assert_rebuilt(&self) {
+        let (mut rebuilt, tables) = (self.rebuilt.state.clone(), state(&self.tables));
+        for (id, order) in &mut rebuilt.orders {
+            let version = tables.orders.get(id).and_then(|order| order.version);
+            assert!(order.version <= version, "no version is made up");
+            order.version = version;
+        }
+        assert_eq!(rebuilt, tables, "the changes tell the state");
     }
 
     /// The store's level of the variant at a place.

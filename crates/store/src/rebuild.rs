@@ -1,0 +1,227 @@
+//! Current state, held against what the events of its store come to, and put right.
+//!
+//! Nothing is deleted, and of the ledger nothing is changed: a row that is missing is added, one of the state that differs
+//! is set, and what no event made is named.
+
+mod rows;
+mod runs;
+mod tables;
+
+pub use runs::{RebuildRun, StoreToRebuild};
+
+use crate::{
+    LISTED_ROWS, Store, StoreError,
+    columns::{id, signed},
+    conservation::FREE_PLANS,
+    error::within,
+};
+use model::{
+    StoreId, TenantId,
+    record::{Movement, State},
+};
+use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction, postgres::PgRow};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+use tables::{LEVELS, MOVEMENTS, ORDERS, PRODUCTS, Row, Table, VARIANTS};
+
+/// How long one question or write of a rebuild may take.
+const STATEMENT_LIMIT: Duration = Duration::from_mins(10);
+/// How many rows are held against a table at once.
+const ROWS_MAX: usize = 1000;
+
+/// A row that isn't as the events tell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// Of which table.
+    pub table: &'static str,
+    /// Its key without the store; the parts are set apart by spaces.
+    pub key: String,
+    /// What is wrong with it.
+    pub what: Wrong,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wrong {
+    /// It isn't there.
+    Missing,
+    /// These of its columns are otherwise.
+    Differs(Vec<String>),
+    /// No event made it.
+    WithoutEvent,
+}
+
+impl Difference {
+    /// Whether a rebuild puts it right: a line of the ledger is never changed, and what no event made stays.
+    pub fn can_be_mended(&self) -> bool {
+        match self.what {
+            Wrong::Missing => true,
+            Wrong::Differs(_) => self.table != MOVEMENTS.name,
+            Wrong::WithoutEvent => false,
+        }
+    }
+}
+
+/// A step of the rebuild of one store: a transaction. Dropped, nothing of it is done.
+pub struct Rebuilding {
+    transaction: Transaction<'static, Postgres>,
+    store: StoreId,
+    mends: bool,
+}
+
+impl Store {
+    /// Begins a step. One that doesn't mend sees the record as it is at one moment, and can't write.
+    pub async fn rebuilding(&self, store: &StoreId, mends: bool) -> Result<Rebuilding, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        if !mends {
+            let looks_only = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+            within(self.limit, sqlx::raw_sql(looks_only).execute(&mut *transaction)).await?;
+        }
+        within(self.limit, sqlx::raw_sql(FREE_PLANS).execute(&mut *transaction)).await?;
+        Ok(Rebuilding { transaction, store: store.clone(), mends })
+    }
+}
+
+impl Rebuilding {
+    /// Keeps everyone else from changing the store until the end of the step; gives whose it is, and its last sequence
+    /// number.
+    pub async fn hold(&mut self) -> Result<(TenantId, i64), StoreError> {
+        let lock = if self.mends { "FOR NO KEY UPDATE" } else { "" };
+        let statement = format!("SELECT tenant, last_sequence FROM stores WHERE id = $1 {lock}");
+        let statement = sqlx::query(AssertSqlSafe(statement)).bind(self.store.as_str());
+        let row = within(STATEMENT_LIMIT, statement.fetch_one(&mut *self.transaction)).await?;
+        Ok((id(&row, "tenant")?, row.try_get("last_sequence")?))
+    }
+
+    /// The store's changes after a sequence number, in order, in the wire's form; at most `limit`.
+    pub async fn changes(&mut self, after: i64, limit: i64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT payload FROM events WHERE store = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+        );
+        let statement = statement.bind(self.store.as_str()).bind(after).bind(limit.min(LISTED_ROWS));
+        let rows = within(STATEMENT_LIMIT, statement.fetch_all(&mut *self.transaction)).await?;
+        rows.iter().map(|row| Ok(row.try_get("payload")?)).collect()
+    }
+
+    /// Holds the ledger behind `after` and up to `through` against the lines that the changes in between wrote.
+    pub async fn ledger(
+        &mut self,
+        lines: &[Movement],
+        after: i64,
+        through: i64,
+    ) -> Result<Vec<Difference>, StoreError> {
+        let rows: Vec<Row> = lines.iter().map(rows::movement).collect();
+        let keys = sqlx::query(AssertSqlSafe(MOVEMENTS.keys()));
+        let keys = keys.bind(self.store.as_str()).bind(after).bind(through);
+        let keys = within(STATEMENT_LIMIT, keys.fetch_all(&mut *self.transaction)).await?;
+        let told: HashSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        let mut found = without_event(&MOVEMENTS, &keys, &told)?;
+        found.extend(self.settle(&MOVEMENTS, &rows).await?);
+        Ok(found)
+    }
+
+    /// Holds the store's levels, products, variants and orders against what they have to be. To be called while the store
+    /// is held.
+    pub async fn state(&mut self, tenant: &TenantId, state: &State) -> Result<Vec<Difference>, StoreError> {
+        let store = self.store.clone();
+        let levels = state.levels.iter();
+        let levels = levels.map(|(key, quantity)| rows::level(tenant, &store, key, *quantity));
+        let mut found = self.table(&LEVELS, levels).await?;
+        found.extend(self.table(&PRODUCTS, state.products.values().map(rows::product)).await?);
+        found.extend(self.table(&VARIANTS, state.variants.values().map(rows::variant)).await?);
+        found.extend(self.table(&ORDERS, state.orders.values().map(rows::order)).await?);
+        Ok(found)
+    }
+
+    /// Ends the step, and keeps what it did.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        within(STATEMENT_LIMIT, self.transaction.commit()).await
+    }
+
+    /// Ends the last step of a store: it is done, up to that sequence number.
+    pub async fn finish(mut self, run: &RebuildRun, through: i64, left_alone: u64) -> Result<(), StoreError> {
+        if self.mends {
+            let statement = sqlx::query(
+                "INSERT INTO rebuilds (tenant, store, started_at, finished_at, through_sequence, left_alone)
+                 SELECT tenant, id, coalesce($2, now()), now(), $3, $4 FROM stores WHERE id = $1
+                 ON CONFLICT (store) DO UPDATE
+                 SET started_at = excluded.started_at, finished_at = excluded.finished_at,
+                     through_sequence = excluded.through_sequence, left_alone = excluded.left_alone",
+            );
+            let statement = statement.bind(self.store.as_str()).bind(run.began).bind(through);
+            let statement = statement.bind(signed(left_alone)?);
+            within(STATEMENT_LIMIT, statement.execute(&mut *self.transaction)).await?;
+        }
+        self.commit().await
+    }
+
+    async fn table(
+        &mut self,
+        table: &'static Table,
+        rows: impl Iterator<Item = Row> + Send,
+    ) -> Result<Vec<Difference>, StoreError> {
+        let keys = sqlx::query(AssertSqlSafe(table.keys())).bind(self.store.as_str());
+        let keys = within(STATEMENT_LIMIT, keys.fetch_all(&mut *self.transaction)).await?;
+        let (mut found, mut told) = (Vec::new(), HashSet::new());
+        let mut waiting = Vec::with_capacity(ROWS_MAX);
+        for row in rows {
+            told.insert(row.key.clone());
+            waiting.push(row);
+            if waiting.len() == ROWS_MAX {
+                found.extend(self.settle(table, &waiting).await?);
+                waiting.clear();
+            }
+        }
+        found.extend(self.settle(table, &waiting).await?);
+        let told = told.iter().map(String::as_str).collect();
+        found.extend(without_event(table, &keys, &told)?);
+        Ok(found)
+    }
+
+    /// Finds those of the rows that are missing or otherwise, and puts them right if the step mends and they can be.
+    async fn settle(&mut self, table: &'static Table, rows: &[Row]) -> Result<Vec<Difference>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let differing = sqlx::query(AssertSqlSafe(table.differing())).bind(json(rows.iter())?);
+        let differing = within(STATEMENT_LIMIT, differing.fetch_all(&mut *self.transaction)).await?;
+        let read = |row: &PgRow| -> Result<Difference, StoreError> {
+            let missing: bool = row.try_get("missing")?;
+            let what = if missing { Wrong::Missing } else { Wrong::Differs(row.try_get("columns")?) };
+            Ok(Difference { table: table.name, key: row.try_get("key")?, what })
+        };
+        let found: Vec<Difference> = differing.iter().map(read).collect::<Result<_, _>>()?;
+        let mended: BTreeSet<&str> = found
+            .iter()
+            .filter(|difference| difference.can_be_mended())
+            .map(|difference| difference.key.as_str())
+            .collect();
+        if self.mends && !mended.is_empty() {
+            let rows = rows.iter().filter(|row| mended.contains(row.key.as_str()));
+            let write = sqlx::query(AssertSqlSafe(table.write())).bind(json(rows)?);
+            within(STATEMENT_LIMIT, write.execute(&mut *self.transaction)).await?;
+        }
+        Ok(found)
+    }
+}
+
+fn without_event(
+    table: &'static Table,
+    keys: &[PgRow],
+    told: &HashSet<&str>,
+) -> Result<Vec<Difference>, StoreError> {
+    let mut found = Vec::new();
+    for row in keys {
+        let key: String = row.try_get("key")?;
+        if !told.contains(key.as_str()) {
+            found.push(Difference { table: table.name, key, what: Wrong::WithoutEvent });
+        }
+    }
+    Ok(found)
+}
+
+fn json<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<String, StoreError> {
+    crate::columns::json(&rows.map(|row| &row.columns).collect::<Vec<_>>())
+}

@@ -1,0 +1,91 @@
+//! Runs over all stores, and how far the last one has come.
+
+use crate::{Store, StoreError, columns::id, error::within};
+use chrono::{DateTime, Utc};
+use model::StoreId;
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+/// A run over stores, or what is left of it.
+#[derive(Debug, Clone)]
+pub struct RebuildRun {
+    /// When it began; `None` if it isn't written down.
+    pub(super) began: Option<DateTime<Utc>>,
+    /// What it has to do, in the order of the ids.
+    pub stores: Vec<StoreToRebuild>,
+    /// How many stores were done before it was cut short.
+    pub done_before: u64,
+    /// How many findings it had left alone by then.
+    pub left_alone_before: u64,
+}
+
+/// A store that is to be rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreToRebuild {
+    /// The store.
+    pub store: StoreId,
+    /// How many changes it has.
+    pub last_sequence: i64,
+}
+
+impl Store {
+    /// Goes on with a run over all stores that was cut short less than a day ago; if there is none, or `anew`, begins one.
+    pub async fn begin_rebuild(&self, anew: bool) -> Result<RebuildRun, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let run = within(self.limit, begin(&mut transaction, anew)).await?;
+        within(self.limit, transaction.commit()).await?;
+        Ok(run)
+    }
+
+    /// One store, or all of them, as a run that isn't written down.
+    pub async fn look_over(&self, store: Option<&StoreId>) -> Result<RebuildRun, StoreError> {
+        let statement =
+            sqlx::query("SELECT id, last_sequence FROM stores WHERE $1::text IS NULL OR id = $1 ORDER BY id");
+        let rows = self.fetch_all(statement.bind(store.map(|store| store.as_str().to_owned()))).await?;
+        let stores = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(RebuildRun { began: None, stores, done_before: 0, left_alone_before: 0 })
+    }
+}
+
+async fn begin(connection: &mut PgConnection, anew: bool) -> Result<RebuildRun, StoreError> {
+    let began = sqlx::query(
+        "SELECT CASE WHEN NOT $1 THEN max(started_at) END AS began FROM rebuilds
+         WHERE finished_at IS NULL AND started_at > now() - interval '1 day'",
+    );
+    let began = began.bind(anew).fetch_one(&mut *connection).await?;
+    let began = match began.try_get::<Option<DateTime<Utc>>, _>("began")? {
+        Some(began) => began,
+        None => write_down(connection).await?,
+    };
+    let rows = sqlx::query(
+        "SELECT s.id, s.last_sequence, coalesce(r.finished_at IS NOT NULL, false) AS done,
+             coalesce(r.left_alone, 0) AS left_alone
+         FROM stores s LEFT JOIN rebuilds r ON r.store = s.id AND r.started_at = $1 ORDER BY s.id",
+    );
+    let rows = rows.bind(began).fetch_all(connection).await?;
+    let mut run = RebuildRun { began: Some(began), stores: Vec::new(), done_before: 0, left_alone_before: 0 };
+    for row in &rows {
+        if row.try_get("done")? {
+            run.done_before += 1;
+            run.left_alone_before += row.try_get::<i64, _>("left_alone")?.unsigned_abs();
+        } else {
+            run.stores.push(read(row)?);
+        }
+    }
+    Ok(run)
+}
+
+/// Begins a run: nothing of it is done.
+async fn write_down(connection: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
+    sqlx::query(
+        "INSERT INTO rebuilds (tenant, store, started_at) SELECT tenant, id, now() FROM stores ORDER BY id
+         ON CONFLICT (store) DO UPDATE
+         SET started_at = excluded.started_at, finished_at = NULL, through_sequence = NULL, left_alone = 0",
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(sqlx::query("SELECT now() AS began").fetch_one(connection).await?.try_get("began")?)
+}
+
+fn read(row: &PgRow) -> Result<StoreToRebuild, StoreError> {
+    Ok(StoreToRebuild { store: id(row, "id")?, last_sequence: row.try_get("last_sequence")? })
+}

@@ -1,0 +1,200 @@
+//! The tables that are rebuilt, and the statements over them.
+
+use serde_json::Value;
+
+/// How a column is put right.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    /// It is set.
+    Value(&'static str),
+    /// The time of the change that set a field: never set back, unless nobody told the field.
+    Clock(&'static str),
+    /// The version that was told: never set back. What was told again in a newer version is no event.
+    Version(&'static str),
+}
+use Column::{Clock, Value as Plain, Version};
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Value(name) | Self::Clock(name) | Self::Version(name) => name,
+        }
+    }
+
+    /// What it has to be: `t` is the row as it is, if there is one, `told` as the events tell.
+    fn wanted(self, told: &str) -> String {
+        let name = self.name();
+        let later = format!("greatest(t.{name}, {told}.{name})");
+        match self {
+            Self::Value(_) => format!("{told}.{name}"),
+            Self::Clock(_) => format!("CASE WHEN {told}.{name} IS NOT NULL THEN {later} END"),
+            Self::Version(_) => later,
+        }
+    }
+}
+
+/// A table whose rows events make.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) key: &'static [&'static str],
+    /// All others.
+    columns: &'static [Column],
+    /// Which rows `t` are those of the store `$1`, as they are found fastest.
+    pub(super) of_store: &'static str,
+    /// Whether rows are only added.
+    append_only: bool,
+}
+
+/// A row as the events tell.
+pub(super) struct Row {
+    /// Its name for people: the key's columns, the store's aside, set apart by spaces.
+    pub(super) key: String,
+    /// All columns.
+    pub(super) columns: Value,
+}
+
+impl Table {
+    /// Which of the rows in `$1` are missing or otherwise, and in which columns.
+    pub(super) fn differing(&self) -> String {
+        let Self { name, key, .. } = self;
+        let differs =
+            |column: &Column| format!("t.{} IS DISTINCT FROM {}", column.name(), column.wanted("e"));
+        let named = |column: &Column| format!("CASE WHEN {} THEN '{}' END", differs(column), column.name());
+        format!(
+            "SELECT {key} AS key, t.{first} IS NULL AS missing, array_remove(ARRAY[{columns}], NULL) AS columns
+             FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) e LEFT JOIN {name} t ON {same}
+             WHERE t.{first} IS NULL OR {any}",
+            key = self.key_of("e"),
+            first = key[0],
+            columns = list(self.columns, ", ", named),
+            same = list(key, " AND ", |column| format!("t.{column} = e.{column}")),
+            any = list(self.columns, " OR ", differs),
+        )
+    }
+
+    /// Makes the rows in `$1` what they have to be.
+    pub(super) fn write(&self) -> String {
+        let Self { name, key, .. } = self;
+        let all =
+            format!("{}, {}", key.join(", "), list(self.columns, ", ", |column| column.name().to_owned()));
+        let set = |column: &Column| format!("{} = {}", column.name(), column.wanted("excluded"));
+        let otherwise = if self.append_only {
+            "NOTHING".to_owned()
+        } else {
+            format!("UPDATE SET {}", list(self.columns, ", ", set))
+        };
+        format!(
+            "INSERT INTO {name} AS t ({all}) SELECT {all} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb)
+             ON CONFLICT ({}) DO {otherwise}",
+            key.join(", ")
+        )
+    }
+
+    /// The keys of the store's rows.
+    pub(super) fn keys(&self) -> String {
+        format!("SELECT {} AS key FROM {} t WHERE {}", self.key_of("t"), self.name, self.of_store)
+    }
+
+    /// The name of a row for people: its store is known.
+    fn key_of(&self, row: &str) -> String {
+        let parts = self.key.iter().filter(|column| **column != "store");
+        let parts: Vec<String> = parts.map(|column| format!("{row}.{column}")).collect();
+        format!("concat_ws(' ', {})", parts.join(", "))
+    }
+}
+
+fn list<T>(of: &[T], between: &str, text: impl Fn(&T) -> String) -> String {
+    of.iter().map(text).collect::<Vec<_>>().join(between)
+}
+
+pub(super) const MOVEMENTS: Table = Table {
+    name: "inventory_movements",
+    key: &["store", "sequence", "variant", "location"],
+    columns: &[
+        Plain("tenant"),
+        Plain("delta"),
+        Plain("level"),
+        Plain("reason"),
+        Plain("connection"),
+        Plain("at"),
+    ],
+    of_store: "t.store = $1 AND t.sequence > $2 AND t.sequence <= $3",
+    append_only: true,
+};
+
+pub(super) const LEVELS: Table = Table {
+    name: "inventory_levels",
+    key: &["variant", "location"],
+    columns: &[Plain("tenant"), Plain("store"), Plain("quantity")],
+    of_store: "t.location IN (SELECT id FROM locations WHERE store = $1)",
+    append_only: false,
+};
+
+pub(super) const PRODUCTS: Table = Table {
+    name: "products",
+    key: &["id"],
+    columns: &[
+        Plain("tenant"),
+        Plain("store"),
+        Plain("title"),
+        Clock("title_at"),
+        Plain("description"),
+        Clock("description_at"),
+        Plain("vendor"),
+        Clock("vendor_at"),
+        Plain("category"),
+        Clock("category_at"),
+        Plain("status"),
+        Clock("status_at"),
+        Plain("tags"),
+        Clock("tags_at"),
+        Plain("deleted_at"),
+    ],
+    of_store: "t.store = $1",
+    append_only: false,
+};
+
+pub(super) const VARIANTS: Table = Table {
+    name: "variants",
+    key: &["id"],
+    columns: &[
+        Plain("tenant"),
+        Plain("store"),
+        Plain("product"),
+        Plain("title"),
+        Clock("title_at"),
+        Plain("sku"),
+        Clock("sku_at"),
+        Plain("barcode"),
+        Clock("barcode_at"),
+        Plain("price_minor"),
+        Plain("price_currency"),
+        Clock("price_at"),
+        Plain("compare_at_price_minor"),
+        Plain("compare_at_price_currency"),
+        Clock("compare_at_price_at"),
+    ],
+    of_store: "t.product IN (SELECT id FROM products WHERE store = $1)",
+    append_only: false,
+};
+
+pub(super) const ORDERS: Table = Table {
+    name: "orders",
+    key: &["id"],
+    columns: &[
+        Plain("tenant"),
+        Plain("store"),
+        Plain("connection"),
+        Plain("external"),
+        Version("version"),
+        Plain("status"),
+        Plain("total_minor"),
+        Plain("total_currency"),
+        Plain("is_refund"),
+        Plain("placed_at"),
+        Plain("closed_at"),
+        Plain("body"),
+    ],
+    of_store: "t.store = $1",
+    append_only: false,
+};

@@ -1,0 +1,118 @@
+//! What a rebuild says.
+
+use crate::{cli::Output, failure::Failed, output};
+use model::StoreId;
+use serde_json::json;
+use std::ops::Add;
+use store::{Difference, RebuildRun, Wrong};
+
+/// What was found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) stores: u64,
+    pub(super) changes: u64,
+    /// Rows that were, or would be, put right.
+    pub(super) mended: u64,
+    pub(super) left_alone: u64,
+}
+
+impl Add for Counts {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            stores: self.stores + other.stores,
+            changes: self.changes + other.changes,
+            mended: self.mended + other.mended,
+            left_alone: self.left_alone + other.left_alone,
+        }
+    }
+}
+
+/// How many of them can't be put right.
+pub(super) fn left_alone(found: &[Difference]) -> u64 {
+    found.iter().filter(|difference| !difference.can_be_mended()).count() as u64
+}
+
+/// Says what was found.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub(super) dry_run: bool,
+    pub(super) output: Output,
+}
+
+impl Told {
+    /// Names differences, and counts them.
+    pub(super) fn differences(self, store: &StoreId, found: &[Difference], counts: &mut Counts) {
+        for difference in found {
+            self.difference(store, difference);
+        }
+        let left_alone = left_alone(found);
+        counts.left_alone += left_alone;
+        counts.mended += found.len() as u64 - left_alone;
+    }
+
+    fn difference(self, store: &StoreId, difference: &Difference) {
+        let Difference { table, key, what } = difference;
+        let (name, columns) = match what {
+            Wrong::Missing => ("missing", &[][..]),
+            Wrong::Differs(columns) => ("differs", &columns[..]),
+            Wrong::WithoutEvent => ("without_event", &[][..]),
+        };
+        let done = match (difference.can_be_mended(), self.dry_run) {
+            (false, _) => "left_alone",
+            (true, true) => "would_be_put_right",
+            (true, false) => "put_right",
+        };
+        match self.output {
+            Output::Text => {
+                let (done, name, columns) = (words(done), words(name), columns.join(", "));
+                let text = format!("{done}: store {store}: {table} {key}: {name} {columns}");
+                output::line(text.trim_end());
+            }
+            Output::Json => output::json(&json!({
+                "kind": "difference", "store": store, "table": table, "key": key, "what": name,
+                "columns": columns, "done": done,
+            })),
+        }
+    }
+
+    /// Says that the changes of a store don't tell its state.
+    pub(super) fn broken(self, store: &StoreId, why: &str) {
+        match self.output {
+            Output::Text => output::line(&format!("left alone: store {store}, with all its state: {why}")),
+            Output::Json => output::json(&json!({"kind": "broken", "store": store, "why": why})),
+        }
+    }
+
+    /// Sums it up; an error if anything is not as the events tell.
+    pub(super) fn summary(self, run: &RebuildRun, sum: &Counts) -> Result<(), Failed> {
+        let left_alone = sum.left_alone + run.left_alone_before;
+        match self.output {
+            Output::Text => {
+                let done = if self.dry_run { "would be put right" } else { "were put right" };
+                output::line(&format!(
+                    "{} changes of {} stores taken up: {} rows {done}, {left_alone} findings left alone",
+                    sum.changes, sum.stores, sum.mended
+                ));
+                if run.done_before > 0 {
+                    output::line(&format!("{} other stores were done before", run.done_before));
+                }
+            }
+            Output::Json => output::json(&json!({
+                "kind": "summary", "stores": sum.stores, "stores_done_before": run.done_before,
+                "changes": sum.changes, "mended": sum.mended, "left_alone": left_alone, "dry_run": self.dry_run,
+            })),
+        }
+        if left_alone > 0 {
+            return Err(Failed::Other(format!("{left_alone} findings can't be put right")));
+        }
+        if self.dry_run && sum.mended > 0 {
+            return Err(Failed::Other("the record isn't as its events tell".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn words(name: &str) -> String {
+    name.replace('_', " ")
+}

@@ -1,0 +1,143 @@
+//! Current state, put right from the event store.
+
+use crate::{
+    PATIENCE,
+    command_line::{Said, tillflow},
+    replay::lived,
+};
+use model::{Quantity, StoreId};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use testkit::{Program, World};
+
+const STORES: [&str; 2] = ["shop", "silent"];
+
+async fn digests(world: &World) -> Vec<BTreeMap<String, String>> {
+    let mut digests = Vec::new();
+    for store in STORES {
+        let store = StoreId::new(store).expect("a store's id");
+        digests.push(world.store.digest(&store).await.expect("a digest"));
+    }
+    digests
+}
+
+/// What was found, as table and kind, and the summary.
+fn found(said: &Said) -> (BTreeSet<(String, String)>, Value) {
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let differences = said.lines.iter().filter(|line| line["kind"] == "difference");
+    let found = differences.map(|line| (text(line, "table"), text(line, "what"))).collect();
+    (found, said.lines.last().expect("there is a summary").clone())
+}
+
+fn expected(found: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+    found.iter().map(|(table, what)| ((*table).to_owned(), (*what).to_owned())).collect()
+}
+
+/// What services can't do: rows of all kinds are lost, or otherwise; one can't even be read any more.
+const DAMAGE: &str = "
+UPDATE inventory_levels SET quantity = quantity + 7
+    WHERE (variant, location) IN (SELECT variant, location FROM inventory_levels WHERE store = 'shop' LIMIT 1);
+DELETE FROM inventory_levels WHERE store = 'silent';
+DELETE FROM inventory_movements WHERE store = 'shop' AND sequence % 3 = 0;
+UPDATE products SET title = 'Poor tea', deleted_at = now() WHERE title = 'Fine tea';
+UPDATE products SET vendor = NULL, title_at = NULL WHERE store = 'silent';
+DELETE FROM variants WHERE sku = 'mug';
+UPDATE variants SET price_minor = 1, sku_at = sku_at - interval '1 day' WHERE sku = 'tea';
+DELETE FROM orders WHERE id = (SELECT min(id) FROM orders);
+UPDATE orders SET status = 'open', body = '{}' WHERE id = (SELECT max(id) FROM orders)";
+const DAMAGED: [(&str, &str); 9] = [
+    ("inventory_levels", "differs"),
+    ("inventory_levels", "missing"),
+    ("inventory_movements", "missing"),
+    ("products", "differs"),
+    ("variants", "missing"),
+    ("variants", "differs"),
+    ("orders", "missing"),
+    ("orders", "differs"),
+    ("orders", "differs"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_names_what_differs_from_the_events_and_puts_it_right_while_services_run() {
+    let world = World::start(&Program::ALL).await;
+    let (merchant, shopify, square) = lived(&world).await;
+    let before = digests(&world).await;
+    let clean = tillflow(&world, &["rebuild", "--dry-run"]).await.well();
+    assert_eq!(clean.len(), 1, "nothing differs: {clean:?}");
+    assert!(clean[0]["changes"].as_u64() > Some(50) && clean[0]["stores"] == 2, "{clean:?}");
+
+    world.sql(DAMAGE).await;
+    let damaged = digests(&world).await;
+    let looked = tillflow(&world, &["rebuild", "--dry-run"]).await;
+    assert_eq!((looked.code, found(&looked).0), (1, expected(&DAMAGED)), "{looked:?}");
+    assert_eq!(digests(&world).await, damaged, "nothing was written");
+    let title = looked.lines.iter().find(|line| line["columns"].to_string().contains("\"title\""));
+    let title = title.expect("the product is named");
+    assert_eq!((title["store"].as_str(), title["columns"].as_array().map(Vec::len)), (Some("shop"), Some(2)));
+
+    let rebuilt = tillflow(&world, &["rebuild"]).await;
+    assert_eq!((rebuilt.code, found(&rebuilt).0), (0, expected(&DAMAGED)), "{rebuilt:?}");
+    assert_eq!(found(&rebuilt).1["mended"], found(&looked).1["mended"]);
+    assert_eq!(digests(&world).await, before, "all is as it was");
+    let again = tillflow(&world, &["rebuild"]).await.well();
+    assert_eq!((again.len(), again[0]["mended"].as_u64()), (1, Some(0)), "{again:?}");
+
+    let level = world.level(&merchant, "tea").await.expect("it has one");
+    let item = shopify.shop().find("tea").expect("it is on sale").item;
+    shopify.shop().sell(&item, &shopify.place(), 1).expect("there are some");
+    world.quiet(PATIENCE, &[&merchant], &[&shopify, &square]).await;
+    assert_eq!(
+        world.level(&merchant, "tea").await,
+        Some(level - Quantity::pieces(1)),
+        "it goes on from there"
+    );
+    world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_do_not_tell() {
+    let world = World::start(&Program::ALL).await;
+    lived(&world).await;
+    let before = digests(&world).await;
+
+    // As if it had been killed between the stores.
+    tillflow(&world, &["rebuild"]).await.well();
+    world.sql("UPDATE rebuilds SET finished_at = NULL WHERE store = 'silent'").await;
+    world.sql("UPDATE inventory_levels SET quantity = 0").await;
+    let resumed = tillflow(&world, &["rebuild"]).await.well();
+    let summary = resumed.last().expect("there is a summary");
+    assert_eq!((summary["stores"].as_u64(), summary["stores_done_before"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(digests(&world).await[1], before[1]);
+    assert_ne!(digests(&world).await[0], before[0], "it was done before");
+    world.sql("UPDATE rebuilds SET finished_at = NULL WHERE store = 'silent'").await;
+    let anew = tillflow(&world, &["rebuild", "--restart"]).await.well();
+    assert_eq!(anew.last().map(|line| line["stores"].as_u64()), Some(Some(2)));
+    assert_eq!(digests(&world).await, before);
+
+    world
+        .sql(
+            "UPDATE inventory_movements SET delta = delta + 1
+                 WHERE store = 'shop' AND sequence = (SELECT max(sequence) FROM inventory_movements WHERE store = 'shop');
+             INSERT INTO orders SELECT 'made_up', tenant, store, connection, external, version, status, total_minor,
+                 total_currency, is_refund, placed_at, closed_at, body FROM orders LIMIT 1;
+             UPDATE stores SET last_sequence = last_sequence + 1 WHERE id = 'silent';
+             UPDATE products SET title = 'Poor' WHERE store = 'silent'",
+        )
+        .await;
+    let rebuilt = tillflow(&world, &["rebuild"]).await;
+    let left = [("inventory_movements", "differs"), ("orders", "without_event")];
+    assert_eq!((rebuilt.code, found(&rebuilt).0), (1, expected(&left)), "{rebuilt:?}");
+    assert_eq!(found(&rebuilt).1["left_alone"], 3);
+    let broken = rebuilt.lines.iter().find(|line| line["kind"] == "broken").expect("a change is missing");
+    assert_eq!(broken["store"], "silent");
+    assert_eq!(
+        world.sql("SELECT count(*) FROM products WHERE title = 'Poor'").await,
+        "1",
+        "it was left alone"
+    );
+    assert_eq!(world.sql("SELECT count(*) FROM orders WHERE id = 'made_up'").await, "1");
+
+    let one = tillflow(&world, &["rebuild", "--store", "shop"]).await;
+    assert_eq!((one.code, found(&one).1["stores"].as_u64()), (1, Some(1)));
+    assert_eq!(tillflow(&world, &["rebuild", "--store", "nobody"]).await.code, 2);
+}
