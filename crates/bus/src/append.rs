@@ -2,7 +2,7 @@
 
 use crate::{
     AppendError, Bus, Message,
-    message::{FROM_POSITION, INPUT_SEQUENCE, RAW_POSITION, RECORDS},
+    message::{FROM_POSITION, INPUT_SEQUENCE, RAW_POSITION, RECORDS, RECORDS_TOTAL},
 };
 use async_nats::jetstream::{context::PublishAckFuture, message::PublishMessage, publish::PublishAck};
 use bytes::Bytes;
@@ -90,6 +90,7 @@ pub struct Appender {
     tail_sequence: u64,
     /// What the next batch begins behind.
     from: Position,
+    records_total: u64,
     spent: bool,
 }
 
@@ -97,7 +98,8 @@ impl Appender {
     pub(crate) fn new(bus: Bus, subject: String, tail: Option<&Message>) -> Self {
         let tail_sequence = tail.map_or(0, |tail| tail.sequence);
         let from = tail.and_then(|tail| tail.covers).unwrap_or_default();
-        Self { bus, subject, tail_sequence, from, spent: false }
+        let records_total = tail.and_then(|tail| tail.records_total).unwrap_or_default();
+        Self { bus, subject, tail_sequence, from, records_total, spent: false }
     }
 
     /// Says that what lies before `position` and isn't appended yet is not to be had: the next batch begins behind it.
@@ -119,15 +121,17 @@ impl Appender {
             return Err(AppendError::Spent);
         }
         let bytes = payload.len();
+        let records_total = self.records_total + u64::from(records);
         let message = PublishMessage::build()
             .payload(payload)
             .header(FROM_POSITION, self.from.to_string())
             .header(RAW_POSITION, covers.to_string())
             .header(INPUT_SEQUENCE, input_sequence.to_string())
             .header(RECORDS, records.to_string())
+            .header(RECORDS_TOTAL, records_total.to_string())
             .expected_last_subject_sequence(self.tail_sequence);
         let ack = publish(&self.bus, self.subject.clone(), message, bytes).await?.acknowledged().await?;
-        (self.tail_sequence, self.from) = (ack.sequence, covers);
+        (self.tail_sequence, self.from, self.records_total) = (ack.sequence, covers, records_total);
         self.spent = false;
         Ok(ack.sequence)
     }

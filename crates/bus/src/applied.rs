@@ -8,6 +8,7 @@ use crate::{
 };
 use async_nats::{header::NATS_MESSAGE_ID, jetstream::message::PublishMessage};
 use bytes::Bytes;
+use futures::future::join_all;
 use model::{Partition, StoreId, Timestamp, TraceParent};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -133,13 +134,11 @@ impl Bus {
         for window in messages.chunks(usize::try_from(APPLIED_WINDOW).unwrap_or(1)) {
             let mut pending = Vec::with_capacity(window.len());
             for message in window {
-                pending.push((message, self.publish_applied(message).await));
+                pending.push(self.publish_applied(message).await);
             }
-            for (message, sent) in pending {
-                let outcome = match sent {
-                    Ok(pending) => pending.wait().await,
-                    Err(error) => Err(error),
-                };
+            // All at once: when a server dies, none of them comes, and each is waited for as long.
+            let acknowledged = join_all(pending.into_iter().map(async |sent| sent?.wait().await)).await;
+            for (message, outcome) in window.iter().zip(acknowledged) {
                 match outcome {
                     Err(error) if error.is_transient() => {
                         let bytes = message.payload.len();

@@ -213,7 +213,7 @@ impl Bus {
 
     /// What the server says about a stream; nothing if there is none.
     pub(crate) async fn stream_info(&self, name: &str) -> Result<Option<Info>, BusError> {
-        match self.inner.admin.get_stream(name).await {
+        match self.inner.jetstream.get_stream(name).await {
             Ok(stream) => Ok(Some(stream.cached_info().clone())),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {

@@ -10,6 +10,7 @@ pub(crate) const RAW_POSITION: &str = "tf-raw-pos";
 pub(crate) const FROM_POSITION: &str = "tf-from-pos";
 pub(crate) const INPUT_SEQUENCE: &str = "tf-input-seq";
 pub(crate) const RECORDS: &str = "tf-records";
+pub(crate) const RECORDS_TOTAL: &str = "tf-records-total";
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Message {
     pub input_sequence: Option<u64>,
     /// How many records the batch has.
     pub records: u32,
+    /// How many records the partition has had with this batch; RAW's own batches say none.
+    pub records_total: Option<u64>,
     /// When the broker stored it.
     pub published_at: Timestamp,
 }
@@ -50,6 +53,7 @@ impl Message {
             covers: stored.number(RAW_POSITION)?,
             input_sequence: stored.number(INPUT_SEQUENCE)?,
             records: stored.number(RECORDS)?.ok_or_else(|| stored.malformed(RECORDS))?,
+            records_total: stored.number(RECORDS_TOTAL)?,
             published_at: stored.published_at(),
             payload: stored.payload,
         })

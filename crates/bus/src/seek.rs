@@ -39,6 +39,22 @@ impl Bus {
         })
     }
 
+    /// Where to begin to read a partition's last `records` records, and at most a batch more.
+    pub async fn seek_last_records(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        records: u64,
+    ) -> Result<Start, BusError> {
+        let total = self.tail(feed, partition).await?.and_then(|tail| tail.records_total).unwrap_or_default();
+        let among_them =
+            |message: &Message| message.records_total.unwrap_or_default().saturating_add(records) > total;
+        Ok(match self.search(feed, partition, among_them).await? {
+            Search::Empty | Search::NoneAfter(_) => Start::First,
+            Search::From(sequence) => Start::At(sequence),
+        })
+    }
+
     /// The first batch that `holds`, by halving: what holds for a batch must hold for all behind it.
     async fn search(
         &self,

@@ -178,6 +178,19 @@ async fn what_is_appended_is_the_tail_and_is_read_in_order() {
         "not of that partition"
     );
 
+    // Batches of three, and those of the neighbour between them: the last seven records begin in the third from the end.
+    assert_eq!(tail.records_total, Some(150));
+    let start = bus.seek_last_records(Feed::Unique, HERE, 7).await.unwrap();
+    let mut last = bus.read(Feed::Unique, HERE, start).await.unwrap();
+    let first_of_them = timeout(PATIENCE, last.waiting(1)).await.unwrap().unwrap().remove(0);
+    assert_eq!(first_of_them.covers, Some(position(48)));
+    for more_than_all in [150, 151, u64::MAX / 2] {
+        let start = bus.seek_last_records(Feed::Unique, HERE, more_than_all).await.unwrap();
+        let mut all = bus.read(Feed::Unique, HERE, start).await.unwrap();
+        let first = timeout(PATIENCE, all.waiting(1)).await.unwrap().unwrap().remove(0);
+        assert_eq!(first.covers, Some(position(1)));
+    }
+
     let mut reader = bus.read(Feed::Unique, HERE, Start::First).await.unwrap();
     let mut read = Vec::new();
     while read.len() < 50 {

@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use model::{
     Event, LocationId, ProductId, Quantity, VariantId,
-    record::{Applied, Effect},
+    record::{Applied, Effect, MovementReason},
 };
 use prost::Message as _;
 
@@ -45,11 +45,12 @@ impl From<&Effect> for pb::Effect {
     fn from(effect: &Effect) -> Self {
         use pb::effect::Effect as Kind;
         let kind = match effect {
-            Effect::Level { variant, location, delta, level } => Kind::Level(pb::LevelEffect {
+            Effect::Level { variant, location, delta, level, reason } => Kind::Level(pb::LevelEffect {
                 variant: variant.to_string(),
                 location: location.to_string(),
                 delta: delta.to_string(),
                 level: level.to_string(),
+                reason: pb::MovementReason::from(*reason).into(),
             }),
             Effect::Price { variant, price } => {
                 Kind::Price(pb::PriceEffect { variant: variant.to_string(), price: Some((*price).into()) })
@@ -61,12 +62,31 @@ impl From<&Effect> for pb::Effect {
     }
 }
 
+impl From<MovementReason> for pb::MovementReason {
+    fn from(reason: MovementReason) -> Self {
+        match reason {
+            MovementReason::FirstCount => Self::FirstCount,
+            MovementReason::Reported => Self::Reported,
+        }
+    }
+}
+
+impl From<pb::MovementReason> for MovementReason {
+    fn from(reason: pb::MovementReason) -> Self {
+        match reason {
+            pb::MovementReason::FirstCount => Self::FirstCount,
+            pb::MovementReason::Reported | pb::MovementReason::Unspecified => Self::Reported,
+        }
+    }
+}
+
 impl TryFrom<pb::Effect> for Effect {
     type Error = DecodeError;
     fn try_from(effect: pb::Effect) -> Result<Self, DecodeError> {
         use pb::effect::Effect as Kind;
         Ok(match required(effect.effect, "effect")? {
             Kind::Level(level) => Self::Level {
+                reason: level.reason().into(),
                 variant: VariantId::new(&level.variant).at("effect.variant")?,
                 location: LocationId::new(&level.location).at("effect.location")?,
                 delta: Quantity::parse(&level.delta).at("effect.delta")?,

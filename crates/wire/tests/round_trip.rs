@@ -5,10 +5,10 @@
 use bytes::Bytes;
 use model::{
     Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, Dismissal, EntityKind, Event, EventId,
-    ExternalId, InventoryReport, Link, LinkKind, Money, Order, OrderLine, OrderStatus, Origin, Outcome,
-    Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Source,
-    SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    record::{Applied, CatalogRow, Clocked, Effect, ProductRow, VariantRow},
+    ExternalId, InventoryReport, Link, LinkKind, LocationId, Money, Order, OrderLine, OrderStatus, Origin,
+    Outcome, Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest,
+    Source, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
+    record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
 use stage::{Reject, RejectClass};
@@ -159,6 +159,9 @@ fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
         received_at: Timestamp::from_micros(6),
     };
     let dismissals = vec![dismissal(None), dismissal(Some(EventId::from_bytes([1; 16])))];
+    let identities = wire::decode_identities(wire::encode_events(&events, &dismissals)).unwrap();
+    let expected: Vec<_> = events.iter().map(|event| (event.id, event.received_at)).collect();
+    assert_eq!(identities, expected);
     let batch = wire::decode_events(wire::encode_events(&events, &dismissals)).unwrap();
     assert_eq!(batch, EventBatch { events, dismissals });
 }
@@ -201,22 +204,40 @@ fn what_a_platform_publishes_is_read_as_it_was_written() {
     }
 }
 
+fn effects() -> Vec<Effect> {
+    let (variant, location) = (VariantId::new("var_1").unwrap(), LocationId::new("l").unwrap());
+    let level = |reason| Effect::Level {
+        variant: variant.clone(),
+        location: location.clone(),
+        delta: Quantity::pieces(-1),
+        level: Quantity::ZERO,
+        reason,
+    };
+    vec![
+        level(MovementReason::FirstCount),
+        level(MovementReason::Reported),
+        Effect::Price { variant: variant.clone(), price: usd(7) },
+        Effect::Text { product: ProductId::new("prd_1").unwrap() },
+        Effect::Linked { variant },
+    ]
+}
+
 /// Fields that are set, empty on purpose, and never told.
 fn rows() -> Vec<CatalogRow> {
-    fn clocked<T>(value: T) -> Option<Clocked<T>> {
-        Some(Clocked { value, at: Timestamp::from_micros(8) })
+    fn clocked<T>(value: T) -> Clocked<T> {
+        Clocked { value, at: Timestamp::from_micros(8) }
     }
     let Origin { tenant, store, .. } = origin();
     let product = ProductRow {
         id: ProductId::new("prd_1").unwrap(),
         tenant: tenant.clone(),
         store: store.clone(),
-        title: clocked("Tea".to_owned()),
-        description: clocked(String::new()),
+        title: Some(clocked("Tea".to_owned())),
+        description: Some(clocked(String::new())),
         vendor: None,
         category: None,
-        status: clocked(ProductStatus::Draft),
-        tags: clocked(Vec::new()),
+        status: Some(clocked(ProductStatus::Draft)),
+        tags: Some(clocked(Vec::new())),
         deleted_at: Some(Timestamp::from_micros(9)),
     };
     let variant = VariantRow {
@@ -225,13 +246,13 @@ fn rows() -> Vec<CatalogRow> {
         store,
         product: product.id.clone(),
         title: None,
-        sku: clocked("T-1".to_owned()),
+        sku: Some(clocked("T-1".to_owned())),
         barcode: None,
-        price: clocked(usd(0)),
-        compare_at_price: clocked(None),
+        price: Some(clocked(usd(0))),
+        compare_at_price: Some(clocked(None)),
     };
     let bare = ProductRow { status: None, tags: None, deleted_at: None, ..product.clone() };
-    let dear = VariantRow { price: None, compare_at_price: clocked(Some(usd(1))), ..variant.clone() };
+    let dear = VariantRow { price: None, compare_at_price: Some(clocked(Some(usd(1)))), ..variant.clone() };
     vec![
         CatalogRow::Product(product),
         CatalogRow::Product(bare),
@@ -246,7 +267,7 @@ fn changes_and_dead_letters_are_read_as_they_were_written() {
         number: 4,
         sequence: 3,
         event: event(payloads().remove(2)),
-        effects: vec![Effect::Linked { variant: VariantId::new("var_1").unwrap() }],
+        effects: effects(),
         rows: rows(),
     };
     assert_eq!(wire::decode_applied(wire::encode_applied(&applied)).unwrap(), applied);

@@ -6,9 +6,9 @@
 
 mod window;
 
-use bus::{Bus, Feed, Message, Start};
+use bus::{Bus, Feed, Message};
 use model::{Event, Partition, Position};
-use runner::{Doors, Failure, Input as _, Placed, Service};
+use runner::{Doors, Failure, Placed, Service};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict};
 use std::time::Duration;
@@ -65,13 +65,15 @@ impl Doors<Dedupe> for OwnOutput {
         let mut window = self.config.window();
         let Some(tail) = tail else { return Ok(window) };
         let broker = |error| Fault::new("the broker", error);
-        let mut reader = bus.read(Feed::Unique, partition, Start::First).await.map_err(broker)?;
+        let remembered = u64::try_from(self.config.remembered_max).unwrap_or(u64::MAX);
+        let start = bus.seek_last_records(Feed::Unique, partition, remembered).await.map_err(broker)?;
+        let mut reader = bus.read(Feed::Unique, partition, start).await.map_err(broker)?;
         loop {
             for message in reader.waiting(64).await.map_err(broker)? {
-                let batch = Event::decode(message.payload, message.sequence)
+                let identities = wire::decode_identities(message.payload)
                     .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-                for Placed { value, .. } in batch.records {
-                    window.remember(value.id, value.received_at);
+                for (event, received_at) in identities {
+                    window.remember(event, received_at);
                 }
                 if message.sequence >= tail.sequence {
                     return Ok(window);
