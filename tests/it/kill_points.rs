@@ -22,7 +22,7 @@ const POINTS: [(Program, &[&str]); 7] = [
     (Program::Normalize, &["loaded", "dead_lettered", "appended"]),
     (Program::Dedupe, &["loaded", "appended"]),
     (Program::Enrich, &["loaded", "dead_lettered", "appended"]),
-    (Program::Apply, &["begun", "loaded", "folded", "committed", "published"]),
+    (Program::Apply, &["begun", "loaded", "folded", "dead_lettered", "committed", "published"]),
     (Program::Propagate, &["marked", "called", "desired", "settled"]),
     (Program::Poll, &["fetched", "noted"]),
 ];

@@ -8,8 +8,13 @@ use crate::{
 use model::{Quantity, StoreId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::{Program, World};
+use testkit::{AccountOptions, Program, Sender, World};
 
+/// The first variant's number is behind it, and its item a hundred further.
+const PRODUCT: u64 = 1000;
+/// Those that bring events into the record.
+const STAGES: [Program; 5] =
+    [Program::Ingest, Program::Normalize, Program::Dedupe, Program::Enrich, Program::Apply];
 const STORES: [&str; 2] = ["shop", "silent"];
 
 async fn digests(world: &World) -> Vec<BTreeMap<String, String>> {
@@ -81,16 +86,42 @@ async fn a_rebuild_names_what_differs_from_the_events_and_puts_it_right_while_se
     assert_eq!(digests(&world).await, before, "all is as it was");
     let again = tillflow(&world, &["rebuild"]).await.well();
     assert_eq!((again.len(), again[0]["mended"].as_u64()), (1, Some(0)), "{again:?}");
-
-    let level = world.level(&merchant, "tea").await.expect("it has one");
-    let item = shopify.shop().find("tea").expect("it is on sale").item;
-    shopify.shop().sell(&item, &shopify.place(), 1).expect("there are some");
     world.quiet(PATIENCE, &[&merchant], &[&shopify, &square]).await;
-    assert_eq!(
-        world.level(&merchant, "tea").await,
-        Some(level - Quantity::pieces(1)),
-        "it goes on from there"
-    );
+    world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_over_damaged_rows_counts_and_so_does_what_happens_while_they_are_put_right() {
+    let world = World::start(&STAGES).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let sender = Sender::default();
+    let left = async |left: u64| {
+        let second = 100 - i64::try_from(left).expect("small");
+        let level = account.level(&format!("left-{left}"), PRODUCT + 101, 100 - second, second);
+        sender.send_until_kept(&level, PATIENCE).await
+    };
+    let sku = format!("sku-{PRODUCT}-1");
+    sender.send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
+    left(100).await;
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    world.sql("UPDATE inventory_levels SET quantity = 0; UPDATE products SET title = 'Poor tea'").await;
+    left(99).await;
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    assert_eq!(world.level(&merchant, &sku).await, Some(Quantity::pieces(-1)));
+
+    let living = async {
+        for now in (40..99).rev() {
+            left(now).await;
+        }
+    };
+    let (rebuilt, ()) = tokio::join!(tillflow(&world, &["rebuild"]), living);
+    let differ = expected(&[("inventory_levels", "differs"), ("products", "differs")]);
+    assert_eq!((rebuilt.code, found(&rebuilt).0), (0, differ), "{rebuilt:?}");
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    assert_eq!(world.level(&merchant, &sku).await, Some(Quantity::pieces(40)));
+    let clean = tillflow(&world, &["rebuild", "--dry-run"]).await.well();
+    assert_eq!(clean.len(), 1, "{clean:?}");
     world.assert_sound(&merchant).await;
 }
 
@@ -140,4 +171,32 @@ async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_d
     let one = tillflow(&world, &["rebuild", "--store", "shop"]).await;
     assert_eq!((one.code, found(&one).1["stores"].as_u64()), (1, Some(1)));
     assert_eq!(tillflow(&world, &["rebuild", "--store", "nobody"]).await.code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_longer_than_what_is_taken_up_at_once_is_rebuilt_whole() {
+    const ITEMS: u64 = 100;
+    const ROUNDS: i64 = 12;
+    let world = World::start(&STAGES).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let sender = Sender::default();
+    sender.send_until_kept(&account.product("made", PRODUCT, "Tea", ITEMS, 0), PATIENCE).await;
+    for round in 1..=ROUNDS {
+        let told = (1..=ITEMS).map(|item| {
+            let level = account.level(&format!("{item}-{round}"), PRODUCT + item + 100, 2 * round, round);
+            let sender = &sender;
+            async move { sender.send_until_kept(&level, PATIENCE).await }
+        });
+        futures::future::join_all(told).await;
+    }
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    let before = world.store.digest(&merchant.store).await.expect("a digest");
+    world.sql("TRUNCATE inventory_levels, inventory_movements, products, variants").await;
+    let rebuilt = tillflow(&world, &["rebuild"]).await;
+    assert_eq!(rebuilt.code, 0, "{}", rebuilt.error);
+    assert_eq!(found(&rebuilt).1["changes"], 1 + ITEMS * ROUNDS.unsigned_abs());
+    assert_eq!(world.store.digest(&merchant.store).await.expect("a digest"), before);
+    let clean = tillflow(&world, &["rebuild", "--dry-run"]).await;
+    assert_eq!(clean.well().len(), 1);
 }

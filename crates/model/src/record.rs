@@ -330,6 +330,8 @@ pub enum Effect {
         delta: Quantity,
         /// What it came to.
         level: Quantity,
+        /// Why.
+        reason: MovementReason,
     },
     /// A price is now this.
     Price {

@@ -19,7 +19,7 @@ pub fn kill_point(stage: &str, point: &str) {
 
 /// A place between two steps that a crash must not be able to tear apart. In release builds it is nothing at all.
 #[cfg(not(debug_assertions))]
-#[inline(always)]
+#[inline]
 pub const fn kill_point(_stage: &str, _point: &str) {}
 
 #[cfg(debug_assertions)]

@@ -139,6 +139,11 @@ impl Metrics {
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
+    /// The partition is opened anew: what was in hand before an interruption is read again, or was passed on after all.
+    pub fn opened(&self, stage: &str, partition: &str) {
+        self.lag_events.with_label_values(&[stage, partition]).set(0);
+    }
+
     /// The partition isn't ours any more: its lag is for the next owner to tell.
     pub fn forget_lag(&self, stage: &str, partition: &str) {
         // Fails only if no lag was ever told, which is what was wanted.
@@ -176,6 +181,9 @@ mod tests {
         metrics.lag("apply", "1", began, now, 3);
         metrics.lag("apply", "2", began, now, 3);
         assert_eq!(lags(), 4);
+        metrics.opened("apply", "2");
+        let page = String::from_utf8(metrics.render()).unwrap();
+        assert!(page.contains("tillflow_stage_lag_events{partition=\"2\",stage=\"apply\"} 0"), "{page}");
         metrics.forget_lag("apply", "1");
         metrics.forget_lag("apply", "7");
         assert_eq!(lags(), 2);

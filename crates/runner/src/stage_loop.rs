@@ -67,6 +67,7 @@ where
         let lane = self.doors.open(bus, partition, tail.as_ref()).await?;
         let appender = bus.appender(self.to, partition, tail.as_ref());
         let reader = bus.read(self.from, partition, start).await?;
+        self.service.metrics.opened(S::NAME, &partition.to_string());
         let waiting = Vec::new();
         let mut work = Lane { shared: self, partition, memory: lane, appender, covered, waiting, owed: None };
         work.run(reader, turn).await

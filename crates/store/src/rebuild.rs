@@ -31,6 +31,9 @@ const STATEMENT_LIMIT: Duration = Duration::from_mins(10);
 /// How many rows are held against a table at once.
 const ROWS_MAX: usize = 1000;
 
+/// How many bytes of changes are read at once; the last may exceed it.
+const CHANGES_BYTES_MAX: i64 = 16 * 1024 * 1024;
+
 /// A row that isn't as the events tell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
@@ -95,12 +98,20 @@ impl Rebuilding {
         Ok((id(&row, "tenant")?, row.try_get("last_sequence")?))
     }
 
-    /// The store's changes after a sequence number, in order, in the wire's form; at most `limit`.
+    /// The store's next changes after a sequence number, in order, in the wire's form: at most `limit`, and fewer if they
+    /// are large; none at the end.
     pub async fn changes(&mut self, after: i64, limit: i64) -> Result<Vec<Vec<u8>>, StoreError> {
         let statement = sqlx::query(
-            "SELECT payload FROM events WHERE store = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            "SELECT payload FROM (
+                SELECT payload, sequence,
+                    sum(octet_length(payload)) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING)
+                        - octet_length(payload) AS bytes_before
+                FROM (SELECT payload, sequence FROM events WHERE store = $1 AND sequence > $2
+                      ORDER BY sequence LIMIT $3) AS next
+             ) AS measured WHERE bytes_before < $4 ORDER BY sequence",
         );
         let statement = statement.bind(self.store.as_str()).bind(after).bind(limit.min(LISTED_ROWS));
+        let statement = statement.bind(CHANGES_BYTES_MAX);
         let rows = within(STATEMENT_LIMIT, statement.fetch_all(&mut *self.transaction)).await?;
         rows.iter().map(|row| Ok(row.try_get("payload")?)).collect()
     }

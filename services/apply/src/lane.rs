@@ -30,6 +30,7 @@ impl Shared {
         publish::catch_up(bus, &self.store, partition).await?;
         let start = bus.seek(Feed::Enriched, partition, cursor.position).await?;
         let mut reader = bus.read(Feed::Enriched, partition, start).await?;
+        self.service.metrics.opened(STAGE, &partition.to_string());
         loop {
             let messages = tokio::select! {
                 biased;

@@ -1,9 +1,16 @@
 //! A store's current state and ledger, folded from its committed changes alone.
+//!
+//! While a row of the record was damaged, changes were decided over it, and tell of it. So the fold takes from a change
+//! only what is the change's own: the movement rather than the level it came to, and the fields that it set.
 
 use model::{
-    EntityKind, Event, LocationId, Order, OrderId, OrderStatus, Payload, Quantity, VariantId,
-    record::{Applied, CatalogRow, Effect, Movement, MovementReason, OrderRow, State},
+    EntityKind, Event, LocationId, Order, OrderId, OrderStatus, Payload, Timestamp, VariantId,
+    record::{
+        Applied, CatalogRow, Clocked, Effect, Movement, MovementReason, OrderRow, ProductRow, State,
+        VariantRow,
+    },
 };
+use std::collections::BTreeMap;
 
 /// What a store's changes come to, as far as they were taken up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,29 +19,19 @@ pub struct Rebuilt {
     pub sequence: i64,
     /// The state after it.
     pub state: State,
+    /// Levels that were counted anew although they were known, because the record had lost them; by which change. Each is
+    /// what was counted, which the ledger doesn't sum up to.
+    pub recounted: BTreeMap<(VariantId, LocationId), i64>,
 }
 
-/// Why a store's changes don't tell its state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    /// A change is missing, or stands twice.
-    #[error("change {found} comes where {expected} must")]
-    Sequence {
-        /// Which must come.
-        expected: i64,
-        /// Which came.
-        found: i64,
-    },
-    /// A change tells of a level that isn't what the one before and the movement come to.
-    #[error("change {sequence} moves the level of {variant} at {location} to what it doesn't come to")]
-    Level {
-        /// Which change.
-        sequence: i64,
-        /// What moved.
-        variant: VariantId,
-        /// Where.
-        location: LocationId,
-    },
+/// A change that doesn't follow the one before: one is missing, or stands twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("change {found} comes where {expected} must")]
+pub struct Broken {
+    /// Which must come.
+    pub expected: i64,
+    /// Which came.
+    pub found: i64,
 }
 
 impl Rebuilt {
@@ -43,51 +40,70 @@ impl Rebuilt {
         let Applied { sequence, event, effects, rows, .. } = applied;
         let expected = self.sequence + 1;
         if sequence != expected {
-            return Err(Broken::Sequence { expected, found: sequence });
+            return Err(Broken { expected, found: sequence });
         }
         self.sequence = sequence;
+        let at = event.occurred_at.unwrap_or(event.received_at);
         for row in rows {
             match row {
-                CatalogRow::Product(row) => drop(self.state.products.insert(row.id.clone(), row)),
-                CatalogRow::Variant(row) => drop(self.state.variants.insert(row.id.clone(), row)),
+                CatalogRow::Product(row) => self.product(row, at),
+                CatalogRow::Variant(row) => self.variant(row, at),
             }
         }
-        let mut movements = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Level { variant, location, delta, level } => {
-                    movements.push(self.level(&event, variant, location, delta, level)?);
-                }
-                // What they tell of is in the rows.
-                Effect::Price { .. } | Effect::Text { .. } | Effect::Linked { .. } => {}
-            }
-        }
+        let lines = effects.into_iter().filter_map(|effect| self.effect(&event, effect)).collect();
         self.order(event);
-        Ok(movements)
+        Ok(lines)
     }
 
-    fn level(
-        &mut self,
-        event: &Event,
-        variant: VariantId,
-        location: LocationId,
-        delta: Quantity,
-        level: Quantity,
-    ) -> Result<Movement, Broken> {
-        let sequence = self.sequence;
-        let before = self.state.levels.insert((variant.clone(), location.clone()), level);
-        if before.unwrap_or_default() + delta != level {
-            return Err(Broken::Level { sequence, variant, location });
-        }
-        Ok(Movement {
+    fn product(&mut self, row: ProductRow, at: Timestamp) {
+        let Some(known) = self.state.products.get_mut(&row.id) else {
+            self.state.products.insert(row.id.clone(), row);
+            return;
+        };
+        set(&mut known.title, row.title, at);
+        set(&mut known.description, row.description, at);
+        set(&mut known.vendor, row.vendor, at);
+        set(&mut known.category, row.category, at);
+        set(&mut known.status, row.status, at);
+        set(&mut known.tags, row.tags, at);
+        known.deleted_at = row.deleted_at;
+    }
+
+    fn variant(&mut self, row: VariantRow, at: Timestamp) {
+        let Some(known) = self.state.variants.get_mut(&row.id) else {
+            self.state.variants.insert(row.id.clone(), row);
+            return;
+        };
+        set(&mut known.title, row.title, at);
+        set(&mut known.sku, row.sku, at);
+        set(&mut known.barcode, row.barcode, at);
+        set(&mut known.price, row.price, at);
+        set(&mut known.compare_at_price, row.compare_at_price, at);
+    }
+
+    fn effect(&mut self, event: &Event, effect: Effect) -> Option<Movement> {
+        // What the others tell of is in the rows.
+        let Effect::Level { variant, location, delta, level, reason } = effect else { return None };
+        let key = (variant.clone(), location.clone());
+        let before = self.state.levels.get(&key).copied();
+        let now = match (before, reason) {
+            (None, _) => delta,
+            (Some(before), MovementReason::Reported) => before + delta,
+            (Some(_), MovementReason::FirstCount) => {
+                self.recounted.insert(key.clone(), self.sequence);
+                level
+            }
+        };
+        self.state.levels.insert(key, now);
+        Some(Movement {
             tenant: event.origin.tenant.clone(),
             store: event.origin.store.clone(),
-            sequence,
+            sequence: self.sequence,
             variant,
             location,
             delta,
             level,
-            reason: if before.is_none() { MovementReason::FirstCount } else { MovementReason::Reported },
+            reason: if before.is_none() { MovementReason::FirstCount } else { reason },
             connection: event.origin.connection.clone(),
             at: event.received_at,
         })
@@ -120,5 +136,12 @@ impl Rebuilt {
             }
             Payload::Product(_) | Payload::Inventory(_) | Payload::Customer(_) | Payload::Deleted { .. } => {}
         }
+    }
+}
+
+/// Sets a field, if a change made at that time set it; the others of its row it only found as they were.
+fn set<T>(known: &mut Option<Clocked<T>>, told: Option<Clocked<T>>, at: Timestamp) {
+    if told.as_ref().is_some_and(|told| known.is_none() || told.at == at) {
+        *known = told;
     }
 }

@@ -6,21 +6,26 @@ use crate::{
     failure::Failed,
     output,
 };
-use bus::Bus;
+use bus::{Bus, Placement};
 use serde_json::json;
+use std::collections::BTreeMap;
 use store::Store;
 
 /// Checks both, and says what is in force.
 pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
     let bus = Bus::connect(&configuration(&place)?.0).await?;
     let profile = bus.check().await?;
+    let placements = bus.placements().await?;
     open_store(&place).await?.ping().await?;
     match output {
         Output::Text => {
             output::line(&format!(
-                "broker    nats-server {}: {:?}",
+                "broker    nats-server {}: {}",
                 profile.server_version, profile.durability
             ));
+            for line in told(&placements) {
+                output::line(&line);
+            }
             output::line("database  answers, tables are of this version");
         }
         Output::Json => output::json(&json!({
@@ -28,11 +33,48 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
                 "version": profile.server_version,
                 "max_payload_bytes": profile.max_payload_bytes,
                 "durability": format!("{:?}", profile.durability),
+                "streams": placements.iter().map(placement).collect::<Vec<_>>(),
             },
             "database": {"answers": true},
         })),
     }
     Ok(())
+}
+
+/// Where a cluster's streams are: how many each server leads, and what is lacking. Nothing of a single server.
+fn told(placements: &[Placement]) -> Vec<String> {
+    let Some(servers) = placements.iter().map(|it| it.followers.len() + 1).min() else { return Vec::new() };
+    let mut led: BTreeMap<&str, usize> = BTreeMap::new();
+    for leader in placements.iter().filter_map(|it| it.leader.as_deref()) {
+        *led.entry(leader).or_default() += 1;
+    }
+    let led: Vec<String> = led.iter().map(|(server, count)| format!("{server} ({count})")).collect();
+    let summary = format!(
+        "streams   {}, each on {servers} servers or more; led by {}",
+        placements.len(),
+        led.join(", ")
+    );
+    let lacking = placements.iter().flat_map(|it| {
+        let unled = it.leader.is_none().then(|| format!("          {} has no leader", it.stream));
+        let behind = it.followers.iter().filter(|follower| !follower.is_current || follower.is_offline);
+        unled.into_iter().chain(behind.map(|follower| {
+            let how = if follower.is_offline { "is away from" } else { "lags behind" };
+            format!("          {} {how} {}, by {} operations", follower.server, it.stream, follower.behind)
+        }))
+    });
+    std::iter::once(summary).chain(lacking).collect()
+}
+
+fn placement(it: &Placement) -> serde_json::Value {
+    let followers = it.followers.iter().map(|follower| {
+        json!({
+            "server": follower.server,
+            "current": follower.is_current,
+            "offline": follower.is_offline,
+            "behind": follower.behind,
+        })
+    });
+    json!({ "stream": it.stream, "leader": it.leader, "followers": followers.collect::<Vec<_>>() })
 }
 
 /// Brings the tables up to date.
@@ -46,4 +88,30 @@ pub(crate) async fn migrate(place: Place, output: Output) -> Result<(), Failed> 
         Output::Json => output::json(&json!({"migrated": true})),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::Follower;
+
+    fn stream(name: &str, leader: Option<&str>, behind: u64) -> Placement {
+        let follower = |server: &str, behind| Follower {
+            server: server.to_owned(),
+            is_current: behind == 0,
+            is_offline: false,
+            behind,
+        };
+        let leader = leader.map(str::to_owned);
+        Placement { stream: name.to_owned(), leader, followers: vec![follower("b", 0), follower("c", behind)] }
+    }
+
+    #[test]
+    fn a_cluster_is_told_by_its_leaders_and_by_what_is_lacking_and_a_single_server_by_nothing() {
+        assert!(told(&[]).is_empty());
+        let lines = told(&[stream("RAW-0", Some("a"), 0), stream("DEAD", None, 7)]).join("\n");
+        assert!(lines.starts_with("streams   2, each on 3 servers or more; led by a (1)\n"), "{lines}");
+        assert!(lines.contains("DEAD has no leader"), "{lines}");
+        assert!(lines.ends_with("c lags behind DEAD, by 7 operations"), "{lines}");
+    }
 }

@@ -121,9 +121,10 @@ impl Rebuilds<'_> {
         }
         found.extend(step.ledger(&[], behind(rebuilt.sequence), i64::MAX).await?);
         found.extend(step.state(&tenant, &rebuilt.state).await?);
-        let left_alone = counts.left_alone + told::left_alone(&found);
+        let left_alone = counts.left_alone + told::left_alone(&found) + rebuilt.recounted.len() as u64;
         step.finish(self.run, rebuilt.sequence, left_alone).await?;
         self.told.differences(store, &found, counts);
+        self.told.recounted(store, &rebuilt.recounted, counts);
         Ok(())
     }
 

@@ -55,7 +55,7 @@ fn text(applied: &Applied) -> String {
 
 fn effect_text(effect: &Effect) -> String {
     match effect {
-        Effect::Level { variant, location, delta, level } => {
+        Effect::Level { variant, location, delta, level, .. } => {
             let sign = if delta.decimal().is_sign_negative() { "" } else { "+" };
             format!("{variant} at {location} {sign}{delta} = {level}")
         }
@@ -88,9 +88,10 @@ fn value(applied: &Applied) -> Value {
 
 fn effect_value(effect: &Effect) -> Value {
     match effect {
-        Effect::Level { variant, location, delta, level } => {
-            json!({"kind": "level", "variant": variant, "location": location, "delta": delta, "level": level})
-        }
+        Effect::Level { variant, location, delta, level, reason } => json!({
+            "kind": "level", "variant": variant, "location": location, "delta": delta, "level": level,
+            "reason": reason.as_str(),
+        }),
         Effect::Price { variant, price } => json!({"kind": "price", "variant": variant, "price": price}),
         Effect::Text { product } => json!({"kind": "text", "product": product}),
         Effect::Linked { variant } => json!({"kind": "linked", "variant": variant}),

@@ -229,6 +229,7 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
         location: place(),
         delta: Quantity::pieces(delta),
         level: quantity,
+        reason: MovementReason::Reported,
     };
     let mut mirror = Mirror::new(level_key(connection), Some(variant().to_string()));
     mirror.observed =

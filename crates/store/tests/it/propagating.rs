@@ -5,7 +5,7 @@ use crate::fixture::{
 use model::{
     Currency, LinkKind, LocationId, MirrorKey, MirrorKind, MirrorValue, Money, PlatformName, ProductId,
     ProductText, Quantity, SendState, Sent, TenantId, VariantId,
-    record::{Changes, Clocked, Effect, Facts, ProductRow, RowKeys, VariantRow},
+    record::{Changes, Clocked, Effect, Facts, MovementReason, ProductRow, RowKeys, VariantRow},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,8 @@ fn writes() -> Writes {
 
 fn level_effect() -> Effect {
     let any = Quantity::ZERO;
-    Effect::Level { variant: variant(), location: place(), delta: any, level: any }
+    let reason = MovementReason::Reported;
+    Effect::Level { variant: variant(), location: place(), delta: any, level: any, reason }
 }
 
 async fn set(database: &Database, number: i64, effects: &[Effect]) {
@@ -442,6 +443,7 @@ async fn two_that_claim_at_once_never_get_the_same_write() {
             location: LocationId::new("l1").unwrap(),
             delta: Quantity::ZERO,
             level: Quantity::ZERO,
+            reason: MovementReason::Reported,
         })
         .collect();
     set(&database, 1, &effects).await;

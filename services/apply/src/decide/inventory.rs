@@ -152,7 +152,7 @@ pub(super) fn moved(
     }
     let (variant, location) = (variant.clone(), place.clone());
     let write = Write::Level { variant: variant.clone(), location: location.clone(), delta, level, reason };
-    Moved::By { write: Box::new(write), effect: Effect::Level { variant, location, delta, level } }
+    Moved::By { write: Box::new(write), effect: Effect::Level { variant, location, delta, level, reason } }
 }
 
 /// The platform no longer keeps a level of the item anywhere: what it held is forgotten, and nothing moves.

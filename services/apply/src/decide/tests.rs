@@ -2,6 +2,7 @@
 
 mod agreement;
 mod ledger;
+mod rebuild;
 mod record;
 mod stale;
 

@@ -1,9 +1,9 @@
 //! What a rebuild says.
 
 use crate::{cli::Output, failure::Failed, output};
-use model::StoreId;
+use model::{LocationId, StoreId, VariantId};
 use serde_json::json;
-use std::ops::Add;
+use std::{collections::BTreeMap, ops::Add};
 use store::{Difference, RebuildRun, Wrong};
 
 /// What was found.
@@ -74,6 +74,27 @@ impl Told {
                 "columns": columns, "done": done,
             })),
         }
+    }
+
+    /// Names levels that were counted anew, and counts them.
+    pub(super) fn recounted(
+        self,
+        store: &StoreId,
+        levels: &BTreeMap<(VariantId, LocationId), i64>,
+        counts: &mut Counts,
+    ) {
+        for ((variant, location), change) in levels {
+            match self.output {
+                Output::Text => output::line(&format!(
+                    "left alone: store {store}: the ledger of {variant} {location}: it doesn't sum up to the level, which \
+                     change {change} counted anew"
+                )),
+                Output::Json => output::json(&json!({
+                    "kind": "recounted", "store": store, "variant": variant, "location": location, "change": change,
+                })),
+            }
+        }
+        counts.left_alone += levels.len() as u64;
     }
 
     /// Says that the changes of a store don't tell its state.

@@ -33,6 +33,7 @@ impl Record {
         let rebuilt = Rebuilt {
             sequence: tables.stores.values().copied().max().unwrap_or_default(),
             state: state(&tables),
+            recounted: BTreeMap::new(),
         };
         Self { tables, rebuilt, ..Self::default() }
     }
@@ -137,6 +138,7 @@ impl Record {
     /// Asserts that the committed changes alone tell the tables. Of an order that was told again in a newer version, and
     /// otherwise as before, they tell the older version.
     fn assert_rebuilt(&self) {
+        assert!(self.rebuilt.recounted.is_empty(), "no level is ever lost");
         let (mut rebuilt, tables) = (self.rebuilt.state.clone(), state(&self.tables));
         for (id, order) in &mut rebuilt.orders {
             let version = tables.orders.get(id).and_then(|order| order.version);
