@@ -91,10 +91,30 @@ impl Shops {
             let tea = account.shop().find("tea").expect("it is on sale");
             let level = account.shop().level(&tea.item, &account.place());
             assert_eq!(level, Some(left.to_string()), "{}: {sold} were sold", account.platform);
-            let title = account.shop().title(&tea.product);
-            assert_eq!(title, Some(format!("Green tea {sold}")), "{}", account.platform);
         }
+        self.assert_renamed(world, accounts).await;
         world.assert_sound(&self.merchant).await;
+    }
+
+    /// Renames the tea once more, by what is thin, and asserts that both come to have its name.
+    async fn assert_renamed(&self, world: &World, accounts: [&Account; 2]) {
+        let name = "The best of teas";
+        let square = accounts[1].shop();
+        let tea = square.find("tea").expect("it is on sale");
+        square.edit_title(&tea.product, name).expect("the shop takes it");
+        eventually(PATIENCE, "both have the last name", async || {
+            let shopify = accounts[0].shop();
+            let tea = shopify.find("tea").expect("it is on sale");
+            let held = shopify.title(&tea.product);
+            if held.as_deref() == Some(name) { Ok(()) } else { Err(format!("Shopify has {held:?}")) }
+        })
+        .await;
+        world.quiet(PATIENCE, &[&self.merchant], &accounts).await;
+        for account in accounts {
+            let tea = account.shop().find("tea").expect("it is on sale");
+            let held = account.shop().title(&tea.product);
+            assert_eq!(held.as_deref(), Some(name), "{}: and it stays so", account.platform);
+        }
     }
 }
 

@@ -9,6 +9,9 @@ use testkit::{Account, Merchant, Program, World, eventually};
 const STOCK: i32 = 10;
 /// How many each shop sells while its platform is in trouble.
 const SALES: i32 = 3;
+/// What the tea is called and costs in the end.
+const NAME: &str = "The best of teas";
+const PRICE: i64 = 1250;
 /// How long the trouble goes on after that: so short that no pause before the next attempt grows beyond seconds.
 const TROUBLED: Duration = Duration::from_secs(5);
 /// How long it may take until all agree.
@@ -60,17 +63,17 @@ impl Pair {
         self.accounts.iter().for_each(|account| account.shop().set_chaos(chaos));
     }
 
-    /// Each sells one after the other, and Shopify renames the tea and raises its price.
+    /// Shopify renames the tea and raises its price; then each sells one after the other.
     async fn trade(&self) {
-        for sale in 1..=SALES {
+        let shop = self.accounts[0].shop();
+        let tea = shop.find("tea").expect("it is on sale");
+        shop.edit_price(&tea.variant, PRICE).expect("it is on sale");
+        shop.edit_title(&tea.product, NAME).expect("it is on sale");
+        for _ in 0..SALES {
             for account in &self.accounts {
                 let tea = account.shop().find("tea").expect("it is on sale");
                 account.shop().sell(&tea.item, &account.place(), 1).expect("there is enough");
             }
-            let shop = self.accounts[0].shop();
-            let tea = shop.find("tea").expect("it is on sale");
-            shop.edit_price(&tea.variant, 950 + i64::from(sale)).expect("it is on sale");
-            shop.edit_title(&tea.product, &format!("Green tea {sale}")).expect("it is on sale");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
@@ -78,8 +81,7 @@ impl Pair {
     /// What the shops hold, if it isn't what they should.
     async fn differs(&self, world: &World) -> Result<(), String> {
         let left = STOCK - 2 * SALES;
-        let wanted =
-            (Some(left.to_string()), Some(950 + i64::from(SALES)), Some(format!("Green tea {SALES}")));
+        let wanted = (Some(left.to_string()), Some(PRICE), Some(NAME.to_owned()));
         for account in &self.accounts {
             let shop = account.shop();
             let tea = shop.find("tea").expect("it is on sale");

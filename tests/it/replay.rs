@@ -95,7 +95,7 @@ async fn settled(world: &World, query: &str) -> String {
             return Ok(now);
         }
         tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
-        Err(format!("{now}"))
+        Err(now)
     })
     .await
 }
