@@ -58,6 +58,24 @@ impl Wants {
         }
     }
 
+    /// Takes in what others want; of two changes of one value, the later.
+    pub fn extend(&mut self, others: Self) {
+        fn later<K: Ord>(ours: &mut BTreeMap<K, Cause>, others: BTreeMap<K, Cause>) {
+            for (key, cause) in others {
+                match ours.get_mut(&key) {
+                    Some(known) if known.number > cause.number => {}
+                    Some(known) => *known = cause,
+                    None => drop(ours.insert(key, cause)),
+                }
+            }
+        }
+        later(&mut self.levels, others.levels);
+        later(&mut self.prices, others.prices);
+        later(&mut self.texts, others.texts);
+        later(&mut self.linked, others.linked);
+        self.stores.extend(others.stores);
+    }
+
     /// Whether nothing changed that any platform could want.
     pub fn is_empty(&self) -> bool {
         self.levels.is_empty() && self.prices.is_empty() && self.texts.is_empty() && self.linked.is_empty()

@@ -1,6 +1,10 @@
 //! One partition: what changed becomes what platforms should hold; what is due is written.
 
-use crate::{STAGE, calls::Calls};
+use crate::{
+    STAGE,
+    calls::Calls,
+    worker::{Desires, Unset},
+};
 use bus::{AppliedReader, BusError};
 use bytes::Bytes;
 use model::{ConnectionId, Partition};
@@ -11,19 +15,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Connection, Consumer, Cursor, CursorMove, DueRead, Store, StoreError, Wants, Writes};
-use tokio::{
-    sync::broadcast,
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior},
-};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, DueRead, Store, StoreError, Wants};
+use tokio::{sync::broadcast, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// How many changes are taken up at once.
 const CHANGES_MAX: usize = 256;
-/// How long after taking changes up it takes up more at the earliest. Under load each transaction then sets what came
-/// meanwhile; a change that finds the lane idle never waits.
-const PACE: Duration = Duration::from_millis(40);
 /// How often it looks for writes that have to be tried again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it asks for read-backs that never came.
@@ -35,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) store: Store,
     pub(crate) calls: Arc<Calls>,
-    pub(crate) writes: Writes,
+    pub(crate) desires: Desires,
     pub(crate) notices: broadcast::Sender<Changed>,
 }
 
@@ -50,7 +47,6 @@ impl Shared {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reads = tokio::time::interval(READ_AGAIN_EVERY);
         reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut next = Instant::now();
         let mut lane = Lane {
             shared: self,
             partition,
@@ -64,8 +60,7 @@ impl Shared {
         lane.forget(&Changed::Everything).await?;
         loop {
             tokio::select! {
-                taken = paced(next, &mut lane.reader) => {
-                    next = Instant::now() + PACE;
+                taken = lane.reader.waiting(CHANGES_MAX) => {
                     if lane.take(taken).await? {
                         lane.write_due().await?;
                     }
@@ -86,12 +81,6 @@ impl Shared {
         while lane.calls.join_next().await.is_some() {}
         Ok(())
     }
-}
-
-/// What waits, but not before `next`.
-async fn paced(next: Instant, reader: &mut AppliedReader) -> Result<Vec<bus::AppliedMessage>, BusError> {
-    tokio::time::sleep_until(next).await;
-    reader.waiting(CHANGES_MAX).await
 }
 
 struct Lane<'a> {
@@ -131,13 +120,14 @@ impl Lane<'_> {
             number,
         };
         let shared = self.shared;
-        shared.store.set_desired(&wants, &shared.writes, now(), &[step]).await.map_err(fault)?;
+        let due = !wants.is_empty();
+        shared.desires.set(wants, step).await.map_err(unset)?;
         runner::kill_point(STAGE, "desired");
         let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
         shared.service.metrics.taken_up(STAGE, count);
         shared.service.metrics.ended(STAGE, "emitted", count);
         self.cursor = step.to();
-        Ok(!wants.is_empty())
+        Ok(due)
     }
 
     /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them.
@@ -232,6 +222,13 @@ impl Lane<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn unset(error: Unset) -> LaneError {
+    match error {
+        Unset::Store(ref error) if matches!(**error, StoreError::Fenced) => LaneError::Fenced,
+        other => LaneError::Fault(Fault::new("the database", other)),
     }
 }
 

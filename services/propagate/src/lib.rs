@@ -7,6 +7,7 @@
 mod calls;
 mod lane;
 mod measure;
+mod worker;
 
 use model::MirrorKind;
 use outlet::{Budgets, Client, Fetcher};
@@ -54,7 +55,8 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let listening = tokio::spawn(listen(store.clone(), notices.clone(), service.stop.clone()));
     let calls = Arc::new(calls);
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls, writes: writes(), notices });
+    let desires = worker::Desires::start(store.clone(), writes(), runner::now);
+    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls, desires, notices });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }
