@@ -13,6 +13,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many deliveries must be taken to be sure that all is well.
 const A_GOOD_MANY: usize = 300;
 
+/// Two of three: the one that is left is no majority.
+const TWO: [&str; 2] = ["nats-1", "nats-3"];
+/// How long answers that were given before the majority was lost may be on their way.
+const ON_THE_WAY: Duration = Duration::from_millis(500);
+const WITHOUT_MAJORITY: Duration = Duration::from_secs(4);
+
 /// The server that orders what is in the stream.
 async fn leader(world: &World, stream: &str) -> String {
     eventually(PATIENCE, &format!("{stream} has a leader"), async || {
@@ -44,14 +50,26 @@ async fn a_cluster_loses_and_repeats_nothing_while_its_servers_die_and_are_renew
     let stream = crowd.send(EACH);
     stream.reaches(A_GOOD_MANY).await;
 
-    for _ in 0..2 {
-        whole(&world).await;
-        let killed = leader(&world, "RAW-0").await;
-        let before = stream.taken();
-        world.server_mut(&killed).kill().await.expect("it can be killed");
-        stream.reaches(before + A_GOOD_MANY).await;
-        world.server_mut(&killed).restart().await.expect("it comes back");
+    whole(&world).await;
+    let killed = leader(&world, "RAW-0").await;
+    let before = stream.taken();
+    world.server_mut(&killed).kill().await.expect("it can be killed");
+    stream.reaches(before + A_GOOD_MANY).await;
+    world.server_mut(&killed).restart().await.expect("it comes back");
+
+    whole(&world).await;
+    for killed in TWO {
+        world.server_mut(killed).kill().await.expect("it can be killed");
     }
+    tokio::time::sleep(ON_THE_WAY).await;
+    let taken = stream.taken();
+    tokio::time::sleep(WITHOUT_MAJORITY).await;
+    assert_eq!(stream.taken(), taken, "one server alone keeps nothing");
+    for killed in TWO {
+        world.server_mut(killed).restart().await.expect("it comes back");
+    }
+    stream.reaches(taken + A_GOOD_MANY).await;
+
     for renewed in ["nats-1", "nats-2", "nats-3"] {
         whole(&world).await;
         world.server_mut(renewed).restart().await.expect("it can be renewed");

@@ -22,6 +22,7 @@ mod poison;
 mod publishing;
 mod rebuild;
 mod refusals;
+mod replaced_broker;
 mod replay;
 mod replicas;
 mod restored;

@@ -40,7 +40,7 @@ pub struct Profile {
 pub enum Durability {
     /// The message is on the server's disk.
     Synced,
-    /// This many servers have the message.
+    /// A majority of this many servers has the message.
     Replicated(u8),
     /// The message may be lost in a power cut; the configuration allows it.
     Unsafe {
@@ -53,7 +53,9 @@ impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Synced => f.write_str("synced to disk before the acknowledgement"),
-            Self::Replicated(count) => write!(f, "on {count} servers before the acknowledgement"),
+            Self::Replicated(count) => {
+                write!(f, "on {} of {count} servers before the acknowledgement", count / 2 + 1)
+            }
             Self::Unsafe { reason } => write!(f, "unsafe: {reason}"),
         }
     }

@@ -56,14 +56,8 @@ async fn until_done<T, E: std::fmt::Debug>(mut act: impl AsyncFnMut() -> Result<
     }
 }
 
-#[tokio::test]
-async fn a_cluster_is_fit_without_syncing_and_holds_every_stream_three_times() {
-    let scratch = Scratch::new().unwrap();
-    let cluster = NatsCluster::start(scratch.path()).await.unwrap();
-    let bus = declared(&cluster).await;
-    let profile = bus.check().await.unwrap();
-    assert_eq!(profile.durability, Durability::Replicated(3));
-    bus.declare().await.unwrap();
+/// Waits until every stream is on three servers that agree.
+async fn whole(bus: &Bus) {
     until_done(async || {
         let placements = bus.placements().await.map_err(|error| error.to_string())?;
         assert_eq!(placements.len(), 7, "four feeds, APPLIED, DEAD, MEMBERS");
@@ -71,6 +65,34 @@ async fn a_cluster_is_fit_without_syncing_and_holds_every_stream_three_times() {
         lacking.map_or(Ok(()), |placement| Err(format!("{placement:?}")))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_fit_without_syncing_and_gives_everything_back_to_a_server_without_a_disk() {
+    let scratch = Scratch::new().unwrap();
+    let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let bus = declared(&cluster).await;
+    let profile = bus.check().await.unwrap();
+    assert_eq!(profile.durability, Durability::Replicated(3));
+    bus.declare().await.unwrap();
+    whole(&bus).await;
+
+    bus.append_raw(HERE, Bytes::from_static(b"kept"), "batch", 1).await.unwrap();
+    cluster.servers[0].kill().await.unwrap();
+    std::fs::remove_dir_all(scratch.path().join("nats-1/jetstream")).unwrap();
+    cluster.servers[0].restart().await.unwrap();
+    cluster.agreed().await.unwrap();
+    whole(&bus).await;
+    cluster.servers[1].kill().await.unwrap();
+    // With what the others gave back to the first, there is a majority.
+    until_done(async || bus.append_raw(HERE, Bytes::from_static(b"too"), "another", 1).await).await;
+    let mut reader = until_done(async || bus.read(Feed::Raw, HERE, Start::First).await).await;
+    let mut read = Vec::new();
+    while read.len() < 2 {
+        let messages = timeout(PATIENCE, reader.waiting(64)).await.unwrap().unwrap();
+        read.extend(messages.into_iter().map(|message| message.payload));
+    }
+    assert_eq!(read, [&b"kept"[..], b"too"]);
 
     let one = BusConfig { replicas: 1, ..config(cluster.urls()) };
     let refused = Bus::connect(&one).await.unwrap().check().await.unwrap_err().to_string();

@@ -218,6 +218,24 @@ async fn a_start_behind_the_end_is_a_lost_tail() {
 }
 
 #[tokio::test]
+async fn a_broker_that_begins_anew_is_refused_by_what_was_decided_until_it_goes_on_behind_it() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    bus.verify_reached(HERE, Position::default()).await.unwrap();
+    let sequence = bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
+    bus.verify_reached(HERE, position(sequence)).await.unwrap();
+    let refused = bus.verify_reached(HERE, position(40)).await.unwrap_err();
+    assert!(matches!(refused, BusError::TailLost { sequence: 40, .. }), "{refused}");
+
+    // What the runbook says.
+    let client = async_nats::connect(broker.nats.url()).await.unwrap();
+    let raw = async_nats::jetstream::new(client).get_stream("RAW-1").await.unwrap();
+    raw.purge().sequence(41).await.unwrap();
+    bus.verify_reached(HERE, position(40)).await.unwrap();
+    assert_eq!(bus.append_raw(HERE, Bytes::new(), "b", 1).await.unwrap(), 41);
+}
+
+#[tokio::test]
 async fn a_reader_notices_that_what_it_read_was_lost_and_replaced() {
     for replaced in [1_u64, 5] {
         let mut broker = Broker::start().await;

@@ -28,6 +28,7 @@ impl Shared {
         connections.mark_unchanged();
         let mut cursor = self.store.take_epoch(Consumer::Apply, partition).await.map_err(fault)?;
         publish::catch_up(bus, &self.store, partition).await?;
+        bus.verify_reached(partition, cursor.position).await?;
         let start = bus.seek(Feed::Enriched, partition, cursor.position).await?;
         let mut reader = bus.read(Feed::Enriched, partition, start).await?;
         self.service.metrics.opened(STAGE, &partition.to_string());

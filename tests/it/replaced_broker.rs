@@ -1,0 +1,70 @@
+//! A broker that begins anew under a record that doesn't: the sequences that it gives out were decided already.
+
+use crate::{PATIENCE, crowd::Crowd};
+use bus::Feed;
+use std::time::Duration;
+use testkit::{Program, World, eventually};
+
+const LEVELS: usize = 10;
+/// Long enough for what is taken to be decided, if it were.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+/// The sequence of the last batch in RAW.
+async fn end_of_raw(world: &World) -> u64 {
+    let mut end = 0;
+    for partition in world.bus.partitions().all() {
+        let tail = world.bus.tail(Feed::Raw, partition).await.expect("the broker answers");
+        end = end.max(tail.map_or(0, |tail| tail.sequence));
+    }
+    end
+}
+
+/// Stops the services and gives the broker an empty disk.
+async fn replace_broker(world: &mut World) {
+    for program in Program::ALL {
+        assert!(world.terminate(program).await.success());
+    }
+    world.nats.kill().await.expect("it can be killed");
+    std::fs::remove_dir_all(world.streams_folder()).expect("a folder can be removed");
+    world.nats.restart().await.expect("it begins anew");
+}
+
+/// Has RAW go on behind what it had, as the runbook says.
+async fn go_on_behind(world: &World, sequence: u64) {
+    world.bus.declare().await.expect("streams can be made");
+    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let raw = async_nats::jetstream::new(client).get_stream("RAW-0").await.expect("it was declared");
+    raw.purge().sequence(sequence + 1).await.expect("it can be moved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_begins_anew_goes_on_behind_the_record_or_has_apply_wait_and_say_so() {
+    let mut world = World::start(&Program::ALL).await;
+    let mut crowd = Crowd::open(&world, 2, 2).await;
+    for replaced in [false, true] {
+        if replaced {
+            let end = end_of_raw(&world).await;
+            replace_broker(&mut world).await;
+            go_on_behind(&world, end).await;
+            world.launch(&Program::ALL).await;
+        }
+        let stream = crowd.send(LEVELS);
+        crowd.finish(stream).await;
+        crowd.assert_all_there(&world, PATIENCE).await;
+    }
+
+    replace_broker(&mut world).await;
+    world.launch(&Program::ALL).await;
+    let stream = crowd.send(LEVELS);
+    stream.reaches(LEVELS).await;
+    let of_apply = [("stage", "apply")];
+    eventually(PATIENCE, "apply says that it waits", async || {
+        let interruptions = world.scrape().await.count("tillflow_interruptions_total", &of_apply);
+        if interruptions > 0 { Ok(()) } else { Err("it says nothing".to_owned()) }
+    })
+    .await;
+    tokio::time::sleep(A_WHILE).await;
+    let taken_up = world.scrape().await.count("tillflow_inputs_total", &of_apply);
+    assert_eq!(taken_up, 0, "nothing passes for decided that isn't");
+    stream.end();
+}
