@@ -103,7 +103,11 @@ mod tests {
             behind,
         };
         let leader = leader.map(str::to_owned);
-        Placement { stream: name.to_owned(), leader, followers: vec![follower("b", 0), follower("c", behind)] }
+        Placement {
+            stream: name.to_owned(),
+            leader,
+            followers: vec![follower("b", 0), follower("c", behind)],
+        }
     }
 
     #[test]
