@@ -11,10 +11,9 @@ use crate::{
 };
 use apply::replay::Replay as Committing;
 use bus::Bus;
-use model::{Position, StoreId};
+use model::{Partition, Position, StoreId};
 use normalize::Normalize;
 use partition::{Into, Replaying, Stages};
-use runner::Metrics;
 use serde_json::json;
 use std::{num::NonZeroUsize, sync::Arc};
 use store::{Consumer, Store, StoreConfig};
@@ -77,18 +76,32 @@ pub(crate) async fn commit(
     target: &Store,
     to_the_end: bool,
 ) -> Result<partition::Replayed, Failed> {
-    let stages = Arc::new(Stages::new(Normalize::new().map_err(runner::Failure::from)?, target)?);
+    let stages = Stages::new(Normalize::new().map_err(runner::Failure::from)?, target)?;
     let committing = Committing::new(target, WORKERS, stages.metrics());
-    let mut partitions = JoinSet::new();
-    let progress = Progress::new("RAW");
-    for partition in bus.partitions().all() {
+    each_partition(bus, stages, async |partition| {
         let end = if to_the_end {
             Position::MAX
         } else {
             present.cursor(Consumer::Apply, partition).await?.position
         };
         let from = target.take_epoch(Consumer::Apply, partition).await?;
-        let into = Into::Record { present: Box::new(present.clone()), committing: committing.clone(), from };
+        let present = Box::new(present.clone());
+        Ok((Into::Record { present, committing: committing.clone(), from }, end))
+    })
+    .await
+}
+
+/// Replays all partitions at once: each into what `into` says, up to the position that comes with it.
+async fn each_partition(
+    bus: &Bus,
+    stages: Stages,
+    into: impl AsyncFn(Partition) -> Result<(Into, Position), Failed>,
+) -> Result<partition::Replayed, Failed> {
+    let stages = Arc::new(stages);
+    let mut partitions = JoinSet::new();
+    let progress = Progress::new("RAW");
+    for partition in bus.partitions().all() {
+        let (into, end) = into(partition).await?;
         let replaying =
             Replaying::open(bus.clone(), partition, Arc::clone(&stages), into, end, progress.clone()).await?;
         partitions.spawn(replaying.run());
@@ -100,19 +113,13 @@ pub(crate) async fn commit(
 
 /// Decides everything again over the present record, which must change nothing.
 async fn against(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed> {
-    let stages = Arc::new(Stages::new(Normalize::new().map_err(runner::Failure::from)?, present)?);
-    let committing = Committing::new(present, WORKERS, &Metrics::new().map_err(runner::Failure::from)?);
-    let mut partitions = JoinSet::new();
-    let progress = Progress::new("RAW");
-    for partition in bus.partitions().all() {
+    let stages = Stages::new(Normalize::new().map_err(runner::Failure::from)?, present)?;
+    let committing = Committing::new(present, WORKERS, stages.metrics());
+    let replayed = each_partition(bus, stages, async |partition| {
         let end = present.cursor(Consumer::Apply, partition).await?.position;
-        let into = Into::Nothing { committing: committing.clone() };
-        let replaying =
-            Replaying::open(bus.clone(), partition, Arc::clone(&stages), into, end, progress.clone()).await?;
-        partitions.spawn(replaying.run());
-    }
-    let replayed = finish(partitions).await?;
-    progress.finish();
+        Ok((Into::Nothing { committing: committing.clone() }, end))
+    })
+    .await?;
     for event in &replayed.would_change {
         match output {
             Output::Text => output::line(&format!("would change the record: event {event}")),
