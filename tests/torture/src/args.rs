@@ -20,6 +20,10 @@ pub(crate) struct Options {
     /// Goes on until so many processes were killed, however long that takes.
     #[arg(long)]
     pub(crate) kills: Option<u32>,
+    /// How likely a fault is followed by another while it still hurts, from 0 to 0.95. The more, the less time a kill
+    /// takes; how long work takes to go on is measured only after those that came alone.
+    #[arg(long, default_value_t = 0.2, value_parser = likelihood)]
+    pub(crate) overlapping: f64,
     /// Which faults happen.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
     pub(crate) faults: Vec<Group>,
@@ -99,6 +103,11 @@ impl Options {
 fn minutes(text: &str) -> Result<f64, String> {
     let minutes: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.05..=10_000.0).contains(&minutes) { Ok(minutes) } else { Err("from 0.05 to 10000".to_owned()) }
+}
+
+fn likelihood(text: &str) -> Result<f64, String> {
+    let likelihood: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=0.95).contains(&likelihood) { Ok(likelihood) } else { Err("from 0 to 0.95".to_owned()) }
 }
 
 #[cfg(test)]

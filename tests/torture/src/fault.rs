@@ -14,11 +14,14 @@ use simulator::Chaos;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use testkit::{Program, World};
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 
 /// How long work may take to go on after a fault; nothing waits for it longer.
 const RECOVERY_LIMIT: Duration = Duration::from_mins(3);
@@ -33,8 +36,8 @@ const LONG_OUTAGE: std::ops::Range<f64> = 11.0..13.0;
 const DATABASE_OUTAGE: std::ops::Range<f64> = 0.0..4.0;
 /// The rest between two faults.
 const BREATH: std::ops::Range<f64> = 0.1..1.5;
-/// How often a fault comes while the one before still hurts.
-const DOUBLED: f64 = 0.2;
+/// The rest between two faults of which the second comes while the first still hurts.
+const HASTE: std::ops::Range<f64> = 0.0..0.4;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,6 +202,29 @@ impl Done {
     }
 }
 
+/// A fault that was made.
+struct Made {
+    since: Since,
+    passes: Passes,
+}
+
+/// From when recovery counts.
+enum Since {
+    /// The fault is over, or work can go on without what it hit.
+    Then(Instant),
+    /// The fault lasts; it tells when work could go on.
+    Told(JoinHandle<Instant>),
+}
+
+impl Since {
+    async fn when(self) -> Instant {
+        match self {
+            Self::Then(then) => then,
+            Self::Told(told) => told.await.expect("a fault ends"),
+        }
+    }
+}
+
 /// Makes faults.
 pub(crate) struct Hand {
     pub(crate) world: World,
@@ -206,21 +232,34 @@ pub(crate) struct Hand {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) prober: Arc<Prober>,
     pub(crate) order: Order,
+    /// How likely a fault comes while the one before still hurts.
+    pub(crate) overlapping: f64,
+    /// How often platforms were told to misbehave: what came first doesn't end what came later.
+    pub(crate) misbehaved: Arc<AtomicU64>,
     pub(crate) done: Done,
 }
 
 impl Hand {
-    /// Makes the next fault, and waits until work goes on, most of the time. False if there is none to make.
+    /// Makes the next fault, perhaps more of them while it hurts, and waits until work goes on. False if there is none
+    /// to make.
     pub(crate) async fn next(&mut self) -> bool {
         let Some(fault) = self.order.next() else { return false };
-        let second = if self.order.rng.random_bool(DOUBLED) { self.order.next() } else { None };
-        let Some((since, passes)) = self.make(fault).await else { return true };
-        if let Some(second) = second {
-            tell(&format!("{second}, while {fault} still hurts"));
-            self.make(second).await;
+        let Some(Made { since, passes }) = self.make(fault).await else { return true };
+        let mut others = Vec::new();
+        while self.order.rng.random_bool(self.overlapping)
+            && let Some(other) = self.order.next()
+        {
+            let haste = self.order.seconds(HASTE);
+            sleep(haste).await;
+            tell(&format!("{other}, while {fault} still hurts"));
+            others.extend(self.make(other).await);
+        }
+        let (since, alone) = (since.when().await, others.is_empty());
+        for other in others {
+            other.since.when().await;
         }
         match self.prober.ask(passes, since, RECOVERY_LIMIT).await {
-            Ok(took) if second.is_none() => {
+            Ok(took) if alone => {
                 let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 tell(&format!("{fault}: work goes on after {took} ms"));
                 self.done.tallies.entry(fault).or_default().recovery_ms.push(took);
@@ -236,27 +275,26 @@ impl Hand {
         true
     }
 
-    /// Makes it; gives since when recovery counts, and what has to pass what.
-    async fn make(&mut self, fault: Fault) -> Option<(Instant, Passes)> {
+    async fn make(&mut self, fault: Fault) -> Option<Made> {
         let everyday = self.crowd.everyday;
+        let over = |(since, passes)| Made { since: Since::Then(since), passes };
         let made = match fault {
             Fault::Kill(program) => {
                 let slot = self.some(program);
                 let since = Instant::now();
-                self.fleet.kill(&slot).await.then(|| (since, Passes::of(program, slot.door)))
+                self.fleet.kill(&slot).await.then(|| over((since, Passes::of(program, slot.door))))
             }
             Fault::Pause(program) => self.pause(program).await,
-            Fault::Broker => Some(self.broker(SHORT_OUTAGE).await),
-            Fault::BrokerAway => Some(self.broker(LONG_OUTAGE).await),
-            Fault::Database => Some(self.database(DATABASE_OUTAGE).await),
-            Fault::Sessions => Some(self.sessions().await),
-            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..everyday }).await),
-            Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..everyday }).await),
+            Fault::Broker => Some(over(self.broker(SHORT_OUTAGE).await)),
+            Fault::BrokerAway => Some(over(self.broker(LONG_OUTAGE).await)),
+            Fault::Database => Some(over(self.database(DATABASE_OUTAGE).await)),
+            Fault::Sessions => Some(over(self.sessions().await)),
+            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..everyday })),
+            Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..everyday })),
             Fault::Resets => {
-                let resets = Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday };
-                Some(self.chaos(resets).await)
+                Some(self.chaos(Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday }))
             }
-            Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..everyday }).await),
+            Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..everyday })),
         };
         if made.is_some() {
             self.done.tallies.entry(fault).or_default().count += 1;
@@ -269,23 +307,34 @@ impl Hand {
         Arc::clone(slots[self.order.rng.random_range(0..slots.len())])
     }
 
-    async fn pause(&mut self, program: Program) -> Option<(Instant, Passes)> {
+    async fn pause(&mut self, program: Program) -> Option<Made> {
         let (slot, length) = (self.some(program), self.order.seconds(PAUSE));
-        let since = Instant::now();
+        let (since, passes) = (Instant::now(), Passes::of(program, slot.door));
         if !self.fleet.pause(&slot).await {
             return None;
         }
-        sleep(length).await;
-        self.fleet.resume(&slot).await;
-        Some((since, Passes::of(program, slot.door)))
+        let fleet = Arc::clone(&self.fleet);
+        let told = tokio::spawn(async move {
+            sleep(length).await;
+            fleet.resume(&slot).await;
+            since
+        });
+        Some(Made { since: Since::Told(told), passes })
     }
 
-    async fn chaos(&mut self, chaos: Chaos) -> (Instant, Passes) {
+    fn chaos(&mut self, chaos: Chaos) -> Made {
         let length = self.order.seconds(CHAOS);
+        let turn = self.misbehaved.fetch_add(1, Ordering::Relaxed) + 1;
         self.crowd.set_chaos(chaos);
-        sleep(length).await;
-        self.crowd.set_chaos(self.crowd.everyday);
-        (Instant::now(), Passes::Record)
+        let (crowd, misbehaved) = (Arc::clone(&self.crowd), Arc::clone(&self.misbehaved));
+        let told = tokio::spawn(async move {
+            sleep(length).await;
+            if misbehaved.load(Ordering::Relaxed) == turn {
+                crowd.set_chaos(crowd.everyday);
+            }
+            Instant::now()
+        });
+        Made { since: Since::Told(told), passes: Passes::Record }
     }
 }
 

@@ -134,7 +134,8 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     tell(&format!("{} stores are set up", crowd.stores.len()));
     let prober = Arc::new(Prober::new(desk.clone(), world.store.clone(), world.bus.clone()));
     let order = Order::new(seed, &options.groups());
-    let hand = Hand { world, fleet, crowd, prober, order, done: Done::default() };
+    let (overlapping, misbehaved, done) = (options.overlapping, Arc::default(), Done::default());
+    let hand = Hand { world, fleet, crowd, prober, order, overlapping, misbehaved, done };
     Stage { hand, desk, watch, scratch }
 }
 
