@@ -63,13 +63,16 @@ impl Pair {
         self.accounts.iter().for_each(|account| account.shop().set_chaos(chaos));
     }
 
-    /// Shopify renames the tea and raises its price; then each sells one after the other.
+    /// Shopify renames the tea and Square raises its price, each several times within a second or two, and each sells one
+    /// after the other.
     async fn trade(&self) {
-        let shop = self.accounts[0].shop();
-        let tea = shop.find("tea").expect("it is on sale");
-        shop.edit_price(&tea.variant, PRICE).expect("it is on sale");
-        shop.edit_title(&tea.product, NAME).expect("it is on sale");
-        for _ in 0..SALES {
+        let [shopify, square] = self.accounts.each_ref().map(Account::shop);
+        for left in (0..SALES).rev() {
+            let name = if left == 0 { NAME.to_owned() } else { format!("Tea that has {left} names to come") };
+            let tea = shopify.find("tea").expect("it is on sale");
+            shopify.edit_title(&tea.product, &name).expect("it is on sale");
+            let tea = square.find("tea").expect("it is on sale");
+            square.edit_price(&tea.variant, PRICE - i64::from(left)).expect("it is on sale");
             for account in &self.accounts {
                 let tea = account.shop().find("tea").expect("it is on sale");
                 account.shop().sell(&tea.item, &account.place(), 1).expect("there is enough");

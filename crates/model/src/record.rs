@@ -87,6 +87,8 @@ pub struct SendMark {
     pub internal: Option<String>,
     /// What the platform then held, as far as was known.
     pub held: Option<MirrorValue>,
+    /// The newest version of it that was then known there, by a report or by the reply to a write.
+    pub version: Option<SourceVersion>,
     /// The write.
     pub sent: Sent,
 }

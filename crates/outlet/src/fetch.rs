@@ -61,8 +61,8 @@ impl Fetcher {
     }
 
     /// Fetches what is wanted, all pages of it, and waits until the door has each object on disk. Says how many there
-    /// were. Fetching again is safe: the same object is the same delivery; only a level that is read back counts
-    /// each time, since someone waits for that very report.
+    /// were. Fetching again is safe: the same object is the same delivery; only what is read back counts each
+    /// time, since someone waits for that very report.
     pub async fn fetch(
         &self,
         platform: &dyn Platform,
@@ -87,7 +87,9 @@ impl Fetcher {
                     for (topic, body) in objects {
                         let distinct = match wanted {
                             Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
-                            Fetch::Level { .. } => now.as_micros().to_le_bytes().to_vec(),
+                            Fetch::Level { .. } | Fetch::Product { .. } => {
+                                now.as_micros().to_le_bytes().to_vec()
+                            }
                         };
                         let id = DeliveryId::derive(&target.origin.connection, topic, &distinct);
                         self.hand_over(target, id, topic, body, now).await?;
@@ -127,7 +129,7 @@ impl Fetcher {
 
 fn failed(reply: Reply) -> NotFetched {
     match reply {
-        Reply::Done | Reply::Stale => {
+        Reply::Done { .. } | Reply::Stale => {
             NotFetched::Later { reason: "the platform's reply can't be read".to_owned(), after: None }
         }
         Reply::Throttled { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },

@@ -46,6 +46,12 @@ pub trait Platform: Send + Sync + 'static {
     /// The objects in the reply to a fetch, and the request for the next page.
     fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched;
 
+    /// Whether no two states of a product have the same version. Where they may, two reports of one version that differ
+    /// don't tell which is the later: the product is then read back.
+    fn versions_are_unique(&self) -> bool {
+        true
+    }
+
     /// Whether the platform takes writes of that kind: a call that it can't take is never planned.
     fn writes(&self, _kind: MirrorKind) -> bool {
         true
@@ -174,6 +180,13 @@ pub enum Fetch<'a> {
         /// Where; the platform's id. `None` on platforms without locations.
         location: Option<&'a ExternalId>,
     },
+    /// The text of a product and the price of one of its variants, to read back.
+    Product {
+        /// The product.
+        product: &'a ExternalId,
+        /// The variant; `None` where only the text is asked for.
+        variant: Option<&'a ExternalId>,
+    },
 }
 
 /// What a reply to a fetch holds.
@@ -298,15 +311,22 @@ pub enum Step {
     Read(HttpRequest),
     /// Write; the reply goes to [`Platform::outcome`].
     Write(HttpRequest),
-    /// Nothing to write: the read showed that the platform holds it already.
-    Done,
+    /// Nothing to write: the platform holds it already.
+    Done {
+        /// The version of the object in which the read showed that, as `map` reads it; `None` if nothing was read.
+        version: Option<SourceVersion>,
+    },
 }
 
 /// What a reply means to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// Taken.
-    Done,
+    Done {
+        /// The version that the write made of the object, as `map` reads it from its report; `None` if the reply
+        /// doesn't tell, or to a read.
+        version: Option<SourceVersion>,
+    },
     /// Compare-and-set refused: the platform holds something else. Read again.
     Stale,
     /// Not now: too many calls.

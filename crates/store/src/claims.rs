@@ -6,8 +6,8 @@ use crate::{
     error::within,
 };
 use model::{
-    ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, Partition, SendState, Timestamp,
-    TraceParent,
+    ConnectionId, ExternalId, MirrorKey, MirrorKind, MirrorValue, Partition, SendState, SourceVersion,
+    Timestamp, TraceParent,
 };
 use sqlx::{Row as _, postgres::PgRow};
 use std::time::Duration;
@@ -51,13 +51,18 @@ pub struct DueRead {
     pub key: MirrorKey,
     /// The platform's id of the place of a level; `None` on platforms without locations.
     pub location: Option<ExternalId>,
+    /// The platform's id of the product that a price's variant is of.
+    pub product: Option<ExternalId>,
 }
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteResult {
     /// The platform took it, or held it already.
-    Acknowledged,
+    Acknowledged {
+        /// The version of the object there, as far as the platform told it.
+        version: Option<SourceVersion>,
+    },
     /// The platform refused the comparison: it holds something else and has to be read.
     ReadBack,
     /// Not now; the same write again, not before then.
@@ -158,13 +163,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
         let (sql, at, error) = match result {
-            WriteResult::Acknowledged => (ACKNOWLEDGE, now.as_chrono() + READ_BACK_PATIENCE, None),
+            WriteResult::Acknowledged { .. } => (ACKNOWLEDGE, now.as_chrono() + READ_BACK_PATIENCE, None),
             WriteResult::ReadBack => (READ_BACK, now.as_chrono() + READ_BACK_PATIENCE, None),
             WriteResult::RetryAt { at, error } => (RETRY, at.as_chrono(), Some(error)),
             WriteResult::Refused { error } => (REFUSE, now.as_chrono() + READ_BACK_PATIENCE, Some(error)),
         };
         let error = error.map(|error| error.chars().take(ERROR_CHARACTERS).collect::<String>());
-        let statement = sqlx::query(sql)
+        let mut statement = sqlx::query(sql)
             .bind(key.connection.as_str())
             .bind(key.kind.as_str())
             .bind(key.external.as_str())
@@ -173,6 +178,9 @@ impl Store {
             .bind(at)
             .bind(error)
             .bind(partition(of)?);
+        if let WriteResult::Acknowledged { version } = result {
+            statement = statement.bind(version.map(|version| version.0));
+        }
         let row = self.bounded(statement.fetch_optional(&self.pool)).await?;
         match row.map(|row| send_state(&row, "sent_state")).transpose()?.flatten() {
             None => Ok(Settled::Passed),
@@ -181,8 +189,8 @@ impl Store {
         }
     }
 
-    /// Mirrors whose read-back hasn't come within a minute: each is given once, then not before another minute has
-    /// passed. At most `limit`.
+    /// Mirrors that have to be read, or whose read-back hasn't come within a minute: each is given once, then not before
+    /// another minute has passed. At most `limit`.
     pub async fn claim_reads(
         &self,
         connections: &[ConnectionId],
@@ -198,7 +206,10 @@ impl Store {
         self.fetch_all(statement)
             .await?
             .iter()
-            .map(|row| Ok(DueRead { key: mirror_key(row)?, location: id_or_null(row, "location")? }))
+            .map(|row| {
+                let (location, product) = (id_or_null(row, "location")?, id_or_null(row, "product")?);
+                Ok(DueRead { key: mirror_key(row)?, location, product })
+            })
             .collect()
     }
 }
@@ -243,11 +254,11 @@ macro_rules! mark {
     ($partition:literal, $which:literal) => {
         concat!(
             "INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind,
-                 external, place, internal, held, sent, sent_from, sent_state, sent_key, last_error)
+                 external, place, internal, held, observed_version, sent, sent_from, sent_state, sent_key, last_error)
              SELECT ",
             $partition,
             ", at.raw_sequence, at.delivery, at.event, m.tenant, m.store, m.connection, m.kind, m.external, m.place,
-                 m.internal, m.held, m.sent, m.sent_from, m.sent_state, m.sent_key, m.last_error
+                 m.internal, m.held, m.observed_version, m.sent, m.sent_from, m.sent_state, m.sent_key, m.last_error
              FROM marked m CROSS JOIN LATERAL applied_position(",
             $partition,
             ", m.external) AS at ",
@@ -315,7 +326,9 @@ FROM (SELECT r.connection, r.kind, r.external, r.place
 WHERE m.connection = due.connection AND m.kind = due.kind AND m.external = due.external AND m.place = due.place
 RETURNING m.connection, m.kind, m.external, m.place,
     (SELECT min(l.external) FROM links l WHERE l.internal = m.place AND l.kind = 'location'
-        AND l.connection = m.connection AND l.external <> $5) AS location";
+        AND l.connection = m.connection AND l.external <> $5) AS location,
+    (SELECT min(l.external) FROM variants v JOIN links l ON l.internal = v.product AND l.kind = 'product'
+        AND l.connection = m.connection WHERE v.id = m.internal AND m.kind = 'price') AS product";
 
 macro_rules! settle {
     ($($set:expr),+) => {
@@ -331,12 +344,29 @@ macro_rules! settle {
     };
 }
 
+// Whether something else was told while the write was under way, and has the very version that the write made ($9).
+macro_rules! told_at_once {
+    () => {
+        "sent_state = 'pending' AND $9 = observed_version AND held IS DISTINCT FROM sent_from"
+    };
+}
+
 // Taken, but something else was reported meanwhile: which of the two came last is found by reading. If its report was
-// first, what the platform holds is known already.
+// first, what the platform holds is known already. Where the reply tells the version that the write made, that says which
+// came last, and what is reported of before is old. Of what was never observed no version is kept.
 const ACKNOWLEDGE: &str = settle!(
-    "held = CASE sent_state WHEN 'echoed' THEN held ELSE sent END, attempts = 0, last_error = $7,
-     sent_state = CASE sent_state WHEN 'pending' THEN 'acknowledged' WHEN 'echoed' THEN 'settled' ELSE 'reading' END,
-     next_attempt_at = CASE sent_state WHEN 'unsure' THEN $6 ELSE 'epoch' END"
+    "held = CASE WHEN $9::bigint > observed_version THEN sent
+                 WHEN $9 < observed_version OR sent_state = 'echoed' OR ",
+    told_at_once!(),
+    " THEN held ELSE sent END,
+     observed_version = CASE WHEN observed IS NOT NULL THEN greatest(observed_version, $9) END,
+     attempts = 0, last_error = $7,
+     sent_state = CASE WHEN sent_state = 'unsure' OR ",
+    told_at_once!(),
+    " THEN 'reading' WHEN sent_state = 'echoed' OR $9 < observed_version THEN 'settled' ELSE 'acknowledged' END,
+     next_attempt_at = CASE WHEN sent_state = 'unsure' OR ",
+    told_at_once!(),
+    " THEN $6 ELSE 'epoch' END"
 );
 
 // Not taken: what the platform tells is a movement from what it held before. A report that was taken for the echo

@@ -3,10 +3,12 @@
 //! `apply` loads what a batch may touch, folds the events over it in order, and commits what came out. The same events
 //! over the same facts always give the same changes.
 
+mod identity;
 mod inventory;
 mod keys;
 mod product;
 mod sales;
+mod told;
 
 use model::{
     Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Position,
@@ -134,10 +136,13 @@ impl Fold {
         while let Some(mark) =
             self.facts.marks.get_mut(&partition).and_then(|marks| marks.pop_front_if(is_due))
         {
-            let SendMark { key, internal, held, sent, .. } = mark;
+            let SendMark { key, internal, held, version, sent, .. } = mark;
             let mirror =
                 self.facts.mirrors.entry(key.clone()).or_insert_with(|| Mirror::new(key.clone(), internal));
             (mirror.held, mirror.sent) = (held, Some(sent.clone()));
+            if let Some(observed) = &mut mirror.observed {
+                observed.version = observed.version.max(version);
+            }
             self.changes.mirrors.insert(key.clone(), mirror.clone());
             self.changes.sent.insert(key, sent);
         }
@@ -211,7 +216,7 @@ impl Fold {
                 changes.products.insert(row.id.clone(), row);
             }
             Write::Variant(row) => {
-                product::note_sku(facts, event, &row);
+                identity::note_sku(facts, event, &row);
                 facts.variants.insert(row.id.clone(), row.clone());
                 changes.variants.insert(row.id.clone(), row);
             }

@@ -22,7 +22,7 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause.
 const RETRY_LONGEST: Duration = Duration::from_mins(10);
 
-/// How often a level is read again at once, with pauses as between writes, before that is left for later.
+/// How often something is read again at once, with pauses as between writes, before that is left for later.
 const READ_ATTEMPTS: u32 = 5;
 
 /// What calls are made with.
@@ -101,7 +101,11 @@ impl Calls {
             tracing::warn!(stage = STAGE, connection.id = %connection.id, error, "the platform refused a write");
         }
         if settled == Settled::NeedsReadBack {
-            let wanted = DueRead { key: due.key.clone(), location: due.location.clone() };
+            let wanted = DueRead {
+                key: due.key.clone(),
+                location: due.location.clone(),
+                product: due.product.clone(),
+            };
             self.read(platform, connection, &wanted, stop).await;
         }
         Ok(())
@@ -120,7 +124,7 @@ impl Calls {
         // At most one read, then the write.
         for _ in 0..2 {
             let (request, is_write) = match step {
-                Ok(Step::Done) => return Reply::Done,
+                Ok(Step::Done { version }) => return Reply::Done { version },
                 Ok(Step::Read(request)) => (request, false),
                 Ok(Step::Write(request)) => (request, true),
                 Err(reject) => return Reply::Refused(reject),
@@ -131,7 +135,7 @@ impl Calls {
                 Err(error) => return Reply::Retry { reason: error.to_string() },
             };
             let meaning = platform.outcome(call, &reply.as_reply());
-            if is_write || meaning != Reply::Done {
+            if is_write || !matches!(meaning, Reply::Done { .. }) {
                 return meaning;
             }
             step = platform.call(call, &context, Some(&reply.as_reply()));
@@ -139,7 +143,7 @@ impl Calls {
         Reply::Refused(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
-    /// Asks the platform for a level and puts the answer into RAW, like any report of it. If that fails a few times, the
+    /// Asks the platform for what a mirror reflects and puts the answer into RAW, like any report of it. If that fails a few times, the
     /// mirror becomes due for reading again after a while.
     pub(crate) async fn read(
         &self,
@@ -151,7 +155,10 @@ impl Calls {
         let access = access(connection);
         let target =
             Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
-        let wanted = Fetch::Level { item: &due.key.external, location: due.location.as_ref() };
+        let Some(wanted) = wanted(due) else {
+            tracing::warn!(stage = STAGE, connection.id = %connection.id, "the variant's product isn't linked");
+            return;
+        };
         for attempt in 0..READ_ATTEMPTS {
             let pause = RETRY_FIRST.saturating_mul(1 << attempt).mul_f64(rand::random_range(0.5..1.0));
             match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
@@ -182,6 +189,16 @@ fn access(connection: &Connection) -> Access {
         token: connection.token.clone(),
         api_version: connection.api_version.clone(),
         account: connection.account.clone(),
+    }
+}
+
+/// What a mirror's platform is asked for.
+fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
+    let external = &due.key.external;
+    match due.key.kind {
+        MirrorKind::Inventory => Some(Fetch::Level { item: external, location: due.location.as_ref() }),
+        MirrorKind::Product => Some(Fetch::Product { product: external, variant: None }),
+        MirrorKind::Price => Some(Fetch::Product { product: due.product.as_ref()?, variant: Some(external) }),
     }
 }
 
@@ -224,7 +241,7 @@ fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'stati
         )
     };
     match reply {
-        Reply::Done => ("done", WriteResult::Acknowledged),
+        Reply::Done { version } => ("done", WriteResult::Acknowledged { version }),
         Reply::Stale if due.key.kind == MirrorKind::Inventory => ("stale", WriteResult::ReadBack),
         // Texts and prices are read anew by the next attempt itself.
         Reply::Stale => {

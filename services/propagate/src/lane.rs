@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 const CHANGES_MAX: usize = 256;
 /// How often it looks for writes that have to be tried again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it asks for read-backs that never came.
-const READ_AGAIN_EVERY: Duration = Duration::from_secs(10);
-/// How many read-backs that never came are asked for again at once.
+/// How often it looks for what has to be read.
+const READ_AGAIN_EVERY: Duration = Duration::from_secs(1);
+/// How many are read at once.
 const READS_MAX: i64 = 16;
 
 pub(crate) struct Shared {
@@ -169,7 +169,7 @@ impl Lane<'_> {
         self.connections.keys().filter(|id| !self.busy.contains(*id)).cloned().collect()
     }
 
-    /// Asks for read-backs that never came.
+    /// Reads what apply couldn't decide without, and asks for read-backs that never came.
     async fn read_again(&mut self) -> Result<(), LaneError> {
         let (store, idle) = (&self.shared.store, self.idle());
         if idle.is_empty() {

@@ -1,8 +1,8 @@
 //! Our changes as GraphQL mutations, and what their replies mean.
 
-use super::{fetch, graphql};
+use super::{fetch, field::Object, graphql};
 use crate::{Call, CallContext, HttpReply, Reply, Step};
-use model::{Money, Quantity};
+use model::{Money, Quantity, SourceVersion};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
 use stage::{Reject, RejectClass};
@@ -13,11 +13,11 @@ const SET_LEVEL: &str = "mutation($input: InventorySetQuantitiesInput!, $key: St
 
 const SET_PRICE: &str = "mutation($product: ID!, $variants: [ProductVariantsBulkInput!]!) { \
     productVariantsBulkUpdate(productId: $product, variants: $variants) { \
-    productVariants { id } userErrors { code field message } } }";
+    product { updatedAt } userErrors { code field message } } }";
 
 // The errors of this one have no code.
 const SET_TEXT: &str = "mutation($product: ProductUpdateInput!) { \
-    productUpdate(product: $product) { product { id } userErrors { field message } } }";
+    productUpdate(product: $product) { product { updatedAt } userErrors { field message } } }";
 
 /// The mutation that makes `call` true. Nothing has to be read first: the level is compared by the platform.
 pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, Reject> {
@@ -55,7 +55,7 @@ pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, Rejec
                 input.insert("descriptionHtml".to_owned(), description.as_str().into());
             }
             if input.is_empty() {
-                return Ok(Step::Done);
+                return Ok(Step::Done { version: None });
             }
             input.insert("id".to_owned(), graphql::gid("Product", product)?.into());
             (SET_TEXT, json!({ "product": input }))
@@ -88,11 +88,19 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> Reply {
         Ok(data) => data,
         Err(reply) => return reply,
     };
-    match data.get(field).and_then(|payload| payload.get("userErrors")).and_then(Value::as_array) {
-        Some(errors) if errors.is_empty() => Reply::Done,
+    let payload = data.get(field).unwrap_or(&Value::Null);
+    match payload.get("userErrors").and_then(Value::as_array) {
+        Some(errors) if errors.is_empty() => Reply::Done { version: version(payload) },
         Some(errors) => refused(errors),
         None => Reply::Retry { reason: "the reply doesn't say whether the change was made".to_owned() },
     }
+}
+
+/// The version of the product after the write, read as the webhook's `updated_at` is. What can't be read is none: the
+/// write was made all the same.
+fn version(payload: &Value) -> Option<SourceVersion> {
+    let product = Object::root(payload.get("product")?).ok()?;
+    product.time("updatedAt").ok().flatten().map(SourceVersion::from)
 }
 
 fn refused(errors: &[Value]) -> Reply {

@@ -27,6 +27,9 @@ pub(crate) struct Shopify;
 /// The topic of levels that we read ourselves; Shopify has no such webhook.
 const LEVEL_READ: &str = "inventory_level/read";
 
+/// The topic of texts and prices that we read ourselves; Shopify has no such webhook.
+const PRODUCT_READ: &str = "product/read";
+
 macro_rules! topic {
     ($name:literal, $kind:ident, $file:literal) => {
         Topic {
@@ -41,6 +44,7 @@ const TOPICS: &[Topic] = &[
     topic!("products/create", Full, "products_create"),
     topic!("products/update", Full, "products_update"),
     topic!("products/delete", Full, "products_delete"),
+    topic!("product/read", Full, "product_read"),
     topic!("inventory_levels/connect", Full, "inventory_levels_connect"),
     topic!("inventory_levels/update", Full, "inventory_levels_update"),
     topic!("inventory_levels/disconnect", Full, "inventory_levels_disconnect"),
@@ -119,6 +123,11 @@ impl Platform for Shopify {
 
     fn fetched(&self, wanted: &Fetch<'_>, _context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
         fetch::fetched(wanted, reply)
+    }
+
+    // Versions are `updated_at`, which has whole seconds.
+    fn versions_are_unique(&self) -> bool {
+        false
     }
 
     fn call(

@@ -1,7 +1,7 @@
 //! Our change as Square's request: stock as an adjustment, prices and texts as the whole object written back.
 
-use super::http;
-use crate::{Call, CallContext, HttpReply, Step};
+use super::{http, map};
+use crate::{Call, CallContext, HttpReply, Reply, Step};
 use model::{ExternalId, Money, ProductText, Quantity};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -49,7 +49,7 @@ fn set_level(
         "reference_id": context.idempotency_key,
     });
     let (kind, field, quantity) = match from {
-        Some(from) if from == to => return Ok(Step::Done),
+        Some(from) if from == to => return Ok(Step::Done { version: None }),
         Some(from) => {
             let increase = to > from;
             let (before, after) = if increase { ("NONE", "IN_STOCK") } else { ("IN_STOCK", "SOLD") };
@@ -98,7 +98,7 @@ fn rewrite(
         return Err(Reject::new(RejectClass::Platform, "square has deleted the catalog object"));
     }
     if !set(&mut object)? {
-        return Ok(Step::Done);
+        return Ok(Step::Done { version: map::catalog_version(&object) });
     }
     // After a refused version the body is another: it needs another key, the same for every attempt at that version.
     let key = key(format!("{}-{version}", context.idempotency_key))?;
@@ -149,6 +149,18 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
     Ok(changed)
 }
 
+/// What the reply to a write, or to the read before it, means.
+pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> Reply {
+    let written =
+        |body: &[u8]| serde_json::from_slice::<Value>(body).ok()?.get_mut("catalog_object").map(Value::take);
+    match (http::meaning(reply), call) {
+        (Reply::Done { .. }, Call::SetPrice { .. } | Call::SetText { .. }) => {
+            Reply::Done { version: written(reply.body).and_then(|object| map::catalog_version(&object)) }
+        }
+        (meaning, _) => meaning,
+    }
+}
+
 fn data<'a>(object: &'a mut Value, name: &str) -> Result<&'a mut serde_json::Map<String, Value>, Reject> {
     let missing = || Reject::new(RejectClass::Platform, format!("square's catalog object has no {name}"));
     object.get_mut(name).and_then(Value::as_object_mut).ok_or_else(missing)
@@ -176,7 +188,7 @@ fn key(key: String) -> Result<String, Reject> {
 mod tests {
     use super::*;
     use crate::{Access, HttpRequest, Method};
-    use model::{Currency, Timestamp};
+    use model::{Currency, SourceVersion, Timestamp};
 
     const READ: &str = r#"{"object":{"type":"ITEM_VARIATION","id":"V","version":7,"custom_attribute_values":{"a":{"n":1.5}},
         "item_variation_data":{"item_id":"I","pricing_type":"FIXED_PRICING","sku":"S",
@@ -227,7 +239,7 @@ mod tests {
                 "changes": [{"type": "ADJUSTMENT", "adjustment": adjustment}]});
             assert_eq!(body, expected);
         }
-        assert_eq!(run(&level("9.50", Some("9.5")), None), Ok(Step::Done));
+        assert_eq!(run(&level("9.50", Some("9.5")), None), Ok(Step::Done { version: None }));
     }
 
     #[test]
@@ -262,7 +274,35 @@ mod tests {
 
     #[test]
     fn a_price_that_stands_there_already_is_not_written() {
-        assert_eq!(run(&price(150), Some(READ)), Ok(Step::Done));
+        assert_eq!(run(&price(150), Some(READ)), Ok(Step::Done { version: Some(SourceVersion(7)) }));
+    }
+
+    /// The reply in the specification of `UpsertCatalogObject` (`api.json` @5733f662), cut down to what matters.
+    #[test]
+    fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
+        let said = |call: &Call, body: &Value| {
+            outcome(call, &HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() })
+        };
+        let text = Call::SetText { product: id("I"), to: ProductText::default() };
+        let done = |version: Option<i64>| Reply::Done { version: version.map(SourceVersion) };
+        let variation = json!({"type": "ITEM_VARIATION", "id": "NS77DKEIQ3AEQTCP727DSA7U", "version": 1_623_685_899_021_i64,
+            "updated_at": "2021-06-14T15:51:39.021Z", "item_variation_data": {"item_id": "R2TA2FOBUGCJZNIWJSOSNAI4",
+            "name": "Large", "ordinal": 1, "pricing_type": "FIXED_PRICING", "price_money": {"amount": 400, "currency": "USD"}}});
+        let item = json!({"type": "ITEM", "id": "R2TA2FOBUGCJZNIWJSOSNAI4", "version": 1_623_685_899_021_i64,
+            "updated_at": "2021-06-14T15:51:39.021Z", "item_data": {"name": "Cocoa", "variations": [variation]}});
+        assert_eq!(
+            said(&text, &json!({"catalog_object": item, "id_mappings": []})),
+            done(Some(1_623_685_899_021))
+        );
+        assert_eq!(said(&price(400), &json!({"catalog_object": variation})), done(Some(1_623_685_899_021)));
+        // A report of the item has the newest version among it and its variations.
+        let mut older = item;
+        older["version"] = 5.into();
+        assert_eq!(said(&text, &json!({"catalog_object": older})), done(Some(1_623_685_899_021)));
+        for body in [json!({}), json!({"catalog_object": null}), json!({"catalog_object": {"id": "I"}})] {
+            assert_eq!(said(&price(400), &body), done(None), "{body}");
+        }
+        assert_eq!(said(&level("7", None), &json!({"counts": [], "catalog_object": older})), done(None));
     }
 
     #[test]
@@ -289,7 +329,8 @@ mod tests {
         let expected = json!({"name": "Tea", "description_html": "New", "tax_ids": ["T"],
             "variations": [{"id": "V", "version": 3}]});
         assert_eq!(body["object"]["item_data"], expected);
-        assert_eq!(run(&text(Some("Tea"), Some("<p>Old</p>")), Some(read)), Ok(Step::Done));
+        let held = run(&text(Some("Tea"), Some("<p>Old</p>")), Some(read));
+        assert_eq!(held, Ok(Step::Done { version: Some(SourceVersion(9)) }));
         assert_eq!(run(&text(Some(""), None), Some(read)).unwrap_err().class, RejectClass::Data);
     }
 

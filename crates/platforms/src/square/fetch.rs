@@ -23,6 +23,9 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
             Ok(Some(http::get(access, &format!("/v2/orders/{}", http::segment(id.ok_or_else(missing)?)))))
         }
         Fetch::Notified { .. } => Ok(None),
+        Fetch::Product { product, .. } => {
+            Ok(Some(http::get(access, &format!("/v2/catalog/object/{}", http::segment(product.as_str())))))
+        }
         Fetch::Level { item, location } => {
             let missing = || Reject::new(RejectClass::Config, "square counts at locations, and none is set");
             let wanted = json!({
@@ -57,7 +60,7 @@ fn search(access: &Access, since: Option<Timestamp>, cursor: Option<&str>) -> Ht
 /// The objects in a reply, as `map` takes them.
 pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
     match http::meaning(reply) {
-        Reply::Done => {}
+        Reply::Done { .. } => {}
         other => return Fetched::Failed(other),
     }
     let Ok(body) = serde_json::from_slice::<Value>(reply.body) else {
@@ -74,6 +77,13 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
             _ => Fetched::Failed(Reply::Refused(Reject::new(
                 RejectClass::Platform,
                 "the reply holds no order",
+            ))),
+        },
+        Fetch::Product { .. } => match body.get("object") {
+            Some(object @ Value::Object(_)) => objects([("catalog.object", object)]),
+            _ => Fetched::Failed(Reply::Refused(Reject::new(
+                RejectClass::Platform,
+                "the reply holds no catalog object",
             ))),
         },
         Fetch::Level { .. } => objects(array(&body, "counts").map(|count| ("inventory.count", count))),
@@ -202,6 +212,22 @@ mod tests {
 
         let nowhere = Fetch::Level { item: &item, location: None };
         assert_eq!(request(&nowhere, &context(&access())).unwrap_err().class, RejectClass::Config);
+    }
+
+    #[test]
+    fn a_product_read_back_is_the_whole_item() {
+        let (product, variant) = (ExternalId::new("I").unwrap(), ExternalId::new("V").unwrap());
+        let wanted = Fetch::Product { product: &product, variant: Some(&variant) };
+        let (request, _) = sent(&wanted);
+        let url = "https://square.example/v2/catalog/object/I";
+        assert_eq!((request.method, &*request.url), (Method::Get, url));
+        let item = json!({"type": "ITEM", "id": "I", "version": 3});
+        let expected = vec![("catalog.object", item.to_string().into_bytes())];
+        assert_eq!(
+            received(&wanted, &json!({"object": item})),
+            Fetched::Objects { objects: expected, next: None }
+        );
+        assert!(matches!(received(&wanted, &json!({})), Fetched::Failed(Reply::Refused(_))));
     }
 
     #[test]

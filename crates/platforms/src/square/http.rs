@@ -69,7 +69,7 @@ pub(super) fn meaning(reply: &HttpReply<'_>) -> Reply {
     match (status, code.as_deref()) {
         (_, Some("VERSION_MISMATCH")) => Reply::Stale,
         (429, _) | (_, Some("RATE_LIMITED")) => Reply::Throttled { after: reply.retry_after },
-        (200..=299, None) => Reply::Done,
+        (200..=299, None) => Reply::Done { version: None },
         (401 | 403, _) => {
             Reply::Refused(Reject::new(RejectClass::Auth, format!("square refused us: {}", reason())))
         }
@@ -111,8 +111,8 @@ mod tests {
 
     #[test]
     fn a_reply_says_what_to_do_next_and_never_quotes_details() {
-        assert_eq!(meaning_of(200, r#"{"counts":[],"errors":[]}"#), Reply::Done);
-        assert_eq!(meaning_of(200, ""), Reply::Done);
+        assert_eq!(meaning_of(200, r#"{"counts":[],"errors":[]}"#), Reply::Done { version: None });
+        assert_eq!(meaning_of(200, ""), Reply::Done { version: None });
         assert_eq!(meaning_of(400, &error("VERSION_MISMATCH")), Reply::Stale);
         assert_eq!(meaning_of(409, &error("VERSION_MISMATCH")), Reply::Stale);
         let throttled = Reply::Throttled { after: Some(Duration::from_secs(3)) };

@@ -6,7 +6,7 @@ mod people;
 mod sales;
 
 use crate::{MapContext, Mapped};
-use model::{Currency, Money, Patch, Timestamp};
+use model::{Currency, Money, Patch, SourceVersion, Timestamp};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -30,6 +30,11 @@ pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Vec<
 fn read<'a, T: Deserialize<'a>>(body: &'a Value) -> Result<T, Reject> {
     T::deserialize(body)
         .map_err(|_| Reject::new(RejectClass::Schema, "a field has a value that it can't have"))
+}
+
+/// The version of a catalog object, be it an item or a variation; `None` if it tells none.
+pub(super) fn catalog_version(object: &Value) -> Option<SourceVersion> {
+    read(object).ok().map(|object| catalog::version(&object))
 }
 
 fn time(text: &str, pointer: &str) -> Result<Timestamp, Reject> {

@@ -87,8 +87,8 @@ impl Platform for Square {
         call::step(call, context, read)
     }
 
-    fn outcome(&self, _call: &Call, reply: &HttpReply<'_>) -> Reply {
-        http::meaning(reply)
+    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply {
+        call::outcome(call, reply)
     }
 
     fn is_bare(&self, topic: &str) -> bool {

@@ -19,7 +19,7 @@ pub(super) fn meaning(reply: &HttpReply<'_>) -> Reply {
     let status = reply.status;
     let refused = |class| Reply::Refused(Reject::new(class, format!("treez refused us: status {status}")));
     match status {
-        200..=299 => Reply::Done,
+        200..=299 => Reply::Done { version: None },
         429 => Reply::Throttled { after: reply.retry_after },
         300..=399 => refused(RejectClass::Config),
         401 | 403 => refused(RejectClass::Auth),
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn a_status_says_whether_to_come_again() {
         let meaning = |status| meaning(&HttpReply { status, retry_after: None, body: b"" });
-        assert_eq!(meaning(200), Reply::Done);
+        assert_eq!(meaning(200), Reply::Done { version: None });
         assert_eq!(meaning(429), Reply::Throttled { after: None });
         for status in [408, 500, 503] {
             assert!(matches!(meaning(status), Reply::Retry { .. }), "{status}");

@@ -17,7 +17,9 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
         }
         Fetch::Notified { .. } => return Ok(None),
         // Without `active=ALL` a product that was switched off is left out, and its level would never be read.
-        Fetch::Level { item, .. } => format!("product/product_list?id={}&active=ALL", escaped(item.as_str())),
+        Fetch::Level { item, .. } | Fetch::Product { product: item, .. } => {
+            format!("product/product_list?id={}&active=ALL", escaped(item.as_str()))
+        }
     };
     let access = context.access;
     let (client, token) = access.token.split_once(':').ok_or_else(|| {
@@ -34,7 +36,7 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
 /// The object in a reply, dressed as the webhook that tells of it.
 pub(super) fn fetched(wanted: &Fetch<'_>, reply: &HttpReply<'_>) -> Fetched {
     match meaning(reply) {
-        Reply::Done => {}
+        Reply::Done { .. } => {}
         other => return Fetched::Failed(other),
     }
     let Ok(reply) = serde_json::from_slice::<Value>(reply.body) else {
@@ -42,7 +44,9 @@ pub(super) fn fetched(wanted: &Fetch<'_>, reply: &HttpReply<'_>) -> Fetched {
     };
     let (topic, list, key, id) = match *wanted {
         Fetch::Notified { body, .. } => ("TICKET", "/ticketList", "ticket_id", ticket_id(body)),
-        Fetch::Level { item, .. } => ("PRODUCT", "/data/product_list", "product_id", Some(item.to_string())),
+        Fetch::Level { item, .. } | Fetch::Product { product: item, .. } => {
+            ("PRODUCT", "/data/product_list", "product_id", Some(item.to_string()))
+        }
     };
     // An access token that ran out is answered with 200 and JSON that lacks the list.
     let Some(found) = reply.pointer(list).and_then(Value::as_array) else {

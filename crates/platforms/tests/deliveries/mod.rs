@@ -104,7 +104,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 /// The topics that name what we fetch and no webhook.
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
-        "shopify" => &["inventory_level/read"],
+        "shopify" => &["inventory_level/read", "product/read"],
         "square" => &["catalog.object", "inventory.count", "order.object"],
         "treez" => &[],
         other => panic!("{other}: say which of its topics are fetched"),

@@ -26,14 +26,15 @@ pub(super) async fn write(
     if !changes.stores.is_empty() {
         write_stores(connection, &changes.stores).await?;
     }
+    if !changes.levels.is_empty() {
+        stock::write_levels(connection, &changes.levels).await?;
+    }
+    // After the levels: a mirror that holds its level needs nothing.
     if !changes.mirrors.is_empty() {
         stock::write_mirrors(connection, &changes.mirrors, locked_mirrors).await?;
     }
     if !changes.sent.is_empty() {
         marks::write(connection, &changes.sent).await?;
-    }
-    if !changes.levels.is_empty() {
-        stock::write_levels(connection, &changes.levels).await?;
     }
     if !changes.movements.is_empty() {
         stock::write_movements(connection, &changes.movements).await?;

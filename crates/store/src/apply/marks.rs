@@ -7,7 +7,7 @@ use crate::{
         unreadable,
     },
 };
-use model::{MirrorKey, Partition, Position, Sent, record::SendMark};
+use model::{MirrorKey, Partition, Position, Sent, SourceVersion, record::SendMark};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
@@ -63,6 +63,7 @@ fn read(row: &PgRow) -> Result<SendMark, StoreError> {
         key: mirror_key(row)?,
         internal: row.try_get("internal")?,
         held: mirror_value(row, "held")?,
+        version: row.try_get::<Option<i64>, _>("observed_version")?.map(SourceVersion),
         sent,
     })
 }

@@ -89,8 +89,9 @@ fn read_mirror(row: &PgRow) -> Result<Mirror, StoreError> {
     })
 }
 
-/// Writes what belongs to apply: observed, held, internal, and the state of what was sent. A mirror that wasn't there
-/// when the batch was loaded and is being written to by now was decided about too early: the batch is tried again.
+/// Writes what belongs to apply: observed, held, internal, and the state of what was sent; what was sent only where
+/// nothing was yet, since that a platform has to be read is a state of it. A mirror that wasn't there when the batch was
+/// loaded and is being written to by now was decided about too early: the batch is tried again.
 pub(super) async fn write_mirrors(
     connection: &mut PgConnection,
     mirrors: &BTreeMap<MirrorKey, Mirror>,
@@ -110,6 +111,11 @@ pub(super) async fn write_mirrors(
         .bind(rows().map(|mirror| json_or_null(mirror.held.as_ref())).collect::<Result<Vec<_>, _>>()?)
         .bind(rows().map(|mirror| Some(mirror.sent.as_ref()?.state.as_str())).collect::<Vec<_>>())
         .bind(rows().map(|mirror| locked.contains(&mirror.key)).collect::<Vec<_>>())
+        .bind(
+            rows()
+                .map(|mirror| json_or_null(mirror.sent.as_ref().map(|sent| &sent.value)))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
         .execute(&mut *connection)
         .await?;
     if written.rows_affected() == signed(mirrors.len())?.unsigned_abs() {
@@ -135,15 +141,17 @@ pub(super) async fn write_mirrors(
 }
 
 // A row that this batch makes has nothing sent, so its state stays empty. The time of the next attempt starts anew when
-// nothing is under way any more: what waits behind a lease or a read-back is due at once.
+// nothing is under way any more: what waits behind a lease or a read-back is due at once. So is another reading when one
+// has shown something new. Where a platform holds the store's own level, that is what is wanted of it: nothing becomes due.
 const WRITE_MIRRORS: &str = "
 INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, observed, observed_version,
-    observed_at, held, sent_state)
+    observed_at, held, sent, sent_state)
 SELECT u.connection, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.observed::jsonb, u.observed_version,
-    u.observed_at, u.held::jsonb, CASE WHEN u.locked THEN u.sent_state END
+    u.observed_at, u.held::jsonb, CASE WHEN u.locked THEN u.sent::jsonb END, CASE WHEN u.locked THEN u.sent_state END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::timestamptz[],
-        $9::text[], $10::text[], $11::bool[])
-    AS u(connection, kind, external, place, internal, observed, observed_version, observed_at, held, sent_state, locked)
+        $9::text[], $10::text[], $11::bool[], $12::text[])
+    AS u(connection, kind, external, place, internal, observed, observed_version, observed_at, held, sent_state, locked,
+        sent)
 JOIN connections c ON c.id = u.connection
 ON CONFLICT (connection, kind, external, place) DO UPDATE
 SET internal = coalesce(excluded.internal, m.internal),
@@ -151,10 +159,16 @@ SET internal = coalesce(excluded.internal, m.internal),
     observed_version = excluded.observed_version,
     observed_at = excluded.observed_at,
     held = excluded.held,
+    desired = CASE WHEN m.desired IS NOT NULL AND m.kind = 'inventory' AND excluded.held = (
+            SELECT mirror_quantity(l.quantity) FROM inventory_levels l
+            WHERE l.variant = coalesce(excluded.internal, m.internal) AND l.location = m.place)
+        THEN excluded.held ELSE m.desired END,
+    sent = coalesce(m.sent, excluded.sent),
     sent_state = coalesce(excluded.sent_state, m.sent_state),
     next_attempt_at = CASE
         WHEN m.sent_state IN ('pending', 'unsure', 'reading')
             AND excluded.sent_state NOT IN ('pending', 'unsure', 'reading') THEN 'epoch'
+        WHEN excluded.sent_state = 'reading' AND excluded.held IS DISTINCT FROM m.held THEN 'epoch'
         ELSE m.next_attempt_at END
 WHERE excluded.sent_state IS NOT NULL OR m.sent_state IS NULL";
 

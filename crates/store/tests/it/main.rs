@@ -8,4 +8,5 @@ mod propagating;
 mod rebuilding;
 mod schema;
 mod setup;
+mod versions;
 mod wall;

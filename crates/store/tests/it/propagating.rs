@@ -5,8 +5,9 @@ use crate::fixture::{
 use model::{
     Currency, LinkKind, LocationId, MirrorKey, MirrorKind, MirrorValue, Money, PlatformName, ProductId,
     ProductText, Quantity, SendState, Sent, TenantId, VariantId,
-    record::{Changes, Clocked, Effect, Facts, MovementReason, ProductRow, RowKeys, VariantRow},
+    record::{Changes, Clocked, Effect, Facts, FirstKeys, MovementReason, ProductRow, RowKeys, VariantRow},
 };
+use sqlx::{Connection as _, PgConnection};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -60,12 +61,12 @@ pub(crate) async fn link_b(database: &Database) {
     link(database, &[("b", LinkKind::Item, "item-b", "v1")]).await;
 }
 
-async fn claim(database: &Database, connection: &str, seconds: i64) -> Vec<DueWrite> {
+pub(crate) async fn claim(database: &Database, connection: &str, seconds: i64) -> Vec<DueWrite> {
     database.store.claim_due(PARTITION, &connection_id(connection), at(seconds), LEASE, 100).await.unwrap()
 }
 
 /// `a` told ten, `b` has the item linked and should hold ten too.
-async fn due_on_b() -> Database {
+pub(crate) async fn due_on_b() -> Database {
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
@@ -73,7 +74,7 @@ async fn due_on_b() -> Database {
     database
 }
 
-async fn mirror(database: &Database, key: MirrorKey) -> model::Mirror {
+pub(crate) async fn mirror(database: &Database, key: MirrorKey) -> model::Mirror {
     let mut facts = Facts::default();
     let mut transaction = database.store.begin_apply().await.unwrap();
     let keys = RowKeys { mirrors: BTreeSet::from([key.clone()]), ..RowKeys::default() };
@@ -118,7 +119,13 @@ async fn a_write_under_way_keeps_its_value_and_its_key_until_it_is_settled() {
 
     let settled = database
         .store
-        .settle_write(PARTITION, &first.key, &first.sent_key, &WriteResult::Acknowledged, at(70))
+        .settle_write(
+            PARTITION,
+            &first.key,
+            &first.sent_key,
+            &WriteResult::Acknowledged { version: None },
+            at(70),
+        )
         .await;
     assert_eq!(settled.unwrap(), Settled::Done);
     let next = claim(&database, "b", 70).await.remove(0);
@@ -130,13 +137,30 @@ async fn a_write_under_way_keeps_its_value_and_its_key_until_it_is_settled() {
 async fn what_is_written_is_the_store_s_value_at_that_moment() {
     let database = due_on_b().await;
     claim_and_acknowledge(&database).await;
-    // `b` sold one: its mirror and the level have moved, but nobody has told propagate yet. What was wanted before must
-    // not be written over the sale, though it differs from what the platform holds.
+    // `b` sold one: its mirror and the level have moved, but nobody has told propagate yet. It holds the store's level.
     report(&database.store, 2, "b", -1, 9).await;
     let store = &database.store;
+    assert_eq!(mirror(&database, level_key("b")).await.desired, Some(pieces(9)));
+    assert_eq!(store.due_connections(&[connection_id("b")], at(99)).await.unwrap(), []);
+    // What was wanted before must not be written over the sale, though it differs from what the platform holds.
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let outdated = "UPDATE mirrors SET desired = '{\"quantity\": \"10\"}' WHERE connection = 'b'";
+    assert_eq!(sqlx::query(outdated).execute(&mut connection).await.unwrap().rows_affected(), 1);
     assert_eq!(store.due_connections(&[connection_id("b")], at(99)).await.unwrap(), [connection_id("b")]);
     assert_eq!(claim(&database, "b", 99).await, []);
     assert_eq!(store.due_connections(&[connection_id("b")], at(99)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_wanted_already_is_not_written_again_and_waits_for_nobody() {
+    let database = due_on_b().await;
+    // Whoever changes the store now holds it, and what it has read of `a`.
+    let mut transaction = database.store.begin_apply().await.unwrap();
+    let stores = FirstKeys { stores: BTreeSet::from([store_id()]), ..FirstKeys::default() };
+    let mirrors = RowKeys { mirrors: BTreeSet::from([level_key("a"), level_key("b")]), ..RowKeys::default() };
+    transaction.first(&stores, &mut Facts::default()).await.unwrap();
+    transaction.rows(&mirrors, &mut Facts::default()).await.unwrap();
+    set_level(&database, 2).await;
 }
 
 async fn claim_and_acknowledge(database: &Database) {
@@ -145,7 +169,7 @@ async fn claim_and_acknowledge(database: &Database) {
         PARTITION,
         &write.key,
         &write.sent_key,
-        &WriteResult::Acknowledged,
+        &WriteResult::Acknowledged { version: None },
         at(9),
     );
     assert_eq!(settled.await.unwrap(), Settled::Done);
@@ -175,7 +199,7 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
     use SendState::{Acknowledged, Pending, Reading, Refused, Settled as Passed, Unsure};
     let retry = WriteResult::RetryAt { at: at(500), error: "busy".to_owned() };
     let refused = WriteResult::Refused { error: "no such item".to_owned() };
-    let taken = WriteResult::Acknowledged;
+    let taken = WriteResult::Acknowledged { version: None };
     let stale = WriteResult::ReadBack;
     let (ten, unknown) = (Some(pieces(10)), None);
     // The state when the call ends, how it ends; what follows, the state after it, what the platform holds, when the
@@ -222,12 +246,18 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
 #[tokio::test]
 async fn what_a_supposed_echo_moved_is_given_back_when_the_platform_refuses_the_write() {
     // b held 10; we write 8; b sells two by itself and tells 8, which is taken for the echo; then one more: 7.
-    for (result, held) in [(WriteResult::ReadBack, 9), (WriteResult::Acknowledged, 7)] {
+    for (result, held) in [(WriteResult::ReadBack, 9), (WriteResult::Acknowledged { version: None }, 7)] {
         let database = due_on_b().await;
         let first = claim(&database, "b", 9).await.remove(0);
         database
             .store
-            .settle_write(PARTITION, &first.key, &first.sent_key, &WriteResult::Acknowledged, at(9))
+            .settle_write(
+                PARTITION,
+                &first.key,
+                &first.sent_key,
+                &WriteResult::Acknowledged { version: None },
+                at(9),
+            )
             .await
             .unwrap();
         report(&database.store, 2, "a", -2, 8).await;

@@ -1,6 +1,6 @@
 //! Which rows a batch may touch.
 
-use super::{inventory, link, product};
+use super::{identity, inventory, link};
 use model::{
     CustomerId, Dismissal, EntityKind, Event, LinkKind, Mirror, MirrorKey, MirrorKind, OrderId, Payload,
     ProductId, VariantId,
@@ -77,7 +77,7 @@ fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
             keys.mirrors.insert(key);
         }
         Payload::Product(told) => {
-            let identity = product::identify(event, told, facts);
+            let identity = identity::identify(event, told, facts);
             keys.mirrors.insert(mirror(MirrorKind::Product, &told.external));
             keys.products.insert(identity.product.clone());
             for (variant, id) in told.variants.iter().zip(&identity.variants) {
@@ -93,7 +93,7 @@ fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
                     keys.levels.extend(places.filter_map(|key| Some((id.clone(), key.place.clone()?))));
                 }
             }
-            facts.links.extend(product::links(event, told, &identity));
+            facts.links.extend(identity::links(event, told, &identity));
         }
         Payload::Order(order) => {
             keys.orders.insert(OrderId::derive(connection, &order.external));

@@ -1,105 +1,46 @@
-//! Products: who is who across platforms, and descriptive fields, where the later change wins, field by field.
+//! Products: descriptive fields, where the later change wins, field by field.
 //!
 //! A platform's report lists all fields, changed or not. Only a field that differs from what this platform told
 //! before is a change of its own; the others would undo what was changed elsewhere.
 
-use super::{Decision, Write, inventory, is_stale, link};
+use super::{
+    Decision, Write,
+    identity::{Identity, identify, links},
+    inventory, is_stale, link,
+    told::{self, Standing, held_before, standing},
+};
 use model::{
     Action, Event, ExternalId, LinkKind, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Observation,
-    Outcome, Patch, Product, ProductId, ProductText, Quantity, SendState, Timestamp, Variant, VariantId,
-    record::{Clocked, Effect, Facts, LinkKey, ProductRow, SkuMatch, VariantRow},
+    Outcome, Patch, Product, ProductId, ProductText, Quantity, Timestamp, Variant, VariantId,
+    record::{Clocked, Effect, Facts, ProductRow, VariantRow},
 };
-use std::collections::{BTreeMap, BTreeSet};
 
-/// Who the product and its variants are in the store's own terms.
-pub(super) struct Identity {
-    pub(super) product: ProductId,
-    /// In the order of the report's variants.
-    pub(super) variants: Vec<VariantId>,
-}
-
-/// By link, else by the merchant's number, else new. A number that this connection has linked to another variant
-/// already, or that two variants of the report share, tells nothing.
-pub(super) fn identify(event: &Event, told: &Product, facts: &Facts) -> Identity {
-    let connection = &event.origin.connection;
-    let mut taken = BTreeSet::new();
-    let mut product =
-        link(event, facts, LinkKind::Product, &told.external).and_then(|id| ProductId::new(&id).ok());
-    let mut variants = Vec::new();
-    for variant in &told.variants {
-        let linked = link(event, facts, LinkKind::Variant, &variant.external)
-            .or_else(|| variant.item.as_ref().and_then(|item| link(event, facts, LinkKind::Item, item)))
-            .and_then(|id| VariantId::new(&id).ok());
-        let by_number = || {
-            let sku = variant.sku.set()?.clone();
-            let found = facts.skus.get(&(event.origin.store.clone(), sku))?;
-            let free = !found.linked_by.contains(connection) && !taken.contains(&found.variant);
-            free.then(|| {
-                product.get_or_insert_with(|| found.product.clone());
-                found.variant.clone()
-            })
-        };
-        let id =
-            linked.or_else(by_number).unwrap_or_else(|| VariantId::derive(connection, &variant.external));
-        taken.insert(id.clone());
-        variants.push(id);
-    }
-    let product = product
-        .or_else(|| variants.iter().find_map(|id| facts.variants.get(id)).map(|row| row.product.clone()))
-        .unwrap_or_else(|| ProductId::derive(connection, &told.external));
-    Identity { product, variants }
-}
-
-/// The links that the product event makes.
-pub(super) fn links(event: &Event, told: &Product, identity: &Identity) -> BTreeMap<LinkKey, String> {
-    let key = |kind, external: &ExternalId| (event.origin.connection.clone(), kind, external.clone());
-    let mut links = BTreeMap::from([(key(LinkKind::Product, &told.external), identity.product.to_string())]);
-    for (variant, id) in told.variants.iter().zip(&identity.variants) {
-        links.insert(key(LinkKind::Variant, &variant.external), id.to_string());
-        if let Some(item) = &variant.item {
-            links.insert(key(LinkKind::Item, item), id.to_string());
-        }
-    }
-    links
-}
-
-/// Notes the number of a variant that the fold has written, so that later events of the batch find it.
-pub(super) fn note_sku(facts: &mut Facts, event: &Event, row: &VariantRow) {
-    let Some(sku) = &row.sku else { return };
-    let found =
-        SkuMatch { variant: row.id.clone(), product: row.product.clone(), linked_by: BTreeSet::new() };
-    let entry = facts.skus.entry((row.store.clone(), sku.value.clone())).or_insert(found);
-    if entry.variant == row.id {
-        entry.linked_by.insert(event.origin.connection.clone());
-    }
-}
-
-/// A product as a platform tells of it.
+/// A product as a platform tells of it. A report that is older than what is known of the text may still be the first word
+/// of a price: our writes of the one say nothing of the other.
 pub(super) fn told(event: &Event, told: &Product, facts: &Facts) -> Decision {
     let text_key = mirror_key(event, MirrorKind::Product, &told.external);
-    let known = facts.mirrors.get(&text_key);
-    if is_stale(event, known) {
-        return Decision::ends(Outcome::Stale, "");
-    }
+    let is_old = told::is_old(event, facts.mirrors.get(&text_key));
     let identity = identify(event, told, facts);
-    let mut work =
-        Work { event, facts, writes: Vec::new(), effects: Vec::new(), changed: false, echoed: false };
-    for (key, internal) in links(event, told, &identity) {
-        if link(event, facts, key.1, &key.2).is_none() {
-            work.changed = true;
-            work.writes.push(Write::Link(key, internal));
+    let mut work = Work::new(event, facts);
+    if is_old {
+        work.prices_alone(told, &identity);
+    } else {
+        work.links(told, &identity);
+        work.text(told, &identity.product, text_key);
+        for (variant, id) in told.variants.iter().zip(&identity.variants) {
+            work.variant(told, variant, id, &identity.product);
         }
     }
-    work.text(told, &identity.product, text_key);
-    for (variant, id) in told.variants.iter().zip(&identity.variants) {
-        work.variant(told, variant, id, &identity.product);
-    }
-    let outcome = match (work.changed, work.echoed) {
-        (true, _) => Outcome::Applied,
-        (false, true) => Outcome::Echo,
-        (false, false) => Outcome::Unchanged,
+    let outcome = if work.changed {
+        Outcome::Applied
+    } else if work.echoed {
+        Outcome::Echo
+    } else if is_old && !work.heard {
+        Outcome::Stale
+    } else {
+        Outcome::Unchanged
     };
-    Decision { outcome, reason: "", writes: work.writes, effects: work.effects }
+    Decision { outcome, reason: work.reason, writes: work.writes, effects: work.effects }
 }
 
 /// The platform no longer has the product. Any later report of it brings it back.
@@ -148,9 +89,45 @@ struct Work<'a> {
     effects: Vec<Effect>,
     changed: bool,
     echoed: bool,
+    /// Whether a price was not old.
+    heard: bool,
+    reason: &'static str,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn new(event: &'a Event, facts: &'a Facts) -> Self {
+        let (writes, effects) = (Vec::new(), Vec::new());
+        Self { event, facts, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
+    }
+
+    fn links(&mut self, told: &Product, identity: &Identity) {
+        for (key, internal) in links(self.event, told, identity) {
+            if link(self.event, self.facts, key.1, &key.2).is_none() {
+                self.changed = true;
+                self.writes.push(Write::Link(key, internal));
+            }
+        }
+    }
+
+    /// The prices that are newer than what was known of them before.
+    fn prices_alone(&mut self, told: &Product, identity: &Identity) {
+        for (variant, id) in told.variants.iter().zip(&identity.variants) {
+            let key = mirror_key(self.event, MirrorKind::Price, &variant.external);
+            let was_told = self.facts.mirrors.get(&key).is_some_and(|mirror| mirror.observed.is_some());
+            let (Patch::Set(price), Some(was), true) =
+                (&variant.price, self.facts.variants.get(id), was_told)
+            else {
+                continue;
+            };
+            let mut row = was.clone();
+            self.price(&mut row, variant, *price);
+            if row != *was {
+                self.changed = true;
+                self.writes.push(Write::Variant(row));
+            }
+        }
+    }
+
     fn text(&mut self, told: &Product, id: &ProductId, key: MirrorKey) {
         let known = self.facts.mirrors.get(&key);
         let before = match known.and_then(held_before) {
@@ -171,9 +148,11 @@ impl Work<'_> {
         let mut row = self.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
         let was = row.clone();
         let at = told_at(self.event);
-        let echo = known.is_some_and(|mirror| is_echo(mirror, &MirrorValue::Text(now.clone())));
+        let value_told = MirrorValue::Text(now.clone());
+        let standing = standing(self.event, known, &value_told);
         let differs = |field: fn(&ProductText) -> &Option<String>| {
-            before.as_ref().map(|before| !echo && field(before) != field(&now))
+            let is_news = standing == Standing::News;
+            before.as_ref().map(|before| is_news && field(before) != field(&now))
         };
         settle(&mut row.title, now.title.clone(), differs(|text| &text.title), at);
         settle(&mut row.description, now.description.clone(), differs(|text| &text.description), at);
@@ -194,7 +173,7 @@ impl Work<'_> {
         if text_changed || before.is_none() {
             self.effects.push(Effect::Text { product: id.clone() });
         }
-        self.mirror(key, MirrorValue::Text(now), id.to_string());
+        self.mirror(key, value_told, standing, id.to_string());
     }
 
     fn variant(&mut self, product: &Product, told: &Variant, id: &VariantId, product_id: &ProductId) {
@@ -233,15 +212,20 @@ impl Work<'_> {
     fn price(&mut self, row: &mut VariantRow, told: &Variant, price: Money) {
         let key = mirror_key(self.event, MirrorKind::Price, &told.external);
         let known = self.facts.mirrors.get(&key);
-        let echo = known.is_some_and(|mirror| is_echo(mirror, &MirrorValue::Price(price)));
+        let value_told = MirrorValue::Price(price);
+        let standing = standing(self.event, known, &value_told);
+        if standing == Standing::Old {
+            return;
+        }
+        self.heard = true;
         let held = known.and_then(held_before);
-        let differs = held.map(|held| !echo && *held != MirrorValue::Price(price));
+        let differs = held.map(|held| standing == Standing::News && *held != value_told);
         let was = row.price.as_ref().map(|price| price.value);
         settle(&mut row.price, Some(price), differs, told_at(self.event));
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
             self.effects.push(Effect::Price { variant: row.id.clone(), price: *value });
         }
-        self.mirror(key, MirrorValue::Price(price), row.id.to_string());
+        self.mirror(key, value_told, standing, row.id.to_string());
     }
 
     /// Levels that the platform told before anyone knew what they were of.
@@ -269,43 +253,21 @@ impl Work<'_> {
         }
     }
 
-    /// Notes what the platform told, and whether it is our own write come back.
-    fn mirror(&mut self, key: MirrorKey, now: MirrorValue, internal: String) {
+    /// Notes what the platform told, or that it has to be read.
+    fn mirror(&mut self, key: MirrorKey, now: MirrorValue, standing: Standing, internal: String) {
         let known = self.facts.mirrors.get(&key);
-        let mut mirror = known.cloned().unwrap_or_else(|| Mirror::new(key, None));
-        mirror.internal = Some(internal);
-        let echo = is_echo(&mirror, &now);
-        if let Some(sent) = &mut mirror.sent {
-            self.echoed |= echo;
-            sent.state = match sent.state {
-                SendState::Pending if echo => SendState::Echoed,
-                // Texts and prices don't add up: a later report simply stands, and the call's answer ends the write.
-                SendState::Pending | SendState::Unsure | SendState::Echoed => sent.state,
-                SendState::Acknowledged | SendState::Settled | SendState::Reading | SendState::Refused => {
-                    SendState::Settled
-                }
-            };
+        let mirror = match known {
+            Some(known) if standing == Standing::Unsure => told::read_again(known),
+            _ => told::mirror(self.event, known, key, now, internal),
+        };
+        self.echoed |= standing == Standing::Echo;
+        if standing == Standing::Unsure {
+            self.reason = "of the same version as what is known, and otherwise; read again";
         }
-        mirror.held = Some(now.clone());
-        mirror.observed = Some(inventory::observation(self.event, now));
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(mirror));
         }
     }
-}
-
-/// What the platform held as far as we know, if it has ever told anything: what it was told to hold and took counts, so
-/// that the report of a write is no change of its own, even if it comes when the next one is under way.
-fn held_before(mirror: &Mirror) -> Option<&MirrorValue> {
-    mirror.observed.as_ref().map(|observed| mirror.held.as_ref().unwrap_or(&observed.value))
-}
-
-/// Whether what is told is a write of ours come back. It is no change of the platform's own, and must not win over
-/// what was changed elsewhere since we wrote.
-fn is_echo(mirror: &Mirror, told: &MirrorValue) -> bool {
-    mirror.sent.as_ref().is_some_and(|sent| {
-        matches!(sent.state, SendState::Pending | SendState::Acknowledged) && sent.value == *told
-    })
 }
 
 fn patched(patch: &Patch<String>) -> Option<String> {

@@ -1,6 +1,8 @@
 //! Decisions as tables, and inventory against a model of two platforms that sell while we write.
 
 mod agreement;
+mod edits;
+mod late;
 mod ledger;
 mod rebuild;
 mod record;
@@ -420,6 +422,7 @@ fn a_replay_meets_each_mirror_as_propagate_had_left_it() {
         key: super::inventory::key(&told, &external("item"), place()),
         internal: None,
         held: Some(MirrorValue::Quantity(Quantity::pieces(10))),
+        version: None,
         sent: sent.clone(),
     };
     facts.marks.insert(P, [mark.clone()].into());

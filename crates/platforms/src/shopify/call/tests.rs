@@ -106,7 +106,7 @@ fn only_the_text_that_shall_change_is_sent() {
         product(&set_text(None, Some(""))),
         json!({ "id": "gid://shopify/Product/33", "descriptionHtml": "" })
     );
-    assert_eq!(step(&set_text(None, None)), Ok(Step::Done));
+    assert_eq!(step(&set_text(None, None)), Ok(Step::Done { version: None }));
 }
 
 #[test]
@@ -116,10 +116,14 @@ fn a_mutation_without_errors_is_done_and_one_that_says_nothing_is_not() {
         (set_price("1", "USD"), "productVariantsBulkUpdate"),
         (set_text(Some("T"), None), "productUpdate"),
     ] {
-        assert_eq!(said(&call, &json!({ "data": { field: { "userErrors": [] } } })), Reply::Done, "{field}");
+        assert_eq!(
+            said(&call, &json!({ "data": { field: { "userErrors": [] } } })),
+            Reply::Done { version: None },
+            "{field}"
+        );
         assert_eq!(
             said(&call, &json!({ "data": { field: { "userErrors": [] } }, "errors": [] })),
-            Reply::Done
+            Reply::Done { version: None }
         );
         for body in [
             json!({}),
@@ -129,6 +133,30 @@ fn a_mutation_without_errors_is_done_and_one_that_says_nothing_is_not() {
         ] {
             assert!(matches!(said(&call, &body), Reply::Retry { .. }), "{field} {body}");
         }
+    }
+}
+
+#[test]
+fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
+    let updated = |at: Value| json!({ "product": { "updatedAt": at }, "userErrors": [] });
+    for (call, field) in
+        [(set_price("1", "USD"), "productVariantsBulkUpdate"), (set_text(Some("T"), None), "productUpdate")]
+    {
+        let query = written(&call).1["query"].as_str().unwrap().to_owned();
+        assert!(query.contains("product { updatedAt }"), "{query}");
+        let reply = |payload: Value| said(&call, &json!({ "data": { field: payload } }));
+        // The same instant as `"updated_at": "2024-07-24T07:05:37-04:00"` of a webhook.
+        let at = Timestamp::parse("2024-07-24T07:05:37-04:00").unwrap();
+        let done = Reply::Done { version: Some(at.into()) };
+        assert_eq!(reply(updated(json!("2024-07-24T11:05:37Z"))), done, "{field}");
+        for unread in [json!(null), json!("soon"), json!(7)] {
+            assert_eq!(reply(updated(unread.clone())), Reply::Done { version: None }, "{field} {unread}");
+        }
+        assert_eq!(
+            reply(json!({ "product": null, "userErrors": [] })),
+            Reply::Done { version: None },
+            "{field}"
+        );
     }
 }
 

@@ -72,6 +72,51 @@ fn a_level_comes_back_in_the_shape_of_the_webhook() {
 }
 
 #[test]
+fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_asked_for() {
+    let access = Access {
+        base_url: "https://suite.myshopify.com".to_owned(),
+        token: "token".to_owned(),
+        api_version: String::new(),
+        account: String::new(),
+    };
+    let context = CallContext { access: &access, idempotency_key: "", now: Timestamp::from_micros(0) };
+    let (product, variant) = (id("788032119674292922"), id("642667041472713922"));
+    let read = |variant, data: Value| {
+        let wanted = Fetch::Product { product: &product, variant };
+        let request = fetch(&wanted, &context).unwrap().unwrap();
+        let asked: Value = serde_json::from_slice(&request.body).unwrap();
+        let body = json!({ "data": data }).to_string();
+        let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
+        (asked["variables"].clone(), fetched(&wanted, &reply))
+    };
+    let body = |fetched| match fetched {
+        Fetched::Objects { objects, next: None } => {
+            let [(topic, body)] = objects.as_slice() else { panic!("{objects:?}") };
+            (*topic, serde_json::from_slice::<Value>(body).unwrap())
+        }
+        other => panic!("{other:?}"),
+    };
+    let told = json!({ "title": "Tea", "descriptionHtml": "", "updatedAt": "2026-07-01T10:00:00Z" });
+    let text = json!({ "id": 788_032_119_674_292_922_u64, "title": "Tea", "body_html": "",
+        "updated_at": "2026-07-01T10:00:00Z" });
+    let (asked, found) = read(None, json!({ "product": told }));
+    assert_eq!(asked, json!({ "product": "gid://shopify/Product/788032119674292922" }));
+    assert_eq!(body(found), (PRODUCT_READ, text.clone()));
+
+    let (asked, found) =
+        read(Some(&variant), json!({ "product": told, "productVariant": { "price": "12.50" } }));
+    assert_eq!(asked["variant"], "gid://shopify/ProductVariant/642667041472713922");
+    let mut with_price = text;
+    with_price["variants"] = json!([{ "id": 642_667_041_472_713_922_u64, "price": "12.50" }]);
+    assert_eq!(body(found), (PRODUCT_READ, with_price));
+
+    for gone in [json!({ "product": null }), json!({ "product": told, "productVariant": null })] {
+        let (_, found) = read(Some(&variant), gone);
+        assert!(matches!(found, Fetched::Failed(Reply::Refused(_))), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_not_tracked_or_not_stocked_there_has_no_level() {
     let level = json!({ "updatedAt": null, "quantities": [{ "name": "available", "quantity": 7 }] });
     for item in [

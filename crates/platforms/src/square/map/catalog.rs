@@ -8,7 +8,7 @@ use serde_json::Value;
 use stage::Reject;
 
 #[derive(Deserialize)]
-struct Object {
+pub(super) struct Object {
     id: ExternalId,
     version: i64,
     updated_at: Option<String>,
@@ -48,26 +48,26 @@ struct VariationData {
     price_money: Patch<Amount>,
 }
 
+/// The version of an item, the newest among it and its variations, or of one variation: all versions of a catalog come
+/// from one counter, and a change to a variation need not touch its item.
+pub(super) fn version(object: &Object) -> SourceVersion {
+    let variations = object.item_data.iter().filter_map(|item| item.variations.as_ref()).flatten();
+    SourceVersion(variations.filter_map(|variation| variation.version).fold(object.version, i64::max))
+}
+
 /// The product in one `ITEM` object, or that it is gone.
 pub(super) fn object(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
     let object: Object = read(body)?;
     let gone = object.is_deleted == Some(true);
+    let version = version(&object);
     let item = object.item_data.unwrap_or_default();
     let variations = item.variations.unwrap_or_default();
     let changed =
         [&object.updated_at].into_iter().chain(variations.iter().map(|variation| &variation.updated_at));
     let changed = changed.flatten().map(|text| time(text, "/updated_at")).collect::<Result<Vec<_>, _>>()?;
     let occurred_at = changed.into_iter().max();
-    // All versions of a catalog come from one counter, and a change to a variation need not touch its item.
-    let version = variations.iter().filter_map(|variation| variation.version).fold(object.version, i64::max);
-    let identity = vec!["product".to_owned(), object.id.to_string(), version.to_string()];
-    let mapped = |action, payload| Mapped {
-        action,
-        occurred_at,
-        version: Some(SourceVersion(version)),
-        identity,
-        payload,
-    };
+    let identity = vec!["product".to_owned(), object.id.to_string(), version.0.to_string()];
+    let mapped = |action, payload| Mapped { action, occurred_at, version: Some(version), identity, payload };
     if gone {
         let payload = Payload::Deleted { entity: EntityKind::Product, external: object.id };
         return Ok(mapped(Action::Deleted, payload));

@@ -172,7 +172,9 @@ impl Record {
 fn write_mirror(known: &mut Mirror, row: Mirror) {
     known.internal = row.internal.or_else(|| known.internal.take());
     (known.observed, known.held) = (row.observed, row.held);
-    if let (Some(known), Some(sent)) = (&mut known.sent, row.sent) {
-        known.state = sent.state;
+    match (&mut known.sent, row.sent) {
+        (Some(known), Some(sent)) => known.state = sent.state,
+        (known @ None, sent) => *known = sent,
+        (Some(_), None) => {}
     }
 }

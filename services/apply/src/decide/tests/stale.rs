@@ -1,5 +1,5 @@
 //! Versions of one object in any order, against a plain model: the highest version counts, and what is older changes
-//! nothing.
+//! nothing. A price that was told before its product was deleted counts all the same.
 
 use super::{record::Record, *};
 use model::EntityKind;
@@ -65,6 +65,8 @@ struct Plain {
     highest: BTreeMap<(usize, EntityKind), (i64, Content)>,
     title: Field,
     price: Field,
+    /// By platform, the highest version that told a price: a deletion tells none.
+    priced: BTreeMap<usize, i64>,
     deleted: bool,
     /// What came last.
     last: Option<Arrival>,
@@ -109,8 +111,14 @@ impl Plain {
         }
         let (object, version) = ((platform, entity), version_of(index));
         let known = self.highest.get(&object).copied();
-        if known.is_some_and(|(highest, _)| version < highest) {
-            return Ends::Stale;
+        if let Some((highest, known)) = known.filter(|(highest, _)| version < *highest) {
+            let is_price = entity == EntityKind::Product && !content.deleted;
+            if !is_price || version < self.priced[&platform] {
+                return Ends::Stale;
+            }
+            self.price(platform, version, Some(known), content);
+            self.highest.insert(object, (highest, Content { price: content.price, ..known }));
+            return Ends::Taken;
         }
         if known.is_none() && content.deleted {
             // Nobody knows what it was of.
@@ -122,7 +130,7 @@ impl Plain {
             return Ends::Taken;
         }
         if entity == EntityKind::Product {
-            self.product(version, known.map(|(_, known)| known), content);
+            self.product(platform, version, known.map(|(_, known)| known), content);
         }
         // A deletion says that, and nothing else.
         let before = known.map(|(_, known)| Content { deleted: true, ..known });
@@ -132,19 +140,25 @@ impl Plain {
     }
 
     /// Only a field that the platform changed itself wins, and only over what was changed before.
-    fn product(&mut self, version: i64, known: Option<Content>, told: Content) {
+    fn product(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
         self.deleted = told.deleted;
         if told.deleted {
             return;
         }
-        let settle = |field: &mut Field, known: Option<u8>, told: u8| {
-            let changed = known.is_some_and(|known| known != told);
-            if field.is_none_or(|(_, at)| changed && version >= at) {
-                *field = Some((told, version));
-            }
-        };
-        settle(&mut self.title, known.map(|known| known.text), told.text);
-        settle(&mut self.price, known.map(|known| known.price), told.price);
+        settle(&mut self.title, version, known.map(|known| known.text), told.text);
+        self.price(platform, version, known, told);
+    }
+
+    fn price(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
+        settle(&mut self.price, version, known.map(|known| known.price), told.price);
+        self.priced.insert(platform, version);
+    }
+}
+
+fn settle(field: &mut Field, version: i64, known: Option<u8>, told: u8) {
+    let changed = known.is_some_and(|known| known != told);
+    if field.is_none_or(|(_, at)| changed && version >= at) {
+        *field = Some((told, version));
     }
 }
 

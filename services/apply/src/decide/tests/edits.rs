@@ -1,0 +1,295 @@
+//! Two platforms on which people change a text and a price while we write both: whatever is late, early, lost or made
+//! twice, the last word that was told stands in the end, in the record and on both.
+//!
+//! As in `agreement`, the platforms and propagate are said plainly here, the decisions are the real ones, and what a
+//! claim and an answer do to a mirror is what `store` does. Nobody compares: a write overwrites what it meets. So a
+//! change that nobody told before it was overwritten is lost; any other one counts as of when it was told to be made.
+
+mod platform;
+mod propagate;
+
+use super::{record::Record, *};
+use platform::{Platform, Snapshot};
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+
+/// After how many rounds without a fault everything has come to rest.
+const ROUNDS_MAX: usize = 30;
+
+/// What is changed and mirrored on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Field {
+    Text,
+    Price,
+}
+
+const FIELDS: [Field; 2] = [Field::Text, Field::Price];
+
+impl Field {
+    fn key(self, from: &str) -> MirrorKey {
+        let (kind, external) = match self {
+            Self::Text => (MirrorKind::Product, external("product")),
+            Self::Price => (MirrorKind::Price, external("variant")),
+        };
+        MirrorKey { connection: connection(from), kind, external, place: None }
+    }
+
+    fn value(self, number: i64) -> MirrorValue {
+        match self {
+            Self::Text => MirrorValue::Text(ProductText { title: Some(title(number)), description: None }),
+            Self::Price => {
+                MirrorValue::Price(Money { minor: number, currency: Currency::new("USD").unwrap() })
+            }
+        }
+    }
+
+    fn number(value: &MirrorValue) -> i64 {
+        match value {
+            MirrorValue::Text(text) => {
+                text.title.as_ref().unwrap().strip_prefix("text ").unwrap().parse().unwrap()
+            }
+            MirrorValue::Price(price) => price.minor,
+            MirrorValue::Quantity(_) => panic!("no level"),
+        }
+    }
+}
+
+fn title(number: i64) -> String {
+    format!("text {number}")
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Someone changes a field on a platform, which tells.
+    Edit { platform: usize, field: Field },
+    /// Nothing happens for a while.
+    Wait,
+    /// A report arrives; 0 is the oldest.
+    Arrive { platform: usize, which: usize },
+    /// Propagate takes up what changed.
+    TakeUp,
+    /// Propagate begins a write, or makes the call of one again whose answer is overdue.
+    Call { platform: usize, field: Field },
+    /// The call reaches its platform; its answer may be lost.
+    Execute { platform: usize, field: Field, answer_lost: bool },
+    /// The call gets lost.
+    Lose { platform: usize, field: Field },
+    /// The answer arrives.
+    Answer { platform: usize, field: Field },
+    /// Propagate reads what it has to read again; that arrives later, like a report.
+    Read { platform: usize, field: Field },
+}
+
+/// Of either platform, how many ticks of the clock have one version.
+fn spans() -> impl Strategy<Value = [i64; 2]> {
+    let span = || prop_oneof![Just(1_i64), Just(10_i64)];
+    [span(), span()]
+}
+
+/// What the platforms count by.
+struct Model;
+
+impl ReferenceStateMachine for Model {
+    type State = [i64; 2];
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<[i64; 2]> {
+        spans().boxed()
+    }
+
+    fn transitions(_: &[i64; 2]) -> BoxedStrategy<Step> {
+        let platform = || 0_usize..2;
+        let field = || prop_oneof![Just(Field::Text), Just(Field::Price)];
+        let one = || (platform(), field());
+        let which = prop_oneof![2 => Just(0_usize), 1 => 0_usize..8];
+        prop_oneof![
+            5 => one().prop_map(|(platform, field)| Step::Edit { platform, field }),
+            1 => Just(Step::Wait),
+            8 => (platform(), which).prop_map(|(platform, which)| Step::Arrive { platform, which }),
+            5 => Just(Step::TakeUp),
+            8 => one().prop_map(|(platform, field)| Step::Call { platform, field }),
+            8 => (one(), prop::bool::weighted(0.2)).prop_map(|((platform, field), answer_lost)| Step::Execute {
+                platform,
+                field,
+                answer_lost
+            }),
+            1 => one().prop_map(|(platform, field)| Step::Lose { platform, field }),
+            8 => one().prop_map(|(platform, field)| Step::Answer { platform, field }),
+            3 => one().prop_map(|(platform, field)| Step::Read { platform, field }),
+        ]
+        .boxed()
+    }
+
+    fn apply(spans: [i64; 2], _: &Step) -> [i64; 2] {
+        spans
+    }
+}
+
+/// A word that counts: what was set, and when, as far as its platform says.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    number: i64,
+    at: i64,
+}
+
+struct World {
+    record: Record,
+    platforms: [Platform; 2],
+    clock: i64,
+    /// The changes, by where and when they were made, and whether they were told.
+    edits: BTreeMap<(usize, Field, i64), bool>,
+    /// The last word of each field.
+    last: BTreeMap<Field, Word>,
+}
+
+impl World {
+    fn new(spans: [i64; 2]) -> Self {
+        let platforms = [Platform::new("a", spans[0]), Platform::new("b", spans[1])];
+        let mut record = Record::default();
+        for platform in &platforms {
+            record.commit(vec![platform.report(Snapshot::default(), 0)]);
+        }
+        let last = FIELDS.map(|field| (field, Word { number: 0, at: 0 })).into();
+        Self { record, platforms, clock: 100, edits: BTreeMap::new(), last }
+    }
+
+    fn mirror(&mut self, platform: usize, field: Field) -> &mut Mirror {
+        self.record.tables.mirrors.get_mut(&field.key(self.platforms[platform].name)).unwrap()
+    }
+
+    /// The record's value.
+    fn stored(&self, field: Field) -> i64 {
+        let tables = &self.record.tables;
+        match field {
+            Field::Text => {
+                let title = tables.products.values().next().unwrap().title.clone().unwrap().value;
+                Field::number(&MirrorValue::Text(ProductText { title: Some(title), description: None }))
+            }
+            Field::Price => tables.variants.values().next().unwrap().price.as_ref().unwrap().value.minor,
+        }
+    }
+
+    fn tick(&mut self) -> i64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn edit(&mut self, platform: usize, field: Field) {
+        let number = self.tick();
+        self.edits.insert((platform, field, number), false);
+        self.platforms[platform].set(field, number, number);
+    }
+
+    fn arrive(&mut self, platform: usize, which: usize) {
+        let Some(snapshot) = pick(&mut self.platforms[platform].reports, which) else { return };
+        for field in FIELDS {
+            self.hear(platform, field, snapshot);
+        }
+        let number = self.tick();
+        let event = self.platforms[platform].report(snapshot, number);
+        self.record.commit(vec![event]);
+    }
+
+    /// A change counts when it is told first, by a report that is not older than what is known, and stands if no later
+    /// one was told. One of the same second as another that is known counts once the platform was read, and counts anew if
+    /// an older reading was taken for the present.
+    fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
+        let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
+        let mirror = self.mirror(platform, field).clone();
+        let (held, sent) = (Field::number(mirror.held.as_ref().unwrap()), mirror.sent.clone());
+        let state = sent.as_ref().map(|sent| sent.state);
+        let known = mirror.observed.unwrap().version.unwrap().0;
+        let is_coarse = self.platforms[platform].version(1) == 0;
+        let awaited = is_coarse && snapshot.is_read && state == Some(SendState::Reading);
+        let is_unsure = is_coarse && at == known && held != number;
+        let is_too_early = sent
+            .is_some_and(|sent| sent.value == field.value(held) && sent.from == Some(field.value(number)));
+        let Some(was_told) = self.edits.get_mut(&(platform, field, number)) else { return };
+        let counts =
+            if awaited { held != number && !is_too_early } else { at >= known && !is_unsure && !*was_told };
+        if !counts {
+            return;
+        }
+        *was_told = true;
+        let last = self.last.get_mut(&field).unwrap();
+        if at >= last.at {
+            *last = Word { number, at };
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Edit { platform, field } => self.edit(platform, field),
+            Step::Wait => self.clock += 10,
+            Step::Arrive { platform, which } => self.arrive(platform, which),
+            Step::TakeUp => self.take_up(),
+            Step::Call { platform, field } => self.call(platform, field),
+            Step::Execute { platform, field, answer_lost } => self.execute(platform, field, answer_lost),
+            Step::Lose { platform, field } => drop(self.platforms[platform].calls.remove(&field)),
+            Step::Answer { platform, field } => self.answer(platform, field),
+            Step::Read { platform, field } => self.read(platform, field),
+        }
+    }
+
+    /// Lets everything that is under way come to its end.
+    fn rest(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            self.take_up();
+            for (platform, field) in places() {
+                self.call(platform, field);
+                self.execute(platform, field, false);
+                self.answer(platform, field);
+                self.read(platform, field);
+                while !self.platforms[platform].reports.is_empty() {
+                    self.arrive(platform, 0);
+                }
+            }
+            if places().all(|(platform, field)| self.is_at_rest(platform, field)) {
+                return;
+            }
+        }
+        panic!("it doesn't come to rest: {:?}", self.record.tables.mirrors);
+    }
+}
+
+fn places() -> impl Iterator<Item = (usize, Field)> {
+    (0..2).flat_map(|platform| FIELDS.map(|field| (platform, field)))
+}
+
+/// Takes one of those that wait; 0 is the oldest.
+fn pick<T>(waiting: &mut Vec<T>, which: usize) -> Option<T> {
+    (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len()))
+}
+
+impl StateMachineTest for Model {
+    type SystemUnderTest = World;
+    type Reference = Self;
+
+    fn init_test(spans: &[i64; 2]) -> World {
+        World::new(*spans)
+    }
+
+    fn apply(mut world: World, _: &[i64; 2], step: Step) -> World {
+        world.step(&step);
+        world
+    }
+
+    fn teardown(mut world: World, _: [i64; 2]) {
+        world.rest();
+        for field in FIELDS {
+            let stored = world.stored(field);
+            assert_eq!(stored, world.last[&field].number, "the last word about the {field:?}");
+            let held =
+                [0, 1].map(|platform| Field::number(world.mirror(platform, field).held.as_ref().unwrap()));
+            assert_eq!(held, [stored; 2], "what we think they hold");
+            let holds = world.platforms.each_ref().map(|platform| platform.holds.number(field));
+            assert_eq!(holds, [stored; 2], "what they hold");
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
+    #[test]
+    fn the_last_word_stands_on_both(sequential 40..60 => Model);
+}

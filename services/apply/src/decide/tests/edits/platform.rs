@@ -1,0 +1,67 @@
+//! A platform where people and we set a text and a price, and that tells of both.
+
+use super::*;
+
+/// What a platform holds at a moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Snapshot {
+    pub(super) text: i64,
+    pub(super) price: i64,
+    /// When either was last set.
+    pub(super) at: i64,
+    /// Whether we read it, rather than were told.
+    pub(super) is_read: bool,
+}
+
+impl Snapshot {
+    pub(super) fn number(&self, field: Field) -> i64 {
+        match field {
+            Field::Text => self.text,
+            Field::Price => self.price,
+        }
+    }
+}
+
+pub(super) struct Platform {
+    pub(super) name: &'static str,
+    /// How many ticks of the clock have one version.
+    span: i64,
+    pub(super) holds: Snapshot,
+    /// Told and not yet arrived, oldest first.
+    pub(super) reports: Vec<Snapshot>,
+    /// What is to be set. A call that is overdue is given up before it is made again.
+    pub(super) calls: BTreeMap<Field, i64>,
+    /// The version that a write has made.
+    pub(super) answers: BTreeMap<Field, i64>,
+}
+
+impl Platform {
+    pub(super) fn new(name: &'static str, span: i64) -> Self {
+        let (calls, answers) = (BTreeMap::new(), BTreeMap::new());
+        Self { name, span, holds: Snapshot::default(), reports: Vec::new(), calls, answers }
+    }
+
+    /// Sets a field, and tells.
+    pub(super) fn set(&mut self, field: Field, number: i64, at: i64) {
+        match field {
+            Field::Text => self.holds.text = number,
+            Field::Price => self.holds.price = number,
+        }
+        self.holds.at = at;
+        self.reports.push(self.holds);
+    }
+
+    pub(super) const fn version(&self, at: i64) -> i64 {
+        at / self.span * self.span
+    }
+
+    /// What arrives; the number makes it an event of its own.
+    pub(super) fn report(&self, told: Snapshot, number: i64) -> Event {
+        let product = Payload::Product(shirt(&title(told.text), told.price));
+        let mut event = event(self.name, number.unsigned_abs(), Some(self.version(told.at)), product);
+        let platform = if self.span == 1 { "square" } else { "shopify" };
+        event.origin.platform = PlatformName::new(platform).unwrap();
+        event.hops = u8::from(told.is_read);
+        event
+    }
+}
