@@ -1,11 +1,16 @@
 //! What the platforms should hold: set from the store's own values whenever those changed.
 
-use crate::{Consumer, CursorMove, Store, StoreError, cursors, error::within};
-use model::{
-    Event, LocationId, MirrorKind, PlatformName, ProductId, StoreId, Timestamp, TraceParent, VariantId,
-    record::Effect,
+use crate::{
+    Consumer, CursorMove, Store, StoreError,
+    columns::{mirror_key, place},
+    cursors,
+    error::within,
 };
-use sqlx::PgConnection;
+use model::{
+    Event, LocationId, MirrorKey, MirrorKind, PlatformName, ProductId, StoreId, Timestamp, TraceParent,
+    VariantId, record::Effect,
+};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What changed, each with the number of the last change that touched it.
@@ -99,28 +104,113 @@ impl Store {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             cursors::advance(&mut transaction, Consumer::Propagate, steps).await?;
-            // Apply locks a store before anything in it. Whoever writes many of its mirrors does the same, or the two
-            // would wait for each other whenever both make the same mirror.
-            sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
-                .bind(wants.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
-                .fetch_all(&mut *transaction)
-                .await?;
-            // In the order in which everyone locks mirrors: inventory, price, product.
+            let mut unset = Vec::new();
             if !wants.levels.is_empty() || !wants.linked.is_empty() {
-                levels(&mut transaction, wants, writes, now).await?;
+                unset.extend(levels(&mut transaction, wants, writes).await?);
             }
             if !wants.prices.is_empty() {
-                prices(&mut transaction, wants, writes, now).await?;
+                unset.extend(prices(&mut transaction, wants, writes).await?);
             }
             if !wants.texts.is_empty() || !wants.linked.is_empty() {
-                texts(&mut transaction, wants, writes, now).await?;
+                unset.extend(texts(&mut transaction, wants, writes).await?);
             }
-            Ok::<_, StoreError>(())
+            set(&mut transaction, wants, unset, now).await
         };
         within(self.limit, work).await?;
         within(self.limit, transaction.commit()).await
     }
 }
+
+/// A value that a platform should hold and its mirror doesn't say so yet.
+struct Unset {
+    key: MirrorKey,
+    internal: String,
+    desired: String,
+    number: i64,
+    trace: String,
+    is_new: bool,
+}
+
+impl Unset {
+    fn read(row: &PgRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            key: mirror_key(row)?,
+            internal: row.try_get("internal")?,
+            desired: row.try_get("wanted")?,
+            number: row.try_get("number")?,
+            trace: row.try_get("trace")?,
+            is_new: row.try_get("is_new")?,
+        })
+    }
+}
+
+async fn set(
+    connection: &mut PgConnection,
+    wants: &Wants,
+    unset: Vec<Unset>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if unset.iter().any(|unset| unset.is_new) {
+        // Apply locks a store before anything in it. Whoever makes mirrors does the same, or the two would wait for each
+        // other whenever both make the same.
+        sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+            .bind(wants.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
+            .fetch_all(&mut *connection)
+            .await?;
+        write(connection, MAKE, unset.iter().filter(|unset| unset.is_new), now).await?;
+    }
+    if !unset.is_empty() {
+        write(connection, SET, unset.iter(), now).await?;
+    }
+    Ok(())
+}
+
+async fn write<'a>(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    unset: impl Iterator<Item = &'a Unset> + Clone,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = || unset.clone();
+    sqlx::query(sql)
+        .bind(rows().map(|unset| unset.key.connection.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|unset| unset.key.kind.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|unset| unset.key.external.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|unset| place(&unset.key)).collect::<Vec<_>>())
+        .bind(rows().map(|unset| unset.internal.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|unset| unset.desired.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|unset| unset.number).collect::<Vec<_>>())
+        .bind(rows().map(|unset| unset.trace.as_str()).collect::<Vec<_>>())
+        .bind(now.as_chrono())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const MAKE: &str = "
+INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, desired, desired_number, desired_trace,
+    next_attempt_at)
+SELECT c.id, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.desired::jsonb, u.number, u.trace, $9
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::text[])
+    AS u(connection, kind, external, place, internal, desired, number, trace)
+JOIN connections c ON c.id = u.connection
+ORDER BY u.connection, u.kind, u.external, u.place
+ON CONFLICT DO NOTHING";
+
+// Locked in the order in which apply locks them. What was read before may be outdated by now; whatever outdated it comes
+// here too, and what is sent is read anew.
+const SET: &str = "
+UPDATE mirrors m
+SET desired = f.desired, desired_number = f.number, desired_trace = f.trace, internal = f.internal,
+    next_attempt_at = CASE WHEN m.attention IS NULL THEN $9 ELSE m.next_attempt_at END
+FROM (SELECT d.connection, d.kind, d.external, d.place, u.internal, u.desired::jsonb AS desired, u.number, u.trace
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::text[])
+          AS u(connection, kind, external, place, internal, desired, number, trace)
+      JOIN mirrors d USING (connection, kind, external, place)
+      WHERE d.desired IS DISTINCT FROM u.desired::jsonb OR d.internal IS DISTINCT FROM u.internal
+      ORDER BY d.connection, d.kind, d.external, d.place
+      FOR NO KEY UPDATE OF d) AS f
+WHERE m.connection = f.connection AND m.kind = f.kind AND m.external = f.external AND m.place = f.place";
 
 fn takers(writes: &Writes, kind: MirrorKind) -> Vec<&str> {
     writes.iter().filter(|(_, taken)| *taken == kind).map(|(platform, _)| platform.as_str()).collect()
@@ -130,9 +220,8 @@ async fn levels(
     connection: &mut PgConnection,
     wants: &Wants,
     writes: &Writes,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(SET_LEVELS)
+) -> Result<Vec<Unset>, StoreError> {
+    let rows = sqlx::query(UNSET_LEVELS)
         .bind(wants.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
         .bind(wants.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
         .bind(numbers(wants.levels.values()))
@@ -141,19 +230,16 @@ async fn levels(
         .bind(numbers(wants.linked.values()))
         .bind(traces(wants.linked.values()))
         .bind(takers(writes, MirrorKind::Inventory))
-        .bind(now.as_chrono())
         .bind(model::DEFAULT_LOCATION)
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    Ok(())
+    rows.iter().map(Unset::read).collect()
 }
 
 // A level goes to the connections that know the location: by a link, or because it is their default.
-const SET_LEVELS: &str = "
-INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
-    desired_trace, next_attempt_at)
-SELECT c.id, 'inventory', item.external, level.location, c.tenant, c.store, level.variant,
-    mirror_quantity(level.quantity), w.number, w.trace, $9
+const UNSET_LEVELS: &str = "
+SELECT c.id AS connection, 'inventory' AS kind, item.external, level.location AS place, level.variant AS internal,
+    mirror_quantity(level.quantity)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
                 AS changed(variant, location, number, trace)
@@ -165,59 +251,49 @@ FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
 JOIN inventory_levels level ON level.variant = w.variant AND level.location = w.location
 JOIN links item ON item.internal = w.variant AND item.kind = 'item'
 JOIN connections c ON c.id = item.connection AND c.store = level.store
+LEFT JOIN mirrors m ON m.connection = c.id AND m.kind = 'inventory' AND m.external = item.external
+    AND m.place = level.location
 WHERE c.enabled AND c.platform = ANY($8) AND coalesce((c.rules ->> 'propagate_inventory')::boolean, true)
   AND (c.default_location = w.location
        OR EXISTS (SELECT FROM links place
                   WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
-                    AND place.external <> $10))
-ORDER BY c.id, item.external, level.location
-ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET desired = excluded.desired, desired_number = excluded.desired_number,
-    desired_trace = excluded.desired_trace, internal = excluded.internal,
-    next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
-WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
+                    AND place.external <> $9))
+  AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_quantity(level.quantity)
+       OR m.internal IS DISTINCT FROM level.variant)";
 
 async fn prices(
     connection: &mut PgConnection,
     wants: &Wants,
     writes: &Writes,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(SET_PRICES)
+) -> Result<Vec<Unset>, StoreError> {
+    let rows = sqlx::query(UNSET_PRICES)
         .bind(wants.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
         .bind(numbers(wants.prices.values()))
         .bind(traces(wants.prices.values()))
         .bind(takers(writes, MirrorKind::Price))
-        .bind(now.as_chrono())
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    Ok(())
+    rows.iter().map(Unset::read).collect()
 }
 
-const SET_PRICES: &str = "
-INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
-    desired_trace, next_attempt_at)
-SELECT c.id, 'price', l.external, '', c.tenant, c.store, v.id, mirror_price(v.price_minor, v.price_currency), w.number,
-    w.trace, $5
+const UNSET_PRICES: &str = "
+SELECT c.id AS connection, 'price' AS kind, l.external, '' AS place, v.id AS internal,
+    mirror_price(v.price_minor, v.price_currency)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
 FROM unnest($1::text[], $2::int8[], $3::text[]) AS w(variant, number, trace)
 JOIN variants v ON v.id = w.variant AND v.price_minor IS NOT NULL
 JOIN links l ON l.internal = w.variant AND l.kind = 'variant'
 JOIN connections c ON c.id = l.connection AND c.store = v.store
+LEFT JOIN mirrors m ON m.connection = c.id AND m.kind = 'price' AND m.external = l.external AND m.place = ''
 WHERE c.enabled AND c.platform = ANY($4) AND coalesce((c.rules ->> 'propagate_prices')::boolean, true)
-ORDER BY c.id, l.external
-ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET desired = excluded.desired, desired_number = excluded.desired_number,
-    desired_trace = excluded.desired_trace, internal = excluded.internal,
-    next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
-WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
+  AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_price(v.price_minor, v.price_currency)
+       OR m.internal IS DISTINCT FROM v.id)";
 
 async fn texts(
     connection: &mut PgConnection,
     wants: &Wants,
     writes: &Writes,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(SET_TEXTS)
+) -> Result<Vec<Unset>, StoreError> {
+    let rows = sqlx::query(UNSET_TEXTS)
         .bind(wants.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
         .bind(numbers(wants.texts.values()))
         .bind(traces(wants.texts.values()))
@@ -225,20 +301,14 @@ async fn texts(
         .bind(numbers(wants.linked.values()))
         .bind(traces(wants.linked.values()))
         .bind(takers(writes, MirrorKind::Product))
-        .bind(now.as_chrono())
-        .execute(connection)
+        .fetch_all(connection)
         .await?;
-    Ok(())
+    rows.iter().map(Unset::read).collect()
 }
 
-const SET_TEXTS: &str = "
-INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, desired, desired_number,
-    desired_trace, next_attempt_at)
-SELECT c.id, 'product', l.external, '', c.tenant, c.store, p.id,
-    mirror_text((SELECT now.held FROM mirrors now
-                 WHERE now.connection = c.id AND now.kind = 'product' AND now.external = l.external AND now.place = ''),
-                p.title, p.description),
-    w.number, w.trace, $8
+const UNSET_TEXTS: &str = "
+SELECT c.id AS connection, 'product' AS kind, l.external, '' AS place, p.id AS internal,
+    mirror_text(m.held, p.title, p.description)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (product) product, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::int8[], $3::text[]) AS changed(product, number, trace)
             UNION ALL
@@ -249,10 +319,7 @@ FROM (SELECT DISTINCT ON (product) product, number, trace
 JOIN products p ON p.id = w.product AND p.deleted_at IS NULL
 JOIN links l ON l.internal = w.product AND l.kind = 'product'
 JOIN connections c ON c.id = l.connection AND c.store = p.store
+LEFT JOIN mirrors m ON m.connection = c.id AND m.kind = 'product' AND m.external = l.external AND m.place = ''
 WHERE c.enabled AND c.platform = ANY($7) AND coalesce((c.rules ->> 'propagate_products')::boolean, true)
-ORDER BY c.id, l.external
-ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET desired = excluded.desired, desired_number = excluded.desired_number,
-    desired_trace = excluded.desired_trace, internal = excluded.internal,
-    next_attempt_at = CASE WHEN m.attention IS NULL THEN excluded.next_attempt_at ELSE m.next_attempt_at END
-WHERE m.desired IS DISTINCT FROM excluded.desired OR m.internal IS DISTINCT FROM excluded.internal";
+  AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_text(m.held, p.title, p.description)
+       OR m.internal IS DISTINCT FROM p.id)";
