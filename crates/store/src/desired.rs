@@ -236,7 +236,11 @@ async fn levels(
     rows.iter().map(Unset::read).collect()
 }
 
-// A level goes to the connections that know the location: by a link, or because it is their default.
+// Every table is looked up by key, one after the other: `OFFSET 0` keeps the planner from joining in another order. A plan
+// is made when the tables are still empty and kept; by its own choice it read all links of the database each time.
+//
+// A level goes to the connections that know the location: by a link, or because it is their default. It is looked up by
+// its variant, of which a store has few, and not by its location, of which it has thousands; `|| ''` hides that index.
 const UNSET_LEVELS: &str = "
 SELECT c.id AS connection, 'inventory' AS kind, item.external, level.location AS place, level.variant AS internal,
     mirror_quantity(level.quantity)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
@@ -248,11 +252,12 @@ FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
             FROM unnest($5::text[], $6::int8[], $7::text[]) AS linked(variant, number, trace)
             JOIN inventory_levels l ON l.variant = linked.variant) AS each
       ORDER BY variant, location, number DESC) AS w
-JOIN inventory_levels level ON level.variant = w.variant AND level.location = w.location
-JOIN links item ON item.internal = w.variant AND item.kind = 'item'
-JOIN connections c ON c.id = item.connection AND c.store = level.store
-LEFT JOIN mirrors m ON m.connection = c.id AND m.kind = 'inventory' AND m.external = item.external
-    AND m.place = level.location
+CROSS JOIN LATERAL (SELECT * FROM inventory_levels k
+                    WHERE k.variant = w.variant AND k.location || '' = w.location OFFSET 0) AS level
+CROSS JOIN LATERAL (SELECT * FROM links k WHERE k.internal = w.variant AND k.kind = 'item' OFFSET 0) AS item
+CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = item.connection AND k.store = level.store OFFSET 0) AS c
+LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'inventory'
+                       AND k.external = item.external AND k.place = w.location OFFSET 0) AS m ON true
 WHERE c.enabled AND c.platform = ANY($8) AND coalesce((c.rules ->> 'propagate_inventory')::boolean, true)
   AND (c.default_location = w.location
        OR EXISTS (SELECT FROM links place
@@ -280,10 +285,11 @@ const UNSET_PRICES: &str = "
 SELECT c.id AS connection, 'price' AS kind, l.external, '' AS place, v.id AS internal,
     mirror_price(v.price_minor, v.price_currency)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
 FROM unnest($1::text[], $2::int8[], $3::text[]) AS w(variant, number, trace)
-JOIN variants v ON v.id = w.variant AND v.price_minor IS NOT NULL
-JOIN links l ON l.internal = w.variant AND l.kind = 'variant'
-JOIN connections c ON c.id = l.connection AND c.store = v.store
-LEFT JOIN mirrors m ON m.connection = c.id AND m.kind = 'price' AND m.external = l.external AND m.place = ''
+CROSS JOIN LATERAL (SELECT * FROM variants k WHERE k.id = w.variant AND k.price_minor IS NOT NULL OFFSET 0) AS v
+CROSS JOIN LATERAL (SELECT * FROM links k WHERE k.internal = w.variant AND k.kind = 'variant' OFFSET 0) AS l
+CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = v.store OFFSET 0) AS c
+LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'price'
+                       AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
 WHERE c.enabled AND c.platform = ANY($4) AND coalesce((c.rules ->> 'propagate_prices')::boolean, true)
   AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_price(v.price_minor, v.price_currency)
        OR m.internal IS DISTINCT FROM v.id)";
@@ -316,10 +322,11 @@ FROM (SELECT DISTINCT ON (product) product, number, trace
             FROM unnest($4::text[], $5::int8[], $6::text[]) AS linked(variant, number, trace)
             JOIN variants v ON v.id = linked.variant) AS each
       ORDER BY product, number DESC) AS w
-JOIN products p ON p.id = w.product AND p.deleted_at IS NULL
-JOIN links l ON l.internal = w.product AND l.kind = 'product'
-JOIN connections c ON c.id = l.connection AND c.store = p.store
-LEFT JOIN mirrors m ON m.connection = c.id AND m.kind = 'product' AND m.external = l.external AND m.place = ''
+CROSS JOIN LATERAL (SELECT * FROM products k WHERE k.id = w.product AND k.deleted_at IS NULL OFFSET 0) AS p
+CROSS JOIN LATERAL (SELECT * FROM links k WHERE k.internal = w.product AND k.kind = 'product' OFFSET 0) AS l
+CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = p.store OFFSET 0) AS c
+LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'product'
+                       AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
 WHERE c.enabled AND c.platform = ANY($7) AND coalesce((c.rules ->> 'propagate_products')::boolean, true)
   AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_text(m.held, p.title, p.description)
        OR m.internal IS DISTINCT FROM p.id)";
