@@ -1,6 +1,9 @@
 //! Replicas of every service, started again whenever they have ended, as Kubernetes would.
 
-use crate::journal::{Journal, Life};
+use crate::{
+    journal::{Journal, Life},
+    memory::Memory,
+};
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
@@ -18,6 +21,8 @@ use tokio::{sync::Mutex, task::JoinHandle};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often a replica's counters are read.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// How often a replica's memory is looked at.
+const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 /// How often logs are looked at.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// How long a replica may take to tell its counters.
@@ -56,6 +61,7 @@ struct State {
 pub(crate) struct Fleet {
     slots: Vec<Arc<Slot>>,
     journal: Arc<Journal>,
+    memory: Arc<Memory>,
     read_again: AtomicU64,
     stopping: Arc<AtomicBool>,
     steward: JoinHandle<()>,
@@ -115,6 +121,13 @@ impl Slot {
         }
     }
 
+    async fn sample(&self, memory: &Memory) {
+        let state = self.state.lock().await;
+        if let Some(process) = &state.process {
+            memory.sample(self.life(state.life), process.pid());
+        }
+    }
+
     async fn is_ready(&self, client: &reqwest::Client) -> bool {
         let admin = {
             let mut state = self.state.lock().await;
@@ -132,7 +145,7 @@ impl Slot {
 impl Fleet {
     /// Starts `replicas` of each service on the world's servers, and waits until all take work.
     pub(crate) async fn start(world: &World, folder: &Path, replicas: u8) -> Self {
-        let journal = Arc::new(Journal::default());
+        let (journal, memory) = (Arc::new(Journal::default()), Arc::new(Memory::default()));
         let mut ports = DOOR_PORTS;
         let mut slots = Vec::new();
         for program in Program::ALL {
@@ -162,10 +175,11 @@ impl Fleet {
         let steward = tokio::spawn(look_after(
             slots.clone(),
             Arc::clone(&journal),
+            Arc::clone(&memory),
             client.clone(),
             Arc::clone(&stopping),
         ));
-        let fleet = Self { slots, journal, read_again: AtomicU64::new(0), stopping, steward, client };
+        let fleet = Self { slots, journal, memory, read_again: AtomicU64::new(0), stopping, steward, client };
         let late = fleet.ready(READY_LIMIT).await;
         let said = fleet.journal.last_words();
         assert!(late.is_empty(), "not ready within {READY_LIMIT:?}: {late:?}; last words: {said:#?}");
@@ -202,6 +216,11 @@ impl Fleet {
     /// What replicas have written and counted.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// How much memory replicas take.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Kills the replica (SIGKILL); false if there was none just then.
@@ -278,10 +297,11 @@ impl Fleet {
 async fn look_after(
     slots: Vec<Arc<Slot>>,
     journal: Arc<Journal>,
+    memory: Arc<Memory>,
     client: reqwest::Client,
     stopping: Arc<AtomicBool>,
 ) {
-    let (mut counted, mut trimmed) = (Instant::now(), Instant::now());
+    let (mut counted, mut sampled, mut trimmed) = (Instant::now(), Instant::now(), Instant::now());
     while !stopping.load(Ordering::Relaxed) {
         for slot in &slots {
             slot.look(&journal).await;
@@ -290,6 +310,12 @@ async fn look_after(
             counted = Instant::now();
             for slot in &slots {
                 slot.count(&client, &journal).await;
+            }
+        }
+        if sampled.elapsed() > SAMPLE_EVERY {
+            sampled = Instant::now();
+            for slot in &slots {
+                slot.sample(&memory).await;
             }
         }
         if trimmed.elapsed() > TRIM_EVERY {

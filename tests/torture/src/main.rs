@@ -11,6 +11,7 @@ mod fault;
 mod fleet;
 mod journal;
 mod ledger;
+mod memory;
 mod plan;
 mod probe;
 mod report;

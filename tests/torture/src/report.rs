@@ -3,6 +3,7 @@
 use crate::{
     check::Verdict,
     fault::{Done, Tally},
+    memory::MemoryLine,
     seen::Seen,
 };
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) seen: Vec<Seen>,
     pub(crate) missing: Vec<String>,
     pub(crate) checks: Vec<Verdict>,
+    /// How much memory the replicas of each service took.
+    pub(crate) memory: BTreeMap<&'static str, MemoryLine>,
     /// How often each service was started.
     pub(crate) lives: BTreeMap<&'static str, u32>,
     /// How often each ended by itself.
@@ -74,6 +77,12 @@ impl Report {
         for (name, fault) in &self.faults {
             let (median, max) = (figure(fault.median_ms), figure(fault.max_ms));
             line(format!("{name:<48} {:>8} {median:>12} {max:>10}", fault.count));
+        }
+        let head = ["memory, MiB, of each replica", "highest", "early", "late"];
+        line(format!("\n{:<48} {:>8} {:>12} {:>10}", head[0], head[1], head[2], head[3]));
+        for (service, memory) in &self.memory {
+            let (early, late) = (figure(memory.early_mib), figure(memory.late_mib));
+            line(format!("{service:<48} {:>8} {early:>12} {late:>10}", memory.highest_mib));
         }
         line(format!("\n{:<48} {:>8}", "seen", "count"));
         for seen in &self.seen {

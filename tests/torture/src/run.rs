@@ -90,6 +90,7 @@ pub(crate) async fn run(options: &Options) -> Report {
         changes: evidence.changes.len(),
         kills: hand.done.kills(),
         faults: report::fault_lines(&hand.done),
+        memory: hand.fleet.memory().lines(),
         seen,
         missing,
         checks,
