@@ -4,6 +4,7 @@
 mod accounting;
 mod applying;
 mod fixture;
+mod plans;
 mod propagating;
 mod rebuilding;
 mod schema;
