@@ -268,7 +268,8 @@ macro_rules! mark {
 }
 
 // A write that is under way keeps its value, what it was compared with, and its key. Another one takes the store's value
-// of this moment, unless the platform holds that already or has refused it for good.
+// of this moment, unless the platform holds that already or has refused it for good. Mirrors are looked up by their whole
+// key, whenever the plan was made: see the note in `desired.rs`.
 const CLAIM: &str = concat!(
     "
 WITH marked AS (
@@ -287,7 +288,7 @@ FROM (
     SELECT w.*, NOT w.under_way AND w.wanted IS DISTINCT FROM w.held
             AND NOT (w.sent_state IS NOT DISTINCT FROM 'refused' AND w.wanted = w.sent) AS begins
     FROM (
-        SELECT d.kind, d.external, d.place, d.held, d.sent, d.sent_state,
+        SELECT d.connection, d.kind, d.external, d.place, d.held, d.sent, d.sent_state,
             coalesce(d.sent_state IN ('pending', 'unsure', 'echoed'), false) AS under_way,
             coalesce(CASE d.kind
                 WHEN 'inventory' THEN (SELECT mirror_quantity(l.quantity) FROM inventory_levels l
@@ -297,10 +298,11 @@ FROM (
                 ELSE (SELECT mirror_text(d.held, p.title, p.description) FROM products p WHERE p.id = d.internal)
             END, d.desired) AS wanted
         FROM unnest($2::text[], $3::text[], $4::text[]) AS u(kind, external, place)
-        JOIN mirrors d ON d.connection = $1 AND d.kind = u.kind AND d.external = u.external AND d.place = u.place
+        CROSS JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = $1 AND k.kind = u.kind
+                                AND k.external = u.external AND k.place = u.place OFFSET 0) AS d
     ) AS w
 ) AS f
-WHERE m.connection = $1 AND m.kind = f.kind AND m.external = f.external AND m.place = f.place
+WHERE m.connection = f.connection AND m.kind = f.kind AND m.external = f.external AND m.place = f.place
 RETURNING m.*, f.begins, f.begins OR f.under_way AS claimed
 ), noted AS (",
     mark!("$8", "WHERE m.begins"),

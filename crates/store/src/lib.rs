@@ -126,7 +126,8 @@ impl Store {
 }
 
 /// Settings of every connection of the pool. Statements look up sets of keys in tables that grow from nothing: a plan
-/// made while a table was empty and kept would read the whole table for minutes, so only plans by index are liked.
+/// made while a table was empty and kept would read the whole table for minutes, so only plans by index are liked. Even
+/// these may go by the wrong index or in the wrong order: `tests/it/plans.rs` counts the rows that statements read.
 fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
     let milliseconds = config.statement_timeout_ms.to_string();
     login.options([

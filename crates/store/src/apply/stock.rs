@@ -43,11 +43,13 @@ pub(super) async fn item_mirrors(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
+        // Item by item in the order of their keys, which is that of the locks; joined, a plan made while the table was
+        // empty would read all of a connection's mirrors.
         "SELECT m.*
          FROM unnest($1::text[], $2::text[]) AS u(connection, external)
-         JOIN mirrors m ON m.connection = u.connection AND m.kind = 'inventory' AND m.external = u.external
-         ORDER BY m.connection, m.kind, m.external, m.place
-         FOR NO KEY UPDATE OF m",
+         CROSS JOIN LATERAL (SELECT * FROM mirrors k
+                             WHERE k.connection = u.connection AND k.kind = 'inventory' AND k.external = u.external
+                             ORDER BY k.place FOR NO KEY UPDATE) AS m",
     )
     .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, external)| external.as_str()).collect::<Vec<_>>())

@@ -140,7 +140,7 @@ fn everything() -> Changes {
     changes
 }
 
-async fn load(database: &Database, first: &FirstKeys, rows: &RowKeys) -> Facts {
+pub(crate) async fn load(database: &Database, first: &FirstKeys, rows: &RowKeys) -> Facts {
     let mut facts = Facts::default();
     let mut transaction = database.store.begin_apply().await.unwrap();
     transaction.first(first, &mut facts).await.unwrap();

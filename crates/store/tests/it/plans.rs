@@ -1,8 +1,13 @@
 //! What statements read. A session keeps the plan that it made while the tables were empty.
 
 use crate::{
-    fixture::{Database, report, shop, vault},
-    propagating::{link_b, set_level},
+    applying::load,
+    fixture::{Database, at, connection_id, external, level_key, place, report, shop, variant, vault},
+    propagating::{claim, link_b, set_level},
+};
+use model::{
+    LinkKind,
+    record::{FirstKeys, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::time::Duration;
@@ -30,14 +35,35 @@ async fn read(database: &Database) -> Vec<i64> {
     read
 }
 
+/// All that apply and propagate do with the shop's one item.
+async fn work(database: &Database, seconds: i64) {
+    let (store, b) = (&database.store, connection_id("b"));
+    let first = FirstKeys {
+        links: [(b.clone(), LinkKind::Item, external("item-b"))].into(),
+        skus: [(crate::fixture::store_id(), "none".to_owned())].into(),
+        ..FirstKeys::default()
+    };
+    let rows = RowKeys {
+        mirrors: [level_key("a"), level_key("b")].into(),
+        item_mirrors: [(b.clone(), external("item-b"))].into(),
+        levels: [(variant(), place())].into(),
+        ..RowKeys::default()
+    };
+    load(database, &first, &rows).await;
+    claim(database, "b", seconds).await;
+    store.claim_reads(&[b.clone()], at(seconds), 100).await.unwrap();
+    store.due_connections(&[b], at(seconds)).await.unwrap();
+}
+
 #[tokio::test]
-async fn what_is_wanted_is_found_without_reading_what_other_stores_have() {
+async fn work_on_one_item_does_not_read_all_the_others() {
     let mut database = shop().await;
     let one_session = StoreConfig { max_connections: 1, ..StoreConfig::new(&database.url) };
     database.store = Store::connect(&one_session, vault(&[("k1", 1)], "k1")).await.unwrap();
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     set_level(&database, 1).await;
+    work(&database, 9).await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     for fill in [
         "INSERT INTO links (tenant, connection, kind, external, internal)
@@ -55,6 +81,7 @@ async fn what_is_wanted_is_found_without_reading_what_other_stores_have() {
     let before = read(&database).await;
     report(&database.store, 2, "a", -1, 9).await;
     set_level(&database, 2).await;
+    work(&database, 99).await;
     let after = read(&database).await;
     for ((table, before), after) in TABLES.into_iter().zip(before).zip(after) {
         assert!((1..OTHERS / 10).contains(&(after - before)), "{} rows of {table} read", after - before);
