@@ -353,14 +353,25 @@ macro_rules! told_at_once {
     };
 }
 
+/// By how much a write of a level that came from a known one moves it.
+macro_rules! moved_by_us {
+    () => {
+        "((sent ->> 'quantity')::numeric - (sent_from ->> 'quantity')::numeric)"
+    };
+}
+
 // Taken, but something else was reported meanwhile: which of the two came last is found by reading. If its report was
-// first, what the platform holds is known already. Where the reply tells the version that the write made, that says which
+// first, what the platform holds is known already. A level that is unsure is what it held without our write. Where the reply tells the version that the write made, that says which
 // came last, and what is reported of before is old. Of what was never observed no version is kept.
 const ACKNOWLEDGE: &str = settle!(
     "held = CASE WHEN $9::bigint > observed_version THEN sent
                  WHEN $9 < observed_version OR sent_state = 'echoed' OR ",
     told_at_once!(),
-    " THEN held ELSE sent END,
+    " THEN held
+                 WHEN sent_state = 'unsure' AND kind = 'inventory' AND sent_from IS NOT NULL AND held IS NOT NULL
+                 THEN mirror_quantity((held ->> 'quantity')::numeric + ",
+    moved_by_us!(),
+    ") ELSE sent END,
      observed_version = CASE WHEN observed IS NOT NULL THEN greatest(observed_version, $9) END,
      attempts = 0, last_error = $7,
      sent_state = CASE WHEN sent_state = 'unsure' OR ",
@@ -375,10 +386,12 @@ const ACKNOWLEDGE: &str = settle!(
 // wasn't one, so what it moved is given back.
 macro_rules! held_if_refused {
     () => {
-        "CASE WHEN sent_state = 'echoed' AND kind = 'inventory' AND sent_from IS NOT NULL
-              THEN mirror_quantity((held ->> 'quantity')::numeric
-                  - ((sent ->> 'quantity')::numeric - (sent_from ->> 'quantity')::numeric))
-              ELSE held END"
+        concat!(
+            "CASE WHEN sent_state = 'echoed' AND kind = 'inventory' AND sent_from IS NOT NULL
+                  THEN mirror_quantity((held ->> 'quantity')::numeric - ",
+            moved_by_us!(),
+            ") ELSE held END"
+        )
     };
 }
 const READ_BACK: &str = settle!(

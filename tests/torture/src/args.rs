@@ -45,8 +45,7 @@ pub(crate) struct Options {
     /// How many things a minute people do in the simulated shops, all together.
     #[arg(long, default_value_t = 300)]
     pub(crate) shopping: u32,
-    /// How often a simulated platform's webhook is overtaken by the one behind it, from 0 to 1. Two levels that Shopify
-    /// tells with one second can't be told apart then.
+    /// How often a simulated platform's webhook is overtaken by the one behind it, from 0 to 1.
     #[arg(long, default_value_t = 0.0)]
     pub(crate) overtaking: f64,
     /// How many replicas each service has.

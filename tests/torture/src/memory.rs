@@ -19,6 +19,7 @@ pub(crate) struct Memory(Mutex<BTreeMap<Life, Vec<u64>>>);
 
 /// What the replicas of a service took, in MiB.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "units stand last in names")]
 pub(crate) struct MemoryLine {
     /// The highest of all samples.
     pub(crate) highest_mib: u64,

@@ -51,7 +51,7 @@ async fn work(database: &Database, seconds: i64) {
     };
     load(database, &first, &rows).await;
     claim(database, "b", seconds).await;
-    store.claim_reads(&[b.clone()], at(seconds), 100).await.unwrap();
+    store.claim_reads(std::slice::from_ref(&b), at(seconds), 100).await.unwrap();
     store.due_connections(&[b], at(seconds)).await.unwrap();
 }
 

@@ -3,7 +3,10 @@
 //! Two platforms that each sell one of ten both report nine; the truth is eight. So what counts is by how much a
 //! report differs from what that platform last held: what it last told, or what we wrote and it took.
 
-use super::{Decision, Write, is_stale, link};
+use super::{
+    Decision, Write, is_stale, link,
+    told::{self, Standing},
+};
 use model::{
     DEFAULT_LOCATION, Event, ExternalId, InventoryReport, LinkKind, LocationId, Mirror, MirrorKey,
     MirrorKind, MirrorValue, Observation, Outcome, Quantity, SendState, VariantId,
@@ -46,19 +49,41 @@ enum Reading {
     Unsure,
     /// It has nothing to do with a write, which is then in this state.
     Own(SendState),
+    /// Otherwise than what is known, and of the same version: either may be the later.
+    Either,
 }
 
-fn reading(mirror: &Mirror, told: &MirrorValue) -> Reading {
-    let Some(sent) = &mirror.sent else { return Reading::Own(SendState::Settled) };
+fn reading(event: &Event, known: Option<&Mirror>, told: &MirrorValue) -> Reading {
+    let own = |state| match told::standing(event, known, told) {
+        Standing::Unsure => Reading::Either,
+        Standing::Old | Standing::Echo | Standing::News => Reading::Own(state),
+    };
+    let Some((known, sent)) = known.and_then(|known| Some((known, known.sent.as_ref()?))) else {
+        return own(SendState::Settled);
+    };
+    let differs = known.held.as_ref() != Some(told);
     match sent.state {
         SendState::Pending if sent.value == *told => Reading::Echo(SendState::Echoed),
         SendState::Acknowledged if sent.value == *told => Reading::Echo(SendState::Settled),
         SendState::Pending | SendState::Unsure => Reading::Unsure,
-        SendState::Echoed => Reading::Own(SendState::Echoed),
+        SendState::Echoed => own(SendState::Echoed),
+        SendState::Reading if told::waits(event, known, differs) => own(SendState::Reading),
         SendState::Acknowledged | SendState::Settled | SendState::Reading | SendState::Refused => {
-            Reading::Own(SendState::Settled)
+            own(SendState::Settled)
         }
     }
+}
+
+/// The mirror when it isn't known which of two levels is the later. If a write is under way, it holds what it would
+/// without it from then on; what its echo added is added again if it was taken.
+fn read_again(known: &Mirror) -> Mirror {
+    let mut mirror = told::read_again(known);
+    let echoed = known.sent.as_ref().filter(|sent| sent.state == SendState::Echoed);
+    let write = echoed.and_then(|sent| quantity(Some(&sent.value)).zip(quantity(sent.from.as_ref())));
+    if let Some(((to, from), held)) = write.zip(quantity(known.held.as_ref())) {
+        mirror.held = Some(MirrorValue::Quantity(held - (to - from)));
+    }
+    mirror
 }
 
 /// A level as a platform tells of it.
@@ -77,16 +102,22 @@ pub(super) fn reported(event: &Event, report: &InventoryReport, facts: &Facts) -
         return Ok(Decision::ends(Outcome::Stale, ""));
     }
     let told = MirrorValue::Quantity(available);
+    let reading = reading(event, known, &told);
+    if let (Reading::Either, Some(known)) = (&reading, known) {
+        let reason = "of the same version as what is known, and otherwise; read again";
+        let writes = vec![Write::Mirror(read_again(known))];
+        return Ok(Decision { writes, ..Decision::ends(Outcome::Unchanged, reason) });
+    }
     let mut mirror = known.cloned().unwrap_or_else(|| Mirror::new(key, None));
     mirror.internal = variant.as_ref().map(ToString::to_string);
     let observed_before = mirror.observed.replace(observation(event, told.clone()));
-    let reading = reading(&mirror, &told);
     let set_state = |mirror: &mut Mirror, state| {
         if let Some(sent) = &mut mirror.sent {
             sent.state = state;
         }
     };
     match reading {
+        Reading::Either => Ok(Decision::ends(Outcome::Unchanged, "")),
         Reading::Echo(state) => {
             set_state(&mut mirror, state);
             mirror.held = Some(told);

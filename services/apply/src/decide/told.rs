@@ -1,6 +1,6 @@
-//! How what a platform tells of a text or a price stands to what its mirror knows of it.
+//! How what a platform tells stands to what its mirror knows of it.
 //!
-//! Texts and prices don't add up: the later word stands. Which is later, the platform's versions say, those of reports
+//! Texts and prices don't add up, and of a level all that counts is the last: the later word stands. Which is later, the platform's versions say, those of reports
 //! and those that its replies to our writes name. Where one version may be that of two states, and two reports of it
 //! differ, the platform is read again.
 
@@ -80,6 +80,13 @@ fn is_echo(mirror: &Mirror, told: &MirrorValue) -> bool {
     })
 }
 
+/// Whether a mirror that waits for a reading still does, after a report that `differs` from what it holds or doesn't. A
+/// reading that shows something new may have been overtaken since: another one must show the same. What was told in the
+/// meantime ends no waiting.
+pub(super) fn waits(event: &Event, known: &Mirror, differs: bool) -> bool {
+    is_no_newer(event, known) && is_awaited(event, known) == differs
+}
+
 /// The mirror once it has taken up what was told, which isn't old.
 pub(super) fn mirror(
     event: &Event,
@@ -91,9 +98,7 @@ pub(super) fn mirror(
     let mut mirror = known.cloned().unwrap_or_else(|| Mirror::new(key, None));
     let echo = is_echo(&mirror, &told);
     let differs = held_before(&mirror).is_some_and(|held| *held != told);
-    // A reading that shows something new may have been overtaken since: another one must show the same. What was told
-    // in the meantime ends no waiting.
-    let waits = is_no_newer(event, &mirror) && is_awaited(event, &mirror) == differs;
+    let waits = waits(event, &mirror, differs);
     mirror.internal = Some(internal);
     if let Some(sent) = &mut mirror.sent {
         sent.state = match sent.state {

@@ -26,7 +26,7 @@ enum Step {
     Arrive { reports: Vec<(usize, usize)> },
     /// A delivery that arrived before comes again.
     ArriveAgain { which: usize },
-    /// Someone reads what a platform holds; that arrives later, like a report.
+    /// Propagate reads what a platform holds; that arrives later, like a report.
     Read { platform: usize, lost: bool },
     /// Propagate takes up what changed.
     TakeUp,
@@ -42,18 +42,25 @@ enum Step {
     Let { platform: usize, access: Access },
 }
 
-/// What must be left.
+/// What must be left, and of either platform, how many states have one version.
+#[derive(Debug, Clone)]
+struct Left {
+    count: i32,
+    spans: [i64; 2],
+}
+
 struct Model;
 
 impl ReferenceStateMachine for Model {
-    type State = i32;
+    type State = Left;
     type Transition = Step;
 
-    fn init_state() -> BoxedStrategy<i32> {
-        Just(FIRST).boxed()
+    fn init_state() -> BoxedStrategy<Left> {
+        let span = || prop_oneof![Just(1_i64), Just(3_i64)];
+        [span(), span()].prop_map(|spans| Left { count: FIRST, spans }).boxed()
     }
 
-    fn transitions(_: &i32) -> BoxedStrategy<Step> {
+    fn transitions(_: &Left) -> BoxedStrategy<Step> {
         let platform = || 0_usize..2;
         let which = || prop_oneof![2 => Just(0_usize), 1 => 0_usize..8];
         let one = || (platform(), which());
@@ -82,11 +89,11 @@ impl ReferenceStateMachine for Model {
         .boxed()
     }
 
-    fn apply(left: i32, step: &Step) -> i32 {
-        match step {
-            Step::Sell { count, .. } => left - count,
-            _ => left,
+    fn apply(mut left: Left, step: &Step) -> Left {
+        if let Step::Sell { count, .. } = step {
+            left.count -= count;
         }
+        left
     }
 }
 
@@ -107,11 +114,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(spans: [i64; 2]) -> Self {
         let mut record = Record::of(linked());
-        let told = ["a", "b"].map(|name| event(name, 10, Some(1), level(FIRST)));
+        let platforms =
+            [Platform::new("a", true, spans[0], FIRST), Platform::new("b", false, spans[1], FIRST)];
+        let told = platforms.each_ref().map(|platform| platform.report(10));
         record.commit(told.to_vec());
-        let platforms = [Platform::new("a", true, FIRST), Platform::new("b", false, FIRST)];
         Self { record, platforms, arrived: told.to_vec(), taken_up: 0, numbers: 1_000_000 }
     }
 
@@ -133,10 +141,12 @@ impl World {
         self.record.commit(events);
     }
 
+    /// Only a platform that has to be read is.
     fn read(&mut self, platform: usize) {
         let number = self.next_number();
-        let platform = &mut self.platforms[platform];
-        platform.tell(number);
+        if self.is_reading(platform) {
+            self.platforms[platform].read(number);
+        }
     }
 
     fn step(&mut self, step: &Step) {
@@ -172,9 +182,7 @@ impl World {
                 while !self.platforms[platform].answers.is_empty() {
                     self.answer(platform, 0);
                 }
-                if self.is_reading(platform) {
-                    self.read(platform);
-                }
+                self.read(platform);
                 while !self.platforms[platform].reports.is_empty() {
                     self.arrive(&[(platform, 0)]);
                 }
@@ -191,20 +199,20 @@ impl StateMachineTest for Model {
     type SystemUnderTest = World;
     type Reference = Self;
 
-    fn init_test(_: &i32) -> World {
-        World::new()
+    fn init_test(left: &Left) -> World {
+        World::new(left.spans)
     }
 
-    fn apply(mut world: World, _: &i32, step: Step) -> World {
+    fn apply(mut world: World, _: &Left, step: Step) -> World {
         world.step(&step);
         world
     }
 
-    fn check_invariants(world: &World, _: &i32) {
+    fn check_invariants(world: &World, _: &Left) {
         world.record.assert_balanced();
     }
 
-    fn teardown(mut world: World, mut left: i32) {
+    fn teardown(mut world: World, Left { count: mut left, .. }: Left) {
         world.platforms.iter_mut().for_each(|platform| platform.access = Access::Open);
         world.rest();
         if (0..2).any(|platform| world.is_refused(platform)) {

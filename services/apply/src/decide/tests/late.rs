@@ -222,3 +222,23 @@ fn where_versions_are_unique_nothing_is_read_again() {
     let facts = facts_after(linked(), events.to_vec());
     assert_eq!((title(&facts), state(&facts, &text_key())), ("Two", None));
 }
+
+#[test]
+fn of_two_levels_of_one_second_that_come_swapped_the_platform_is_asked() {
+    // a held ten at 1 and sold two, one by one, within second 2. The report of the second sale comes first.
+    let ten = facts_after(linked(), vec![event("a", 3, Some(1), level(10))]);
+    let eight = facts_after(ten, vec![event("a", 5, Some(2), level(8))]);
+    let (outcomes, folded) = fold(eight.clone(), vec![event("a", 4, Some(2), level(9))]);
+    assert_eq!((outcomes, level_of(&folded)), (vec![Outcome::Unchanged], None));
+    let waiting = &folded.changes.mirrors[&key("a")];
+    assert_eq!(waiting.sent.as_ref().unwrap().state, SendState::Reading);
+    assert_eq!(waiting.held, Some(pieces(8)));
+
+    // What is read stands: it was right, or it wasn't and what is missing is made good; then it is read once more.
+    for (read, moved, then) in [(8, None, SendState::Settled), (9, Some("9"), SendState::Reading)] {
+        let facts = facts_after(eight.clone(), vec![event("a", 4, Some(2), level(9))]);
+        let (_, folded) = fold(facts, vec![Event { hops: 1, ..event("a", 6, Some(2), level(read)) }]);
+        assert_eq!(level_of(&folded).as_deref(), moved);
+        assert_eq!(folded.changes.mirrors[&key("a")].sent.as_ref().unwrap().state, then, "{read}");
+    }
+}

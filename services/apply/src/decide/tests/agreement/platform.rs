@@ -37,6 +37,8 @@ pub(super) struct Platform {
     compares: bool,
     pub(super) access: Access,
     pub(super) holds: i32,
+    /// How many states have one version.
+    span: i64,
     version: i64,
     /// Told and not yet arrived, oldest first.
     pub(super) reports: Vec<Event>,
@@ -50,13 +52,14 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    pub(super) fn new(name: &'static str, compares: bool, holds: i32) -> Self {
+    pub(super) fn new(name: &'static str, compares: bool, span: i64, holds: i32) -> Self {
         Self {
             name,
             compares,
             access: Access::Open,
             holds,
-            version: 1,
+            span,
+            version: span,
             reports: Vec::new(),
             calls: Vec::new(),
             answers: Vec::new(),
@@ -70,12 +73,23 @@ impl Platform {
     pub(super) fn change(&mut self, by: i32) {
         self.holds += by;
         self.version += 1;
-        self.tell(10 + self.version.unsigned_abs());
+        let told = self.report(10 + self.version.unsigned_abs());
+        self.reports.push(told);
     }
 
-    /// Tells what it holds; the number makes it a delivery of its own.
-    pub(super) fn tell(&mut self, number: u64) {
-        self.reports.push(event(self.name, number, Some(self.version), level(self.holds)));
+    /// Tells who reads it what it holds.
+    pub(super) fn read(&mut self, number: u64) {
+        let read = Event { hops: 1, ..self.report(number) };
+        self.reports.push(read);
+    }
+
+    /// What it holds; the number makes it a delivery of its own.
+    pub(super) fn report(&self, number: u64) -> Event {
+        let version = self.version / self.span * self.span;
+        let mut event = event(self.name, number, Some(version), level(self.holds));
+        let platform = if self.span == 1 { "square" } else { "shopify" };
+        event.origin.platform = PlatformName::new(platform).unwrap();
+        event
     }
 
     pub(super) fn execute(&mut self, which: usize, answer_lost: bool) {

@@ -92,7 +92,10 @@ impl World {
             Answer::Taken => match sent.state {
                 SendState::Pending => (Some(sent.value.clone()), SendState::Acknowledged),
                 SendState::Echoed => (mirror.held.clone(), SendState::Settled),
-                _ => (Some(sent.value.clone()), SendState::Reading),
+                _ => {
+                    let moved = number(Some(&sent.value)) - number(sent.from.as_ref());
+                    (Some(pieces(number(mirror.held.as_ref()) + moved)), SendState::Reading)
+                }
             },
             Answer::Busy => return,
             // What came of the attempts before isn't known.
