@@ -1,6 +1,7 @@
 //! Dead letters, seen to by a person.
 
 use crate::{PATIENCE, command_line::tillflow};
+use bus::Feed;
 use model::{ExternalId, Outcome, Quantity};
 use testkit::{Account, AccountOptions, Program, Sender, World, eventually, level_body};
 
@@ -99,6 +100,50 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
 
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_audited(&world, 2 + 1).await;
+    world.assert_sound(&merchant).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event() {
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let sender = Sender::default();
+    let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
+    send(account.product("made", PRODUCT, "Tea", 1, 0)).await;
+    let at_unlinked = |name: &str, item, second| {
+        account.sign("inventory_levels/update", name, level_body(item, UNLINKED, 5, second))
+    };
+    let dead = send(at_unlinked("dead", ITEM, 1)).await;
+    wait_for_letters(&world, 1).await;
+    let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well().remove(0);
+
+    let external = ExternalId::new(&UNLINKED.to_string()).expect("an id");
+    let linked = world.store.upsert_location_link(&account.connection, &external, &merchant.location);
+    linked.await.expect("linked");
+    eventually(PATIENCE, "the link is known", async || {
+        let other = send(at_unlinked("other", ITEM + 1, 2)).await;
+        let ending = world.ending(PATIENCE, &merchant, &other).await;
+        if ending.outcome == Outcome::Applied { Ok(()) } else { Err(ending.outcome) }
+    })
+    .await;
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    let partition = world.bus.partitions().of(&merchant.store);
+    let last = world.bus.tail(Feed::Raw, partition).await.expect("the broker answers").expect("a message");
+    world.bus.purge_below(Feed::Raw, partition, last.sequence).await.expect("purged");
+
+    let replayed = tillflow(&world, &["dlq", "replay", &letter["letter"].to_string()]).await.well();
+    assert_eq!(replayed[0]["done"].as_u64(), Some(1));
+    eventually(PATIENCE, "it is applied", async || {
+        let endings = world.endings(&merchant).await;
+        let again = endings.iter().find(|ending| ending.delivery.to_string() == *dead);
+        let again = again.map(|ending| (ending.outcome, ending.event.to_string()));
+        let event = letter["event_id"].as_str().expect("an event died").to_owned();
+        if again == Some((Outcome::Applied, event)) { Ok(()) } else { Err(format!("{again:?}")) }
+    })
+    .await;
+    assert_eq!(world.level(&merchant, &format!("sku-{PRODUCT}-1")).await, Some(Quantity::pieces(5)));
+    assert_eq!(letters(&world).await, 0);
     world.assert_sound(&merchant).await;
 }
 
