@@ -138,12 +138,16 @@ fn help(name: &str) -> String {
     )
 }
 
-/// An error with its causes: the JSON format writes an error without them.
+/// An error with its causes: the JSON format writes an error without them. A cause that an error has said already, as
+/// errors of others do, isn't said again.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        text = format!("{text}: {source}");
+        let said = source.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
         cause = source.source();
     }
     text
@@ -213,4 +217,28 @@ fn stop_on_signal() -> Result<CancellationToken, Failure> {
         token.cancel();
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_chain_says_each_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{said}")]
+        struct Told {
+            said: &'static str,
+            source: io::Error,
+        }
+        let refused = || io::Error::other("connection refused");
+        let quiet = Told { said: "the database is not available", source: refused() };
+        assert_eq!(chain(&quiet), "the database is not available: connection refused");
+        let quoting = Told { said: "no answer: connection refused", source: refused() };
+        assert_eq!(chain(&quoting), "no answer: connection refused");
+        let fault =
+            Fault::new("the database", Told { said: "the database is not available", source: refused() });
+        assert_eq!(chain(&fault), "the database is not available: connection refused");
+    }
 }
