@@ -61,8 +61,8 @@ impl Fetcher {
     }
 
     /// Fetches what is wanted, all pages of it, and waits until the door has each object on disk. Says how many there
-    /// were. Fetching again is safe: the same object is the same delivery; only what is read back counts each
-    /// time, since someone waits for that very report.
+    /// were. Fetching again is safe: the same object is the same delivery; only what is read back counts each time, since
+    /// someone waits for that very report.
     pub async fn fetch(
         &self,
         platform: &dyn Platform,

@@ -143,8 +143,8 @@ impl Calls {
         Reply::Refused(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
-    /// Asks the platform for what a mirror reflects and puts the answer into RAW, like any report of it. If that fails a few times, the
-    /// mirror becomes due for reading again after a while.
+    /// Asks the platform for what a mirror reflects and puts the answer into RAW, like any report of it. If that fails a
+    /// few times, the mirror becomes due for reading again after a while.
     pub(crate) async fn read(
         &self,
         platform: &dyn Platform,
