@@ -49,14 +49,17 @@ impl Demo {
                         Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str()))
                     })?;
             let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
+            let mut examples = crate::trigger::example_locations(kind.as_str());
+            examples.retain(|place| !shop.locations.contains(place));
             let wanted = Wanted {
                 platform: kind.as_str(),
                 base_url: simulator.base_url(),
                 account: shop.account,
                 token,
                 secret: shop.webhook_secret,
-                // Those of the examples too, so that `tillflow trigger` has a place to speak of.
-                locations: [shop.locations, crate::trigger::example_locations(kind.as_str())].concat(),
+                locations: shop.locations,
+                // So that `tillflow trigger` has a place to speak of.
+                examples,
                 propagates: true,
             };
             let connection = provision::connection(store, &store_id, ingest_url, wanted).await?;

@@ -4,6 +4,11 @@ use crate::{environment::RunningConnection, failure::Failed};
 use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
 use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
 
+/// The store's own location.
+const MAIN: &str = "main";
+/// Where the examples' locations are.
+const EXAMPLES: &str = "examples";
+
 /// A connection that shall be made.
 pub(crate) struct Wanted<'a> {
     pub(crate) platform: &'a str,
@@ -11,12 +16,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) account: String,
     pub(crate) token: String,
     pub(crate) secret: String,
-    /// The platform's ids of its locations, all linked to the store's one.
+    /// The platform's ids of its locations, all linked to the store's main one.
     pub(crate) locations: Vec<String>,
+    /// Those that nobody has, only the examples speak of them: what is due at the main one must not go there.
+    pub(crate) examples: Vec<String>,
     pub(crate) propagates: bool,
 }
 
-/// Makes a store with one location; everything in it belongs to the tenant `demo`.
+/// Makes a store with a location, and one for examples; everything in it belongs to the tenant `demo`.
 pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
     let (tenant, id) = (tenant()?, StoreId::new(id).map_err(unusable)?);
     store.upsert_tenant(&tenant).await?;
@@ -28,9 +35,12 @@ pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
         timezone: "UTC".to_owned(),
     };
     store.upsert_store(&setup).await?;
-    let location =
-        LocationSetup { tenant, store: id.clone(), id: location(id.as_str())?, name: "Main".to_owned() };
-    Ok(store.upsert_location(&location).await?)
+    for (place, name) in [(MAIN, "Main"), (EXAMPLES, "Examples")] {
+        let (tenant, store_id) = (tenant.clone(), id.clone());
+        let id = location(id.as_str(), place)?;
+        store.upsert_location(&LocationSetup { tenant, store: store_id, id, name: name.to_owned() }).await?;
+    }
+    Ok(())
 }
 
 /// Makes a connection of a store and links its locations.
@@ -54,7 +64,7 @@ pub(crate) async fn connection(
         token: wanted.token,
         secrets: vec![wanted.secret.clone()],
         notification_url: webhook_url.clone(),
-        default_location: Some(location(store_id)?),
+        default_location: Some(location(store_id, MAIN)?),
         requests_per_minute: None,
         rules: Rules {
             propagate_inventory: wanted.propagates,
@@ -64,9 +74,11 @@ pub(crate) async fn connection(
         currency: Some(Currency::new("USD").map_err(unusable)?),
     };
     store.upsert_connection(&connection).await?;
-    for external in &wanted.locations {
-        let external = ExternalId::new(external).map_err(unusable)?;
-        store.upsert_location_link(&id, &external, &location(store_id)?).await?;
+    for (externals, place) in [(&wanted.locations, MAIN), (&wanted.examples, EXAMPLES)] {
+        for external in externals {
+            let external = ExternalId::new(external).map_err(unusable)?;
+            store.upsert_location_link(&id, &external, &location(store_id, place)?).await?;
+        }
     }
     Ok(RunningConnection {
         id: id.to_string(),
@@ -90,6 +102,7 @@ pub(crate) async fn examples(store: &Store, ingest_url: &str) -> Result<Vec<Runn
             token: "demo:demo".to_owned(),
             secret: secret(),
             locations: crate::trigger::example_locations(platform.name()),
+            examples: Vec::new(),
             propagates: false,
         };
         connections.push(connection(store, "demo", ingest_url, wanted).await?);
@@ -106,8 +119,8 @@ fn tenant() -> Result<TenantId, Failed> {
     TenantId::new("demo").map_err(unusable)
 }
 
-fn location(store: &str) -> Result<LocationId, Failed> {
-    LocationId::new(&format!("{store}-main")).map_err(unusable)
+fn location(store: &str, place: &str) -> Result<LocationId, Failed> {
+    LocationId::new(&format!("{store}-{place}")).map_err(unusable)
 }
 
 fn unusable(error: impl std::fmt::Display) -> Failed {
