@@ -46,8 +46,8 @@ pub trait Platform: Send + Sync + 'static {
     /// The objects in the reply to a fetch, and the request for the next page.
     fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched;
 
-    /// Whether no two states of a product have the same version. Where they may, two reports of one version that differ
-    /// don't tell which is the later: the product is then read back.
+    /// Whether no two states of a product or a level have the same version. Where they may, two reports of one version
+    /// that differ don't tell which is the later: it is then read back.
     fn versions_are_unique(&self) -> bool {
         true
     }

@@ -361,8 +361,8 @@ macro_rules! moved_by_us {
 }
 
 // Taken, but something else was reported meanwhile: which of the two came last is found by reading. If its report was
-// first, what the platform holds is known already. A level that is unsure is what it held without our write. Where the reply tells the version that the write made, that says which
-// came last, and what is reported of before is old. Of what was never observed no version is kept.
+// first, what the platform holds is known already. A level that is unsure is what it held without our write. Where the
+// reply tells the version that the write made, that says which came last, and what is reported of before is old. Of what was never observed no version is kept.
 const ACKNOWLEDGE: &str = settle!(
     "held = CASE WHEN $9::bigint > observed_version THEN sent
                  WHEN $9 < observed_version OR sent_state = 'echoed' OR ",

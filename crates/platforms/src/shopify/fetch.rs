@@ -14,8 +14,8 @@ const TEXT: &str = "query($product: ID!) { product(id: $product) { title descrip
 const TEXT_AND_PRICE: &str = "query($product: ID!, $variant: ID!) { \
     product(id: $product) { title descriptionHtml updatedAt } productVariant(id: $variant) { price } }";
 
-/// The request for what is read back. The only thin topic, `orders/edited`, asks for nothing: the edit changes the order, and
-/// `orders/updated` brings it whole.
+/// The request for what is read back. The only thin topic, `orders/edited`, asks for nothing: the edit changes the order,
+/// and `orders/updated` brings it whole.
 pub(super) fn fetch(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let (query, variables) = match *wanted {
         Fetch::Notified { .. } => return Ok(None),

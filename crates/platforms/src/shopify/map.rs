@@ -57,11 +57,11 @@ fn identity(
     }
     identity.push(root.text("updated_at")?.unwrap_or_default().to_owned());
     let webhook = WEBHOOK_ID.of(|name| delivery.header(name)).map(ToOwned::to_owned);
-    identity.push(webhook.unwrap_or_else(|| match &*delivery.topic {
+    identity.push(webhook.unwrap_or_else(|| RawDigest::of(&delivery.body).to_string()));
+    if matches!(&*delivery.topic, LEVEL_READ | PRODUCT_READ) {
         // Someone waits for this very reading, even if it shows what the one before did.
-        PRODUCT_READ => delivery.id.to_string(),
-        _ => RawDigest::of(&delivery.body).to_string(),
-    }));
+        identity.push(delivery.id.to_string());
+    }
     Ok(identity)
 }
 

@@ -103,11 +103,6 @@ pub(super) fn reported(event: &Event, report: &InventoryReport, facts: &Facts) -
     }
     let told = MirrorValue::Quantity(available);
     let reading = reading(event, known, &told);
-    if let (Reading::Either, Some(known)) = (&reading, known) {
-        let reason = "of the same version as what is known, and otherwise; read again";
-        let writes = vec![Write::Mirror(read_again(known))];
-        return Ok(Decision { writes, ..Decision::ends(Outcome::Unchanged, reason) });
-    }
     let mut mirror = known.cloned().unwrap_or_else(|| Mirror::new(key, None));
     mirror.internal = variant.as_ref().map(ToString::to_string);
     let observed_before = mirror.observed.replace(observation(event, told.clone()));
@@ -117,7 +112,10 @@ pub(super) fn reported(event: &Event, report: &InventoryReport, facts: &Facts) -
         }
     };
     match reading {
-        Reading::Either => Ok(Decision::ends(Outcome::Unchanged, "")),
+        Reading::Either => {
+            let writes = known.map(|known| Write::Mirror(read_again(known))).into_iter().collect();
+            Ok(Decision { writes, ..Decision::ends(Outcome::Unchanged, told::EITHER) })
+        }
         Reading::Echo(state) => {
             set_state(&mut mirror, state);
             mirror.held = Some(told);

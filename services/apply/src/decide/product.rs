@@ -262,7 +262,7 @@ impl<'a> Work<'a> {
         };
         self.echoed |= standing == Standing::Echo;
         if standing == Standing::Unsure {
-            self.reason = "of the same version as what is known, and otherwise; read again";
+            self.reason = told::EITHER;
         }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(mirror));

@@ -1,11 +1,14 @@
 //! How what a platform tells stands to what its mirror knows of it.
 //!
-//! Texts and prices don't add up, and of a level all that counts is the last: the later word stands. Which is later, the platform's versions say, those of reports
-//! and those that its replies to our writes name. Where one version may be that of two states, and two reports of it
+//! Texts and prices don't add up, and of a level all that counts is the last: the later word stands. Which is later, the
+//! platform's versions say, those of reports and those that its replies to our writes name. Where one version may be that of two states, and two reports of it
 //! differ, the platform is read again.
 
 use super::{inventory, is_stale};
 use model::{Event, Mirror, MirrorKey, MirrorValue, Observation, SendState, Sent};
+
+/// Why a report counts only once the platform was read.
+pub(super) const EITHER: &str = "of the same version as what is known, and otherwise; read again";
 
 /// What a report of a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
