@@ -19,7 +19,7 @@ const BRAKE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long after the begin of a partition's append its next one begins at the earliest. Under load each batch then takes
 /// what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds the
 /// partition idle never waits.
-const PACE: Duration = Duration::from_millis(8);
+const PACE: Duration = Duration::from_millis(16);
 /// How many deliveries may wait for their partition; beyond it the sender is told to come back.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
