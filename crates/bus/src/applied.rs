@@ -2,7 +2,7 @@
 
 use crate::{
     AppendError, Bus, BusError, PendingAck, Start, append,
-    follow::Follow,
+    follow::{Follow, PULL_CHANGES},
     layout::APPLIED,
     message::{Stored, is_header, is_token},
 };
@@ -172,7 +172,7 @@ impl Bus {
     ) -> Result<AppliedReader, BusError> {
         let subject = subject_of(partition);
         let start = self.applied_start(&subject, partition, after_number).await?;
-        let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start).await?;
+        let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
         Ok(AppliedReader::new(
             follow,
             Some(Sequencer { partition, expected: after_number + 1, held: BTreeMap::new() }),
@@ -188,7 +188,8 @@ impl Bus {
     ) -> Result<AppliedReader, BusError> {
         let subject =
             store.map_or_else(|| "pos.applied.>".to_owned(), |store| format!("pos.applied.*.{store}.>"));
-        Ok(AppliedReader::new(Follow::open(self.clone(), APPLIED.to_owned(), subject, start).await?, None))
+        let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
+        Ok(AppliedReader::new(follow, None))
     }
 
     /// The sequence of the last message of APPLIED: reading after it gives what is new.

@@ -1,7 +1,7 @@
 use crate::{
     AppendError, Appender, BusConfig, BusError, Feed, Message, Reader, Start, append, check, connect, door,
     error::not_yet,
-    follow::Follow,
+    follow::{Follow, PULL_BATCHES},
     layout::{self, Layout},
     message::Stored,
 };
@@ -127,7 +127,7 @@ impl Bus {
     /// [`BusError::TailLost`].
     pub async fn read(&self, feed: Feed, partition: Partition, start: Start) -> Result<Reader, BusError> {
         let stream = self.inner.layout.stream_of(feed, partition);
-        let follow = Follow::open(self.clone(), stream, feed.subject(partition), start).await?;
+        let follow = Follow::open(self.clone(), stream, feed.subject(partition), start, PULL_BATCHES).await?;
         Ok(Reader::new(follow, Message::read))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     AppendError, Bus, BusError, Start, append,
-    follow::Follow,
+    follow::{Follow, PULL_BATCHES},
     layout::DEAD,
     message::{Stored, is_header, is_token},
 };
@@ -87,7 +87,7 @@ impl Bus {
         }
         let subject = stage.map_or_else(|| "pos.dead.>".to_owned(), |stage| format!("pos.dead.{stage}.>"));
         let last = self.last(DEAD, &subject).await?.map_or(0, |last| last.sequence);
-        let follow = Follow::open(self.clone(), DEAD.to_owned(), subject, Start::First).await?;
+        let follow = Follow::open(self.clone(), DEAD.to_owned(), subject, Start::First, PULL_BATCHES).await?;
         Ok(DeadReader { follow, next: 0, last, ready: Vec::new().into_iter() })
     }
 

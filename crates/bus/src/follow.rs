@@ -18,9 +18,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How many messages are asked for at once. Up to half as many again are on their way: with batches of 512 KiB that
-/// is 12 MiB at worst.
-const PULL_MESSAGES: usize = 16;
+/// How many batches are asked for at once. Up to half as many again are on their way: at 512 KiB each that is 12 MiB at
+/// worst.
+pub(crate) const PULL_BATCHES: usize = 16;
+/// How many changes of APPLIED are asked for at once. They come by the dozen and are small; a question costs the server
+/// and us as much as several of them.
+pub(crate) const PULL_CHANGES: usize = 64;
 /// How long the server keeps a question open. A pipeline was once seen to stand still for about as long as questions were
 /// open then, 30 seconds (2.15.1, under load; the cause wasn't found): asking anew more often bounds that.
 const PULL_LIMIT: Duration = Duration::from_secs(3);
@@ -59,6 +62,7 @@ pub(crate) struct Follow {
     stream: String,
     subject: String,
     start: Start,
+    pull_messages: usize,
     /// Sequence and time of the last message that was delivered.
     last: Option<(u64, i128)>,
     connections: watch::Receiver<u64>,
@@ -75,15 +79,26 @@ struct Pull {
 }
 
 impl Follow {
+    /// Begins to read; asks for `pull_messages` at once.
     pub(crate) async fn open(
         bus: Bus,
         stream: String,
         subject: String,
         start: Start,
+        pull_messages: usize,
     ) -> Result<Self, BusError> {
-        let connections = bus.connections();
-        let (last, pull, ready) = (None, None, VecDeque::new());
-        let mut follow = Self { bus, stream, subject, start, last, connections, pull, resumed: 0, ready };
+        let mut follow = Self {
+            connections: bus.connections(),
+            bus,
+            stream,
+            subject,
+            start,
+            pull_messages,
+            last: None,
+            pull: None,
+            resumed: 0,
+            ready: VecDeque::new(),
+        };
         follow.begin().await?;
         Ok(follow)
     }
@@ -200,8 +215,11 @@ impl Follow {
         };
         let created = self.bus.jetstream().create_consumer_on_stream(config, self.stream.as_str()).await;
         let consumer = created.map_err(BusError::call("a reader", &self.subject))?;
-        let stream =
-            consumer.stream().max_messages_per_batch(PULL_MESSAGES).expires(PULL_LIMIT).heartbeat(HEARTBEAT);
+        let stream = consumer
+            .stream()
+            .max_messages_per_batch(self.pull_messages)
+            .expires(PULL_LIMIT)
+            .heartbeat(HEARTBEAT);
         let messages = stream.messages().await.map_err(BusError::call("a reader", &self.subject))?;
         self.pull = Some(Pull { messages, delivered: 0, silent: false });
         Ok(())
