@@ -54,6 +54,8 @@ pub const LISTED_ROWS: i64 = 10_000;
 
 /// After how long without use a connection is closed.
 const IDLE_CONNECTION: Duration = Duration::from_mins(10);
+/// A connection that was in use so lately isn't asked whether it lives: that was seen when it came back.
+const LATELY: Duration = Duration::from_secs(1);
 
 type Statement = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
 
@@ -84,6 +86,15 @@ impl Store {
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout())
             .idle_timeout(IDLE_CONNECTION)
+            .test_before_acquire(false)
+            .before_acquire(|connection, use_so_far| {
+                Box::pin(async move {
+                    if use_so_far.idle_for >= LATELY {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(pipeline(login.clone(), config));
         Ok(Self { pool, login, limit, vault: Arc::new(vault) })
     }
