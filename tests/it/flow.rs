@@ -5,13 +5,19 @@ use model::{Action, EntityKind, Outcome, Quantity};
 use serde_json::Value;
 use simulator::{Kind, NewVariant};
 use std::time::Duration;
-use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventually, level_body};
+use testkit::{
+    Account, AccountOptions, Merchant, Program, Sender, World, WorldOptions, eventually, level_body,
+};
 use wire::Original;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 async fn one_account(programs: &[Program]) -> (World, Merchant, Account) {
-    let world = World::start(programs).await;
+    one_account_with(WorldOptions::default(), programs).await
+}
+
+async fn one_account_with(options: WorldOptions, programs: &[Program]) -> (World, Merchant, Account) {
+    let world = World::start_with(options, programs).await;
     let merchant = world.merchant("shop").await;
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
     (world, merchant, account)
@@ -100,6 +106,35 @@ async fn the_same_delivery_three_times_changes_one_row() {
     assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(9)));
     assert_eq!(world.assert_sound(&merchant).await.len(), 3);
     assert_eq!(world.endings(&merchant).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_what_a_new_owner_of_dedupe_did_not_read_back_is_known_to_the_record() {
+    let options = WorldOptions { read_back_max: Some(1), ..WorldOptions::default() };
+    let (mut world, merchant, account) = one_account_with(options, &Program::ALL).await;
+    let sender = Sender::default();
+    let (counted, sold) = (account.level("counted", 1101, 10, 1), account.level("sold", 1101, 9, 2));
+    for delivery in [&account.product("made", 1000, "Tea", 1, 0), &counted, &sold] {
+        let (id, _) = sender.send_until_kept(delivery, PATIENCE).await;
+        world.ending(PATIENCE, &merchant, &id).await;
+    }
+
+    for program in [Program::Ingest, Program::Dedupe] {
+        world.kill(program).await;
+        world.launch(&[program]).await;
+    }
+    for delivery in [&counted, &sold] {
+        sender.send_until_kept(delivery, PATIENCE).await;
+    }
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+
+    let scrape = world.scrape().await;
+    for stage in ["dedupe", "apply"] {
+        let duplicates = scrape.count("tillflow_events_total", &[("stage", stage), ("outcome", "duplicate")]);
+        assert_eq!(duplicates, 1, "{stage}");
+    }
+    assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(9)));
+    assert_eq!(world.assert_sound(&merchant).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,8 @@ pub struct WorldOptions {
     pub statement_timeout_ms: Option<u64>,
     /// How many milliseconds a service waits for a connection to the database.
     pub acquire_timeout_ms: Option<u64>,
+    /// How many events a new owner of dedupe reads back.
+    pub read_back_max: Option<usize>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
     pub broker_folder: Option<PathBuf>,
     /// Whether the broker is three servers that hold everything together.
@@ -134,6 +136,9 @@ impl World {
         lines.push(rest.to_owned());
         if program == Program::Ingest {
             lines.push(format!("listen = \"{ingest_address}\""));
+        }
+        if program == Program::Dedupe {
+            lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
         }
         if program.has_store() {
             lines.push("[service.store]\ncurrent_key = \"test\"".to_owned());

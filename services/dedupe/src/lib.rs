@@ -1,8 +1,8 @@
 //! Lets each event through once within its window.
 //!
 //! What it remembers is rebuilt from its own output when a partition is taken over, so that it never drops an event
-//! that it did not pass on itself. What is older than the window, or was forgotten for want of room, is judged by the
-//! unique key in Postgres.
+//! that it did not pass on itself. What is older than the window, was forgotten for want of room, or isn't read back by
+//! a new owner is judged by the unique key in Postgres.
 
 mod window;
 
@@ -22,11 +22,14 @@ pub struct Config {
     pub window_seconds: u64,
     /// How many events a partition remembers at most; the oldest are forgotten first. About 60 bytes each.
     pub remembered_max: usize,
+    /// How many of a partition's events a new owner reads back before it begins: the partition waits for it. Repeats come
+    /// soon, as a rule; those of older events go on to the record.
+    pub read_back_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { window_seconds: 24 * 60 * 60, remembered_max: 200_000 }
+        Self { window_seconds: 24 * 60 * 60, remembered_max: 200_000, read_back_max: 4000 }
     }
 }
 
@@ -65,8 +68,9 @@ impl Doors<Dedupe> for OwnOutput {
         let mut window = self.config.window();
         let Some(tail) = tail else { return Ok(window) };
         let broker = |error| Fault::new("the broker", error);
-        let remembered = u64::try_from(self.config.remembered_max).unwrap_or(u64::MAX);
-        let start = bus.seek_last_records(Feed::Unique, partition, remembered).await.map_err(broker)?;
+        let read_back = self.config.remembered_max.min(self.config.read_back_max);
+        let read_back = u64::try_from(read_back).unwrap_or(u64::MAX);
+        let start = bus.seek_last_records(Feed::Unique, partition, read_back).await.map_err(broker)?;
         let mut reader = bus.read(Feed::Unique, partition, start).await.map_err(broker)?;
         loop {
             for message in reader.waiting(64).await.map_err(broker)? {
