@@ -8,6 +8,7 @@ mod directory;
 mod door;
 mod http;
 mod limits;
+mod pace;
 mod publish;
 mod raw;
 

@@ -1,13 +1,14 @@
 //! RAW: one append in flight per partition; what waits meanwhile goes into the next batch.
 
+use crate::pace::Pace;
 use bus::{AppendError, Bus, Feed};
 use model::{Delivery, Partition, PartitionCount};
 use runner::Metrics;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
 };
-use tokio::sync::{mpsc, oneshot, watch};
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
 /// From which share of its room on the fullest feed slows the door down.
@@ -16,9 +17,9 @@ const BRAKE_FROM: f64 = 0.8;
 const BRAKE_LONGEST: Duration = Duration::from_secs(1);
 /// How often the feeds are looked at.
 const BRAKE_LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long after the begin of a partition's append its next one begins at the earliest. Under load each batch then takes
-/// what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds the
-/// partition idle never waits.
+/// How long after an append the next one begins at the earliest, whichever partitions they are of. Under load each batch
+/// then takes what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds
+/// the door idle never waits.
 const PACE: Duration = Duration::from_millis(16);
 /// How many deliveries may wait for their partition; beyond it the sender is told to come back.
 const WAITING_MAX: usize = 2048;
@@ -55,6 +56,7 @@ impl RawWriter {
     pub fn new(bus: &Bus, replica: &str, metrics: &Metrics) -> Self {
         let partitions = bus.partitions();
         let (brake, slowed) = watch::channel(Duration::ZERO);
+        let pace = Arc::new(Pace::new(PACE));
         tokio::spawn(look_at_feeds(bus.clone(), brake));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
@@ -64,6 +66,7 @@ impl RawWriter {
                 batch_prefix: format!("{replica}-{partition}"),
                 metrics: metrics.clone(),
                 slowed: slowed.clone(),
+                pace: Arc::clone(&pace),
             };
             tokio::spawn(writer.run(waiting));
             sender
@@ -106,13 +109,13 @@ struct Writer {
     batch_prefix: String,
     metrics: Metrics,
     slowed: watch::Receiver<Duration>,
+    pace: Arc<Pace>,
 }
 
 impl Writer {
     async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
         let mut batch_number = 0_u64;
         let mut left_over = None;
-        let mut next = tokio::time::Instant::now();
         loop {
             let first = match left_over.take() {
                 Some(first) => first,
@@ -121,8 +124,7 @@ impl Writer {
                     None => return,
                 },
             };
-            tokio::time::sleep_until(next).await;
-            next = tokio::time::Instant::now() + PACE;
+            sleep_until(self.pace.slot(Instant::now())).await;
             let batch;
             (batch, left_over) = gather(first, &mut waiting);
             batch_number += 1;
