@@ -16,6 +16,8 @@ pub struct BusConfig {
     pub inbox_prefix: String,
     /// Where the server tells about itself (`http://host:port`): by it a single server shows that it syncs.
     pub monitoring_url: Option<String>,
+    /// How many milliseconds the first connection may take, all attempts together.
+    pub connect_limit_ms: u64,
     /// How many partitions the installation has; chosen once.
     pub partitions: PartitionCount,
     /// Over how many streams a feed's partitions are spread; chosen once, at most as many as partitions.
@@ -43,6 +45,7 @@ impl Default for BusConfig {
             name: "tillflow".to_owned(),
             inbox_prefix: "_INBOX".to_owned(),
             monitoring_url: None,
+            connect_limit_ms: 30_000,
             partitions,
             streams_per_feed: 1,
             replicas: 1,

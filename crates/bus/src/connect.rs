@@ -14,8 +14,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long the first connection may take, all attempts together.
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// How long one attempt may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts.
@@ -36,7 +34,7 @@ pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiv
     }
     let (connections, connected) = watch::channel(0);
     let connections = Arc::new(connections);
-    let deadline = Instant::now() + CONNECT_LIMIT;
+    let deadline = Instant::now() + Duration::from_millis(config.connect_limit_ms);
     let mut attempts = 0;
     loop {
         let failed = |source: Source| BusError::Connect { servers: config.servers.join(", "), source };

@@ -52,6 +52,7 @@ pub(crate) enum Verb {
     Events(Events),
     /// Hold what was accepted against what the record has of it: name what is missing or contradicts itself.
     #[command(after_help = "Example:\n  tillflow audit\n  tillflow audit --store demo --output json\n\n\
+                      While events come in, `in flight` may be below 0: what is accepted is counted once a second.\n\n\
                       Exit code 1 if anything is missing or contradicts itself.")]
     Audit(Audit),
     /// Dead letters: list them by cause, look at one, take them in again, give them up.

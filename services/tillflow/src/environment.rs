@@ -37,6 +37,8 @@ pub(crate) struct RunningSimulator {
 
 const FILE: &str = "dev.json";
 const KEY_FILE: &str = "key";
+/// How long a verb tries to reach the broker.
+const CONNECT_LIMIT_MS: u64 = 3_000;
 
 impl Running {
     /// Where it is written down.
@@ -122,7 +124,9 @@ pub(crate) async fn open_store(place: &Place) -> Result<Store, Failed> {
     Ok(Store::open(&configuration(place)?.1).await?)
 }
 
-/// The broker.
+/// The broker; whoever asks by hand is told soon that it isn't there.
 pub(crate) async fn open_bus(place: &Place) -> Result<Bus, Failed> {
-    Ok(Bus::connect(&configuration(place)?.0).await?)
+    let mut config = configuration(place)?.0;
+    config.connect_limit_ms = config.connect_limit_ms.min(CONNECT_LIMIT_MS);
+    Ok(Bus::connect(&config).await?)
 }
