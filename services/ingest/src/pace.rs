@@ -2,25 +2,59 @@
 //! together.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
-/// Slots that lie at least a period apart.
+/// Slots that lie at least a period apart, unless so many wait that they are worth an append of their own.
 pub(crate) struct Pace {
     period: Duration,
+    enough: usize,
     latest: Mutex<Option<Instant>>,
+    waiting: AtomicUsize,
+    enough_wait: Notify,
 }
 
 impl Pace {
-    pub(crate) fn new(period: Duration) -> Self {
-        Self { period, latest: Mutex::new(None) }
+    pub(crate) fn new(period: Duration, enough: usize) -> Self {
+        let (waiting, enough_wait) = (AtomicUsize::new(0), Notify::new());
+        Self { period, enough, latest: Mutex::new(None), waiting, enough_wait }
+    }
+
+    /// One more waits.
+    pub(crate) fn arrived(&self) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) + 1 >= self.enough {
+            self.enough_wait.notify_waiters();
+        }
+    }
+
+    /// So many wait no longer.
+    pub(crate) fn taken(&self, count: usize) {
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Waits until it is time to append.
+    pub(crate) async fn turn(&self) {
+        let enough_wait = self.enough_wait.notified();
+        if self.waiting.load(Ordering::Relaxed) >= self.enough {
+            return;
+        }
+        tokio::select! {
+            () = sleep_until(self.slot(Instant::now())) => {}
+            () = enough_wait => {}
+        }
     }
 
     /// The slot of whoever has something from `now` on: at once after a quiet period, otherwise the next, which all share
     /// who ask until then.
-    pub(crate) fn slot(&self, now: Instant) -> Instant {
+    fn slot(&self, now: Instant) -> Instant {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = match *latest {
             Some(coming) if now <= coming => coming,
@@ -38,7 +72,7 @@ mod tests {
 
     #[test]
     fn who_comes_after_a_quiet_period_goes_at_once_and_the_others_go_together() {
-        let (pace, began) = (Pace::new(Duration::from_millis(16)), Instant::now());
+        let (pace, began) = (Pace::new(Duration::from_millis(16), 1), Instant::now());
         let slot_ms = |at_ms| {
             let slot = pace.slot(began + Duration::from_millis(at_ms));
             u64::try_from((slot - began).as_millis()).unwrap()
@@ -46,5 +80,31 @@ mod tests {
         let asked_at_ms = [0, 0, 1, 9, 16, 17, 31, 33, 100, 101, 116, 132, 133];
         let slots_ms = asked_at_ms.map(slot_ms);
         assert_eq!(slots_ms, [0, 0, 16, 16, 16, 32, 32, 48, 100, 116, 116, 132, 148]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_rhythm_once_enough_wait_together() {
+        let pace = Pace::new(Duration::from_millis(16), 3);
+        let began = Instant::now();
+        pace.arrived();
+        pace.turn().await;
+        pace.taken(1);
+        assert_eq!(began.elapsed(), Duration::ZERO, "the first finds the door idle");
+
+        pace.arrived();
+        let two_more = async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            pace.arrived();
+            pace.arrived();
+        };
+        tokio::join!(pace.turn(), two_more);
+        assert_eq!(began.elapsed(), Duration::from_millis(5));
+        pace.turn().await;
+        assert_eq!(began.elapsed(), Duration::from_millis(5), "another partition goes with them");
+        pace.taken(3);
+
+        pace.arrived();
+        pace.turn().await;
+        assert_eq!(began.elapsed(), Duration::from_millis(16));
     }
 }

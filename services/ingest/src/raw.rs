@@ -7,7 +7,7 @@ use runner::Metrics;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
@@ -21,6 +21,9 @@ const BRAKE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// then takes what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds
 /// the door idle never waits.
 const PACE: Duration = Duration::from_millis(16);
+/// How many deliveries, of all partitions, are appended at once without waiting for the pace: a sender that waits for its
+/// answers isn't held up by those who don't.
+const ENOUGH: usize = 32;
 /// How many deliveries may wait for their partition; beyond it the sender is told to come back.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
@@ -49,6 +52,7 @@ struct Waiting {
 pub struct RawWriter {
     partitions: PartitionCount,
     queues: Arc<[mpsc::Sender<Waiting>]>,
+    pace: Arc<Pace>,
 }
 
 impl RawWriter {
@@ -56,7 +60,7 @@ impl RawWriter {
     pub fn new(bus: &Bus, replica: &str, metrics: &Metrics) -> Self {
         let partitions = bus.partitions();
         let (brake, slowed) = watch::channel(Duration::ZERO);
-        let pace = Arc::new(Pace::new(PACE));
+        let pace = Arc::new(Pace::new(PACE, ENOUGH));
         tokio::spawn(look_at_feeds(bus.clone(), brake));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
@@ -71,7 +75,7 @@ impl RawWriter {
             tokio::spawn(writer.run(waiting));
             sender
         };
-        Self { partitions, queues: partitions.all().map(queue).collect() }
+        Self { partitions, queues: partitions.all().map(queue).collect(), pace }
     }
 
     /// Waits until RAW has the delivery on disk; gives the sequence number of its batch.
@@ -79,7 +83,11 @@ impl RawWriter {
         let partition = self.partitions.of(&delivery.origin.store);
         let queue = self.queues.get(usize::from(partition.0)).ok_or(Unkept::Unavailable)?;
         let (kept, answer) = oneshot::channel();
-        queue.try_send(Waiting { delivery, kept }).map_err(|_| Unkept::Busy)?;
+        self.pace.arrived();
+        if queue.try_send(Waiting { delivery, kept }).is_err() {
+            self.pace.taken(1);
+            return Err(Unkept::Busy);
+        }
         answer.await.unwrap_or(Err(Unkept::Unavailable))
     }
 }
@@ -124,9 +132,10 @@ impl Writer {
                     None => return,
                 },
             };
-            sleep_until(self.pace.slot(Instant::now())).await;
+            self.pace.turn().await;
             let batch;
             (batch, left_over) = gather(first, &mut waiting);
+            self.pace.taken(batch.len());
             batch_number += 1;
             let held_back = *self.slowed.borrow();
             if !held_back.is_zero() {
