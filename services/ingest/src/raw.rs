@@ -21,8 +21,8 @@ const BRAKE_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// then takes what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds
 /// the door idle never waits.
 const PACE: Duration = Duration::from_millis(16);
-/// How many deliveries, of all partitions, are appended at once without waiting for the pace: a sender that waits for its
-/// answers isn't held up by those who don't.
+/// From how many waiting deliveries on, of all partitions, none of them waits for the pace: so many senders that send on
+/// only after an answer aren't held up by it.
 const ENOUGH: usize = 32;
 /// How many deliveries may wait for their partition; beyond it the sender is told to come back.
 const WAITING_MAX: usize = 2048;
