@@ -3,11 +3,27 @@
 use crate::{PATIENCE, command_line::tillflow};
 use bus::Feed;
 use model::{ExternalId, Outcome, Quantity};
-use testkit::{Account, AccountOptions, Program, Sender, World, eventually, level_body};
+use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventually, level_body};
 
 const PRODUCT: u64 = 1000;
 const ITEM: u64 = PRODUCT + 101;
 const UNLINKED: u64 = 77;
+
+/// A shop that sells tea, and has a place that nobody has linked.
+async fn shop_with_tea() -> (World, Merchant, Account) {
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    Sender::default().send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
+    (world, merchant, account)
+}
+
+/// Says which of the merchant's locations the unlinked place is.
+async fn link(world: &World, merchant: &Merchant, account: &Account) {
+    let external = ExternalId::new(&UNLINKED.to_string()).expect("an id");
+    let linked = world.store.upsert_location_link(&account.connection, &external, &merchant.location);
+    linked.await.expect("linked");
+}
 
 async fn letters(world: &World) -> usize {
     let listed = tillflow(world, &["dlq", "ls", "--letters"]).await.well();
@@ -24,12 +40,9 @@ async fn wait_for_letters(world: &World, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_given_up() {
-    let world = World::start(&Program::ALL).await;
-    let merchant = world.merchant("shop").await;
-    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let (world, merchant, account) = shop_with_tea().await;
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
-    send(account.product("made", PRODUCT, "Tea", 1, 0)).await;
 
     // Two of a place that nobody has linked yet, and one that no platform ever sends.
     let at_unlinked = |name: &str, available, second| {
@@ -49,12 +62,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     let fingerprint = causes[0]["fingerprint"].as_str().expect("a cause has one").to_owned();
 
     // The place is linked, and something newer comes before the letters are taken in again.
-    let external = ExternalId::new(&UNLINKED.to_string()).expect("an id");
-    world
-        .store
-        .upsert_location_link(&account.connection, &external, &merchant.location)
-        .await
-        .expect("linked");
+    link(&world, &merchant, &account).await;
     let linked = eventually(PATIENCE, "the link is known", async || {
         let third = send(at_unlinked("third", 3, 3)).await;
         let ending = world.ending(PATIENCE, &merchant, &third).await;
@@ -105,12 +113,9 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event() {
-    let world = World::start(&Program::ALL).await;
-    let merchant = world.merchant("shop").await;
-    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let (world, merchant, account) = shop_with_tea().await;
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
-    send(account.product("made", PRODUCT, "Tea", 1, 0)).await;
     let at_unlinked = |name: &str, item, second| {
         account.sign("inventory_levels/update", name, level_body(item, UNLINKED, 5, second))
     };
@@ -118,9 +123,7 @@ async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event()
     wait_for_letters(&world, 1).await;
     let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well().remove(0);
 
-    let external = ExternalId::new(&UNLINKED.to_string()).expect("an id");
-    let linked = world.store.upsert_location_link(&account.connection, &external, &merchant.location);
-    linked.await.expect("linked");
+    link(&world, &merchant, &account).await;
     eventually(PATIENCE, "the link is known", async || {
         let other = send(at_unlinked("other", ITEM + 1, 2)).await;
         let ending = world.ending(PATIENCE, &merchant, &other).await;

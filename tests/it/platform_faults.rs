@@ -32,11 +32,11 @@ fn troubles() -> [Trouble; 5] {
     let calm = Chaos::default();
     let trouble = |name, status, repeats, chaos| Trouble { name, chaos, status, repeats };
     // Webhooks are late, so that it isn't the echo of a write that tells that it had its effect.
-    let silent = Chaos { delay_ms_max: 3_000, ..calm };
+    let late = Chaos { delay_ms_max: 3_000, ..calm };
     [
         trouble("failing", 503, false, Chaos { server_error: 0.5, ..calm }),
-        trouble("forgetful", 500, true, Chaos { error_after_success: 0.8, ..silent }),
-        trouble("resetting", 0, true, Chaos { reset_after_success: 0.8, ..silent }),
+        trouble("forgetful", 500, true, Chaos { error_after_success: 0.8, ..late }),
+        trouble("resetting", 0, true, Chaos { reset_after_success: 0.8, ..late }),
         trouble("slow", 200, false, Chaos { answer_ms_max: 2_000, ..calm }),
         trouble("throttling", 429, false, Chaos { throttle_429: 0.7, ..calm }),
     ]

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 /// How many events one transaction takes at most; a partition's batch is never split.
 const EVENTS_MAX: usize = 2000;
 /// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
-/// meanwhile instead of a handful of events, at a third of the cost; one that finds the worker idle never waits.
+/// meanwhile instead of a handful of events; one that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(4);
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
