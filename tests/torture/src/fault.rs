@@ -145,6 +145,11 @@ impl Order {
         !self.first.is_empty()
     }
 
+    /// These must be once more.
+    pub(crate) fn again(&mut self, faults: Vec<Fault>) {
+        self.first.extend(faults);
+    }
+
     fn next(&mut self) -> Option<Fault> {
         let by_chance = |rng: &mut StdRng, then: &[Fault]| match then.len() {
             0 => None,
@@ -370,6 +375,17 @@ mod tests {
             faults.iter().all(|fault| matches!(fault, Fault::Kill(_) | Fault::Broker | Fault::BrokerAway))
         );
         assert!(order(1, &[], 1).is_empty());
+    }
+
+    #[test]
+    fn what_must_be_once_more_comes_before_what_comes_by_chance() {
+        let mut order = Order::new(1, &[Group::Broker].into());
+        while order.owes() {
+            order.next();
+        }
+        order.again(vec![Fault::Resets]);
+        assert!(order.owes());
+        assert_eq!(order.next(), Some(Fault::Resets));
     }
 
     #[test]

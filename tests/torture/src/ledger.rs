@@ -129,6 +129,11 @@ impl Ledger {
         self.books().told.values().filter(|told| told.kept.is_some()).count()
     }
 
+    /// How many requests were answered with this status so far.
+    pub(crate) fn answers(&self, status: u16) -> u64 {
+        self.books().answers.statuses.get(&status).copied().unwrap_or(0)
+    }
+
     /// Nothing is sent any more.
     pub(crate) fn close(&self) -> Closed {
         let books = std::mem::take(&mut *self.books());

@@ -11,7 +11,7 @@ use crate::{
     probe::Prober,
     report::{self, Report},
     rest,
-    seen::{self, Witnessed},
+    seen::{self, Caused, Witnessed},
     sending::{Desk, Sending},
     watch::{self, Watch},
 };
@@ -37,6 +37,8 @@ const SET_UP_LIMIT: Duration = Duration::from_mins(15);
 const SET_UP_NUMBERS: u64 = 1 << 41;
 /// The first and the last part of the sending time, in which nothing is broken.
 const QUIET_SHARE: u32 = 6;
+/// How often faults that caused nothing are made once more.
+const ONCE_MORE_MAX: u32 = 5;
 /// How long senders may take to be done after the faults.
 const SENDERS_LIMIT: Duration = Duration::from_mins(3);
 /// How long replicas may take to be ready after the faults.
@@ -194,14 +196,19 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     let calm = options.sending() / QUIET_SHARE;
     tokio::time::sleep(calm).await;
     let until = began + options.sending().saturating_sub(calm);
-    let mut told = 0;
+    let (mut told, mut once_more) = (0, 0);
     loop {
         let enough = match options.kills {
             Some(kills) => hand.done.kills() >= kills,
             None => Instant::now() >= until,
         };
         if enough && !hand.order.owes() {
-            break;
+            let faults = caused(hand, &stage.desk, &stage.watch).nothing_by(&options.groups());
+            if faults.is_empty() || once_more == ONCE_MORE_MAX {
+                break;
+            }
+            once_more += 1;
+            hand.order.again(faults);
         }
         if !hand.next().await {
             tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
@@ -215,6 +222,15 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     tell("no more faults");
     tokio::time::sleep(calm).await;
     under
+}
+
+fn caused(hand: &Hand, desk: &Desk, watch: &Watch) -> Caused {
+    Caused {
+        fenced: seen::fenced(&hand.fleet.journal().scrape()),
+        sent_away: desk.ledger.answers(503),
+        unknown_commits: hand.done.unknown_commits,
+        platforms: hand.crowd.simulated().next().map(|_| watch.statuses()),
+    }
 }
 
 /// Ends the stream. Gives how many were sent, and how many senders weren't done in time.

@@ -6,7 +6,8 @@ use crate::{
     fault::{Done, Fault},
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use testkit::{Program, Scrape};
 
 /// What simulated platforms answered, by status; 0 where they ended the connection.
 pub(crate) type Statuses = BTreeMap<u16, u64>;
@@ -30,6 +31,46 @@ pub(crate) struct Witnessed<'a> {
     pub(crate) read_again: u64,
 }
 
+/// What faults have caused so far, of what hangs on what they meet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caused {
+    /// Commits and appends refused because another replica owns the partition.
+    pub(crate) fenced: u64,
+    /// Requests that the door answered with 503.
+    pub(crate) sent_away: u64,
+    /// Interruptions of apply while the database was gone.
+    pub(crate) unknown_commits: u64,
+    /// How simulated platforms answered; nothing where there are none.
+    pub(crate) platforms: Option<Statuses>,
+}
+
+impl Caused {
+    /// The faults of these groups that have caused nothing yet: what they would have hit wasn't there just then.
+    pub(crate) fn nothing_by(&self, groups: &BTreeSet<Group>) -> Vec<Fault> {
+        let platforms = |range: std::ops::RangeInclusive<u16>| match &self.platforms {
+            Some(statuses) => statuses.range(range).map(|(_, count)| count).sum(),
+            None => 1,
+        };
+        [
+            (Group::Pauses, Fault::Pause(Program::Apply), self.fenced),
+            (Group::Broker, Fault::BrokerAway, self.sent_away),
+            (Group::Database, Fault::Sessions, self.unknown_commits),
+            (Group::Platforms, Fault::Throttling, platforms(429..=429)),
+            (Group::Platforms, Fault::Failing, platforms(500..=599)),
+            (Group::Platforms, Fault::Resets, platforms(0..=0)),
+        ]
+        .into_iter()
+        .filter(|(group, _, count)| groups.contains(group) && *count == 0)
+        .map(|(_, fault, _)| fault)
+        .collect()
+    }
+}
+
+/// How many fencings replicas have counted.
+pub(crate) fn fenced(scrape: &Scrape) -> u64 {
+    scrape.count("tillflow_interruptions_total", &[("cause", "fenced")])
+}
+
 /// Counts what happened.
 pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
     let groups = witnessed.options.groups();
@@ -45,7 +86,6 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
     let duplicates = evidence.ledger.answers.repeated
         + counted(&[("stage", "dedupe"), ("outcome", "duplicate")])
         + counted(&[("stage", "apply"), ("outcome", "duplicate")]);
-    let fenced = scrape.count("tillflow_interruptions_total", &[("cause", "fenced")]);
     let twice: u64 = evidence.raw.values().map(|kept| u64::from(kept.times - 1)).sum();
     let door = |status: u16| evidence.ledger.answers.statuses.get(&status).copied().unwrap_or(0);
     let platforms = |status: u16| witnessed.platforms.get(&status).copied().unwrap_or(0);
@@ -61,7 +101,7 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
         ("dead", evidence.letters.len() as u64, true),
         ("conflicts", evidence.conflicts, true),
         ("refused at the door", evidence.ledger.refused.values().sum(), true),
-        ("fenced", fenced, has(Group::Pauses)),
+        ("fenced", fenced(scrape), has(Group::Pauses)),
         ("redelivered: more than once in RAW", twice, has(Group::StageKills)),
         ("redelivered: read by a replica that was killed", witnessed.read_again, false),
         ("unknown commits", witnessed.done.unknown_commits, has(Group::Database)),
@@ -92,8 +132,8 @@ pub(crate) fn missing(seen: &[Seen], witnessed: &Witnessed<'_>) -> Vec<String> {
     missing
 }
 
-const fn is_fenced(program: testkit::Program) -> bool {
-    use testkit::Program::{Apply, Dedupe, Enrich, Normalize};
+const fn is_fenced(program: Program) -> bool {
+    use Program::{Apply, Dedupe, Enrich, Normalize};
     matches!(program, Normalize | Dedupe | Enrich | Apply)
 }
 
@@ -120,5 +160,18 @@ mod tests {
         assert!(pauses.contains(&"this run made no fault of the kind: pause apply".to_owned()), "{pauses:?}");
         assert!(missing("broker").contains(&"this run saw no 503 from the door".to_owned()));
         assert!(!missing("platforms").contains(&"this run saw no 429 from platforms".to_owned()));
+    }
+
+    #[test]
+    fn a_chosen_fault_that_caused_nothing_is_named_until_it_has() {
+        let groups = BTreeSet::from([Group::Platforms, Group::Database]);
+        let mut caused = Caused { unknown_commits: 1, ..Caused::default() };
+        assert_eq!(caused.nothing_by(&groups), [], "there are no platforms");
+        caused.platforms = Some(Statuses::from([(200, 9), (429, 1), (503, 1)]));
+        assert_eq!(caused.nothing_by(&groups), [Fault::Resets]);
+        caused.platforms = Some(Statuses::from([(0, 1), (429, 1), (503, 1)]));
+        assert_eq!(caused.nothing_by(&groups), []);
+        caused.unknown_commits = 0;
+        assert_eq!(caused.nothing_by(&groups), [Fault::Sessions]);
     }
 }

@@ -5,7 +5,7 @@ use model::DeliveryId;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -28,34 +28,45 @@ pub(crate) struct Watched {
 
 /// Watches until it is told to stop.
 pub(crate) struct Watch {
+    crowd: Arc<Crowd>,
     stop: Arc<AtomicBool>,
-    task: JoinHandle<Watched>,
+    watched: Arc<Mutex<Watched>>,
+    task: JoinHandle<()>,
 }
 
 impl Watch {
     /// Watches all of the crowd's.
     pub(crate) fn start(crowd: Arc<Crowd>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopping = Arc::clone(&stop);
+        let (stop, watched) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (looking, stopping, looked) = (Arc::clone(&crowd), Arc::clone(&stop), Arc::clone(&watched));
         let task = tokio::spawn(async move {
-            let mut watched = Watched::default();
-            loop {
-                let last = stopping.load(Ordering::Relaxed);
-                watched.look(&crowd);
-                if last {
-                    return watched;
-                }
+            while !stopping.load(Ordering::Relaxed) {
+                lock(&looked).look(&looking);
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
-        Self { stop, task }
+        Self { crowd, stop, watched, task }
+    }
+
+    /// How platforms have answered so far.
+    pub(crate) fn statuses(&self) -> Statuses {
+        let mut watched = lock(&self.watched);
+        watched.look(&self.crowd);
+        watched.statuses.clone()
     }
 
     /// Looks once more.
     pub(crate) async fn finish(self) -> Watched {
         self.stop.store(true, Ordering::Relaxed);
-        self.task.await.expect("nothing can break it")
+        self.task.await.expect("nothing can break it");
+        let mut watched = std::mem::take(&mut *lock(&self.watched));
+        watched.look(&self.crowd);
+        watched
     }
+}
+
+fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Watched {
