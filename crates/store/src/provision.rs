@@ -117,36 +117,47 @@ impl Store {
         .await
     }
 
-    /// Says which of the store's locations a platform's location is. Refuses a location of another store, and to
-    /// change a link once it is made.
+    /// Says which of the store's locations a platform's location is. Refuses a location of another store, to change a
+    /// link once it is made, and a second place of the platform for a location that has one: what is due there could go
+    /// to one of them only.
     pub async fn upsert_location_link(
         &self,
         connection: &ConnectionId,
         external: &ExternalId,
         location: &LocationId,
     ) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "WITH made AS (
-                 INSERT INTO links (tenant, connection, kind, external, internal)
-                 SELECT c.tenant, c.id, $4, $2, l.id
-                 FROM connections c JOIN locations l ON l.store = c.store
-                 WHERE c.id = $1 AND l.id = $3
-                 ON CONFLICT DO NOTHING RETURNING internal)
-             SELECT internal FROM made
-             UNION ALL
-             SELECT internal FROM links
-             WHERE connection = $1 AND kind = $4 AND external = $2 AND internal = $3",
-        )
-        .bind(connection.as_str().to_owned())
-        .bind(external.as_str().to_owned())
-        .bind(location.as_str().to_owned())
-        .bind(LinkKind::Location.as_str());
-        match self.fetch_optional(statement).await? {
-            Some(_) => Ok(()),
-            None => Err(StoreError::refused(
-                "the platform's location is linked to another one, or the location isn't of this store",
-            )),
+        let statement = |text: &'static str| {
+            sqlx::query(text)
+                .bind(connection.as_str().to_owned())
+                .bind(external.as_str().to_owned())
+                .bind(location.as_str().to_owned())
+                .bind(LinkKind::Location.as_str())
+        };
+        let made = self.execute(statement(
+            "INSERT INTO links (tenant, connection, kind, external, internal)
+             SELECT c.tenant, c.id, $4, $2, l.id
+             FROM connections c JOIN locations l ON l.store = c.store
+             WHERE c.id = $1 AND l.id = $3
+             ON CONFLICT DO NOTHING",
+        ));
+        if made.await?.rows_affected() == 1 {
+            return Ok(());
         }
+        let found = self.fetch_all(statement(
+            "SELECT external = $2 AS is_place, internal = $3 AS is_location FROM links
+             WHERE connection = $1 AND kind = $4 AND (external = $2 OR internal = $3)",
+        ));
+        let found: Vec<(bool, bool)> = found
+            .await?
+            .iter()
+            .map(|row| Ok((row.try_get("is_place")?, row.try_get("is_location")?)))
+            .collect::<Result<_, sqlx::Error>>()?;
+        Err(StoreError::refused(match found.as_slice() {
+            [(true, true), ..] => return Ok(()),
+            [(true, false), ..] => "the platform's location is linked to another one",
+            [(false, _), ..] => "another location of the platform is linked to this one",
+            [] => "there is no such connection, or the location isn't of its store",
+        }))
     }
 
     /// Seals with the current key whatever another key sealed, and says how many connections that were.

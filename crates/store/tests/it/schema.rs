@@ -42,6 +42,27 @@ async fn a_database_of_another_version_is_refused() {
 }
 
 #[tokio::test]
+async fn of_several_places_that_were_linked_to_one_location_the_one_that_was_written_to_stays() {
+    let database = shop().await;
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    for before in [
+        "DROP INDEX links_location",
+        "DELETE FROM _sqlx_migrations WHERE version = 20261121000020",
+        // Another connection's place, and what isn't a location, stay as they are.
+        "INSERT INTO links (tenant, connection, kind, external, internal)
+         VALUES ('t1', 'a', 'location', 'loc-c', 'l1'), ('t1', 'a', 'location', 'loc-b', 'l1'),
+                ('t1', 'b', 'location', 'loc-b', 'l1'), ('t1', 'a', 'item', 'loc-b', 'l1')",
+    ] {
+        sqlx::query(before).execute(&mut connection).await.unwrap();
+    }
+    database.store.migrate().await.unwrap();
+    let left = "SELECT connection || ' ' || kind || ' ' || external AS link FROM links ORDER BY link";
+    let left = sqlx::query(left).fetch_all(&mut connection).await.unwrap();
+    let left: Vec<String> = left.iter().map(|row| row.get("link")).collect();
+    assert_eq!(left, ["a item loc-b", "a location loc-a", "b location loc-b"]);
+}
+
+#[tokio::test]
 async fn partitions_of_the_coming_months_are_made_again_when_they_are_missing() {
     let database = shop().await;
     assert_eq!(database.store.maintain().await.unwrap(), 0);

@@ -70,11 +70,43 @@ async fn nothing_that_is_set_up_changes_hands() {
     let (a, place_of_a, first) = (connection_id("a"), external("loc-a"), place());
     let link = |to| store.upsert_location_link(&a, &place_of_a, to);
     link(&first).await.unwrap();
+    link(&first).await.unwrap();
     assert!(matches!(link(&second.id).await, Err(StoreError::Refused { .. })));
     let key = (connection_id("a"), LinkKind::Location, external("loc-a"));
     let unknown = (connection_id("a"), LinkKind::Location, external("loc-b"));
     let links = store.links(&BTreeSet::from([key.clone(), unknown])).await.unwrap();
     assert_eq!(links.into_iter().collect::<Vec<_>>(), [(key, "l1".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_location_is_one_place_at_a_platform_and_what_is_wrong_with_another_link_is_said() {
+    let database = shop().await;
+    let store = &database.store;
+    let second = LocationSetup {
+        tenant: TenantId::new("t1").unwrap(),
+        store: store_id(),
+        id: LocationId::new("l2").unwrap(),
+        name: String::new(),
+    };
+    store.upsert_location(&second).await.unwrap();
+    let nowhere = LocationId::new("l9").unwrap();
+    let refused = async |connection: &str, name: &str, to: &LocationId| {
+        let linked = store.upsert_location_link(&connection_id(connection), &external(name), to).await;
+        linked.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("a", "loc-z", &place()).await,
+        "the database refused: another location of the platform is linked to this one"
+    );
+    assert_eq!(
+        refused("a", "loc-a", &second.id).await,
+        "the database refused: the platform's location is linked to another one"
+    );
+    let unknown = "the database refused: there is no such connection, or the location isn't of its store";
+    assert_eq!(refused("a", "loc-z", &nowhere).await, unknown);
+    assert_eq!(refused("zzz", "loc-z", &place()).await, unknown);
+    store.upsert_location_link(&connection_id("a"), &external("loc-z"), &second.id).await.unwrap();
+    store.upsert_location_link(&connection_id("b"), &external("loc-b"), &second.id).await.unwrap();
 }
 
 #[tokio::test]
@@ -90,9 +122,9 @@ async fn changes_to_the_set_up_are_heard_and_a_lost_database_means_everything() 
     assert_eq!(heard, Changed::Connection(connection_id("a")));
     assert_eq!(database.store.connection(&connection_id("a")).await.unwrap().unwrap().rules, rules);
 
-    database.store.upsert_location_link(&connection_id("a"), &external("loc-c"), &place()).await.unwrap();
+    database.store.upsert_location_link(&connection_id("b"), &external("loc-b"), &place()).await.unwrap();
     let heard = tokio::time::timeout(PATIENCE, listener.next()).await.unwrap();
-    assert_eq!(heard, Changed::Connection(connection_id("a")));
+    assert_eq!(heard, Changed::Connection(connection_id("b")));
 
     let mut raw = PgConnection::connect(&database.url).await.unwrap();
     sqlx::query("UPDATE stores SET last_sequence = 0; ").execute(&mut raw).await.unwrap();

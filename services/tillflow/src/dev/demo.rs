@@ -49,6 +49,7 @@ impl Demo {
                         Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str()))
                     })?;
             let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
+            // Behind its own, so that `tillflow trigger` has places to speak of.
             let mut examples = crate::trigger::example_locations(kind.as_str());
             examples.retain(|place| !shop.locations.contains(place));
             let wanted = Wanted {
@@ -57,9 +58,7 @@ impl Demo {
                 account: shop.account,
                 token,
                 secret: shop.webhook_secret,
-                locations: shop.locations,
-                // So that `tillflow trigger` has a place to speak of.
-                examples,
+                locations: [shop.locations, examples].concat(),
                 propagates: true,
             };
             let connection = provision::connection(store, &store_id, ingest_url, wanted).await?;

@@ -6,8 +6,6 @@ use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
 
 /// The store's own location.
 const MAIN: &str = "main";
-/// Where the examples' locations are.
-const EXAMPLES: &str = "examples";
 
 /// A connection that shall be made.
 pub(crate) struct Wanted<'a> {
@@ -16,14 +14,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) account: String,
     pub(crate) token: String,
     pub(crate) secret: String,
-    /// The platform's ids of its locations, all linked to the store's main one.
+    /// The platform's ids of its locations: the first is the store's main one, each other a location of its own.
     pub(crate) locations: Vec<String>,
-    /// Those that nobody has, only the examples speak of them: what is due at the main one must not go there.
-    pub(crate) examples: Vec<String>,
     pub(crate) propagates: bool,
 }
 
-/// Makes a store with a location, and one for examples; everything in it belongs to the tenant `demo`.
+/// Makes a store with its main location; everything in it belongs to the tenant `demo`.
 pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
     let (tenant, id) = (tenant()?, StoreId::new(id).map_err(unusable)?);
     store.upsert_tenant(&tenant).await?;
@@ -35,12 +31,7 @@ pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
         timezone: "UTC".to_owned(),
     };
     store.upsert_store(&setup).await?;
-    for (place, name) in [(MAIN, "Main"), (EXAMPLES, "Examples")] {
-        let (tenant, store_id) = (tenant.clone(), id.clone());
-        let id = location(id.as_str(), place)?;
-        store.upsert_location(&LocationSetup { tenant, store: store_id, id, name: name.to_owned() }).await?;
-    }
-    Ok(())
+    location(store, id.as_str(), MAIN).await.map(drop)
 }
 
 /// Makes a connection of a store and links its locations.
@@ -64,7 +55,7 @@ pub(crate) async fn connection(
         token: wanted.token,
         secrets: vec![wanted.secret.clone()],
         notification_url: webhook_url.clone(),
-        default_location: Some(location(store_id, MAIN)?),
+        default_location: Some(location(store, store_id, MAIN).await?),
         requests_per_minute: None,
         rules: Rules {
             propagate_inventory: wanted.propagates,
@@ -74,11 +65,11 @@ pub(crate) async fn connection(
         currency: Some(Currency::new("USD").map_err(unusable)?),
     };
     store.upsert_connection(&connection).await?;
-    for (externals, place) in [(&wanted.locations, MAIN), (&wanted.examples, EXAMPLES)] {
-        for external in externals {
-            let external = ExternalId::new(external).map_err(unusable)?;
-            store.upsert_location_link(&id, &external, &location(store_id, place)?).await?;
-        }
+    for (index, external) in wanted.locations.iter().enumerate() {
+        let external = ExternalId::new(external).map_err(unusable)?;
+        let place = if index == 0 { MAIN.to_owned() } else { format!("{}-{}", wanted.platform, index + 1) };
+        let location = location(store, store_id, &place).await?;
+        store.upsert_location_link(&id, &external, &location).await?;
     }
     Ok(RunningConnection {
         id: id.to_string(),
@@ -102,7 +93,6 @@ pub(crate) async fn examples(store: &Store, ingest_url: &str) -> Result<Vec<Runn
             token: "demo:demo".to_owned(),
             secret: secret(),
             locations: crate::trigger::example_locations(platform.name()),
-            examples: Vec::new(),
             propagates: false,
         };
         connections.push(connection(store, "demo", ingest_url, wanted).await?);
@@ -119,8 +109,13 @@ fn tenant() -> Result<TenantId, Failed> {
     TenantId::new("demo").map_err(unusable)
 }
 
-fn location(store: &str, place: &str) -> Result<LocationId, Failed> {
-    LocationId::new(&format!("{store}-{place}")).map_err(unusable)
+/// Makes one of a store's locations.
+async fn location(store: &Store, store_id: &str, place: &str) -> Result<LocationId, Failed> {
+    let id = LocationId::new(&format!("{store_id}-{place}")).map_err(unusable)?;
+    let of = StoreId::new(store_id).map_err(unusable)?;
+    let setup = LocationSetup { tenant: tenant()?, store: of, id: id.clone(), name: place.to_owned() };
+    store.upsert_location(&setup).await?;
+    Ok(id)
 }
 
 fn unusable(error: impl std::fmt::Display) -> Failed {
