@@ -13,7 +13,8 @@ const UNLINKED: u64 = 77;
 async fn shop_with_tea() -> (World, Merchant, Account) {
     let world = World::start(&Program::ALL).await;
     let merchant = world.merchant("shop").await;
-    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let unlinked = AccountOptions { locations: Vec::new(), ..AccountOptions::silent() };
+    let account = world.account(&merchant, "shopify", unlinked).await;
     Sender::default().send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
     (world, merchant, account)
 }

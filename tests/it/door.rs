@@ -104,8 +104,8 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
     let found: Vec<String> = kept.iter().map(|delivery| delivery.id.to_string()).collect();
     assert_eq!(found, ids, "each 200 is in RAW, in order");
     assert_eq!(
-        (&kept[0].body, &*kept[1].body, kept[2].body.len()),
-        (&signed().body, &b"{\"a\":1}"[..], MEBIBYTE)
+        (&*kept[0].body, &*kept[1].body, kept[2].body.len()),
+        (&*signed().body, &b"{\"a\":1}"[..], MEBIBYTE)
     );
     assert_eq!(kept[0].origin.store, merchant.store);
 

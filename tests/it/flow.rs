@@ -191,7 +191,11 @@ async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
     assert_eq!((told[2].0, told[2].1), ("enrich", "config"));
     for (letter, (id, body)) in letters.iter().zip(ids.iter().zip(&bodies)).take(2) {
         let Original::Delivery(delivery) = &letter.original else { panic!("not a delivery: {letter:?}") };
-        assert_eq!((&delivery.id.to_string(), &delivery.body), (id, body), "the bytes are those that came");
+        assert_eq!(
+            (&delivery.id.to_string(), &*delivery.body),
+            (id, &**body),
+            "the bytes are those that came"
+        );
         assert_eq!(delivery.origin.connection, account.connection);
     }
     let Original::Event(event) = &letters[2].original else { panic!("not an event") };

@@ -63,7 +63,7 @@ pub struct CloudEvent {
 }
 
 impl AppliedMessage {
-    fn read(stored: Stored) -> Result<Self, BusError> {
+    fn read(stored: &Stored) -> Result<Self, BusError> {
         let text = |name| stored.header(name).map(str::to_owned).ok_or_else(|| stored.malformed(name));
         let parts: Vec<&str> = stored.subject.split('.').collect();
         let ["pos", "applied", partition, store, entity, change] = parts[..] else {
@@ -84,7 +84,7 @@ impl AppliedMessage {
                 trace: stored.header("traceparent").and_then(TraceParent::parse),
             },
             sequence: stored.sequence,
-            payload: stored.payload,
+            payload: stored.payload.clone(),
         })
     }
 
@@ -154,7 +154,7 @@ impl Bus {
 
     /// The partition's change that was stored last.
     pub async fn last_applied(&self, partition: Partition) -> Result<Option<AppliedMessage>, BusError> {
-        self.last(APPLIED, &subject_of(partition)).await?.map(AppliedMessage::read).transpose()
+        self.last(APPLIED, &subject_of(partition)).await?.as_ref().map(AppliedMessage::read).transpose()
     }
 
     /// The number behind which a new publisher of the partition begins: [`APPLIED_WINDOW`] before the last one stored,
@@ -225,12 +225,12 @@ impl Bus {
         let wanted = after_number.saturating_sub(APPLIED_WINDOW);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.next(APPLIED, subject, middle).await?.map(AppliedMessage::read).transpose()? {
+            match self.next(APPLIED, subject, middle).await?.as_ref().map(AppliedMessage::read).transpose()? {
                 Some(message) if message.number <= wanted => low = message.sequence + 1,
                 Some(_) | None => high = middle,
             }
         }
-        let first = self.next(APPLIED, subject, low).await?.map(AppliedMessage::read).transpose()?;
+        let first = self.next(APPLIED, subject, low).await?.as_ref().map(AppliedMessage::read).transpose()?;
         match first {
             Some(first) if first.number > after_number + 1 + APPLIED_WINDOW => {
                 Err(BusError::Gap { partition, expected: after_number + 1, found: first.number })

@@ -109,7 +109,7 @@ impl Bus {
     /// The last batch of the partition.
     pub async fn tail(&self, feed: Feed, partition: Partition) -> Result<Option<Message>, BusError> {
         let stream = self.inner.layout.stream_of(feed, partition);
-        self.last(&stream, &feed.subject(partition)).await?.map(Message::read).transpose()
+        self.last(&stream, &feed.subject(partition)).await?.as_ref().map(Message::read).transpose()
     }
 
     /// The batch of the partition that has this sequence, if it is kept.
@@ -120,7 +120,11 @@ impl Bus {
         sequence: u64,
     ) -> Result<Option<Message>, BusError> {
         let stored = self.at(&self.inner.layout.stream_of(feed, partition), sequence).await?;
-        stored.filter(|stored| stored.subject == feed.subject(partition)).map(Message::read).transpose()
+        stored
+            .filter(|stored| stored.subject == feed.subject(partition))
+            .as_ref()
+            .map(Message::read)
+            .transpose()
     }
 
     /// Reads the batches of the partition, in order, each once. A start behind the end of the stream is refused as

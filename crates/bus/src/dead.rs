@@ -47,7 +47,7 @@ impl DeadMessage {
         }
     }
 
-    fn read(stored: Stored) -> Result<Self, BusError> {
+    fn read(stored: &Stored) -> Result<Self, BusError> {
         let parts: Vec<&str> = stored.subject.split('.').collect();
         let ["pos", "dead", stage, class, store] = parts[..] else { return Err(stored.malformed("subject")) };
         let message_id = stored.header("Nats-Msg-Id").ok_or_else(|| stored.malformed("Nats-Msg-Id"))?;
@@ -58,7 +58,7 @@ impl DeadMessage {
             message_id: message_id.to_owned(),
             sequence: stored.sequence,
             published_at: stored.published_at(),
-            payload: stored.payload,
+            payload: stored.payload.clone(),
         })
     }
 }
@@ -93,7 +93,7 @@ impl Bus {
 
     /// The dead letter of this sequence, if it is kept.
     pub async fn dead_at(&self, sequence: u64) -> Result<Option<DeadMessage>, BusError> {
-        self.at(DEAD, sequence).await?.map(DeadMessage::read).transpose()
+        self.at(DEAD, sequence).await?.as_ref().map(DeadMessage::read).transpose()
     }
 
     /// Removes a dead letter that someone has seen to; nothing if it is gone already.

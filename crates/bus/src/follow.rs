@@ -40,11 +40,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Reads the batches of a partition.
 pub struct Reader {
     follow: Follow,
-    read: fn(Stored) -> Result<Message, BusError>,
+    read: fn(&Stored) -> Result<Message, BusError>,
 }
 
 impl Reader {
-    pub(crate) fn new(follow: Follow, read: fn(Stored) -> Result<Message, BusError>) -> Self {
+    pub(crate) fn new(follow: Follow, read: fn(&Stored) -> Result<Message, BusError>) -> Self {
         Self { follow, read }
     }
 
@@ -129,13 +129,13 @@ impl Follow {
     pub(crate) fn take<T>(
         &mut self,
         max: usize,
-        read: fn(Stored) -> Result<T, BusError>,
+        read: fn(&Stored) -> Result<T, BusError>,
     ) -> Result<Vec<T>, BusError> {
         let mut taken = Vec::with_capacity(self.ready.len().min(max));
         while taken.len() < max
             && let Some(stored) = self.ready.front()
         {
-            match read(stored.clone()) {
+            match read(stored) {
                 Ok(message) => taken.push(message),
                 Err(error) if taken.is_empty() => return Err(error),
                 Err(_) => break,

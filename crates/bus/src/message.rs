@@ -46,7 +46,7 @@ pub struct Message {
 }
 
 impl Message {
-    pub(crate) fn read(stored: Stored) -> Result<Self, BusError> {
+    pub(crate) fn read(stored: &Stored) -> Result<Self, BusError> {
         Ok(Self {
             sequence: stored.sequence,
             from: stored.number(FROM_POSITION)?,
@@ -55,7 +55,7 @@ impl Message {
             records: stored.number(RECORDS)?.ok_or_else(|| stored.malformed(RECORDS))?,
             records_total: stored.number(RECORDS_TOTAL)?,
             published_at: stored.published_at(),
-            payload: stored.payload,
+            payload: stored.payload.clone(),
         })
     }
 }

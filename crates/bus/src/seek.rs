@@ -73,7 +73,7 @@ impl Bus {
         holds: impl Fn(&Message) -> bool,
     ) -> Result<Search, BusError> {
         let (stream, subject) = (self.layout().stream_of(feed, partition), feed.subject(partition));
-        let Some(last) = self.last(&stream, &subject).await?.map(Message::read).transpose()? else {
+        let Some(last) = self.last(&stream, &subject).await?.as_ref().map(Message::read).transpose()? else {
             return Ok(Search::Empty);
         };
         if !holds(&last) {
@@ -82,7 +82,7 @@ impl Bus {
         let (mut low, mut high) = (1, last.sequence);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.next(&stream, &subject, middle).await?.map(Message::read).transpose()? {
+            match self.next(&stream, &subject, middle).await?.as_ref().map(Message::read).transpose()? {
                 Some(message) if !holds(&message) => low = message.sequence + 1,
                 Some(_) | None => high = middle,
             }

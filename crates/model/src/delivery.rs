@@ -1,6 +1,7 @@
 //! What comes in, before anyone has understood it.
 
 use crate::{DeliveryId, Origin, Timestamp};
+use bytes::Bytes;
 use std::{fmt, sync::Arc};
 
 /// The kept header in which the door notes the store's currency, for payloads whose amounts come without one. A
@@ -29,44 +30,48 @@ impl Source {
     }
 }
 
+/// How long a `traceparent` of version 00 is, in bytes.
+const TRACE_PARENT_BYTES: usize = 55;
+
 /// A W3C `traceparent` of version 00, kept from the delivery to the calls that it causes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TraceParent(Arc<str>);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent([u8; TRACE_PARENT_BYTES]);
 
 impl TraceParent {
     /// Reads `00-<32 hex>-<16 hex>-<2 hex>`; anything else is no context (W3C Trace Context, 3.2.2).
     pub fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<&str> = text.split('-').collect();
-        let [version, trace, parent, flags] = parts.as_slice() else { return None };
-        let hexadecimal = |part: &str, length| {
-            part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let meant = |part: &str| part.bytes().any(|byte| byte != b'0');
-        let valid = *version == "00"
-            && hexadecimal(trace, 32)
-            && hexadecimal(parent, 16)
-            && hexadecimal(flags, 2)
+        let bytes: [u8; TRACE_PARENT_BYTES] = text.as_bytes().try_into().ok()?;
+        let dashes = [bytes[2], bytes[35], bytes[52]];
+        let (trace, parent, flags) = (&bytes[3..35], &bytes[36..52], &bytes[53..]);
+        let hexadecimal = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let meant = |part: &[u8]| part.iter().any(|byte| *byte != b'0');
+        let valid = bytes.starts_with(b"00")
+            && dashes == [b'-'; 3]
+            && [trace, parent, flags].into_iter().all(hexadecimal)
             && meant(trace)
             && meant(parent);
-        valid.then(|| Self(text.into()))
+        valid.then_some(Self(bytes))
     }
 
     /// A context whose ids come from `seed`: used where a delivery brought none.
     pub fn from_delivery(id: DeliveryId) -> Self {
-        let trace = id.to_string();
-        let parent = &trace[..16];
-        Self(format!("00-{trace}-{parent}-01").into())
+        let trace = hex::encode(id.as_bytes()).into_bytes();
+        let mut bytes = *b"00-00000000000000000000000000000000-0000000000000000-01";
+        bytes[3..35].copy_from_slice(&trace);
+        bytes[36..52].copy_from_slice(&trace[..16]);
+        Self(bytes)
     }
 
     /// The header's value.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // It is nothing else: no other bytes can be made one.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Debug for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -94,7 +99,7 @@ pub struct Delivery {
     /// The trace it belongs to.
     pub trace: TraceParent,
     /// The raw bytes, decompressed, at most 1 MiB.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Delivery {

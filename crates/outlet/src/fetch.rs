@@ -120,8 +120,8 @@ impl Fetcher {
             hops: target.hops,
             attempt: 0,
             headers: Vec::new(),
-            trace: target.trace.clone().unwrap_or_else(|| TraceParent::from_delivery(id)),
-            body,
+            trace: target.trace.unwrap_or_else(|| TraceParent::from_delivery(id)),
+            body: body.into(),
         };
         Ok(accept(&self.bus, &delivery).await?)
     }

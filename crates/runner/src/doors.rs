@@ -5,7 +5,7 @@ use bytes::Bytes;
 use model::{Delivery, DeliveryId, Dismissal, Event, EventId, Origin, Partition, Position, Timestamp};
 use stage::{Fault, Stage};
 use std::future::Future;
-use wire::{DecodeError, Original};
+use wire::{DecodeError, EventRecord, Original};
 
 /// A value and its place in the partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub trait Input: Sized + Send + Sync + 'static {
     /// The event that it is, if it is understood as one.
     fn event(&self) -> Option<EventId>;
     /// As what a dead letter keeps it.
-    fn into_original(self) -> Original;
+    fn into_original(self) -> Result<Original, DecodeError>;
 }
 
 /// What a stage writes to a feed.
@@ -93,8 +93,8 @@ impl Input for Delivery {
     fn event(&self) -> Option<EventId> {
         None
     }
-    fn into_original(self) -> Original {
-        Original::Delivery(Box::new(self))
+    fn into_original(self) -> Result<Original, DecodeError> {
+        Ok(Original::Delivery(Box::new(self)))
     }
 }
 
@@ -119,8 +119,43 @@ impl Input for Event {
     fn event(&self) -> Option<EventId> {
         Some(self.id)
     }
-    fn into_original(self) -> Original {
-        Original::Event(Box::new(self))
+    fn into_original(self) -> Result<Original, DecodeError> {
+        Ok(Original::Event(Box::new(self)))
+    }
+}
+
+impl Input for EventRecord {
+    fn decode(payload: Bytes, _sequence: u64) -> Result<Batch<Self>, DecodeError> {
+        let place = |value: Self| Placed { position: value.position, value };
+        let batch = wire::decode_records(payload)?;
+        Ok(Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals })
+    }
+    fn end(position: Position) -> Position {
+        position
+    }
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+    fn delivery(&self) -> DeliveryId {
+        self.delivery
+    }
+    fn event(&self) -> Option<EventId> {
+        Some(self.id)
+    }
+    fn into_original(self) -> Result<Original, DecodeError> {
+        Ok(Original::Event(Box::new(EventRecord::event(&self)?)))
+    }
+}
+
+impl Output for EventRecord {
+    fn encode(records: &[Self], dismissals: &[Dismissal]) -> Bytes {
+        wire::encode_records(records, dismissals)
+    }
+    fn weight(&self) -> usize {
+        self.encoded_bytes()
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wire::{BATCH_RECORDS_MAX, DeadLetter};
+use wire::{BATCH_RECORDS_MAX, DeadLetter, DecodeError};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -200,7 +200,8 @@ where
                 %reject, "dead letter"
             );
             self.shared.service.metrics.rejected(S::NAME, reject.class);
-            self.shared.service.bus.publish_dead(&dead_message(S::NAME, position, value, reject)).await?;
+            let letter = dead_message(S::NAME, position, value, reject).map_err(unreadable)?;
+            self.shared.service.bus.publish_dead(&letter).await?;
         }
         Ok(())
     }
@@ -251,8 +252,11 @@ where
 }
 
 fn decode<T: Input>(message: &Message) -> Result<Batch<T>, LaneError> {
-    let unreadable = |error| Fault::new("a batch of our own that can be read", error);
     Ok(T::decode(message.payload.clone(), message.sequence).map_err(unreadable)?)
+}
+
+fn unreadable(error: DecodeError) -> Fault {
+    Fault::new("a batch of our own that can be read", error)
 }
 
 /// The position after which nothing of the message is left.
@@ -260,7 +264,12 @@ fn end_of(message: &Message) -> Position {
     message.covers.unwrap_or(Position { raw_sequence: message.sequence, delivery: u32::MAX, event: u32::MAX })
 }
 
-fn dead_message<T: Input>(stage: &'static str, position: Position, value: T, reject: &Reject) -> DeadMessage {
+fn dead_message<T: Input>(
+    stage: &'static str,
+    position: Position,
+    value: T,
+    reject: &Reject,
+) -> Result<DeadMessage, DecodeError> {
     let message_id = match value.event() {
         Some(event) => format!("{stage}/{event}/{position}"),
         None => format!("{stage}/{}/{position}", value.delivery()),
@@ -271,9 +280,9 @@ fn dead_message<T: Input>(stage: &'static str, position: Position, value: T, rej
         reject: reject.clone(),
         rejected_at: now(),
         position,
-        original: value.into_original(),
+        original: value.into_original()?,
     };
-    DeadMessage::new(stage, reject.class.as_str(), store, message_id, wire::encode_dead(&letter))
+    Ok(DeadMessage::new(stage, reject.class.as_str(), store, message_id, wire::encode_dead(&letter)))
 }
 
 async fn until(instant: Option<Instant>) {

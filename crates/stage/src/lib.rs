@@ -4,8 +4,11 @@
 //! in as its lane, which the runner loads; what it says goes out as a verdict, which the runner carries out. The same
 //! inputs in the same order always give the same verdicts.
 
+mod window;
+
 use model::{Outcome, Position};
 use std::fmt;
+pub use window::Window;
 
 /// A stage of the pipeline.
 pub trait Stage: Send + Sync + 'static {

@@ -44,7 +44,7 @@ fn traces<'a>(causes: impl Iterator<Item = &'a Cause>) -> Vec<String> {
 impl Wants {
     /// Notes what the event that was committed under this number of its partition made of the store's values.
     pub fn add(&mut self, number: i64, event: &Event, effect: &Effect) {
-        let cause = Cause { number, trace: event.trace.clone() };
+        let cause = Cause { number, trace: event.trace };
         self.stores.insert(event.origin.store.clone());
         match effect {
             Effect::Level { variant, location, .. } => {

@@ -1,8 +1,8 @@
 //! Batches: what waited, as one message. Over 16 KiB they are zstd-compressed, which the first bytes tell.
 
-use crate::{DecodeError, error::At as _, pb};
+use crate::{DecodeError, pb};
 use bytes::Bytes;
-use model::{Delivery, Dismissal, Event, EventId, Timestamp};
+use model::{Delivery, Dismissal, Event};
 use prost::Message as _;
 use std::io::Read as _;
 
@@ -65,31 +65,7 @@ pub fn decode_events(payload: Bytes) -> Result<EventBatch, DecodeError> {
     })
 }
 
-/// What tells an event from others, without the rest of it.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Identity {
-    #[prost(bytes = "bytes", tag = "1")]
-    id: Bytes,
-    #[prost(int64, tag = "7")]
-    received_at_micros: i64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct IdentityBatch {
-    #[prost(message, repeated, tag = "1")]
-    events: Vec<Identity>,
-}
-
-/// Reads of a batch of a middle stream only which events it holds, and when the door had each.
-pub fn decode_identities(payload: Bytes) -> Result<Vec<(EventId, Timestamp)>, DecodeError> {
-    let events = IdentityBatch::decode(decompressed(payload)?)?.events;
-    let read = |event: Identity| {
-        Ok((EventId::try_from(&event.id[..]).at("id")?, Timestamp::from_micros(event.received_at_micros)))
-    };
-    events.into_iter().map(read).collect()
-}
-
-fn compressed(plain: Vec<u8>) -> Bytes {
+pub(crate) fn compressed(plain: Vec<u8>) -> Bytes {
     if plain.len() < COMPRESS_FROM_BYTES {
         return plain.into();
     }
@@ -97,7 +73,7 @@ fn compressed(plain: Vec<u8>) -> Bytes {
     zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap_or(plain).into()
 }
 
-fn decompressed(payload: Bytes) -> Result<Bytes, DecodeError> {
+pub(crate) fn decompressed(payload: Bytes) -> Result<Bytes, DecodeError> {
     if !payload.starts_with(&ZSTD_MAGIC) {
         return Ok(payload);
     }

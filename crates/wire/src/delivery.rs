@@ -67,7 +67,7 @@ impl From<&Delivery> for pb::Delivery {
             attempt: delivery.attempt,
             headers: delivery.headers.iter().map(header).collect(),
             traceparent: delivery.trace.as_str().to_owned(),
-            body: Bytes::copy_from_slice(&delivery.body),
+            body: delivery.body.clone(),
         }
     }
 }
@@ -96,7 +96,7 @@ impl TryFrom<pb::Delivery> for Delivery {
                 .map(|header| (header.name.into(), header.value.into()))
                 .collect(),
             trace: required(TraceParent::parse(&delivery.traceparent), "traceparent")?,
-            body: delivery.body.into(),
+            body: delivery.body,
         })
     }
 }

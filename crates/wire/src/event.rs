@@ -70,10 +70,11 @@ pub fn decode_event(payload: Bytes) -> Result<Event, DecodeError> {
 
 impl From<&Event> for pb::Event {
     fn from(event: &Event) -> Self {
+        let [id, correlation, delivery, raw_digest] = hashes(event);
         Self {
-            id: Bytes::copy_from_slice(event.id.as_bytes()),
-            correlation: Bytes::copy_from_slice(event.correlation.as_bytes()),
-            delivery: Bytes::copy_from_slice(event.delivery.as_bytes()),
+            id,
+            correlation,
+            delivery,
             origin: Some((&event.origin).into()),
             action: pb::Action::from(event.action).into(),
             occurred_at_micros: event.occurred_at.map(Timestamp::as_micros),
@@ -81,13 +82,25 @@ impl From<&Event> for pb::Event {
             version: event.version.map(|version| version.0),
             payload: Some((&event.payload).into()),
             links: event.links.iter().map(pb::Link::from).collect(),
-            raw_digest: Bytes::copy_from_slice(event.raw_digest.as_bytes()),
+            raw_digest,
             hops: event.hops.into(),
             attempt: event.attempt,
             traceparent: event.trace.as_str().to_owned(),
             position: Some(event.position.into()),
         }
     }
+}
+
+/// The event's hashes in the order of their fields, all in one allocation.
+fn hashes(event: &Event) -> [Bytes; 4] {
+    let hashes: [&[u8]; 4] = [
+        event.id.as_bytes(),
+        event.correlation.as_bytes(),
+        event.delivery.as_bytes(),
+        event.raw_digest.as_bytes(),
+    ];
+    let mut together = Bytes::from(hashes.concat());
+    hashes.map(|hash| together.split_to(hash.len()))
 }
 
 impl TryFrom<pb::Event> for Event {

@@ -7,6 +7,7 @@ mod delivery;
 mod dismissal;
 mod error;
 mod event;
+mod record;
 
 /// The types that `proto/` generates.
 #[expect(
@@ -22,7 +23,7 @@ mod pb {
 pub use applied::{decode_applied, encode_applied};
 pub use batch::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COMPRESS_FROM_BYTES, DECODED_BYTES_MAX, DELIVERY_BYTES_MAX,
-    EventBatch, decode_deliveries, decode_events, decode_identities, encode_deliveries, encode_events,
+    EventBatch, decode_deliveries, decode_events, encode_deliveries, encode_events,
 };
 pub use dead::{DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};
@@ -30,4 +31,7 @@ pub use error::DecodeError;
 pub use event::{
     CANONICAL_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_published, encode_event,
     encode_published,
+};
+pub use record::{
+    DeliveryRecord, EventRecord, RecordBatch, decode_delivery_records, decode_records, encode_records,
 };

@@ -44,7 +44,7 @@ fn delivery(body: Vec<u8>) -> Delivery {
         attempt: 2,
         headers: vec![("x-a".into(), "b".into())],
         trace: TraceParent::from_delivery(id),
-        body,
+        body: body.into(),
     }
 }
 
@@ -159,11 +159,29 @@ fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
         received_at: Timestamp::from_micros(6),
     };
     let dismissals = vec![dismissal(None), dismissal(Some(EventId::from_bytes([1; 16])))];
-    let identities = wire::decode_identities(wire::encode_events(&events, &dismissals)).unwrap();
-    let expected: Vec<_> = events.iter().map(|event| (event.id, event.received_at)).collect();
-    assert_eq!(identities, expected);
     let batch = wire::decode_events(wire::encode_events(&events, &dismissals)).unwrap();
-    assert_eq!(batch, EventBatch { events, dismissals });
+    assert_eq!(batch, EventBatch { events: events.clone(), dismissals: dismissals.clone() });
+
+    let encoded = wire::encode_events(&events, &dismissals);
+    let records = wire::decode_records(encoded.clone()).unwrap();
+    assert_eq!(records.dismissals, dismissals);
+    for (record, event) in records.events.iter().zip(&events) {
+        let head = (record.id, record.delivery, &record.origin, record.received_at, record.position);
+        assert_eq!(head, (event.id, event.delivery, &event.origin, event.received_at, event.position));
+        assert_eq!((record.attempt, &record.event().unwrap()), (event.attempt, event));
+    }
+    assert_eq!(wire::encode_records(&records.events, &records.dismissals), encoded, "passed on as it came");
+}
+
+#[test]
+fn the_head_of_a_delivery_says_what_the_whole_says() {
+    let deliveries = vec![delivery(b"{}".to_vec()), delivery(vec![b'x'; 100_000])];
+    let records = wire::decode_delivery_records(wire::encode_deliveries(&deliveries)).unwrap();
+    assert_eq!(records.len(), deliveries.len());
+    for (record, delivery) in records.iter().zip(&deliveries) {
+        assert_eq!((&record.origin, &*record.topic), (&delivery.origin, &*delivery.topic));
+        assert_eq!(record.delivery().unwrap(), *delivery);
+    }
 }
 
 #[test]
@@ -186,6 +204,10 @@ fn a_missing_field_is_named() {
     let empty = Bytes::from_static(&[0x0a, 0x00]);
     let error = wire::decode_events(empty).unwrap_err();
     assert!(error.to_string().starts_with("id is invalid"), "{error}");
+    let error = wire::decode_records(Bytes::from_static(&[0x0a, 0x00])).unwrap_err();
+    assert!(error.to_string().starts_with("id is invalid"), "{error}");
+    let error = wire::decode_delivery_records(Bytes::from_static(&[0x0a, 0x00])).unwrap_err();
+    assert!(matches!(error, DecodeError::Missing("origin")), "{error}");
     let error = wire::decode_published(Bytes::new()).unwrap_err();
     assert!(matches!(error, DecodeError::Missing("action")), "{error}");
 }

@@ -25,7 +25,7 @@ fn message(partition: Partition, applied: &Applied, payload: Vec<u8>) -> Applied
             kind: format!("tillflow.{entity}.{change}.v1"),
             source: format!("/stores/{}/connections/{}", event.origin.store, event.origin.connection),
             time: event.received_at,
-            trace: Some(event.trace.clone()),
+            trace: Some(event.trace),
         },
         payload: Bytes::from(payload),
         sequence: 0,

@@ -4,15 +4,13 @@
 //! that it did not pass on itself. What is older than the window, was forgotten for want of room, or isn't read back by
 //! a new owner is judged by the unique key in Postgres.
 
-mod window;
-
 use bus::{Bus, Feed, Message};
-use model::{Event, Partition, Position};
+use model::{Event, EventId, Partition, Position, Timestamp};
 use runner::{Doors, Failure, Placed, Service};
 use serde::Deserialize;
-use stage::{Fault, Skip, Stage, Verdict};
-use std::time::Duration;
-pub use window::Window;
+use stage::{Fault, Skip, Stage, Verdict, Window};
+use std::{marker::PhantomData, time::Duration};
+use wire::EventRecord;
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,18 +31,59 @@ impl Default for Config {
     }
 }
 
-/// The stage: the first event of its identity goes on, every other is a duplicate.
-pub struct Dedupe;
+/// What the stage looks at; it is passed on as it came.
+pub trait Identified: Send + Sync + 'static {
+    /// The same however often the event comes in.
+    fn id(&self) -> EventId;
+    /// When the door had it.
+    fn received_at(&self) -> Timestamp;
+    /// How often it was taken in again after it had become a dead letter.
+    fn attempt(&self) -> u32;
+}
 
-impl Stage for Dedupe {
+impl Identified for EventRecord {
+    fn id(&self) -> EventId {
+        self.id
+    }
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl Identified for Event {
+    fn id(&self) -> EventId {
+        self.id
+    }
+    fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+/// The stage: the first event of its identity goes on, every other is a duplicate. The service works on records as they
+/// came; a replay on events.
+pub struct Dedupe<T>(PhantomData<T>);
+
+impl<T> Default for Dedupe<T> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Identified> Stage for Dedupe<T> {
     const NAME: &'static str = "dedupe";
-    type In = Event;
-    type Out = Event;
-    type Lane = Window;
+    type In = T;
+    type Out = T;
+    type Lane = Window<EventId>;
 
-    fn decide(&self, _at: Position, event: Event, window: &mut Window) -> Verdict<Event> {
+    fn decide(&self, _at: Position, event: T, window: &mut Window<EventId>) -> Verdict<T> {
         // What is taken in again after it was a dead letter has gone by before; the record decides about it.
-        if window.first_seen(event.id, event.received_at) || event.attempt > 0 {
+        if window.first_seen(event.id(), event.received_at()) || event.attempt() > 0 {
             Verdict::Emit(vec![event])
         } else {
             Verdict::Skip(Skip::Duplicate)
@@ -54,7 +93,7 @@ impl Stage for Dedupe {
 
 impl Config {
     /// An empty window of this size.
-    pub fn window(&self) -> Window {
+    pub fn window(&self) -> Window<EventId> {
         Window::new(Duration::from_secs(self.window_seconds), self.remembered_max)
     }
 }
@@ -63,8 +102,13 @@ struct OwnOutput {
     config: Config,
 }
 
-impl Doors<Dedupe> for OwnOutput {
-    async fn open(&self, bus: &Bus, partition: Partition, tail: Option<&Message>) -> Result<Window, Fault> {
+impl Doors<Dedupe<EventRecord>> for OwnOutput {
+    async fn open(
+        &self,
+        bus: &Bus,
+        partition: Partition,
+        tail: Option<&Message>,
+    ) -> Result<Window<EventId>, Fault> {
         let mut window = self.config.window();
         let Some(tail) = tail else { return Ok(window) };
         let broker = |error| Fault::new("the broker", error);
@@ -74,10 +118,10 @@ impl Doors<Dedupe> for OwnOutput {
         let mut reader = bus.read(Feed::Unique, partition, start).await.map_err(broker)?;
         loop {
             for message in reader.waiting(64).await.map_err(broker)? {
-                let identities = wire::decode_identities(message.payload)
+                let batch = wire::decode_records(message.payload)
                     .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-                for (event, received_at) in identities {
-                    window.remember(event, received_at);
+                for event in batch.events {
+                    window.remember(event.id, (), event.received_at);
                 }
                 if message.sequence >= tail.sequence {
                     return Ok(window);
@@ -86,12 +130,12 @@ impl Doors<Dedupe> for OwnOutput {
         }
     }
 
-    async fn load(&self, _: &[Placed<Event>], _: &mut Window) -> Result<(), Fault> {
+    async fn load(&self, _: &[Placed<EventRecord>], _: &mut Window<EventId>) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    runner::run_stage(&service, Dedupe, OwnOutput { config }, Feed::Normalized, Feed::Unique).await
+    runner::run_stage(&service, Dedupe::default(), OwnOutput { config }, Feed::Normalized, Feed::Unique).await
 }

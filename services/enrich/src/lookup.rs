@@ -100,6 +100,9 @@ impl Lookup {
             };
             for (kind, external) in wanted(event).into_iter().chain(location) {
                 let key = (event.origin.connection.clone(), kind, external);
+                if found.contains_key(&key) {
+                    continue;
+                }
                 match self.links.get(&key) {
                     Some(internal) => drop(found.insert(key, internal)),
                     None => drop(missing.insert(key)),

@@ -34,20 +34,20 @@ pub(crate) async fn read(body: Incoming) -> Result<Bytes, BadBody> {
 }
 
 /// The body without its `Content-Encoding`: `gzip`, `deflate` (zlib) or none.
-pub(crate) fn decompressed(body: &[u8], encoding: Option<&str>) -> Result<Vec<u8>, BadBody> {
+pub(crate) fn decompressed(body: &Bytes, encoding: Option<&str>) -> Result<Bytes, BadBody> {
     let limit = DELIVERY_BYTES_MAX as u64 + 1;
     let mut plain = Vec::new();
     let read = match encoding.map(str::trim) {
-        None | Some("" | "identity") => return Ok(body.to_vec()),
+        None | Some("" | "identity") => return Ok(body.clone()),
         Some("gzip" | "x-gzip") => {
-            flate2::read::MultiGzDecoder::new(body).take(limit).read_to_end(&mut plain)
+            flate2::read::MultiGzDecoder::new(&body[..]).take(limit).read_to_end(&mut plain)
         }
-        Some("deflate") => flate2::read::ZlibDecoder::new(body).take(limit).read_to_end(&mut plain),
+        Some("deflate") => flate2::read::ZlibDecoder::new(&body[..]).take(limit).read_to_end(&mut plain),
         Some(_) => return Err(BadBody::UnknownEncoding),
     };
     match read {
         Ok(bytes) if bytes > DELIVERY_BYTES_MAX => Err(BadBody::TooLarge),
-        Ok(_) => Ok(plain),
+        Ok(_) => Ok(plain.into()),
         Err(_) => Err(BadBody::Broken),
     }
 }
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    fn gzip(plain: &[u8]) -> Vec<u8> {
+    fn gzip(plain: &[u8]) -> Bytes {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(plain).unwrap();
-        encoder.finish().unwrap()
+        encoder.finish().unwrap().into()
     }
 
     #[test]
@@ -68,9 +68,9 @@ mod tests {
         let bomb = gzip(&vec![b' '; 64 * DELIVERY_BYTES_MAX]);
         assert!(bomb.len() < DELIVERY_BYTES_MAX);
         assert_eq!(decompressed(&bomb, Some("gzip")), Err(BadBody::TooLarge));
-        assert_eq!(decompressed(&gzip(b"{}"), Some("gzip")), Ok(b"{}".to_vec()));
-        assert_eq!(decompressed(&gzip(b"{}")[..8], Some("gzip")), Err(BadBody::Broken));
-        assert_eq!(decompressed(b"{}", Some("br")), Err(BadBody::UnknownEncoding));
-        assert_eq!(decompressed(b"{}", None), Ok(b"{}".to_vec()));
+        assert_eq!(decompressed(&gzip(b"{}"), Some("gzip")), Ok(Bytes::from_static(b"{}")));
+        assert_eq!(decompressed(&gzip(b"{}").slice(..8), Some("gzip")), Err(BadBody::Broken));
+        assert_eq!(decompressed(&Bytes::from_static(b"{}"), Some("br")), Err(BadBody::UnknownEncoding));
+        assert_eq!(decompressed(&Bytes::from_static(b"{}"), None), Ok(Bytes::from_static(b"{}")));
     }
 }

@@ -1,15 +1,21 @@
 //! Who may come in, and as what.
 
 use crate::{Directory, Limits, RawWriter, Unkept};
+use bytes::Bytes;
 use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
 use platforms::{Platform, Secrets, Signed, Unverified};
 use runner::{Failure, Metrics, Service};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use stage::Window;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use store::Connection;
 
 const STAGE: &str = "ingest";
 /// How many deliveries are remembered as kept, so that a prompt retry needs no second place in RAW.
-const KEPT_REMEMBERED_MAX: u64 = 100_000;
+const KEPT_REMEMBERED_MAX: usize = 100_000;
 /// For how long; as long as RAW's own window.
 const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
 /// What the names of the door's own headers begin with.
@@ -28,7 +34,7 @@ pub struct Webhook<'a> {
     /// The bytes that the signature is over.
     pub signed_body: &'a [u8],
     /// The same, decompressed.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// What the door says.
@@ -60,7 +66,8 @@ pub struct Door {
     directory: Directory,
     limits: Limits,
     raw: RawWriter,
-    kept: moka::sync::Cache<(DeliveryId, u32), u64>,
+    /// Each with where RAW has it.
+    kept: Mutex<Window<(DeliveryId, u32), u64>>,
     topics: HashMap<(&'static str, &'static str), Arc<str>>,
     metrics: Metrics,
 }
@@ -78,10 +85,7 @@ impl Door {
             directory,
             limits: Limits::new(requests_per_minute),
             raw: RawWriter::new(&service.bus, &service.replica, &service.metrics),
-            kept: moka::sync::Cache::builder()
-                .max_capacity(KEPT_REMEMBERED_MAX)
-                .time_to_live(KEPT_REMEMBERED_FOR)
-                .build(),
+            kept: Mutex::new(Window::new(KEPT_REMEMBERED_FOR, KEPT_REMEMBERED_MAX)),
             topics,
             metrics: service.metrics.clone(),
         })
@@ -137,7 +141,7 @@ impl Door {
         topic: &str,
         distinct: Option<String>,
         trace: Option<&str>,
-        body: Vec<u8>,
+        body: Bytes,
     ) -> Answer {
         let taken = Taken::up(&self.metrics);
         let answer = async {
@@ -199,15 +203,23 @@ impl Door {
         self.topics.get(&(platform.name(), known.name)).cloned()
     }
 
+    fn kept(&self) -> MutexGuard<'_, Window<(DeliveryId, u32), u64>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn keep(&self, delivery: Delivery) -> Answer {
         let (id, taken_in) = (delivery.id, (delivery.id, delivery.attempt));
-        if let Some(sequence) = self.kept.get(&taken_in) {
+        let known = self.kept().known(&taken_in, runner::now()).copied();
+        if let Some(sequence) = known {
             return Answer::Kept { delivery: id, sequence, duplicate: true };
         }
         runner::kill_point(STAGE, "taken");
         match self.raw.keep(delivery).await {
             Ok(sequence) => {
-                self.kept.insert(taken_in, sequence);
+                let (now, mut kept) = (runner::now(), self.kept());
+                if kept.known(&taken_in, now).is_none() {
+                    kept.remember(taken_in, sequence, now);
+                }
                 Answer::Kept { delivery: id, sequence, duplicate: false }
             }
             Err(unkept) => Answer::Unavailable(unkept),
@@ -253,7 +265,7 @@ struct Incoming<'a> {
     distinct: Option<String>,
     headers: Vec<(Arc<str>, Arc<str>)>,
     trace: Option<&'a str>,
-    body: Vec<u8>,
+    body: Bytes,
     source: Source,
 }
 

@@ -90,7 +90,7 @@ async fn published(door: &Door, request: &Request) -> Result<Answer, String> {
     };
     let distinct = header("nats-msg-id").or_else(|| header("ce-id")).map(str::to_owned);
     Ok(door
-        .published(store, connection, topic, distinct, header("traceparent"), request.payload.to_vec())
+        .published(store, connection, topic, distinct, header("traceparent"), request.payload.clone())
         .await)
 }
 

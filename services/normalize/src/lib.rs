@@ -102,14 +102,14 @@ fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize,
         raw_digest,
         hops: delivery.hops,
         attempt: delivery.attempt,
-        trace: delivery.trace.clone(),
+        trace: delivery.trace,
         position: Position { event: u32::try_from(index).unwrap_or(u32::MAX), ..at },
     }
 }
 
 /// A canonical event that a platform published itself: it is the same if its delivery is.
 fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
-    let published = wire::decode_published(delivery.body.clone().into())
+    let published = wire::decode_published(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     let mapped = Mapped {
         action: published.action,
@@ -123,7 +123,7 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
 
 /// An event that was a dead letter: the same event, at its new place.
 fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
-    let event = wire::decode_event(delivery.body.clone().into())
+    let event = wire::decode_event(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     Ok(Event {
         origin: delivery.origin.clone(),

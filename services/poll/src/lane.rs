@@ -5,10 +5,10 @@ use crate::{
     notices::{Notice, Notices},
 };
 use bus::Feed;
-use model::{ConnectionId, Delivery, Partition, Position, StoreId, TenantId};
+use model::{ConnectionId, Origin, Partition, Position, StoreId, TenantId};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{Input as _, LaneError, Service, Turn};
+use runner::{LaneError, Service, Turn};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,6 +17,7 @@ use std::{
 };
 use store::{Consumer, Cursor, CursorMove, Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
+use wire::{DecodeError, DeliveryRecord};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -58,10 +59,11 @@ impl Shared {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if lane.under_way.len() < UNDER_WAY_MAX => {
                     for message in messages? {
-                        let batch = Delivery::decode(message.payload, message.sequence)
-                            .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
-                        for placed in batch.records {
-                            lane.take(placed.position, placed.value);
+                        let records = wire::decode_delivery_records(message.payload).map_err(unreadable)?;
+                        for (index, record) in records.into_iter().enumerate() {
+                            let delivery = u32::try_from(index).unwrap_or(u32::MAX);
+                            let raw_sequence = message.sequence;
+                            lane.take(Position { raw_sequence, delivery, event: 0 }, &record)?;
                         }
                     }
                     turn.made_progress();
@@ -75,7 +77,7 @@ impl Shared {
         }
     }
 
-    fn is_thin(&self, delivery: &Delivery) -> bool {
+    fn is_thin(&self, delivery: &DeliveryRecord) -> bool {
         let schemas = self.schemas.get(delivery.origin.platform.as_str());
         let topic = schemas.and_then(|schemas| schemas.topic(&delivery.topic));
         topic.is_some_and(|topic| topic.kind == TopicKind::Thin)
@@ -96,15 +98,16 @@ struct Lane {
 }
 
 impl Lane {
-    fn take(&mut self, position: Position, delivery: Delivery) {
+    fn take(&mut self, position: Position, record: &DeliveryRecord) -> Result<(), Fault> {
         if position <= self.read {
-            return;
+            return Ok(());
         }
         let before = std::mem::replace(&mut self.read, position);
-        self.accepted.count(position, &delivery);
-        if position <= self.cursor.position || !self.shared.is_thin(&delivery) {
-            return;
+        self.accepted.count(position, &record.origin);
+        if position <= self.cursor.position || !self.shared.is_thin(record) {
+            return Ok(());
         }
+        let delivery = record.delivery().map_err(unreadable)?;
         self.under_way.insert(position, before);
         let id = delivery.origin.connection.clone();
         let notice = Notice { position, delivery };
@@ -117,6 +120,7 @@ impl Lane {
         if let Err(unsent) = queue.send(notice) {
             self.under_way.remove(&unsent.0.position);
         }
+        Ok(())
     }
 
     /// Writes down how far everything is done, and what was accepted up to where RAW was read.
@@ -144,9 +148,8 @@ struct Accepted {
 }
 
 impl Accepted {
-    fn count(&mut self, position: Position, delivery: &Delivery) {
+    fn count(&mut self, position: Position, origin: &Origin) {
         if position > self.cursor.position {
-            let origin = &delivery.origin;
             *self.deliveries.entry((origin.tenant.clone(), origin.store.clone())).or_default() += 1;
         }
     }
@@ -161,6 +164,10 @@ impl Accepted {
         self.deliveries.clear();
         Ok(())
     }
+}
+
+fn unreadable(error: DecodeError) -> Fault {
+    Fault::new("a batch of our own that can be read", error)
 }
 
 fn fault(error: StoreError) -> LaneError {

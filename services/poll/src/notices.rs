@@ -129,7 +129,7 @@ impl Notices {
             access: &access,
             cause: Some(delivery.id),
             hops: delivery.hops,
-            trace: Some(delivery.trace.clone()),
+            trace: Some(delivery.trace),
         };
         self.shared.fetcher.fetch(platform, &target, wanted, began).await
     }

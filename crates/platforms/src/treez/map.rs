@@ -130,7 +130,7 @@ fn tests_delivery(topic: &str, body: &Value) -> Delivery {
         attempt: 0,
         headers: Vec::new(),
         trace: model::TraceParent::from_delivery(id),
-        body: body.to_string().into_bytes(),
+        body: body.to_string().into_bytes().into(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Example {
             attempt: 0,
             headers: headers.map(|(name, value)| (name.into(), value.into())).collect(),
             trace: TraceParent::from_delivery(id),
-            body: self.body.clone(),
+            body: self.body.clone().into(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{cli::Load, failure::Failed, trigger};
 use ::ingest::{Answer, Door, Webhook};
+use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
 use std::time::{Duration, Instant};
@@ -14,14 +15,14 @@ const LOCATION: u64 = 655_441_491;
 pub(crate) struct Signed {
     pub(crate) connection: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 impl Signed {
     fn new(connection: String, topic: &str, delivery: &str, body: String) -> Result<Self, Failed> {
         let headers = trigger::shopify(SECRET, topic, delivery, body.as_bytes())?;
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok(Self { connection, headers, body: body.into_bytes() })
+        Ok(Self { connection, headers, body: body.into() })
     }
 
     /// Sends it through the door, as the HTTP side does once it has the bytes.
@@ -30,8 +31,8 @@ impl Signed {
             platform: "shopify",
             connection: &self.connection,
             headers: &self.headers,
-            signed_body: &self.body.clone(),
-            body: self.body,
+            signed_body: &self.body,
+            body: self.body.clone(),
         };
         door.webhook(webhook).await
     }

@@ -142,7 +142,7 @@ async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
         hops: event.hops,
         attempt: event.attempt,
         headers: Vec::new(),
-        trace: event.trace.clone(),
-        body: wire::encode_event(event).to_vec(),
+        trace: event.trace,
+        body: wire::encode_event(event),
     })
 }

@@ -7,6 +7,7 @@ use crate::{
     failure::Failed,
     output,
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
 use wire::Original;
 
@@ -73,9 +74,9 @@ pub(super) fn value(found: &Found) -> Value {
     })
 }
 
-fn original(original: &Original) -> Vec<u8> {
+fn original(original: &Original) -> Bytes {
     match original {
         Original::Delivery(delivery) => delivery.body.clone(),
-        Original::Event(event) => format!("{event:#?}").into_bytes(),
+        Original::Event(event) => format!("{event:#?}").into(),
     }
 }

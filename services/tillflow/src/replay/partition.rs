@@ -3,12 +3,12 @@
 use crate::{failure::Failed, progress::Progress, raw::RawReader};
 use apply::replay::{Replay as Committing, Span};
 use bus::Bus;
-use dedupe::{Dedupe, Window};
+use dedupe::Dedupe;
 use enrich::{Enrich, Lookup};
 use model::{Delivery, Dismissal, Event, EventId, Partition, Position, record::SendMark};
 use normalize::Normalize;
 use runner::{Doors as _, Ending, Input, Metrics, Placed, decide};
-use stage::{Stage, Verdict};
+use stage::{Stage, Verdict, Window};
 use std::{collections::VecDeque, sync::Arc};
 use store::{Cursor, Store};
 
@@ -51,7 +51,7 @@ pub(crate) struct Replayed {
 pub(super) struct Replaying {
     partition: Partition,
     stages: Arc<Stages>,
-    window: Window,
+    window: Window<EventId>,
     reader: RawReader,
     /// The sequence that was read last.
     read: u64,
@@ -114,7 +114,7 @@ impl Replaying {
     ) -> Result<(Vec<Placed<Event>>, Vec<Dismissal>), Failed> {
         let mut dismissals = Vec::new();
         let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dismissals);
-        let events = pass(&Dedupe, placed(events), &mut self.window, &mut dismissals);
+        let events = pass(&Dedupe::default(), placed(events), &mut self.window, &mut dismissals);
         let events = placed(events);
         let mut lane = enrich::Lane::default();
         self.stages.lookup.load(&events, &mut lane).await.map_err(runner::Failure::from)?;

@@ -24,7 +24,7 @@ fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
         attempt: 0,
         headers: headers.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
         trace: TraceParent::from_delivery(id),
-        body: body.to_string().into_bytes(),
+        body: body.to_string().into_bytes().into(),
     }
 }
 

@@ -1,51 +1,47 @@
-//! What dedupe remembers of a partition: bounded in time and in number.
+//! What went by lately: bounded in time and in number.
 
-use model::{EventId, Timestamp};
+use model::Timestamp;
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
+    hash::Hash,
     time::Duration,
 };
 
-/// The identities that went by lately. An event's id is derived from its connection too, so the id alone is enough to
-/// tell tenants apart.
+/// The identities that went by lately, each with what is to be known of it.
 #[derive(Debug)]
-pub struct Window {
+pub struct Window<K, V = ()> {
     span: Duration,
     remembered_max: usize,
-    seen: HashSet<EventId>,
-    order: VecDeque<(Timestamp, EventId)>,
+    known: HashMap<K, V>,
+    order: VecDeque<(Timestamp, K)>,
 }
 
-impl Window {
+impl<K: Hash + Eq + Copy, V> Window<K, V> {
     /// Remembers what came in during `span`, and at most `remembered_max` of it.
     pub fn new(span: Duration, remembered_max: usize) -> Self {
-        Self { span, remembered_max, seen: HashSet::new(), order: VecDeque::new() }
+        Self { span, remembered_max, known: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// Whether the event is the first of its identity; it is remembered from then on. `received_at` is the only clock.
-    pub fn first_seen(&mut self, id: EventId, received_at: Timestamp) -> bool {
-        self.forget(received_at);
-        let first = !self.seen.contains(&id);
-        if first {
-            self.remember(id, received_at);
-        }
-        first
+    /// What is known of an identity that went by within the window, which ends `now`.
+    pub fn known(&mut self, identity: &K, now: Timestamp) -> Option<&V> {
+        self.forget(now);
+        self.known.get(identity)
     }
 
-    /// Takes up an event that is known to have passed, in the order in which it did.
-    pub fn remember(&mut self, id: EventId, received_at: Timestamp) {
-        self.forget(received_at);
-        if !self.seen.insert(id) {
+    /// Takes up what is known to have passed, in the order in which it did. `at` is the only clock.
+    pub fn remember(&mut self, identity: K, value: V, at: Timestamp) {
+        self.forget(at);
+        if self.known.insert(identity, value).is_some() {
             // It passed twice within the span, as it may where the clocks of several doors differ: the later time counts.
-            self.order.retain(|(_, known)| *known != id);
+            self.order.retain(|(_, known)| *known != identity);
         }
-        self.order.push_back((received_at, id));
+        self.order.push_back((at, identity));
         if self.order.len() > self.remembered_max {
             self.forget_oldest();
         }
     }
 
-    /// How many events it remembers.
+    /// How many identities it remembers.
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -63,9 +59,20 @@ impl Window {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, id)) = self.order.pop_front() {
-            self.seen.remove(&id);
+        if let Some((_, identity)) = self.order.pop_front() {
+            self.known.remove(&identity);
         }
+    }
+}
+
+impl<K: Hash + Eq + Copy> Window<K> {
+    /// Whether it is the first of its identity; it is remembered from then on.
+    pub fn first_seen(&mut self, identity: K, at: Timestamp) -> bool {
+        let first = self.known(&identity, at).is_none();
+        if first {
+            self.remember(identity, (), at);
+        }
+        first
     }
 }
 
@@ -75,6 +82,7 @@ mod model_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::EventId;
 
     fn id(number: u8) -> EventId {
         EventId::from_bytes([number; 16])
@@ -84,11 +92,11 @@ mod tests {
         Timestamp::from_micros(seconds * 1_000_000)
     }
 
-    fn window(seconds: u64, remembered_max: usize) -> Window {
+    fn window(seconds: u64, remembered_max: usize) -> Window<EventId> {
         Window::new(Duration::from_secs(seconds), remembered_max)
     }
 
-    fn see(window: &mut Window, number: u8, at: i64) -> bool {
+    fn see(window: &mut Window<EventId>, number: u8, at: i64) -> bool {
         window.first_seen(id(number), second(at))
     }
 

@@ -102,13 +102,13 @@ impl ReferenceStateMachine for Model {
 }
 
 struct Owner {
-    window: Window,
+    window: Window<EventId>,
     output: Vec<Passed>,
     /// All that ever passed, whatever was purged since.
     passed: BTreeSet<u8>,
 }
 
-fn empty() -> Window {
+fn empty() -> Window<EventId> {
     Window::new(Duration::from_secs(SPAN_SECONDS.unsigned_abs()), REMEMBERED_MAX)
 }
 
@@ -123,7 +123,9 @@ fn second(seconds: i64) -> Timestamp {
 impl Owner {
     fn take_over(&mut self) {
         self.window = empty();
-        self.output.iter().for_each(|(at, number)| self.window.remember(id(*number), second(*at)));
+        for (at, number) in &self.output {
+            self.window.remember(id(*number), (), second(*at));
+        }
     }
 }
 
