@@ -69,7 +69,7 @@ async fn write_history(
         dismissals::keep_revived(connection, &changes.revived).await?;
     }
     if !changes.endings.is_empty() {
-        write_endings(connection, &changes.endings).await?;
+        write_endings(connection, &changes.endings, !changes.revived.is_empty()).await?;
     }
     if !changes.dismissals.is_empty() {
         dismissals::write(connection, &changes.dismissals).await?;
@@ -181,10 +181,16 @@ async fn write_events(
     Ok(())
 }
 
-/// An event that ended before can't end again, unless it ended dead: then this is its replay.
-async fn write_endings(connection: &mut PgConnection, endings: &[Ending]) -> Result<(), StoreError> {
+/// An event that ended before can't end again, unless it ended dead: then this is its replay. Only a batch with such
+/// ones pays for looking whether an ending is there.
+async fn write_endings(
+    connection: &mut PgConnection,
+    endings: &[Ending],
+    revived: bool,
+) -> Result<(), StoreError> {
     let index = |index: u32| i32::try_from(index).map_err(|_| StoreError::refused("an index is too large"));
-    let written = sqlx::query(WRITE_ENDINGS)
+    let statement = if revived { REPLACE_ENDINGS } else { INSERT_ENDINGS };
+    let written = sqlx::query(statement)
         .bind(endings.iter().map(|ending| ending.tenant.as_str()).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.store.as_str()).collect::<Vec<_>>())
         .bind(endings.iter().map(|ending| ending.connection.as_str()).collect::<Vec<_>>())
@@ -210,17 +216,26 @@ async fn write_endings(connection: &mut PgConnection, endings: &[Ending]) -> Res
     complete(&written, endings.len(), "an event would end twice")
 }
 
-const WRITE_ENDINGS: &str = "
+macro_rules! insert_endings {
+    () => {
+        "
 INSERT INTO endings AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome, reason,
     raw_sequence, delivery_index, event_index, received_at, sequence)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::int8[], $12::int4[], $13::int4[], $14::timestamptz[], $15::int8[])
+    $9::text[], $10::text[], $11::int8[], $12::int4[], $13::int4[], $14::timestamptz[], $15::int8[])"
+    };
+}
+const INSERT_ENDINGS: &str = insert_endings!();
+const REPLACE_ENDINGS: &str = concat!(
+    insert_endings!(),
+    "
 ON CONFLICT (connection, event_id) DO UPDATE
 SET delivery_id = excluded.delivery_id, action = excluded.action, outcome = excluded.outcome,
     reason = excluded.reason, raw_sequence = excluded.raw_sequence, delivery_index = excluded.delivery_index,
     event_index = excluded.event_index, received_at = excluded.received_at, recorded_at = excluded.recorded_at,
     sequence = excluded.sequence, attempts = e.attempts + 1
-WHERE e.outcome = 'dead'";
+WHERE e.outcome = 'dead'"
+);
 
 async fn write_conflicts(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
     sqlx::query(

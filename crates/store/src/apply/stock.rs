@@ -13,7 +13,10 @@ use model::{
     VariantId,
     record::{Facts, Movement},
 };
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{
+    PgConnection, Postgres, Row as _,
+    postgres::{PgArguments, PgRow},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn mirrors(
@@ -99,9 +102,37 @@ pub(super) async fn write_mirrors(
     mirrors: &BTreeMap<MirrorKey, Mirror>,
     locked: &BTreeSet<MirrorKey>,
 ) -> Result<(), StoreError> {
-    let rows = || mirrors.values();
+    let (known, new): (Vec<&Mirror>, Vec<&Mirror>) =
+        mirrors.values().partition(|mirror| locked.contains(&mirror.key));
+    let mut written = 0;
+    for (statement, rows) in [(UPDATE_MIRRORS, &known), (INSERT_MIRRORS, &new)] {
+        if !rows.is_empty() {
+            written += mirror_rows(statement, rows)?.execute(&mut *connection).await?.rows_affected();
+        }
+    }
+    if written == signed(mirrors.len())?.unsigned_abs() {
+        return Ok(());
+    }
+    let connections: BTreeSet<&str> = new.iter().map(|mirror| mirror.key.connection.as_str()).collect();
+    let found = sqlx::query("SELECT count(*) AS found FROM connections WHERE id = ANY($1)")
+        .bind(connections.iter().copied().collect::<Vec<_>>())
+        .fetch_one(connection)
+        .await?
+        .try_get::<i64, _>("found")?;
+    if found == signed(connections.len())? {
+        Err(StoreError::unavailable("a mirror was written to while the batch was decided"))
+    } else {
+        Err(StoreError::refused("a mirror's connection isn't set up"))
+    }
+}
+
+type Statement<'a> = sqlx::query::Query<'a, Postgres, PgArguments>;
+
+fn mirror_rows<'a>(statement: &'static str, mirrors: &[&'a Mirror]) -> Result<Statement<'a>, StoreError> {
+    let rows = || mirrors.iter().copied();
     let observed = |mirror: &Mirror| json_or_null(mirror.observed.as_ref().map(|observed| &observed.value));
-    let written = sqlx::query(WRITE_MIRRORS)
+    let sent = |mirror: &Mirror| json_or_null(mirror.sent.as_ref().map(|sent| &sent.value));
+    Ok(sqlx::query(statement)
         .bind(rows().map(|mirror| mirror.key.connection.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|mirror| mirror.key.kind.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|mirror| mirror.key.external.as_str()).collect::<Vec<_>>())
@@ -111,52 +142,28 @@ pub(super) async fn write_mirrors(
         .bind(rows().map(|mirror| mirror.observed.as_ref()?.version.map(|it| it.0)).collect::<Vec<_>>())
         .bind(rows().map(|mirror| Some(mirror.observed.as_ref()?.at.as_chrono())).collect::<Vec<_>>())
         .bind(rows().map(|mirror| json_or_null(mirror.held.as_ref())).collect::<Result<Vec<_>, _>>()?)
-        .bind(rows().map(|mirror| Some(mirror.sent.as_ref()?.state.as_str())).collect::<Vec<_>>())
-        .bind(rows().map(|mirror| locked.contains(&mirror.key)).collect::<Vec<_>>())
-        .bind(
-            rows()
-                .map(|mirror| json_or_null(mirror.sent.as_ref().map(|sent| &sent.value)))
-                .collect::<Result<Vec<_>, _>>()?,
-        )
-        .execute(&mut *connection)
-        .await?;
-    if written.rows_affected() == signed(mirrors.len())?.unsigned_abs() {
-        return Ok(());
-    }
-    let known = sqlx::query("SELECT count(*) AS known FROM connections WHERE id = ANY($1)")
-        .bind(
-            rows()
-                .map(|mirror| mirror.key.connection.as_str())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>(),
-        )
-        .fetch_one(connection)
-        .await?
-        .try_get::<i64, _>("known")?;
-    let wanted = rows().map(|mirror| &mirror.key.connection).collect::<BTreeSet<_>>().len();
-    if known == signed(wanted)? {
-        Err(StoreError::unavailable("a mirror was written to while the batch was decided"))
-    } else {
-        Err(StoreError::refused("a mirror's connection isn't set up"))
-    }
+        .bind(rows().map(sent).collect::<Result<Vec<_>, _>>()?)
+        .bind(rows().map(|mirror| Some(mirror.sent.as_ref()?.state.as_str())).collect::<Vec<_>>()))
 }
 
-// A row that this batch makes has nothing sent, so its state stays empty. The time of the next attempt starts anew when
-// nothing is under way any more: what waits behind a lease or a read-back is due at once. So is another reading when one
-// has shown something new. Where a platform holds the store's own level, that is what is wanted of it: nothing becomes due.
-const WRITE_MIRRORS: &str = "
-INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, observed, observed_version,
-    observed_at, held, sent, sent_state)
-SELECT u.connection, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.observed::jsonb, u.observed_version,
-    u.observed_at, u.held::jsonb, CASE WHEN u.locked THEN u.sent::jsonb END, CASE WHEN u.locked THEN u.sent_state END
+/// The rows of `mirror_rows`.
+macro_rules! told {
+    () => {
+        "SELECT u.connection, u.kind, u.external, u.place, u.internal, u.observed::jsonb AS observed,
+    u.observed_version, u.observed_at, u.held::jsonb AS held, u.sent::jsonb AS sent, u.sent_state
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::timestamptz[],
-        $9::text[], $10::text[], $11::bool[], $12::text[])
-    AS u(connection, kind, external, place, internal, observed, observed_version, observed_at, held, sent_state, locked,
-        sent)
-JOIN connections c ON c.id = u.connection
-ON CONFLICT (connection, kind, external, place) DO UPDATE
-SET internal = coalesce(excluded.internal, m.internal),
+        $9::text[], $10::text[], $11::text[])
+    AS u(connection, kind, external, place, internal, observed, observed_version, observed_at, held, sent, sent_state)"
+    };
+}
+
+/// What a report changes of a mirror `m`; none of it where a write is under way that the batch doesn't know of. The time
+/// of the next attempt starts anew when nothing is under way any more: what waits behind a lease or a read-back is due
+/// at once. So is another reading when one has shown something new. Where a platform holds the store's own level, that
+/// is what is wanted of it: nothing becomes due.
+macro_rules! changes {
+    () => {
+        "SET internal = coalesce(excluded.internal, m.internal),
     observed = excluded.observed,
     observed_version = excluded.observed_version,
     observed_at = excluded.observed_at,
@@ -171,8 +178,35 @@ SET internal = coalesce(excluded.internal, m.internal),
         WHEN m.sent_state IN ('pending', 'unsure', 'reading')
             AND excluded.sent_state NOT IN ('pending', 'unsure', 'reading') THEN 'epoch'
         WHEN excluded.sent_state = 'reading' AND excluded.held IS DISTINCT FROM m.held THEN 'epoch'
-        ELSE m.next_attempt_at END
-WHERE excluded.sent_state IS NOT NULL OR m.sent_state IS NULL";
+        ELSE m.next_attempt_at END"
+    };
+}
+
+/// Of mirrors that were loaded: cheaper than an insert that finds them there.
+const UPDATE_MIRRORS: &str = concat!(
+    "UPDATE mirrors m ",
+    changes!(),
+    " FROM (",
+    told!(),
+    ") AS excluded
+WHERE m.connection = excluded.connection AND m.kind = excluded.kind AND m.external = excluded.external
+    AND m.place = excluded.place AND (excluded.sent_state IS NOT NULL OR m.sent_state IS NULL)"
+);
+
+/// Of mirrors that weren't there: nothing was sent of these, so the state stays empty.
+const INSERT_MIRRORS: &str = concat!(
+    "INSERT INTO mirrors AS m (connection, kind, external, place, tenant, store, internal, observed, observed_version,
+    observed_at, held)
+SELECT t.connection, t.kind, t.external, t.place, c.tenant, c.store, t.internal, t.observed, t.observed_version,
+    t.observed_at, t.held
+FROM (",
+    told!(),
+    ") AS t
+JOIN connections c ON c.id = t.connection
+ON CONFLICT (connection, kind, external, place) DO UPDATE ",
+    changes!(),
+    " WHERE m.sent_state IS NULL"
+);
 
 pub(super) async fn levels(
     connection: &mut PgConnection,
@@ -196,24 +230,38 @@ pub(super) async fn levels(
     Ok(())
 }
 
+/// Most of them are there, and an update is cheaper than an insert that finds them there.
 pub(super) async fn write_levels(
     connection: &mut PgConnection,
     levels: &BTreeMap<(VariantId, LocationId), Quantity>,
 ) -> Result<(), StoreError> {
-    let written = sqlx::query(
-        "INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
-         SELECT place.tenant, place.store, u.variant, u.location, u.quantity
-         FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
-         JOIN locations place ON place.id = u.location
-         ON CONFLICT (variant, location) DO UPDATE SET quantity = excluded.quantity",
-    )
-    .bind(levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
-    .bind(levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
-    .bind(levels.values().map(|quantity| quantity.decimal()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    super::commit::complete(&written, levels.len(), "a level's location isn't set up")
+    let mut written = 0;
+    for statement in [UPDATE_LEVELS, INSERT_LEVELS] {
+        let done = sqlx::query(statement)
+            .bind(levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+            .bind(levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+            .bind(levels.values().map(|quantity| quantity.decimal()).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await?;
+        written += done.rows_affected();
+        if written == signed(levels.len())?.unsigned_abs() {
+            return Ok(());
+        }
+    }
+    Err(StoreError::refused("a level's location isn't set up"))
 }
+
+const UPDATE_LEVELS: &str = "
+UPDATE inventory_levels l SET quantity = u.quantity
+FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
+WHERE l.variant = u.variant AND l.location = u.location";
+
+const INSERT_LEVELS: &str = "
+INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
+SELECT place.tenant, place.store, u.variant, u.location, u.quantity
+FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
+JOIN locations place ON place.id = u.location
+ON CONFLICT (variant, location) DO NOTHING";
 
 pub(super) async fn write_movements(
     connection: &mut PgConnection,
