@@ -1,6 +1,6 @@
 //! What inputs came to, and how it is packed into batches: without a clock or I/O.
 
-use crate::{Input, Output};
+use crate::{Head, Input, Output};
 use model::{Dismissal, Outcome, Position};
 use stage::{Reject, RejectClass, Skip, Stage, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,15 +22,16 @@ pub struct Ending(Dismissal);
 impl Ending {
     /// The particulars of the input that stands at that place.
     pub fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
+        let Head { origin, received_at, delivery, event } = input.head();
         Self(Dismissal {
             position,
-            origin: input.origin().clone(),
-            delivery: input.delivery(),
-            event: input.event(),
+            origin: origin.clone(),
+            delivery,
+            event,
             stage: stage.into(),
             outcome: Outcome::Filtered,
             reason: "".into(),
-            received_at: input.received_at(),
+            received_at,
         })
     }
 

@@ -43,20 +43,27 @@ pub struct Batch<T> {
     pub dismissals: Vec<Dismissal>,
 }
 
+/// What is known of an input, whatever it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// Whose it is.
+    pub origin: &'a Origin,
+    /// When the door had it.
+    pub received_at: Timestamp,
+    /// The delivery that it is, or that brought it.
+    pub delivery: DeliveryId,
+    /// The event that it is, if it is understood as one.
+    pub event: Option<EventId>,
+}
+
 /// What a stage reads from a feed.
 pub trait Input: Sized + Send + Sync + 'static {
     /// Reads the message with that sequence number.
     fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError>;
     /// The last position that belongs to the input at this one: all that can be made of it comes before.
     fn end(position: Position) -> Position;
-    /// Whose it is.
-    fn origin(&self) -> &Origin;
-    /// When the door had it.
-    fn received_at(&self) -> Timestamp;
-    /// The delivery that brought it.
-    fn delivery(&self) -> DeliveryId;
-    /// The event that it is, if it is understood as one.
-    fn event(&self) -> Option<EventId>;
+    /// What is known of it, whatever it holds.
+    fn head(&self) -> Head<'_>;
     /// As what a dead letter keeps it.
     fn into_original(self) -> Result<Original, DecodeError>;
 }
@@ -81,17 +88,9 @@ impl Input for Delivery {
     fn end(position: Position) -> Position {
         Position { event: u32::MAX, ..position }
     }
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-    fn delivery(&self) -> DeliveryId {
-        self.id
-    }
-    fn event(&self) -> Option<EventId> {
-        None
+    fn head(&self) -> Head<'_> {
+        let Self { origin, received_at, id, .. } = self;
+        Head { origin, received_at: *received_at, delivery: *id, event: None }
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Delivery(Box::new(self)))
@@ -107,17 +106,9 @@ impl Input for Event {
     fn end(position: Position) -> Position {
         position
     }
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-    fn delivery(&self) -> DeliveryId {
-        self.delivery
-    }
-    fn event(&self) -> Option<EventId> {
-        Some(self.id)
+    fn head(&self) -> Head<'_> {
+        let Self { origin, received_at, delivery, id, .. } = self;
+        Head { origin, received_at: *received_at, delivery: *delivery, event: Some(*id) }
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Event(Box::new(self)))
@@ -133,17 +124,9 @@ impl Input for EventRecord {
     fn end(position: Position) -> Position {
         position
     }
-    fn origin(&self) -> &Origin {
-        &self.origin
-    }
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-    fn delivery(&self) -> DeliveryId {
-        self.delivery
-    }
-    fn event(&self) -> Option<EventId> {
-        Some(self.id)
+    fn head(&self) -> Head<'_> {
+        let Self { origin, received_at, delivery, id, .. } = self;
+        Head { origin, received_at: *received_at, delivery: *delivery, event: Some(*id) }
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Event(Box::new(EventRecord::event(&self)?)))

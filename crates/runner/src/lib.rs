@@ -24,7 +24,7 @@ pub use admin::{AdminServer, Readiness};
 pub use backoff::Backoff;
 pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
 pub use decided::{Ending, decide};
-pub use doors::{Batch, Doors, Input, Output, Placed};
+pub use doors::{Batch, Doors, Head, Input, Output, Placed};
 pub use kill_point::kill_point;
 pub use metrics::{Metrics, outcome_label};
 pub use partitions::{LaneError, Turn, own_partitions};

@@ -1,7 +1,7 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Batch, Doors, Failure, Input, LaneError, Output, Placed, Service, Turn,
+    Batch, Doors, Failure, Head, Input, LaneError, Output, Placed, Service, Turn,
     decided::{Ending, Packed, Piece, decide, pack},
     kill_point, now, outcome_label, own_partitions,
 };
@@ -130,7 +130,7 @@ where
             told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));
             reaches = reaches.max(end_of(message));
         }
-        let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.received_at()));
+        let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.head().received_at));
         self.note_lag(newest, count);
         self.shared.doors.load(&inputs, &mut self.memory).await?;
         kill_point(S::NAME, "loaded");
@@ -194,9 +194,10 @@ where
         inputs.retain(|input| input.position > self.covered);
         for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
             let Some(reject) = rejects.get(&index) else { continue };
+            let Head { origin, delivery, event, .. } = value.head();
             tracing::warn!(
-                stage = S::NAME, store.id = %value.origin().store, connection.id = %value.origin().connection,
-                delivery.id = %value.delivery(), event.id = value.event().map(tracing::field::display), %position,
+                stage = S::NAME, store.id = %origin.store, connection.id = %origin.connection,
+                delivery.id = %delivery, event.id = event.map(tracing::field::display), %position,
                 %reject, "dead letter"
             );
             self.shared.service.metrics.rejected(S::NAME, reject.class);
@@ -270,11 +271,12 @@ fn dead_message<T: Input>(
     value: T,
     reject: &Reject,
 ) -> Result<DeadMessage, DecodeError> {
-    let message_id = match value.event() {
+    let Head { origin, delivery, event, .. } = value.head();
+    let message_id = match event {
         Some(event) => format!("{stage}/{event}/{position}"),
-        None => format!("{stage}/{}/{position}", value.delivery()),
+        None => format!("{stage}/{delivery}/{position}"),
     };
-    let store = value.origin().store.clone();
+    let store = origin.store.clone();
     let letter = DeadLetter {
         stage: stage.to_owned(),
         reject: reject.clone(),
