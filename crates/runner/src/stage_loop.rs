@@ -1,11 +1,13 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Batch, Doors, Failure, Head, Input, LaneError, Output, Placed, Service, Turn,
+    Batch, Doors, Failure, Input, LaneError, Output, Placed, Service, Turn,
     decided::{Ending, Packed, Piece, decide, pack},
-    kill_point, now, outcome_label, own_partitions,
+    kill_point,
+    letters::dead_letter,
+    now, outcome_label, own_partitions,
 };
-use bus::{Appender, DeadMessage, Feed, Message, Reader};
+use bus::{Appender, Feed, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
 use stage::{Fault, Reject, Stage, Verdict};
 use std::{
@@ -13,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wire::{BATCH_RECORDS_MAX, DeadLetter, DecodeError};
+use wire::{BATCH_RECORDS_MAX, DecodeError};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -194,15 +196,9 @@ where
         inputs.retain(|input| input.position > self.covered);
         for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
             let Some(reject) = rejects.get(&index) else { continue };
-            let Head { origin, delivery, event, .. } = value.head();
-            tracing::warn!(
-                stage = S::NAME, store.id = %origin.store, connection.id = %origin.connection,
-                delivery.id = %delivery, event.id = event.map(tracing::field::display), %position,
-                %reject, "dead letter"
-            );
-            self.shared.service.metrics.rejected(S::NAME, reject.class);
-            let letter = dead_message(S::NAME, position, value, reject).map_err(unreadable)?;
-            self.shared.service.bus.publish_dead(&letter).await?;
+            let original = value.into_original().map_err(unreadable)?;
+            let Service { bus, metrics, .. } = &self.shared.service;
+            dead_letter(bus, metrics, S::NAME, position, original, reject).await?;
         }
         Ok(())
     }
@@ -263,28 +259,6 @@ fn unreadable(error: DecodeError) -> Fault {
 /// The position after which nothing of the message is left.
 fn end_of(message: &Message) -> Position {
     message.covers.unwrap_or(Position { raw_sequence: message.sequence, delivery: u32::MAX, event: u32::MAX })
-}
-
-fn dead_message<T: Input>(
-    stage: &'static str,
-    position: Position,
-    value: T,
-    reject: &Reject,
-) -> Result<DeadMessage, DecodeError> {
-    let Head { origin, delivery, event, .. } = value.head();
-    let message_id = match event {
-        Some(event) => format!("{stage}/{event}/{position}"),
-        None => format!("{stage}/{delivery}/{position}"),
-    };
-    let store = origin.store.clone();
-    let letter = DeadLetter {
-        stage: stage.to_owned(),
-        reject: reject.clone(),
-        rejected_at: now(),
-        position,
-        original: value.into_original()?,
-    };
-    Ok(DeadMessage::new(stage, reject.class.as_str(), store, message_id, wire::encode_dead(&letter)))
 }
 
 async fn until(instant: Option<Instant>) {

@@ -7,7 +7,6 @@
 pub mod decide;
 mod janitor;
 mod lane;
-mod letters;
 mod publish;
 pub mod rebuild;
 pub mod replay;

@@ -3,14 +3,13 @@
 use crate::{
     STAGE,
     decide::{Fold, Folded, first_keys, row_keys},
-    letters,
 };
 use bus::{AppendError, Bus};
 use model::{
     Dismissal, Event, Outcome, Partition, Position,
     record::{Applied, Facts, SendMark},
 };
-use runner::{Metrics, kill_point};
+use runner::{Metrics, dead_letter, kill_point};
 use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
@@ -19,6 +18,7 @@ use std::{
 };
 use store::{ApplyTransaction, Cursor, CursorMove, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use wire::Original;
 
 /// How many events one transaction takes at most; a partition's batch is never split.
 const EVENTS_MAX: usize = 2000;
@@ -195,7 +195,8 @@ impl Worker {
         // comes again.
         if let Some(bus) = &self.letters {
             for (_, event, reject) in &folded.rejected {
-                letters::publish(bus, &self.metrics, event, reject).await?;
+                let original = Original::Event(Box::new(event.clone()));
+                dead_letter(bus, &self.metrics, STAGE, event.position, original, reject).await?;
             }
         }
         kill_point(STAGE, "dead_lettered");

@@ -1,16 +1,15 @@
 //! One connection's notifications, one at a time.
 
 use crate::{STAGE, lane::Shared};
-use bus::DeadMessage;
 use model::{Delivery, Position, Timestamp};
 use outlet::{NotFetched, Target};
 use platforms::{Access, Fetch, Platform};
-use runner::{Backoff, now};
+use runner::{Backoff, Service, dead_letter, now};
 use stage::{Reject, RejectClass};
 use std::{sync::Arc, time::Duration};
 use store::Connection;
 use tokio::sync::mpsc;
-use wire::{DeadLetter, Original};
+use wire::Original;
 
 /// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
 const OVERLAP: Duration = Duration::from_mins(2);
@@ -69,7 +68,7 @@ impl Notices {
                     tracing::debug!(stage = STAGE, connection.id = %delivery.origin.connection, count, "fetched");
                     return Some("emitted");
                 }
-                Err(NotFetched::Refused(reject)) => self.dead_letter(position, &delivery, reject).await,
+                Err(NotFetched::Refused(reject)) => self.dead_letter(position, &delivery, &reject).await,
                 Err(NotFetched::Later { reason, after }) => {
                     let pause = backoff.next_delay().max(after.unwrap_or_default());
                     if backoff.attempts() == 5 {
@@ -139,27 +138,12 @@ impl Notices {
         &self,
         position: Position,
         delivery: &Delivery,
-        reject: Reject,
+        reject: &Reject,
     ) -> Result<(), Duration> {
-        let origin = &delivery.origin;
-        tracing::warn!(
-            stage = STAGE, store.id = %origin.store, connection.id = %origin.connection, delivery.id = %delivery.id,
-            %reject, "dead letter"
-        );
-        let class = reject.class;
-        let letter = DeadLetter {
-            stage: STAGE.to_owned(),
-            reject,
-            rejected_at: now(),
-            position,
-            original: Original::Delivery(Box::new(delivery.clone())),
-        };
-        let message_id = format!("{STAGE}/{}/{position}", delivery.id);
-        let payload = wire::encode_dead(&letter);
-        let message = DeadMessage::new(STAGE, class.as_str(), origin.store.clone(), message_id, payload);
-        self.shared.service.bus.publish_dead(&message).await.map_err(|_| Duration::from_secs(1))?;
-        self.shared.service.metrics.rejected(STAGE, class);
-        Ok(())
+        let Service { bus, metrics, .. } = &self.shared.service;
+        let original = Original::Delivery(Box::new(delivery.clone()));
+        let kept = dead_letter(bus, metrics, STAGE, position, original, reject).await;
+        kept.map_err(|_| Duration::from_secs(1))
     }
 }
 

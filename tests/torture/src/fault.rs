@@ -7,6 +7,7 @@ use crate::{
     crowd::Crowd,
     fleet::{Fleet, Slot},
     probe::{Passes, Prober},
+    report::median,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde::Serialize;
@@ -176,9 +177,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// The middle one.
     pub(crate) fn median_ms(&self) -> Option<u64> {
-        let mut sorted = self.recovery_ms.clone();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+        median(&self.recovery_ms)
     }
 
     /// The longest.

@@ -1,6 +1,6 @@
 //! How much memory replicas take, over their lives.
 
-use crate::journal::Life;
+use crate::{journal::Life, report::median};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -61,18 +61,12 @@ fn line(lives: &[&[u64]]) -> MemoryLine {
     let longest = lives.iter().max_by_key(|samples| samples.len()).copied().unwrap_or_default();
     let quarter = longest.len() / 4;
     let long_enough = longest.len() >= SAMPLES_MIN;
-    let of = |samples: &[u64]| long_enough.then(|| mib(median(samples)));
+    let of = |samples: &[u64]| median(samples).filter(|_| long_enough).map(mib);
     MemoryLine {
         highest_mib: mib(highest),
         early_mib: of(&longest[quarter..2 * quarter]),
         late_mib: of(&longest[longest.len() - quarter..]),
     }
-}
-
-fn median(samples: &[u64]) -> u64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
 }
 
 /// The value of `VmRSS: 1234 kB`.

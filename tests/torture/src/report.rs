@@ -114,3 +114,10 @@ impl Report {
         text
     }
 }
+
+/// The middle one; of an even number, the upper of the two in the middle.
+pub(crate) fn median(values: &[u64]) -> Option<u64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
+}
