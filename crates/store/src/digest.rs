@@ -16,20 +16,6 @@ impl Store {
         let rows = self.fetch_all(statement).await?;
         rows.iter().map(|row| Ok((row.try_get("part")?, row.try_get("digest")?))).collect()
     }
-
-    /// The levels of a store whose ledger doesn't sum up to them: always none.
-    pub async fn unbalanced_levels(&self, store: &StoreId) -> Result<i64, StoreError> {
-        let statement = sqlx::query(
-            "SELECT count(*) AS count
-             FROM (SELECT variant, location, quantity FROM inventory_levels
-                   WHERE location IN (SELECT id FROM locations WHERE store = $1)) AS l
-             FULL JOIN (SELECT variant, location, sum(delta) AS quantity FROM inventory_movements
-                        WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
-             WHERE l.quantity IS DISTINCT FROM m.quantity",
-        )
-        .bind(store.as_str().to_owned());
-        Ok(self.fetch_one(statement).await?.try_get("count")?)
-    }
 }
 
 // Rows as canonical JSON (jsonb orders its keys), one per line, in the order of their bytes. Quantities are written
