@@ -2,7 +2,6 @@
 
 use crate::PATIENCE;
 use model::Quantity;
-use simulator::{Kind, NewVariant};
 use testkit::{Account, Program, World, eventually};
 
 /// How often both sell at the same moment.
@@ -16,15 +15,8 @@ fn level(account: &Account) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_platforms_that_each_sell_one_of_ten_at_the_same_moment_end_at_eight() {
     let world = World::start(&Program::ALL).await;
-    let merchant = world.merchant("shop").await;
-    let shopify = world.simulated(&merchant, Kind::Shopify).await;
-    let square = world.simulated(&merchant, Kind::Square).await;
+    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
     let accounts = [&shopify, &square];
-    for account in accounts {
-        let tea = NewVariant::stocked("tea", 950, 10, &account.shop().locations());
-        account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
-    }
-    world.quiet(PATIENCE, &[&merchant], &accounts).await;
 
     for round in 1..=ROUNDS {
         let before = 10 - 2 * (round - 1);

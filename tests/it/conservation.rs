@@ -2,21 +2,13 @@
 
 use crate::PATIENCE;
 use model::Outcome;
-use simulator::{Kind, NewVariant};
 use testkit::{Account, Program, Sender, World, level_body};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what_the_next_took_up() {
     let mut world = World::start(&Program::ALL).await;
-    let merchant = world.merchant("shop").await;
-    let shopify = world.simulated(&merchant, Kind::Shopify).await;
-    let square = world.simulated(&merchant, Kind::Square).await;
+    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
     let accounts = [&shopify, &square];
-    for account in accounts {
-        let tea = NewVariant::stocked("tea", 950, 10, &account.shop().locations());
-        account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
-    }
-    world.quiet(PATIENCE, &[&merchant], &accounts).await;
     for account in accounts {
         let tea = account.shop().find("tea").expect("it is on sale");
         account.shop().sell(&tea.item, &account.place(), 1).expect("there are ten");

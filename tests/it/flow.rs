@@ -3,7 +3,6 @@
 use crate::PATIENCE;
 use model::{Action, EntityKind, Outcome, Quantity};
 use serde_json::Value;
-use simulator::{Kind, NewVariant};
 use std::time::Duration;
 use testkit::{
     Account, AccountOptions, Merchant, Program, Sender, World, WorldOptions, eventually, level_body,
@@ -26,15 +25,8 @@ async fn one_account_with(options: WorldOptions, programs: &[Program]) -> (World
 #[tokio::test(flavor = "multi_thread")]
 async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_there() {
     let world = World::start(&Program::ALL).await;
-    let merchant = world.merchant("shop").await;
-    let shopify = world.simulated(&merchant, Kind::Shopify).await;
-    let square = world.simulated(&merchant, Kind::Square).await;
+    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
     let accounts = [&shopify, &square];
-    for account in accounts {
-        let tea = NewVariant::stocked("tea", 950, 10, &account.shop().locations());
-        account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
-    }
-    world.quiet(PATIENCE, &[&merchant], &accounts).await;
     assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(10)));
     let echoes_before = world.count(&merchant, Outcome::Echo).await;
     let calls_before = square.shop().calls().len();

@@ -2,7 +2,7 @@
 
 use crate::{Signed, World};
 use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
-use simulator::{Kind, Retries, Shop, ShopHandle, Simulator, SimulatorOptions};
+use simulator::{Kind, NewVariant, Retries, Shop, ShopHandle, Simulator, SimulatorOptions};
 use std::time::Duration;
 use store::{Connection, LocationSetup, Rules, StoreSetup};
 
@@ -194,5 +194,19 @@ impl World {
         let account = self.account(of, kind.as_str(), options).await;
         simulator.set_webhook(&account.webhook_url);
         Account { simulator: Some(simulator), ..account }
+    }
+
+    /// A merchant "shop" who sells tea, of which Shopify and Square (stand-ins, in this order) have ten each: all of them
+    /// agree before `limit`.
+    pub async fn tea_shop(&self, limit: Duration) -> (Merchant, [Account; 2]) {
+        let merchant = self.merchant("shop").await;
+        let shopify = self.simulated(&merchant, Kind::Shopify).await;
+        let square = self.simulated(&merchant, Kind::Square).await;
+        for account in [&shopify, &square] {
+            let tea = NewVariant::stocked("tea", 950, 10, &account.shop().locations());
+            account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
+        }
+        self.quiet(limit, &[&merchant], &[&shopify, &square]).await;
+        (merchant, [shopify, square])
     }
 }
