@@ -53,7 +53,7 @@ impl TraceParent {
         valid.then_some(Self(bytes))
     }
 
-    /// A context whose ids come from `seed`: used where a delivery brought none.
+    /// A context whose ids come from the delivery's: used where it brought none.
     pub fn from_delivery(id: DeliveryId) -> Self {
         let trace = hex::encode(id.as_bytes()).into_bytes();
         let mut bytes = *b"00-00000000000000000000000000000000-0000000000000000-01";

@@ -22,7 +22,7 @@ pub struct Ending(Dismissal);
 impl Ending {
     /// The particulars of the input that stands at that place.
     pub fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
-        let Head { origin, received_at, delivery, event } = input.head();
+        let Head { origin, received_at, delivery, event, .. } = input.head();
         Self(Dismissal {
             position,
             origin: origin.clone(),

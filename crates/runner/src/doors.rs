@@ -5,7 +5,7 @@ use bytes::Bytes;
 use model::{Delivery, DeliveryId, Dismissal, Event, EventId, Origin, Partition, Position, Timestamp};
 use stage::{Fault, Stage};
 use std::future::Future;
-use wire::{DecodeError, EventRecord, Original};
+use wire::{DecodeError, EventBatch, EventRecord, Original};
 
 /// A value and its place in the partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Head<'a> {
     pub delivery: DeliveryId,
     /// The event that it is, if it is understood as one.
     pub event: Option<EventId>,
+    /// How often it was taken in again after it had become a dead letter.
+    pub attempt: u32,
 }
 
 /// What a stage reads from a feed.
@@ -61,7 +63,9 @@ pub trait Input: Sized + Send + Sync + 'static {
     /// Reads the message with that sequence number.
     fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError>;
     /// The last position that belongs to the input at this one: all that can be made of it comes before.
-    fn end(position: Position) -> Position;
+    fn end(position: Position) -> Position {
+        position
+    }
     /// What is known of it, whatever it holds.
     fn head(&self) -> Head<'_>;
     /// As what a dead letter keeps it.
@@ -89,26 +93,32 @@ impl Input for Delivery {
         Position { event: u32::MAX, ..position }
     }
     fn head(&self) -> Head<'_> {
-        let Self { origin, received_at, id, .. } = self;
-        Head { origin, received_at: *received_at, delivery: *id, event: None }
+        let Self { origin, received_at, id, attempt, .. } = self;
+        Head { origin, received_at: *received_at, delivery: *id, event: None, attempt: *attempt }
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Delivery(Box::new(self)))
     }
 }
 
+fn placed<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T> {
+    let place = |value| Placed { position: position(&value), value };
+    Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals }
+}
+
+/// A batch of ours that can't be read is no input's fault: the partition waits.
+pub fn unreadable(error: DecodeError) -> Fault {
+    Fault::new("a batch of our own that can be read", error)
+}
+
 impl Input for Event {
     fn decode(payload: Bytes, _sequence: u64) -> Result<Batch<Self>, DecodeError> {
-        let place = |value: Self| Placed { position: value.position, value };
-        let batch = wire::decode_events(payload)?;
-        Ok(Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals })
-    }
-    fn end(position: Position) -> Position {
-        position
+        Ok(placed(wire::decode_events(payload)?, |event| event.position))
     }
     fn head(&self) -> Head<'_> {
-        let Self { origin, received_at, delivery, id, .. } = self;
-        Head { origin, received_at: *received_at, delivery: *delivery, event: Some(*id) }
+        let Self { origin, received_at, delivery, id, attempt, .. } = self;
+        let (received_at, delivery, attempt) = (*received_at, *delivery, *attempt);
+        Head { origin, received_at, delivery, event: Some(*id), attempt }
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Event(Box::new(self)))
@@ -117,16 +127,12 @@ impl Input for Event {
 
 impl Input for EventRecord {
     fn decode(payload: Bytes, _sequence: u64) -> Result<Batch<Self>, DecodeError> {
-        let place = |value: Self| Placed { position: value.position, value };
-        let batch = wire::decode_records(payload)?;
-        Ok(Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals })
-    }
-    fn end(position: Position) -> Position {
-        position
+        Ok(placed(wire::decode_records(payload)?, |record| record.position))
     }
     fn head(&self) -> Head<'_> {
-        let Self { origin, received_at, delivery, id, .. } = self;
-        Head { origin, received_at: *received_at, delivery: *delivery, event: Some(*id) }
+        let Self { origin, received_at, delivery, id, attempt, .. } = self;
+        let (received_at, delivery, attempt) = (*received_at, *delivery, *attempt);
+        Head { origin, received_at, delivery, event: Some(*id), attempt }
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Event(Box::new(EventRecord::event(&self)?)))

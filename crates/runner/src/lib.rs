@@ -25,7 +25,7 @@ pub use admin::{AdminServer, Readiness};
 pub use backoff::Backoff;
 pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
 pub use decided::{Ending, decide};
-pub use doors::{Batch, Doors, Head, Input, Output, Placed};
+pub use doors::{Batch, Doors, Head, Input, Output, Placed, unreadable};
 pub use kill_point::kill_point;
 pub use letters::dead_letter;
 pub use metrics::{Metrics, outcome_label};

@@ -5,17 +5,17 @@ use crate::{
     decided::{Ending, Packed, Piece, decide, pack},
     kill_point,
     letters::dead_letter,
-    now, outcome_label, own_partitions,
+    now, outcome_label, own_partitions, unreadable,
 };
 use bus::{Appender, Feed, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
-use stage::{Fault, Reject, Stage, Verdict};
+use stage::{Reject, Stage, Verdict};
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
-use wire::{BATCH_RECORDS_MAX, DecodeError};
+use wire::BATCH_RECORDS_MAX;
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -250,10 +250,6 @@ where
 
 fn decode<T: Input>(message: &Message) -> Result<Batch<T>, LaneError> {
     Ok(T::decode(message.payload.clone(), message.sequence).map_err(unreadable)?)
-}
-
-fn unreadable(error: DecodeError) -> Fault {
-    Fault::new("a batch of our own that can be read", error)
 }
 
 /// The position after which nothing of the message is left.

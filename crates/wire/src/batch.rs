@@ -37,11 +37,11 @@ pub fn decode_deliveries(payload: Bytes) -> Result<Vec<Delivery>, DecodeError> {
         .collect()
 }
 
-/// What one message of a middle stream holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EventBatch {
+/// What one message of a middle stream holds: events, or records of which only the head was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventBatch<E = Event> {
     /// What goes on, in order.
-    pub events: Vec<Event>,
+    pub events: Vec<E>,
     /// What ended on the way here, in order.
     pub dismissals: Vec<Dismissal>,
 }

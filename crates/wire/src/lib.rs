@@ -32,6 +32,4 @@ pub use event::{
     CANONICAL_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_published, encode_event,
     encode_published,
 };
-pub use record::{
-    DeliveryRecord, EventRecord, RecordBatch, decode_delivery_records, decode_records, encode_records,
-};
+pub use record::{DeliveryRecord, EventRecord, decode_delivery_records, decode_records, encode_records};

@@ -2,7 +2,7 @@
 //! understand the whole.
 
 use crate::{
-    DecodeError,
+    DecodeError, EventBatch,
     batch::{compressed, decompressed},
     error::{At as _, required},
     pb,
@@ -44,15 +44,6 @@ impl EventRecord {
     }
 }
 
-/// What one message of a middle stream holds, read no further than the heads.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RecordBatch {
-    /// What goes on, in order.
-    pub events: Vec<EventRecord>,
-    /// What ended on the way here, in order.
-    pub dismissals: Vec<Dismissal>,
-}
-
 /// A delivery as a batch of RAW holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRecord {
@@ -71,9 +62,9 @@ impl DeliveryRecord {
 }
 
 /// Reads a batch of a middle stream no further than the heads of its events.
-pub fn decode_records(payload: Bytes) -> Result<RecordBatch, DecodeError> {
+pub fn decode_records(payload: Bytes) -> Result<EventBatch<EventRecord>, DecodeError> {
     let batch = Events::decode(decompressed(payload)?)?;
-    Ok(RecordBatch {
+    Ok(EventBatch {
         events: batch.events.into_iter().map(EventRecord::try_from).collect::<Result<_, _>>()?,
         dismissals: batch.dismissals.into_iter().map(Dismissal::try_from).collect::<Result<_, _>>()?,
     })

@@ -6,7 +6,7 @@ use crate::{
 };
 use bus::{Feed, Message};
 use model::{Event, Partition, Position, Timestamp};
-use runner::{Input as _, LaneError, Placed, Service, Turn, now};
+use runner::{Input as _, LaneError, Placed, Service, Turn, now, unreadable};
 use stage::Fault;
 use store::{Consumer, Cursor, Store, StoreError};
 
@@ -56,8 +56,7 @@ impl Shared {
         for message in messages {
             check_unbroken(&message, reaches)?;
             reaches = reaches.max(message.covers.unwrap_or_default());
-            let decoded = Event::decode(message.payload, message.sequence)
-                .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
+            let decoded = Event::decode(message.payload, message.sequence).map_err(unreadable)?;
             let is_new = |position| position > from.position;
             let records = decoded.records.into_iter().filter(|record| is_new(record.position));
             events.extend(records.map(|Placed { value, .. }| value));

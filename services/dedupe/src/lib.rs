@@ -5,8 +5,8 @@
 //! a new owner is judged by the unique key in Postgres.
 
 use bus::{Bus, Feed, Message};
-use model::{Event, EventId, Partition, Position, Timestamp};
-use runner::{Doors, Failure, Placed, Service};
+use model::{EventId, Partition, Position};
+use runner::{Doors, Failure, Head, Input, Placed, Service, unreadable};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict, Window};
 use std::{marker::PhantomData, time::Duration};
@@ -31,40 +31,6 @@ impl Default for Config {
     }
 }
 
-/// What the stage looks at; it is passed on as it came.
-pub trait Identified: Send + Sync + 'static {
-    /// The same however often the event comes in.
-    fn id(&self) -> EventId;
-    /// When the door had it.
-    fn received_at(&self) -> Timestamp;
-    /// How often it was taken in again after it had become a dead letter.
-    fn attempt(&self) -> u32;
-}
-
-impl Identified for EventRecord {
-    fn id(&self) -> EventId {
-        self.id
-    }
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-    fn attempt(&self) -> u32 {
-        self.attempt
-    }
-}
-
-impl Identified for Event {
-    fn id(&self) -> EventId {
-        self.id
-    }
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-    fn attempt(&self) -> u32 {
-        self.attempt
-    }
-}
-
 /// The stage: the first event of its identity goes on, every other is a duplicate. The service works on records as they
 /// came; a replay on events.
 pub struct Dedupe<T>(PhantomData<T>);
@@ -75,15 +41,17 @@ impl<T> Default for Dedupe<T> {
     }
 }
 
-impl<T: Identified> Stage for Dedupe<T> {
+impl<T: Input> Stage for Dedupe<T> {
     const NAME: &'static str = "dedupe";
     type In = T;
     type Out = T;
+    /// An event's id is derived from its connection too, so the id alone is enough to tell tenants apart.
     type Lane = Window<EventId>;
 
     fn decide(&self, _at: Position, event: T, window: &mut Window<EventId>) -> Verdict<T> {
+        let Head { event: id, received_at, attempt, .. } = event.head();
         // What is taken in again after it was a dead letter has gone by before; the record decides about it.
-        if window.first_seen(event.id(), event.received_at()) || event.attempt() > 0 {
+        if id.is_none_or(|id| window.first_seen(id, received_at)) || attempt > 0 {
             Verdict::Emit(vec![event])
         } else {
             Verdict::Skip(Skip::Duplicate)
@@ -118,8 +86,7 @@ impl Doors<Dedupe<EventRecord>> for OwnOutput {
         let mut reader = bus.read(Feed::Unique, partition, start).await.map_err(broker)?;
         loop {
             for message in reader.waiting(64).await.map_err(broker)? {
-                let batch = wire::decode_records(message.payload)
-                    .map_err(|error| Fault::new("a batch of our own that can be read", error))?;
+                let batch = wire::decode_records(message.payload).map_err(unreadable)?;
                 for event in batch.events {
                     window.remember(event.id, (), event.received_at);
                 }

@@ -8,7 +8,7 @@ use bus::Feed;
 use model::{ConnectionId, Origin, Partition, Position, StoreId, TenantId};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{LaneError, Service, Turn};
+use runner::{LaneError, Service, Turn, unreadable};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use std::{
 };
 use store::{Consumer, Cursor, CursorMove, Store, StoreError};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
-use wire::{DecodeError, DeliveryRecord};
+use wire::DeliveryRecord;
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -164,10 +164,6 @@ impl Accepted {
         self.deliveries.clear();
         Ok(())
     }
-}
-
-fn unreadable(error: DecodeError) -> Fault {
-    Fault::new("a batch of our own that can be read", error)
 }
 
 fn fault(error: StoreError) -> LaneError {

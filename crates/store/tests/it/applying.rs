@@ -326,15 +326,19 @@ async fn the_ledger_sums_up_to_the_levels() {
     for (number, connection, delta, level) in [(1, "a", 10, 10), (2, "b", -1, 9), (3, "a", -1, 8)] {
         report(store, number, connection, delta, level).await;
     }
-    let wrong = "1 levels that the ledger does not sum up to".to_owned();
-    assert!(!store.contradictions(&store_id()).await.unwrap().contains(&wrong));
+    let unbalanced = async || {
+        let mut wrong = store.contradictions(&store_id()).await.unwrap();
+        wrong.retain(|wrong| wrong.contains("ledger"));
+        wrong
+    };
+    assert!(unbalanced().await.is_empty());
     let view = store.show_store(&store_id()).await.unwrap();
     assert_eq!((view.levels[0].quantity, view.mirrors.len()), (Quantity::pieces(8), 2));
 
     let mut silent = reported(4, "a", 0, 5);
     silent.movements.clear();
     commit(store, &silent, step(store, Consumer::Apply, 4).await).await.unwrap();
-    assert!(store.contradictions(&store_id()).await.unwrap().contains(&wrong));
+    assert_eq!(unbalanced().await, ["1 levels that the ledger does not sum up to"]);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) propagates: bool,
 }
 
-/// Makes a store with its main location; everything in it belongs to the tenant `demo`.
+/// Makes a store; everything in it belongs to the tenant `demo`.
 pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
     let (tenant, id) = (tenant()?, StoreId::new(id).map_err(unusable)?);
     store.upsert_tenant(&tenant).await?;
@@ -30,11 +30,10 @@ pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
         currency: Some(Currency::new("USD").map_err(unusable)?),
         timezone: "UTC".to_owned(),
     };
-    store.upsert_store(&setup).await?;
-    location(store, id.as_str(), MAIN).await.map(drop)
+    Ok(store.upsert_store(&setup).await?)
 }
 
-/// Makes a connection of a store and links its locations.
+/// Makes a connection of a store, and the locations that its own are linked to.
 pub(crate) async fn connection(
     store: &Store,
     store_id: &str,
@@ -43,6 +42,7 @@ pub(crate) async fn connection(
 ) -> Result<RunningConnection, Failed> {
     let id = ConnectionId::new(&format!("{store_id}-{}", wanted.platform)).map_err(unusable)?;
     let webhook_url = format!("{ingest_url}/webhook/{}/{id}", wanted.platform);
+    let main = location(store, store_id, MAIN).await?;
     let connection = Connection {
         tenant: tenant()?,
         store: StoreId::new(store_id).map_err(unusable)?,
@@ -55,7 +55,7 @@ pub(crate) async fn connection(
         token: wanted.token,
         secrets: vec![wanted.secret.clone()],
         notification_url: webhook_url.clone(),
-        default_location: Some(location(store, store_id, MAIN).await?),
+        default_location: Some(main.clone()),
         requests_per_minute: None,
         rules: Rules {
             propagate_inventory: wanted.propagates,
@@ -67,9 +67,11 @@ pub(crate) async fn connection(
     store.upsert_connection(&connection).await?;
     for (index, external) in wanted.locations.iter().enumerate() {
         let external = ExternalId::new(external).map_err(unusable)?;
-        let place = if index == 0 { MAIN.to_owned() } else { format!("{}-{}", wanted.platform, index + 1) };
-        let location = location(store, store_id, &place).await?;
-        store.upsert_location_link(&id, &external, &location).await?;
+        let place = match index {
+            0 => main.clone(),
+            _ => location(store, store_id, &format!("{}-{}", wanted.platform, index + 1)).await?,
+        };
+        store.upsert_location_link(&id, &external, &place).await?;
     }
     Ok(RunningConnection {
         id: id.to_string(),
