@@ -102,6 +102,15 @@ pub struct InventoryReport {
     pub item: ExternalId,
     /// The platform's id of where; `None` means the connection's default location.
     pub location: Option<ExternalId>,
-    /// How much can be sold; `None` means that the platform doesn't track it.
+    /// How much can be sold; `None` means that the platform doesn't count the item there: not tracked, not stocked, gone.
     pub available: Option<Quantity>,
+}
+
+/// The complete list of the locations at which a platform counts an item: at every other one it has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockedAt {
+    /// The platform's id of what is counted.
+    pub item: ExternalId,
+    /// The platform's ids of the locations; empty if the item is counted nowhere.
+    pub locations: Vec<ExternalId>,
 }

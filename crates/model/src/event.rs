@@ -1,8 +1,8 @@
 //! The canonical event: one thing that happened, in our own words.
 
 use crate::{
-    ConnectionId, Customer, DeliveryId, EventId, ExternalId, InventoryReport, Order, PlatformName, Position,
-    Product, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
+    AccountNotice, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction, InventoryReport,
+    Order, PlatformName, Position, Product, RawDigest, StockedAt, StoreId, TenantId, Timestamp, TraceParent,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,6 +32,8 @@ pub enum EntityKind {
     Order,
     /// A customer.
     Customer,
+    /// The platform's account itself: see [`AccountNotice`] and [`Instruction`].
+    Account,
 }
 
 impl EntityKind {
@@ -42,6 +44,7 @@ impl EntityKind {
             Self::Inventory => "inventory",
             Self::Order => "order",
             Self::Customer => "customer",
+            Self::Account => "account",
         }
     }
 }
@@ -101,6 +104,17 @@ pub enum Payload {
     Order(Order),
     /// A customer as the platform now has it.
     Customer(Customer),
+    /// The complete list of locations that count an item.
+    Stocked(StockedAt),
+    /// A duty that concerns the account, or a person's data in it.
+    Account(AccountNotice),
+    /// A decision of a person about the connection: only services of ours send it.
+    Instruction {
+        /// The platform's id of what it is about; of the whole connection, its own id.
+        external: ExternalId,
+        /// The decision.
+        instruction: Instruction,
+    },
     /// The platform no longer has the object of this kind and id.
     Deleted {
         /// What it was.
@@ -115,21 +129,24 @@ impl Payload {
     pub const fn entity(&self) -> EntityKind {
         match self {
             Self::Product(_) => EntityKind::Product,
-            Self::Inventory(_) => EntityKind::Inventory,
+            Self::Inventory(_) | Self::Stocked(_) => EntityKind::Inventory,
             Self::Order(_) => EntityKind::Order,
             Self::Customer(_) => EntityKind::Customer,
+            Self::Account(_) | Self::Instruction { .. } => EntityKind::Account,
             Self::Deleted { entity, .. } => *entity,
         }
     }
 
-    /// The platform's id of the object; of a level, the item's.
+    /// The platform's id of the object; of a level, the item's; of a notice, what it names.
     pub fn external(&self) -> &ExternalId {
         match self {
             Self::Product(product) => &product.external,
             Self::Inventory(report) => &report.item,
             Self::Order(order) => &order.external,
             Self::Customer(customer) => &customer.external,
-            Self::Deleted { external, .. } => external,
+            Self::Stocked(stocked) => &stocked.item,
+            Self::Account(notice) => &notice.external,
+            Self::Instruction { external, .. } | Self::Deleted { external, .. } => external,
         }
     }
 }

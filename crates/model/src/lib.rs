@@ -3,11 +3,13 @@
 //! Nothing here waits, reads a clock or knows a platform. Every value that can be wrong is checked when it is
 //! built, so that whoever holds one may rely on it.
 
+mod account;
 mod catalog;
 mod delivery;
 mod dismissal;
 mod event;
 mod id;
+mod instruction;
 mod mirror;
 mod money;
 mod outcome;
@@ -17,7 +19,8 @@ pub mod record;
 mod sales;
 mod time;
 
-pub use catalog::{InventoryReport, Patch, Product, ProductStatus, Variant};
+pub use account::{AccountNotice, Duty};
+pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
 pub use dismissal::Dismissal;
 pub use event::{
@@ -27,6 +30,7 @@ pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
     ProductId, RawDigest, StoreId, TenantId, VariantId,
 };
+pub use instruction::{BaselineRule, Instruction, Side};
 pub use mirror::{Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, ProductText, SendState, Sent};
 pub use money::{Currency, InvalidMoney, Money};
 pub use outcome::Outcome;

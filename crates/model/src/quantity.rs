@@ -2,18 +2,18 @@
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt,
-    ops::{Add, Neg, Sub},
-};
+use std::fmt;
 
 /// Why a text can't be a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a quantity is a decimal number within ±1 billion and at most 6 decimals")]
 pub struct InvalidQuantity;
 
-/// How much of a variant there is, in the variant's own unit (pieces, grams, …): within ±10⁹, at most six decimals,
-/// without trailing zeros, so that equal quantities are written alike.
+/// An amount of a variant, in the variant's own unit (pieces, grams, …): at most six decimals, without trailing zeros, so
+/// that equal quantities are written alike.
+///
+/// A platform reports within ±10⁹ ([`Quantity::new`]); sums and differences of reports may reach ±10¹²
+/// ([`Quantity::recorded`]), so that whatever is computed can be stored, encoded and read again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Quantity(Decimal);
@@ -21,22 +21,39 @@ pub struct Quantity(Decimal);
 impl Quantity {
     /// Nothing at all, which is not the same as unknown.
     pub const ZERO: Self = Self(Decimal::ZERO);
-    const LIMIT: i64 = 1_000_000_000;
+    /// The largest amount that a platform may report.
+    const REPORTED_MAX: i64 = 1_000_000_000;
+    /// The largest amount that sums of reports may come to.
+    const RECORDED_MAX: i64 = 1_000_000_000_000;
     const DECIMALS: u32 = 6;
 
-    /// Checks the bounds.
+    /// A reported quantity: checks the bounds of a report.
     pub fn new(amount: Decimal) -> Result<Self, InvalidQuantity> {
+        Self::within(amount, Self::REPORTED_MAX)
+    }
+
+    /// Reads a reported quantity, a decimal text such as `10` or `2.5`.
+    pub fn parse(text: &str) -> Result<Self, InvalidQuantity> {
+        Self::new(text.trim().parse().map_err(|_| InvalidQuantity)?)
+    }
+
+    /// A quantity that was computed from reports: checks the wider bounds of a sum.
+    pub fn recorded(amount: Decimal) -> Result<Self, InvalidQuantity> {
+        Self::within(amount, Self::RECORDED_MAX)
+    }
+
+    /// Reads a quantity that was computed from reports.
+    pub fn parse_recorded(text: &str) -> Result<Self, InvalidQuantity> {
+        Self::recorded(text.trim().parse().map_err(|_| InvalidQuantity)?)
+    }
+
+    fn within(amount: Decimal, max: i64) -> Result<Self, InvalidQuantity> {
         let amount = amount.normalize();
-        if amount.abs() <= Decimal::from(Self::LIMIT) && amount.scale() <= Self::DECIMALS {
+        if amount.abs() <= Decimal::from(max) && amount.scale() <= Self::DECIMALS {
             Ok(Self(amount))
         } else {
             Err(InvalidQuantity)
         }
-    }
-
-    /// Reads a decimal text such as `10` or `2.5`.
-    pub fn parse(text: &str) -> Result<Self, InvalidQuantity> {
-        Self::new(text.trim().parse().map_err(|_| InvalidQuantity)?)
     }
 
     /// A whole number of pieces.
@@ -58,22 +75,27 @@ impl Quantity {
     pub fn is_whole(self) -> bool {
         self.0.is_integer()
     }
+
+    /// The sum; `None` beyond the bounds of what is recorded.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        Self::recorded(self.0.checked_add(other.0)?).ok()
+    }
+
+    /// The difference; `None` beyond the bounds of what is recorded.
+    pub fn minus(self, other: Self) -> Option<Self> {
+        Self::recorded(self.0.checked_sub(other.0)?).ok()
+    }
+
+    /// The largest quantity of at most `decimals` decimals that is no larger: 3.5 at 0 decimals is 3, -3.5 is -4.
+    #[must_use]
+    pub fn floored(self, decimals: u32) -> Self {
+        let shift = Decimal::from(10_i64.pow(decimals.min(Self::DECIMALS)));
+        let scaled = self.0.checked_mul(shift).and_then(|scaled| scaled.floor().checked_div(shift));
+        Self(scaled.unwrap_or(self.0).normalize())
+    }
 }
 
-// Sums of quantities within ±10⁹ stay far inside a decimal's 28 digits.
-impl Add for Quantity {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self((self.0 + other.0).normalize())
-    }
-}
-impl Sub for Quantity {
-    type Output = Self;
-    fn sub(self, other: Self) -> Self {
-        Self((self.0 - other.0).normalize())
-    }
-}
-impl Neg for Quantity {
+impl std::ops::Neg for Quantity {
     type Output = Self;
     fn neg(self) -> Self {
         Self(-self.0)
@@ -92,7 +114,7 @@ impl fmt::Debug for Quantity {
 impl TryFrom<String> for Quantity {
     type Error = InvalidQuantity;
     fn try_from(text: String) -> Result<Self, InvalidQuantity> {
-        Self::parse(&text)
+        Self::parse_recorded(&text)
     }
 }
 impl From<Quantity> for String {
@@ -109,9 +131,33 @@ mod tests {
     fn equal_quantities_are_written_alike() {
         assert_eq!(Quantity::parse("2.50").unwrap().to_string(), "2.5");
         assert_eq!(Quantity::parse("10").unwrap(), Quantity::pieces(10));
-        assert_eq!((Quantity::pieces(9) - Quantity::pieces(10)).to_string(), "-1");
+        assert_eq!(Quantity::pieces(9).minus(Quantity::pieces(10)).unwrap().to_string(), "-1");
         for text in ["", "1e30", "0.1234567", "1000000001", "ten"] {
             assert_eq!(Quantity::parse(text), Err(InvalidQuantity), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sum_of_reports_may_be_larger_than_a_report_and_has_bounds_of_its_own() {
+        let most = Quantity::parse("1000000000").unwrap();
+        let twice = most.plus(most).unwrap();
+        assert_eq!(Quantity::parse(&twice.to_string()), Err(InvalidQuantity));
+        assert_eq!(Quantity::parse_recorded(&twice.to_string()), Ok(twice));
+        let limit = Quantity::parse_recorded("1000000000000").unwrap();
+        assert_eq!(limit.plus(Quantity::pieces(1)), None);
+        assert_eq!((-limit).minus(Quantity::pieces(1)), None);
+    }
+
+    #[test]
+    fn flooring_never_promises_more_than_there_is() {
+        for (amount, decimals, floored) in [
+            ("3.5", 0, "3"),
+            ("-3.5", 0, "-4"),
+            ("3.456", 2, "3.45"),
+            ("7", 3, "7"),
+            ("0.999999", 5, "0.99999"),
+        ] {
+            assert_eq!(Quantity::parse(amount).unwrap().floored(decimals).to_string(), floored, "{amount}");
         }
     }
 }

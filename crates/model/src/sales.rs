@@ -36,6 +36,9 @@ impl OrderStatus {
 pub struct Order {
     /// The platform's id.
     pub external: ExternalId,
+    /// Whether the platform made it to try something out: it is no sale.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_test: bool,
     /// The number that people read.
     pub number: Option<String>,
     /// How far it has come.

@@ -158,9 +158,12 @@ impl Output for Event {
                 512 + product.variants.len() * 256 + product.description.set().map_or(0, String::len)
             }
             model::Payload::Order(order) => 512 + order.lines.len() * 256,
-            model::Payload::Inventory(_) | model::Payload::Customer(_) | model::Payload::Deleted { .. } => {
-                256
-            }
+            model::Payload::Inventory(_)
+            | model::Payload::Customer(_)
+            | model::Payload::Account(_)
+            | model::Payload::Instruction { .. }
+            | model::Payload::Stocked(_)
+            | model::Payload::Deleted { .. } => 256,
         };
         256 + payload
     }

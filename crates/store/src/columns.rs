@@ -40,7 +40,7 @@ pub(crate) fn time_or_null(row: &PgRow, column: &str) -> Result<Option<Timestamp
 }
 
 pub(crate) fn quantity(row: &PgRow, column: &str) -> Result<Quantity, StoreError> {
-    Quantity::new(row.try_get::<Decimal, _>(column)?).map_err(|_| unreadable(column))
+    Quantity::recorded(row.try_get::<Decimal, _>(column)?).map_err(|_| unreadable(column))
 }
 
 pub(crate) fn currency(code: &str, column: &str) -> Result<Currency, StoreError> {
@@ -77,7 +77,7 @@ pub(crate) fn mirror_kind(row: &PgRow, column: &str) -> Result<MirrorKind, Store
 
 pub(crate) fn entity_kind(row: &PgRow, column: &str) -> Result<EntityKind, StoreError> {
     let text: &str = row.try_get(column)?;
-    [EntityKind::Product, EntityKind::Inventory, EntityKind::Order, EntityKind::Customer]
+    [EntityKind::Product, EntityKind::Inventory, EntityKind::Order, EntityKind::Customer, EntityKind::Account]
         .into_iter()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| unreadable(column))

@@ -89,8 +89,8 @@ impl TryFrom<pb::Effect> for Effect {
                 reason: level.reason().into(),
                 variant: VariantId::new(&level.variant).at("effect.variant")?,
                 location: LocationId::new(&level.location).at("effect.location")?,
-                delta: Quantity::parse(&level.delta).at("effect.delta")?,
-                level: Quantity::parse(&level.level).at("effect.level")?,
+                delta: Quantity::parse_recorded(&level.delta).at("effect.delta")?,
+                level: Quantity::parse_recorded(&level.level).at("effect.level")?,
             },
             Kind::Price(price) => Self::Price {
                 variant: VariantId::new(&price.variant).at("effect.variant")?,

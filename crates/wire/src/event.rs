@@ -1,5 +1,6 @@
 //! Events on the wire.
 
+mod account;
 mod catalog;
 mod sales;
 
@@ -14,6 +15,8 @@ use model::{
     RawDigest, SourceVersion, Timestamp, TraceParent,
 };
 use prost::Message as _;
+
+pub use account::{INSTRUCTION_TOPIC, decode_instruction, encode_instruction};
 
 /// The topic of canonical events that a platform publishes itself.
 pub const CANONICAL_TOPIC: &str = "tillflow.v1.Event";
@@ -194,12 +197,18 @@ impl From<&Payload> for pb::event::Payload {
             Payload::Inventory(report) => Self::Inventory(report.into()),
             Payload::Order(order) => Self::Order(order.into()),
             Payload::Customer(customer) => Self::Customer(customer.into()),
+            Payload::Stocked(stocked) => Self::Stocked(stocked.into()),
+            Payload::Account(notice) => Self::Account(notice.into()),
+            Payload::Instruction { external, instruction } => {
+                Self::Instruction(account::instruction_message(external, instruction))
+            }
             Payload::Deleted { entity, external } => {
                 let entity = match entity {
                     EntityKind::Product => pb::EntityKind::Product,
                     EntityKind::Inventory => pb::EntityKind::Inventory,
                     EntityKind::Order => pb::EntityKind::Order,
                     EntityKind::Customer => pb::EntityKind::Customer,
+                    EntityKind::Account => pb::EntityKind::Account,
                 };
                 Self::Deleted(pb::Deleted { entity: entity.into(), external: external.to_string() })
             }
@@ -215,6 +224,12 @@ impl TryFrom<pb::event::Payload> for Payload {
             pb::event::Payload::Inventory(report) => Self::Inventory(report.try_into()?),
             pb::event::Payload::Order(order) => Self::Order(order.try_into()?),
             pb::event::Payload::Customer(customer) => Self::Customer(customer.try_into()?),
+            pb::event::Payload::Stocked(stocked) => Self::Stocked(stocked.try_into()?),
+            pb::event::Payload::Account(notice) => Self::Account(notice.try_into()?),
+            pb::event::Payload::Instruction(message) => {
+                let (external, instruction) = account::from_instruction(message)?;
+                Self::Instruction { external, instruction }
+            }
             pb::event::Payload::Deleted(deleted) => {
                 let entity = match deleted.entity() {
                     pb::EntityKind::Unspecified => return Err(DecodeError::Missing("deleted.entity")),
@@ -222,6 +237,7 @@ impl TryFrom<pb::event::Payload> for Payload {
                     pb::EntityKind::Inventory => EntityKind::Inventory,
                     pb::EntityKind::Order => EntityKind::Order,
                     pb::EntityKind::Customer => EntityKind::Customer,
+                    pb::EntityKind::Account => EntityKind::Account,
                 };
                 Self::Deleted { entity, external: ExternalId::new(&deleted.external).at("deleted.external")? }
             }

@@ -29,7 +29,7 @@ pub use dead::{DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};
 pub use error::DecodeError;
 pub use event::{
-    CANONICAL_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_published, encode_event,
-    encode_published,
+    CANONICAL_TOPIC, INSTRUCTION_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_instruction,
+    decode_published, encode_event, encode_instruction, encode_published,
 };
 pub use record::{DeliveryRecord, EventRecord, decode_delivery_records, decode_records, encode_records};

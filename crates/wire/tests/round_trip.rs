@@ -4,10 +4,11 @@
 
 use bytes::Bytes;
 use model::{
-    Action, ConnectionId, Currency, Customer, Delivery, DeliveryId, Dismissal, EntityKind, Event, EventId,
-    ExternalId, InventoryReport, Link, LinkKind, LocationId, Money, Order, OrderLine, OrderStatus, Origin,
-    Outcome, Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest,
-    Source, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
+    AccountNotice, Action, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId, Dismissal,
+    Duty, EntityKind, Event, EventId, ExternalId, Instruction, InventoryReport, Link, LinkKind, LocationId,
+    Money, Order, OrderLine, OrderStatus, Origin, Outcome, Patch, Payload, PlatformName, Position, Product,
+    ProductId, ProductStatus, Quantity, RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId,
+    Timestamp, TraceParent, Variant, VariantId,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
@@ -111,6 +112,7 @@ fn payloads() -> Vec<Payload> {
     };
     let order = Order {
         external: external("o"),
+        is_test: true,
         number: None,
         status: OrderStatus::Completed,
         total: Some(usd(100)),
@@ -134,7 +136,8 @@ fn payloads() -> Vec<Payload> {
         merged_into: None,
     };
     let report = |available| InventoryReport { item: external("i"), location: None, available };
-    vec![
+    let mut payloads = notices_and_instructions();
+    payloads.extend([
         Payload::Product(product),
         Payload::Product(bare),
         Payload::Inventory(report(Some(Quantity::ZERO))),
@@ -142,7 +145,27 @@ fn payloads() -> Vec<Payload> {
         Payload::Order(order),
         Payload::Customer(customer),
         Payload::Deleted { entity: EntityKind::Product, external: external("p") },
-    ]
+        Payload::Stocked(StockedAt { item: external("i"), locations: vec![external("l"), external("m")] }),
+        Payload::Stocked(StockedAt { item: external("i"), locations: Vec::new() }),
+    ]);
+    payloads
+}
+
+fn notices_and_instructions() -> Vec<Payload> {
+    let location = LocationId::new("main").unwrap();
+    let mut instructions = vec![
+        Instruction::Link { variant: external("v"), to: VariantId::new("var_1").unwrap() },
+        Instruction::Unlink { variant: external("v") },
+    ];
+    for side in [Side::Store, Side::Platform] {
+        instructions.push(Instruction::Adopt { item: external("i"), location: location.clone(), side });
+    }
+    instructions.extend(BaselineRule::ALL.map(Instruction::Baseline));
+    let instructions = instructions
+        .into_iter()
+        .map(|instruction| Payload::Instruction { external: external("x"), instruction });
+    let notices = Duty::ALL.map(|duty| Payload::Account(AccountNotice { external: external("a"), duty }));
+    notices.into_iter().chain(instructions).collect()
 }
 
 #[test]

@@ -246,7 +246,11 @@ fn decide(event: &Event, facts: &Facts) -> Result<Decision, Reject> {
         Payload::Product(told) => Ok(product::told(event, told, facts)),
         Payload::Order(order) => Ok(sales::order(event, order, facts)),
         Payload::Customer(customer) => Ok(sales::customer(event, customer, facts)),
+        Payload::Stocked(_) | Payload::Account(_) | Payload::Instruction { .. } => {
+            Ok(Decision::ends(Outcome::Unchanged, ""))
+        }
         Payload::Deleted { entity, external } => Ok(match entity {
+            EntityKind::Account => Decision::ends(Outcome::Unchanged, "an account is never deleted"),
             EntityKind::Product => product::deleted(event, external, facts),
             EntityKind::Inventory => inventory::untracked(event, external, facts),
             EntityKind::Order => sales::order_deleted(event, external, facts),

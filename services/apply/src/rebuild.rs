@@ -88,7 +88,7 @@ impl Rebuilt {
         let before = self.state.levels.get(&key).copied();
         let now = match (before, reason) {
             (None, _) => delta,
-            (Some(before), MovementReason::Reported) => before + delta,
+            (Some(before), MovementReason::Reported) => before.plus(delta).unwrap_or(level),
             (Some(_), MovementReason::FirstCount) => {
                 self.recounted.insert(key.clone(), self.sequence);
                 level
@@ -134,7 +134,13 @@ impl Rebuilt {
                     *status = OrderStatus::Cancelled;
                 }
             }
-            Payload::Product(_) | Payload::Inventory(_) | Payload::Customer(_) | Payload::Deleted { .. } => {}
+            Payload::Product(_)
+            | Payload::Inventory(_)
+            | Payload::Customer(_)
+            | Payload::Stocked(_)
+            | Payload::Account(_)
+            | Payload::Instruction { .. }
+            | Payload::Deleted { .. } => {}
         }
     }
 }

@@ -128,7 +128,12 @@ pub(crate) fn wanted(event: &Event) -> Vec<(LinkKind, ExternalId)> {
         Payload::Deleted { entity: model::EntityKind::Product, external } => {
             vec![(LinkKind::Product, external.clone())]
         }
-        Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => Vec::new(),
+        Payload::Order(_)
+        | Payload::Customer(_)
+        | Payload::Stocked(_)
+        | Payload::Account(_)
+        | Payload::Instruction { .. }
+        | Payload::Deleted { .. } => Vec::new(),
     }
 }
 

@@ -94,9 +94,13 @@ impl Lookup {
                 Payload::Inventory(report) => {
                     report.location.clone().map(|external| (LinkKind::Location, external))
                 }
-                Payload::Product(_) | Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => {
-                    None
-                }
+                Payload::Product(_)
+                | Payload::Order(_)
+                | Payload::Customer(_)
+                | Payload::Stocked(_)
+                | Payload::Account(_)
+                | Payload::Instruction { .. }
+                | Payload::Deleted { .. } => None,
             };
             for (kind, external) in wanted(event).into_iter().chain(location) {
                 let key = (event.origin.connection.clone(), kind, external);

@@ -4,7 +4,9 @@
 //! differs, and is never guessed at.
 
 use bus::{Bus, Feed, Message};
-use model::{Currency, Delivery, EntityKind, Event, EventId, Partition, Position, RawDigest, Source};
+use model::{
+    Action, Currency, Delivery, EntityKind, Event, EventId, Partition, Payload, Position, RawDigest, Source,
+};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
 use runner::{Doors, Failure, Placed, Service};
 use serde::Deserialize;
@@ -37,6 +39,9 @@ impl Normalize {
         }
         if &*delivery.topic == wire::REENTRY_TOPIC {
             return again(at, delivery).map(|event| Some(vec![event]));
+        }
+        if &*delivery.topic == wire::INSTRUCTION_TOPIC {
+            return instruction(at, delivery).map(|event| Some(vec![event]));
         }
         let name = delivery.origin.platform.as_str();
         let Some((platform, validator)) = self.platforms.get(name) else {
@@ -117,6 +122,23 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
         version: published.version,
         identity: vec!["published".to_owned(), delivery.id.to_string()],
         payload: published.payload,
+    };
+    Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
+}
+
+/// A person's decision: only services of ours can send it, by way of `pos.accept`.
+fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    if delivery.source != Source::Poll {
+        return Err(Reject::new(RejectClass::Auth, "an instruction that no service of ours sent"));
+    }
+    let (external, instruction) = wire::decode_instruction(delivery.body.clone())
+        .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
+    let mapped = Mapped {
+        action: Action::Updated,
+        occurred_at: None,
+        version: None,
+        identity: vec!["instruction".to_owned(), delivery.id.to_string()],
+        payload: Payload::Instruction { external, instruction },
     };
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }

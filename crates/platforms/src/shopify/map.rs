@@ -168,6 +168,7 @@ fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject>
     let (cancelled_at, closed_at) = (root.time("cancelled_at")?, root.time("closed_at")?);
     Ok(Order {
         external: root.id("id")?,
+        is_test: false,
         number,
         status: order_status(root, cancelled_at, closed_at)?,
         total: root.money("total_price", currency)?,

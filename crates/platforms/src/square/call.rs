@@ -55,7 +55,10 @@ fn set_level(
             let (before, after) = if increase { ("NONE", "IN_STOCK") } else { ("IN_STOCK", "SOLD") };
             change["from_state"] = before.into();
             change["to_state"] = after.into();
-            ("ADJUSTMENT", "adjustment", if increase { to - from } else { from - to })
+            let moved = if increase { to.minus(from) } else { from.minus(to) };
+            let moved =
+                moved.ok_or_else(|| Reject::new(RejectClass::Data, "the difference is out of bounds"))?;
+            ("ADJUSTMENT", "adjustment", moved)
         }
         None if to < Quantity::ZERO => {
             return Err(Reject::new(RejectClass::Data, "a count of stock can't be less than nothing"));

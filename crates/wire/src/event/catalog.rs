@@ -2,7 +2,7 @@
 
 use super::{external, from_text_patch, optional_external, text_patch};
 use crate::{DecodeError, error::At as _, pb};
-use model::{Currency, InventoryReport, Money, Patch, Product, ProductStatus, Quantity, Variant};
+use model::{Currency, InventoryReport, Money, Patch, Product, ProductStatus, Quantity, StockedAt, Variant};
 
 impl From<Money> for pb::Money {
     fn from(money: Money) -> Self {
@@ -133,6 +133,26 @@ impl TryFrom<pb::InventoryReport> for InventoryReport {
             item: external(&report.item, "inventory.item")?,
             location: optional_external(report.location, "inventory.location")?,
             available: available.at("inventory.available")?,
+        })
+    }
+}
+
+impl From<&StockedAt> for pb::StockedAt {
+    fn from(stocked: &StockedAt) -> Self {
+        Self {
+            item: stocked.item.to_string(),
+            locations: stocked.locations.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::StockedAt> for StockedAt {
+    type Error = DecodeError;
+    fn try_from(stocked: pb::StockedAt) -> Result<Self, DecodeError> {
+        let locations = stocked.locations.iter().map(|location| external(location, "stocked.locations"));
+        Ok(Self {
+            item: external(&stocked.item, "stocked.item")?,
+            locations: locations.collect::<Result<_, _>>()?,
         })
     }
 }

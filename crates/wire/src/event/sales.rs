@@ -33,6 +33,7 @@ impl From<&Order> for pb::Order {
             employee: text(order.employee.as_ref()),
             refund_of: text(order.refund_of.as_ref()),
             lines: order.lines.iter().map(pb::OrderLine::from).collect(),
+            is_test: order.is_test,
         }
     }
 }
@@ -48,6 +49,7 @@ impl TryFrom<pb::Order> for Order {
         };
         Ok(Self {
             external: external(&order.external, "order.external")?,
+            is_test: order.is_test,
             number: order.number,
             status,
             total: money(order.total)?,

@@ -81,7 +81,7 @@ fn read_again(known: &Mirror) -> Mirror {
     let echoed = known.sent.as_ref().filter(|sent| sent.state == SendState::Echoed);
     let write = echoed.and_then(|sent| quantity(Some(&sent.value)).zip(quantity(sent.from.as_ref())));
     if let Some(((to, from), held)) = write.zip(quantity(known.held.as_ref())) {
-        mirror.held = Some(MirrorValue::Quantity(held - (to - from)));
+        mirror.held = to.minus(from).and_then(|by| held.minus(by)).map(MirrorValue::Quantity);
     }
     mirror
 }
@@ -174,7 +174,10 @@ pub(super) fn moved(
     let (delta, level, reason) = match (level, held) {
         (None, _) => (available, available, MovementReason::FirstCount),
         (Some(_), None) => return Moved::FirstHere(Effect::Linked { variant: variant.clone() }),
-        (Some(level), Some(held)) => (available - held, level + (available - held), MovementReason::Reported),
+        (Some(level), Some(held)) => {
+            let delta = available.minus(held).unwrap_or(Quantity::ZERO);
+            (delta, level.plus(delta).unwrap_or(level), MovementReason::Reported)
+        }
     };
     if delta.is_zero() && reason == MovementReason::Reported {
         return Moved::Not;

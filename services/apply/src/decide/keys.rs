@@ -38,7 +38,12 @@ pub fn first_keys<'a>(
                 }
             }
             Payload::Deleted { entity: EntityKind::Product, external } => open(LinkKind::Product, external),
-            Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => {}
+            Payload::Order(_)
+            | Payload::Customer(_)
+            | Payload::Stocked(_)
+            | Payload::Account(_)
+            | Payload::Instruction { .. }
+            | Payload::Deleted { .. } => {}
         }
     }
     keys
@@ -101,7 +106,9 @@ fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
         }
+        Payload::Stocked(_) | Payload::Account(_) | Payload::Instruction { .. } => {}
         Payload::Deleted { entity, external } => match entity {
+            EntityKind::Account => {}
             EntityKind::Product => {
                 keys.mirrors.insert(mirror(MirrorKind::Product, external));
                 let id = link(event, facts, LinkKind::Product, external);

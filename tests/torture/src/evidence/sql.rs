@@ -213,9 +213,13 @@ fn change(row: ChangeRow) -> Result<Change, String> {
     let event = &applied.event;
     let place = match &event.payload {
         Payload::Inventory(report) => report.location.as_ref().map(ToString::to_string).unwrap_or_default(),
-        Payload::Product(_) | Payload::Order(_) | Payload::Customer(_) | Payload::Deleted { .. } => {
-            String::new()
-        }
+        Payload::Product(_)
+        | Payload::Order(_)
+        | Payload::Customer(_)
+        | Payload::Stocked(_)
+        | Payload::Account(_)
+        | Payload::Instruction { .. }
+        | Payload::Deleted { .. } => String::new(),
     };
     Ok(Change {
         object: format!("{} {} {place}", event.payload.entity(), event.payload.external()),

@@ -66,6 +66,7 @@ pub(super) fn order(body: &Value, context: MapContext) -> Result<Mapped, Reject>
         version: Some(version),
         identity: vec!["order".to_owned(), order.id.to_string(), version.0.to_string()],
         payload: Payload::Order(Order {
+            is_test: false,
             external: order.id,
             number: None,
             status,

@@ -200,9 +200,11 @@ fn levels(
     };
     // A list's number at its limit says "this or more", which is no level; with more in the parts the limit is not in force.
     let limit = Quantity::pieces(LISTED_QUANTITY_LIMIT);
-    let listed =
-        told.iter().filter_map(|(_, amount)| *amount).fold(Quantity::ZERO, |sum, amount| sum + amount);
-    if delivery.source == Source::Poll && for_sale && total == Some(limit) && listed == limit {
+    let listed = told
+        .iter()
+        .filter_map(|(_, amount)| *amount)
+        .try_fold(Quantity::ZERO, |sum, amount| sum.plus(amount));
+    if delivery.source == Source::Poll && for_sale && total == Some(limit) && listed == Some(limit) {
         return Ok(Vec::new());
     }
     // No version moves with stock, so that a level that comes back to what it was is told apart by the rest of the body,
@@ -234,9 +236,13 @@ fn by_location(parts: &[Part]) -> Result<Option<BTreeMap<ExternalId, Quantity>>,
         let amount = quantity(part.sellable_quantity.as_ref(), &pointer("sellable_quantity"))?;
         let (Some(location), Some(amount)) = (location, amount) else { return Ok(None) };
         let sum = located.entry(location).or_insert(Quantity::ZERO);
-        *sum = Quantity::new((*sum + amount).decimal()).map_err(|error| {
-            Reject::at(RejectClass::Data, pointer("sellable_quantity"), error.to_string())
-        })?;
+        *sum = sum
+            .plus(amount)
+            .ok_or(model::InvalidQuantity)
+            .and_then(|sum| Quantity::new(sum.decimal()))
+            .map_err(|error| {
+                Reject::at(RejectClass::Data, pointer("sellable_quantity"), error.to_string())
+            })?;
     }
     Ok(Some(located).filter(|located| !located.is_empty()))
 }

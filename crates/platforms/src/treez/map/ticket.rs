@@ -60,6 +60,7 @@ pub(super) fn ticket(body: &Value, context: MapContext) -> Result<Mapped, Reject
         version: Some(SourceVersion::from(at)),
         identity: vec!["order".to_owned(), external.to_string(), at.to_string(), data.order_status],
         payload: Payload::Order(Order {
+            is_test: false,
             external,
             number: id(data.order_number.as_ref(), "/data/order_number")?.map(|number| number.to_string()),
             status,
