@@ -5,6 +5,7 @@
 
 mod account;
 mod catalog;
+pub mod conflict;
 mod delivery;
 mod dismissal;
 mod event;
@@ -17,6 +18,7 @@ mod position;
 mod quantity;
 pub mod record;
 mod sales;
+mod sku;
 mod time;
 
 pub use account::{AccountNotice, Duty};
@@ -31,10 +33,17 @@ pub use id::{
     ProductId, RawDigest, StoreId, TenantId, VariantId,
 };
 pub use instruction::{BaselineRule, Instruction, Side};
-pub use mirror::{Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, ProductText, SendState, Sent};
+pub use mirror::{
+    Attention, Baseline, Begun, CLOCK_LEAD_MAX, CallResult, Contact, ContactOutcome, FieldKey, FieldMirror,
+    FieldOutcome, FieldValue, Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, MirrorKey,
+    MirrorKind, MirrorValue, Observation, Phase, PriceMirror, ProductText, READ_AGAIN_AFTER,
+    READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, ROUNDS_MAX, ROUNDS_WITHIN, Report, Schedule,
+    Settled, TextMirror, Write,
+};
 pub use money::{Currency, InvalidMoney, Money};
 pub use outcome::Outcome;
 pub use position::{Partition, PartitionCount, Position};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
+pub use sku::sku_key;
 pub use time::{InvalidTimestamp, Timestamp};

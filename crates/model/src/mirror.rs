@@ -1,21 +1,55 @@
-//! Mirrors: what a platform told us, what it should hold, and what we last wrote to it, in one row.
+//! Mirrors: what one platform has of one thing, what it should have, and the write between the two.
+//!
+//! A mirror is a state machine without clock or I/O. `apply` feeds it reports ([`LevelMirror::observe`],
+//! [`FieldMirror::observe`]), propagate tells it the store's value ([`LevelMirror::want`]), begins calls
+//! ([`LevelMirror::begin`]) and ends them ([`LevelMirror::settle`]). Each function takes the mirror, an input and the
+//! present, and gives what follows; the record locks, loads and stores. `docs/decisions/0002` and `0007` say why.
 
-use crate::{ConnectionId, ExternalId, LocationId, Money, Quantity, SourceVersion, Timestamp};
+mod call;
+mod field;
+mod level;
+mod value;
+
+use crate::{ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-/// What kind of thing a mirror reflects.
+pub use call::{Begun, CallResult, Meanwhile, Phase, Settled, Write};
+pub use field::{FieldMirror, FieldOutcome, PriceMirror, TextMirror};
+pub use level::{Contact, ContactOutcome, Gate, LevelMirror, LevelOutcome};
+pub use value::{FieldValue, Held, MirrorValue, ProductText};
+
+/// Upper limit of readings that end a waiting; beyond it the reading that came last counts, or a person is asked.
+pub const READINGS_MAX: u32 = 8;
+/// Time until a reading that brought nothing is made again.
+pub const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
+/// Time until a reading is made again once [`READINGS_MAX`] brought nothing.
+pub const READ_AGAIN_SLOWLY: Duration = Duration::from_hours(1);
+/// Time until a refused value is tried again unchanged.
+pub const REFUSED_AGAIN_AFTER: Duration = Duration::from_hours(24);
+/// Upper limit of refused comparisons of one mirror within [`ROUNDS_WITHIN`]; one more stops its writes.
+pub const ROUNDS_MAX: u32 = 5;
+/// The time in which refused comparisons are counted.
+pub const ROUNDS_WITHIN: Duration = Duration::from_mins(1);
+/// The largest lead of a platform's clock that is believed.
+pub const CLOCK_LEAD_MAX: Duration = Duration::from_mins(5);
+
+/// The kind of thing that a mirror reflects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MirrorKind {
-    /// A level: external is the item, place the location.
+    /// The level of an item at a location.
     Inventory,
-    /// A variant's price: external is the variant.
+    /// A variant's price.
     Price,
-    /// A product's text: external is the product.
+    /// A product's text.
     Product,
 }
 
 impl MirrorKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Inventory, Self::Price, Self::Product];
+
     /// The name that rows carry.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,135 +58,273 @@ impl MirrorKind {
             Self::Product => "product",
         }
     }
-}
-
-/// What a mirror reflects, in the platform's own ids.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MirrorKey {
-    /// Whose platform.
-    pub connection: ConnectionId,
-    /// What kind of thing.
-    pub kind: MirrorKind,
-    /// The platform's id of it.
-    pub external: ExternalId,
-    /// Our id of where it is; only levels have one. Ours, since a platform without locations has no id for it.
-    pub place: Option<LocationId>,
-}
-
-/// A product's text, as it is compared and sent: trimmed, with runs of white space as one space.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ProductText {
-    /// Its name.
-    pub title: Option<String>,
-    /// What it is; `Some("")` is empty on purpose.
-    pub description: Option<String>,
-}
-
-/// What a mirror holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MirrorValue {
-    /// A level.
-    Quantity(Quantity),
-    /// A price.
-    Price(Money),
-    /// A product's text.
-    Text(ProductText),
-}
-
-/// What the platform last told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
-    /// What it is.
-    pub value: MirrorValue,
-    /// Its version there.
-    pub version: Option<SourceVersion>,
-    /// When it was received.
-    pub at: Timestamp,
-}
-
-/// How far a write of ours has come. Marked before the call, so that its echo can't be first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SendState {
-    /// The call is under way, or its answer was lost: the platform holds `from` or `value`.
-    Pending,
-    /// Something else was reported while the call was under way: whose change came first is known only when the call
-    /// is answered and the platform has been read again.
-    Unsure,
-    /// A report of the value came before the call was answered: most likely the write's, so it counts as its echo. If
-    /// the platform then refuses the write, the report was a change of its own. Still under way: nothing else is sent.
-    Echoed,
-    /// The platform said that it took it; the report of it has not come yet.
-    Acknowledged,
-    /// The report of it has come, or need not come.
-    Settled,
-    /// The platform is being read again; nothing is sent until that report has come.
-    Reading,
-    /// The platform refused it for good; the next desired value is tried again.
-    Refused,
-}
-
-impl SendState {
-    /// The name that rows carry.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Unsure => "unsure",
-            Self::Echoed => "echoed",
-            Self::Acknowledged => "acknowledged",
-            Self::Settled => "settled",
-            Self::Reading => "reading",
-            Self::Refused => "refused",
-        }
-    }
 
     /// Reads the name that rows carry.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [
-            Self::Pending,
-            Self::Unsure,
-            Self::Echoed,
-            Self::Acknowledged,
-            Self::Settled,
-            Self::Reading,
-            Self::Refused,
-        ];
-        all.into_iter().find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// What we last wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    /// What it shall be.
-    pub value: MirrorValue,
-    /// What the platform held when we decided to write, as far as we knew.
-    pub from: Option<MirrorValue>,
-    /// How far the write has come.
-    pub state: SendState,
+/// Names the mirror of a level.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LevelKey {
+    /// The platform's account.
+    pub connection: ConnectionId,
+    /// The platform's id of what is counted.
+    pub item: ExternalId,
+    /// Our id of the location, since a platform without locations has none.
+    pub location: LocationId,
 }
 
-/// One row: what one platform has of one thing.
+/// Names the mirror of a price or a text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldKey {
+    /// The platform's account.
+    pub connection: ConnectionId,
+    /// The platform's id: of the variant for a price, of the product for a text.
+    pub external: ExternalId,
+}
+
+/// Names a mirror of any kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MirrorKey {
+    /// Of a level.
+    Level(LevelKey),
+    /// Of a price.
+    Price(FieldKey),
+    /// Of a text.
+    Text(FieldKey),
+}
+
+impl MirrorKey {
+    /// The platform's account.
+    pub const fn connection(&self) -> &ConnectionId {
+        match self {
+            Self::Level(key) => &key.connection,
+            Self::Price(key) | Self::Text(key) => &key.connection,
+        }
+    }
+
+    /// The kind of thing.
+    pub const fn kind(&self) -> MirrorKind {
+        match self {
+            Self::Level(_) => MirrorKind::Inventory,
+            Self::Price(_) => MirrorKind::Price,
+            Self::Text(_) => MirrorKind::Product,
+        }
+    }
+
+    /// The platform's id of it.
+    pub const fn external(&self) -> &ExternalId {
+        match self {
+            Self::Level(key) => &key.item,
+            Self::Price(key) | Self::Text(key) => &key.external,
+        }
+    }
+
+    /// The location of a level.
+    pub const fn location(&self) -> Option<&LocationId> {
+        match self {
+            Self::Level(key) => Some(&key.location),
+            Self::Price(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+/// A mirror with its name: kind, value and location always belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mirror {
-    /// What it reflects.
-    pub key: MirrorKey,
-    /// Our id of the product (for text) or the variant (for levels and prices), once it is linked.
-    pub internal: Option<String>,
-    /// What the platform last told.
-    pub observed: Option<Observation>,
-    /// What the platform holds, as far as we know: what it last told, or what we wrote and it took.
-    pub held: Option<MirrorValue>,
-    /// What it should hold.
-    pub desired: Option<MirrorValue>,
-    /// What we last wrote.
-    pub sent: Option<Sent>,
+pub enum Mirror {
+    /// Of a level.
+    Level(LevelKey, LevelMirror),
+    /// Of a price.
+    Price(FieldKey, PriceMirror),
+    /// Of a text.
+    Text(FieldKey, TextMirror),
 }
 
 impl Mirror {
-    /// An empty mirror of `key`.
-    pub fn new(key: MirrorKey, internal: Option<String>) -> Self {
-        Self { key, internal, observed: None, held: None, desired: None, sent: None }
+    /// Its name.
+    pub fn key(&self) -> MirrorKey {
+        match self {
+            Self::Level(key, _) => MirrorKey::Level(key.clone()),
+            Self::Price(key, _) => MirrorKey::Price(key.clone()),
+            Self::Text(key, _) => MirrorKey::Text(key.clone()),
+        }
+    }
+
+    /// Our id of the variant or product that it is linked to.
+    pub fn internal(&self) -> Option<&str> {
+        match self {
+            Self::Level(_, mirror) => mirror.variant.as_ref().map(crate::VariantId::as_str),
+            Self::Price(_, mirror) => mirror.internal.as_ref().map(crate::VariantId::as_str),
+            Self::Text(_, mirror) => mirror.internal.as_ref().map(crate::ProductId::as_str),
+        }
+    }
+
+    /// The work that is due at the platform, if any.
+    pub fn attention(&self) -> Option<Attention> {
+        match self {
+            Self::Level(_, mirror) => mirror.attention(),
+            Self::Price(_, mirror) => mirror.attention(),
+            Self::Text(_, mirror) => mirror.attention(),
+        }
+    }
+
+    /// When that work is due.
+    pub fn due_at(&self) -> Timestamp {
+        match self {
+            Self::Level(_, mirror) => mirror.schedule.due_at,
+            Self::Price(_, mirror) => mirror.schedule.due_at,
+            Self::Text(_, mirror) => mirror.schedule.due_at,
+        }
+    }
+}
+
+/// The work that a mirror needs at its platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attention {
+    /// A write has to be begun, or its call made again.
+    Write,
+    /// The platform has to be read.
+    Read,
+}
+
+impl Attention {
+    /// The name that rows carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// What a platform is known to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Baseline<T> {
+    /// It never reported: it has to be read before anything is written.
+    #[default]
+    Unheard,
+    /// It reported that there is nothing to hold: not tracked, not stocked, gone. Nothing is due until it reports a value.
+    Absent,
+    /// It holds this.
+    Known(T),
+}
+
+impl<T> Baseline<T> {
+    /// The value, where it is known.
+    pub const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unheard | Self::Absent => None,
+        }
+    }
+}
+
+/// What a platform reported last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation<V> {
+    /// The value; `None` where it reported that there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<V>,
+    /// The newest version known there, by a report or by the reply to a write; older reports are stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<SourceVersion>,
+    /// When the report was received.
+    pub at: Timestamp,
+}
+
+/// A platform's report of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report<V> {
+    /// The value; `None` where there is none: not tracked, not stocked, gone.
+    pub value: Option<V>,
+    /// Its version there.
+    pub version: Option<SourceVersion>,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Whether we read it ourselves.
+    pub is_reading: bool,
+    /// Whether one version may be that of two states.
+    pub is_coarse: bool,
+    /// Whether it was a dead letter and came in again.
+    pub is_reentered: bool,
+}
+
+impl<V> Report<V> {
+    /// Whether the report is older than what was seen. Where the platform counts no versions, what comes in again is as
+    /// old as its first arrival. A version beyond the clock's lead is none.
+    fn is_stale(&self, seen: Option<&Observation<V>>) -> bool {
+        let Some(seen) = seen else { return false };
+        match self.version.zip(self.believed(seen.version)) {
+            Some((version, seen)) => version < seen,
+            None => self.is_reentered && self.received_at < seen.at,
+        }
+    }
+
+    /// Whether the report's version may be that of two states and isn't beyond the one that was seen.
+    fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
+        let seen = seen.and_then(|seen| self.believed(seen.version));
+        self.is_coarse && self.version.zip(seen).is_some_and(|(version, seen)| version <= seen)
+    }
+
+    /// The version that was seen, unless it lies too far ahead to be believed.
+    fn believed(&self, seen: Option<SourceVersion>) -> Option<SourceVersion> {
+        seen.filter(|seen| seen.is_believed(self.received_at))
+    }
+
+    /// The observation that the report leaves.
+    fn observation(&self, seen: Option<&Observation<V>>) -> Observation<V>
+    where
+        V: Clone,
+    {
+        let known = seen.and_then(|seen| self.believed(seen.version));
+        Observation { value: self.value.clone(), version: self.version.max(known), at: self.received_at }
+    }
+}
+
+impl SourceVersion {
+    /// Whether the version isn't a time beyond `received_at` by more than [`CLOCK_LEAD_MAX`]. Counters are far below any
+    /// time in microseconds.
+    pub fn is_believed(self, received_at: Timestamp) -> bool {
+        self.0 <= received_at.after(CLOCK_LEAD_MAX).as_micros()
+    }
+}
+
+/// When a mirror's work is due, and how often it failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Schedule {
+    /// When the next attempt is due. Kept in a column of its own, too.
+    pub due_at: Timestamp,
+    /// The last failure, without payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Refused comparisons since `rounds_since`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounds: u32,
+    /// When the first of them was.
+    #[serde(default, skip_serializing_if = "is_epoch")]
+    pub rounds_since: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_epoch(time: &Timestamp) -> bool {
+    *time == Timestamp::default()
+}
+
+impl Schedule {
+    /// Counts a refused comparison; says whether there were too many.
+    fn flaps(&mut self, now: Timestamp) -> bool {
+        if self.rounds == 0 || now > self.rounds_since.after(ROUNDS_WITHIN) {
+            (self.rounds, self.rounds_since) = (0, now);
+        }
+        self.rounds += 1;
+        self.rounds > ROUNDS_MAX
     }
 }

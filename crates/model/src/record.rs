@@ -3,106 +3,21 @@
 //! `apply` decides over [`Facts`] and leaves [`Changes`]; `store` loads the one and writes the other, each with
 //! statements over whole sets.
 
+mod changes;
+mod facts;
+
 use crate::{
-    Action, ConnectionId, Customer, CustomerId, DeliveryId, Dismissal, EntityKind, Event, EventId,
-    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, MirrorValue, Money, Order, OrderId, Outcome,
-    Partition, Position, ProductId, ProductStatus, Quantity, Sent, SourceVersion, StoreId, TenantId,
-    Timestamp, VariantId,
+    Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId,
+    LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, Quantity, SourceVersion,
+    StoreId, TenantId, Timestamp, VariantId,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
-/// What a platform's id names, per connection.
-pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
-
-/// What has to be known before anything else: it says which rows come next.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FirstKeys {
-    /// Events that may have been recorded before.
-    pub events: BTreeSet<(ConnectionId, EventId)>,
-    /// Platform ids that enrich didn't know.
-    pub links: BTreeSet<LinkKey>,
-    /// Merchant's numbers of variants that may exist already.
-    pub skus: BTreeSet<(StoreId, String)>,
-    /// Stores whose sequence goes on.
-    pub stores: BTreeSet<StoreId>,
-}
-
-/// The rows that the batch may change; loaded locked, in the order of their keys.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowKeys {
-    /// Mirrors by their whole key.
-    pub mirrors: BTreeSet<MirrorKey>,
-    /// Items that a product event links: every level mirror of them, whatever the place.
-    pub item_mirrors: BTreeSet<(ConnectionId, ExternalId)>,
-    /// Levels.
-    pub levels: BTreeSet<(VariantId, LocationId)>,
-    /// Products.
-    pub products: BTreeSet<ProductId>,
-    /// Variants.
-    pub variants: BTreeSet<VariantId>,
-    /// Orders.
-    pub orders: BTreeSet<OrderId>,
-    /// Customers.
-    pub customers: BTreeSet<CustomerId>,
-}
-
-/// What the record knows. What isn't in a map isn't in the record.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Facts {
-    /// Those of the wanted events that were recorded before, dead ones aside.
-    pub seen: BTreeMap<(ConnectionId, EventId), Position>,
-    /// Those of the wanted events that were recorded as dead: they are decided anew when they come in again.
-    pub dead: BTreeMap<(ConnectionId, EventId), Position>,
-    /// Links, ours as a token.
-    pub links: BTreeMap<LinkKey, String>,
-    /// The variant with that merchant's number.
-    pub skus: BTreeMap<(StoreId, String), SkuMatch>,
-    /// The last sequence number of each store; 0 before its first event.
-    pub stores: BTreeMap<StoreId, i64>,
-    /// Mirrors.
-    pub mirrors: BTreeMap<MirrorKey, Mirror>,
-    /// Levels.
-    pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
-    /// Products.
-    pub products: BTreeMap<ProductId, ProductRow>,
-    /// Variants.
-    pub variants: BTreeMap<VariantId, VariantRow>,
-    /// Orders.
-    pub orders: BTreeMap<OrderId, OrderRow>,
-    /// Customers.
-    pub customers: BTreeMap<CustomerId, CustomerRow>,
-    /// What propagate made of mirrors while the events were decided the first time, in order, by partition; only a replay
-    /// has any.
-    pub marks: BTreeMap<Partition, VecDeque<SendMark>>,
-}
-
-/// What propagate made of a mirror when it began or settled a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SendMark {
-    /// Events up to here were decided without it, events behind it with it.
-    pub after: Position,
-    /// Which mirror.
-    pub key: MirrorKey,
-    /// Our id of the variant or product.
-    pub internal: Option<String>,
-    /// What the platform then held, as far as was known.
-    pub held: Option<MirrorValue>,
-    /// The newest version of it that was then known there, by a report or by the reply to a write.
-    pub version: Option<SourceVersion>,
-    /// The write.
-    pub sent: Sent,
-}
-
-/// The one variant of a store that has a merchant's number; where several have it, none is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkuMatch {
-    /// The variant.
-    pub variant: VariantId,
-    /// Its product.
-    pub product: ProductId,
-    /// The connections that have a variant linked to it already.
-    pub linked_by: BTreeSet<ConnectionId>,
-}
+pub use changes::Changes;
+pub use facts::{
+    Changed, ConnectionFacts, ExternalKey, Facts, FirstKeys, Linked, Links, Mirrors, Ours, RowKeys, SendMark,
+    SkuCandidate,
+};
 
 /// A field with the time of the change that set it: the later change wins, field by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,8 +117,12 @@ pub struct CustomerRow {
 pub enum MovementReason {
     /// The first level that anyone told.
     FirstCount,
-    /// A platform's level differs from what it last held.
+    /// A platform's level differs from its baseline.
     Reported,
+    /// A count: the only number there is, or the one that a rule or a person chose at a first contact.
+    Counted,
+    /// The variant was found to be another one, which has the stock.
+    Relinked,
 }
 
 impl MovementReason {
@@ -212,6 +131,8 @@ impl MovementReason {
         match self {
             Self::FirstCount => "first_count",
             Self::Reported => "reported",
+            Self::Counted => "counted",
+            Self::Relinked => "relinked",
         }
     }
 }
@@ -352,56 +273,4 @@ pub enum Effect {
         /// What.
         variant: VariantId,
     },
-}
-
-/// A conflict that rules can't decide; a person has to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Of which store.
-    pub store: StoreId,
-    /// Through which connection it came.
-    pub connection: ConnectionId,
-    /// The event that showed it.
-    pub event: EventId,
-    /// What kind: a short name such as `sku_taken`.
-    pub kind: &'static str,
-    /// What stands against what, for people, without personal data.
-    pub detail: String,
-}
-
-/// What a batch changes; the last state of each row, not the way to it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Changes {
-    /// How each event ended.
-    pub endings: Vec<Ending>,
-    /// Those of them that had ended dead before: that earlier end is kept as a dismissal.
-    pub revived: BTreeSet<(ConnectionId, EventId)>,
-    /// What ended without an ending of its own.
-    pub dismissals: Vec<Dismissal>,
-    /// The committed changes, in order.
-    pub applied: Vec<(Partition, Applied)>,
-    /// New links.
-    pub links: BTreeMap<LinkKey, String>,
-    /// Mirrors: observed, held, internal and the state of what was sent.
-    pub mirrors: BTreeMap<MirrorKey, Mirror>,
-    /// Writes of those mirrors that a replay brings back.
-    pub sent: BTreeMap<MirrorKey, Sent>,
-    /// Levels.
-    pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
-    /// Lines of the ledger.
-    pub movements: Vec<Movement>,
-    /// Products.
-    pub products: BTreeMap<ProductId, ProductRow>,
-    /// Variants.
-    pub variants: BTreeMap<VariantId, VariantRow>,
-    /// Orders.
-    pub orders: BTreeMap<OrderId, OrderRow>,
-    /// Customers.
-    pub customers: BTreeMap<CustomerId, CustomerRow>,
-    /// What each store has come to.
-    pub stores: BTreeMap<StoreId, StoreStep>,
-    /// What rules couldn't decide.
-    pub conflicts: Vec<Conflict>,
 }

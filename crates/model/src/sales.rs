@@ -65,6 +65,28 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
 }
 
+impl Order {
+    /// A cancelled order of which nothing but its id is known.
+    pub const fn cancelled(external: ExternalId) -> Self {
+        Self {
+            external,
+            is_test: false,
+            number: None,
+            status: OrderStatus::Cancelled,
+            total: None,
+            tax: None,
+            discount: None,
+            placed_at: None,
+            closed_at: None,
+            customer: None,
+            location: None,
+            employee: None,
+            refund_of: None,
+            lines: Vec::new(),
+        }
+    }
+}
+
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
@@ -105,18 +127,23 @@ pub struct Customer {
 }
 
 impl Customer {
-    /// The same customer without what tells who it is.
-    #[must_use]
-    pub fn without_personal_data(&self) -> Self {
+    /// A customer of whom nothing but the id is known.
+    pub const fn bare(external: ExternalId) -> Self {
         Self {
-            external: self.external.clone(),
+            external,
             first_name: crate::Patch::Keep,
             last_name: crate::Patch::Keep,
             email: crate::Patch::Keep,
             phone: crate::Patch::Keep,
             tags: None,
-            merged_into: self.merged_into.clone(),
+            merged_into: None,
         }
+    }
+
+    /// The same customer without what tells who it is.
+    #[must_use]
+    pub fn without_personal_data(&self) -> Self {
+        Self { merged_into: self.merged_into.clone(), ..Self::bare(self.external.clone()) }
     }
 }
 

@@ -3,24 +3,31 @@
 //! `apply` loads what a batch may touch, folds the events over it in order, and commits what came out. The same events
 //! over the same facts always give the same changes.
 
+mod account;
+mod clock;
+mod contact;
+mod currency;
 mod identity;
 mod inventory;
 mod keys;
+mod links;
 mod product;
 mod sales;
-mod told;
+mod sight;
 
 use model::{
-    Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Position,
-    Quantity, VariantId,
+    BaselineRule, ConnectionId, Dismissal, EntityKind, Event, ExternalId, LocationId, Mirror, Outcome,
+    Partition, Payload, Position, ProductId, Quantity, VariantId,
+    conflict::{Conflict, ConflictEnd, ConflictKind},
     record::{
-        Applied, CatalogRow, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement,
-        MovementReason, OrderRow, ProductRow, SendMark, VariantRow,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Facts, Movement, MovementReason, OrderRow,
+        ProductRow, SendMark, VariantRow,
     },
 };
+use sight::{Companions, Sight};
 use stage::{Reject, RejectClass};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -28,7 +35,9 @@ pub use keys::{first_keys, row_keys};
 
 /// One change of the record.
 enum Write {
-    Link(LinkKey, String),
+    ProductLink(ExternalId, Option<ProductId>),
+    VariantLink(ExternalId, Option<VariantId>),
+    ItemLink(ExternalId, Option<VariantId>),
     Mirror(Mirror),
     Level {
         variant: VariantId,
@@ -41,10 +50,11 @@ enum Write {
     Variant(VariantRow),
     Order(OrderRow),
     Customer(CustomerRow),
-    Conflict {
-        kind: &'static str,
-        detail: String,
-    },
+    Conflict(Conflict),
+    ConflictEnd(ConflictEnd),
+    Rule(BaselineRule),
+    AccessRevoked,
+    EraseAccount,
 }
 
 /// What one event comes to.
@@ -64,6 +74,7 @@ impl Decision {
 /// The fold: facts as they become, and what has changed in them so far.
 pub struct Fold {
     facts: Facts,
+    companions: Companions,
     numbers: BTreeMap<Partition, i64>,
     changes: Changes,
     rejected: Vec<(Partition, Event, Reject)>,
@@ -82,11 +93,12 @@ pub struct Folded {
 impl Fold {
     /// Begins with what the record knows and the last number of each partition.
     pub fn new(facts: Facts, numbers: BTreeMap<Partition, i64>) -> Self {
-        Self { facts, numbers, changes: Changes::default(), rejected: Vec::new() }
+        let companions = Companions::of(&facts.mirrors);
+        Self { facts, companions, numbers, changes: Changes::default(), rejected: Vec::new() }
     }
 
     /// Decides about the next event of `partition`.
-    pub fn event(&mut self, partition: Partition, event: Event) {
+    pub fn event(&mut self, partition: Partition, mut event: Event) {
         self.take_marks(partition, Some(event.position));
         let identity = (event.origin.connection.clone(), event.id);
         let recorded = self.facts.seen.get(&identity).or_else(|| self.facts.dead.get(&identity)).copied();
@@ -105,11 +117,22 @@ impl Fold {
             self.changes.revived.insert(identity.clone());
         }
         self.facts.seen.insert(identity, event.position);
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &self.facts))).unwrap_or_else(|_| {
+        let leads = clock::believe(&mut event);
+        let sight = Sight { facts: &self.facts, companions: &self.companions };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &sight))).unwrap_or_else(|_| {
             Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
         });
         match decided {
-            Ok(decision) => self.carry_out(partition, event, decision),
+            Ok(mut decision) => {
+                if leads {
+                    decision.writes.push(Write::Conflict(Conflict {
+                        detail: "a time or version lies in the future; the time of receipt stands in for it"
+                            .to_owned(),
+                        ..sight.conflict(&event, ConflictKind::ClockSkew, "clock".to_owned())
+                    }));
+                }
+                self.carry_out(partition, event, decision);
+            }
             Err(reject) => {
                 self.changes.endings.push(ending(&event, Outcome::Dead, reject.to_string(), None));
                 self.rejected.push((partition, event, reject));
@@ -136,27 +159,20 @@ impl Fold {
         while let Some(mark) =
             self.facts.marks.get_mut(&partition).and_then(|marks| marks.pop_front_if(is_due))
         {
-            let SendMark { key, internal, held, version, sent, .. } = mark;
-            let mirror =
-                self.facts.mirrors.entry(key.clone()).or_insert_with(|| Mirror::new(key.clone(), internal));
-            (mirror.held, mirror.sent) = (held, Some(sent.clone()));
-            if let Some(observed) = &mut mirror.observed {
-                observed.version = observed.version.max(version);
-            }
-            self.changes.mirrors.insert(key.clone(), mirror.clone());
-            self.changes.sent.insert(key, sent);
+            self.set_mirror(mark.mirror);
         }
+    }
+
+    fn set_mirror(&mut self, mirror: Mirror) {
+        self.companions.note(&self.facts.mirrors, &mirror);
+        self.facts.mirrors.insert(mirror.clone());
+        self.changes.mirrors.insert(mirror);
     }
 
     /// Ends the fold.
     pub fn finish(mut self) -> Folded {
         for partition in self.facts.marks.keys().copied().collect::<Vec<_>>() {
             self.take_marks(partition, None);
-        }
-        for (key, sent) in &mut self.changes.sent {
-            if let Some(now) = self.facts.mirrors.get(key).and_then(|mirror| mirror.sent.clone()) {
-                *sent = now;
-            }
         }
         Folded { changes: self.changes, rejected: self.rejected, numbers: self.numbers }
     }
@@ -185,20 +201,23 @@ impl Fold {
     }
 
     fn write(&mut self, write: Write, event: &Event, sequence: i64) {
-        let (facts, changes) = (&mut self.facts, &mut self.changes);
+        let connection = || event.origin.connection.clone();
         match write {
-            Write::Link(key, internal) => {
-                facts.links.insert(key.clone(), internal.clone());
-                changes.links.insert(key, internal);
+            Write::ProductLink(external, product) => self.link_product((connection(), external), product),
+            Write::VariantLink(external, variant) => self.link_variant((connection(), external), variant),
+            Write::ItemLink(external, variant) => {
+                let key = (connection(), external);
+                match variant.clone() {
+                    Some(variant) => drop(self.facts.links.items.insert(key.clone(), variant)),
+                    None => drop(self.facts.links.items.remove(&key)),
+                }
+                self.changes.links.items.insert(key, variant);
             }
-            Write::Mirror(mirror) => {
-                facts.mirrors.insert(mirror.key.clone(), mirror.clone());
-                changes.mirrors.insert(mirror.key.clone(), mirror);
-            }
+            Write::Mirror(mirror) => self.set_mirror(mirror),
             Write::Level { variant, location, delta, level, reason } => {
-                facts.levels.insert((variant.clone(), location.clone()), level);
-                changes.levels.insert((variant.clone(), location.clone()), level);
-                changes.movements.push(Movement {
+                self.facts.levels.insert((variant.clone(), location.clone()), level);
+                self.changes.levels.insert((variant.clone(), location.clone()), level);
+                self.changes.movements.push(Movement {
                     tenant: event.origin.tenant.clone(),
                     store: event.origin.store.clone(),
                     sequence,
@@ -207,74 +226,87 @@ impl Fold {
                     delta,
                     level,
                     reason,
-                    connection: event.origin.connection.clone(),
+                    connection: connection(),
                     at: event.received_at,
                 });
             }
             Write::Product(row) => {
-                facts.products.insert(row.id.clone(), row.clone());
-                changes.products.insert(row.id.clone(), row);
+                self.facts.products.insert(row.id.clone(), row.clone());
+                self.changes.products.insert(row.id.clone(), row);
             }
             Write::Variant(row) => {
-                identity::note_sku(facts, event, &row);
-                facts.variants.insert(row.id.clone(), row.clone());
-                changes.variants.insert(row.id.clone(), row);
+                identity::note_number(&mut self.facts, &row);
+                self.facts.variants.insert(row.id.clone(), row.clone());
+                self.changes.variants.insert(row.id.clone(), row);
             }
             Write::Order(row) => {
-                facts.orders.insert(row.id.clone(), row.clone());
-                changes.orders.insert(row.id.clone(), row);
+                self.facts.orders.insert(row.id.clone(), row.clone());
+                self.changes.orders.insert(row.id.clone(), row);
             }
             Write::Customer(row) => {
-                facts.customers.insert(row.id.clone(), row.clone());
-                changes.customers.insert(row.id.clone(), row);
+                self.facts.customers.insert(row.id.clone(), row.clone());
+                self.changes.customers.insert(row.id.clone(), row);
             }
-            Write::Conflict { kind, detail } => changes.conflicts.push(Conflict {
-                tenant: event.origin.tenant.clone(),
-                store: event.origin.store.clone(),
-                connection: event.origin.connection.clone(),
-                event: event.id,
-                kind,
-                detail,
-            }),
+            Write::Conflict(conflict) => self.changes.open_conflict(conflict),
+            Write::ConflictEnd(end) => self.changes.end_conflict(end),
+            Write::Rule(rule) => {
+                self.facts.connections.entry(connection()).or_default().baseline = rule;
+                self.changes.rules.insert(connection(), rule);
+            }
+            Write::AccessRevoked => drop(self.changes.revoked.insert(connection())),
+            Write::EraseAccount => drop(self.changes.erased.insert(connection())),
         }
+    }
+
+    fn link_product(&mut self, key: (ConnectionId, ExternalId), product: Option<ProductId>) {
+        match product.clone() {
+            Some(product) => drop(self.facts.links.products.insert(key.clone(), product)),
+            None => drop(self.facts.links.products.remove(&key)),
+        }
+        self.changes.links.products.insert(key, product);
+    }
+
+    fn link_variant(&mut self, key: (ConnectionId, ExternalId), variant: Option<VariantId>) {
+        let before = self.facts.links.variants.get(&key).cloned();
+        match variant.clone() {
+            Some(variant) => drop(self.facts.links.variants.insert(key.clone(), variant)),
+            None => drop(self.facts.links.variants.remove(&key)),
+        }
+        for changed in before.into_iter().chain(variant.clone()).collect::<BTreeSet<_>>() {
+            let links = self.facts.links.variants.iter();
+            let mut linked_by = self.facts.linked_by.get(&changed).cloned().unwrap_or_default();
+            linked_by.remove(&key.0);
+            if links.into_iter().any(|((by, _), linked)| *by == key.0 && *linked == changed) {
+                linked_by.insert(key.0.clone());
+            }
+            identity::note_linked_by(&mut self.facts, &changed, linked_by);
+        }
+        self.changes.links.variants.insert(key, variant);
     }
 }
 
-fn decide(event: &Event, facts: &Facts) -> Result<Decision, Reject> {
+fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
     match &event.payload {
-        Payload::Inventory(report) => inventory::reported(event, report, facts),
-        Payload::Product(told) => Ok(product::told(event, told, facts)),
-        Payload::Order(order) => Ok(sales::order(event, order, facts)),
-        Payload::Customer(customer) => Ok(sales::customer(event, customer, facts)),
-        Payload::Stocked(_) | Payload::Account(_) | Payload::Instruction { .. } => {
-            Ok(Decision::ends(Outcome::Unchanged, ""))
-        }
-        Payload::Deleted { entity, external } => Ok(match entity {
-            EntityKind::Account => Decision::ends(Outcome::Unchanged, "an account is never deleted"),
-            EntityKind::Product => product::deleted(event, external, facts),
-            EntityKind::Inventory => inventory::untracked(event, external, facts),
-            EntityKind::Order => sales::order_deleted(event, external, facts),
-            EntityKind::Customer => sales::customer_deleted(event, external, facts),
-        }),
+        Payload::Inventory(report) => inventory::reported(event, report, sight),
+        Payload::Stocked(stocked) => inventory::stocked(event, stocked, sight),
+        Payload::Product(product) => product::reported(event, product, sight),
+        Payload::Order(order) => Ok(sales::order(event, order, sight)),
+        Payload::Customer(customer) => Ok(sales::customer(event, customer, sight)),
+        Payload::Account(notice) => Ok(account::notice(event, notice, sight)),
+        Payload::Instruction { instruction, .. } => account::instruction(event, instruction, sight),
+        Payload::Deleted { entity, external } => match entity {
+            EntityKind::Product => product::deleted(event, external, sight),
+            EntityKind::Inventory => inventory::untracked(event, external, sight),
+            EntityKind::Order => Ok(sales::order_deleted(event, external, sight)),
+            EntityKind::Customer => Ok(sales::customer_deleted(event, external, sight)),
+            EntityKind::Account => Ok(Decision::ends(Outcome::Unchanged, "an account is never deleted")),
+        },
     }
 }
 
-/// Our id of what the event's connection calls `external`: as enrich knew it, or as the record does.
-fn link(event: &Event, facts: &Facts, kind: LinkKind, external: &model::ExternalId) -> Option<String> {
-    event
-        .link(kind, external)
-        .map(str::to_owned)
-        .or_else(|| facts.links.get(&(event.origin.connection.clone(), kind, external.clone())).cloned())
-}
-
-/// Whether the mirror has seen something newer about the object than the event tells. Where the platform counts no
-/// versions, what was a dead letter is as old as its first arrival.
-fn is_stale(event: &Event, mirror: Option<&Mirror>) -> bool {
-    let Some(seen) = mirror.and_then(|mirror| mirror.observed.as_ref()) else { return false };
-    match event.version.zip(seen.version) {
-        Some((told, seen)) => told < seen,
-        None => event.attempt > 0 && event.received_at < seen.at,
-    }
+/// Whether one version of what the event is about may be that of two states.
+fn is_coarse(event: &Event) -> bool {
+    platforms::find(event.origin.platform.as_str()).is_some_and(|platform| !platform.versions_are_unique())
 }
 
 fn ending(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>) -> Ending {
@@ -313,12 +345,7 @@ fn catalog_row(write: &Write) -> Option<CatalogRow> {
     match write {
         Write::Product(row) => Some(CatalogRow::Product(row.clone())),
         Write::Variant(row) => Some(CatalogRow::Variant(row.clone())),
-        Write::Link(..)
-        | Write::Mirror(_)
-        | Write::Level { .. }
-        | Write::Order(_)
-        | Write::Customer(_)
-        | Write::Conflict { .. } => None,
+        _ => None,
     }
 }
 

@@ -1,9 +1,13 @@
 //! Who is who across platforms: a product and its variants by their links, or by the merchant's number.
+//!
+//! Decided from the record and from what the batch made of it so far, so that it doesn't matter how events fell into
+//! batches. A number that two variants have matches neither.
 
-use super::link;
+use super::Sight;
 use model::{
-    Event, ExternalId, LinkKind, Product, ProductId, VariantId,
-    record::{Facts, LinkKey, SkuMatch, VariantRow},
+    Event, ExternalId, Product, ProductId, Variant, VariantId,
+    record::{Facts, SkuCandidate, VariantRow},
+    sku_key,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,61 +16,177 @@ pub(super) struct Identity {
     /// The product.
     pub(super) product: ProductId,
     /// In the order of the report's variants.
-    pub(super) variants: Vec<VariantId>,
+    pub(super) variants: Vec<Identified>,
 }
 
-/// By link, else by the merchant's number, else new. A number that this connection has linked to another variant
-/// already, or that two variants of the report share, tells nothing.
-pub(super) fn identify(event: &Event, told: &Product, facts: &Facts) -> Identity {
-    let connection = &event.origin.connection;
+/// Who a variant is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identified {
+    /// Our id.
+    pub(super) id: VariantId,
+    /// The variant that it was linked to until now, if its number says that it is another one.
+    pub(super) instead_of: Option<VariantId>,
+    /// Whether its number is that of several variants, which matches none.
+    pub(super) is_ambiguous: bool,
+}
+
+/// By link, else by the merchant's number, else new. A variant that only this connection links, and whose number changed
+/// to that of another one, is that other one from now on.
+pub(super) fn identify(event: &Event, reported: &Product, sight: &Sight<'_>) -> Identity {
+    let numbers = Numbers::of(event, reported, sight);
     let mut taken = BTreeSet::new();
-    let mut product =
-        link(event, facts, LinkKind::Product, &told.external).and_then(|id| ProductId::new(&id).ok());
     let mut variants = Vec::new();
-    for variant in &told.variants {
-        let linked = link(event, facts, LinkKind::Variant, &variant.external)
-            .or_else(|| variant.item.as_ref().and_then(|item| link(event, facts, LinkKind::Item, item)))
-            .and_then(|id| VariantId::new(&id).ok());
-        let by_number = || {
-            let sku = variant.sku.set()?.clone();
-            let found = facts.skus.get(&(event.origin.store.clone(), sku))?;
-            let free = !found.linked_by.contains(connection) && !taken.contains(&found.variant);
-            free.then(|| {
-                product.get_or_insert_with(|| found.product.clone());
-                found.variant.clone()
-            })
-        };
-        let id =
-            linked.or_else(by_number).unwrap_or_else(|| VariantId::derive(connection, &variant.external));
-        taken.insert(id.clone());
-        variants.push(id);
+    for variant in &reported.variants {
+        let identified = numbers.identify(variant, &taken);
+        taken.insert(identified.id.clone());
+        variants.push(identified);
     }
-    let product = product
-        .or_else(|| variants.iter().find_map(|id| facts.variants.get(id)).map(|row| row.product.clone()))
-        .unwrap_or_else(|| ProductId::derive(connection, &told.external));
+    let product = product(event, reported, &variants, sight);
     Identity { product, variants }
 }
 
-/// The links that the product event makes.
-pub(super) fn links(event: &Event, told: &Product, identity: &Identity) -> BTreeMap<LinkKey, String> {
-    let key = |kind, external: &ExternalId| (event.origin.connection.clone(), kind, external.clone());
-    let mut links = BTreeMap::from([(key(LinkKind::Product, &told.external), identity.product.to_string())]);
-    for (variant, id) in told.variants.iter().zip(&identity.variants) {
-        links.insert(key(LinkKind::Variant, &variant.external), id.to_string());
-        if let Some(item) = &variant.item {
-            links.insert(key(LinkKind::Item, item), id.to_string());
+/// The product that the variants are of, where they are known; else the one that the connection linked, else a new one.
+fn product(event: &Event, reported: &Product, variants: &[Identified], sight: &Sight<'_>) -> ProductId {
+    let linked = sight.product(event, &reported.external);
+    let products: BTreeSet<&ProductId> =
+        variants.iter().filter_map(|variant| sight.product_of(event, &variant.id)).collect();
+    match (linked, products.into_iter().collect::<Vec<_>>().as_slice()) {
+        // All variants are another product's: so is this one.
+        (Some(linked), [only])
+            if **only != linked
+                && variants.iter().all(|variant| sight.product_of(event, &variant.id).is_some()) =>
+        {
+            (*only).clone()
+        }
+        (Some(linked), _) => linked,
+        (None, [first, ..]) => (*first).clone(),
+        (None, []) => ProductId::derive(&event.origin.connection, &reported.external),
+    }
+}
+
+struct Numbers<'a> {
+    event: &'a Event,
+    sight: &'a Sight<'a>,
+    /// How many variants of the report have a number.
+    counts: BTreeMap<String, usize>,
+    reported: BTreeSet<&'a ExternalId>,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(event: &'a Event, reported: &'a Product, sight: &'a Sight<'a>) -> Self {
+        let mut counts = BTreeMap::new();
+        for key in reported.variants.iter().filter_map(number) {
+            *counts.entry(key).or_default() += 1;
+        }
+        Self { event, sight, counts, reported: reported.variants.iter().map(|it| &it.external).collect() }
+    }
+
+    fn identify(&self, variant: &Variant, taken: &BTreeSet<VariantId>) -> Identified {
+        let linked = self.sight.variant(self.event, variant);
+        let key = number(variant);
+        let is_shared = key.as_ref().is_some_and(|key| self.counts.get(key).copied().unwrap_or(0) > 1);
+        let matched = match (&linked, &key) {
+            (_, None) => Match::None,
+            (Some(linked), Some(key)) if !self.changed(linked, key) => Match::None,
+            (_, Some(_)) if is_shared => Match::Several,
+            (linked, Some(key)) => self.match_number(key, linked.as_ref(), taken),
+        };
+        let new = || VariantId::derive(&self.event.origin.connection, &variant.external);
+        match (linked, matched) {
+            (Some(linked), Match::One(other)) => {
+                Identified { id: other, instead_of: Some(linked), is_ambiguous: false }
+            }
+            (None, Match::One(other)) => Identified { id: other, instead_of: None, is_ambiguous: false },
+            (linked, matched) => Identified {
+                id: linked.unwrap_or_else(new),
+                instead_of: None,
+                is_ambiguous: matches!(matched, Match::Several),
+            },
         }
     }
-    links
+
+    /// Whether the number differs from what is known of the variant, and nobody else relies on the link.
+    fn changed(&self, linked: &VariantId, key: &str) -> bool {
+        let connection = &self.event.origin.connection;
+        let others = self.sight.facts.linked_by.get(linked);
+        let is_own = others.is_none_or(|by| by.iter().all(|by| by == connection));
+        let known = self.sight.facts.variants.get(linked).and_then(|row| row.sku.as_ref());
+        let known = known.and_then(|sku| sku_key(&sku.value));
+        is_own && known.as_deref() != Some(key)
+    }
+
+    /// The one variant with that number which this connection doesn't link: of those that some platform has, else of
+    /// those that none has any more.
+    fn match_number(&self, key: &str, linked: Option<&VariantId>, taken: &BTreeSet<VariantId>) -> Match {
+        let connection = &self.event.origin.connection;
+        let store = self.event.origin.store.clone();
+        let Some(candidates) = self.sight.facts.skus.get(&(store, key.to_owned())) else {
+            return Match::None;
+        };
+        let others = || candidates.iter().filter(|(id, _)| Some(*id) != linked);
+        let is_free = |id: &VariantId, candidate: &SkuCandidate| {
+            !taken.contains(id) && (!candidate.linked_by.contains(connection) || self.is_leaving(id))
+        };
+        let live: Vec<_> = others().filter(|(_, candidate)| !candidate.linked_by.is_empty()).collect();
+        let found = if live.is_empty() { others().collect() } else { live };
+        match found.as_slice() {
+            [] => Match::None,
+            [(id, candidate)] if is_free(id, candidate) => Match::One((*id).clone()),
+            // The connection itself has given the number twice.
+            [_] => Match::Several,
+            _ => Match::Several,
+        }
+    }
+
+    /// Whether this connection's variant of that id isn't among the report's any more: it was made again.
+    fn is_leaving(&self, id: &VariantId) -> bool {
+        let connection = &self.event.origin.connection;
+        let model::Payload::Product(reported) = &self.event.payload else { return false };
+        let links = &self.sight.facts.links.variants;
+        let mut own = links.iter().filter(|((by, _), variant)| by == connection && *variant == id);
+        reported.variants_complete && own.all(|((_, external), _)| !self.reported.contains(external))
+    }
+}
+
+enum Match {
+    None,
+    One(VariantId),
+    Several,
+}
+
+/// The merchant's number as it is compared.
+pub(super) fn number(variant: &Variant) -> Option<String> {
+    variant.sku.set().and_then(|sku| sku_key(sku))
 }
 
 /// Notes the number of a variant that the fold has written, so that later events of the batch find it.
-pub(super) fn note_sku(facts: &mut Facts, event: &Event, row: &VariantRow) {
-    let Some(sku) = &row.sku else { return };
-    let found =
-        SkuMatch { variant: row.id.clone(), product: row.product.clone(), linked_by: BTreeSet::new() };
-    let entry = facts.skus.entry((row.store.clone(), sku.value.clone())).or_insert(found);
-    if entry.variant == row.id {
-        entry.linked_by.insert(event.origin.connection.clone());
+pub(super) fn note_number(facts: &mut Facts, row: &VariantRow) {
+    let before = facts.variants.get(&row.id).and_then(|known| known.sku.as_ref());
+    let key_of = |sku: &str| sku_key(sku).map(|key| (row.store.clone(), key));
+    if let Some(key) = before.and_then(|sku| key_of(&sku.value)) {
+        facts.skus.entry(key).and_modify(|candidates| drop(candidates.remove(&row.id)));
     }
+    if let Some(key) = row.sku.as_ref().and_then(|sku| key_of(&sku.value)) {
+        let linked_by = facts.linked_by.get(&row.id).cloned().unwrap_or_default();
+        let candidate = SkuCandidate { product: row.product.clone(), linked_by };
+        facts.skus.entry(key).or_default().insert(row.id.clone(), candidate);
+    }
+}
+
+/// Notes which connections link a variant.
+pub(super) fn note_linked_by(
+    facts: &mut Facts,
+    variant: &VariantId,
+    linked_by: BTreeSet<model::ConnectionId>,
+) {
+    let sku = facts
+        .variants
+        .get(variant)
+        .and_then(|row| Some((row.store.clone(), sku_key(&row.sku.as_ref()?.value)?)));
+    if let Some(candidate) =
+        sku.and_then(|key| facts.skus.get_mut(&key)).and_then(|candidates| candidates.get_mut(variant))
+    {
+        candidate.linked_by.clone_from(&linked_by);
+    }
+    facts.linked_by.insert(variant.clone(), linked_by);
 }

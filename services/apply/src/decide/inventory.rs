@@ -1,22 +1,24 @@
-//! Levels: a platform's absolute level is read as a movement against what it held.
+//! Levels: a platform's absolute level is read as a movement from what it held.
 //!
-//! Two platforms that each sell one of ten both report nine; the truth is eight. So what counts is by how much a
-//! report differs from what that platform last held: what it last told, or what we wrote and it took.
+//! Two platforms that each sell one of ten both report nine; the truth is eight. So what counts is by how much a report
+//! differs from the platform's baseline; a first number is a contact (`contact.rs`). `model::LevelMirror` decides what a
+//! report is, this file what it does to the store.
 
-use super::{
-    Decision, Write, is_stale, link,
-    told::{self, Standing},
-};
+use super::{Decision, Sight, Write, contact, is_coarse};
 use model::{
-    DEFAULT_LOCATION, Event, ExternalId, InventoryReport, LinkKind, LocationId, Mirror, MirrorKey,
-    MirrorKind, MirrorValue, Observation, Outcome, Quantity, SendState, VariantId,
-    record::{Effect, Facts, MovementReason},
+    DEFAULT_LOCATION, Event, ExternalId, Gate, InventoryReport, LevelKey, LevelMirror, LevelOutcome,
+    LinkKind, LocationId, Mirror, Outcome, Quantity, Report, StockedAt, VariantId,
+    conflict::{Conflict, ConflictKind},
+    record::{Effect, MovementReason},
 };
 use stage::{Reject, RejectClass};
 
+/// The reason of a report that is of the same version as what is known, and another value.
+pub(super) const AMBIGUOUS: &str = "another value of a version that is known; the platform is read again";
+
 /// The location that a report is about, as enrich linked it.
-pub(super) fn location(event: &Event, report: &InventoryReport) -> Option<LocationId> {
-    let linked = match &report.location {
+pub(super) fn location(event: &Event, external: Option<&ExternalId>) -> Option<LocationId> {
+    let linked = match external {
         Some(external) => event.link(LinkKind::Location, external),
         None => ExternalId::new(DEFAULT_LOCATION)
             .ok()
@@ -25,186 +27,266 @@ pub(super) fn location(event: &Event, report: &InventoryReport) -> Option<Locati
     linked.and_then(|token| LocationId::new(token).ok())
 }
 
-pub(super) fn key(event: &Event, item: &ExternalId, place: LocationId) -> MirrorKey {
-    MirrorKey {
-        connection: event.origin.connection.clone(),
-        kind: MirrorKind::Inventory,
-        external: item.clone(),
-        place: Some(place),
+pub(super) fn key(event: &Event, item: &ExternalId, location: LocationId) -> LevelKey {
+    LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location }
+}
+
+/// The report of a level, as the mirror takes it.
+fn report(event: &Event, value: Option<Quantity>) -> Report<Quantity> {
+    Report {
+        value,
+        version: event.version,
+        received_at: event.received_at,
+        is_reading: event.hops > 0,
+        is_coarse: is_coarse(event),
+        is_reentered: event.attempt > 0,
     }
 }
 
-fn quantity(value: Option<&MirrorValue>) -> Option<Quantity> {
-    match value {
-        Some(MirrorValue::Quantity(quantity)) => Some(*quantity),
-        Some(MirrorValue::Price(_) | MirrorValue::Text(_)) | None => None,
+/// A level as a platform reports it.
+pub(super) fn reported(
+    event: &Event,
+    reported: &InventoryReport,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let Some(location) = location(event, reported.location.as_ref()) else {
+        return Ok(unlinked_location(event, reported.location.as_ref(), sight));
+    };
+    let mut decision = at_location(event, &reported.item, location, reported.available, sight)?;
+    if let Some(external) = &reported.location {
+        decision.writes.extend(linked_again(event, external, sight));
     }
+    Ok(decision)
 }
 
-/// How a report stands to the last write of ours.
-enum Reading {
-    /// It is that write, come back; the write is then in this state.
-    Echo(SendState),
-    /// The write is under way and it is something else: whose change came first is not known yet.
-    Unsure,
-    /// It has nothing to do with a write, which is then in this state.
-    Own(SendState),
-    /// Otherwise than what is known, and of the same version: either may be the later.
-    Either,
-}
-
-fn reading(event: &Event, known: Option<&Mirror>, told: &MirrorValue) -> Reading {
-    let own = |state| match told::standing(event, known, told) {
-        Standing::Unsure => Reading::Either,
-        Standing::Old | Standing::Echo | Standing::News => Reading::Own(state),
-    };
-    let Some((known, sent)) = known.and_then(|known| Some((known, known.sent.as_ref()?))) else {
-        return own(SendState::Settled);
-    };
-    let differs = known.held.as_ref() != Some(told);
-    match sent.state {
-        SendState::Pending if sent.value == *told => Reading::Echo(SendState::Echoed),
-        SendState::Acknowledged if sent.value == *told => Reading::Echo(SendState::Settled),
-        SendState::Pending | SendState::Unsure => Reading::Unsure,
-        SendState::Echoed => own(SendState::Echoed),
-        SendState::Reading if told::waits(event, known, differs) => own(SendState::Reading),
-        SendState::Acknowledged | SendState::Settled | SendState::Reading | SendState::Refused => {
-            own(SendState::Settled)
-        }
-    }
-}
-
-/// The mirror when it isn't known which of two levels is the later. If a write is under way, it holds what it would
-/// without it from then on; what its echo added is added again if it was taken.
-fn read_again(known: &Mirror) -> Mirror {
-    let mut mirror = told::read_again(known);
-    let echoed = known.sent.as_ref().filter(|sent| sent.state == SendState::Echoed);
-    let write = echoed.and_then(|sent| quantity(Some(&sent.value)).zip(quantity(sent.from.as_ref())));
-    if let Some(((to, from), held)) = write.zip(quantity(known.held.as_ref())) {
-        mirror.held = to.minus(from).and_then(|by| held.minus(by)).map(MirrorValue::Quantity);
-    }
-    mirror
-}
-
-/// A level as a platform tells of it.
-pub(super) fn reported(event: &Event, report: &InventoryReport, facts: &Facts) -> Result<Decision, Reject> {
-    let Some(place) = location(event, report) else {
-        return Err(Reject::new(RejectClass::Config, "the location isn't linked to one of the store's"));
-    };
-    let Some(available) = report.available else {
-        return Ok(Decision::ends(Outcome::Filtered, "the platform doesn't track this item"));
-    };
-    let variant =
-        link(event, facts, LinkKind::Item, &report.item).and_then(|token| VariantId::new(&token).ok());
-    let key = key(event, &report.item, place.clone());
-    let known = facts.mirrors.get(&key);
-    if is_stale(event, known) {
-        return Ok(Decision::ends(Outcome::Stale, ""));
-    }
-    let told = MirrorValue::Quantity(available);
-    let reading = reading(event, known, &told);
-    let mut mirror = known.cloned().unwrap_or_else(|| Mirror::new(key, None));
-    mirror.internal = variant.as_ref().map(ToString::to_string);
-    let observed_before = mirror.observed.replace(observation(event, told.clone()));
-    let set_state = |mirror: &mut Mirror, state| {
-        if let Some(sent) = &mut mirror.sent {
-            sent.state = state;
-        }
-    };
-    match reading {
-        Reading::Either => {
-            let writes = known.map(|known| Write::Mirror(read_again(known))).into_iter().collect();
-            Ok(Decision { writes, ..Decision::ends(Outcome::Unchanged, told::EITHER) })
-        }
-        Reading::Echo(state) => {
-            set_state(&mut mirror, state);
-            mirror.held = Some(told);
-            Ok(Decision { writes: vec![Write::Mirror(mirror)], ..Decision::ends(Outcome::Echo, "") })
-        }
-        Reading::Unsure => {
-            set_state(&mut mirror, SendState::Unsure);
-            let reason = "told while our own write was under way; read again after it";
-            Ok(Decision { writes: vec![Write::Mirror(mirror)], ..Decision::ends(Outcome::Applied, reason) })
-        }
-        Reading::Own(state) => {
-            set_state(&mut mirror, state);
-            let held = quantity(mirror.held.replace(told).as_ref());
-            let moved = variant.map(|variant| moved(facts, &variant, &place, held, available));
-            let news = observed_before.is_none_or(|before| Some(&before.value) != mirror.held.as_ref());
-            Ok(own(mirror, moved, news))
-        }
-    }
-}
-
-fn own(mirror: Mirror, moved: Option<Moved>, news: bool) -> Decision {
-    let mut decision = match moved {
-        None if news => Decision::ends(Outcome::Applied, "the item isn't linked to a product yet"),
-        None | Some(Moved::Not) => Decision::ends(Outcome::Unchanged, ""),
-        Some(Moved::By { write, effect }) => {
-            Decision { writes: vec![*write], effects: vec![effect], ..Decision::ends(Outcome::Applied, "") }
-        }
-        Some(Moved::FirstHere(effect)) => {
-            let reason = "first level from here; the store's own stands";
-            Decision { effects: vec![effect], ..Decision::ends(Outcome::Applied, reason) }
-        }
-    };
-    decision.writes.push(Write::Mirror(mirror));
-    decision
-}
-
-/// What a report does to the store's level.
-pub(super) enum Moved {
-    /// It moves it.
-    By { write: Box<Write>, effect: Effect },
-    /// It is the first from this platform, and the store has a level already: that one stands, and is due there.
-    FirstHere(Effect),
-    /// It doesn't.
-    Not,
-}
-
-/// Reads `available` against what the platform `held`.
-pub(super) fn moved(
-    facts: &Facts,
-    variant: &VariantId,
-    place: &LocationId,
-    held: Option<Quantity>,
-    available: Quantity,
-) -> Moved {
-    let level = facts.levels.get(&(variant.clone(), place.clone())).copied();
-    let (delta, level, reason) = match (level, held) {
-        (None, _) => (available, available, MovementReason::FirstCount),
-        (Some(_), None) => return Moved::FirstHere(Effect::Linked { variant: variant.clone() }),
-        (Some(level), Some(held)) => {
-            let delta = available.minus(held).unwrap_or(Quantity::ZERO);
-            (delta, level.plus(delta).unwrap_or(level), MovementReason::Reported)
-        }
-    };
-    if delta.is_zero() && reason == MovementReason::Reported {
-        return Moved::Not;
-    }
-    let (variant, location) = (variant.clone(), place.clone());
-    let write = Write::Level { variant: variant.clone(), location: location.clone(), delta, level, reason };
-    Moved::By { write: Box::new(write), effect: Effect::Level { variant, location, delta, level, reason } }
-}
-
-/// The platform no longer keeps a level of the item anywhere: what it held is forgotten, and nothing moves.
-pub(super) fn untracked(event: &Event, item: &ExternalId, facts: &Facts) -> Decision {
-    let mut decision = Decision::ends(Outcome::Applied, "the platform no longer stocks the item");
-    let mirrors = facts.mirrors.values().filter(|mirror| {
-        let key = &mirror.key;
-        key.kind == MirrorKind::Inventory
-            && key.connection == event.origin.connection
-            && key.external == *item
+/// A level at a location that is none of the store's: one conflict for the location, nothing for each report.
+fn unlinked_location(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Decision {
+    let ignored = sight.connection(event).is_some_and(|connection| {
+        external.is_some_and(|external| connection.ignored_locations.contains(external))
     });
-    for mirror in mirrors.filter(|mirror| mirror.held.is_some()) {
-        decision.writes.push(Write::Mirror(Mirror { observed: None, held: None, ..mirror.clone() }));
+    if ignored {
+        return Decision::ends(Outcome::Filtered, "the connection ignores the location");
     }
-    if decision.writes.is_empty() {
-        return Decision::ends(Outcome::Unchanged, "");
-    }
+    let mut decision = Decision::ends(Outcome::Filtered, "the location isn't linked to one of the store's");
+    decision.writes.push(Write::Conflict(Conflict {
+        detail: "levels are reported there; link it to a location of the store, or ignore it".to_owned(),
+        ..sight.conflict(event, ConflictKind::UnlinkedLocation, unlinked_subject(external))
+    }));
     decision
 }
 
-pub(super) fn observation(event: &Event, value: MirrorValue) -> Observation {
-    Observation { value, version: event.version, at: event.received_at }
+fn unlinked_subject(external: Option<&ExternalId>) -> String {
+    external.map_or_else(
+        || "the connection has no default location".to_owned(),
+        |external| format!("location {external}"),
+    )
+}
+
+/// A location that is linked by now is no conflict any more. Only a first report of an item there looks.
+fn linked_again(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Option<Write> {
+    let location = location(event, Some(external))?;
+    let is_first = match &event.payload {
+        model::Payload::Inventory(report) => {
+            !sight.facts.mirrors.levels.contains_key(&key(event, &report.item, location))
+        }
+        _ => false,
+    };
+    is_first.then(|| {
+        Write::ConflictEnd(sight.conflict_end(
+            event,
+            ConflictKind::UnlinkedLocation,
+            unlinked_subject(Some(external)),
+        ))
+    })
+}
+
+fn at_location(
+    event: &Event,
+    item: &ExternalId,
+    location: LocationId,
+    available: Option<Quantity>,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let key = key(event, item, location);
+    let known = sight.facts.mirrors.levels.get(&key);
+    // A link may have changed since enrich looked: the mirror and the record know it first.
+    let variant = known.map_or_else(|| sight.item(event, item), |mirror| mirror.variant.clone());
+    let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
+    let outcome = mirror.observe(&report(event, available));
+    let mut decision = match outcome {
+        LevelOutcome::Stale => return Ok(Decision::ends(Outcome::Stale, "")),
+        LevelOutcome::Ambiguous => Decision::ends(Outcome::Unchanged, AMBIGUOUS),
+        LevelOutcome::Echo => Decision::ends(Outcome::Echo, ""),
+        LevelOutcome::Contested => Decision::ends(
+            Outcome::Applied,
+            "reported while our own write was under way; the platform is read after it",
+        ),
+        LevelOutcome::Unchanged => Decision::ends(Outcome::Unchanged, ""),
+        LevelOutcome::Forgotten(true) => {
+            Decision::ends(Outcome::Applied, "the platform doesn't count the item here any more")
+        }
+        LevelOutcome::Forgotten(false) => {
+            Decision::ends(Outcome::Filtered, "the platform doesn't count the item here")
+        }
+        LevelOutcome::Unlinked(true) => {
+            Decision::ends(Outcome::Applied, "the item isn't linked to a product yet")
+        }
+        LevelOutcome::Unlinked(false) => Decision::ends(Outcome::Unchanged, ""),
+        LevelOutcome::FirstContact => contact::first(event, &key, &mut mirror, sight)?,
+        LevelOutcome::Moved(by) => moved(event, &key, &mirror, by, sight)?,
+        LevelOutcome::MovedUncertain(by) => {
+            let mut decision = moved(event, &key, &mirror, by, sight)?;
+            decision.writes.push(Write::Conflict(uncertain(event, &key, sight)));
+            decision
+        }
+    };
+    if matches!(outcome, LevelOutcome::Forgotten(true)) {
+        decision.writes.push(Write::ConflictEnd(sight.conflict_end(
+            event,
+            ConflictKind::FirstContact,
+            contact::subject(&key),
+        )));
+    }
+    mirror.accept_agreement(sight, &key, decision.level());
+    if known != Some(&mirror) {
+        decision.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
+    }
+    Ok(decision)
+}
+
+/// The platform's number moved: the store's moves with it.
+fn moved(
+    event: &Event,
+    key: &LevelKey,
+    mirror: &LevelMirror,
+    by: Quantity,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let Some(variant) = &mirror.variant else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
+    let level = sight.level(variant, &key.location);
+    let (delta, level, reason) = match level {
+        Some(level) => (by, level.plus(by).ok_or_else(out_of_bounds)?, MovementReason::Reported),
+        None => {
+            let number = mirror.baseline.known().copied().unwrap_or_default();
+            (number, number, MovementReason::FirstCount)
+        }
+    };
+    let mut decision = Decision::ends(Outcome::Applied, "");
+    decision.moves(variant.clone(), key.location.clone(), delta, level, reason);
+    decision.writes.extend(oversold(event, variant, &key.location, delta, level, sight));
+    Ok(decision)
+}
+
+pub(super) fn out_of_bounds() -> Reject {
+    Reject::new(RejectClass::Data, "the level would leave the bounds of what can be recorded")
+}
+
+/// Less than nothing is left: an open conflict until there is enough again.
+pub(super) fn oversold(
+    event: &Event,
+    variant: &VariantId,
+    location: &LocationId,
+    delta: Quantity,
+    level: Quantity,
+    sight: &Sight<'_>,
+) -> Option<Write> {
+    let before = level.minus(delta).unwrap_or_default();
+    let subject = format!("variant {variant} at {location}");
+    if level < Quantity::ZERO && delta < Quantity::ZERO {
+        let detail =
+            format!("{before} were left, {} went by {}: {level} remain", -delta, event.origin.connection);
+        return Some(Write::Conflict(Conflict {
+            detail,
+            ..sight.conflict(event, ConflictKind::Oversold, subject)
+        }));
+    }
+    let is_over = before < Quantity::ZERO && level >= Quantity::ZERO;
+    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::Oversold, subject)))
+}
+
+fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {
+    Conflict {
+        detail:
+            "a write was too old to be repeated and its reply was lost; the number read since may count it"
+                .to_owned(),
+        ..sight.conflict(event, ConflictKind::WriteUncertain, contact::subject(key))
+    }
+}
+
+/// The platform no longer counts the item anywhere: nothing moves.
+pub(super) fn untracked(event: &Event, item: &ExternalId, sight: &Sight<'_>) -> Result<Decision, Reject> {
+    everywhere_but(event, item, &[], None, sight)
+}
+
+/// The complete list of the locations of an item: at every other one the platform has none.
+pub(super) fn stocked(event: &Event, stocked: &StockedAt, sight: &Sight<'_>) -> Result<Decision, Reject> {
+    let named: Vec<LocationId> =
+        stocked.locations.iter().filter_map(|external| location(event, Some(external))).collect();
+    everywhere_but(event, &stocked.item, &named, Some(Quantity::ZERO), sight)
+}
+
+/// Reports `available` at every location of the item that has a baseline and isn't among `named`.
+fn everywhere_but(
+    event: &Event,
+    item: &ExternalId,
+    named: &[LocationId],
+    available: Option<Quantity>,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let mut together = Decision::ends(Outcome::Unchanged, "");
+    for key in sight.levels_of(&event.origin.connection, item) {
+        let is_known = sight.facts.mirrors.levels.get(&key).is_some_and(|it| it.baseline.known().is_some());
+        if !is_known || named.contains(&key.location) {
+            continue;
+        }
+        let decision = at_location(event, item, key.location, available, sight)?;
+        if decision.outcome == Outcome::Applied {
+            (together.outcome, together.reason) = (decision.outcome, decision.reason);
+        }
+        together.writes.extend(decision.writes);
+        together.effects.extend(decision.effects);
+    }
+    Ok(together)
+}
+
+/// Agreement of a mirror with the store's level.
+pub(super) trait Agreement {
+    /// Where the platform holds the store's own level, that is what is desired of it: nothing becomes due. `level` is the
+    /// level that the event comes to, if it moves it.
+    fn accept_agreement(&mut self, sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>);
+}
+
+impl Agreement for LevelMirror {
+    fn accept_agreement(&mut self, sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>) {
+        let Some(variant) = &self.variant else { return };
+        let level = level.or_else(|| sight.level(variant, &key.location));
+        let wanted = level.map(|level| level.floored(sight.decimals(&key.connection)));
+        if self.desired.is_some() && self.gate == Gate::Open && wanted == self.baseline.known().copied() {
+            self.desired = wanted;
+        }
+    }
+}
+
+impl Decision {
+    /// Moves a level.
+    pub(super) fn moves(
+        &mut self,
+        variant: VariantId,
+        location: LocationId,
+        delta: Quantity,
+        level: Quantity,
+        reason: MovementReason,
+    ) {
+        let (of, at) = (variant.clone(), location.clone());
+        self.writes.push(Write::Level { variant: of, location: at, delta, level, reason });
+        self.effects.push(Effect::Level { variant, location, delta, level, reason });
+    }
+
+    /// The level that the decision comes to, if it moves just one.
+    fn level(&self) -> Option<Quantity> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Level { level, .. } => Some(*level),
+            _ => None,
+        })
+    }
 }

@@ -1,14 +1,21 @@
 //! Which rows a batch may touch.
+//!
+//! Rows are loaded in rounds: what is loaded may show that more is needed. [`row_keys`] names what isn't asked for yet; once
+//! it names nothing new, everything that a decision can touch is there.
 
-use super::{identity, inventory, link};
+use super::{
+    identity::{self, identify},
+    inventory,
+    sight::{Companions, Sight, keys_of},
+};
 use model::{
-    CustomerId, Dismissal, EntityKind, Event, LinkKind, Mirror, MirrorKey, MirrorKind, OrderId, Payload,
-    ProductId, VariantId,
+    Baseline, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction, LevelKey,
+    LocationId, MirrorKey, OrderId, Payload, Product, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
-/// What has to be known first: whether events were seen, which links enrich left open, which merchant's numbers may
-/// name a variant.
+/// What has to be known first: whether events were seen, which links there are, which merchant's numbers may name a
+/// variant.
 pub fn first_keys<'a>(
     events: impl IntoIterator<Item = &'a Event>,
     dismissals: impl IntoIterator<Item = &'a Dismissal>,
@@ -16,31 +23,35 @@ pub fn first_keys<'a>(
     let stores = dismissals.into_iter().map(|dismissal| dismissal.origin.store.clone()).collect();
     let mut keys = FirstKeys { stores, ..FirstKeys::default() };
     for event in events {
-        keys.events.insert((event.origin.connection.clone(), event.id));
+        let connection = &event.origin.connection;
+        keys.events.insert((connection.clone(), event.id));
         keys.stores.insert(event.origin.store.clone());
-        let mut open = |kind, external: &model::ExternalId| {
-            if event.link(kind, external).is_none() {
-                keys.links.insert((event.origin.connection.clone(), kind, external.clone()));
-            }
-        };
+        let key = |external: &ExternalId| (connection.clone(), external.clone());
         match &event.payload {
-            Payload::Inventory(report) => open(LinkKind::Item, &report.item),
-            Payload::Product(told) => {
-                open(LinkKind::Product, &told.external);
-                for variant in &told.variants {
-                    open(LinkKind::Variant, &variant.external);
+            Payload::Product(product) => {
+                keys.links.products.insert(key(&product.external), ());
+                for variant in &product.variants {
+                    keys.links.variants.insert(key(&variant.external), ());
                     if let Some(item) = &variant.item {
-                        open(LinkKind::Item, item);
+                        keys.links.items.insert(key(item), ());
                     }
-                    if let Some(sku) = variant.sku.set() {
-                        keys.skus.insert((event.origin.store.clone(), sku.clone()));
+                    if let Some(number) = identity::number(variant) {
+                        keys.skus.insert((event.origin.store.clone(), number));
                     }
                 }
             }
-            Payload::Deleted { entity: EntityKind::Product, external } => open(LinkKind::Product, external),
-            Payload::Order(_)
-            | Payload::Customer(_)
+            Payload::Deleted { entity: EntityKind::Product, external } => {
+                keys.links.products.insert(key(external), ());
+            }
+            Payload::Instruction { instruction: Instruction::Link { variant, .. }, .. }
+            | Payload::Instruction { instruction: Instruction::Unlink { variant }, .. } => {
+                keys.links.variants.insert(key(variant), ());
+            }
+            // Mirrors know the link of their item; only an item without one is looked up.
+            Payload::Inventory(_)
             | Payload::Stocked(_)
+            | Payload::Order(_)
+            | Payload::Customer(_)
             | Payload::Account(_)
             | Payload::Instruction { .. }
             | Payload::Deleted { .. } => {}
@@ -49,80 +60,176 @@ pub fn first_keys<'a>(
     keys
 }
 
-/// The rows, now that `facts` tell who is who. A product event of the batch may link what a later report is about, so
-/// the links that it will make count as known here. Item mirrors that are found may need levels of their own places:
-/// call it again with them in `facts`, until it names nothing new.
+/// The rows, now that `facts` show who is who. A product event of the batch may link what a later report is about: the
+/// rows of both are among them.
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts) -> RowKeys {
-    let mut facts = Facts { links: facts.links.clone(), ..facts.clone() };
+    let companions = Companions::of(&facts.mirrors);
+    let sight = Sight { facts, companions: &companions };
     let mut keys = RowKeys::default();
     for event in events {
-        one(event, &mut facts, &mut keys);
+        one(event, &sight, &mut keys);
     }
     keys
 }
 
-fn one(event: &Event, facts: &mut Facts, keys: &mut RowKeys) {
+fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
-    let mirror = |kind, external: &model::ExternalId| MirrorKey {
-        connection: connection.clone(),
-        kind,
-        external: external.clone(),
-        place: None,
-    };
+    let field =
+        |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
-            let Some(place) = inventory::location(event, report) else { return };
-            let variant = link(event, facts, LinkKind::Item, &report.item);
-            if let Some(variant) = variant.and_then(|id| VariantId::new(&id).ok()) {
-                keys.levels.insert((variant, place.clone()));
+            if let Some(location) = inventory::location(event, report.location.as_ref()) {
+                level(event, &report.item, location, sight, keys);
             }
-            let key = inventory::key(event, &report.item, place);
-            // A product that comes later in the batch may link the item, and then needs the level of this place.
-            facts.mirrors.entry(key.clone()).or_insert_with(|| Mirror::new(key.clone(), None));
-            keys.mirrors.insert(key);
         }
-        Payload::Product(told) => {
-            let identity = identity::identify(event, told, facts);
-            keys.mirrors.insert(mirror(MirrorKind::Product, &told.external));
-            keys.products.insert(identity.product.clone());
-            for (variant, id) in told.variants.iter().zip(&identity.variants) {
-                keys.mirrors.insert(mirror(MirrorKind::Price, &variant.external));
-                keys.variants.insert(id.clone());
-                if let Some(item) = &variant.item {
-                    keys.item_mirrors.insert((connection.clone(), item.clone()));
-                    let places = facts.mirrors.keys().filter(|key| {
-                        key.kind == MirrorKind::Inventory
-                            && key.connection == *connection
-                            && key.external == *item
-                    });
-                    keys.levels.extend(places.filter_map(|key| Some((id.clone(), key.place.clone()?))));
-                }
-            }
-            facts.links.extend(identity::links(event, told, &identity));
-        }
-        Payload::Order(order) => {
-            keys.orders.insert(OrderId::derive(connection, &order.external));
-        }
+        Payload::Stocked(stocked) => item(event, &stocked.item, None, sight, keys),
+        Payload::Product(product) => product_keys(event, product, sight, keys),
+        Payload::Order(order) => drop(keys.orders.insert(OrderId::derive(connection, &order.external))),
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
         }
-        Payload::Stocked(_) | Payload::Account(_) | Payload::Instruction { .. } => {}
+        Payload::Account(notice) => match notice.duty {
+            Duty::EraseCustomer => {
+                keys.customers.insert(CustomerId::derive(connection, &notice.external));
+            }
+            Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
+        },
+        Payload::Instruction { instruction, .. } => instruction_keys(event, instruction, sight, keys),
         Payload::Deleted { entity, external } => match entity {
-            EntityKind::Account => {}
             EntityKind::Product => {
-                keys.mirrors.insert(mirror(MirrorKind::Product, external));
-                let id = link(event, facts, LinkKind::Product, external);
-                keys.products.extend(id.and_then(|id| ProductId::new(&id).ok()));
+                keys.mirrors.insert(MirrorKey::Text(field(external)));
+                if let Some(product) = sight.product(event, external) {
+                    keys.products_of.insert((connection.clone(), product.clone()));
+                    for (external, variant) in sight.variants_of(event, &product) {
+                        keys.mirrors.insert(MirrorKey::Price(field(&external)));
+                        for of in sight.items_of(event, &variant) {
+                            item(event, &of, None, sight, keys);
+                        }
+                    }
+                    keys.products.insert(product);
+                }
             }
-            EntityKind::Inventory => {
-                keys.item_mirrors.insert((connection.clone(), external.clone()));
-            }
-            EntityKind::Order => {
-                keys.orders.insert(OrderId::derive(connection, external));
-            }
+            EntityKind::Inventory => item(event, external, None, sight, keys),
+            EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
             }
+            EntityKind::Account => {}
         },
+    }
+}
+
+/// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item.
+fn level(event: &Event, item: &ExternalId, location: LocationId, sight: &Sight<'_>, keys: &mut RowKeys) {
+    let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
+    let known = sight.facts.mirrors.levels.get(&key);
+    let variant = match known {
+        Some(mirror) => mirror.variant.clone(),
+        None => {
+            keys.links.insert((key.connection.clone(), item.clone()));
+            sight.item_link(event, item)
+        }
+    };
+    if let Some(variant) = variant {
+        let at = (variant, key.location.clone());
+        let is_settled =
+            known.is_some_and(|mirror| mirror.proven && matches!(mirror.baseline, Baseline::Known(_)));
+        if !is_settled {
+            keys.contacts.insert(at.clone());
+        }
+        keys.levels.insert(at);
+    }
+    keys.mirrors.insert(MirrorKey::Level(key));
+}
+
+/// Every level mirror of an item, and the levels that they are of, or come to be of if it is linked to `becomes`.
+fn item(
+    event: &Event,
+    external: &ExternalId,
+    becomes: Option<&VariantId>,
+    sight: &Sight<'_>,
+    keys: &mut RowKeys,
+) {
+    let connection = &event.origin.connection;
+    keys.items.insert((connection.clone(), external.clone()));
+    for key in keys_of(&sight.facts.mirrors, connection, external) {
+        let now = sight.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
+        for variant in now.into_iter().chain(becomes) {
+            let at = (variant.clone(), key.location.clone());
+            keys.levels.insert(at.clone());
+            keys.contacts.insert(at);
+        }
+    }
+}
+
+fn product_keys(event: &Event, product: &Product, sight: &Sight<'_>, keys: &mut RowKeys) {
+    let connection = &event.origin.connection;
+    let field =
+        |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
+    let identity = identify(event, product, sight);
+    keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
+    let before = sight.product(event, &product.external);
+    for product in before.into_iter().chain([identity.product.clone()]) {
+        for (external, variant) in sight.variants_of(event, &product) {
+            keys.mirrors.insert(MirrorKey::Price(field(&external)));
+            for of in sight.items_of(event, &variant) {
+                if product == identity.product {
+                    item(event, &of, None, sight, keys);
+                }
+            }
+        }
+        keys.products_of.insert((connection.clone(), product.clone()));
+        keys.products.insert(product);
+    }
+    for (variant, identified) in product.variants.iter().zip(&identity.variants) {
+        keys.mirrors.insert(MirrorKey::Price(field(&variant.external)));
+        keys.variants.insert(identified.id.clone());
+        keys.variants.extend(identified.instead_of.clone());
+        keys.variants.extend(sight.variant(event, variant));
+        if let Some(of) = &variant.item {
+            item(event, of, Some(&identified.id), sight, keys);
+        }
+        // Whoever has the number may be linked by then: its product's links decide.
+        let number = identity::number(variant).map(|number| (event.origin.store.clone(), number));
+        if let Some(candidates) = number.and_then(|number| sight.facts.skus.get(&number)) {
+            keys.variants.extend(candidates.keys().cloned());
+        }
+    }
+}
+
+fn instruction_keys(event: &Event, instruction: &Instruction, sight: &Sight<'_>, keys: &mut RowKeys) {
+    let connection = &event.origin.connection;
+    match instruction {
+        Instruction::Link { variant, .. } | Instruction::Unlink { variant } => {
+            let to = match instruction {
+                Instruction::Link { to, .. } => to.clone(),
+                _ => VariantId::derive(connection, variant),
+            };
+            let field = FieldKey { connection: connection.clone(), external: variant.clone() };
+            keys.mirrors.insert(MirrorKey::Price(field));
+            if let Some(linked) = sight.variant_link(event, variant) {
+                for of in sight.items_of(event, &linked) {
+                    item(event, &of, Some(&to), sight, keys);
+                }
+                if let Some(row) = sight.facts.variants.get(&linked) {
+                    keys.products_of.insert((connection.clone(), row.product.clone()));
+                }
+                keys.variants.insert(linked);
+            }
+            keys.variants.insert(to);
+        }
+        Instruction::Adopt { item, location, .. } => level(event, item, location.clone(), sight, keys),
+        Instruction::Baseline(_) => {
+            keys.waiting.insert(connection.clone());
+            let of_connection =
+                sight.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == *connection);
+            for (key, mirror) in of_connection {
+                if let Some(variant) = &mirror.variant {
+                    let at = (variant.clone(), key.location.clone());
+                    keys.levels.insert(at.clone());
+                    keys.contacts.insert(at);
+                }
+            }
+        }
     }
 }

@@ -1,90 +1,101 @@
 //! Products: descriptive fields, where the later change wins, field by field.
 //!
-//! A platform's report lists all fields, changed or not. Only a field that differs from what this platform told
+//! A platform's report lists all fields, changed or not. Only a field that differs from what this platform reported
 //! before is a change of its own; the others would undo what was changed elsewhere.
 
 use super::{
-    Decision, Write,
-    identity::{Identity, identify, links},
-    inventory, is_stale, link,
-    told::{self, Standing, held_before, standing},
+    Decision, Sight, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS, is_coarse,
+    links::Links,
 };
 use model::{
-    Action, Event, ExternalId, LinkKind, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Observation,
-    Outcome, Patch, Product, ProductId, ProductText, Quantity, Timestamp, Variant, VariantId,
-    record::{Clocked, Effect, Facts, ProductRow, VariantRow},
+    Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
+    Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp, Variant, VariantId,
+    record::{Clocked, Effect, ProductRow, VariantRow},
 };
+use stage::Reject;
 
-/// A product as a platform tells of it. A report that is older than what is known of the text may still be the first word
+/// A product as a platform reports it. A report that is older than what is known of the text may still be the first word
 /// of a price: our writes of the one say nothing of the other.
-pub(super) fn told(event: &Event, told: &Product, facts: &Facts) -> Decision {
-    let text_key = mirror_key(event, MirrorKind::Product, &told.external);
-    let is_old = told::is_old(event, facts.mirrors.get(&text_key));
-    let identity = identify(event, told, facts);
-    let mut work = Work::new(event, facts);
+pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> Result<Decision, Reject> {
+    let key = field_key(event, &reported.external);
+    let value = ProductText { title: reported.title.clone(), description: None };
+    let known = sight.facts.mirrors.texts.get(&key);
+    let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, Some(value))));
+    let identity = identify(event, reported, sight);
+    let mut work = Work::new(event, sight);
     if is_old {
-        work.prices_alone(told, &identity);
+        for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
+            work.price_alone(variant, &identified.id);
+        }
     } else {
-        work.links(told, &identity);
-        work.text(told, &identity.product, text_key);
-        for (variant, id) in told.variants.iter().zip(&identity.variants) {
-            work.variant(told, variant, id, &identity.product);
+        let mut links = Links::new(event, sight);
+        links.make(reported, &identity)?;
+        links.retire_missing(reported, &identity);
+        work.take_up(links);
+        work.text(reported, &identity.product, &key);
+        for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
+            work.variant(reported, variant, &identified.id, &identity.product);
         }
     }
-    let outcome = if work.changed {
-        Outcome::Applied
-    } else if work.echoed {
-        Outcome::Echo
-    } else if is_old && !work.heard {
-        Outcome::Stale
-    } else {
-        Outcome::Unchanged
-    };
-    Decision { outcome, reason: work.reason, writes: work.writes, effects: work.effects }
+    Ok(work.decision(is_old))
 }
 
-/// The platform no longer has the product. Any later report of it brings it back.
-pub(super) fn deleted(event: &Event, external: &ExternalId, facts: &Facts) -> Decision {
-    let known = facts.mirrors.get(&mirror_key(event, MirrorKind::Product, external));
-    if is_stale(event, known) {
-        return Decision::ends(Outcome::Stale, "");
+/// The platform no longer has the product: its links are retired, and what it held is forgotten. Of one that was never
+/// reported the version stays, so that an older report of it says nothing.
+pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Result<Decision, Reject> {
+    let key = field_key(event, external);
+    let known = sight.facts.mirrors.texts.get(&key);
+    let report = report(event, None);
+    if known.is_some_and(|mirror| mirror.is_stale(&report)) {
+        return Ok(Decision::ends(Outcome::Stale, ""));
     }
-    let id = link(event, facts, LinkKind::Product, external).and_then(|id| ProductId::new(&id).ok());
-    let Some(row) = id.and_then(|id| facts.products.get(&id)) else {
-        return Decision::ends(Outcome::Unchanged, "never heard of it");
+    let was_deleted = known.is_some_and(|mirror| mirror.baseline == model::Baseline::Absent);
+    let mut mirror = known.cloned().unwrap_or_default();
+    mirror.forget(&report);
+    mirror.internal = None;
+    let mut decision = match known {
+        None => Decision::ends(Outcome::Applied, "deleted before it was reported"),
+        Some(_) if was_deleted => Decision::ends(Outcome::Unchanged, ""),
+        Some(_) => Decision::ends(Outcome::Applied, ""),
     };
-    let mut decision = Decision::ends(Outcome::Unchanged, "");
-    if row.deleted_at.is_none() {
+    if known != Some(&mirror) {
+        decision.writes.push(Write::Mirror(Mirror::Text(key, mirror)));
+    }
+    if let Some(product) = sight.product(event, external) {
+        let mut links = Links::new(event, sight);
+        links.retire_product(external, &product);
+        let is_last = sight.is_linked_by_others(event, &product);
+        if let Some(row) =
+            sight.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !is_last)
+        {
+            let deleted_at = Some(changed_at(event));
+            decision.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
+        }
         decision.outcome = Outcome::Applied;
-        decision.writes.push(Write::Product(ProductRow { deleted_at: Some(told_at(event)), ..row.clone() }));
+        decision.writes.extend(links.writes);
+        decision.effects.extend(links.effects);
     }
-    // What is older than the deletion must not bring the product back.
-    if let Some((mirror, observed)) = known.and_then(|mirror| Some((mirror, mirror.observed.clone()?)))
-        && event.version > observed.version
-    {
-        let observed = Some(Observation { version: event.version, ..observed });
-        decision.writes.push(Write::Mirror(Mirror { observed, ..mirror.clone() }));
+    Ok(decision)
+}
+
+pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
+    FieldKey { connection: event.origin.connection.clone(), external: external.clone() }
+}
+
+fn report<V>(event: &Event, value: Option<V>) -> Report<V> {
+    Report {
+        value,
+        version: event.version,
+        received_at: event.received_at,
+        is_reading: event.hops > 0,
+        is_coarse: is_coarse(event),
+        is_reentered: event.attempt > 0,
     }
-    decision
-}
-
-fn mirror_key(event: &Event, kind: MirrorKind, external: &ExternalId) -> MirrorKey {
-    MirrorKey { connection: event.origin.connection.clone(), kind, external: external.clone(), place: None }
-}
-
-/// When the change was made, as far as the platform says.
-fn told_at(event: &Event) -> Timestamp {
-    event.occurred_at.unwrap_or(event.received_at)
-}
-
-/// Trimmed, with runs of white space as one space: how texts are compared.
-fn normalized(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 struct Work<'a> {
     event: &'a Event,
-    facts: &'a Facts,
+    sight: &'a Sight<'a>,
     writes: Vec<Write>,
     effects: Vec<Effect>,
     changed: bool,
@@ -95,71 +106,79 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(event: &'a Event, facts: &'a Facts) -> Self {
+    fn new(event: &'a Event, sight: &'a Sight<'a>) -> Self {
         let (writes, effects) = (Vec::new(), Vec::new());
-        Self { event, facts, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
+        Self { event, sight, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
     }
 
-    fn links(&mut self, told: &Product, identity: &Identity) {
-        for (key, internal) in links(self.event, told, identity) {
-            if link(self.event, self.facts, key.1, &key.2).is_none() {
-                self.changed = true;
-                self.writes.push(Write::Link(key, internal));
-            }
-        }
+    fn take_up(&mut self, links: Links<'_>) {
+        self.changed |= links.changed;
+        self.writes.extend(links.writes);
+        self.effects.extend(links.effects);
     }
 
-    /// The prices that are newer than what was known of them before.
-    fn prices_alone(&mut self, told: &Product, identity: &Identity) {
-        for (variant, id) in told.variants.iter().zip(&identity.variants) {
-            let key = mirror_key(self.event, MirrorKind::Price, &variant.external);
-            let was_told = self.facts.mirrors.get(&key).is_some_and(|mirror| mirror.observed.is_some());
-            let (Patch::Set(price), Some(was), true) =
-                (&variant.price, self.facts.variants.get(id), was_told)
-            else {
-                continue;
-            };
-            let mut row = was.clone();
-            self.price(&mut row, variant, *price);
-            if row != *was {
-                self.changed = true;
-                self.writes.push(Write::Variant(row));
-            }
-        }
-    }
-
-    fn text(&mut self, told: &Product, id: &ProductId, key: MirrorKey) {
-        let known = self.facts.mirrors.get(&key);
-        let before = match known.and_then(held_before) {
-            Some(MirrorValue::Text(text)) => Some(text.clone()),
-            Some(MirrorValue::Quantity(_) | MirrorValue::Price(_)) | None => None,
+    fn decision(self, is_old: bool) -> Decision {
+        let outcome = if self.changed {
+            Outcome::Applied
+        } else if self.echoed {
+            Outcome::Echo
+        } else if is_old && !self.heard {
+            Outcome::Stale
+        } else {
+            Outcome::Unchanged
         };
-        let description = match &told.description {
+        Decision { outcome, reason: self.reason, writes: self.writes, effects: self.effects }
+    }
+
+    /// A price that is newer than what was known of it before.
+    fn price_alone(&mut self, reported: &Variant, id: &VariantId) {
+        let key = field_key(self.event, &reported.external);
+        let was_reported =
+            self.sight.facts.mirrors.prices.get(&key).is_some_and(|mirror| mirror.observed.is_some());
+        let (Patch::Set(price), Some(was), true) =
+            (&reported.price, self.sight.facts.variants.get(id), was_reported)
+        else {
+            return;
+        };
+        let mut row = was.clone();
+        self.price(&mut row, reported, *price);
+        if row != *was {
+            self.changed = true;
+            self.writes.push(Write::Variant(row));
+        }
+    }
+
+    fn text(&mut self, reported: &Product, id: &ProductId, key: &FieldKey) {
+        let known = self.sight.facts.mirrors.texts.get(key);
+        let before = known.and_then(TextMirror::held).cloned();
+        let shown = before.as_ref().map(|held| held.shows().clone()).unwrap_or_default();
+        let description = match &reported.description {
             Patch::Keep => None,
             Patch::Clear => Some(String::new()),
-            Patch::Set(text) => Some(normalized(text)),
+            Patch::Set(text) => Some(text.clone()),
         };
-        let earlier = before.clone().unwrap_or_default();
         let now = ProductText {
-            title: told.title.as_deref().map(normalized).or(earlier.title),
-            description: description.clone().or(earlier.description),
+            title: reported.title.clone().or(shown.title),
+            description: description.or(shown.description),
         };
-        let is_new = !self.facts.products.contains_key(id);
-        let mut row = self.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
+        let is_new = !self.sight.facts.products.contains_key(id);
+        let mut row =
+            self.sight.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
         let was = row.clone();
-        let at = told_at(self.event);
-        let value_told = MirrorValue::Text(now.clone());
-        let standing = standing(self.event, known, &value_told);
+        let at = changed_at(self.event);
+        let (mirror, outcome) = self.mirror(known, &now, id.clone());
+        // In our terms: a field that reads like the rendered form stands for what was written.
+        let own = mirror.baseline.known().map_or_else(|| now.clone(), |held| held.value.clone());
         let differs = |field: fn(&ProductText) -> &Option<String>| {
-            let is_news = standing == Standing::News;
-            before.as_ref().map(|before| is_news && field(before) != field(&now))
+            let is_news = outcome == FieldOutcome::News;
+            before.as_ref().map(|before| is_news && !alike(field(&before.value), field(&own)))
         };
-        settle(&mut row.title, now.title.clone(), differs(|text| &text.title), at);
-        settle(&mut row.description, now.description.clone(), differs(|text| &text.description), at);
-        later(&mut row.vendor, patched(&told.vendor), at);
-        later(&mut row.category, patched(&told.category), at);
-        later(&mut row.status, told.status, at);
-        later(&mut row.tags, told.tags.clone(), at);
+        settle(&mut row.title, own.title.clone(), differs(|text| &text.title), at);
+        settle(&mut row.description, own.description.clone(), differs(|text| &text.description), at);
+        later(&mut row.vendor, patched(&reported.vendor), at);
+        later(&mut row.category, patched(&reported.category), at);
+        later(&mut row.status, reported.status, at);
+        later(&mut row.tags, reported.tags.clone(), at);
         if self.event.action != Action::Deleted {
             row.deleted_at = None;
         }
@@ -173,101 +192,105 @@ impl<'a> Work<'a> {
         if text_changed || before.is_none() {
             self.effects.push(Effect::Text { product: id.clone() });
         }
-        self.mirror(key, value_told, standing, id.to_string());
+        if known != Some(&mirror) {
+            self.writes.push(Write::Mirror(Mirror::Text(key.clone(), mirror)));
+        }
     }
 
-    fn variant(&mut self, product: &Product, told: &Variant, id: &VariantId, product_id: &ProductId) {
-        let is_new = !self.facts.variants.contains_key(id);
-        let mut row =
-            self.facts.variants.get(id).cloned().unwrap_or_else(|| empty_variant(self.event, id, product_id));
+    fn variant(&mut self, product: &Product, reported: &Variant, id: &VariantId, product_id: &ProductId) {
+        let is_new = !self.sight.facts.variants.contains_key(id);
+        let mut row = self
+            .sight
+            .facts
+            .variants
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| empty_variant(self.event, id, product_id));
         let was = row.clone();
-        let at = told_at(self.event);
-        later(
-            &mut row.title,
-            told.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten()),
-            at,
-        );
-        later(&mut row.sku, patched(&told.sku), at);
-        later(&mut row.barcode, patched(&told.barcode), at);
-        let compare_at = match &told.compare_at_price {
+        let at = changed_at(self.event);
+        let title = reported.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten());
+        later(&mut row.title, title, at);
+        later(&mut row.sku, patched(&reported.sku), at);
+        later(&mut row.barcode, patched(&reported.barcode), at);
+        let compare_at = match &reported.compare_at_price {
             Patch::Keep => None,
             Patch::Clear => Some(None),
             Patch::Set(price) => Some(Some(*price)),
         };
         later(&mut row.compare_at_price, compare_at, at);
-        if let Patch::Set(price) = &told.price {
-            self.price(&mut row, told, *price);
+        match &reported.price {
+            Patch::Set(price) => self.price(&mut row, reported, *price),
+            Patch::Clear => self.price_gone(reported),
+            Patch::Keep => {}
         }
         if is_new || row != was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
         }
-        let newly_linked = link(self.event, self.facts, LinkKind::Variant, &told.external).is_none();
-        if newly_linked {
-            self.effects.push(Effect::Linked { variant: id.clone() });
-            self.levels_told_before(told, id);
+    }
+
+    /// The platform has no price of the variant any more, or leaves it to the till: nothing is due there.
+    fn price_gone(&mut self, reported: &Variant) {
+        let key = field_key(self.event, &reported.external);
+        let known = self.sight.facts.mirrors.prices.get(&key);
+        let report = report(self.event, None);
+        let Some(known) = known.filter(|mirror| !mirror.is_stale(&report)) else { return };
+        let mut mirror = known.clone();
+        mirror.forget(&report);
+        if mirror != *known {
+            self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
         }
     }
 
-    fn price(&mut self, row: &mut VariantRow, told: &Variant, price: Money) {
-        let key = mirror_key(self.event, MirrorKind::Price, &told.external);
-        let known = self.facts.mirrors.get(&key);
-        let value_told = MirrorValue::Price(price);
-        let standing = standing(self.event, known, &value_told);
-        if standing == Standing::Old {
+    fn price(&mut self, row: &mut VariantRow, reported: &Variant, price: Money) {
+        if let Some(conflict) = currency::mismatch(self.event, self.sight, &reported.external, price) {
+            self.writes.push(Write::Conflict(conflict));
+            return;
+        }
+        let key = field_key(self.event, &reported.external);
+        let known = self.sight.facts.mirrors.prices.get(&key);
+        if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, Some(price)))) {
             return;
         }
         self.heard = true;
-        let held = known.and_then(held_before);
-        let differs = held.map(|held| standing == Standing::News && *held != value_told);
+        let before = known.and_then(FieldMirror::held).cloned();
+        let (mirror, outcome) = self.mirror(known, &price, row.id.clone());
+        let own = mirror.baseline.known().map_or(price, |held| held.value);
+        let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.reads_like(&own));
         let was = row.price.as_ref().map(|price| price.value);
-        settle(&mut row.price, Some(price), differs, told_at(self.event));
+        settle(&mut row.price, Some(own), differs, changed_at(self.event));
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
             self.effects.push(Effect::Price { variant: row.id.clone(), price: *value });
         }
-        self.mirror(key, value_told, standing, row.id.to_string());
-    }
-
-    /// Levels that the platform told before anyone knew what they were of.
-    fn levels_told_before(&mut self, told: &Variant, id: &VariantId) {
-        let Some(item) = &told.item else { return };
-        let of_item = |mirror: &&Mirror| {
-            mirror.key.kind == MirrorKind::Inventory
-                && mirror.key.connection == self.event.origin.connection
-                && mirror.key.external == *item
-        };
-        let mirrors: Vec<Mirror> = self.facts.mirrors.values().filter(of_item).cloned().collect();
-        for mirror in mirrors {
-            let (Some(place), Some(MirrorValue::Quantity(held))) = (mirror.key.place.clone(), &mirror.held)
-            else {
-                continue;
-            };
-            let first: Option<Quantity> = None;
-            if let inventory::Moved::By { write, effect } =
-                inventory::moved(self.facts, id, &place, first, *held)
-            {
-                self.writes.push(*write);
-                self.effects.push(effect);
-            }
-            self.writes.push(Write::Mirror(Mirror { internal: Some(id.to_string()), ..mirror }));
-        }
-    }
-
-    /// Notes what the platform told, or that it has to be read.
-    fn mirror(&mut self, key: MirrorKey, now: MirrorValue, standing: Standing, internal: String) {
-        let known = self.facts.mirrors.get(&key);
-        let mirror = match known {
-            Some(known) if standing == Standing::Unsure => told::read_again(known),
-            _ => told::mirror(self.event, known, key, now, internal),
-        };
-        self.echoed |= standing == Standing::Echo;
-        if standing == Standing::Unsure {
-            self.reason = told::EITHER;
-        }
         if known != Some(&mirror) {
-            self.writes.push(Write::Mirror(mirror));
+            self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
         }
     }
+
+    /// The mirror once it took up the report, and what the report was.
+    fn mirror<V: FieldValue>(
+        &mut self,
+        known: Option<&FieldMirror<V>>,
+        value: &V,
+        internal: V::Internal,
+    ) -> (FieldMirror<V>, FieldOutcome) {
+        let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
+        let outcome = mirror.observe(&report(self.event, Some(value.clone())), value);
+        if mirror.internal.as_ref() != Some(&internal) {
+            (mirror.internal, mirror.desired) = (Some(internal), None);
+        }
+        self.echoed |= outcome == FieldOutcome::Echo;
+        if outcome == FieldOutcome::Ambiguous {
+            self.reason = AMBIGUOUS;
+        }
+        (mirror, outcome)
+    }
+}
+
+/// Whether a field of a text reads like another.
+fn alike(one: &Option<String>, other: &Option<String>) -> bool {
+    let text = |title: &Option<String>| ProductText { title: title.clone(), description: None };
+    text(one).reads_like(&text(other))
 }
 
 fn patched(patch: &Patch<String>) -> Option<String> {
@@ -283,29 +306,29 @@ fn value<T>(field: Option<&Clocked<T>>) -> Option<&T> {
 }
 
 /// Sets a field that is mirrored: if nobody set it before, or if this platform changed it (`differs` from what it
-/// told before) later than anyone else. What a platform tells for the first time changes nothing that is known.
+/// reported before) later than anyone else. What a platform reports for the first time changes nothing that is known.
 fn settle<T: PartialEq>(
     field: &mut Option<Clocked<T>>,
-    told: Option<T>,
+    reported: Option<T>,
     differs: Option<bool>,
     at: Timestamp,
 ) {
-    let Some(told) = told else { return };
+    let Some(reported) = reported else { return };
     let wins = match field {
         None => true,
         // The same value, set again later, is the later change: what comes late from between doesn't win over it.
         Some(known) => differs == Some(true) && at >= known.at,
     };
     if wins {
-        *field = Some(Clocked { value: told, at });
+        *field = Some(Clocked { value: reported, at });
     }
 }
 
 /// Sets a field that only the record keeps: the later word stands.
-fn later<T: PartialEq>(field: &mut Option<Clocked<T>>, told: Option<T>, at: Timestamp) {
-    let Some(told) = told else { return };
-    if field.as_ref().is_none_or(|known| known.value != told && at >= known.at) {
-        *field = Some(Clocked { value: told, at });
+fn later<T: PartialEq>(field: &mut Option<Clocked<T>>, reported: Option<T>, at: Timestamp) {
+    let Some(reported) = reported else { return };
+    if field.as_ref().is_none_or(|known| known.value != reported && at >= known.at) {
+        *field = Some(Clocked { value: reported, at });
     }
 }
 

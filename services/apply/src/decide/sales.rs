@@ -1,19 +1,26 @@
-//! Orders and customers: as their platform tells of them; a completed order doesn't change.
+//! Orders and customers: as their platform reports them. The platform owns its orders: a completed one changes only to
+//! cancelled, or by refunds.
 
-use super::{Decision, Write};
+use super::{Decision, Sight, Write};
 use model::{
     Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome, Patch, SourceVersion,
-    record::{CustomerRow, Facts, OrderRow},
+    conflict::{Conflict, ConflictKind},
+    record::{CustomerRow, OrderRow},
 };
 
-fn older(told: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
-    told.zip(known).is_some_and(|(told, known)| told < known)
+fn older(reported: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
+    reported.zip(known).is_some_and(|(reported, known)| reported < known)
 }
 
-/// An order as its platform tells of it. Stock moves by what platforms report of levels, never by orders.
-pub(super) fn order(event: &Event, order: &Order, facts: &Facts) -> Decision {
+/// The version of a deletion. One without a version is later than anything that was reported before it was received.
+fn deletion_version(event: &Event) -> Option<SourceVersion> {
+    event.version.or_else(|| Some(SourceVersion::from(event.received_at)))
+}
+
+/// An order as its platform reports it. Stock moves by the levels that platforms report, never by orders.
+pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
-    let known = facts.orders.get(&id);
+    let known = sight.facts.orders.get(&id);
     let row = OrderRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
@@ -29,36 +36,75 @@ pub(super) fn order(event: &Event, order: &Order, facts: &Facts) -> Decision {
     if known.order == row.order {
         return unchanged((row.version != known.version).then_some(Write::Order(row)));
     }
-    if known.order.status.is_final() {
-        let detail = format!("order {} is {} and was told otherwise", id, known.order.status.as_str());
-        let write = Write::Conflict { kind: "final_order_changed", detail };
+    let is_same_version = event.version.is_some() && event.version == known.version;
+    if is_same_version && progress(&row.order) < progress(&known.order) {
+        return Decision::ends(Outcome::Stale, "a state of the same version, and less far");
+    }
+    if !may_follow(known.order.status, row.order.status) {
+        let subject = format!("order {}", order.external);
+        let detail = format!("it is {} and was reported otherwise", known.order.status.as_str());
+        let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::OrderChanged, subject) };
         let reason = "the order is final; kept as a conflict";
-        return Decision { writes: vec![write], ..Decision::ends(Outcome::Unchanged, reason) };
+        return Decision {
+            writes: vec![Write::Conflict(conflict)],
+            ..Decision::ends(Outcome::Unchanged, reason)
+        };
     }
     applied(Write::Order(row))
 }
 
-/// The platform no longer has the order: it is cancelled, unless it had come to its end.
-pub(super) fn order_deleted(event: &Event, external: &ExternalId, facts: &Facts) -> Decision {
+/// How far an order has come: of two states of one version, the farther is the later.
+fn progress(order: &Order) -> (u8, Option<model::Timestamp>) {
+    let status = match order.status {
+        OrderStatus::Open => 0,
+        OrderStatus::Completed => 1,
+        OrderStatus::Cancelled => 2,
+    };
+    (status, order.closed_at)
+}
+
+/// Whether an order of the one status may come to the other. What is reported of a final order in its own status, refunds
+/// say, is the platform's to say.
+const fn may_follow(known: OrderStatus, reported: OrderStatus) -> bool {
+    match known {
+        OrderStatus::Open => true,
+        OrderStatus::Completed => !matches!(reported, OrderStatus::Open),
+        OrderStatus::Cancelled => matches!(reported, OrderStatus::Cancelled),
+    }
+}
+
+/// The platform no longer has the order: it is cancelled, unless it had been completed. One that was never reported
+/// leaves its id and version, so that an older report of it says nothing.
+pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, external);
-    match facts.orders.get(&id) {
-        None => Decision::ends(Outcome::Unchanged, "never heard of it"),
+    let version = deletion_version(event);
+    match sight.facts.orders.get(&id) {
+        None => {
+            let row = OrderRow {
+                id,
+                tenant: event.origin.tenant.clone(),
+                store: event.origin.store.clone(),
+                connection: event.origin.connection.clone(),
+                version,
+                order: Order::cancelled(external.clone()),
+            };
+            Decision { reason: "deleted before it was reported", ..applied(Write::Order(row)) }
+        }
         Some(known) if older(event.version, known.version) => Decision::ends(Outcome::Stale, ""),
         Some(known) if known.order.status.is_final() => {
             Decision::ends(Outcome::Unchanged, "the order is final")
         }
         Some(known) => {
-            let version = event.version.max(known.version);
             let order = Order { status: OrderStatus::Cancelled, ..known.order.clone() };
-            applied(Write::Order(OrderRow { version, order, ..known.clone() }))
+            applied(Write::Order(OrderRow { version: version.max(known.version), order, ..known.clone() }))
         }
     }
 }
 
-/// A customer as their platform tells of them.
-pub(super) fn customer(event: &Event, told: &Customer, facts: &Facts) -> Decision {
-    let id = CustomerId::derive(&event.origin.connection, &told.external);
-    let known = facts.customers.get(&id);
+/// A customer as their platform reports them.
+pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) -> Decision {
+    let id = CustomerId::derive(&event.origin.connection, &reported.external);
+    let known = sight.facts.customers.get(&id);
     let row = |customer| CustomerRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
@@ -68,18 +114,21 @@ pub(super) fn customer(event: &Event, told: &Customer, facts: &Facts) -> Decisio
         customer,
         deleted_at: None,
     };
-    let Some(known) = known else { return applied(Write::Customer(row(told.clone()))) };
+    let Some(known) = known else { return applied(Write::Customer(row(reported.clone()))) };
     if older(event.version, known.version) {
         return Decision::ends(Outcome::Stale, "");
     }
+    if known.deleted_at.is_some_and(|deleted| event.version.is_none() && event.received_at <= deleted) {
+        return Decision::ends(Outcome::Stale, "");
+    }
     let merged = Customer {
-        external: told.external.clone(),
-        first_name: over(&known.customer.first_name, &told.first_name),
-        last_name: over(&known.customer.last_name, &told.last_name),
-        email: over(&known.customer.email, &told.email),
-        phone: over(&known.customer.phone, &told.phone),
-        tags: told.tags.clone().or_else(|| known.customer.tags.clone()),
-        merged_into: told.merged_into.clone().or_else(|| known.customer.merged_into.clone()),
+        external: reported.external.clone(),
+        first_name: over(&known.customer.first_name, &reported.first_name),
+        last_name: over(&known.customer.last_name, &reported.last_name),
+        email: over(&known.customer.email, &reported.email),
+        phone: over(&known.customer.phone, &reported.phone),
+        tags: reported.tags.clone().or_else(|| known.customer.tags.clone()),
+        merged_into: reported.merged_into.clone().or_else(|| known.customer.merged_into.clone()),
     };
     let row = row(merged);
     if row.customer == known.customer && known.deleted_at.is_none() {
@@ -88,30 +137,50 @@ pub(super) fn customer(event: &Event, told: &Customer, facts: &Facts) -> Decisio
     applied(Write::Customer(row))
 }
 
-/// The platform no longer has the customer: what tells who it was is cleared here too.
-pub(super) fn customer_deleted(event: &Event, external: &ExternalId, facts: &Facts) -> Decision {
+/// The platform no longer has the customer: the personal fields are cleared here too. One that was never reported leaves
+/// its id and version alone, so that an older report of it stores nothing.
+pub(super) fn customer_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, external);
-    match facts.customers.get(&id) {
-        None => Decision::ends(Outcome::Unchanged, "never heard of it"),
-        Some(known) if older(event.version, known.version) => Decision::ends(Outcome::Stale, ""),
-        Some(known) => {
-            let version = event.version.max(known.version);
-            if known.deleted_at.is_some() {
-                let row = CustomerRow { version, ..known.clone() };
-                return unchanged((version != known.version).then_some(Write::Customer(row)));
-            }
-            let customer = known.customer.without_personal_data();
-            let deleted_at = Some(event.occurred_at.unwrap_or(event.received_at));
-            applied(Write::Customer(CustomerRow { version, customer, deleted_at, ..known.clone() }))
+    let known = sight.facts.customers.get(&id);
+    if let Some(known) = known {
+        if older(event.version, known.version) {
+            return Decision::ends(Outcome::Stale, "");
         }
+        if known.deleted_at.is_some() {
+            let row = CustomerRow { version: event.version.max(known.version), ..known.clone() };
+            return unchanged((row.version != known.version).then_some(Write::Customer(row)));
+        }
+    }
+    let row = erased(event, external, id, known);
+    let reason = if known.is_none() { "deleted before it was reported" } else { "" };
+    Decision { reason, ..applied(Write::Customer(row)) }
+}
+
+/// The row of a customer without personal data, which an older report doesn't bring back.
+pub(super) fn erased(
+    event: &Event,
+    external: &ExternalId,
+    id: CustomerId,
+    known: Option<&CustomerRow>,
+) -> CustomerRow {
+    let customer = known
+        .map_or_else(|| Customer::bare(external.clone()), |known| known.customer.without_personal_data());
+    CustomerRow {
+        id,
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        version: deletion_version(event).max(known.and_then(|known| known.version)),
+        customer,
+        deleted_at: Some(super::clock::changed_at(event)),
     }
 }
 
-fn over(known: &Patch<String>, told: &Patch<String>) -> Patch<String> {
-    if *told == Patch::Keep { known.clone() } else { told.clone() }
+fn over(known: &Patch<String>, reported: &Patch<String>) -> Patch<String> {
+    if *reported == Patch::Keep { known.clone() } else { reported.clone() }
 }
 
-/// What is told again in a newer version changes nothing but what is older from now on.
+/// Same content, newer version: only the version advances.
 fn unchanged(newer: Option<Write>) -> Decision {
     Decision { writes: newer.into_iter().collect(), ..Decision::ends(Outcome::Unchanged, "") }
 }

@@ -1,0 +1,365 @@
+//! The mirror of a price or a text: values that don't add up, so that of two the later stands.
+
+use super::{
+    Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase, ProductText,
+    READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Write,
+};
+use crate::{Money, SourceVersion, Timestamp, TraceParent};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The mirror of a variant's price.
+pub type PriceMirror = FieldMirror<Money>;
+/// The mirror of a product's text.
+pub type TextMirror = FieldMirror<ProductText>;
+
+/// What one platform has of one value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "V: FieldValue")]
+pub struct FieldMirror<V: FieldValue> {
+    /// Our id of what has the value, once it is linked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internal: Option<V::Internal>,
+    /// What the platform reported last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observation<V>>,
+    /// What the platform holds as far as is known.
+    pub baseline: Baseline<Held<V>>,
+    /// What the platform should hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<V>,
+    /// The trace of the change that set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<TraceParent>,
+    /// Whether too many writes met another version within a minute: a person has to look.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_stopped: bool,
+    /// How far the last write has come.
+    #[serde(default)]
+    pub phase: Phase<V>,
+    /// When work is due.
+    #[serde(default)]
+    pub schedule: Schedule,
+}
+
+// Derived, it would want `V: Default`.
+impl<V: FieldValue> Default for FieldMirror<V> {
+    fn default() -> Self {
+        Self {
+            internal: None,
+            observed: None,
+            baseline: Baseline::Unheard,
+            desired: None,
+            cause: None,
+            is_stopped: false,
+            phase: Phase::Idle,
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+/// What a report was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldOutcome {
+    /// Older than what was seen, or than a write of ours: it says nothing any more.
+    Stale,
+    /// Of the same version as what was seen, and another value: the platform is read again.
+    Ambiguous,
+    /// Our own write come back: it must not win over what was changed elsewhere since.
+    Echo,
+    /// The platform's own word, if it differs from what it held.
+    News,
+}
+
+impl<V: FieldValue> FieldMirror<V> {
+    /// A mirror of what is linked to `internal`.
+    pub fn of(internal: V::Internal) -> Self {
+        Self { internal: Some(internal), ..Self::default() }
+    }
+
+    /// What the platform held, if it ever reported anything.
+    pub fn held(&self) -> Option<&Held<V>> {
+        self.observed.as_ref().and(self.baseline.known())
+    }
+
+    /// Whether the report says nothing any more.
+    pub fn is_stale(&self, report: &Report<V>) -> bool {
+        report.is_stale(self.observed.as_ref()) && !self.is_awaited(report)
+    }
+
+    /// Our own reading, which is waited for because versions didn't tell what is later: it shows what was there then,
+    /// whatever its version.
+    fn is_awaited(&self, report: &Report<V>) -> bool {
+        let Phase::Reading { attempts, .. } = &self.phase else { return false };
+        report.is_reading && (report.is_coarse || *attempts >= READINGS_MAX)
+    }
+
+    /// Classifies a report without taking it up.
+    pub fn classify(&self, report: &Report<V>, value: &V) -> FieldOutcome {
+        let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
+        if self.is_stale(report) {
+            FieldOutcome::Stale
+        } else if self.is_own_version(report) {
+            FieldOutcome::Echo
+        } else if differs && report.is_no_newer(self.observed.as_ref()) && !self.is_awaited(report) {
+            FieldOutcome::Ambiguous
+        } else if self.is_echo(value) {
+            FieldOutcome::Echo
+        } else {
+            FieldOutcome::News
+        }
+    }
+
+    /// Whether the report carries the version that the reply to our write named, where that is the version of one state:
+    /// it is our write, whatever its bytes say.
+    fn is_own_version(&self, report: &Report<V>) -> bool {
+        let Phase::Acknowledged { version, .. } = &self.phase else { return false };
+        !report.is_coarse && report.version.is_some() && report.version == *version
+    }
+
+    /// Whether the value is that of a write that is under way or was taken. A write under way may be made twice if its
+    /// first reply was lost: so each report of its value is its echo. So is what meets it while the platform is read, or
+    /// meets what was there before it: that was read too early.
+    fn is_echo(&self, value: &V) -> bool {
+        match &self.phase {
+            Phase::Writing { write, .. } => write.value.reads_like(value),
+            Phase::Acknowledged { write, .. } => {
+                let shown = self.baseline.known().is_some_and(|held| {
+                    held.value.reads_like(&write.value) && held.shows().reads_like(value)
+                });
+                shown || write.value.reads_like(value)
+            }
+            Phase::Reading { after: Some(write), .. } => {
+                let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
+                write.value.reads_like(value) || stands && write.from.reads_like(value)
+            }
+            Phase::Reading { after: None, .. } | Phase::Idle | Phase::Refused { .. } => false,
+        }
+    }
+
+    /// Takes up a report. A stale one changes nothing but the waiting; see [`FieldOutcome`].
+    pub fn observe(&mut self, report: &Report<V>, value: &V) -> FieldOutcome {
+        let outcome = self.classify(report, value);
+        match outcome {
+            FieldOutcome::Stale => {}
+            FieldOutcome::Ambiguous => self.read_at(report.received_at),
+            FieldOutcome::Echo | FieldOutcome::News => self.take(report, value),
+        }
+        outcome
+    }
+
+    fn take(&mut self, report: &Report<V>, value: &V) {
+        let (own, echo) = (self.is_own_version(report), self.is_echo(value));
+        let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
+        let no_newer = report.is_no_newer(self.observed.as_ref());
+        let awaited = self.is_awaited(report);
+        let now_held = match (&self.phase, self.baseline.known()) {
+            (Phase::Acknowledged { write, .. }, _) if own => Held::shown(write.value.clone(), value.clone()),
+            (_, Some(held)) => Held::shown(V::unrendered(value, held), value.clone()),
+            (_, None) => Held::plain(value.clone()),
+        };
+        match &mut self.phase {
+            Phase::Writing { meanwhile, .. } => {
+                // A later report simply stands, and the reply ends the write.
+                if echo && *meanwhile == Meanwhile::Nothing {
+                    *meanwhile = Meanwhile::Echo;
+                }
+            }
+            Phase::Reading { attempts, .. } if no_newer && awaited == differs && *attempts < READINGS_MAX => {
+                if differs {
+                    self.schedule.due_at = report.received_at;
+                }
+            }
+            phase => *phase = Phase::Idle,
+        }
+        self.baseline = Baseline::Known(now_held);
+        self.observed = Some(report.observation(self.observed.as_ref()));
+    }
+
+    /// The platform no longer has what has the value: nothing is due there until it reports it again.
+    pub fn forget(&mut self, report: &Report<V>) {
+        self.observed = Some(report.observation(self.observed.as_ref()));
+        (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+    }
+
+    /// Sets what the platform should hold; says whether that changed.
+    pub fn want(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
+        if self.desired.as_ref().is_some_and(|desired| desired.reads_like(&value)) {
+            return false;
+        }
+        let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
+        (self.desired, self.cause) = (Some(value), cause);
+        if matches!(self.phase, Phase::Refused { .. }) {
+            self.phase = Phase::Idle;
+        }
+        if was_idle {
+            self.schedule.due_at = now;
+        }
+        true
+    }
+
+    /// The work that is due, if any.
+    pub fn attention(&self) -> Option<Attention> {
+        let is_open = !self.is_stopped && self.internal.is_some();
+        match (&self.phase, &self.baseline) {
+            (Phase::Writing { .. }, _) => Some(Attention::Write),
+            (Phase::Reading { .. }, _) => Some(Attention::Read),
+            (_, Baseline::Unheard) if is_open && self.desired.is_some() => Some(Attention::Read),
+            (_, Baseline::Known(held)) if is_open => {
+                let differs = self.desired.as_ref().is_some_and(|desired| !desired.reads_like(&held.value));
+                differs.then_some(Attention::Write)
+            }
+            (_, Baseline::Unheard | Baseline::Absent | Baseline::Known(_)) => None,
+        }
+    }
+
+    /// Begins the write that is due, or another attempt of the one that is under way: as [`super::LevelMirror::begin`].
+    pub fn begin(
+        &mut self,
+        key: &str,
+        now: Timestamp,
+        lease: Duration,
+        repeatable_for: Option<Duration>,
+    ) -> Begun<V> {
+        if let Phase::Writing { write, .. } = &mut self.phase {
+            if repeatable_for.is_some_and(|limit| now > write.begun_at.after(limit)) {
+                self.phase = Phase::Reading { after: Some(write.clone()), attempts: 0 };
+                self.schedule.due_at = now;
+                return Begun::TooOld;
+            }
+            write.attempts = write.attempts.saturating_add(1);
+            self.schedule.due_at = now.after(lease);
+            return Begun::Again(write.clone());
+        }
+        if self.attention() != Some(Attention::Write) {
+            return Begun::Nothing;
+        }
+        let (Some(value), Some(held)) = (self.desired.clone(), self.baseline.known()) else {
+            return Begun::Nothing;
+        };
+        let (key, from, trace) = (key.to_owned(), held.value.clone(), self.cause);
+        let write = Write { value, from, key, begun_at: now, attempts: 1, trace };
+        self.phase = Phase::Writing { write: write.clone(), meanwhile: Meanwhile::Nothing };
+        (self.schedule.due_at, self.schedule.error) = (now.after(lease), None);
+        Begun::New(write)
+    }
+
+    /// Ends the call of the write of that key.
+    pub fn settle(&mut self, key: &str, result: CallResult<V>, now: Timestamp) -> Settled {
+        if !self.phase.is_under_way(key) {
+            return Settled::Passed;
+        }
+        let Phase::Writing { write, meanwhile } = std::mem::take(&mut self.phase) else {
+            return Settled::Passed;
+        };
+        match result {
+            CallResult::Taken { version, rendered } => {
+                self.schedule.error = None;
+                self.taken(write, meanwhile, version, rendered, now)
+            }
+            // The next attempt reads anew by itself.
+            CallResult::Conflict => {
+                let flaps = self.schedule.flaps(now);
+                self.schedule.due_at = now;
+                self.is_stopped |= flaps;
+                self.phase = if flaps { Phase::Idle } else { Phase::Writing { write, meanwhile } };
+                if flaps { Settled::Flapping } else { Settled::Done }
+            }
+            CallResult::Retry { at, error } => {
+                self.phase = Phase::Writing { write, meanwhile };
+                (self.schedule.due_at, self.schedule.error) = (at, Some(error));
+                Settled::Done
+            }
+            CallResult::TooOld { error } => {
+                self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+                (self.schedule.due_at, self.schedule.error) = (now, Some(error));
+                Settled::NeedsReading
+            }
+            CallResult::AccountRefused { error } => {
+                (self.schedule.due_at, self.schedule.error) = (now, Some(error));
+                if write.attempts > 1 {
+                    self.phase = Phase::Writing { write, meanwhile };
+                }
+                Settled::Done
+            }
+            CallResult::Gone => {
+                (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                Settled::Done
+            }
+            CallResult::Refused { error } => {
+                self.schedule.error = Some(error);
+                if meanwhile == Meanwhile::Nothing {
+                    self.phase = Phase::Refused { write };
+                    self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
+                    return Settled::Refused;
+                }
+                self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+                self.schedule.due_at = now;
+                Settled::NeedsReading
+            }
+        }
+    }
+
+    /// The version that the reply names says which of the write and the reports came last.
+    fn taken(
+        &mut self,
+        write: Write<V>,
+        meanwhile: Meanwhile,
+        version: Option<SourceVersion>,
+        rendered: Option<V>,
+        now: Timestamp,
+    ) -> Settled {
+        let seen = self.observed.as_ref().and_then(|seen| seen.version);
+        let order = version.zip(seen).map(|(made, seen)| made.cmp(&seen));
+        let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.from));
+        let at_once = meanwhile == Meanwhile::Nothing && order == Some(std::cmp::Ordering::Equal) && !stands;
+        let is_overtaken = order == Some(std::cmp::Ordering::Less);
+        let is_newest = order == Some(std::cmp::Ordering::Greater);
+        if is_newest || !(is_overtaken || meanwhile == Meanwhile::Echo || at_once) {
+            let rendered = rendered.unwrap_or_else(|| write.value.clone());
+            self.baseline = Baseline::Known(Held::shown(write.value.clone(), rendered));
+        }
+        if let Some(seen) = &mut self.observed {
+            seen.version = seen.version.max(version);
+        }
+        self.schedule.due_at = now;
+        if meanwhile == Meanwhile::Other || at_once {
+            self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+            return Settled::NeedsReading;
+        }
+        if meanwhile == Meanwhile::Nothing && !is_overtaken {
+            self.phase = Phase::Acknowledged { write, version };
+        }
+        Settled::Done
+    }
+
+    fn read_at(&mut self, now: Timestamp) {
+        match &mut self.phase {
+            Phase::Writing { meanwhile, .. } => *meanwhile = Meanwhile::Other,
+            Phase::Reading { .. } => self.schedule.due_at = now,
+            phase => {
+                let after = match std::mem::take(phase) {
+                    Phase::Acknowledged { write, .. } | Phase::Refused { write } => Some(write),
+                    _ => None,
+                };
+                *phase = Phase::Reading { after, attempts: 0 };
+                self.schedule.due_at = now;
+            }
+        }
+    }
+
+    /// Asks for a reading, if one is due; says whether more were asked for than should be needed.
+    pub fn read(&mut self, now: Timestamp) -> Option<bool> {
+        if self.attention() != Some(Attention::Read) {
+            return None;
+        }
+        if !matches!(self.phase, Phase::Reading { .. }) {
+            self.phase = Phase::reading();
+        }
+        let Phase::Reading { attempts, .. } = &mut self.phase else { return None };
+        *attempts = attempts.saturating_add(1);
+        let is_stuck = *attempts > READINGS_MAX;
+        self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
+        Some(is_stuck)
+    }
+}

@@ -1,0 +1,518 @@
+//! The mirror of a level: a platform's absolute number is read as a movement from its baseline.
+
+use super::{
+    Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READ_AGAIN_AFTER,
+    READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Write,
+};
+use crate::{BaselineRule, Quantity, Side, Timestamp, TraceParent, VariantId};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Whether the platform may be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// It may.
+    #[default]
+    Open,
+    /// Its first number differs from the store's: a person or a rule has to say which one stands.
+    Asked,
+    /// Its only number is a zero that nothing stands behind, and the platform's numbers go before the store's: another
+    /// number has to come first.
+    Unproven,
+    /// Too many comparisons were refused within a minute: a person has to look.
+    Stopped,
+}
+
+/// What one platform has of one item at one location.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LevelMirror {
+    /// Our id of what is counted, once it is linked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<VariantId>,
+    /// What the platform reported last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observation<Quantity>>,
+    /// What the platform holds as far as is known.
+    pub baseline: Baseline<Quantity>,
+    /// Whether the platform ever held a number that isn't a zero of its own making. Until then its zero is unknown, not
+    /// a count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proven: bool,
+    /// Whether it may be written to.
+    #[serde(default)]
+    pub gate: Gate,
+    /// What the platform should hold, in its own scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Quantity>,
+    /// The trace of the change that set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<TraceParent>,
+    /// How far the last write has come.
+    #[serde(default)]
+    pub phase: Phase<Quantity>,
+    /// When work is due.
+    #[serde(default)]
+    pub schedule: Schedule,
+}
+
+/// What a report was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelOutcome {
+    /// Older than what was seen.
+    Stale,
+    /// Of the same version as what was seen, and another number: the platform is read again.
+    Ambiguous,
+    /// Our own write come back.
+    Echo,
+    /// Another number while a write of ours is under way: the platform is read after it.
+    Contested,
+    /// What was known.
+    Unchanged,
+    /// The platform doesn't count the item there any more; says whether it did before.
+    Forgotten(bool),
+    /// A number of an item that isn't linked yet; says whether it is news.
+    Unlinked(bool),
+    /// A first number: see [`LevelMirror::contact`].
+    FirstContact,
+    /// The platform's number moved by this much.
+    Moved(Quantity),
+    /// The platform's number moved by this much after a write whose outcome isn't known: it may count that write.
+    MovedUncertain(Quantity),
+}
+
+/// What a first contact is decided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contact {
+    /// The store's level, if it has one.
+    pub level: Option<Quantity>,
+    /// Whether another connection has a baseline that something stands behind.
+    pub is_witnessed: bool,
+    /// The connection's rule.
+    pub rule: BaselineRule,
+    /// How many decimals the platform's quantities have.
+    pub decimals: u32,
+}
+
+/// What a first contact comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContactOutcome {
+    /// The number is a count: the store's level becomes this.
+    Counted(Quantity),
+    /// The number is the store's.
+    Agreed,
+    /// The store's level stands and is due at the platform.
+    StoreStands,
+    /// A person has to say which number stands.
+    Asked,
+    /// A zero that says nothing yet.
+    Unproven,
+}
+
+impl LevelMirror {
+    /// A mirror of an item that is linked to `variant`, if it is.
+    pub fn of(variant: Option<VariantId>) -> Self {
+        Self { variant, ..Self::default() }
+    }
+
+    /// Whether the baseline is a number that something stands behind: of others' zeros it is a witness.
+    pub const fn is_witness(&self) -> bool {
+        self.proven && matches!(self.baseline, Baseline::Known(_))
+    }
+
+    /// Whether the baseline is a zero that nothing stands behind.
+    pub fn is_unproven_zero(&self) -> bool {
+        !self.proven && self.baseline.known().is_some_and(|number| number.is_zero())
+    }
+
+    /// Takes up a report.
+    pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+        if report.is_stale(self.observed.as_ref()) && !self.ends_waiting(report) {
+            return LevelOutcome::Stale;
+        }
+        let Some(number) = report.value else { return self.forget(report) };
+        let is_reading = matches!(self.phase, Phase::Reading { .. });
+        let differs = self.baseline.known().is_some_and(|known| *known != number);
+        let no_newer = report.is_no_newer(self.observed.as_ref());
+        let awaited = report.is_reading && is_reading;
+        let is_ambiguous = differs && no_newer && !awaited;
+        match &mut self.phase {
+            Phase::Writing { write, meanwhile } => match meanwhile {
+                Meanwhile::Nothing if write.value == number => {
+                    *meanwhile = Meanwhile::Echo;
+                    self.holds(number, report);
+                    LevelOutcome::Echo
+                }
+                Meanwhile::Nothing | Meanwhile::Other => {
+                    *meanwhile = Meanwhile::Other;
+                    self.note(report);
+                    LevelOutcome::Contested
+                }
+                Meanwhile::Echo if is_ambiguous => {
+                    *meanwhile = Meanwhile::Other;
+                    self.baseline = moved(&self.baseline, &write.value, &write.from);
+                    LevelOutcome::Ambiguous
+                }
+                Meanwhile::Echo => self.take(number, report),
+            },
+            Phase::Acknowledged { write, .. } if write.value == number => {
+                self.phase = Phase::Idle;
+                self.holds(number, report);
+                LevelOutcome::Echo
+            }
+            // A report may be from before the write; only a reading says what became of it.
+            Phase::Reading { after: Some(_), .. } if !report.is_reading => {
+                self.note(report);
+                LevelOutcome::Contested
+            }
+            Phase::Reading { after: Some(write), .. } if write.value == number => {
+                self.phase = Phase::Idle;
+                self.holds(number, report);
+                LevelOutcome::Echo
+            }
+            Phase::Reading { after: Some(write), .. } => {
+                let is_untaken = write.from == number;
+                self.phase = Phase::Idle;
+                match self.take(number, report) {
+                    LevelOutcome::Moved(by) if !is_untaken => LevelOutcome::MovedUncertain(by),
+                    other => other,
+                }
+            }
+            // A reading that shows something new may have been overtaken since: another one must show the same. What
+            // wasn't asked for ends no waiting.
+            Phase::Reading { attempts, .. } if no_newer && awaited == differs && *attempts < READINGS_MAX => {
+                self.schedule.due_at = if differs { report.received_at } else { self.schedule.due_at };
+                self.take(number, report)
+            }
+            _ if is_ambiguous => {
+                self.read_at(report.received_at);
+                LevelOutcome::Ambiguous
+            }
+            _ => {
+                self.phase = Phase::Idle;
+                self.take(number, report)
+            }
+        }
+    }
+
+    /// Whether the report is a reading that we wait for, and its version doesn't matter: because versions are coarse, or
+    /// because readings with a newer one didn't come.
+    fn ends_waiting(&self, report: &Report<Quantity>) -> bool {
+        let Phase::Reading { attempts, .. } = &self.phase else { return false };
+        report.is_reading && (report.is_coarse || *attempts >= READINGS_MAX)
+    }
+
+    /// The platform doesn't count the item there: nothing moves, and nothing is due until it reports a number.
+    fn forget(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+        self.note(report);
+        if let Phase::Writing { meanwhile, .. } = &mut self.phase {
+            *meanwhile = Meanwhile::Other;
+        } else {
+            self.phase = Phase::Idle;
+        }
+        let was_known = self.baseline.known().is_some();
+        self.baseline = Baseline::Absent;
+        if self.gate != Gate::Stopped {
+            self.gate = Gate::Open;
+        }
+        LevelOutcome::Forgotten(was_known)
+    }
+
+    fn note(&mut self, report: &Report<Quantity>) {
+        self.observed = Some(report.observation(self.observed.as_ref()));
+    }
+
+    fn holds(&mut self, number: Quantity, report: &Report<Quantity>) {
+        self.note(report);
+        self.baseline = Baseline::Known(number);
+        self.proven = true;
+    }
+
+    fn take(&mut self, number: Quantity, report: &Report<Quantity>) -> LevelOutcome {
+        let is_news = self.observed.as_ref().is_none_or(|seen| seen.value != Some(number));
+        self.note(report);
+        let before = std::mem::replace(&mut self.baseline, Baseline::Known(number));
+        let is_first = match before {
+            Baseline::Unheard | Baseline::Absent => true,
+            Baseline::Known(before) => !self.proven && before.is_zero() && !number.is_zero(),
+        };
+        let was_proven = self.proven;
+        self.proven |= !number.is_zero();
+        if self.variant.is_none() {
+            return LevelOutcome::Unlinked(is_news);
+        }
+        match before {
+            _ if is_first => {
+                // The zero of a platform that never reported anything else stays unproven until something stands behind it.
+                self.proven = was_proven || !number.is_zero();
+                LevelOutcome::FirstContact
+            }
+            Baseline::Known(before) if before != number => {
+                LevelOutcome::Moved(number.minus(before).unwrap_or_default())
+            }
+            Baseline::Known(_) | Baseline::Unheard | Baseline::Absent => LevelOutcome::Unchanged,
+        }
+    }
+
+    /// Decides what the baseline, a first number of the platform, means to the store.
+    pub fn contact(&mut self, contact: &Contact) -> ContactOutcome {
+        let Some(number) = self.baseline.known().copied() else { return ContactOutcome::Agreed };
+        let is_zero = self.is_unproven_zero();
+        let agrees = contact.level.is_some_and(|level| level.floored(contact.decimals) == number);
+        let (gate, outcome) = match contact.rule {
+            _ if contact.level.is_none() => (Gate::Open, ContactOutcome::Counted(number)),
+            _ if agrees => {
+                self.proven |= contact.is_witnessed;
+                (Gate::Open, ContactOutcome::Agreed)
+            }
+            _ if !contact.is_witnessed && !is_zero => (Gate::Open, ContactOutcome::Counted(number)),
+            BaselineRule::Store => (Gate::Open, ContactOutcome::StoreStands),
+            BaselineRule::Platform if is_zero => (Gate::Unproven, ContactOutcome::Unproven),
+            BaselineRule::Platform => (Gate::Open, ContactOutcome::Counted(number)),
+            BaselineRule::Ask => (Gate::Asked, ContactOutcome::Asked),
+        };
+        self.gate = gate;
+        outcome
+    }
+
+    /// Carries out a person's answer to a first contact: the level that the store comes to, if it follows.
+    pub fn adopt(&mut self, side: Side) -> Option<Quantity> {
+        self.gate = Gate::Open;
+        match side {
+            Side::Store => None,
+            Side::Platform => {
+                self.proven |= self.baseline.known().is_some();
+                self.baseline.known().copied()
+            }
+        }
+    }
+
+    /// Links the item, or takes its link away. A write that is under way is read after.
+    pub fn link(&mut self, variant: Option<VariantId>) {
+        if self.variant == variant {
+            return;
+        }
+        (self.variant, self.desired, self.gate) = (variant, None, Gate::Open);
+        match &mut self.phase {
+            Phase::Writing { meanwhile, .. } => *meanwhile = Meanwhile::Other,
+            phase => *phase = Phase::Idle,
+        }
+    }
+
+    /// Sets what the platform should hold: the store's level, floored to the platform's scale. Says whether that changed.
+    pub fn want(
+        &mut self,
+        level: Quantity,
+        decimals: u32,
+        now: Timestamp,
+        cause: Option<TraceParent>,
+    ) -> bool {
+        let wanted = level.floored(decimals);
+        if self.desired == Some(wanted) {
+            return false;
+        }
+        let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
+        (self.desired, self.cause) = (Some(wanted), cause);
+        if matches!(self.phase, Phase::Refused { .. }) {
+            self.phase = Phase::Idle;
+        }
+        if was_idle {
+            self.schedule.due_at = now;
+        }
+        true
+    }
+
+    /// The work that is due, if any.
+    pub fn attention(&self) -> Option<Attention> {
+        let is_open = self.gate == Gate::Open && self.variant.is_some();
+        match (&self.phase, &self.baseline) {
+            (Phase::Writing { .. }, _) => Some(Attention::Write),
+            (Phase::Reading { .. }, _) => Some(Attention::Read),
+            (_, Baseline::Unheard) if is_open && self.desired.is_some() => Some(Attention::Read),
+            (_, Baseline::Known(known)) if is_open => {
+                self.desired.is_some_and(|desired| desired != *known).then_some(Attention::Write)
+            }
+            (_, Baseline::Unheard | Baseline::Absent | Baseline::Known(_)) => None,
+        }
+    }
+
+    /// Begins the write that is due, or another attempt of the one that is under way. `key` is the idempotency key of a new
+    /// one; until `lease` has passed nobody else begins it again. `repeatable_for` bounds the age of a write that is
+    /// repeated.
+    pub fn begin(
+        &mut self,
+        key: &str,
+        now: Timestamp,
+        lease: Duration,
+        repeatable_for: Option<Duration>,
+    ) -> Begun<Quantity> {
+        if let Phase::Writing { write, meanwhile } = &mut self.phase {
+            if repeatable_for.is_some_and(|limit| now > write.begun_at.after(limit)) {
+                let (write, meanwhile) = (write.clone(), *meanwhile);
+                self.is_too_old(write, meanwhile, now);
+                return Begun::TooOld;
+            }
+            write.attempts = write.attempts.saturating_add(1);
+            self.schedule.due_at = now.after(lease);
+            return Begun::Again(write.clone());
+        }
+        if self.attention() != Some(Attention::Write) {
+            return Begun::Nothing;
+        }
+        let (Some(value), Some(from)) = (self.desired, self.baseline.known().copied()) else {
+            return Begun::Nothing;
+        };
+        let (key, trace) = (key.to_owned(), self.cause);
+        let write = Write { value, from, key, begun_at: now, attempts: 1, trace };
+        self.phase = Phase::Writing { write: write.clone(), meanwhile: Meanwhile::Nothing };
+        (self.schedule.due_at, self.schedule.error) = (now.after(lease), None);
+        Begun::New(write)
+    }
+
+    /// Ends the call of the write of that key.
+    pub fn settle(&mut self, key: &str, result: CallResult<Quantity>, now: Timestamp) -> Settled {
+        if !self.phase.is_under_way(key) {
+            return Settled::Passed;
+        }
+        let Phase::Writing { write, meanwhile } = std::mem::take(&mut self.phase) else {
+            return Settled::Passed;
+        };
+        match result {
+            CallResult::Taken { version, .. } => {
+                self.schedule.error = None;
+                self.taken(write, meanwhile, version, now)
+            }
+            CallResult::Conflict => {
+                self.give_back(&write, meanwhile);
+                self.read_at(now);
+                if self.schedule.flaps(now) {
+                    self.gate = Gate::Stopped;
+                    return Settled::Flapping;
+                }
+                Settled::NeedsReading
+            }
+            CallResult::Retry { at, error } => {
+                self.phase = Phase::Writing { write, meanwhile };
+                (self.schedule.due_at, self.schedule.error) = (at, Some(error));
+                Settled::Done
+            }
+            CallResult::TooOld { error } => {
+                self.schedule.error = Some(error);
+                self.is_too_old(write, meanwhile, now);
+                Settled::NeedsReading
+            }
+            CallResult::AccountRefused { error } => {
+                self.schedule.error = Some(error);
+                self.turned_away(write, meanwhile, now)
+            }
+            CallResult::Gone => {
+                (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                Settled::Done
+            }
+            CallResult::Refused { error } => {
+                self.schedule.error = Some(error);
+                if meanwhile != Meanwhile::Nothing {
+                    self.give_back(&write, meanwhile);
+                    self.read_at(now);
+                    return Settled::NeedsReading;
+                }
+                self.phase = Phase::Refused { write };
+                self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
+                Settled::Refused
+            }
+        }
+    }
+
+    fn taken(
+        &mut self,
+        write: Write<Quantity>,
+        meanwhile: Meanwhile,
+        version: Option<crate::SourceVersion>,
+        now: Timestamp,
+    ) -> Settled {
+        self.schedule.due_at = now;
+        match meanwhile {
+            Meanwhile::Nothing => {
+                (self.baseline, self.proven) = (Baseline::Known(write.value), true);
+                self.phase = Phase::Acknowledged { write, version };
+                Settled::Done
+            }
+            Meanwhile::Echo => Settled::Done,
+            Meanwhile::Other => {
+                // Without the write it held the baseline still.
+                self.baseline = moved(&self.baseline, &write.from, &write.value);
+                self.read_at(now);
+                Settled::NeedsReading
+            }
+        }
+    }
+
+    /// The account was refused: a first attempt wasn't made, a later one may have been let in before.
+    fn turned_away(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) -> Settled {
+        self.schedule.due_at = now;
+        match meanwhile {
+            Meanwhile::Nothing if write.attempts == 1 => Settled::Done,
+            Meanwhile::Nothing => {
+                self.phase = Phase::Writing { write, meanwhile };
+                Settled::Done
+            }
+            Meanwhile::Echo if write.attempts > 1 => Settled::Done,
+            Meanwhile::Echo | Meanwhile::Other => {
+                self.give_back(&write, meanwhile);
+                self.read_at(now);
+                Settled::NeedsReading
+            }
+        }
+    }
+
+    /// A write that can't be repeated any more, and whose outcome isn't known unless its echo came.
+    fn is_too_old(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) {
+        if meanwhile == Meanwhile::Echo {
+            self.phase = Phase::Idle;
+        } else {
+            self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+        }
+        self.schedule.due_at = now;
+    }
+
+    /// A report that was taken for the echo of a write that wasn't made was a movement: it is read against what was
+    /// held before.
+    fn give_back(&mut self, write: &Write<Quantity>, meanwhile: Meanwhile) {
+        if meanwhile == Meanwhile::Echo {
+            self.baseline = moved(&self.baseline, &write.value, &write.from);
+        }
+    }
+
+    fn read_at(&mut self, now: Timestamp) {
+        if !matches!(self.phase, Phase::Reading { .. }) {
+            self.phase = Phase::reading();
+        }
+        self.schedule.due_at = now;
+    }
+
+    /// Asks for a reading, if one is due; says whether more were asked for than should be needed.
+    pub fn read(&mut self, now: Timestamp) -> Option<bool> {
+        if self.attention() != Some(Attention::Read) {
+            return None;
+        }
+        if !matches!(self.phase, Phase::Reading { .. }) {
+            self.phase = Phase::reading();
+        }
+        let Phase::Reading { attempts, .. } = &mut self.phase else { return None };
+        *attempts = attempts.saturating_add(1);
+        let is_stuck = *attempts > READINGS_MAX;
+        self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
+        Some(is_stuck)
+    }
+}
+
+/// The baseline moved as from `from` to `to`.
+fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Baseline<Quantity> {
+    match baseline {
+        Baseline::Known(known) => {
+            let moved = to.minus(*from).and_then(|by| known.plus(by));
+            moved.map_or(Baseline::Unheard, Baseline::Known)
+        }
+        other => other.clone(),
+    }
+}

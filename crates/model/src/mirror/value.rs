@@ -1,0 +1,130 @@
+//! The values that mirrors hold and how they are compared.
+
+use crate::{Money, ProductId, Quantity, VariantId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A product's text as written, ends trimmed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProductText {
+    /// Its name.
+    pub title: Option<String>,
+    /// Its description; `Some("")` is empty on purpose.
+    pub description: Option<String>,
+}
+
+/// A value of any kind of mirror, for calls and for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MirrorValue {
+    /// A level.
+    Quantity(Quantity),
+    /// A price.
+    Price(Money),
+    /// A product's text.
+    Text(ProductText),
+}
+
+/// A value that doesn't add up: of two, the later stands.
+pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
+    /// Our id of what has the value.
+    type Internal: Clone + PartialEq + Eq + Serialize + DeserializeOwned;
+
+    /// Whether both say the same, however they are spaced.
+    fn reads_like(&self, other: &Self) -> bool;
+
+    /// The report `reported` in our own terms: what reads like the rendered form stands for what was rendered.
+    fn unrendered(reported: &Self, held: &Held<Self>) -> Self;
+}
+
+/// What a platform holds: our value, and the form in which the platform shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "V: FieldValue")]
+pub struct Held<V> {
+    /// The value in our terms.
+    pub value: V,
+    /// The form in which the platform shows it, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<V>,
+}
+
+impl<V: FieldValue> Held<V> {
+    /// What the platform holds is what it shows.
+    pub const fn plain(value: V) -> Self {
+        Self { value, rendered: None }
+    }
+
+    /// `value`, shown as `rendered`.
+    pub fn shown(value: V, rendered: V) -> Self {
+        let rendered = (!rendered.reads_like(&value)).then_some(rendered);
+        Self { value, rendered }
+    }
+
+    /// What the platform shows.
+    pub fn shows(&self) -> &V {
+        self.rendered.as_ref().unwrap_or(&self.value)
+    }
+}
+
+impl FieldValue for Money {
+    type Internal = VariantId;
+
+    fn reads_like(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn unrendered(reported: &Self, held: &Held<Self>) -> Self {
+        if reported == held.shows() { held.value } else { *reported }
+    }
+}
+
+impl FieldValue for ProductText {
+    type Internal = ProductId;
+
+    fn reads_like(&self, other: &Self) -> bool {
+        same(self.title.as_ref(), other.title.as_ref())
+            && same(self.description.as_ref(), other.description.as_ref())
+    }
+
+    fn unrendered(reported: &Self, held: &Held<Self>) -> Self {
+        type Field = fn(&ProductText) -> &Option<String>;
+        let field = |of: Field| {
+            let (reported, shown) = (of(reported).as_ref(), of(held.shows()).as_ref());
+            if same(reported, shown) { of(&held.value).clone() } else { reported.cloned() }
+        };
+        Self { title: field(|text| &text.title), description: field(|text| &text.description) }
+    }
+}
+
+/// Whether two texts say the same: runs of white space count as one space.
+fn same(one: Option<&String>, other: Option<&String>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.split_whitespace().eq(other.split_whitespace()),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(title: &str, description: &str) -> ProductText {
+        ProductText { title: Some(title.to_owned()), description: Some(description.to_owned()) }
+    }
+
+    #[test]
+    fn texts_that_differ_in_white_space_alone_read_alike() {
+        assert!(text("Green  tea ", "a\r\nb").reads_like(&text("Green tea", "a b")));
+        assert!(
+            !text("Green tea", "").reads_like(&ProductText { description: None, ..text("Green tea", "") })
+        );
+    }
+
+    #[test]
+    fn a_field_that_shows_the_rendered_form_stands_for_what_was_written() {
+        let held = Held::shown(text("Tea", "<table>x</table>"), text("Tea", "x"));
+        let reported = text("Better tea", "x");
+        assert_eq!(ProductText::unrendered(&reported, &held), text("Better tea", "<table>x</table>"));
+        assert_eq!(Held::shown(text("Tea", "a  b"), text("Tea", "a b")).rendered, None);
+    }
+}

@@ -1,0 +1,221 @@
+//! The rows that a batch is decided by, and the keys that load them.
+
+use super::{CustomerRow, OrderRow, ProductRow, VariantRow};
+use crate::{
+    BaselineRule, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey, LevelMirror,
+    LocationId, Mirror, MirrorKey, OrderId, Partition, Position, PriceMirror, ProductId, Quantity, StoreId,
+    TextMirror, VariantId,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A platform's id of something, per connection.
+pub type ExternalKey = (ConnectionId, ExternalId);
+
+/// What has to be known before anything else: it says which rows come next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstKeys {
+    /// Events that may have been recorded before.
+    pub events: BTreeSet<(ConnectionId, EventId)>,
+    /// Links that may exist.
+    pub links: Links<()>,
+    /// Merchant's numbers, as they are compared, of variants that may exist already.
+    pub skus: BTreeSet<(StoreId, String)>,
+    /// Stores whose sequence goes on.
+    pub stores: BTreeSet<StoreId>,
+}
+
+/// The rows that the batch may change; loaded locked, in the order of their keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowKeys {
+    /// Mirrors by their whole key.
+    pub mirrors: BTreeSet<MirrorKey>,
+    /// Items whose link may be needed: they have no mirror that knows it.
+    pub links: BTreeSet<ExternalKey>,
+    /// Items of which every level mirror may change, whatever the location.
+    pub items: BTreeSet<ExternalKey>,
+    /// Levels of which every platform's mirror counts: those of a first contact.
+    pub contacts: BTreeSet<(VariantId, LocationId)>,
+    /// Products of which every link of that connection may change.
+    pub products_of: BTreeSet<(ConnectionId, ProductId)>,
+    /// Connections of which every mirror may change that waits for an answer to its first contact.
+    pub waiting: BTreeSet<ConnectionId>,
+    /// Levels.
+    pub levels: BTreeSet<(VariantId, LocationId)>,
+    /// Products.
+    pub products: BTreeSet<ProductId>,
+    /// Variants.
+    pub variants: BTreeSet<VariantId>,
+    /// Orders.
+    pub orders: BTreeSet<OrderId>,
+    /// Customers.
+    pub customers: BTreeSet<CustomerId>,
+}
+
+/// Live links of a batch: what platforms' ids are in the store's own terms. `()` where only the ids are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links<T: Linked> {
+    /// Products.
+    pub products: BTreeMap<ExternalKey, T::Product>,
+    /// Variants, where they are sold.
+    pub variants: BTreeMap<ExternalKey, T::Variant>,
+    /// Variants, where they are counted.
+    pub items: BTreeMap<ExternalKey, T::Variant>,
+}
+
+/// What links lead to.
+pub trait Linked {
+    /// In place of a product.
+    type Product;
+    /// In place of a variant.
+    type Variant;
+}
+
+impl Linked for () {
+    type Product = ();
+    type Variant = ();
+}
+
+/// Our ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ours;
+
+impl Linked for Ours {
+    type Product = ProductId;
+    type Variant = VariantId;
+}
+
+/// Links that changed: `None` where one was retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed;
+
+impl Linked for Changed {
+    type Product = Option<ProductId>;
+    type Variant = Option<VariantId>;
+}
+
+impl<T: Linked> Default for Links<T> {
+    fn default() -> Self {
+        Self { products: BTreeMap::new(), variants: BTreeMap::new(), items: BTreeMap::new() }
+    }
+}
+
+impl<T: Linked> Links<T> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.products.is_empty() && self.variants.is_empty() && self.items.is_empty()
+    }
+}
+
+/// Mirrors of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mirrors {
+    /// Of levels.
+    pub levels: BTreeMap<LevelKey, LevelMirror>,
+    /// Of prices.
+    pub prices: BTreeMap<FieldKey, PriceMirror>,
+    /// Of texts.
+    pub texts: BTreeMap<FieldKey, TextMirror>,
+}
+
+impl Mirrors {
+    /// Keeps a mirror in place of the one with the same name.
+    pub fn insert(&mut self, mirror: Mirror) {
+        match mirror {
+            Mirror::Level(key, mirror) => drop(self.levels.insert(key, mirror)),
+            Mirror::Price(key, mirror) => drop(self.prices.insert(key, mirror)),
+            Mirror::Text(key, mirror) => drop(self.texts.insert(key, mirror)),
+        }
+    }
+
+    /// The mirror of that name.
+    pub fn get(&self, key: &MirrorKey) -> Option<Mirror> {
+        Some(match key {
+            MirrorKey::Level(key) => Mirror::Level(key.clone(), self.levels.get(key)?.clone()),
+            MirrorKey::Price(key) => Mirror::Price(key.clone(), self.prices.get(key)?.clone()),
+            MirrorKey::Text(key) => Mirror::Text(key.clone(), self.texts.get(key)?.clone()),
+        })
+    }
+
+    /// All of them, kind by kind in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = Mirror> {
+        let levels = self.levels.iter().map(|(key, mirror)| Mirror::Level(key.clone(), mirror.clone()));
+        let prices = self.prices.iter().map(|(key, mirror)| Mirror::Price(key.clone(), mirror.clone()));
+        let texts = self.texts.iter().map(|(key, mirror)| Mirror::Text(key.clone(), mirror.clone()));
+        levels.chain(prices).chain(texts)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.levels.len() + self.prices.len() + self.texts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the record knows. What isn't in a map isn't in the record.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Those of the wanted events that were recorded before, dead ones aside.
+    pub seen: BTreeMap<(ConnectionId, EventId), Position>,
+    /// Those of the wanted events that were recorded as dead: they are decided anew when they come in again.
+    pub dead: BTreeMap<(ConnectionId, EventId), Position>,
+    /// The connections of the batch.
+    pub connections: BTreeMap<ConnectionId, ConnectionFacts>,
+    /// Live links.
+    pub links: Links<Ours>,
+    /// The connections that a variant is linked by, of each variant of the batch.
+    pub linked_by: BTreeMap<VariantId, BTreeSet<ConnectionId>>,
+    /// The variants with a merchant's number.
+    pub skus: BTreeMap<(StoreId, String), BTreeMap<VariantId, SkuCandidate>>,
+    /// The last sequence number of each store; 0 before its first event.
+    pub stores: BTreeMap<StoreId, i64>,
+    /// Mirrors.
+    pub mirrors: Mirrors,
+    /// Levels.
+    pub levels: BTreeMap<(VariantId, LocationId), Quantity>,
+    /// Products.
+    pub products: BTreeMap<ProductId, ProductRow>,
+    /// Variants.
+    pub variants: BTreeMap<VariantId, VariantRow>,
+    /// Orders.
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    /// Customers.
+    pub customers: BTreeMap<CustomerId, CustomerRow>,
+    /// Mirrors as propagate left them while the events were decided the first time, in order, by partition; only a replay
+    /// has any.
+    pub marks: BTreeMap<Partition, VecDeque<SendMark>>,
+}
+
+/// What is set up of a connection, as far as decisions depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionFacts {
+    /// The store's currency; prices in another one are a conflict.
+    pub currency: Option<Currency>,
+    /// Which number stands at a first contact.
+    pub baseline: BaselineRule,
+    /// How many decimals the platform's quantities have; `None` where that isn't known.
+    pub quantity_decimals: Option<u32>,
+    /// The platform's ids of locations that nobody wants.
+    pub ignored_locations: BTreeSet<ExternalId>,
+}
+
+/// A mirror as propagate left it when it began or ended a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendMark {
+    /// Events up to here were decided without it, events behind it with it.
+    pub after: Position,
+    /// The mirror.
+    pub mirror: Mirror,
+}
+
+/// A variant with a merchant's number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkuCandidate {
+    /// Its product.
+    pub product: ProductId,
+    /// The connections that have a variant linked to it.
+    pub linked_by: BTreeSet<ConnectionId>,
+}

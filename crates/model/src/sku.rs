@@ -1,0 +1,12 @@
+//! Merchant's numbers, as they are compared.
+
+/// Texts that stand for no number at all.
+const PLACEHOLDERS: [&str; 9] = ["n/a", "na", "none", "null", "-", "--", "0", ".", "tbd"];
+
+/// The merchant's number as it is compared: white space and control characters at the ends don't count. `None` for a
+/// blank one and for placeholders, which match nothing.
+pub fn sku_key(sku: &str) -> Option<String> {
+    let trimmed = sku.trim_matches(|character: char| character.is_whitespace() || character.is_control());
+    let lower = trimmed.to_lowercase();
+    (!trimmed.is_empty() && !PLACEHOLDERS.contains(&lower.as_str())).then(|| trimmed.to_owned())
+}

@@ -1,0 +1,81 @@
+//! Notices about an account, and what people decided about it.
+
+use super::{Decision, Sight, Write, contact, links, sales};
+use model::{
+    AccountNotice, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey, Outcome,
+    conflict::{Conflict, ConflictKind},
+};
+use stage::Reject;
+
+/// A duty: carried out where that is possible, and in any case an open conflict that a person confirms.
+pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -> Decision {
+    let external = &notice.external;
+    let (kind, subject, detail, write) = match notice.duty {
+        Duty::EraseCustomer => {
+            let id = CustomerId::derive(&event.origin.connection, external);
+            let row = sales::erased(event, external, id.clone(), sight.facts.customers.get(&id));
+            let detail = "the record was erased; RAW and dead letters that hold the customer's data are dropped at \
+                the end of their retention";
+            (ConflictKind::EraseCustomer, format!("customer {external}"), detail, Some(Write::Customer(row)))
+        }
+        Duty::ReportCustomer => {
+            let detail = "the merchant has to be told which data is kept of the customer";
+            (ConflictKind::ReportCustomer, format!("customer {external}"), detail, None)
+        }
+        Duty::EraseAccount => {
+            let detail = "the personal data of the account's customers was erased; RAW and dead letters are dropped at \
+                the end of their retention";
+            (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(Write::EraseAccount))
+        }
+        Duty::AccessRevoked => {
+            let detail =
+                "the platform revoked our access: nothing is called until the connection is set up again";
+            (ConflictKind::AccessRevoked, "access".to_owned(), detail, Some(Write::AccessRevoked))
+        }
+    };
+    let conflict = Conflict { detail: detail.to_owned(), ..sight.conflict(event, kind, subject) };
+    let mut decision = Decision::ends(Outcome::Applied, "");
+    decision.writes.extend(write);
+    decision.writes.push(Write::Conflict(conflict));
+    decision
+}
+
+/// A person's decision.
+pub(super) fn instruction(
+    event: &Event,
+    instruction: &Instruction,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    match instruction {
+        Instruction::Link { variant, to } => links::by_hand(event, variant, to, sight),
+        Instruction::Unlink { variant } => links::undone_by_hand(event, variant, sight),
+        Instruction::Adopt { item, location, side } => {
+            contact::adopt(event, &level_key(event, item, location), *side, sight)
+        }
+        Instruction::Baseline(rule) => {
+            let mut together = Decision::ends(Outcome::Applied, "");
+            together.writes.push(Write::Rule(*rule));
+            let Some(side) = contact::side(*rule) else { return Ok(together) };
+            for key in waiting(event, sight) {
+                let decision = contact::adopt(event, &key, side, sight)?;
+                together.writes.extend(decision.writes);
+                together.effects.extend(decision.effects);
+            }
+            Ok(together)
+        }
+    }
+}
+
+fn level_key(event: &Event, item: &ExternalId, location: &model::LocationId) -> LevelKey {
+    LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location: location.clone() }
+}
+
+/// The connection's mirrors that wait for an answer to their first contact.
+fn waiting(event: &Event, sight: &Sight<'_>) -> Vec<LevelKey> {
+    let of_connection =
+        sight.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == event.origin.connection);
+    of_connection
+        .filter(|(_, mirror)| matches!(mirror.gate, Gate::Asked | Gate::Unproven))
+        .map(|(key, _)| key.clone())
+        .collect()
+}

@@ -1,0 +1,157 @@
+//! First contacts: a platform reports a first number of an item at a location.
+//!
+//! The only number there is, is a count. Where the store has another one, the connection's rule says which one stands; a
+//! zero that nothing stands behind never takes anybody's stock away.
+
+use super::{Decision, Sight, Write, inventory::out_of_bounds};
+use model::{
+    BaselineRule, Contact, ContactOutcome, Event, LevelKey, LevelMirror, Mirror, Outcome, Quantity, Side,
+    VariantId,
+    conflict::{Conflict, ConflictKind},
+    record::{Effect, MovementReason},
+};
+use stage::Reject;
+
+/// The subject of a conflict about a level.
+pub(super) fn subject(key: &LevelKey) -> String {
+    format!("item {} at {}", key.item, key.location)
+}
+
+/// Decides the first contact of `mirror`, which has taken up the number.
+pub(super) fn first(
+    event: &Event,
+    key: &LevelKey,
+    mirror: &mut LevelMirror,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let Some(variant) = mirror.variant.clone() else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
+    let level = sight.level(&variant, &key.location);
+    let is_witnessed = sight
+        .companions(&variant, &key.location)
+        .any(|(other, companion)| other != key && companion.is_witness());
+    let contact = contact(sight, key, level, is_witnessed);
+    match mirror.contact(&contact) {
+        ContactOutcome::Counted(number) => counted(event, key, mirror, &variant, number, sight),
+        ContactOutcome::Agreed => {
+            let mut decision =
+                Decision::ends(Outcome::Applied, "the first level from here; it is the store's own");
+            decision.writes.push(ended(event, key, sight));
+            Ok(decision)
+        }
+        ContactOutcome::StoreStands => {
+            let mut decision =
+                Decision::ends(Outcome::Applied, "the first level from here; the store's own stands");
+            decision.effects.push(Effect::Linked { variant });
+            decision.writes.push(ended(event, key, sight));
+            Ok(decision)
+        }
+        ContactOutcome::Asked => {
+            let mut decision =
+                Decision::ends(Outcome::Applied, "the first level from here; which one stands is a conflict");
+            decision.writes.push(asked(event, key, mirror, level, sight));
+            decision.effects.push(Effect::Linked { variant });
+            Ok(decision)
+        }
+        ContactOutcome::Unproven => {
+            Ok(Decision::ends(Outcome::Applied, "a zero from a platform that never counted the item"))
+        }
+    }
+}
+
+fn contact(sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>, is_witnessed: bool) -> Contact {
+    Contact {
+        level,
+        is_witnessed,
+        rule: sight.rule(&key.connection),
+        decimals: sight.decimals(&key.connection),
+    }
+}
+
+/// The number is a count: the store follows, and zeros that nothing stood behind are contacts anew.
+fn counted(
+    event: &Event,
+    key: &LevelKey,
+    mirror: &LevelMirror,
+    variant: &VariantId,
+    number: Quantity,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let before = sight.level(variant, &key.location);
+    let delta = number.minus(before.unwrap_or_default()).ok_or_else(out_of_bounds)?;
+    let reason = if before.is_none() { MovementReason::FirstCount } else { MovementReason::Counted };
+    let mut decision = Decision::ends(Outcome::Applied, "");
+    decision.moves(variant.clone(), key.location.clone(), delta, number, reason);
+    decision.writes.push(ended(event, key, sight));
+    for (other, companion) in sight.companions(variant, &key.location) {
+        if other == key || !companion.is_unproven_zero() || number.is_zero() {
+            continue;
+        }
+        let mut companion = companion.clone();
+        let contact = contact(sight, other, Some(number), mirror.is_witness());
+        if companion.contact(&contact) == ContactOutcome::Asked {
+            decision.writes.push(asked(event, other, &companion, Some(number), sight));
+        }
+        decision.writes.push(Write::Mirror(Mirror::Level(other.clone(), companion)));
+    }
+    Ok(decision)
+}
+
+fn ended(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Write {
+    Write::ConflictEnd(model::conflict::ConflictEnd {
+        connection: key.connection.clone(),
+        ..sight.conflict_end(event, ConflictKind::FirstContact, subject(key))
+    })
+}
+
+fn asked(
+    event: &Event,
+    key: &LevelKey,
+    mirror: &LevelMirror,
+    level: Option<Quantity>,
+    sight: &Sight<'_>,
+) -> Write {
+    let reported = mirror.baseline.known().copied().unwrap_or_default();
+    let has = level.map_or_else(|| "no level".to_owned(), |level| level.to_string());
+    Write::Conflict(Conflict {
+        connection: key.connection.clone(),
+        detail: format!(
+            "the platform reports {reported}, the store has {has}; resolve it with the store's or the platform's number"
+        ),
+        ..sight.conflict(event, ConflictKind::FirstContact, subject(key))
+    })
+}
+
+/// Carries out a person's answer, or a rule that is new, for a mirror that waits for one.
+pub(super) fn adopt(
+    event: &Event,
+    key: &LevelKey,
+    side: Side,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let Some(known) = sight.facts.mirrors.levels.get(key) else {
+        return Ok(Decision::ends(Outcome::Unchanged, "the platform never reported the item there"));
+    };
+    let mut mirror = known.clone();
+    let number = mirror.adopt(side);
+    let mut decision = match (&mirror.variant, number) {
+        (Some(variant), Some(number)) => counted(event, key, &mirror, variant, number, sight)?,
+        (Some(variant), None) => {
+            let mut decision = Decision::ends(Outcome::Applied, "the store's level stands");
+            decision.effects.push(Effect::Linked { variant: variant.clone() });
+            decision.writes.push(ended(event, key, sight));
+            decision
+        }
+        (None, _) => Decision::ends(Outcome::Unchanged, "the item isn't linked"),
+    };
+    decision.writes.push(Write::Mirror(Mirror::Level(key.clone(), mirror)));
+    Ok(decision)
+}
+
+/// The side that a rule chooses; none where a person has to.
+pub(super) const fn side(rule: BaselineRule) -> Option<Side> {
+    match rule {
+        BaselineRule::Ask => None,
+        BaselineRule::Store => Some(Side::Store),
+        BaselineRule::Platform => Some(Side::Platform),
+    }
+}

@@ -1,0 +1,249 @@
+//! Links: made, moved to another variant, retired. With its link go the mirrors of what a platform has.
+
+use super::{Decision, Sight, Write, contact, identity::Identity, product::field_key};
+use model::{
+    Event, ExternalId, LevelMirror, Mirror, Outcome, Patch, Product, ProductId, Quantity, VariantId,
+    conflict::{Conflict, ConflictKind},
+    record::{Clocked, Effect, MovementReason, ProductRow, VariantRow},
+};
+use stage::Reject;
+use std::collections::BTreeSet;
+
+/// The link changes of one event.
+pub(super) struct Links<'a> {
+    event: &'a Event,
+    sight: &'a Sight<'a>,
+    pub(super) writes: Vec<Write>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) changed: bool,
+}
+
+impl<'a> Links<'a> {
+    pub(super) fn new(event: &'a Event, sight: &'a Sight<'a>) -> Self {
+        Self { event, sight, writes: Vec::new(), effects: Vec::new(), changed: false }
+    }
+
+    /// The links that a report of a product makes.
+    pub(super) fn make(&mut self, reported: &Product, identity: &Identity) -> Result<(), Reject> {
+        let linked = self.sight.product(self.event, &reported.external);
+        if linked.as_ref() != Some(&identity.product) {
+            self.changed = true;
+            self.writes.push(Write::ProductLink(reported.external.clone(), Some(identity.product.clone())));
+            if let Some(before) = linked {
+                self.product_is_left(&before);
+            }
+        }
+        for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
+            let is_new = self.sight.variant_link(self.event, &variant.external).is_none();
+            if identified.is_ambiguous && is_new {
+                self.ambiguous(&variant.external);
+            }
+            self.link(
+                &variant.external,
+                variant.item.as_ref(),
+                &identified.id,
+                variant.price == Patch::Keep,
+            )?;
+            if let Some(before) = &identified.instead_of {
+                self.move_stock_off(before, variant.item.as_ref());
+                self.forget_number(before);
+            }
+        }
+        Ok(())
+    }
+
+    fn ambiguous(&mut self, variant: &ExternalId) {
+        let conflict = Conflict {
+            detail: "several variants have its number, so it was matched with none; link it by hand"
+                .to_owned(),
+            ..self.sight.conflict(self.event, ConflictKind::SkuAmbiguous, format!("variant {variant}"))
+        };
+        self.writes.push(Write::Conflict(conflict));
+    }
+
+    /// Links a platform's variant, where it is sold and where it is counted.
+    fn link(
+        &mut self,
+        external: &ExternalId,
+        item: Option<&ExternalId>,
+        id: &VariantId,
+        with_price: bool,
+    ) -> Result<(), Reject> {
+        if self.sight.variant_link(self.event, external).as_ref() != Some(id) {
+            self.changed = true;
+            self.writes.push(Write::VariantLink(external.clone(), Some(id.clone())));
+            self.effects.push(Effect::Linked { variant: id.clone() });
+            if with_price {
+                self.link_price(external, Some(id));
+            }
+        }
+        if let Some(item) = item
+            && self.sight.item_link(self.event, item).as_ref() != Some(id)
+        {
+            self.changed = true;
+            self.writes.push(Write::ItemLink(item.clone(), Some(id.clone())));
+            self.link_levels(item, id)?;
+        }
+        Ok(())
+    }
+
+    fn link_price(&mut self, external: &ExternalId, id: Option<&VariantId>) {
+        let key = field_key(self.event, external);
+        let Some(known) = self.sight.facts.mirrors.prices.get(&key) else { return };
+        let mut mirror = known.clone();
+        (mirror.internal, mirror.desired) = (id.cloned(), None);
+        self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
+    }
+
+    /// Levels that the platform reported of the item before it was linked, or of another variant, are first contacts.
+    fn link_levels(&mut self, item: &ExternalId, id: &VariantId) -> Result<(), Reject> {
+        for key in self.sight.levels_of(&self.event.origin.connection, item) {
+            let Some(known) = self.sight.facts.mirrors.levels.get(&key) else { continue };
+            let mut mirror = known.clone();
+            mirror.link(Some(id.clone()));
+            if mirror.baseline.known().is_some() {
+                let Decision { writes, effects, .. } =
+                    contact::first(self.event, &key, &mut mirror, self.sight)?;
+                self.writes.extend(writes);
+                self.effects.extend(effects);
+            }
+            self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
+        }
+        Ok(())
+    }
+
+    /// Variants that a complete list no longer names are gone from the platform.
+    pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity) {
+        if !reported.variants_complete {
+            return;
+        }
+        let named: BTreeSet<&ExternalId> = reported.variants.iter().map(|it| &it.external).collect();
+        let items: BTreeSet<&ExternalId> =
+            reported.variants.iter().filter_map(|it| it.item.as_ref()).collect();
+        for (external, variant) in self.sight.variants_of(self.event, &identity.product) {
+            if !named.contains(&external) {
+                self.retire(&external, &variant, &items);
+            }
+        }
+    }
+
+    /// Retires all links of a product.
+    pub(super) fn retire_product(&mut self, external: &ExternalId, product: &ProductId) {
+        self.changed = true;
+        self.writes.push(Write::ProductLink(external.clone(), None));
+        for (external, variant) in self.sight.variants_of(self.event, product) {
+            self.retire(&external, &variant, &BTreeSet::new());
+        }
+    }
+
+    fn retire(&mut self, external: &ExternalId, variant: &VariantId, kept_items: &BTreeSet<&ExternalId>) {
+        self.changed = true;
+        self.writes.push(Write::VariantLink(external.clone(), None));
+        self.link_price(external, None);
+        for item in self.sight.items_of(self.event, variant) {
+            if kept_items.contains(&item) {
+                continue;
+            }
+            self.writes.push(Write::ItemLink(item.clone(), None));
+            for key in self.sight.levels_of(&self.event.origin.connection, &item) {
+                if let Some(known) = self.sight.facts.mirrors.levels.get(&key) {
+                    let mut mirror: LevelMirror = known.clone();
+                    mirror.link(None);
+                    self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
+                }
+            }
+        }
+    }
+
+    /// The stock of a variant that turned out to be another one is that one's.
+    fn move_stock_off(&mut self, before: &VariantId, item: Option<&ExternalId>) {
+        let Some(item) = item else { return };
+        for key in self.sight.levels_of(&self.event.origin.connection, item) {
+            let Some(level) = self.sight.level(before, &key.location).filter(|level| !level.is_zero()) else {
+                continue;
+            };
+            let (variant, location) = (before.clone(), key.location.clone());
+            let (delta, reason) = (-level, MovementReason::Relinked);
+            let level = Quantity::ZERO;
+            self.writes.push(Write::Level {
+                variant: variant.clone(),
+                location: location.clone(),
+                delta,
+                level,
+                reason,
+            });
+            self.effects.push(Effect::Level { variant, location, delta, level, reason });
+        }
+    }
+
+    /// A variant that nobody has any more matches nothing.
+    fn forget_number(&mut self, before: &VariantId) {
+        let Some(row) = self.sight.facts.variants.get(before) else { return };
+        let at = super::clock::changed_at(self.event);
+        let sku = Some(Clocked { value: String::new(), at });
+        self.writes.push(Write::Variant(VariantRow { sku, ..row.clone() }));
+    }
+
+    fn product_is_left(&mut self, before: &ProductId) {
+        if self.sight.is_linked_by_others(self.event, before) {
+            return;
+        }
+        if let Some(row) = self.sight.facts.products.get(before).filter(|row| row.deleted_at.is_none()) {
+            let deleted_at = Some(super::clock::changed_at(self.event));
+            self.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
+        }
+    }
+
+    fn decision(self, reason: &'static str) -> Decision {
+        let outcome = if self.changed { Outcome::Applied } else { Outcome::Unchanged };
+        Decision { outcome, reason, writes: self.writes, effects: self.effects }
+    }
+}
+
+/// Links a platform's variant by a person's word.
+pub(super) fn by_hand(
+    event: &Event,
+    external: &ExternalId,
+    to: &VariantId,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    if !sight.facts.variants.get(to).is_some_and(|row| row.store == event.origin.store) {
+        return Ok(Decision::ends(Outcome::Unchanged, "the store has no such variant"));
+    }
+    let mut links = Links::new(event, sight);
+    let items = sight.variant_link(event, external).map(|linked| sight.items_of(event, &linked));
+    links.link(external, None, to, true)?;
+    for item in items.unwrap_or_default() {
+        links.link(external, Some(&item), to, false)?;
+    }
+    links.writes.push(Write::ConflictEnd(sight.conflict_end(
+        event,
+        ConflictKind::SkuAmbiguous,
+        format!("variant {external}"),
+    )));
+    Ok(links.decision("linked by hand"))
+}
+
+/// Makes a platform's variant one of its own by a person's word: it keeps its number, so that it isn't matched by it again.
+pub(super) fn undone_by_hand(
+    event: &Event,
+    external: &ExternalId,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    let Some(linked) = sight.variant_link(event, external) else {
+        return Ok(Decision::ends(Outcome::Unchanged, "the variant isn't linked"));
+    };
+    let own = VariantId::derive(&event.origin.connection, external);
+    if own == linked {
+        return Ok(Decision::ends(Outcome::Unchanged, "the variant is linked to no other one"));
+    }
+    let mut links = Links::new(event, sight);
+    if let Some(row) = sight.facts.variants.get(&linked) {
+        links.writes.push(Write::Variant(VariantRow { id: own.clone(), ..row.clone() }));
+    }
+    links.link(external, None, &own, true)?;
+    for item in sight.items_of(event, &linked) {
+        links.link(external, Some(&item), &own, false)?;
+    }
+    Ok(links.decision("unlinked by hand"))
+}

@@ -1,0 +1,202 @@
+//! What a decision sees: the facts as the fold has made them so far, and ways to find things in them.
+
+use model::{
+    BaselineRule, ConnectionId, Event, ExternalId, LevelKey, LevelMirror, LocationId, Mirror, ProductId,
+    Quantity, Variant, VariantId,
+    conflict::{Conflict, ConflictEnd, ConflictKind},
+    record::{ConnectionFacts, Facts, Mirrors},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The decimals of a platform of which nothing is known: as many as a quantity has.
+const DECIMALS_MAX: u32 = 6;
+
+/// The level mirrors of each variant at each location.
+#[derive(Debug, Default)]
+pub(super) struct Companions(BTreeMap<(VariantId, LocationId), BTreeSet<LevelKey>>);
+
+impl Companions {
+    pub(super) fn of(mirrors: &Mirrors) -> Self {
+        let mut companions = Self::default();
+        for (key, mirror) in &mirrors.levels {
+            companions.add(key, mirror);
+        }
+        companions
+    }
+
+    fn add(&mut self, key: &LevelKey, mirror: &LevelMirror) {
+        if let Some(variant) = &mirror.variant {
+            self.0.entry((variant.clone(), key.location.clone())).or_default().insert(key.clone());
+        }
+    }
+
+    /// Notes the variant that `mirror`, which takes the place of the one among `mirrors`, is of.
+    pub(super) fn note(&mut self, mirrors: &Mirrors, mirror: &Mirror) {
+        let Mirror::Level(key, mirror) = mirror else { return };
+        let before = mirrors.levels.get(key).and_then(|before| before.variant.as_ref());
+        if before == mirror.variant.as_ref() {
+            return;
+        }
+        if let Some(before) = before {
+            let keys = self.0.get_mut(&(before.clone(), key.location.clone()));
+            keys.map(|keys| keys.remove(key));
+        }
+        self.add(key, mirror);
+    }
+}
+
+/// The facts as they are when an event is decided.
+pub(super) struct Sight<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) companions: &'a Companions,
+}
+
+impl Sight<'_> {
+    /// The set-up of the event's connection.
+    pub(super) fn connection(&self, event: &Event) -> Option<&ConnectionFacts> {
+        self.facts.connections.get(&event.origin.connection)
+    }
+
+    /// The rule of a connection for first contacts.
+    pub(super) fn rule(&self, connection: &ConnectionId) -> BaselineRule {
+        self.facts.connections.get(connection).map_or(BaselineRule::Ask, |connection| connection.baseline)
+    }
+
+    /// How many decimals the quantities of a connection's platform have.
+    pub(super) fn decimals(&self, connection: &ConnectionId) -> u32 {
+        self.facts
+            .connections
+            .get(connection)
+            .and_then(|connection| connection.quantity_decimals)
+            .unwrap_or(DECIMALS_MAX)
+    }
+
+    /// The store's level.
+    pub(super) fn level(&self, variant: &VariantId, location: &LocationId) -> Option<Quantity> {
+        self.facts.levels.get(&(variant.clone(), location.clone())).copied()
+    }
+
+    /// Every platform's mirror of the variant at the location.
+    pub(super) fn companions(
+        &self,
+        variant: &VariantId,
+        location: &LocationId,
+    ) -> impl Iterator<Item = (&LevelKey, &LevelMirror)> {
+        let keys = self.companions.0.get(&(variant.clone(), location.clone()));
+        keys.into_iter().flatten().filter_map(|key| self.facts.mirrors.levels.get_key_value(key))
+    }
+
+    /// The names of a connection's mirrors of an item.
+    pub(super) fn levels_of(&self, connection: &ConnectionId, item: &ExternalId) -> Vec<LevelKey> {
+        keys_of(&self.facts.mirrors, connection, item)
+    }
+
+    /// The product that the connection links to `external`.
+    pub(super) fn product(&self, event: &Event, external: &ExternalId) -> Option<ProductId> {
+        self.facts.links.products.get(&(event.origin.connection.clone(), external.clone())).cloned()
+    }
+
+    /// The variant that the connection links to `external`.
+    pub(super) fn variant_link(&self, event: &Event, external: &ExternalId) -> Option<VariantId> {
+        self.facts.links.variants.get(&(event.origin.connection.clone(), external.clone())).cloned()
+    }
+
+    /// The variant that the connection links to the item `external`.
+    pub(super) fn item_link(&self, event: &Event, external: &ExternalId) -> Option<VariantId> {
+        self.facts.links.items.get(&(event.origin.connection.clone(), external.clone())).cloned()
+    }
+
+    /// The variant that is counted as `item`.
+    pub(super) fn item(&self, event: &Event, item: &ExternalId) -> Option<VariantId> {
+        self.item_link(event, item)
+    }
+
+    /// The variant that a reported one is linked to, where it is sold or where it is counted.
+    pub(super) fn variant(&self, event: &Event, variant: &Variant) -> Option<VariantId> {
+        let by_item = || variant.item.as_ref().and_then(|item| self.item_link(event, item));
+        self.variant_link(event, &variant.external).or_else(by_item)
+    }
+
+    /// The product of a variant, as the record or a number's candidate knows it.
+    pub(super) fn product_of(&self, event: &Event, variant: &VariantId) -> Option<&ProductId> {
+        let candidates = || {
+            self.facts
+                .skus
+                .iter()
+                .filter(|((store, _), _)| *store == event.origin.store)
+                .find_map(|(_, found)| found.get(variant).map(|candidate| &candidate.product))
+        };
+        self.facts.variants.get(variant).map(|row| &row.product).or_else(candidates)
+    }
+
+    /// The connection's variants of a product: the platform's ids and ours.
+    pub(super) fn variants_of(&self, event: &Event, product: &ProductId) -> Vec<(ExternalId, VariantId)> {
+        let links = self.facts.links.variants.iter();
+        links
+            .filter(|((by, _), _)| *by == event.origin.connection)
+            .filter(|(_, variant)| {
+                self.facts.variants.get(*variant).is_some_and(|row| row.product == *product)
+            })
+            .map(|((_, external), variant)| (external.clone(), variant.clone()))
+            .collect()
+    }
+
+    /// The connection's items of a variant.
+    pub(super) fn items_of(&self, event: &Event, variant: &VariantId) -> Vec<ExternalId> {
+        let links = self.facts.links.items.iter();
+        links
+            .filter(|((by, _), linked)| *by == event.origin.connection && *linked == variant)
+            .map(|((_, external), _)| external.clone())
+            .collect()
+    }
+
+    /// Whether another connection links a variant of the product.
+    pub(super) fn is_linked_by_others(&self, event: &Event, product: &ProductId) -> bool {
+        let variants = self.facts.variants.values().filter(|row| row.product == *product);
+        variants
+            .filter_map(|row| self.facts.linked_by.get(&row.id))
+            .flatten()
+            .any(|by| *by != event.origin.connection)
+    }
+
+    /// A conflict of the event's connection, its detail to be said.
+    #[expect(clippy::unused_self, reason = "conflicts are said of what is seen")]
+    pub(super) fn conflict(&self, event: &Event, kind: ConflictKind, subject: String) -> Conflict {
+        Conflict {
+            tenant: event.origin.tenant.clone(),
+            store: event.origin.store.clone(),
+            connection: event.origin.connection.clone(),
+            event: Some(event.id),
+            kind,
+            subject,
+            detail: String::new(),
+        }
+    }
+
+    /// The end of a conflict of the event's connection.
+    #[expect(clippy::unused_self, reason = "conflicts are said of what is seen")]
+    pub(super) fn conflict_end(&self, event: &Event, kind: ConflictKind, subject: String) -> ConflictEnd {
+        ConflictEnd {
+            store: event.origin.store.clone(),
+            connection: event.origin.connection.clone(),
+            kind,
+            subject,
+        }
+    }
+}
+
+/// The names of a connection's mirrors of an item among `mirrors`.
+pub(super) fn keys_of(mirrors: &Mirrors, connection: &ConnectionId, item: &ExternalId) -> Vec<LevelKey> {
+    let is_before = |key: &LevelKey| (&key.connection, &key.item) < (connection, item);
+    let mut found = Vec::new();
+    // Names are in the order of connection, item, location: a search would need a location that is before all others.
+    let Ok(first) = LocationId::new("-") else { return found };
+    let from = LevelKey { connection: connection.clone(), item: item.clone(), location: first };
+    for (key, _) in mirrors.levels.range(from..) {
+        if is_before(key) || key.connection != *connection || key.item != *item {
+            break;
+        }
+        found.push(key.clone());
+    }
+    found
+}
