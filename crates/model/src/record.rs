@@ -4,12 +4,14 @@
 //! statements over whole sets.
 
 use crate::{
-    Action, ConnectionId, Customer, CustomerId, DeliveryId, Dismissal, EntityKind, Event, EventId,
-    ExternalId, LinkKind, LocationId, Mirror, MirrorKey, MirrorValue, Money, Order, OrderId, Outcome,
-    Partition, Position, ProductId, ProductStatus, Quantity, Sent, SourceVersion, StoreId, TenantId,
+    Action, BaselineRule, ConnectionId, Customer, CustomerId, DeliveryId, Dismissal, EntityKind, Event,
+    EventId, ExternalId, LinkKind, LocationId, Mirror, MirrorKey, MirrorValue, Money, Order, OrderId,
+    Outcome, Partition, Position, ProductId, ProductStatus, Quantity, Sent, SourceVersion, StoreId, TenantId,
     Timestamp, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use crate::conflict::{Conflict, ConflictEnd, ConflictKind};
 
 /// What a platform's id names, per connection.
 pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
@@ -354,23 +356,6 @@ pub enum Effect {
     },
 }
 
-/// A conflict that rules can't decide; a person has to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Of which store.
-    pub store: StoreId,
-    /// Through which connection it came.
-    pub connection: ConnectionId,
-    /// The event that showed it.
-    pub event: EventId,
-    /// What kind: a short name such as `sku_taken`.
-    pub kind: &'static str,
-    /// What stands against what, for people, without personal data.
-    pub detail: String,
-}
-
 /// What a batch changes; the last state of each row, not the way to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
@@ -402,6 +387,12 @@ pub struct Changes {
     pub customers: BTreeMap<CustomerId, CustomerRow>,
     /// What each store has come to.
     pub stores: BTreeMap<StoreId, StoreStep>,
-    /// What rules couldn't decide.
+    /// Conflicts that were found, in order: see [`Changes::open_conflict`].
     pub conflicts: Vec<Conflict>,
+    /// Conflicts that ended by themselves: see [`Changes::end_conflict`].
+    pub conflicts_ended: Vec<ConflictEnd>,
+    /// Rules for first contacts that a person set.
+    pub rules: BTreeMap<ConnectionId, BaselineRule>,
+    /// Connections whose authorisation the platform revoked.
+    pub revoked: BTreeSet<ConnectionId>,
 }

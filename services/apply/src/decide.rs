@@ -14,8 +14,8 @@ use model::{
     Dismissal, EntityKind, Event, LinkKind, LocationId, Mirror, Outcome, Partition, Payload, Position,
     Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, Conflict, CustomerRow, Effect, Ending, Facts, LinkKey, Movement,
-        MovementReason, OrderRow, ProductRow, SendMark, VariantRow,
+        Applied, CatalogRow, Changes, Conflict, ConflictKind, CustomerRow, Effect, Ending, Facts, LinkKey,
+        Movement, MovementReason, OrderRow, ProductRow, SendMark, VariantRow,
     },
 };
 use stage::{Reject, RejectClass};
@@ -42,7 +42,8 @@ enum Write {
     Order(OrderRow),
     Customer(CustomerRow),
     Conflict {
-        kind: &'static str,
+        kind: ConflictKind,
+        subject: String,
         detail: String,
     },
 }
@@ -228,12 +229,13 @@ impl Fold {
                 facts.customers.insert(row.id.clone(), row.clone());
                 changes.customers.insert(row.id.clone(), row);
             }
-            Write::Conflict { kind, detail } => changes.conflicts.push(Conflict {
+            Write::Conflict { kind, subject, detail } => changes.conflicts.push(Conflict {
                 tenant: event.origin.tenant.clone(),
                 store: event.origin.store.clone(),
                 connection: event.origin.connection.clone(),
-                event: event.id,
+                event: Some(event.id),
                 kind,
+                subject,
                 detail,
             }),
         }

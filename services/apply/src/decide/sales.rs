@@ -3,7 +3,7 @@
 use super::{Decision, Write};
 use model::{
     Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome, Patch, SourceVersion,
-    record::{CustomerRow, Facts, OrderRow},
+    record::{ConflictKind, CustomerRow, Facts, OrderRow},
 };
 
 fn older(told: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
@@ -31,7 +31,8 @@ pub(super) fn order(event: &Event, order: &Order, facts: &Facts) -> Decision {
     }
     if known.order.status.is_final() {
         let detail = format!("order {} is {} and was told otherwise", id, known.order.status.as_str());
-        let write = Write::Conflict { kind: "final_order_changed", detail };
+        let subject = format!("order {id}");
+        let write = Write::Conflict { kind: ConflictKind::OrderChanged, subject, detail };
         let reason = "the order is final; kept as a conflict";
         return Decision { writes: vec![write], ..Decision::ends(Outcome::Unchanged, reason) };
     }

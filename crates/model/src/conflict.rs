@@ -1,0 +1,211 @@
+//! Conflicts: what rules can't decide, or what a person has to know.
+
+use crate::{ConnectionId, EventId, ExternalId, LocationId, StoreId, TenantId, record::Changes};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The kind of a conflict. Of one kind and subject, at most one conflict of a connection is open.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ConflictKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ConflictKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name that rows, options and labels carry.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A connection reports an item for the first time, and the store has another number.
+    FirstContact = "first_contact",
+    /// A platform states a time that lies in the future.
+    ClockSkew = "clock_skew",
+    /// Several variants of the store have the number that an item would be matched by.
+    SkuAmbiguous = "sku_ambiguous",
+    /// More was sold than there was.
+    Oversold = "oversold",
+    /// An amount has another currency than the connection.
+    CurrencyMismatch = "currency_mismatch",
+    /// A platform's location is linked to none of the store's.
+    UnlinkedLocation = "unlinked_location",
+    /// A platform refused the body of a request.
+    BodyRefused = "body_refused",
+    /// A platform refused a value.
+    WriteRefused = "write_refused",
+    /// A value that should be read from a platform can't be read.
+    Unreadable = "unreadable",
+    /// A value goes back and forth between the store and a platform; its writes are stopped.
+    Flapping = "flapping",
+    /// The outcome of a write is unknown and can't be found out.
+    WriteUncertain = "write_uncertain",
+    /// An order changed after it was final.
+    OrderChanged = "order_changed",
+    /// A customer's personal data was to be erased.
+    EraseCustomer = "erase_customer",
+    /// The personal data that is kept of a customer has to be reported.
+    ReportCustomer = "report_customer",
+    /// The personal data of all customers of an account was to be erased.
+    EraseAccount = "erase_account",
+    /// The platform revoked the authorisation.
+    AccessRevoked = "access_revoked",
+    /// The platform no longer accepts the connection's credentials.
+    NeedsReauth = "needs_reauth",
+    /// The platform refuses the connection's account or settings.
+    Misconfigured = "misconfigured",
+}
+
+impl ConflictKind {
+    /// Reads the name that rows and options carry.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A conflict as it is found: the store keeps one open row for its connection, kind and subject, however often it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which store.
+    pub store: StoreId,
+    /// The connection that it came through.
+    pub connection: ConnectionId,
+    /// The event that showed it, if one did.
+    pub event: Option<EventId>,
+    /// The kind.
+    pub kind: ConflictKind,
+    /// The thing that it is about, such as `item 123 at main`: at most [`Conflict::SUBJECT_MAX_BYTES`], without personal
+    /// data. A longer one is cut where it is stored.
+    pub subject: String,
+    /// What stands against what, for people: at most [`Conflict::DETAIL_MAX_BYTES`], without personal data.
+    pub detail: String,
+}
+
+impl Conflict {
+    /// Upper limit of a subject, in bytes: a platform's id (255) at a location (64), with the words around them.
+    pub const SUBJECT_MAX_BYTES: usize = 400;
+    /// Upper limit of a detail, in bytes.
+    pub const DETAIL_MAX_BYTES: usize = 2_000;
+
+    /// The subject of conflicts about an item at a location of the store.
+    pub fn about_item(item: &ExternalId, location: &LocationId) -> String {
+        format!("item {item} at {location}")
+    }
+
+    /// Reads a subject that [`Conflict::about_item`] wrote.
+    pub fn item_of(subject: &str) -> Option<(ExternalId, LocationId)> {
+        // A location's id has no space in it, a platform's id may.
+        let (item, location) = subject.strip_prefix("item ")?.rsplit_once(" at ")?;
+        Some((ExternalId::new(item).ok()?, LocationId::new(location).ok()?))
+    }
+
+    /// The subject of conflicts about a platform's location.
+    pub fn about_location(location: &ExternalId) -> String {
+        format!("location {location}")
+    }
+
+    /// Whether `end` ends this conflict.
+    pub fn is_ended_by(&self, end: &ConflictEnd) -> bool {
+        self.kind == end.kind
+            && self.connection == end.connection
+            && self.store == end.store
+            && self.subject == end.subject
+    }
+}
+
+/// A conflict that ended by itself: what it was about is no longer so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictEnd {
+    /// Of which store.
+    pub store: StoreId,
+    /// The connection that it came through.
+    pub connection: ConnectionId,
+    /// The kind.
+    pub kind: ConflictKind,
+    /// The thing that it was about.
+    pub subject: String,
+}
+
+impl Changes {
+    /// Opens a conflict, or counts it once more; of an earlier end in the same batch nothing is left.
+    pub fn open_conflict(&mut self, conflict: Conflict) {
+        self.conflicts_ended.retain(|end| !conflict.is_ended_by(end));
+        self.conflicts.push(conflict);
+    }
+
+    /// Ends a conflict, if it is open; of an earlier opening in the same batch nothing is left.
+    pub fn end_conflict(&mut self, end: ConflictEnd) {
+        self.conflicts.retain(|conflict| !conflict.is_ended_by(&end));
+        if !self.conflicts_ended.contains(&end) {
+            self.conflicts_ended.push(end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_and_is_read_from_it() {
+        let names: BTreeSet<&str> = ConflictKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names.len(), ConflictKind::ALL.len());
+        for kind in ConflictKind::ALL {
+            assert_eq!(ConflictKind::parse(kind.as_str()), Some(*kind));
+        }
+        assert_eq!(ConflictKind::parse("oversell"), None);
+    }
+
+    #[test]
+    fn a_subject_names_an_item_and_is_read_again() {
+        let longest = format!("a at b{}", "x".repeat(249));
+        for (item, location) in [("123", "main"), ("7 at home", "l-1"), (longest.as_str(), &"l".repeat(64))] {
+            let (item, location) = (ExternalId::new(item).unwrap(), LocationId::new(location).unwrap());
+            let subject = Conflict::about_item(&item, &location);
+            assert!(subject.len() <= Conflict::SUBJECT_MAX_BYTES, "{}", subject.len());
+            assert_eq!(Conflict::item_of(&subject), Some((item, location)));
+        }
+        for other in ["location 7", "item 7", "item  at main", "item 7 at two words", ""] {
+            assert_eq!(Conflict::item_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn of_an_opening_and_an_end_in_one_batch_the_later_stands() {
+        let conflict = |subject: &str| Conflict {
+            tenant: TenantId::new("t").unwrap(),
+            store: StoreId::new("s").unwrap(),
+            connection: ConnectionId::new("c").unwrap(),
+            event: None,
+            kind: ConflictKind::Oversold,
+            subject: subject.to_owned(),
+            detail: String::new(),
+        };
+        let end = |subject: &str| ConflictEnd {
+            store: StoreId::new("s").unwrap(),
+            connection: ConnectionId::new("c").unwrap(),
+            kind: ConflictKind::Oversold,
+            subject: subject.to_owned(),
+        };
+        let mut changes = Changes::default();
+        changes.open_conflict(conflict("item 1"));
+        changes.open_conflict(conflict("item 2"));
+        changes.end_conflict(end("item 1"));
+        changes.end_conflict(end("item 1"));
+        assert_eq!(changes.conflicts, [conflict("item 2")]);
+        assert_eq!(changes.conflicts_ended, [end("item 1")]);
+        changes.open_conflict(conflict("item 1"));
+        assert_eq!(changes.conflicts, [conflict("item 2"), conflict("item 1")]);
+        assert_eq!(changes.conflicts_ended, []);
+    }
+}
