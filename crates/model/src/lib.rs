@@ -5,7 +5,7 @@
 
 mod account;
 mod catalog;
-pub mod conflict;
+mod conflict;
 mod delivery;
 mod dismissal;
 mod event;
@@ -23,6 +23,7 @@ mod time;
 
 pub use account::{AccountNotice, Duty};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
+pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
 pub use dismissal::Dismissal;
 pub use event::{

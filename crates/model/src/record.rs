@@ -13,6 +13,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+pub use crate::conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use changes::Changes;
 pub use facts::{
     Changed, ConnectionFacts, ExternalKey, Facts, FirstKeys, Linked, Links, Mirrors, Ours, RowKeys, SendMark,

@@ -1,10 +1,10 @@
 //! How the model's nouns stand in columns.
 
-use crate::StoreError;
+use crate::{Health, StoreError};
 use chrono::{DateTime, Utc};
 use model::{
-    Action, ConnectionId, Currency, EntityKind, ExternalId, LocationId, MirrorKey, MirrorKind, MirrorValue,
-    Money, Outcome, Position, Quantity, SendState, Timestamp,
+    Action, BaselineRule, ConflictKind, ConnectionId, Currency, EntityKind, ExternalId, LocationId,
+    MirrorKey, MirrorKind, MirrorValue, Money, Outcome, Position, Quantity, SendState, Timestamp,
 };
 use rust_decimal::Decimal;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
@@ -94,6 +94,23 @@ pub(crate) fn action(row: &PgRow, column: &str) -> Result<Action, StoreError> {
 pub(crate) fn outcome(row: &PgRow, column: &str) -> Result<Outcome, StoreError> {
     let text: &str = row.try_get(column)?;
     Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| unreadable(column))
+}
+
+pub(crate) fn health(row: &PgRow, column: &str) -> Result<Health, StoreError> {
+    let text: &str = row.try_get(column)?;
+    Health::ALL.into_iter().find(|health| health.as_str() == text).ok_or_else(|| unreadable(column))
+}
+
+pub(crate) fn baseline_rule(row: &PgRow, column: &str) -> Result<BaselineRule, StoreError> {
+    BaselineRule::parse(row.try_get(column)?).ok_or_else(|| unreadable(column))
+}
+
+pub(crate) fn conflict_kind(row: &PgRow, column: &str) -> Result<ConflictKind, StoreError> {
+    match row.try_get(column)? {
+        // As the services of the first version wrote it.
+        "final_order_changed" => Ok(ConflictKind::OrderChanged),
+        text => ConflictKind::parse(text).ok_or_else(|| unreadable(column)),
+    }
 }
 
 /// The columns `connection`, `kind`, `external` and `place`; no place is written as the empty text, because a key can't

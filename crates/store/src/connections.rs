@@ -1,13 +1,15 @@
 //! Connections: platforms' accounts of stores, with what is needed to believe and to call them.
 
 use crate::{
-    Sealed, Store, StoreError, Vault,
-    columns::{currency, id, id_or_null, unreadable},
+    Health, Sealed, Store, StoreError, Vault,
+    columns::{baseline_rule, currency, health, id, id_or_null, time_or_null, unreadable},
 };
-use model::{ConnectionId, Currency, LocationId, PlatformName, StoreId, TenantId};
+use model::{
+    BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, postgres::PgRow, types::Json};
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// The column that credentials are sealed for.
 pub(crate) const CREDENTIALS: &str = "credentials";
@@ -61,6 +63,20 @@ pub struct Connection {
     pub requests_per_minute: Option<u32>,
     /// What goes out to it.
     pub rules: Rules,
+    /// Whether the platform accepts its calls; written by what calls come to, not by [`Store::upsert_connection`].
+    pub health: Health,
+    /// Why it isn't ok, in the platform's words or ours.
+    pub health_reason: Option<String>,
+    /// Since when it isn't ok.
+    pub health_since: Option<Timestamp>,
+    /// When the next call may be made to see whether the platform accepts calls again.
+    pub probe_at: Option<Timestamp>,
+    /// Whose number stands at a first contact. [`Store::upsert_connection`] writes it when it makes the connection; afterwards
+    /// only an instruction changes it.
+    pub baseline: BaselineRule,
+    /// The platform's ids of locations that the store takes no part in. [`Store::upsert_connection`] writes them when it makes
+    /// the connection; afterwards only [`Store::ignore_location`] changes them.
+    pub ignored_locations: BTreeSet<ExternalId>,
     /// The store's currency, for amounts that come without one. Kept with the store: see `upsert_store`.
     pub currency: Option<Currency>,
 }
@@ -85,6 +101,20 @@ pub(crate) struct Credentials {
 }
 
 impl Connection {
+    /// Whether `other` calls the platform alike: as the same account, with the same credentials and settings.
+    pub(crate) fn is_set_up_like(&self, other: &Self) -> bool {
+        self.enabled == other.enabled
+            && self.base_url == other.base_url
+            && self.account == other.account
+            && self.api_version == other.api_version
+            && self.token == other.token
+            && self.secrets == other.secrets
+            && self.notification_url == other.notification_url
+            && self.default_location == other.default_location
+            && self.requests_per_minute == other.requests_per_minute
+            && self.rules == other.rules
+    }
+
     /// The connection as where events come from.
     pub fn origin(&self) -> model::Origin {
         model::Origin {
@@ -136,12 +166,14 @@ impl Store {
     }
 }
 
-fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError> {
+pub(crate) fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError> {
     let tenant: TenantId = id(row, "tenant")?;
     let connection: ConnectionId = id(row, "id")?;
     let credentials = open(vault, &tenant, &connection, &sealed(row)?)?;
     let code: Option<&str> = row.try_get("currency")?;
     let requests: Option<i32> = row.try_get("requests_per_minute")?;
+    let ignored: Vec<String> = row.try_get("ignored_locations")?;
+    let ignored = ignored.into_iter().map(ExternalId::try_from).collect::<Result<_, _>>();
     Ok(Connection {
         store: id(row, "store")?,
         platform: id(row, "platform")?,
@@ -157,6 +189,12 @@ fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError> {
             .map(|count| u32::try_from(count).map_err(|_| unreadable("requests_per_minute")))
             .transpose()?,
         rules: row.try_get::<Json<Rules>, _>("rules")?.0,
+        health: health(row, "health")?,
+        health_reason: row.try_get("health_reason")?,
+        health_since: time_or_null(row, "health_since")?,
+        probe_at: time_or_null(row, "probe_at")?,
+        baseline: baseline_rule(row, "baseline")?,
+        ignored_locations: ignored.map_err(|_| unreadable("ignored_locations"))?,
         currency: code.map(|code| currency(code, "currency")).transpose()?,
         tenant,
         id: connection,

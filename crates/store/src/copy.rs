@@ -3,13 +3,19 @@
 use crate::{Store, StoreError, error::within};
 use sqlx::Row as _;
 
-/// What people set up, in the order in which rows refer to each other, and what of it is not copied because events make it.
+/// What people set up, in the order in which rows refer to each other, and what of it is not copied because events or calls
+/// make it, as an expression over the row `t`.
 const SET_UP: [(&str, &str, &str); 5] = [
-    ("tenants", "true", "{}"),
-    ("stores", "true", r#"{"last_sequence": 0, "ended": 0}"#),
-    ("locations", "true", "{}"),
-    ("connections", "true", "{}"),
-    ("links", "kind = 'location'", "{}"),
+    ("tenants", "true", "'{}'"),
+    ("stores", "true", r#"'{"last_sequence": 0, "ended": 0}'"#),
+    ("locations", "true", "'{}'"),
+    (
+        "connections",
+        "true",
+        "jsonb_build_object('baseline', t.baseline_initial, 'health', 'ok', 'health_reason', NULL, 'health_since', NULL,
+             'probe_at', NULL, 'probe_attempts', 0)",
+    ),
+    ("links", "kind = 'location'", "'{}'"),
 ];
 
 impl Store {
@@ -25,9 +31,9 @@ impl Store {
         let mut transaction = to.bounded(to.pool.begin()).await?;
         for (table, which, anew) in SET_UP {
             let rows = sqlx::AssertSqlSafe(format!(
-                "SELECT coalesce(jsonb_agg(to_jsonb(t) || $1::jsonb), '[]')::text AS rows FROM {table} t WHERE {which}"
+                "SELECT coalesce(jsonb_agg(to_jsonb(t) || ({anew})::jsonb), '[]')::text AS rows FROM {table} t WHERE {which}"
             ));
-            let rows: String = self.fetch_one(sqlx::query(rows).bind(anew)).await?.try_get("rows")?;
+            let rows: String = self.fetch_one(sqlx::query(rows)).await?.try_get("rows")?;
             let insert = sqlx::AssertSqlSafe(format!(
                 "INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)"
             ));

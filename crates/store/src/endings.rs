@@ -51,24 +51,6 @@ impl Store {
         let rows = self.fetch_all(statement).await?;
         rows.iter().map(|row| Ok((outcome(row, "outcome")?, row.try_get("count")?))).collect()
     }
-
-    /// What a person still has to decide about a store, oldest first: the kind and the detail. At most `limit`.
-    pub async fn conflicts_of(
-        &self,
-        store: &StoreId,
-        limit: i64,
-    ) -> Result<Vec<(String, String, Timestamp)>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT kind, detail, recorded_at FROM conflicts WHERE store = $1 AND resolved_at IS NULL
-             ORDER BY recorded_at LIMIT $2",
-        )
-        .bind(store.as_str().to_owned())
-        .bind(limit.min(LISTED_ROWS));
-        let rows = self.fetch_all(statement).await?;
-        rows.iter()
-            .map(|row| Ok((row.try_get("kind")?, row.try_get("detail")?, time(row, "recorded_at")?)))
-            .collect()
-    }
 }
 
 fn read(row: &PgRow) -> Result<EndingRow, StoreError> {

@@ -1,13 +1,14 @@
 //! Setting up tenants, stores, locations and connections.
 
 use crate::{
-    Connection, Store, StoreError,
+    Connection, Sealed, Store, StoreError,
     columns::{id, json, signed},
-    connections::{CREDENTIALS, Credentials, open, sealed},
+    connection_states::{Owner, begin_anew},
+    connections::{self, CREDENTIALS, Credentials, open, sealed},
     error::within,
 };
 use model::{ConnectionId, Currency, ExternalId, LinkKind, LocationId, StoreId, TenantId};
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 /// A store as it is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,46 +76,38 @@ impl Store {
         self.one_row(statement, "the location belongs to another store, or there is no such store").await
     }
 
-    /// Makes or changes a connection and seals its credentials. Refuses to give it to another store or platform. The
-    /// currency is the store's and isn't written here.
+    /// Makes or changes a connection and seals its credentials. Refuses to give it to another store or platform, and an
+    /// account of the platform that another connection of the store has. The currency is the store's and isn't written here;
+    /// the rule for first contacts and the ignored locations are written only when the connection is made, its state never: a
+    /// change makes it ok until a call shows otherwise.
     pub async fn upsert_connection(&self, connection: &Connection) -> Result<(), StoreError> {
         let credentials =
             Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
         let plain = json(&credentials)?;
         let sealed = self.vault.seal(&connection.tenant, &connection.id, CREDENTIALS, plain.as_bytes())?;
-        let requests = connection.requests_per_minute.map(i32::try_from).transpose();
-        let statement = sqlx::query(
-            "INSERT INTO connections AS c (id, tenant, store, platform, enabled, base_url, account, api_version,
-                 notification_url, default_location, requests_per_minute, rules, credentials, key_id)
-             SELECT $1, s.tenant, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14
-             FROM stores s WHERE s.id = $3 AND s.tenant = $2
-             ON CONFLICT (id) DO UPDATE
-             SET enabled = excluded.enabled, base_url = excluded.base_url, account = excluded.account,
-                 api_version = excluded.api_version, notification_url = excluded.notification_url,
-                 default_location = excluded.default_location,
-                 requests_per_minute = excluded.requests_per_minute, rules = excluded.rules,
-                 credentials = excluded.credentials, key_id = excluded.key_id, updated_at = now()
-             WHERE c.store = excluded.store AND c.platform = excluded.platform",
+        let statement = upsert(connection, sealed)?;
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let known = sqlx::query(
+            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
+             WHERE c.id = $1 FOR NO KEY UPDATE OF c",
         )
-        .bind(connection.id.as_str().to_owned())
-        .bind(connection.tenant.as_str().to_owned())
-        .bind(connection.store.as_str().to_owned())
-        .bind(connection.platform.as_str().to_owned())
-        .bind(connection.enabled)
-        .bind(connection.base_url.clone())
-        .bind(connection.account.clone())
-        .bind(connection.api_version.clone())
-        .bind(connection.notification_url.clone())
-        .bind(connection.default_location.as_ref().map(|location| location.as_str().to_owned()))
-        .bind(requests.map_err(|_| StoreError::refused("requests per minute are too many"))?)
-        .bind(json(&connection.rules)?)
-        .bind(sealed.bytes)
-        .bind(sealed.key_id);
-        self.one_row(
-            statement,
-            "the connection belongs to another store or platform, or there is no such store",
-        )
-        .await
+        .bind(connection.id.as_str());
+        let known = within(self.limit, known.fetch_optional(&mut *transaction)).await?;
+        let written = within(self.limit, statement.execute(&mut *transaction)).await.map_err(one_account)?;
+        if written.rows_affected() != 1 {
+            return Err(StoreError::refused(
+                "the connection belongs to another store or platform, or there is no such store",
+            ));
+        }
+        // Credentials that can't be opened, for want of their key, are others.
+        let is_changed = |row: &PgRow| {
+            !connections::read(row, &self.vault).is_ok_and(|known| known.is_set_up_like(connection))
+        };
+        if known.as_ref().is_some_and(is_changed) {
+            let owner = Owner { tenant: connection.tenant.clone(), store: connection.store.clone() };
+            within(self.limit, begin_anew(&mut transaction, &owner, &connection.id)).await?;
+        }
+        within(self.limit, transaction.commit()).await
     }
 
     /// Says which of the store's locations a platform's location is. Refuses a location of another store, to change a
@@ -213,5 +206,50 @@ impl Store {
             1 => Ok(()),
             _ => Err(StoreError::refused(otherwise)),
         }
+    }
+}
+
+fn upsert(connection: &Connection, sealed: Sealed) -> Result<crate::Statement, StoreError> {
+    let requests = connection.requests_per_minute.map(i32::try_from).transpose();
+    let ignored = connection.ignored_locations.iter().map(|location| location.as_str().to_owned());
+    Ok(sqlx::query(
+        "INSERT INTO connections AS c (id, tenant, store, platform, enabled, base_url, account, api_version,
+             notification_url, default_location, requests_per_minute, rules, credentials, key_id, baseline,
+             baseline_initial, ignored_locations)
+         SELECT $1, s.tenant, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $15, $16
+         FROM stores s WHERE s.id = $3 AND s.tenant = $2
+         ON CONFLICT (id) DO UPDATE
+         SET enabled = excluded.enabled, base_url = excluded.base_url, account = excluded.account,
+             api_version = excluded.api_version, notification_url = excluded.notification_url,
+             default_location = excluded.default_location,
+             requests_per_minute = excluded.requests_per_minute, rules = excluded.rules,
+             credentials = excluded.credentials, key_id = excluded.key_id, updated_at = now()
+         WHERE c.store = excluded.store AND c.platform = excluded.platform",
+    )
+    .bind(connection.id.as_str().to_owned())
+    .bind(connection.tenant.as_str().to_owned())
+    .bind(connection.store.as_str().to_owned())
+    .bind(connection.platform.as_str().to_owned())
+    .bind(connection.enabled)
+    .bind(connection.base_url.clone())
+    .bind(connection.account.clone())
+    .bind(connection.api_version.clone())
+    .bind(connection.notification_url.clone())
+    .bind(connection.default_location.as_ref().map(|location| location.as_str().to_owned()))
+    .bind(requests.map_err(|_| StoreError::refused("requests per minute are too many"))?)
+    .bind(json(&connection.rules)?)
+    .bind(sealed.bytes)
+    .bind(sealed.key_id)
+    .bind(connection.baseline.as_str())
+    .bind(ignored.collect::<Vec<_>>()))
+}
+
+/// Says in words what the index of accounts refuses.
+fn one_account(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Refused { what } if what.contains("constraint connections_account") => {
+            StoreError::refused("another connection of the store has this account of the platform")
+        }
+        other => other,
     }
 }

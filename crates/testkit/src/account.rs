@@ -1,10 +1,10 @@
 //! Merchants and their accounts on platforms.
 
 use crate::{Signed, World};
-use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
 use simulator::{Kind, NewVariant, Retries, Shop, ShopHandle, Simulator, SimulatorOptions};
-use std::time::Duration;
-use store::{Connection, LocationSetup, Rules, StoreSetup};
+use std::{collections::BTreeSet, time::Duration};
+use store::{Connection, Health, LocationSetup, Rules, StoreSetup};
 
 /// Platforms are patient here only as long as a test is.
 const RETRIES: Retries =
@@ -154,6 +154,12 @@ impl World {
                 propagate_products: options.propagates,
             },
             currency: None,
+            health: Health::Ok,
+            health_reason: None,
+            health_since: None,
+            probe_at: None,
+            baseline: BaselineRule::Ask,
+            ignored_locations: BTreeSet::new(),
         };
         self.store.upsert_connection(&row).await.expect("a connection can be made");
         for external in &options.locations {

@@ -16,9 +16,8 @@ mod sales;
 mod sight;
 
 use model::{
-    BaselineRule, ConnectionId, Dismissal, EntityKind, Event, ExternalId, LocationId, Mirror, Outcome,
-    Partition, Payload, Position, ProductId, Quantity, VariantId,
-    conflict::{Conflict, ConflictEnd, ConflictKind},
+    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Dismissal, EntityKind, Event,
+    ExternalId, LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
         Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Facts, Movement, MovementReason, OrderRow,
         ProductRow, SendMark, VariantRow,

@@ -5,13 +5,14 @@ use crate::{
     plan::{self, Shape},
 };
 use model::{
-    ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId, TenantId,
+    BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId,
+    TenantId,
 };
 use simulator::{
     Chaos, Kind, NewVariant, Retries, Shop as SimulatedShop, ShopHandle, Simulator, SimulatorOptions,
 };
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
-use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
+use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 use testkit::{Account, Signed};
 
 /// Simulated platforms don't give up before the run does: what they never could tell would be nobody's fault.
@@ -252,6 +253,12 @@ async fn connect(
             propagate_products: propagates,
         },
         currency: None,
+        health: Health::Ok,
+        health_reason: None,
+        health_since: None,
+        probe_at: None,
+        baseline: BaselineRule::Ask,
+        ignored_locations: BTreeSet::new(),
     };
     record.upsert_connection(&row).await.expect("a connection can be made");
     let external = ExternalId::new(place).expect("a platform's id");

@@ -5,9 +5,8 @@ use super::{
     facts::Changed,
 };
 use crate::{
-    BaselineRule, ConnectionId, CustomerId, Dismissal, EventId, LocationId, OrderId, Partition, ProductId,
-    Quantity, StoreId, VariantId,
-    conflict::{Conflict, ConflictEnd},
+    BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, Dismissal, EventId, LocationId, OrderId,
+    Partition, ProductId, Quantity, StoreId, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

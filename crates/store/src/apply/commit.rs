@@ -1,6 +1,6 @@
 //! Writing: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, dismissals, marks, stock, trade};
+use super::{catalog, conflicts, dismissals, marks, stock, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{
     MirrorKey, Partition, StoreId, Timestamp,
-    record::{Applied, Changes, Conflict, Ending, LinkKey, StoreStep},
+    record::{Applied, Changes, Ending, LinkKey, StoreStep},
 };
 use sqlx::{PgConnection, postgres::PgQueryResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,10 +74,7 @@ async fn write_history(
     if !changes.dismissals.is_empty() {
         dismissals::write(connection, &changes.dismissals).await?;
     }
-    if !changes.conflicts.is_empty() {
-        write_conflicts(connection, &changes.conflicts).await?;
-    }
-    Ok(())
+    conflicts::write(connection, changes).await
 }
 
 /// What no batch may look like, whatever was decided: both counts go on without gaps.
@@ -236,19 +233,3 @@ SET delivery_id = excluded.delivery_id, action = excluded.action, outcome = excl
     sequence = excluded.sequence, attempts = e.attempts + 1
 WHERE e.outcome = 'dead'"
 );
-
-async fn write_conflicts(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO conflicts (tenant, store, connection, event_id, kind, detail)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])",
-    )
-    .bind(conflicts.iter().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
-    .bind(conflicts.iter().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
-    .bind(conflicts.iter().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
-    .bind(conflicts.iter().map(|conflict| conflict.event.as_bytes().as_slice()).collect::<Vec<_>>())
-    .bind(conflicts.iter().map(|conflict| conflict.kind).collect::<Vec<_>>())
-    .bind(conflicts.iter().map(|conflict| conflict.detail.as_str()).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
-}

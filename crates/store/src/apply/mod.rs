@@ -2,6 +2,7 @@
 
 mod catalog;
 mod commit;
+mod conflicts;
 mod dismissals;
 mod load;
 mod marks;
@@ -19,8 +20,8 @@ use std::{collections::BTreeSet, time::Duration};
 /// A transaction of `apply`. Dropped, it rolls back when the connection is next free: [`ApplyTransaction::rollback`]
 /// waits for that.
 ///
-/// Locks are taken in one order everywhere: stores, then mirrors, levels, products, variants, orders, customers, each
-/// in the order of its keys.
+/// Locks are taken in one order everywhere: stores, then mirrors, levels, products, variants, orders, customers,
+/// connections, conflicts, each in the order of its keys.
 pub struct ApplyTransaction {
     transaction: Transaction<'static, Postgres>,
     limit: Duration,

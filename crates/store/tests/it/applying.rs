@@ -7,15 +7,15 @@ use model::{
     OrderLine, OrderStatus, Outcome, Patch, ProductId, ProductStatus, Quantity, SendState, SourceVersion,
     StoreId, TenantId, VariantId,
     record::{
-        Changes, Clocked, Conflict, CustomerRow, Facts, FirstKeys, OrderRow, ProductRow, RowKeys, SkuMatch,
-        StoreStep, VariantRow,
+        Changes, Clocked, Conflict, ConflictKind, CustomerRow, Facts, FirstKeys, OrderRow, ProductRow,
+        RowKeys, SkuMatch, StoreStep, VariantRow,
     },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use store::{Consumer, CursorMove, StoreError};
+use store::{ConflictFilter, Consumer, CursorMove, StoreError};
 
 fn clocked<T>(value: T) -> Clocked<T> {
     Clocked { value, at: at(5) }
@@ -74,6 +74,7 @@ fn order() -> OrderRow {
         version: Some(SourceVersion(7)),
         order: Order {
             external: external("ord-a"),
+            is_test: false,
             number: Some("#1001".to_owned()),
             status: OrderStatus::Completed,
             total: Some(Money { minor: 2_000, currency: usd }),
@@ -133,8 +134,9 @@ fn everything() -> Changes {
         tenant: tenant(),
         store: store_id(),
         connection: connection_id("a"),
-        event: event(1, "a").id,
-        kind: "sku_taken",
+        event: Some(event(1, "a").id),
+        kind: ConflictKind::SkuAmbiguous,
+        subject: "item 7".to_owned(),
         detail: "two variants".to_owned(),
     });
     changes
@@ -198,8 +200,8 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
     };
     assert_eq!(load(&database, &first, &rows).await, expected);
     assert_eq!(load(&database, &FirstKeys::default(), &RowKeys::default()).await, Facts::default());
-    let conflicts = database.store.conflicts_of(&store_id(), 10).await.unwrap();
-    assert_eq!(conflicts[0].0, "sku_taken");
+    let conflicts = database.store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
+    assert_eq!(conflicts[0].conflict, everything().conflicts[0]);
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A small shop: one store with two platforms, `a` with locations of its own and `b` without any.
 
 use model::{
-    Action, ConnectionId, Currency, DeliveryId, EntityKind, Event, EventId, ExternalId, InventoryReport,
-    LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Origin, Outcome,
-    Partition, Payload, PlatformName, Position, Quantity, RawDigest, SourceVersion, StoreId, TenantId,
-    Timestamp, TraceParent, VariantId,
+    Action, BaselineRule, ConnectionId, Currency, DeliveryId, EntityKind, Event, EventId, ExternalId,
+    InventoryReport, LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Origin,
+    Outcome, Partition, Payload, PlatformName, Position, Quantity, RawDigest, SourceVersion, StoreId,
+    TenantId, Timestamp, TraceParent, VariantId,
     record::{Applied, Changes, Effect, Ending, Movement, MovementReason, StoreStep},
 };
 use sandbox::{Postgres, PostgresOptions, Scratch};
@@ -17,7 +17,8 @@ use std::{
     },
 };
 use store::{
-    Connection, Consumer, CursorMove, LocationSetup, Rules, Store, StoreConfig, StoreError, StoreSetup, Vault,
+    Connection, Consumer, CursorMove, Health, LocationSetup, Rules, Store, StoreConfig, StoreError,
+    StoreSetup, Vault,
 };
 use tokio::sync::Mutex;
 use tracing::{Metadata, Subscriber, span};
@@ -136,6 +137,12 @@ pub(crate) fn connection(id: &str, platform: &str) -> Connection {
         requests_per_minute: Some(60),
         rules: Rules::default(),
         currency: Some(Currency::new("USD").unwrap()),
+        health: Health::Ok,
+        health_reason: None,
+        health_since: None,
+        probe_at: None,
+        baseline: BaselineRule::Ask,
+        ignored_locations: BTreeSet::new(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Decision, Sight, Write, contact, links, sales};
 use model::{
-    AccountNotice, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey, Outcome,
-    conflict::{Conflict, ConflictKind},
+    AccountNotice, Conflict, ConflictKind, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey,
+    Outcome,
 };
 use stage::Reject;
 

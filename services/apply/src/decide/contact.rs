@@ -5,9 +5,8 @@
 
 use super::{Decision, Sight, Write, inventory::out_of_bounds};
 use model::{
-    BaselineRule, Contact, ContactOutcome, Event, LevelKey, LevelMirror, Mirror, Outcome, Quantity, Side,
-    VariantId,
-    conflict::{Conflict, ConflictKind},
+    BaselineRule, Conflict, ConflictKind, Contact, ContactOutcome, Event, LevelKey, LevelMirror, Mirror,
+    Outcome, Quantity, Side, VariantId,
     record::{Effect, MovementReason},
 };
 use stage::Reject;
@@ -97,7 +96,7 @@ fn counted(
 }
 
 fn ended(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Write {
-    Write::ConflictEnd(model::conflict::ConflictEnd {
+    Write::ConflictEnd(model::ConflictEnd {
         connection: key.connection.clone(),
         ..sight.conflict_end(event, ConflictKind::FirstContact, subject(key))
     })

@@ -1,10 +1,7 @@
 //! Currencies: a price in another one than the store's is a conflict, never a number without it.
 
 use super::Sight;
-use model::{
-    Event, ExternalId, Money,
-    conflict::{Conflict, ConflictKind},
-};
+use model::{Conflict, ConflictKind, Event, ExternalId, Money};
 
 /// The conflict of a price that isn't in the store's currency.
 pub(super) fn mismatch(

@@ -6,9 +6,8 @@
 
 use super::{Decision, Sight, Write, contact, is_coarse};
 use model::{
-    DEFAULT_LOCATION, Event, ExternalId, Gate, InventoryReport, LevelKey, LevelMirror, LevelOutcome,
-    LinkKind, LocationId, Mirror, Outcome, Quantity, Report, StockedAt, VariantId,
-    conflict::{Conflict, ConflictKind},
+    Conflict, ConflictKind, DEFAULT_LOCATION, Event, ExternalId, Gate, InventoryReport, LevelKey,
+    LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity, Report, StockedAt, VariantId,
     record::{Effect, MovementReason},
 };
 use stage::{Reject, RejectClass};

@@ -2,8 +2,8 @@
 
 use super::{Decision, Sight, Write, contact, identity::Identity, product::field_key};
 use model::{
-    Event, ExternalId, LevelMirror, Mirror, Outcome, Patch, Product, ProductId, Quantity, VariantId,
-    conflict::{Conflict, ConflictKind},
+    Conflict, ConflictKind, Event, ExternalId, LevelMirror, Mirror, Outcome, Patch, Product, ProductId,
+    Quantity, VariantId,
     record::{Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use stage::Reject;

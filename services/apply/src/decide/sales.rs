@@ -3,8 +3,8 @@
 
 use super::{Decision, Sight, Write};
 use model::{
-    Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome, Patch, SourceVersion,
-    conflict::{Conflict, ConflictKind},
+    Conflict, ConflictKind, Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome,
+    Patch, SourceVersion,
     record::{CustomerRow, OrderRow},
 };
 

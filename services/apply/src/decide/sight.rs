@@ -1,9 +1,8 @@
 //! What a decision sees: the facts as the fold has made them so far, and ways to find things in them.
 
 use model::{
-    BaselineRule, ConnectionId, Event, ExternalId, LevelKey, LevelMirror, LocationId, Mirror, ProductId,
-    Quantity, Variant, VariantId,
-    conflict::{Conflict, ConflictEnd, ConflictKind},
+    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
+    LevelMirror, LocationId, Mirror, ProductId, Quantity, Variant, VariantId,
     record::{ConnectionFacts, Facts, Mirrors},
 };
 use std::collections::{BTreeMap, BTreeSet};

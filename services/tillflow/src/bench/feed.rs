@@ -4,9 +4,12 @@ use crate::{cli::Load, failure::Failed, trigger};
 use ::ingest::{Answer, Door, Webhook};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
-use std::time::{Duration, Instant};
-use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
+use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 
 const SECRET: &str = "bench-secret-bench-secret";
 const LOCATION: u64 = 655_441_491;
@@ -115,6 +118,12 @@ pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> 
             requests_per_minute: None,
             rules: Rules { propagate_inventory: false, propagate_prices: false, propagate_products: false },
             currency,
+            health: Health::Ok,
+            health_reason: None,
+            health_since: None,
+            probe_at: None,
+            baseline: BaselineRule::Ask,
+            ignored_locations: BTreeSet::new(),
         };
         store.upsert_connection(&row).await?;
         let external = ExternalId::new(&LOCATION.to_string()).map_err(unusable)?;

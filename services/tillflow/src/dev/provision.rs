@@ -1,8 +1,9 @@
 //! Stores and connections to try things with.
 
 use crate::{environment::RunningConnection, failure::Failed};
-use model::{ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
-use store::{Connection, LocationSetup, Rules, Store, StoreSetup};
+use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use std::collections::BTreeSet;
+use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 
 /// The store's own location.
 const MAIN: &str = "main";
@@ -63,6 +64,12 @@ pub(crate) async fn connection(
             propagate_products: wanted.propagates,
         },
         currency: Some(Currency::new("USD").map_err(unusable)?),
+        health: Health::Ok,
+        health_reason: None,
+        health_since: None,
+        probe_at: None,
+        baseline: BaselineRule::Ask,
+        ignored_locations: BTreeSet::new(),
     };
     store.upsert_connection(&connection).await?;
     for (index, external) in wanted.locations.iter().enumerate() {

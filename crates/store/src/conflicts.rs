@@ -1,0 +1,217 @@
+//! Conflicts: opening them once for each subject, listing them, ending them.
+
+use crate::{
+    LISTED_ROWS, Store, StoreError,
+    columns::{conflict_kind, hash_id, id, time, time_or_null},
+    error::within,
+};
+use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, StoreId, Timestamp};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use std::collections::BTreeMap;
+
+/// The subject of conflicts about a connection as a whole; also stands in for an empty subject.
+pub(crate) const WHOLE_CONNECTION: &str = "the connection";
+/// The name that ends a conflict which ended by itself.
+const BY_ITSELF: &str = "tillflow";
+
+/// A conflict as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// Its number.
+    pub id: i64,
+    /// The conflict, as last found.
+    pub conflict: Conflict,
+    /// How often it was found.
+    pub seen: i64,
+    /// When it was found first.
+    pub recorded_at: Timestamp,
+    /// When it was found last.
+    pub last_seen_at: Timestamp,
+    /// Its end; `None` while it is open.
+    pub resolved: Option<Resolved>,
+}
+
+/// The end of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// When.
+    pub at: Timestamp,
+    /// The person who ended it, or `tillflow` where it ended by itself.
+    pub by: String,
+    /// What was decided, for people.
+    pub resolution: String,
+}
+
+/// Which conflicts to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConflictFilter {
+    /// Those of one store.
+    pub store: Option<StoreId>,
+    /// Those of one connection.
+    pub connection: Option<ConnectionId>,
+    /// Those of one kind.
+    pub kind: Option<ConflictKind>,
+    /// Resolved ones too.
+    pub with_resolved: bool,
+}
+
+impl Store {
+    /// Opens a conflict, or counts it once more if it is open already.
+    pub async fn note_conflict(&self, conflict: &Conflict) -> Result<(), StoreError> {
+        let mut connection = self.bounded(self.pool.acquire()).await?;
+        within(self.limit, open(&mut connection, std::slice::from_ref(conflict))).await
+    }
+
+    /// Conflicts, the newest first: at most `limit`, and at most [`LISTED_ROWS`].
+    pub async fn conflicts(
+        &self,
+        filter: &ConflictFilter,
+        limit: i64,
+    ) -> Result<Vec<ConflictRow>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT * FROM conflicts
+             WHERE ($1::text IS NULL OR store = $1) AND ($2::text IS NULL OR connection = $2)
+               AND ($3::text IS NULL OR kind = $3) AND ($4 OR resolved_at IS NULL)
+             ORDER BY id DESC LIMIT $5",
+        )
+        .bind(filter.store.as_ref().map(|store| store.as_str().to_owned()))
+        .bind(filter.connection.as_ref().map(|connection| connection.as_str().to_owned()))
+        .bind(filter.kind.map(ConflictKind::as_str))
+        .bind(filter.with_resolved)
+        .bind(limit.min(LISTED_ROWS));
+        self.fetch_all(statement).await?.iter().map(read).collect()
+    }
+
+    /// One conflict; `None` if there is none of that number.
+    pub async fn conflict(&self, id: i64) -> Result<Option<ConflictRow>, StoreError> {
+        let statement = sqlx::query("SELECT * FROM conflicts WHERE id = $1").bind(id);
+        self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
+    }
+
+    /// Ends a conflict by a person's word. `false` if there is no open one of that number.
+    pub async fn resolve_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<bool, StoreError> {
+        let statement = sqlx::query(
+            "UPDATE conflicts SET resolved_at = now(), resolved_by = $2, resolution = $3
+             WHERE id = $1 AND resolved_at IS NULL",
+        )
+        .bind(id)
+        .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
+        .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES));
+        Ok(self.execute(statement).await?.rows_affected() == 1)
+    }
+}
+
+/// Opens conflicts, or counts those that are open already; the newest detail stands. One statement.
+pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
+    let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
+    // A statement can't meet one row twice.
+    let mut found: BTreeMap<_, (&Conflict, i64)> = BTreeMap::new();
+    for (conflict, subject) in conflicts.iter().zip(&subjects) {
+        let key = (&conflict.store, &conflict.connection, conflict.kind, subject.as_str());
+        let (newest, seen) = found.entry(key).or_insert((conflict, 0));
+        *newest = conflict;
+        *seen += 1;
+    }
+    let newest = || found.values().map(|(conflict, _)| *conflict);
+    sqlx::query(
+        "INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[],
+             $8::int8[])
+         ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
+         DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
+             event_id = coalesce(excluded.event_id, c.event_id)",
+    )
+    .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
+    .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
+    .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
+    .bind(newest().map(|conflict| conflict.event.map(|event| event.as_bytes().to_vec())).collect::<Vec<_>>())
+    .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
+    .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
+    .bind(
+        newest()
+            .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
+            .collect::<Vec<_>>(),
+    )
+    .bind(found.values().map(|(_, seen)| *seen).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends those of the conflicts that are open.
+pub(crate) async fn end(
+    connection: &mut PgConnection,
+    ended: &[ConflictEnd],
+    resolution: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)
+         WHERE c.store = u.store AND c.connection = u.connection AND c.kind = u.kind AND c.subject = u.subject
+           AND c.resolved_at IS NULL AND c.subject <> ''",
+    )
+    .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
+    .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
+    .bind(ended.iter().map(|end| end.kind.as_str()).collect::<Vec<_>>())
+    .bind(ended.iter().map(|end| subject(&end.subject)).collect::<Vec<_>>())
+    .bind(BY_ITSELF)
+    .bind(resolution)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A subject as it is stored.
+fn subject(text: &str) -> String {
+    if text.is_empty() {
+        return WHOLE_CONNECTION.to_owned();
+    }
+    storable(text, Conflict::SUBJECT_MAX_BYTES)
+}
+
+/// A text that a column takes: cut after at most `max` bytes, without the one character that Postgres refuses.
+pub(crate) fn storable(text: &str, max: usize) -> String {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].replace('\0', "\u{fffd}")
+}
+
+fn read(row: &PgRow) -> Result<ConflictRow, StoreError> {
+    let event: Option<&[u8]> = row.try_get("event_id")?;
+    let resolved_by: Option<String> = row.try_get("resolved_by")?;
+    let resolution: Option<String> = row.try_get("resolution")?;
+    let conflict = Conflict {
+        tenant: id(row, "tenant")?,
+        store: id(row, "store")?,
+        connection: id(row, "connection")?,
+        event: event.map(|_| hash_id(row, "event_id")).transpose()?,
+        kind: conflict_kind(row, "kind")?,
+        subject: row.try_get("subject")?,
+        detail: row.try_get("detail")?,
+    };
+    Ok(ConflictRow {
+        id: row.try_get("id")?,
+        conflict,
+        seen: row.try_get("seen")?,
+        recorded_at: time(row, "recorded_at")?,
+        last_seen_at: time(row, "last_seen_at")?,
+        resolved: time_or_null(row, "resolved_at")?.map(|at| Resolved {
+            at,
+            by: resolved_by.unwrap_or_default(),
+            resolution: resolution.unwrap_or_default(),
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_holds_nothing_that_postgres_refuses() {
+        assert_eq!(storable("naïve", 3), "na");
+        assert_eq!(storable("naïve", 4), "naï");
+        assert_eq!(storable("a\0b", 10), "a\u{fffd}b");
+        assert_eq!(subject(""), WHOLE_CONNECTION);
+        assert_eq!(subject(&"x".repeat(1_000)).len(), Conflict::SUBJECT_MAX_BYTES);
+    }
+}

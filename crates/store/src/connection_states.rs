@@ -1,0 +1,418 @@
+//! Connections' states: whether the platform accepts their calls, and what people set by hand.
+
+use crate::{
+    Store, StoreError,
+    columns::{health, id, time_or_null, unreadable},
+    conflicts::{self, WHOLE_CONNECTION, storable},
+    error::within,
+};
+use model::{
+    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, StoreId, TenantId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, Row as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Whether a platform accepts the calls of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Nothing is known against it.
+    #[default]
+    Ok,
+    /// The platform no longer accepts the credentials.
+    NeedsReauth,
+    /// The platform refuses the account or the settings.
+    Misconfigured,
+    /// The platform said that the authorisation was revoked.
+    Revoked,
+}
+
+impl Health {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::NeedsReauth, Self::Misconfigured, Self::Revoked];
+
+    /// The name that rows and messages carry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NeedsReauth => "needs_reauth",
+            Self::Misconfigured => "misconfigured",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The kind of the conflict that stays open as long as a connection is in this state.
+    const fn conflict(self) -> Option<ConflictKind> {
+        match self {
+            Self::Ok => None,
+            Self::NeedsReauth => Some(ConflictKind::NeedsReauth),
+            Self::Misconfigured => Some(ConflictKind::Misconfigured),
+            Self::Revoked => Some(ConflictKind::AccessRevoked),
+        }
+    }
+}
+
+/// The pause before the first probe of a refused connection; it doubles with each probe that is refused.
+const FIRST_PROBE_PAUSE: Duration = Duration::from_mins(1);
+/// The longest pause between two probes.
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_hours(1);
+
+/// The pause after the probe `attempts` (0 for the refusal that came first).
+fn probe_pause(attempts: u32) -> Duration {
+    let factor = 2_u32.checked_pow(attempts).unwrap_or(u32::MAX);
+    FIRST_PROBE_PAUSE.saturating_mul(factor).min(LONGEST_PROBE_PAUSE)
+}
+
+fn after_pause(now: Timestamp, attempts: u32) -> Timestamp {
+    let pause = i64::try_from(probe_pause(attempts).as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(now.as_micros().saturating_add(pause))
+}
+
+/// A connection's state as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    health: Health,
+    probe_at: Option<Timestamp>,
+    /// Refused probes since the state began.
+    probe_attempts: u32,
+}
+
+impl State {
+    /// The state after a refusal at `now`. What the platform said of the whole account stands above what it answers to one
+    /// call; a refusal of a call that was under way before the next probe was due makes no pause longer.
+    fn refused(self, health: Health, now: Timestamp) -> Self {
+        let health = if self.health == Health::Revoked { Health::Revoked } else { health };
+        if self.health == Health::Ok {
+            return Self { health, probe_at: Some(after_pause(now, 0)), probe_attempts: 0 };
+        }
+        if self.probe_at.is_some_and(|probe_at| now < probe_at) {
+            return Self { health, ..self };
+        }
+        let probe_attempts = self.probe_attempts.saturating_add(1);
+        Self { health, probe_at: Some(after_pause(now, probe_attempts)), probe_attempts }
+    }
+}
+
+/// Numbers of a connection, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectionCounts {
+    /// Conflicts that are open.
+    pub open_conflicts: i64,
+    /// Values that wait to be written.
+    pub due_writes: i64,
+    /// Values that wait to be read.
+    pub due_reads: i64,
+    /// Values that the platform refused.
+    pub refused_writes: i64,
+}
+
+impl Store {
+    /// Notes that the platform refused a call for the sake of the credentials or the account: the connection takes that
+    /// state (a lost authorisation stands above it), the next probe is due after a pause that doubles from one minute to one
+    /// hour, and a conflict is open. `true` if the state is new. Refuses [`Health::Ok`] and [`Health::Revoked`].
+    pub async fn note_account_refused(
+        &self,
+        connection: &ConnectionId,
+        health: Health,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if !matches!(health, Health::NeedsReauth | Health::Misconfigured) {
+            return Err(StoreError::refused("a refused call says nothing of this state"));
+        }
+        let reason = storable(reason, Conflict::DETAIL_MAX_BYTES);
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let Some((owner, state)) = within(self.limit, lock(&mut transaction, connection)).await? else {
+            return Err(StoreError::refused("there is no such connection"));
+        };
+        let refused = state.refused(health, now);
+        let write = write_refused(&mut transaction, connection, refused, &reason, now);
+        within(self.limit, write).await?;
+        if state.health != refused.health {
+            let left = state.health.conflict().filter(|_| state.health != Health::Revoked);
+            let left: Vec<_> = left.into_iter().map(|kind| owner.conflict_end(connection, kind)).collect();
+            within(self.limit, conflicts::end(&mut transaction, &left, "another reason took its place"))
+                .await?;
+        }
+        if let Some(kind) = refused.health.conflict() {
+            let found = owner.conflict(connection, kind, reason);
+            within(self.limit, conflicts::open(&mut transaction, &[found])).await?;
+        }
+        within(self.limit, transaction.commit()).await?;
+        Ok(state.health != refused.health)
+    }
+
+    /// Notes that the platform accepted a call: the connection is ok again, and the conflicts about its state end. `true` if it
+    /// was not ok.
+    pub async fn note_account_accepted(&self, connection: &ConnectionId) -> Result<bool, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let Some((owner, state)) = within(self.limit, lock(&mut transaction, connection)).await? else {
+            return Err(StoreError::refused("there is no such connection"));
+        };
+        if state.health == Health::Ok {
+            within(self.limit, transaction.rollback()).await?;
+            return Ok(false);
+        }
+        let statement = sqlx::query(
+            "UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = NULL,
+                 probe_attempts = 0
+             WHERE id = $1",
+        )
+        .bind(connection.as_str());
+        within(self.limit, statement.execute(&mut *transaction)).await?;
+        let end = end_of_states(&mut transaction, &owner, connection, "the platform accepts calls again");
+        within(self.limit, end).await?;
+        within(self.limit, transaction.commit()).await?;
+        Ok(true)
+    }
+
+    /// Pauses or resumes a connection. A change makes it ok until a call shows otherwise. `false` if there is no such
+    /// connection.
+    pub async fn set_enabled(&self, connection: &ConnectionId, enabled: bool) -> Result<bool, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let Some((owner, _)) = within(self.limit, lock(&mut transaction, connection)).await? else {
+            return Ok(false);
+        };
+        let statement = sqlx::query(
+            "UPDATE connections SET enabled = $2, updated_at = now() WHERE id = $1 AND enabled <> $2",
+        )
+        .bind(connection.as_str())
+        .bind(enabled);
+        if within(self.limit, statement.execute(&mut *transaction)).await?.rows_affected() == 1 {
+            within(self.limit, begin_anew(&mut transaction, &owner, connection)).await?;
+        }
+        within(self.limit, transaction.commit()).await?;
+        Ok(true)
+    }
+
+    /// Ignores a platform's location, or takes part in it again. An open conflict about its missing link ends when it is
+    /// ignored. `false` if there is no such connection.
+    pub async fn ignore_location(
+        &self,
+        connection: &ConnectionId,
+        external: &ExternalId,
+        ignored: bool,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let Some((owner, _)) = within(self.limit, lock(&mut transaction, connection)).await? else {
+            return Ok(false);
+        };
+        let statement = sqlx::query(
+            "UPDATE connections
+             SET ignored_locations = array_remove(ignored_locations, $2) || CASE WHEN $3 THEN ARRAY[$2] ELSE '{}' END,
+                 updated_at = now()
+             WHERE id = $1",
+        )
+        .bind(connection.as_str())
+        .bind(external.as_str())
+        .bind(ignored);
+        within(self.limit, statement.execute(&mut *transaction)).await?;
+        if ignored {
+            let end = ConflictEnd {
+                store: owner.store,
+                connection: connection.clone(),
+                kind: ConflictKind::UnlinkedLocation,
+                subject: Conflict::about_location(external),
+            };
+            within(self.limit, conflicts::end(&mut transaction, &[end], "the location is ignored")).await?;
+        }
+        within(self.limit, transaction.commit()).await?;
+        Ok(true)
+    }
+
+    /// Numbers of one connection.
+    pub async fn connection_counts(&self, connection: &ConnectionId) -> Result<ConnectionCounts, StoreError> {
+        let statement = sqlx::query(
+            "SELECT
+                 (SELECT count(*) FROM conflicts WHERE connection = $1 AND resolved_at IS NULL) AS open_conflicts,
+                 count(*) FILTER (WHERE attention = 'write') AS due_writes,
+                 count(*) FILTER (WHERE attention = 'read') AS due_reads,
+                 count(*) FILTER (WHERE sent_state = 'refused') AS refused_writes
+             FROM mirrors WHERE connection = $1",
+        )
+        .bind(connection.as_str().to_owned());
+        let row = self.fetch_one(statement).await?;
+        Ok(ConnectionCounts {
+            open_conflicts: row.try_get("open_conflicts")?,
+            due_writes: row.try_get("due_writes")?,
+            due_reads: row.try_get("due_reads")?,
+            refused_writes: row.try_get("refused_writes")?,
+        })
+    }
+}
+
+/// The merchant that a connection belongs to.
+pub(crate) struct Owner {
+    pub(crate) tenant: TenantId,
+    pub(crate) store: StoreId,
+}
+
+impl Owner {
+    fn conflict(&self, connection: &ConnectionId, kind: ConflictKind, detail: String) -> Conflict {
+        Conflict {
+            tenant: self.tenant.clone(),
+            store: self.store.clone(),
+            connection: connection.clone(),
+            event: None,
+            kind,
+            subject: WHOLE_CONNECTION.to_owned(),
+            detail,
+        }
+    }
+
+    fn conflict_end(&self, connection: &ConnectionId, kind: ConflictKind) -> ConflictEnd {
+        ConflictEnd {
+            store: self.store.clone(),
+            connection: connection.clone(),
+            kind,
+            subject: WHOLE_CONNECTION.to_owned(),
+        }
+    }
+}
+
+async fn lock(
+    transaction: &mut PgConnection,
+    connection: &ConnectionId,
+) -> Result<Option<(Owner, State)>, StoreError> {
+    let row = sqlx::query(
+        "SELECT tenant, store, health, probe_at, probe_attempts FROM connections WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(connection.as_str())
+    .fetch_optional(transaction)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let attempts: i32 = row.try_get("probe_attempts")?;
+    let state = State {
+        health: health(&row, "health")?,
+        probe_at: time_or_null(&row, "probe_at")?,
+        probe_attempts: u32::try_from(attempts).map_err(|_| unreadable("probe_attempts"))?,
+    };
+    Ok(Some((Owner { tenant: id(&row, "tenant")?, store: id(&row, "store")? }, state)))
+}
+
+async fn write_refused(
+    transaction: &mut PgConnection,
+    connection: &ConnectionId,
+    state: State,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE connections
+         SET health_since = CASE WHEN health = $2 THEN health_since ELSE $6 END, health = $2, health_reason = $3,
+             probe_at = $4, probe_attempts = $5
+         WHERE id = $1",
+    )
+    .bind(connection.as_str())
+    .bind(state.health.as_str())
+    .bind(reason)
+    .bind(state.probe_at.map(Timestamp::as_chrono))
+    .bind(i32::try_from(state.probe_attempts).unwrap_or(i32::MAX))
+    .bind(now.as_chrono())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Makes a connection ok, as far as is known, and a probe due at once, because something about it was changed.
+pub(crate) async fn begin_anew(
+    transaction: &mut PgConnection,
+    owner: &Owner,
+    connection: &ConnectionId,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = now(),
+             probe_attempts = 0
+         WHERE id = $1",
+    )
+    .bind(connection.as_str())
+    .execute(&mut *transaction)
+    .await?;
+    end_of_states(transaction, owner, connection, "the connection was changed").await
+}
+
+/// Ends what is open about a connection's state.
+async fn end_of_states(
+    transaction: &mut PgConnection,
+    owner: &Owner,
+    connection: &ConnectionId,
+    resolution: &str,
+) -> Result<(), StoreError> {
+    let kinds = Health::ALL.into_iter().filter_map(Health::conflict);
+    let ends: Vec<_> = kinds.map(|kind| owner.conflict_end(connection, kind)).collect();
+    conflicts::end(transaction, &ends, resolution).await
+}
+
+/// Sets connections' rules for first contacts.
+pub(crate) async fn write_rules(
+    transaction: &mut PgConnection,
+    rules: &BTreeMap<ConnectionId, BaselineRule>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE connections c SET baseline = u.baseline, updated_at = now()
+         FROM unnest($1::text[], $2::text[]) AS u(id, baseline) WHERE c.id = u.id",
+    )
+    .bind(rules.keys().map(ConnectionId::as_str).collect::<Vec<_>>())
+    .bind(rules.values().map(|rule| rule.as_str()).collect::<Vec<_>>())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Marks connections as revoked.
+pub(crate) async fn write_revoked(
+    transaction: &mut PgConnection,
+    revoked: &BTreeSet<ConnectionId>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE connections
+         SET health_since = CASE WHEN health = 'revoked' THEN health_since ELSE now() END, health = 'revoked',
+             health_reason = 'the platform revoked the authorisation', probe_at = NULL, probe_attempts = 0
+         WHERE id = ANY($1)",
+    )
+    .bind(revoked.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: State = State { health: Health::Ok, probe_at: None, probe_attempts: 0 };
+
+    fn minutes(minutes: i64) -> Timestamp {
+        Timestamp::from_micros(minutes * 60_000_000)
+    }
+
+    #[test]
+    fn probes_come_after_pauses_that_double_up_to_an_hour() {
+        let pauses: Vec<u64> = (0..9).map(|attempts| probe_pause(attempts).as_secs() / 60).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(probe_pause(u32::MAX), LONGEST_PROBE_PAUSE);
+    }
+
+    #[test]
+    fn a_refusal_makes_the_pause_longer_only_once_the_probe_was_due() {
+        let first = OK.refused(Health::NeedsReauth, minutes(10));
+        assert_eq!(
+            first,
+            State { health: Health::NeedsReauth, probe_at: Some(minutes(11)), probe_attempts: 0 }
+        );
+        // Calls that were under way when the first was refused.
+        assert_eq!(first.refused(Health::NeedsReauth, minutes(10)), first);
+        let probed = first.refused(Health::NeedsReauth, minutes(11));
+        assert_eq!((probed.probe_at, probed.probe_attempts), (Some(minutes(13)), 1));
+    }
+
+    #[test]
+    fn a_lost_authorisation_is_not_taken_for_credentials_that_have_to_be_entered_again() {
+        let revoked = State { health: Health::Revoked, ..OK };
+        assert_eq!(revoked.refused(Health::NeedsReauth, minutes(10)).health, Health::Revoked);
+    }
+}
