@@ -76,6 +76,13 @@ pub struct LevelKey {
     pub location: LocationId,
 }
 
+impl LevelKey {
+    /// The subject of a conflict about the level.
+    pub fn subject(&self) -> String {
+        format!("item {} at {}", self.item, self.location)
+    }
+}
+
 /// Names the mirror of a price or a text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldKey {
@@ -119,6 +126,15 @@ impl MirrorKey {
         match self {
             Self::Level(key) => &key.item,
             Self::Price(key) | Self::Text(key) => &key.external,
+        }
+    }
+
+    /// The subject of a conflict about it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Level(key) => key.subject(),
+            Self::Price(key) => format!("price of variant {}", key.external),
+            Self::Text(key) => format!("text of product {}", key.external),
         }
     }
 
@@ -187,6 +203,8 @@ pub enum Attention {
     Write,
     /// The platform has to be read.
     Read,
+    /// A person has to say which number stands: see [`Gate`].
+    Answer,
 }
 
 impl Attention {
@@ -195,6 +213,7 @@ impl Attention {
         match self {
             Self::Write => "write",
             Self::Read => "read",
+            Self::Answer => "answer",
         }
     }
 }

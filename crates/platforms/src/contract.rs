@@ -52,6 +52,12 @@ pub trait Platform: Send + Sync + 'static {
         true
     }
 
+    /// The limits of writes of that kind; `None` if the platform takes none, so that such a call is never planned.
+    fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
+        let quantity_decimals = if self.name() == "square" { 5 } else { 0 };
+        self.writes(kind).then_some(WriteLimits { quantity_decimals, repeatable_for: None })
+    }
+
     /// Whether the platform takes writes of that kind: a call that it can't take is never planned.
     fn writes(&self, _kind: MirrorKind) -> bool {
         true
@@ -302,6 +308,16 @@ pub struct HttpReply<'a> {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: &'a [u8],
+}
+
+/// The limits of a platform's writes of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteLimits {
+    /// How many decimals a quantity may have; zero for whole pieces. Without meaning for prices and texts.
+    pub quantity_decimals: u32,
+    /// How long after its first attempt a write may be repeated with the same key and still count once. `None`: no end
+    /// of that time is known.
+    pub repeatable_for: Option<Duration>,
 }
 
 /// The next request of a call.

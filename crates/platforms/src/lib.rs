@@ -14,7 +14,7 @@ mod verify;
 
 pub use contract::{
     Access, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Method,
-    Platform, Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Platform, Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
 };
 pub use schema::{InvalidSchema, MAX_DEPTH, Validator};
 

@@ -3,11 +3,10 @@
 use crate::{Health, StoreError};
 use chrono::{DateTime, Utc};
 use model::{
-    Action, BaselineRule, ConflictKind, ConnectionId, Currency, EntityKind, ExternalId, LocationId,
-    MirrorKey, MirrorKind, MirrorValue, Money, Outcome, Position, Quantity, SendState, Timestamp,
+    Action, BaselineRule, ConflictKind, Currency, EntityKind, Money, Outcome, Position, Quantity, Timestamp,
 };
 use rust_decimal::Decimal;
-use sqlx::{Row as _, postgres::PgRow, types::Json};
+use sqlx::{Row as _, postgres::PgRow};
 
 /// A value that the record can't hold; only a mistake of ours makes one.
 pub(crate) fn unreadable(column: &str) -> StoreError {
@@ -58,23 +57,6 @@ pub(crate) fn money(row: &PgRow, minor: &str, code: &str) -> Result<Option<Money
     }
 }
 
-pub(crate) fn mirror_value(row: &PgRow, column: &str) -> Result<Option<MirrorValue>, StoreError> {
-    Ok(row.try_get::<Option<Json<MirrorValue>>, _>(column)?.map(|json| json.0))
-}
-
-pub(crate) fn send_state(row: &PgRow, column: &str) -> Result<Option<SendState>, StoreError> {
-    let text: Option<&str> = row.try_get(column)?;
-    text.map(|text| SendState::parse(text).ok_or_else(|| unreadable(column))).transpose()
-}
-
-pub(crate) fn mirror_kind(row: &PgRow, column: &str) -> Result<MirrorKind, StoreError> {
-    let text: &str = row.try_get(column)?;
-    [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| unreadable(column))
-}
-
 pub(crate) fn entity_kind(row: &PgRow, column: &str) -> Result<EntityKind, StoreError> {
     let text: &str = row.try_get(column)?;
     [EntityKind::Product, EntityKind::Inventory, EntityKind::Order, EntityKind::Customer, EntityKind::Account]
@@ -113,23 +95,6 @@ pub(crate) fn conflict_kind(row: &PgRow, column: &str) -> Result<ConflictKind, S
     }
 }
 
-/// The columns `connection`, `kind`, `external` and `place`; no place is written as the empty text, because a key can't
-/// hold a null.
-pub(crate) fn mirror_key(row: &PgRow) -> Result<MirrorKey, StoreError> {
-    let place: String = row.try_get("place")?;
-    let place = if place.is_empty() {
-        None
-    } else {
-        Some(LocationId::try_from(place).map_err(|_| unreadable("place"))?)
-    };
-    Ok(MirrorKey {
-        connection: id::<ConnectionId>(row, "connection")?,
-        kind: mirror_kind(row, "kind")?,
-        external: id::<ExternalId>(row, "external")?,
-        place,
-    })
-}
-
 /// The columns `raw_sequence`, `delivery_index` and `event_index`.
 pub(crate) fn position<Index>(row: &PgRow) -> Result<Position, StoreError>
 where
@@ -147,19 +112,9 @@ where
     })
 }
 
-/// The column `place` of `key`.
-pub(crate) fn place(key: &MirrorKey) -> &str {
-    key.place.as_ref().map_or("", |place| place.as_str())
-}
-
 /// A value as the text of its JSON.
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::refused("a value can't be written as JSON"))
-}
-
-/// A value that may be missing as the text of its JSON.
-pub(crate) fn json_or_null<T: serde::Serialize>(value: Option<&T>) -> Result<Option<String>, StoreError> {
-    value.map(json).transpose()
 }
 
 /// A count that the record keeps as a signed number.

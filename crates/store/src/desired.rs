@@ -1,24 +1,25 @@
-//! What the platforms should hold: set from the store's own values whenever those changed.
+//! The values that platforms should hold: set from the store's own whenever those changed.
 
 use crate::{
     Consumer, CursorMove, Store, StoreError,
-    columns::{mirror_key, place},
+    columns::{money, quantity},
     cursors,
     error::within,
+    mirrors,
 };
 use model::{
-    Event, LocationId, MirrorKey, MirrorKind, PlatformName, ProductId, StoreId, Timestamp, TraceParent,
-    VariantId, record::Effect,
+    Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind, Money, PlatformName,
+    ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId, record::Effect,
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What changed, each with the number of the last change that touched it.
+/// The values of stores that changed, each with the number of the last change that touched it.
 ///
 /// Only names what changed: what it is now is read where it is set, so that a number that is passed twice, or late,
 /// never brings back an older value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wants {
+pub struct DesiredChanges {
     levels: BTreeMap<(VariantId, LocationId), Cause>,
     prices: BTreeMap<VariantId, Cause>,
     texts: BTreeMap<ProductId, Cause>,
@@ -41,7 +42,7 @@ fn traces<'a>(causes: impl Iterator<Item = &'a Cause>) -> Vec<String> {
     causes.map(|cause| cause.trace.as_str().to_owned()).collect()
 }
 
-impl Wants {
+impl DesiredChanges {
     /// Notes what the event that was committed under this number of its partition made of the store's values.
     pub fn add(&mut self, number: i64, event: &Event, effect: &Effect) {
         let cause = Cause { number, trace: event.trace };
@@ -63,7 +64,7 @@ impl Wants {
         }
     }
 
-    /// Takes in what others want; of two changes of one value, the later.
+    /// Adds the changes of others; of two changes of one value, the later.
     pub fn extend(&mut self, others: Self) {
         fn later<K: Ord>(ours: &mut BTreeMap<K, Cause>, others: BTreeMap<K, Cause>) {
             for (key, cause) in others {
@@ -87,16 +88,17 @@ impl Wants {
     }
 }
 
-/// Which kinds of value which platforms take.
-pub type Writes = BTreeSet<(PlatformName, MirrorKind)>;
+/// The kinds of value that platforms take, each with the decimals of its quantities.
+pub type Writes = BTreeMap<(PlatformName, MirrorKind), u32>;
 
 impl Store {
-    /// Sets what every enabled connection of the stores should hold of what changed, if its platform takes such writes
-    /// (`writes`) and its rules let them out; moves propagate's cursors in the same transaction, or is
-    /// [`StoreError::Fenced`] and changes nothing. `now` is since when what becomes due is due.
+    /// Sets what every connection of the stores should hold of what changed, if its platform takes such writes (`writes`);
+    /// moves propagate's cursors in the same transaction, or is [`StoreError::Fenced`] and changes nothing. A paused
+    /// connection and one whose rules keep values back are no exceptions: those gate calls, not what is known. `now` is
+    /// since when what becomes due is due.
     pub async fn set_desired(
         &self,
-        wants: &Wants,
+        changes: &DesiredChanges,
         writes: &Writes,
         now: Timestamp,
         steps: &[CursorMove],
@@ -104,136 +106,155 @@ impl Store {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             cursors::advance(&mut transaction, Consumer::Propagate, steps).await?;
-            let mut unset = Vec::new();
-            if !wants.levels.is_empty() || !wants.linked.is_empty() {
-                unset.extend(levels(&mut transaction, wants, writes).await?);
+            let mut wanted = Vec::new();
+            if !changes.levels.is_empty() || !changes.linked.is_empty() {
+                wanted.extend(levels(&mut transaction, changes, writes).await?);
             }
-            if !wants.prices.is_empty() {
-                unset.extend(prices(&mut transaction, wants, writes).await?);
+            if !changes.prices.is_empty() {
+                wanted.extend(prices(&mut transaction, changes, writes).await?);
             }
-            if !wants.texts.is_empty() || !wants.linked.is_empty() {
-                unset.extend(texts(&mut transaction, wants, writes).await?);
+            if !changes.texts.is_empty() || !changes.linked.is_empty() {
+                wanted.extend(texts(&mut transaction, changes, writes).await?);
             }
-            set(&mut transaction, wants, unset, now).await
+            set(&mut transaction, changes, wanted, now).await
         };
         within(self.limit, work).await?;
         within(self.limit, transaction.commit()).await
     }
 }
 
-/// A value that a platform should hold and its mirror doesn't say so yet.
-struct Unset {
+/// A value that a platform should hold, and its mirror as it was read without a lock.
+struct Wanted {
     key: MirrorKey,
-    internal: String,
-    desired: String,
-    number: i64,
-    trace: String,
-    is_new: bool,
+    value: WantedValue,
+    trace: Option<TraceParent>,
+    mirror: Option<Mirror>,
 }
 
-impl Unset {
-    fn read(row: &PgRow) -> Result<Self, StoreError> {
+enum WantedValue {
+    Level { variant: VariantId, level: Quantity, decimals: u32 },
+    Price { variant: VariantId, price: Money },
+    Text { product: ProductId, text: ProductText },
+}
+
+impl Wanted {
+    fn read(row: &PgRow, value: WantedValue) -> Result<Self, StoreError> {
+        let is_new: bool = row.try_get("is_new")?;
         Ok(Self {
-            key: mirror_key(row)?,
-            internal: row.try_get("internal")?,
-            desired: row.try_get("wanted")?,
-            number: row.try_get("number")?,
-            trace: row.try_get("trace")?,
-            is_new: row.try_get("is_new")?,
+            key: mirrors::read_key(row)?,
+            value,
+            trace: TraceParent::parse(row.try_get("trace")?),
+            mirror: (!is_new).then(|| mirrors::read(row)).transpose()?,
         })
+    }
+
+    /// The mirror once it should hold the value; `None` if that changes nothing.
+    fn set(&self, known: Option<&Mirror>, now: Timestamp) -> Option<Mirror> {
+        let mut mirror = known.cloned().unwrap_or_else(|| self.empty());
+        match (&mut mirror, &self.value) {
+            (Mirror::Level(_, mirror), WantedValue::Level { variant, level, decimals }) => {
+                if mirror.variant.as_ref() == Some(variant) {
+                    mirror.want(*level, *decimals, now, self.trace);
+                }
+            }
+            (Mirror::Price(_, mirror), WantedValue::Price { variant, price }) => {
+                if mirror.internal.as_ref() == Some(variant) {
+                    mirror.want(*price, now, self.trace);
+                }
+            }
+            (Mirror::Text(_, mirror), WantedValue::Text { product, text }) => {
+                if mirror.internal.as_ref() == Some(product) {
+                    let text = text.clone().over(mirror.held().map(|held| &held.value));
+                    mirror.want(text, now, self.trace);
+                }
+            }
+            _ => {}
+        }
+        (known != Some(&mirror)).then_some(mirror)
+    }
+
+    /// A mirror of which nothing is known but what it reflects: its platform is read before anything is written.
+    fn empty(&self) -> Mirror {
+        match (&self.key, &self.value) {
+            (MirrorKey::Price(key), WantedValue::Price { variant, .. }) => {
+                Mirror::Price(key.clone(), FieldMirror::of(variant.clone()))
+            }
+            (MirrorKey::Text(key), WantedValue::Text { product, .. }) => {
+                Mirror::Text(key.clone(), FieldMirror::of(product.clone()))
+            }
+            (MirrorKey::Level(key), WantedValue::Level { variant, .. }) => {
+                Mirror::Level(key.clone(), LevelMirror::of(Some(variant.clone())))
+            }
+            (MirrorKey::Level(key), _) => Mirror::Level(key.clone(), LevelMirror::default()),
+            (MirrorKey::Price(key), _) => Mirror::Price(key.clone(), FieldMirror::default()),
+            (MirrorKey::Text(key), _) => Mirror::Text(key.clone(), FieldMirror::default()),
+        }
     }
 }
 
 async fn set(
     connection: &mut PgConnection,
-    wants: &Wants,
-    unset: Vec<Unset>,
+    changes: &DesiredChanges,
+    wanted: Vec<Wanted>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if unset.iter().any(|unset| unset.is_new) {
+    let pending: Vec<&Wanted> =
+        wanted.iter().filter(|wanted| wanted.set(wanted.mirror.as_ref(), now).is_some()).collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    if pending.iter().any(|wanted| wanted.mirror.is_none()) {
         // Apply locks a store before anything in it. Whoever makes mirrors does the same, or the two would wait for each
         // other whenever both make the same.
         sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
-            .bind(wants.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
+            .bind(changes.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
             .await?;
-        write(connection, MAKE, unset.iter().filter(|unset| unset.is_new), now).await?;
     }
-    if !unset.is_empty() {
-        write(connection, SET, unset.iter(), now).await?;
+    // Decided again over what is locked: what was read before may be outdated by now; whatever outdated it comes here too,
+    // and what is sent is read anew.
+    let locked = mirrors::lock(&mut *connection, pending.iter().map(|wanted| &wanted.key)).await?;
+    let locked: BTreeMap<MirrorKey, Mirror> =
+        locked.into_iter().map(|mirror| (mirror.key(), mirror)).collect();
+    let (mut known, mut new) = (Vec::new(), Vec::new());
+    for wanted in pending {
+        let found = locked.get(&wanted.key);
+        let Some(mirror) = wanted.set(found, now) else { continue };
+        if found.is_some() { known.push(mirror) } else { new.push(mirror) }
     }
-    Ok(())
+    mirrors::insert(&mut *connection, &new).await?;
+    mirrors::update(connection, &known).await
 }
-
-async fn write<'a>(
-    connection: &mut PgConnection,
-    sql: &'static str,
-    unset: impl Iterator<Item = &'a Unset> + Clone,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let rows = || unset.clone();
-    sqlx::query(sql)
-        .bind(rows().map(|unset| unset.key.connection.as_str()).collect::<Vec<_>>())
-        .bind(rows().map(|unset| unset.key.kind.as_str()).collect::<Vec<_>>())
-        .bind(rows().map(|unset| unset.key.external.as_str()).collect::<Vec<_>>())
-        .bind(rows().map(|unset| place(&unset.key)).collect::<Vec<_>>())
-        .bind(rows().map(|unset| unset.internal.as_str()).collect::<Vec<_>>())
-        .bind(rows().map(|unset| unset.desired.as_str()).collect::<Vec<_>>())
-        .bind(rows().map(|unset| unset.number).collect::<Vec<_>>())
-        .bind(rows().map(|unset| unset.trace.as_str()).collect::<Vec<_>>())
-        .bind(now.as_chrono())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-const MAKE: &str = "
-INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, desired, desired_number, desired_trace,
-    next_attempt_at)
-SELECT c.id, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.desired::jsonb, u.number, u.trace, $9
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::text[])
-    AS u(connection, kind, external, place, internal, desired, number, trace)
-JOIN connections c ON c.id = u.connection
-ORDER BY u.connection, u.kind, u.external, u.place
-ON CONFLICT DO NOTHING";
-
-// Locked in the order in which apply locks them. What was read before may be outdated by now; whatever outdated it comes
-// here too, and what is sent is read anew.
-const SET: &str = "
-UPDATE mirrors m
-SET desired = f.desired, desired_number = f.number, desired_trace = f.trace, internal = f.internal,
-    next_attempt_at = CASE WHEN m.attention IS NULL THEN $9 ELSE m.next_attempt_at END
-FROM (SELECT d.connection, d.kind, d.external, d.place, u.internal, u.desired::jsonb AS desired, u.number, u.trace
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int8[], $8::text[])
-          AS u(connection, kind, external, place, internal, desired, number, trace)
-      JOIN mirrors d USING (connection, kind, external, place)
-      WHERE d.desired IS DISTINCT FROM u.desired::jsonb OR d.internal IS DISTINCT FROM u.internal
-      ORDER BY d.connection, d.kind, d.external, d.place
-      FOR NO KEY UPDATE OF d) AS f
-WHERE m.connection = f.connection AND m.kind = f.kind AND m.external = f.external AND m.place = f.place";
 
 fn takers(writes: &Writes, kind: MirrorKind) -> Vec<&str> {
-    writes.iter().filter(|(_, taken)| *taken == kind).map(|(platform, _)| platform.as_str()).collect()
+    writes.keys().filter(|(_, taken)| *taken == kind).map(|(platform, _)| platform.as_str()).collect()
 }
 
 async fn levels(
     connection: &mut PgConnection,
-    wants: &Wants,
+    changes: &DesiredChanges,
     writes: &Writes,
-) -> Result<Vec<Unset>, StoreError> {
-    let rows = sqlx::query(UNSET_LEVELS)
-        .bind(wants.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
-        .bind(wants.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
-        .bind(numbers(wants.levels.values()))
-        .bind(traces(wants.levels.values()))
-        .bind(wants.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
-        .bind(numbers(wants.linked.values()))
-        .bind(traces(wants.linked.values()))
+) -> Result<Vec<Wanted>, StoreError> {
+    let rows = sqlx::query(CHANGED_LEVELS)
+        .bind(changes.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+        .bind(changes.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+        .bind(numbers(changes.levels.values()))
+        .bind(traces(changes.levels.values()))
+        .bind(changes.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
+        .bind(numbers(changes.linked.values()))
+        .bind(traces(changes.linked.values()))
         .bind(takers(writes, MirrorKind::Inventory))
         .bind(model::DEFAULT_LOCATION)
         .fetch_all(connection)
         .await?;
-    rows.iter().map(Unset::read).collect()
+    rows.iter()
+        .map(|row| {
+            let platform: PlatformName = crate::columns::id(row, "platform")?;
+            let decimals = writes.get(&(platform, MirrorKind::Inventory)).copied().unwrap_or_default();
+            let (variant, level) = (crate::columns::id(row, "internal")?, quantity(row, "quantity")?);
+            Wanted::read(row, WantedValue::Level { variant, level, decimals })
+        })
+        .collect()
 }
 
 // Every table is looked up by key, one after the other: `OFFSET 0` keeps the planner from joining in another order. A plan
@@ -241,9 +262,9 @@ async fn levels(
 //
 // A level goes to the connections that know the location: by a link, or because it is their default. It is looked up by
 // its variant, of which a store has few, and not by its location, of which it has thousands; `|| ''` hides that index.
-const UNSET_LEVELS: &str = "
-SELECT c.id AS connection, 'inventory' AS kind, item.external, level.location AS place, level.variant AS internal,
-    mirror_quantity(level.quantity)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
+const CHANGED_LEVELS: &str = "
+SELECT c.id AS connection, c.platform, 'inventory' AS kind, item.external, level.location AS place,
+    level.variant AS internal, level.quantity, w.trace, m.state, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
                 AS changed(variant, location, number, trace)
@@ -254,67 +275,77 @@ FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
       ORDER BY variant, location, number DESC) AS w
 CROSS JOIN LATERAL (SELECT * FROM inventory_levels k
                     WHERE k.variant = w.variant AND k.location || '' = w.location OFFSET 0) AS level
-CROSS JOIN LATERAL (SELECT * FROM links k WHERE k.internal = w.variant AND k.kind = 'item' OFFSET 0) AS item
+CROSS JOIN LATERAL (SELECT * FROM links k
+                    WHERE k.internal = w.variant AND k.kind = 'item' AND k.retired_at IS NULL OFFSET 0) AS item
 CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = item.connection AND k.store = level.store OFFSET 0) AS c
 LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'inventory'
                        AND k.external = item.external AND k.place = w.location OFFSET 0) AS m ON true
-WHERE c.enabled AND c.platform = ANY($8) AND coalesce((c.rules ->> 'propagate_inventory')::boolean, true)
+WHERE c.platform = ANY($8)
   AND (c.default_location = w.location
        OR EXISTS (SELECT FROM links place
                   WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
-                    AND place.external <> $9))
-  AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_quantity(level.quantity)
-       OR m.internal IS DISTINCT FROM level.variant)";
+                    AND place.external <> $9))";
 
 async fn prices(
     connection: &mut PgConnection,
-    wants: &Wants,
+    changes: &DesiredChanges,
     writes: &Writes,
-) -> Result<Vec<Unset>, StoreError> {
-    let rows = sqlx::query(UNSET_PRICES)
-        .bind(wants.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
-        .bind(numbers(wants.prices.values()))
-        .bind(traces(wants.prices.values()))
+) -> Result<Vec<Wanted>, StoreError> {
+    let rows = sqlx::query(CHANGED_PRICES)
+        .bind(changes.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
+        .bind(traces(changes.prices.values()))
         .bind(takers(writes, MirrorKind::Price))
         .fetch_all(connection)
         .await?;
-    rows.iter().map(Unset::read).collect()
+    let mut wanted = Vec::new();
+    for row in &rows {
+        let variant = crate::columns::id(row, "internal")?;
+        if let Some(price) = money(row, "price_minor", "price_currency")? {
+            wanted.push(Wanted::read(row, WantedValue::Price { variant, price })?);
+        }
+    }
+    Ok(wanted)
 }
 
-const UNSET_PRICES: &str = "
-SELECT c.id AS connection, 'price' AS kind, l.external, '' AS place, v.id AS internal,
-    mirror_price(v.price_minor, v.price_currency)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
-FROM unnest($1::text[], $2::int8[], $3::text[]) AS w(variant, number, trace)
+const CHANGED_PRICES: &str = "
+SELECT c.id AS connection, 'price' AS kind, l.external, '' AS place, v.id AS internal, v.price_minor, v.price_currency,
+    w.trace, m.state, m.connection IS NULL AS is_new
+FROM unnest($1::text[], $2::text[]) AS w(variant, trace)
 CROSS JOIN LATERAL (SELECT * FROM variants k WHERE k.id = w.variant AND k.price_minor IS NOT NULL OFFSET 0) AS v
-CROSS JOIN LATERAL (SELECT * FROM links k WHERE k.internal = w.variant AND k.kind = 'variant' OFFSET 0) AS l
+CROSS JOIN LATERAL (SELECT * FROM links k
+                    WHERE k.internal = w.variant AND k.kind = 'variant' AND k.retired_at IS NULL OFFSET 0) AS l
 CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = v.store OFFSET 0) AS c
 LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'price'
                        AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
-WHERE c.enabled AND c.platform = ANY($4) AND coalesce((c.rules ->> 'propagate_prices')::boolean, true)
-  AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_price(v.price_minor, v.price_currency)
-       OR m.internal IS DISTINCT FROM v.id)";
+WHERE c.platform = ANY($3)";
 
 async fn texts(
     connection: &mut PgConnection,
-    wants: &Wants,
+    changes: &DesiredChanges,
     writes: &Writes,
-) -> Result<Vec<Unset>, StoreError> {
-    let rows = sqlx::query(UNSET_TEXTS)
-        .bind(wants.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
-        .bind(numbers(wants.texts.values()))
-        .bind(traces(wants.texts.values()))
-        .bind(wants.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
-        .bind(numbers(wants.linked.values()))
-        .bind(traces(wants.linked.values()))
+) -> Result<Vec<Wanted>, StoreError> {
+    let rows = sqlx::query(CHANGED_TEXTS)
+        .bind(changes.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
+        .bind(numbers(changes.texts.values()))
+        .bind(traces(changes.texts.values()))
+        .bind(changes.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
+        .bind(numbers(changes.linked.values()))
+        .bind(traces(changes.linked.values()))
         .bind(takers(writes, MirrorKind::Product))
         .fetch_all(connection)
         .await?;
-    rows.iter().map(Unset::read).collect()
+    rows.iter()
+        .map(|row| {
+            let product = crate::columns::id(row, "internal")?;
+            let text = ProductText { title: row.try_get("title")?, description: row.try_get("description")? };
+            Wanted::read(row, WantedValue::Text { product, text })
+        })
+        .collect()
 }
 
-const UNSET_TEXTS: &str = "
-SELECT c.id AS connection, 'product' AS kind, l.external, '' AS place, p.id AS internal,
-    mirror_text(m.held, p.title, p.description)::text AS wanted, w.number, w.trace, m.connection IS NULL AS is_new
+const CHANGED_TEXTS: &str = "
+SELECT c.id AS connection, 'product' AS kind, l.external, '' AS place, p.id AS internal, p.title, p.description,
+    w.trace, m.state, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (product) product, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::int8[], $3::text[]) AS changed(product, number, trace)
             UNION ALL
@@ -323,10 +354,9 @@ FROM (SELECT DISTINCT ON (product) product, number, trace
             JOIN variants v ON v.id = linked.variant) AS each
       ORDER BY product, number DESC) AS w
 CROSS JOIN LATERAL (SELECT * FROM products k WHERE k.id = w.product AND k.deleted_at IS NULL OFFSET 0) AS p
-CROSS JOIN LATERAL (SELECT * FROM links k WHERE k.internal = w.product AND k.kind = 'product' OFFSET 0) AS l
+CROSS JOIN LATERAL (SELECT * FROM links k
+                    WHERE k.internal = w.product AND k.kind = 'product' AND k.retired_at IS NULL OFFSET 0) AS l
 CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = p.store OFFSET 0) AS c
 LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'product'
                        AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
-WHERE c.enabled AND c.platform = ANY($7) AND coalesce((c.rules ->> 'propagate_products')::boolean, true)
-  AND (m.connection IS NULL OR m.desired IS DISTINCT FROM mirror_text(m.held, p.title, p.description)
-       OR m.internal IS DISTINCT FROM p.id)";
+WHERE c.platform = ANY($7)";

@@ -1,12 +1,15 @@
 //! What a platform's ids are in the store's own terms.
 
 use crate::{Store, StoreError, columns::unreadable};
-use model::{ConnectionId, ExternalId, LinkKind, record::LinkKey};
+use model::{ConnectionId, ExternalId, LinkKind};
 use sqlx::{
     Row as _,
     postgres::{PgArguments, PgRow},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A platform's id of a kind of thing, per connection.
+pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
 
 impl Store {
     /// The links among `keys` that there are, in one statement.
@@ -23,7 +26,8 @@ pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> sqlx::query::Query<'static, sq
     sqlx::query(
         "SELECT l.connection, l.kind, l.external, l.internal
          FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
-         JOIN links l USING (connection, kind, external)",
+         JOIN links l USING (connection, kind, external)
+         WHERE l.retired_at IS NULL",
     )
     .bind(keys.iter().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())

@@ -2,11 +2,10 @@
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    columns::{id, mirror_key, mirror_value, quantity, send_state, time_or_null},
+    columns::{id, quantity},
+    mirrors,
 };
-use model::{
-    LocationId, MirrorKey, MirrorValue, PlatformName, Quantity, SendState, StoreId, Timestamp, VariantId,
-};
+use model::{LocationId, Mirror, PlatformName, Quantity, StoreId, VariantId};
 use sqlx::Row as _;
 
 /// A store's levels and what its platforms have of them.
@@ -40,26 +39,10 @@ pub struct LevelLine {
 /// What one platform has of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MirrorLine {
-    /// Which mirror.
-    pub key: MirrorKey,
+    /// The mirror.
+    pub mirror: Mirror,
     /// The platform.
     pub platform: PlatformName,
-    /// Our id of it.
-    pub internal: Option<String>,
-    /// What the platform last told.
-    pub observed: Option<MirrorValue>,
-    /// When that was received.
-    pub observed_at: Option<Timestamp>,
-    /// What it holds, as far as we know.
-    pub held: Option<MirrorValue>,
-    /// What it should hold.
-    pub desired: Option<MirrorValue>,
-    /// How far the last write has come.
-    pub state: Option<SendState>,
-    /// How often that write was tried.
-    pub attempts: i32,
-    /// Why it failed last.
-    pub last_error: Option<String>,
 }
 
 impl Store {
@@ -108,20 +91,7 @@ impl Store {
         self.fetch_all(statement)
             .await?
             .iter()
-            .map(|row| {
-                Ok(MirrorLine {
-                    key: mirror_key(row)?,
-                    platform: id(row, "platform")?,
-                    internal: row.try_get("internal")?,
-                    observed: mirror_value(row, "observed")?,
-                    observed_at: time_or_null(row, "observed_at")?,
-                    held: mirror_value(row, "held")?,
-                    desired: mirror_value(row, "desired")?,
-                    state: send_state(row, "sent_state")?,
-                    attempts: row.try_get("attempts")?,
-                    last_error: row.try_get("last_error")?,
-                })
-            })
+            .map(|row| Ok(MirrorLine { mirror: mirrors::read(row)?, platform: id(row, "platform")? }))
             .collect()
     }
 }

@@ -67,6 +67,8 @@ impl From<MovementReason> for pb::MovementReason {
         match reason {
             MovementReason::FirstCount => Self::FirstCount,
             MovementReason::Reported => Self::Reported,
+            MovementReason::Counted => Self::Counted,
+            MovementReason::Relinked => Self::Relinked,
         }
     }
 }
@@ -75,6 +77,8 @@ impl From<pb::MovementReason> for MovementReason {
     fn from(reason: pb::MovementReason) -> Self {
         match reason {
             pb::MovementReason::FirstCount => Self::FirstCount,
+            pb::MovementReason::Counted => Self::Counted,
+            pb::MovementReason::Relinked => Self::Relinked,
             pb::MovementReason::Reported | pb::MovementReason::Unspecified => Self::Reported,
         }
     }

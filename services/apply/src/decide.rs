@@ -30,7 +30,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+pub(crate) use clock::changed_at;
 pub use keys::{first_keys, row_keys};
+pub(crate) use sales::deletion_version;
 
 /// One change of the record.
 enum Write {

@@ -3,6 +3,7 @@
 //! While a row of the record was damaged, changes were decided over it, and tell of it. So the fold takes from a change
 //! only what is the change's own: the movement rather than the level it came to, and the fields that it set.
 
+use crate::decide::{changed_at, deletion_version};
 use model::{
     EntityKind, Event, LocationId, Order, OrderId, OrderStatus, Payload, Timestamp, VariantId,
     record::{
@@ -43,7 +44,7 @@ impl Rebuilt {
             return Err(Broken { expected, found: sequence });
         }
         self.sequence = sequence;
-        let at = event.occurred_at.unwrap_or(event.received_at);
+        let at = changed_at(&event);
         for row in rows {
             match row {
                 CatalogRow::Product(row) => self.product(row, at),
@@ -88,7 +89,9 @@ impl Rebuilt {
         let before = self.state.levels.get(&key).copied();
         let now = match (before, reason) {
             (None, _) => delta,
-            (Some(before), MovementReason::Reported) => before.plus(delta).unwrap_or(level),
+            (Some(before), MovementReason::Reported | MovementReason::Counted | MovementReason::Relinked) => {
+                before.plus(delta).unwrap_or(level)
+            }
             (Some(_), MovementReason::FirstCount) => {
                 self.recounted.insert(key.clone(), self.sequence);
                 level
@@ -127,12 +130,17 @@ impl Rebuilt {
                 self.state.orders.insert(id, row);
             }
             Payload::Deleted { entity: EntityKind::Order, ref external } => {
-                if let Some(OrderRow { version, order: Order { status, .. }, .. }) =
-                    self.state.orders.get_mut(&id(external))
-                {
-                    *version = event.version.max(*version);
-                    *status = OrderStatus::Cancelled;
-                }
+                let version = deletion_version(&event);
+                let row = self.state.orders.entry(id(external)).or_insert_with(|| OrderRow {
+                    id: id(external),
+                    tenant: event.origin.tenant.clone(),
+                    store: event.origin.store.clone(),
+                    connection: event.origin.connection.clone(),
+                    version,
+                    order: Order::cancelled(external.clone()),
+                });
+                row.version = version.max(row.version);
+                row.order.status = OrderStatus::Cancelled;
             }
             Payload::Product(_)
             | Payload::Inventory(_)

@@ -7,7 +7,7 @@ use crate::{
 use bus::{AppendError, Bus};
 use model::{
     Dismissal, Event, Outcome, Partition, Position,
-    record::{Applied, Facts, SendMark},
+    record::{Applied, Facts, RowKeys, SendMark},
 };
 use runner::{Metrics, dead_letter, kill_point};
 use std::{
@@ -25,6 +25,9 @@ const EVENTS_MAX: usize = 2000;
 /// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
 /// meanwhile instead of a handful of events; one that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(4);
+/// How many rounds of loading a batch takes at most: events, the links they lead to, the mirrors of those, their levels and
+/// the other platforms' mirrors.
+const ROUNDS_MAX: usize = 6;
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
 
@@ -233,12 +236,16 @@ pub(crate) async fn facts(
     let events = || batches.iter().flat_map(|batch| &batch.events);
     let dismissals = batches.iter().flat_map(|batch| &batch.dismissals);
     transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
-    let mut keys = row_keys(events(), &facts);
-    keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.key.clone()));
-    transaction.rows(&keys, &mut facts).await?;
-    if !keys.item_mirrors.is_empty() {
-        // Levels at places that only the mirrors of the linked items told of.
-        transaction.rows(&row_keys(events(), &facts), &mut facts).await?;
+    let mut asked = RowKeys::default();
+    for _ in 0..ROUNDS_MAX {
+        let mut keys = row_keys(events(), &facts);
+        keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
+        let more = keys.without(&asked);
+        if more.is_empty() {
+            break;
+        }
+        transaction.rows(&more, &mut facts).await?;
+        asked = keys;
     }
     Ok(facts)
 }

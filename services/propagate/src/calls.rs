@@ -1,12 +1,12 @@
 //! One connection's due writes: claim, call, settle.
 
-use crate::{STAGE, measure::Measure};
-use model::{MirrorKind, MirrorValue, Partition, PartitionCount, Timestamp};
+use crate::{STAGE, limits::Limits, measure::Measure};
+use model::{CallResult, MirrorKey, Partition, PartitionCount, Settled, Timestamp};
 use outlet::{Budgets, Client, Fetcher, NotFetched, Target};
-use platforms::{Access, Call, CallContext, Fetch, Platform, Reply, Step};
+use platforms::{Access, AccountRefusal, Call, CallContext, CallOutcome, Fetch, Platform, Step};
 use stage::{Reject, RejectClass};
 use std::time::{Duration, Instant};
-use store::{Connection, DueRead, DueWrite, Settled, Store, StoreError, WriteResult};
+use store::{Claim, Connection, DueChange, DueRead, DueWrite, Health, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 /// How many writes are claimed at once.
@@ -36,30 +36,45 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Makes what is due at the connection, one call at a time, until nothing is, or until `stop`.
+    /// Makes what is due at the connection, one call at a time, until nothing is, until the platform refuses the account, or
+    /// until `stop`.
     pub(crate) async fn work_off(
         &self,
         connection: &Connection,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(()) };
-        let of = self.partitions.of(&connection.store);
-        let mut at_once = CLAIMED_MAX;
+        let partition = self.partitions.of(&connection.store);
+        let limits = Limits::of(platform, &connection.rules);
+        // Of an account that was refused, one call shows whether it still is.
+        let mut at_once = if connection.health == Health::Ok { CLAIMED_MAX } else { 1 };
         while !stop.is_cancelled() {
             let claimed = Instant::now();
-            let due = self.store.claim_due(of, &connection.id, runner::now(), LEASE, at_once).await?;
+            let claim = Claim {
+                connection: &connection.id,
+                partition,
+                kinds: &limits.kinds,
+                decimals: limits.decimals,
+                repeatable_for: &limits.repeatable_for,
+                lease: LEASE,
+                limit: at_once,
+            };
+            let due = self.store.claim_due(&claim, runner::now()).await?;
             if due.is_empty() {
                 return Ok(());
             }
             runner::kill_point(STAGE, "marked");
-            let (count, mut called) = (due.len(), 0);
+            let (count, mut called, mut refused) = (due.len(), 0, false);
             for write in due {
-                if stop.is_cancelled() || claimed.elapsed() > BEGUN_WITHIN {
-                    self.give_back(of, &write).await?;
+                if refused || stop.is_cancelled() || claimed.elapsed() > BEGUN_WITHIN {
+                    self.give_back(partition, connection, &write).await?;
                 } else {
-                    self.write(platform, connection, &write, stop).await?;
+                    refused = self.write(platform, connection, &write, stop).await?;
                     called += 1;
                 }
+            }
+            if refused {
+                return Ok(());
             }
             // A slow platform gets no more than it does in time.
             at_once = if called < count { i64::try_from(called.max(1)).unwrap_or(1) } else { CLAIMED_MAX };
@@ -68,47 +83,100 @@ impl Calls {
     }
 
     /// Has whoever claims next make the call, this owner or another one.
-    async fn give_back(&self, of: Partition, due: &DueWrite) -> Result<(), StoreError> {
+    async fn give_back(
+        &self,
+        of: Partition,
+        connection: &Connection,
+        due: &DueWrite,
+    ) -> Result<(), StoreError> {
         let now = runner::now();
-        let result = WriteResult::RetryAt { at: now, error: "given back before the call".to_owned() };
-        self.store.settle_write(of, &due.key, &due.sent_key, &result, now).await.map(|_| ())
+        let result = CallResult::Retry { at: now, error: "given back before the call".to_owned() };
+        let settled =
+            self.store.settle_write(of, &connection.origin(), &due.key, &due.sent_key, result, now).await;
+        settled.map(|_| ())
     }
 
+    /// Makes a call and settles it; says whether the platform refused the account.
     async fn write(
         &self,
         platform: &dyn Platform,
         connection: &Connection,
         due: &DueWrite,
         stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let began = Instant::now();
-        let reply = match call(due) {
+        let outcome = match call(due) {
             Ok(call) => self.call(platform, connection, due, &call).await,
-            Err(reject) => Reply::Refused(reject),
+            Err(reject) => CallOutcome::Rejected(reject),
         };
         runner::kill_point(STAGE, "called");
-        let (label, result) = result(due, reply, runner::now(), rand::random_range(0.5..1.0));
-        self.measure.called(platform.name(), due.key.kind.as_str(), label, began.elapsed());
+        let refusal = self.note_account(connection, &outcome).await?;
+        let (label, result) = result(due, outcome, runner::now(), rand::random_range(0.5..1.0));
+        self.measure.called(platform.name(), due.key.kind().as_str(), label, began.elapsed());
         let of = self.partitions.of(&connection.store);
-        let settled = self.store.settle_write(of, &due.key, &due.sent_key, &result, runner::now()).await?;
+        let settled = self
+            .store
+            .settle_write(of, &connection.origin(), &due.key, &due.sent_key, result, runner::now())
+            .await?;
         runner::kill_point(STAGE, "settled");
         tracing::info!(
             stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
-            platform.name = platform.name(), kind = due.key.kind.as_str(), external = %due.key.external,
+            platform.name = platform.name(), kind = due.key.kind().as_str(), external = %due.key.external(),
             attempt = due.attempt, result = label, "call"
         );
-        if let WriteResult::Refused { error } = &result {
-            tracing::warn!(stage = STAGE, connection.id = %connection.id, error, "the platform refused a write");
+        match settled {
+            Settled::NeedsReading if !refusal => self.read_due(platform, connection, stop).await?,
+            Settled::Refused => {
+                tracing::warn!(stage = STAGE, connection.id = %connection.id, "the platform refused a write");
+            }
+            Settled::Flapping => {
+                tracing::warn!(
+                    stage = STAGE, connection.id = %connection.id, kind = due.key.kind().as_str(),
+                    "writes stopped: the platform held something else each time"
+                );
+            }
+            Settled::Done | Settled::NeedsReading | Settled::Passed => {}
         }
-        if settled == Settled::NeedsReadBack {
-            let wanted = DueRead {
-                key: due.key.clone(),
-                location: due.location.clone(),
-                product: due.product.clone(),
-            };
-            self.read(platform, connection, &wanted, stop).await;
+        Ok(refusal)
+    }
+
+    /// Notes what an outcome says of the account; says whether it was refused.
+    async fn note_account(&self, connection: &Connection, outcome: &CallOutcome) -> Result<bool, StoreError> {
+        match outcome {
+            CallOutcome::AccountRefused(refusal, reject) => {
+                self.account_refused(connection, *refusal, reject).await?;
+                Ok(true)
+            }
+            // Says nothing of the account.
+            CallOutcome::Throttled { .. } | CallOutcome::Retry { .. } => Ok(false),
+            CallOutcome::Done { .. }
+            | CallOutcome::Conflict
+            | CallOutcome::Gone
+            | CallOutcome::TooOld(_)
+            | CallOutcome::Rejected(_) => {
+                if connection.health != Health::Ok {
+                    self.store.note_account_accepted(&connection.id).await?;
+                }
+                Ok(false)
+            }
         }
-        Ok(())
+    }
+
+    async fn account_refused(
+        &self,
+        connection: &Connection,
+        refusal: AccountRefusal,
+        reject: &Reject,
+    ) -> Result<(), StoreError> {
+        let health = match refusal {
+            AccountRefusal::Unauthorized => Health::NeedsReauth,
+            AccountRefusal::Misconfigured => Health::Misconfigured,
+        };
+        tracing::warn!(
+            stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
+            health = health.as_str(), %reject, "account refused by platform"
+        );
+        self.store.note_account_refused(&connection.id, health, &reject.to_string(), runner::now()).await
     }
 
     async fn call(
@@ -117,69 +185,97 @@ impl Calls {
         connection: &Connection,
         due: &DueWrite,
         call: &Call,
-    ) -> Reply {
+    ) -> CallOutcome {
         let access = access(connection);
         let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
         let mut step = platform.call(call, &context, None);
         // At most one read, then the write.
         for _ in 0..2 {
             let (request, is_write) = match step {
-                Ok(Step::Done { version }) => return Reply::Done { version },
-                Ok(Step::Read(request)) => (request, false),
-                Ok(Step::Write(request)) => (request, true),
-                Err(reject) => return Reply::Refused(reject),
+                Step::End(outcome) => return outcome,
+                Step::Read(request) => (request, false),
+                Step::Write(request) => (request, true),
             };
             self.budgets.wait(&connection.id, platform).await;
             let reply = match self.client.call(request, due.trace.as_ref()).await {
                 Ok(reply) => reply,
-                Err(error) => return Reply::Retry { reason: error.to_string() },
+                Err(error) => return CallOutcome::Retry { reason: error.to_string() },
             };
             let meaning = platform.outcome(call, &reply.as_reply());
-            if is_write || !matches!(meaning, Reply::Done { .. }) {
+            if is_write || !matches!(meaning, CallOutcome::Done { .. }) {
                 return meaning;
             }
             step = platform.call(call, &context, Some(&reply.as_reply()));
         }
-        Reply::Refused(Reject::new(RejectClass::Bug, "the call wants to read twice"))
+        CallOutcome::Rejected(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
-    /// Asks the platform for what a mirror reflects and puts the answer into RAW, like any report of it. If that fails a
-    /// few times, the mirror becomes due for reading again after a while.
-    pub(crate) async fn read(
+    /// Reads what is due for reading at the connection.
+    pub(crate) async fn read_due(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let of = self.partitions.of(&connection.store);
+        let limit = if connection.health == Health::Ok { CLAIMED_MAX } else { 1 };
+        let reads = self.store.claim_reads(of, &connection.origin(), runner::now(), limit).await?;
+        for read in &reads {
+            if stop.is_cancelled() || self.read(platform, connection, read, stop).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the platform for what a mirror reflects and puts the object into RAW, like any report of it; says whether the
+    /// platform refused the account. If reading fails a few times, the mirror becomes due for it again after a while.
+    async fn read(
         &self,
         platform: &dyn Platform,
         connection: &Connection,
         due: &DueRead,
         stop: &CancellationToken,
-    ) {
+    ) -> Result<bool, StoreError> {
         let access = access(connection);
         let target =
             Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
         let Some(wanted) = wanted(due) else {
             tracing::warn!(stage = STAGE, connection.id = %connection.id, "the variant's product isn't linked");
-            return;
+            return Ok(false);
         };
         for attempt in 0..READ_ATTEMPTS {
             let pause = RETRY_FIRST.saturating_mul(1 << attempt).mul_f64(rand::random_range(0.5..1.0));
             match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
-                Ok(_) => return,
+                Ok(_) => {
+                    if connection.health != Health::Ok {
+                        self.store.note_account_accepted(&connection.id).await?;
+                    }
+                    return Ok(false);
+                }
                 Err(NotFetched::Later { reason, after }) if after.is_none_or(|after| after <= pause) => {
                     tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back");
                 }
                 Err(NotFetched::Later { reason, .. }) => {
                     tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back; later");
-                    return;
+                    return Ok(false);
                 }
+                Err(NotFetched::AccountRefused(refusal, reject)) => {
+                    self.account_refused(connection, refusal, &reject).await?;
+                    return Ok(true);
+                }
+                Err(NotFetched::Gone) => return Ok(false),
                 Err(NotFetched::Refused(reject)) => {
                     tracing::warn!(stage = STAGE, connection.id = %connection.id, %reject, "can't be read back");
-                    return;
+                    return Ok(false);
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(false),
             }
         }
+        Ok(false)
     }
 }
 
@@ -194,74 +290,56 @@ fn access(connection: &Connection) -> Access {
 
 /// What a mirror's platform is asked for.
 fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
-    let external = &due.key.external;
-    match due.key.kind {
-        MirrorKind::Inventory => Some(Fetch::Level { item: external, location: due.location.as_ref() }),
-        MirrorKind::Product => Some(Fetch::Product { product: external, variant: None }),
-        MirrorKind::Price => Some(Fetch::Product { product: due.product.as_ref()?, variant: Some(external) }),
+    match &due.key {
+        MirrorKey::Level(key) => Some(Fetch::Level { item: &key.item, location: due.location.as_ref() }),
+        MirrorKey::Text(key) => Some(Fetch::Product { product: &key.external, variant: None }),
+        MirrorKey::Price(key) => {
+            Some(Fetch::Product { product: due.product.as_ref()?, variant: Some(&key.external) })
+        }
     }
 }
 
 /// The call that makes a due write.
 fn call(due: &DueWrite) -> Result<Call, Reject> {
-    let bug = |reason: &str| Reject::new(RejectClass::Bug, reason);
-    match (due.key.kind, &due.value) {
-        (MirrorKind::Inventory, MirrorValue::Quantity(to)) => {
-            let from = match due.from {
-                Some(MirrorValue::Quantity(from)) => Some(from),
-                Some(MirrorValue::Price(_) | MirrorValue::Text(_)) | None => None,
-            };
-            Ok(Call::SetLevel {
-                item: due.key.external.clone(),
-                location: due.location.clone(),
-                to: *to,
-                from,
-            })
+    match &due.change {
+        DueChange::Level { from, to } => Ok(Call::SetLevel {
+            item: due.key.external().clone(),
+            location: due.location.clone(),
+            to: *to,
+            from: *from,
+        }),
+        DueChange::Price(to) => {
+            let unlinked = || Reject::new(RejectClass::Bug, "the variant's product isn't linked");
+            let product = due.product.clone().ok_or_else(unlinked)?;
+            Ok(Call::SetPrice { product, variant: due.key.external().clone(), to: *to })
         }
-        (MirrorKind::Price, MirrorValue::Price(to)) => {
-            let product = due.product.clone().ok_or_else(|| bug("the variant's product isn't linked"))?;
-            Ok(Call::SetPrice { product, variant: due.key.external.clone(), to: *to })
-        }
-        (MirrorKind::Product, MirrorValue::Text(to)) => {
-            Ok(Call::SetText { product: due.key.external.clone(), to: to.clone() })
-        }
-        (MirrorKind::Inventory | MirrorKind::Price | MirrorKind::Product, _) => {
-            Err(bug("the mirror's value isn't of its kind"))
-        }
+        DueChange::Text(to) => Ok(Call::SetText { product: due.key.external().clone(), to: to.clone() }),
     }
 }
 
-/// What a reply means for the mirror. `jitter` is from 0.5 to 1.
-fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'static str, WriteResult) {
-    let doubled = RETRY_FIRST.saturating_mul(1 << u32::try_from(due.attempt - 1).unwrap_or(0).min(16));
+/// What an outcome means for the mirror. `jitter` is from 0.5 to 1.
+fn result(
+    due: &DueWrite,
+    outcome: CallOutcome,
+    now: Timestamp,
+    jitter: f64,
+) -> (&'static str, CallResult<model::MirrorValue>) {
+    let doubled = RETRY_FIRST.saturating_mul(1 << due.attempt.saturating_sub(1).min(16));
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
-    let after = |wait: Duration| {
-        Timestamp::from_micros(
-            now.as_micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)),
-        )
-    };
-    match reply {
-        Reply::Done { version } => ("done", WriteResult::Acknowledged { version }),
-        Reply::Stale if due.key.kind == MirrorKind::Inventory => ("stale", WriteResult::ReadBack),
-        // Texts and prices are read anew by the next attempt itself.
-        Reply::Stale => {
-            ("stale", WriteResult::RetryAt { at: after(pause), error: "someone else wrote".to_owned() })
+    match outcome {
+        CallOutcome::Done { version, rendered } => ("done", CallResult::Taken { version, rendered }),
+        CallOutcome::Conflict => ("conflict", CallResult::Conflict),
+        CallOutcome::Gone => ("gone", CallResult::Gone),
+        CallOutcome::Throttled { after } => {
+            let at = now.after(after.unwrap_or_default().max(pause));
+            ("throttled", CallResult::Retry { at, error: "too many calls".to_owned() })
         }
-        Reply::Throttled { after: wait } => {
-            let at = after(wait.unwrap_or_default().max(pause));
-            ("throttled", WriteResult::RetryAt { at, error: "too many calls".to_owned() })
+        CallOutcome::Retry { reason } => ("retry", CallResult::Retry { at: now.after(pause), error: reason }),
+        CallOutcome::AccountRefused(_, reject) => {
+            ("account_refused", CallResult::AccountRefused { error: reject.to_string() })
         }
-        Reply::Retry { reason } => ("retry", WriteResult::RetryAt { at: after(pause), error: reason }),
-        // Turned away at the gate: an earlier attempt may have been let in, and only the same key can tell. Taken for
-        // refused, its report would count as a sale.
-        Reply::Refused(reject)
-            if due.key.kind == MirrorKind::Inventory
-                && due.attempt > 1
-                && matches!(reject.class, RejectClass::Auth | RejectClass::Config) =>
-        {
-            ("denied", WriteResult::RetryAt { at: after(pause), error: reject.to_string() })
-        }
-        Reply::Refused(reject) => ("refused", WriteResult::Refused { error: reject.to_string() }),
+        CallOutcome::TooOld(reject) => ("too_old", CallResult::TooOld { error: reject.to_string() }),
+        CallOutcome::Rejected(reject) => ("refused", CallResult::Refused { error: reject.to_string() }),
     }
 }
 

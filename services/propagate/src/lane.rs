@@ -3,11 +3,11 @@
 use crate::{
     STAGE,
     calls::Calls,
-    worker::{Desires, Unset},
+    worker::{DesiredWriter, Unset},
 };
 use bus::{AppliedReader, BusError};
 use bytes::Bytes;
-use model::{ConnectionId, Partition};
+use model::{ConnectionId, Partition, Timestamp};
 use runner::{LaneError, Service, Turn, now};
 use stage::Fault;
 use std::{
@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Connection, Consumer, Cursor, CursorMove, DueRead, Store, StoreError, Wants};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, Health, Store, StoreError};
 use tokio::{sync::broadcast, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -25,14 +25,12 @@ const CHANGES_MAX: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it looks for what has to be read.
 const READ_AGAIN_EVERY: Duration = Duration::from_secs(1);
-/// How many are read at once.
-const READS_MAX: i64 = 16;
 
 pub(crate) struct Shared {
     pub(crate) service: Service,
     pub(crate) store: Store,
     pub(crate) calls: Arc<Calls>,
-    pub(crate) desires: Desires,
+    pub(crate) desired: DesiredWriter,
     pub(crate) notices: broadcast::Sender<Changed>,
 }
 
@@ -102,12 +100,12 @@ impl Lane<'_> {
             Err(BusError::Gap { .. }) => self.changes_of_event_store().await?,
             Err(error) => return Err(error.into()),
         };
-        let mut wants = Wants::default();
+        let mut changes = DesiredChanges::default();
         let mut number = self.cursor.number;
         for (at, payload) in payloads.into_iter().filter(|(at, _)| *at > self.cursor.number) {
             let applied = wire::decode_applied(payload)
                 .map_err(|error| Fault::new("a change of our own that can be read", error))?;
-            applied.effects.iter().for_each(|effect| wants.add(at, &applied.event, effect));
+            applied.effects.iter().for_each(|effect| changes.add(at, &applied.event, effect));
             number = at;
         }
         if number == self.cursor.number {
@@ -120,8 +118,8 @@ impl Lane<'_> {
             number,
         };
         let shared = self.shared;
-        let due = !wants.is_empty();
-        shared.desires.set(wants, step).await.map_err(unset)?;
+        let due = !changes.is_empty();
+        shared.desired.set(changes, step).await.map_err(unset)?;
         runner::kill_point(STAGE, "desired");
         let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
         shared.service.metrics.taken_up(STAGE, count);
@@ -165,30 +163,27 @@ impl Lane<'_> {
         Ok(())
     }
 
+    /// Connections that are called and have no call under way: a paused one isn't called, one whose account was refused
+    /// when its next probe is due.
     fn idle(&self) -> Vec<ConnectionId> {
-        self.connections.keys().filter(|id| !self.busy.contains(*id)).cloned().collect()
+        let idle = self.connections.values().filter(|connection| !self.busy.contains(&connection.id));
+        idle.filter(|connection| is_callable(connection, now())).map(|found| found.id.clone()).collect()
     }
 
-    /// Reads what apply couldn't decide without, and asks for read-backs that never came.
+    /// Reads what apply couldn't decide without, and asks again for readings that never came.
     async fn read_again(&mut self) -> Result<(), LaneError> {
         let (store, idle) = (&self.shared.store, self.idle());
         if idle.is_empty() {
             return Ok(());
         }
-        let mut reads: HashMap<ConnectionId, Vec<DueRead>> = HashMap::new();
-        for read in store.claim_reads(&idle, now(), READS_MAX).await.map_err(fault)? {
-            reads.entry(read.key.connection.clone()).or_default().push(read);
-        }
-        for (id, reads) in reads {
+        for id in store.connections_to_read(&idle, now()).await.map_err(fault)? {
             let Some(connection) = self.connections.get(&id).cloned() else { continue };
+            let Some(platform) = platforms::find(connection.platform.as_str()) else { continue };
             self.busy.insert(id.clone());
             let (calls, stop) = (Arc::clone(&self.shared.calls), self.stop.clone());
             self.calls.spawn(async move {
-                let platform = platforms::find(connection.platform.as_str());
-                for (platform, read) in reads.iter().filter_map(|read| Some((platform?, read))) {
-                    if !stop.is_cancelled() {
-                        calls.read(platform, &connection, read, &stop).await;
-                    }
+                if let Err(error) = calls.read_due(platform, &connection, &stop).await {
+                    tracing::debug!(stage = STAGE, connection.id = %connection.id, %error, "readings wait for the database");
                 }
                 id
             });
@@ -223,6 +218,16 @@ impl Lane<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether calls are made at the connection.
+fn is_callable(connection: &Connection, now: Timestamp) -> bool {
+    let may_probe = match connection.health {
+        Health::Ok => true,
+        Health::NeedsReauth | Health::Misconfigured => connection.probe_at.is_none_or(|at| at <= now),
+        Health::Revoked => false,
+    };
+    connection.enabled && may_probe
 }
 
 fn unset(error: Unset) -> LaneError {

@@ -6,16 +6,16 @@
 
 mod calls;
 mod lane;
+mod limits;
 mod measure;
 mod worker;
 
-use model::MirrorKind;
 use outlet::{Budgets, Client, Fetcher};
 use runner::{Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
 use std::sync::Arc;
-use store::{Changed, Store, StoreConfig, Writes};
+use store::{Changed, Store, StoreConfig};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -55,8 +55,8 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let listening = tokio::spawn(listen(store.clone(), notices.clone(), service.stop.clone()));
     let calls = Arc::new(calls);
-    let desires = worker::Desires::start(store.clone(), writes(), runner::now);
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls, desires, notices });
+    let desired = worker::DesiredWriter::start(store.clone(), limits::writes(), runner::now);
+    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls, desired, notices });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }
@@ -77,17 +77,4 @@ async fn listen(store: Store, notices: broadcast::Sender<Changed>, stop: Cancell
         // Nobody listens while no partition is owned; whoever takes one over reads everything first.
         notices.send(changed).ok();
     }
-}
-
-/// What the platforms take.
-fn writes() -> Writes {
-    let kinds = [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product];
-    let named = platforms::all()
-        .iter()
-        .filter_map(|platform| Some((model::PlatformName::new(platform.name()).ok()?, *platform)));
-    named
-        .flat_map(|(name, platform)| {
-            kinds.into_iter().filter(|kind| platform.writes(*kind)).map(move |kind| (name.clone(), kind))
-        })
-        .collect()
 }

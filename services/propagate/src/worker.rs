@@ -1,8 +1,8 @@
-//! What platforms should hold, set for all partitions of this process in one transaction.
+//! The values that platforms should hold, set for all partitions of this process in one transaction.
 
 use model::Timestamp;
 use std::{sync::Arc, time::Duration};
-use store::{CursorMove, Store, StoreError, Wants, Writes};
+use store::{CursorMove, DesiredChanges, Store, StoreError, Writes};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 1024;
 /// How many changes one transaction takes at most; a partition's are never split.
 const CHANGES_MAX: i64 = 4000;
 
-/// Why what is wanted isn't set, as far as is known.
+/// The reason why desired values aren't set, as far as is known.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Unset {
     /// The database says so, or doesn't say.
@@ -28,18 +28,18 @@ pub(crate) enum Unset {
 }
 
 struct Job {
-    wants: Wants,
+    changes: DesiredChanges,
     step: CursorMove,
     done: oneshot::Sender<Result<(), Unset>>,
 }
 
-/// Sets what is wanted; cheap to clone.
+/// Writes desired values; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Desires {
+pub(crate) struct DesiredWriter {
     queue: mpsc::Sender<Job>,
 }
 
-impl Desires {
+impl DesiredWriter {
     /// Starts the one worker; it ends with the last clone.
     pub(crate) fn start(store: Store, writes: Writes, now: fn() -> Timestamp) -> Self {
         let (queue, jobs) = mpsc::channel(WAITING_MAX);
@@ -47,11 +47,11 @@ impl Desires {
         Self { queue }
     }
 
-    /// Waits until what a partition wants is set and its cursor has moved, together with what others want. If one
+    /// Waits until a partition's changes are set and its cursor has moved, together with those of others. If one
     /// partition of a transaction is fenced, all of it is refused so.
-    pub(crate) async fn set(&self, wants: Wants, step: CursorMove) -> Result<(), Unset> {
+    pub(crate) async fn set(&self, changes: DesiredChanges, step: CursorMove) -> Result<(), Unset> {
         let (done, outcome) = oneshot::channel();
-        self.queue.send(Job { wants, step, done }).await.map_err(|_| Unset::Stopping)?;
+        self.queue.send(Job { changes, step, done }).await.map_err(|_| Unset::Stopping)?;
         outcome.await.unwrap_or(Err(Unset::Stopping))
     }
 }
@@ -61,16 +61,16 @@ async fn run(store: Store, writes: Writes, now: fn() -> Timestamp, mut jobs: mps
     while let Some(first) = jobs.recv().await {
         sleep_until(next).await;
         next = Instant::now() + PACE;
-        let (mut wants, mut steps, mut waiting) = (first.wants, vec![first.step], vec![first.done]);
-        let mut changes = first.step.number - first.step.from.number;
-        while changes < CHANGES_MAX {
+        let (mut changes, mut steps, mut waiting) = (first.changes, vec![first.step], vec![first.done]);
+        let mut count = first.step.number - first.step.from.number;
+        while count < CHANGES_MAX {
             let Ok(job) = jobs.try_recv() else { break };
-            changes += job.step.number - job.step.from.number;
-            wants.extend(job.wants);
+            count += job.step.number - job.step.from.number;
+            changes.extend(job.changes);
             steps.push(job.step);
             waiting.push(job.done);
         }
-        let outcome = store.set_desired(&wants, &writes, now(), &steps).await;
+        let outcome = store.set_desired(&changes, &writes, now(), &steps).await;
         let outcome = outcome.map_err(|error| Unset::Store(Arc::new(error)));
         for done in waiting {
             // A partition that was given up meanwhile asks no more.

@@ -12,6 +12,17 @@ pub struct ProductText {
     pub description: Option<String>,
 }
 
+impl ProductText {
+    /// The text, with the fields of `under` in place of those that it doesn't have.
+    #[must_use]
+    pub fn over(self, under: Option<&Self>) -> Self {
+        Self {
+            title: self.title.or_else(|| under?.title.clone()),
+            description: self.description.or_else(|| under?.description.clone()),
+        }
+    }
+}
+
 /// A value of any kind of mirror, for calls and for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,8 +3,8 @@
 use super::{CustomerRow, OrderRow, ProductRow, VariantRow};
 use crate::{
     BaselineRule, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey, LevelMirror,
-    LocationId, Mirror, MirrorKey, OrderId, Partition, Position, PriceMirror, ProductId, Quantity, StoreId,
-    TextMirror, VariantId,
+    LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror, ProductId,
+    Quantity, StoreId, TextMirror, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -49,6 +49,34 @@ pub struct RowKeys {
     pub orders: BTreeSet<OrderId>,
     /// Customers.
     pub customers: BTreeSet<CustomerId>,
+}
+
+impl RowKeys {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Those that aren't among `asked`.
+    #[must_use]
+    pub fn without(&self, asked: &Self) -> Self {
+        fn rest<K: Ord + Clone>(keys: &BTreeSet<K>, asked: &BTreeSet<K>) -> BTreeSet<K> {
+            keys.difference(asked).cloned().collect()
+        }
+        Self {
+            mirrors: rest(&self.mirrors, &asked.mirrors),
+            links: rest(&self.links, &asked.links),
+            items: rest(&self.items, &asked.items),
+            contacts: rest(&self.contacts, &asked.contacts),
+            products_of: rest(&self.products_of, &asked.products_of),
+            waiting: rest(&self.waiting, &asked.waiting),
+            levels: rest(&self.levels, &asked.levels),
+            products: rest(&self.products, &asked.products),
+            variants: rest(&self.variants, &asked.variants),
+            orders: rest(&self.orders, &asked.orders),
+            customers: rest(&self.customers, &asked.customers),
+        }
+    }
 }
 
 /// Live links of a batch: what platforms' ids are in the store's own terms. `()` where only the ids are meant.
@@ -144,6 +172,13 @@ impl Mirrors {
         levels.chain(prices).chain(texts)
     }
 
+    /// The names of all of them.
+    pub fn keys(&self) -> impl Iterator<Item = MirrorKey> {
+        let levels = self.levels.keys().cloned().map(MirrorKey::Level);
+        let prices = self.prices.keys().cloned().map(MirrorKey::Price);
+        levels.chain(prices).chain(self.texts.keys().cloned().map(MirrorKey::Text))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.levels.len() + self.prices.len() + self.texts.len()
@@ -196,8 +231,8 @@ pub struct ConnectionFacts {
     pub currency: Option<Currency>,
     /// Which number stands at a first contact.
     pub baseline: BaselineRule,
-    /// How many decimals the platform's quantities have; `None` where that isn't known.
-    pub quantity_decimals: Option<u32>,
+    /// The platform.
+    pub platform: Option<PlatformName>,
     /// The platform's ids of locations that nobody wants.
     pub ignored_locations: BTreeSet<ExternalId>,
 }

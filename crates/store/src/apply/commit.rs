@@ -1,6 +1,6 @@
 //! Writing: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, conflicts, dismissals, marks, stock, trade};
+use super::{catalog, conflicts, dismissals, links, stock, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{
     MirrorKey, Partition, StoreId, Timestamp,
-    record::{Applied, Changes, Ending, LinkKey, StoreStep},
+    record::{Applied, Changes, Ending, StoreStep},
 };
 use sqlx::{PgConnection, postgres::PgQueryResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,12 +29,8 @@ pub(super) async fn write(
     if !changes.levels.is_empty() {
         stock::write_levels(connection, &changes.levels).await?;
     }
-    // After the levels: a mirror that holds its level needs nothing.
     if !changes.mirrors.is_empty() {
         stock::write_mirrors(connection, &changes.mirrors, locked_mirrors).await?;
-    }
-    if !changes.sent.is_empty() {
-        marks::write(connection, &changes.sent).await?;
     }
     if !changes.movements.is_empty() {
         stock::write_movements(connection, &changes.movements).await?;
@@ -60,7 +56,7 @@ async fn write_history(
     payloads: &[Vec<u8>],
 ) -> Result<(), StoreError> {
     if !changes.links.is_empty() {
-        write_links(connection, &changes.links).await?;
+        links::write(connection, &changes.links).await?;
     }
     if !changes.applied.is_empty() {
         write_events(connection, &changes.applied, payloads).await?;
@@ -122,26 +118,6 @@ async fn write_stores(
     .execute(connection)
     .await?;
     complete(&written, stores.len(), "a store isn't set up, or its sequence would go back")
-}
-
-async fn write_links(
-    connection: &mut PgConnection,
-    links: &BTreeMap<LinkKey, String>,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO links (tenant, connection, kind, external, internal)
-         SELECT c.tenant, u.connection, u.kind, u.external, u.internal
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
-         JOIN connections c ON c.id = u.connection
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(links.keys().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
-    .bind(links.keys().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
-    .bind(links.keys().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
-    .bind(links.values().map(String::as_str).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 async fn write_events(

@@ -1,14 +1,13 @@
 //! Loading: one statement for each kind of row, over the whole set of keys; none for an empty set.
 
-use super::{catalog, stock, trade};
+use super::{catalog, links, stock, trade};
 use crate::{
     StoreError,
-    columns::{hash_id, id, position, unreadable},
-    links,
+    columns::{baseline_rule, currency, hash_id, id, position, unreadable},
 };
 use model::{
-    ConnectionId, EventId, StoreId,
-    record::{Facts, FirstKeys, RowKeys, SkuMatch},
+    ConnectionId, EventId, ExternalId, StoreId,
+    record::{ConnectionFacts, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{PgConnection, Row as _};
 use std::collections::BTreeSet;
@@ -20,17 +19,17 @@ pub(super) async fn first(
 ) -> Result<(), StoreError> {
     // The stores first: whoever waits for another batch of a store must see all that it wrote.
     if !keys.stores.is_empty() {
-        stores(connection, &keys.stores, facts).await?;
+        stores(&mut *connection, &keys.stores, facts).await?;
+        connections(&mut *connection, &keys.stores, facts).await?;
     }
     if !keys.events.is_empty() {
-        seen(connection, &keys.events, facts).await?;
+        seen(&mut *connection, &keys.events, facts).await?;
     }
     if !keys.links.is_empty() {
-        let rows = links::select(&keys.links).fetch_all(&mut *connection).await?;
-        facts.links.extend(links::read(&rows)?);
+        links::load(&mut *connection, &keys.links, facts).await?;
     }
     if !keys.skus.is_empty() {
-        skus(connection, &keys.skus, facts).await?;
+        links::numbers(&mut *connection, &keys.skus, facts).await?;
     }
     Ok(())
 }
@@ -43,8 +42,20 @@ pub(super) async fn rows(
     if !keys.mirrors.is_empty() {
         stock::mirrors(connection, &keys.mirrors, facts).await?;
     }
-    if !keys.item_mirrors.is_empty() {
-        stock::item_mirrors(connection, &keys.item_mirrors, facts).await?;
+    if !keys.items.is_empty() {
+        stock::item_mirrors(connection, &keys.items, facts).await?;
+    }
+    if !keys.contacts.is_empty() {
+        stock::contact_mirrors(connection, &keys.contacts, facts).await?;
+    }
+    if !keys.waiting.is_empty() {
+        stock::waiting_mirrors(connection, &keys.waiting, facts).await?;
+    }
+    if !keys.links.is_empty() {
+        links::of_items(connection, &keys.links, facts).await?;
+    }
+    if !keys.products_of.is_empty() {
+        links::of_products(connection, &keys.products_of, facts).await?;
     }
     if !keys.levels.is_empty() {
         stock::levels(connection, &keys.levels, facts).await?;
@@ -54,6 +65,7 @@ pub(super) async fn rows(
     }
     if !keys.variants.is_empty() {
         catalog::variants(connection, &keys.variants, facts).await?;
+        links::linked_by(connection, &keys.variants, facts).await?;
     }
     if !keys.orders.is_empty() {
         trade::orders(connection, &keys.orders, facts).await?;
@@ -102,35 +114,32 @@ async fn seen(
     Ok(())
 }
 
-/// A number that two variants of the store have matches none of them.
-async fn skus(
+/// The set-up of the stores' connections: a first contact of one concerns the others.
+async fn connections(
     connection: &mut PgConnection,
-    keys: &BTreeSet<(StoreId, String)>,
+    keys: &BTreeSet<StoreId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
-        "SELECT found.*, ARRAY(SELECT DISTINCT l.connection FROM links l
-                               WHERE l.internal = found.variant AND l.kind = 'variant') AS linked_by
-         FROM (SELECT v.store, v.sku, min(v.id) AS variant, min(v.product) AS product
-               FROM unnest($1::text[], $2::text[]) AS u(store, sku)
-               JOIN variants v USING (store, sku)
-               WHERE v.sku IS NOT NULL
-               GROUP BY v.store, v.sku
-               HAVING count(*) = 1) AS found",
+        "SELECT c.id, c.platform, c.baseline, c.ignored_locations, s.currency
+         FROM unnest($1::text[]) AS u(store)
+         JOIN stores s ON s.id = u.store
+         JOIN connections c ON c.store = s.id",
     )
-    .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     for row in &rows {
-        let linked_by: Vec<String> = row.try_get("linked_by")?;
-        let linked_by = linked_by.into_iter().map(ConnectionId::try_from).collect::<Result<_, _>>();
-        let found = SkuMatch {
-            variant: id(row, "variant")?,
-            product: id(row, "product")?,
-            linked_by: linked_by.map_err(|_| unreadable("linked_by"))?,
+        let ignored: Vec<String> = row.try_get("ignored_locations")?;
+        let ignored = ignored.into_iter().map(ExternalId::try_from).collect::<Result<_, _>>();
+        let code: Option<&str> = row.try_get("currency")?;
+        let found = ConnectionFacts {
+            currency: code.map(|code| currency(code, "currency")).transpose()?,
+            baseline: baseline_rule(row, "baseline")?,
+            platform: Some(id(row, "platform")?),
+            ignored_locations: ignored.map_err(|_| unreadable("ignored_locations"))?,
         };
-        facts.skus.insert((id(row, "store")?, row.try_get("sku")?), found);
+        facts.connections.insert(id(row, "id")?, found);
     }
     Ok(())
 }

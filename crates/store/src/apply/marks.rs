@@ -2,14 +2,11 @@
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    columns::{
-        json, json_or_null, mirror_key, mirror_value, partition, place, position, send_state, signed,
-        unreadable,
-    },
+    columns::{partition, position, signed},
+    mirrors::{self, KeyColumns, state_json},
 };
-use model::{MirrorKey, Partition, Position, Sent, SourceVersion, record::SendMark};
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
-use std::collections::BTreeMap;
+use model::{Mirror, MirrorKey, Partition, Position, record::SendMark};
+use sqlx::{PgConnection, postgres::PgRow};
 
 impl Store {
     /// The marks of a partition behind `after` and up to `up_to`, in order. There are no others up to the position that
@@ -53,40 +50,39 @@ impl Store {
 }
 
 fn read(row: &PgRow) -> Result<SendMark, StoreError> {
-    let sent = Sent {
-        value: mirror_value(row, "sent")?.ok_or_else(|| unreadable("sent"))?,
-        from: mirror_value(row, "sent_from")?,
-        state: send_state(row, "sent_state")?.ok_or_else(|| unreadable("sent_state"))?,
-    };
-    Ok(SendMark {
-        after: position::<i64>(row)?,
-        key: mirror_key(row)?,
-        internal: row.try_get("internal")?,
-        held: mirror_value(row, "held")?,
-        version: row.try_get::<Option<i64>, _>("observed_version")?.map(SourceVersion),
-        sent,
-    })
+    Ok(SendMark { after: position::<i64>(row)?, mirror: mirrors::read(row)? })
 }
 
-/// Writes what belongs to propagate, as it was when the events were first decided. The mirrors are written already.
-pub(super) async fn write(
+/// Notes what was made of mirrors, and behind which position of the partition: that of the moment at which their rows were
+/// locked.
+pub(crate) async fn note(
     connection: &mut PgConnection,
-    sent: &BTreeMap<MirrorKey, Sent>,
+    of: Partition,
+    changed: &[Mirror],
 ) -> Result<(), StoreError> {
-    let written = sqlx::query(
-        "UPDATE mirrors m SET sent = u.sent::jsonb, sent_from = u.sent_from::jsonb, sent_state = u.sent_state
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-             AS u(connection, kind, external, place, sent, sent_from, sent_state)
-         WHERE m.connection = u.connection AND m.kind = u.kind AND m.external = u.external AND m.place = u.place",
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<MirrorKey> = changed.iter().map(Mirror::key).collect();
+    let columns = KeyColumns::of(&keys);
+    sqlx::query(
+        "INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external, place,
+             internal, state)
+         SELECT $1, at.raw_sequence, at.delivery, at.event, c.tenant, c.store, u.connection, u.kind, u.external, u.place,
+             u.internal, u.state::jsonb
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+             AS u(connection, kind, external, place, internal, state)
+         JOIN connections c ON c.id = u.connection
+         CROSS JOIN LATERAL applied_position($1, u.external) AS at",
     )
-    .bind(sent.keys().map(|key| key.connection.as_str()).collect::<Vec<_>>())
-    .bind(sent.keys().map(|key| key.kind.as_str()).collect::<Vec<_>>())
-    .bind(sent.keys().map(|key| key.external.as_str()).collect::<Vec<_>>())
-    .bind(sent.keys().map(place).collect::<Vec<_>>())
-    .bind(sent.values().map(|sent| json(&sent.value)).collect::<Result<Vec<_>, _>>()?)
-    .bind(sent.values().map(|sent| json_or_null(sent.from.as_ref())).collect::<Result<Vec<_>, _>>()?)
-    .bind(sent.values().map(|sent| sent.state.as_str()).collect::<Vec<_>>())
+    .bind(partition(of)?)
+    .bind(columns.connections)
+    .bind(columns.kinds)
+    .bind(columns.externals)
+    .bind(columns.places)
+    .bind(changed.iter().map(Mirror::internal).collect::<Vec<_>>())
+    .bind(changed.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
     .execute(connection)
     .await?;
-    super::commit::complete(&written, sent.len(), "a mirror that was written to isn't there")
+    Ok(())
 }

@@ -4,8 +4,9 @@ mod catalog;
 mod commit;
 mod conflicts;
 mod dismissals;
+mod links;
 mod load;
-mod marks;
+pub(crate) mod marks;
 mod stock;
 mod trade;
 
@@ -47,7 +48,7 @@ impl ApplyTransaction {
     /// Loads and locks the rows that the batch may change.
     pub async fn rows(&mut self, keys: &RowKeys, facts: &mut Facts) -> Result<(), StoreError> {
         within(self.limit, load::rows(&mut self.transaction, keys, facts)).await?;
-        self.locked_mirrors.extend(facts.mirrors.keys().cloned());
+        self.locked_mirrors.extend(facts.mirrors.keys());
         Ok(())
     }
 

@@ -7,6 +7,9 @@ use model::{
 };
 use stage::Reject;
 
+/// The subject of a conflict about a connection as a whole.
+const WHOLE_CONNECTION: &str = "the connection";
+
 /// A duty: carried out where that is possible, and in any case an open conflict that a person confirms.
 pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -> Decision {
     let external = &notice.external;
@@ -30,7 +33,7 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
         Duty::AccessRevoked => {
             let detail =
                 "the platform revoked our access: nothing is called until the connection is set up again";
-            (ConflictKind::AccessRevoked, "access".to_owned(), detail, Some(Write::AccessRevoked))
+            (ConflictKind::AccessRevoked, WHOLE_CONNECTION.to_owned(), detail, Some(Write::AccessRevoked))
         }
     };
     let conflict = Conflict { detail: detail.to_owned(), ..sight.conflict(event, kind, subject) };

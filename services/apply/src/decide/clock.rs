@@ -19,6 +19,6 @@ pub(super) fn believe(event: &mut Event) -> bool {
 
 /// The clock of the fields that the event sets: when the change was made, as far as the platform says, and never after it
 /// was received.
-pub(super) fn changed_at(event: &Event) -> Timestamp {
+pub(crate) fn changed_at(event: &Event) -> Timestamp {
     event.occurred_at.map_or(event.received_at, |at| at.min(event.received_at))
 }

@@ -11,11 +11,6 @@ use model::{
 };
 use stage::Reject;
 
-/// The subject of a conflict about a level.
-pub(super) fn subject(key: &LevelKey) -> String {
-    format!("item {} at {}", key.item, key.location)
-}
-
 /// Decides the first contact of `mirror`, which has taken up the number.
 pub(super) fn first(
     event: &Event,
@@ -98,7 +93,7 @@ fn counted(
 fn ended(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Write {
     Write::ConflictEnd(model::ConflictEnd {
         connection: key.connection.clone(),
-        ..sight.conflict_end(event, ConflictKind::FirstContact, subject(key))
+        ..sight.conflict_end(event, ConflictKind::FirstContact, key.subject())
     })
 }
 
@@ -116,7 +111,7 @@ fn asked(
         detail: format!(
             "the platform reports {reported}, the store has {has}; resolve it with the store's or the platform's number"
         ),
-        ..sight.conflict(event, ConflictKind::FirstContact, subject(key))
+        ..sight.conflict(event, ConflictKind::FirstContact, key.subject())
     })
 }
 

@@ -143,7 +143,7 @@ fn at_location(
         decision.writes.push(Write::ConflictEnd(sight.conflict_end(
             event,
             ConflictKind::FirstContact,
-            contact::subject(&key),
+            key.subject(),
         )));
     }
     mirror.accept_agreement(sight, &key, decision.level());
@@ -208,7 +208,7 @@ fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {
         detail:
             "a write was too old to be repeated and its reply was lost; the number read since may count it"
                 .to_owned(),
-        ..sight.conflict(event, ConflictKind::WriteUncertain, contact::subject(key))
+        ..sight.conflict(event, ConflictKind::WriteUncertain, key.subject())
     }
 }
 

@@ -210,7 +210,7 @@ impl<'a> Work<'a> {
         let at = changed_at(self.event);
         let title = reported.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten());
         later(&mut row.title, title, at);
-        later(&mut row.sku, patched(&reported.sku), at);
+        later(&mut row.sku, patched(&reported.sku).map(|sku| sku.trim().to_owned()), at);
         later(&mut row.barcode, patched(&reported.barcode), at);
         let compare_at = match &reported.compare_at_price {
             Patch::Keep => None,

@@ -13,7 +13,7 @@ fn older(reported: Option<SourceVersion>, known: Option<SourceVersion>) -> bool 
 }
 
 /// The version of a deletion. One without a version is later than anything that was reported before it was received.
-fn deletion_version(event: &Event) -> Option<SourceVersion> {
+pub(crate) fn deletion_version(event: &Event) -> Option<SourceVersion> {
     event.version.or_else(|| Some(SourceVersion::from(event.received_at)))
 }
 

@@ -2,7 +2,7 @@
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
-    LevelMirror, LocationId, Mirror, ProductId, Quantity, Variant, VariantId,
+    LevelMirror, LocationId, Mirror, MirrorKind, ProductId, Quantity, Variant, VariantId,
     record::{ConnectionFacts, Facts, Mirrors},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,11 +63,10 @@ impl Sight<'_> {
 
     /// How many decimals the quantities of a connection's platform have.
     pub(super) fn decimals(&self, connection: &ConnectionId) -> u32 {
-        self.facts
-            .connections
-            .get(connection)
-            .and_then(|connection| connection.quantity_decimals)
-            .unwrap_or(DECIMALS_MAX)
+        let platform = self.facts.connections.get(connection).and_then(|found| found.platform.as_ref());
+        let platform = platform.and_then(|name| platforms::find(name.as_str()));
+        let limits = platform.and_then(|platform| platform.write_limits(MirrorKind::Inventory));
+        limits.map_or(DECIMALS_MAX, |limits| limits.quantity_decimals)
     }
 
     /// The store's level.

@@ -1,0 +1,182 @@
+//! Links: what platforms' ids are in the store's own terms. A retired one keeps what it led to, and isn't found any more.
+
+use crate::{
+    StoreError,
+    columns::{id, signed},
+};
+use model::{
+    ConnectionId, ExternalId, LinkKind, ProductId, StoreId, VariantId,
+    record::{Changed, ExternalKey, Facts, Links, SkuCandidate},
+};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The keys of links as three arrays.
+struct Keys<'a> {
+    connections: Vec<&'a str>,
+    kinds: Vec<&'static str>,
+    externals: Vec<&'a str>,
+}
+
+impl<'a> Keys<'a> {
+    fn of(keys: impl Iterator<Item = (LinkKind, &'a ExternalKey)>) -> Self {
+        let mut columns = Self { connections: Vec::new(), kinds: Vec::new(), externals: Vec::new() };
+        for (kind, (connection, external)) in keys {
+            columns.connections.push(connection.as_str());
+            columns.kinds.push(kind.as_str());
+            columns.externals.push(external.as_str());
+        }
+        columns
+    }
+}
+
+/// The live links of those keys.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    keys: &Links<()>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let products = keys.products.keys().map(|key| (LinkKind::Product, key));
+    let variants = keys.variants.keys().map(|key| (LinkKind::Variant, key));
+    let items = keys.items.keys().map(|key| (LinkKind::Item, key));
+    let keys = Keys::of(products.chain(variants).chain(items));
+    let rows = sqlx::query(
+        "SELECT l.connection, l.kind, l.external, l.internal
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
+         JOIN links l USING (connection, kind, external)
+         WHERE l.retired_at IS NULL",
+    )
+    .bind(keys.connections)
+    .bind(keys.kinds)
+    .bind(keys.externals)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().try_for_each(|row| keep(row, facts))
+}
+
+/// The live links of those items.
+pub(super) async fn of_items(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<ExternalKey>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let items = keys.iter().map(|key| (key.clone(), ())).collect();
+    load(connection, &Links { items, ..Links::default() }, facts).await
+}
+
+/// Every live link of a connection to a variant of those products, where it is sold and where it is counted.
+pub(super) async fn of_products(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<(ConnectionId, ProductId)>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT l.connection, l.kind, l.external, l.internal
+         FROM unnest($1::text[], $2::text[]) AS u(connection, product)
+         CROSS JOIN LATERAL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0) AS v
+         CROSS JOIN LATERAL (SELECT * FROM links k
+                             WHERE k.internal = v.id AND k.kind IN ('variant', 'item') AND k.connection = u.connection
+                                 AND k.retired_at IS NULL OFFSET 0) AS l",
+    )
+    .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, product)| product.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().try_for_each(|row| keep(row, facts))
+}
+
+fn keep(row: &PgRow, facts: &mut Facts) -> Result<(), StoreError> {
+    let key = (id::<ConnectionId>(row, "connection")?, id::<ExternalId>(row, "external")?);
+    match row.try_get("kind")? {
+        "product" => drop(facts.links.products.insert(key, id(row, "internal")?)),
+        "variant" => drop(facts.links.variants.insert(key, id(row, "internal")?)),
+        "item" => drop(facts.links.items.insert(key, id(row, "internal")?)),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The connections that link each of those variants.
+pub(super) async fn linked_by(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<VariantId>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT u.variant, ARRAY(SELECT DISTINCT l.connection FROM links l
+                                 WHERE l.internal = u.variant AND l.kind = 'variant' AND l.retired_at IS NULL) AS linked_by
+         FROM unnest($1::text[]) AS u(variant)",
+    )
+    .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    for row in &rows {
+        facts.linked_by.insert(id(row, "variant")?, connections(row)?);
+    }
+    Ok(())
+}
+
+/// Every variant that has one of those numbers.
+pub(super) async fn numbers(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<(StoreId, String)>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT v.store, v.sku, v.id AS variant, v.product,
+             ARRAY(SELECT DISTINCT l.connection FROM links l
+                   WHERE l.internal = v.id AND l.kind = 'variant' AND l.retired_at IS NULL) AS linked_by
+         FROM unnest($1::text[], $2::text[]) AS u(store, sku)
+         JOIN variants v USING (store, sku)
+         WHERE v.sku IS NOT NULL",
+    )
+    .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    for row in &rows {
+        let candidate = SkuCandidate { product: id(row, "product")?, linked_by: connections(row)? };
+        let key = (id(row, "store")?, row.try_get("sku")?);
+        facts.skus.entry(key).or_default().insert(id(row, "variant")?, candidate);
+    }
+    Ok(())
+}
+
+fn connections(row: &PgRow) -> Result<BTreeSet<ConnectionId>, StoreError> {
+    let texts: Vec<String> = row.try_get("linked_by")?;
+    let ids = texts.into_iter().map(ConnectionId::try_from).collect::<Result<_, _>>();
+    ids.map_err(|_| crate::columns::unreadable("linked_by"))
+}
+
+/// Makes, changes and retires links.
+pub(super) async fn write(connection: &mut PgConnection, links: &Links<Changed>) -> Result<(), StoreError> {
+    let mut changes: BTreeMap<(LinkKind, &ExternalKey), Option<&str>> = BTreeMap::new();
+    changes.extend(
+        links.products.iter().map(|(key, to)| ((LinkKind::Product, key), to.as_ref().map(ProductId::as_str))),
+    );
+    for (kind, of) in [(LinkKind::Variant, &links.variants), (LinkKind::Item, &links.items)] {
+        changes.extend(of.iter().map(|(key, to)| ((kind, key), to.as_ref().map(VariantId::as_str))));
+    }
+    let keys = Keys::of(changes.keys().copied());
+    let written = sqlx::query(
+        "INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at)
+         SELECT c.tenant, u.connection, u.kind, u.external, coalesce(u.internal, ''),
+             CASE WHEN u.internal IS NULL THEN now() END
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
+         JOIN connections c ON c.id = u.connection
+         ON CONFLICT (connection, kind, external) DO UPDATE
+         SET internal = CASE WHEN excluded.internal = '' THEN l.internal ELSE excluded.internal END,
+             retired_at = excluded.retired_at",
+    )
+    .bind(keys.connections)
+    .bind(keys.kinds)
+    .bind(keys.externals)
+    .bind(changes.values().copied().collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    if written.rows_affected() == signed(changes.len())?.unsigned_abs() {
+        Ok(())
+    } else {
+        Err(StoreError::refused("a link's connection isn't set up"))
+    }
+}

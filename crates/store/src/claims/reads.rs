@@ -1,0 +1,88 @@
+//! Readings that are due.
+
+use super::targets;
+use crate::{LISTED_ROWS, Store, StoreError, apply::marks, conflicts, error::within, mirrors};
+use model::{Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Origin, Partition, Timestamp};
+
+/// A level, price or text that has to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRead {
+    /// Which mirror.
+    pub key: MirrorKey,
+    /// The platform's id of the location of a level; `None` on platforms without locations.
+    pub location: Option<ExternalId>,
+    /// The platform's id of the product that a price's variant is of.
+    pub product: Option<ExternalId>,
+}
+
+impl Store {
+    /// Mirrors of a connection that have to be read, or whose reading hasn't come within its time: each is given once, then
+    /// not before more time has passed. One that was given too often is an open conflict, and is given seldom. At most
+    /// `limit`. `of` is the partition of the connection's store.
+    pub async fn claim_reads(
+        &self,
+        of: Partition,
+        origin: &Origin,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<DueRead>, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            let rows = sqlx::query(LOCK_READS)
+                .bind(origin.connection.as_str())
+                .bind(now.as_chrono())
+                .bind(limit.min(LISTED_ROWS))
+                .fetch_all(&mut *transaction)
+                .await?;
+            if rows.is_empty() {
+                return Ok(Vec::new());
+            }
+            let locked = rows.iter().map(mirrors::read).collect::<Result<Vec<_>, StoreError>>()?;
+            let targets = targets::load(&mut transaction, &origin.connection, &locked).await?;
+            let (mut changed, mut due, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
+            for (mut mirror, target) in locked.into_iter().zip(targets) {
+                let asked = match &mut mirror {
+                    Mirror::Level(_, mirror) => mirror.read(now),
+                    Mirror::Price(_, mirror) => mirror.read(now),
+                    Mirror::Text(_, mirror) => mirror.read(now),
+                };
+                let Some(is_stuck) = asked else { continue };
+                let key = mirror.key();
+                if is_stuck {
+                    stuck.push(unreadable(origin, &key));
+                }
+                due.push(DueRead { key, location: target.location, product: target.product });
+                changed.push(mirror);
+            }
+            mirrors::update(&mut transaction, &changed).await?;
+            marks::note(&mut transaction, of, &changed).await?;
+            if !stuck.is_empty() {
+                conflicts::open(&mut transaction, &stuck).await?;
+            }
+            Ok::<_, StoreError>(due)
+        };
+        let due = within(self.limit, work).await?;
+        within(self.limit, transaction.commit()).await?;
+        Ok(due)
+    }
+}
+
+fn unreadable(origin: &Origin, key: &MirrorKey) -> Conflict {
+    Conflict {
+        tenant: origin.tenant.clone(),
+        store: origin.store.clone(),
+        connection: origin.connection.clone(),
+        event: None,
+        kind: ConflictKind::Unreadable,
+        subject: key.subject(),
+        detail: "the platform was asked several times and gave no answer that says what it holds".to_owned(),
+    }
+}
+
+const LOCK_READS: &str = "
+SELECT m.connection, m.kind, m.external, m.place, m.state
+FROM mirrors m
+WHERE m.connection = $1 AND m.attention = 'read' AND m.next_attempt_at <= $2
+ORDER BY m.next_attempt_at
+LIMIT $3
+FOR NO KEY UPDATE OF m SKIP LOCKED";

@@ -1,0 +1,153 @@
+//! Calls that ended.
+
+use crate::{Store, StoreError, apply::marks, conflicts, error::within, mirrors};
+use model::{
+    CallResult, Conflict, ConflictEnd, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
+    Origin, Partition, Settled, Timestamp,
+};
+use sqlx::PgConnection;
+
+/// How many characters of an error a mirror keeps.
+const ERROR_CHARACTERS: usize = 500;
+
+impl Store {
+    /// Records how the call of a claimed write ended, if that write is still the one under way. A refused value and a
+    /// comparison that is refused over and over are conflicts; a write that is taken ends those. `of` is the partition of
+    /// the connection's store.
+    pub async fn settle_write(
+        &self,
+        of: Partition,
+        origin: &Origin,
+        key: &MirrorKey,
+        sent_key: &str,
+        result: CallResult<MirrorValue>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            let Some(mut mirror) = mirrors::lock(&mut transaction, [key]).await?.pop() else {
+                return Ok(Settled::Passed);
+            };
+            let (had_failed, is_retry) = (has_failed(&mirror), matches!(result, CallResult::Retry { .. }));
+            let error = error(&result);
+            let settled = settle(&mut mirror, sent_key, result, now);
+            if settled == Settled::Passed {
+                return Ok(settled);
+            }
+            mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
+            if !is_retry {
+                marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await?;
+            }
+            note(&mut transaction, origin, key, settled, error, had_failed && !has_failed(&mirror)).await?;
+            Ok::<_, StoreError>(settled)
+        };
+        let settled = within(self.limit, work).await?;
+        within(self.limit, transaction.commit()).await?;
+        Ok(settled)
+    }
+}
+
+fn settle(mirror: &mut Mirror, key: &str, result: CallResult<MirrorValue>, now: Timestamp) -> Settled {
+    match mirror {
+        Mirror::Level(_, mirror) => {
+            let quantity = |value| match value {
+                MirrorValue::Quantity(quantity) => Some(quantity),
+                MirrorValue::Price(_) | MirrorValue::Text(_) => None,
+            };
+            mirror.settle(key, of_kind(result, quantity), now)
+        }
+        Mirror::Price(_, mirror) => {
+            let price = |value| match value {
+                MirrorValue::Price(price) => Some(price),
+                MirrorValue::Quantity(_) | MirrorValue::Text(_) => None,
+            };
+            field(mirror, key, of_kind(result, price), now)
+        }
+        Mirror::Text(_, mirror) => {
+            let text = |value| match value {
+                MirrorValue::Text(text) => Some(text),
+                MirrorValue::Quantity(_) | MirrorValue::Price(_) => None,
+            };
+            field(mirror, key, of_kind(result, text), now)
+        }
+    }
+}
+
+fn field<V: FieldValue>(
+    mirror: &mut FieldMirror<V>,
+    key: &str,
+    result: CallResult<V>,
+    now: Timestamp,
+) -> Settled {
+    mirror.settle(key, result, now)
+}
+
+/// The result with a value of the mirror's own kind, errors cut to what is kept.
+fn of_kind<V>(result: CallResult<MirrorValue>, value: impl Fn(MirrorValue) -> Option<V>) -> CallResult<V> {
+    let cut = |error: String| error.chars().take(ERROR_CHARACTERS).collect::<String>();
+    match result {
+        CallResult::Taken { version, rendered } => {
+            CallResult::Taken { version, rendered: rendered.and_then(value) }
+        }
+        CallResult::Conflict => CallResult::Conflict,
+        CallResult::Retry { at, error } => CallResult::Retry { at, error: cut(error) },
+        CallResult::TooOld { error } => CallResult::TooOld { error: cut(error) },
+        CallResult::AccountRefused { error } => CallResult::AccountRefused { error: cut(error) },
+        CallResult::Gone => CallResult::Gone,
+        CallResult::Refused { error } => CallResult::Refused { error: cut(error) },
+    }
+}
+
+fn error(result: &CallResult<MirrorValue>) -> Option<String> {
+    match result {
+        CallResult::Refused { error } | CallResult::TooOld { error } => Some(error.clone()),
+        _ => None,
+    }
+}
+
+fn has_failed(mirror: &Mirror) -> bool {
+    match mirror {
+        Mirror::Level(_, mirror) => mirror.schedule.error.is_some(),
+        Mirror::Price(_, mirror) => mirror.schedule.error.is_some(),
+        Mirror::Text(_, mirror) => mirror.schedule.error.is_some(),
+    }
+}
+
+async fn note(
+    connection: &mut PgConnection,
+    origin: &Origin,
+    key: &MirrorKey,
+    settled: Settled,
+    error: Option<String>,
+    has_recovered: bool,
+) -> Result<(), StoreError> {
+    let (kind, detail) = match settled {
+        Settled::Refused => (ConflictKind::WriteRefused, error.unwrap_or_default()),
+        Settled::Flapping => (
+            ConflictKind::Flapping,
+            "the platform held something else each time; its writes are stopped".to_owned(),
+        ),
+        Settled::Done | Settled::NeedsReading | Settled::Passed => {
+            if has_recovered {
+                let end = ConflictEnd {
+                    store: origin.store.clone(),
+                    connection: origin.connection.clone(),
+                    kind: ConflictKind::WriteRefused,
+                    subject: key.subject(),
+                };
+                conflicts::end(connection, &[end], "the platform took a write").await?;
+            }
+            return Ok(());
+        }
+    };
+    let conflict = Conflict {
+        tenant: origin.tenant.clone(),
+        store: origin.store.clone(),
+        connection: origin.connection.clone(),
+        event: None,
+        kind,
+        subject: key.subject(),
+        detail,
+    };
+    conflicts::open(connection, &[conflict]).await
+}

@@ -1,0 +1,75 @@
+//! The store's values that mirrors should show, and the platforms' ids that calls need.
+
+use super::{KeyColumns, MirrorKey};
+use crate::{
+    StoreError,
+    columns::{id_or_null, money, quantity},
+};
+use model::{ConnectionId, ExternalId, Mirror, Money, ProductText, Quantity};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+/// What a call for one mirror needs to know.
+pub(super) struct Target {
+    /// The store's level.
+    pub(super) quantity: Option<Quantity>,
+    /// The store's price.
+    pub(super) price: Option<Money>,
+    /// The store's text; fields that nobody set are `None`.
+    pub(super) text: Option<ProductText>,
+    /// The platform's id of the location.
+    pub(super) location: Option<ExternalId>,
+    /// The platform's id of the product.
+    pub(super) product: Option<ExternalId>,
+    /// A key that no write has yet.
+    pub(super) fresh_key: String,
+}
+
+/// The targets of `locked`, in their order.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    of: &ConnectionId,
+    locked: &[Mirror],
+) -> Result<Vec<Target>, StoreError> {
+    let keys: Vec<MirrorKey> = locked.iter().map(Mirror::key).collect();
+    let columns = KeyColumns::of(&keys);
+    let rows = sqlx::query(TARGETS)
+        .bind(of.as_str())
+        .bind(columns.kinds)
+        .bind(columns.places)
+        .bind(locked.iter().map(Mirror::internal).collect::<Vec<_>>())
+        .bind(model::DEFAULT_LOCATION)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &PgRow) -> Result<Target, StoreError> {
+    let has_text: bool = row.try_get("has_text")?;
+    let text = ProductText { title: row.try_get("title")?, description: row.try_get("description")? };
+    let has_quantity: bool = row.try_get("has_quantity")?;
+    Ok(Target {
+        quantity: has_quantity.then(|| quantity(row, "quantity")).transpose()?,
+        price: money(row, "price_minor", "price_currency")?,
+        text: has_text.then_some(text),
+        location: id_or_null(row, "location")?,
+        product: id_or_null(row, "product")?,
+        fresh_key: row.try_get("fresh_key")?,
+    })
+}
+
+// Every table is looked up by key, whenever the plan was made: see the note in `desired.rs`.
+const TARGETS: &str = "
+SELECT level.quantity, level.quantity IS NOT NULL AS has_quantity, v.price_minor, v.price_currency,
+    p.id IS NOT NULL AS has_text, p.title, p.description, gen_random_uuid()::text AS fresh_key,
+    (SELECT min(l.external) FROM links l WHERE l.internal = u.place AND u.place <> '' AND l.kind = 'location'
+        AND l.connection = $1 AND l.external <> $5) AS location,
+    (SELECT min(l.external) FROM links l WHERE l.internal = v.product AND l.kind = 'product' AND l.connection = $1
+        AND l.retired_at IS NULL) AS product
+FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(kind, place, internal, number)
+LEFT JOIN LATERAL (SELECT * FROM inventory_levels k
+                   WHERE u.kind = 'inventory' AND k.variant = u.internal AND k.location || '' = u.place OFFSET 0) AS level
+    ON true
+LEFT JOIN LATERAL (SELECT * FROM variants k WHERE u.kind = 'price' AND k.id = u.internal OFFSET 0) AS v ON true
+LEFT JOIN LATERAL (SELECT * FROM products k
+                   WHERE u.kind = 'product' AND k.id = u.internal AND k.deleted_at IS NULL OFFSET 0) AS p ON true
+ORDER BY u.number";

@@ -1,0 +1,170 @@
+//! Mirrors in rows: the whole state in one column, and the columns that rows are found by.
+
+use crate::{
+    StoreError,
+    columns::{id, json, signed, unreadable},
+};
+use model::{
+    ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror, TextMirror,
+};
+use serde::de::DeserializeOwned;
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+/// Reads the columns `connection`, `kind`, `external` and `place`.
+pub(crate) fn read_key(row: &PgRow) -> Result<MirrorKey, StoreError> {
+    let kind = MirrorKind::parse(row.try_get("kind")?).ok_or_else(|| unreadable("kind"))?;
+    let field = || -> Result<FieldKey, StoreError> {
+        Ok(FieldKey { connection: id(row, "connection")?, external: id::<ExternalId>(row, "external")? })
+    };
+    Ok(match kind {
+        MirrorKind::Inventory => MirrorKey::Level(LevelKey {
+            connection: id(row, "connection")?,
+            item: id(row, "external")?,
+            location: id::<LocationId>(row, "place")?,
+        }),
+        MirrorKind::Price => MirrorKey::Price(field()?),
+        MirrorKind::Product => MirrorKey::Text(field()?),
+    })
+}
+
+/// Reads a mirror: its key and the column `state`.
+pub(crate) fn read(row: &PgRow) -> Result<Mirror, StoreError> {
+    let key = read_key(row)?;
+    Ok(match key {
+        MirrorKey::Level(key) => Mirror::Level(key, state(row)?),
+        MirrorKey::Price(key) => Mirror::Price(key, state::<PriceMirror>(row)?),
+        MirrorKey::Text(key) => Mirror::Text(key, state::<TextMirror>(row)?),
+    })
+}
+
+fn state<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> {
+    let sqlx::types::Json(state) =
+        row.try_get::<sqlx::types::Json<T>, _>("state").map_err(|_| unreadable("state"))?;
+    Ok(state)
+}
+
+/// The column `place` of a key: empty where there is no location, because a key can't hold a null.
+pub(crate) fn place(key: &MirrorKey) -> &str {
+    key.location().map_or("", LocationId::as_str)
+}
+
+/// The text of the column `state`.
+pub(crate) fn state_json(mirror: &Mirror) -> Result<String, StoreError> {
+    match mirror {
+        Mirror::Level(_, mirror) => json(mirror),
+        Mirror::Price(_, mirror) => json(mirror),
+        Mirror::Text(_, mirror) => json(mirror),
+    }
+}
+
+/// The keys of mirrors as four arrays: connection, kind, external, place.
+pub(crate) struct KeyColumns<'a> {
+    pub(crate) connections: Vec<&'a str>,
+    pub(crate) kinds: Vec<&'static str>,
+    pub(crate) externals: Vec<&'a str>,
+    pub(crate) places: Vec<&'a str>,
+}
+
+impl<'a> KeyColumns<'a> {
+    pub(crate) fn of(keys: impl IntoIterator<Item = &'a MirrorKey>) -> Self {
+        let mut columns =
+            Self { connections: Vec::new(), kinds: Vec::new(), externals: Vec::new(), places: Vec::new() };
+        for key in keys {
+            columns.connections.push(key.connection().as_str());
+            columns.kinds.push(key.kind().as_str());
+            columns.externals.push(key.external().as_str());
+            columns.places.push(place(key));
+        }
+        columns
+    }
+}
+
+/// The mirrors of those keys that there are, each locked, in the order of their keys: that of the locks everywhere.
+pub(crate) const LOCK: &str = "
+SELECT m.connection, m.kind, m.external, m.place, m.state
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
+JOIN mirrors m USING (connection, kind, external, place)
+ORDER BY m.connection, m.kind, m.external, m.place
+FOR NO KEY UPDATE OF m";
+
+/// Locks and reads the mirrors of those keys that there are.
+pub(crate) async fn lock<'a>(
+    connection: &mut PgConnection,
+    keys: impl IntoIterator<Item = &'a MirrorKey>,
+) -> Result<Vec<Mirror>, StoreError> {
+    let keys = KeyColumns::of(keys);
+    let rows = sqlx::query(LOCK)
+        .bind(keys.connections)
+        .bind(keys.kinds)
+        .bind(keys.externals)
+        .bind(keys.places)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// Of mirrors that are there and locked by the caller.
+pub(crate) async fn update(connection: &mut PgConnection, mirrors: &[Mirror]) -> Result<(), StoreError> {
+    write(connection, UPDATE, mirrors).await
+}
+
+/// Of mirrors that aren't there; whoever makes some has locked their stores before, so that nobody else makes them too.
+pub(crate) async fn insert(connection: &mut PgConnection, mirrors: &[Mirror]) -> Result<(), StoreError> {
+    write(connection, INSERT, mirrors).await
+}
+
+async fn write(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    mirrors: &[Mirror],
+) -> Result<(), StoreError> {
+    if mirrors.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<MirrorKey> = mirrors.iter().map(Mirror::key).collect();
+    let columns = KeyColumns::of(&keys);
+    let written = sqlx::query(statement)
+        .bind(columns.connections)
+        .bind(columns.kinds)
+        .bind(columns.externals)
+        .bind(columns.places)
+        .bind(mirrors.iter().map(Mirror::internal).collect::<Vec<_>>())
+        .bind(mirrors.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
+        .bind(
+            mirrors.iter().map(|mirror| mirror.attention().map(model::Attention::as_str)).collect::<Vec<_>>(),
+        )
+        .bind(mirrors.iter().map(|mirror| mirror.due_at().as_chrono()).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await?;
+    if written.rows_affected() == signed(mirrors.len())?.unsigned_abs() {
+        return Ok(());
+    }
+    let connections: std::collections::BTreeSet<&str> =
+        keys.iter().map(|key| key.connection().as_str()).collect();
+    let found: i64 = sqlx::query("SELECT count(*) AS found FROM connections WHERE id = ANY($1)")
+        .bind(connections.iter().copied().collect::<Vec<_>>())
+        .fetch_one(connection)
+        .await?
+        .try_get("found")?;
+    if found == signed(connections.len())? {
+        Err(StoreError::unavailable("a mirror was made while the batch was decided"))
+    } else {
+        Err(StoreError::refused("a mirror's connection isn't set up"))
+    }
+}
+
+const UPDATE: &str = "
+UPDATE mirrors m
+SET internal = u.internal, state = u.state::jsonb, attention = u.attention, next_attempt_at = u.next_attempt_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+    AS u(connection, kind, external, place, internal, state, attention, next_attempt_at)
+WHERE m.connection = u.connection AND m.kind = u.kind AND m.external = u.external AND m.place = u.place";
+
+const INSERT: &str = "
+INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, state, attention, next_attempt_at)
+SELECT u.connection, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.state::jsonb, u.attention,
+    u.next_attempt_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+    AS u(connection, kind, external, place, internal, state, attention, next_attempt_at)
+JOIN connections c ON c.id = u.connection
+ON CONFLICT (connection, kind, external, place) DO NOTHING";

@@ -1,0 +1,57 @@
+//! Which writes may be begun at a connection, and within which limits.
+
+use model::{MirrorKind, PlatformName};
+use platforms::Platform;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use store::{Rules, Writes};
+
+/// The limits of one connection's writes.
+pub(crate) struct Limits {
+    /// The kinds that the platform takes and the rules let out.
+    pub(crate) kinds: BTreeSet<MirrorKind>,
+    /// The decimals of its quantities.
+    pub(crate) decimals: u32,
+    /// How long a write of a kind may be repeated.
+    pub(crate) repeatable_for: BTreeMap<MirrorKind, Duration>,
+}
+
+impl Limits {
+    pub(crate) fn of(platform: &dyn Platform, rules: &Rules) -> Self {
+        let (mut kinds, mut repeatable_for, mut decimals) = (BTreeSet::new(), BTreeMap::new(), 0);
+        for kind in MirrorKind::ALL {
+            let Some(limits) = platform.write_limits(kind) else { continue };
+            if kind == MirrorKind::Inventory {
+                decimals = limits.quantity_decimals;
+            }
+            if let Some(limit) = limits.repeatable_for {
+                repeatable_for.insert(kind, limit);
+            }
+            let is_let_out = match kind {
+                MirrorKind::Inventory => rules.propagate_inventory,
+                MirrorKind::Price => rules.propagate_prices,
+                MirrorKind::Product => rules.propagate_products,
+            };
+            if is_let_out {
+                kinds.insert(kind);
+            }
+        }
+        Self { kinds, decimals, repeatable_for }
+    }
+}
+
+/// The kinds that each platform takes, with the decimals of its quantities.
+pub(crate) fn writes() -> Writes {
+    let mut writes = Writes::new();
+    for platform in platforms::all() {
+        let Ok(name) = PlatformName::new(platform.name()) else { continue };
+        for kind in MirrorKind::ALL {
+            if let Some(limits) = platform.write_limits(kind) {
+                writes.insert((name.clone(), kind), limits.quantity_decimals);
+            }
+        }
+    }
+    writes
+}
