@@ -3,7 +3,7 @@
 use crate::{STAGE, measure::Measure};
 use model::{MirrorKind, MirrorValue, Partition, PartitionCount, Timestamp};
 use outlet::{Budgets, Client, Fetcher, NotFetched, Target};
-use platforms::{Access, Call, CallContext, Fetch, Platform, Reply, Step};
+use platforms::{Access, Call, CallContext, CallOutcome, Fetch, Platform, Step};
 use stage::{Reject, RejectClass};
 use std::time::{Duration, Instant};
 use store::{Connection, DueRead, DueWrite, Settled, Store, StoreError, WriteResult};
@@ -84,7 +84,7 @@ impl Calls {
         let began = Instant::now();
         let reply = match call(due) {
             Ok(call) => self.call(platform, connection, due, &call).await,
-            Err(reject) => Reply::Refused(reject),
+            Err(reject) => CallOutcome::Rejected(reject),
         };
         runner::kill_point(STAGE, "called");
         let (label, result) = result(due, reply, runner::now(), rand::random_range(0.5..1.0));
@@ -117,30 +117,29 @@ impl Calls {
         connection: &Connection,
         due: &DueWrite,
         call: &Call,
-    ) -> Reply {
+    ) -> CallOutcome {
         let access = access(connection);
         let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
         let mut step = platform.call(call, &context, None);
         // At most one read, then the write.
         for _ in 0..2 {
             let (request, is_write) = match step {
-                Ok(Step::Done { version }) => return Reply::Done { version },
-                Ok(Step::Read(request)) => (request, false),
-                Ok(Step::Write(request)) => (request, true),
-                Err(reject) => return Reply::Refused(reject),
+                Step::End(outcome) => return outcome,
+                Step::Read(request) => (request, false),
+                Step::Write(request) => (request, true),
             };
             self.budgets.wait(&connection.id, platform).await;
             let reply = match self.client.call(request, due.trace.as_ref()).await {
                 Ok(reply) => reply,
-                Err(error) => return Reply::Retry { reason: error.to_string() },
+                Err(error) => return CallOutcome::Retry { reason: error.to_string() },
             };
             let meaning = platform.outcome(call, &reply.as_reply());
-            if is_write || !matches!(meaning, Reply::Done { .. }) {
+            if is_write || !matches!(meaning, CallOutcome::Done { .. }) {
                 return meaning;
             }
             step = platform.call(call, &context, Some(&reply.as_reply()));
         }
-        Reply::Refused(Reject::new(RejectClass::Bug, "the call wants to read twice"))
+        CallOutcome::Rejected(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
     /// Asks the platform for what a mirror reflects and puts the answer into RAW, like any report of it. If that fails a
@@ -162,7 +161,7 @@ impl Calls {
         for attempt in 0..READ_ATTEMPTS {
             let pause = RETRY_FIRST.saturating_mul(1 << attempt).mul_f64(rand::random_range(0.5..1.0));
             match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
-                Ok(_) => return,
+                Ok(_) | Err(NotFetched::Gone) => return,
                 Err(NotFetched::Later { reason, after }) if after.is_none_or(|after| after <= pause) => {
                     tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back");
                 }
@@ -170,7 +169,7 @@ impl Calls {
                     tracing::debug!(stage = STAGE, connection.id = %connection.id, reason, "not read back; later");
                     return;
                 }
-                Err(NotFetched::Refused(reject)) => {
+                Err(NotFetched::Refused(reject) | NotFetched::AccountRefused(_, reject)) => {
                     tracing::warn!(stage = STAGE, connection.id = %connection.id, %reject, "can't be read back");
                     return;
                 }
@@ -207,9 +206,8 @@ fn call(due: &DueWrite) -> Result<Call, Reject> {
     let bug = |reason: &str| Reject::new(RejectClass::Bug, reason);
     match (due.key.kind, &due.value) {
         (MirrorKind::Inventory, MirrorValue::Quantity(to)) => {
-            let from = match due.from {
-                Some(MirrorValue::Quantity(from)) => Some(from),
-                Some(MirrorValue::Price(_) | MirrorValue::Text(_)) | None => None,
+            let Some(MirrorValue::Quantity(from)) = due.from else {
+                return Err(bug("a level that isn't known can't be written"));
             };
             Ok(Call::SetLevel {
                 item: due.key.external.clone(),
@@ -232,7 +230,7 @@ fn call(due: &DueWrite) -> Result<Call, Reject> {
 }
 
 /// What a reply means for the mirror. `jitter` is from 0.5 to 1.
-fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'static str, WriteResult) {
+fn result(due: &DueWrite, reply: CallOutcome, now: Timestamp, jitter: f64) -> (&'static str, WriteResult) {
     let doubled = RETRY_FIRST.saturating_mul(1 << u32::try_from(due.attempt - 1).unwrap_or(0).min(16));
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
     let after = |wait: Duration| {
@@ -241,27 +239,32 @@ fn result(due: &DueWrite, reply: Reply, now: Timestamp, jitter: f64) -> (&'stati
         )
     };
     match reply {
-        Reply::Done { version } => ("done", WriteResult::Acknowledged { version }),
-        Reply::Stale if due.key.kind == MirrorKind::Inventory => ("stale", WriteResult::ReadBack),
+        CallOutcome::Done { version, .. } => ("done", WriteResult::Acknowledged { version }),
+        CallOutcome::Conflict | CallOutcome::TooOld(_) if due.key.kind == MirrorKind::Inventory => {
+            ("stale", WriteResult::ReadBack)
+        }
         // Texts and prices are read anew by the next attempt itself.
-        Reply::Stale => {
+        CallOutcome::Conflict | CallOutcome::TooOld(_) => {
             ("stale", WriteResult::RetryAt { at: after(pause), error: "someone else wrote".to_owned() })
         }
-        Reply::Throttled { after: wait } => {
+        CallOutcome::Throttled { after: wait } => {
             let at = after(wait.unwrap_or_default().max(pause));
             ("throttled", WriteResult::RetryAt { at, error: "too many calls".to_owned() })
         }
-        Reply::Retry { reason } => ("retry", WriteResult::RetryAt { at: after(pause), error: reason }),
+        CallOutcome::Retry { reason } => ("retry", WriteResult::RetryAt { at: after(pause), error: reason }),
         // Turned away at the gate: an earlier attempt may have been let in, and only the same key can tell. Taken for
         // refused, its report would count as a sale.
-        Reply::Refused(reject)
-            if due.key.kind == MirrorKind::Inventory
-                && due.attempt > 1
-                && matches!(reject.class, RejectClass::Auth | RejectClass::Config) =>
+        CallOutcome::AccountRefused(_, reject)
+            if due.key.kind == MirrorKind::Inventory && due.attempt > 1 =>
         {
             ("denied", WriteResult::RetryAt { at: after(pause), error: reject.to_string() })
         }
-        Reply::Refused(reject) => ("refused", WriteResult::Refused { error: reject.to_string() }),
+        CallOutcome::Gone => {
+            ("refused", WriteResult::Refused { error: "the platform has no such object".to_owned() })
+        }
+        CallOutcome::AccountRefused(_, reject) | CallOutcome::Rejected(reject) => {
+            ("refused", WriteResult::Refused { error: reject.to_string() })
+        }
     }
 }
 

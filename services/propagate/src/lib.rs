@@ -87,7 +87,10 @@ fn writes() -> Writes {
         .filter_map(|platform| Some((model::PlatformName::new(platform.name()).ok()?, *platform)));
     named
         .flat_map(|(name, platform)| {
-            kinds.into_iter().filter(|kind| platform.writes(*kind)).map(move |kind| (name.clone(), kind))
+            kinds
+                .into_iter()
+                .filter(|kind| platform.write_limits(*kind).is_some())
+                .map(move |kind| (name.clone(), kind))
         })
         .collect()
 }
