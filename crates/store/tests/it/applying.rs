@@ -74,6 +74,7 @@ fn order() -> OrderRow {
         version: Some(SourceVersion(7)),
         order: Order {
             external: external("ord-a"),
+            is_test: false,
             number: Some("#1001".to_owned()),
             status: OrderStatus::Completed,
             total: Some(Money { minor: 2_000, currency: usd }),

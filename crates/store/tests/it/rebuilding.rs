@@ -46,6 +46,7 @@ fn state() -> State {
     };
     let order = Order {
         external: external("o1"),
+        is_test: false,
         number: Some("17".to_owned()),
         status: OrderStatus::Completed,
         total: Some(euros(1900)),
