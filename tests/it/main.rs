@@ -18,6 +18,7 @@ mod flow;
 mod full;
 mod kill_points;
 mod lost_tails;
+mod pauses;
 mod platform_faults;
 mod poison;
 mod publishing;

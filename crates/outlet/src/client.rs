@@ -1,9 +1,14 @@
 //! The HTTP client.
 
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use model::TraceParent;
 use platforms::{HttpReply, HttpRequest, Method};
-use reqwest::{Response, header::RETRY_AFTER, redirect::Policy};
+use reqwest::{
+    Response,
+    header::{DATE, RETRY_AFTER},
+    redirect::Policy,
+};
 use std::time::Duration;
 
 /// How long a connection may take to open.
@@ -96,7 +101,38 @@ impl Client {
     }
 }
 
+/// `Retry-After` in either of its forms (RFC 9110, 10.2.3). A date is held against the platform's own `Date`, whose
+/// clock wrote it, and only without one against ours.
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds: f64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(RETRY_AFTER_MAX).min(RETRY_AFTER_MAX))
+    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    wait_of(text(RETRY_AFTER)?, text(DATE), Utc::now())
+}
+
+fn wait_of(told: &str, date: Option<&str>, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = told.trim().parse::<f64>() {
+        return Some(Duration::try_from_secs_f64(seconds).unwrap_or(RETRY_AFTER_MAX).min(RETRY_AFTER_MAX));
+    }
+    let read = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok().map(|at| at.to_utc());
+    let wait = read(told)? - date.and_then(read).unwrap_or(now);
+    // A date that has passed is now.
+    Some(wait.to_std().unwrap_or_default().min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_from_seconds_and_from_a_date() {
+        let now = DateTime::from_timestamp(784_111_777, 0).unwrap_or_default();
+        let wait = |told, date| wait_of(told, date, now);
+        assert_eq!(wait("2.5", None), Some(Duration::from_millis(2_500)));
+        assert_eq!(wait("99999", None), Some(RETRY_AFTER_MAX));
+        let at = "Sun, 06 Nov 1994 08:50:07 GMT";
+        assert_eq!(wait(at, None), Some(Duration::from_secs(30)));
+        assert_eq!(wait(at, Some("Sun, 06 Nov 1994 08:50:00 GMT")), Some(Duration::from_secs(7)));
+        assert_eq!(wait(at, Some("Sun, 06 Nov 1994 08:59:00 GMT")), Some(Duration::ZERO));
+        assert_eq!(wait("Wed, 21 Oct 2099 07:28:00 GMT", None), Some(RETRY_AFTER_MAX));
+        assert_eq!(wait("soon", None), None);
+    }
 }

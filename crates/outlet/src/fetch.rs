@@ -3,8 +3,8 @@
 use crate::{Budgets, Client, NotAccepted, accept};
 use bus::Bus;
 use model::{Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
-use platforms::{Access, CallContext, Fetch, Fetched, Platform, Reply};
-use stage::Reject;
+use platforms::{Access, AccountRefusal, CallContext, CallOutcome, Fetch, Fetched, Platform};
+use stage::{Reject, RejectClass};
 use std::time::Duration;
 
 /// How many pages one notification may have.
@@ -21,9 +21,21 @@ pub enum NotFetched {
         /// How long to wait at least.
         after: Option<Duration>,
     },
-    /// Never: the platform refuses, or there is nothing of the kind.
+    /// The platform has no such object, and no report of its own that would say so: whoever waits for it forgets it.
+    #[error("the platform has no such object")]
+    Gone,
+    /// Not before the account's credentials or settings are others.
+    #[error("{1}")]
+    AccountRefused(AccountRefusal, Reject),
+    /// Never: the platform refuses this very thing.
     #[error(transparent)]
-    Refused(#[from] Reject),
+    Refused(Reject),
+}
+
+impl From<Reject> for NotFetched {
+    fn from(reject: Reject) -> Self {
+        failed(reject.into())
+    }
 }
 
 impl From<NotAccepted> for NotFetched {
@@ -127,13 +139,49 @@ impl Fetcher {
     }
 }
 
-fn failed(reply: Reply) -> NotFetched {
-    match reply {
-        Reply::Done { .. } | Reply::Stale => {
+fn failed(outcome: CallOutcome) -> NotFetched {
+    match outcome {
+        CallOutcome::Done { .. } | CallOutcome::Conflict => {
             NotFetched::Later { reason: "the platform's reply can't be read".to_owned(), after: None }
         }
-        Reply::Throttled { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },
-        Reply::Retry { reason } => NotFetched::Later { reason, after: None },
-        Reply::Refused(reject) => NotFetched::Refused(reject),
+        CallOutcome::Gone => NotFetched::Gone,
+        CallOutcome::Throttled { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },
+        CallOutcome::Retry { reason } => NotFetched::Later { reason, after: None },
+        CallOutcome::AccountRefused(refusal, reject) => NotFetched::AccountRefused(refusal, reject),
+        CallOutcome::TooOld(reject) | CallOutcome::Rejected(reject) => NotFetched::Refused(reject),
+    }
+}
+
+impl NotFetched {
+    /// The reason for a dead letter, where that is what becomes of it: nothing waits for what is gone or refused.
+    pub fn into_reject(self) -> Result<Reject, Self> {
+        match self {
+            Self::Gone => Ok(Reject::new(RejectClass::Platform, "the platform has no such object")),
+            Self::Refused(reject) => Ok(reject),
+            other @ (Self::Later { .. } | Self::AccountRefused(..)) => Err(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_for_good_is_told_from_what_an_account_is_refused() {
+        let reject = |class| NotFetched::from(Reject::new(class, "no"));
+        assert!(matches!(
+            reject(RejectClass::Config),
+            NotFetched::AccountRefused(AccountRefusal::Misconfigured, _)
+        ));
+        assert!(matches!(
+            reject(RejectClass::Auth),
+            NotFetched::AccountRefused(AccountRefusal::Unauthorized, _)
+        ));
+        assert!(reject(RejectClass::Schema).into_reject().is_ok());
+        assert!(failed(CallOutcome::Gone).into_reject().is_ok());
+        for later in [CallOutcome::Throttled { after: None }, CallOutcome::DONE] {
+            assert!(failed(later).into_reject().is_err());
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use model::{
-    Action, Currency, Delivery, ExternalId, MirrorKind, Money, Payload, ProductText, Quantity, SourceVersion,
-    Timestamp,
+    Action, Currency, Delivery, ExternalId, MirrorKind, MirrorValue, Money, Payload, ProductText, Quantity,
+    SourceVersion, Timestamp,
 };
 use serde_json::Value;
-use stage::Reject;
+use stage::{Reject, RejectClass};
 use std::time::Duration;
 
 /// One platform. Pure: the same arguments give the same answers.
@@ -43,7 +43,8 @@ pub trait Platform: Send + Sync + 'static {
     /// speaks of nothing that can be fetched.
     fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject>;
 
-    /// The objects in the reply to a fetch, and the request for the next page.
+    /// The objects in the reply to a fetch, and the request for the next page. What is read back and isn't there is an
+    /// object too: one that `map` reads as an unknown level or as a deletion, so that whoever waits for it hears of it.
     fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched;
 
     /// Whether no two states of a product or a level have the same version. Where they may, two reports of one version
@@ -53,27 +54,14 @@ pub trait Platform: Send + Sync + 'static {
     }
 
     /// The limits of writes of that kind; `None` if the platform takes none, so that such a call is never planned.
-    fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
-        let quantity_decimals = if self.name() == "square" { 5 } else { 0 };
-        self.writes(kind).then_some(WriteLimits { quantity_decimals, repeatable_for: None })
-    }
-
-    /// Whether the platform takes writes of that kind: a call that it can't take is never planned.
-    fn writes(&self, _kind: MirrorKind) -> bool {
-        true
-    }
+    fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits>;
 
     /// The next request of a call: a call that has to read first (optimistic versions) gets the reply to that read as
-    /// `read`, once `outcome` calls that reply `Done`. An `Err` means that the platform can't take the call at all.
-    fn call(
-        &self,
-        call: &Call,
-        context: &CallContext<'_>,
-        read: Option<&HttpReply<'_>>,
-    ) -> Result<Step, Reject>;
+    /// `read`, once `outcome` calls that reply `Done`.
+    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Step;
 
-    /// What the reply to the write of `call`, or to the read before it, means.
-    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply;
+    /// The meaning of the reply to the write of `call`, or to the read before it.
+    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> CallOutcome;
 
     /// How many calls per second the platform grants one connection, and how many at once, in documents or by our own
     /// caution; said with its source in the README.
@@ -98,6 +86,8 @@ pub enum TopicKind {
     Full,
     /// It says that something changed; the object has to be fetched.
     Thin,
+    /// It is mapped, and names objects that have to be fetched.
+    Both,
 }
 
 /// A request as it came in.
@@ -205,8 +195,8 @@ pub enum Fetched {
         /// The next page.
         next: Option<HttpRequest>,
     },
-    /// Not now: as for a call.
-    Failed(Reply),
+    /// Nothing was read, for the reason that a call would have; never `Done`.
+    Failed(CallOutcome),
 }
 
 /// Where a connection's API is and how we may speak to it.
@@ -236,7 +226,7 @@ pub struct CallContext<'a> {
 /// A change that a platform shall make. Ids are the platform's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// Bring a level from what it holds to what it should hold.
+    /// Bring a level from what it holds to what it should hold. A level that isn't known can't be written.
     SetLevel {
         /// What is counted.
         item: ExternalId,
@@ -244,8 +234,8 @@ pub enum Call {
         location: Option<ExternalId>,
         /// What it should hold.
         to: Quantity,
-        /// What it holds as far as we know; compare-and-set or delta against this. `None`: set it whatever it is.
-        from: Option<Quantity>,
+        /// What it holds as far as we know; compare-and-set or delta against this.
+        from: Quantity,
     },
     /// Set the price of a variant.
     SetPrice {
@@ -304,7 +294,7 @@ impl std::fmt::Debug for HttpRequest {
 pub struct HttpReply<'a> {
     /// The status code.
     pub status: u16,
-    /// `Retry-After`, where it was a number of seconds.
+    /// `Retry-After` as a duration, whether it was a number of seconds or a date.
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: &'a [u8],
@@ -327,24 +317,26 @@ pub enum Step {
     Read(HttpRequest),
     /// Write; the reply goes to [`Platform::outcome`].
     Write(HttpRequest),
-    /// Nothing to write: the platform holds it already.
-    Done {
-        /// The version of the object in which the read showed that, as `map` reads it; `None` if nothing was read.
-        version: Option<SourceVersion>,
-    },
+    /// The call is over without a write: `Done` if the platform holds the value already, else why it can't be made.
+    End(CallOutcome),
 }
 
-/// What a reply means to the caller.
+/// The meaning of a reply for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub enum CallOutcome {
     /// Taken.
     Done {
         /// The version that the write made of the object, as `map` reads it from its report; `None` if the reply
         /// doesn't tell, or to a read.
         version: Option<SourceVersion>,
+        /// The object's text or price after the write as the platform renders it, in the form in which its report will
+        /// be compared. `None` if the reply doesn't show it; always for levels, whose count may hold others' changes.
+        rendered: Option<MirrorValue>,
     },
     /// Compare-and-set refused: the platform holds something else. Read again.
-    Stale,
+    Conflict,
+    /// The platform has no such object, or doesn't count it there. Nothing is known of it any more.
+    Gone,
     /// Not now: too many calls.
     Throttled {
         /// How long to wait at least.
@@ -355,6 +347,43 @@ pub enum Reply {
         /// How it showed, without payload.
         reason: String,
     },
-    /// Never: credentials are refused, or the platform refuses the call for good.
-    Refused(Reject),
+    /// Every call of this account is refused until its credentials or settings are others. Says nothing of the value.
+    AccountRefused(AccountRefusal, Reject),
+    /// The write's time or key is too old for the platform, so that its outcome can't be learned by repeating it. Read
+    /// the object and begin anew.
+    TooOld(Reject),
+    /// This value or this object is refused for good.
+    Rejected(Reject),
+}
+
+impl CallOutcome {
+    /// A success of which nothing more is known.
+    pub const DONE: Self = Self::Done { version: None, rendered: None };
+}
+
+impl From<Reject> for CallOutcome {
+    /// Credentials and settings are the account's; anything else is the value's.
+    fn from(reject: Reject) -> Self {
+        match reject.class {
+            RejectClass::Auth => Self::AccountRefused(AccountRefusal::Unauthorized, reject),
+            RejectClass::Config => Self::AccountRefused(AccountRefusal::Misconfigured, reject),
+            RejectClass::Schema | RejectClass::Data | RejectClass::Platform | RejectClass::Bug => {
+                Self::Rejected(reject)
+            }
+        }
+    }
+}
+
+/// The reason why an account takes no calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRefusal {
+    /// The credentials are refused or lack a permission.
+    Unauthorized,
+    /// The account is closed, frozen or elsewhere, or what the connection was set up with is wrong or missing.
+    Misconfigured,
+}
+
+/// A text as mirrors compare it: trimmed, with runs of white space as one space.
+pub(crate) fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

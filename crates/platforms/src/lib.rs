@@ -13,8 +13,9 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Method,
-    Platform, Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
+    Access, AccountRefusal, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply,
+    HttpRequest, MapContext, Mapped, Method, Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    WriteLimits,
 };
 pub use schema::{InvalidSchema, MAX_DEPTH, Validator};
 

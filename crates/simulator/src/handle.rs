@@ -27,7 +27,7 @@ impl fmt::Debug for ShopHandle {
 }
 
 impl ShopHandle {
-    fn act<T>(
+    pub(crate) fn act<T>(
         &self,
         act: impl FnOnce(&mut State, Instant) -> Result<(T, Vec<Change>), Impossible>,
     ) -> Result<T, Impossible> {
@@ -42,7 +42,7 @@ impl ShopHandle {
         Ok(value)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         read(&lock(&self.inner.state))
     }
 

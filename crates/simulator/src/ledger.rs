@@ -1,7 +1,7 @@
 //! What a shop has, sells and charges. Pure: time comes in from outside.
 
 use crate::level::{Entry, Level};
-use crate::shop::{Impossible, ItemIds};
+use crate::shop::{Impossible, ItemIds, NewVariant};
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
@@ -37,6 +37,8 @@ pub(crate) struct Variant {
     pub(crate) sku: String,
     pub(crate) name: String,
     pub(crate) price_minor: i64,
+    /// Whether its stock is counted.
+    pub(crate) tracked: bool,
     pub(crate) deleted: bool,
     pub(crate) updated_at: Instant,
     pub(crate) version: i64,
@@ -51,6 +53,14 @@ pub(crate) struct Order {
     pub(crate) location: String,
     pub(crate) line: Line,
     pub(crate) at: Instant,
+    pub(crate) cancelled_at: Option<Instant>,
+}
+
+impl Order {
+    /// When it last changed.
+    pub(crate) fn updated_at(&self) -> Instant {
+        self.cancelled_at.unwrap_or(self.at)
+    }
 }
 
 /// What was sold, as it was called and cost then.
@@ -92,7 +102,13 @@ pub(crate) enum Change {
     ProductDeleted(String),
     /// Item and location.
     Level(String, String),
+    /// Item and location that stocks it from now on.
+    Connected(String, String),
+    /// Item and location that stocks it no more.
+    Disconnected(String, String),
     Sold(String),
+    /// Order that was cancelled.
+    Cancelled(String),
     CustomerAdded(String),
 }
 
@@ -264,10 +280,12 @@ impl Ledger {
             quantity,
             price_minor: variant.price_minor,
         };
-        let item = variant.item.clone();
-        self.move_stock(&item, location, -quantity, now)?;
-        if let Some(level) = self.levels.get_mut(&(item.clone(), location.to_owned())) {
-            level.sold += quantity;
+        let (item, tracked) = (variant.item.clone(), variant.tracked);
+        if tracked {
+            self.move_stock(&item, location, -quantity, now)?;
+            if let Some(level) = self.levels.get_mut(&(item.clone(), location.to_owned())) {
+                level.sold += quantity;
+            }
         }
         self.orders_count += 1;
         let order = Order {
@@ -276,12 +294,87 @@ impl Ledger {
             location: location.to_owned(),
             line,
             at: now,
+            cancelled_at: None,
         };
         self.orders.push_back(order);
         if self.orders.len() > ORDERS_MAX {
             self.orders.pop_front();
         }
-        Ok(vec![Change::Sold(order_id), Change::Level(item, location.to_owned())])
+        let moved = tracked.then(|| Change::Level(item, location.to_owned()));
+        Ok(std::iter::once(Change::Sold(order_id)).chain(moved).collect())
+    }
+
+    /// Cancels an order that wasn't yet, and puts what it sold back if `restock`.
+    pub(crate) fn cancel(
+        &mut self,
+        id: &str,
+        restock: bool,
+        now: Instant,
+    ) -> Result<Vec<Change>, Impossible> {
+        let order = self.orders.iter_mut().rev().find(|order| order.id == id && order.cancelled_at.is_none());
+        let order = order.ok_or(Impossible::UnknownItem)?;
+        order.cancelled_at = Some(now);
+        let (variant, location, quantity) =
+            (order.line.variant.clone(), order.location.clone(), order.line.quantity);
+        let mut changes = vec![Change::Cancelled(id.to_owned())];
+        let item = self.find(&variant).filter(|(_, held)| held.tracked).map(|(_, held)| held.item.clone());
+        if let Some(item) = item.filter(|_| restock) {
+            self.move_stock(&item, &location, quantity, now)?;
+            changes.push(Change::Level(item, location));
+        }
+        Ok(changes)
+    }
+
+    /// Ends stocking an item at a location.
+    pub(crate) fn disconnect(&mut self, item: &str, location: &str) -> Result<(), Impossible> {
+        let removed = self.levels.remove(&(item.to_owned(), location.to_owned()));
+        removed.map(drop).ok_or(Impossible::NotStocked)
+    }
+
+    /// Begins stocking an item at a location with a level of zero; one that is stocked there keeps its level.
+    pub(crate) fn connect(&mut self, item: &str, location: &str, now: Instant) {
+        self.levels.entry((item.to_owned(), location.to_owned())).or_insert_with(|| Level::empty(now));
+    }
+
+    /// Switches the tracking of an item, and says where it is stocked.
+    pub(crate) fn track(
+        &mut self,
+        item: &str,
+        tracked: bool,
+        now: Instant,
+    ) -> Result<Vec<String>, Impossible> {
+        let (product, variant) = self.find(item).ok_or(Impossible::UnknownItem)?;
+        let (product, variant) = (product.id.clone(), variant.id.clone());
+        let held = self.products.get_mut(&product).ok_or(Impossible::UnknownItem)?;
+        for each in held.variants.iter_mut().filter(|each| each.id == variant) {
+            each.tracked = tracked;
+        }
+        let locations: Vec<String> = self.levels_of(item).map(|(location, _)| location.to_owned()).collect();
+        for location in &locations {
+            if let Some(level) = self.levels.get_mut(&(item.to_owned(), location.clone())) {
+                level.calculated_at = now;
+            }
+        }
+        Ok(locations)
+    }
+
+    /// Whether an item's stock is counted.
+    pub(crate) fn is_tracked(&self, item: &str) -> bool {
+        self.find(item).is_none_or(|(_, variant)| variant.tracked)
+    }
+
+    /// The title of a product on sale and its variants with their levels, as if they were to be put on sale.
+    pub(crate) fn as_new(&self, product: &str) -> Result<(String, Vec<NewVariant>), Impossible> {
+        let held = self.on_sale(product).ok_or(Impossible::UnknownItem)?;
+        let variants = held.variants.iter().filter(|variant| !variant.deleted).map(|variant| NewVariant {
+            sku: variant.sku.clone(),
+            price_minor: variant.price_minor,
+            stock: self
+                .levels_of(&variant.item)
+                .map(|(location, level)| (location.to_owned(), level.quantity()))
+                .collect(),
+        });
+        Ok((held.title.clone(), variants.collect()))
     }
 
     /// Adds `by` (negative: takes away) to a level that exists.

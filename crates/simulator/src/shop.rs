@@ -129,6 +129,9 @@ pub enum Impossible {
     /// Sales and deliveries of goods are of something.
     #[error("the quantity isn't positive")]
     NotPositive,
+    /// Nobody can do that on this platform.
+    #[error("the platform doesn't offer that")]
+    Unsupported,
     /// The queue of webhooks is full: its receiver doesn't keep up.
     #[error("too many webhooks wait for delivery")]
     Congested,

@@ -1,10 +1,12 @@
 //! Square's Connect v2.
 
 mod catalog;
+mod html;
 mod inventory;
 mod webhook;
 
 pub(crate) use catalog::item_extra;
+pub(crate) use html::rendered;
 pub(crate) use webhook::announce;
 
 use crate::exchange::{Incoming, Reply, decode};

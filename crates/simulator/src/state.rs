@@ -4,7 +4,9 @@ use crate::exchange::{Incoming, Outgoing, Reply};
 use crate::ledger::{Change, Customer, Instant, Ledger, Product, Variant};
 use crate::level::Entry;
 use crate::shop::{Impossible, ItemIds, Kind, NewVariant, Shop};
+use crate::standing::Standing;
 use crate::{shopify, square, treez};
+use chrono::TimeDelta;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rust_decimal::Decimal;
@@ -93,6 +95,11 @@ impl Replies {
             self.held.remove(&oldest);
         }
     }
+
+    /// Forgets everything.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// Everything about one shop.
@@ -105,6 +112,11 @@ pub(crate) struct State {
     pub(crate) bucket: shopify::Bucket,
     /// Treez: tokens and when they expire.
     pub(crate) tokens: VecDeque<(String, Instant)>,
+    pub(crate) standing: Standing,
+    /// By how much the clock runs ahead that judges the age of changes.
+    pub(crate) judged_ahead: TimeDelta,
+    /// Whether webhooks of later acts are lost.
+    pub(crate) webhooks_lost: bool,
 }
 
 impl State {
@@ -118,11 +130,17 @@ impl State {
             replies: Replies::default(),
             bucket: shopify::Bucket::full(points_per_second, now),
             tokens: VecDeque::new(),
+            standing: Standing::default(),
+            judged_ahead: TimeDelta::zero(),
+            webhooks_lost: false,
         }
     }
 
     /// What the platform answers to a call.
     pub(crate) fn answer(&mut self, call: &Incoming, now: Instant) -> Reply {
+        if let Some(refused) = self.standing.answer(self.shop.platform) {
+            return refused;
+        }
         match self.shop.platform {
             Kind::Shopify => shopify::answer(self, call, now),
             Kind::Square => square::answer(self, call, now),
@@ -142,7 +160,7 @@ impl State {
     /// The webhooks that tell of `changes`; none while nobody has subscribed.
     pub(crate) fn announce(&mut self, changes: &[Change], now: Instant) -> Vec<Outgoing> {
         let Some(url) = self.shop.webhook_url.clone() else { return Vec::new() };
-        if changes.is_empty() {
+        if changes.is_empty() || self.webhooks_lost {
             return Vec::new();
         }
         match self.shop.platform {
@@ -165,6 +183,15 @@ impl State {
             return Err(Impossible::Fractional);
         }
         Ok(())
+    }
+
+    /// A description as the platform keeps and shows it.
+    pub(crate) fn rendered(&self, description: &str) -> String {
+        match self.shop.platform {
+            Kind::Shopify => description.trim().to_owned(),
+            Kind::Square => square::rendered(description),
+            Kind::Treez => description.to_owned(),
+        }
     }
 
     /// The inventory item that any of its ids names.
@@ -296,6 +323,7 @@ impl State {
             sku: new.sku.clone(),
             name: "Regular".to_owned(),
             price_minor: new.price_minor,
+            tracked: true,
             deleted: false,
             updated_at: now,
             version,
@@ -322,6 +350,7 @@ impl State {
     /// Sets a title; true if it was another.
     pub(crate) fn set_title(&mut self, product: &str, title: &str, now: Instant) -> Result<bool, Impossible> {
         let held = self.ledger.on_sale(product).ok_or(Impossible::UnknownItem)?;
+        let title = if self.shop.platform == Kind::Shopify { title.trim() } else { title };
         if held.title == title {
             return Ok(false);
         }

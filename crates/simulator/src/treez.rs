@@ -135,7 +135,7 @@ fn tickets(state: &State, after: &str, rest: &[&str], now: Instant) -> Reply {
     if after < now - TimeDelta::days(TICKET_DAYS_MAX) {
         return failed(400, "INVALID_DATE_RANGE");
     }
-    let rows = state.ledger.orders().rev().filter(|order| order.at > after);
+    let rows = state.ledger.orders().rev().filter(|order| order.updated_at() > after);
     let rows = rows.map(|order| ticket(state, order)).collect();
     match page(rows, rest, ROWS_DEFAULT) {
         Some(list) => Reply::ok(json!({"resultCode": "SUCCESS", "resultReason": null, "ticketList": list})),
@@ -153,15 +153,16 @@ fn customers(state: &State, after: &str, rest: &[&str]) -> Reply {
 }
 
 fn product(state: &State, product: &Product, variant: &Variant) -> Value {
-    let levels = state.ledger.levels_of(&variant.item).map(|(location, level)| {
-        json!({"inventory_type": "ADULT", "location": location, "location_id": location,
+    let levels =
+        state.ledger.levels_of(&variant.item).filter(|_| variant.tracked).map(|(location, level)| {
+            json!({"inventory_type": "ADULT", "location": location, "location_id": location,
             "sellable_quantity": notation::number(level.quantity())})
-    });
+        });
     let price = notation::amount_number(variant.price_minor, &state.shop.currency);
     json!({
         "product_id": product.id, "product_status": if product.deleted { "DEACTIVATED" } else { "ACTIVE" },
         "last_updated_at": local(product.updated_at),
-        "sellable_quantity": notation::number(state.ledger.total(&variant.item)),
+        "sellable_quantity": variant.tracked.then(|| notation::number(state.ledger.total(&variant.item))),
         "sellable_quantity_detail": levels.collect::<Vec<_>>(), "category_type": "MERCH",
         "product_configurable_fields": {"name": product.title, "uom": null, "brand": "ACME", "size": "EACH",
             "amount": 1, "classification": null, "subtype": null, "external_id": variant.sku},
@@ -177,17 +178,21 @@ fn product(state: &State, product: &Product, variant: &Variant) -> Value {
     })
 }
 
+fn status(order: &Order) -> &'static str {
+    if order.cancelled_at.is_some() { "CANCELED" } else { "COMPLETED" }
+}
+
 fn ticket(state: &State, order: &Order) -> Value {
     let line = &order.line;
     let currency = &state.shop.currency;
     let total = notation::amount_number(line.total_minor(), currency);
-    let at = local(order.at);
+    let (at, updated_at) = (local(order.at), local(order.updated_at()));
     let mut ticket = json!({
         "type": "POS", "ticket_id": order.id, "order_number": format!("{:06}", order.number),
         "external_order_number": null, "order_source": "IN_STORE",
         "created_by_employee": {"employee_id": "1", "name": "Till One", "role": "BUDTENDER"},
         "customer_id": null, "ticket_patient_type": "ADULT", "cash_register_id": 1,
-        "order_status": "COMPLETED", "payment_status": "PAID", "date_created": at, "last_updated_at": at,
+        "order_status": status(order), "payment_status": "PAID", "date_created": at, "last_updated_at": updated_at,
         "date_closed": at, "post_tax_pricing": false, "sub_total": total, "post_tax_subtotal": total,
         "tax_total": 0, "discount_total": 0, "total": total, "ticket_note": null, "refund_reason": null,
         "original_ticket_id": null, "refund_ticket_ids": [], "delivery_address": null, "scheduled_date": null,

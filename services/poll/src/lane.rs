@@ -3,6 +3,7 @@
 use crate::{
     STAGE,
     notices::{Notice, Notices},
+    parking::Parked,
 };
 use bus::Feed;
 use model::{ConnectionId, Origin, Partition, Position, StoreId, TenantId};
@@ -15,8 +16,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Consumer, Cursor, CursorMove, Store, StoreError};
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use store::{Changed, Consumer, Cursor, CursorMove, Store, StoreError};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::MissedTickBehavior,
+};
 use wire::DeliveryRecord;
 
 /// How many waiting messages are taken up at once.
@@ -31,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) fetcher: Fetcher,
     pub(crate) schemas: HashMap<&'static str, Validator>,
+    /// What changed in the set-up.
+    pub(crate) changes: broadcast::Sender<Changed>,
 }
 
 impl Shared {
@@ -53,6 +59,7 @@ impl Shared {
             connections: HashMap::new(),
             done,
         };
+        lane.take_over_parked().await?;
         let mut notes = tokio::time::interval(NOTE_EVERY);
         notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -77,10 +84,18 @@ impl Shared {
         }
     }
 
-    fn is_thin(&self, delivery: &DeliveryRecord) -> bool {
+    fn names_objects(&self, delivery: &DeliveryRecord) -> bool {
         let schemas = self.schemas.get(delivery.origin.platform.as_str());
         let topic = schemas.and_then(|schemas| schemas.topic(&delivery.topic));
-        topic.is_some_and(|topic| topic.kind == TopicKind::Thin)
+        topic.is_some_and(|topic| names_objects(topic.kind))
+    }
+}
+
+/// Whether a delivery of that kind names objects that have to be fetched.
+pub(crate) const fn names_objects(kind: TopicKind) -> bool {
+    match kind {
+        TopicKind::Thin | TopicKind::Both => true,
+        TopicKind::Full => false,
     }
 }
 
@@ -104,7 +119,7 @@ impl Lane {
         }
         let before = std::mem::replace(&mut self.read, position);
         self.accepted.count(position, &record.origin);
-        if position <= self.cursor.position || !self.shared.is_thin(record) {
+        if position <= self.cursor.position || !self.shared.names_objects(record) {
             return Ok(());
         }
         let delivery = record.delivery().map_err(unreadable)?;
@@ -112,13 +127,35 @@ impl Lane {
         let id = delivery.origin.connection.clone();
         let notice = Notice { position, delivery };
         // At most `UNDER_WAY_MAX` and a batch are under way, so these queues are bounded by that.
-        let queue = self.connections.entry(id).or_insert_with(|| {
-            let (queue, notices) = mpsc::unbounded_channel();
-            tokio::spawn(Notices::new(Arc::clone(&self.shared), self.done.clone()).work(notices));
-            queue
-        });
-        if let Err(unsent) = queue.send(notice) {
+        if let Err(unsent) = self.queue(id, None).send(notice) {
             self.under_way.remove(&unsent.0.position);
+        }
+        Ok(())
+    }
+
+    /// The queue of a connection, whose worker is started with what is parked if it doesn't run yet.
+    fn queue(&mut self, id: ConnectionId, parked: Option<Parked>) -> &mpsc::UnboundedSender<Notice> {
+        self.connections.entry(id).or_insert_with_key(|id| {
+            let (queue, waiting) = mpsc::unbounded_channel();
+            let notices = Notices {
+                shared: Arc::clone(&self.shared),
+                connection: id.clone(),
+                done: self.done.clone(),
+                changes: self.shared.changes.subscribe(),
+                parked,
+            };
+            tokio::spawn(notices.work(waiting));
+            queue
+        })
+    }
+
+    /// Goes on with what an owner before parked.
+    async fn take_over_parked(&mut self) -> Result<(), LaneError> {
+        let partitions = self.shared.service.bus.partitions();
+        for (store, connection) in self.shared.store.parked_connections().await.map_err(fault)? {
+            if partitions.of(&store) == self.partition {
+                self.queue(connection, Some(Parked::due_in(Duration::ZERO)));
+            }
         }
         Ok(())
     }

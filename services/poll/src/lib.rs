@@ -1,21 +1,30 @@
 //! Completes thin notifications by fetching what they speak of.
 //!
 //! It reads RAW beside normalize. The full objects go through the door into RAW like any delivery, with the
-//! notification as their cause; so they are verified, counted, ordered and replayed like everything else.
+//! notification as their cause; so they are verified, counted, ordered and replayed like everything else. While a
+//! connection is paused or its account refuses us, its notifications are parked in the record.
 
+mod attempt;
 mod lane;
 mod notices;
+mod parking;
+mod refusal;
+mod settings;
 
 use outlet::{Budgets, Client, Fetcher};
-use platforms::{TopicKind, Validator};
+use platforms::Validator;
 use runner::{Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
 use std::{collections::HashMap, sync::Arc};
-use store::{Store, StoreConfig};
+use store::{Changed, Store, StoreConfig};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 /// The name of the stage.
 pub(crate) const STAGE: &str = "poll";
+/// How many notices of changes a connection may leave waiting; beyond it, it looks as if all had changed.
+const CHANGES_MAX: usize = 256;
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,22 +44,40 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let client = Client::new().map_err(|error| Fault::new("the HTTP client", error))?;
     let fetcher = Fetcher::new(service.bus.clone(), client, Budgets::default());
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, fetcher, schemas: schemas()? });
-    runner::own_partitions(&service, STAGE, move |turn| {
+    let (changes, _) = broadcast::channel(CHANGES_MAX);
+    let listening = tokio::spawn(listen(store.clone(), changes.clone(), service.stop.clone()));
+    let schemas = schemas()?;
+    let shared = Arc::new(lane::Shared { service: service.clone(), store, fetcher, schemas, changes });
+    let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }
     })
-    .await
+    .await;
+    listening.abort();
+    outcome
 }
 
-/// The schemas of the platforms that have thin topics.
+/// Tells all connections what the database tells: one connection to it listens for them all.
+async fn listen(store: Store, told: broadcast::Sender<Changed>, stop: CancellationToken) {
+    let mut changes = store.listen_changes();
+    loop {
+        let changed = tokio::select! {
+            changed = changes.next() => changed,
+            () = stop.cancelled() => return,
+        };
+        // Nobody listens while no partition is owned.
+        told.send(changed).ok();
+    }
+}
+
+/// The schemas of the platforms that have topics which name objects to fetch.
 fn schemas() -> Result<HashMap<&'static str, Validator>, Fault> {
-    let thin = |platform: &&&dyn platforms::Platform| {
-        platform.topics().iter().any(|topic| topic.kind == TopicKind::Thin)
+    let names_objects = |platform: &&&dyn platforms::Platform| {
+        platform.topics().iter().any(|topic| lane::names_objects(topic.kind))
     };
     let compile = |platform: &&'static dyn platforms::Platform| {
         let validator = Validator::of(*platform).map_err(|error| Fault::new("a valid schema", error))?;
         Ok((platform.name(), validator))
     };
-    platforms::all().iter().filter(thin).map(compile).collect()
+    platforms::all().iter().filter(names_objects).map(compile).collect()
 }

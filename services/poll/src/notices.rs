@@ -1,39 +1,59 @@
 //! One connection's notifications, one at a time.
 
-use crate::{STAGE, lane::Shared};
-use model::{Delivery, Position, Timestamp};
-use outlet::{NotFetched, Target};
-use platforms::{Access, Fetch, Platform};
-use runner::{Backoff, Service, dead_letter, now};
-use stage::{Reject, RejectClass};
+use crate::{
+    STAGE,
+    attempt::Attempt,
+    lane::Shared,
+    parking::{Parked, Woken},
+};
+use model::{ConnectionId, Delivery, Position};
+use runner::{Backoff, Service, dead_letter};
+use stage::Reject;
 use std::{sync::Arc, time::Duration};
-use store::Connection;
-use tokio::sync::mpsc;
+use store::Changed;
+use tokio::sync::{broadcast, mpsc};
 use wire::Original;
 
-/// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
-const OVERLAP: Duration = Duration::from_mins(2);
+/// After how many attempts a notification that isn't fetched is warned of.
+const WARNED_AFTER: u32 = 5;
+/// How long to wait before the broker is asked again to keep a dead letter.
+const LETTER_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Notice {
     pub(crate) position: Position,
     pub(crate) delivery: Delivery,
 }
 
+/// The partition was given up: whoever owns it now goes on.
+pub(crate) struct GivenUp;
+
 pub(crate) struct Notices {
-    shared: Arc<Shared>,
-    done: mpsc::Sender<Position>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) connection: ConnectionId,
+    pub(crate) done: mpsc::Sender<Position>,
+    pub(crate) changes: broadcast::Receiver<Changed>,
+    /// While some of its notifications are parked; later ones are parked behind them.
+    pub(crate) parked: Option<Parked>,
 }
 
 impl Notices {
-    pub(crate) fn new(shared: Arc<Shared>, done: mpsc::Sender<Position>) -> Self {
-        Self { shared, done }
-    }
-
     /// Works until the partition is given up. Notifications that say nothing but "something changed" and wait together
     /// are answered by one fetch.
-    pub(crate) async fn work(self, mut notices: mpsc::UnboundedReceiver<Notice>) {
-        let mut next = notices.recv().await;
-        while let Some(notice) = next.take() {
+    pub(crate) async fn work(mut self, mut notices: mpsc::UnboundedReceiver<Notice>) {
+        let mut next = None;
+        loop {
+            if next.is_none() {
+                tokio::select! {
+                    notice = notices.recv() => next = notice,
+                    woken = wake(&self.connection, &mut self.changes, self.parked.as_ref()) => {
+                        if self.unpark(woken).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                }
+            }
+            let Some(notice) = next.take() else { return };
             let mut together = vec![notice.position];
             let mut latest = notice.delivery;
             while let Ok(waiting) = notices.try_recv() {
@@ -45,7 +65,7 @@ impl Notices {
                 latest = waiting.delivery;
             }
             let last = together.last().copied().unwrap_or_default();
-            let Some(outcome) = self.keep_trying(last, latest).await else { return };
+            let Ok(outcome) = self.keep_trying(last, latest).await else { return };
             self.shared.service.metrics.taken_up(STAGE, together.len());
             self.shared.service.metrics.ended(STAGE, outcome, together.len());
             for position in together {
@@ -53,102 +73,82 @@ impl Notices {
                     return;
                 }
             }
-            if next.is_none() {
-                next = notices.recv().await;
-            }
         }
     }
 
-    /// Until it is fetched or dead-lettered, and which of both it counts as; none if the partition was given up meanwhile.
-    async fn keep_trying(&self, position: Position, delivery: Delivery) -> Option<&'static str> {
+    /// Until it is fetched, parked or dead-lettered, and which of them it counts as.
+    async fn keep_trying(&mut self, position: Position, delivery: Delivery) -> Result<&'static str, GivenUp> {
         let mut backoff = Backoff::default();
         loop {
-            let rejected = match self.fetch(&delivery).await {
-                Ok(count) => {
-                    tracing::debug!(stage = STAGE, connection.id = %delivery.origin.connection, count, "fetched");
-                    return Some("emitted");
+            if self.parked.is_some() {
+                self.park(position, &delivery).await?;
+                return Ok("parked");
+            }
+            match self.shared.attempt(&delivery).await {
+                Attempt::Fetched(count) => {
+                    tracing::debug!(stage = STAGE, connection.id = %self.connection, count, "fetched");
+                    return Ok("emitted");
                 }
-                Err(NotFetched::Refused(reject)) => self.dead_letter(position, &delivery, &reject).await,
-                Err(NotFetched::Later { reason, after }) => {
+                Attempt::Paused => self.parked = Some(Parked::paused()),
+                Attempt::AccountRefused(refusal, reject, settings) => {
+                    self.note_refused(refusal, &reject).await;
+                    self.parked = Some(Parked::refused(None, settings));
+                }
+                Attempt::Refused(reject) => {
+                    self.dead_letter(position, &delivery, &reject).await?;
+                    return Ok("dead");
+                }
+                Attempt::Later { reason, after } => {
                     let pause = backoff.next_delay().max(after.unwrap_or_default());
-                    if backoff.attempts() == 5 {
-                        tracing::warn!(stage = STAGE, connection.id = %delivery.origin.connection, reason, "not fetched");
+                    if backoff.attempts() == WARNED_AFTER {
+                        tracing::warn!(stage = STAGE, connection.id = %self.connection, reason, "not fetched");
                     }
-                    Err(pause)
+                    self.pause(pause).await?;
                 }
-            };
-            match rejected {
-                Ok(()) => return Some("dead"),
-                Err(pause) => tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.done.closed() => return None,
-                },
             }
         }
     }
 
-    async fn fetch(&self, delivery: &Delivery) -> Result<usize, NotFetched> {
-        let shared = &self.shared;
-        let later = |error: store::StoreError| NotFetched::Later { reason: error.to_string(), after: None };
-        let origin = &delivery.origin;
-        let name = origin.platform.as_str();
-        let missing = || Reject::new(RejectClass::Config, "there is no such connection any more");
-        let connection =
-            shared.store.connection(&origin.connection).await.map_err(later)?.ok_or_else(missing)?;
-        let (platform, schemas) = platforms::find(name).zip(shared.schemas.get(name)).ok_or_else(missing)?;
-        // Normalize makes the dead letter of what can't be read.
-        let Ok(body) = schemas.read(&delivery.topic, &delivery.body) else { return Ok(0) };
-        let began = now();
-        let since = shared.store.fetch_mark(&origin.connection, &delivery.topic).await.map_err(later)?;
-        let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
-        let count = self.objects(platform, &connection, delivery, &wanted, began).await?;
-        runner::kill_point(STAGE, "fetched");
-        let mark =
-            Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
-        shared.store.set_fetch_mark(&origin.connection, &delivery.topic, mark).await.map_err(later)?;
-        Ok(count)
+    /// Waits, unless the partition is given up meanwhile.
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), GivenUp> {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.done.closed() => Err(GivenUp),
+        }
     }
 
-    async fn objects(
-        &self,
-        platform: &dyn Platform,
-        connection: &Connection,
-        delivery: &Delivery,
-        wanted: &Fetch<'_>,
-        began: Timestamp,
-    ) -> Result<usize, NotFetched> {
-        let access = Access {
-            base_url: connection.base_url.clone(),
-            token: connection.token.clone(),
-            api_version: connection.api_version.clone(),
-            account: connection.account.clone(),
-        };
-        let target = Target {
-            origin: delivery.origin.clone(),
-            access: &access,
-            cause: Some(delivery.id),
-            hops: delivery.hops,
-            trace: Some(delivery.trace),
-        };
-        self.shared.fetcher.fetch(platform, &target, wanted, began).await
-    }
-
-    /// Keeps a notification that can't be completed; says how long to wait if even that isn't possible now.
-    async fn dead_letter(
+    /// Keeps a notification that can't be completed, however long the broker takes.
+    pub(crate) async fn dead_letter(
         &self,
         position: Position,
         delivery: &Delivery,
         reject: &Reject,
-    ) -> Result<(), Duration> {
+    ) -> Result<(), GivenUp> {
         let Service { bus, metrics, .. } = &self.shared.service;
-        let original = Original::Delivery(Box::new(delivery.clone()));
-        let kept = dead_letter(bus, metrics, STAGE, position, original, reject).await;
-        kept.map_err(|_| Duration::from_secs(1))
+        loop {
+            let original = Original::Delivery(Box::new(delivery.clone()));
+            if dead_letter(bus, metrics, STAGE, position, original, reject).await.is_ok() {
+                return Ok(());
+            }
+            self.pause(LETTER_PAUSE).await?;
+        }
+    }
+}
+
+/// Waits until what is parked may be tried; for ever while nothing is.
+async fn wake(
+    connection: &ConnectionId,
+    changes: &mut broadcast::Receiver<Changed>,
+    parked: Option<&Parked>,
+) -> Woken {
+    match parked {
+        Some(parked) => parked.wake(connection, changes).await,
+        None => std::future::pending().await,
     }
 }
 
 /// Whether the notification says only that something of a whole kind changed.
-fn is_bare(delivery: &Delivery) -> bool {
+pub(crate) fn is_bare(delivery: &Delivery) -> bool {
     platforms::find(delivery.origin.platform.as_str())
         .is_some_and(|platform| platform.is_bare(&delivery.topic))
 }

@@ -1,11 +1,12 @@
 //! Our changes as GraphQL mutations, and what their replies mean.
 
 use super::{fetch, field::Object, graphql};
-use crate::{Call, CallContext, HttpReply, Reply, Step};
-use model::{Money, Quantity, SourceVersion};
+use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced};
+use model::{ExternalId, MirrorKind, MirrorValue, Money, ProductText, Quantity, SourceVersion};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
 use stage::{Reject, RejectClass};
+use std::time::Duration;
 
 const SET_LEVEL: &str = "mutation($input: InventorySetQuantitiesInput!, $key: String!) { \
     inventorySetQuantities(input: $input) @idempotent(key: $key) { \
@@ -13,22 +14,45 @@ const SET_LEVEL: &str = "mutation($input: InventorySetQuantitiesInput!, $key: St
 
 const SET_PRICE: &str = "mutation($product: ID!, $variants: [ProductVariantsBulkInput!]!) { \
     productVariantsBulkUpdate(productId: $product, variants: $variants) { \
-    product { updatedAt } userErrors { code field message } } }";
+    product { updatedAt } productVariants { id price } userErrors { code field message } } }";
 
 // The errors of this one have no code.
 const SET_TEXT: &str = "mutation($product: ProductUpdateInput!) { \
-    productUpdate(product: $product) { product { updatedAt } userErrors { field message } } }";
+    productUpdate(product: $product) { product { title descriptionHtml updatedAt } \
+    userErrors { field message } } }";
+
+/// How long a key of `@idempotent` is relied on. Shopify documents a retention window; 24 hours less our own margin
+/// (README, limits).
+const KEY_KEPT_FOR: Duration = Duration::from_hours(23);
+
+/// Codes of errors that say that the object is missing, or isn't counted at the location.
+const GONE_CODES: [&str; 6] = [
+    "INVALID_INVENTORY_ITEM",
+    "INVALID_LOCATION",
+    "ITEM_NOT_STOCKED_AT_LOCATION",
+    "NOT_FOUND",
+    "PRODUCT_DOES_NOT_EXIST",
+    "PRODUCT_VARIANT_DOES_NOT_EXIST",
+];
+
+/// The limits of writes: levels are whole pieces under a key; prices and texts are absolute and need none.
+pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
+    let repeatable_for = match kind {
+        MirrorKind::Inventory => Some(KEY_KEPT_FOR),
+        MirrorKind::Price | MirrorKind::Product => None,
+    };
+    WriteLimits { quantity_decimals: 0, repeatable_for }
+}
 
 /// The mutation that makes `call` true. Nothing has to be read first: the level is compared by the platform.
-pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, Reject> {
+pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, CallOutcome> {
     let (query, variables) = match call {
         Call::SetLevel { item, location, to, from } => {
             let quantity = json!({
                 "inventoryItemId": graphql::gid("InventoryItem", item)?,
                 "locationId": graphql::gid("Location", fetch::needed(location.as_ref())?)?,
                 "quantity": whole(*to)?,
-                // Null says that any level may be overwritten; leaving it out is an error since 2026-04.
-                "changeFromQuantity": from.map(whole).transpose()?,
+                "changeFromQuantity": whole(*from)?,
             });
             let input = json!({
                 "name": "available",
@@ -47,7 +71,7 @@ pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, Rejec
             let mut input = Map::new();
             if let Some(title) = &to.title {
                 if title.is_empty() {
-                    return Err(Reject::new(RejectClass::Data, "the platform takes no empty title"));
+                    return Err(Reject::new(RejectClass::Data, "the platform takes no empty title").into());
                 }
                 input.insert("title".to_owned(), title.as_str().into());
             }
@@ -55,7 +79,7 @@ pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, Rejec
                 input.insert("descriptionHtml".to_owned(), description.as_str().into());
             }
             if input.is_empty() {
-                return Ok(Step::Done { version: None });
+                return Ok(Step::End(CallOutcome::DONE));
             }
             input.insert("id".to_owned(), graphql::gid("Product", product)?.into());
             (SET_TEXT, json!({ "product": input }))
@@ -78,7 +102,7 @@ fn price(money: Money) -> Result<String, Reject> {
 
 /// What the reply means: the status first, then the errors of GraphQL, then those of the mutation. A reply that
 /// names none of the three is not taken for success.
-pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> Reply {
+pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
     let field = match call {
         Call::SetLevel { .. } => "inventorySetQuantities",
         Call::SetPrice { .. } => "productVariantsBulkUpdate",
@@ -86,13 +110,15 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> Reply {
     };
     let data = match graphql::data(reply) {
         Ok(data) => data,
-        Err(reply) => return reply,
+        Err(outcome) => return outcome,
     };
     let payload = data.get(field).unwrap_or(&Value::Null);
     match payload.get("userErrors").and_then(Value::as_array) {
-        Some(errors) if errors.is_empty() => Reply::Done { version: version(payload) },
-        Some(errors) => refused(errors),
-        None => Reply::Retry { reason: "the reply doesn't say whether the change was made".to_owned() },
+        Some(errors) if errors.is_empty() => {
+            CallOutcome::Done { version: version(payload), rendered: rendered(call, payload) }
+        }
+        Some(errors) => refused(errors, payload),
+        None => CallOutcome::Retry { reason: "the reply doesn't say whether the change was made".to_owned() },
     }
 }
 
@@ -103,30 +129,65 @@ fn version(payload: &Value) -> Option<SourceVersion> {
     product.time("updatedAt").ok().flatten().map(SourceVersion::from)
 }
 
-fn refused(errors: &[Value]) -> Reply {
+/// What the platform made of the text or the price. What the reply doesn't show is none.
+fn rendered(call: &Call, payload: &Value) -> Option<MirrorValue> {
+    match call {
+        Call::SetLevel { .. } => None,
+        Call::SetPrice { variant, to, .. } => {
+            price_of(variant, *to, payload.get("productVariants")?).map(MirrorValue::Price)
+        }
+        Call::SetText { .. } => {
+            let product = payload.get("product").filter(|product| product.is_object())?;
+            let text = |name: &str| product.get(name).and_then(Value::as_str).map(spaced);
+            Some(MirrorValue::Text(ProductText {
+                title: text("title"),
+                description: text("descriptionHtml"),
+            }))
+        }
+    }
+}
+
+fn price_of(variant: &ExternalId, to: Money, variants: &Value) -> Option<Money> {
+    let gid = graphql::gid("ProductVariant", variant).ok()?;
+    let is_wanted = |held: &&Value| held.get("id").and_then(Value::as_str) == Some(gid.as_str());
+    let price = variants.as_array()?.iter().find(is_wanted)?.get("price")?.as_str()?;
+    Money::parse(price, to.currency).ok()
+}
+
+fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
     let code_of = |error: &Value| error.get("code").and_then(Value::as_str).map(graphql::code);
     let codes: Vec<String> = errors.iter().filter_map(code_of).collect();
     let says = |wanted: &str| codes.iter().any(|code| code == wanted);
     // Versions before 2026-04 name the comparison otherwise.
-    // A retry of a write that was refused before its answer was lost is told only that it failed: most likely it was
-    // stale, and reading again is right in any case.
-    let stale =
+    // A retry of a write that was refused before its answer was lost is told only that it failed: most likely the
+    // comparison had failed, and reading again is right in any case.
+    let conflicts =
         ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"];
-    if stale.into_iter().any(says) {
-        Reply::Stale
+    if conflicts.into_iter().any(says) {
+        CallOutcome::Conflict
     } else if says("IDEMPOTENCY_CONCURRENT_REQUEST") {
-        Reply::Retry { reason: "the platform is still at work on the same call".to_owned() }
+        CallOutcome::Retry { reason: "the platform is still at work on the same call".to_owned() }
     } else if says("IDEMPOTENCY_KEY_PARAMETER_MISMATCH") {
-        Reply::Refused(Reject::new(RejectClass::Bug, "one idempotency key was used for two different calls"))
+        let reason = "one idempotency key was used for two different calls";
+        CallOutcome::Rejected(Reject::new(RejectClass::Bug, reason))
+    } else if GONE_CODES.into_iter().any(says) || names_no_product(errors, payload) {
+        CallOutcome::Gone
     } else if codes.is_empty() {
-        Reply::Refused(Reject::new(
-            RejectClass::Platform,
-            "the platform refuses the change and gives no code",
-        ))
+        let reason = "the platform refuses the change and gives no code";
+        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
     } else {
         let reason = format!("the platform refuses the change: {}", codes.join(", "));
-        Reply::Refused(Reject::new(RejectClass::Platform, reason))
+        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
     }
+}
+
+/// Whether `productUpdate`, whose errors have no code, found no product of the id.
+fn names_no_product(errors: &[Value], payload: &Value) -> bool {
+    let of_id = |error: &Value| {
+        let path = error.get("field").and_then(Value::as_array);
+        path.and_then(|path| path.last()).and_then(Value::as_str) == Some("id") && error.get("code").is_none()
+    };
+    payload.get("product").is_some_and(Value::is_null) && errors.iter().all(of_id)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Reading a level, a text or a price back. Webhooks carry whole objects, so that nothing else has to be fetched.
 
-use super::{LEVEL_READ, PRODUCT_READ, graphql};
-use crate::{CallContext, Fetch, Fetched, HttpReply, HttpRequest, Reply};
-use model::ExternalId;
+use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, graphql};
+use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest};
+use model::{ExternalId, Timestamp};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 
@@ -36,8 +36,9 @@ pub(super) fn fetch(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Opt
 }
 
 /// What the reply holds, in the shape of the webhook `inventory_levels/update` or `products/update`. An item that isn't
-/// stocked at the location, or isn't tracked at all, has a level of null: unknown, not zero.
-pub(super) fn fetched(wanted: &Fetch<'_>, reply: &HttpReply<'_>) -> Fetched {
+/// there, isn't stocked at the location or isn't tracked has a level of null: unknown, not zero. A product that isn't
+/// there is a `products/delete` of this moment.
+pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
     let data = graphql::data(reply);
     let read = match *wanted {
         Fetch::Notified { .. } => return Fetched::Objects { objects: Vec::new(), next: None },
@@ -45,37 +46,49 @@ pub(super) fn fetched(wanted: &Fetch<'_>, reply: &HttpReply<'_>) -> Fetched {
             data.and_then(|data| Ok((LEVEL_READ, level(item, location, &data)?)))
         }
         Fetch::Product { product: id, variant } => {
-            data.and_then(|data| Ok((PRODUCT_READ, product(id, variant, &data)?)))
+            data.and_then(|data| product(id, variant, &data, context.now))
         }
     };
     match read {
         Ok((topic, body)) => {
             Fetched::Objects { objects: vec![(topic, body.to_string().into_bytes())], next: None }
         }
-        Err(reply) => Fetched::Failed(reply),
+        Err(outcome) => Fetched::Failed(outcome),
     }
 }
 
-fn product(id: &ExternalId, variant: Option<&ExternalId>, data: &Value) -> Result<Value, Reply> {
-    let found = |name: &str| {
-        data.get(name).filter(|found| found.is_object()).ok_or_else(|| {
-            Reply::Refused(Reject::new(RejectClass::Platform, "the platform has no such product or variant"))
-        })
+/// An object among `data`; `None` if the platform says that it has none.
+fn found<'a>(data: &'a Value, name: &str) -> Result<Option<&'a Value>, CallOutcome> {
+    match data.get(name) {
+        Some(Value::Null) => Ok(None),
+        Some(object @ Value::Object(_)) => Ok(Some(object)),
+        _ => Err(CallOutcome::Retry { reason: format!("the reply has no {name}") }),
+    }
+}
+
+fn product(
+    id: &ExternalId,
+    variant: Option<&ExternalId>,
+    data: &Value,
+    now: Timestamp,
+) -> Result<(&'static str, Value), CallOutcome> {
+    let number = graphql::number(id)?;
+    let Some(product) = found(data, "product")? else {
+        return Ok((PRODUCT_DELETED, json!({ "id": number, "updated_at": now.to_string() })));
     };
-    let product = found("product")?;
     let field = |of: &Value, name: &str| of.get(name).cloned().unwrap_or_default();
     let mut body = json!({
-        "id": graphql::number(id).map_err(Reply::Refused)?,
+        "id": number,
         "title": field(product, "title"),
         "body_html": field(product, "descriptionHtml"),
         "updated_at": field(product, "updatedAt"),
     });
     if let Some(id) = variant {
-        let price = field(found("productVariant")?, "price");
-        let id = graphql::number(id).map_err(Reply::Refused)?;
-        body["variants"] = json!([{ "id": id, "price": price }]);
+        // No report of Shopify's says that one variant is gone while its product stays.
+        let held = found(data, "productVariant")?.ok_or(CallOutcome::Gone)?;
+        body["variants"] = json!([{ "id": graphql::number(id)?, "price": field(held, "price") }]);
     }
-    Ok(body)
+    Ok((PRODUCT_READ, body))
 }
 
 /// Shopify counts per location; a level without one is a mistake in what the connection was set up with.
@@ -83,13 +96,12 @@ pub(super) fn needed(location: Option<&ExternalId>) -> Result<&ExternalId, Rejec
     location.ok_or_else(|| Reject::new(RejectClass::Config, "the connection's location is not linked"))
 }
 
-fn level(item: &ExternalId, location: Option<&ExternalId>, data: &Value) -> Result<Value, Reply> {
-    let location = needed(location).and_then(graphql::number).map_err(Reply::Refused)?;
-    let number = graphql::number(item).map_err(Reply::Refused)?;
-    let found = data.get("inventoryItem").filter(|found| found.is_object());
-    let found = found.ok_or_else(|| {
-        Reply::Refused(Reject::new(RejectClass::Platform, "the platform has no such inventory item"))
-    })?;
+fn level(item: &ExternalId, location: Option<&ExternalId>, data: &Value) -> Result<Value, CallOutcome> {
+    let location = needed(location).and_then(graphql::number)?;
+    let number = graphql::number(item)?;
+    let Some(found) = found(data, "inventoryItem")? else {
+        return Ok(json!({ "inventory_item_id": number, "location_id": location, "available": null }));
+    };
     let tracked = found.get("tracked") != Some(&Value::Bool(false));
     let level = found.get("inventoryLevel").filter(|level| level.is_object());
     let available = match level {
@@ -105,7 +117,7 @@ fn level(item: &ExternalId, location: Option<&ExternalId>, data: &Value) -> Resu
     }))
 }
 
-fn available(level: &Value) -> Result<Value, Reply> {
+fn available(level: &Value) -> Result<Value, CallOutcome> {
     let quantities = level.get("quantities").and_then(Value::as_array).into_iter().flatten();
     let named =
         quantities.filter(|quantity| quantity.get("name").and_then(Value::as_str) == Some("available"));
@@ -113,7 +125,7 @@ fn available(level: &Value) -> Result<Value, Reply> {
     counts
         .next()
         .map(Value::from)
-        .ok_or_else(|| Reply::Retry { reason: "the reply has no available quantity".to_owned() })
+        .ok_or_else(|| CallOutcome::Retry { reason: "the reply has no available quantity".to_owned() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One GraphQL request, and what its reply means before anyone reads the data in it.
 
-use crate::{CallContext, HttpReply, HttpRequest, Method, Reply};
+use crate::{AccountRefusal, CallContext, CallOutcome, HttpReply, HttpRequest, Method};
 use model::ExternalId;
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -41,9 +41,9 @@ pub(super) fn number(id: &ExternalId) -> Result<u64, Reject> {
 }
 
 /// The `data` of a reply without errors, or else what the reply means.
-pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, Reply> {
+pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, CallOutcome> {
     refused_by_status(reply)?;
-    let retry = |reason: &str| Reply::Retry { reason: reason.to_owned() };
+    let retry = |reason: &str| CallOutcome::Retry { reason: reason.to_owned() };
     let mut body: Value = serde_json::from_slice(reply.body).map_err(|_| retry("the reply is not JSON"))?;
     if let Some(errors) = body.get("errors").filter(|errors| !errors.is_null() && errors != &&json!([])) {
         return Err(refused_by_errors(errors, &body));
@@ -54,27 +54,29 @@ pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, Reply> {
     }
 }
 
-fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), Reply> {
+fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), CallOutcome> {
     let status = reply.status;
-    let refused = |class, reason: &str| {
-        Err(Reply::Refused(Reject::new(class, format!("the platform answered {status}: {reason}"))))
+    let reject = |class, reason: &str| {
+        Err(Reject::new(class, format!("the platform answered {status}: {reason}")).into())
     };
     match status {
         200..=299 => Ok(()),
-        401 | 403 => refused(RejectClass::Auth, "the token is refused"),
-        404 => refused(RejectClass::Config, "no such shop or version of the API"),
-        429 => Err(Reply::Throttled { after: reply.retry_after }),
-        // 423: the shop is locked. 430: held to be abuse, which passes.
-        408 | 423 | 430 | 500..=599 => {
-            Err(Reply::Retry { reason: format!("the platform answered {status}") })
+        401 | 403 => reject(RejectClass::Auth, "the token is refused"),
+        402 => reject(RejectClass::Config, "the shop is frozen"),
+        404 => reject(RejectClass::Config, "no such shop or version of the API"),
+        423 => reject(RejectClass::Config, "the shop is locked"),
+        300..=399 => reject(RejectClass::Config, "the shop is elsewhere"),
+        429 => Err(CallOutcome::Throttled { after: reply.retry_after }),
+        // 430: held to be abuse, which passes.
+        408 | 430 | 500..=599 => {
+            Err(CallOutcome::Retry { reason: format!("the platform answered {status}") })
         }
-        300..=399 => refused(RejectClass::Config, "the shop is elsewhere"),
-        _ => refused(RejectClass::Platform, "the call is refused"),
+        _ => reject(RejectClass::Platform, "the call is refused"),
     }
 }
 
 /// What top-level errors mean, the most hopeful first: none of them says that anything was written.
-fn refused_by_errors(errors: &Value, body: &Value) -> Reply {
+fn refused_by_errors(errors: &Value, body: &Value) -> CallOutcome {
     let errors: Vec<&Value> =
         errors.as_array().map_or_else(|| vec![errors], |errors| errors.iter().collect());
     let code_of = |error: &&Value| error.pointer("/extensions/code").and_then(Value::as_str).map(code);
@@ -82,19 +84,24 @@ fn refused_by_errors(errors: &Value, body: &Value) -> Reply {
     let says = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(&code.as_str()));
     // Older replies carried the message alone.
     let throttled = |error: &&Value| error.get("message").and_then(Value::as_str) == Some("Throttled");
-    let refused =
-        |class, reason: &str| Reply::Refused(Reject::new(class, format!("{reason}: {}", codes.join(", "))));
+    let account = |refusal, class, reason: &str| {
+        CallOutcome::AccountRefused(refusal, Reject::new(class, format!("{reason}: {}", codes.join(", "))))
+    };
 
     if says(&["THROTTLED"]) || errors.iter().any(throttled) {
-        Reply::Throttled { after: refill(body) }
+        CallOutcome::Throttled { after: refill(body) }
     } else if says(&["INTERNAL_SERVER_ERROR", "TIMEOUT"]) {
-        Reply::Retry { reason: "the platform reports an error of its own".to_owned() }
-    } else if says(&["ACCESS_DENIED", "UNAUTHORIZED", "SHOP_INACTIVE"]) {
-        refused(RejectClass::Auth, "the platform denies access")
+        CallOutcome::Retry { reason: "the platform reports an error of its own".to_owned() }
+    } else if says(&["ACCESS_DENIED", "UNAUTHORIZED"]) {
+        account(AccountRefusal::Unauthorized, RejectClass::Auth, "the platform denies access")
+    } else if says(&["SHOP_INACTIVE"]) {
+        account(AccountRefusal::Misconfigured, RejectClass::Config, "the shop is closed")
     } else if codes.is_empty() {
-        Reply::Refused(Reject::new(RejectClass::Platform, "the platform refuses the call and gives no code"))
+        let reason = "the platform refuses the call and gives no code";
+        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
     } else {
-        refused(RejectClass::Platform, "the platform refuses the call")
+        let reason = format!("the platform refuses the call: {}", codes.join(", "));
+        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
     }
 }
 

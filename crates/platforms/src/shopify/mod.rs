@@ -11,10 +11,10 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
-    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped,
+    Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
 };
-use model::Delivery;
+use model::{Delivery, MirrorKind};
 use serde_json::Value;
 use stage::Reject;
 
@@ -29,6 +29,9 @@ const LEVEL_READ: &str = "inventory_level/read";
 
 /// The topic of texts and prices that we read ourselves; Shopify has no such webhook.
 const PRODUCT_READ: &str = "product/read";
+
+/// The topic of products that are gone, whether Shopify says so or a read-back finds none.
+const PRODUCT_DELETED: &str = "products/delete";
 
 macro_rules! topic {
     ($name:literal, $kind:ident, $file:literal) => {
@@ -121,8 +124,8 @@ impl Platform for Shopify {
         fetch::fetch(wanted, context)
     }
 
-    fn fetched(&self, wanted: &Fetch<'_>, _context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-        fetch::fetched(wanted, reply)
+    fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
+        fetch::fetched(wanted, context, reply)
     }
 
     // Versions are `updated_at`, which has whole seconds.
@@ -130,16 +133,15 @@ impl Platform for Shopify {
         false
     }
 
-    fn call(
-        &self,
-        call: &Call,
-        context: &CallContext<'_>,
-        _read: Option<&HttpReply<'_>>,
-    ) -> Result<Step, Reject> {
-        call::call(call, context)
+    fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
+        Some(call::limits(kind))
     }
 
-    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply {
+    fn call(&self, call: &Call, context: &CallContext<'_>, _read: Option<&HttpReply<'_>>) -> Step {
+        call::call(call, context).unwrap_or_else(Step::End)
+    }
+
+    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
         call::outcome(call, reply)
     }
 

@@ -1,93 +1,96 @@
 //! Our change as Square's request: stock as an adjustment, prices and texts as the whole object written back.
 
 use super::{http, map};
-use crate::{Call, CallContext, HttpReply, Reply, Step};
-use model::{ExternalId, Money, ProductText, Quantity};
+use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced};
+use model::{Currency, ExternalId, MirrorKind, MirrorValue, Money, ProductText, Quantity};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
+use std::time::Duration;
 
 /// Square's limit on idempotency keys of inventory and catalog writes.
 const KEY_LIMIT_BYTES: usize = 128;
 /// Square's limit on decimals of a quantity.
 const QUANTITY_DECIMALS: u32 = 5;
+/// How long a change of stock may be sent again: Square takes no `occurred_at` older than 24 hours, less our own margin.
+const OCCURRED_WITHIN: Duration = Duration::from_hours(23);
 /// Square's limit on an item's name, in code points.
 const NAME_LIMIT_CHARS: usize = 512;
 /// Square's limit on an item's description, tags included, in code points.
 const DESCRIPTION_LIMIT_CHARS: usize = 65_535;
 
-/// The next request of `call`.
+/// The limits of writes. A catalog object is written against its version, so that repeating it does no harm.
+pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
+    let repeatable_for = match kind {
+        MirrorKind::Inventory => Some(OCCURRED_WITHIN),
+        MirrorKind::Price | MirrorKind::Product => None,
+    };
+    WriteLimits { quantity_decimals: QUANTITY_DECIMALS, repeatable_for }
+}
+
+/// The next request of `call`; an `Err` ends it.
 pub(super) fn step(
     call: &Call,
     context: &CallContext<'_>,
     read: Option<&HttpReply<'_>>,
-) -> Result<Step, Reject> {
+) -> Result<Step, CallOutcome> {
     match call {
         Call::SetLevel { item, location, to, from } => {
             set_level(item, location.as_ref(), *to, *from, context)
         }
         Call::SetPrice { variant, to, .. } => {
-            rewrite(variant, context, read, |object| set_price(object, *to))
+            rewrite(call, variant, context, read, |object| set_price(object, *to))
         }
-        Call::SetText { product, to } => rewrite(product, context, read, |object| set_text(object, to)),
+        Call::SetText { product, to } => rewrite(call, product, context, read, |object| set_text(object, to)),
     }
 }
 
+/// One adjustment by the difference: it commutes with a sale that is on its way.
 fn set_level(
     item: &ExternalId,
     location: Option<&ExternalId>,
     to: Quantity,
-    from: Option<Quantity>,
+    from: Quantity,
     context: &CallContext<'_>,
-) -> Result<Step, Reject> {
+) -> Result<Step, CallOutcome> {
     let location = location
         .ok_or_else(|| Reject::new(RejectClass::Config, "square counts at locations, and none is set"))?
         .as_str();
-    let mut change = json!({
+    if from == to {
+        return Ok(Step::End(CallOutcome::DONE));
+    }
+    let increase = to > from;
+    let (before, after) = if increase { ("NONE", "IN_STOCK") } else { ("IN_STOCK", "SOLD") };
+    let moved = if increase { to.minus(from) } else { from.minus(to) };
+    let moved = moved.ok_or_else(|| Reject::new(RejectClass::Data, "the difference is out of bounds"))?;
+    if moved.decimal().scale() > QUANTITY_DECIMALS {
+        let reason = format!("square counts with at most {QUANTITY_DECIMALS} decimals");
+        return Err(Reject::new(RejectClass::Data, reason).into());
+    }
+    let adjustment = json!({
         "catalog_object_id": item.as_str(),
         "location_id": location,
+        "from_state": before,
+        "to_state": after,
+        "quantity": moved.to_string(),
         "occurred_at": context.now.to_string(),
         "reference_id": context.idempotency_key,
     });
-    let (kind, field, quantity) = match from {
-        Some(from) if from == to => return Ok(Step::Done { version: None }),
-        Some(from) => {
-            let increase = to > from;
-            let (before, after) = if increase { ("NONE", "IN_STOCK") } else { ("IN_STOCK", "SOLD") };
-            change["from_state"] = before.into();
-            change["to_state"] = after.into();
-            let moved = if increase { to.minus(from) } else { from.minus(to) };
-            let moved =
-                moved.ok_or_else(|| Reject::new(RejectClass::Data, "the difference is out of bounds"))?;
-            ("ADJUSTMENT", "adjustment", moved)
-        }
-        None if to < Quantity::ZERO => {
-            return Err(Reject::new(RejectClass::Data, "a count of stock can't be less than nothing"));
-        }
-        None => {
-            change["state"] = "IN_STOCK".into();
-            ("PHYSICAL_COUNT", "physical_count", to)
-        }
-    };
-    if quantity.decimal().scale() > QUANTITY_DECIMALS {
-        let reason = format!("square counts with at most {QUANTITY_DECIMALS} decimals");
-        return Err(Reject::new(RejectClass::Data, reason));
-    }
-    change["quantity"] = quantity.to_string().into();
     let body = json!({
         "idempotency_key": key(context.idempotency_key.to_owned())?,
         "ignore_unchanged_counts": true,
-        "changes": [{"type": kind, field: change}],
+        "changes": [{"type": "ADJUSTMENT", "adjustment": adjustment}],
     });
     Ok(Step::Write(http::post(context.access, "/v2/inventory/changes/batch-create", &body)))
 }
 
 /// Reads a catalog object, has `set` change it, and writes all of it back: what is left out of a write is lost.
 fn rewrite(
+    call: &Call,
     id: &ExternalId,
     context: &CallContext<'_>,
     read: Option<&HttpReply<'_>>,
     set: impl FnOnce(&mut Value) -> Result<bool, Reject>,
-) -> Result<Step, Reject> {
+) -> Result<Step, CallOutcome> {
     let Some(read) = read else {
         let path = format!("/v2/catalog/object/{}", http::segment(id.as_str()));
         return Ok(Step::Read(http::get(context.access, &path)));
@@ -98,15 +101,40 @@ fn rewrite(
     let mut object = reply.get_mut("object").map(Value::take).ok_or_else(unread)?;
     let version = object.get("version").and_then(Value::as_i64).ok_or_else(unread)?;
     if object.get("is_deleted").and_then(Value::as_bool) == Some(true) {
-        return Err(Reject::new(RejectClass::Platform, "square has deleted the catalog object"));
+        return Err(CallOutcome::Gone);
     }
     if !set(&mut object)? {
-        return Ok(Step::Done { version: map::catalog_version(&object) });
+        return Ok(Step::End(shown(call, &object)));
     }
     // After a refused version the body is another: it needs another key, the same for every attempt at that version.
     let key = key(format!("{}-{version}", context.idempotency_key))?;
     let body = json!({"idempotency_key": key, "object": object});
     Ok(Step::Write(http::post(context.access, "/v2/catalog/object", &body)))
+}
+
+/// Success, as the catalog object in a reply shows it.
+fn shown(call: &Call, object: &Value) -> CallOutcome {
+    CallOutcome::Done { version: map::catalog_version(object), rendered: rendered(call, object) }
+}
+
+/// The value of `call` as Square renders it in `object`, read as `map` reads it.
+fn rendered(call: &Call, object: &Value) -> Option<MirrorValue> {
+    match call {
+        Call::SetLevel { .. } => None,
+        Call::SetPrice { .. } => {
+            let price = object.pointer("/item_variation_data/price_money")?;
+            let currency = Currency::new(price.get("currency")?.as_str()?).ok()?;
+            Some(MirrorValue::Price(Money { minor: price.get("amount")?.as_i64()?, currency }))
+        }
+        Call::SetText { .. } => {
+            let data = object.get("item_data")?.as_object()?;
+            let text = |names: &[&str]| first_text(data, names).map(spaced);
+            Some(MirrorValue::Text(ProductText {
+                title: text(&["name"]),
+                description: text(&["description_html", "description"]),
+            }))
+        }
+    }
 }
 
 /// Whether the price had to be changed.
@@ -153,12 +181,12 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
 }
 
 /// What the reply to a write, or to the read before it, means.
-pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> Reply {
+pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
     let written =
         |body: &[u8]| serde_json::from_slice::<Value>(body).ok()?.get_mut("catalog_object").map(Value::take);
     match (http::meaning(reply), call) {
-        (Reply::Done { .. }, Call::SetPrice { .. } | Call::SetText { .. }) => {
-            Reply::Done { version: written(reply.body).and_then(|object| map::catalog_version(&object)) }
+        (CallOutcome::Done { .. }, Call::SetPrice { .. } | Call::SetText { .. }) => {
+            written(reply.body).map_or(CallOutcome::DONE, |object| shown(call, &object))
         }
         (meaning, _) => meaning,
     }
@@ -171,11 +199,11 @@ fn data<'a>(object: &'a mut Value, name: &str) -> Result<&'a mut serde_json::Map
 
 /// The first text among `names`, as texts are compared; empty for none.
 fn held(data: &serde_json::Map<String, Value>, names: &[&str]) -> String {
-    names.iter().find_map(|name| data.get(*name).and_then(Value::as_str)).map(spaced).unwrap_or_default()
+    first_text(data, names).map(spaced).unwrap_or_default()
 }
 
-fn spaced(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+fn first_text<'a>(data: &'a serde_json::Map<String, Value>, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| data.get(*name).and_then(Value::as_str))
 }
 
 fn key(key: String) -> Result<String, Reject> {
@@ -188,160 +216,4 @@ fn key(key: String) -> Result<String, Reject> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Access, HttpRequest, Method};
-    use model::{Currency, SourceVersion, Timestamp};
-
-    const READ: &str = r#"{"object":{"type":"ITEM_VARIATION","id":"V","version":7,"custom_attribute_values":{"a":{"n":1.5}},
-        "item_variation_data":{"item_id":"I","pricing_type":"FIXED_PRICING","sku":"S",
-        "price_money":{"amount":150,"currency":"USD"},"location_overrides":[{"location_id":"L","sold_out":true}]}}}"#;
-
-    fn id(text: &str) -> ExternalId {
-        ExternalId::new(text).unwrap()
-    }
-
-    fn run(call: &Call, read: Option<&str>) -> Result<Step, Reject> {
-        let access = Access {
-            base_url: "https://square.example".to_owned(),
-            token: "token".to_owned(),
-            api_version: "2024-01-18".to_owned(),
-            account: String::new(),
-        };
-        let now = Timestamp::parse("2025-01-02T03:04:05Z").unwrap();
-        let context = CallContext { access: &access, idempotency_key: "write-1", now };
-        let reply = read.map(|body| HttpReply { status: 200, retry_after: None, body: body.as_bytes() });
-        step(call, &context, reply.as_ref())
-    }
-
-    fn written(call: &Call, read: Option<&str>) -> (HttpRequest, Value) {
-        let Step::Write(request) = run(call, read).unwrap() else { panic!("a write is expected") };
-        let body = serde_json::from_slice(&request.body).unwrap();
-        (request, body)
-    }
-
-    fn level(to: &str, from: Option<&str>) -> Call {
-        let quantity = |text| Quantity::parse(text).unwrap();
-        Call::SetLevel { item: id("V"), location: Some(id("L")), to: quantity(to), from: from.map(quantity) }
-    }
-
-    fn price(minor: i64) -> Call {
-        let to = Money { minor, currency: Currency::new("USD").unwrap() };
-        Call::SetPrice { product: id("I"), variant: id("V"), to }
-    }
-
-    #[test]
-    fn a_level_moves_by_the_difference() {
-        let cases = [("12", "9.5", "NONE", "IN_STOCK", "2.5"), ("7", "9.5", "IN_STOCK", "SOLD", "2.5")];
-        for (to, from, before, after, quantity) in cases {
-            let (request, body) = written(&level(to, Some(from)), None);
-            assert_eq!(request.url, "https://square.example/v2/inventory/changes/batch-create");
-            let adjustment = json!({"catalog_object_id": "V", "location_id": "L", "from_state": before,
-                "to_state": after, "quantity": quantity, "occurred_at": "2025-01-02T03:04:05Z", "reference_id": "write-1"});
-            let expected = json!({"idempotency_key": "write-1", "ignore_unchanged_counts": true,
-                "changes": [{"type": "ADJUSTMENT", "adjustment": adjustment}]});
-            assert_eq!(body, expected);
-        }
-        assert_eq!(run(&level("9.50", Some("9.5")), None), Ok(Step::Done { version: None }));
-    }
-
-    #[test]
-    fn an_unknown_level_is_counted_anew() {
-        let (_, body) = written(&level("53", None), None);
-        let count = json!({"catalog_object_id": "V", "location_id": "L", "state": "IN_STOCK", "quantity": "53",
-            "occurred_at": "2025-01-02T03:04:05Z", "reference_id": "write-1"});
-        assert_eq!(body["changes"], json!([{"type": "PHYSICAL_COUNT", "physical_count": count}]));
-    }
-
-    #[test]
-    fn what_square_cannot_count_is_refused_before_it_is_sent() {
-        let nowhere = Call::SetLevel { item: id("V"), location: None, to: Quantity::ZERO, from: None };
-        assert_eq!(run(&nowhere, None).unwrap_err().class, RejectClass::Config);
-        assert_eq!(run(&level("-1", None), None).unwrap_err().class, RejectClass::Data);
-        assert_eq!(run(&level("0.000001", Some("0")), None).unwrap_err().class, RejectClass::Data);
-    }
-
-    #[test]
-    fn a_price_is_written_into_the_whole_object() {
-        let Step::Read(read) = run(&price(199), None).unwrap() else { panic!("a read is expected") };
-        assert_eq!((read.method, &*read.url), (Method::Get, "https://square.example/v2/catalog/object/V"));
-        assert!(read.headers.contains(&("square-version", "2024-01-18".to_owned())));
-
-        let (request, body) = written(&price(199), Some(READ));
-        assert_eq!(request.url, "https://square.example/v2/catalog/object");
-        let mut expected: Value = serde_json::from_str(READ).unwrap();
-        expected["object"]["item_variation_data"]["price_money"]["amount"] = 199.into();
-        assert_eq!(body["object"], expected["object"]);
-        assert_eq!(body["idempotency_key"], "write-1-7");
-    }
-
-    #[test]
-    fn a_price_that_stands_there_already_is_not_written() {
-        assert_eq!(run(&price(150), Some(READ)), Ok(Step::Done { version: Some(SourceVersion(7)) }));
-    }
-
-    /// The reply in the specification of `UpsertCatalogObject` (`api.json` @5733f662), cut down to what matters.
-    #[test]
-    fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
-        let said = |call: &Call, body: &Value| {
-            outcome(call, &HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() })
-        };
-        let text = Call::SetText { product: id("I"), to: ProductText::default() };
-        let done = |version: Option<i64>| Reply::Done { version: version.map(SourceVersion) };
-        let variation = json!({"type": "ITEM_VARIATION", "id": "NS77DKEIQ3AEQTCP727DSA7U", "version": 1_623_685_899_021_i64,
-            "updated_at": "2021-06-14T15:51:39.021Z", "item_variation_data": {"item_id": "R2TA2FOBUGCJZNIWJSOSNAI4",
-            "name": "Large", "ordinal": 1, "pricing_type": "FIXED_PRICING", "price_money": {"amount": 400, "currency": "USD"}}});
-        let item = json!({"type": "ITEM", "id": "R2TA2FOBUGCJZNIWJSOSNAI4", "version": 1_623_685_899_021_i64,
-            "updated_at": "2021-06-14T15:51:39.021Z", "item_data": {"name": "Cocoa", "variations": [variation]}});
-        assert_eq!(
-            said(&text, &json!({"catalog_object": item, "id_mappings": []})),
-            done(Some(1_623_685_899_021))
-        );
-        assert_eq!(said(&price(400), &json!({"catalog_object": variation})), done(Some(1_623_685_899_021)));
-        // A report of the item has the newest version among it and its variations.
-        let mut older = item;
-        older["version"] = 5.into();
-        assert_eq!(said(&text, &json!({"catalog_object": older})), done(Some(1_623_685_899_021)));
-        for body in [json!({}), json!({"catalog_object": null}), json!({"catalog_object": {"id": "I"}})] {
-            assert_eq!(said(&price(400), &body), done(None), "{body}");
-        }
-        assert_eq!(said(&level("7", None), &json!({"counts": [], "catalog_object": older})), done(None));
-    }
-
-    #[test]
-    fn a_price_asked_at_the_till_becomes_a_fixed_one() {
-        let read = r#"{"object":{"version":7,"item_variation_data":{"pricing_type":"VARIABLE_PRICING"}}}"#;
-        let (_, body) = written(&price(150), Some(read));
-        let expected =
-            json!({"pricing_type": "FIXED_PRICING", "price_money": {"amount": 150, "currency": "USD"}});
-        assert_eq!(body["object"]["item_variation_data"], expected);
-    }
-
-    #[test]
-    fn a_text_replaces_only_what_was_said() {
-        let read = r#"{"object":{"type":"ITEM","id":"I","version":9,"item_data":{"name":"Tea","description":"Old",
-            "description_html":"<p>Old</p>","description_plaintext":"Old","tax_ids":["T"],"variations":[{"id":"V","version":3}]}}}"#;
-        let text = |title: Option<&str>, description: Option<&str>| Call::SetText {
-            product: id("I"),
-            to: ProductText { title: title.map(str::to_owned), description: description.map(str::to_owned) },
-        };
-        let (_, body) = written(&text(Some("Green tea"), None), Some(read));
-        assert_eq!(body["object"]["item_data"]["name"], "Green tea");
-        assert_eq!(body["object"]["item_data"]["description_html"], "<p>Old</p>");
-        let (_, body) = written(&text(None, Some("New")), Some(read));
-        let expected = json!({"name": "Tea", "description_html": "New", "tax_ids": ["T"],
-            "variations": [{"id": "V", "version": 3}]});
-        assert_eq!(body["object"]["item_data"], expected);
-        let held = run(&text(Some("Tea"), Some("<p>Old</p>")), Some(read));
-        assert_eq!(held, Ok(Step::Done { version: Some(SourceVersion(9)) }));
-        assert_eq!(run(&text(Some(""), None), Some(read)).unwrap_err().class, RejectClass::Data);
-    }
-
-    #[test]
-    fn an_object_that_cannot_be_written_back_is_refused() {
-        let deleted = r#"{"object":{"version":7,"is_deleted":true,"item_variation_data":{}}}"#;
-        for read in ["", "{}", r#"{"object":{}}"#, r#"{"object":{"version":7}}"#, deleted] {
-            assert_eq!(run(&price(1), Some(read)).unwrap_err().class, RejectClass::Platform, "{read}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! What every request to Square carries, and what every reply says.
 
-use crate::{Access, HttpReply, HttpRequest, Method, Reply};
+use crate::{Access, CallOutcome, HttpReply, HttpRequest, Method};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,27 +61,29 @@ struct Problem {
 
 /// What a reply means, whether to a read or to a write. Of an error only its code is kept: details may quote what
 /// was sent.
-pub(super) fn meaning(reply: &HttpReply<'_>) -> Reply {
+pub(super) fn meaning(reply: &HttpReply<'_>) -> CallOutcome {
     let code = code(reply.body);
     let status = reply.status;
     let reason =
         || code.as_deref().map_or(format!("status {status}"), |code| format!("status {status}, {code}"));
+    let reject = |class, what: &str| Reject::new(class, format!("{what}: {}", reason()));
     match (status, code.as_deref()) {
-        (_, Some("VERSION_MISMATCH")) => Reply::Stale,
-        (429, _) | (_, Some("RATE_LIMITED")) => Reply::Throttled { after: reply.retry_after },
-        (200..=299, None) => Reply::Done { version: None },
-        (401 | 403, _) => {
-            Reply::Refused(Reject::new(RejectClass::Auth, format!("square refused us: {}", reason())))
+        (_, Some("VERSION_MISMATCH")) => CallOutcome::Conflict,
+        (429, _) | (_, Some("RATE_LIMITED")) => CallOutcome::Throttled { after: reply.retry_after },
+        (200..=299, None) => CallOutcome::DONE,
+        (401 | 403, _) => reject(RejectClass::Auth, "square refused us").into(),
+        (_, Some("INVALID_TIME")) => {
+            CallOutcome::TooOld(reject(RejectClass::Platform, "square refuses the change's time"))
         }
-        (300..=399, _) => Reply::Refused(Reject::new(
-            RejectClass::Config,
-            format!("this is not square's API: {}", reason()),
-        )),
-        (200..=299 | 400..=407 | 409..=499, _) => Reply::Refused(Reject::new(
-            RejectClass::Platform,
-            format!("square refused the call: {}", reason()),
-        )),
-        _ => Reply::Retry { reason: reason() },
+        (200..=499, Some("NOT_FOUND")) => CallOutcome::Gone,
+        (300..=399 | 404, _) => reject(RejectClass::Config, "this is not square's API").into(),
+        (402 | 423, _) | (_, Some("INVALID_SQUARE_VERSION_FORMAT" | "API_VERSION_INCOMPATIBLE")) => {
+            reject(RejectClass::Config, "square takes no calls of this account or version").into()
+        }
+        (200..=299 | 400..=407 | 409..=499, _) => {
+            CallOutcome::Rejected(reject(RejectClass::Platform, "square refused the call"))
+        }
+        _ => CallOutcome::Retry { reason: reason() },
     }
 }
 
@@ -99,9 +101,10 @@ fn code(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AccountRefusal;
     use std::time::Duration;
 
-    fn meaning_of(status: u16, body: &str) -> Reply {
+    fn meaning_of(status: u16, body: &str) -> CallOutcome {
         meaning(&HttpReply { status, retry_after: Some(Duration::from_secs(3)), body: body.as_bytes() })
     }
 
@@ -111,29 +114,48 @@ mod tests {
 
     #[test]
     fn a_reply_says_what_to_do_next_and_never_quotes_details() {
-        assert_eq!(meaning_of(200, r#"{"counts":[],"errors":[]}"#), Reply::Done { version: None });
-        assert_eq!(meaning_of(200, ""), Reply::Done { version: None });
-        assert_eq!(meaning_of(400, &error("VERSION_MISMATCH")), Reply::Stale);
-        assert_eq!(meaning_of(409, &error("VERSION_MISMATCH")), Reply::Stale);
-        let throttled = Reply::Throttled { after: Some(Duration::from_secs(3)) };
+        assert_eq!(meaning_of(200, r#"{"counts":[],"errors":[]}"#), CallOutcome::DONE);
+        assert_eq!(meaning_of(200, ""), CallOutcome::DONE);
+        assert_eq!(meaning_of(400, &error("VERSION_MISMATCH")), CallOutcome::Conflict);
+        assert_eq!(meaning_of(409, &error("VERSION_MISMATCH")), CallOutcome::Conflict);
+        let throttled = CallOutcome::Throttled { after: Some(Duration::from_secs(3)) };
         assert_eq!(meaning_of(429, "not JSON"), throttled);
         assert_eq!(meaning_of(400, &error("RATE_LIMITED")), throttled);
         for status in [408, 500, 502, 503, 504] {
-            assert_eq!(meaning_of(status, "<html>"), Reply::Retry { reason: format!("status {status}") });
+            assert_eq!(
+                meaning_of(status, "<html>"),
+                CallOutcome::Retry { reason: format!("status {status}") }
+            );
         }
-        let refusals = [
-            (301, "<html>".to_owned(), RejectClass::Config),
-            (401, error("ACCESS_TOKEN_EXPIRED"), RejectClass::Auth),
-            (403, error("INSUFFICIENT_SCOPES"), RejectClass::Auth),
-            (400, error("INVALID_VALUE"), RejectClass::Platform),
-            (404, error("NOT_FOUND"), RejectClass::Platform),
-            (200, error("BAD_REQUEST"), RejectClass::Platform),
-            (400, error("jenkins@example.com"), RejectClass::Platform),
-        ];
-        for (status, body, class) in refusals {
-            let Reply::Refused(reject) = meaning_of(status, &body) else { panic!("{status} must refuse") };
-            assert_eq!(reject.class, class);
+        let too_old = meaning_of(400, &error("INVALID_TIME"));
+        assert!(matches!(too_old, CallOutcome::TooOld(_)), "{too_old:?}");
+        assert_eq!(meaning_of(404, &error("NOT_FOUND")), CallOutcome::Gone);
+        assert_eq!(meaning_of(400, &error("NOT_FOUND")), CallOutcome::Gone);
+        let secret = error("jenkins@example.com");
+        for (status, body) in [(400, error("INVALID_VALUE")), (200, error("BAD_REQUEST")), (400, secret)] {
+            let CallOutcome::Rejected(reject) = meaning_of(status, &body) else { panic!("{status}") };
+            assert_eq!(reject.class, RejectClass::Platform);
             assert!(!reject.reason.contains("jenkins"), "{reject}");
+        }
+    }
+
+    #[test]
+    fn a_refused_account_is_told_from_a_refused_value() {
+        let refusals = [
+            (301, "<html>".to_owned(), AccountRefusal::Misconfigured),
+            (404, "<html>".to_owned(), AccountRefusal::Misconfigured),
+            (402, error("PAYMENT_LIMIT_EXCEEDED"), AccountRefusal::Misconfigured),
+            (423, String::new(), AccountRefusal::Misconfigured),
+            (400, error("INVALID_SQUARE_VERSION_FORMAT"), AccountRefusal::Misconfigured),
+            (401, error("ACCESS_TOKEN_EXPIRED"), AccountRefusal::Unauthorized),
+            (403, error("INSUFFICIENT_SCOPES"), AccountRefusal::Unauthorized),
+        ];
+        for (status, body, refusal) in refusals {
+            let said = meaning_of(status, &body);
+            assert!(
+                matches!(said, CallOutcome::AccountRefused(said, _) if said == refusal),
+                "{status} {body}: {said:?}"
+            );
         }
     }
 

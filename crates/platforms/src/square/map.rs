@@ -1,5 +1,6 @@
 //! Square's payloads in our words.
 
+mod absent;
 mod catalog;
 mod inventory;
 mod people;
@@ -16,6 +17,7 @@ pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Vec<
     match topic {
         "catalog.object" => Ok(vec![catalog::object(body, context)?]),
         "inventory.count" => inventory::counts([read(body)?]),
+        super::COUNT_ABSENT => absent::absent(body).map(|mapped| vec![mapped]),
         "inventory.count.updated" => inventory::updated(body),
         "order.object" => Ok(vec![sales::order(body, context)?]),
         "customer.created" | "customer.updated" | "customer.deleted" => {

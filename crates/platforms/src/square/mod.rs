@@ -10,10 +10,10 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
-    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped,
+    Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
 };
-use model::Delivery;
+use model::{Delivery, MirrorKind};
 use serde_json::Value;
 use stage::Reject;
 
@@ -40,11 +40,15 @@ static TOPICS: &[Topic] = topics! {
     "customer.deleted" Full "customer_deleted"
     "customer.updated" Full "customer_updated"
     "inventory.count" Full "inventory_count"
+    "inventory.count.absent" Full "inventory_count_absent"
     "inventory.count.updated" Full "inventory_count_updated"
     "order.created" Thin "order_created"
     "order.object" Full "order_object"
     "order.updated" Thin "order_updated"
 };
+
+/// The topic of read-backs that find no count; Square has no such webhook.
+const COUNT_ABSENT: &str = "inventory.count.absent";
 
 /// Calls per second and at once. Square publishes no numbers: this is our caution (README, limits).
 const RATE: (f64, u32) = (10.0, 10);
@@ -78,16 +82,15 @@ impl Platform for Square {
         fetch::fetched(wanted, context, reply)
     }
 
-    fn call(
-        &self,
-        call: &Call,
-        context: &CallContext<'_>,
-        read: Option<&HttpReply<'_>>,
-    ) -> Result<Step, Reject> {
-        call::step(call, context, read)
+    fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
+        Some(call::limits(kind))
     }
 
-    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> Reply {
+    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Step {
+        call::step(call, context, read).unwrap_or_else(Step::End)
+    }
+
+    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
         call::outcome(call, reply)
     }
 

@@ -1,24 +1,74 @@
-//! The ticket that a status speaks of, and a product read again for its level.
+//! The ticket that a status speaks of, the products of a ticket or of a change of stock, and a product read again.
 
-use super::call::meaning;
-use crate::{CallContext, Fetch, Fetched, HttpReply, HttpRequest, Method, Reply};
+use super::{LEVEL_ABSENT, call::meaning};
+use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method};
 use bytes::Bytes;
+use model::ExternalId;
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
+
+/// How many products of one ticket are read again: as many ids as one product list takes. Those beyond it keep their
+/// levels until they change or are polled.
+const TICKET_PRODUCTS_MAX: usize = 50;
+
+/// A product list shows at most this many pieces (documented; whether still so isn't verified): "this or more".
+const LISTED_QUANTITY_LIMIT: f64 = 30.0;
+
+/// What is looked for in the reply.
+enum Sought {
+    /// The ticket of this id.
+    Ticket(String),
+    /// The products of these ids, no more than a list takes.
+    Products(BTreeSet<String>),
+}
+
+/// What a fetch looks for; `None` if the delivery names nothing that can be fetched.
+fn sought(wanted: &Fetch<'_>) -> Result<Option<Sought>, Reject> {
+    match *wanted {
+        Fetch::Notified { topic: "TICKET_STATUS", body, .. } => {
+            let missing = || Reject::at(RejectClass::Schema, "/data/ticket_id", "no id of a ticket");
+            Ok(Some(Sought::Ticket(ticket_id(body).ok_or_else(missing)?)))
+        }
+        Fetch::Notified { topic: "TICKET" | "TICKET_BY_STATUS", body, .. } => Ok(sold(body)),
+        Fetch::Notified { topic: "INVENTORY", body, .. } => {
+            let missing = || Reject::at(RejectClass::Schema, "/data/productId", "no id of a product");
+            let named = body.pointer("/data/productId").or_else(|| body.get("productId")).and_then(text);
+            let id = named.filter(|id| !id.is_empty()).ok_or_else(missing)?;
+            Ok(Some(Sought::Products(BTreeSet::from([id]))))
+        }
+        Fetch::Notified { .. } => Ok(None),
+        Fetch::Level { item, .. } | Fetch::Product { product: item, .. } => {
+            Ok(Some(Sought::Products(BTreeSet::from([item.to_string()]))))
+        }
+    }
+}
+
+/// The products whose stock a ticket has moved: no webhook is documented to tell it. An open ticket moves none.
+fn sold(body: &Value) -> Option<Sought> {
+    let status = body.pointer("/data/order_status").and_then(Value::as_str)?.to_ascii_uppercase();
+    if !matches!(&*status, "COMPLETED" | "CANCELED" | "CANCELLED") {
+        return None;
+    }
+    let items = body.pointer("/data/items").and_then(Value::as_array)?;
+    let ids = items.iter().filter_map(|item| item.get("product_id").and_then(text));
+    let ids: BTreeSet<String> = ids
+        .filter(|id| !id.is_empty() && !id.eq_ignore_ascii_case("n/a"))
+        .take(TICKET_PRODUCTS_MAX)
+        .collect();
+    (!ids.is_empty()).then_some(Sought::Products(ids))
+}
 
 /// The request for what is wanted. The level is read with its product, whatever the location: the list filters by a
 /// location's name, not by its id.
 pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-    let path = match *wanted {
-        Fetch::Notified { topic: "TICKET_STATUS", body, .. } => {
-            let missing = || Reject::at(RejectClass::Schema, "/data/ticket_id", "no id of a ticket");
-            format!("ticket/{}", escaped(&ticket_id(body).ok_or_else(missing)?))
-        }
-        Fetch::Notified { .. } => return Ok(None),
+    let path = match sought(wanted)? {
+        None => return Ok(None),
+        Some(Sought::Ticket(id)) => format!("ticket/{}", escaped(&id)),
         // Without `active=ALL` a product that was switched off is left out, and its level would never be read.
-        Fetch::Level { item, .. } | Fetch::Product { product: item, .. } => {
-            format!("product/product_list?id={}&active=ALL", escaped(item.as_str()))
+        Some(Sought::Products(ids)) => {
+            let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
+            format!("product/product_list?id={}&active=ALL", ids.join(","))
         }
     };
     let access = context.access;
@@ -33,30 +83,97 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
     }))
 }
 
-/// The object in a reply, dressed as the webhook that tells of it.
-pub(super) fn fetched(wanted: &Fetch<'_>, reply: &HttpReply<'_>) -> Fetched {
-    match meaning(reply) {
-        Reply::Done { .. } => {}
-        other => return Fetched::Failed(other),
+/// The objects in a reply, dressed as the webhooks that tell of them. What is read back and isn't there comes as an
+/// absent level or a deleted product of this moment.
+pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
+    let sought = match sought(wanted) {
+        Ok(Some(sought)) => sought,
+        Ok(None) => return Fetched::Objects { objects: Vec::new(), next: None },
+        Err(reject) => return Fetched::Failed(reject.into()),
+    };
+    match (meaning(reply), &sought) {
+        (CallOutcome::Done { .. }, _) => {}
+        (_, Sought::Ticket(_)) if reply.status == 404 => return Fetched::Failed(CallOutcome::Gone),
+        (other, _) => return Fetched::Failed(other),
     }
     let Ok(reply) = serde_json::from_slice::<Value>(reply.body) else {
-        return Fetched::Failed(Reply::Retry { reason: "the reply is not JSON".to_owned() });
+        return Fetched::Failed(CallOutcome::Retry { reason: "the reply is not JSON".to_owned() });
     };
-    let (topic, list, key, id) = match *wanted {
-        Fetch::Notified { body, .. } => ("TICKET", "/ticketList", "ticket_id", ticket_id(body)),
-        Fetch::Level { item, .. } | Fetch::Product { product: item, .. } => {
-            ("PRODUCT", "/data/product_list", "product_id", Some(item.to_string()))
-        }
+    let (topic, list, key) = match sought {
+        Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
+        Sought::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
     };
     // An access token that ran out is answered with 200 and JSON that lacks the list.
-    let Some(found) = reply.pointer(list).and_then(Value::as_array) else {
+    let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
         let reason = "treez answered without a list, as it does to a token that ran out";
-        return Fetched::Failed(Reply::Refused(Reject::new(RejectClass::Auth, reason)));
+        return Fetched::Failed(Reject::new(RejectClass::Auth, reason).into());
     };
-    let wanted = |object: &&Value| object.get(key).and_then(text).is_some_and(|found| Some(found) == id);
-    let dressed = |object| json!({"event_type": topic, "data": object}).to_string().into_bytes();
-    let objects = found.iter().filter(wanted).map(|object| (topic, dressed(object))).collect();
-    Fetched::Objects { objects, next: None }
+    let is_sought = |object: &&Value| {
+        object.get(key).and_then(text).is_some_and(|id| match &sought {
+            Sought::Ticket(wanted) => *wanted == id,
+            Sought::Products(wanted) => wanted.contains(&id),
+        })
+    };
+    let found: Vec<&Value> = listed.iter().filter(is_sought).collect();
+    let missing = missing(wanted, context, &found);
+    let found = found.into_iter().map(|object| (topic, dressed(topic, object)));
+    Fetched::Objects { objects: found.chain(missing).collect(), next: None }
+}
+
+/// What a read-back has to tell besides what it found: that there is no such product, or no level of it.
+fn missing(
+    wanted: &Fetch<'_>,
+    context: &CallContext<'_>,
+    found: &[&Value],
+) -> Option<(&'static str, Vec<u8>)> {
+    let now = context.now.to_string();
+    match *wanted {
+        Fetch::Notified { .. } => None,
+        Fetch::Level { location, .. } if found.iter().any(|product| tells_level(product, location)) => None,
+        Fetch::Level { item, location } => {
+            let location = location.map(ExternalId::as_str);
+            let absent = json!({"product_id": item.as_str(), "location_id": location, "observed_at": now});
+            Some((LEVEL_ABSENT, dressed(LEVEL_ABSENT, &absent)))
+        }
+        Fetch::Product { .. } if !found.is_empty() => None,
+        Fetch::Product { product, .. } => {
+            let deleted =
+                json!({"product_id": product.as_str(), "product_status": "DELETED", "last_updated_at": now});
+            Some(("PRODUCT", dressed("PRODUCT", &deleted)))
+        }
+    }
+}
+
+/// Whether `map` finds a level at the location in a listed product: see there for parts and the list's own limit.
+fn tells_level(product: &Value, location: Option<&ExternalId>) -> bool {
+    if product.get("product_status").and_then(Value::as_str) != Some("ACTIVE") {
+        return true;
+    }
+    let number = |of: &Value| {
+        let quantity = of.get("sellable_quantity")?;
+        quantity.as_f64().or_else(|| quantity.as_str()?.trim().parse::<f64>().ok())
+    };
+    let total = number(product);
+    let parts = product.get("sellable_quantity_detail").and_then(Value::as_array);
+    let parts = parts.filter(|parts| !parts.is_empty());
+    let located = parts.and_then(|parts| {
+        let part = |part: &Value| Some((part.get("location_id").and_then(text)?, number(part)?));
+        parts.iter().map(part).collect::<Option<Vec<_>>>()
+    });
+    let sum = located.as_ref().map_or(total, |parts| Some(parts.iter().map(|(_, amount)| amount).sum()));
+    let is_limit = |amount: f64| (amount - LISTED_QUANTITY_LIMIT).abs() < f64::EPSILON;
+    if total.is_some_and(is_limit) && sum.is_some_and(is_limit) {
+        return false;
+    }
+    match (located, location) {
+        (Some(parts), Some(location)) => parts.iter().any(|(id, _)| id == location.as_str()),
+        (Some(_), None) => true,
+        (None, _) => total.is_some(),
+    }
+}
+
+fn dressed(topic: &str, object: &Value) -> Vec<u8> {
+    json!({"event_type": topic, "data": object}).to_string().into_bytes()
 }
 
 fn ticket_id(body: &Value) -> Option<String> {
@@ -86,76 +203,4 @@ fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Access;
-    use model::{ExternalId, Timestamp};
-
-    fn asked(token: &str, wanted: &Fetch<'_>) -> Result<Option<HttpRequest>, Reject> {
-        let access = Access {
-            base_url: "https://treez.example".to_owned(),
-            token: token.to_owned(),
-            api_version: String::new(),
-            account: "partner sandbox".to_owned(),
-        };
-        let context = CallContext { access: &access, idempotency_key: "key", now: Timestamp::from_micros(0) };
-        request(wanted, &context)
-    }
-
-    #[test]
-    fn a_level_is_read_with_its_product_even_if_that_was_switched_off() {
-        let item = ExternalId::new("p-1&active=TRUE").unwrap();
-        let level = Fetch::Level { item: &item, location: None };
-        let request = asked("client:token:with:colons", &level).unwrap().unwrap();
-        let url = "https://treez.example/v2.0/dispensary/partner%20sandbox/product/product_list?id=p-1%26active%3DTRUE&active=ALL";
-        assert_eq!(request.url, url);
-        let headers = [("authorization", "token:with:colons".to_owned()), ("client_id", "client".to_owned())];
-        assert_eq!(request.headers, headers);
-        assert_eq!(asked("token", &level).unwrap_err().class, RejectClass::Config);
-    }
-
-    #[test]
-    fn a_status_makes_us_read_the_ticket() {
-        let body =
-            json!({"event_type": "TICKET_STATUS", "data": {"ticket_id": "t/1", "order_status": "CANCELED"}});
-        let wanted = Fetch::Notified { topic: "TICKET_STATUS", body: &body, since: None };
-        let request = asked("client:token", &wanted).unwrap().unwrap();
-        assert_eq!(request.url, "https://treez.example/v2.0/dispensary/partner%20sandbox/ticket/t%2F1");
-        let reply = json!({"resultCode": "SUCCESS", "ticketList": [{"ticket_id": "t/1", "order_status": "CANCELED"}]});
-        let reply = fetched(
-            &wanted,
-            &HttpReply { status: 200, retry_after: None, body: reply.to_string().as_bytes() },
-        );
-        let expected =
-            json!({"event_type": "TICKET", "data": {"ticket_id": "t/1", "order_status": "CANCELED"}});
-        let objects = vec![("TICKET", expected.to_string().into_bytes())];
-        assert_eq!(reply, Fetched::Objects { objects, next: None });
-
-        let nameless = json!({"data": {"ticket_id": null}});
-        let nameless = Fetch::Notified { topic: "TICKET_STATUS", body: &nameless, since: None };
-        assert_eq!(asked("client:token", &nameless).unwrap_err().class, RejectClass::Schema);
-        let whole = Fetch::Notified { topic: "PRODUCT", body: &body, since: None };
-        assert_eq!(asked("client:token", &whole), Ok(None));
-    }
-
-    #[test]
-    fn the_reply_is_read_as_the_webhook_that_tells_of_the_product() {
-        let item = ExternalId::new("p-1").unwrap();
-        let wanted = Fetch::Level { item: &item, location: None };
-        let read = |body: Value| {
-            fetched(&wanted, &HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() })
-        };
-        let list = json!({"resultCode": "SUCCESS", "data": {"page_count": 2, "product_list": [
-            {"product_id": "p-0"}, {"product_id": "p-1", "sellable_quantity": 3}]}});
-        let expected =
-            json!({"event_type": "PRODUCT", "data": {"product_id": "p-1", "sellable_quantity": 3}});
-        let objects = vec![("PRODUCT", expected.to_string().into_bytes())];
-        assert_eq!(read(list), Fetched::Objects { objects, next: None });
-        let Fetched::Failed(Reply::Refused(reject)) = read(json!({"resultCode": "FAIL"})) else {
-            panic!("a token that ran out is refused")
-        };
-        assert_eq!(reject.class, RejectClass::Auth);
-        let half = fetched(&wanted, &HttpReply { status: 200, retry_after: None, body: b"{\"data\":" });
-        assert!(matches!(half, Fetched::Failed(Reply::Retry { .. })));
-    }
-}
+mod tests;

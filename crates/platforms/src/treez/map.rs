@@ -1,5 +1,6 @@
 //! Treez' payloads in our words.
 
+mod absent;
 mod customer;
 mod product;
 mod ticket;
@@ -18,6 +19,7 @@ const QUANTITY_DECIMALS: u32 = 6;
 pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Vec<Mapped>, Reject> {
     match &*delivery.topic {
         "PRODUCT" => product::product(delivery, body, context),
+        super::LEVEL_ABSENT => absent::absent(body).map(|mapped| vec![mapped]),
         "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(body, context)?]),
         "CUSTOMER" => Ok(vec![customer::customer(delivery, body)?]),
         _ => Ok(Vec::new()),
@@ -111,7 +113,7 @@ fn required(id: Option<ExternalId>, pointer: &str) -> Result<ExternalId, Reject>
 
 /// A delivery of `topic` with `body`.
 #[cfg(test)]
-fn tests_delivery(topic: &str, body: &Value) -> Delivery {
+pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
     let id = model::DeliveryId::from_bytes([1; 16]);
     let origin = model::Origin {
         tenant: model::TenantId::new("tenant").unwrap(),

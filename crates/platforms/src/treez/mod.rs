@@ -9,8 +9,8 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
-    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped,
+    Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
 };
 use model::{Delivery, MirrorKind};
 use serde_json::Value;
@@ -34,11 +34,15 @@ macro_rules! topics {
 
 static TOPICS: &[Topic] = topics! {
     "CUSTOMER" Full
+    "LEVEL_ABSENT" Full
     "PRODUCT" Full
-    "TICKET" Full
-    "TICKET_BY_STATUS" Full
+    "TICKET" Both
+    "TICKET_BY_STATUS" Both
     "TICKET_STATUS" Thin
 };
+
+/// The topic of read-backs that find no level; Treez has no such webhook.
+const LEVEL_ABSENT: &str = "LEVEL_ABSENT";
 
 /// Calls per second and at once. Treez grants 10 per second to a location, which other clients share with us; this is
 /// what a client in long use keeps to (README, limits).
@@ -69,24 +73,19 @@ impl Platform for Treez {
         fetch::request(wanted, context)
     }
 
-    fn fetched(&self, wanted: &Fetch<'_>, _context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-        fetch::fetched(wanted, reply)
+    fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
+        fetch::fetched(wanted, context, reply)
     }
 
-    fn writes(&self, _kind: MirrorKind) -> bool {
-        false
+    fn write_limits(&self, _kind: MirrorKind) -> Option<WriteLimits> {
+        None
     }
 
-    fn call(
-        &self,
-        call: &Call,
-        _context: &CallContext<'_>,
-        _read: Option<&HttpReply<'_>>,
-    ) -> Result<Step, Reject> {
-        call::step(call)
+    fn call(&self, call: &Call, _context: &CallContext<'_>, _read: Option<&HttpReply<'_>>) -> Step {
+        Step::End(call::refused(call))
     }
 
-    fn outcome(&self, _call: &Call, reply: &HttpReply<'_>) -> Reply {
+    fn outcome(&self, _call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
         call::meaning(reply)
     }
 
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn nothing_is_written_to_treez() {
         for kind in [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product] {
-            assert!(!PLATFORM.writes(kind));
+            assert_eq!(PLATFORM.write_limits(kind), None);
         }
     }
 

@@ -105,8 +105,8 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "shopify" => &["inventory_level/read", "product/read"],
-        "square" => &["catalog.object", "inventory.count", "order.object"],
-        "treez" => &[],
+        "square" => &["catalog.object", "inventory.count", "inventory.count.absent", "order.object"],
+        "treez" => &["LEVEL_ABSENT"],
         other => panic!("{other}: say which of its topics are fetched"),
     }
 }

@@ -323,9 +323,10 @@ fn update_product(state: &mut State, field: &Field, now: Instant) -> Result<Done
         return Ok((project(&refusal, field)?, Vec::new()));
     };
     project(&payload(Some(tree::product(state, product)), Some(("", ""))), field)?;
-    let title = text("title").unwrap_or_else(|| product.title.clone());
-    let description = text("descriptionHtml").unwrap_or_else(|| product.description.clone());
-    if title.trim().is_empty() {
+    let title = text("title").map_or_else(|| product.title.clone(), |title| title.trim().to_owned());
+    let description = text("descriptionHtml");
+    let description = description.map_or_else(|| product.description.clone(), |text| state.rendered(&text));
+    if title.is_empty() {
         let refusal = payload(Some(tree::product(state, product)), Some(("title", "Title can't be blank")));
         return Ok((project(&refusal, field)?, Vec::new()));
     }

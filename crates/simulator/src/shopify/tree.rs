@@ -96,7 +96,7 @@ pub(crate) fn item(state: &State, product: &Product, variant: &Variant) -> Node 
             ("id", Node::text(gid("InventoryItem", id))),
             ("legacyResourceId", Node::text(id)),
             ("sku", Node::text(&variant.sku)),
-            ("tracked", Node::Leaf(json!(true))),
+            ("tracked", Node::Leaf(json!(variant.tracked))),
             ("updatedAt", utc_seconds(variant.updated_at)),
             ("variant", Node::Object("ProductVariant", of_variant)),
             ("inventoryLevel", Node::Keyed("locationId", keyed)),

@@ -28,6 +28,18 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                 bodies.extend(product(state, id).map(|body| ("products/update", body)));
             }
             Change::ProductDeleted(id) => bodies.push(("products/delete", json!({"id": id_number(id)}))),
+            Change::Connected(item, location) => {
+                bodies.push(("inventory_levels/connect", level(state, item, location)));
+            }
+            Change::Disconnected(item, location) => {
+                let body = json!({"inventory_item_id": id_number(item), "location_id": id_number(location)});
+                bodies.push(("inventory_levels/disconnect", body));
+            }
+            Change::Cancelled(id) => {
+                let body = state.ledger.order(id).map(|order| self::order(order, &state.shop.currency));
+                bodies.extend(body.clone().map(|body| ("orders/cancelled", body)));
+                bodies.extend(body.map(|body| ("orders/updated", body)));
+            }
             Change::Level(item, location) => {
                 bodies.push(("inventory_levels/update", level(state, item, location)));
                 bodies.extend(touched(state, changes, item, now).map(|body| ("products/update", body)));
@@ -82,11 +94,11 @@ fn id_number(id: &str) -> Value {
 }
 
 fn level(state: &State, item: &str, location: &str) -> Value {
-    let level = state.ledger.level(item, location);
+    let (level, tracked) = (state.ledger.level(item, location), state.ledger.is_tracked(item));
     json!({
         "inventory_item_id": id_number(item),
         "location_id": id_number(location),
-        "available": level.map(|level| notation::number(level.quantity())),
+        "available": level.filter(|_| tracked).map(|level| notation::number(level.quantity())),
         "updated_at": level.map(|level| local(level.calculated_at)),
         "admin_graphql_api_id": tree::level_gid(item, location),
     })
@@ -141,9 +153,10 @@ fn order(order: &Order, currency: &str) -> Value {
         "name": format!("#{}", order.number), "order_number": order.number, "app_id": 129_785,
         "source_name": "pos", "source_identifier": null, "currency": currency,
         "total_price": total, "subtotal_price": total, "total_tax": notation::amount(0, currency),
-        "total_discounts": notation::amount(0, currency), "financial_status": "paid",
-        "fulfillment_status": "fulfilled", "created_at": local(order.at), "updated_at": local(order.at),
-        "cancelled_at": null, "closed_at": null, "location_id": id_number(&order.location),
+        "total_discounts": notation::amount(0, currency),
+        "financial_status": if order.cancelled_at.is_some() { "refunded" } else { "paid" },
+        "fulfillment_status": "fulfilled", "created_at": local(order.at), "updated_at": local(order.updated_at()),
+        "cancelled_at": order.cancelled_at.map(local), "closed_at": null, "location_id": id_number(&order.location),
         "line_items": [{
             "id": id_number(&line.id), "variant_id": id_number(&line.variant), "product_id": id_number(&line.product),
             "sku": line.sku, "title": line.title, "quantity": quantity, "current_quantity": quantity,

@@ -48,7 +48,10 @@ fn variation(state: &State, product: &Product, variant: &Variant, ordinal: usize
     let mut data = variant.extra.clone();
     data.insert("item_id".to_owned(), json!(product.id));
     data.insert("name".to_owned(), json!(variant.name));
-    data.insert("sku".to_owned(), json!(variant.sku));
+    // What is empty is left out.
+    if !variant.sku.is_empty() {
+        data.insert("sku".to_owned(), json!(variant.sku));
+    }
     data.insert("ordinal".to_owned(), json!(ordinal));
     data.insert("pricing_type".to_owned(), json!("FIXED_PRICING"));
     data.insert("price_money".to_owned(), money(state, variant.price_minor));
@@ -190,7 +193,7 @@ fn replace_item(state: &mut State, id: &str, object: &Value, now: Instant) -> Re
     };
     let name = take_text(&mut data, "name").ok_or_else(|| Refusal::missing("item_data.name"))?;
     let descriptions = DESCRIPTIONS.map(|name| take_text(&mut data, name));
-    let description = descriptions.into_iter().flatten().next().unwrap_or_default();
+    let description = super::rendered(&descriptions.into_iter().flatten().next().unwrap_or_default());
     let mut product = state.ledger.on_sale(id).ok_or_else(|| Refusal::not_found("Item not found."))?.clone();
     let version = state.ledger.next_version();
     for variant in &mut product.variants {

@@ -88,7 +88,7 @@ fn check(state: &State, change: &Value, now: Instant) -> Result<Checked, Refusal
     let occurred_at = notation::instant(text("occurred_at")?);
     let occurred_at =
         occurred_at.ok_or_else(|| Refusal::bad("INVALID_TIME", "Not RFC 3339.", "occurred_at"))?;
-    if occurred_at > now || occurred_at < now - TimeDelta::hours(AGE_HOURS_MAX) {
+    if occurred_at > now || occurred_at < now + state.judged_ahead - TimeDelta::hours(AGE_HOURS_MAX) {
         let detail = "Must not be in the future nor more than 24 hours ago.";
         return Err(Refusal::bad("INVALID_TIME", detail, &format!("{field}.occurred_at")));
     }
@@ -136,7 +136,7 @@ pub(super) fn counts(state: &State, body: &Map<String, Value>) -> Result<Reply, 
             && allowed(&locations, location)
             && allowed(&states, "IN_STOCK")
             && after.is_none_or(|after| level.calculated_at > after)
-            && state.ledger.find(item).is_some()
+            && state.ledger.find(item).is_some_and(|(_, variant)| variant.tracked)
     });
     let mut rows: Vec<_> = levels.collect();
     rows.sort_by_key(|(_, _, level)| std::cmp::Reverse(level.calculated_at));

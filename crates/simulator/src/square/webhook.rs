@@ -56,7 +56,8 @@ fn counts(state: &State, changes: &[Change]) -> Vec<Value> {
     let sale = changes.iter().any(|change| matches!(change, Change::Sold(_)));
     let mut rows = Vec::new();
     for change in changes {
-        if let Change::Level(item, location) = change
+        if let Change::Level(item, location) | Change::Connected(item, location) = change
+            && state.ledger.is_tracked(item)
             && let Some(level) = state.ledger.level(item, location)
         {
             rows.push(inventory::count(item, location, level));

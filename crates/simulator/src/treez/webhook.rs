@@ -15,6 +15,14 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
                 let data = state.ledger.order(id).map(|order| super::ticket(state, order));
                 events.extend(data.map(|data| ("TICKET", data)));
             }
+            // A cancelled ticket is told by its status alone.
+            Change::Cancelled(id) => {
+                let data = state
+                    .ledger
+                    .order(id)
+                    .map(|order| json!({"ticket_id": order.id, "order_status": super::status(order)}));
+                events.extend(data.map(|data| ("TICKET_STATUS", data)));
+            }
             Change::CustomerAdded(id) => {
                 events.extend(
                     state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))),
@@ -24,7 +32,9 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
             Change::ProductAdded(id)
             | Change::ProductEdited(id)
             | Change::ProductDeleted(id)
-            | Change::Level(id, _) => {
+            | Change::Level(id, _)
+            | Change::Connected(id, _)
+            | Change::Disconnected(id, _) => {
                 if !told.contains(id) {
                     told.push(id.clone());
                     events.extend(product(state, id).map(|data| ("PRODUCT", data)));

@@ -4,6 +4,7 @@
 mod accounting;
 mod applying;
 mod fixture;
+mod parked;
 mod plans;
 mod propagating;
 mod rebuilding;

@@ -1,7 +1,6 @@
 use super::*;
-use crate::{Access, HttpRequest};
-use model::{Currency, ExternalId, ProductText, Timestamp};
-use std::time::Duration;
+use crate::{Access, AccountRefusal, HttpRequest};
+use model::{Currency, Timestamp};
 
 const KEY: &str = "4f5b6ebf-143c-4da5-8d0f-fb8553bfd85d";
 
@@ -9,9 +8,9 @@ fn id(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
 }
 
-fn set_level(to: &str, from: Option<&str>) -> Call {
+fn set_level(to: &str, from: &str) -> Call {
     let quantity = |text| Quantity::parse(text).unwrap();
-    Call::SetLevel { item: id("11"), location: Some(id("22")), to: quantity(to), from: from.map(quantity) }
+    Call::SetLevel { item: id("11"), location: Some(id("22")), to: quantity(to), from: quantity(from) }
 }
 
 fn set_price(amount: &str, currency: &str) -> Call {
@@ -25,7 +24,7 @@ fn set_text(title: Option<&str>, description: Option<&str>) -> Call {
     Call::SetText { product: id("33"), to }
 }
 
-fn step(wanted: &Call) -> Result<Step, Reject> {
+fn step(wanted: &Call) -> Result<Step, CallOutcome> {
     let access = Access {
         base_url: "https://suite.myshopify.com".to_owned(),
         token: "token".to_owned(),
@@ -41,13 +40,13 @@ fn written(wanted: &Call) -> (HttpRequest, Value) {
     (request, body)
 }
 
-fn said(wanted: &Call, body: &Value) -> Reply {
+fn said(wanted: &Call, body: &Value) -> CallOutcome {
     outcome(wanted, &HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() })
 }
 
 #[test]
 fn a_level_is_compared_and_set_under_an_idempotency_key() {
-    let (request, body) = written(&set_level("7", Some("9")));
+    let (request, body) = written(&set_level("7", "9"));
     assert_eq!(request.url, "https://suite.myshopify.com/admin/api/2026-07/graphql.json");
     let query = body["query"].as_str().unwrap();
     assert!(query.contains("inventorySetQuantities(input: $input) @idempotent(key: $key)"), "{query}");
@@ -67,24 +66,22 @@ fn a_level_is_compared_and_set_under_an_idempotency_key() {
 }
 
 #[test]
-fn a_level_that_may_be_overwritten_says_so_with_an_explicit_null() {
-    let (_, body) = written(&set_level("7", None));
-    let quantity = &body["variables"]["input"]["quantities"][0];
-    assert_eq!(quantity.get("changeFromQuantity"), Some(&Value::Null));
-}
-
-#[test]
 fn what_shopify_can_not_hold_is_refused_here() {
-    let class = |call: &Call| step(call).unwrap_err().class;
-    assert_eq!(class(&set_level("2.5", None)), RejectClass::Data);
-    assert_eq!(class(&set_level("2", Some("2.5"))), RejectClass::Data);
+    let class = |call: &Call| match step(call).unwrap_err() {
+        CallOutcome::Rejected(reject) => reject.class,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(class(&set_level("2.5", "2")), RejectClass::Data);
+    assert_eq!(class(&set_level("2", "2.5")), RejectClass::Data);
     assert_eq!(class(&set_price("-0.01", "USD")), RejectClass::Data);
     assert_eq!(class(&set_text(Some(""), None)), RejectClass::Data);
-    let nowhere = Call::SetLevel { item: id("11"), location: None, to: Quantity::ZERO, from: None };
-    assert_eq!(class(&nowhere), RejectClass::Config);
-    let foreign =
-        Call::SetLevel { item: id("ABC"), location: Some(id("22")), to: Quantity::ZERO, from: None };
+    let (to, from) = (Quantity::ZERO, Quantity::pieces(1));
+    let foreign = Call::SetLevel { item: id("ABC"), location: Some(id("22")), to, from };
     assert_eq!(class(&foreign), RejectClass::Data);
+    let nowhere = Call::SetLevel { item: id("11"), location: None, to, from };
+    let refused = step(&nowhere).unwrap_err();
+    assert!(matches!(refused, CallOutcome::AccountRefused(AccountRefusal::Misconfigured, _)), "{refused:?}");
+    assert_eq!(limits(MirrorKind::Inventory).quantity_decimals, 0);
 }
 
 #[test]
@@ -106,32 +103,29 @@ fn only_the_text_that_shall_change_is_sent() {
         product(&set_text(None, Some(""))),
         json!({ "id": "gid://shopify/Product/33", "descriptionHtml": "" })
     );
-    assert_eq!(step(&set_text(None, None)), Ok(Step::Done { version: None }));
+    assert_eq!(step(&set_text(None, None)), Ok(Step::End(CallOutcome::DONE)));
 }
 
 #[test]
 fn a_mutation_without_errors_is_done_and_one_that_says_nothing_is_not() {
     for (call, field) in [
-        (set_level("7", None), "inventorySetQuantities"),
+        (set_level("7", "9"), "inventorySetQuantities"),
         (set_price("1", "USD"), "productVariantsBulkUpdate"),
         (set_text(Some("T"), None), "productUpdate"),
     ] {
-        assert_eq!(
-            said(&call, &json!({ "data": { field: { "userErrors": [] } } })),
-            Reply::Done { version: None },
-            "{field}"
-        );
-        assert_eq!(
-            said(&call, &json!({ "data": { field: { "userErrors": [] } }, "errors": [] })),
-            Reply::Done { version: None }
-        );
+        for body in [
+            json!({ "data": { field: { "userErrors": [] } } }),
+            json!({ "data": { field: { "userErrors": [] } }, "errors": [] }),
+        ] {
+            assert_eq!(said(&call, &body), CallOutcome::DONE, "{field}");
+        }
         for body in [
             json!({}),
             json!({ "data": null }),
             json!({ "data": { field: null } }),
             json!({ "data": { "x": {} } }),
         ] {
-            assert!(matches!(said(&call, &body), Reply::Retry { .. }), "{field} {body}");
+            assert!(matches!(said(&call, &body), CallOutcome::Retry { .. }), "{field} {body}");
         }
     }
 }
@@ -143,20 +137,48 @@ fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
         [(set_price("1", "USD"), "productVariantsBulkUpdate"), (set_text(Some("T"), None), "productUpdate")]
     {
         let query = written(&call).1["query"].as_str().unwrap().to_owned();
-        assert!(query.contains("product { updatedAt }"), "{query}");
-        let reply = |payload: Value| said(&call, &json!({ "data": { field: payload } }));
+        assert!(query.contains("updatedAt }"), "{query}");
+        let version = |payload: Value| match said(&call, &json!({ "data": { field: payload } })) {
+            CallOutcome::Done { version, .. } => version,
+            other => panic!("{field} {other:?}"),
+        };
         // The same instant as `"updated_at": "2024-07-24T07:05:37-04:00"` of a webhook.
         let at = Timestamp::parse("2024-07-24T07:05:37-04:00").unwrap();
-        let done = Reply::Done { version: Some(at.into()) };
-        assert_eq!(reply(updated(json!("2024-07-24T11:05:37Z"))), done, "{field}");
+        assert_eq!(version(updated(json!("2024-07-24T11:05:37Z"))), Some(at.into()), "{field}");
         for unread in [json!(null), json!("soon"), json!(7)] {
-            assert_eq!(reply(updated(unread.clone())), Reply::Done { version: None }, "{field} {unread}");
+            assert_eq!(version(updated(unread.clone())), None, "{field} {unread}");
         }
-        assert_eq!(
-            reply(json!({ "product": null, "userErrors": [] })),
-            Reply::Done { version: None },
-            "{field}"
-        );
+        assert_eq!(version(json!({ "product": null, "userErrors": [] })), None, "{field}");
+    }
+}
+
+#[test]
+fn a_write_shows_what_the_platform_made_of_it() {
+    let rendered =
+        |call: &Call, field: &str, payload: Value| match said(call, &json!({ "data": { field: payload } })) {
+            CallOutcome::Done { rendered, .. } => rendered,
+            other => panic!("{other:?}"),
+        };
+    let product = json!({ "title": "Tea", "descriptionHtml": "<p>Black</p>\n", "updatedAt": null });
+    let text = rendered(
+        &set_text(Some(" Tea "), Some("Black")),
+        "productUpdate",
+        json!({ "product": product, "userErrors": [] }),
+    );
+    let expected =
+        ProductText { title: Some("Tea".to_owned()), description: Some("<p>Black</p>".to_owned()) };
+    assert_eq!(text, Some(MirrorValue::Text(expected)));
+
+    let of = |gid: &str, price: &str| json!({ "id": gid, "price": price });
+    let variants =
+        json!([of("gid://shopify/ProductVariant/9", "1.00"), of("gid://shopify/ProductVariant/44", "19.95")]);
+    let payload = json!({ "product": null, "productVariants": variants, "userErrors": [] });
+    let price = rendered(&set_price("19.949", "USD"), "productVariantsBulkUpdate", payload);
+    let usd = Currency::new("USD").unwrap();
+    assert_eq!(price, Some(MirrorValue::Price(Money { minor: 1_995, currency: usd })));
+    for unread in [json!(null), json!([]), json!([of("gid://shopify/ProductVariant/44", "soon")])] {
+        let payload = json!({ "productVariants": unread, "userErrors": [] });
+        assert_eq!(rendered(&set_price("1", "USD"), "productVariantsBulkUpdate", payload), None);
     }
 }
 
@@ -164,23 +186,26 @@ fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
 fn errors_of_the_mutation_are_told_apart_by_their_code() {
     let with = |code: Value| {
         let errors = json!([{ "code": code, "field": ["input"], "message": "about Alice's secret gift" }]);
-        said(
-            &set_level("7", Some("9")),
-            &json!({ "data": { "inventorySetQuantities": { "userErrors": errors } } }),
-        )
+        said(&set_level("7", "9"), &json!({ "data": { "inventorySetQuantities": { "userErrors": errors } } }))
     };
-    assert_eq!(with(json!("CHANGE_FROM_QUANTITY_STALE")), Reply::Stale);
-    assert_eq!(with(json!("COMPARE_QUANTITY_STALE")), Reply::Stale);
-    assert!(matches!(with(json!("IDEMPOTENCY_CONCURRENT_REQUEST")), Reply::Retry { .. }));
+    for conflict in
+        ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"]
+    {
+        assert_eq!(with(json!(conflict)), CallOutcome::Conflict, "{conflict}");
+    }
+    assert!(matches!(with(json!("IDEMPOTENCY_CONCURRENT_REQUEST")), CallOutcome::Retry { .. }));
+    for gone in ["ITEM_NOT_STOCKED_AT_LOCATION", "INVALID_INVENTORY_ITEM", "INVALID_LOCATION"] {
+        assert_eq!(with(json!(gone)), CallOutcome::Gone, "{gone}");
+    }
     let class = |code| match with(code) {
-        Reply::Refused(reject) => (reject.class, reject.reason),
+        CallOutcome::Rejected(reject) => (reject.class, reject.reason),
         other => panic!("{other:?}"),
     };
     assert_eq!(class(json!("IDEMPOTENCY_KEY_PARAMETER_MISMATCH")).0, RejectClass::Bug);
-    let named = class(json!("ITEM_NOT_STOCKED_AT_LOCATION"));
+    let named = class(json!("INVALID_QUANTITY_TOO_HIGH"));
     assert_eq!(
         named,
-        (RejectClass::Platform, "the platform refuses the change: ITEM_NOT_STOCKED_AT_LOCATION".to_owned())
+        (RejectClass::Platform, "the platform refuses the change: INVALID_QUANTITY_TOO_HIGH".to_owned())
     );
     for code in [json!(null), json!("about Alice")] {
         let (class, reason) = class(code);
@@ -194,16 +219,18 @@ fn errors_of_graphql_are_read_before_any_data() {
     let with = |code: &str| {
         let errors = json!([{ "message": "m", "extensions": { "code": code } }]);
         let data = json!({ "inventorySetQuantities": { "userErrors": [] } });
-        said(&set_level("7", None), &json!({ "errors": errors, "data": data }))
+        said(&set_level("7", "9"), &json!({ "errors": errors, "data": data }))
     };
-    assert_eq!(with("THROTTLED"), Reply::Throttled { after: None });
-    assert!(matches!(with("INTERNAL_SERVER_ERROR"), Reply::Retry { .. }));
-    for (code, class) in [("ACCESS_DENIED", RejectClass::Auth), ("MAX_COST_EXCEEDED", RejectClass::Platform)]
+    assert_eq!(with("THROTTLED"), CallOutcome::Throttled { after: None });
+    assert!(matches!(with("INTERNAL_SERVER_ERROR"), CallOutcome::Retry { .. }));
+    for (code, refusal) in
+        [("ACCESS_DENIED", AccountRefusal::Unauthorized), ("SHOP_INACTIVE", AccountRefusal::Misconfigured)]
     {
-        assert!(matches!(with(code), Reply::Refused(reject) if reject.class == class), "{code}");
+        assert!(matches!(with(code), CallOutcome::AccountRefused(said, _) if said == refusal), "{code}");
     }
-    let uncoded = said(&set_level("7", None), &json!({ "errors": "[API] Invalid API key or access token" }));
-    assert!(matches!(uncoded, Reply::Refused(reject) if !reject.reason.contains("token")));
+    assert!(matches!(with("MAX_COST_EXCEEDED"), CallOutcome::Rejected(_)));
+    let uncoded = said(&set_level("7", "9"), &json!({ "errors": "[API] Invalid API key or access token" }));
+    assert!(matches!(uncoded, CallOutcome::Rejected(reject) if !reject.reason.contains("token")));
 }
 
 #[test]
@@ -211,7 +238,7 @@ fn a_throttled_reply_says_how_long_the_bucket_takes() {
     // community.shopify.com/t/throttled/254776: the shape of a throttled reply, status 200.
     let with = |wanted: f64, available: f64, rate: f64| {
         said(
-            &set_level("7", None),
+            &set_level("7", "9"),
             &json!({
                 "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
                 "extensions": { "cost": { "requestedQueryCost": wanted, "actualQueryCost": null,
@@ -219,10 +246,44 @@ fn a_throttled_reply_says_how_long_the_bucket_takes() {
             }),
         )
     };
-    let after = |seconds| Reply::Throttled { after: seconds };
+    let after = |seconds| CallOutcome::Throttled { after: seconds };
     assert_eq!(with(752.0, 666.0, 50.0), after(Some(Duration::from_millis(1_720))));
     assert_eq!(with(10.0, 20.0, 50.0), after(Some(Duration::ZERO)));
     assert_eq!(with(1e300, 0.0, 50.0), after(None));
     assert_eq!(with(1e6, 0.0, 1.0), after(Some(Duration::from_mins(1))));
     assert_eq!(with(10.0, 0.0, 0.0), after(None));
+}
+
+#[test]
+fn a_product_or_variant_that_is_missing_is_gone() {
+    let missing = |code: &str| json!({ "product": null, "userErrors": [{ "code": code, "field": ["productId"], "message": "m" }] });
+    for code in ["PRODUCT_DOES_NOT_EXIST", "PRODUCT_VARIANT_DOES_NOT_EXIST"] {
+        let body = json!({ "data": { "productVariantsBulkUpdate": missing(code) } });
+        assert_eq!(said(&set_price("1", "USD"), &body), CallOutcome::Gone, "{code}");
+    }
+    let update = |product: Value, field: &str| {
+        let errors = json!([{ "field": [field], "message": "Product does not exist" }]);
+        let body = json!({ "data": { "productUpdate": { "product": product, "userErrors": errors } } });
+        said(&set_text(Some("T"), None), &body)
+    };
+    assert_eq!(update(json!(null), "id"), CallOutcome::Gone);
+    assert!(matches!(update(json!(null), "title"), CallOutcome::Rejected(_)));
+    assert!(matches!(update(json!({}), "id"), CallOutcome::Rejected(_)));
+}
+
+#[test]
+fn a_status_tells_the_account_from_the_value() {
+    let with = |status| outcome(&set_level("7", "9"), &HttpReply { status, retry_after: None, body: b"{}" });
+    for status in [401, 403] {
+        let said = with(status);
+        assert!(matches!(said, CallOutcome::AccountRefused(AccountRefusal::Unauthorized, _)), "{said:?}");
+    }
+    for status in [301, 402, 404, 423] {
+        let said = with(status);
+        assert!(matches!(said, CallOutcome::AccountRefused(AccountRefusal::Misconfigured, _)), "{said:?}");
+    }
+    for status in [408, 430, 503] {
+        assert!(matches!(with(status), CallOutcome::Retry { .. }), "{status}");
+    }
+    assert!(matches!(with(422), CallOutcome::Rejected(_)));
 }

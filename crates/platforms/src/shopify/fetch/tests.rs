@@ -1,6 +1,5 @@
 use super::*;
 use crate::Access;
-use model::Timestamp;
 use std::time::Duration;
 
 fn id(text: &str) -> ExternalId {
@@ -14,7 +13,7 @@ fn read(item: &str, location: Option<&str>) -> Result<Option<HttpRequest>, Rejec
         api_version: "2026-04".to_owned(),
         account: String::new(),
     };
-    let context = CallContext { access: &access, idempotency_key: "", now: Timestamp::from_micros(0) };
+    let context = context(&access);
     let (item, location) = (id(item), location.map(id));
     fetch(&Fetch::Level { item: &item, location: location.as_ref() }, &context)
 }
@@ -23,7 +22,22 @@ fn found(body: &Value) -> Fetched {
     let (item, location) = (id("271878346596884015"), id("53716844710"));
     let body = body.to_string();
     let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
-    fetched(&Fetch::Level { item: &item, location: Some(&location) }, &reply)
+    let access = access();
+    fetched(&Fetch::Level { item: &item, location: Some(&location) }, &context(&access), &reply)
+}
+
+fn access() -> Access {
+    Access {
+        base_url: "https://suite.myshopify.com".to_owned(),
+        token: "token".to_owned(),
+        api_version: String::new(),
+        account: String::new(),
+    }
+}
+
+fn context(access: &Access) -> CallContext<'_> {
+    let now = Timestamp::parse("2026-07-02T00:00:00Z").unwrap();
+    CallContext { access, idempotency_key: "", now }
 }
 
 fn body_of(fetched: Fetched) -> Value {
@@ -73,13 +87,8 @@ fn a_level_comes_back_in_the_shape_of_the_webhook() {
 
 #[test]
 fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_asked_for() {
-    let access = Access {
-        base_url: "https://suite.myshopify.com".to_owned(),
-        token: "token".to_owned(),
-        api_version: String::new(),
-        account: String::new(),
-    };
-    let context = CallContext { access: &access, idempotency_key: "", now: Timestamp::from_micros(0) };
+    let access = access();
+    let context = context(&access);
     let (product, variant) = (id("788032119674292922"), id("642667041472713922"));
     let read = |variant, data: Value| {
         let wanted = Fetch::Product { product: &product, variant };
@@ -87,7 +96,7 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
         let body = json!({ "data": data }).to_string();
         let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
-        (asked["variables"].clone(), fetched(&wanted, &reply))
+        (asked["variables"].clone(), fetched(&wanted, &context, &reply))
     };
     let body = |fetched| match fetched {
         Fetched::Objects { objects, next: None } => {
@@ -110,10 +119,13 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
     with_price["variants"] = json!([{ "id": 642_667_041_472_713_922_u64, "price": "12.50" }]);
     assert_eq!(body(found), (PRODUCT_READ, with_price));
 
-    for gone in [json!({ "product": null }), json!({ "product": told, "productVariant": null })] {
-        let (_, found) = read(Some(&variant), gone);
-        assert!(matches!(found, Fetched::Failed(Reply::Refused(_))), "{found:?}");
-    }
+    let (_, gone) = read(Some(&variant), json!({ "product": null, "productVariant": null }));
+    let deleted = json!({ "id": 788_032_119_674_292_922_u64, "updated_at": "2026-07-02T00:00:00Z" });
+    assert_eq!(body(gone), (PRODUCT_DELETED, deleted));
+    let (_, gone) = read(Some(&variant), json!({ "product": told, "productVariant": null }));
+    assert_eq!(gone, Fetched::Failed(CallOutcome::Gone));
+    let (_, half) = read(Some(&variant), json!({ "product": told }));
+    assert!(matches!(half, Fetched::Failed(CallOutcome::Retry { .. })), "{half:?}");
 }
 
 #[test]
@@ -129,18 +141,22 @@ fn what_is_not_tracked_or_not_stocked_there_has_no_level() {
 }
 
 #[test]
-fn a_level_that_can_not_be_found_is_not_taken_for_none() {
-    let gone = found(&json!({ "data": { "inventoryItem": null } }));
-    assert!(
-        matches!(gone, Fetched::Failed(Reply::Refused(Reject { class: RejectClass::Platform, .. }))),
-        "{gone:?}"
-    );
+fn an_item_that_is_not_there_has_no_level_and_a_broken_reply_says_nothing() {
+    let gone = body_of(found(&json!({ "data": { "inventoryItem": null } })));
+    let absent = json!({ "inventory_item_id": 271_878_346_596_884_015_u64,
+        "location_id": 53_716_844_710_u64, "available": null });
+    assert_eq!(gone, absent);
+    let none = found(&json!({ "data": {} }));
+    assert!(matches!(none, Fetched::Failed(CallOutcome::Retry { .. })), "{none:?}");
     let partial = found(&json!({ "data": { "inventoryItem": { "inventoryLevel": { "quantities": [] } } } }));
-    assert!(matches!(partial, Fetched::Failed(Reply::Retry { .. })), "{partial:?}");
+    assert!(matches!(partial, Fetched::Failed(CallOutcome::Retry { .. })), "{partial:?}");
     let throttled = json!({
         "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
         "extensions": { "cost": { "requestedQueryCost": 752, "actualQueryCost": null, "throttleStatus":
             { "maximumAvailable": 1000.0, "currentlyAvailable": 652, "restoreRate": 50.0 } } },
     });
-    assert_eq!(found(&throttled), Fetched::Failed(Reply::Throttled { after: Some(Duration::from_secs(2)) }));
+    assert_eq!(
+        found(&throttled),
+        Fetched::Failed(CallOutcome::Throttled { after: Some(Duration::from_secs(2)) })
+    );
 }

@@ -1,0 +1,118 @@
+//! One attempt to fetch what a notification speaks of.
+
+use crate::{STAGE, lane::Shared, settings::Settings};
+use model::{Delivery, Timestamp};
+use outlet::{NotFetched, Target};
+use platforms::{Access, AccountRefusal, Fetch, Platform};
+use runner::now;
+use stage::{Reject, RejectClass};
+use std::time::Duration;
+use store::{Connection, StoreError};
+
+/// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
+const OVERLAP: Duration = Duration::from_mins(2);
+
+/// The result of an attempt.
+pub(crate) enum Attempt {
+    /// So many objects are in RAW.
+    Fetched(usize),
+    /// Not while the connection is paused.
+    Paused,
+    /// Not before the account's credentials or settings are others.
+    AccountRefused(AccountRefusal, Reject, Settings),
+    /// Not now.
+    Later {
+        /// How it showed.
+        reason: String,
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+    /// Never: a dead letter.
+    Refused(Reject),
+}
+
+impl From<StoreError> for Attempt {
+    fn from(error: StoreError) -> Self {
+        Self::Later { reason: error.to_string(), after: None }
+    }
+}
+
+impl Shared {
+    /// Fetches what a notification speaks of and hands it to ingest.
+    pub(crate) async fn attempt(&self, delivery: &Delivery) -> Attempt {
+        self.fetch(delivery).await.unwrap_or_else(|attempt| attempt)
+    }
+
+    /// The connection that a notification came through; a dead letter if there is none any more.
+    pub(crate) async fn connection_of(&self, delivery: &Delivery) -> Result<Connection, Attempt> {
+        let found = self.store.connection(&delivery.origin.connection).await?;
+        found.ok_or_else(|| missing("there is no such connection any more"))
+    }
+
+    async fn fetch(&self, delivery: &Delivery) -> Result<Attempt, Attempt> {
+        let name = delivery.origin.platform.as_str();
+        let connection = self.connection_of(delivery).await?;
+        if !connection.enabled {
+            return Ok(Attempt::Paused);
+        }
+        let (platform, schemas) = platforms::find(name)
+            .zip(self.schemas.get(name))
+            .ok_or_else(|| missing("there is no such platform any more"))?;
+        // Normalize makes the dead letter of what can't be read.
+        let Ok(body) = schemas.read(&delivery.topic, &delivery.body) else { return Ok(Attempt::Fetched(0)) };
+        let began = now();
+        let since = self.store.fetch_mark(&connection.id, &delivery.topic).await?;
+        let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
+        let fetched = self.objects(platform, &connection, delivery, &wanted, began).await;
+        let count = match fetched.map_err(|error| not_fetched(error, &connection)) {
+            Ok(count) => count,
+            Err(attempt) => return Ok(attempt),
+        };
+        runner::kill_point(STAGE, "fetched");
+        let mark =
+            Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
+        self.store.set_fetch_mark(&connection.id, &delivery.topic, mark).await?;
+        Ok(Attempt::Fetched(count))
+    }
+
+    async fn objects(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        delivery: &Delivery,
+        wanted: &Fetch<'_>,
+        began: Timestamp,
+    ) -> Result<usize, NotFetched> {
+        let access = Access {
+            base_url: connection.base_url.clone(),
+            token: connection.token.clone(),
+            api_version: connection.api_version.clone(),
+            account: connection.account.clone(),
+        };
+        let target = Target {
+            origin: delivery.origin.clone(),
+            access: &access,
+            cause: Some(delivery.id),
+            hops: delivery.hops,
+            trace: Some(delivery.trace),
+        };
+        self.fetcher.fetch(platform, &target, wanted, began).await
+    }
+}
+
+fn missing(reason: &str) -> Attempt {
+    Attempt::Refused(Reject::new(RejectClass::Config, reason))
+}
+
+fn not_fetched(error: NotFetched, connection: &Connection) -> Attempt {
+    match error.into_reject() {
+        Ok(reject) => Attempt::Refused(reject),
+        Err(NotFetched::AccountRefused(refusal, reject)) => {
+            Attempt::AccountRefused(refusal, reject, Settings::of(connection))
+        }
+        Err(NotFetched::Later { reason, after }) => Attempt::Later { reason, after },
+        Err(other @ (NotFetched::Gone | NotFetched::Refused(_))) => {
+            Attempt::Later { reason: other.to_string(), after: None }
+        }
+    }
+}

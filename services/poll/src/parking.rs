@@ -1,0 +1,215 @@
+//! Notifications that wait in the record while their connection is paused or its account refuses us.
+
+use crate::{
+    STAGE,
+    attempt::Attempt,
+    notices::{GivenUp, Notices, is_bare},
+    settings::{Refused, Settings, word},
+};
+use model::{ConnectionId, Delivery, Position};
+use platforms::AccountRefusal;
+use runner::{Backoff, now};
+use stage::{Reject, RejectClass};
+use std::time::Duration;
+use store::{Changed, ParkedNotice, StoreError};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::Instant,
+};
+
+/// How many notifications of one connection wait at most; beyond it the oldest become dead letters.
+const PARKED_MAX: u32 = 10_000;
+/// How long to wait before what is parked is tried again after an outage.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why and until when notifications are parked.
+pub(crate) struct Parked {
+    refused: Option<Refused>,
+    /// When to try without a change; never while the connection is paused.
+    again: Option<Instant>,
+}
+
+/// Why what is parked is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Its time has come.
+    Due,
+    /// Something of the connection changed.
+    Changed,
+}
+
+impl Parked {
+    /// While the connection is paused.
+    pub(crate) const fn paused() -> Self {
+        Self { refused: None, again: None }
+    }
+
+    /// While the account refuses calls.
+    pub(crate) fn refused(before: Option<Refused>, with: Settings) -> Self {
+        let refused = Refused::after(before, with);
+        let again = Some(Instant::now() + refused.pause());
+        Self { refused: Some(refused), again }
+    }
+
+    /// To be tried after `pause`: an owner before parked them, or the platform is unwell.
+    pub(crate) fn due_in(pause: Duration) -> Self {
+        Self { refused: None, again: Some(Instant::now() + pause) }
+    }
+
+    /// Waits until its time has come or its connection was changed.
+    pub(crate) async fn wake(
+        &self,
+        connection: &ConnectionId,
+        changes: &mut broadcast::Receiver<Changed>,
+    ) -> Woken {
+        let due = async {
+            match self.again {
+                Some(again) => tokio::time::sleep_until(again).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => Woken::Due,
+            () = changed(connection, changes) => Woken::Changed,
+        }
+    }
+}
+
+async fn changed(connection: &ConnectionId, changes: &mut broadcast::Receiver<Changed>) {
+    loop {
+        match changes.recv().await {
+            Ok(Changed::Connection(id)) if id != *connection => {}
+            Ok(Changed::Connection(_) | Changed::Store(_) | Changed::Everything)
+            | Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+impl Notices {
+    /// Parks one notification, however long the database takes, and makes room for it.
+    pub(crate) async fn park(&mut self, position: Position, delivery: &Delivery) -> Result<(), GivenUp> {
+        let encoded = wire::encode_delivery(delivery).to_vec();
+        let notice = ParkedNotice { position, delivery: encoded, since: now() };
+        let mut backoff = Backoff::default();
+        loop {
+            let parked = self
+                .shared
+                .store
+                .park_notice(&delivery.origin, &delivery.topic, &notice, is_bare(delivery))
+                .await;
+            match parked {
+                Ok(()) => break,
+                Err(error) => self.outage(&error, &mut backoff).await?,
+            }
+        }
+        runner::kill_point(STAGE, "parked");
+        self.make_room().await
+    }
+
+    /// Makes dead letters of the oldest notifications beyond the limit.
+    async fn make_room(&self) -> Result<(), GivenUp> {
+        let mut backoff = Backoff::default();
+        loop {
+            let beyond = match self.shared.store.parked_beyond(&self.connection, PARKED_MAX).await {
+                Ok(beyond) if beyond.is_empty() => return Ok(()),
+                Ok(beyond) => beyond,
+                Err(error) => {
+                    self.outage(&error, &mut backoff).await?;
+                    continue;
+                }
+            };
+            let reason = format!("more than {PARKED_MAX} notifications wait for the connection");
+            let reject = Reject::new(RejectClass::Config, reason);
+            for notice in beyond.iter().rev() {
+                self.give_up(notice, &reject).await?;
+            }
+        }
+    }
+
+    /// Fetches the oldest parked notification, unless something stands against it. One at a time: what comes in meanwhile
+    /// is parked behind the others, so that a long row of them holds nobody up.
+    pub(crate) async fn unpark(&mut self, woken: Woken) -> Result<(), GivenUp> {
+        let parked = self.parked.take();
+        let oldest = match self.shared.store.oldest_parked(&self.connection).await {
+            Ok(Some(oldest)) => oldest,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(stage = STAGE, connection.id = %self.connection, %error, "parked notifications can't be read");
+                self.parked = Some(Parked::due_in(OUTAGE_PAUSE));
+                return Ok(());
+            }
+        };
+        let Ok(delivery) = wire::decode_delivery(oldest.delivery.clone().into()) else {
+            // Nobody can read it any more, which no retry changes; RAW has it as well.
+            tracing::error!(stage = STAGE, connection.id = %self.connection, position = %oldest.position, "a parked notification can't be read");
+            self.parked = Some(Parked::due_in(Duration::ZERO));
+            return self.forget(oldest.position).await;
+        };
+        let refused = match parked {
+            // The note of a refusal is a change, too: only other settings are a reason to try sooner.
+            Some(Parked { refused: Some(refused), again }) if woken == Woken::Changed => {
+                match self.shared.connection_of(&delivery).await {
+                    Ok(connection) if !refused.is_outdated_by(&Settings::of(&connection)) => {
+                        self.parked = Some(Parked { refused: Some(refused), again });
+                        return Ok(());
+                    }
+                    Ok(_) | Err(_) => Some(refused),
+                }
+            }
+            parked => parked.and_then(|parked| parked.refused),
+        };
+        self.parked = Some(match self.shared.attempt(&delivery).await {
+            Attempt::Fetched(count) => {
+                tracing::info!(stage = STAGE, connection.id = %self.connection, count, "fetched what was parked");
+                self.forget(oldest.position).await?;
+                Parked::due_in(Duration::ZERO)
+            }
+            Attempt::Refused(reject) => {
+                self.give_up(&oldest, &reject).await?;
+                Parked::due_in(Duration::ZERO)
+            }
+            Attempt::Paused => Parked::paused(),
+            Attempt::AccountRefused(refusal, reject, settings) => {
+                self.note_refused(refusal, &reject).await;
+                Parked::refused(refused, settings)
+            }
+            Attempt::Later { reason, after } => {
+                tracing::debug!(stage = STAGE, connection.id = %self.connection, reason, "not fetched");
+                Parked::due_in(OUTAGE_PAUSE.max(after.unwrap_or_default()))
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells people that the account refuses us.
+    pub(crate) async fn note_refused(&self, refusal: AccountRefusal, reject: &Reject) {
+        let (connection, reason) = (&self.connection, reject.to_string());
+        let noted = crate::refusal::note(&self.shared.store, connection, refusal, &reason).await;
+        if let Err(error) = noted {
+            tracing::warn!(stage = STAGE, connection.id = %connection, %error, "a refusal can't be noted");
+        }
+        tracing::warn!(stage = STAGE, connection.id = %connection, health = word(refusal), reason, "the account refuses calls");
+    }
+
+    /// Makes a dead letter of a parked notification.
+    async fn give_up(&self, notice: &ParkedNotice, reject: &Reject) -> Result<(), GivenUp> {
+        if let Ok(delivery) = wire::decode_delivery(notice.delivery.clone().into()) {
+            self.dead_letter(notice.position, &delivery, reject).await?;
+        }
+        self.forget(notice.position).await
+    }
+
+    async fn forget(&self, position: Position) -> Result<(), GivenUp> {
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.shared.store.unpark_notice(&self.connection, position).await {
+            self.outage(&error, &mut backoff).await?;
+        }
+        Ok(())
+    }
+
+    async fn outage(&self, error: &StoreError, backoff: &mut Backoff) -> Result<(), GivenUp> {
+        tracing::warn!(stage = STAGE, connection.id = %self.connection, %error, "parking waits for the database");
+        self.pause(backoff.next_delay()).await
+    }
+}
