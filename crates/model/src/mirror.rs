@@ -177,6 +177,23 @@ impl Mirror {
         }
     }
 
+    /// What people and programs outside see of it.
+    pub fn summary(&self) -> Summary<'_> {
+        match self {
+            Self::Level(_, mirror) => Summary {
+                reported: observed(mirror.observed.as_ref(), |it| MirrorValue::Quantity(*it)),
+                reported_at: mirror.observed.as_ref().map(|observed| observed.at),
+                holds: mirror.baseline.known().copied().map(MirrorValue::Quantity),
+                desired: mirror.desired.map(MirrorValue::Quantity),
+                phase: mirror.phase.as_str(),
+                attempts: attempts(&mirror.phase),
+                error: mirror.schedule.error.as_deref(),
+            },
+            Self::Price(_, mirror) => field_summary(mirror, |it| MirrorValue::Price(*it)),
+            Self::Text(_, mirror) => field_summary(mirror, |it| MirrorValue::Text(it.clone())),
+        }
+    }
+
     /// The work that is due at the platform, if any.
     pub fn attention(&self) -> Option<Attention> {
         match self {
@@ -193,6 +210,45 @@ impl Mirror {
             Self::Price(_, mirror) => mirror.schedule.due_at,
             Self::Text(_, mirror) => mirror.schedule.due_at,
         }
+    }
+}
+
+/// A mirror at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary<'a> {
+    /// What the platform reported last.
+    pub reported: Option<MirrorValue>,
+    /// When that was received.
+    pub reported_at: Option<Timestamp>,
+    /// What the platform holds, as far as is known.
+    pub holds: Option<MirrorValue>,
+    /// What it should hold.
+    pub desired: Option<MirrorValue>,
+    /// How far the last write has come: see [`Phase::as_str`].
+    pub phase: &'static str,
+    /// How often its call was made.
+    pub attempts: u32,
+    /// Why it failed last.
+    pub error: Option<&'a str>,
+}
+
+fn observed<V>(seen: Option<&Observation<V>>, value: impl Fn(&V) -> MirrorValue) -> Option<MirrorValue> {
+    seen?.value.as_ref().map(value)
+}
+
+fn attempts<V>(phase: &Phase<V>) -> u32 {
+    phase.write().map_or(0, |write| write.attempts)
+}
+
+fn field_summary<V: FieldValue>(mirror: &FieldMirror<V>, value: impl Fn(&V) -> MirrorValue) -> Summary<'_> {
+    Summary {
+        reported: observed(mirror.observed.as_ref(), &value),
+        reported_at: mirror.observed.as_ref().map(|observed| observed.at),
+        holds: mirror.baseline.known().map(|held| value(&held.value)),
+        desired: mirror.desired.as_ref().map(&value),
+        phase: mirror.phase.as_str(),
+        attempts: attempts(&mirror.phase),
+        error: mirror.schedule.error.as_deref(),
     }
 }
 

@@ -158,7 +158,7 @@ impl World {
             health_reason: None,
             health_since: None,
             probe_at: None,
-            baseline: BaselineRule::Ask,
+            baseline: BaselineRule::Store,
             ignored_locations: BTreeSet::new(),
         };
         self.store.upsert_connection(&row).await.expect("a connection can be made");

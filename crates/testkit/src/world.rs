@@ -2,7 +2,7 @@
 
 use crate::{Account, Merchant, Process, Program, Replica, eventually};
 use bus::{Bus, BusConfig, Feed};
-use model::{EventId, Outcome, Position, Quantity, SendState, record::Ending};
+use model::{Attention, EventId, Outcome, Position, Quantity, record::Ending};
 use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, Scratch};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
@@ -285,10 +285,10 @@ impl World {
 
     async fn nothing_due(&self, merchant: &Merchant) -> Result<(), String> {
         let view = self.store.show_store(&merchant.store).await.map_err(|error| error.to_string())?;
-        let stirs = view.mirrors.iter().find(|mirror| match mirror.state {
-            Some(SendState::Pending | SendState::Unsure | SendState::Echoed | SendState::Reading) => true,
-            Some(SendState::Refused) => false,
-            _ => mirror.desired.is_some() && mirror.desired != mirror.held,
+        let stirs = view.mirrors.iter().find(|line| match line.mirror.attention() {
+            Some(Attention::Write) => line.mirror.summary().phase != "refused",
+            Some(Attention::Read) => true,
+            Some(Attention::Answer) | None => false,
         });
         stirs.map_or(Ok(()), |mirror| Err(format!("something is due: {mirror:?}")))
     }

@@ -195,7 +195,8 @@ impl Fold {
         if let Some(sequence) = sequence {
             let number = self.numbers.entry(partition).or_default();
             *number += 1;
-            let event = without_personal_data(event);
+            let mut event = without_personal_data(event);
+            event.links.extend(sight::links(&event, &self.facts));
             let applied = Applied { number: *number, sequence, event, effects, rows };
             self.changes.applied.push((partition, applied));
         }

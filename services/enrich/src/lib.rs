@@ -1,21 +1,20 @@
-//! Says what an event is about in the store's own terms.
+//! Adds the store's locations to events and refuses those of connections that aren't set up.
 //!
-//! Connections and links are looked up in batches and cached; links never change once made, and what can change is
-//! forgotten when the database tells so. Locations are set up by people, so an unknown one is a dead letter that says
-//! what to link; items and products are linked by `apply`, which fills in what isn't known here yet.
+//! Connections and links of locations are looked up in batches and cached, and forgotten when the database says that they
+//! changed. What products and variants are in the store's own terms is decided by `apply` with the record.
 
 mod lookup;
 
 use bus::Feed;
 use model::{
-    ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Link, LinkKind, LocationId, Payload, Position,
-    record::LinkKey,
+    ConnectionId, DEFAULT_LOCATION, Event, ExternalId, InventoryReport, Link, LinkKind, LocationId, Payload,
+    Position,
 };
 use runner::{Failure, Service};
 use serde::Deserialize;
-use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
+use stage::{Fault, Reject, RejectClass, Stage, Verdict};
 use std::{collections::HashMap, sync::Arc};
-use store::{Store, StoreConfig};
+use store::{LinkKey, Store, StoreConfig};
 
 pub use lookup::Lookup;
 
@@ -32,8 +31,6 @@ pub struct Config {
 pub struct Known {
     /// Whose it is now; an event that says otherwise is refused.
     pub origin: model::Origin,
-    /// Whether it takes part.
-    pub enabled: bool,
     /// Where levels are that come without a location.
     pub default_location: Option<LocationId>,
 }
@@ -47,7 +44,8 @@ pub struct Lane {
     pub links: HashMap<LinkKey, Arc<str>>,
 }
 
-/// The stage: adds links, drops what is switched off, refuses what isn't set up.
+/// The stage: adds the store's locations, refuses what isn't set up. A paused connection is no exception: pausing stops
+/// calls, not what is known.
 pub struct Enrich;
 
 impl Stage for Enrich {
@@ -68,69 +66,38 @@ impl Stage for Enrich {
             let reason = format!("connection {connection} belongs to another tenant, store or platform");
             return Verdict::Reject(Reject::new(RejectClass::Config, reason));
         }
-        if !known.enabled {
-            return Verdict::Skip(Skip::Disabled);
-        }
-        let place = match place(&event, known, lane) {
-            Ok(place) => place,
-            Err(reject) => return Verdict::Reject(reject),
-        };
-        let found = |(kind, external): (LinkKind, ExternalId)| {
-            let internal = lane.links.get(&(connection.clone(), kind, external.clone()))?;
-            Some(Link { kind, external, internal: (**internal).to_owned() })
-        };
-        let links: Vec<Link> =
-            place.into_iter().chain(wanted(&event).into_iter().filter_map(found)).collect();
-        event.links = links;
+        event.links = locations(&event, known, lane);
         Verdict::Emit(vec![event])
     }
 }
 
-/// The location that a level is at.
-fn place(event: &Event, known: &Known, lane: &Lane) -> Result<Option<Link>, Reject> {
-    let Payload::Inventory(report) = &event.payload else { return Ok(None) };
-    let connection = &event.origin.connection;
-    let link = |external: &ExternalId, internal: &str| {
-        Some(Link { kind: LinkKind::Location, external: external.clone(), internal: internal.to_owned() })
+/// The locations that the event is about, as far as they are linked to one of the store's. What products and variants are
+/// in the store's own terms, only the record knows for sure when the event is decided: links change.
+fn locations(event: &Event, known: &Known, lane: &Lane) -> Vec<Link> {
+    let linked = |external: &ExternalId| {
+        let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
+        let internal = (**lane.links.get(&key)?).to_owned();
+        Some(Link { kind: LinkKind::Location, external: external.clone(), internal })
     };
-    match &report.location {
-        Some(external) => match lane.links.get(&(connection.clone(), LinkKind::Location, external.clone())) {
-            Some(internal) => Ok(link(external, internal)),
-            None => Err(Reject::new(
-                RejectClass::Config,
-                format!(
-                    "location {external} of connection {connection} isn't linked to a location of the store"
-                ),
-            )),
-        },
-        None => match (&known.default_location, ExternalId::new(DEFAULT_LOCATION)) {
-            (Some(internal), Ok(external)) => Ok(link(&external, internal.as_str())),
-            (None, _) | (_, Err(_)) => Err(Reject::new(
-                RejectClass::Config,
-                format!("connection {connection} has no default location, and the platform names none"),
-            )),
-        },
+    let default = || {
+        let (internal, external) =
+            (known.default_location.as_ref()?, ExternalId::new(DEFAULT_LOCATION).ok()?);
+        Some(Link { kind: LinkKind::Location, external, internal: internal.as_str().to_owned() })
+    };
+    match &event.payload {
+        Payload::Inventory(InventoryReport { location: None, .. }) => default().into_iter().collect(),
+        _ => located(event).into_iter().filter_map(linked).collect(),
     }
 }
 
-/// The platform's ids in the event, the location's aside.
-pub(crate) fn wanted(event: &Event) -> Vec<(LinkKind, ExternalId)> {
+/// The platform's ids of the locations in the event.
+pub(crate) fn located(event: &Event) -> Vec<&ExternalId> {
     match &event.payload {
-        Payload::Inventory(report) => vec![(LinkKind::Item, report.item.clone())],
-        Payload::Product(product) => {
-            let mut wanted = vec![(LinkKind::Product, product.external.clone())];
-            for variant in &product.variants {
-                wanted.push((LinkKind::Variant, variant.external.clone()));
-                wanted.extend(variant.item.iter().map(|item| (LinkKind::Item, item.clone())));
-            }
-            wanted
-        }
-        Payload::Deleted { entity: model::EntityKind::Product, external } => {
-            vec![(LinkKind::Product, external.clone())]
-        }
-        Payload::Order(_)
+        Payload::Inventory(report) => report.location.iter().collect(),
+        Payload::Stocked(stocked) => stocked.locations.iter().collect(),
+        Payload::Product(_)
+        | Payload::Order(_)
         | Payload::Customer(_)
-        | Payload::Stocked(_)
         | Payload::Account(_)
         | Payload::Instruction { .. }
         | Payload::Deleted { .. } => Vec::new(),

@@ -1,8 +1,8 @@
 //! Batched look-ups behind a cache.
 
-use crate::{Enrich, Known, Lane, wanted};
+use crate::{Enrich, Known, Lane, located};
 use bus::{Bus, Message};
-use model::{ConnectionId, Event, LinkKind, Partition, Payload, record::LinkKey};
+use model::{ConnectionId, Event, LinkKind, Partition};
 use runner::{Doors, Placed};
 use stage::Fault;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Store};
+use store::{Changed, LinkKey, Store};
 use tokio_util::sync::CancellationToken;
 
 /// How many links are remembered; about 200 bytes each.
@@ -77,8 +77,7 @@ impl Lookup {
             self.store.connections(&missing).await.map_err(|error| Fault::new("the database", error))?;
         for connection in loaded {
             let origin = connection.origin();
-            let known =
-                Known { origin, enabled: connection.enabled, default_location: connection.default_location };
+            let known = Known { origin, default_location: connection.default_location };
             let known = Arc::new(known);
             self.connections.insert(connection.id.clone(), Arc::clone(&known));
             found.insert(connection.id, known);
@@ -90,20 +89,8 @@ impl Lookup {
         let mut found = HashMap::new();
         let mut missing = BTreeSet::new();
         for event in batch.iter().map(|event| &event.value) {
-            let location = match &event.payload {
-                Payload::Inventory(report) => {
-                    report.location.clone().map(|external| (LinkKind::Location, external))
-                }
-                Payload::Product(_)
-                | Payload::Order(_)
-                | Payload::Customer(_)
-                | Payload::Stocked(_)
-                | Payload::Account(_)
-                | Payload::Instruction { .. }
-                | Payload::Deleted { .. } => None,
-            };
-            for (kind, external) in wanted(event).into_iter().chain(location) {
-                let key = (event.origin.connection.clone(), kind, external);
+            for external in located(event) {
+                let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
                 if found.contains_key(&key) {
                     continue;
                 }

@@ -1,7 +1,7 @@
 use super::*;
 use model::{
-    Action, DeliveryId, EventId, InventoryReport, Origin, PlatformName, Quantity, RawDigest, StoreId,
-    TenantId, Timestamp, TraceParent,
+    Action, DeliveryId, EventId, InventoryReport, Origin, PlatformName, Quantity, RawDigest, StockedAt,
+    StoreId, TenantId, Timestamp, TraceParent,
 };
 
 fn origin() -> Origin {
@@ -38,15 +38,13 @@ fn level(location: Option<&str>) -> Event {
     }
 }
 
-fn lane(enabled: bool, default_location: Option<&str>) -> Lane {
+fn lane(default_location: Option<&str>) -> Lane {
     let default_location = default_location.map(|text| LocationId::new(text).unwrap());
-    let known = Known { origin: origin(), enabled, default_location };
+    let known = Known { origin: origin(), default_location };
     let mut lane = Lane::default();
     lane.connections.insert(origin().connection, Arc::new(known));
-    for (kind, external, internal) in [(LinkKind::Location, "L", "main"), (LinkKind::Item, "item", "var_1")] {
-        let key = (origin().connection, kind, ExternalId::new(external).unwrap());
-        lane.links.insert(key, internal.into());
-    }
+    let key = (origin().connection, LinkKind::Location, ExternalId::new("L").unwrap());
+    lane.links.insert(key, "main".into());
     lane
 }
 
@@ -54,37 +52,36 @@ fn decide(event: Event, mut lane: Lane) -> Verdict<Event> {
     Enrich.decide(Position::default(), event, &mut lane)
 }
 
-#[test]
-fn what_is_known_is_linked() {
-    let Verdict::Emit(events) = decide(level(Some("L")), lane(true, None)) else { panic!("not passed on") };
-    let links: Vec<_> = events[0].links.iter().map(|link| (link.kind, link.internal.as_str())).collect();
-    assert_eq!(links, [(LinkKind::Location, "main"), (LinkKind::Item, "var_1")]);
+fn linked(event: Event, lane: Lane) -> Vec<(LinkKind, String)> {
+    let Verdict::Emit(events) = decide(event, lane) else { panic!("not passed on") };
+    events[0].links.iter().map(|link| (link.kind, link.internal.clone())).collect()
 }
 
 #[test]
-fn a_level_without_a_location_is_at_the_connections_default_or_refused() {
-    let Verdict::Emit(events) = decide(level(None), lane(true, Some("main"))) else {
-        panic!("not passed on")
-    };
-    assert_eq!(events[0].links[0].internal, "main");
-    let Verdict::Reject(reject) = decide(level(None), lane(true, None)) else { panic!("not refused") };
-    assert_eq!(reject.class, RejectClass::Config);
+fn a_level_is_at_the_location_that_is_linked_or_at_the_connections_default() {
+    let main = [(LinkKind::Location, "main".to_owned())];
+    assert_eq!(linked(level(Some("L")), lane(None)), main);
+    assert_eq!(linked(level(None), lane(Some("main"))), main);
 }
 
 #[test]
-fn an_unlinked_location_is_refused_by_name() {
-    let Verdict::Reject(reject) = decide(level(Some("elsewhere")), lane(true, None)) else {
-        panic!("not refused")
-    };
-    assert_eq!(reject.class, RejectClass::Config);
-    assert!(reject.reason.contains("elsewhere"), "{reject}");
+fn a_level_at_a_location_that_nobody_linked_goes_on_without_one() {
+    assert_eq!(linked(level(Some("elsewhere")), lane(Some("main"))), []);
+    assert_eq!(linked(level(None), lane(None)), []);
 }
 
 #[test]
-fn a_connection_that_is_off_unknown_or_anothers_passes_nothing_on() {
-    assert_eq!(decide(level(Some("L")), lane(false, None)), Verdict::Skip(Skip::Disabled));
+fn the_locations_of_a_complete_list_are_linked_as_far_as_they_are_known() {
+    let locations = ["elsewhere", "L"].map(|text| ExternalId::new(text).unwrap()).to_vec();
+    let stocked = StockedAt { item: ExternalId::new("item").unwrap(), locations };
+    let event = Event { payload: Payload::Stocked(stocked), ..level(None) };
+    assert_eq!(linked(event, lane(None)), [(LinkKind::Location, "main".to_owned())]);
+}
+
+#[test]
+fn a_connection_that_is_unknown_or_anothers_passes_nothing_on() {
     assert!(matches!(decide(level(Some("L")), Lane::default()), Verdict::Reject(_)));
     let mut anothers = level(Some("L"));
     anothers.origin.store = StoreId::new("other").unwrap();
-    assert!(matches!(decide(anothers, lane(true, None)), Verdict::Reject(_)));
+    assert!(matches!(decide(anothers, lane(None)), Verdict::Reject(_)));
 }

@@ -7,7 +7,7 @@ use platforms::{Access, AccountRefusal, Fetch, Platform};
 use runner::now;
 use stage::{Reject, RejectClass};
 use std::time::Duration;
-use store::{Connection, StoreError};
+use store::{Connection, Health, StoreError};
 
 /// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
 const OVERLAP: Duration = Duration::from_mins(2);
@@ -52,7 +52,7 @@ impl Shared {
     async fn fetch(&self, delivery: &Delivery) -> Result<Attempt, Attempt> {
         let name = delivery.origin.platform.as_str();
         let connection = self.connection_of(delivery).await?;
-        if !connection.enabled {
+        if !connection.enabled || connection.health == Health::Revoked {
             return Ok(Attempt::Paused);
         }
         let (platform, schemas) = platforms::find(name)
@@ -68,6 +68,9 @@ impl Shared {
             Ok(count) => count,
             Err(attempt) => return Ok(attempt),
         };
+        if connection.health != Health::Ok {
+            self.store.note_account_accepted(&connection.id).await?;
+        }
         runner::kill_point(STAGE, "fetched");
         let mark =
             Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));

@@ -1,16 +1,19 @@
-//! The note in the record that an account refuses us.
+//! The note in the record that an account refuses us, and that it takes calls again.
 
 use model::ConnectionId;
 use platforms::AccountRefusal;
-use store::{Store, StoreError};
+use store::{Health, Store, StoreError};
 
 /// Notes that the platform refused a call for the sake of the credentials or the account.
-#[expect(clippy::unused_async, reason = "the record has no place for it yet")]
 pub(crate) async fn note(
-    _store: &Store,
-    _connection: &ConnectionId,
-    _refusal: AccountRefusal,
-    _reason: &str,
+    store: &Store,
+    connection: &ConnectionId,
+    refusal: AccountRefusal,
+    reason: &str,
 ) -> Result<(), StoreError> {
-    Ok(())
+    let health = match refusal {
+        AccountRefusal::Unauthorized => Health::NeedsReauth,
+        AccountRefusal::Misconfigured => Health::Misconfigured,
+    };
+    store.note_account_refused(connection, health, reason, runner::now()).await.map(drop)
 }

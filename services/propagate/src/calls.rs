@@ -176,7 +176,9 @@ impl Calls {
             stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
             health = health.as_str(), %reject, "account refused by platform"
         );
-        self.store.note_account_refused(&connection.id, health, &reject.to_string(), runner::now()).await
+        let noted =
+            self.store.note_account_refused(&connection.id, health, &reject.to_string(), runner::now()).await;
+        noted.map(drop)
     }
 
     async fn call(

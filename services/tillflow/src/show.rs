@@ -6,7 +6,7 @@ use crate::{
     failure::Failed,
     output,
 };
-use model::{MirrorValue, StoreId};
+use model::{Attention, MirrorValue, StoreId};
 use serde_json::{Value, json};
 use store::{LevelLine, MirrorLine};
 
@@ -45,20 +45,22 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
 }
 
 fn mirror_text(line: &MirrorLine) -> String {
+    let (key, summary) = (line.mirror.key(), line.mirror.summary());
     let shown = |value: &Option<MirrorValue>| value.as_ref().map_or("?".to_owned(), short);
-    let agrees = line.desired.is_none() || line.desired == line.held;
-    let state = match (&line.last_error, agrees) {
-        (Some(error), false) => format!("after {} attempts: {error}", line.attempts),
-        (_, false) => "on its way".to_owned(),
-        (_, true) => "agrees".to_owned(),
+    let state = match (line.mirror.attention(), summary.error) {
+        (None, _) => "agrees".to_owned(),
+        (Some(Attention::Answer), _) => "waits for an answer: see `tillflow conflicts ls`".to_owned(),
+        (Some(_), Some(error)) => format!("after {} attempts: {error}", summary.attempts),
+        (Some(Attention::Read), None) => "is being read".to_owned(),
+        (Some(Attention::Write), None) => "on its way".to_owned(),
     };
     format!(
         "  {:<8} {:<9} {:<24} {:>12} / {:<12} {state}",
         line.platform,
-        line.key.kind.as_str(),
-        line.key.external,
-        shown(&line.held),
-        shown(&line.desired),
+        key.kind().as_str(),
+        key.external(),
+        shown(&summary.holds),
+        shown(&summary.desired),
     )
 }
 
@@ -81,18 +83,20 @@ fn level_value(line: &LevelLine) -> Value {
 }
 
 fn mirror_value(line: &MirrorLine) -> Value {
+    let (key, summary) = (line.mirror.key(), line.mirror.summary());
     json!({
-        "connection": line.key.connection,
+        "connection": key.connection(),
         "platform": line.platform,
-        "kind": line.key.kind,
-        "external": line.key.external,
-        "place": line.key.place,
-        "internal": line.internal,
-        "observed": line.observed,
-        "held": line.held,
-        "desired": line.desired,
-        "state": line.state,
-        "attempts": line.attempts,
-        "last_error": line.last_error,
+        "kind": key.kind(),
+        "external": key.external(),
+        "location": key.location(),
+        "internal": line.mirror.internal(),
+        "reported": summary.reported,
+        "reported_at": summary.reported_at.map(|at| at.to_string()),
+        "holds": summary.holds,
+        "desired": summary.desired,
+        "state": summary.phase,
+        "attempts": summary.attempts,
+        "last_error": summary.error,
     })
 }

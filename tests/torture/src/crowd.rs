@@ -257,7 +257,7 @@ async fn connect(
         health_reason: None,
         health_since: None,
         probe_at: None,
-        baseline: BaselineRule::Ask,
+        baseline: BaselineRule::Store,
         ignored_locations: BTreeSet::new(),
     };
     record.upsert_connection(&row).await.expect("a connection can be made");

@@ -120,9 +120,8 @@ pub(crate) struct MirrorRow {
     pub(crate) external: String,
     pub(crate) place: String,
     pub(crate) attention: Option<String>,
-    pub(crate) sent_state: Option<String>,
-    /// Whether the platform holds what it should.
-    pub(crate) agrees: bool,
+    /// How far the last write has come.
+    pub(crate) phase: String,
     pub(crate) last_error: Option<String>,
     /// The store's own value.
     pub(crate) ours: Option<String>,

@@ -2,7 +2,8 @@
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
-    LevelMirror, LocationId, Mirror, MirrorKind, ProductId, Quantity, Variant, VariantId,
+    LevelMirror, Link, LinkKind, LocationId, Mirror, MirrorKind, Payload, ProductId, Quantity, Variant,
+    VariantId,
     record::{ConnectionFacts, Facts, Mirrors},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,4 +198,41 @@ pub(super) fn keys_of(mirrors: &Mirrors, connection: &ConnectionId, item: &Exter
         found.push(key.clone());
     }
     found
+}
+
+/// The links of an event's product, variants or item, for whoever reads the committed change.
+pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
+    let key = |external: &ExternalId| (event.origin.connection.clone(), external.clone());
+    let link = |kind, external: &ExternalId, internal: Option<&str>| {
+        internal.map(|internal| Link { kind, external: external.clone(), internal: internal.to_owned() })
+    };
+    let item = |external: &ExternalId| {
+        let known = facts.links.items.get(&key(external)).map(VariantId::as_str);
+        let reflected = || {
+            let keys = keys_of(&facts.mirrors, &event.origin.connection, external);
+            let mirror = keys.first().and_then(|key| facts.mirrors.levels.get(key));
+            mirror.and_then(|mirror| mirror.variant.as_ref()).map(VariantId::as_str)
+        };
+        link(LinkKind::Item, external, known.or_else(reflected))
+    };
+    match &event.payload {
+        Payload::Inventory(report) => item(&report.item).into_iter().collect(),
+        Payload::Stocked(stocked) => item(&stocked.item).into_iter().collect(),
+        Payload::Product(product) => {
+            let known = facts.links.products.get(&key(&product.external)).map(ProductId::as_str);
+            let mut links: Vec<Link> =
+                link(LinkKind::Product, &product.external, known).into_iter().collect();
+            for variant in &product.variants {
+                let known = facts.links.variants.get(&key(&variant.external)).map(VariantId::as_str);
+                links.extend(link(LinkKind::Variant, &variant.external, known));
+                links.extend(variant.item.as_ref().and_then(item));
+            }
+            links
+        }
+        Payload::Order(_)
+        | Payload::Customer(_)
+        | Payload::Account(_)
+        | Payload::Instruction { .. }
+        | Payload::Deleted { .. } => Vec::new(),
+    }
 }

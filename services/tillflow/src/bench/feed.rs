@@ -122,7 +122,7 @@ pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> 
             health_reason: None,
             health_since: None,
             probe_at: None,
-            baseline: BaselineRule::Ask,
+            baseline: BaselineRule::Store,
             ignored_locations: BTreeSet::new(),
         };
         store.upsert_connection(&row).await?;

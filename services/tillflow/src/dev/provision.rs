@@ -68,7 +68,7 @@ pub(crate) async fn connection(
         health_reason: None,
         health_since: None,
         probe_at: None,
-        baseline: BaselineRule::Ask,
+        baseline: BaselineRule::Store,
         ignored_locations: BTreeSet::new(),
     };
     store.upsert_connection(&connection).await?;

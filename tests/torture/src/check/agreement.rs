@@ -4,19 +4,16 @@ use crate::evidence::{Evidence, MirrorRow};
 
 /// Mirrors that have something to be written or read, or that a platform refused for good.
 pub(super) fn still_due(evidence: &Evidence) -> Vec<String> {
-    let is_due = |mirror: &&MirrorRow| {
-        mirror.attention.is_some() || !mirror.agrees || mirror.sent_state.as_deref() == Some("refused")
-    };
+    let is_due = |mirror: &&MirrorRow| mirror.attention.is_some() || mirror.phase == "refused";
     let say = |mirror: &MirrorRow| {
         format!(
-            "{} {} {} {}: {:?}, state {:?}, agrees {}, {:?}",
+            "{} {} {} {}: {:?}, {}, {:?}",
             mirror.connection,
             mirror.kind,
             mirror.external,
             mirror.place,
             mirror.attention,
-            mirror.sent_state,
-            mirror.agrees,
+            mirror.phase,
             mirror.last_error
         )
     };

@@ -87,8 +87,9 @@ impl Sql<'_> {
     pub(crate) async fn due(&self) -> Result<Option<String>, String> {
         let rows: Vec<serde_json::Value> = self
             .rows(
-                "SELECT count(*) OVER () AS due, connection, kind, external, attention, sent_state, attempts,
-                     round(extract(epoch FROM next_attempt_at - now())::numeric, 1) AS seconds_left, last_error
+                "SELECT count(*) OVER () AS due, connection, kind, external, attention, state -> 'phase' AS phase,
+                     round(extract(epoch FROM next_attempt_at - now())::numeric, 1) AS seconds_left,
+                     state -> 'schedule' -> 'error' AS last_error
                  FROM mirrors WHERE attention IS NOT NULL ORDER BY next_attempt_at DESC LIMIT 1",
             )
             .await?;
@@ -170,8 +171,11 @@ impl Sql<'_> {
     /// Every mirror, with the store's own value.
     pub(crate) async fn mirrors(&self) -> Result<Vec<MirrorRow>, String> {
         self.rows(
-            "SELECT m.connection, m.kind, m.external, m.place, m.attention, m.sent_state, m.last_error,
-                 m.observed_version, m.desired IS NULL OR m.desired IS NOT DISTINCT FROM m.held AS agrees,
+            "SELECT m.connection, m.kind, m.external, m.place, m.attention,
+                 m.state -> 'schedule' ->> 'error' AS last_error,
+                 (m.state -> 'observed' ->> 'version')::bigint AS observed_version,
+                 CASE jsonb_typeof(m.state -> 'phase') WHEN 'string' THEN m.state ->> 'phase'
+                     ELSE (SELECT name FROM jsonb_object_keys(m.state -> 'phase') AS name) END AS phase,
                  CASE m.kind WHEN 'inventory' THEN trim_scale(l.quantity)::text
                      WHEN 'price' THEN v.price_minor::text ELSE p.title END AS ours
              FROM mirrors m
