@@ -4,7 +4,7 @@ use crate::{Budgets, Client, NotAccepted, accept};
 use bus::Bus;
 use model::{Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{Access, CallContext, Fetch, Fetched, Platform, Reply};
-use stage::Reject;
+use stage::{Reject, RejectClass};
 use std::time::Duration;
 
 /// How many pages one notification may have.
@@ -28,7 +28,12 @@ pub enum NotFetched {
 
 impl From<NotAccepted> for NotFetched {
     fn from(error: NotAccepted) -> Self {
-        Self::Later { reason: error.to_string(), after: None }
+        match error {
+            NotAccepted::TooLarge(_) => Self::Refused(Reject::new(RejectClass::Config, error.to_string())),
+            NotAccepted::Bus(_) | NotAccepted::Refused(_) => {
+                Self::Later { reason: error.to_string(), after: None }
+            }
+        }
     }
 }
 

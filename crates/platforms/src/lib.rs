@@ -13,8 +13,8 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Method,
-    Platform, Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Access, BODY_BYTES_DEFAULT, Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest,
+    MapContext, Mapped, Method, Platform, Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
 };
 pub use schema::{InvalidSchema, MAX_DEPTH, Validator};
 

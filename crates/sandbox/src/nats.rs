@@ -16,8 +16,8 @@ use tokio::{
 
 /// How long a server may take to serve; it reads all its streams first.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
-/// What Tillflow asks of a server: a batch may have 4 MiB.
-const MAX_PAYLOAD_BYTES: u32 = 4 * 1024 * 1024;
+/// The least that Tillflow accepts of a server: a delivery of 4 MiB with its headers, and what is made of it.
+const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
 /// How long a server may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };

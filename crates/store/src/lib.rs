@@ -8,6 +8,7 @@ mod changes;
 mod claims;
 mod columns;
 mod config;
+mod conflicts;
 mod connections;
 mod conservation;
 mod copy;
