@@ -145,6 +145,14 @@ async fn a_server_that_does_not_sync_is_refused_with_the_fix_unless_that_is_allo
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_take_the_largest_delivery_is_refused_with_the_fix() {
+    let four_mebibytes = |options| NatsOptions { max_payload_bytes: 4 << 20, ..options };
+    let broker = Broker::start_as(four_mebibytes).await;
+    let refused = broker.connect().await.check().await.unwrap_err().to_string();
+    assert!(refused.contains("4194304 bytes") && refused.contains("max_payload: 8MB"), "{refused}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_seen_counts_as_unsafe() {
     let broker = Broker::start().await;
     let blind = BusConfig { monitoring_url: None, ..broker.config() };

@@ -92,7 +92,7 @@ async fn respond(door: &Door, request: Request<Incoming>) -> Response<Full<Bytes
     }
     let headers = texts(request.headers());
     let limit_bytes =
-        platforms::find(platform).map_or(platforms::BODY_BYTES_DEFAULT, |platform| platform.body_bytes_max());
+        platforms::find(platform).map_or(platforms::BODY_BYTES_DEFAULT, platforms::Platform::body_bytes_max);
     match bodies(request, limit_bytes).await {
         Ok((signed, plain)) => {
             let webhook =
