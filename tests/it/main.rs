@@ -17,6 +17,7 @@ mod door;
 mod flow;
 mod full;
 mod kill_points;
+mod large_bodies;
 mod lost_tails;
 mod pauses;
 mod platform_faults;

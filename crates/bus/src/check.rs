@@ -12,8 +12,10 @@ use tokio::{
 
 /// The first version that has all that is used (per-message time to live, `persist_mode`).
 const OLDEST_VERSION: (u32, u32) = (2, 12);
-/// What a message may have at least, in bytes.
-const LEAST_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
+/// Lower limit of the server's `max_payload`, in bytes. A delivery's body may have 4 MiB and shares its message with its
+/// headers, a dead letter with the reason too, and events made of it may be larger than it. NATS takes up to 64 MiB and
+/// advises against more than 8 MiB.
+pub const PAYLOAD_BYTES_MIN: usize = 8 * 1024 * 1024;
 /// How long the server may take to tell about itself.
 const MONITORING_LIMIT: Duration = Duration::from_secs(5);
 /// How much of what it tells is read, in bytes.
@@ -70,9 +72,9 @@ pub(crate) async fn check(client: &Client, config: &BusConfig) -> Result<Profile
     if version(&info.version).is_none_or(|version| version < OLDEST_VERSION) {
         return unfit(format!("its version is {}", info.version), "install nats-server 2.12 or newer");
     }
-    if info.max_payload < LEAST_PAYLOAD_BYTES {
+    if info.max_payload < PAYLOAD_BYTES_MIN {
         let reason = format!("its max_payload is {} bytes", info.max_payload);
-        return unfit(reason, "set `max_payload: 4MB` in the server's configuration");
+        return unfit(reason, "set `max_payload: 8MB` in the server's configuration");
     }
     if config.replicas > 1 && info.cluster.is_none() {
         let reason = format!("it is a single server, and {} replicas are asked for", config.replicas);

@@ -24,7 +24,7 @@ mod seek;
 pub use append::{Appender, PendingAck};
 pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent};
 pub use assign::assign;
-pub use check::{Durability, Profile};
+pub use check::{Durability, PAYLOAD_BYTES_MIN, Profile};
 pub use client::Bus;
 pub use config::{BusConfig, Credentials};
 pub use dead::{DeadMessage, DeadReader};

@@ -6,7 +6,8 @@
 )]
 
 use bus::{
-    AppendError, AppliedMessage, Bus, BusConfig, BusError, CloudEvent, DeadMessage, Durability, Feed, Start,
+    AppendError, AppliedMessage, Bus, BusConfig, BusError, CloudEvent, DeadMessage, Durability, Feed,
+    PAYLOAD_BYTES_MIN, Start,
 };
 use bytes::Bytes;
 use model::{Partition, PartitionCount, Position, StoreId, Timestamp};
@@ -129,7 +130,7 @@ async fn a_server_that_syncs_is_fit() {
     let broker = Broker::start().await;
     let profile = broker.connect().await.check().await.unwrap();
     assert_eq!(profile.durability, Durability::Synced);
-    assert_eq!(profile.max_payload_bytes, 4 * 1024 * 1024);
+    assert_eq!(profile.max_payload_bytes, PAYLOAD_BYTES_MIN);
 }
 
 #[tokio::test]
@@ -141,6 +142,14 @@ async fn a_server_that_does_not_sync_is_refused_with_the_fix_unless_that_is_allo
     let allowed = BusConfig { allow_unsafe: true, ..broker.config() };
     let profile = Bus::connect(&allowed).await.unwrap().check().await.unwrap();
     assert!(matches!(profile.durability, Durability::Unsafe { .. }));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_the_largest_delivery_is_refused_with_the_fix() {
+    let four_mebibytes = |options| NatsOptions { max_payload_bytes: 4 << 20, ..options };
+    let broker = Broker::start_as(four_mebibytes).await;
+    let refused = broker.connect().await.check().await.unwrap_err().to_string();
+    assert!(refused.contains("4194304 bytes") && refused.contains("max_payload: 8MB"), "{refused}");
 }
 
 #[tokio::test]
@@ -358,8 +367,51 @@ async fn a_full_feed_says_so_and_takes_again_once_room_was_made() {
 async fn a_batch_that_no_server_takes_is_too_large() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
-    let refused = bus.append_raw(HERE, Bytes::from(vec![0; 5 << 20]), "large", 1).await.unwrap_err();
-    assert!(matches!(refused, AppendError::TooLarge { bytes } if bytes == 5 << 20), "{refused}");
+    let bytes = PAYLOAD_BYTES_MIN + 1;
+    let refused = bus.append_raw(HERE, Bytes::from(vec![0; bytes]), "large", 1).await.unwrap_err();
+    assert!(matches!(refused, AppendError::TooLarge { bytes: said } if said == bytes), "{refused}");
+}
+
+#[tokio::test]
+async fn a_message_of_the_largest_delivery_passes_every_way_there_is() {
+    // The largest body, and what is around it.
+    const BYTES: usize = (4 << 20) + (64 << 10);
+    let broker = Broker::start().await;
+    let config = BusConfig { dead_max_bytes: 64 << 20, ..broker.config() };
+    let bus = Bus::connect(&config).await.unwrap();
+    bus.declare().await.unwrap();
+    let payload = Bytes::from(vec![7; BYTES]);
+
+    for number in 1..=3 {
+        bus.append_raw(HERE, payload.clone(), &format!("large-{number}"), 1).await.unwrap();
+    }
+    let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
+    let mut read = 0;
+    while read < 3 {
+        let messages = timeout(PATIENCE, reader.waiting(8)).await.expect("in time").unwrap();
+        assert!(messages.iter().all(|message| message.payload == payload));
+        read += messages.len();
+    }
+    let mut appender = bus.appender(Feed::Normalized, HERE, None);
+    appender.append(payload.clone(), position(1), 1, 1).await.unwrap();
+
+    let dead = DeadMessage::new("normalize", "schema", store(), "large".to_owned(), payload.clone());
+    bus.publish_dead(&dead).await.unwrap();
+    let mut letters = bus.read_dead(None).await.unwrap();
+    let letter = timeout(PATIENCE, letters.next()).await.expect("in time").unwrap().expect("a dead letter");
+    assert_eq!(letter.payload, payload);
+    let shown = bus.dead_at(letter.sequence).await.unwrap().expect("a dead letter");
+    assert_eq!(shown.payload, payload);
+
+    let mut requests = bus.serve("pos.accept", "ingest").await.unwrap();
+    let asked = bus.request("pos.accept", payload.clone(), PATIENCE);
+    let answered = async {
+        let request = requests.next().await.expect("a request");
+        assert_eq!(request.payload, payload);
+        request.respond(Bytes::from_static(b"kept")).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(asked, answered);
+    assert_eq!(answer.unwrap(), Bytes::from_static(b"kept"));
 }
 
 #[tokio::test]

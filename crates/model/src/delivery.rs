@@ -111,7 +111,7 @@ pub struct Delivery {
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// The trace it belongs to.
     pub trace: TraceParent,
-    /// The raw bytes, decompressed, at most 1 MiB.
+    /// The raw bytes, decompressed, at most 4 MiB.
     pub body: Bytes,
 }
 

@@ -8,26 +8,61 @@ use std::time::Duration;
 /// How long the door may take to have a delivery on disk.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Why the door didn't take a delivery; the same may be handed over again.
+/// The error's code for a body over its limit.
+const TOO_LARGE: u64 = 413;
+
+/// Why the door didn't take a delivery; the same may be handed over again unless it is too large.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAccepted {
     /// No answer came: whether it was kept is unknown.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// The door said why not.
+    /// Ingest refused it for now, with its reason.
     #[error("the door refused it: {0}")]
     Refused(String),
+    /// Its body is larger than its platform's limit: it is refused however often it is handed over.
+    #[error("the door refused it for good: {0}")]
+    TooLarge(String),
 }
 
 /// Hands a delivery to the door and waits, for at most 15 seconds, until RAW has it on disk.
 pub async fn accept(bus: &Bus, delivery: &Delivery) -> Result<(), NotAccepted> {
     let answer = bus.request(ACCEPT_SUBJECT, wire::encode_delivery(delivery), ACCEPT_TIMEOUT).await?;
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    match answer.get("error") {
-        None => Ok(()),
-        Some(error) => {
-            let reason = error.get("description").and_then(Value::as_str).unwrap_or("without a reason");
-            Err(NotAccepted::Refused(reason.to_owned()))
+    accepted(&answer)
+}
+
+/// Reads a publish acknowledgement or error.
+fn accepted(answer: &[u8]) -> Result<(), NotAccepted> {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let Some(error) = answer.get("error") else { return Ok(()) };
+    let reason = error.get("description").and_then(Value::as_str).unwrap_or("without a reason").to_owned();
+    match error.get("code").and_then(Value::as_u64) {
+        Some(TOO_LARGE) => Err(NotAccepted::TooLarge(reason)),
+        _ => Err(NotAccepted::Refused(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NotFetched;
+
+    #[test]
+    fn what_is_too_large_is_refused_for_good_and_anything_else_for_now() {
+        let cases: [(&[u8], &str); 5] = [
+            (br#"{"stream": "RAW", "seq": 1}"#, "kept"),
+            (br#"{"error": {"code": 413, "description": "a delivery may have 1048576 bytes"}}"#, "never"),
+            (br#"{"error": {"code": 503, "description": "the stream is full"}}"#, "later"),
+            (br#"{"error": {"description": "no code"}}"#, "later"),
+            (br#"{"error": {}}"#, "later"),
+        ];
+        for (answer, expected) in cases {
+            let became = match accepted(answer).map_err(NotFetched::from) {
+                Ok(()) => "kept",
+                Err(NotFetched::Refused(_)) => "never",
+                Err(NotFetched::Later { .. }) => "later",
+            };
+            assert_eq!(became, expected, "{}", String::from_utf8_lossy(answer));
         }
     }
 }

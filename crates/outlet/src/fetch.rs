@@ -40,7 +40,12 @@ impl From<Reject> for NotFetched {
 
 impl From<NotAccepted> for NotFetched {
     fn from(error: NotAccepted) -> Self {
-        Self::Later { reason: error.to_string(), after: None }
+        match error {
+            NotAccepted::TooLarge(_) => Self::Refused(Reject::new(RejectClass::Config, error.to_string())),
+            NotAccepted::Bus(_) | NotAccepted::Refused(_) => {
+                Self::Later { reason: error.to_string(), after: None }
+            }
+        }
     }
 }
 

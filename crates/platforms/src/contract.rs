@@ -9,6 +9,9 @@ use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 
+/// Upper limit of one delivery's body, in bytes, for platforms that are not known to send more.
+pub const BODY_BYTES_DEFAULT: usize = 1024 * 1024;
+
 /// One platform. Pure: the same arguments give the same answers.
 pub trait Platform: Send + Sync + 'static {
     /// The name of its folder, of its webhook path and of its label.
@@ -23,6 +26,12 @@ pub trait Platform: Send + Sync + 'static {
     /// Which topic a verified delivery has and what tells it from others. Reads no more of the body than that needs;
     /// a body that can't be read has no topic and is `None`: it is kept and becomes a dead letter later.
     fn split(&self, signed: &Signed<'_>) -> Option<Delivered>;
+
+    /// Upper limit of one delivery's body, in bytes: as sent, and again decompressed. Larger than the default only with a
+    /// source in the README, and never larger than a RAW message can hold (4 MiB).
+    fn body_bytes_max(&self) -> usize {
+        BODY_BYTES_DEFAULT
+    }
 
     /// Whether a thin notification of this topic says only that something changed: several that wait together are then
     /// answered by one fetch.

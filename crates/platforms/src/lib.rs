@@ -13,7 +13,7 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, AccountRefusal, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply,
+    Access, AccountRefusal, BODY_BYTES_DEFAULT, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply,
     HttpRequest, MapContext, Mapped, Method, Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified,
     WriteLimits,
 };

@@ -16,8 +16,8 @@ use tokio::{
 
 /// How long a server may take to serve; it reads all its streams first.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
-/// What Tillflow asks of a server: a batch may have 4 MiB.
-const MAX_PAYLOAD_BYTES: u32 = 4 * 1024 * 1024;
+/// The least that Tillflow accepts of a server: a delivery of 4 MiB with its headers, and what is made of it.
+const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
 /// How long a server may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
@@ -31,12 +31,14 @@ pub struct NatsOptions {
     pub sync_always: bool,
     /// The port on loopback; 0 takes a free one.
     pub port: u16,
+    /// Upper limit of one message, in bytes.
+    pub max_payload_bytes: u32,
 }
 
 impl NatsOptions {
     /// A durable server on a free port.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), sync_always: true, port: 0 }
+        Self { data_dir: data_dir.into(), sync_always: true, port: 0, max_payload_bytes: MAX_PAYLOAD_BYTES }
     }
 }
 
@@ -45,6 +47,7 @@ pub struct Nats {
     home: Home,
     program: PathBuf,
     sync_always: bool,
+    max_payload_bytes: u32,
     peer: Option<Peer>,
     ports: Ports,
     server: Option<Server>,
@@ -74,11 +77,12 @@ impl Nats {
     }
 
     async fn begin(options: NatsOptions, monitoring: u16, peer: Option<Peer>) -> Result<Self, SandboxError> {
-        let NatsOptions { data_dir, sync_always, port } = options;
+        let NatsOptions { data_dir, sync_always, port, max_payload_bytes } = options;
         let program = find::nats_server()?;
         let home = Home::take(&data_dir).await?;
         let ports = Ports { client: port, monitoring };
-        let mut nats = Self { home, program, sync_always, peer, ports, server: None, pid: 0 };
+        let mut nats =
+            Self { home, program, sync_always, max_payload_bytes, peer, ports, server: None, pid: 0 };
         nats.launch().await?;
         Ok(nats)
     }
@@ -168,7 +172,7 @@ impl Nats {
         let mut configuration = json!({
             "listen": listen(self.ports.client),
             "http": listen(self.ports.monitoring),
-            "max_payload": MAX_PAYLOAD_BYTES,
+            "max_payload": self.max_payload_bytes,
             "ports_file_dir": self.home.path(),
             "jetstream": jetstream,
         });

@@ -39,7 +39,7 @@ async fn a_nats_server_serves_durably_keeps_its_ports_and_leaves_no_process() {
     let scratch = Scratch::new().unwrap();
     let mut nats = Nats::start(NatsOptions::new(scratch.path().join("nats"))).await.unwrap();
     let (url, monitoring, first) = (nats.url(), nats.monitoring_url(), nats.pid());
-    assert!(greeting(&url).await.contains("\"max_payload\":4194304"));
+    assert!(greeting(&url).await.contains("\"max_payload\":8388608"));
     assert!(get(&monitoring, "/varz").await.contains("\"sync_always\": true"));
 
     nats.kill().await.unwrap();

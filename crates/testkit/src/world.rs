@@ -27,6 +27,8 @@ pub struct WorldOptions {
     pub statement_timeout_ms: Option<u64>,
     /// How many milliseconds a service waits for a connection to the database.
     pub acquire_timeout_ms: Option<u64>,
+    /// How many requests a connection may send at once.
+    pub requests_burst: Option<u32>,
     /// How many events a new owner of dedupe reads back.
     pub read_back_max: Option<usize>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
@@ -136,6 +138,7 @@ impl World {
         lines.push(rest.to_owned());
         if program == Program::Ingest {
             lines.push(format!("listen = \"{ingest_address}\""));
+            lines.extend(options.requests_burst.map(|count| format!("requests_burst = {count}")));
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));

@@ -10,8 +10,9 @@ use std::io::Read as _;
 pub const BATCH_RECORDS_MAX: usize = 256;
 /// How many bytes of records one batch holds at most, unless a single record is larger.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
-/// How large one delivery's body may be, decompressed.
-pub const DELIVERY_BYTES_MAX: usize = 1024 * 1024;
+/// Upper limit of one delivery's body, in bytes, decompressed; a platform's own limit is never higher. One that can't be
+/// compressed fits into one message of the broker, and so does a dead letter that carries it.
+pub const DELIVERY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// From which size on a batch is compressed.
 pub const COMPRESS_FROM_BYTES: usize = 16 * 1024;
 /// How large a batch may be once decompressed; far above what an encoder here makes.

@@ -13,7 +13,7 @@ use model::{
 };
 use proptest::prelude::*;
 use stage::{Reject, RejectClass};
-use wire::{BATCH_RECORDS_MAX, DeadLetter, DecodeError, EventBatch, Original};
+use wire::{BATCH_RECORDS_MAX, DELIVERY_BYTES_MAX, DeadLetter, DecodeError, EventBatch, Original};
 
 fn external(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
@@ -213,6 +213,36 @@ fn a_large_batch_is_compressed_and_read_again() {
     let batch = wire::encode_deliveries(&deliveries);
     assert!(batch.len() < 100_000, "{} bytes", batch.len());
     assert_eq!(wire::decode_deliveries(batch).unwrap(), deliveries);
+}
+
+#[test]
+fn the_largest_delivery_fits_with_its_head_even_if_it_cannot_be_compressed() {
+    const HEAD_BYTES_MAX: usize = 64 * 1024;
+    // xorshift64 (Marsaglia, 2003).
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    let mut largest = delivery((0..DELIVERY_BYTES_MAX).map(|_| byte()).collect());
+    let header = "x".repeat(16 * 1024);
+    largest.headers = vec![("x-a".into(), header.into())];
+    let batch = wire::encode_deliveries([&largest]);
+    assert!(batch.len() > DELIVERY_BYTES_MAX && batch.len() < DELIVERY_BYTES_MAX + HEAD_BYTES_MAX);
+    assert_eq!(wire::decode_deliveries(batch).unwrap(), [largest.clone()]);
+
+    let letter = DeadLetter {
+        stage: "normalize".to_owned(),
+        reject: Reject::new(RejectClass::Schema, "no"),
+        rejected_at: Timestamp::from_micros(7),
+        position: Position { raw_sequence: 1, delivery: 0, event: 0 },
+        original: Original::Delivery(Box::new(largest)),
+    };
+    let dead = wire::encode_dead(&letter);
+    assert!(dead.len() < DELIVERY_BYTES_MAX + HEAD_BYTES_MAX, "{} bytes", dead.len());
+    assert_eq!(wire::decode_dead(dead).unwrap(), letter);
 }
 
 #[test]

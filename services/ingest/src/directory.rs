@@ -33,6 +33,11 @@ impl Directory {
         Self { store, known, unknown }
     }
 
+    /// The database behind it.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The connection, or `None` if there is none of that id.
     pub async fn find(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, StoreError> {
         if let Some(known) = self.known.get(id).await {

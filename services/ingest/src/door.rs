@@ -1,6 +1,6 @@
 //! Who may come in, and as what.
 
-use crate::{Directory, Limits, RawWriter, Unkept};
+use crate::{BodyRefusal, Directory, Limits, RawWriter, Unkept, refusals::Refusals};
 use bytes::Bytes;
 use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
 use platforms::{Platform, Secrets, Signed, Unverified};
@@ -9,7 +9,7 @@ use stage::Window;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use store::Connection;
 
@@ -51,6 +51,8 @@ pub enum Answer {
     },
     /// Signed by the platform, but of a topic that we don't know: counted, not kept.
     UnknownTopic,
+    /// The body isn't taken.
+    BodyRefused(BodyRefusal),
     /// Not signed, or by none of the active secrets.
     Unverified(Unverified),
     /// No such connection of that platform.
@@ -69,12 +71,13 @@ pub struct Door {
     /// Each with where RAW has it.
     kept: Mutex<Window<(DeliveryId, u32), u64>>,
     topics: HashMap<(&'static str, &'static str), Arc<str>>,
+    refusals: Refusals,
     metrics: Metrics,
 }
 
 impl Door {
     /// A door that keeps in the service's RAW.
-    pub fn new(service: &Service, directory: Directory, requests_per_minute: u32) -> Result<Self, Failure> {
+    pub fn new(service: &Service, directory: Directory, limits: Limits) -> Result<Self, Failure> {
         let topics = platforms::all()
             .iter()
             .flat_map(|platform| {
@@ -82,8 +85,9 @@ impl Door {
             })
             .collect();
         Ok(Self {
+            refusals: Refusals::new(&service.metrics, directory.store().clone())?,
             directory,
-            limits: Limits::new(requests_per_minute),
+            limits,
             raw: RawWriter::new(&service.bus, &service.replica, &service.metrics),
             kept: Mutex::new(Window::new(KEPT_REMEMBERED_FOR, KEPT_REMEMBERED_MAX)),
             topics,
@@ -112,25 +116,46 @@ impl Door {
         if let Err(unverified) = platform.verify(&signed, &secrets) {
             return Answer::Unverified(unverified);
         }
-        if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
-            return Answer::TooMany(wait);
-        }
         let delivered = platform.split(&Signed { headers: webhook.headers, body: &webhook.body });
         let (topic, distinct) = delivered.map_or((None, None), |found| (Some(found.topic), found.distinct));
         let known = topic.as_deref().map_or(Some(NO_TOPIC.into()), |topic| self.topic(platform, topic));
-        let Some(known) = known else {
+        let delivery = known.map(|topic| {
+            let headers = kept_headers(platform, webhook.headers);
+            let trace = webhook.headers.iter().find(|(name, _)| name == "traceparent");
+            let trace = trace.map(|(_, value)| value.as_str());
+            let incoming =
+                Incoming { topic, distinct, headers, trace, body: webhook.body, source: Source::Webhook };
+            incoming.delivery(&connection)
+        });
+        let answer = self.admit(&connection, delivery).await;
+        if answer == Answer::UnknownTopic {
             tracing::warn!(
                 stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
                 "unknown topic; not kept"
             );
-            return Answer::UnknownTopic;
+        }
+        answer
+    }
+
+    /// Refuses a webhook whose body isn't taken: notes it if the connection is one of that platform.
+    pub async fn refuse(&self, platform: &str, connection: &str, refusal: BodyRefusal) -> Answer {
+        let taken = Taken::up(&self.metrics);
+        let answer = match self.connection(connection).await {
+            Ok(connection) if connection.platform.as_str() == platform => {
+                self.refuse_body(&connection, refusal)
+            }
+            Ok(_) | Err(Answer::UnknownConnection) => Answer::UnknownConnection,
+            Err(_) => {
+                self.refusals.count(refusal);
+                Answer::BodyRefused(refusal)
+            }
         };
-        let headers = kept_headers(platform, webhook.headers);
-        let trace =
-            webhook.headers.iter().find(|(name, _)| name == "traceparent").map(|(_, value)| value.as_str());
-        let incoming =
-            Incoming { topic: known, distinct, headers, trace, body: webhook.body, source: Source::Webhook };
-        self.keep(incoming.delivery(&connection)).await
+        taken.ends(answer)
+    }
+
+    fn refuse_body(&self, connection: &Connection, refusal: BodyRefusal) -> Answer {
+        self.refusals.note(connection, refusal, Instant::now());
+        Answer::BodyRefused(refusal)
     }
 
     /// Takes in what a platform published itself on `pos.in.…`; the broker's permissions say who may.
@@ -150,18 +175,20 @@ impl Door {
                 Ok(_) => return Answer::UnknownConnection,
                 Err(answer) => return answer,
             };
-            if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
-                return Answer::TooMany(wait);
-            }
             let Some(platform) = platforms::find(connection.platform.as_str()) else {
                 return Answer::UnknownConnection;
             };
+            if let Some(refusal) = too_large(platform, &body) {
+                return self.refuse_body(&connection, refusal);
+            }
             let topic =
                 if topic == wire::CANONICAL_TOPIC { Some(topic.into()) } else { self.topic(platform, topic) };
-            let Some(topic) = topic else { return Answer::UnknownTopic };
-            let incoming =
-                Incoming { topic, distinct, headers: Vec::new(), trace, body, source: Source::Publish };
-            self.keep(incoming.delivery(&connection)).await
+            let delivery = topic.map(|topic| {
+                let incoming =
+                    Incoming { topic, distinct, headers: Vec::new(), trace, body, source: Source::Publish };
+                incoming.delivery(&connection)
+            });
+            self.admit(&connection, delivery).await
         }
         .await;
         taken.ends(answer)
@@ -172,6 +199,14 @@ impl Door {
         let taken = Taken::up(&self.metrics);
         let answer = match self.connection(delivery.origin.connection.as_str()).await {
             Ok(connection) => {
+                let platform = platforms::find(connection.platform.as_str());
+                // What is taken in again was within its limit when it came first; as an event it may be larger.
+                let refusal = platform
+                    .filter(|_| delivery.attempt == 0)
+                    .and_then(|platform| too_large(platform, &delivery.body));
+                if let Some(refusal) = refusal {
+                    return taken.ends(self.refuse_body(&connection, refusal));
+                }
                 delivery.origin = connection.origin();
                 if delivery.attempt == 0 {
                     delivery.headers.clear();
@@ -207,12 +242,36 @@ impl Door {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn keep(&self, delivery: Delivery) -> Answer {
-        let (id, taken_in) = (delivery.id, (delivery.id, delivery.attempt));
-        let known = self.kept().known(&taken_in, runner::now()).copied();
-        if let Some(sequence) = known {
-            return Answer::Kept { delivery: id, sequence, duplicate: true };
+    /// Keeps a delivery of a known topic within its connection's budget. A repeat of one that was kept takes nothing out of
+    /// it: a platform that missed our answers sends all of them again at once.
+    async fn admit(&self, connection: &Connection, delivery: Option<Delivery>) -> Answer {
+        if let Some(repeat) = delivery.as_ref().and_then(|delivery| self.repeat(delivery)) {
+            return repeat;
         }
+        if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
+            return Answer::TooMany(wait);
+        }
+        match delivery {
+            Some(delivery) => self.append(delivery).await,
+            None => Answer::UnknownTopic,
+        }
+    }
+
+    async fn keep(&self, delivery: Delivery) -> Answer {
+        match self.repeat(&delivery) {
+            Some(repeat) => repeat,
+            None => self.append(delivery).await,
+        }
+    }
+
+    /// The answer to a delivery that was kept lately.
+    fn repeat(&self, delivery: &Delivery) -> Option<Answer> {
+        let known = self.kept().known(&(delivery.id, delivery.attempt), runner::now()).copied();
+        known.map(|sequence| Answer::Kept { delivery: delivery.id, sequence, duplicate: true })
+    }
+
+    async fn append(&self, delivery: Delivery) -> Answer {
+        let (id, taken_in) = (delivery.id, (delivery.id, delivery.attempt));
         runner::kill_point(STAGE, "taken");
         match self.raw.keep(delivery).await {
             Ok(sequence) => {
@@ -245,6 +304,7 @@ impl<'a> Taken<'a> {
             Answer::Kept { duplicate: false, .. } => "emitted",
             Answer::Kept { duplicate: true, .. } => "duplicate",
             Answer::UnknownTopic => "filtered",
+            Answer::BodyRefused(_) => "body_refused",
             Answer::Unverified(_) => "unverified",
             Answer::UnknownConnection => "unknown_connection",
             Answer::TooMany(_) => "limited",
@@ -291,6 +351,11 @@ impl Incoming<'_> {
             body: self.body,
         }
     }
+}
+
+fn too_large(platform: &dyn Platform, body: &Bytes) -> Option<BodyRefusal> {
+    let limit_bytes = platform.body_bytes_max();
+    (body.len() > limit_bytes).then_some(BodyRefusal::TooLarge { limit_bytes })
 }
 
 fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {

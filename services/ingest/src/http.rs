@@ -1,15 +1,15 @@
 //! `POST /webhook/{platform}/{connection}`.
 
 use crate::{
-    Answer, Door, Webhook,
-    body::{self, BadBody},
+    Answer, BodyRefusal, Door, Webhook,
+    body::{self, BadBody, Coding},
 };
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     service::service_fn,
 };
 use hyper_util::{
@@ -90,21 +90,31 @@ async fn respond(door: &Door, request: Request<Incoming>) -> Response<Full<Bytes
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return refused;
     }
-    let encoding =
-        request.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let headers = texts(request.headers());
-    let read = match body::read(request.into_body()).await {
-        Ok(signed) => body::decompressed(&signed, encoding.as_deref()).map(|plain| (signed, plain)),
-        Err(bad) => Err(bad),
-    };
-    match read {
-        Err(bad) => refuse_body(bad),
+    let limit_bytes =
+        platforms::find(platform).map_or(platforms::BODY_BYTES_DEFAULT, platforms::Platform::body_bytes_max);
+    match bodies(request, limit_bytes).await {
         Ok((signed, plain)) => {
             let webhook =
                 Webhook { platform, connection, headers: &headers, signed_body: &signed, body: plain };
             say(door.webhook(webhook).await)
         }
+        Err(BadBody::Refused(refusal)) => say(door.refuse(platform, connection, refusal).await),
+        Err(BadBody::TooSlow) => {
+            problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body didn't come in time")
+        }
+        Err(BadBody::CutOff) => problem(StatusCode::BAD_REQUEST, "body", "the body is cut off"),
     }
+}
+
+/// The body as it was sent and without its content coding, each within the limit.
+async fn bodies(request: Request<Incoming>, limit_bytes: usize) -> Result<(Bytes, Bytes), BadBody> {
+    let encodings = request.headers().get_all(CONTENT_ENCODING);
+    let coding = Coding::of(encodings.iter().map(HeaderValue::as_bytes));
+    // Read first: a sender that is still sending when it is refused may not see the answer.
+    let signed = body::read(request.into_body(), limit_bytes).await?;
+    let plain = coding?.decoded(&signed, limit_bytes)?;
+    Ok((signed, plain))
 }
 
 /// Names in lower case, as `http` keeps them, and the values that are text.
@@ -120,6 +130,7 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
         Answer::Kept { delivery, .. } => {
             json(StatusCode::OK, "application/json", format!("{{\"kept\":true,\"delivery\":\"{delivery}\"}}"))
         }
+        Answer::BodyRefused(refusal) => refuse_body(refusal),
         Answer::UnknownTopic => json(StatusCode::OK, "application/json", "{\"kept\":false}".to_owned()),
         Answer::Unverified(_) => {
             problem(StatusCode::UNAUTHORIZED, "signature", "the signature is missing or doesn't match")
@@ -141,17 +152,21 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
     }
 }
 
-fn refuse_body(bad: BadBody) -> Response<Full<Bytes>> {
-    match bad {
-        BadBody::TooLarge => {
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "size", "a delivery may have 1 MiB, decompressed")
+fn refuse_body(refusal: BodyRefusal) -> Response<Full<Bytes>> {
+    match refusal {
+        BodyRefusal::TooLarge { limit_bytes } => {
+            let detail = format!("a delivery may have {limit_bytes} bytes, as sent and decompressed");
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "size", &detail)
         }
-        BadBody::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body didn't come in time"),
-        BadBody::Broken => {
-            problem(StatusCode::BAD_REQUEST, "body", "the body is cut off or isn't compressed as it says")
+        BodyRefusal::Malformed => {
+            problem(StatusCode::BAD_REQUEST, "body", "the body isn't in the Content-Encoding that it names")
         }
-        BadBody::UnknownEncoding => {
-            problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding", "a body may be gzip, deflate or plain")
+        // RFC 9110, 15.5.16: the codings that are taken, for machines too.
+        BodyRefusal::UnknownCoding => {
+            let detail = format!("a body may be in one of the content codings {}", body::CODINGS);
+            let mut refused = problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding", &detail);
+            refused.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(body::CODINGS));
+            refused
         }
     }
 }

@@ -11,11 +11,13 @@ mod limits;
 mod pace;
 mod publish;
 mod raw;
+mod refusals;
 
 pub use directory::Directory;
 pub use door::{Answer, Door, Webhook};
 pub use limits::Limits;
 pub use raw::{RawWriter, Unkept};
+pub use refusals::BodyRefusal;
 
 use runner::{Failure, Service};
 use serde::Deserialize;
@@ -30,8 +32,10 @@ use tokio::net::TcpListener;
 pub struct Config {
     /// Where webhooks are taken; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// How many requests a minute each connection may send unless its own row says otherwise.
+    /// How many requests a minute each connection may send, sustained, unless its own row says otherwise.
     pub requests_per_minute: u32,
+    /// How many of them a connection may send at once after it was quiet: a bulk edit at a till sends hundreds.
+    pub requests_burst: u32,
     /// How many HTTP connections are served at once.
     pub connections_max: usize,
     /// The database.
@@ -43,6 +47,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             requests_per_minute: 100,
+            requests_burst: 1000,
             connections_max: 4096,
             store: StoreConfig::default(),
         }
@@ -70,7 +75,8 @@ pub async fn serve(
     listener: TcpListener,
 ) -> Result<(), Failure> {
     let directory = Directory::new(store.clone());
-    let door = Arc::new(Door::new(&service, directory.clone(), config.requests_per_minute)?);
+    let limits = Limits::new(config.requests_per_minute, config.requests_burst);
+    let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let platforms = publish::serve_platforms(service.clone(), Arc::clone(&door)).await?;
     let fetchers = publish::serve_fetchers(service.clone(), Arc::clone(&door)).await?;

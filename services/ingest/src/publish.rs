@@ -1,12 +1,11 @@
 //! The doors on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
 //! own services that fetch.
 
-use crate::{Answer, Door};
+use crate::{Answer, BodyRefusal, Door};
 use bus::{ACCEPT_SUBJECT, Request};
 use runner::{Failure, Service};
 use std::sync::Arc;
 use tokio::{sync::Semaphore, task::JoinHandle};
-use wire::DELIVERY_BYTES_MAX;
 
 /// What platforms publish on.
 const PLATFORMS_SUBJECT: &str = "pos.in.*.*.>";
@@ -78,9 +77,6 @@ async fn published(door: &Door, request: &Request) -> Result<Answer, String> {
     let (Some(store), Some(connection), Some(topic)) = (tokens.next(), tokens.next(), tokens.next()) else {
         return Err("publish on pos.in.<store>.<connection>.<topic>".to_owned());
     };
-    if request.payload.len() > DELIVERY_BYTES_MAX {
-        return Err("a delivery may have 1 MiB".to_owned());
-    }
     let header = |name: &str| {
         request
             .headers
@@ -94,6 +90,13 @@ async fn published(door: &Door, request: &Request) -> Result<Answer, String> {
         .await)
 }
 
+fn refused_body(refusal: BodyRefusal) -> String {
+    match refusal {
+        BodyRefusal::TooLarge { limit_bytes } => format!("a delivery may have {limit_bytes} bytes"),
+        BodyRefusal::UnknownCoding | BodyRefusal::Malformed => refusal.as_str().to_owned(),
+    }
+}
+
 /// A publish acknowledgement or error as JetStream writes them (nats-server, `JSPubAckResponse`).
 async fn acknowledge(request: Request, answer: Result<Answer, String>) {
     let refused = |code: u16, description: &str| serde_json::json!({"error": {"code": code, "err_code": 0, "description": description}});
@@ -102,6 +105,7 @@ async fn acknowledge(request: Request, answer: Result<Answer, String>) {
             "stream": "RAW", "seq": sequence, "duplicate": duplicate, "delivery": delivery.to_string(),
         }),
         Ok(Answer::UnknownTopic) => refused(400, "the topic is none that this platform has"),
+        Ok(Answer::BodyRefused(refusal)) => refused(413, &refused_body(refusal)),
         Ok(Answer::Unverified(unverified)) => refused(401, &unverified.to_string()),
         Ok(Answer::UnknownConnection) => refused(404, "there is no such connection of this store"),
         Ok(Answer::TooMany(_)) => refused(429, "more than this connection may send in a minute"),

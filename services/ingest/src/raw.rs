@@ -11,6 +11,14 @@ use tokio::{
 };
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
+/// Upper limit of what a message holds besides the body of its only delivery, in bytes: the delivery's other fields, of
+/// which headers are the most, the frame of a compression that gains nothing, and the message's own headers.
+const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+const _: () = assert!(
+    wire::DELIVERY_BYTES_MAX + ENVELOPE_BYTES_MAX <= bus::PAYLOAD_BYTES_MIN,
+    "every server that is taken takes a message with one delivery of the largest size"
+);
+
 /// From which share of its room on the fullest feed slows the door down.
 const BRAKE_FROM: f64 = 0.8;
 /// By how much each batch is held back when a feed is all but full.

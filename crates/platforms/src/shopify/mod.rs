@@ -63,6 +63,9 @@ const TOPICS: &[Topic] = &[
     topic!("customers/delete", Full, "customers_delete"),
 ];
 
+/// Upper limit of a webhook's body, in bytes (README, limits).
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// A header under its present name and under that of the events product, which drops the `x-`.
 struct Names {
     present: &'static str,
@@ -110,6 +113,10 @@ impl Platform for Shopify {
 
     fn split(&self, signed: &Signed<'_>) -> Option<Delivered> {
         split::split(signed)
+    }
+
+    fn body_bytes_max(&self) -> usize {
+        BODY_BYTES_MAX
     }
 
     fn kept_headers(&self) -> &'static [&'static str] {

@@ -12,7 +12,7 @@ use crate::{
     failure::Failed,
     output,
 };
-use ::ingest::{Answer, Directory, Door};
+use ::ingest::{Answer, Directory, Door, Limits};
 use bus::{AppliedReader, Bus, Start};
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
@@ -59,7 +59,8 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
         stop: CancellationToken::new(),
         replica: "bench".into(),
     };
-    let door = Arc::new(Door::new(&service, Directory::new(servers.store.clone()), REQUESTS_PER_MINUTE)?);
+    let limits = Limits::new(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE);
+    let door = Arc::new(Door::new(&service, Directory::new(servers.store.clone()), limits)?);
     let mut applied = service.bus.read_applied_all(None, Start::First).await?;
 
     output::progress("stocking the stores");

@@ -7,7 +7,7 @@ use crate::{
     failure::Failed,
     output, replay,
 };
-use ::ingest::{Directory, Door};
+use ::ingest::{Directory, Door, Limits};
 use bus::Bus;
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
@@ -58,7 +58,8 @@ async fn measure(servers: &Servers, arguments: &ReplayBench) -> Result<(u64, f64
         stop: CancellationToken::new(),
         replica: "bench".into(),
     };
-    let door = Door::new(&service, Directory::new(servers.store.clone()), u32::MAX)?;
+    let limits = Limits::new(u32::MAX, u32::MAX);
+    let door = Door::new(&service, Directory::new(servers.store.clone()), limits)?;
     output::progress("filling RAW");
     let mut deliveries = feed::products(&arguments.load)?;
     deliveries.extend(feed::levels(&arguments.load)?);

@@ -1,0 +1,263 @@
+//! Bodies that are refused: counted each time, logged and kept as an open conflict at most once a minute per connection.
+//!
+//! A refused body is mostly one whose signature can't be checked, so whoever knows a connection's path may cause it: what it
+//! costs is bounded, and nothing of it lies on the way of the response.
+
+use model::{Conflict, ConflictKind, ConnectionId};
+use prometheus::{IntCounterVec, Opts};
+use runner::Metrics;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use store::{Connection, Store, StoreError};
+use tokio::sync::mpsc;
+
+const STAGE: &str = "ingest";
+/// Time from one log line and conflict of a connection to its next.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
+/// Upper limit of connections that are remembered as noted; beyond it new ones are only counted.
+const NOTED_MAX: usize = 10_000;
+/// Upper limit of conflicts that wait to be written; beyond it they are dropped.
+const WAITING_MAX: usize = 256;
+
+/// Why a body isn't taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyRefusal {
+    /// Larger than its platform's limit, as sent or decompressed.
+    TooLarge {
+        /// The limit, in bytes.
+        limit_bytes: usize,
+    },
+    /// In a content coding that isn't taken.
+    UnknownCoding,
+    /// Not in the content coding that its header names.
+    Malformed,
+}
+
+impl BodyRefusal {
+    /// The value of the metric's label and of the log's field.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too_large",
+            Self::UnknownCoding => "unknown_coding",
+            Self::Malformed => "malformed",
+        }
+    }
+
+    const fn limit_bytes(self) -> Option<usize> {
+        match self {
+            Self::TooLarge { limit_bytes } => Some(limit_bytes),
+            Self::UnknownCoding | Self::Malformed => None,
+        }
+    }
+
+    fn detail(self) -> String {
+        match self {
+            Self::TooLarge { limit_bytes } => {
+                format!("a delivery was refused (413): its body has more than {limit_bytes} bytes")
+            }
+            Self::UnknownCoding => {
+                "a delivery was refused (415): its Content-Encoding isn't taken".to_owned()
+            }
+            Self::Malformed => {
+                "a delivery was refused (400): its body isn't in the Content-Encoding that it names"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Writes conflicts of connections.
+pub(crate) trait ConflictLog: Send + Sync + 'static {
+    /// Keeps the conflict as an open one.
+    fn note(&self, conflict: &Conflict) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl ConflictLog for Store {
+    async fn note(&self, conflict: &Conflict) -> Result<(), StoreError> {
+        self.note_conflict(conflict).await
+    }
+}
+
+/// Counts refused bodies and hands them to the log of conflicts.
+pub(crate) struct Refusals {
+    count: IntCounterVec,
+    noted: Mutex<Noted>,
+    queue: mpsc::Sender<Conflict>,
+}
+
+impl Refusals {
+    /// Registers the metric and starts the task that writes; it ends with this value.
+    pub(crate) fn new(metrics: &Metrics, log: impl ConflictLog) -> Result<Self, prometheus::Error> {
+        let help = "Bodies that were refused, by reason";
+        let count = IntCounterVec::new(Opts::new("tillflow_bodies_refused_total", help), &["reason"])?;
+        metrics.registry().register(Box::new(count.clone()))?;
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(write(waiting, log));
+        Ok(Self { count, noted: Mutex::default(), queue })
+    }
+
+    /// Counts a refused body whose connection can't be looked up.
+    pub(crate) fn count(&self, refusal: BodyRefusal) {
+        self.count.with_label_values(&[refusal.as_str()]).inc();
+    }
+
+    /// Counts a refused body of a connection; the first in a minute is logged and noted as a conflict.
+    pub(crate) fn note(&self, connection: &Connection, refusal: BodyRefusal, now: Instant) {
+        self.count(refusal);
+        if !self.noted.lock().unwrap_or_else(PoisonError::into_inner).is_due(&connection.id, now) {
+            return;
+        }
+        tracing::warn!(
+            stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
+            reason = refusal.as_str(), limit_bytes = refusal.limit_bytes(), "body refused"
+        );
+        let conflict = Conflict {
+            tenant: connection.tenant.clone(),
+            store: connection.store.clone(),
+            connection: connection.id.clone(),
+            event: None,
+            kind: ConflictKind::BodyRefused,
+            subject: String::new(),
+            detail: refusal.detail(),
+        };
+        if self.queue.try_send(conflict).is_err() {
+            tracing::warn!(stage = STAGE, connection.id = %connection.id, "conflict dropped: too many wait");
+        }
+    }
+}
+
+async fn write(mut waiting: mpsc::Receiver<Conflict>, log: impl ConflictLog) {
+    while let Some(conflict) = waiting.recv().await {
+        if let Err(error) = log.note(&conflict).await {
+            let connection = &conflict.connection;
+            tracing::warn!(stage = STAGE, connection.id = %connection, %error, "conflict not written");
+        }
+    }
+}
+
+/// Connections that were noted lately, each with when.
+#[derive(Default)]
+struct Noted(HashMap<ConnectionId, Instant>);
+
+impl Noted {
+    /// Whether the connection is to be noted now; if so it is remembered.
+    fn is_due(&mut self, connection: &ConnectionId, now: Instant) -> bool {
+        let lately = |at: &Instant| now.saturating_duration_since(*at) < NOTE_EVERY;
+        if self.0.get(connection).is_some_and(lately) {
+            return false;
+        }
+        if self.0.len() >= NOTED_MAX {
+            self.0.retain(|_, at| lately(at));
+        }
+        if self.0.len() >= NOTED_MAX {
+            return false;
+        }
+        self.0.insert(connection.clone(), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{PlatformName, StoreId, TenantId};
+    use store::Rules;
+
+    const TOO_LARGE: BodyRefusal = BodyRefusal::TooLarge { limit_bytes: 1024 };
+
+    struct Written(mpsc::UnboundedSender<Conflict>);
+
+    impl ConflictLog for Written {
+        async fn note(&self, conflict: &Conflict) -> Result<(), StoreError> {
+            self.0.send(conflict.clone()).unwrap();
+            Ok(())
+        }
+    }
+
+    /// A database that never answers.
+    struct Stuck;
+
+    impl ConflictLog for Stuck {
+        async fn note(&self, _: &Conflict) -> Result<(), StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    fn connection(id: &str) -> Connection {
+        Connection {
+            tenant: TenantId::new("tenant").unwrap(),
+            store: StoreId::new("store").unwrap(),
+            id: ConnectionId::new(id).unwrap(),
+            platform: PlatformName::new("shopify").unwrap(),
+            enabled: true,
+            base_url: String::new(),
+            account: String::new(),
+            api_version: String::new(),
+            token: String::new(),
+            secrets: Vec::new(),
+            notification_url: String::new(),
+            default_location: None,
+            requests_per_minute: None,
+            rules: Rules::default(),
+            currency: None,
+        }
+    }
+
+    fn counted(refusals: &Refusals, refusal: BodyRefusal) -> u64 {
+        refusals.count.with_label_values(&[refusal.as_str()]).get()
+    }
+
+    #[tokio::test]
+    async fn every_refusal_is_counted_by_reason_and_one_a_minute_and_connection_becomes_a_conflict() {
+        let (log, mut written) = mpsc::unbounded_channel();
+        let refusals = Refusals::new(&Metrics::new().unwrap(), Written(log)).unwrap();
+        let (one, other, began) = (connection("one"), connection("other"), Instant::now());
+        for (of, refusal, second) in [
+            (&one, TOO_LARGE, 0),
+            (&one, BodyRefusal::Malformed, 1),
+            (&one, TOO_LARGE, 59),
+            (&other, BodyRefusal::UnknownCoding, 59),
+            (&one, BodyRefusal::Malformed, 60),
+            (&other, BodyRefusal::UnknownCoding, 60),
+        ] {
+            refusals.note(of, refusal, began + Duration::from_secs(second));
+        }
+        refusals.count(TOO_LARGE);
+        let counts = [TOO_LARGE, BodyRefusal::UnknownCoding, BodyRefusal::Malformed]
+            .map(|refusal| counted(&refusals, refusal));
+        assert_eq!(counts, [3, 2, 2]);
+        drop(refusals);
+        let mut conflicts = Vec::new();
+        while let Some(conflict) = written.recv().await {
+            assert_eq!((conflict.kind, conflict.store.as_str()), (ConflictKind::BodyRefused, "store"));
+            conflicts.push((conflict.connection.to_string(), conflict.detail));
+        }
+        let expected =
+            [("one", TOO_LARGE), ("other", BodyRefusal::UnknownCoding), ("one", BodyRefusal::Malformed)];
+        assert_eq!(conflicts, expected.map(|(id, refusal)| (id.to_owned(), refusal.detail())));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_does_not_answer_holds_up_no_response_and_bounds_what_waits() {
+        let refusals = Refusals::new(&Metrics::new().unwrap(), Stuck).unwrap();
+        let now = Instant::now();
+        for number in 0..WAITING_MAX + 10 {
+            refusals.note(&connection(&format!("c-{number}")), TOO_LARGE, now);
+        }
+        assert_eq!(counted(&refusals, TOO_LARGE), WAITING_MAX as u64 + 10);
+        assert_eq!(refusals.queue.capacity(), 0);
+    }
+
+    #[test]
+    fn the_connections_that_are_remembered_are_bounded_and_forgotten_after_a_minute() {
+        let (mut noted, began) = (Noted::default(), Instant::now());
+        let id = |number: usize| ConnectionId::new(&format!("c-{number}")).unwrap();
+        assert!((0..NOTED_MAX).all(|number| noted.is_due(&id(number), began)));
+        assert!(!noted.is_due(&id(NOTED_MAX), began));
+        assert!(noted.is_due(&id(NOTED_MAX), began + NOTE_EVERY));
+        assert_eq!(noted.0.len(), 1);
+    }
+}
