@@ -26,14 +26,14 @@ impl Bus {
         })
     }
 
-    /// Refuses, as [`BusError::TailLost`], a broker whose RAW ends before a position that was decided already: it began
+    /// Refuses, as [`BusError::Behind`], a broker whose RAW ends before a position that was decided already: it began
     /// anew, or lost its end. What it takes from then on would pass for decided.
     pub async fn verify_reached(&self, partition: Partition, decided: Position) -> Result<(), BusError> {
         let info = self.stream_info(&self.layout().stream_of(Feed::Raw, partition)).await?;
         if info.is_some_and(|info| info.state.last_sequence >= decided.raw_sequence) {
             return Ok(());
         }
-        Err(BusError::TailLost { subject: Feed::Raw.subject(partition), sequence: decided.raw_sequence })
+        Err(BusError::Behind { subject: Feed::Raw.subject(partition), sequence: decided.raw_sequence })
     }
 
     /// The sequence of the partition's first batch that was stored at `since` or later; nothing if there is none.

@@ -225,7 +225,7 @@ async fn a_broker_that_begins_anew_is_refused_by_what_was_decided_until_it_goes_
     let sequence = bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     bus.verify_reached(HERE, position(sequence)).await.unwrap();
     let refused = bus.verify_reached(HERE, position(40)).await.unwrap_err();
-    assert!(matches!(refused, BusError::TailLost { sequence: 40, .. }), "{refused}");
+    assert!(matches!(refused, BusError::Behind { sequence: 40, .. }), "{refused}");
 
     // What the runbook says.
     let client = async_nats::connect(broker.nats.url()).await.unwrap();

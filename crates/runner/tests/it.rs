@@ -58,7 +58,7 @@ impl Doors<Picky> for Flaky {
             return Ok(());
         }
         self.0.store(left - 1, Ordering::SeqCst);
-        Err(Fault::new("the look-up", "down"))
+        Err(Fault::transient("the look-up", "down"))
     }
 }
 

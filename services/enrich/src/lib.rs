@@ -13,7 +13,7 @@ use model::{
 };
 use runner::{Failure, Service};
 use serde::Deserialize;
-use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
+use stage::{Reject, RejectClass, Skip, Stage, Verdict};
 use std::{collections::HashMap, sync::Arc};
 use store::{Store, StoreConfig};
 
@@ -139,7 +139,8 @@ pub(crate) fn wanted(event: &Event) -> Vec<(LinkKind, ExternalId)> {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, "enrich", async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     serve(service, store).await
 }
 

@@ -19,7 +19,6 @@ pub use raw::{RawWriter, Unkept};
 
 use runner::{Failure, Service};
 use serde::Deserialize;
-use stage::Fault;
 use std::{net::SocketAddr, sync::Arc};
 use store::{Store, StoreConfig};
 use tokio::net::TcpListener;
@@ -51,7 +50,8 @@ impl Default for Config {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, "ingest", async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     let listener = listen(config.listen).await?;
     serve(service, store, config, listener).await
 }

@@ -8,7 +8,7 @@ mod notices;
 
 use outlet::{Budgets, Client, Fetcher};
 use platforms::{TopicKind, Validator};
-use runner::{Failure, Service};
+use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
 use std::{collections::HashMap, sync::Arc};
@@ -27,7 +27,8 @@ pub struct Config {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     serve(service, store).await
 }
 
@@ -35,7 +36,9 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let client = Client::new().map_err(|error| Fault::new("the HTTP client", error))?;
     let fetcher = Fetcher::new(service.bus.clone(), client, Budgets::default());
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, fetcher, schemas: schemas()? });
+    let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+    let shared =
+        Arc::new(lane::Shared { service: service.clone(), alerts, store, fetcher, schemas: schemas()? });
     runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }

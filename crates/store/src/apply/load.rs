@@ -113,7 +113,7 @@ async fn skus(
                                WHERE l.internal = found.variant AND l.kind = 'variant') AS linked_by
          FROM (SELECT v.store, v.sku, min(v.id) AS variant, min(v.product) AS product
                FROM unnest($1::text[], $2::text[]) AS u(store, sku)
-               JOIN variants v USING (store, sku)
+               JOIN variants v ON v.store = u.store AND left(v.sku, 255) = left(u.sku, 255) AND v.sku = u.sku
                WHERE v.sku IS NOT NULL
                GROUP BY v.store, v.sku
                HAVING count(*) = 1) AS found",
