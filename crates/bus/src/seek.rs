@@ -36,6 +36,25 @@ impl Bus {
         Err(BusError::Behind { subject: Feed::Raw.subject(partition), sequence: decided.raw_sequence })
     }
 
+    /// The partition's first batch that reaches behind `covered`: what waits for whoever has come that far. Of RAW, whose
+    /// batches say no position, the first that begins behind it.
+    pub async fn first_waiting(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        covered: Position,
+    ) -> Result<Option<Message>, BusError> {
+        let from = match self.seek(feed, partition, covered).await? {
+            Start::First => 1,
+            Start::At(sequence) if feed == Feed::Raw => sequence + 1,
+            Start::At(sequence) => sequence,
+            Start::After(_) => return Ok(None),
+        };
+        let stream = self.layout().stream_of(feed, partition);
+        let found = self.next(&stream, &feed.subject(partition), from).await?;
+        found.as_ref().map(Message::read).transpose()
+    }
+
     /// The sequence of the partition's first batch that was stored at `since` or later; nothing if there is none.
     pub async fn first_since(
         &self,

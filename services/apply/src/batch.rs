@@ -103,3 +103,64 @@ fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
         Batch { partition, content: second, from, reaches },
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{ConnectionId, DeliveryId, Origin, Outcome, PlatformName, StoreId, TenantId, Timestamp};
+
+    fn dismissal(raw_sequence: u64) -> Dismissal {
+        Dismissal {
+            position: Position { raw_sequence, delivery: 0, event: 0 },
+            origin: Origin {
+                tenant: TenantId::new("t").unwrap(),
+                store: StoreId::new("s").unwrap(),
+                connection: ConnectionId::new("c").unwrap(),
+                platform: PlatformName::new("shopify").unwrap(),
+            },
+            delivery: DeliveryId::from_bytes([1; 16]),
+            event: None,
+            stage: "normalize".into(),
+            outcome: Outcome::Filtered,
+            reason: "".into(),
+            received_at: Timestamp::from_micros(1),
+        }
+    }
+
+    fn batch(partition: u16, sequences: std::ops::RangeInclusive<u64>) -> Batch {
+        let reaches = Position { raw_sequence: *sequences.end(), delivery: u32::MAX, event: u32::MAX };
+        let content = Content { dismissals: sequences.map(dismissal).collect(), ..Content::default() };
+        Batch { partition: Partition(partition), content, from: Cursor::default(), reaches }
+    }
+
+    /// What is left alone, in the order in which it is tried, and how often halving took place.
+    fn alone(batches: Vec<Batch>) -> (Vec<Batch>, usize) {
+        let (mut parts, mut alone, mut halvings) = (vec![batches], Vec::new(), 0);
+        while let Some(part) = parts.pop() {
+            match halves(part) {
+                Ok([first, second]) => {
+                    halvings += 1;
+                    parts.extend([second, first]);
+                }
+                Err(single) => alone.extend(single),
+            }
+        }
+        (alone, halvings)
+    }
+
+    #[test]
+    fn halving_ends_with_each_alone_in_order_and_leaves_nothing_out() {
+        let (alone, halvings) = alone(vec![batch(1, 1..=100), batch(2, 7..=7), batch(3, 20..=52)]);
+        let positions: Vec<_> = alone
+            .iter()
+            .map(|batch| (batch.partition.0, batch.content.dismissals[0].position.raw_sequence))
+            .collect();
+        let expected = (1..=100).map(|n| (1, n)).chain([(2, 7)]).chain((20..=52).map(|n| (3, n)));
+        assert_eq!(positions, expected.collect::<Vec<_>>());
+        assert!(alone.iter().all(|batch| batch.content.weight() == 1));
+        assert_eq!(halvings, 134 - 1);
+        // Each reaches to its own place, the last of a partition to where its batch did.
+        assert_eq!(alone[0].reaches, dismissal(1).position);
+        assert_eq!(alone[99].reaches, batch(1, 1..=100).reaches);
+    }
+}

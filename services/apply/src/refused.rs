@@ -86,10 +86,6 @@ impl Worker {
         }
         let reject = Reject::new(RejectClass::Bug, chain(fault));
         for event in &batch.content.events {
-            self.alerts.set_aside(
-                batch.partition,
-                &format!("event {} at {}: {}", event.id, event.position, reject.reason),
-            );
             if let Some(bus) = &self.letters {
                 let original = Original::Event(Box::new(event.clone()));
                 dead_letter(bus, &self.metrics, STAGE, event.position, original, &reject).await?;
@@ -105,6 +101,10 @@ impl Worker {
             refused if refused.is_of_input() => Fault::setup("the database", chain(&refused)),
             other => other,
         })?;
+        for event in &batch.content.events {
+            let text = format!("event {} at {}: {}", event.id, event.position, reject.reason);
+            self.alerts.set_aside(batch.partition, &text);
+        }
         self.metrics.taken_up(STAGE, batch.content.events.len());
         self.metrics.ended(STAGE, Outcome::Dead.as_str(), batch.content.events.len());
         self.marks_behind(batch, cursor).await
