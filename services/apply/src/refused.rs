@@ -11,7 +11,10 @@ use model::{
 };
 use runner::{chain, dead_letter, kill_point};
 use stage::{Fault, Reject, RejectClass};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error as _,
+};
 use store::{Cursor, CursorMove};
 use wire::Original;
 
@@ -36,7 +39,10 @@ impl Worker {
         let mut progress = Progress::of(&batches);
         let mut alone = 0;
         // The last is next.
-        let mut parts = vec![batches];
+        let mut parts = match halves(batches) {
+            Ok([first, second]) => vec![second, first],
+            Err(single) => vec![single],
+        };
         while let Some(part) = parts.pop() {
             let part = progress.take_up(part);
             if part.is_empty() {
@@ -53,6 +59,12 @@ impl Worker {
                 }
                 Err(fault) => fault,
             };
+            if matches!(fault, Fault::Transient { .. }) {
+                // Nobody is asked again and again what is away.
+                let rest = parts.into_iter().flatten().map(|batch| batch.partition);
+                progress.fail(partitions.into_iter().chain(rest), &fault);
+                break;
+            }
             if !fault.is_of_input() {
                 progress.fail(partitions, &fault);
                 continue;
@@ -82,7 +94,7 @@ impl Worker {
     async fn give_up(&self, batch: Batch, fault: &Fault) -> Result<Committed, Fault> {
         if batch.content.weight() == 0 {
             // Nothing but the cursor: no event is to blame.
-            return Err(Fault::setup("the database", chain(fault)));
+            return Err(of_setup("a cursor can't be moved", fault));
         }
         let reject = Reject::new(RejectClass::Bug, chain(fault));
         for event in &batch.content.events {
@@ -98,7 +110,7 @@ impl Worker {
         };
         let cursor = given_up.map_err(|fault| match fault {
             // Not even bare ids pass: that is no event's fault.
-            refused if refused.is_of_input() => Fault::setup("the database", chain(&refused)),
+            refused if refused.is_of_input() => of_setup("no outcome can be recorded", &refused),
             other => other,
         })?;
         for event in &batch.content.events {
@@ -143,6 +155,12 @@ impl Worker {
         }
         Ok(self.transaction(vec![batch]).await?.pop().unwrap_or_else(|| Committed::nothing(cursor)))
     }
+}
+
+/// A refusal that no event is to blame for.
+fn of_setup(what: &str, refused: &Fault) -> Fault {
+    let shown = refused.source().map(ToString::to_string).unwrap_or_default();
+    Fault::setup("the database", format!("{what}: {shown}"))
 }
 
 /// How far each partition has come.
