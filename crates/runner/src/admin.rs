@@ -58,11 +58,9 @@ impl Readiness {
 
     /// The reasons for not being ready, one a line.
     fn reasons(&self) -> String {
-        let mut text = "not ready\n".to_owned();
-        for (who, why) in self.waits().iter() {
-            text.push_str(&format!("{who}: {why}\n"));
-        }
-        text
+        let waits = self.waits();
+        let reasons = waits.iter().flat_map(|(who, why)| [who.as_str(), ": ", why.as_str(), "\n"]);
+        std::iter::once("not ready\n").chain(reasons).collect()
     }
 
     fn waits(&self) -> MutexGuard<'_, BTreeMap<String, String>> {

@@ -205,7 +205,9 @@ where
             match self.shared.doors.load(&part, &mut self.memory).await {
                 Ok(()) => {
                     kill_point(S::NAME, "loaded");
-                    part.into_iter().for_each(|input| self.decide(input, &mut decided));
+                    for input in part {
+                        self.decide(input, &mut decided);
+                    }
                 }
                 Err(fault) if fault.is_of_input() && part.len() > 1 => {
                     let behind = part.split_off(part.len() / 2);

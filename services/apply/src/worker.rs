@@ -237,8 +237,12 @@ pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     let mut fold = Fold::new(facts, numbers);
     for batch in batches {
         let Content { events, dismissals, .. } = batch.content;
-        dismissals.into_iter().for_each(|dismissal| fold.dismissal(dismissal));
-        events.into_iter().for_each(|event| fold.event(batch.partition, event));
+        for dismissal in dismissals {
+            fold.dismissal(dismissal);
+        }
+        for event in events {
+            fold.event(batch.partition, event);
+        }
     }
     fold.finish()
 }
