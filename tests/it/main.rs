@@ -25,6 +25,7 @@ mod poison;
 mod publishing;
 mod rebuild;
 mod refusals;
+mod refused;
 mod replaced_broker;
 mod replay;
 mod replicas;

@@ -14,7 +14,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// How many changes of a partition may be published without knowing that they are stored, and so how far behind the
 /// last one a missing one can be. Who begins to publish publishes so many again; their ids keep them from being
@@ -248,22 +248,29 @@ fn subject_of(partition: Partition) -> String {
 pub struct AppliedReader {
     follow: Follow,
     sequencer: Option<Sequencer>,
+    /// The change that is missing, and until when it is waited for, however often waiting is dropped meanwhile.
+    missing: Option<(i64, Instant)>,
     ready: VecDeque<AppliedMessage>,
 }
 
 impl AppliedReader {
     fn new(follow: Follow, sequencer: Option<Sequencer>) -> Self {
-        Self { follow, sequencer, ready: VecDeque::new() }
+        Self { follow, sequencer, missing: None, ready: VecDeque::new() }
     }
 
     /// Waits for a change, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
     /// missing change is waited for, 30 seconds long; then this is [`BusError::Gap`], and the event store has it.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
         while self.ready.is_empty() {
-            let gap = self.sequencer.as_ref().and_then(Sequencer::gap);
+            let gap = self.sequencer.as_ref().and_then(|them| Some((them.expected, them.gap()?)));
             match gap {
                 None => self.follow.fill(max_messages).await?,
-                Some(gap) => timeout(GAP_LIMIT, self.follow.fill(max_messages)).await.map_err(|_| gap)??,
+                Some((expected, gap)) => {
+                    let known = self.missing.filter(|(missing, _)| *missing == expected);
+                    let (_, until) =
+                        *self.missing.insert(known.unwrap_or((expected, Instant::now() + GAP_LIMIT)));
+                    timeout_at(until, self.follow.fill(max_messages)).await.map_err(|_| gap)??;
+                }
             }
             let messages = self.follow.take(max_messages, AppliedMessage::read)?;
             match &mut self.sequencer {

@@ -76,6 +76,11 @@ impl Bus {
         self.inner.layout.partitions()
     }
 
+    /// The largest payload that the server takes, in bytes, headers included.
+    pub fn payload_max_bytes(&self) -> usize {
+        self.inner.client.server_info().max_payload
+    }
+
     /// Looks at the server before anything relies on it: at least 2.12, messages of 4 MiB, and the durability that is
     /// promised. Refuses with what to do, unless the configuration allows the unsafe.
     pub async fn check(&self) -> Result<check::Profile, BusError> {

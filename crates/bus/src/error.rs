@@ -2,6 +2,7 @@ use async_nats::jetstream::{
     self, ErrorCode,
     context::{PublishError, PublishErrorKind},
 };
+use stage::Fault;
 use std::error::Error;
 
 pub(crate) type Source = Box<dyn Error + Send + Sync>;
@@ -49,6 +50,18 @@ pub enum BusError {
         /// Of which subject.
         subject: String,
         /// What was read last.
+        sequence: u64,
+    },
+    /// RAW ends before what the record has decided: another broker, or an older copy. What it takes from then on would pass
+    /// for decided.
+    #[error(
+        "{subject} ends before {sequence}, which was decided already: the broker began anew or lost its end; see the \
+         runbook broker-refused"
+    )]
+    Behind {
+        /// Of which partition of RAW.
+        subject: String,
+        /// What was decided last.
         sequence: u64,
     },
     /// Changes are missing from APPLIED: they were purged, or never published. The event store has them.
@@ -99,6 +112,24 @@ pub enum BusError {
 impl BusError {
     pub(crate) fn call<E: Into<Source>>(doing: &'static str, subject: &str) -> impl FnOnce(E) -> Self {
         move |source| Self::Call { doing, subject: subject.to_owned(), source: source.into() }
+    }
+}
+
+impl From<BusError> for Fault {
+    fn from(error: BusError) -> Self {
+        match error {
+            BusError::Config(_)
+            | BusError::Unfit { .. }
+            | BusError::Different { .. }
+            | BusError::Behind { .. }
+            | BusError::Token { .. } => Self::setup("the broker", error),
+            BusError::Malformed { .. } => Self::input("the broker's reader", error),
+            // The place is found again at the next start; what lacks is then there, or read from the event store.
+            BusError::TailLost { .. } | BusError::Gap { .. } => Self::transient("what was read last", error),
+            BusError::Connect { .. } | BusError::NoResponders { .. } | BusError::Call { .. } => {
+                Self::transient("the broker", error)
+            }
+        }
     }
 }
 
@@ -154,6 +185,11 @@ impl AppendError {
         matches!(self, Self::Unknown { .. } | Self::Unavailable { .. })
     }
 
+    /// Whether the message itself can never be stored: what is behind it can.
+    pub const fn is_of_message(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Token { .. })
+    }
+
     /// The client knows two of the server's codes; the rest it calls `Other`.
     pub(crate) fn from_publish(error: PublishError, bytes: usize) -> Self {
         let code = error
@@ -174,5 +210,42 @@ impl AppendError {
             }
             _ => Self::Unavailable { source: error.into() },
         }
+    }
+}
+
+impl From<AppendError> for Fault {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Fenced => Self::Fenced,
+            AppendError::TooLarge { .. } | AppendError::Token { .. } => Self::input("the broker", error),
+            AppendError::Full
+            | AppendError::Spent
+            | AppendError::Unknown { .. }
+            | AppendError::Unavailable { .. } => Self::transient("the broker", error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stage::Blame;
+
+    #[test]
+    fn every_error_has_the_class_that_its_message_says() {
+        let source = || Source::from("down");
+        let blame = |fault: Fault| fault.blame();
+        let unfit = BusError::Unfit { reason: "old".to_owned(), remedy: "update it" };
+        assert_eq!(blame(unfit.into()), Some(Blame::Setup));
+        let malformed = BusError::Malformed { subject: "pos.raw.1".to_owned(), sequence: 1, part: "x" };
+        assert_eq!(blame(malformed.into()), Some(Blame::Input));
+        let lost = BusError::TailLost { subject: "pos.unique.1".to_owned(), sequence: 1 };
+        assert_eq!(blame(lost.into()), None);
+        let behind = BusError::Behind { subject: "pos.raw.1".to_owned(), sequence: 1 };
+        assert_eq!(blame(behind.into()), Some(Blame::Setup));
+        assert_eq!(blame(BusError::call("a read", "x")(source()).into()), None);
+        assert_eq!(blame(AppendError::TooLarge { bytes: 9 }.into()), Some(Blame::Input));
+        assert_eq!(blame(AppendError::Unknown { source: source() }.into()), None);
+        assert!(matches!(Fault::from(AppendError::Fenced), Fault::Fenced));
     }
 }

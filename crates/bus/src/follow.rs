@@ -49,7 +49,8 @@ impl Reader {
     }
 
     /// Waits for a batch, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
-    /// server that is away is waited for, a minute at a time; what was read is not read again.
+    /// server that is away is waited for, a minute at a time; what was read is not read again. [`BusError::Malformed`]
+    /// tells of a message that isn't one of ours; the next call goes on behind it.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<Message>, BusError> {
         self.follow.fill(max_messages).await?;
         self.follow.take(max_messages, self.read)
@@ -125,7 +126,8 @@ impl Follow {
         Ok(())
     }
 
-    /// Takes what was gathered. What can't be read stays, and fails again: a foreign message stops its partition.
+    /// Takes what was gathered. A message that can't be read is told once, as [`BusError::Malformed`], when all before it
+    /// is taken; then it is passed over.
     pub(crate) fn take<T>(
         &mut self,
         max: usize,
@@ -137,7 +139,10 @@ impl Follow {
         {
             match read(stored) {
                 Ok(message) => taken.push(message),
-                Err(error) if taken.is_empty() => return Err(error),
+                Err(error) if taken.is_empty() => {
+                    self.ready.pop_front();
+                    return Err(error);
+                }
                 Err(_) => break,
             }
             self.ready.pop_front();

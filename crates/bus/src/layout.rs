@@ -11,7 +11,12 @@ pub(crate) const PARTITIONS_KEY: &str = "tillflow-partitions";
 pub(crate) const STREAMS_KEY: &str = "tillflow-streams";
 pub(crate) const APPLIED: &str = "APPLIED";
 pub(crate) const DEAD: &str = "DEAD";
+pub(crate) const ALERTS: &str = "ALERTS";
 pub(crate) const MEMBERS: &str = "MEMBERS";
+/// For how long an alert is kept.
+const ALERTS_MAX_AGE: Duration = Duration::from_hours(7 * 24);
+/// How much all alerts may hold: three of a kilobyte for each stage and 64 partitions take about one megabyte.
+const ALERTS_MAX_BYTES: u64 = 8 << 20;
 /// How much the memory of who is there may hold; a member takes about a hundred bytes.
 const MEMBERS_MAX_BYTES: i64 = 1 << 20;
 
@@ -107,8 +112,21 @@ impl Layout {
         streams.push(Config { persist_mode: self.derived(), duplicate_window: DUPLICATE_WINDOW, ..applied });
         let dead = self.stream(DEAD.to_owned(), vec!["pos.dead.>".to_owned()], self.dead_max_bytes);
         streams.push(Config { duplicate_window: DUPLICATE_WINDOW, ..dead });
+        streams.push(self.alerts());
         streams.push(self.members());
         streams
+    }
+
+    /// What can't go on by itself: the last one of each stage, partition and kind.
+    fn alerts(&self) -> Config {
+        let alerts = self.stream(ALERTS.to_owned(), vec!["pos.alerts.>".to_owned()], ALERTS_MAX_BYTES);
+        Config {
+            discard: DiscardPolicy::Old,
+            persist_mode: self.derived(),
+            max_messages_per_subject: 1,
+            max_age: ALERTS_MAX_AGE,
+            ..alerts
+        }
     }
 
     /// Who is there: one message per member, which ends with its time to live. Nothing that must last.

@@ -4,6 +4,7 @@
 //! call has a time limit, every queue a length. One [`Bus`] is one connection, shared by everything in the process:
 //! appends of different partitions travel together, and what one partition waits for holds up no other.
 
+mod alerts;
 mod append;
 mod applied;
 mod assign;
@@ -21,6 +22,7 @@ mod message;
 mod placement;
 mod seek;
 
+pub use alerts::Alert;
 pub use append::{Appender, PendingAck};
 pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent};
 pub use assign::assign;

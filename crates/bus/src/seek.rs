@@ -26,14 +26,33 @@ impl Bus {
         })
     }
 
-    /// Refuses, as [`BusError::TailLost`], a broker whose RAW ends before a position that was decided already: it began
+    /// Refuses, as [`BusError::Behind`], a broker whose RAW ends before a position that was decided already: it began
     /// anew, or lost its end. What it takes from then on would pass for decided.
     pub async fn verify_reached(&self, partition: Partition, decided: Position) -> Result<(), BusError> {
         let info = self.stream_info(&self.layout().stream_of(Feed::Raw, partition)).await?;
         if info.is_some_and(|info| info.state.last_sequence >= decided.raw_sequence) {
             return Ok(());
         }
-        Err(BusError::TailLost { subject: Feed::Raw.subject(partition), sequence: decided.raw_sequence })
+        Err(BusError::Behind { subject: Feed::Raw.subject(partition), sequence: decided.raw_sequence })
+    }
+
+    /// The partition's first batch that reaches behind `covered`: what waits for whoever has come that far. Of RAW, whose
+    /// batches say no position, the first that begins behind it.
+    pub async fn first_waiting(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        covered: Position,
+    ) -> Result<Option<Message>, BusError> {
+        let from = match self.seek(feed, partition, covered).await? {
+            Start::First => 1,
+            Start::At(sequence) if feed == Feed::Raw => sequence + 1,
+            Start::At(sequence) => sequence,
+            Start::After(_) => return Ok(None),
+        };
+        let stream = self.layout().stream_of(feed, partition);
+        let found = self.next(&stream, &feed.subject(partition), from).await?;
+        found.as_ref().map(Message::read).transpose()
     }
 
     /// The sequence of the partition's first batch that was stored at `since` or later; nothing if there is none.

@@ -234,7 +234,7 @@ async fn a_broker_that_begins_anew_is_refused_by_what_was_decided_until_it_goes_
     let sequence = bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     bus.verify_reached(HERE, position(sequence)).await.unwrap();
     let refused = bus.verify_reached(HERE, position(40)).await.unwrap_err();
-    assert!(matches!(refused, BusError::TailLost { sequence: 40, .. }), "{refused}");
+    assert!(matches!(refused, BusError::Behind { sequence: 40, .. }), "{refused}");
 
     // What the runbook says.
     let client = async_nats::connect(broker.nats.url()).await.unwrap();
@@ -497,6 +497,67 @@ async fn a_dead_letter_is_stored_once_and_found_by_its_stage() {
     assert_eq!(bus.dead_at(2).await.unwrap().unwrap().stage, "apply");
     let wrong = bus.publish_dead(&letter("4", "a.b")).await;
     assert!(matches!(wrong, Err(AppendError::Token { what: "a stage" })));
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_ours_is_told_once_and_what_is_behind_it_is_read() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    bus.append_raw(HERE, Bytes::from_static(b"1"), "a", 1).await.unwrap();
+    let stranger = async_nats::connect(broker.nats.url()).await.unwrap();
+    stranger.publish(format!("pos.raw.{HERE}"), Bytes::from_static(b"no header")).await.unwrap();
+    stranger.flush().await.unwrap();
+    bus.append_raw(HERE, Bytes::from_static(b"3"), "b", 1).await.unwrap();
+    let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
+    let (mut read, mut told) = (Vec::new(), 0);
+    while read.len() < 2 {
+        match timeout(PATIENCE, reader.waiting(8)).await.unwrap() {
+            Ok(messages) => read.extend(messages.into_iter().map(|message| message.payload)),
+            Err(BusError::Malformed { sequence, .. }) => {
+                assert_eq!(sequence, 2);
+                told += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((read, told), (vec![Bytes::from_static(b"1"), Bytes::from_static(b"3")], 1));
+}
+
+#[tokio::test]
+async fn the_last_alert_of_each_stage_partition_and_kind_is_kept_until_it_is_over() {
+    let broker = Broker::start().await;
+    assert!(broker.connect().await.alerts().await.unwrap().is_empty(), "nothing is declared yet");
+    let bus = broker.declared().await;
+    assert!(bus.alerts().await.unwrap().is_empty());
+    let long = "é".repeat(2000);
+    bus.raise_alert("apply", Some(HERE), "input", "first").await.unwrap();
+    bus.raise_alert("apply", None, "setup", &long).await.unwrap();
+    bus.raise_alert("apply", Some(HERE), "input", "second").await.unwrap();
+    let alerts = bus.alerts().await.unwrap();
+    let said: Vec<_> = alerts.iter().map(|alert| (alert.partition, &*alert.kind, alert.text.len())).collect();
+    assert_eq!(said, [(None, "setup", 2048), (Some(HERE), "input", "second".len())]);
+    bus.clear_alert("apply", None, "setup").await.unwrap();
+    assert_eq!(bus.alerts().await.unwrap().len(), 1);
+    assert!(bus.raise_alert("a.b", None, "setup", "x").await.is_err(), "a stage is a token");
+}
+
+#[tokio::test]
+async fn what_waits_is_the_first_batch_that_reaches_behind_what_is_covered() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await;
+    let mut appender = bus.appender(Feed::Unique, HERE, None);
+    for number in [10, 20, 30] {
+        appender.append(Bytes::from(vec![b'x'; 8]), position(number), 0, 1).await.unwrap();
+        bus.append_raw(HERE, Bytes::from_static(b"x"), &number.to_string(), 1).await.unwrap();
+    }
+    let waiting = async |feed, covered| bus.first_waiting(feed, HERE, position(covered)).await.unwrap();
+    let covers = async |covered| waiting(Feed::Unique, covered).await.and_then(|message| message.covers);
+    assert_eq!(covers(0).await, Some(position(10)));
+    assert_eq!(covers(10).await, Some(position(20)));
+    assert_eq!(covers(15).await, Some(position(20)));
+    assert_eq!(covers(30).await, None);
+    let sequence = async |covered| waiting(Feed::Raw, covered).await.map(|message| message.sequence);
+    assert_eq!((sequence(0).await, sequence(1).await, sequence(3).await), (Some(1), Some(2), None));
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, AccountRefusal, BODY_BYTES_DEFAULT, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply,
-    HttpRequest, MapContext, Mapped, Method, Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified,
-    WriteLimits,
+    Access, AccountRefusal, BODY_BYTES_DEFAULT, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched,
+    HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Secrets, Signed, Step, Topic, TopicKind,
+    Unverified, WriteLimits,
 };
 pub use schema::{InvalidSchema, MAX_DEPTH, Validator};
 

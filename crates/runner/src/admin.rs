@@ -6,10 +6,11 @@ use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -22,19 +23,48 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many connections are served at once.
 const CONNECTIONS_MAX: usize = 64;
 
-/// Whether the process takes work; false until everything is open, and again from the first signal to stop.
+/// Whether the process takes work; false until everything is open, while something waits for a person to put its set-up
+/// right, and again from the first signal to stop.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness(Arc<Ready>);
+
+#[derive(Debug, Default)]
+struct Ready {
+    open: AtomicBool,
+    /// What waits, and for what.
+    waits: Mutex<BTreeMap<String, String>>,
+}
 
 impl Readiness {
-    /// Says it.
+    /// Says whether everything is open.
     pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+        self.0.open.store(ready, Ordering::Release);
     }
 
-    /// Asks it.
+    /// Whether the process takes work.
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.open.load(Ordering::Acquire) && self.waits().is_empty()
+    }
+
+    /// Says that `who` waits for its set-up to be put right, and `why`.
+    pub fn waits_for(&self, who: &str, why: &str) {
+        self.waits().insert(who.to_owned(), why.to_owned());
+    }
+
+    /// Says that `who` waits no longer.
+    pub fn goes_on(&self, who: &str) {
+        self.waits().remove(who);
+    }
+
+    /// The reasons for not being ready, one a line.
+    fn reasons(&self) -> String {
+        let waits = self.waits();
+        let reasons = waits.iter().flat_map(|(who, why)| [who.as_str(), ": ", why.as_str(), "\n"]);
+        std::iter::once("not ready\n").chain(reasons).collect()
+    }
+
+    fn waits(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,10 +123,33 @@ fn respond(path: &str, metrics: &Metrics, readiness: &Readiness) -> Response<Ful
         "/metrics" => (StatusCode::OK, metrics.render().into()),
         "/livez" => (StatusCode::OK, Bytes::from_static(b"ok\n")),
         "/readyz" if readiness.get() => (StatusCode::OK, Bytes::from_static(b"ok\n")),
-        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"not ready\n")),
+        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, readiness.reasons().into()),
         _ => (StatusCode::NOT_FOUND, Bytes::from_static(b"try /metrics, /livez or /readyz\n")),
     };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+
+    #[tokio::test]
+    async fn who_is_not_ready_says_why() {
+        let (metrics, readiness) = (Metrics::new().unwrap(), Readiness::default());
+        let ask = async || {
+            let response = respond("/readyz", &metrics, &readiness);
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        assert_eq!(ask().await, (503, "not ready\n".to_owned()));
+        readiness.set(true);
+        readiness.waits_for("apply, partition 3", "run the migrations");
+        assert_eq!(ask().await, (503, "not ready\napply, partition 3: run the migrations\n".to_owned()));
+        readiness.goes_on("apply, partition 3");
+        assert_eq!(ask().await, (200, "ok\n".to_owned()));
+    }
 }

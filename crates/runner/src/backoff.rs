@@ -13,9 +13,22 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(50);
     const LONGEST: Duration = Duration::from_secs(5);
 
+    /// The longest delay while someone has to put the set-up right: nothing passes by itself, and each attempt costs what
+    /// others work with.
+    pub const LONGEST_OF_SETUP: Duration = Duration::from_mins(1);
+
     /// The next delay.
     pub fn next_delay(&mut self) -> Duration {
-        let ceiling = Self::FIRST.saturating_mul(1 << self.attempts.min(10)).min(Self::LONGEST);
+        self.delay_up_to(Self::LONGEST)
+    }
+
+    /// The next delay while someone has to put the set-up right.
+    pub fn next_delay_of_setup(&mut self) -> Duration {
+        self.delay_up_to(Self::LONGEST_OF_SETUP)
+    }
+
+    fn delay_up_to(&mut self, longest: Duration) -> Duration {
+        let ceiling = Self::FIRST.saturating_mul(1 << self.attempts.min(12)).min(longest);
         self.attempts = self.attempts.saturating_add(1);
         ceiling.mul_f64(rand::random_range(0.5..1.0))
     }
@@ -42,6 +55,9 @@ mod tests {
         let later: Vec<_> = (0..20).map(|_| backoff.next_delay()).collect();
         assert!(later.iter().all(|delay| *delay <= Backoff::LONGEST));
         assert!(later.iter().skip(10).all(|delay| *delay >= Backoff::LONGEST / 2));
+        let of_setup: Vec<_> = (0..20).map(|_| backoff.next_delay_of_setup()).collect();
+        assert!(of_setup.iter().all(|delay| *delay <= Backoff::LONGEST_OF_SETUP));
+        assert!(of_setup.iter().all(|delay| *delay >= Backoff::LONGEST_OF_SETUP / 2));
         backoff.reset();
         assert!(backoff.next_delay() <= Backoff::FIRST);
     }

@@ -1,6 +1,7 @@
 //! What the loop asks of a stage's surroundings.
 
-use bus::{Bus, Message};
+use crate::Alerts;
+use bus::{Bus, BusError, Message};
 use bytes::Bytes;
 use model::{Delivery, DeliveryId, Dismissal, Event, EventId, Origin, Partition, Position, Timestamp};
 use stage::{Fault, Stage};
@@ -26,7 +27,9 @@ pub trait Doors<S: Stage>: Send + Sync + 'static {
         tail: Option<&Message>,
     ) -> impl Future<Output = Result<S::Lane, Fault>> + Send;
 
-    /// Tells the lane what the decisions about `inputs` need. An outage is a [`Fault`]: the partition waits.
+    /// Tells the lane what the decisions about `inputs` need. An outage is [`Fault::Transient`]: the
+    /// partition waits. [`stage::Blame::Input`] says that one of the inputs can't be asked for: they are halved until that
+    /// one is alone, so what is loaded for fewer inputs replaces what was for more.
     fn load(
         &self,
         inputs: &[Placed<S::In>],
@@ -106,9 +109,24 @@ fn placed<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T> {
     Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals }
 }
 
-/// A batch of ours that can't be read is no input's fault: the partition waits.
-pub fn unreadable(error: DecodeError) -> Fault {
-    Fault::new("a batch of our own that can be read", error)
+/// The words for a message of ours that can't be decoded: it never will be, so it is set aside.
+pub fn unreadable(what: &str, sequence: impl std::fmt::Display, error: &DecodeError) -> String {
+    format!("{what} {sequence} can't be decoded: {}", crate::chain(error))
+}
+
+/// Takes what a reader gave. A message that isn't one of ours is set aside: the reader goes on behind it.
+pub fn readable<T>(
+    alerts: &Alerts,
+    partition: Partition,
+    taken: Result<Vec<T>, BusError>,
+) -> Result<Vec<T>, Fault> {
+    match taken {
+        Err(error @ BusError::Malformed { .. }) => {
+            alerts.set_aside(partition, &error.to_string());
+            Ok(Vec::new())
+        }
+        taken => Ok(taken?),
+    }
 }
 
 impl Input for Event {

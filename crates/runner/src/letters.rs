@@ -3,11 +3,11 @@
 use crate::{Metrics, now};
 use bus::{AppendError, Bus, DeadMessage};
 use model::Position;
-use stage::Reject;
+use stage::{Blame, Reject};
 use wire::{DeadLetter, Original};
 
 /// Keeps what `stage` rejected, as it came, with the reason; then counts it and says so in the log. The same letter may be
-/// put down again: within five minutes it is stored once.
+/// put down again: within five minutes it is stored once. One that no message can hold is only counted and logged.
 pub async fn dead_letter(
     bus: &Bus,
     metrics: &Metrics,
@@ -30,7 +30,15 @@ pub async fn dead_letter(
         None => format!("{stage}/{delivery}/{position}"),
     };
     let (class, store) = (reject.class.as_str(), origin.store.clone());
-    bus.publish_dead(&DeadMessage::new(stage, class, store, message_id, wire::encode_dead(&letter))).await?;
+    let message = DeadMessage::new(stage, class, store, message_id, wire::encode_dead(&letter));
+    match bus.publish_dead(&message).await {
+        Err(error) if error.is_of_message() => {
+            // The input's outcome is recorded all the same, and RAW has its bytes.
+            metrics.permanent(stage, Blame::Input.as_str());
+            tracing::error!(stage, %position, %error, "a dead letter that the broker never takes");
+        }
+        outcome => outcome?,
+    }
     metrics.rejected(stage, reject.class);
     tracing::warn!(
         stage, store.id = %origin.store, connection.id = %origin.connection, delivery.id = %delivery,

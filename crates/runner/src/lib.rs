@@ -9,6 +9,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod admin;
+mod alerts;
 mod backoff;
 mod config;
 mod decided;
@@ -22,14 +23,15 @@ mod stage_loop;
 mod telemetry;
 
 pub use admin::{AdminServer, Readiness};
+pub use alerts::Alerts;
 pub use backoff::Backoff;
 pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
 pub use decided::{Ending, decide};
-pub use doors::{Batch, Doors, Head, Input, Output, Placed, unreadable};
+pub use doors::{Batch, Doors, Head, Input, Output, Placed, readable, unreadable};
 pub use kill_point::kill_point;
 pub use letters::dead_letter;
 pub use metrics::{Metrics, outcome_label};
-pub use partitions::{LaneError, Turn, own_partitions};
+pub use partitions::{Turn, own_partitions, until_set_up};
 pub use process::{Failure, Service, chain, main, now, replica_name};
 pub use stage_loop::run_stage;
 pub use telemetry::start as start_logging;

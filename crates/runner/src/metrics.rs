@@ -26,6 +26,7 @@ pub struct Metrics {
     outputs: IntCounterVec,
     rejected: IntCounterVec,
     interruptions: IntCounterVec,
+    permanent: IntCounterVec,
     duration: HistogramVec,
     batch_records: HistogramVec,
     lag_seconds: GaugeVec,
@@ -71,6 +72,11 @@ impl Metrics {
                 "tillflow_interruptions_total",
                 "Times that a partition had to stop and start again",
                 &["stage", "cause"],
+            )?,
+            permanent: counters(
+                "tillflow_permanent_errors_total",
+                "Errors that don't pass by themselves, by what has to change",
+                &["stage", "kind"],
             )?,
             duration: histograms(
                 "tillflow_stage_duration_seconds",
@@ -118,7 +124,12 @@ impl Metrics {
         self.rejected.with_label_values(&[stage, class.as_str()]).inc();
     }
 
-    /// A partition had to stop: `fenced` or `fault`.
+    /// An error that doesn't pass by itself: `input`, `setup` or `panic`.
+    pub fn permanent(&self, stage: &str, kind: &str) {
+        self.permanent.with_label_values(&[stage, kind]).inc();
+    }
+
+    /// A partition had to stop: `fenced`, `fault`, `input`, `setup` or `panic`.
     pub fn interrupted(&self, stage: &str, cause: &str) {
         self.interruptions.with_label_values(&[stage, cause]).inc();
     }

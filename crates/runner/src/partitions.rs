@@ -4,11 +4,10 @@
 //! process there is never more than one loop of a partition: a second one would fence off the first one's last batch,
 //! and make calls to a platform beside it.
 
-use crate::{Backoff, Failure, Metrics, Service, chain};
-use bus::{AppendError, BusError};
+use crate::{Alerts, Backoff, Failure, Metrics, Readiness, Service, alerts::PANIC, chain};
 use futures::FutureExt;
 use model::Partition;
-use stage::Fault;
+use stage::{Blame, Fault};
 use std::{
     collections::{BTreeSet, HashMap},
     future::Future,
@@ -28,44 +27,10 @@ const WARN_AT_ATTEMPT: u32 = 3;
 /// which is no worse than a crash, so that the partition can be taken up again.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// Why a partition has to start again from what was last written down.
-#[derive(Debug, thiserror::Error)]
-pub enum LaneError {
-    /// Another replica writes: it owns the partition now.
-    #[error("another replica has taken the partition over")]
-    Fenced,
-    /// Something outside is down.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    /// The loop itself broke: a mistake in this repository.
-    #[error("the loop panicked; the log says where")]
-    Panicked,
-}
-
-impl LaneError {
-    const fn cause(&self) -> &'static str {
-        match self {
-            Self::Fenced => "fenced",
-            Self::Fault(_) => "fault",
-            Self::Panicked => "panic",
-        }
-    }
-}
-
-impl From<BusError> for LaneError {
-    fn from(error: BusError) -> Self {
-        Self::Fault(Fault::new("the broker", error))
-    }
-}
-
-impl From<AppendError> for LaneError {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Fenced => Self::Fenced,
-            other => Self::Fault(Fault::new("the broker", other)),
-        }
-    }
-}
+/// How long a run that followed a permanent error must go without one until that counts as put right.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+/// How often it is looked whether such a run has made progress.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// One run of a partition's loop: from what was last written down to the next interruption.
 #[derive(Clone)]
@@ -87,7 +52,8 @@ impl Turn {
 
 /// Joins the replicas of `stage` and runs `run` for each partition while it is ours. A run that is interrupted begins
 /// again, with growing delays and jitter: an outage pauses the partition and loses nothing. A run that ends well was
-/// asked to.
+/// asked to. What a person has to put right is waited for with pauses of up to [`Backoff::LONGEST_OF_SETUP`], said once per
+/// change, and makes the process unready.
 pub async fn own_partitions<Run, Running>(
     service: &Service,
     stage: &'static str,
@@ -95,7 +61,7 @@ pub async fn own_partitions<Run, Running>(
 ) -> Result<(), Failure>
 where
     Run: Fn(Turn) -> Running + Send + Sync + 'static,
-    Running: Future<Output = Result<(), LaneError>> + Send + 'static,
+    Running: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     let run = Arc::new(run);
     let membership = tokio::select! {
@@ -103,11 +69,13 @@ where
         () = service.stop.cancelled() => return Ok(()),
     };
     service.readiness.set(true);
+    let alerts = Alerts::new(stage, &service.metrics, Some(&service.bus));
     let begin = |partition: Partition, stop| {
         let turn = Turn { partition, stop, progress: Arc::default() };
         let (metrics, run) = (service.metrics.clone(), Arc::clone(&run));
+        let waiting = Waiting::new(stage, Some(partition), alerts.clone(), service.readiness.clone());
         async move {
-            keep_running(&metrics, stage, turn, &*run).await;
+            keep_running(&metrics, waiting, turn, &*run).await;
             metrics.forget_lag(stage, &partition.to_string());
         }
     };
@@ -156,31 +124,135 @@ async fn follow<Running>(
     while loops.join_next().await.is_some() {}
 }
 
+/// Opens what a stage needs before it can begin, once it is set up as it has to be: waits for that as a partition does.
+/// None if the service is asked to stop meanwhile; an error that isn't of the set-up is the caller's.
+pub async fn until_set_up<T, E: Into<Fault>>(
+    service: &Service,
+    stage: &'static str,
+    open: impl AsyncFn() -> Result<T, E>,
+) -> Result<Option<T>, Fault> {
+    let alerts = Alerts::new(stage, &service.metrics, Some(&service.bus));
+    let mut waiting = Waiting::new(stage, None, alerts, service.readiness.clone());
+    let mut backoff = Backoff::default();
+    loop {
+        let fault = match open().await.map_err(Into::into) {
+            Ok(opened) => {
+                waiting.over();
+                return Ok(Some(opened));
+            }
+            Err(fault) => fault,
+        };
+        if fault.blame() != Some(Blame::Setup) {
+            return Err(fault);
+        }
+        waiting.begins(Blame::Setup.as_str(), chain(&fault));
+        tokio::select! {
+            () = sleep(backoff.next_delay_of_setup()) => {}
+            () = service.stop.cancelled() => return Ok(None),
+        }
+    }
+}
+
+/// What waits for a person, and what was said about it.
+struct Waiting {
+    stage: &'static str,
+    partition: Option<Partition>,
+    alerts: Alerts,
+    readiness: Readiness,
+    said: Option<(&'static str, String)>,
+}
+
+impl Waiting {
+    fn new(stage: &'static str, partition: Option<Partition>, alerts: Alerts, readiness: Readiness) -> Self {
+        Self { stage, partition, alerts, readiness, said: None }
+    }
+
+    fn who(&self) -> String {
+        match self.partition {
+            Some(partition) => format!("{}, partition {partition}", self.stage),
+            None => self.stage.to_owned(),
+        }
+    }
+
+    /// Says what it waits for: in the log once per change.
+    fn begins(&mut self, kind: &'static str, error: String) {
+        self.alerts.waits(self.partition, kind, &error);
+        self.readiness.waits_for(&self.who(), &error);
+        let now = Some((kind, error));
+        if self.said != now {
+            let (who, error) = (self.who(), now.as_ref().map(|(_, error)| error.as_str()));
+            tracing::error!(stage = self.stage, kind, error, "{who} can't go on until this is put right");
+            self.said = now;
+        }
+    }
+
+    /// Takes it back.
+    fn over(&mut self) {
+        let Some((kind, _)) = self.said.take() else { return };
+        self.readiness.goes_on(&self.who());
+        self.alerts.goes_on(self.partition, kind);
+        tracing::info!(stage = self.stage, "{} goes on", self.who());
+    }
+}
+
+impl Drop for Waiting {
+    /// The partition is someone else's now, and so is what it waits for.
+    fn drop(&mut self) {
+        self.readiness.goes_on(&self.who());
+    }
+}
+
+/// Why a run ended.
+enum Stopped {
+    Fault(Fault),
+    /// The loop itself broke: a mistake in this repository.
+    Panicked,
+}
+
+impl Stopped {
+    const fn cause(&self) -> &'static str {
+        match self {
+            Self::Fault(Fault::Fenced) => "fenced",
+            Self::Fault(Fault::Transient { .. }) => "fault",
+            Self::Fault(Fault::Permanent { blame, .. }) => blame.as_str(),
+            Self::Panicked => PANIC,
+        }
+    }
+
+    const fn is_permanent(&self) -> bool {
+        matches!(self, Self::Fault(Fault::Permanent { .. }) | Self::Panicked)
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Fault(fault) => chain(fault),
+            Self::Panicked => "the loop panicked; the log says where".to_owned(),
+        }
+    }
+}
+
 /// Runs a partition's loop until it has stopped, in time or not.
-async fn keep_running<Run, Running>(metrics: &Metrics, stage: &'static str, turn: Turn, run: &Run)
+async fn keep_running<Run, Running>(metrics: &Metrics, mut waiting: Waiting, turn: Turn, run: &Run)
 where
     Run: Fn(Turn) -> Running,
-    Running: Future<Output = Result<(), LaneError>>,
+    Running: Future<Output = Result<(), Fault>>,
 {
     let mut backoff = Backoff::default();
     loop {
-        // What a broken run leaves behind is dropped with it; the next one begins at the tail.
-        let running = AssertUnwindSafe(async { run(turn.clone()).await }).catch_unwind();
-        let outcome = tokio::select! {
-            outcome = running => outcome.unwrap_or(Err(LaneError::Panicked)),
-            () = overdue(&turn.stop) => {
-                tracing::warn!(stage, partition = turn.partition.0, limit = ?STOP_LIMIT, "dropped: did not stop");
-                return;
-            }
-        };
-        let Err(error) = outcome else { return };
+        let Err(stopped) = attempt(&mut waiting, &turn, run).await else { return };
         if turn.progress.swap(false, Ordering::Relaxed) {
             backoff.reset();
         }
-        metrics.interrupted(stage, error.cause());
-        let delay = backoff.next_delay();
-        let (partition, error) = (turn.partition.0, chain(&error));
-        if backoff.attempts() == WARN_AT_ATTEMPT {
+        metrics.interrupted(waiting.stage, stopped.cause());
+        let delay = if stopped.is_permanent() {
+            waiting.begins(stopped.cause(), stopped.text());
+            backoff.next_delay_of_setup()
+        } else {
+            // What waits for a person goes on waiting: an outage meanwhile says nothing about it.
+            backoff.next_delay()
+        };
+        let (stage, partition, error) = (waiting.stage, turn.partition.0, stopped.text());
+        if backoff.attempts() == WARN_AT_ATTEMPT && !stopped.is_permanent() {
             tracing::warn!(stage, partition, error, "paused; trying again");
         } else {
             tracing::debug!(stage, partition, error, "starting again");
@@ -189,6 +261,43 @@ where
             () = sleep(delay) => {}
             () = turn.stop.cancelled() => return,
         }
+    }
+}
+
+/// One run, to its end; one that doesn't stop in time ends well. What was waited for is over once it works again.
+async fn attempt<Run, Running>(waiting: &mut Waiting, turn: &Turn, run: &Run) -> Result<(), Stopped>
+where
+    Run: Fn(Turn) -> Running,
+    Running: Future<Output = Result<(), Fault>>,
+{
+    // What a broken run leaves behind is dropped with it; the next one begins at the tail.
+    let running = AssertUnwindSafe(async { run(turn.clone()).await }).catch_unwind();
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            outcome = &mut running => {
+                return outcome.map_or(Err(Stopped::Panicked), |outcome| outcome.map_err(Stopped::Fault));
+            }
+            () = settled(turn), if waiting.said.is_some() => waiting.over(),
+            () = overdue(&turn.stop) => {
+                let (stage, partition) = (waiting.stage, turn.partition.0);
+                tracing::warn!(stage, partition, limit = ?STOP_LIMIT, "dropped: did not stop");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Until the run has done something, or has gone on for a while.
+async fn settled(turn: &Turn) {
+    let progress = async {
+        while !turn.progress.load(Ordering::Relaxed) {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = progress => {}
+        () = sleep(SETTLED_AFTER) => {}
     }
 }
 

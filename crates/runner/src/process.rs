@@ -237,8 +237,10 @@ mod tests {
         assert_eq!(chain(&quiet), "the database is not available: connection refused");
         let quoting = Told { said: "no answer: connection refused", source: refused() };
         assert_eq!(chain(&quoting), "no answer: connection refused");
-        let fault =
-            Fault::new("the database", Told { said: "the database is not available", source: refused() });
+        let fault = Fault::transient(
+            "the database",
+            Told { said: "the database is not available", source: refused() },
+        );
         assert_eq!(chain(&fault), "the database is not available: connection refused");
     }
 }

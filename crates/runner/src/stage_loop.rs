@@ -1,24 +1,26 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Batch, Doors, Failure, Input, LaneError, Output, Placed, Service, Turn,
+    Alerts, Doors, Failure, Input, Output, Placed, Service, Turn, chain,
     decided::{Ending, Packed, Piece, decide, pack},
     kill_point,
     letters::dead_letter,
-    now, outcome_label, own_partitions, unreadable,
+    now, outcome_label, own_partitions, readable, unreadable,
 };
 use bus::{Appender, Feed, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
-use stage::{Reject, Stage, Verdict};
+use stage::{Fault, Reject, RejectClass, Stage, Verdict};
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
-use wire::BATCH_RECORDS_MAX;
+use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
+/// How much of a message its headers may take, in bytes.
+const HEADERS_MAX_BYTES: usize = 4096;
 /// How long inputs that yielded nothing may wait for their position to be written down.
 const QUIET_COVER: Duration = Duration::from_secs(1);
 
@@ -37,7 +39,8 @@ where
     S::Out: Output,
     D: Doors<S>,
 {
-    let shared = Arc::new(Shared { service: service.clone(), stage, doors, from, to });
+    let alerts = Alerts::new(S::NAME, &service.metrics, Some(&service.bus));
+    let shared = Arc::new(Shared { service: service.clone(), alerts, stage, doors, from, to });
     own_partitions(service, S::NAME, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }
@@ -47,6 +50,7 @@ where
 
 struct Shared<S, D> {
     service: Service,
+    alerts: Alerts,
     stage: S,
     doors: D,
     from: Feed,
@@ -61,7 +65,7 @@ where
     D: Doors<S>,
 {
     /// Opens the partition at its own tail and works until `stop` or an interruption.
-    async fn run_lane(&self, turn: &Turn) -> Result<(), LaneError> {
+    async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
         let (bus, partition) = (&self.service.bus, turn.partition);
         let tail = bus.tail(self.to, partition).await?;
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
@@ -91,10 +95,30 @@ struct Lane<'a, S: Stage, D> {
 
 /// What a batch of inputs came to.
 struct Decided<Out> {
+    /// How many inputs there were.
+    count: usize,
     /// What goes on or is dismissed, in order.
     pieces: Vec<(Position, Piece<Out>)>,
     rejects: BTreeMap<usize, Reject>,
     ended: BTreeMap<&'static str, usize>,
+}
+
+impl<Out> Decided<Out> {
+    /// Takes the verdict over the next input; what goes on ends at `end`, what ends stands where the input does.
+    fn take(&mut self, end: Position, ending: Ending, verdict: Verdict<Out>) {
+        *self.ended.entry(outcome_label(&verdict)).or_default() += 1;
+        let piece = match verdict {
+            Verdict::Emit(outputs) => (end, Piece::Emitted(outputs)),
+            Verdict::Skip(skip) => dismissed(ending.skipped(skip)),
+            Verdict::Reject(reject) => {
+                let piece = dismissed(ending.rejected(&reject));
+                self.rejects.insert(self.count, reject);
+                piece
+            }
+        };
+        self.pieces.push(piece);
+        self.count += 1;
+    }
 }
 
 impl<S, D> Lane<'_, S, D>
@@ -104,11 +128,13 @@ where
     S::Out: Output,
     D: Doors<S>,
 {
-    async fn run(&mut self, mut reader: Reader, turn: &Turn) -> Result<(), LaneError> {
+    async fn run(&mut self, mut reader: Reader, turn: &Turn) -> Result<(), Fault> {
         loop {
             let owed = self.owed.map(|(since, _)| since + QUIET_COVER);
             let messages = tokio::select! {
-                messages = reader.waiting(MESSAGES_MAX) => messages?,
+                messages = reader.waiting(MESSAGES_MAX) => {
+                    readable(&self.shared.alerts, self.partition, messages)?
+                }
                 () = turn.stop.cancelled() => return self.say_covered().await,
                 () = until(owed) => { self.say_covered().await?; continue }
             };
@@ -117,7 +143,7 @@ where
         }
     }
 
-    async fn work(&mut self, messages: Vec<Message>) -> Result<(), LaneError> {
+    async fn work(&mut self, messages: Vec<Message>) -> Result<(), Fault> {
         let began = Instant::now();
         let Some(last) = messages.last() else { return Ok(()) };
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
@@ -127,16 +153,21 @@ where
             if let Some(from) = message.from.filter(|from| *from > reaches) {
                 self.appender.begin_behind(from);
             }
-            let batch = decode::<S::In>(message)?;
+            reaches = reaches.max(end_of(message));
+            let batch = match S::In::decode(message.payload.clone(), message.sequence) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    let text = unreadable(self.shared.from.as_str(), message.sequence, &error);
+                    self.shared.alerts.set_aside(self.partition, &text);
+                    continue;
+                }
+            };
             inputs.extend(batch.records.into_iter().filter(|input| input.position > self.covered));
             told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));
-            reaches = reaches.max(end_of(message));
         }
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.head().received_at));
         self.note_lag(newest, count);
-        self.shared.doors.load(&inputs, &mut self.memory).await?;
-        kill_point(S::NAME, "loaded");
-        let mut decided = self.decide(inputs);
+        let mut decided = self.load_and_decide(inputs).await?;
         if !decided.rejects.is_empty() {
             self.dead_letter(&messages, &decided.rejects).await?;
             kill_point(S::NAME, "dead_lettered");
@@ -163,24 +194,59 @@ where
         }
     }
 
-    fn decide(&mut self, inputs: Vec<Placed<S::In>>) -> Decided<S::Out> {
-        let mut decided = Decided { pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
-        for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
-            let ending = Ending::of(S::NAME, position, &value);
-            let verdict = decide(&self.shared.stage, position, value, &mut self.memory);
-            *decided.ended.entry(outcome_label(&verdict)).or_default() += 1;
-            let piece = match verdict {
-                Verdict::Emit(outputs) => (S::In::end(position), Piece::Emitted(outputs)),
-                Verdict::Skip(skip) => (position, Piece::Dismissed(ending.skipped(skip))),
-                Verdict::Reject(reject) => {
-                    let dismissed = ending.rejected(&reject);
-                    decided.rejects.insert(index, reject);
-                    (position, Piece::Dismissed(dismissed))
+    /// Loads what the decisions need, and decides. If a look-up refuses one of the inputs for good, they are halved until
+    /// that one is alone: at most two look-ups for each level of halving and rejected input.
+    async fn load_and_decide(&mut self, inputs: Vec<Placed<S::In>>) -> Result<Decided<S::Out>, Fault> {
+        let mut decided =
+            Decided { count: 0, pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
+        // The last is next.
+        let mut parts = vec![inputs];
+        while let Some(mut part) = parts.pop() {
+            match self.shared.doors.load(&part, &mut self.memory).await {
+                Ok(()) => {
+                    kill_point(S::NAME, "loaded");
+                    for input in part {
+                        self.decide(input, &mut decided);
+                    }
                 }
-            };
-            decided.pieces.push(piece);
+                Err(fault) if fault.is_of_input() && part.len() > 1 => {
+                    let behind = part.split_off(part.len() / 2);
+                    parts.extend([behind, part]);
+                }
+                Err(fault) if fault.is_of_input() && !part.is_empty() => {
+                    let text = chain(&fault);
+                    self.shared.alerts.set_aside(self.partition, &text);
+                    for Placed { position, value } in part {
+                        let ending = Ending::of(S::NAME, position, &value);
+                        let reject = Reject::new(RejectClass::Bug, text.clone());
+                        decided.take(position, ending, Verdict::Reject(reject));
+                    }
+                }
+                Err(fault) => return Err(fault),
+            }
         }
-        decided
+        Ok(decided)
+    }
+
+    fn decide(&mut self, input: Placed<S::In>, decided: &mut Decided<S::Out>) {
+        let Placed { position, value } = input;
+        let ending = Ending::of(S::NAME, position, &value);
+        let verdict = decide(&self.shared.stage, position, value, &mut self.memory);
+        let verdict = match verdict {
+            Verdict::Emit(outputs) if self.is_too_large(&outputs) => Verdict::Reject(Reject::new(
+                RejectClass::Bug,
+                "what it comes to is larger than the broker takes",
+            )),
+            verdict => verdict,
+        };
+        decided.take(S::In::end(position), ending, verdict);
+    }
+
+    /// Whether no message can hold these. One input's outputs are never split over two.
+    fn is_too_large(&self, outputs: &[S::Out]) -> bool {
+        let weight: usize = outputs.iter().map(Output::weight).sum();
+        let limit = self.shared.service.bus.payload_max_bytes().saturating_sub(HEADERS_MAX_BYTES);
+        weight > BATCH_BYTES_MAX && S::Out::encode(outputs, &[]).len() > limit
     }
 
     /// Keeps what was rejected, with its bytes; read again from the messages, so that the common way needs no copy.
@@ -188,15 +254,21 @@ where
         &self,
         messages: &[Message],
         rejects: &BTreeMap<usize, Reject>,
-    ) -> Result<(), LaneError> {
-        let mut inputs = Vec::new();
-        for message in messages {
-            inputs.extend(decode::<S::In>(message)?.records);
-        }
-        inputs.retain(|input| input.position > self.covered);
-        for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
+    ) -> Result<(), Fault> {
+        let readable = messages
+            .iter()
+            .filter_map(|message| S::In::decode(message.payload.clone(), message.sequence).ok());
+        let inputs = readable.flat_map(|batch| batch.records).filter(|input| input.position > self.covered);
+        for (index, Placed { position, value }) in inputs.enumerate() {
             let Some(reject) = rejects.get(&index) else { continue };
-            let original = value.into_original().map_err(unreadable)?;
+            let original = match value.into_original() {
+                Ok(original) => original,
+                Err(error) => {
+                    let text = unreadable("the event at", position, &error);
+                    self.shared.alerts.set_aside(self.partition, &text);
+                    continue;
+                }
+            };
             let Service { bus, metrics, .. } = &self.shared.service;
             dead_letter(bus, metrics, S::NAME, position, original, reject).await?;
         }
@@ -210,7 +282,7 @@ where
         pieces: Vec<(Position, Piece<S::Out>)>,
         reaches: Position,
         input_sequence: u64,
-    ) -> Result<(), LaneError> {
+    ) -> Result<(), Fault> {
         let mut batches = pack(pieces);
         let last = batches.pop().unwrap_or_default();
         for batch in batches {
@@ -231,7 +303,7 @@ where
         batch: &Packed<S::Out>,
         covers: Position,
         input_sequence: u64,
-    ) -> Result<(), LaneError> {
+    ) -> Result<(), Fault> {
         let records = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
         let payload = S::Out::encode(&batch.records, &batch.dismissals);
         self.appender.append(payload, covers, input_sequence, records).await?;
@@ -241,15 +313,16 @@ where
     }
 
     /// Writes down how far the inputs are covered although nothing goes on: a batch without records.
-    async fn say_covered(&mut self) -> Result<(), LaneError> {
+    async fn say_covered(&mut self) -> Result<(), Fault> {
         let Some((_, input_sequence)) = self.owed.take() else { return Ok(()) };
         let batch = Packed { dismissals: std::mem::take(&mut self.waiting), ..Packed::default() };
         self.append_batch(&batch, self.covered, input_sequence).await
     }
 }
 
-fn decode<T: Input>(message: &Message) -> Result<Batch<T>, LaneError> {
-    Ok(T::decode(message.payload.clone(), message.sequence).map_err(unreadable)?)
+/// The piece of an input that ends, at its own place.
+fn dismissed<Out>(dismissal: Dismissal) -> (Position, Piece<Out>) {
+    (dismissal.position, Piece::Dismissed(dismissal))
 }
 
 /// The position after which nothing of the message is left.

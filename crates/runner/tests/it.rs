@@ -28,6 +28,8 @@ struct Picky;
 const REJECTED: u64 = 4;
 const SKIPPED: u64 = 5;
 const PANICS: u64 = 13;
+/// What the look-up refuses for good.
+const REFUSED: [u64; 2] = [102, 107];
 
 impl Stage for Picky {
     const NAME: &'static str = "picky";
@@ -52,13 +54,16 @@ impl Doors<Picky> for Flaky {
     async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
         Ok(())
     }
-    async fn load(&self, _: &[Placed<Event>], (): &mut ()) -> Result<(), Fault> {
+    async fn load(&self, inputs: &[Placed<Event>], (): &mut ()) -> Result<(), Fault> {
+        if inputs.iter().any(|input| REFUSED.contains(&input.position.raw_sequence)) {
+            return Err(Fault::input("the look-up", "no such text"));
+        }
         let left = self.0.load(Ordering::SeqCst);
         if left == 0 {
             return Ok(());
         }
         self.0.store(left - 1, Ordering::SeqCst);
-        Err(Fault::new("the look-up", "down"))
+        Err(Fault::transient("the look-up", "down"))
     }
 }
 
@@ -214,6 +219,51 @@ async fn an_outage_pauses_the_partition_and_dead_letters_nothing() {
     assert!(world.bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
     let text = String::from_utf8(metrics.render()).unwrap();
     assert!(text.contains("tillflow_interruptions_total{cause=\"fault\",stage=\"picky\"} 3"), "{text}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn an_input_whose_look_up_is_refused_for_good_is_dead_lettered_alone() {
+    let world = World::start().await;
+    world.put(100..=110).await;
+    let (stop, metrics, _) = world.run(0);
+    let expected: Vec<u64> = (100..=110).filter(|number| !REFUSED.contains(number)).collect();
+    assert_eq!(world.passed_on(110).await, expected);
+    let mut dead = world.bus.read_dead(None).await.unwrap();
+    let mut letters = Vec::new();
+    while let Some(message) = dead.next().await.unwrap() {
+        let letter = wire::decode_dead(message.payload).unwrap();
+        letters.push((letter.position.raw_sequence, letter.reject.class));
+    }
+    assert_eq!(letters, REFUSED.map(|number| (number, RejectClass::Bug)));
+    let text = String::from_utf8(metrics.render()).unwrap();
+    assert!(text.contains("tillflow_permanent_errors_total{kind=\"input\",stage=\"picky\"} 2"), "{text}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_decoded_is_set_aside_with_an_alert_and_what_is_behind_it_goes_on() {
+    let world = World::start().await;
+    world.put(1..=3).await;
+    let tail = world.bus.tail(Feed::Normalized, HERE).await.unwrap();
+    let mut appender = world.bus.appender(Feed::Normalized, HERE, tail.as_ref());
+    appender.append(b"no batch of ours".to_vec().into(), event(6).position, 0, 1).await.unwrap();
+    world.put(7..=8).await;
+    let (stop, ..) = world.run(0);
+    assert_eq!(world.passed_on(8).await, [1, 2, 3, 7, 8]);
+    let alerts = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let alerts = world.bus.alerts().await.unwrap();
+            if !alerts.is_empty() {
+                return alerts;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let alerts = alerts.await.unwrap();
+    assert_eq!((alerts.len(), &*alerts[0].stage, &*alerts[0].kind), (1, "picky", "input"));
+    assert!(alerts[0].text.contains("can't be decoded"), "{alerts:?}");
+    assert!(world.bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
     stop.cancel();
 }
 

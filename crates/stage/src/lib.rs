@@ -4,10 +4,13 @@
 //! in as its lane, which the runner loads; what it says goes out as a verdict, which the runner carries out. The same
 //! inputs in the same order always give the same verdicts.
 
+mod fault;
 mod window;
 
 use model::{Outcome, Position};
 use std::fmt;
+
+pub use fault::{Blame, Fault};
 pub use window::Window;
 
 /// A stage of the pipeline.
@@ -151,23 +154,5 @@ impl fmt::Display for Reject {
             Some(pointer) => write!(f, "{}: {} at {pointer}", self.class.as_str(), self.reason),
             None => write!(f, "{}: {}", self.class.as_str(), self.reason),
         }
-    }
-}
-
-/// Something outside is down. The partition stops and tries again; nothing is dead-lettered for it.
-#[derive(Debug, thiserror::Error)]
-#[error("{what} is not available")]
-pub struct Fault {
-    /// What is down.
-    pub what: &'static str,
-    /// How it showed.
-    #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl Fault {
-    /// `what` is down, as `source` shows.
-    pub fn new(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { what, source: source.into() }
     }
 }

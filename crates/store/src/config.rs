@@ -74,7 +74,10 @@ impl StoreConfig {
     pub fn vault(&self) -> Result<Vault, StoreError> {
         let mut keys = BTreeMap::new();
         for (name, text) in &self.keys {
-            let key = key(text).ok_or_else(|| StoreError::refused("a key isn't 32 bytes in hexadecimal"))?;
+            let key = key(text).ok_or_else(|| StoreError::Setup {
+                what: format!("the key {name} isn't 32 bytes in hexadecimal"),
+                remedy: "correct the store's keys",
+            })?;
             keys.insert(name.clone(), key);
         }
         Ok(Vault::from_keys(keys, &self.current_key)?)

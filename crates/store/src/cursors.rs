@@ -2,9 +2,9 @@
 
 use crate::{
     Store, StoreError,
-    columns::{partition, signed, unreadable},
+    columns::{partition, signed, time, unreadable},
 };
-use model::{Partition, Position};
+use model::{Partition, Position, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 /// Who keeps a cursor in the record.
@@ -21,6 +21,9 @@ pub enum Consumer {
 }
 
 impl Consumer {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Apply, Self::Propagate, Self::Poll, Self::Accepted];
+
     /// The name that rows carry.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,6 +44,19 @@ pub struct Cursor {
     pub number: i64,
     /// The fence: raised by each new owner, compared by each commit.
     pub epoch: i64,
+}
+
+/// A cursor, and when it last moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorMoved {
+    /// Whose.
+    pub consumer: Consumer,
+    /// In which partition.
+    pub partition: Partition,
+    /// Where it stands.
+    pub cursor: Cursor,
+    /// When it came there; a new owner alone doesn't move it.
+    pub moved_at: Timestamp,
 }
 
 /// One cursor's step. The commit goes through only if the record has `from`, its epoch included.
@@ -86,6 +102,28 @@ impl Store {
         crate::error::within(self.limit, advance(&mut connection, consumer, &[step])).await
     }
 
+    /// When each consumer last moved in each partition where it has ever been.
+    pub async fn cursors_moved(&self) -> Result<Vec<CursorMoved>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT name, partition, raw_sequence, delivery, event, number, epoch, moved_at FROM cursors
+             ORDER BY name, partition",
+        );
+        let rows = self.fetch_all(statement).await?;
+        rows.iter()
+            .map(|row| {
+                let name: &str = row.try_get("name")?;
+                let consumer = Consumer::ALL.into_iter().find(|consumer| consumer.as_str() == name);
+                let of = u16::try_from(row.try_get::<i16, _>("partition")?);
+                Ok(CursorMoved {
+                    consumer: consumer.ok_or_else(|| unreadable("name"))?,
+                    partition: Partition(of.map_err(|_| unreadable("partition"))?),
+                    cursor: read(row)?,
+                    moved_at: time(row, "moved_at")?,
+                })
+            })
+            .collect()
+    }
+
     async fn touch_cursor(
         &self,
         consumer: Consumer,
@@ -128,7 +166,8 @@ pub(crate) async fn advance(
     let to = Positions::of(steps.iter().map(|step| step.position))?;
     let done = sqlx::query(
         "UPDATE cursors c
-         SET raw_sequence = u.raw_sequence, delivery = u.delivery, event = u.event, number = u.number
+         SET raw_sequence = u.raw_sequence, delivery = u.delivery, event = u.event, number = u.number,
+             moved_at = now()
          FROM unnest($2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
                      $8::int8[], $9::int8[], $10::int8[], $11::int8[])
              AS u(partition, old_raw_sequence, old_delivery, old_event, old_number, epoch,

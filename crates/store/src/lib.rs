@@ -38,7 +38,7 @@ pub use conflicts::{ConflictFilter, ConflictRow, Resolved};
 pub use connection_states::{ConnectionCounts, Health};
 pub use connections::{Connection, Rules};
 pub use conservation::{Account, Place};
-pub use cursors::{Consumer, Cursor, CursorMove};
+pub use cursors::{Consumer, Cursor, CursorMove, CursorMoved};
 pub use dead_letters::{LetterActed, LetterAction};
 pub use desired::{DesiredChanges, Writes};
 pub use digest::Digest;
@@ -82,7 +82,10 @@ impl Store {
     /// role and the tables may still be missing: see [`Store::migrate`] and [`Store::check_schema`].
     pub async fn connect(config: &StoreConfig, vault: Vault) -> Result<Self, StoreError> {
         let login = PgConnectOptions::from_str(&config.url)
-            .map_err(|_| StoreError::refused("the database's URL can't be read"))?
+            .map_err(|_| StoreError::Setup {
+                what: "its URL can't be read".to_owned(),
+                remedy: error::CORRECT_URL,
+            })?
             .application_name("tillflow");
         let limit = config.statement_timeout() + ANSWER_GRACE;
         within(limit, async {

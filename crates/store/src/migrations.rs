@@ -68,6 +68,9 @@ impl From<MigrateError> for StoreError {
             MigrateError::Execute(error) => error.into(),
             MigrateError::ExecuteMigration(error, version) => match Self::from(error) {
                 Self::Refused { what } => Self::refused(format!("migration {version}: {what}")),
+                Self::Setup { what, remedy } => {
+                    Self::Setup { what: format!("migration {version}: {what}"), remedy }
+                }
                 other => other,
             },
             MigrateError::VersionMissing(version) => {

@@ -4,12 +4,13 @@ use crate::{Config, STAGE};
 use bus::{Bus, BusError, Feed, Start};
 use model::{Partition, Timestamp};
 use prometheus::IntGauge;
-use runner::{Metrics, Service, now};
+use runner::{Metrics, Service, chain, now};
+use stage::Fault;
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
-use store::{Consumer, Store, StoreError};
+use store::{Consumer, Store};
 
 /// How often it sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -21,14 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PRESSED_FROM: f64 = 0.7;
 /// How often tables are looked after.
 const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
-
-#[derive(Debug, thiserror::Error)]
-enum Unswept {
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
 pub(crate) async fn run(service: Service, store: Store, config: Config, in_flight: IntGauge) {
@@ -111,7 +104,12 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &
     for partition in service.bus.partitions().all() {
         // One partition that can't be swept must not fill the streams of all.
         if let Err(error) = sweep(service, store, &kept_for, pressed.applied, partition).await {
-            tracing::debug!(stage = STAGE, partition = partition.0, %error, "not swept; trying again later");
+            let (partition, permanent, error) = (partition.0, error.blame().is_some(), chain(&error));
+            if permanent {
+                tracing::error!(stage = STAGE, partition, error, "not swept, and won't be: streams fill up");
+            } else {
+                tracing::debug!(stage = STAGE, partition, error, "not swept; trying again later");
+            }
         }
     }
 }
@@ -124,7 +122,7 @@ async fn sweep(
     kept_for: &KeptFor,
     applied_pressed: bool,
     partition: Partition,
-) -> Result<(), Unswept> {
+) -> Result<(), Fault> {
     let bus = &service.bus;
     if applied_pressed {
         let read = store.cursor(Consumer::Propagate, partition).await?.number;
@@ -151,7 +149,7 @@ async fn purge(
     partition: Partition,
     done: Start,
     kept_for_seconds: u64,
-) -> Result<(), Unswept> {
+) -> Result<(), Fault> {
     let below = match done {
         Start::First => return Ok(()),
         Start::At(sequence) => sequence,

@@ -4,17 +4,18 @@
 //! compare-and-set: what is redelivered changes nothing, and who no longer owns a partition can't commit. APPLIED is
 //! published from what was committed.
 
+mod batch;
 pub mod decide;
 mod janitor;
 mod lane;
 mod publish;
 pub mod rebuild;
+mod refused;
 pub mod replay;
 mod worker;
 
-use runner::{Failure, Service};
+use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
-use stage::Fault;
 use std::{num::NonZeroUsize, sync::Arc};
 use store::{Store, StoreConfig};
 use worker::Workers;
@@ -49,7 +50,8 @@ impl Default for Config {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     serve(service, store, config).await
 }
 
@@ -58,7 +60,8 @@ pub async fn serve(service: Service, store: Store, config: Config) -> Result<(),
     let workers = Workers::start(config.workers, &store, &service.metrics, Some(&service.bus));
     let in_flight = janitor::in_flight(&service.metrics)?;
     let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight));
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, workers });
+    let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+    let shared = Arc::new(lane::Shared { service: service.clone(), alerts, store, workers });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }

@@ -1,8 +1,9 @@
 //! APPLIED: what was committed, as everyone else reads it.
 
-use bus::{AppendError, AppliedMessage, Bus, CloudEvent};
+use bus::{AppliedMessage, Bus, CloudEvent};
 use bytes::Bytes;
 use model::{Partition, record::Applied};
+use runner::{Alerts, chain, unreadable};
 use stage::Fault;
 use store::Store;
 
@@ -35,30 +36,60 @@ fn message(partition: Partition, applied: &Applied, payload: Vec<u8>) -> Applied
 /// Publishes what was just committed, in its order, and waits until all of it is stored.
 pub(crate) async fn committed(
     bus: &Bus,
+    alerts: &Alerts,
     partition: Partition,
     applied: &[Applied],
     payloads: Vec<Vec<u8>>,
-) -> Result<(), AppendError> {
+) -> Result<(), Fault> {
     let messages: Vec<_> =
         applied.iter().zip(payloads).map(|(applied, payload)| message(partition, applied, payload)).collect();
-    bus.publish_applied_all(&messages).await
+    publish(bus, alerts, partition, &messages).await
 }
 
-/// Publishes what the event store has behind what the stream has: the end that a former owner, or the broker, lost.
-pub(crate) async fn catch_up(bus: &Bus, store: &Store, partition: Partition) -> Result<(), Fault> {
-    let broker = |error| Fault::new("the broker", error);
-    let mut number = bus.applied_resume(partition).await.map_err(broker)?;
+/// Publishes what the event store has behind what the stream has: the end that a former owner, or the broker, lost. A
+/// change that can't be decoded is passed over, with an alert.
+pub(crate) async fn catch_up(
+    bus: &Bus,
+    store: &Store,
+    alerts: &Alerts,
+    partition: Partition,
+) -> Result<(), Fault> {
+    let mut number = bus.applied_resume(partition).await?;
     loop {
-        let rows = store.applied_after(partition, number, CATCH_UP).await;
-        let rows = rows.map_err(|error| Fault::new("the database", error))?;
+        let rows = store.applied_after(partition, number, CATCH_UP).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         number = last.number;
         let mut messages = Vec::with_capacity(rows.len());
         for row in rows {
-            let applied = wire::decode_applied(Bytes::from(row.payload.clone()))
-                .map_err(|error| Fault::new("a change of our own that can be read", error))?;
-            messages.push(message(partition, &applied, row.payload));
+            match wire::decode_applied(Bytes::from(row.payload.clone())) {
+                Ok(applied) => messages.push(message(partition, &applied, row.payload)),
+                Err(error) => alerts.set_aside(partition, &unreadable("change", row.number, &error)),
+            }
         }
-        bus.publish_applied_all(&messages).await.map_err(|error| Fault::new("the broker", error))?;
+        publish(bus, alerts, partition, &messages).await?;
     }
+}
+
+/// Publishes changes. One that the broker never takes is passed over, with an alert: the event store has it, and propagate
+/// reads it there.
+async fn publish(
+    bus: &Bus,
+    alerts: &Alerts,
+    partition: Partition,
+    messages: &[AppliedMessage],
+) -> Result<(), Fault> {
+    match bus.publish_applied_all(messages).await {
+        Err(error) if error.is_of_message() => {}
+        outcome => return Ok(outcome?),
+    }
+    for message in messages {
+        match bus.publish_applied_all(std::slice::from_ref(message)).await {
+            Err(error) if error.is_of_message() => {
+                let text = format!("change {} can't be published: {}", message.number, chain(&error));
+                alerts.set_aside(partition, &text);
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
 }

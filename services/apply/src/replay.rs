@@ -1,8 +1,12 @@
 //! The same decisions and the same commit, over events that are read again: nothing is published, and nobody is called.
 
-use crate::worker::{self, Batch, Uncommitted, Workers};
+use crate::{
+    batch::{Batch, Content, Spare},
+    worker::{self, Workers},
+};
 use model::{Dismissal, Event, EventId, Partition, Position, record::SendMark};
 use runner::Metrics;
+use stage::Fault;
 use std::{num::NonZeroUsize, sync::Arc};
 use store::{Cursor, Store, StoreError};
 
@@ -36,16 +40,18 @@ impl Replay {
     /// Commits a span that begins at `from`; says where the partition stands then.
     pub async fn commit(&self, from: Cursor, span: Span) -> Result<Cursor, ReplayError> {
         let Span { partition, events, dismissals, marks, reaches } = span;
-        let batch = Batch { partition, events, dismissals, from, reaches, marks };
-        Ok(self.workers.commit(batch).await.map(|committed| committed.cursor)?)
+        let content = Content { events, dismissals, marks };
+        let spare = Spare::Content(content.clone());
+        let batch = Batch { partition, content, from, reaches };
+        Ok(self.workers.commit(batch, spare).await.map(|committed| committed.cursor)?)
     }
 
     /// Which events of a span would change the record or end in it for the first time: none, if all of them are in it.
     /// Writes nothing.
     pub async fn would_change(&self, span: Span) -> Result<Vec<EventId>, StoreError> {
         let Span { partition, events, reaches, .. } = span;
-        let (from, dismissals, marks) = (Cursor::default(), Vec::new(), Vec::new());
-        let mut batches = vec![Batch { partition, events, dismissals, from, reaches, marks }];
+        let content = Content { events, ..Content::default() };
+        let mut batches = vec![Batch { partition, content, from: Cursor::default(), reaches }];
         let mut transaction = self.store.begin_apply().await?;
         let facts = worker::facts(&mut transaction, &mut batches).await?;
         let changes = worker::fold(facts, batches).changes;
@@ -57,4 +63,4 @@ impl Replay {
 /// Why a span isn't committed: someone else works on the partition, or the database can't be reached.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct ReplayError(#[from] Uncommitted);
+pub struct ReplayError(#[from] Fault);

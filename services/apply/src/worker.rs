@@ -2,18 +2,21 @@
 
 use crate::{
     STAGE,
+    batch::{Batch, Content, Spare},
     decide::{Fold, Folded, first_keys, row_keys},
 };
-use bus::{AppendError, Bus};
+use bus::Bus;
+use futures::FutureExt as _;
 use model::{
-    Dismissal, Event, Outcome, Partition, Position,
-    record::{Applied, Facts, RowKeys, SendMark},
+    Outcome, Partition, Position,
+    record::{Applied, Facts, RowKeys},
 };
-use runner::{Metrics, dead_letter, kill_point};
+use runner::{Alerts, Metrics, chain, dead_letter, kill_point};
+use stage::Fault;
 use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
-    sync::Arc,
+    panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 use store::{ApplyTransaction, Cursor, CursorMove, Store, StoreError};
@@ -31,25 +34,6 @@ const ROUNDS_MAX: usize = 6;
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
 
-/// A partition's batch.
-pub(crate) struct Batch {
-    pub(crate) partition: Partition,
-    pub(crate) events: Vec<Event>,
-    pub(crate) dismissals: Vec<Dismissal>,
-    /// Where the record must stand.
-    pub(crate) from: Cursor,
-    /// How far the batch reaches, whatever its events come to.
-    pub(crate) reaches: Position,
-    /// What propagate made of mirrors up to there; only a replay tells.
-    pub(crate) marks: Vec<SendMark>,
-}
-
-impl Batch {
-    fn weight(&self) -> usize {
-        self.events.len() + self.dismissals.len()
-    }
-}
-
 /// What a partition's batch came to, once it is committed.
 pub(crate) struct Committed {
     pub(crate) applied: Vec<Applied>,
@@ -57,35 +41,17 @@ pub(crate) struct Committed {
     pub(crate) cursor: Cursor,
 }
 
-/// Why a batch isn't committed, as far as is known.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Uncommitted {
-    /// The database says so, or doesn't say.
-    #[error(transparent)]
-    Store(Arc<StoreError>),
-    /// A dead letter can't be put down, as the broker says, or doesn't.
-    #[error("a dead letter can't be put down")]
-    Letter(#[source] Arc<AppendError>),
-    /// The service is stopping.
-    #[error("the worker has ended")]
-    Stopping,
-}
-
-impl From<StoreError> for Uncommitted {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl From<AppendError> for Uncommitted {
-    fn from(error: AppendError) -> Self {
-        Self::Letter(Arc::new(error))
+impl Committed {
+    /// Nothing yet, at that place.
+    pub(crate) const fn nothing(cursor: Cursor) -> Self {
+        Self { applied: Vec::new(), payloads: Vec::new(), cursor }
     }
 }
 
 struct Job {
     batch: Batch,
-    done: oneshot::Sender<Result<Committed, Uncommitted>>,
+    spare: Spare,
+    done: oneshot::Sender<Result<Committed, Fault>>,
 }
 
 /// The workers; dropped, they end when their queues are empty.
@@ -105,26 +71,31 @@ impl Workers {
     ) -> Self {
         let start = |_| {
             let (queue, jobs) = mpsc::channel(WAITING_MAX);
-            let worker = Worker { store: store.clone(), metrics: metrics.clone(), letters: letters.cloned() };
+            let alerts = Alerts::new(STAGE, metrics, letters);
+            let (store, metrics) = (store.clone(), metrics.clone());
+            let worker = Worker { store, metrics, alerts, letters: letters.cloned() };
             tokio::spawn(worker.run(jobs));
             queue
         };
         Self { queues: (0..count.get()).map(start).collect() }
     }
 
-    /// Commits a batch, together with what else waits.
-    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, Uncommitted> {
+    /// Commits a batch, together with what else waits. What the database refuses for good is given up alone; `spare` is
+    /// what the batch is made of again to find it.
+    pub(crate) async fn commit(&self, batch: Batch, spare: Spare) -> Result<Committed, Fault> {
         let (done, outcome) = oneshot::channel();
+        let ended = || Fault::transient("the worker", "it has ended");
         let queue = &self.queues[usize::from(batch.partition.0) % self.queues.len()];
-        queue.send(Job { batch, done }).await.map_err(|_| Uncommitted::Stopping)?;
-        outcome.await.unwrap_or(Err(Uncommitted::Stopping))
+        queue.send(Job { batch, spare, done }).await.map_err(|_| ended())?;
+        outcome.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
-struct Worker {
-    store: Store,
-    metrics: Metrics,
-    letters: Option<Bus>,
+pub(crate) struct Worker {
+    pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
+    pub(crate) alerts: Alerts,
+    pub(crate) letters: Option<Bus>,
 }
 
 impl Worker {
@@ -134,10 +105,10 @@ impl Worker {
             tokio::time::sleep_until(next).await;
             next = tokio::time::Instant::now() + PACE;
             let mut together = vec![first];
-            let mut events = together[0].batch.weight();
+            let mut events = together[0].batch.content.weight();
             while events < EVENTS_MAX {
                 let Ok(job) = jobs.try_recv() else { break };
-                events += job.batch.weight();
+                events += job.batch.content.weight();
                 together.push(job);
             }
             self.work(together).await;
@@ -146,44 +117,62 @@ impl Worker {
 
     async fn work(&self, jobs: Vec<Job>) {
         let began = Instant::now();
-        let (batches, done): (Vec<Batch>, Vec<_>) = jobs.into_iter().map(|job| (job.batch, job.done)).unzip();
-        let records = batches.iter().map(|batch| batch.events.len()).sum();
-        let outcome = self.transaction(batches).await;
-        if outcome.is_ok() {
-            self.metrics.batch(STAGE, records, began.elapsed());
+        let (mut batches, mut waiting) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        for Job { batch, spare, done } in jobs {
+            waiting.push((batch.partition, batch.from, batch.reaches, spare, done));
+            batches.push(batch);
         }
-        match outcome {
+        let records = batches.iter().map(|batch| batch.content.events.len()).sum();
+        match self.transaction(batches).await {
             Ok(committed) => {
-                for (done, committed) in done.into_iter().zip(committed) {
+                self.metrics.batch(STAGE, records, began.elapsed());
+                for ((.., done), committed) in waiting.into_iter().zip(committed) {
                     drop(done.send(Ok(committed)));
                 }
             }
-            Err(error) => {
-                for done in done {
-                    drop(done.send(Err(error.clone())));
+            Err(fault) if fault.is_of_input() => {
+                tracing::warn!(stage = STAGE, records, error = chain(&fault), "refused: halving the batch");
+                let (mut batches, mut asking) = (Vec::new(), Vec::new());
+                for (partition, from, reaches, spare, done) in waiting {
+                    let content = spare.content(from.position);
+                    batches.push(Batch { partition, content, from, reaches });
+                    asking.push((partition, done));
+                }
+                let mut outcomes = self.halve(batches).await;
+                for (partition, done) in asking {
+                    drop(done.send(outcomes.remove(&partition).unwrap_or(Err(Fault::Fenced))));
+                }
+            }
+            Err(fault) => {
+                for (.., done) in waiting {
+                    drop(done.send(Err(fault.clone())));
                 }
             }
         }
     }
 
-    /// All or nothing: if one partition is fenced, the others try again without it.
-    async fn transaction(&self, mut batches: Vec<Batch>) -> Result<Vec<Committed>, Uncommitted> {
+    /// All or nothing: if one partition is fenced, the others try again without it. A panic refuses what is decided, as the
+    /// database would.
+    pub(crate) async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, Fault> {
+        let deciding = AssertUnwindSafe(self.decide_and_commit(batches)).catch_unwind();
+        deciding
+            .await
+            .unwrap_or_else(|_| Err(Fault::input("the decision", "it panicked; the log says where")))
+    }
+
+    async fn decide_and_commit(&self, mut batches: Vec<Batch>) -> Result<Vec<Committed>, Fault> {
         let mut transaction = self.store.begin_apply().await?;
         kill_point(STAGE, "begun");
         let facts = facts(&mut transaction, &mut batches).await?;
-        let events = || batches.iter().flat_map(|batch| &batch.events);
+        let events = || batches.iter().flat_map(|batch| &batch.content.events);
         kill_point(STAGE, "loaded");
 
         let spans: Vec<(Partition, Cursor, Position)> =
             batches.iter().map(|batch| (batch.partition, batch.from, batch.reaches)).collect();
         let taken_up = events().count();
         let folded = fold(facts, batches);
-        let payloads: Vec<Vec<u8>> = folded
-            .changes
-            .applied
-            .iter()
-            .map(|(_, applied)| wire::encode_applied(applied).to_vec())
-            .collect();
+        let payloads = folded.changes.applied.iter().map(|(_, applied)| payload(applied));
+        let payloads: Vec<Vec<u8>> = payloads.collect::<Result<_, _>>()?;
         let steps: Vec<CursorMove> = spans
             .iter()
             .map(|(partition, from, reaches)| CursorMove {
@@ -230,11 +219,11 @@ pub(crate) async fn facts(
     batches: &mut [Batch],
 ) -> Result<Facts, StoreError> {
     let mut facts = Facts::default();
-    for batch in batches.iter_mut().filter(|batch| !batch.marks.is_empty()) {
-        facts.marks.insert(batch.partition, std::mem::take(&mut batch.marks).into());
+    for batch in batches.iter_mut().filter(|batch| !batch.content.marks.is_empty()) {
+        facts.marks.insert(batch.partition, std::mem::take(&mut batch.content.marks).into());
     }
-    let events = || batches.iter().flat_map(|batch| &batch.events);
-    let dismissals = batches.iter().flat_map(|batch| &batch.dismissals);
+    let events = || batches.iter().flat_map(|batch| &batch.content.events);
+    let dismissals = batches.iter().flat_map(|batch| &batch.content.dismissals);
     transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
@@ -254,21 +243,30 @@ pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     let numbers = batches.iter().map(|batch| (batch.partition, batch.from.number)).collect();
     let mut fold = Fold::new(facts, numbers);
     for batch in batches {
-        batch.dismissals.into_iter().for_each(|dismissal| fold.dismissal(dismissal));
-        batch.events.into_iter().for_each(|event| fold.event(batch.partition, event));
+        let Content { events, dismissals, .. } = batch.content;
+        for dismissal in dismissals {
+            fold.dismissal(dismissal);
+        }
+        for event in events {
+            fold.event(batch.partition, event);
+        }
     }
     fold.finish()
 }
 
+/// The wire's form of a change. One that nobody could read is never committed: whoever follows would stop at it for ever.
+fn payload(applied: &Applied) -> Result<Vec<u8>, Fault> {
+    let bytes = wire::encode_applied(applied);
+    match wire::decode_applied(bytes.clone()) {
+        Ok(_) => Ok(bytes.into()),
+        Err(error) => Err(Fault::input("whoever reads APPLIED", error)),
+    }
+}
+
 /// Gives each partition what is its own, in the order of `steps`.
 fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> Vec<Committed> {
-    let mut shares: BTreeMap<Partition, Committed> = steps
-        .iter()
-        .map(|step| {
-            let empty = Committed { applied: Vec::new(), payloads: Vec::new(), cursor: step.to() };
-            (step.partition, empty)
-        })
-        .collect();
+    let mut shares: BTreeMap<Partition, Committed> =
+        steps.iter().map(|step| (step.partition, Committed::nothing(step.to()))).collect();
     for ((partition, applied), payload) in folded.changes.applied.into_iter().zip(payloads) {
         if let Some(share) = shares.get_mut(&partition) {
             share.applied.push(applied);

@@ -6,7 +6,7 @@
 
 use bus::{Bus, Feed, Message};
 use model::{EventId, Partition, Position};
-use runner::{Doors, Failure, Head, Input, Placed, Service, unreadable};
+use runner::{Alerts, Doors, Failure, Head, Input, Placed, Service, readable, unreadable};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict, Window};
 use std::{marker::PhantomData, time::Duration};
@@ -68,6 +68,7 @@ impl Config {
 
 struct OwnOutput {
     config: Config,
+    alerts: Alerts,
 }
 
 impl Doors<Dedupe<EventRecord>> for OwnOutput {
@@ -79,16 +80,20 @@ impl Doors<Dedupe<EventRecord>> for OwnOutput {
     ) -> Result<Window<EventId>, Fault> {
         let mut window = self.config.window();
         let Some(tail) = tail else { return Ok(window) };
-        let broker = |error| Fault::new("the broker", error);
         let read_back = self.config.remembered_max.min(self.config.read_back_max);
         let read_back = u64::try_from(read_back).unwrap_or(u64::MAX);
-        let start = bus.seek_last_records(Feed::Unique, partition, read_back).await.map_err(broker)?;
-        let mut reader = bus.read(Feed::Unique, partition, start).await.map_err(broker)?;
+        let start = bus.seek_last_records(Feed::Unique, partition, read_back).await?;
+        let mut reader = bus.read(Feed::Unique, partition, start).await?;
         loop {
-            for message in reader.waiting(64).await.map_err(broker)? {
-                let batch = wire::decode_records(message.payload).map_err(unreadable)?;
-                for event in batch.events {
-                    window.remember(event.id, (), event.received_at);
+            for message in readable(&self.alerts, partition, reader.waiting(64).await)? {
+                match wire::decode_records(message.payload) {
+                    Ok(batch) => batch.events.iter().for_each(|event| {
+                        window.remember(event.id, (), event.received_at);
+                    }),
+                    Err(error) => {
+                        let text = unreadable(Feed::Unique.as_str(), message.sequence, &error);
+                        self.alerts.set_aside(partition, &text);
+                    }
                 }
                 if message.sequence >= tail.sequence {
                     return Ok(window);
@@ -104,5 +109,7 @@ impl Doors<Dedupe<EventRecord>> for OwnOutput {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    runner::run_stage(&service, Dedupe::default(), OwnOutput { config }, Feed::Normalized, Feed::Unique).await
+    let alerts = Alerts::new(Dedupe::<EventRecord>::NAME, &service.metrics, Some(&service.bus));
+    let doors = OwnOutput { config, alerts };
+    runner::run_stage(&service, Dedupe::default(), doors, Feed::Normalized, Feed::Unique).await
 }

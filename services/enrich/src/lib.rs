@@ -12,7 +12,7 @@ use model::{
 };
 use runner::{Failure, Service};
 use serde::Deserialize;
-use stage::{Fault, Reject, RejectClass, Stage, Verdict};
+use stage::{Reject, RejectClass, Stage, Verdict};
 use std::{collections::HashMap, sync::Arc};
 use store::{LinkKey, Store, StoreConfig};
 
@@ -106,7 +106,8 @@ pub(crate) fn located(event: &Event) -> Vec<&ExternalId> {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, "enrich", async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     serve(service, store).await
 }
 

@@ -73,9 +73,7 @@ impl Lookup {
         if missing.is_empty() {
             return Ok(found);
         }
-        let loaded =
-            self.store.connections(&missing).await.map_err(|error| Fault::new("the database", error))?;
-        for connection in loaded {
+        for connection in self.store.connections(&missing).await? {
             let origin = connection.origin();
             let known = Known { origin, default_location: connection.default_location };
             let known = Arc::new(known);
@@ -103,8 +101,7 @@ impl Lookup {
         if missing.is_empty() {
             return Ok(found);
         }
-        let loaded = self.store.links(&missing).await.map_err(|error| Fault::new("the database", error))?;
-        for (key, internal) in loaded {
+        for (key, internal) in self.store.links(&missing).await? {
             let internal: Arc<str> = internal.into();
             self.links.insert(key.clone(), Arc::clone(&internal));
             found.insert(key, internal);

@@ -21,7 +21,6 @@ pub use refusals::BodyRefusal;
 
 use runner::{Failure, Service};
 use serde::Deserialize;
-use stage::Fault;
 use std::{net::SocketAddr, sync::Arc};
 use store::{Store, StoreConfig};
 use tokio::net::TcpListener;
@@ -56,7 +55,8 @@ impl Default for Config {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, "ingest", async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     let listener = listen(config.listen).await?;
     serve(service, store, config, listener).await
 }

@@ -5,18 +5,18 @@ use crate::{
     notices::{Notice, Notices},
     parking::Parked,
 };
-use bus::Feed;
+use bus::{Feed, Message};
 use model::{ConnectionId, Origin, Partition, Position, StoreId, TenantId};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{LaneError, Service, Turn, unreadable};
+use runner::{Alerts, Service, Turn, readable, unreadable};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Consumer, Cursor, CursorMove, Store, StoreError};
+use store::{Changed, Consumer, Cursor, CursorMove, Store};
 use tokio::{
     sync::{broadcast, mpsc},
     time::MissedTickBehavior,
@@ -32,6 +32,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
     pub(crate) service: Service,
+    pub(crate) alerts: Alerts,
     pub(crate) store: Store,
     pub(crate) fetcher: Fetcher,
     pub(crate) schemas: HashMap<&'static str, Validator>,
@@ -41,10 +42,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Works on the partition until it is asked to stop, or interrupted.
-    pub(crate) async fn run_lane(self: &Arc<Self>, turn: &Turn) -> Result<(), LaneError> {
+    pub(crate) async fn run_lane(self: &Arc<Self>, turn: &Turn) -> Result<(), Fault> {
         let partition = turn.partition;
-        let cursor = self.store.take_epoch(Consumer::Poll, partition).await.map_err(fault)?;
-        let counted = self.store.take_epoch(Consumer::Accepted, partition).await.map_err(fault)?;
+        let cursor = self.store.take_epoch(Consumer::Poll, partition).await?;
+        let counted = self.store.take_epoch(Consumer::Accepted, partition).await?;
         let start =
             self.service.bus.seek(Feed::Raw, partition, cursor.position.min(counted.position)).await?;
         let mut reader = self.service.bus.read(Feed::Raw, partition, start).await?;
@@ -65,13 +66,8 @@ impl Shared {
         loop {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if lane.under_way.len() < UNDER_WAY_MAX => {
-                    for message in messages? {
-                        let records = wire::decode_delivery_records(message.payload).map_err(unreadable)?;
-                        for (index, record) in records.into_iter().enumerate() {
-                            let delivery = u32::try_from(index).unwrap_or(u32::MAX);
-                            let raw_sequence = message.sequence;
-                            lane.take(Position { raw_sequence, delivery, event: 0 }, &record)?;
-                        }
+                    for message in readable(&self.alerts, partition, messages)? {
+                        lane.take_message(message);
                     }
                     turn.made_progress();
                 }
@@ -113,16 +109,40 @@ struct Lane {
 }
 
 impl Lane {
-    fn take(&mut self, position: Position, record: &DeliveryRecord) -> Result<(), Fault> {
+    /// Takes up a batch of deliveries; one that can't be decoded is passed over, with an alert.
+    fn take_message(&mut self, message: Message) {
+        let raw_sequence = message.sequence;
+        match wire::decode_delivery_records(message.payload) {
+            Ok(records) => {
+                for (delivery, record) in (0..).zip(&records) {
+                    self.take(Position { raw_sequence, delivery, event: 0 }, record);
+                }
+            }
+            Err(error) => {
+                let text = unreadable(Feed::Raw.as_str(), raw_sequence, &error);
+                self.shared.alerts.set_aside(self.partition, &text);
+                let end = Position { raw_sequence, delivery: u32::MAX, event: u32::MAX };
+                self.read = self.read.max(end);
+            }
+        }
+    }
+
+    fn take(&mut self, position: Position, record: &DeliveryRecord) {
         if position <= self.read {
-            return Ok(());
+            return;
         }
         let before = std::mem::replace(&mut self.read, position);
         self.accepted.count(position, &record.origin);
         if position <= self.cursor.position || !self.shared.names_objects(record) {
-            return Ok(());
+            return;
         }
-        let delivery = record.delivery().map_err(unreadable)?;
+        let delivery = match record.delivery() {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                let text = unreadable("the delivery at", position, &error);
+                return self.shared.alerts.set_aside(self.partition, &text);
+            }
+        };
         self.under_way.insert(position, before);
         let id = delivery.origin.connection.clone();
         let notice = Notice { position, delivery };
@@ -130,7 +150,6 @@ impl Lane {
         if let Err(unsent) = self.queue(id, None).send(notice) {
             self.under_way.remove(&unsent.0.position);
         }
-        Ok(())
     }
 
     /// The queue of a connection, whose worker is started with what is parked if it doesn't run yet.
@@ -152,7 +171,7 @@ impl Lane {
     /// Goes on with what an owner before parked.
     async fn take_over_parked(&mut self) -> Result<(), LaneError> {
         let partitions = self.shared.service.bus.partitions();
-        for (store, connection) in self.shared.store.parked_connections().await.map_err(fault)? {
+        for (store, connection) in self.shared.store.parked_connections().await? {
             if partitions.of(&store) == self.partition {
                 self.queue(connection, Some(Parked::due_in(Duration::ZERO)));
             }
@@ -161,7 +180,7 @@ impl Lane {
     }
 
     /// Writes down how far everything is done, and what was accepted up to where RAW was read.
-    async fn note(&mut self) -> Result<(), LaneError> {
+    async fn note(&mut self) -> Result<(), Fault> {
         self.accepted.note(&self.shared.store, self.partition, self.read).await?;
         let position = self.under_way.first_key_value().map_or(self.read, |(_, before)| *before);
         if position <= self.cursor.position {
@@ -169,7 +188,7 @@ impl Lane {
         }
         let step =
             CursorMove { partition: self.partition, from: self.cursor, position, number: self.cursor.number };
-        self.shared.store.move_cursor(Consumer::Poll, step).await.map_err(fault)?;
+        self.shared.store.move_cursor(Consumer::Poll, step).await?;
         runner::kill_point(STAGE, "noted");
         self.cursor = step.to();
         Ok(())
@@ -191,21 +210,14 @@ impl Accepted {
         }
     }
 
-    async fn note(&mut self, store: &Store, partition: Partition, read: Position) -> Result<(), LaneError> {
+    async fn note(&mut self, store: &Store, partition: Partition, read: Position) -> Result<(), Fault> {
         if self.deliveries.is_empty() {
             return Ok(());
         }
         let step = CursorMove { partition, from: self.cursor, position: read, number: self.cursor.number };
-        store.count_accepted(step, &self.deliveries).await.map_err(fault)?;
+        store.count_accepted(step, &self.deliveries).await?;
         self.cursor = step.to();
         self.deliveries.clear();
         Ok(())
-    }
-}
-
-fn fault(error: StoreError) -> LaneError {
-    match error {
-        StoreError::Fenced => LaneError::Fenced,
-        other => LaneError::Fault(Fault::new("the database", other)),
     }
 }

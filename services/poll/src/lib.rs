@@ -13,7 +13,7 @@ mod settings;
 
 use outlet::{Budgets, Client, Fetcher};
 use platforms::Validator;
-use runner::{Failure, Service};
+use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
 use std::{collections::HashMap, sync::Arc};
@@ -36,7 +36,8 @@ pub struct Config {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     serve(service, store).await
 }
 
@@ -47,7 +48,9 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let listening = tokio::spawn(listen(store.clone(), changes.clone(), service.stop.clone()));
     let schemas = schemas()?;
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, fetcher, schemas, changes });
+    let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+    let shared =
+        Arc::new(lane::Shared { service: service.clone(), alerts, store, fetcher, schemas, changes });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }

@@ -1,21 +1,17 @@
 //! One partition: what changed becomes what platforms should hold; what is due is written.
 
-use crate::{
-    STAGE,
-    calls::Calls,
-    worker::{DesiredWriter, Unset},
-};
+use crate::{STAGE, calls::Calls, worker::DesiredWriter};
 use bus::{AppliedReader, BusError};
 use bytes::Bytes;
 use model::{ConnectionId, Partition, Timestamp};
-use runner::{LaneError, Service, Turn, now};
+use runner::{Alerts, Service, Turn, now, readable, unreadable};
 use stage::Fault;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, Health, Store, StoreError};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, Health, Store};
 use tokio::{sync::broadcast, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +24,7 @@ const READ_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
     pub(crate) service: Service,
+    pub(crate) alerts: Alerts,
     pub(crate) store: Store,
     pub(crate) calls: Arc<Calls>,
     pub(crate) desired: DesiredWriter,
@@ -36,9 +33,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Works on the partition until it is asked to stop, or interrupted.
-    pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), LaneError> {
+    pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
         let partition = turn.partition;
-        let cursor = self.store.take_epoch(Consumer::Propagate, partition).await.map_err(fault)?;
+        let cursor = self.store.take_epoch(Consumer::Propagate, partition).await?;
         let reader = self.service.bus.read_applied(partition, cursor.number).await?;
         let mut notices = self.notices.subscribe();
         let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -94,18 +91,25 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     /// Sets what platforms should hold by now; says whether there was anything.
-    async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<bool, LaneError> {
+    async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<bool, Fault> {
         let payloads: Vec<(i64, Bytes)> = match taken {
             Ok(messages) => messages.into_iter().map(|message| (message.number, message.payload)).collect(),
             Err(BusError::Gap { .. }) => self.changes_of_event_store().await?,
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                return readable::<()>(&self.shared.alerts, self.partition, Err(error)).map(|_| false);
+            }
         };
         let mut changes = DesiredChanges::default();
         let mut number = self.cursor.number;
         for (at, payload) in payloads.into_iter().filter(|(at, _)| *at > self.cursor.number) {
-            let applied = wire::decode_applied(payload)
-                .map_err(|error| Fault::new("a change of our own that can be read", error))?;
-            applied.effects.iter().for_each(|effect| changes.add(at, &applied.event, effect));
+            match wire::decode_applied(payload) {
+                Ok(applied) => {
+                    applied.effects.iter().for_each(|effect| changes.add(at, &applied.event, effect));
+                }
+                Err(error) => {
+                    self.shared.alerts.set_aside(self.partition, &unreadable("change", at, &error));
+                }
+            }
             number = at;
         }
         if number == self.cursor.number {
@@ -119,7 +123,7 @@ impl Lane<'_> {
         };
         let shared = self.shared;
         let due = !changes.is_empty();
-        shared.desired.set(changes, step).await.map_err(unset)?;
+        shared.desired.set(changes, step).await?;
         runner::kill_point(STAGE, "desired");
         let count = usize::try_from(number - self.cursor.number).unwrap_or(0);
         shared.service.metrics.taken_up(STAGE, count);
@@ -129,27 +133,22 @@ impl Lane<'_> {
     }
 
     /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them.
-    async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, LaneError> {
+    async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, Fault> {
         let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
-        let rows = self
-            .shared
-            .store
-            .applied_after(self.partition, self.cursor.number, limit)
-            .await
-            .map_err(fault)?;
+        let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await?;
         let last = rows.last().map_or(self.cursor.number, |row| row.number);
         self.reader = self.shared.service.bus.read_applied(self.partition, last).await?;
         Ok(rows.into_iter().map(|row| (row.number, row.payload.into())).collect())
     }
 
     /// Starts what is due, one task for each connection: its calls stay in order and within its budget.
-    async fn write_due(&mut self) -> Result<(), LaneError> {
+    async fn write_due(&mut self) -> Result<(), Fault> {
         let store = &self.shared.store;
         let idle = self.idle();
         if idle.is_empty() {
             return Ok(());
         }
-        for id in store.due_connections(&idle, now()).await.map_err(fault)? {
+        for id in store.due_connections(&idle, now()).await? {
             let Some(connection) = self.connections.get(&id).cloned() else { continue };
             self.busy.insert(id.clone());
             let (calls, stop) = (Arc::clone(&self.shared.calls), self.stop.clone());
@@ -171,12 +170,12 @@ impl Lane<'_> {
     }
 
     /// Reads what apply couldn't decide without, and asks again for readings that never came.
-    async fn read_again(&mut self) -> Result<(), LaneError> {
+    async fn read_again(&mut self) -> Result<(), Fault> {
         let (store, idle) = (&self.shared.store, self.idle());
         if idle.is_empty() {
             return Ok(());
         }
-        for id in store.connections_to_read(&idle, now()).await.map_err(fault)? {
+        for id in store.connections_to_read(&idle, now()).await? {
             let Some(connection) = self.connections.get(&id).cloned() else { continue };
             let Some(platform) = platforms::find(connection.platform.as_str()) else { continue };
             self.busy.insert(id.clone());
@@ -192,13 +191,13 @@ impl Lane<'_> {
     }
 
     /// Reads the partition's connections again.
-    async fn forget(&mut self, changed: &Changed) -> Result<(), LaneError> {
+    async fn forget(&mut self, changed: &Changed) -> Result<(), Fault> {
         let store = &self.shared.store;
         let partitions = self.shared.service.bus.partitions();
         match changed {
             Changed::Connection(id) => {
                 self.connections.remove(id);
-                let found = store.connection(id).await.map_err(fault)?;
+                let found = store.connection(id).await?;
                 let ours = found.filter(|found| partitions.of(&found.store) == self.partition);
                 self.connections.extend(ours.map(|found| (id.clone(), Arc::new(found))));
             }
@@ -206,12 +205,12 @@ impl Lane<'_> {
                 let mut stores = Vec::new();
                 let mut after = None;
                 loop {
-                    let page = store.stores(after.as_ref()).await.map_err(fault)?;
+                    let page = store.stores(after.as_ref()).await?;
                     let Some(last) = page.last().cloned() else { break };
                     stores.extend(page.into_iter().filter(|store| partitions.of(store) == self.partition));
                     after = Some(last);
                 }
-                let connections = store.connections_of(&stores).await.map_err(fault)?;
+                let connections = store.connections_of(&stores).await?;
                 self.connections =
                     connections.into_iter().map(|found| (found.id.clone(), Arc::new(found))).collect();
             }
@@ -228,18 +227,4 @@ fn is_callable(connection: &Connection, now: Timestamp) -> bool {
         Health::Revoked => false,
     };
     connection.enabled && may_probe
-}
-
-fn unset(error: Unset) -> LaneError {
-    match error {
-        Unset::Store(ref error) if matches!(**error, StoreError::Fenced) => LaneError::Fenced,
-        other => LaneError::Fault(Fault::new("the database", other)),
-    }
-}
-
-fn fault(error: StoreError) -> LaneError {
-    match error {
-        StoreError::Fenced => LaneError::Fenced,
-        other => LaneError::Fault(Fault::new("the database", other)),
-    }
 }

@@ -11,7 +11,7 @@ mod measure;
 mod worker;
 
 use outlet::{Budgets, Client, Fetcher};
-use runner::{Failure, Service};
+use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
 use std::sync::Arc;
@@ -34,7 +34,8 @@ pub struct Config {
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
-    let store = Store::open(&config.store).await.map_err(|error| Fault::new("the database", error))?;
+    let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
+    let Some(store) = opened else { return Ok(()) };
     serve(service, store).await
 }
 
@@ -56,7 +57,8 @@ pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
     let listening = tokio::spawn(listen(store.clone(), notices.clone(), service.stop.clone()));
     let calls = Arc::new(calls);
     let desired = worker::DesiredWriter::start(store.clone(), limits::writes(), runner::now);
-    let shared = Arc::new(lane::Shared { service: service.clone(), store, calls, desired, notices });
+    let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+    let shared = Arc::new(lane::Shared { service: service.clone(), alerts, store, calls, desired, notices });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }

@@ -1,8 +1,9 @@
 //! The values that platforms should hold, set for all partitions of this process in one transaction.
 
 use model::Timestamp;
-use std::{sync::Arc, time::Duration};
-use store::{CursorMove, DesiredChanges, Store, StoreError, Writes};
+use stage::Fault;
+use std::time::Duration;
+use store::{CursorMove, DesiredChanges, Store, Writes};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -16,21 +17,10 @@ const WAITING_MAX: usize = 1024;
 /// How many changes one transaction takes at most; a partition's are never split.
 const CHANGES_MAX: i64 = 4000;
 
-/// The reason why desired values aren't set, as far as is known.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum Unset {
-    /// The database says so, or doesn't say.
-    #[error(transparent)]
-    Store(Arc<StoreError>),
-    /// The service is stopping.
-    #[error("the worker has ended")]
-    Stopping,
-}
-
 struct Job {
     changes: DesiredChanges,
     step: CursorMove,
-    done: oneshot::Sender<Result<(), Unset>>,
+    done: oneshot::Sender<Result<(), Fault>>,
 }
 
 /// Writes desired values; cheap to clone.
@@ -49,10 +39,11 @@ impl DesiredWriter {
 
     /// Waits until a partition's changes are set and its cursor has moved, together with those of others. If one
     /// partition of a transaction is fenced, all of it is refused so.
-    pub(crate) async fn set(&self, changes: DesiredChanges, step: CursorMove) -> Result<(), Unset> {
+    pub(crate) async fn set(&self, changes: DesiredChanges, step: CursorMove) -> Result<(), Fault> {
         let (done, outcome) = oneshot::channel();
-        self.queue.send(Job { changes, step, done }).await.map_err(|_| Unset::Stopping)?;
-        outcome.await.unwrap_or(Err(Unset::Stopping))
+        let ended = || Fault::transient("the worker", "it has ended");
+        self.queue.send(Job { changes, step, done }).await.map_err(|_| ended())?;
+        outcome.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
@@ -71,7 +62,7 @@ async fn run(store: Store, writes: Writes, now: fn() -> Timestamp, mut jobs: mps
             waiting.push(job.done);
         }
         let outcome = store.set_desired(&changes, &writes, now(), &steps).await;
-        let outcome = outcome.map_err(|error| Unset::Store(Arc::new(error)));
+        let outcome = outcome.map_err(Fault::from);
         for done in waiting {
             // A partition that was given up meanwhile asks no more.
             done.send(outcome.clone()).ok();

@@ -2,12 +2,13 @@
 
 use crate::{
     cli::{Audit, Output},
+    doctor::{alert_line, alerts_json},
     environment::{open_bus, open_store},
     failure::Failed,
     output,
     raw::RawReader,
 };
-use bus::Bus;
+use bus::{Alert, Bus};
 use model::{DeliveryId, Outcome, Partition, Position, StoreId};
 use serde_json::json;
 use std::{
@@ -34,6 +35,10 @@ struct Found {
     checked: usize,
     in_flight: usize,
     missing: Vec<Missing>,
+    /// Batches of RAW that can't be decoded: nobody knows what they hold.
+    unreadable: Vec<String>,
+    /// The permanent errors of the last seven days.
+    alerts: Vec<Alert>,
     contradictions: Vec<(StoreId, String)>,
 }
 
@@ -50,8 +55,10 @@ pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> 
         let wrong = audit.store.contradictions(&account.store).await?;
         audit.found.contradictions.extend(wrong.into_iter().map(|wrong| (account.store.clone(), wrong)));
     }
+    audit.found.alerts = audit.bus.alerts().await?;
     tell(output, &accounts, &audit.found);
-    let wrong = audit.found.missing.len() + audit.found.contradictions.len();
+    let Found { missing, contradictions, unreadable, .. } = &audit.found;
+    let wrong = missing.len() + contradictions.len() + unreadable.len();
     if wrong > 0 { Err(Failed::Other(format!("{wrong} findings"))) } else { Ok(()) }
 }
 
@@ -72,6 +79,9 @@ impl Auditing {
             let messages = reader.next().await?;
             if messages.is_empty() {
                 break;
+            }
+            for message in &messages {
+                self.found.unreadable.extend(message.unreadable.clone());
             }
             for placed in messages.into_iter().flat_map(|message| message.deliveries) {
                 let store = &placed.value.origin.store;
@@ -144,6 +154,12 @@ fn tell_text(accounts: &[Account], found: &Found) {
     for (store, wrong) in &found.contradictions {
         output::line(&format!("wrong: store {store}: {wrong}"));
     }
+    for unreadable in &found.unreadable {
+        output::line(&format!("unreadable: {unreadable}"));
+    }
+    for alert in &found.alerts {
+        output::line(&format!("alert: {}", alert_line(alert)));
+    }
     output::line(&format!(
         "{} deliveries in RAW have come to an end, {} are under way, {} are missing",
         found.checked - found.missing.len(),
@@ -173,6 +189,13 @@ fn tell_json(accounts: &[Account], found: &Found) {
     }
     for (store, wrong) in &found.contradictions {
         output::json(&json!({"kind": "contradiction", "store": store, "what": wrong}));
+    }
+    for unreadable in &found.unreadable {
+        output::json(&json!({"kind": "unreadable", "what": unreadable}));
+    }
+    for mut alert in alerts_json(&found.alerts) {
+        alert["kind"] = json!("alert");
+        output::json(&alert);
     }
     output::json(&json!({
         "kind": "summary", "checked": found.checked, "in_flight": found.in_flight,

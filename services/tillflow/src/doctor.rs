@@ -1,4 +1,6 @@
-//! Whether the broker and the database are as they have to be.
+//! Whether the broker and the database are as they have to be, and whether everything moves.
+
+mod standing;
 
 use crate::{
     cli::{Output, Place},
@@ -16,7 +18,9 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
     let bus = Bus::connect(&configuration(&place)?.0).await?;
     let profile = bus.check().await?;
     let placements = bus.placements().await?;
-    open_store(&place).await?.ping().await?;
+    let store = open_store(&place).await?;
+    store.ping().await?;
+    let standing = standing::Standing::look(&bus, &store).await?;
     match output {
         Output::Text => {
             output::line(&format!(
@@ -27,6 +31,7 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
                 output::line(&line);
             }
             output::line("database  answers, tables are of this version");
+            standing.lines().iter().for_each(|line| output::line(line));
         }
         Output::Json => output::json(&json!({
             "broker": {
@@ -36,9 +41,14 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
                 "streams": placements.iter().map(placement).collect::<Vec<_>>(),
             },
             "database": {"answers": true},
+            "standing_still": standing.stalled_json(),
+            "alerts": standing::alerts_json(&standing.alerts),
         })),
     }
-    Ok(())
+    match standing.findings() {
+        0 => Ok(()),
+        findings => Err(Failed::Other(format!("{findings} partitions can't go on"))),
+    }
 }
 
 /// Where a cluster's streams are: how many each server leads, and what is lacking. Nothing of a single server.
@@ -89,6 +99,8 @@ pub(crate) async fn migrate(place: Place, output: Output) -> Result<(), Failed> 
     }
     Ok(())
 }
+
+pub(crate) use standing::{alert_line, alerts_json};
 
 #[cfg(test)]
 mod tests {

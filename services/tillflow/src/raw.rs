@@ -1,7 +1,7 @@
 //! RAW, read from one end to the other.
 
-use crate::failure::Failed;
-use bus::{Bus, Feed, Message, Reader, Start};
+use crate::{failure::Failed, output};
+use bus::{Bus, BusError, Feed, Message, Reader, Start};
 use model::{Delivery, Partition, Position};
 use runner::{Input as _, Placed};
 
@@ -40,12 +40,13 @@ impl RawReader {
     /// The next messages, decoded, in order; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Vec<RawMessage>, Failed> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
-        let mut messages: Vec<RawMessage> = reader
-            .waiting(MESSAGES_MAX)
-            .await?
-            .into_iter()
-            .map(RawMessage::read)
-            .collect::<Result<_, _>>()?;
+        let taken = loop {
+            match reader.waiting(MESSAGES_MAX).await {
+                Err(error @ BusError::Malformed { .. }) => output::progress(&format!("passed over: {error}")),
+                taken => break taken?,
+            }
+        };
+        let mut messages: Vec<RawMessage> = taken.into_iter().map(RawMessage::read).collect();
         messages.retain(|message| message.sequence <= self.last);
         if messages.last().is_none_or(|message| message.sequence == self.last) {
             self.reader = None;
@@ -57,14 +58,22 @@ impl RawReader {
 /// A batch of deliveries.
 pub(crate) struct RawMessage {
     pub(crate) sequence: u64,
+    /// None of a batch that can't be decoded.
     pub(crate) deliveries: Vec<Placed<Delivery>>,
+    /// Why it can't be decoded.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl RawMessage {
-    fn read(message: Message) -> Result<Self, Failed> {
+    fn read(message: Message) -> Self {
         let sequence = message.sequence;
-        let batch = Delivery::decode(message.payload, sequence)
-            .map_err(|error| Failed::Other(format!("RAW's message {sequence} can't be read: {error}")))?;
-        Ok(Self { sequence, deliveries: batch.records })
+        match Delivery::decode(message.payload, sequence) {
+            Ok(batch) => Self { sequence, deliveries: batch.records, unreadable: None },
+            Err(error) => {
+                let text = runner::unreadable(Feed::Raw.as_str(), sequence, &error);
+                output::progress(&format!("passed over: {text}"));
+                Self { sequence, deliveries: Vec::new(), unreadable: Some(text) }
+            }
+        }
     }
 }

@@ -79,6 +79,11 @@ proptest! {
     }
 }
 
+fn waiting(metrics: &Metrics, readiness: &Readiness) -> Waiting {
+    let alerts = Alerts::new("apply", metrics, None);
+    Waiting::new("apply", Some(Partition(0)), alerts, readiness.clone())
+}
+
 fn turn(stop: &CancellationToken) -> Turn {
     Turn { partition: Partition(0), stop: stop.clone(), progress: Arc::default() }
 }
@@ -96,10 +101,10 @@ async fn a_loop_has_time_to_finish_and_one_that_does_not_stop_is_dropped() {
             Ok(())
         }
     };
-    keep_running(&metrics, "apply", turn(&stop), &slow).await;
+    keep_running(&metrics, waiting(&metrics, &Readiness::default()), turn(&stop), &slow).await;
     assert!(finished.load(Ordering::Relaxed));
-    let stuck = |_| std::future::pending::<Result<(), LaneError>>();
-    keep_running(&metrics, "apply", turn(&stop), &stuck).await;
+    let stuck = |_| std::future::pending::<Result<(), Fault>>();
+    keep_running(&metrics, waiting(&metrics, &Readiness::default()), turn(&stop), &stuck).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,8 +118,49 @@ async fn a_loop_that_panics_begins_again_and_is_counted() {
             Ok(())
         }
     };
-    keep_running(&metrics, "apply", turn(&stop), &run).await;
+    keep_running(&metrics, waiting(&metrics, &Readiness::default()), turn(&stop), &run).await;
     assert_eq!(runs.load(Ordering::Relaxed), 3);
     let text = String::from_utf8(metrics.render()).unwrap();
     assert!(text.contains("tillflow_interruptions_total{cause=\"panic\",stage=\"apply\"} 2"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_has_to_put_right_is_waited_for_with_growing_pauses_and_makes_the_process_unready() {
+    const ATTEMPTS: usize = 20;
+    let (stop, metrics, readiness) =
+        (CancellationToken::new(), Metrics::new().unwrap(), Readiness::default());
+    readiness.set(true);
+    let (runs, began) = (AtomicUsize::new(0), tokio::time::Instant::now());
+    let begun = Mutex::new(Vec::new());
+    let run = |_| {
+        let run = runs.fetch_add(1, Ordering::Relaxed);
+        begun.lock().unwrap().push((began.elapsed(), readiness.get()));
+        let stop = stop.clone();
+        async move {
+            if run < ATTEMPTS {
+                return Err(Fault::setup("the database", "run the migrations"));
+            }
+            stop.cancelled().await;
+            Ok(())
+        }
+    };
+    let put_right = async {
+        while runs.load(Ordering::Relaxed) <= ATTEMPTS {
+            sleep(Duration::from_secs(1)).await;
+        }
+        sleep(SETTLED_AFTER).await;
+        let ready = readiness.get();
+        stop.cancel();
+        ready
+    };
+    let running = keep_running(&metrics, waiting(&metrics, &readiness), turn(&stop), &run);
+    let ((), ready_again) = tokio::join!(running, put_right);
+    assert!(ready_again, "it is ready again once it works");
+    let begun = begun.into_inner().unwrap();
+    assert!(begun[0].1 && begun[1..].iter().all(|(_, ready)| !ready), "it is unready meanwhile");
+    let pauses: Vec<Duration> = begun.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert!(pauses.iter().all(|pause| *pause <= Backoff::LONGEST_OF_SETUP), "{pauses:?}");
+    assert!(pauses[ATTEMPTS - 1] >= Backoff::LONGEST_OF_SETUP / 2, "they grow: {pauses:?}");
+    let text = String::from_utf8(metrics.render()).unwrap();
+    assert!(text.contains("tillflow_permanent_errors_total{kind=\"setup\",stage=\"apply\"} 20"), "{text}");
 }

@@ -127,7 +127,7 @@ pub(super) async fn numbers(
              ARRAY(SELECT DISTINCT l.connection FROM links l
                    WHERE l.internal = v.id AND l.kind = 'variant' AND l.retired_at IS NULL) AS linked_by
          FROM unnest($1::text[], $2::text[]) AS u(store, sku)
-         JOIN variants v USING (store, sku)
+         JOIN variants v ON v.store = u.store AND left(v.sku, 255) = left(u.sku, 255) AND v.sku = u.sku
          WHERE v.sku IS NOT NULL",
     )
     .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())

@@ -10,5 +10,6 @@ mod propagating;
 mod rebuilding;
 mod schema;
 mod setup;
+mod texts;
 mod versions;
 mod wall;

@@ -1,0 +1,112 @@
+//! ALERTS: the last permanent error of each stage, partition and kind, for whoever looks.
+
+use crate::{
+    AppendError, Bus, BusError, Start, append,
+    follow::{Follow, PULL_BATCHES},
+    layout::ALERTS,
+    message::{Stored, is_token},
+};
+use async_nats::jetstream::message::PublishMessage;
+use bytes::Bytes;
+use model::{Partition, Timestamp};
+
+/// Upper limit of what one alert says, in bytes; the rest is cut off.
+const TEXT_MAX_BYTES: usize = 2048;
+/// The partition's token in the subject of an alert that is of none.
+const NO_PARTITION: &str = "all";
+/// How many alerts are read at once.
+const READ_MESSAGES: usize = 64;
+
+/// A permanent error, as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// The stage that met it: a token.
+    pub stage: String,
+    /// The partition; none if it is of the whole process.
+    pub partition: Option<Partition>,
+    /// What has to change: a token.
+    pub kind: String,
+    /// What was seen, for people.
+    pub text: String,
+    /// When it was last seen; set by the broker.
+    pub at: Timestamp,
+}
+
+impl Alert {
+    fn read(stored: &Stored) -> Result<Self, BusError> {
+        let parts: Vec<&str> = stored.subject.split('.').collect();
+        let ["pos", "alerts", stage, partition, kind] = parts[..] else {
+            return Err(stored.malformed("subject"));
+        };
+        let partition = match partition {
+            NO_PARTITION => None,
+            number => Some(Partition(number.parse().map_err(|_| stored.malformed("partition"))?)),
+        };
+        Ok(Self {
+            stage: stage.to_owned(),
+            partition,
+            kind: kind.to_owned(),
+            text: String::from_utf8_lossy(&stored.payload).into_owned(),
+            at: stored.published_at(),
+        })
+    }
+}
+
+impl Bus {
+    /// Keeps an alert, in the place of the one before of the same stage, partition and kind; for seven days.
+    pub async fn raise_alert(
+        &self,
+        stage: &str,
+        partition: Option<Partition>,
+        kind: &str,
+        text: &str,
+    ) -> Result<(), AppendError> {
+        let subject =
+            subject(stage, partition, kind).ok_or(AppendError::Token { what: "a stage or kind" })?;
+        let text = Bytes::copy_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_MAX_BYTES)]);
+        let bytes = text.len();
+        let message = PublishMessage::build().payload(text);
+        append::publish_until_known(self, &subject, &message, bytes).await.map(drop)
+    }
+
+    /// Removes an alert: what it told of is over.
+    pub async fn clear_alert(
+        &self,
+        stage: &str,
+        partition: Option<Partition>,
+        kind: &str,
+    ) -> Result<(), BusError> {
+        const DOING: &str = "the end of an alert";
+        let subject = subject(stage, partition, kind).ok_or(BusError::Token { what: "a stage or kind" })?;
+        let stream =
+            self.admin().get_stream_no_info(ALERTS).await.map_err(BusError::call(DOING, &subject))?;
+        stream.purge().filter(&subject).await.map(drop).map_err(BusError::call(DOING, &subject))
+    }
+
+    /// The alerts of the last seven days, oldest first; none on a broker whose streams aren't declared yet.
+    pub async fn alerts(&self) -> Result<Vec<Alert>, BusError> {
+        const ALL: &str = "pos.alerts.>";
+        if self.stream_info(ALERTS).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let Some(last) = self.last(ALERTS, ALL).await? else { return Ok(Vec::new()) };
+        let mut follow =
+            Follow::open(self.clone(), ALERTS.to_owned(), ALL.to_owned(), Start::First, PULL_BATCHES).await?;
+        let mut alerts = Vec::new();
+        loop {
+            follow.fill(READ_MESSAGES).await?;
+            let read = |stored: &Stored| Ok((stored.sequence, Alert::read(stored)?));
+            for (sequence, alert) in follow.take(READ_MESSAGES, read)? {
+                alerts.push(alert);
+                if sequence >= last.sequence {
+                    return Ok(alerts);
+                }
+            }
+        }
+    }
+}
+
+fn subject(stage: &str, partition: Option<Partition>, kind: &str) -> Option<String> {
+    let partition = partition.map_or_else(|| NO_PARTITION.to_owned(), |partition| partition.to_string());
+    (is_token(stage) && is_token(kind)).then(|| format!("pos.alerts.{stage}.{partition}.{kind}"))
+}

@@ -1,0 +1,166 @@
+//! What a partition has to be committed, and its halves.
+
+use bytes::Bytes;
+use model::{Dismissal, Event, Partition, Position, record::SendMark};
+use runner::{Input as _, Placed};
+use store::Cursor;
+use wire::DecodeError;
+
+/// What a batch holds, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Content {
+    pub(crate) events: Vec<Event>,
+    pub(crate) dismissals: Vec<Dismissal>,
+    /// What propagate made of mirrors up to its end; only a replay tells.
+    pub(crate) marks: Vec<SendMark>,
+}
+
+impl Content {
+    /// Adds what a message of ENRICHED holds behind `after`.
+    pub(crate) fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
+        let batch = Event::decode(payload, sequence)?;
+        let records = batch.records.into_iter().filter(|record| record.position > after);
+        self.events.extend(records.map(|Placed { value, .. }| value));
+        self.dismissals.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
+        Ok(())
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        self.events.len() + self.dismissals.len()
+    }
+}
+
+/// A partition's batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) partition: Partition,
+    pub(crate) content: Content,
+    /// Where the record must stand.
+    pub(crate) from: Cursor,
+    /// How far the batch reaches, whatever its events come to.
+    pub(crate) reaches: Position,
+}
+
+/// From what a batch's content is made anew after the database refused it. The common way moves events into the record
+/// and pays for no copy.
+pub(crate) enum Spare {
+    /// The messages that it was read from, with their sequences.
+    Messages(Vec<(Bytes, u64)>),
+    /// A copy.
+    Content(Content),
+}
+
+impl Spare {
+    /// The content, as it was; what could not be decoded the first time can't now.
+    pub(crate) fn content(self, after: Position) -> Content {
+        match self {
+            Self::Content(content) => content,
+            Self::Messages(messages) => {
+                let mut content = Content::default();
+                for (payload, sequence) in messages {
+                    content.add(payload, sequence, after).ok();
+                }
+                content
+            }
+        }
+    }
+}
+
+/// Halves what was committed together: first across partitions, then inside one. None if it holds a single event or
+/// dismissal, or nothing. The second half begins where the first one's commit leaves the cursor.
+pub(crate) fn halves(mut batches: Vec<Batch>) -> Result<[Vec<Batch>; 2], Vec<Batch>> {
+    if batches.len() > 1 {
+        let behind = batches.split_off(batches.len() / 2);
+        return Ok([batches, behind]);
+    }
+    let Some(batch) = batches.pop() else { return Err(batches) };
+    match inside(batch) {
+        Ok([first, second]) => Ok([vec![first], vec![second]]),
+        Err(batch) => Err(vec![*batch]),
+    }
+}
+
+fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
+    let Content { events, dismissals, .. } = &batch.content;
+    let mut positions: Vec<Position> = events.iter().map(|event| event.position).collect();
+    positions.extend(dismissals.iter().map(|dismissal| dismissal.position));
+    positions.sort_unstable();
+    positions.dedup();
+    if positions.len() < 2 {
+        return Err(Box::new(batch));
+    }
+    let (last, next) = (positions[positions.len() / 2 - 1], positions[positions.len() / 2]);
+    let Batch { partition, content, from, reaches } = batch;
+    let (events, later_events) = content.events.into_iter().partition(|event| event.position <= last);
+    let (dismissals, later_dismissals) =
+        content.dismissals.into_iter().partition(|dismissal| dismissal.position <= last);
+    // A mark is taken up before the first event behind it.
+    let (marks, later_marks) = content.marks.into_iter().partition(|mark| mark.after < next);
+    let first = Content { events, dismissals, marks };
+    let second = Content { events: later_events, dismissals: later_dismissals, marks: later_marks };
+    Ok([
+        Batch { partition, content: first, from, reaches: last },
+        Batch { partition, content: second, from, reaches },
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{ConnectionId, DeliveryId, Origin, Outcome, PlatformName, StoreId, TenantId, Timestamp};
+
+    fn dismissal(raw_sequence: u64) -> Dismissal {
+        Dismissal {
+            position: Position { raw_sequence, delivery: 0, event: 0 },
+            origin: Origin {
+                tenant: TenantId::new("t").unwrap(),
+                store: StoreId::new("s").unwrap(),
+                connection: ConnectionId::new("c").unwrap(),
+                platform: PlatformName::new("shopify").unwrap(),
+            },
+            delivery: DeliveryId::from_bytes([1; 16]),
+            event: None,
+            stage: "normalize".into(),
+            outcome: Outcome::Filtered,
+            reason: "".into(),
+            received_at: Timestamp::from_micros(1),
+        }
+    }
+
+    fn batch(partition: u16, sequences: std::ops::RangeInclusive<u64>) -> Batch {
+        let reaches = Position { raw_sequence: *sequences.end(), delivery: u32::MAX, event: u32::MAX };
+        let content = Content { dismissals: sequences.map(dismissal).collect(), ..Content::default() };
+        Batch { partition: Partition(partition), content, from: Cursor::default(), reaches }
+    }
+
+    /// What is left alone, in the order in which it is tried, and how often halving took place.
+    fn alone(batches: Vec<Batch>) -> (Vec<Batch>, usize) {
+        let (mut parts, mut alone, mut halvings) = (vec![batches], Vec::new(), 0);
+        while let Some(part) = parts.pop() {
+            match halves(part) {
+                Ok([first, second]) => {
+                    halvings += 1;
+                    parts.extend([second, first]);
+                }
+                Err(single) => alone.extend(single),
+            }
+        }
+        (alone, halvings)
+    }
+
+    #[test]
+    fn halving_ends_with_each_alone_in_order_and_leaves_nothing_out() {
+        let (alone, halvings) = alone(vec![batch(1, 1..=100), batch(2, 7..=7), batch(3, 20..=52)]);
+        let positions: Vec<_> = alone
+            .iter()
+            .map(|batch| (batch.partition.0, batch.content.dismissals[0].position.raw_sequence))
+            .collect();
+        let expected = (1..=100).map(|n| (1, n)).chain([(2, 7)]).chain((20..=52).map(|n| (3, n)));
+        assert_eq!(positions, expected.collect::<Vec<_>>());
+        assert!(alone.iter().all(|batch| batch.content.weight() == 1));
+        assert_eq!(halvings, 134 - 1);
+        // Each reaches to its own place, the last of a partition to where its batch did.
+        assert_eq!(alone[0].reaches, dismissal(1).position);
+        assert_eq!(alone[99].reaches, batch(1, 1..=100).reaches);
+    }
+}

@@ -1,0 +1,198 @@
+//! Which partitions stand still while input waits, and which permanent errors were met lately.
+
+use crate::failure::Failed;
+use bus::{Alert, Bus, Feed};
+use model::{Partition, Position, Timestamp};
+use serde_json::{Value, json};
+use stage::Blame;
+use std::{collections::BTreeMap, time::Duration};
+use store::{Consumer, CursorMoved, Store};
+
+/// How long input may wait for a partition that doesn't move until that counts as standing still.
+const STANDS_STILL_AFTER: Duration = Duration::from_mins(10);
+/// For how long an alert of what someone has to put right counts as going on: such a partition tries again at least once a
+/// minute, and tells of it each time.
+const GOES_ON_FOR: Duration = Duration::from_mins(2);
+/// The stages between RAW and the record, each with what it reads and what it writes.
+const STAGES: [(&str, Feed, Feed); 3] = [
+    ("normalize", Feed::Raw, Feed::Normalized),
+    ("dedupe", Feed::Normalized, Feed::Unique),
+    ("enrich", Feed::Unique, Feed::Enriched),
+];
+
+/// A partition that stands still while input waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stalled {
+    stage: &'static str,
+    partition: Partition,
+    waiting: Duration,
+    /// None if it has never moved.
+    still: Option<Duration>,
+}
+
+impl Stalled {
+    /// Input that waits for a partition that moves is a backlog, and one that stands still without input is done.
+    fn judge(
+        stage: &'static str,
+        partition: Partition,
+        waiting_since: Timestamp,
+        moved_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let since = |at: Timestamp| Duration::from_micros(now.micros_since(at));
+        let (waiting, still) = (since(waiting_since), moved_at.map(since));
+        let too_long = |time: Duration| time > STANDS_STILL_AFTER;
+        (too_long(waiting) && still.is_none_or(too_long)).then_some(Self { stage, partition, waiting, still })
+    }
+
+    fn line(&self) -> String {
+        let still = self.still.map_or_else(
+            || "it has never moved".to_owned(),
+            |still| format!("it last moved {} min ago", still.as_secs() / 60),
+        );
+        let (stage, partition, waiting) = (self.stage, self.partition, self.waiting.as_secs() / 60);
+        format!("stands     {stage}, partition {partition}: input waits for {waiting} min, {still}")
+    }
+}
+
+/// What stands still, and what was told.
+pub(super) struct Standing {
+    stalled: Vec<Stalled>,
+    /// Oldest first.
+    pub(super) alerts: Vec<Alert>,
+    now: Timestamp,
+}
+
+impl Standing {
+    /// Looks at every partition of every stage.
+    pub(super) async fn look(bus: &Bus, store: &Store) -> Result<Self, Failed> {
+        let now = runner::now();
+        let moved = store.cursors_moved().await?;
+        let cursors: BTreeMap<(Consumer, Partition), CursorMoved> =
+            moved.into_iter().map(|moved| ((moved.consumer, moved.partition), moved)).collect();
+        let mut stalled = Vec::new();
+        for partition in bus.partitions().all() {
+            for (stage, from, to) in STAGES {
+                let tail = bus.tail(to, partition).await?;
+                let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
+                let moved_at = tail.map(|tail| tail.published_at);
+                stalled.extend(stalled_by_feed(bus, stage, from, partition, covered, moved_at, now).await?);
+            }
+            for (stage, consumer, from) in
+                [("apply", Consumer::Apply, Feed::Enriched), ("poll", Consumer::Poll, Feed::Raw)]
+            {
+                let moved = cursors.get(&(consumer, partition));
+                let covered = moved.map(|moved| moved.cursor.position).unwrap_or_default();
+                let moved_at = moved.map(|moved| moved.moved_at);
+                stalled.extend(stalled_by_feed(bus, stage, from, partition, covered, moved_at, now).await?);
+            }
+            let moved = cursors.get(&(Consumer::Propagate, partition));
+            let number = moved.map_or(0, |moved| moved.cursor.number);
+            if let Some(next) = store.applied_after(partition, number, 1).await?.first() {
+                let moved_at = moved.map(|moved| moved.moved_at);
+                stalled.extend(Stalled::judge("propagate", partition, next.recorded_at, moved_at, now));
+            }
+        }
+        Ok(Self { stalled, alerts: bus.alerts().await?, now })
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.stalled.iter().map(Stalled::line).collect();
+        lines.extend(self.alerts.iter().map(|alert| format!("alert      {}", alert_line(alert))));
+        if lines.is_empty() {
+            lines.push(
+                "pipeline  nothing stands still, no permanent errors in the last seven days".to_owned(),
+            );
+        }
+        lines
+    }
+
+    pub(super) fn stalled_json(&self) -> Vec<Value> {
+        let line = |stalled: &Stalled| {
+            json!({
+                "stage": stalled.stage, "partition": stalled.partition.0,
+                "waiting_seconds": stalled.waiting.as_secs(),
+                "still_seconds": stalled.still.map(|still| still.as_secs()),
+            })
+        };
+        self.stalled.iter().map(line).collect()
+    }
+
+    /// How many things someone has to act on now. An input that was set aside alone is a dead letter: no finding here.
+    pub(super) fn findings(&self) -> usize {
+        let goes_on = |alert: &&Alert| {
+            let age = Duration::from_micros(self.now.micros_since(alert.at));
+            alert.kind != Blame::Input.as_str() && age < GOES_ON_FOR
+        };
+        self.stalled.len() + self.alerts.iter().filter(goes_on).count()
+    }
+}
+
+async fn stalled_by_feed(
+    bus: &Bus,
+    stage: &'static str,
+    from: Feed,
+    partition: Partition,
+    covered: Position,
+    moved_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Stalled>, Failed> {
+    let waiting = bus.first_waiting(from, partition, covered).await?;
+    Ok(waiting.and_then(|first| Stalled::judge(stage, partition, first.published_at, moved_at, now)))
+}
+
+/// An alert, for people.
+pub(crate) fn alert_line(alert: &Alert) -> String {
+    let Alert { stage, partition, kind, text, at } = alert;
+    let partition = partition.map(|partition| format!(", partition {partition}")).unwrap_or_default();
+    format!("{stage}{partition} ({kind}, last at {at}): {text}")
+}
+
+/// Alerts, for programs.
+pub(crate) fn alerts_json(alerts: &[Alert]) -> Vec<Value> {
+    let line = |alert: &Alert| {
+        json!({
+            "stage": alert.stage, "partition": alert.partition.map(|partition| partition.0),
+            "error": alert.kind, "what": alert.text, "last_at": alert.at.to_string(),
+        })
+    };
+    alerts.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_micros((1_000 + minutes) * 60_000_000)
+    }
+
+    #[test]
+    fn a_partition_stands_still_if_input_waits_and_it_has_not_moved_for_ten_minutes() {
+        let judge = |waiting, moved: Option<i64>| {
+            Stalled::judge("apply", Partition(3), at(waiting), moved.map(at), at(0)).is_some()
+        };
+        assert!(judge(-11, Some(-12)));
+        assert!(judge(-11, None), "it has never moved");
+        assert!(!judge(-60, Some(-1)), "a backlog that is worked off");
+        assert!(!judge(-1, Some(-60)), "it had nothing to do until now");
+        let stalled = Stalled::judge("apply", Partition(3), at(-12), Some(at(-14)), at(0)).unwrap();
+        let line = "stands     apply, partition 3: input waits for 12 min, it last moved 14 min ago";
+        assert_eq!(stalled.line(), line);
+    }
+
+    #[test]
+    fn what_someone_has_to_put_right_is_a_finding_while_it_goes_on() {
+        let alert = |kind: &str, minutes| Alert {
+            stage: "apply".to_owned(),
+            partition: Some(Partition(3)),
+            kind: kind.to_owned(),
+            text: "x".to_owned(),
+            at: at(minutes),
+        };
+        let findings = |alert| Standing { stalled: Vec::new(), alerts: vec![alert], now: at(0) }.findings();
+        assert_eq!(findings(alert("setup", -1)), 1);
+        assert_eq!(findings(alert("setup", -3)), 0, "it is over");
+        assert_eq!(findings(alert("input", -1)), 0, "it was set aside; the next goes on");
+    }
+}

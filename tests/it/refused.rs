@@ -1,0 +1,126 @@
+//! What the database refuses for good stops nobody else, and a database that isn't set up costs nothing but time.
+
+use crate::{PATIENCE, command_line::tillflow};
+use model::{Outcome, StoreId};
+use testkit::{AccountOptions, Program, Sender, World, eventually};
+
+/// Refuses the variants of one product, as a check would.
+const REFUSE: &str = "
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.sku LIKE 'sku-2000-%' THEN
+        RAISE EXCEPTION 'refused by a test' USING ERRCODE = '23514', CONSTRAINT = 'of_the_test';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON variants FOR EACH ROW EXECUTE FUNCTION refuse();";
+const ACCEPT: &str = "DROP TRIGGER refuse ON variants; DROP FUNCTION refuse()";
+/// How many products each store tells of.
+const PRODUCTS: u64 = 6;
+
+/// Names of two stores of one partition.
+fn neighbours(world: &World) -> [String; 2] {
+    let partitions = world.bus.partitions();
+    let of = |name: &str| partitions.of(&StoreId::new(name).expect("a name"));
+    let first = "shop-0".to_owned();
+    let second = (1..).map(|index| format!("shop-{index}")).find(|name| of(name) == of(&first));
+    [first, second.expect("partitions are few")]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_with_an_event_that_the_database_refuses_goes_on_and_so_does_its_partition() {
+    let mut world = World::start(&Program::ALL).await;
+    let sender = Sender::default();
+    let mut shops = Vec::new();
+    for name in neighbours(&world) {
+        let merchant = world.merchant(&name).await;
+        let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+        shops.push((merchant, account));
+    }
+    world.sql(REFUSE).await;
+    // They come while nobody applies, so that what is refused shares its batch with what isn't.
+    assert!(world.terminate(Program::Apply).await.success());
+    for number in 1..=PRODUCTS {
+        for (index, (_, account)) in shops.iter().enumerate() {
+            // Only the first store sells what is refused.
+            let product = number * 1000 + if index == 0 { 0 } else { 500 };
+            let delivery = account.product(&format!("made-{product}"), product, "Tea", 1, 0);
+            sender.send_until_kept(&delivery, PATIENCE).await;
+        }
+    }
+    world.launch(&[Program::Apply]).await;
+    let merchants: Vec<_> = shops.iter().map(|(merchant, _)| merchant).collect();
+    world.quiet(PATIENCE, &merchants, &[]).await;
+
+    let letters = tillflow(&world, &["dlq", "ls"]).await.well();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let said = ["stage", "class"].map(|field| letters[0][field].as_str());
+    assert_eq!((said, letters[0]["count"].as_u64()), ([Some("apply"), Some("bug")], Some(1)));
+    for (merchant, dead) in merchants.iter().zip([1, 0]) {
+        let endings = world.endings(merchant).await;
+        let outcomes: Vec<_> = endings.iter().map(|ending| ending.outcome).collect();
+        let is_dead = |outcome: &&Outcome| **outcome == Outcome::Dead;
+        assert_eq!(outcomes.len(), usize::try_from(PRODUCTS).expect("few"), "{outcomes:?}");
+        assert_eq!(outcomes.iter().filter(is_dead).count(), dead, "{outcomes:?}");
+        world.assert_sound(merchant).await;
+    }
+    tillflow(&world, &["audit"]).await.well();
+    let labels = [("stage", "apply"), ("kind", "input")];
+    assert_eq!(world.scrape().await.count("tillflow_permanent_errors_total", &labels), 1);
+    eventually(PATIENCE, "the doctor tells of it, and finds everything moving", async || {
+        let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
+        let alert = doctor["alerts"][0].clone();
+        if alert["stage"] == "apply" && alert["error"] == "input" { Ok(()) } else { Err(doctor) }
+    })
+    .await;
+
+    world.sql(ACCEPT).await;
+    let replayed = tillflow(&world, &["dlq", "replay", "--all"]).await.well();
+    assert_eq!(replayed[0]["done"].as_u64(), Some(1));
+    world.quiet(PATIENCE, &merchants, &[]).await;
+    for merchant in &merchants {
+        assert_eq!(world.count(merchant, Outcome::Dead).await, 0);
+        world.assert_sound(merchant).await;
+    }
+    assert!(tillflow(&world, &["dlq", "ls"]).await.well().is_empty());
+    tillflow(&world, &["audit"]).await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_costs_no_event() {
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let admin = world.process(Program::Apply).admin().expect("it tells its address");
+    let readyz = async || {
+        let answer = reqwest::get(format!("http://{admin}/readyz")).await.expect("it answers");
+        (answer.status().as_u16(), answer.text().await.expect("a text"))
+    };
+    world.sql("REVOKE INSERT ON events FROM tillflow_pipeline").await;
+    let made = account.product("made", 1000, "Tea", 1, 0);
+    let (delivery, _) = Sender::default().send_until_kept(&made, PATIENCE).await;
+    eventually(PATIENCE, "apply is unready and says why", async || {
+        let (status, text) = readyz().await;
+        let says = text.contains("42501") && text.contains("member of tillflow_pipeline");
+        if status == 503 && says { Ok(()) } else { Err(format!("{status} {text}")) }
+    })
+    .await;
+    eventually(PATIENCE, "the doctor finds it", async || {
+        let doctor = tillflow(&world, &["doctor"]).await;
+        let alert = doctor.lines.first().map(|line| line["alerts"][0].clone()).unwrap_or_default();
+        if doctor.code == 1 && alert["error"] == "setup" { Ok(()) } else { Err(format!("{doctor:?}")) }
+    })
+    .await;
+
+    world.sql("GRANT INSERT ON events TO tillflow_pipeline").await;
+    assert_eq!(world.ending(PATIENCE, &merchant, &delivery).await.outcome, Outcome::Applied);
+    eventually(PATIENCE, "apply is ready again", async || {
+        let (status, text) = readyz().await;
+        if status == 200 { Ok(()) } else { Err(text) }
+    })
+    .await;
+    assert!(tillflow(&world, &["dlq", "ls"]).await.well().is_empty());
+    let log = world.process(Program::Apply).log();
+    let said = log.matches("can't go on until this is put right").count();
+    assert_eq!(said, 1, "once:\n{log}");
+}
