@@ -169,7 +169,7 @@ impl Lane {
     }
 
     /// Goes on with what an owner before parked.
-    async fn take_over_parked(&mut self) -> Result<(), LaneError> {
+    async fn take_over_parked(&mut self) -> Result<(), Fault> {
         let partitions = self.shared.service.bus.partitions();
         for (store, connection) in self.shared.store.parked_connections().await? {
             if partitions.of(&store) == self.partition {
