@@ -34,7 +34,7 @@ fn assert_problem(answer: &Answer, status: u16) {
 }
 
 /// What RAW holds of the store, in order.
-async fn kept(world: &World, merchant: &Merchant) -> Vec<Delivery> {
+pub(crate) async fn kept(world: &World, merchant: &Merchant) -> Vec<Delivery> {
     let partition = world.bus.partitions().of(&merchant.store);
     let last = world
         .bus
