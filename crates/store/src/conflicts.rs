@@ -99,6 +99,27 @@ impl Store {
         .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES));
         Ok(self.execute(statement).await?.rows_affected() == 1)
     }
+
+    /// Notes who brought a conflict's end about by an instruction: the event of the instruction ended it, which names nobody.
+    pub async fn credit_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "UPDATE conflicts SET resolved_by = $2, resolution = $3
+             WHERE id = $1 AND resolved_at IS NOT NULL AND resolved_by = $4",
+        )
+        .bind(id)
+        .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
+        .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES))
+        .bind(BY_ITSELF);
+        self.execute(statement).await.map(drop)
+    }
+
+    /// Number of a store's open conflicts.
+    pub async fn open_conflicts_of(&self, store: &StoreId) -> Result<i64, StoreError> {
+        let statement =
+            sqlx::query("SELECT count(*) AS count FROM conflicts WHERE store = $1 AND resolved_at IS NULL")
+                .bind(store.as_str().to_owned());
+        Ok(self.fetch_one(statement).await?.try_get("count")?)
+    }
 }
 
 /// Opens conflicts, or counts those that are open already; the newest detail stands. One statement.

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Output, Place},
+    connection,
     environment::{configuration, open_store},
     failure::Failed,
     output,
@@ -16,7 +17,9 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
     let bus = Bus::connect(&configuration(&place)?.0).await?;
     let profile = bus.check().await?;
     let placements = bus.placements().await?;
-    open_store(&place).await?.ping().await?;
+    let store = open_store(&place).await?;
+    store.ping().await?;
+    let troubled = store.connections_not_ok().await?;
     match output {
         Output::Text => {
             output::line(&format!(
@@ -27,6 +30,10 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
                 output::line(&line);
             }
             output::line("database  answers, tables are of this version");
+            for (index, state) in troubled.iter().enumerate() {
+                let name = if index == 0 { "platforms" } else { "" };
+                output::line(&format!("{name:<9} {}", connection::trouble(state)));
+            }
         }
         Output::Json => output::json(&json!({
             "broker": {
@@ -36,6 +43,7 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
                 "streams": placements.iter().map(placement).collect::<Vec<_>>(),
             },
             "database": {"answers": true},
+            "connections_not_ok": troubled.iter().map(connection::value).collect::<Vec<_>>(),
         })),
     }
     Ok(())
