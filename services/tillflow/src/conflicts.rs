@@ -176,11 +176,11 @@ async fn adopt(
         store.credit_conflict(row.id, &word.by, &resolution).await?;
     }
     store.resolve_conflict(row.id, &word.by, &resolution).await?;
-    tell_resolved(row.id, &resolution, Some(instructed.value()), output);
+    tell_resolved(row.id, &resolution, Some(&instructed.value()), output);
     Ok(())
 }
 
-fn tell_resolved(id: i64, resolution: &str, instruction: Option<Value>, output: Output) {
+fn tell_resolved(id: i64, resolution: &str, instruction: Option<&Value>, output: Output) {
     match output {
         Output::Text => output::line(&format!("conflict {id} is resolved: {resolution}")),
         Output::Json => output::json(&json!({

@@ -102,7 +102,7 @@ pub(crate) async fn letters_of(
     for_each_letter(bus, &Letters::default(), |found| {
         let Found { number, letter, .. } = found;
         if letter.original.delivery() == delivery {
-            let (stage, reason) = (letter.stage.to_string(), letter.reject.to_string());
+            let (stage, reason) = (letter.stage.clone(), letter.reject.to_string());
             letters.push(LetterOfDelivery { number, stage, reason, position: letter.position });
         }
     })

@@ -21,7 +21,7 @@ pub(crate) enum ConflictsVerb {
         /// Only this connection.
         #[arg(long)]
         connection: Option<String>,
-        /// Only this kind, such as first_contact, oversold, needs_reauth.
+        /// Only this kind, such as `first_contact`, `oversold`, `needs_reauth`.
         #[arg(long)]
         kind: Option<String>,
         /// Resolved ones too.

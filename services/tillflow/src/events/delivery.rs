@@ -34,7 +34,9 @@ pub(super) async fn run(
         let letter = letters.iter().position(of_it).map(|index| letters.remove(index));
         tell(outcome, letter.as_ref(), output);
     }
-    letters.iter().for_each(|letter| tell_letter(letter, output));
+    for letter in &letters {
+        tell_letter(letter, output);
+    }
     Ok(())
 }
 
