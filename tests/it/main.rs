@@ -12,6 +12,7 @@ mod conservation;
 mod crowd;
 mod database_faults;
 mod dead_letters;
+mod decisions;
 mod demo;
 mod door;
 mod flow;

@@ -5,7 +5,7 @@ use crate::{
     columns::{conflict_kind, hash_id, id, time, time_or_null},
     error::within,
 };
-use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, StoreId, Timestamp};
+use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, StoreId, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
@@ -99,20 +99,40 @@ impl Store {
         .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES));
         Ok(self.execute(statement).await?.rows_affected() == 1)
     }
+
+    /// Notes who brought a conflict's end about by an instruction: the event of the instruction ended it, which names nobody.
+    pub async fn credit_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<(), StoreError> {
+        let statement = sqlx::query(
+            "UPDATE conflicts SET resolved_by = $2, resolution = $3
+             WHERE id = $1 AND resolved_at IS NOT NULL AND resolved_by = $4",
+        )
+        .bind(id)
+        .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
+        .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES))
+        .bind(BY_ITSELF);
+        self.execute(statement).await.map(drop)
+    }
+
+    /// Number of a store's open conflicts.
+    pub async fn open_conflicts_of(&self, store: &StoreId) -> Result<i64, StoreError> {
+        let statement =
+            sqlx::query("SELECT count(*) AS count FROM conflicts WHERE store = $1 AND resolved_at IS NULL")
+                .bind(store.as_str().to_owned());
+        Ok(self.fetch_one(statement).await?.try_get("count")?)
+    }
 }
 
 /// Opens conflicts, or counts those that are open already; the newest detail stands. One statement.
 pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
     let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
     // A statement can't meet one row twice.
-    let mut found: BTreeMap<_, (&Conflict, i64)> = BTreeMap::new();
+    let mut found: BTreeMap<_, (&Conflict, Option<EventId>, i64)> = BTreeMap::new();
     for (conflict, subject) in conflicts.iter().zip(&subjects) {
         let key = (&conflict.store, &conflict.connection, conflict.kind, subject.as_str());
-        let (newest, seen) = found.entry(key).or_insert((conflict, 0));
-        *newest = conflict;
-        *seen += 1;
+        let (newest, event, seen) = found.entry(key).or_insert((conflict, None, 0));
+        (*newest, *event, *seen) = (conflict, conflict.event.or(*event), *seen + 1);
     }
-    let newest = || found.values().map(|(conflict, _)| *conflict);
+    let newest = || found.values().map(|(conflict, ..)| *conflict);
     sqlx::query(
         "INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[],
@@ -124,7 +144,7 @@ pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) 
     .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
     .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
     .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.event.map(|event| event.as_bytes().to_vec())).collect::<Vec<_>>())
+    .bind(found.values().map(|(_, event, _)| event.map(|event| event.as_bytes().to_vec())).collect::<Vec<_>>())
     .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
     .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
     .bind(
@@ -132,7 +152,7 @@ pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) 
             .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
             .collect::<Vec<_>>(),
     )
-    .bind(found.values().map(|(_, seen)| *seen).collect::<Vec<_>>())
+    .bind(found.values().map(|(.., seen)| *seen).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -97,19 +97,6 @@ impl State {
     }
 }
 
-/// Numbers of a connection, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ConnectionCounts {
-    /// Conflicts that are open.
-    pub open_conflicts: i64,
-    /// Values that wait to be written.
-    pub due_writes: i64,
-    /// Values that wait to be read.
-    pub due_reads: i64,
-    /// Values that the platform refused.
-    pub refused_writes: i64,
-}
-
 impl Store {
     /// Notes that the platform refused a call for the sake of the credentials or the account: the connection takes that
     /// state (a lost authorisation stands above it), the next probe is due after a pause that doubles from one minute to one
@@ -222,26 +209,6 @@ impl Store {
         }
         within(self.limit, transaction.commit()).await?;
         Ok(true)
-    }
-
-    /// Numbers of one connection.
-    pub async fn connection_counts(&self, connection: &ConnectionId) -> Result<ConnectionCounts, StoreError> {
-        let statement = sqlx::query(
-            "SELECT
-                 (SELECT count(*) FROM conflicts WHERE connection = $1 AND resolved_at IS NULL) AS open_conflicts,
-                 count(*) FILTER (WHERE attention = 'write') AS due_writes,
-                 count(*) FILTER (WHERE attention = 'read') AS due_reads,
-                 count(*) FILTER (WHERE sent_state = 'refused') AS refused_writes
-             FROM mirrors WHERE connection = $1",
-        )
-        .bind(connection.as_str().to_owned());
-        let row = self.fetch_one(statement).await?;
-        Ok(ConnectionCounts {
-            open_conflicts: row.try_get("open_conflicts")?,
-            due_writes: row.try_get("due_writes")?,
-            due_reads: row.try_get("due_reads")?,
-            refused_writes: row.try_get("refused_writes")?,
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a platform's ids are in the store's own terms.
 
 use crate::{Store, StoreError, columns::unreadable};
-use model::{ConnectionId, ExternalId, LinkKind};
+use model::{ConnectionId, ExternalId, LinkKind, StoreId, VariantId};
 use sqlx::{
     Row as _,
     postgres::{PgArguments, PgRow},
@@ -18,6 +18,15 @@ impl Store {
             return Ok(BTreeMap::new());
         }
         read(&self.fetch_all(select(keys)).await?)
+    }
+
+    /// Whether a variant is one of the store's.
+    pub async fn has_variant(&self, store: &StoreId, variant: &VariantId) -> Result<bool, StoreError> {
+        let statement =
+            sqlx::query("SELECT EXISTS (SELECT FROM variants WHERE id = $1 AND store = $2) AS found")
+                .bind(variant.as_str().to_owned())
+                .bind(store.as_str().to_owned());
+        Ok(self.fetch_one(statement).await?.try_get("found")?)
     }
 }
 

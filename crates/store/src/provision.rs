@@ -85,7 +85,15 @@ impl Store {
             Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
         let plain = json(&credentials)?;
         let sealed = self.vault.seal(&connection.tenant, &connection.id, CREDENTIALS, plain.as_bytes())?;
-        let statement = upsert(connection, sealed)?;
+        // On the heap: whoever sets up many things would carry it about.
+        Box::pin(self.write_connection(connection, upsert(connection, sealed)?)).await
+    }
+
+    async fn write_connection(
+        &self,
+        connection: &Connection,
+        statement: crate::Statement,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let known = sqlx::query(
             "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store

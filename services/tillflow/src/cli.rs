@@ -1,5 +1,11 @@
 //! Verbs and their arguments.
 
+mod decisions;
+
+pub(crate) use decisions::{
+    Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, Take, Unlink, Wait,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -47,9 +53,40 @@ pub(crate) enum Verb {
     /// Show what the record holds.
     #[command(after_help = "Example:\n  tillflow show store demo")]
     Show(Show),
-    /// List how the events of a store ended, the latest last.
-    #[command(after_help = "Example:\n  tillflow events --store demo --limit 20")]
+    /// List how the events of a store ended, the latest last; or every outcome of one delivery, whichever stage it ended in.
+    #[command(after_help = "Example:\n  tillflow events --store demo --limit 20\n  \
+                      tillflow events --delivery 6f1c2a9b3d4e5f60718293a4b5c6d7e8\n\n\
+                      With --store too, --delivery reads that store only, which is faster.\n\n\
+                      Exit code 1 if nothing is known of the delivery.")]
     Events(Events),
+    /// Conflicts: what rules can't decide. List them, look at one, end one.
+    #[command(
+        after_help = "Example:\n  tillflow conflicts ls --store demo\n  tillflow conflicts show 17\n  \
+                      tillflow conflicts resolve 17 --take store"
+    )]
+    Conflicts(Conflicts),
+    /// Connections: their states, pausing them, whose number stands at a first contact.
+    #[command(after_help = "Example:\n  tillflow connection ls --store demo\n  \
+                      tillflow connection show demo-shopify\n  tillflow connection pause demo-shopify\n  \
+                      tillflow connection set demo-shopify --baseline platform")]
+    Connection(Connections),
+    /// Link a platform's variant to a variant of the store.
+    #[command(
+        after_help = "Example:\n  tillflow link --connection demo-square --variant VAR7 --to var_3fa1c09b2d44\n\n\
+                      Exit code 1 if there is no such connection or variant, or if it wasn't applied within --wait."
+    )]
+    Link(Link),
+    /// Retire the link of a platform's variant; it isn't matched again by its number.
+    #[command(after_help = "Example:\n  tillflow unlink --connection demo-square --variant VAR7\n\n\
+                      Exit code 1 if there is no such connection or link, or if it wasn't applied within --wait.")]
+    Unlink(Unlink),
+    /// Take no part in a platform's location: what is reported of it is left aside without a conflict.
+    #[command(
+        after_help = "Example:\n  tillflow ignore-location --connection demo-shopify --location 655441491\n  \
+                      tillflow ignore-location --connection demo-shopify --location 655441491 --undo\n\n\
+                      Exit code 1 if there is no such connection."
+    )]
+    IgnoreLocation(IgnoreLocation),
     /// Hold what was accepted against what the record has of it: name what is missing or contradicts itself.
     #[command(after_help = "Example:\n  tillflow audit\n  tillflow audit --store demo --output json\n\n\
                       While events come in, `in flight` may be below 0: what is accepted is counted once a second.\n\n\
@@ -166,8 +203,11 @@ pub(crate) enum Shown {
 #[derive(Debug, Args)]
 pub(crate) struct Events {
     /// Of which store.
-    #[arg(long)]
-    pub(crate) store: String,
+    #[arg(long, required_unless_present = "delivery")]
+    pub(crate) store: Option<String>,
+    /// Every outcome of this delivery instead.
+    #[arg(long, value_name = "ID", conflicts_with = "limit")]
+    pub(crate) delivery: Option<String>,
     /// How many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,

@@ -84,6 +84,32 @@ async fn for_each_letter(bus: &Bus, of: &Letters, mut each: impl FnMut(Found)) -
     Ok(())
 }
 
+/// A dead letter of a delivery.
+pub(crate) struct LetterOfDelivery {
+    /// Its number.
+    pub(crate) number: u64,
+    pub(crate) stage: String,
+    pub(crate) reason: String,
+    pub(crate) position: model::Position,
+}
+
+/// The letters of a delivery that lie in DEAD, oldest first.
+pub(crate) async fn letters_of(
+    bus: &Bus,
+    delivery: model::DeliveryId,
+) -> Result<Vec<LetterOfDelivery>, Failed> {
+    let mut letters = Vec::new();
+    for_each_letter(bus, &Letters::default(), |found| {
+        let Found { number, letter, .. } = found;
+        if letter.original.delivery() == delivery {
+            let (stage, reason) = (letter.stage.clone(), letter.reject.to_string());
+            letters.push(LetterOfDelivery { number, stage, reason, position: letter.position });
+        }
+    })
+    .await?;
+    Ok(letters)
+}
+
 /// Letters of one cause.
 struct Cause {
     count: usize,

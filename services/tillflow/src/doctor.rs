@@ -4,6 +4,7 @@ mod standing;
 
 use crate::{
     cli::{Output, Place},
+    connection,
     environment::{configuration, open_store},
     failure::Failed,
     output,
@@ -21,6 +22,7 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
     let store = open_store(&place).await?;
     store.ping().await?;
     let standing = standing::Standing::look(&bus, &store).await?;
+    let troubled = store.connections_not_ok().await?;
     match output {
         Output::Text => {
             output::line(&format!(
@@ -32,6 +34,10 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
             }
             output::line("database  answers, tables are of this version");
             standing.lines().iter().for_each(|line| output::line(line));
+            for (index, state) in troubled.iter().enumerate() {
+                let name = if index == 0 { "platforms" } else { "" };
+                output::line(&format!("{name:<9} {}", connection::trouble(state)));
+            }
         }
         Output::Json => output::json(&json!({
             "broker": {
@@ -43,6 +49,7 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
             "database": {"answers": true},
             "standing_still": standing.stalled_json(),
             "alerts": standing::alerts_json(&standing.alerts),
+            "connections_not_ok": troubled.iter().map(connection::value).collect::<Vec<_>>(),
         })),
     }
     match standing.findings() {

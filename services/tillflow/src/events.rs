@@ -1,7 +1,9 @@
 //! How the events of a store ended.
 
+mod delivery;
+
 use crate::{
-    cli::{Events, Output},
+    cli::{Events, Output, Place},
     environment::open_store,
     failure::Failed,
     output,
@@ -10,9 +12,20 @@ use model::StoreId;
 use serde_json::json;
 
 pub(crate) async fn run(arguments: Events, output: Output) -> Result<(), Failed> {
-    let store_id = StoreId::new(&arguments.store).map_err(|error| Failed::Usage(error.to_string()))?;
-    let store = open_store(&arguments.place).await?;
-    let mut rows = store.endings_of(&store_id, i64::from(arguments.limit)).await?;
+    let store_id = arguments.store.as_deref().map(StoreId::new).transpose();
+    let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
+    if let Some(delivery) = &arguments.delivery {
+        return delivery::run(delivery, store_id.as_ref(), &arguments.place, output).await;
+    }
+    let Some(store_id) = store_id else {
+        return Err(Failed::Usage("say --store or --delivery".to_owned()));
+    };
+    of_store(&store_id, i64::from(arguments.limit), &arguments.place, output).await
+}
+
+async fn of_store(store_id: &StoreId, limit: i64, place: &Place, output: Output) -> Result<(), Failed> {
+    let store = open_store(place).await?;
+    let mut rows = store.endings_of(store_id, limit).await?;
     rows.reverse();
     if rows.is_empty() && output == Output::Text {
         output::line(&format!("store {store_id} has no events yet"));

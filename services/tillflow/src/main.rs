@@ -3,12 +3,16 @@
 mod audit;
 mod bench;
 mod cli;
+mod conflicts;
+mod connection;
 mod dev;
 mod dlq;
 mod doctor;
 mod environment;
 mod events;
 mod failure;
+mod instruct;
+mod link;
 mod output;
 mod progress;
 mod raw;
@@ -35,6 +39,11 @@ fn main() -> ExitCode {
             Verb::Tail(arguments) => tail::run(arguments, cli.output).await,
             Verb::Show(arguments) => show::run(arguments, cli.output).await,
             Verb::Events(arguments) => events::run(arguments, cli.output).await,
+            Verb::Conflicts(arguments) => conflicts::run(arguments, cli.output).await,
+            Verb::Connection(arguments) => connection::run(arguments, cli.output).await,
+            Verb::Link(arguments) => link::link(arguments, cli.output).await,
+            Verb::Unlink(arguments) => link::unlink(arguments, cli.output).await,
+            Verb::IgnoreLocation(arguments) => link::ignore_location(arguments, cli.output).await,
             Verb::Audit(arguments) => audit::run(arguments, cli.output).await,
             Verb::Dlq(arguments) => dlq::run(arguments, cli.output).await,
             Verb::Replay(arguments) => replay::run(arguments, cli.output).await,

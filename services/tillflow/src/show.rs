@@ -15,13 +15,18 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
     let store_id = StoreId::new(&id).map_err(|error| Failed::Usage(error.to_string()))?;
     let store = open_store(&place).await?;
     let view = store.show_store(&store_id).await?;
+    let open_conflicts = store.open_conflicts_of(&store_id).await?;
     if output == Output::Json {
         output::json(&json!({
             "store": id,
+            "open_conflicts": open_conflicts,
             "levels": view.levels.iter().map(level_value).collect::<Vec<_>>(),
             "mirrors": view.mirrors.iter().map(mirror_value).collect::<Vec<_>>(),
         }));
         return Ok(());
+    }
+    if open_conflicts > 0 {
+        output::line(&format!("{open_conflicts} open conflicts: tillflow conflicts ls --store {id}\n"));
     }
     if view.levels.is_empty() && view.mirrors.is_empty() {
         output::line(&format!("store {id} has no levels yet"));

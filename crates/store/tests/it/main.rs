@@ -3,6 +3,8 @@
 
 mod accounting;
 mod applying;
+mod conflicts;
+mod connection_states;
 mod fixture;
 mod parked;
 mod plans;

@@ -31,20 +31,7 @@ pub(super) async fn run(letter: u64, bytes: bool, place: &Place, output: Output)
     }
     match output {
         Output::Json => output::json(&value),
-        Output::Text => {
-            for (name, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null())
-            {
-                match value {
-                    Value::String(text) => output::line(&format!("{name:<14} {text}")),
-                    Value::Array(items) => {
-                        for item in items {
-                            output::line(&format!("{name:<14} {item}"));
-                        }
-                    }
-                    other => output::line(&format!("{name:<14} {other}")),
-                }
-            }
-        }
+        Output::Text => output::fields(&value),
     }
     Ok(())
 }

@@ -1,0 +1,111 @@
+//! Outcomes of one delivery, in whichever stage its events ended.
+
+use crate::{
+    Store, StoreError,
+    columns::{hash_id, id, outcome, position, signed, time},
+};
+use model::{ConnectionId, DeliveryId, EventId, Outcome, Position, StoreId, Timestamp};
+use sqlx::{Row as _, postgres::PgRow};
+
+/// How one event of a delivery ended, or the delivery as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryOutcome {
+    /// Of which store.
+    pub store: StoreId,
+    /// Through which connection.
+    pub connection: ConnectionId,
+    /// The stage that it ended in.
+    pub stage: String,
+    /// How.
+    pub outcome: Outcome,
+    /// Why, for people; empty where the outcome says it all.
+    pub reason: String,
+    /// Its position in the partition.
+    pub position: Position,
+    /// The event, if it was understood as one.
+    pub event: Option<EventId>,
+    /// What the event is about and the platform's id of that, if it reached `apply`.
+    pub about: Option<(String, String)>,
+    /// The store's sequence number, if it was applied.
+    pub sequence: Option<i64>,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// When its outcome was committed.
+    pub recorded_at: Timestamp,
+}
+
+/// Where outcomes are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomesIn<'a> {
+    /// Everywhere: reads every outcome that is kept, which may run into the time limit.
+    AllStores,
+    /// Those of one store: reads every outcome of the store.
+    Store(&'a StoreId),
+    /// Those of one store behind a position in RAW: reads these only.
+    StoreAfter(&'a StoreId, u64),
+}
+
+impl Store {
+    /// The outcomes of a delivery, in the order of their positions; none while it is under way. At most
+    /// [`crate::LISTED_ROWS`].
+    pub async fn outcomes_of_delivery(
+        &self,
+        delivery: DeliveryId,
+        of: OutcomesIn<'_>,
+    ) -> Result<Vec<DeliveryOutcome>, StoreError> {
+        // Statements of their own: a plan for all of them at once would use no index.
+        let (condition, store, after) = match of {
+            OutcomesIn::AllStores => ("$2::text IS NULL AND $3::int8 = 0", None, 0),
+            OutcomesIn::Store(store) => ("store = $2 AND $3::int8 = 0", Some(store), 0),
+            OutcomesIn::StoreAfter(store, after) => ("store = $2 AND raw_sequence > $3", Some(store), after),
+        };
+        let statement = sqlx::AssertSqlSafe(format!(
+            "SELECT store, connection, 'apply' AS stage, outcome, reason, raw_sequence,
+                 delivery_index::int8 AS delivery_index, event_index::int8 AS event_index, event_id, entity, external,
+                 sequence, received_at, recorded_at
+             FROM endings WHERE delivery_id = $1 AND {condition}
+             UNION ALL
+             SELECT store, connection, stage, outcome, reason, raw_sequence, delivery_index, event_index, event_id, NULL,
+                 NULL, NULL, received_at, recorded_at
+             FROM dismissals WHERE delivery_id = $1 AND {condition}
+             ORDER BY raw_sequence, delivery_index, event_index LIMIT $4"
+        ));
+        let statement = sqlx::query(statement)
+            .bind(delivery.as_bytes().to_vec())
+            .bind(store.map(|store| store.as_str().to_owned()))
+            .bind(signed(after)?)
+            .bind(crate::LISTED_ROWS);
+        self.fetch_all(statement).await?.iter().map(read).collect()
+    }
+
+    /// The highest position in RAW that any outcome of a store has; 0 before the first.
+    pub async fn newest_outcome(&self, store: &StoreId) -> Result<u64, StoreError> {
+        let statement = sqlx::query(
+            "SELECT greatest(
+                 (SELECT max(raw_sequence) FROM endings WHERE store = $1),
+                 (SELECT max(raw_sequence) FROM dismissals WHERE store = $1), 0) AS newest",
+        )
+        .bind(store.as_str().to_owned());
+        let newest: i64 = self.fetch_one(statement).await?.try_get("newest")?;
+        Ok(newest.unsigned_abs())
+    }
+}
+
+fn read(row: &PgRow) -> Result<DeliveryOutcome, StoreError> {
+    let event: Option<&[u8]> = row.try_get("event_id")?;
+    let entity: Option<String> = row.try_get("entity")?;
+    let external: Option<String> = row.try_get("external")?;
+    Ok(DeliveryOutcome {
+        store: id(row, "store")?,
+        connection: id(row, "connection")?,
+        stage: row.try_get("stage")?,
+        outcome: outcome(row, "outcome")?,
+        reason: row.try_get("reason")?,
+        position: position::<i64>(row)?,
+        event: event.map(|_| hash_id(row, "event_id")).transpose()?,
+        about: entity.zip(external),
+        sequence: row.try_get("sequence")?,
+        received_at: time(row, "received_at")?,
+        recorded_at: time(row, "recorded_at")?,
+    })
+}

@@ -1,0 +1,252 @@
+//! Conflicts, for the people who end them.
+
+use crate::{
+    cli::{Conflicts, ConflictsVerb, Output, Place, Take, Wait},
+    connection,
+    environment::{open_bus, open_store},
+    failure::Failed,
+    instruct, output,
+};
+use model::{Conflict, ConflictKind, ConnectionId, Instruction, Outcome, Side, StoreId};
+use serde_json::{Value, json};
+use store::{ConflictFilter, ConflictRow, Store};
+
+/// What is kept as the resolution where a person gave no reason.
+const NO_NOTE: &str = "resolved by hand";
+
+pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Failed> {
+    match arguments.what {
+        ConflictsVerb::Ls { store, connection, kind, all, limit, place } => {
+            let filter = filter(store.as_deref(), connection.as_deref(), kind.as_deref(), all)?;
+            list(&open_store(&place).await?, &filter, i64::from(limit), output).await
+        }
+        ConflictsVerb::Show { conflict, place } => {
+            let row = find(&open_store(&place).await?, conflict).await?;
+            let mut value = value(&row);
+            if row.resolved.is_none() {
+                value["to_end_it"] = Value::from(way_to_end(&row));
+            }
+            match output {
+                Output::Json => output::json(&value),
+                Output::Text => output::fields(&value),
+            }
+            Ok(())
+        }
+        ConflictsVerb::Resolve { conflict, take, note, by, wait, place } => {
+            let word = Word { by, note };
+            resolve(conflict, take, &word, wait, &place, output).await
+        }
+    }
+}
+
+fn filter(
+    store: Option<&str>,
+    connection: Option<&str>,
+    kind: Option<&str>,
+    with_resolved: bool,
+) -> Result<ConflictFilter, Failed> {
+    let usage = |error: model::InvalidId| Failed::Usage(error.to_string());
+    let kind = kind.map(|text| ConflictKind::parse(text).ok_or_else(|| unknown_kind(text))).transpose()?;
+    Ok(ConflictFilter {
+        store: store.map(StoreId::new).transpose().map_err(usage)?,
+        connection: connection.map(ConnectionId::new).transpose().map_err(usage)?,
+        kind,
+        with_resolved,
+    })
+}
+
+fn unknown_kind(text: &str) -> Failed {
+    let known: Vec<&str> = ConflictKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    Failed::Usage(format!("no kind of conflict is called {text:?}; there are {}", known.join(", ")))
+}
+
+async fn list(store: &Store, filter: &ConflictFilter, limit: i64, output: Output) -> Result<(), Failed> {
+    let rows = store.conflicts(filter, limit).await?;
+    if rows.is_empty() && output == Output::Text {
+        output::line(if filter.with_resolved { "no conflicts" } else { "no open conflicts" });
+    }
+    for row in &rows {
+        match output {
+            Output::Json => output::json(&value(row)),
+            Output::Text => {
+                let found = &row.conflict;
+                let state = row.resolved.as_ref().map_or("", |_| "(resolved) ");
+                output::line(&format!(
+                    "{:>6} {} {:>4}x {:<17} {:<24} {}: {state}{}",
+                    row.id,
+                    row.last_seen_at,
+                    row.seen,
+                    found.kind.as_str(),
+                    found.connection,
+                    found.subject,
+                    found.detail
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn find(store: &Store, id: i64) -> Result<ConflictRow, Failed> {
+    store.conflict(id).await?.ok_or_else(|| Failed::Other(format!("there is no conflict {id}")))
+}
+
+/// Who ends a conflict, and why.
+struct Word {
+    by: String,
+    note: Option<String>,
+}
+
+impl Word {
+    /// The resolution that is kept.
+    fn resolution(&self, decided: &str) -> String {
+        match (&self.note, decided) {
+            (Some(note), "") => note.clone(),
+            (Some(note), decided) => format!("{decided}: {note}"),
+            (None, "") => NO_NOTE.to_owned(),
+            (None, decided) => decided.to_owned(),
+        }
+    }
+}
+
+async fn resolve(
+    id: i64,
+    take: Option<Take>,
+    word: &Word,
+    wait: Wait,
+    place: &Place,
+    output: Output,
+) -> Result<(), Failed> {
+    let store = open_store(place).await?;
+    let row = find(&store, id).await?;
+    if let Some(resolved) = &row.resolved {
+        return Err(Failed::Other(format!(
+            "conflict {id} was resolved at {} by {}: {}",
+            resolved.at, resolved.by, resolved.resolution
+        )));
+    }
+    match (row.conflict.kind == ConflictKind::FirstContact, take) {
+        (true, Some(take)) => adopt(&store, &row, take, word, wait, place, output).await,
+        (true, None) => {
+            Err(Failed::Usage("say whose number stands: --take store or --take platform".to_owned()))
+        }
+        (false, Some(_)) => Err(Failed::Usage(format!(
+            "--take answers first contacts only; conflict {id} is {}: say --note",
+            row.conflict.kind.as_str()
+        ))),
+        (false, None) => {
+            let resolution = word.resolution("");
+            if !store.resolve_conflict(id, &word.by, &resolution).await? {
+                return Err(Failed::Other(format!("conflict {id} was resolved meanwhile")));
+            }
+            tell_resolved(id, &resolution, None, output);
+            Ok(())
+        }
+    }
+}
+
+/// Answers a first contact. The event of the answer ends the conflict; where nothing waits for an answer any more, the
+/// person's word does.
+async fn adopt(
+    store: &Store,
+    row: &ConflictRow,
+    take: Take,
+    word: &Word,
+    wait: Wait,
+    place: &Place,
+    output: Output,
+) -> Result<(), Failed> {
+    let (item, location) = Conflict::item_of(&row.conflict.subject).ok_or_else(|| {
+        Failed::Other(format!("the subject of conflict {} names no item: {}", row.id, row.conflict.subject))
+    })?;
+    let (side, decided) = match take {
+        Take::Store => (Side::Store, "the store's number stands"),
+        Take::Platform => (Side::Platform, "the platform's number stands"),
+    };
+    let state = connection::find(store, row.conflict.connection.as_str()).await?;
+    let bus = open_bus(place).await?;
+    let adopt = Instruction::Adopt { item: item.clone(), location, side };
+    let instructed = instruct::send(&bus, store, &state.origin, (&item, &adopt), wait).await?;
+    let resolution = word.resolution(decided);
+    let Some(outcome) = &instructed.outcome else {
+        instructed.tell(decided, output);
+        return Ok(());
+    };
+    if outcome.outcome == Outcome::Applied {
+        store.credit_conflict(row.id, &word.by, &resolution).await?;
+    }
+    store.resolve_conflict(row.id, &word.by, &resolution).await?;
+    tell_resolved(row.id, &resolution, Some(&instructed.value()), output);
+    Ok(())
+}
+
+fn tell_resolved(id: i64, resolution: &str, instruction: Option<&Value>, output: Output) {
+    match output {
+        Output::Text => output::line(&format!("conflict {id} is resolved: {resolution}")),
+        Output::Json => output::json(&json!({
+            "conflict": id,
+            "resolved": true,
+            "resolution": resolution,
+            "instruction": instruction,
+        })),
+    }
+}
+
+fn way_to_end(row: &ConflictRow) -> String {
+    match row.conflict.kind {
+        ConflictKind::FirstContact => {
+            format!("tillflow conflicts resolve {} --take store|platform", row.id)
+        }
+        ConflictKind::UnlinkedLocation => {
+            "link the location to one of the store's, or see `tillflow ignore-location --help`".to_owned()
+        }
+        ConflictKind::SkuAmbiguous => "see `tillflow link --help`".to_owned(),
+        ConflictKind::NeedsReauth | ConflictKind::Misconfigured => {
+            "correct the connection's credentials or settings; it ends when the platform accepts a call"
+                .to_owned()
+        }
+        _ => format!("tillflow conflicts resolve {} --note TEXT", row.id),
+    }
+}
+
+fn value(row: &ConflictRow) -> Value {
+    let found = &row.conflict;
+    let resolved = row.resolved.as_ref();
+    json!({
+        "conflict": row.id,
+        "kind": found.kind.as_str(),
+        "subject": found.subject,
+        "detail": found.detail,
+        "tenant": found.tenant,
+        "store": found.store,
+        "connection": found.connection,
+        "event_id": found.event.map(|event| event.to_string()),
+        "seen": row.seen,
+        "first_seen_at": row.recorded_at.to_string(),
+        "last_seen_at": row.last_seen_at.to_string(),
+        "resolved_at": resolved.map(|resolved| resolved.at.to_string()),
+        "resolved_by": resolved.map(|resolved| &resolved.by),
+        "resolution": resolved.map(|resolved| &resolved.resolution),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolution_says_what_was_decided_and_why() {
+        let word = |note: Option<&str>| Word { by: "ada".to_owned(), note: note.map(str::to_owned) };
+        assert_eq!(word(None).resolution(""), NO_NOTE);
+        assert_eq!(word(Some("counted")).resolution(""), "counted");
+        assert_eq!(word(None).resolution("the store's number stands"), "the store's number stands");
+        assert_eq!(word(Some("counted")).resolution("it stands"), "it stands: counted");
+    }
+
+    #[test]
+    fn a_kind_that_does_not_exist_is_refused_with_those_that_do() {
+        let refused = filter(None, None, Some("oversell"), false).unwrap_err();
+        assert!(matches!(&refused, Failed::Usage(text) if text.contains("oversold")), "{refused}");
+        assert_eq!(filter(None, None, Some("oversold"), true).unwrap().kind, Some(ConflictKind::Oversold));
+    }
+}

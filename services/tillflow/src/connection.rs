@@ -1,0 +1,181 @@
+//! Connections: their states, pausing them, and whose number stands at a first contact.
+
+use crate::{
+    cli::{Baseline, ConnectionVerb, Connections, Output, Place, Wait},
+    environment::{open_bus, open_store},
+    failure::Failed,
+    instruct, output,
+};
+use model::{BaselineRule, ConflictKind, ConnectionId, ExternalId, Instruction, StoreId};
+use serde_json::{Value, json};
+use store::{ConflictFilter, ConnectionState, Health, LISTED_ROWS, Store};
+
+pub(crate) async fn run(arguments: Connections, output: Output) -> Result<(), Failed> {
+    match arguments.what {
+        ConnectionVerb::Ls { store, place } => list(store.as_deref(), &place, output).await,
+        ConnectionVerb::Show { connection, place } => {
+            let state = find(&open_store(&place).await?, &connection).await?;
+            match output {
+                Output::Json => output::json(&value(&state)),
+                Output::Text => output::fields(&value(&state)),
+            }
+            Ok(())
+        }
+        ConnectionVerb::Pause { connection, place } => enable(&connection, false, &place, output).await,
+        ConnectionVerb::Resume { connection, place } => enable(&connection, true, &place, output).await,
+        ConnectionVerb::Set { connection, baseline, dry_run, wait, place } => {
+            let rule = match baseline {
+                Baseline::Ask => BaselineRule::Ask,
+                Baseline::Store => BaselineRule::Store,
+                Baseline::Platform => BaselineRule::Platform,
+            };
+            if dry_run {
+                return preview(&connection, rule, &place, output).await;
+            }
+            set(&connection, rule, wait, &place, output).await
+        }
+    }
+}
+
+/// The connection that a person named.
+pub(crate) async fn find(store: &Store, connection: &str) -> Result<ConnectionState, Failed> {
+    let id = ConnectionId::new(connection).map_err(|error| Failed::Usage(error.to_string()))?;
+    let found = store.connection_state(&id).await?;
+    found.ok_or_else(|| Failed::Other(format!("there is no connection {id}")))
+}
+
+async fn list(store_id: Option<&str>, place: &Place, output: Output) -> Result<(), Failed> {
+    let store_id = store_id.map(StoreId::new).transpose();
+    let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
+    let states = open_store(place).await?.connection_states(store_id.as_ref()).await?;
+    if states.is_empty() && output == Output::Text {
+        output::line("no connections");
+    }
+    for state in &states {
+        match output {
+            Output::Json => output::json(&value(state)),
+            Output::Text => output::line(&format!(
+                "{:<24} {:<20} {:<10} {:<22} baseline {:<9} {:>4} conflicts {:>5} due {:>4} refused",
+                state.origin.connection,
+                state.origin.store,
+                state.origin.platform,
+                shown(state),
+                state.baseline.as_str(),
+                state.open_conflicts,
+                state.due_writes,
+                state.refused_writes
+            )),
+        }
+    }
+    Ok(())
+}
+
+/// A connection's state in a word or two.
+fn shown(state: &ConnectionState) -> String {
+    match (state.enabled, state.health) {
+        (true, health) => health.as_str().to_owned(),
+        (false, Health::Ok) => "paused".to_owned(),
+        (false, health) => format!("paused, {}", health.as_str()),
+    }
+}
+
+/// A connection that isn't ok, in one line.
+pub(crate) fn trouble(state: &ConnectionState) -> String {
+    let since = state.health_since.map(|since| format!(" since {since}")).unwrap_or_default();
+    format!(
+        "{} of store {} is {}{since}: {}",
+        state.origin.connection,
+        state.origin.store,
+        shown(state),
+        state.health_reason.as_deref().unwrap_or("no reason is known")
+    )
+}
+
+async fn enable(connection: &str, enabled: bool, place: &Place, output: Output) -> Result<(), Failed> {
+    let store = open_store(place).await?;
+    let known = find(&store, connection).await?;
+    store.set_enabled(&known.origin.connection, enabled).await?;
+    match output {
+        Output::Json => output::json(&json!({
+            "connection": known.origin.connection,
+            "enabled": enabled,
+            "was_enabled": known.enabled,
+        })),
+        Output::Text => {
+            let before = if known.enabled == enabled { "was already" } else { "is now" };
+            let state = if enabled { "in use" } else { "paused" };
+            output::line(&format!("{} {before} {state}", known.origin.connection));
+        }
+    }
+    Ok(())
+}
+
+async fn set(
+    connection: &str,
+    rule: BaselineRule,
+    wait: Wait,
+    place: &Place,
+    output: Output,
+) -> Result<(), Failed> {
+    let store = open_store(place).await?;
+    let state = find(&store, connection).await?;
+    let external = ExternalId::new(state.origin.connection.as_str());
+    let external = external.map_err(|error| Failed::Usage(error.to_string()))?;
+    let bus = open_bus(place).await?;
+    let instruction = Instruction::Baseline(rule);
+    let instructed = instruct::send(&bus, &store, &state.origin, (&external, &instruction), wait).await?;
+    instructed.tell(&format!("baseline of {} is {}", state.origin.connection, rule.as_str()), output);
+    Ok(())
+}
+
+async fn preview(connection: &str, rule: BaselineRule, place: &Place, output: Output) -> Result<(), Failed> {
+    let store = open_store(place).await?;
+    let state = find(&store, connection).await?;
+    let filter = ConflictFilter {
+        store: Some(state.origin.store.clone()),
+        connection: Some(state.origin.connection.clone()),
+        kind: Some(ConflictKind::FirstContact),
+        with_resolved: false,
+    };
+    let waiting = store.conflicts(&filter, LISTED_ROWS).await?.len();
+    let answered = if rule == BaselineRule::Ask { 0 } else { waiting };
+    match output {
+        Output::Json => output::json(&json!({
+            "connection": state.origin.connection,
+            "baseline": state.baseline.as_str(),
+            "would_be": rule.as_str(),
+            "first_contacts_answered": answered,
+            "first_contacts_waiting": waiting,
+        })),
+        Output::Text => output::line(&format!(
+            "baseline of {} would go from {} to {}; {answered} of {waiting} waiting first contacts would be answered; \
+             nothing was done",
+            state.origin.connection,
+            state.baseline.as_str(),
+            rule.as_str()
+        )),
+    }
+    Ok(())
+}
+
+/// A connection's state, for programs.
+pub(crate) fn value(state: &ConnectionState) -> Value {
+    json!({
+        "connection": state.origin.connection,
+        "tenant": state.origin.tenant,
+        "store": state.origin.store,
+        "platform": state.origin.platform,
+        "account": state.account,
+        "enabled": state.enabled,
+        "health": state.health.as_str(),
+        "reason": state.health_reason,
+        "since": state.health_since.map(|since| since.to_string()),
+        "next_probe_at": state.probe_at.map(|at| at.to_string()),
+        "baseline": state.baseline.as_str(),
+        "ignored_locations": state.ignored_locations,
+        "open_conflicts": state.open_conflicts,
+        "due_writes": state.due_writes,
+        "due_reads": state.due_reads,
+        "refused_writes": state.refused_writes,
+    })
+}

@@ -1,0 +1,105 @@
+//! Sends a person's decision through the pipeline, like a delivery, and waits for its outcome.
+
+use crate::{
+    cli::{Output, Wait},
+    failure::Failed,
+    output,
+};
+use bus::Bus;
+use model::{Delivery, DeliveryId, ExternalId, Instruction, Origin, Outcome, Source, TraceParent};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use store::{DeliveryOutcome, OutcomesIn, Store};
+
+/// Pause between two looks for the outcome.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A decision that was accepted.
+pub(crate) struct Instructed {
+    pub(crate) delivery: DeliveryId,
+    /// How it ended; `None` if that wasn't waited for.
+    pub(crate) outcome: Option<DeliveryOutcome>,
+}
+
+/// Sends an instruction about what the platform calls `external`, and waits for its outcome. An error if it isn't known
+/// when the wait is over, or if the instruction had no effect for a reason other than that everything was so before.
+pub(crate) async fn send(
+    bus: &Bus,
+    store: &Store,
+    origin: &Origin,
+    (external, instruction): (&ExternalId, &Instruction),
+    wait: Wait,
+) -> Result<Instructed, Failed> {
+    let before = store.newest_outcome(&origin.store).await?;
+    let id = DeliveryId::from_bytes(rand::random());
+    let delivery = Delivery {
+        id,
+        origin: origin.clone(),
+        topic: wire::INSTRUCTION_TOPIC.into(),
+        received_at: runner::now(),
+        source: Source::Poll,
+        cause: None,
+        hops: 0,
+        attempt: 0,
+        headers: Vec::new(),
+        trace: TraceParent::from_delivery(id),
+        body: wire::encode_instruction(external, instruction),
+    };
+    outlet::accept(bus, &delivery).await?;
+    if wait.seconds == 0 {
+        return Ok(Instructed { delivery: id, outcome: None });
+    }
+    let until = Instant::now() + Duration::from_secs(wait.seconds);
+    loop {
+        let found = store.outcomes_of_delivery(id, OutcomesIn::StoreAfter(&origin.store, before)).await?;
+        if let Some(outcome) = found.into_iter().next() {
+            return took_effect(id, outcome);
+        }
+        if Instant::now() >= until {
+            return Err(Failed::Other(format!(
+                "it was accepted as delivery {id}, but not applied within {} s; \
+                 `tillflow events --store {} --delivery {id}` shows its outcome later",
+                wait.seconds, origin.store
+            )));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn took_effect(delivery: DeliveryId, outcome: DeliveryOutcome) -> Result<Instructed, Failed> {
+    match outcome.outcome {
+        Outcome::Applied | Outcome::Unchanged => Ok(Instructed { delivery, outcome: Some(outcome) }),
+        other => Err(Failed::Other(format!(
+            "it had no effect: {other} in {}: {} (delivery {delivery})",
+            outcome.stage, outcome.reason
+        ))),
+    }
+}
+
+impl Instructed {
+    /// Says how it ended, after `what` was done.
+    pub(crate) fn tell(&self, what: &str, output: Output) {
+        match (output, &self.outcome) {
+            (Output::Json, _) => output::json(&self.value()),
+            (Output::Text, None) => output::line(&format!("{what}: accepted as delivery {}", self.delivery)),
+            (Output::Text, Some(outcome)) => {
+                let reason = if outcome.reason.is_empty() { "" } else { ": " };
+                let sequence =
+                    outcome.sequence.map(|sequence| format!(" as #{sequence}")).unwrap_or_default();
+                output::line(&format!("{what}: {}{sequence}{reason}{}", outcome.outcome, outcome.reason));
+            }
+        }
+    }
+
+    /// What is known of it, for programs.
+    pub(crate) fn value(&self) -> Value {
+        let outcome = self.outcome.as_ref();
+        json!({
+            "delivery_id": self.delivery.to_string(),
+            "outcome": outcome.map(|outcome| outcome.outcome),
+            "reason": outcome.map(|outcome| &outcome.reason),
+            "sequence": outcome.and_then(|outcome| outcome.sequence),
+            "position": outcome.map(|outcome| outcome.position.to_string()),
+        })
+    }
+}
