@@ -1,0 +1,53 @@
+//! The platforms' example payloads.
+
+use platforms::{Platform, Signed};
+use std::{fs, path::PathBuf};
+
+/// One file of a platform's `examples/`.
+#[derive(Clone)]
+pub struct Example {
+    /// Its platform.
+    pub platform: &'static dyn Platform,
+    /// Its topic.
+    pub topic: &'static str,
+    /// The file's name without its ending.
+    pub name: String,
+    /// The payload.
+    pub body: Vec<u8>,
+}
+
+impl Example {
+    /// Platform and file, for messages.
+    pub fn label(&self) -> String {
+        format!("{} {}", self.platform.name(), self.name)
+    }
+
+    /// Whether the platform names the topic in these headers and this body: else the payload is one that is fetched.
+    pub fn is_webhook(&self, headers: &[(String, String)]) -> bool {
+        let delivered = self.platform.split(&Signed { headers, body: &self.body });
+        delivered.is_some_and(|delivered| delivered.topic == self.topic)
+    }
+}
+
+/// Every example of every platform, in the order of their names.
+pub fn examples() -> Vec<Example> {
+    platforms::all().iter().flat_map(|platform| examples_of(*platform)).collect()
+}
+
+fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
+    let folder: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "../platforms/src", platform.name(), "examples"].iter().collect();
+    let entries = fs::read_dir(&folder).expect("a platform has examples");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "json"));
+    files.sort();
+    let read = |file: PathBuf| {
+        let name = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let stem = name.split('.').next().unwrap_or_default();
+        let topic = platform.topics().iter().find(|topic| topic.name.replace(['/', '.'], "_") == stem);
+        let topic = topic.unwrap_or_else(|| panic!("{name} is of no topic")).name;
+        let body = fs::read(&file).expect("an example can be read").trim_ascii_end().to_vec();
+        Example { platform, topic, name, body }
+    };
+    files.into_iter().map(read).collect()
+}

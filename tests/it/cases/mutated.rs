@@ -1,0 +1,57 @@
+//! Wrong payloads, signed and sent as their platforms would.
+
+use super::{play::Player, shop::Shop};
+use futures::{StreamExt as _, stream};
+use testkit::{Example, Mutator, Signed, examples};
+
+/// How many wrong payloads are sent.
+const COUNT: &str = "TILLFLOW_FUZZ_DELIVERIES";
+const COUNT_UNLESS_SET: usize = 2000;
+/// Where the generator begins.
+const SEED: &str = "TILLFLOW_FUZZ_SEED";
+/// How many are under way at once.
+const AT_ONCE: usize = 32;
+/// What an answer may be: taken, or refused for what it is. Everything else is a fault of ours.
+const ANSWERS: [u16; 3] = [200, 400, 413];
+/// How many complaints are kept.
+const SHOWN: usize = 20;
+
+/// Sends them to all stores in turn and gives what was answered wrongly.
+pub(super) async fn send(player: &Player<'_>, shops: &[Shop]) -> Vec<String> {
+    let set = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let count = set(COUNT).unwrap_or(COUNT_UNLESS_SET);
+    let mut mutator = Mutator::new(set(SEED).unwrap_or(1) as u64);
+    let examples = examples();
+    let payloads = (0..count).map(|number| {
+        let example = &examples[mutator.below(examples.len())];
+        (number, example, mutator.mutate(&example.body))
+    });
+    let sending = stream::iter(payloads).map(async |(number, example, body)| {
+        let shop = &shops[number % shops.len()];
+        send_one(player, shop, number, example, body).await
+    });
+    let mut complaints: Vec<String> =
+        sending.buffer_unordered(AT_ONCE).filter_map(async |complaint| complaint).collect().await;
+    complaints.truncate(SHOWN);
+    complaints
+}
+
+async fn send_one(
+    player: &Player<'_>,
+    shop: &Shop,
+    number: usize,
+    example: &Example,
+    body: Vec<u8>,
+) -> Option<String> {
+    let platform = example.platform.name();
+    let account = shop.account(platform);
+    let sound = account.sign(example.topic, "sound", example.body.clone());
+    if !example.is_webhook(&sound.headers) {
+        let taken = player.published(shop, platform, example.topic, body).await;
+        return (!taken).then(|| format!("payload {number} of {}: not taken", example.label()));
+    }
+    let signed: Signed = account.sign(example.topic, &format!("mutated-{number}"), body);
+    let status = player.sender.send(&signed).await.map(|answer| answer.status);
+    let is_right = status.is_some_and(|status| ANSWERS.contains(&status));
+    (!is_right).then(|| format!("payload {number} of {}: answered {status:?}", example.label()))
+}
