@@ -109,8 +109,7 @@ const SIGNATURES: [&str; 2] = ["x-shopify-hmac-sha256", "x-square-hmacsha256-sig
 
 /// Bytes of base64 in hexadecimal.
 pub(crate) fn hexadecimal(base64: &str) -> String {
-    let bytes = STANDARD.decode(base64).expect("base64");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(STANDARD.decode(base64).expect("base64"))
 }
 
 fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {

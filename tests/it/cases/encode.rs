@@ -71,11 +71,11 @@ pub(super) fn event(fields: &Value) -> Vec<u8> {
 }
 
 fn message(kind: Message, fields: &Map<String, Value>) -> Vec<u8> {
+    let unknown = fields.keys().find(|name| !kind.iter().any(|(known, ..)| known == name));
+    assert_eq!(unknown, None, "there is no such field");
     let mut bytes = Vec::new();
-    for (name, value) in fields {
-        let field = kind.iter().find(|(known, ..)| known == name);
-        let (_, number, kind) = field.unwrap_or_else(|| panic!("there is no field {name}"));
-        match value {
+    for (name, number, kind) in kind {
+        match fields.get(*name).unwrap_or(&Value::Array(Vec::new())) {
             Value::Array(elements) => elements.iter().for_each(|one| append(&mut bytes, *number, *kind, one)),
             one => append(&mut bytes, *number, *kind, one),
         }

@@ -20,6 +20,8 @@ use tokio::{sync::watch, time::timeout};
 
 /// How long a delivery may take to end while others are under way; it takes milliseconds mostly.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// The complaint after which the rest of a case would only wait.
+const NOTHING: &str = "nothing came of it within 20 s";
 /// How long a wrong outcome or row may still turn into the right one.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 /// The pause between two looks at all outcomes.
@@ -91,8 +93,12 @@ impl<'a> Player<'a> {
                 (_, Some(consumer)) => self.keeps_up(consumer).await,
                 (None, None) => self.send(step, &shop, &tokens, &mut sent).await,
             };
+            let stopped = found.iter().any(|complaint| complaint == NOTHING);
             let what = step.what.as_ref().map(|what| format!("{what}: ")).unwrap_or_default();
             complaints.extend(found.into_iter().map(|found| format!("step {index}: {what}{found}")));
+            if stopped {
+                break;
+            }
         }
         complaints
     }
@@ -100,7 +106,7 @@ impl<'a> Player<'a> {
     async fn ask(&self, query: &str, step: &Step, tokens: &Tokens, sent: &[String]) -> Vec<String> {
         for delivery in sent {
             if self.ended(delivery, &Expect::default()).await.is_empty() {
-                return vec!["what was sent before hasn't ended".to_owned()];
+                return vec![NOTHING.to_owned()];
             }
         }
         let wanted = step.expect.as_ref().and_then(|expect| expect.rows.as_ref());
@@ -120,10 +126,12 @@ impl<'a> Player<'a> {
 
     /// Whether a consumer comes to where apply stands now.
     pub(super) async fn keeps_up(&self, consumer: &str) -> Vec<String> {
+        // Poll reads RAW; propagate reads what was applied.
+        let clock = if consumer == "poll" { "raw_sequence" } else { "number" };
         let query = format!(
             "SELECT coalesce(string_agg(a.partition::text, ','), '') FROM cursors a \
              LEFT JOIN cursors c ON c.partition = a.partition AND c.name = '{consumer}' \
-             WHERE a.name = 'apply' AND coalesce(c.number, 0) < a.number"
+             WHERE a.name = 'apply' AND coalesce(c.{clock}, 0) < a.{clock}"
         );
         let deadline = Instant::now() + ENDS_WITHIN;
         loop {
@@ -159,7 +167,7 @@ impl<'a> Player<'a> {
         for delivery in &deliveries {
             let ended = self.ended(delivery, &expect).await;
             if ended.is_empty() {
-                complaints.push(format!("nothing came of it within {ENDS_WITHIN:?}"));
+                complaints.push(NOTHING.to_owned());
             } else {
                 complaints.extend(expect::complaints(&expect, &ended));
             }
@@ -256,10 +264,16 @@ impl<'a> Player<'a> {
         self.request(subject, body).await
     }
 
-    /// Publishes as a platform does.
-    pub(super) async fn published(&self, shop: &Shop, platform: &str, topic: &str, body: Vec<u8>) -> bool {
+    /// Publishes as a platform does; an error says why it wasn't taken.
+    pub(super) async fn published(
+        &self,
+        shop: &Shop,
+        platform: &str,
+        topic: &str,
+        body: Vec<u8>,
+    ) -> Result<(), String> {
         let subject = format!("pos.in.{}.{}.{topic}", shop.merchant.store, shop.account(platform).connection);
-        self.request(subject, body).await.complaints.is_empty()
+        self.request(subject, body).await.complaints.pop().map_or(Ok(()), Err)
     }
 
     async fn request(&self, subject: String, body: Vec<u8>) -> Sent {

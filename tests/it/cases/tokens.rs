@@ -5,8 +5,6 @@ use serde_json::{Map, Value};
 use std::time::{SystemTime, UNIX_EPOCH};
 use testkit::Mutator;
 
-const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
 /// What the tokens of one case stand for.
 pub(super) struct Tokens {
     /// `@run`: a text of this case's own.
@@ -74,7 +72,10 @@ impl Tokens {
             ("n", Some(number), Some(copy)) => ((self.base + number + copy).to_string(), with_number),
             ("n", None, Some(copy)) => (copy.to_string(), letters),
             ("pad", Some(number), _) => ("x".repeat(usize::try_from(number).ok()?), with_number),
-            ("random", Some(number), _) => (self.random(number), with_number),
+            ("random", Some(number), _) => {
+                let letters = Mutator::new(self.base + number).letters(usize::try_from(number).ok()?);
+                (letters, with_number)
+            }
             ("main", _, _) => {
                 let platform = behind?;
                 let name = length(platform, char::is_ascii_lowercase);
@@ -82,12 +83,6 @@ impl Tokens {
             }
             _ => return None,
         })
-    }
-
-    /// Letters that can't be compressed much.
-    fn random(&self, count: u64) -> String {
-        let mut dice = Mutator::new(self.base + count);
-        (0..count).map(|_| char::from(LETTERS[dice.below(LETTERS.len())])).collect()
     }
 }
 
