@@ -16,7 +16,7 @@ const SEED: &str = "TILLFLOW_FUZZ_SEED";
 /// How many tests share the payloads.
 const SHARES: u64 = 4;
 /// How many deliveries are folded over one state of the record.
-const FOLDED_TOGETHER: usize = 200;
+const FOLDED_TOGETHER: usize = 500;
 /// How many failures are shown.
 const SHOWN: usize = 20;
 
@@ -38,7 +38,7 @@ fn share(number: u64) {
         let payloads: Vec<(&Example, Vec<u8>)> = (0..left.min(FOLDED_TOGETHER as u64))
             .map(|_| {
                 let example = &examples[mutator.below(examples.len())];
-                (example, mutator.mutate(&example.body))
+                (example, mutator.mutate(&example.body, example.schema))
             })
             .collect();
         left -= payloads.len() as u64;

@@ -14,6 +14,7 @@ use case::Case;
 use futures::{StreamExt as _, future, stream};
 use partitions::Partitions;
 use play::Player;
+use shop::Platforms;
 use testkit::{Program, World};
 
 /// How many cases are played at once.
@@ -51,11 +52,12 @@ async fn play(player: &Player<'_>, cases: &[Case]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_comes_out_right_and_every_partition_goes_on() {
     let world = World::start(&Program::ALL).await;
-    let partitions = Partitions::open(&world).await;
+    let platforms = Platforms::start().await;
+    let partitions = Partitions::open(&world, &platforms).await;
     let (last, first): (Vec<Case>, Vec<Case>) =
         case::selected().into_iter().partition(|case| case.plays_last);
     let (watch, outcomes) = play::watch();
-    let player = Player::new(&world, outcomes).await;
+    let player = Player::new(&world, &platforms, outcomes).await;
     let playing = async {
         let mut failed = play(&player, &first).await;
         failed.extend(play(&player, &last).await);
@@ -81,9 +83,10 @@ async fn every_case_comes_out_right_and_every_partition_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_wrong_payload_stops_a_partition() {
     let world = World::start(&Program::ALL).await;
-    let partitions = Partitions::open(&world).await;
+    let platforms = Platforms::start().await;
+    let partitions = Partitions::open(&world, &platforms).await;
     let (watch, outcomes) = play::watch();
-    let player = Player::new(&world, outcomes).await;
+    let player = Player::new(&world, &platforms, outcomes).await;
     let sending = async {
         let mut complaints = mutated::send(&player, partitions.shops()).await;
         complaints.extend(partitions.complaints(&player).await);

@@ -30,6 +30,7 @@ const VALUES: &[&str] = &[
     "-2147483649",
     "999999999",
     "1000000000",
+    "-1000000000",
     "1000000001",
     "9007199254740993",
     "9223372036854775807",
@@ -119,15 +120,16 @@ impl Mutator {
         (0..count).map(|_| char::from(LETTERS[self.below(LETTERS.len())])).collect()
     }
 
-    /// The payload with one to three JSON values changed, or bytes, or both.
-    pub fn mutate(&mut self, body: &[u8]) -> Vec<u8> {
+    /// The payload with one to three JSON values changed, or bytes, or both. What `schema` names is changed more often
+    /// than what it doesn't: the rest is hardly read.
+    pub fn mutate(&mut self, body: &[u8], schema: &str) -> Vec<u8> {
         let mut bytes = body.to_vec();
         let of_bytes = self.below(4) == 0;
         let of_values = !of_bytes || self.below(3) == 0;
         if of_values && let Ok(mut value) = serde_json::from_slice(body) {
             let mut texts = Vec::new();
             for _ in 0..=self.below(3) {
-                self.change(&mut value, &mut texts);
+                self.change(&mut value, schema, &mut texts);
             }
             bytes = written(&value, &texts);
         }
@@ -139,8 +141,12 @@ impl Mutator {
         bytes
     }
 
-    fn change(&mut self, root: &mut Value, texts: &mut Vec<String>) {
-        let chosen = self.below(nodes(root));
+    fn change(&mut self, root: &mut Value, schema: &str, texts: &mut Vec<String>) {
+        let mut chosen = self.below(nodes(root));
+        if self.below(4) > 0 {
+            let named = numbers_of(root, &|key| schema.contains(&format!("\"{key}\"")));
+            chosen = named.get(self.below(named.len().max(1))).copied().unwrap_or(chosen);
+        }
         let other = self.below(nodes(root));
         match self.below(10) {
             0..=4 => *node(root, chosen) = self.value(texts),
@@ -160,7 +166,8 @@ impl Mutator {
         let many = MANY[self.below(MANY.len())];
         let text = match self.below(12) {
             0 => {
-                let length = LONG[self.below(LONG.len()).min(self.below(LONG.len()))];
+                let rare = usize::from(self.below(10) == 0);
+                let length = LONG[self.below(LONG.len() - 1 + rare)];
                 format!("\"{}\"", self.letters(length))
             }
             1 => format!("{}{}", "[".repeat(many), "]".repeat(many)),
@@ -261,6 +268,28 @@ fn nodes(value: &Value) -> usize {
     }
 }
 
+/// The numbers of the values under the keys that are wanted, counted depth first.
+fn numbers_of(root: &Value, wanted: &dyn Fn(&str) -> bool) -> Vec<usize> {
+    fn walk(value: &Value, next: &mut usize, wanted: &dyn Fn(&str) -> bool, found: &mut Vec<usize>) {
+        *next += 1;
+        match value {
+            Value::Array(elements) => elements.iter().for_each(|one| walk(one, next, wanted, found)),
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    if wanted(key) {
+                        found.push(*next);
+                    }
+                    walk(value, next, wanted, found);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let (mut next, mut found) = (0, Vec::new());
+    walk(root, &mut next, wanted, &mut found);
+    found
+}
+
 /// The value of that number, counted depth first.
 fn node(value: &mut Value, number: usize) -> &mut Value {
     if number == 0 {
@@ -300,7 +329,7 @@ mod tests {
     fn the_same_seed_gives_the_same_payloads_and_another_seed_others() {
         let made = |seed| {
             let mut mutator = Mutator::new(seed);
-            (0..200).map(|_| mutator.mutate(BODY)).collect::<Vec<_>>()
+            (0..200).map(|_| mutator.mutate(BODY, "{\"sku\":{}}")).collect::<Vec<_>>()
         };
         assert_eq!(made(1), made(1));
         assert_ne!(made(1), made(2));
@@ -309,7 +338,7 @@ mod tests {
     #[test]
     fn values_keys_bytes_and_sizes_are_all_changed() {
         let mut mutator = Mutator::new(1);
-        let made: Vec<Vec<u8>> = (0..5000).map(|_| mutator.mutate(BODY)).collect();
+        let made: Vec<Vec<u8>> = (0..5000).map(|_| mutator.mutate(BODY, "{\"sku\":{}}")).collect();
         let some = |found: &dyn Fn(&[u8]) -> bool| made.iter().filter(|body| found(body)).count() > 10;
         let has = |part: &'static [u8]| move |body: &[u8]| body.windows(part.len()).any(|at| at == part);
         assert!(some(&|body| serde_json::from_slice::<Value>(body).is_err()));
@@ -317,6 +346,13 @@ mod tests {
         assert!(some(&has(b"\\u0000")) && some(&has(b"\\ud83d")) && some(&has(b"1e400")));
         assert!(some(&|body| body.len() > BODY.len() + 2_705) && some(&has(&[b'['; 128])));
         assert!(some(&|body| body.len() < BODY.len() / 2) && some(&|body| body.len() > 1000));
+        let replaced = |key: &str| {
+            let of = |body: &Value| body.pointer(key).cloned();
+            let whole = of(&serde_json::from_slice(BODY).expect("JSON"));
+            let values = made.iter().filter_map(|body| serde_json::from_slice(body).ok());
+            values.filter(|body| of(body) != whole).count()
+        };
+        assert!(replaced("/variants/0/sku") > 2 * replaced("/title"), "what the schema names");
         let titles = |body: &[u8]| body.windows(8).filter(|at| at == b"\"title\":").count();
         assert!(some(&move |body| titles(body) == 0) && some(&move |body| titles(body) == 2));
     }

@@ -1,6 +1,9 @@
 //! Wrong payloads, signed and sent as their platforms would.
 
-use super::{play::Player, shop::Shop};
+use super::{
+    play::Player,
+    shop::{self, Shop},
+};
 use futures::{StreamExt as _, stream};
 use testkit::{Example, Mutator, Signed, examples};
 
@@ -22,10 +25,14 @@ const SHOWN: usize = 20;
 pub(super) async fn send(player: &Player<'_>, shops: &[Shop]) -> Vec<String> {
     let count = set(COUNT).unwrap_or(COUNT_UNLESS_SET);
     let mut mutator = Mutator::new(set(SEED).unwrap_or(1));
-    let examples = examples();
+    let at_home = |example: Example| {
+        let home = shop::location(example.platform.name());
+        example.at_location(&home)
+    };
+    let examples: Vec<Example> = examples().into_iter().map(at_home).collect();
     let payloads = (0..count).map(|number| {
         let example = &examples[mutator.below(examples.len())];
-        (number, example, mutator.mutate(&example.body))
+        (number, example, mutator.mutate(&example.body, example.schema))
     });
     let sending = stream::iter(payloads).map(async |(number, example, body)| {
         let shop = &shops[number % shops.len()];

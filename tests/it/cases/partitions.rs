@@ -3,13 +3,13 @@
 use super::{
     case::{Expect, OneOf},
     play::Player,
-    shop::Shop,
+    shop::{Platforms, Shop},
 };
 use crate::PATIENCE;
 use futures::future;
 use model::StoreId;
 use std::time::Instant;
-use testkit::{Scrape, World};
+use testkit::{Program, Scrape, World};
 
 /// The causes for which a partition stops by itself; another owner's claim is none of them.
 const CAUSES: [&str; 2] = ["fault", "panic"];
@@ -17,12 +17,12 @@ const CAUSES: [&str; 2] = ["fault", "panic"];
 /// The stores, and what the services had counted before anything was sent to them.
 pub(super) struct Partitions {
     shops: Vec<Shop>,
-    interrupted: u64,
+    interrupted: Vec<u64>,
 }
 
 impl Partitions {
     /// Makes a store in every partition.
-    pub(super) async fn open(world: &World) -> Self {
+    pub(super) async fn open(world: &World, platforms: &Platforms) -> Self {
         let mut shops = Vec::new();
         for partition in world.bus.partitions().all() {
             let names = (0..).map(|number| format!("p{}-{number}", partition.0));
@@ -30,7 +30,7 @@ impl Partitions {
                 StoreId::new(name).is_ok_and(|store| world.bus.partitions().of(&store) == partition)
             };
             let name = names.into_iter().find(lies_there).expect("every partition has some store");
-            shops.push(Shop::open(world, &name).await);
+            shops.push(Shop::open(world, platforms, &name).await);
         }
         Self { shops, interrupted: interruptions(&world.scrape().await) }
     }
@@ -49,9 +49,12 @@ impl Partitions {
             complaints.extend(player.keeps_up(consumer).await);
         }
         complaints.extend(unbalanced(player.world).await);
-        let since = interruptions(&player.world.scrape().await) - self.interrupted;
-        if since > 0 {
-            complaints.push(format!("partitions have stopped by themselves {since} times"));
+        let now = interruptions(&player.world.scrape().await);
+        for (program, (now, before)) in Program::ALL.iter().zip(now.iter().zip(&self.interrupted)) {
+            if now > before {
+                let (name, times) = (program.name(), now - before);
+                complaints.push(format!("partitions of {name} have stopped by themselves {times} times"));
+            }
         }
         complaints
     }
@@ -93,6 +96,9 @@ async fn unbalanced(world: &World) -> Option<String> {
     }
 }
 
-fn interruptions(scrape: &Scrape) -> u64 {
-    CAUSES.iter().map(|cause| scrape.count("tillflow_interruptions_total", &[("cause", cause)])).sum()
+/// How often partitions of each service have stopped by themselves.
+fn interruptions(scrape: &Scrape) -> Vec<u64> {
+    let of =
+        |stage, cause| scrape.count("tillflow_interruptions_total", &[("stage", stage), ("cause", cause)]);
+    Program::ALL.iter().map(|program| CAUSES.iter().map(|cause| of(program.name(), cause)).sum()).collect()
 }

@@ -3,7 +3,7 @@
 use super::{
     case::{Case, Expect, Step},
     encode, expect,
-    shop::{self, Shop},
+    shop::{self, Platforms, Shop},
     tokens::Tokens,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -51,6 +51,7 @@ impl Watch {
 /// Plays cases on one running system.
 pub(super) struct Player<'a> {
     pub(super) world: &'a World,
+    platforms: &'a Platforms,
     pub(super) sender: Sender,
     broker: async_nats::Client,
     outcomes: watch::Receiver<Outcomes>,
@@ -65,11 +66,23 @@ struct Sent {
 }
 
 impl<'a> Player<'a> {
-    pub(super) async fn new(world: &'a World, outcomes: watch::Receiver<Outcomes>) -> Self {
+    pub(super) async fn new(
+        world: &'a World,
+        platforms: &'a Platforms,
+        outcomes: watch::Receiver<Outcomes>,
+    ) -> Self {
         let broker = async_nats::connect(world.nats.url()).await.expect("the broker answers");
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970");
         let base = 10_000_000_000_000 + since.as_secs() % 100_000 * 1_000_000_000;
-        Self { world, sender: Sender::default(), broker, outcomes, base, deliveries: AtomicU64::new(0) }
+        Self {
+            world,
+            platforms,
+            sender: Sender::default(),
+            broker,
+            outcomes,
+            base,
+            deliveries: AtomicU64::new(0),
+        }
     }
 
     /// Plays the case in a store of its own and gives what was wrong.
@@ -83,7 +96,7 @@ impl<'a> Player<'a> {
 
     async fn steps(&self, number: u64, case: &Case) -> Vec<String> {
         let store = format!("case-{}", &case.name[..2]);
-        let shop = Shop::open(self.world, &store).await;
+        let shop = Shop::open(self.world, self.platforms, &store).await;
         let base = self.base + (number + if case.plays_last { 500 } else { 0 }) * IDS_OF_A_CASE;
         let tokens = Tokens { run: format!("r{base}"), base, store, main: shop::location };
         let (mut complaints, mut sent) = (Vec::new(), Vec::new());

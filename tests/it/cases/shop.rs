@@ -1,8 +1,36 @@
-//! A store with a connection of every platform; nobody is at the other ends.
+//! Stores with a connection of every platform.
 
+use simulator::{Kind, Shop as Simulated, Simulator, SimulatorOptions};
 use testkit::{Account, AccountOptions, Merchant, World};
 
-const PLATFORMS: [&str; 3] = ["shopify", "square", "treez"];
+const KINDS: [Kind; 3] = [Kind::Shopify, Kind::Square, Kind::Treez];
+/// The name of the account that all stores have at each platform, and its token.
+const ACCOUNT: &str = "cases";
+const TOKEN: &str = "token";
+
+/// The platforms: stand-ins that hold nothing and know none of the ids in cases, and send nothing.
+pub(super) struct Platforms(Vec<(Kind, Simulator)>);
+
+impl Platforms {
+    /// Starts a stand-in for every platform.
+    pub(super) async fn start() -> Self {
+        let mut running = Vec::new();
+        for kind in KINDS {
+            let shop = Simulated {
+                platform: kind,
+                account: ACCOUNT.to_owned(),
+                token: TOKEN.to_owned(),
+                webhook_secret: "none".to_owned(),
+                webhook_url: None,
+                currency: "USD".to_owned(),
+                locations: vec![location(kind.as_str())],
+            };
+            let started = Simulator::start(SimulatorOptions::default(), shop).await;
+            running.push((kind, started.expect("a stand-in can be started")));
+        }
+        Self(running)
+    }
+}
 
 /// A store and its connections.
 pub(super) struct Shop {
@@ -12,17 +40,18 @@ pub(super) struct Shop {
 
 impl Shop {
     /// Makes a store of that name.
-    pub(super) async fn open(world: &World, name: &str) -> Self {
+    pub(super) async fn open(world: &World, platforms: &Platforms, name: &str) -> Self {
         let merchant = world.merchant(name).await;
         let mut accounts = Vec::new();
-        for platform in PLATFORMS {
+        for (kind, simulator) in &platforms.0 {
             let options = AccountOptions {
-                name: format!("{name}-{platform}"),
-                token: "client:token".to_owned(),
-                locations: vec![location(platform)],
+                base_url: simulator.base_url(),
+                name: ACCOUNT.to_owned(),
+                token: if *kind == Kind::Treez { format!("client:{TOKEN}") } else { TOKEN.to_owned() },
+                locations: vec![location(kind.as_str())],
                 ..AccountOptions::silent()
             };
-            accounts.push(world.account(&merchant, platform, options).await);
+            accounts.push(world.account(&merchant, kind.as_str(), options).await);
         }
         Self { merchant, accounts }
     }
