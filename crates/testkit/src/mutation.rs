@@ -128,7 +128,7 @@ impl Mutator {
         let of_values = !of_bytes || self.below(3) == 0;
         if of_values && let Ok(mut value) = serde_json::from_slice(body) {
             let mut texts = Vec::new();
-            for _ in 0..=self.below(3) {
+            for _ in 0..=self.below(3).min(self.below(3)) {
                 self.change(&mut value, schema, &mut texts);
             }
             bytes = written(&value, &texts);
