@@ -15,10 +15,24 @@ use futures::{StreamExt as _, future, stream};
 use partitions::Partitions;
 use play::Player;
 use shop::Platforms;
-use testkit::{Program, World};
+use testkit::{Program, World, WorldOptions};
 
 /// How many cases are played at once.
 const AT_ONCE: usize = 24;
+
+/// How much each stream may hold: these tests need little, and the broker reserves it.
+const STREAM_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+async fn start() -> World {
+    let limit = Some(STREAM_BYTES_MAX);
+    let options = WorldOptions {
+        feed_max_bytes: limit,
+        applied_max_bytes: limit,
+        dead_max_bytes: limit,
+        ..WorldOptions::default()
+    };
+    World::start_with(options, &Program::ALL).await
+}
 
 /// Prints the complaints about a case beside what is right.
 #[expect(clippy::print_stdout, reason = "a failing case doesn't hide the others")]
@@ -51,7 +65,7 @@ async fn play(player: &Player<'_>, cases: &[Case]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_comes_out_right_and_every_partition_goes_on() {
-    let world = World::start(&Program::ALL).await;
+    let world = start().await;
     let platforms = Platforms::start().await;
     let partitions = Partitions::open(&world, &platforms).await;
     let (last, first): (Vec<Case>, Vec<Case>) =
@@ -82,7 +96,7 @@ async fn every_case_comes_out_right_and_every_partition_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_wrong_payload_stops_a_partition() {
-    let world = World::start(&Program::ALL).await;
+    let world = start().await;
     let platforms = Platforms::start().await;
     let partitions = Partitions::open(&world, &platforms).await;
     let (watch, outcomes) = play::watch();

@@ -167,10 +167,14 @@ fn all() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let entries = fs::read_dir(&folder).expect("there are cases");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "json"));
     files.sort();
     let read = |file: &std::path::PathBuf| {
         let text = fs::read_to_string(file).expect("a case can be read");
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        let read = serde_json::from_str::<Case>(&text);
+        let case = read.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(file.file_stem().and_then(|name| name.to_str()), Some(&*case.name), "the file's name");
+        case
     };
     files.iter().map(read).collect()
 }
