@@ -46,7 +46,7 @@ impl Partitions {
         let moves = self.shops.iter().map(|shop| moves(player, shop));
         let mut complaints: Vec<String> = future::join_all(moves).await.into_iter().flatten().collect();
         for consumer in ["propagate", "poll"] {
-            complaints.extend(player.keeps_up(consumer).await);
+            complaints.extend(player.keeps_up(consumer, None).await);
         }
         complaints.extend(unbalanced(player.world).await);
         let now = interruptions(&player.world.scrape().await);

@@ -8,6 +8,7 @@ use super::{
 };
 use flate2::{Compression, write::GzEncoder};
 use futures::{FutureExt as _, future};
+use model::StoreId;
 use serde_json::Value;
 use std::{
     io::Write as _,
@@ -103,7 +104,7 @@ impl<'a> Player<'a> {
         for (step, index) in case.steps.iter().zip(1..) {
             let found = match (&step.sql, &step.keeps_up) {
                 (Some(query), _) => self.ask(&tokens.text(query, None), step, &tokens, &sent).await,
-                (_, Some(consumer)) => self.keeps_up(consumer).await,
+                (_, Some(consumer)) => self.keeps_up(consumer, Some(&shop.merchant.store)).await,
                 (None, None) => self.send(step, &shop, &tokens, &mut sent).await,
             };
             let stopped = found.iter().any(|complaint| complaint == NOTHING);
@@ -137,14 +138,16 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Whether a consumer comes to where apply stands now.
-    pub(super) async fn keeps_up(&self, consumer: &str) -> Vec<String> {
+    /// Whether a consumer comes to where apply stands now, in the partition of that store or in all.
+    pub(super) async fn keeps_up(&self, consumer: &str, of: Option<&StoreId>) -> Vec<String> {
+        let partition = of.map(|store| self.world.bus.partitions().of(store).0.to_string());
+        let partition = partition.unwrap_or_else(|| "a.partition".to_owned());
         // Poll reads RAW; propagate reads what was applied.
         let clock = if consumer == "poll" { "raw_sequence" } else { "number" };
         let query = format!(
             "SELECT coalesce(string_agg(a.partition::text, ','), '') FROM cursors a \
              LEFT JOIN cursors c ON c.partition = a.partition AND c.name = '{consumer}' \
-             WHERE a.name = 'apply' AND coalesce(c.{clock}, 0) < a.{clock}"
+             WHERE a.name = 'apply' AND a.partition = {partition} AND coalesce(c.{clock}, 0) < a.{clock}"
         );
         let deadline = Instant::now() + ENDS_WITHIN;
         loop {
