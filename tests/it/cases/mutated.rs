@@ -38,8 +38,8 @@ pub(super) async fn send(player: &Player<'_>, shops: &[Shop]) -> Vec<String> {
         let shop = &shops[number % shops.len()];
         send_one(player, shop, number, example, body).await
     });
-    let mut complaints: Vec<String> =
-        sending.buffer_unordered(AT_ONCE).filter_map(async |complaint| complaint).collect().await;
+    let answers: Vec<Option<String>> = sending.buffer_unordered(AT_ONCE).collect().await;
+    let mut complaints: Vec<String> = answers.into_iter().flatten().collect();
     complaints.truncate(SHOWN);
     complaints
 }
