@@ -6,6 +6,7 @@
 
 mod agreement;
 mod broker_faults;
+mod cases;
 mod cluster;
 mod command_line;
 mod conservation;

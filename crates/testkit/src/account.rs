@@ -1,6 +1,6 @@
 //! Merchants and their accounts on platforms.
 
-use crate::{Signed, World};
+use crate::{Missigned, Signed, World, delivery::hexadecimal};
 use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
 use simulator::{Kind, NewVariant, Retries, Shop, ShopHandle, Simulator, SimulatorOptions};
 use std::{collections::BTreeSet, time::Duration};
@@ -86,6 +86,26 @@ impl Account {
             "shopify" => Signed::by_shopify(&self.webhook_url, &self.secret, topic, delivery, body),
             "square" => Signed::by_square(&self.webhook_url, &self.secret, body),
             _ => Signed::by_treez(&self.webhook_url, &self.secret, body),
+        }
+    }
+
+    /// The same, wrongly signed.
+    pub fn missign(&self, how: Missigned, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
+        let signed = |body| self.sign(topic, delivery, body);
+        match how {
+            Missigned::Hexadecimal => signed(body).rewriting_signature(hexadecimal),
+            Missigned::Unpadded => {
+                signed(body).rewriting_signature(|base64| base64.trim_end_matches('=').to_owned())
+            }
+            Missigned::Absent => signed(body)
+                .without("x-shopify-hmac-sha256")
+                .without("x-square-hmacsha256-signature")
+                .without("authorization"),
+            Missigned::OtherUrl => {
+                let other = format!("{}/", self.webhook_url);
+                Signed { url: self.webhook_url.clone(), ..Signed::by_square(&other, &self.secret, body) }
+            }
+            Missigned::Sha1Alone => Signed::by_square_with_sha1(&self.webhook_url, &self.secret, body),
         }
     }
 

@@ -4,15 +4,31 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use model::Timestamp;
 use serde_json::{Value, json};
+use sha1::Sha1;
 use sha2::Sha256;
+
+/// A wrong way to sign a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missigned {
+    /// The right signature in hexadecimal instead of base64.
+    Hexadecimal,
+    /// The right signature without base64's padding.
+    Unpadded,
+    /// No signature.
+    Absent,
+    /// A signature over the registered URL with a slash at its end; Square only.
+    OtherUrl,
+    /// The signature that Square made before 2021, alone: SHA-1 in a header of its own.
+    Sha1Alone,
+}
 
 /// A delivery as it goes over the wire. Sent again, it is the same delivery.
 #[derive(Debug, Clone)]
 pub struct Signed {
     /// Where it goes.
     pub url: String,
-    /// Names and values.
-    pub headers: Vec<(&'static str, String)>,
+    /// Names in lower case, values.
+    pub headers: Vec<(String, String)>,
     /// The bytes that the signature is over.
     pub body: Vec<u8>,
 }
@@ -21,11 +37,11 @@ impl Signed {
     /// As Shopify signs: the body alone.
     pub(crate) fn by_shopify(url: &str, secret: &str, topic: &str, delivery: &str, body: Vec<u8>) -> Self {
         let headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("x-shopify-hmac-sha256", hmac_base64(secret, &[&body])),
-            ("x-shopify-topic", topic.to_owned()),
-            ("x-shopify-webhook-id", delivery.to_owned()),
-            ("x-shopify-shop-domain", "tests.myshopify.com".to_owned()),
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-shopify-hmac-sha256".to_owned(), hmac_base64(secret, &[&body])),
+            ("x-shopify-topic".to_owned(), topic.to_owned()),
+            ("x-shopify-webhook-id".to_owned(), delivery.to_owned()),
+            ("x-shopify-shop-domain".to_owned(), "tests.myshopify.com".to_owned()),
         ];
         Self { url: url.to_owned(), headers, body }
     }
@@ -34,8 +50,8 @@ impl Signed {
     pub(crate) fn by_square(url: &str, secret: &str, body: Vec<u8>) -> Self {
         let signature = hmac_base64(secret, &[url.as_bytes(), &body]);
         let headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("x-square-hmacsha256-signature", signature),
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-square-hmacsha256-signature".to_owned(), signature),
         ];
         Self { url: url.to_owned(), headers, body }
     }
@@ -43,15 +59,39 @@ impl Signed {
     /// As Treez does: with a bearer token.
     pub(crate) fn by_treez(url: &str, secret: &str, body: Vec<u8>) -> Self {
         let headers = vec![
-            ("content-type", "application/json".to_owned()),
-            ("authorization", format!("Bearer {secret}")),
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("authorization".to_owned(), format!("Bearer {secret}")),
         ];
         Self { url: url.to_owned(), headers, body }
     }
 
-    /// With one more header.
+    /// As Square signed before 2021: the URL and the body, with SHA-1.
+    pub(crate) fn by_square_with_sha1(url: &str, secret: &str, body: Vec<u8>) -> Self {
+        let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("any length makes a key");
+        mac.update(url.as_bytes());
+        mac.update(&body);
+        let headers = vec![
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("x-square-signature".to_owned(), STANDARD.encode(mac.finalize().into_bytes())),
+        ];
+        Self { url: url.to_owned(), headers, body }
+    }
+
+    /// The same, with its signature written as `rewrite` makes it from the base64 text.
+    pub(crate) fn rewriting_signature(mut self, rewrite: impl Fn(&str) -> String) -> Self {
+        for (name, value) in &mut self.headers {
+            if SIGNATURES.contains(&name.as_str()) {
+                *value = rewrite(value);
+            }
+        }
+        self
+    }
+
+    /// With one more header; one of that name is replaced.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        self.headers.retain(|(held, _)| *held != name);
         self.headers.push((name, value.to_owned()));
         self
     }
@@ -59,9 +99,17 @@ impl Signed {
     /// Without the header of that name.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(held, _)| *held != name);
+        self.headers.retain(|(held, _)| held != name);
         self
     }
+}
+
+/// The headers that carry a signature.
+const SIGNATURES: [&str; 2] = ["x-shopify-hmac-sha256", "x-square-hmacsha256-signature"];
+
+/// Bytes of base64 in hexadecimal.
+pub(crate) fn hexadecimal(base64: &str) -> String {
+    hex::encode(STANDARD.decode(base64).expect("base64"))
 }
 
 fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {

@@ -7,7 +7,10 @@
 mod account;
 mod delivery;
 mod eventually;
+mod examples;
 mod log;
+mod mutation;
+mod outcomes;
 mod process;
 mod python;
 mod replicas;
@@ -16,8 +19,11 @@ mod sender;
 mod world;
 
 pub use account::{Account, AccountOptions, Merchant};
-pub use delivery::{Signed, level_body, product_body};
+pub use delivery::{Missigned, Signed, level_body, product_body};
 pub use eventually::eventually;
+pub use examples::{Example, examples};
+pub use mutation::Mutator;
+pub use outcomes::{Ended, Outcomes};
 pub use process::{Process, Program};
 pub use python::python_with_nats;
 pub use replicas::Replica;

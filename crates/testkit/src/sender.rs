@@ -2,7 +2,15 @@
 
 use crate::Signed;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 /// How long an answer is waited for: longer than the door tries to have the broker keep a delivery.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -52,7 +60,7 @@ impl Sender {
     pub async fn send(&self, delivery: &Signed) -> Option<Answer> {
         let mut request = self.0.post(&delivery.url).body(delivery.body.clone());
         for (name, value) in &delivery.headers {
-            request = request.header(*name, value);
+            request = request.header(name, value);
         }
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
@@ -62,6 +70,33 @@ impl Sender {
         let headers = response.headers().iter().map(header).collect();
         let body = response.bytes().await.ok()?;
         Some(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
+    }
+
+    /// Sends once in chunks of that many bytes, without the body's length (RFC 9112, 7.1), and gives the status and the
+    /// body of the answer; nothing if there was no answer.
+    pub async fn send_in_chunks(&self, delivery: &Signed, bytes: usize) -> Option<Answer> {
+        let url = reqwest::Url::parse(&delivery.url).ok()?;
+        let host = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+        let mut request = format!("POST {} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", url.path());
+        for (name, value) in &delivery.headers {
+            write!(request, "{name}: {value}\r\n").ok()?;
+        }
+        request.push_str("transfer-encoding: chunked\r\n\r\n");
+        let mut request = request.into_bytes();
+        for chunk in delivery.body.chunks(bytes) {
+            request.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            request.extend(chunk);
+            request.extend(b"\r\n");
+        }
+        request.extend(b"0\r\n\r\n");
+        let mut stream = TcpStream::connect(host).await.ok()?;
+        stream.write_all(&request).await.ok()?;
+        let mut answer = Vec::new();
+        timeout(ANSWER_LIMIT, stream.read_to_end(&mut answer)).await.ok()?.ok()?;
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split_whitespace().nth(1)?.parse().ok()?;
+        Some(Answer { status, headers: Vec::new(), body: serde_json::from_str(body).unwrap_or_default() })
     }
 
     /// Sends again and again until it is taken, as platforms do, and gives the door's id of the delivery and how often

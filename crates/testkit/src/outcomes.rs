@@ -1,0 +1,46 @@
+//! The recorded outcomes of deliveries.
+
+use crate::World;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// One line of JSON for each event or delivery that has ended.
+const ENDED: &str = "SELECT json_build_object('delivery', encode(delivery_id, 'hex'), 'outcome', outcome, \
+     'stage', stage, 'reason', reason) FROM (SELECT delivery_id, outcome, 'apply' AS stage, reason FROM endings \
+     UNION ALL SELECT delivery_id, outcome, stage, reason FROM dismissals) AS ended";
+
+/// How one event of a delivery ended, or the delivery itself where it came to no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// As the record spells it.
+    pub outcome: String,
+    /// The stage that it ended in.
+    pub stage: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The outcomes of all deliveries so far.
+#[derive(Debug, Clone, Default)]
+pub struct Outcomes(HashMap<String, Vec<Ended>>);
+
+impl Outcomes {
+    /// Those of one delivery, by the id that ingest gave it; empty while nothing of it has ended.
+    pub fn of(&self, delivery: &str) -> &[Ended] {
+        self.0.get(delivery).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl World {
+    /// The outcomes of all deliveries of all stores so far, in one query.
+    pub async fn outcomes(&self) -> Outcomes {
+        let mut found: HashMap<String, Vec<Ended>> = HashMap::new();
+        for line in self.sql(ENDED).await.lines() {
+            let row: Value = serde_json::from_str(line).expect("a line is a row");
+            let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+            let ended = Ended { outcome: text("outcome"), stage: text("stage"), reason: text("reason") };
+            found.entry(text("delivery")).or_default().push(ended);
+        }
+        Outcomes(found)
+    }
+}

@@ -1,0 +1,282 @@
+//! The decisions of all stages, one behind the other.
+
+use apply::decide::{Fold, Folded, first_keys, row_keys};
+use dedupe::Dedupe;
+use enrich::{Enrich, Known, Lane};
+use model::{
+    ConnectionId, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome, Partition,
+    Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
+    record::Facts,
+};
+use normalize::Normalize;
+use platforms::{Secrets, Signed};
+use stage::{RejectClass, Skip, Stage as _, Verdict, Window};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+use testkit::{Account, Example};
+
+const SECRET: &str = "a-secret-of-the-suite";
+const URL: &str = "https://hooks.example.com/webhook/suite";
+/// The topic that ingest gives a body without one.
+const NO_TOPIC: &str = "unreadable";
+const PARTITION: Partition = Partition(0);
+/// How much of a payload a failure shows.
+const SHOWN: usize = 600;
+
+/// What has become of the payloads.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    unknown_topics: u64,
+    rejected: u64,
+    skipped: u64,
+    events: u64,
+    applied: u64,
+    otherwise: u64,
+}
+
+impl Tally {
+    /// Whether each way has been gone by some.
+    pub(crate) fn reaches_everything(&self) -> bool {
+        [self.unknown_topics, self.rejected, self.skipped, self.events, self.applied, self.otherwise]
+            .iter()
+            .all(|count| *count > 0)
+    }
+}
+
+/// The stages, and a store with a connection of every platform.
+pub(crate) struct Pipeline {
+    normalize: Normalize,
+    enrich: Lane,
+}
+
+impl Pipeline {
+    /// A pipeline that knows the locations of these examples.
+    pub(crate) fn new(examples: &[Example]) -> Self {
+        let normalize = Normalize::new().expect("the schemas are schemas");
+        let main = LocationId::new("main").expect("a location's id");
+        let mut enrich = Lane::default();
+        for example in examples {
+            let origin = origin(example);
+            let known = Known { origin: origin.clone(), enabled: true, default_location: Some(main.clone()) };
+            enrich.connections.insert(origin.connection.clone(), Arc::new(known));
+            let delivery = delivery(example, &example.body).expect("an example has its topic");
+            let Verdict::Emit(events) = normalize.decide(Position::default(), delivery, &mut ()) else {
+                continue;
+            };
+            for event in events {
+                if let Payload::Inventory(report) = &event.payload
+                    && let Some(location) = &report.location
+                {
+                    let key = (origin.connection.clone(), LinkKind::Location, location.clone());
+                    enrich.links.insert(key, "main".into());
+                }
+            }
+        }
+        Self { normalize, enrich }
+    }
+
+    /// Sends the payloads through and gives what is wrong.
+    pub(crate) fn run(&self, payloads: &[(&Example, Vec<u8>)], tally: &mut Tally) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut window: Window<EventId> = dedupe::Config::default().window();
+        let mut events = Vec::new();
+        for ((example, body), number) in payloads.iter().zip(1..) {
+            let at = Position { raw_sequence: number, delivery: 0, event: 0 };
+            let through = || self.one(example, body, at, &mut window, tally);
+            let outcome = catch_unwind(AssertUnwindSafe(through));
+            match outcome.unwrap_or_else(|_| Err("panicked".to_owned())) {
+                Ok(emitted) => events.extend(emitted),
+                Err(error) => {
+                    let shown = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
+                    failures.push(format!("{}: {error}: {shown}", example.label()));
+                }
+            }
+        }
+        let folded = catch_unwind(AssertUnwindSafe(|| self::folded(&events, tally)));
+        failures.extend(folded.unwrap_or_else(|_| vec!["the fold panicked".to_owned()]));
+        failures
+    }
+
+    /// One payload up to the fold.
+    fn one(
+        &self,
+        example: &Example,
+        body: &[u8],
+        at: Position,
+        window: &mut Window<EventId>,
+        tally: &mut Tally,
+    ) -> Result<Vec<Event>, String> {
+        let Some(delivery) = delivery(example, body) else {
+            tally.unknown_topics += 1;
+            return Ok(Vec::new());
+        };
+        let read = wire::decode_delivery(wire::encode_delivery(&delivery));
+        if read.ok().as_ref() != Some(&delivery) {
+            return Err("the delivery is read back otherwise".to_owned());
+        }
+        let verdict = self.normalize.decide(at, delivery.clone(), &mut ());
+        if verdict != self.normalize.decide(at, delivery, &mut ()) {
+            return Err("normalize decides twice and otherwise".to_owned());
+        }
+        let normalized = match verdict {
+            Verdict::Emit(events) if events.is_empty() => return Err("nothing is emitted".to_owned()),
+            Verdict::Emit(events) => events,
+            Verdict::Skip(_) => {
+                tally.skipped += 1;
+                return Ok(Vec::new());
+            }
+            Verdict::Reject(reject) if reject.class == RejectClass::Bug => return Err(reject.to_string()),
+            Verdict::Reject(_) => {
+                tally.rejected += 1;
+                return Ok(Vec::new());
+            }
+        };
+        let mut enriched = Vec::new();
+        for event in normalized {
+            tally.events += 1;
+            let read = wire::decode_event(wire::encode_event(&event));
+            match read {
+                Ok(read) if read == event => {}
+                Ok(_) => return Err("the event is read back otherwise".to_owned()),
+                Err(error) => return Err(format!("the event can't be read back: {error}")),
+            }
+            enriched.extend(self.pass_on(event, window)?);
+        }
+        Ok(enriched)
+    }
+
+    /// Dedupe and enrich.
+    fn pass_on(&self, event: Event, window: &mut Window<EventId>) -> Result<Vec<Event>, String> {
+        let at = event.position;
+        let distinct = match Dedupe::default().decide(at, event, window) {
+            Verdict::Emit(events) => events,
+            Verdict::Skip(Skip::Duplicate) => return Ok(Vec::new()),
+            Verdict::Skip(other) => return Err(format!("dedupe skips as {other:?}")),
+            Verdict::Reject(reject) => return Err(format!("dedupe rejects: {reject}")),
+        };
+        let mut passed = Vec::new();
+        for event in distinct {
+            let again = Dedupe::default().decide(at, event.clone(), window);
+            if again != Verdict::Skip(Skip::Duplicate) {
+                return Err("dedupe lets the same event through twice".to_owned());
+            }
+            let mut lane =
+                Lane { connections: self.enrich.connections.clone(), links: self.enrich.links.clone() };
+            match Enrich.decide(at, event, &mut lane) {
+                Verdict::Emit(events) => passed.extend(events),
+                Verdict::Reject(reject) if reject.class == RejectClass::Bug => {
+                    return Err(format!("enrich rejects: {reject}"));
+                }
+                Verdict::Skip(_) | Verdict::Reject(_) => {}
+            }
+        }
+        Ok(passed)
+    }
+}
+
+/// Folds the events over an empty record, twice, and gives what is wrong.
+fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
+    let mut failures = Vec::new();
+    let read = wire::decode_events(wire::encode_events(events, &[]));
+    if read.is_ok_and(|read| read.events != events) {
+        failures.push("the batch is read back otherwise".to_owned());
+    }
+    let (once, again) = (fold(events), fold(events));
+    if once.changes != again.changes {
+        failures.push("the fold decides twice and otherwise".to_owned());
+    }
+    let is_bug = |(_, event, reject): &&(Partition, Event, stage::Reject)| {
+        let _ = event;
+        reject.class == RejectClass::Bug
+    };
+    for (_, event, reject) in once.rejected.iter().filter(is_bug) {
+        failures.push(format!("{reject}: {event:?}"));
+    }
+    let duplicates =
+        once.changes.dismissals.iter().filter(|ended| ended.outcome == Outcome::Duplicate).count();
+    if once.changes.endings.len() + duplicates != events.len() {
+        let ended = once.changes.endings.len();
+        failures.push(format!("of {} events {ended} ended and {duplicates} were duplicates", events.len()));
+    }
+    for (_, applied) in &once.changes.applied {
+        match wire::decode_applied(wire::encode_applied(applied)) {
+            Ok(read) if read == *applied => {}
+            Ok(_) => failures.push(format!("a change is read back otherwise: {applied:?}")),
+            Err(error) => failures.push(format!("a change can't be read back: {error}: {applied:?}")),
+        }
+    }
+    tally.applied += once.changes.applied.len() as u64;
+    tally.otherwise += (events.len() - once.changes.applied.len()) as u64;
+    failures
+}
+
+fn fold(events: &[Event]) -> Folded {
+    drop(first_keys(events, &[]));
+    drop(row_keys(events, &Facts::default()));
+    let mut fold = Fold::new(Facts::default(), BTreeMap::new());
+    for event in events {
+        fold.event(PARTITION, event.clone());
+    }
+    fold.finish()
+}
+
+fn origin(example: &Example) -> Origin {
+    let platform = example.platform.name();
+    Origin {
+        tenant: TenantId::new("t").expect("a tenant's id"),
+        store: StoreId::new("s").expect("a store's id"),
+        connection: ConnectionId::new(&format!("c-{platform}")).expect("a connection's id"),
+        platform: PlatformName::new(platform).expect("a platform's name"),
+    }
+}
+
+/// The delivery that ingest makes of a payload; none if its topic is unknown or there is nothing in it.
+fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
+    let (platform, origin) = (example.platform, origin(example));
+    let account = Account {
+        connection: origin.connection.clone(),
+        platform: platform.name(),
+        webhook_url: URL.to_owned(),
+        secret: SECRET.to_owned(),
+        simulator: None,
+    };
+    let digest = RawDigest::of(body);
+    let signed = account.sign(example.topic, &digest.to_string(), body.to_vec());
+    let secrets = Secrets { active: &[SECRET.to_owned()], notification_url: URL };
+    let received = Signed { headers: &signed.headers, body };
+    if platform.verify(&received, &secrets).is_err() {
+        assert!(body.is_empty(), "what is signed is believed, unless it is nothing");
+        return None;
+    }
+    let sound = account.sign(example.topic, "sound", example.body.clone());
+    let topic = if example.is_webhook(&sound.headers) {
+        let delivered = platform.split(&received);
+        let topic = delivered.map_or(NO_TOPIC.to_owned(), |delivered| delivered.topic);
+        let is_known = topic == NO_TOPIC || platform.topics().iter().any(|known| known.name == topic);
+        is_known.then_some(topic)?
+    } else {
+        example.topic.to_owned()
+    };
+    let id = DeliveryId::derive(&origin.connection, &topic, digest.as_bytes());
+    let kept = platform.kept_headers();
+    let headers = signed.headers.iter().filter(|(name, _)| kept.contains(&name.as_str()));
+    let mut headers: Vec<(Arc<str>, Arc<str>)> =
+        headers.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
+    headers.push((model::CURRENCY_HEADER.into(), "USD".into()));
+    Some(Delivery {
+        id,
+        origin,
+        topic: topic.as_str().into(),
+        received_at: Timestamp::parse("2026-11-26T00:00:00Z").expect("a time"),
+        source: Source::Webhook,
+        cause: None,
+        hops: 0,
+        attempt: 0,
+        headers,
+        trace: TraceParent::from_delivery(id),
+        body: body.to_vec().into(),
+    })
+}

@@ -1,0 +1,104 @@
+//! A store in every partition, to see that each goes on.
+
+use super::{
+    case::{Expect, OneOf},
+    play::Player,
+    shop::{Platforms, Shop},
+};
+use crate::PATIENCE;
+use futures::future;
+use model::StoreId;
+use std::time::Instant;
+use testkit::{Program, Scrape, World};
+
+/// The causes for which a partition stops by itself; another owner's claim is none of them.
+const CAUSES: [&str; 2] = ["fault", "panic"];
+
+/// The stores, and what the services had counted before anything was sent to them.
+pub(super) struct Partitions {
+    shops: Vec<Shop>,
+    interrupted: Vec<u64>,
+}
+
+impl Partitions {
+    /// Makes a store in every partition.
+    pub(super) async fn open(world: &World, platforms: &Platforms) -> Self {
+        let mut shops = Vec::new();
+        for partition in world.bus.partitions().all() {
+            let names = (0..).map(|number| format!("p{}-{number}", partition.0));
+            let lies_there = |name: &String| {
+                StoreId::new(name).is_ok_and(|store| world.bus.partitions().of(&store) == partition)
+            };
+            let name = names.into_iter().find(lies_there).expect("every partition has some store");
+            shops.push(Shop::open(world, platforms, &name).await);
+        }
+        Self { shops, interrupted: interruptions(&world.scrape().await) }
+    }
+
+    /// The stores, one for each partition.
+    pub(super) fn shops(&self) -> &[Shop] {
+        &self.shops
+    }
+
+    /// What is wrong now: a partition that doesn't apply, a consumer that is behind, a partition that has stopped since,
+    /// a delivery that hasn't ended or has ended twice.
+    pub(super) async fn complaints(&self, player: &Player<'_>) -> Vec<String> {
+        let moves = self.shops.iter().map(|shop| moves(player, shop));
+        let mut complaints: Vec<String> = future::join_all(moves).await.into_iter().flatten().collect();
+        for consumer in ["propagate", "poll"] {
+            complaints.extend(player.keeps_up(consumer, None).await);
+        }
+        complaints.extend(unbalanced(player.world).await);
+        let now = interruptions(&player.world.scrape().await);
+        for (program, (now, before)) in Program::ALL.iter().zip(now.iter().zip(&self.interrupted)) {
+            if now > before {
+                let (name, times) = (program.name(), now - before);
+                complaints.push(format!("partitions of {name} have stopped by themselves {times} times"));
+            }
+        }
+        complaints
+    }
+}
+
+/// Sends a sound product and has it applied.
+async fn moves(player: &Player<'_>, shop: &Shop) -> Option<String> {
+    const PRODUCT: u64 = 77_000_000_000;
+    /// Later than any other report in these tests.
+    const SECOND: i64 = 30_000_000;
+    let product = shop.account("shopify").product("sound", PRODUCT, "Sound", 1, SECOND);
+    let store = &shop.merchant.store;
+    let Some(delivery) = player.sender.send(&product).await.and_then(|answer| answer.delivery()) else {
+        return Some(format!("store {store}: a sound product isn't kept"));
+    };
+    let expect = Expect { outcome: Some(OneOf::One("applied".to_owned())), ..Expect::default() };
+    let ended = player.ended(&delivery, &expect).await;
+    match ended.as_slice() {
+        [one] if one.outcome == "applied" => None,
+        [] => Some(format!("store {store}: the partition doesn't move")),
+        other => Some(format!("store {store}: a sound product ended {other:?}")),
+    }
+}
+
+/// The stores of which something is still under way after a while, or more has ended than was accepted.
+async fn unbalanced(world: &World) -> Option<String> {
+    const QUERY: &str = "SELECT coalesce(string_agg(store || ' ' || in_flight, ', '), '') FROM conservation \
+        WHERE in_flight <> 0";
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let unbalanced = world.sql(QUERY).await;
+        if unbalanced.is_empty() {
+            return None;
+        }
+        if Instant::now() > deadline {
+            return Some(format!("in flight: {unbalanced}"));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+/// How often partitions of each service have stopped by themselves.
+fn interruptions(scrape: &Scrape) -> Vec<u64> {
+    let of =
+        |stage, cause| scrape.count("tillflow_interruptions_total", &[("stage", stage), ("cause", cause)]);
+    Program::ALL.iter().map(|program| CAUSES.iter().map(|cause| of(program.name(), cause)).sum()).collect()
+}
