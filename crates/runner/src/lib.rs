@@ -24,7 +24,7 @@ mod telemetry;
 pub use admin::{AdminServer, Readiness};
 pub use backoff::Backoff;
 pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
-pub use decided::{Ending, decide};
+pub use decided::{Settled, settle};
 pub use doors::{Batch, Doors, Head, Input, Output, Placed, unreadable};
 pub use kill_point::kill_point;
 pub use letters::dead_letter;

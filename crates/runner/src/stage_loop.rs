@@ -2,14 +2,14 @@
 
 use crate::{
     Batch, Doors, Failure, Input, LaneError, Output, Placed, Service, Turn,
-    decided::{Ending, Packed, Piece, decide, pack},
+    decided::{Packed, Piece, Settled, pack, settle},
     kill_point,
     letters::dead_letter,
-    now, outcome_label, own_partitions, unreadable,
+    now, own_partitions, unreadable,
 };
 use bus::{Appender, Feed, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
-use stage::{Reject, Stage, Verdict};
+use stage::{Reject, Stage};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -93,7 +93,8 @@ struct Lane<'a, S: Stage, D> {
 struct Decided<Out> {
     /// What goes on or is dismissed, in order.
     pieces: Vec<(Position, Piece<Out>)>,
-    rejects: BTreeMap<usize, Reject>,
+    /// By the index of the input: the position of each rejected row.
+    rejects: BTreeMap<usize, Vec<(Position, Reject)>>,
     ended: BTreeMap<&'static str, usize>,
 }
 
@@ -141,9 +142,9 @@ where
             self.dead_letter(&messages, &decided.rejects).await?;
             kill_point(S::NAME, "dead_lettered");
         }
-        let passed_on = decided.pieces.iter().map(|(_, piece)| piece.records()).sum();
+        let passed_on = decided.pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
         let told = std::mem::take(&mut self.waiting).into_iter().chain(told);
-        decided.pieces.extend(told.map(|told| (told.position, Piece::Dismissed(told))));
+        decided.pieces.extend(told.map(|told| (told.position, Piece::from(told))));
         self.append(decided.pieces, reaches, input_sequence).await?;
         kill_point(S::NAME, "appended");
 
@@ -166,19 +167,13 @@ where
     fn decide(&mut self, inputs: Vec<Placed<S::In>>) -> Decided<S::Out> {
         let mut decided = Decided { pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
         for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
-            let ending = Ending::of(S::NAME, position, &value);
-            let verdict = decide(&self.shared.stage, position, value, &mut self.memory);
-            *decided.ended.entry(outcome_label(&verdict)).or_default() += 1;
-            let piece = match verdict {
-                Verdict::Emit(outputs) => (S::In::end(position), Piece::Emitted(outputs)),
-                Verdict::Skip(skip) => (position, Piece::Dismissed(ending.skipped(skip))),
-                Verdict::Reject(reject) => {
-                    let dismissed = ending.rejected(&reject);
-                    decided.rejects.insert(index, reject);
-                    (position, Piece::Dismissed(dismissed))
-                }
-            };
-            decided.pieces.push(piece);
+            let Settled { emitted, dismissed, rejected, label } =
+                settle(&self.shared.stage, position, value, &mut self.memory);
+            *decided.ended.entry(label).or_default() += 1;
+            if !rejected.is_empty() {
+                decided.rejects.insert(index, rejected);
+            }
+            decided.pieces.push((S::In::end(position), Piece { emitted, dismissed }));
         }
         decided
     }
@@ -187,18 +182,20 @@ where
     async fn dead_letter(
         &self,
         messages: &[Message],
-        rejects: &BTreeMap<usize, Reject>,
+        rejects: &BTreeMap<usize, Vec<(Position, Reject)>>,
     ) -> Result<(), LaneError> {
         let mut inputs = Vec::new();
         for message in messages {
             inputs.extend(decode::<S::In>(message)?.records);
         }
         inputs.retain(|input| input.position > self.covered);
-        for (index, Placed { position, value }) in inputs.into_iter().enumerate() {
-            let Some(reject) = rejects.get(&index) else { continue };
+        for (index, Placed { value, .. }) in inputs.into_iter().enumerate() {
+            let Some(rejected) = rejects.get(&index) else { continue };
             let original = value.into_original().map_err(unreadable)?;
             let Service { bus, metrics, .. } = &self.shared.service;
-            dead_letter(bus, metrics, S::NAME, position, original, reject).await?;
+            for (position, reject) in rejected {
+                dead_letter(bus, metrics, S::NAME, *position, original.clone(), reject).await?;
+            }
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
-    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform, Reply, Rows,
+    Secrets, Signed, Step, Topic, TopicKind, Unverified,
 };
 use model::Delivery;
 use serde_json::Value;
@@ -41,6 +41,7 @@ static TOPICS: &[Topic] = topics! {
     "customer.updated" Full "customer_updated"
     "inventory.count" Full "inventory_count"
     "inventory.count.updated" Full "inventory_count_updated"
+    "oauth.authorization.revoked" Full "oauth_authorization_revoked"
     "order.created" Thin "order_created"
     "order.object" Full "order_object"
     "order.updated" Thin "order_updated"
@@ -66,7 +67,7 @@ impl Platform for Square {
         split::split(signed.body)
     }
 
-    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(&delivery.topic, body, *context)
     }
 

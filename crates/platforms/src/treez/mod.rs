@@ -9,8 +9,8 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped, Platform,
-    Reply, Secrets, Signed, Step, Topic, TopicKind, Unverified,
+    Call, CallContext, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform, Reply, Rows,
+    Secrets, Signed, Step, Topic, TopicKind, Unverified,
 };
 use model::{Delivery, MirrorKind};
 use serde_json::Value;
@@ -34,9 +34,10 @@ macro_rules! topics {
 
 static TOPICS: &[Topic] = topics! {
     "CUSTOMER" Full
+    "INVENTORY" Thin
     "PRODUCT" Full
-    "TICKET" Full
-    "TICKET_BY_STATUS" Full
+    "TICKET" Both
+    "TICKET_BY_STATUS" Both
     "TICKET_STATUS" Thin
 };
 
@@ -61,7 +62,7 @@ impl Platform for Treez {
         split::split(signed.body)
     }
 
-    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(delivery, body, *context)
     }
 
