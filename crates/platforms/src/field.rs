@@ -108,7 +108,7 @@ impl<'a> Object<'a> {
 
     /// The text under `key` as a patch.
     pub(crate) fn patch(&self, key: &str) -> Result<Patch<String>, Reject> {
-        self.patched(key, self.owned(key)?)
+        Ok(self.patched(key, self.owned(key)?))
     }
 
     /// The merchant's number under `key`; `None` if nothing is left of it.
@@ -118,12 +118,12 @@ impl<'a> Object<'a> {
 
     /// The merchant's number under `key` as a patch.
     pub(crate) fn code_patch(&self, key: &str) -> Result<Patch<String>, Reject> {
-        self.patched(key, self.code(key)?)
+        Ok(self.patched(key, self.code(key)?))
     }
 
     /// `Keep` if the key is missing, else what `value` says.
-    pub(crate) fn patched<T>(&self, key: &str, value: Option<T>) -> Result<Patch<T>, Reject> {
-        Ok(if self.has(key) { Patch::present(value) } else { Patch::Keep })
+    pub(crate) fn patched<T>(&self, key: &str, value: Option<T>) -> Patch<T> {
+        if self.has(key) { Patch::present(value) } else { Patch::Keep }
     }
 
     /// The truth value under `key`; `None` if it is nothing.
@@ -177,7 +177,7 @@ impl<'a> Object<'a> {
 
     /// The amount under `key` as a patch.
     pub(crate) fn money_patch(&self, key: &str, currency: Option<Currency>) -> Result<Patch<Money>, Reject> {
-        self.patched(key, self.money(key, currency)?)
+        Ok(self.patched(key, self.money(key, currency)?))
     }
 
     /// The currency under `key`; `None` if it is nothing.

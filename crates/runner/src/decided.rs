@@ -159,7 +159,10 @@ pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use model::{ConnectionId, DeliveryId, Origin, PlatformName, StoreId, TenantId, Timestamp};
+    use model::{
+        ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
+        TraceParent,
+    };
     use proptest::prelude::*;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +197,56 @@ mod tests {
             reason: "thin".into(),
             received_at: Timestamp::from_micros(1),
         }
+    }
+
+    /// One row for each byte of the body: `x` can't be done.
+    struct Bytewise;
+
+    impl Stage for Bytewise {
+        const NAME: &'static str = "bytewise";
+        type In = Delivery;
+        type Out = Record;
+        type Lane = ();
+
+        fn decide(&self, at: Position, input: Delivery, (): &mut ()) -> Verdict<Record> {
+            let row = |byte: &u8| match byte {
+                b'x' => Err(Reject::new(RejectClass::Data, "an x")),
+                _ => Ok(Record(at.raw_sequence, 1)),
+            };
+            Verdict::Rows(input.body.iter().map(row).collect())
+        }
+    }
+
+    fn settled(body: &'static str) -> Settled<Record> {
+        let Dismissal { origin, delivery: id, received_at, .. } = dismissal(3);
+        let delivery = Delivery {
+            id,
+            origin,
+            topic: "t".into(),
+            received_at,
+            source: Source::Webhook,
+            cause: None,
+            hops: 0,
+            attempt: 0,
+            headers: Vec::new(),
+            trace: TraceParent::from_delivery(id),
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        settle(&Bytewise, Position { delivery: 4, ..at(3) }, delivery, &mut ())
+    }
+
+    #[test]
+    fn every_row_has_one_outcome_at_its_own_position() {
+        let Settled { emitted, dismissed, rejected, label } = settled("axbx");
+        assert_eq!((emitted.len(), label), (2, "emitted"));
+        let events: Vec<_> = dismissed.iter().map(|dismissal| dismissal.position.event).collect();
+        assert_eq!(events, [1, 3]);
+        assert!(dismissed.iter().all(|dismissal| dismissal.outcome == Outcome::Dead));
+        let positions: Vec<_> = rejected.iter().map(|(position, _)| *position).collect();
+        let told: Vec<_> = dismissed.iter().map(|dismissal| dismissal.position).collect();
+        assert_eq!(positions, told, "each has a dead letter of its own");
+        assert!(positions.iter().all(|position| (position.raw_sequence, position.delivery) == (3, 4)));
+        assert_eq!(settled("xx").label, "dead");
     }
 
     proptest! {

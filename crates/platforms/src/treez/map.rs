@@ -53,7 +53,7 @@ fn owned(of: &Object<'_>, key: &str) -> Result<Option<String>, Reject> {
 }
 
 fn patch(of: &Object<'_>, key: &str) -> Result<Patch<String>, Reject> {
-    of.patched(key, owned(of, key)?)
+    Ok(of.patched(key, owned(of, key)?))
 }
 
 /// A number that comes as a number or, from older versions, as a text; `None` if it is nothing.

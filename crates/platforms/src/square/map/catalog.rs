@@ -103,7 +103,7 @@ fn variant(told: &Object<'_>, context: MapContext) -> Result<Variant, Reject> {
     variant.sku = data.code_patch("sku")?;
     variant.barcode = data.code_patch("upc")?;
     let at_the_till = data.text("pricing_type")? == Some("VARIABLE_PRICING");
-    variant.price = match data.patched("price_money", money(&data, "price_money", context)?)? {
+    variant.price = match data.patched("price_money", money(&data, "price_money", context)?) {
         Patch::Keep if at_the_till => Patch::Clear,
         price => price,
     };

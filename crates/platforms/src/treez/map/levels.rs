@@ -15,32 +15,27 @@ type Located = BTreeMap<ExternalId, Result<Option<Quantity>, Reject>>;
 /// One level for each location, or one for the connection's default location if the locations aren't named. Where the
 /// locations sum up to the whole, their list is complete and comes last.
 pub(super) fn levels(told: &Told<'_>, data: &Object<'_>, for_sale: bool) -> Rows {
-    let (total, located) = match (quantity(data, "sellable_quantity"), by_location(data)) {
-        (Ok(total), Ok(located)) => (total, located),
-        // The sum can't be told, but each location speaks for itself.
-        (Err(reject), Ok(located)) if !located.is_empty() => {
-            let levels =
-                located.into_iter().filter_map(|(place, amount)| told.level(Some(place), amount, for_sale));
-            return levels.chain([Err(reject)]).collect();
-        }
-        (Err(reject), _) | (_, Err(reject)) => return vec![Err(reject)],
+    let located = match by_location(data) {
+        Ok(located) => located,
+        Err(reject) => return vec![Err(reject)],
     };
-    let sum = if located.is_empty() && data.value("sellable_quantity_detail").is_none() {
-        None
-    } else {
-        sum(&located)
-    };
-    if told.is_capped(for_sale, total, if located.is_empty() { total } else { sum }) {
+    let total = quantity(data, "sellable_quantity");
+    let known_total = total.as_ref().ok().copied().flatten();
+    let sum = located.as_ref().and_then(sum);
+    let places: Vec<ExternalId> = located.iter().flat_map(BTreeMap::keys).cloned().collect();
+    if told.is_capped(for_sale, known_total, if places.is_empty() { known_total } else { sum }) {
         return Vec::new();
     }
-    let is_complete = sum.is_some() && sum == total;
-    let places: Vec<ExternalId> = located.keys().cloned().collect();
-    let mut rows: Rows = if located.is_empty() {
-        told.level(None, Ok(total), for_sale).into_iter().collect()
-    } else {
-        located.into_iter().filter_map(|(place, amount)| told.level(Some(place), amount, for_sale)).collect()
-    };
-    if is_complete {
+    let levels = located.into_iter().flatten();
+    let levels = levels.filter_map(|(place, amount)| told.level(Some(place), amount, for_sale));
+    let mut rows: Rows = levels.collect();
+    match total {
+        total if places.is_empty() => rows.extend(told.level(None, total, for_sale)),
+        // The sum can't be told, but each location speaks for itself.
+        Err(reject) if for_sale => rows.push(Err(reject)),
+        _ => {}
+    }
+    if sum.is_some() && sum == known_total {
         rows.push(Ok(told.stocked(places)));
     }
     rows
@@ -51,16 +46,17 @@ pub(super) fn nowhere(told: &Told<'_>) -> Mapped {
     told.stocked(Vec::new())
 }
 
-/// The sums over all kinds of inventory, if every part names its location; else nothing.
-fn by_location(data: &Object<'_>) -> Result<Located, Reject> {
+/// The sums over all kinds of inventory; `None` without a list, or if a part of it names no location.
+fn by_location(data: &Object<'_>) -> Result<Option<Located>, Reject> {
+    let Some(parts) = data.objects("sellable_quantity_detail")? else { return Ok(None) };
     let mut located = Located::new();
-    for part in data.objects("sellable_quantity_detail")?.unwrap_or_default() {
-        let Some(location) = id(&part, "location_id")? else { return Ok(Located::new()) };
+    for part in parts {
+        let Some(location) = id(&part, "location_id")? else { return Ok(None) };
         let amount = quantity(&part, "sellable_quantity");
         let known = located.remove(&location).unwrap_or(Ok(Some(Quantity::ZERO)));
         located.insert(location, added(&part, known, amount));
     }
-    Ok(located)
+    Ok(Some(located))
 }
 
 fn added(

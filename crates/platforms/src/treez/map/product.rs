@@ -119,7 +119,7 @@ fn price(pricing: &Object<'_>, context: MapContext) -> Result<Patch<Money>, Reje
     if pricing.text("price_type")? == Some("TIER") {
         return Ok(Patch::Clear);
     }
-    pricing.patched("price_sell", money(pricing, "price_sell", context)?)
+    Ok(pricing.patched("price_sell", money(pricing, "price_sell", context)?))
 }
 
 /// `general` and `effects`, in lower case; `None` if neither is told.
