@@ -4,6 +4,7 @@
 //! built, so that whoever holds one may rely on it.
 
 mod account;
+pub mod bounds;
 mod catalog;
 mod conflict;
 mod delivery;
@@ -22,6 +23,7 @@ mod sku;
 mod time;
 
 pub use account::{AccountNotice, Duty};
+pub use bounds::OutOfBounds;
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
@@ -46,5 +48,5 @@ pub use outcome::Outcome;
 pub use position::{Partition, PartitionCount, Position};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
-pub use sku::sku_key;
+pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};

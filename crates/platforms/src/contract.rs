@@ -44,9 +44,10 @@ pub trait Platform: Send + Sync + 'static {
         &[]
     }
 
-    /// The payload in our words: one entry for each event in it, in their order; none means that nothing in it concerns
-    /// us. `body` has passed the topic's schema. Says `Reject` rather than guess.
-    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject>;
+    /// The payload in our words: one row for each event in it, in their order; none means that nothing in it concerns us.
+    /// `body` has passed the topic's schema. Says `Reject` rather than guess: of a row, which leaves its neighbours as
+    /// they are, or of the whole, where the rows can't be told apart.
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject>;
 
     /// The request that fetches what a thin notification speaks of, or what `Fetch` names. `None` if the delivery
     /// speaks of nothing that can be fetched.
@@ -95,7 +96,7 @@ pub enum TopicKind {
     Full,
     /// It says that something changed; the object has to be fetched.
     Thin,
-    /// It is mapped, and names objects that have to be fetched.
+    /// It is mapped, and names objects that have to be fetched besides.
     Both,
 }
 
@@ -165,6 +166,9 @@ pub struct Mapped {
     /// What the platform said.
     pub payload: Payload,
 }
+
+/// The events of a delivery, in their order, and the rows of it that can't be events.
+pub type Rows = Vec<Result<Mapped, Reject>>;
 
 /// What is to be fetched.
 #[derive(Debug, Clone, Copy)]

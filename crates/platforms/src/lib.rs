@@ -6,18 +6,22 @@
 //! HTTP requests; it never makes one. One line in [`all`] registers it, and the conformance suite runs over that list.
 
 mod contract;
+mod field;
+mod json;
 mod schema;
 mod shopify;
 mod square;
+mod text;
 mod treez;
 mod verify;
 
 pub use contract::{
     Access, AccountRefusal, BODY_BYTES_DEFAULT, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched,
-    HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Secrets, Signed, Step, Topic, TopicKind,
-    Unverified, WriteLimits,
+    HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Rows, Secrets, Signed, Step, Topic,
+    TopicKind, Unverified, WriteLimits,
 };
-pub use schema::{InvalidSchema, MAX_DEPTH, Validator};
+pub use json::MAX_DEPTH;
+pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.
 pub fn all() -> &'static [&'static dyn Platform] {

@@ -10,7 +10,7 @@ use deliveries::{
 use model::{Currency, ExternalId, MirrorKind, Money, ProductText, Quantity, Timestamp};
 use platforms::{
     Access, AccountRefusal, Call, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest,
-    MAX_DEPTH, Mapped, Platform, Secrets, Signed, Step, TopicKind, Unverified, Validator,
+    MAX_DEPTH, Platform, Rows, Secrets, Signed, Step, TopicKind, Unverified, Validator,
 };
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -96,13 +96,10 @@ fn every_example_is_believed_split_and_mapped_as_recorded() {
         }
         let body = read(&example, &example.body).unwrap_or_else(|reject| panic!("{label}: {reject}"));
         let recorded = match example.topic.kind {
-            TopicKind::Full => {
-                rendered(&map(&example, &body).unwrap_or_else(|reject| panic!("{label}: {reject}")))
-            }
+            TopicKind::Full => rendered(&all_mapped(&example, &body)),
             TopicKind::Thin => notified(&example, &body),
             TopicKind::Both => {
-                let mapped = map(&example, &body).unwrap_or_else(|reject| panic!("{label}: {reject}"));
-                format!("{}{}", rendered(&mapped), notified(&example, &body))
+                format!("{}{}", rendered(&all_mapped(&example, &body)), notified(&example, &body))
             }
         };
         let name = format!("{}__{}", example.platform.name(), example.name);
@@ -214,8 +211,8 @@ fn unknown_fields_change_nothing() {
 fn mapping_twice_gives_the_same_and_says_what_an_event_must() {
     for example in full() {
         let (label, body) = (example.label(), read(&example, &example.body).unwrap());
-        let mapped = map(&example, &body).unwrap();
-        assert_eq!(map(&example, &read(&example, &example.body).unwrap()), Ok(mapped.clone()), "{label}");
+        let mapped = all_mapped(&example, &body);
+        assert_eq!(all_mapped(&example, &read(&example, &example.body).unwrap()), mapped, "{label}");
         assert!(!mapped.is_empty(), "{label}");
         let identities: BTreeSet<_> = mapped.iter().map(|event| &event.identity).collect();
         assert_eq!(identities.len(), mapped.len(), "{label}: two events of one identity");
@@ -280,13 +277,61 @@ fn depth_bombs_are_refused_before_they_are_read() {
     }
 }
 
+/// What can't be kept as text, as JSON writes it.
+const UNKEEPABLE: [&[u8]; 4] = [br#""a\u0000b""#, br#""cut \ud83d""#, br#""\udc9a""#, b"\"caf\xe9\""];
+
 #[test]
-fn a_text_with_the_character_that_postgres_refuses_is_rejected() {
+fn what_cannot_be_kept_does_no_harm_where_nobody_reads_it() {
+    for example in full() {
+        let label = example.label();
+        let expected = all_mapped(&example, &read(&example, &example.body).unwrap());
+        for text in UNKEEPABLE {
+            let body = with_first_field(&example.body, text);
+            let value = read(&example, &body).unwrap_or_else(|reject| panic!("{label}: {reject}"));
+            assert_eq!(all_mapped(&example, &value), expected, "{label}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_rejects_the_row_that_it_is_mapped_in_and_no_text_keeps_it() {
+    let mut rejected = 0;
+    for example in full() {
+        let body = read(&example, &example.body).unwrap();
+        for pointer in pointers(&body) {
+            for text in ["a\0b", "a\u{ffff}b"] {
+                let mut changed = body.clone();
+                *changed.pointer_mut(&pointer).unwrap() = text.into();
+                for row in map(&example, &changed).unwrap_or_else(|reject| vec![Err(reject)]) {
+                    let label = format!("{} {pointer}", example.label());
+                    match row {
+                        Ok(mapped) => {
+                            let kept = rendered(&[mapped]);
+                            assert!(!kept.contains("\\0b") && !kept.contains("\\u{ffff}"), "{label}: {kept}");
+                        }
+                        Err(reject) => {
+                            assert!(reject.pointer.is_some_and(|at| pointer.starts_with(&at)), "{label}");
+                            rejected += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(rejected > 100, "{rejected}");
+}
+
+#[test]
+fn a_byte_order_mark_before_the_body_is_ignored() {
     for example in examples() {
-        let reject = read(&example, &with_first_field(&example.body, r#""a\u0000b""#)).unwrap_err();
-        assert_eq!(reject.class, RejectClass::Data, "{}", example.label());
-        let harmless = with_first_field(&example.body, r#""a\\u0000b""#);
-        assert!(read(&example, &harmless).is_ok(), "{}", example.label());
+        let marked = [b"\xef\xbb\xbf", &*example.body].concat();
+        let label = example.label();
+        assert_eq!(read(&example, &marked).ok(), read(&example, &example.body).ok(), "{label}");
+        if example.is_sent() {
+            let headers = received(&example).headers;
+            let split = |body| example.platform.split(&Signed { headers: &headers, body });
+            assert_eq!(split(&marked), split(&example.body), "{label}");
+        }
     }
 }
 
@@ -423,15 +468,23 @@ fn read(example: &Example, body: &[u8]) -> Result<Value, Reject> {
     Validator::of(example.platform).unwrap().read(example.topic.name, body)
 }
 
-fn map(example: &Example, body: &Value) -> Result<Vec<Mapped>, Reject> {
+fn map(example: &Example, body: &Value) -> Result<Rows, Reject> {
     example.platform.map(&example.delivery(), body, &CONTEXT())
+}
+
+/// The events of an example, none of whose rows is rejected.
+fn all_mapped(example: &Example, body: &Value) -> Vec<Mapped> {
+    let rows = map(example, body).and_then(|rows| rows.into_iter().collect());
+    rows.unwrap_or_else(|reject| panic!("{}: {reject}", example.label()))
 }
 
 /// Maps `body` whether or not it fits the schema: the map may not rely on it so far as to fall over.
 fn attempt(example: &Example, body: &Value, label: &str) {
-    match map(example, body) {
-        Ok(mapped) => assert!(mapped.iter().all(|event| !event.identity.is_empty()), "{label}"),
-        Err(reject) => assert_ne!(reject.class, RejectClass::Bug, "{label}: {reject}"),
+    for row in map(example, body).unwrap_or_else(|reject| vec![Err(reject)]) {
+        match row {
+            Ok(mapped) => assert!(!mapped.identity.is_empty(), "{label}"),
+            Err(reject) => assert_ne!(reject.class, RejectClass::Bug, "{label}: {reject}"),
+        }
     }
 }
 
@@ -487,9 +540,9 @@ fn remove(value: &mut Value, pointer: &str) -> bool {
 }
 
 /// The body, which is an object, with one more field before the others.
-fn with_first_field(body: &[u8], json: &str) -> Vec<u8> {
+fn with_first_field(body: &[u8], json: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.trim_ascii().strip_prefix(b"{").unwrap();
-    [format!(r#"{{"zz_first":{json},"#).as_bytes(), body].concat()
+    [br#"{"zz_first":"#, json.as_ref(), b",", body].concat()
 }
 
 fn calls() -> Vec<Call> {

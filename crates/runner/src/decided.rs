@@ -1,6 +1,6 @@
 //! What inputs came to, and how it is packed into batches: without a clock or I/O.
 
-use crate::{Head, Input, Output};
+use crate::{Head, Input, Output, outcome_label};
 use model::{Dismissal, Outcome, Position};
 use stage::{Reject, RejectClass, Skip, Stage, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,19 +9,13 @@ use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 /// About how many bytes a dismissal takes in a batch.
 const DISMISSAL_WEIGHT: usize = 192;
 
-/// The verdict; a decision that panics is our own mistake, and rejects its input alone.
-pub fn decide<S: Stage>(stage: &S, at: Position, input: S::In, lane: &mut S::Lane) -> Verdict<S::Out> {
-    catch_unwind(AssertUnwindSafe(|| stage.decide(at, input, lane))).unwrap_or_else(|_| {
-        Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
-    })
-}
-
 /// An input's own particulars, for the case that it ends here.
-pub struct Ending(Dismissal);
+#[derive(Clone)]
+struct Ending(Dismissal);
 
 impl Ending {
     /// The particulars of the input that stands at that place.
-    pub fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
+    fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
         let Head { origin, received_at, delivery, event, .. } = input.head();
         Self(Dismissal {
             position,
@@ -36,32 +30,119 @@ impl Ending {
     }
 
     /// It ends so, and that is fine.
-    pub fn skipped(self, skip: Skip) -> Dismissal {
+    fn skipped(self, skip: Skip) -> Dismissal {
         let outcome = skip.outcome();
         let reason = if skip.as_str() == outcome.as_str() { "" } else { skip.as_str() };
         Dismissal { outcome, reason: reason.into(), ..self.0 }
     }
 
+    /// The same for one of the input's rows.
+    fn at(&self, position: Position) -> Self {
+        Self(Dismissal { position, ..self.0.clone() })
+    }
+
     /// It becomes a dead letter.
-    pub fn rejected(self, reject: &Reject) -> Dismissal {
+    fn rejected(self, reject: &Reject) -> Dismissal {
         Dismissal { outcome: Outcome::Dead, reason: reject.to_string().into(), ..self.0 }
     }
 }
 
-/// What an input came to.
-pub(crate) enum Piece<Out> {
-    /// It goes on, as these.
-    Emitted(Vec<Out>),
-    /// It ended, here or before.
-    Dismissed(Dismissal),
+/// What an input came to. Each of its positions has exactly one outcome: an output, or a dismissal.
+#[derive(Debug)]
+pub struct Settled<Out> {
+    /// What goes on, in order.
+    pub emitted: Vec<Out>,
+    /// What ends here, in order.
+    pub dismissed: Vec<Dismissal>,
+    /// The rejections among what ends here: each becomes a dead letter.
+    pub rejected: Vec<(Position, Reject)>,
+    /// The label that the input counts under.
+    pub label: &'static str,
 }
 
-impl<Out> Piece<Out> {
-    pub(crate) fn records(&self) -> usize {
-        match self {
-            Self::Emitted(outputs) => outputs.len(),
-            Self::Dismissed(_) => 0,
+/// Decides about the input that stands `at` that position.
+pub fn settle<S: Stage>(stage: &S, at: Position, input: S::In, lane: &mut S::Lane) -> Settled<S::Out>
+where
+    S::In: Input,
+{
+    settle_within(stage, at, input, lane, |_| true)
+}
+
+/// The same, and rejects an input whose outputs together don't fit a message.
+pub(crate) fn settle_within<S: Stage>(
+    stage: &S,
+    at: Position,
+    input: S::In,
+    lane: &mut S::Lane,
+    fits: impl Fn(&[S::Out]) -> bool,
+) -> Settled<S::Out>
+where
+    S::In: Input,
+{
+    let ending = Ending::of(S::NAME, at, &input);
+    let verdict = decide(stage, at, input, lane);
+    let label = outcome_label(&verdict);
+    let mut settled = Settled { emitted: Vec::new(), dismissed: Vec::new(), rejected: Vec::new(), label };
+    match verdict {
+        Verdict::Emit(outputs) => settled.emitted = outputs,
+        Verdict::Skip(skip) => settled.dismissed.push(ending.clone().skipped(skip)),
+        Verdict::Reject(reject) => settled.reject(at, &ending, reject),
+        Verdict::Rows(rows) => {
+            for (event, row) in (at.event..).zip(rows) {
+                match row {
+                    Ok(output) => settled.emitted.push(output),
+                    Err(reject) => settled.reject(Position { event, ..at }, &ending, reject),
+                }
+            }
         }
+    }
+    if fits(&settled.emitted) {
+        return settled;
+    }
+    let reject = Reject::new(RejectClass::Bug, "what it comes to is larger than the broker takes");
+    rejected::<S>(at, &ending, reject)
+}
+
+/// An input that is rejected without a decision.
+pub(crate) fn refused<S: Stage>(at: Position, input: &S::In, reject: Reject) -> Settled<S::Out>
+where
+    S::In: Input,
+{
+    rejected::<S>(at, &Ending::of(S::NAME, at, input), reject)
+}
+
+fn rejected<S: Stage>(at: Position, ending: &Ending, reject: Reject) -> Settled<S::Out> {
+    let label = outcome_label(&Verdict::<S::Out>::Reject(reject.clone()));
+    let mut settled = Settled { emitted: Vec::new(), dismissed: Vec::new(), rejected: Vec::new(), label };
+    settled.reject(at, ending, reject);
+    settled
+}
+
+impl<Out> Settled<Out> {
+    fn reject(&mut self, at: Position, ending: &Ending, reject: Reject) {
+        self.dismissed.push(ending.at(at).rejected(&reject));
+        self.rejected.push((at, reject));
+    }
+}
+
+/// The verdict; a decision that panics is our own mistake, and rejects its input alone.
+fn decide<S: Stage>(stage: &S, at: Position, input: S::In, lane: &mut S::Lane) -> Verdict<S::Out> {
+    catch_unwind(AssertUnwindSafe(|| stage.decide(at, input, lane))).unwrap_or_else(|_| {
+        Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
+    })
+}
+
+/// What an input adds to the output: never split over two messages, as a position covers all of an input or nothing.
+pub(crate) struct Piece<Out> {
+    /// What goes on.
+    pub(crate) emitted: Vec<Out>,
+    /// What ended, here or before.
+    pub(crate) dismissed: Vec<Dismissal>,
+}
+
+impl<Out> From<Dismissal> for Piece<Out> {
+    fn from(dismissal: Dismissal) -> Self {
+        Self { emitted: Vec::new(), dismissed: vec![dismissal] }
     }
 }
 
@@ -86,13 +167,11 @@ pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<
     let mut batches: Vec<Packed<Out>> = Vec::new();
     let mut weight = 0;
     for (position, piece) in pieces {
-        let more = match &piece {
-            Piece::Emitted(outputs) => outputs.iter().map(Output::weight).sum(),
-            Piece::Dismissed(_) => DISMISSAL_WEIGHT,
-        };
+        let Piece { emitted, dismissed } = piece;
+        let more = emitted.iter().map(Output::weight).sum::<usize>() + dismissed.len() * DISMISSAL_WEIGHT;
         let fits = batches.last().is_some_and(|batch| {
-            batch.records.len() + piece.records() <= BATCH_RECORDS_MAX
-                && batch.dismissals.len() < BATCH_RECORDS_MAX
+            batch.records.len() + emitted.len() <= BATCH_RECORDS_MAX
+                && batch.dismissals.len() + dismissed.len() <= BATCH_RECORDS_MAX
                 && weight + more <= BATCH_BYTES_MAX
         });
         if !fits {
@@ -101,10 +180,8 @@ pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<
         }
         weight += more;
         if let Some(batch) = batches.last_mut() {
-            match piece {
-                Piece::Emitted(outputs) => batch.records.extend(outputs),
-                Piece::Dismissed(dismissal) => batch.dismissals.push(dismissal),
-            }
+            batch.records.extend(emitted);
+            batch.dismissals.extend(dismissed);
             batch.covers = position;
         }
     }
@@ -115,7 +192,10 @@ pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use model::{ConnectionId, DeliveryId, Origin, PlatformName, StoreId, TenantId, Timestamp};
+    use model::{
+        ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
+        TraceParent,
+    };
     use proptest::prelude::*;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +232,56 @@ mod tests {
         }
     }
 
+    /// One row for each byte of the body: `x` can't be done.
+    struct Bytewise;
+
+    impl Stage for Bytewise {
+        const NAME: &'static str = "bytewise";
+        type In = Delivery;
+        type Out = Record;
+        type Lane = ();
+
+        fn decide(&self, at: Position, input: Delivery, (): &mut ()) -> Verdict<Record> {
+            let row = |byte: &u8| match byte {
+                b'x' => Err(Reject::new(RejectClass::Data, "an x")),
+                _ => Ok(Record(at.raw_sequence, 1)),
+            };
+            Verdict::Rows(input.body.iter().map(row).collect())
+        }
+    }
+
+    fn settled(body: &'static str) -> Settled<Record> {
+        let Dismissal { origin, delivery: id, received_at, .. } = dismissal(3);
+        let delivery = Delivery {
+            id,
+            origin,
+            topic: "t".into(),
+            received_at,
+            source: Source::Webhook,
+            cause: None,
+            hops: 0,
+            attempt: 0,
+            headers: Vec::new(),
+            trace: TraceParent::from_delivery(id),
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        settle(&Bytewise, Position { delivery: 4, ..at(3) }, delivery, &mut ())
+    }
+
+    #[test]
+    fn every_row_has_one_outcome_at_its_own_position() {
+        let Settled { emitted, dismissed, rejected, label } = settled("axbx");
+        assert_eq!((emitted.len(), label), (2, "emitted"));
+        let events: Vec<_> = dismissed.iter().map(|dismissal| dismissal.position.event).collect();
+        assert_eq!(events, [1, 3]);
+        assert!(dismissed.iter().all(|dismissal| dismissal.outcome == Outcome::Dead));
+        let positions: Vec<_> = rejected.iter().map(|(position, _)| *position).collect();
+        let told: Vec<_> = dismissed.iter().map(|dismissal| dismissal.position).collect();
+        assert_eq!(positions, told, "each has a dead letter of its own");
+        assert!(positions.iter().all(|position| (position.raw_sequence, position.delivery) == (3, 4)));
+        assert_eq!(settled("xx").label, "dead");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -161,14 +291,13 @@ mod tests {
         ) {
             let piece = |(index, (count, weight)): (usize, &(usize, usize))| {
                 let raw_sequence = index as u64 + 1;
-                let piece = match count {
-                    0 => Piece::Dismissed(dismissal(raw_sequence)),
-                    _ => Piece::Emitted(vec![Record(raw_sequence, weight / 100); *count]),
-                };
-                (at(raw_sequence), piece)
+                let emitted = vec![Record(raw_sequence, weight / 100); *count];
+                // Some inputs have rows of both kinds.
+                let dismissed = if count % 3 == 0 { vec![dismissal(raw_sequence)] } else { Vec::new() };
+                (at(raw_sequence), Piece { emitted, dismissed })
             };
             let pieces: Vec<_> = kinds.iter().enumerate().map(piece).rev().collect();
-            let records: usize = pieces.iter().map(|(_, piece)| piece.records()).sum();
+            let records: usize = pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
             let batches = pack(pieces);
             let mut before = at(0);
             for batch in &batches {
@@ -181,7 +310,7 @@ mod tests {
                 before = batch.covers;
             }
             prop_assert_eq!(batches.iter().map(|batch| batch.records.len()).sum::<usize>(), records);
-            let dismissed = kinds.iter().filter(|(count, _)| *count == 0).count();
+            let dismissed = kinds.iter().filter(|(count, _)| count % 3 == 0).count();
             prop_assert_eq!(batches.iter().map(|batch| batch.dismissals.len()).sum::<usize>(), dismissed);
         }
     }

@@ -26,7 +26,7 @@ pub use admin::{AdminServer, Readiness};
 pub use alerts::Alerts;
 pub use backoff::Backoff;
 pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
-pub use decided::{Ending, decide};
+pub use decided::{Settled, settle};
 pub use doors::{Batch, Doors, Head, Input, Output, Placed, readable, unreadable};
 pub use kill_point::kill_point;
 pub use letters::dead_letter;

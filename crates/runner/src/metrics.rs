@@ -8,12 +8,14 @@ use prometheus::{
 use stage::{RejectClass, Verdict};
 use std::time::Duration;
 
-/// The label of an input's end in a stage: every input of a stage counts under exactly one.
+/// The label of an input's end in a stage: every input of a stage counts under exactly one. An input of several rows
+/// counts as emitted if any of them goes on; each row that doesn't is counted as a dead letter besides.
 pub fn outcome_label<Out>(verdict: &Verdict<Out>) -> &'static str {
     match verdict {
         Verdict::Emit(_) => "emitted",
         Verdict::Skip(skip) => skip.outcome().as_str(),
-        Verdict::Reject(_) => "dead",
+        Verdict::Rows(rows) if rows.iter().any(Result::is_ok) => "emitted",
+        Verdict::Reject(_) | Verdict::Rows(_) => "dead",
     }
 }
 

@@ -2,14 +2,14 @@
 
 use crate::{
     Alerts, Doors, Failure, Input, Output, Placed, Service, Turn, chain,
-    decided::{Ending, Packed, Piece, decide, pack},
+    decided::{Packed, Piece, Settled, pack, refused, settle_within},
     kill_point,
     letters::dead_letter,
-    now, outcome_label, own_partitions, readable, unreadable,
+    now, own_partitions, readable, unreadable,
 };
 use bus::{Appender, Feed, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
-use stage::{Fault, Reject, RejectClass, Stage, Verdict};
+use stage::{Fault, Reject, RejectClass, Stage};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -99,7 +99,8 @@ struct Decided<Out> {
     count: usize,
     /// What goes on or is dismissed, in order.
     pieces: Vec<(Position, Piece<Out>)>,
-    rejects: BTreeMap<usize, Reject>,
+    /// By the index of the input: the position of each rejected row.
+    rejects: BTreeMap<usize, Vec<(Position, Reject)>>,
     ended: BTreeMap<&'static str, usize>,
 }
 
@@ -172,9 +173,9 @@ where
             self.dead_letter(&messages, &decided.rejects).await?;
             kill_point(S::NAME, "dead_lettered");
         }
-        let passed_on = decided.pieces.iter().map(|(_, piece)| piece.records()).sum();
+        let passed_on = decided.pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
         let told = std::mem::take(&mut self.waiting).into_iter().chain(told);
-        decided.pieces.extend(told.map(|told| (told.position, Piece::Dismissed(told))));
+        decided.pieces.extend(told.map(|told| (told.position, Piece::from(told))));
         self.append(decided.pieces, reaches, input_sequence).await?;
         kill_point(S::NAME, "appended");
 
@@ -217,9 +218,8 @@ where
                     let text = chain(&fault);
                     self.shared.alerts.set_aside(self.partition, &text);
                     for Placed { position, value } in part {
-                        let ending = Ending::of(S::NAME, position, &value);
                         let reject = Reject::new(RejectClass::Bug, text.clone());
-                        decided.take(position, ending, Verdict::Reject(reject));
+                        decided.take(position, refused::<S>(position, &value, reject));
                     }
                 }
                 Err(fault) => return Err(fault),
@@ -253,14 +253,14 @@ where
     async fn dead_letter(
         &self,
         messages: &[Message],
-        rejects: &BTreeMap<usize, Reject>,
+        rejects: &BTreeMap<usize, Vec<(Position, Reject)>>,
     ) -> Result<(), Fault> {
         let readable = messages
             .iter()
             .filter_map(|message| S::In::decode(message.payload.clone(), message.sequence).ok());
         let inputs = readable.flat_map(|batch| batch.records).filter(|input| input.position > self.covered);
         for (index, Placed { position, value }) in inputs.enumerate() {
-            let Some(reject) = rejects.get(&index) else { continue };
+            let Some(rejected) = rejects.get(&index) else { continue };
             let original = match value.into_original() {
                 Ok(original) => original,
                 Err(error) => {
@@ -270,7 +270,9 @@ where
                 }
             };
             let Service { bus, metrics, .. } = &self.shared.service;
-            dead_letter(bus, metrics, S::NAME, position, original, reject).await?;
+            for (position, reject) in rejected {
+                dead_letter(bus, metrics, S::NAME, *position, original.clone(), reject).await?;
+            }
         }
         Ok(())
     }

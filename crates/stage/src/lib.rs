@@ -39,6 +39,9 @@ pub enum Verdict<Out> {
     Skip(Skip),
     /// It can never be done: it becomes a dead letter.
     Reject(Reject),
+    /// It holds several rows, and each goes its own way: on, or to a dead letter of its own. Row n stands at event n of
+    /// the input's position. Never empty.
+    Rows(Vec<Result<Out, Reject>>),
 }
 
 /// Why an input ends here without being wrong.

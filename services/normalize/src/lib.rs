@@ -33,36 +33,32 @@ impl Normalize {
         Ok(Self { platforms: platforms::all().iter().map(compile).collect::<Result<_, Fault>>()? })
     }
 
-    fn events(&self, at: Position, delivery: &Delivery) -> Result<Option<Vec<Event>>, Reject> {
-        if &*delivery.topic == wire::CANONICAL_TOPIC {
-            return published(at, delivery).map(|event| Some(vec![event]));
-        }
-        if &*delivery.topic == wire::REENTRY_TOPIC {
-            return again(at, delivery).map(|event| Some(vec![event]));
-        }
-        if &*delivery.topic == wire::INSTRUCTION_TOPIC {
-            return instruction(at, delivery).map(|event| Some(vec![event]));
+    /// The delivery's rows; `None` if it is thin.
+    fn rows(&self, at: Position, delivery: &Delivery) -> Result<Option<Rows>, Reject> {
+        let single = match &*delivery.topic {
+            wire::CANONICAL_TOPIC => Some(published(at, delivery)),
+            wire::REENTRY_TOPIC => Some(again(at, delivery)),
+            wire::INSTRUCTION_TOPIC => Some(instruction(at, delivery)),
+            _ => None,
+        };
+        if let Some(event) = single {
+            return Ok(Some(vec![Ok(event?)]));
         }
         let name = delivery.origin.platform.as_str();
         let Some((platform, validator)) = self.platforms.get(name) else {
             return Err(Reject::new(RejectClass::Config, format!("no platform is called {name:?}")));
         };
+        // The schema is held against thin ones too, so that a poison one can't stop `poll`.
+        let body = validator.read(&delivery.topic, &delivery.body)?;
         if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
-            // The schema is held against thin ones too, so that a poison one can't stop `poll`.
-            validator.read(&delivery.topic, &delivery.body)?;
             return Ok(None);
         }
-        let body = validator.read(&delivery.topic, &delivery.body)?;
         let context = MapContext { currency: currency(delivery) };
         let digest = RawDigest::of(&delivery.body);
         let mapped = platform.map(delivery, &body, &context)?;
-        Ok(Some(
-            mapped
-                .into_iter()
-                .enumerate()
-                .map(|(index, mapped)| event(at, delivery, digest, index, mapped))
-                .collect(),
-        ))
+        let event =
+            |(index, row): (usize, Result<Mapped, Reject>)| Ok(event(at, delivery, digest, index, row?));
+        Ok(Some(mapped.into_iter().enumerate().map(event).collect()))
     }
 }
 
@@ -73,13 +69,23 @@ impl Stage for Normalize {
     type Lane = ();
 
     fn decide(&self, at: Position, delivery: Delivery, (): &mut ()) -> Verdict<Event> {
-        match self.events(at, &delivery) {
+        match self.rows(at, &delivery) {
             Ok(None) => Verdict::Skip(Skip::Thin),
-            Ok(Some(events)) if events.is_empty() => Verdict::Skip(Skip::Unsubscribed),
-            Ok(Some(events)) => Verdict::Emit(events),
+            Ok(Some(rows)) if rows.is_empty() => Verdict::Skip(Skip::Unsubscribed),
+            Ok(Some(rows)) => Verdict::Rows(rows.into_iter().map(|row| row.and_then(bounded)).collect()),
             Err(reject) => Verdict::Reject(reject),
         }
     }
+}
+
+/// What a delivery holds: events, and rows of it that can't be events.
+type Rows = Vec<Result<Event, Reject>>;
+
+/// The event, if all that it holds can be encoded, stored and read again. A time of the platform that can't be stored is
+/// none: it rejects nothing, as the time of receipt stands in for it.
+fn bounded(event: Event) -> Result<Event, Reject> {
+    event.payload.check().map_err(|beyond| Reject::new(RejectClass::Data, beyond.to_string()))?;
+    Ok(Event { occurred_at: event.occurred_at.filter(|at| at.is_storable()), ..event })
 }
 
 /// The store's currency, which the door writes beside the platform's own headers.
@@ -173,3 +179,6 @@ impl Doors<Normalize> for Nothing {
 pub async fn run(service: Service, _config: Config) -> Result<(), Failure> {
     runner::run_stage(&service, Normalize::new()?, Nothing, Feed::Raw, Feed::Normalized).await
 }
+
+#[cfg(test)]
+mod tests;

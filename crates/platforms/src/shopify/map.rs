@@ -1,10 +1,11 @@
 //! Webhook bodies and read-back levels in our words.
 
 use super::{LEVEL_READ, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
-use crate::{MapContext, Mapped};
+use crate::{MapContext, Mapped, Rows};
 use model::{
-    Action, Currency, Customer, Delivery, EntityKind, ExternalId, InventoryReport, Order, OrderLine,
-    OrderStatus, Payload, Product, ProductStatus, RawDigest, SourceVersion, Timestamp, Variant,
+    AccountNotice, Action, Currency, Customer, Delivery, Duty, EntityKind, ExternalId, InventoryReport,
+    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, SourceVersion, Timestamp,
+    Variant,
 };
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -14,32 +15,51 @@ use std::collections::BTreeSet;
 /// was cut is known.
 const WHOLE_WITHOUT_LIST: usize = 100;
 
-/// The one event in `body`.
-pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Mapped, Reject> {
+/// The one event in `body`; of a product, then its variants that can't be read.
+pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
     use {Action as A, EntityKind as E};
     let root = Object::root(body)?;
+    let currency = context.currency;
+    let mut rejected = Vec::new();
     let (action, payload) = match &*delivery.topic {
-        "products/create" => (A::Created, Payload::Product(product(&root, context.currency)?)),
-        "products/update" => (A::Updated, Payload::Product(product(&root, context.currency)?)),
-        PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, context.currency)?))),
+        "products/create" => (A::Created, Payload::Product(product(&root, currency, &mut rejected)?)),
+        "products/update" => (A::Updated, Payload::Product(product(&root, currency, &mut rejected)?)),
+        PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
         "products/delete" => (A::Deleted, deleted(&root, E::Product)?),
         "inventory_levels/connect" => (A::Created, Payload::Inventory(level(&root)?)),
         "inventory_levels/update" | LEVEL_READ => (A::Updated, Payload::Inventory(level(&root)?)),
         // The item is still there, only not at this place: a deletion would speak of every place.
         "inventory_levels/disconnect" => (A::Updated, Payload::Inventory(disconnected(&root)?)),
-        "orders/create" => (A::Created, Payload::Order(order(&root, context.currency)?)),
+        "orders/create" => (A::Created, Payload::Order(order(&root, currency)?)),
         "orders/updated" | "orders/paid" | "orders/cancelled" => {
-            (A::Updated, Payload::Order(order(&root, context.currency)?))
+            (A::Updated, Payload::Order(order(&root, currency)?))
         }
         "orders/delete" => (A::Deleted, deleted(&root, E::Order)?),
         "customers/create" => (A::Created, Payload::Customer(customer(&root)?)),
         "customers/update" => (A::Updated, Payload::Customer(customer(&root)?)),
         "customers/delete" => (A::Deleted, deleted(&root, E::Customer)?),
-        _ => return Err(Reject::new(RejectClass::Schema, "the topic has no mapping")),
+        topic => (A::Updated, Payload::Account(notice(topic, &root)?)),
     };
     let occurred_at = root.time("updated_at")?.or_else(|| triggered_at(delivery));
-    let identity = identity(delivery, &root, action, &payload)?;
-    Ok(Mapped { action, occurred_at, version: occurred_at.map(SourceVersion::from), identity, payload })
+    let mut identity = identity(delivery, &root, action, &payload)?;
+    // Taken in again, a product whose rejected variants can be read by then is another event.
+    identity.extend(rejected.iter().filter_map(|reject: &Reject| reject.pointer.clone()));
+    let version = occurred_at.map(SourceVersion::from);
+    let mapped = Mapped { action, occurred_at, version, identity, payload };
+    Ok(std::iter::once(Ok(mapped)).chain(rejected.into_iter().map(Err)).collect())
+}
+
+/// A duty that concerns a customer's data or the account.
+fn notice(topic: &str, root: &Object<'_>) -> Result<AccountNotice, Reject> {
+    let customer = || root.required_object("customer")?.id("id");
+    let (duty, external) = match topic {
+        "customers/redact" => (Duty::EraseCustomer, customer()?),
+        "customers/data_request" => (Duty::ReportCustomer, customer()?),
+        "shop/redact" => (Duty::EraseAccount, root.id("shop_id")?),
+        "app/uninstalled" => (Duty::AccessRevoked, root.id("id")?),
+        _ => return Err(Reject::new(RejectClass::Schema, "the topic has no mapping")),
+    };
+    Ok(AccountNotice { external, duty })
 }
 
 /// What makes the event the same when it comes again: the object, its version, and the delivery, since one second
@@ -51,7 +71,13 @@ fn identity(
     payload: &Payload,
 ) -> Result<Vec<String>, Reject> {
     let deleted = if action == Action::Deleted { "/deleted" } else { "" };
-    let mut identity = vec![format!("{}{deleted}", payload.entity()), payload.external().to_string()];
+    let duty = if let Payload::Account(notice) = payload {
+        format!("/{}", notice.duty.as_str())
+    } else {
+        String::new()
+    };
+    let kind = format!("{}{deleted}{duty}", payload.entity());
+    let mut identity = vec![kind, payload.external().to_string()];
     if let Payload::Inventory(report) = payload {
         identity.extend(report.location.as_ref().map(ToString::to_string));
     }
@@ -74,18 +100,29 @@ fn deleted(root: &Object<'_>, entity: EntityKind) -> Result<Payload, Reject> {
     Ok(Payload::Deleted { entity, external: root.id("id")? })
 }
 
-fn product(root: &Object<'_>, currency: Option<Currency>) -> Result<Product, Reject> {
-    let told = root.objects("variants")?;
-    let variants = told.as_deref().unwrap_or_default();
-    let variants = variants.iter().map(|told| variant(told, currency)).collect::<Result<Vec<_>, _>>()?;
+/// The product with its variants. One that can't be read is `rejected` by itself, and the list is incomplete without it.
+fn product(
+    root: &Object<'_>,
+    currency: Option<Currency>,
+    rejected: &mut Vec<Reject>,
+) -> Result<Product, Reject> {
+    if is_variant(root) {
+        return Err(Reject::at(RejectClass::Schema, "", "a variant in the place of a product"));
+    }
+    let told = root.rows("variants")?;
+    let has_list = told.is_some();
+    let (read, unread): (Vec<_>, Vec<_>) =
+        told.unwrap_or_default().into_iter().map(|told| variant(&told?, currency)).partition(Result::is_ok);
+    let variants: Vec<Variant> = read.into_iter().flatten().collect();
+    rejected.extend(unread.into_iter().filter_map(Result::err));
     let ids: BTreeSet<&ExternalId> = variants.iter().map(|variant| &variant.external).collect();
     if ids.len() < variants.len() {
         return Err(root.reject(RejectClass::Data, "variants", "two variants have one id"));
     }
-    let variants_complete = told.is_some() && complete(root, &ids)?;
+    let variants_complete = has_list && rejected.is_empty() && complete(root, &ids)?;
     Ok(Product {
         external: root.id("id")?,
-        title: root.text("title")?.map(ToOwned::to_owned),
+        title: root.owned("title")?,
         description: root.patch("body_html")?,
         vendor: root.patch("vendor")?,
         category: root.patch("product_type")?,
@@ -94,6 +131,13 @@ fn product(root: &Object<'_>, currency: Option<Currency>) -> Result<Product, Rej
         variants,
         variants_complete,
     })
+}
+
+/// Whether the payload is a variant: for a day in 2018 `products/update` carried them (README).
+fn is_variant(root: &Object<'_>) -> bool {
+    root.has("product_id")
+        && root.has("price")
+        && !["variants", "handle", "body_html"].into_iter().any(|key| root.has(key))
 }
 
 /// A product of which only the variants that were asked for are told.
@@ -120,9 +164,9 @@ fn variant(told: &Object<'_>, currency: Option<Currency>) -> Result<Variant, Rej
     Ok(Variant {
         external: told.id("id")?,
         item: told.optional_id("inventory_item_id")?,
-        title: told.text("title")?.map(ToOwned::to_owned),
-        sku: told.patch("sku")?,
-        barcode: told.patch("barcode")?,
+        title: told.owned("title")?,
+        sku: told.code_patch("sku")?,
+        barcode: told.code_patch("barcode")?,
         price: told.money_patch("price", currency)?,
         compare_at_price: told.money_patch("compare_at_price", currency)?,
     })
@@ -140,7 +184,7 @@ fn product_status(text: &str) -> Option<ProductStatus> {
 
 fn level(root: &Object<'_>) -> Result<InventoryReport, Reject> {
     if !root.has("available") {
-        return Err(root.reject(RejectClass::Schema, "available", "a level is missing"));
+        return Err(root.missing("available"));
     }
     let available = root.pieces("available")?;
     Ok(InventoryReport {
@@ -155,10 +199,11 @@ fn disconnected(root: &Object<'_>) -> Result<InventoryReport, Reject> {
     Ok(InventoryReport { item, location: Some(location), available: None })
 }
 
+/// The order with all its lines: one of them that can't be read rejects it, as a sale without a line is another sale.
 fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject> {
     let currency = root.currency("currency")?.or(currency);
     let told = root.objects("line_items")?;
-    let told = told.ok_or_else(|| root.reject(RejectClass::Schema, "line_items", "the lines are missing"))?;
+    let told = told.ok_or_else(|| root.missing("line_items"))?;
     let lines = told.iter().map(|told| line(told, currency)).collect::<Result<Vec<_>, _>>()?;
     let number = match root.text("name")? {
         Some(name) => Some(name.to_owned()),
@@ -168,7 +213,7 @@ fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject>
     let (cancelled_at, closed_at) = (root.time("cancelled_at")?, root.time("closed_at")?);
     Ok(Order {
         external: root.id("id")?,
-        is_test: false,
+        is_test: root.flag("test")? == Some(true),
         number,
         status: order_status(root, cancelled_at, closed_at)?,
         total: root.money("total_price", currency)?,
@@ -202,9 +247,7 @@ fn order_status(
 }
 
 fn line(told: &Object<'_>, currency: Option<Currency>) -> Result<OrderLine, Reject> {
-    let quantity = told.pieces("quantity")?;
-    let quantity =
-        quantity.ok_or_else(|| told.reject(RejectClass::Schema, "quantity", "a quantity is missing"))?;
+    let quantity = told.pieces("quantity")?.ok_or_else(|| told.missing("quantity"))?;
     let in_shop_money = match told.object("price_set")? {
         Some(set) => match set.object("shop_money")? {
             Some(money) => money.money("amount", money.currency("currency_code")?.or(currency))?,
@@ -219,8 +262,8 @@ fn line(told: &Object<'_>, currency: Option<Currency>) -> Result<OrderLine, Reje
     Ok(OrderLine {
         external: told.id("id")?,
         variant: told.optional_id("variant_id")?,
-        sku: told.text("sku")?.filter(|sku| !sku.is_empty()).map(ToOwned::to_owned),
-        title: told.text("title")?.map(ToOwned::to_owned),
+        sku: told.code("sku")?,
+        title: told.owned("title")?,
         quantity,
         unit_price,
         // Shopify gives discounts and taxes of a line apart and no sum of it.

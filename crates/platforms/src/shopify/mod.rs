@@ -4,15 +4,14 @@
 
 mod call;
 mod fetch;
-mod field;
 mod graphql;
 mod map;
 mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped,
-    Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
+    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform,
+    Rows, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits, field,
 };
 use model::{Delivery, MirrorKind};
 use serde_json::Value;
@@ -61,6 +60,10 @@ const TOPICS: &[Topic] = &[
     topic!("customers/create", Full, "customers_create"),
     topic!("customers/update", Full, "customers_update"),
     topic!("customers/delete", Full, "customers_delete"),
+    topic!("customers/data_request", Full, "customers_data_request"),
+    topic!("customers/redact", Full, "customers_redact"),
+    topic!("shop/redact", Full, "shop_redact"),
+    topic!("app/uninstalled", Full, "app_uninstalled"),
 ];
 
 /// Upper limit of a webhook's body, in bytes (README, limits).
@@ -123,8 +126,8 @@ impl Platform for Shopify {
         KEPT_HEADERS
     }
 
-    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
-        map::map(delivery, body, *context).map(|mapped| vec![mapped])
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
+        map::map(delivery, body, *context)
     }
 
     fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {

@@ -10,8 +10,8 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped,
-    Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
+    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform,
+    Rows, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
 };
 use model::{Delivery, MirrorKind};
 use serde_json::Value;
@@ -42,6 +42,7 @@ static TOPICS: &[Topic] = topics! {
     "inventory.count" Full "inventory_count"
     "inventory.count.absent" Full "inventory_count_absent"
     "inventory.count.updated" Full "inventory_count_updated"
+    "oauth.authorization.revoked" Full "oauth_authorization_revoked"
     "order.created" Thin "order_created"
     "order.object" Full "order_object"
     "order.updated" Thin "order_updated"
@@ -70,7 +71,7 @@ impl Platform for Square {
         split::split(signed.body)
     }
 
-    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(&delivery.topic, body, *context)
     }
 

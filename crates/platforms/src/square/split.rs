@@ -1,6 +1,6 @@
 //! Which topic, which delivery: both stand in the body.
 
-use crate::Delivered;
+use crate::{Delivered, json};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -12,7 +12,7 @@ struct Envelope {
 
 /// Reads `type` and `event_id` and nothing else; Square sends the same `event_id` with every retry.
 pub(super) fn split(body: &[u8]) -> Option<Delivered> {
-    let Envelope { topic, event_id } = serde_json::from_slice(body).ok()?;
+    let Envelope { topic, event_id } = serde_json::from_slice(json::without_mark(body)).ok()?;
     Some(Delivered { topic, distinct: event_id.filter(|id| !id.is_empty()) })
 }
 

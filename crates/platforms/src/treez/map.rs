@@ -2,113 +2,105 @@
 
 mod absent;
 mod customer;
+mod levels;
 mod product;
 mod ticket;
 
-use crate::{MapContext, Mapped};
-use model::{Delivery, ExternalId, Money, Patch, Quantity, Timestamp};
+use crate::{MapContext, Rows, field::Object};
+use model::{Delivery, ExternalId, Money, Patch, Quantity};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
+use std::time::Duration;
 
 /// Quantities are floats there: what is finer than this is the float's, not the shop's.
 const QUANTITY_DECIMALS: u32 = 6;
 
+/// For how long deliveries with the same bytes are taken for retries of one. Treez documents neither retries nor an id of a
+/// delivery (README): long enough for a client that repeats a request at once, short against what happens in a shop.
+const RETRY_WINDOW: Duration = Duration::from_mins(10);
+
 /// The events in the body of `delivery`.
-pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Vec<Mapped>, Reject> {
+pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
+    let root = Object::root(body)?;
+    let data = root.required_object("data")?;
     match &*delivery.topic {
-        "PRODUCT" => product::product(delivery, body, context),
-        super::LEVEL_ABSENT => absent::absent(body).map(|mapped| vec![mapped]),
-        "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(body, context)?]),
-        "CUSTOMER" => Ok(vec![customer::customer(delivery, body)?]),
+        "PRODUCT" => product::product(delivery, &data, context),
+        super::LEVEL_ABSENT => Ok(vec![absent::absent(&data)]),
+        "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(&data, context)]),
+        "CUSTOMER" => Ok(vec![customer::customer(delivery, &data)]),
+        // Thin: what they speak of comes as an object of its own.
         _ => Ok(Vec::new()),
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<T> {
-    data: T,
+/// The window of time that a delivery was received in, counted from 1970: part of the identity of what has no version, so
+/// that a retry is the same event and a change back, a window later, is another.
+fn window(delivery: &Delivery) -> String {
+    let length = i64::try_from(RETRY_WINDOW.as_micros()).unwrap_or(i64::MAX);
+    delivery.received_at.as_micros().div_euclid(length).to_string()
 }
 
-/// The `data` of `body` as a `T`; says nothing of what stood there instead.
-fn read<'a, T: Deserialize<'a>>(body: &'a Value) -> Result<T, Reject> {
-    let wrong = |_| Reject::new(RejectClass::Schema, "a field has a value that it can't have");
-    Envelope::deserialize(body).map(|envelope| envelope.data).map_err(wrong)
+fn is_placeholder(text: &str) -> bool {
+    text.eq_ignore_ascii_case("n/a")
 }
 
-fn time(text: &str, pointer: &str) -> Result<Timestamp, Reject> {
-    Timestamp::parse(text).map_err(|error| Reject::at(RejectClass::Data, pointer, error.to_string()))
+/// The text under `key`; `None` if it is nothing or Treez' "N/A".
+fn text<'a>(of: &Object<'a>, key: &str) -> Result<Option<&'a str>, Reject> {
+    Ok(of.text(key)?.filter(|text| !is_placeholder(text)))
 }
 
-/// For fields that tell null from missing: null is empty, missing is unsaid.
-fn patch<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Patch<T>, D::Error> {
-    Option::deserialize(input).map(Patch::present)
+fn owned(of: &Object<'_>, key: &str) -> Result<Option<String>, Reject> {
+    Ok(text(of, key)?.map(ToOwned::to_owned))
 }
 
-/// An empty text and Treez' "N/A" are both empty on purpose.
-fn meant(text: Patch<String>) -> Patch<String> {
-    match text {
-        Patch::Set(text) if text.trim().is_empty() || text.trim().eq_ignore_ascii_case("n/a") => Patch::Clear,
-        Patch::Set(text) => Patch::Set(text.trim().to_owned()),
-        other => other,
-    }
+fn patch(of: &Object<'_>, key: &str) -> Result<Patch<String>, Reject> {
+    Ok(of.patched(key, owned(of, key)?))
 }
 
-/// The text, if there is one.
-fn some(text: Option<String>) -> Option<String> {
-    meant(text.map_or(Patch::Keep, Patch::Set)).set().cloned()
-}
-
-/// A number that comes as a number or, from older versions, as a text; `None` if it is null or empty.
-fn number(value: Option<&Value>, pointer: &str) -> Result<Option<Decimal>, Reject> {
-    let text = match value {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
+/// A number that comes as a number or, from older versions, as a text; `None` if it is nothing.
+fn number(of: &Object<'_>, key: &str) -> Result<Option<Decimal>, Reject> {
+    let text = match of.value(key) {
+        None => return Ok(None),
         Some(Value::String(text)) => text.trim().to_owned(),
         // The shortest text that reads back as the same float: the digits that Treez wrote.
         Some(Value::Number(number)) => number.to_string(),
-        Some(_) => return Err(Reject::at(RejectClass::Schema, pointer, "not a number")),
+        Some(_) => return Err(of.reject(RejectClass::Schema, key, "not a number")),
     };
     let parsed = text.parse().or_else(|_| Decimal::from_scientific(&text));
-    parsed.map(Some).map_err(|_| Reject::at(RejectClass::Data, pointer, "not a decimal number"))
+    parsed.map(Some).map_err(|_| of.reject(RejectClass::Data, key, "not a decimal number"))
 }
 
-fn quantity(value: Option<&Value>, pointer: &str) -> Result<Option<Quantity>, Reject> {
+fn quantity(of: &Object<'_>, key: &str) -> Result<Option<Quantity>, Reject> {
     let rounded = |amount: Decimal| {
-        let reject =
-            |error: model::InvalidQuantity| Reject::at(RejectClass::Data, pointer, error.to_string());
-        Quantity::new(amount.round_dp(QUANTITY_DECIMALS)).map_err(reject)
+        Quantity::new(amount.round_dp(QUANTITY_DECIMALS))
+            .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
     };
-    number(value, pointer)?.map(rounded).transpose()
+    number(of, key)?.map(rounded).transpose()
 }
 
 /// Dollars, or whatever the connection's currency is: Treez never says.
-fn money(value: Option<&Value>, context: MapContext, pointer: &str) -> Result<Option<Money>, Reject> {
-    let Some(amount) = number(value, pointer)? else { return Ok(None) };
-    let currency = context.currency.ok_or_else(|| {
-        Reject::at(RejectClass::Config, pointer, "treez names no currency, and the connection has none")
-    })?;
-    let reject = |error: model::InvalidMoney| Reject::at(RejectClass::Data, pointer, error.to_string());
-    Money::parse(&amount.to_string(), currency).map(Some).map_err(reject)
+fn money(of: &Object<'_>, key: &str, context: MapContext) -> Result<Option<Money>, Reject> {
+    let Some(amount) = number(of, key)? else { return Ok(None) };
+    let currency = context.currency.ok_or_else(|| of.no_currency(key))?;
+    Money::parse(&amount.to_string(), currency)
+        .map(Some)
+        .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
 }
 
-/// An id that comes as a text or as a whole number; `None` if it is null, empty or "N/A".
-fn id(value: Option<&Value>, pointer: &str) -> Result<Option<ExternalId>, Reject> {
-    let text = match value {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => some(Some(text.clone())),
+/// An id that comes as a text or as a whole number; `None` if it is nothing or "N/A".
+fn id(of: &Object<'_>, key: &str) -> Result<Option<ExternalId>, Reject> {
+    let id = match of.value(key) {
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-        Some(_) => return Err(Reject::at(RejectClass::Schema, pointer, "not an id")),
+        Some(Value::String(_)) => owned(of, key)?,
+        None => None,
+        Some(_) => return Err(of.reject(RejectClass::Schema, key, "not an id")),
     };
-    let read = |text: String| {
-        ExternalId::new(&text).map_err(|error| Reject::at(RejectClass::Data, pointer, error.to_string()))
-    };
-    text.map(read).transpose()
+    id.map(|id| of.external(key, &id)).transpose()
 }
 
-fn required(id: Option<ExternalId>, pointer: &str) -> Result<ExternalId, Reject> {
-    id.ok_or_else(|| Reject::at(RejectClass::Schema, pointer, "no id"))
+fn required_id(of: &Object<'_>, key: &str) -> Result<ExternalId, Reject> {
+    id(of, key)?.ok_or_else(|| of.missing(key))
 }
 
 /// A delivery of `topic` with `body`.
@@ -125,7 +117,7 @@ pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
         id,
         origin,
         topic: topic.into(),
-        received_at: Timestamp::from_micros(0),
+        received_at: model::Timestamp::from_micros(0),
         source: model::Source::Webhook,
         cause: None,
         hops: 0,
@@ -145,7 +137,9 @@ mod tests {
     #[test]
     fn numbers_come_as_numbers_and_as_texts() {
         let read = |value: Value| {
-            quantity(Some(&value), "/n").map(|found| found.map(|quantity| quantity.to_string()))
+            let body = json!({ "n": value });
+            quantity(&Object::root(&body).unwrap(), "n")
+                .map(|found| found.map(|quantity| quantity.to_string()))
         };
         for (value, expected) in [
             (json!(12), Some("12")),
@@ -167,18 +161,21 @@ mod tests {
 
     #[test]
     fn dollars_with_too_many_digits_are_rounded_to_cents() {
-        let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
-        let read = |value: Value| money(Some(&value), context, "/m").unwrap().unwrap().to_string();
-        assert_eq!(read(json!(16.033)), "16.03 USD");
-        assert_eq!(read(json!("18.306636")), "18.31 USD");
-        let nothing_known = MapContext { currency: None };
-        assert_eq!(money(Some(&json!(1)), nothing_known, "/m").unwrap_err().class, RejectClass::Config);
-        assert_eq!(money(Some(&json!(null)), nothing_known, "/m"), Ok(None));
+        let read = |value: Value, currency: Option<Currency>| {
+            let body = json!({ "m": value });
+            let money = money(&Object::root(&body).unwrap(), "m", MapContext { currency });
+            money.map(|money| money.map(|money| money.to_string()))
+        };
+        let dollars = Some(Currency::new("USD").unwrap());
+        assert_eq!(read(json!(16.033), dollars), Ok(Some("16.03 USD".to_owned())));
+        assert_eq!(read(json!("18.306636"), dollars), Ok(Some("18.31 USD".to_owned())));
+        assert_eq!(read(json!(1), None).unwrap_err().class, RejectClass::Config);
+        assert_eq!(read(json!(null), None), Ok(None));
     }
 
     #[test]
     fn an_id_is_the_same_as_a_number_and_as_a_text() {
-        let read = |value: Value| id(Some(&value), "/id");
+        let read = |value: Value| id(&Object::root(&json!({ "id": value })).unwrap(), "id");
         assert_eq!(read(json!(3904)), read(json!("3904")));
         assert_eq!(read(json!("N/A")), Ok(None));
         for value in [json!(1.5), json!({}), json!(false)] {

@@ -9,8 +9,8 @@ mod split;
 mod verify;
 
 use crate::{
-    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Mapped,
-    Platform, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
+    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform,
+    Rows, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
 };
 use model::{Delivery, MirrorKind};
 use serde_json::Value;
@@ -34,6 +34,7 @@ macro_rules! topics {
 
 static TOPICS: &[Topic] = topics! {
     "CUSTOMER" Full
+    "INVENTORY" Thin
     "LEVEL_ABSENT" Full
     "PRODUCT" Full
     "TICKET" Both
@@ -65,7 +66,7 @@ impl Platform for Treez {
         split::split(signed.body)
     }
 
-    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Vec<Mapped>, Reject> {
+    fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(delivery, body, *context)
     }
 

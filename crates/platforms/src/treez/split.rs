@@ -1,6 +1,6 @@
 //! Which topic: `event_type`. Treez gives deliveries no id: only the body tells one from another.
 
-use crate::Delivered;
+use crate::{Delivered, json};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -10,7 +10,7 @@ struct Envelope {
 
 /// Reads `event_type` and nothing else.
 pub(super) fn split(body: &[u8]) -> Option<Delivered> {
-    let Envelope { event_type } = serde_json::from_slice(body).ok()?;
+    let Envelope { event_type } = serde_json::from_slice(json::without_mark(body)).ok()?;
     Some(Delivered { topic: event_type, distinct: None })
 }
 

@@ -7,8 +7,8 @@ use dedupe::Dedupe;
 use enrich::{Enrich, Lookup};
 use model::{Delivery, Dismissal, Event, EventId, Partition, Position, record::SendMark};
 use normalize::Normalize;
-use runner::{Doors as _, Ending, Input, Metrics, Placed, decide};
-use stage::{Stage, Verdict, Window};
+use runner::{Doors as _, Input, Metrics, Placed, Settled, settle};
+use stage::{Stage, Window};
 use std::{collections::VecDeque, sync::Arc};
 use store::{Cursor, Store};
 
@@ -161,12 +161,9 @@ where
 {
     let mut passed = Vec::new();
     for Placed { position, value } in inputs {
-        let ending = Ending::of(S::NAME, position, &value);
-        match decide(stage, position, value, lane) {
-            Verdict::Emit(events) => passed.extend(events),
-            Verdict::Skip(skip) => dismissals.push(ending.skipped(skip)),
-            Verdict::Reject(reject) => dismissals.push(ending.rejected(&reject)),
-        }
+        let Settled { emitted, dismissed, .. } = settle(stage, position, value, lane);
+        passed.extend(emitted);
+        dismissals.extend(dismissed);
     }
     passed
 }

@@ -55,7 +55,10 @@ fn read(normalize: &Normalize, position: Position, delivery: Delivery) -> Kept {
         meaning: match normalize.decide(position, delivery, &mut ()) {
             Verdict::Emit(events) => Meaning::Events(events.into_iter().map(|event| event.id).collect()),
             Verdict::Skip(_) => Meaning::Filtered,
-            Verdict::Reject(_) => Meaning::Rejected,
+            Verdict::Rows(rows) if rows.iter().any(Result::is_ok) => {
+                Meaning::Events(rows.into_iter().flatten().map(|event| event.id).collect())
+            }
+            Verdict::Reject(_) | Verdict::Rows(_) => Meaning::Rejected,
         },
     }
 }

@@ -29,8 +29,16 @@ fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
 }
 
 fn mapped(topic: &str, headers: &[(&str, &str)], body: &Value) -> Result<Mapped, Reject> {
+    rows(topic, headers, body)?.remove(0)
+}
+
+fn rows(topic: &str, headers: &[(&str, &str)], body: &Value) -> Result<Rows, Reject> {
     let context = MapContext { currency: Currency::new("USD").ok() };
     map(&delivery(topic, headers, body), body, context)
+}
+
+fn pointers(rows: &Rows) -> Vec<&str> {
+    rows.iter().filter_map(|row| row.as_ref().err()?.pointer.as_deref()).collect()
 }
 
 fn product_of(body: &Value) -> Product {
@@ -68,11 +76,99 @@ fn ids_beyond_2_to_the_53_keep_every_digit() {
 #[test]
 fn a_price_without_a_currency_is_a_matter_of_configuration() {
     let body = json!({ "id": 1, "variants": [{ "id": 2 }, { "id": 3, "price": "1.00" }] });
-    let reject = map(&delivery("products/update", &[], &body), &body, NO_CURRENCY).unwrap_err();
-    assert_eq!(reject.class, RejectClass::Config);
-    assert_eq!(reject.pointer.as_deref(), Some("/variants/1/price"));
+    let rows = map(&delivery("products/update", &[], &body), &body, NO_CURRENCY).unwrap();
+    assert_eq!(pointers(&rows), ["/variants/1/price"]);
+    assert_eq!(rows[1].as_ref().unwrap_err().class, RejectClass::Config);
     let without = json!({ "id": 1, "variants": [{ "id": 2, "compare_at_price": null }] });
-    assert!(map(&delivery("products/update", &[], &without), &without, NO_CURRENCY).is_ok());
+    assert!(map(&delivery("products/update", &[], &without), &without, NO_CURRENCY).unwrap()[0].is_ok());
+}
+
+#[test]
+fn a_variant_that_cannot_be_read_is_rejected_alone_and_is_not_gone() {
+    let body = json!({ "id": 1, "title": "Tea", "variants": [
+        { "id": 2, "sku": "A" }, { "id": null, "sku": "B" }, { "id": 4, "sku": "C\u{0}D" }, 5, { "id": 6, "price": "1,5" },
+    ] });
+    let rows = rows("products/update", &[], &body).unwrap();
+    let expected = ["/variants/1/id", "/variants/2/sku", "/variants/3", "/variants/4/price"];
+    assert_eq!(pointers(&rows), expected);
+    let first = rows[0].as_ref().unwrap();
+    let Payload::Product(product) = &first.payload else { panic!("a product expected") };
+    assert_eq!((product.variants.len(), product.variants_complete), (1, false));
+    let repaired = mapped("products/update", &[], &json!({ "id": 1, "variants": [{ "id": 2 }] })).unwrap();
+    assert_eq!(first.identity.len(), repaired.identity.len() + expected.len(), "taken in again it is news");
+}
+
+#[test]
+fn an_empty_text_is_nothing_whatever_the_type_of_the_field() {
+    let product = product_of(&json!({ "id": 1, "variants": [
+        { "id": 2, "inventory_item_id": "", "price": "", "compare_at_price": "", "sku": " ", "barcode": "\u{a0}" },
+    ] }));
+    let variant = &product.variants[0];
+    assert_eq!(
+        (&variant.item, &variant.price, &variant.compare_at_price),
+        (&None, &Patch::Clear, &Patch::Clear)
+    );
+    assert_eq!((&variant.sku, &variant.barcode), (&Patch::Clear, &Patch::Clear));
+    let order = order_of(&json!({ "total_price": "", "location_id": "", "closed_at": "", "customer": "" }));
+    assert_eq!((order.total, order.location, order.closed_at, order.customer), (None, None, None, None));
+}
+
+#[test]
+fn numbers_are_trimmed_and_texts_keep_their_lines() {
+    let product = product_of(&json!({ "id": 1, "title": " Kit ", "body_html": "In the box:\r\n- a pot\n",
+        "variants": [{ "id": 2, "sku": "SP-1 \u{a0}", "barcode": "N/A" }] }));
+    assert_eq!(product.title.as_deref(), Some("Kit"));
+    assert_eq!(product.description, Patch::Set("In the box:\r\n- a pot".to_owned()));
+    assert_eq!(product.variants[0].sku, Patch::Set("SP-1".to_owned()));
+    assert_eq!(product.variants[0].barcode, Patch::Set("N/A".to_owned()), "a placeholder is a text");
+}
+
+#[test]
+fn a_variant_in_the_place_of_a_product_is_refused() {
+    let mut body =
+        json!({ "id": 1, "product_id": 2, "title": "Default Title", "price": "10.00", "position": 1 });
+    let reject = mapped("products/update", &[], &body).unwrap_err();
+    assert_eq!(reject.class, RejectClass::Schema);
+    body["handle"] = "tea".into();
+    assert!(mapped("products/update", &[], &body).is_ok());
+}
+
+#[test]
+fn a_test_order_says_so_in_the_body_and_the_unsigned_header_counts_for_nothing() {
+    assert!(order_of(&json!({ "test": true })).is_test);
+    for change in [json!({ "test": false }), json!({ "test": null }), json!({})] {
+        assert!(!order_of(&change).is_test, "{change}");
+    }
+    let body = json!({ "id": 1, "currency": "USD", "line_items": [] });
+    let mapped = mapped("orders/create", &[("x-shopify-test", "true")], &body).unwrap();
+    assert!(matches!(mapped.payload, Payload::Order(Order { is_test: false, .. })));
+}
+
+#[test]
+fn a_line_without_a_quantity_rejects_its_order() {
+    let body = json!({ "id": 1, "currency": "USD", "line_items": [{ "id": 1, "quantity": 1 }, { "id": 2, "quantity": null }] });
+    let reject = mapped("orders/create", &[], &body).unwrap_err();
+    assert_eq!(reject.pointer.as_deref(), Some("/line_items/1/quantity"));
+}
+
+#[test]
+fn a_duty_names_whom_it_concerns_and_a_retry_is_the_same_event() {
+    let shop = json!({ "shop_id": 9, "shop_domain": "s.myshopify.com", "customer": { "id": 7, "email": "a@example.com" }, "id": 9 });
+    for (topic, duty, external) in [
+        ("customers/redact", Duty::EraseCustomer, "7"),
+        ("customers/data_request", Duty::ReportCustomer, "7"),
+        ("shop/redact", Duty::EraseAccount, "9"),
+        ("app/uninstalled", Duty::AccessRevoked, "9"),
+    ] {
+        let event = |webhook: &str| mapped(topic, &[("x-shopify-webhook-id", webhook)], &shop).unwrap();
+        let Payload::Account(notice) = event("w-1").payload else { panic!("{topic}: a notice expected") };
+        assert_eq!((notice.duty, notice.external.as_str()), (duty, external), "{topic}");
+        assert_eq!(event("w-1").identity, event("w-1").identity, "{topic}");
+        assert_ne!(event("w-1").identity, event("w-2").identity, "{topic}");
+    }
+    let nobody =
+        mapped("customers/redact", &[], &json!({ "customer": { "email": "a@example.com" } })).unwrap_err();
+    assert_eq!(nobody.pointer.as_deref(), Some("/customer/id"));
 }
 
 #[test]

@@ -1,126 +1,129 @@
 //! One item of the catalog with its variations.
 
-use super::{Amount, patch, read, time, trimmed};
-use crate::{MapContext, Mapped};
-use model::{Action, EntityKind, ExternalId, Patch, Payload, Product, ProductStatus, SourceVersion, Variant};
-use serde::Deserialize;
-use serde_json::Value;
+use super::money;
+use crate::{MapContext, Mapped, Rows, field::Object};
+use model::{
+    Action, EntityKind, ExternalId, Patch, Payload, Product, ProductStatus, SourceVersion, Timestamp, Variant,
+};
 use stage::Reject;
 
-#[derive(Deserialize)]
-pub(super) struct Object {
-    id: ExternalId,
-    version: i64,
-    updated_at: Option<String>,
-    is_deleted: Option<bool>,
-    item_data: Option<Item>,
-}
-
-#[derive(Deserialize, Default)]
-struct Item {
-    name: Option<String>,
-    #[serde(default, deserialize_with = "patch")]
-    description_html: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    description: Patch<String>,
-    is_archived: Option<bool>,
-    variations: Option<Vec<Variation>>,
-}
-
-#[derive(Deserialize)]
+/// What is read of a variation.
 struct Variation {
-    id: ExternalId,
     version: Option<i64>,
-    updated_at: Option<String>,
-    is_deleted: Option<bool>,
-    item_variation_data: Option<VariationData>,
-}
-
-#[derive(Deserialize, Default)]
-struct VariationData {
-    name: Option<String>,
-    #[serde(default, deserialize_with = "patch")]
-    sku: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    upc: Patch<String>,
-    pricing_type: Option<String>,
-    #[serde(default, deserialize_with = "patch")]
-    price_money: Patch<Amount>,
+    updated_at: Option<Timestamp>,
+    /// `None` if it was deleted.
+    variant: Option<Variant>,
 }
 
 /// The version of an item, the newest among it and its variations, or of one variation: all versions of a catalog come
 /// from one counter, and a change to a variation need not touch its item.
-pub(super) fn version(object: &Object) -> SourceVersion {
-    let variations = object.item_data.iter().filter_map(|item| item.variations.as_ref()).flatten();
-    SourceVersion(variations.filter_map(|variation| variation.version).fold(object.version, i64::max))
+pub(super) fn version(object: &Object<'_>) -> Result<SourceVersion, Reject> {
+    let own = object.integer("version")?.ok_or_else(|| object.missing("version"))?;
+    let item = object.object("item_data")?;
+    let variations = item.as_ref().map(|item| item.rows("variations")).transpose()?.flatten();
+    let versions =
+        variations.unwrap_or_default().into_iter().filter_map(|told| told.ok()?.integer("version").ok()?);
+    Ok(SourceVersion(versions.fold(own, i64::max)))
 }
 
-/// The product in one `ITEM` object, or that it is gone.
-pub(super) fn object(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
-    let object: Object = read(body)?;
-    let gone = object.is_deleted == Some(true);
-    let version = version(&object);
-    let item = object.item_data.unwrap_or_default();
-    let variations = item.variations.unwrap_or_default();
-    let changed =
-        [&object.updated_at].into_iter().chain(variations.iter().map(|variation| &variation.updated_at));
-    let changed = changed.flatten().map(|text| time(text, "/updated_at")).collect::<Result<Vec<_>, _>>()?;
-    let occurred_at = changed.into_iter().max();
-    let identity = vec!["product".to_owned(), object.id.to_string(), version.0.to_string()];
-    let mapped = |action, payload| Mapped { action, occurred_at, version: Some(version), identity, payload };
-    if gone {
-        let payload = Payload::Deleted { entity: EntityKind::Product, external: object.id };
-        return Ok(mapped(Action::Deleted, payload));
+/// The product in one `ITEM` object, or that it is gone; then its variations that can't be read, without which its list
+/// of variants is incomplete.
+pub(super) fn object(root: &Object<'_>, context: MapContext) -> Result<Rows, Reject> {
+    let (external, own_version) =
+        (root.text_id("id")?, root.integer("version")?.ok_or_else(|| root.missing("version"))?);
+    let item = root.object("item_data")?;
+    let told = item.as_ref().map(|item| item.rows("variations")).transpose()?.flatten().unwrap_or_default();
+    let (read, unread): (Vec<_>, Vec<_>) =
+        told.into_iter().map(|told| variation(&told?, context)).partition(Result::is_ok);
+    let variations: Vec<Variation> = read.into_iter().flatten().collect();
+    let rejected: Vec<Reject> = unread.into_iter().filter_map(Result::err).collect();
+
+    let version = variations.iter().filter_map(|variation| variation.version).fold(own_version, i64::max);
+    let changed = variations.iter().map(|variation| variation.updated_at);
+    let occurred_at = changed.chain([root.time("updated_at")?]).flatten().max();
+    let mut identity = vec!["product".to_owned(), external.to_string(), version.to_string()];
+    let version = Some(SourceVersion(version));
+    if root.flag("is_deleted")? == Some(true) {
+        let payload = Payload::Deleted { entity: EntityKind::Product, external };
+        return Ok(vec![Ok(Mapped { action: Action::Deleted, occurred_at, version, identity, payload })]);
     }
-    let variants_complete = !variations.is_empty();
-    let present = variations.into_iter().filter(|variation| variation.is_deleted != Some(true));
-    let variants = present.map(|variation| variant(variation, context)).collect::<Result<_, _>>()?;
-    let description =
-        if item.description_html == Patch::Keep { item.description } else { item.description_html };
-    let product = Product {
-        external: object.id,
-        title: trimmed(item.name.map_or(Patch::Keep, Patch::Set)).set().cloned(),
-        description: trimmed(description),
+    // Taken in again, an item whose rejected variations can be read by then is another event.
+    identity.extend(rejected.iter().filter_map(|reject| reject.pointer.clone()));
+    let variants_complete = !variations.is_empty() && rejected.is_empty();
+    let variants = variations.into_iter().filter_map(|variation| variation.variant).collect();
+    let described = described(external, item.as_ref())?;
+    let payload = Payload::Product(Product { variants, variants_complete, ..described });
+    let mapped = Mapped { action: Action::Updated, occurred_at, version, identity, payload };
+    Ok(std::iter::once(Ok(mapped)).chain(rejected.into_iter().map(Err)).collect())
+}
+
+/// The product without its variants.
+fn described(external: ExternalId, item: Option<&Object<'_>>) -> Result<Product, Reject> {
+    let mut product = Product {
+        external,
+        title: None,
+        description: Patch::Keep,
         vendor: Patch::Keep,
         category: Patch::Keep,
-        status: Some(if item.is_archived == Some(true) {
-            ProductStatus::Archived
-        } else {
-            ProductStatus::Active
-        }),
+        status: Some(ProductStatus::Active),
         tags: None,
-        variants,
-        variants_complete,
+        variants: Vec::new(),
+        variants_complete: false,
     };
-    Ok(mapped(Action::Updated, Payload::Product(product)))
+    let Some(item) = item else { return Ok(product) };
+    product.title = item.owned("name")?;
+    product.description = match item.patch("description_html")? {
+        Patch::Keep => item.patch("description")?,
+        html => html,
+    };
+    if item.flag("is_archived")? == Some(true) {
+        product.status = Some(ProductStatus::Archived);
+    }
+    Ok(product)
 }
 
-fn variant(variation: Variation, context: MapContext) -> Result<Variant, Reject> {
-    let data = variation.item_variation_data.unwrap_or_default();
-    let at_the_till = data.pricing_type.as_deref() == Some("VARIABLE_PRICING");
-    let price = match data.price_money {
-        Patch::Set(amount) => Patch::present(amount.money(context, "/item_data/variations")?),
-        Patch::Clear => Patch::Clear,
-        Patch::Keep if at_the_till => Patch::Clear,
-        Patch::Keep => Patch::Keep,
-    };
-    Ok(Variant {
-        item: Some(variation.id.clone()),
-        external: variation.id,
-        title: trimmed(data.name.map_or(Patch::Keep, Patch::Set)).set().cloned(),
-        sku: trimmed(data.sku),
-        barcode: trimmed(data.upc),
-        price,
+fn variation(told: &Object<'_>, context: MapContext) -> Result<Variation, Reject> {
+    let variant = if told.flag("is_deleted")? == Some(true) { None } else { Some(variant(told, context)?) };
+    Ok(Variation { version: told.integer("version")?, updated_at: told.time("updated_at")?, variant })
+}
+
+fn variant(told: &Object<'_>, context: MapContext) -> Result<Variant, Reject> {
+    let external = told.text_id("id")?;
+    let mut variant = Variant {
+        item: Some(external.clone()),
+        external,
+        title: None,
+        sku: Patch::Keep,
+        barcode: Patch::Keep,
+        price: Patch::Keep,
         compare_at_price: Patch::Keep,
-    })
+    };
+    let Some(data) = told.object("item_variation_data")? else { return Ok(variant) };
+    variant.title = data.owned("name")?;
+    variant.sku = data.code_patch("sku")?;
+    variant.barcode = data.code_patch("upc")?;
+    let at_the_till = data.text("pricing_type")? == Some("VARIABLE_PRICING");
+    variant.price = match data.patched("price_money", money(&data, "price_money", context)?) {
+        Patch::Keep if at_the_till => Patch::Clear,
+        price => price,
+    };
+    Ok(variant)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use model::Currency;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use stage::RejectClass;
+
+    fn mapped(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
+        object(&Object::root(body).unwrap(), context).unwrap().swap_remove(0)
+    }
+
+    fn rejected(body: &Value, context: MapContext) -> Vec<Reject> {
+        object(&Object::root(body).unwrap(), context).unwrap().into_iter().filter_map(Result::err).collect()
+    }
 
     const NO_CURRENCY: MapContext = MapContext { currency: None };
 
@@ -130,7 +133,7 @@ mod tests {
     }
 
     fn product(body: &Value) -> Product {
-        let Payload::Product(product) = object(body, NO_CURRENCY).unwrap().payload else {
+        let Payload::Product(product) = mapped(body, NO_CURRENCY).unwrap().payload else {
             panic!("a product")
         };
         product
@@ -141,7 +144,7 @@ mod tests {
         let at = "2024-03-08T09:26:40.123Z";
         let version = |of_variation: i64| {
             let body = item(&json!([{"id": "V", "version": of_variation, "updated_at": at}]));
-            object(&body, NO_CURRENCY).unwrap()
+            mapped(&body, NO_CURRENCY).unwrap()
         };
         assert_eq!(version(3).version, Some(SourceVersion(5)));
         assert_eq!(version(8).version, Some(SourceVersion(8)));
@@ -180,15 +183,17 @@ mod tests {
     #[test]
     fn an_amount_without_a_currency_needs_the_connections() {
         let body = item(&json!([{"id": "V", "item_variation_data": {"price_money": {"amount": 5}}}]));
-        assert_eq!(object(&body, NO_CURRENCY).unwrap_err().class, RejectClass::Config);
+        let [reject] = rejected(&body, NO_CURRENCY).try_into().unwrap();
+        assert_eq!(reject.class, RejectClass::Config);
+        assert_eq!(reject.pointer.unwrap(), "/item_data/variations/0/item_variation_data/price_money");
         let currency = Some(Currency::new("CAD").unwrap());
-        assert!(object(&body, MapContext { currency }).is_ok());
+        assert_eq!(rejected(&body, MapContext { currency }), []);
     }
 
     #[test]
     fn a_deleted_item_is_gone_and_a_deleted_variation_is_missing() {
         let gone = json!({"type": "ITEM", "id": "I", "version": 6, "is_deleted": true});
-        let gone = object(&gone, NO_CURRENCY).unwrap();
+        let gone = mapped(&gone, NO_CURRENCY).unwrap();
         assert_eq!(gone.action, Action::Deleted);
         assert!(matches!(gone.payload, Payload::Deleted { entity: EntityKind::Product, .. }));
 
@@ -204,5 +209,26 @@ mod tests {
         assert!(product.variants.is_empty() && !product.variants_complete);
         assert_eq!(product.status, Some(ProductStatus::Archived));
         assert_eq!(product.description, Patch::Keep);
+    }
+
+    #[test]
+    fn a_variation_that_cannot_be_read_is_rejected_alone() {
+        let bad = json!({"id": "B", "version": 9, "item_variation_data": {"name": "Te\u{0}a"}});
+        let body = item(&json!([{"id": "A"}, bad, 7, {"version": 3}]));
+        let product = product(&body);
+        assert_eq!(product.variants.len(), 1);
+        assert!(!product.variants_complete, "what was rejected is not gone");
+        let pointers: Vec<_> =
+            rejected(&body, NO_CURRENCY).into_iter().filter_map(|reject| reject.pointer).collect();
+        let variations = "/item_data/variations";
+        let expected = [
+            format!("{variations}/1/item_variation_data/name"),
+            format!("{variations}/2"),
+            format!("{variations}/3/id"),
+        ];
+        assert_eq!(pointers, expected);
+        let repaired = item(&json!([{"id": "A"}]));
+        let identity = |body: &Value| mapped(body, NO_CURRENCY).unwrap().identity;
+        assert_ne!(identity(&body), identity(&repaired), "taken in again it is news");
     }
 }

@@ -1,91 +1,70 @@
 //! Counts. Only `IN_STOCK` is a level; what is sold, reserved or on its way comes in rows of its own.
 
-use super::{read, time};
-use crate::Mapped;
-use model::{Action, ExternalId, InventoryReport, Payload, Quantity};
-use serde::Deserialize;
-use serde_json::Value;
-use stage::{Reject, RejectClass};
+use crate::{Mapped, Rows, field::Object};
+use model::{Action, ExternalId, InventoryReport, Payload};
+use stage::Reject;
 
-#[derive(Deserialize)]
-struct Updated {
-    data: UpdatedData,
+/// The levels in a webhook, each row by itself.
+pub(super) fn updated(root: &Object<'_>) -> Result<Rows, Reject> {
+    let data = root.required_object("data")?;
+    let object = data.required_object("object")?;
+    let counts = object.rows("inventory_counts")?.ok_or_else(|| object.missing("inventory_counts"))?;
+    Ok(counts.into_iter().filter_map(|row| row.and_then(|row| count(&row)).transpose()).collect())
 }
 
-#[derive(Deserialize)]
-struct UpdatedData {
-    object: UpdatedObject,
-}
-
-#[derive(Deserialize)]
-struct UpdatedObject {
-    inventory_counts: Vec<Count>,
-}
-
-/// One row of a webhook or of a read-back: both have the same shape.
-#[derive(Deserialize)]
-pub(super) struct Count {
-    catalog_object_id: ExternalId,
-    catalog_object_type: Option<String>,
-    location_id: Option<ExternalId>,
-    state: String,
-    quantity: String,
-    calculated_at: String,
-}
-
-/// The levels in a webhook.
-pub(super) fn updated(body: &Value) -> Result<Vec<Mapped>, Reject> {
-    counts(read::<Updated>(body)?.data.object.inventory_counts)
-}
-
-/// The levels among `counts`. A row is the same event whether a webhook or a read-back brought it.
-pub(super) fn counts(counts: impl IntoIterator<Item = Count>) -> Result<Vec<Mapped>, Reject> {
-    counts.into_iter().filter(is_level).map(level).collect()
-}
-
-fn is_level(count: &Count) -> bool {
-    let of_variation = count.catalog_object_type.as_deref().is_none_or(|kind| kind == "ITEM_VARIATION");
-    of_variation && count.state == "IN_STOCK"
-}
-
-fn level(count: Count) -> Result<Mapped, Reject> {
-    let at = time(&count.calculated_at, "/calculated_at")?;
-    let quantity = Quantity::parse(&count.quantity)
-        .map_err(|error| Reject::at(RejectClass::Data, "/quantity", error.to_string()))?;
-    let place = count.location_id.as_ref().map_or("", ExternalId::as_str);
+/// The level in one row of a webhook or of a read-back: the same event whichever brought it. `None` if the row is none of
+/// ours: another state, or a count of something that isn't a variation.
+pub(super) fn count(row: &Object<'_>) -> Result<Option<Mapped>, Reject> {
+    let of_variation = row.text("catalog_object_type")?.is_none_or(|kind| kind == "ITEM_VARIATION");
+    let state = row.required_text("state")?;
+    if !of_variation || state != "IN_STOCK" {
+        return Ok(None);
+    }
+    let at = row.time("calculated_at")?.ok_or_else(|| row.missing("calculated_at"))?;
+    let quantity = row.decimal("quantity")?;
+    let item = row.text_id("catalog_object_id")?;
+    let location = row.optional_text_id("location_id")?;
+    let place = location.as_ref().map_or("", ExternalId::as_str);
     let identity = vec![
         "inventory".to_owned(),
-        count.catalog_object_id.to_string(),
+        item.to_string(),
         place.to_owned(),
-        count.state,
+        state.to_owned(),
         at.to_string(),
         quantity.to_string(),
     ];
-    Ok(Mapped {
+    Ok(Some(Mapped {
         action: Action::Updated,
         occurred_at: Some(at),
         version: Some(at.into()),
         identity,
-        payload: Payload::Inventory(InventoryReport {
-            item: count.catalog_object_id,
-            location: count.location_id,
-            available: Some(quantity),
-        }),
-    })
+        payload: Payload::Inventory(InventoryReport { item, location, available: Some(quantity) }),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use model::Quantity;
+    use serde_json::{Value, json};
+    use stage::RejectClass;
 
     fn row(state: &str, quantity: &str, at: &str) -> Value {
         json!({"catalog_object_id": "V", "catalog_object_type": "ITEM_VARIATION", "location_id": "L",
             "state": state, "quantity": quantity, "calculated_at": at})
     }
 
-    fn webhook(rows: &[Value]) -> Result<Vec<Mapped>, Reject> {
-        updated(&json!({"data": {"object": {"inventory_counts": rows}}}))
+    fn rows(rows: &[Value]) -> Rows {
+        let body = json!({"data": {"object": {"inventory_counts": rows}}});
+        updated(&Object::root(&body).unwrap()).unwrap()
+    }
+
+    fn webhook(told: &[Value]) -> Result<Vec<Mapped>, Reject> {
+        rows(told).into_iter().collect()
+    }
+
+    fn reread(row: &Value) -> Vec<Mapped> {
+        vec![count(&Object::root(row).unwrap()).unwrap().unwrap()]
     }
 
     #[test]
@@ -114,9 +93,9 @@ mod tests {
     #[test]
     fn a_webhook_and_a_read_back_tell_the_same_event() {
         let told = webhook(&[row("IN_STOCK", "10", "2019-10-29T18:38:45.100Z")]).unwrap();
-        let reread = counts([read(&row("IN_STOCK", "10.0", "2019-10-29T18:38:45.1Z")).unwrap()]).unwrap();
-        assert_eq!(told, reread);
-        let later = counts([read(&row("IN_STOCK", "10", "2019-10-29T18:38:45.2Z")).unwrap()]).unwrap();
+        let again = reread(&row("IN_STOCK", "10.0", "2019-10-29T18:38:45.1Z"));
+        assert_eq!(told, again);
+        let later = reread(&row("IN_STOCK", "10", "2019-10-29T18:38:45.2Z"));
         assert_ne!(told[0].identity, later[0].identity);
     }
 
@@ -127,5 +106,22 @@ mod tests {
             assert_eq!(reject.class, RejectClass::Data);
             assert!(!reject.to_string().contains("ten") && !reject.to_string().contains("today"), "{reject}");
         }
+    }
+
+    #[test]
+    fn a_bad_row_is_rejected_alone_and_a_row_that_is_none_of_ours_may_be_anything() {
+        let at = "2019-10-29T18:38:45Z";
+        let mut nameless = row("IN_STOCK", "1", at);
+        nameless["catalog_object_id"] = Value::Null;
+        let mut elsewhere = row("WASTE", "a lot", "some day");
+        elsewhere["location_id"] = 7.into();
+        let told = [row("IN_STOCK", "3", at), nameless, json!("row"), elsewhere, row("IN_STOCK", "", at)];
+        let rows = rows(&told);
+        assert!(rows[0].is_ok());
+        let pointers: Vec<_> = rows.iter().filter_map(|row| row.as_ref().err()?.pointer.clone()).collect();
+        let counts = "/data/object/inventory_counts";
+        let expected =
+            [format!("{counts}/1/catalog_object_id"), format!("{counts}/2"), format!("{counts}/4/quantity")];
+        assert_eq!(pointers, expected);
     }
 }

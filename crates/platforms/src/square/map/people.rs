@@ -1,90 +1,70 @@
 //! Customers.
 
-use super::{patch, read, time, trimmed};
-use crate::Mapped;
-use model::{Action, Customer, EntityKind, ExternalId, Patch, Payload, SourceVersion, Timestamp};
-use serde::Deserialize;
-use serde_json::Value;
+use crate::{Mapped, field::Object};
+use model::{Action, Customer, EntityKind, ExternalId, Payload, SourceVersion, Timestamp};
 use stage::Reject;
 
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "event_id")]
-    told_as: String,
-    created_at: Option<String>,
-    data: Data,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    id: ExternalId,
-    deleted: Option<bool>,
-    object: Option<Object>,
-}
-
-#[derive(Deserialize, Default)]
-struct Object {
-    customer: Option<Fields>,
-}
-
-#[derive(Deserialize, Default)]
-struct Fields {
-    version: Option<i64>,
-    updated_at: Option<String>,
-    #[serde(default, deserialize_with = "patch")]
-    given_name: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    family_name: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    email_address: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    phone_number: Patch<String>,
-}
-
 /// The customer as it now is, or that it is gone.
-pub(super) fn customer(topic: &str, body: &Value) -> Result<Mapped, Reject> {
-    let event: Event = read(body)?;
-    let fields = event.data.object.unwrap_or_default().customer.unwrap_or_default();
-    let updated_at = when(fields.updated_at.as_deref(), "/data/object/customer/updated_at")?;
-    let occurred_at = updated_at.or(when(event.created_at.as_deref(), "/created_at")?);
-    let id = event.data.id;
-    if topic == "customer.deleted" || event.data.deleted == Some(true) {
+pub(super) fn customer(topic: &str, root: &Object<'_>) -> Result<Mapped, Reject> {
+    let data = root.required_object("data")?;
+    let external = data.text_id("id")?;
+    let object = data.object("object")?;
+    let fields = object.as_ref().map(|object| object.object("customer")).transpose()?.flatten();
+    let fields = fields.as_ref();
+    let updated_at = fields.map(|fields| fields.time("updated_at")).transpose()?.flatten();
+    let occurred_at = updated_at.or(root.time("created_at")?);
+    let version = fields.map(|fields| fields.integer("version")).transpose()?.flatten().map(SourceVersion);
+    if topic == "customer.deleted" || data.flag("deleted")? == Some(true) {
         return Ok(Mapped {
             action: Action::Deleted,
             occurred_at,
-            version: fields.version.map(SourceVersion),
+            version,
             // An id that is gone doesn't come back: there is one such event.
-            identity: ["customer", id.as_str(), "deleted"].map(str::to_owned).into(),
-            payload: Payload::Deleted { entity: EntityKind::Customer, external: id },
+            identity: ["customer", external.as_str(), "deleted"].map(str::to_owned).into(),
+            payload: Payload::Deleted { entity: EntityKind::Customer, external },
         });
     }
-    let version = fields.version.map(SourceVersion).or(updated_at.map(SourceVersion::from));
-    let told = version.map_or(event.told_as, |version| version.0.to_string());
+    let fields = fields.ok_or_else(|| data.missing("object"))?;
+    changed(topic, root, fields, external, (occurred_at, version.or(updated_at.map(SourceVersion::from))))
+}
+
+fn changed(
+    topic: &str,
+    root: &Object<'_>,
+    fields: &Object<'_>,
+    external: ExternalId,
+    (occurred_at, version): (Option<Timestamp>, Option<SourceVersion>),
+) -> Result<Mapped, Reject> {
+    let told = match version {
+        Some(version) => version.0.to_string(),
+        None => root.required_text("event_id")?.to_owned(),
+    };
     Ok(Mapped {
         action: if topic == "customer.created" { Action::Created } else { Action::Updated },
         occurred_at,
         version,
-        identity: vec!["customer".to_owned(), id.to_string(), told],
+        identity: vec!["customer".to_owned(), external.to_string(), told],
         payload: Payload::Customer(Customer {
-            external: id,
-            first_name: trimmed(fields.given_name),
-            last_name: trimmed(fields.family_name),
-            email: trimmed(fields.email_address),
-            phone: trimmed(fields.phone_number),
+            external,
+            first_name: fields.patch("given_name")?,
+            last_name: fields.patch("family_name")?,
+            email: fields.patch("email_address")?,
+            phone: fields.patch("phone_number")?,
             tags: None,
             merged_into: None,
         }),
     })
 }
 
-fn when(text: Option<&str>, pointer: &str) -> Result<Option<Timestamp>, Reject> {
-    text.map(|text| time(text, pointer)).transpose()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use super::{Action, EntityKind, Mapped, Object, Payload, Reject};
+    use model::Patch;
+    use serde_json::{Value, json};
+
+    fn customer(topic: &str, body: &Value) -> Result<Mapped, Reject> {
+        super::customer(topic, &Object::root(body).unwrap())
+    }
 
     fn event(customer: &Value) -> Value {
         json!({"event_id": "E", "created_at": "2022-11-09T21:26:50Z", "data": {"id": "C", "object": {"customer": customer}}})

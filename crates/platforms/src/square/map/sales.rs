@@ -1,132 +1,83 @@
 //! Orders, as fetched.
 
-use super::{Amount, money, read, time};
-use crate::{MapContext, Mapped};
-use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, Quantity, SourceVersion};
-use serde::Deserialize;
-use serde_json::Value;
+use super::money;
+use crate::{MapContext, Mapped, field::Object};
+use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::{Reject, RejectClass};
 
-#[derive(Deserialize)]
-struct Fetched {
-    id: ExternalId,
-    state: String,
-    version: Option<i64>,
-    created_at: Option<String>,
-    updated_at: Option<String>,
-    closed_at: Option<String>,
-    customer_id: Option<String>,
-    location_id: Option<String>,
-    total_money: Option<Amount>,
-    total_tax_money: Option<Amount>,
-    total_discount_money: Option<Amount>,
-    line_items: Option<Vec<Line>>,
-    returns: Option<Vec<Return>>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    uid: Option<String>,
-    catalog_object_id: Option<String>,
-    name: Option<String>,
-    quantity: String,
-    base_price_money: Option<Amount>,
-    total_money: Option<Amount>,
-}
-
-#[derive(Deserialize)]
-struct Return {
-    source_order_id: Option<String>,
-}
-
-/// The order. Its version is Square's counter where it has one, else the time of its last change.
-pub(super) fn order(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
-    let order: Fetched = read(body)?;
-    let when = |text: &Option<String>, pointer| text.as_deref().map(|text| time(text, pointer)).transpose();
-    let placed_at = when(&order.created_at, "/created_at")?;
-    let updated_at = when(&order.updated_at, "/updated_at")?;
-    let closed_at = when(&order.closed_at, "/closed_at")?;
-    let version =
-        order.version.map(SourceVersion).or(updated_at.map(SourceVersion::from)).ok_or_else(|| {
-            Reject::new(
-                RejectClass::Schema,
-                "an order without a version and without a time of its last change",
-            )
-        })?;
-    let status = match order.state.as_str() {
+/// The order. Its version is Square's counter where it has one, else the time of its last change. A line that can't be
+/// read rejects all of it, as a sale without a line is another sale.
+pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
+    let external = root.text_id("id")?;
+    let (placed_at, updated_at) = (root.time("created_at")?, root.time("updated_at")?);
+    let version = root.integer("version")?.map(SourceVersion).or(updated_at.map(SourceVersion::from));
+    let version = version.ok_or_else(|| {
+        let reason = "an order without a version and without a time of its last change";
+        Reject::new(RejectClass::Schema, reason)
+    })?;
+    let status = match root.required_text("state")? {
         "COMPLETED" => OrderStatus::Completed,
         "CANCELED" => OrderStatus::Cancelled,
         _ => OrderStatus::Open,
     };
-    let lines = order.line_items.unwrap_or_default();
-    let lines = lines.into_iter().enumerate().map(|(index, line)| map_line(index, line, context));
+    let lines = root.objects("line_items")?.unwrap_or_default();
+    let lines = lines.iter().enumerate().map(|(index, told)| line(index, told, context));
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: updated_at.or(placed_at),
         version: Some(version),
-        identity: vec!["order".to_owned(), order.id.to_string(), version.0.to_string()],
+        identity: vec!["order".to_owned(), external.to_string(), version.0.to_string()],
         payload: Payload::Order(Order {
+            // Square marks no order as a test: its sandbox is an account of its own (README).
             is_test: false,
-            external: order.id,
+            external,
             number: None,
             status,
-            total: money(order.total_money, context, "/total_money")?,
-            tax: money(order.total_tax_money, context, "/total_tax_money")?,
-            discount: money(order.total_discount_money, context, "/total_discount_money")?,
+            total: money(root, "total_money", context)?,
+            tax: money(root, "total_tax_money", context)?,
+            discount: money(root, "total_discount_money", context)?,
             placed_at,
-            closed_at,
-            customer: id(order.customer_id, "/customer_id")?,
-            location: id(order.location_id, "/location_id")?,
+            closed_at: root.time("closed_at")?,
+            customer: root.optional_text_id("customer_id")?,
+            location: root.optional_text_id("location_id")?,
             employee: None,
-            refund_of: source(order.returns.unwrap_or_default())?,
+            refund_of: source(root)?,
             lines: lines.collect::<Result<_, _>>()?,
         }),
     })
 }
 
-fn map_line(index: usize, line: Line, context: MapContext) -> Result<OrderLine, Reject> {
-    let pointer = |field| format!("/line_items/{index}/{field}");
-    let uid = id(line.uid, &pointer("uid"))?;
+fn line(index: usize, told: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
     // `uid` is nullable; a line without one is known by its place.
-    let external = uid.map_or_else(|| ExternalId::new(&index.to_string()), Ok);
-    let invalid = |field, reason: String| Reject::at(RejectClass::Data, pointer(field), reason);
+    let uid = told.optional_text_id("uid")?;
     Ok(OrderLine {
-        external: external.map_err(|error| invalid("uid", error.to_string()))?,
-        variant: id(line.catalog_object_id, &pointer("catalog_object_id"))?,
+        external: uid.map_or_else(|| told.external("uid", &index.to_string()), Ok)?,
+        variant: told.optional_text_id("catalog_object_id")?,
         sku: None,
-        title: line.name,
-        quantity: Quantity::parse(&line.quantity).map_err(|error| invalid("quantity", error.to_string()))?,
-        unit_price: money(line.base_price_money, context, &pointer("base_price_money"))?,
-        total: money(line.total_money, context, &pointer("total_money"))?,
+        title: told.owned("name")?,
+        quantity: told.decimal("quantity")?,
+        unit_price: money(told, "base_price_money", context)?,
+        total: money(told, "total_money", context)?,
     })
 }
 
 /// The order that this one takes back, if there is exactly one.
-fn source(returns: Vec<Return>) -> Result<Option<ExternalId>, Reject> {
-    let mut sources: Vec<String> = returns.into_iter().filter_map(|from| from.source_order_id).collect();
+fn source(root: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
+    let returns = root.objects("returns")?.unwrap_or_default();
+    let sources = returns.iter().filter_map(|told| told.optional_text_id("source_order_id").transpose());
+    let mut sources: Vec<ExternalId> = sources.collect::<Result<_, _>>()?;
     sources.sort_unstable();
     sources.dedup();
-    match sources.len() {
-        1 => id(sources.pop(), "/returns/0/source_order_id"),
-        _ => Ok(None),
-    }
-}
-
-fn id(text: Option<String>, pointer: &str) -> Result<Option<ExternalId>, Reject> {
-    let text = text.filter(|text| !text.is_empty());
-    let read = |text: String| {
-        ExternalId::new(&text).map_err(|error| Reject::at(RejectClass::Data, pointer, error.to_string()))
-    };
-    text.map(read).transpose()
+    Ok(sources.pop().filter(|_| sources.is_empty()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn mapped(body: &Value) -> (Mapped, Order) {
-        let mapped = order(body, MapContext { currency: None }).unwrap();
+        let mapped = order(&Object::root(body).unwrap(), MapContext { currency: None }).unwrap();
         let Payload::Order(order) = mapped.payload.clone() else { panic!("an order expected") };
         (mapped, order)
     }
@@ -152,7 +103,7 @@ mod tests {
     }
 
     fn order_class(body: &Value) -> RejectClass {
-        order(body, MapContext { currency: None }).unwrap_err().class
+        order(&Object::root(body).unwrap(), MapContext { currency: None }).unwrap_err().class
     }
 
     #[test]

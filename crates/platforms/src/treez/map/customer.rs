@@ -1,35 +1,20 @@
 //! Customers.
 
-use super::{id, meant, patch, read, required, some, time};
-use crate::Mapped;
-use model::{Action, Customer, Delivery, Patch, Payload, RawDigest, SourceVersion};
-use serde::Deserialize;
+use super::{id, is_placeholder, patch, required_id, window};
+use crate::{Mapped, field::Object, text};
+use model::{Action, Customer, Delivery, Payload, RawDigest, SourceVersion};
 use serde_json::Value;
-use stage::Reject;
-
-#[derive(Deserialize)]
-struct Data {
-    customer_id: Value,
-    last_update: Option<String>,
-    #[serde(default, deserialize_with = "patch")]
-    first_name: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    last_name: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    email: Patch<String>,
-    #[serde(default, deserialize_with = "patch")]
-    phone: Patch<String>,
-    customer_groups: Option<Vec<Value>>,
-    merged_into_customer_id: Option<Value>,
-}
+use stage::{Reject, RejectClass};
 
 /// The customer as they now are. One without a time of its last change is known by the body.
-pub(super) fn customer(delivery: &Delivery, body: &Value) -> Result<Mapped, Reject> {
-    let data: Data = read(body)?;
-    let external = required(id(Some(&data.customer_id), "/data/customer_id")?, "/data/customer_id")?;
-    let at = some(data.last_update).map(|text| time(&text, "/data/last_update")).transpose()?;
-    let merged_into = id(data.merged_into_customer_id.as_ref(), "/data/merged_into_customer_id")?;
-    let told = at.map_or_else(|| RawDigest::of(&delivery.body).to_string(), |at| at.to_string());
+pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped, Reject> {
+    let external = required_id(data, "customer_id")?;
+    let at = data.time("last_update")?;
+    let merged_into = id(data, "merged_into_customer_id")?;
+    let told = match at {
+        Some(at) => at.to_string(),
+        None => format!("{}/{}", RawDigest::of(&delivery.body), window(delivery)),
+    };
     let target = merged_into.as_ref().map_or_else(String::new, ToString::to_string);
     Ok(Mapped {
         action: Action::Updated,
@@ -38,30 +23,38 @@ pub(super) fn customer(delivery: &Delivery, body: &Value) -> Result<Mapped, Reje
         identity: vec!["customer".to_owned(), external.to_string(), told, target],
         payload: Payload::Customer(Customer {
             external,
-            first_name: meant(data.first_name),
-            last_name: meant(data.last_name),
-            email: meant(data.email),
-            phone: meant(data.phone),
-            tags: data.customer_groups.map(names),
+            first_name: patch(data, "first_name")?,
+            last_name: patch(data, "last_name")?,
+            email: patch(data, "email")?,
+            phone: patch(data, "phone")?,
+            tags: names(data, "customer_groups")?,
             merged_into,
         }),
     })
 }
 
-/// Groups that are named by a text; what else they may be isn't documented.
-fn names(groups: Vec<Value>) -> Vec<String> {
-    groups.into_iter().filter_map(|group| some(group.as_str().map(str::to_owned))).collect()
+/// The texts in the list under `key`; what else a group may be isn't documented.
+fn names(data: &Object<'_>, key: &str) -> Result<Option<Vec<String>>, Reject> {
+    let Some(groups) = data.value(key) else { return Ok(None) };
+    let groups = groups.as_array().ok_or_else(|| data.reject(RejectClass::Schema, key, "not a list"))?;
+    let names = groups.iter().filter_map(Value::as_str).map(str::trim);
+    let names = names.filter(|name| !name.is_empty() && !is_placeholder(name));
+    let readable = |name| text::readable(name).map(ToOwned::to_owned);
+    let names = names.map(readable).collect::<Result<_, _>>();
+    names.map(Some).map_err(|reason| data.reject(RejectClass::Data, key, reason))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests_delivery;
     use super::*;
+    use model::Patch;
     use serde_json::json;
 
     fn mapped(data: &Value) -> (Mapped, Customer) {
         let body = json!({"event_type": "CUSTOMER", "data": data});
-        let mapped = customer(&tests_delivery("CUSTOMER", &body), &body).unwrap();
+        let mapped =
+            customer(&tests_delivery("CUSTOMER", &body), &Object::root(&body["data"]).unwrap()).unwrap();
         let Payload::Customer(customer) = mapped.payload.clone() else { panic!("a customer expected") };
         (mapped, customer)
     }

@@ -1,111 +1,80 @@
 //! Tickets of the till: orders.
 
-use super::{id, money, quantity, read, required, some, time};
-use crate::{MapContext, Mapped};
-use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion, Timestamp};
-use serde::Deserialize;
-use serde_json::Value;
-use stage::{Reject, RejectClass};
+use super::{id, money, owned, quantity, required_id};
+use crate::{MapContext, Mapped, field::Object};
+use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
+use stage::Reject;
 
-#[derive(Deserialize)]
-struct Data {
-    ticket_id: Value,
-    order_number: Option<Value>,
-    order_status: String,
-    last_updated_at: String,
-    date_created: Option<String>,
-    date_closed: Option<String>,
-    customer_id: Option<Value>,
-    created_by_employee: Option<Employee>,
-    original_ticket_id: Option<Value>,
-    total: Option<Value>,
-    tax_total: Option<Value>,
-    discount_total: Option<Value>,
-    items: Option<Vec<Item>>,
-}
-
-#[derive(Deserialize)]
-struct Employee {
-    employee_id: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    id: Option<Value>,
-    product_id: Option<Value>,
-    product_size_name: Option<String>,
-    quantity: Value,
-    price_sell: Option<Value>,
-    price_total: Option<Value>,
-}
-
-/// The order. A status belongs to the event: a ticket and the same ticket told by its status are one.
-pub(super) fn ticket(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
-    let data: Data = read(body)?;
-    let external = required(id(Some(&data.ticket_id), "/data/ticket_id")?, "/data/ticket_id")?;
-    let at = time(&data.last_updated_at, "/data/last_updated_at")?;
-    let status = match data.order_status.to_ascii_uppercase().as_str() {
+/// The order. A status belongs to the event: a ticket and the same ticket told by its status are one. A line that can't
+/// be read rejects all of it, as a sale without a line is another sale.
+pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
+    let external = required_id(data, "ticket_id")?;
+    let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
+    let told_status = data.required_text("order_status")?;
+    let status = match told_status.to_ascii_uppercase().as_str() {
         "COMPLETED" => OrderStatus::Completed,
         "CANCELED" | "CANCELLED" => OrderStatus::Cancelled,
         _ => OrderStatus::Open,
     };
-    let employee = data.created_by_employee.and_then(|employee| employee.employee_id);
-    // Orders that no one at the till began carry this in place of an employee.
-    let employee = employee.filter(|id| id != "Default");
-    let items = data.items.unwrap_or_default().into_iter().enumerate();
-    let lines = items.map(|(index, item)| line(index, item, context)).collect::<Result<_, _>>()?;
+    let lines = data.objects("items")?.unwrap_or_default();
+    let lines = lines.iter().enumerate().map(|(index, told)| line(index, told, context));
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: Some(at),
         version: Some(SourceVersion::from(at)),
-        identity: vec!["order".to_owned(), external.to_string(), at.to_string(), data.order_status],
+        identity: vec!["order".to_owned(), external.to_string(), at.to_string(), told_status.to_owned()],
         payload: Payload::Order(Order {
+            // No page tells of test tickets: the sandbox is a dispensary of its own (README).
             is_test: false,
             external,
-            number: id(data.order_number.as_ref(), "/data/order_number")?.map(|number| number.to_string()),
+            number: id(data, "order_number")?.map(|number| number.to_string()),
             status,
-            total: money(data.total.as_ref(), context, "/data/total")?,
-            tax: money(data.tax_total.as_ref(), context, "/data/tax_total")?,
-            discount: money(data.discount_total.as_ref(), context, "/data/discount_total")?,
-            placed_at: when(data.date_created, "/data/date_created")?,
-            closed_at: when(data.date_closed, "/data/date_closed")?,
-            customer: id(data.customer_id.as_ref(), "/data/customer_id")?,
+            total: money(data, "total", context)?,
+            tax: money(data, "tax_total", context)?,
+            discount: money(data, "discount_total", context)?,
+            placed_at: data.time("date_created")?,
+            closed_at: data.time("date_closed")?,
+            customer: id(data, "customer_id")?,
             location: None,
-            employee: id(employee.as_ref(), "/data/created_by_employee/employee_id")?,
-            refund_of: id(data.original_ticket_id.as_ref(), "/data/original_ticket_id")?,
-            lines,
+            employee: employee(data)?,
+            refund_of: id(data, "original_ticket_id")?,
+            lines: lines.collect::<Result<_, _>>()?,
         }),
     })
 }
 
-fn line(index: usize, item: Item, context: MapContext) -> Result<OrderLine, Reject> {
-    let pointer = |field| format!("/data/items/{index}/{field}");
-    let amount = quantity(Some(&item.quantity), &pointer("quantity"))?;
-    let amount = amount.ok_or_else(|| Reject::at(RejectClass::Data, pointer("quantity"), "no quantity"))?;
-    // A line without an id is known by its place.
-    let external =
-        id(item.id.as_ref(), &pointer("id"))?.map_or_else(|| ExternalId::new(&index.to_string()), Ok);
-    Ok(OrderLine {
-        external: external
-            .map_err(|error| Reject::at(RejectClass::Data, pointer("id"), error.to_string()))?,
-        variant: id(item.product_id.as_ref(), &pointer("product_id"))?,
-        sku: None,
-        title: some(item.product_size_name),
-        quantity: amount,
-        unit_price: money(item.price_sell.as_ref(), context, &pointer("price_sell"))?,
-        total: money(item.price_total.as_ref(), context, &pointer("price_total"))?,
-    })
+/// Who began the ticket. One that no one at the till began carries "Default" in place of an employee.
+fn employee(data: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
+    let Some(employee) = data.object("created_by_employee")? else { return Ok(None) };
+    Ok(id(&employee, "employee_id")?.filter(|id| id.as_str() != "Default"))
 }
 
-fn when(text: Option<String>, pointer: &str) -> Result<Option<Timestamp>, Reject> {
-    some(text).map(|text| time(&text, pointer)).transpose()
+fn line(index: usize, told: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
+    // A line without an id is known by its place.
+    let external = id(told, "id")?.map_or_else(|| told.external("id", &index.to_string()), Ok)?;
+    Ok(OrderLine {
+        external,
+        variant: id(told, "product_id")?,
+        sku: None,
+        title: owned(told, "product_size_name")?,
+        quantity: quantity(told, "quantity")?.ok_or_else(|| told.missing("quantity"))?,
+        unit_price: money(told, "price_sell", context)?,
+        total: money(told, "price_total", context)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{MapContext, Mapped, Object, Order, OrderStatus, Payload, Reject};
     use model::Currency;
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use stage::RejectClass;
+
+    fn ticket(body: &Value, context: MapContext) -> Result<Mapped, Reject> {
+        let root = Object::root(body).unwrap();
+        let data = root.required_object("data").unwrap();
+        super::ticket(&data, context)
+    }
 
     const DOLLARS: fn() -> MapContext = || MapContext { currency: Some(Currency::new("USD").unwrap()) };
 

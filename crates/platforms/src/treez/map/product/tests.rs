@@ -1,6 +1,7 @@
 use super::super::tests_delivery;
 use super::*;
-use model::Currency;
+use model::{Currency, Quantity, Source, StockedAt};
+use serde_json::Value;
 
 fn body(changes: Value) -> Value {
     let mut data = json!({"product_id": "p-1", "product_status": "ACTIVE",
@@ -16,7 +17,29 @@ fn body(changes: Value) -> Value {
 fn mapped(changes: Value) -> Vec<Mapped> {
     let body = body(changes);
     let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
-    product(&tests_delivery("PRODUCT", &body), &body, context).unwrap()
+    read(&tests_delivery("PRODUCT", &body), &body, context).into_iter().map(Result::unwrap).collect()
+}
+
+fn read(delivery: &Delivery, body: &Value, context: MapContext) -> Rows {
+    let root = Object::root(body).unwrap();
+    let data = root.required_object("data").unwrap();
+    product(delivery, &data, context).unwrap()
+}
+
+fn rows(changes: Value) -> Rows {
+    let body = body(changes);
+    read(&tests_delivery("PRODUCT", &body), &body, MapContext { currency: Currency::new("USD").ok() })
+}
+
+/// The complete list of locations, if one is told.
+fn stocked(changes: Value) -> Option<Vec<String>> {
+    let list = |mapped: Mapped| match mapped.payload {
+        Payload::Stocked(StockedAt { locations, .. }) => {
+            Some(locations.iter().map(ToString::to_string).collect())
+        }
+        _ => None,
+    };
+    mapped(changes).into_iter().find_map(list)
 }
 
 fn described(changes: Value) -> Product {
@@ -104,13 +127,10 @@ fn an_unknown_level_is_not_zero() {
 fn what_is_switched_off_or_gone_has_nothing_to_sell() {
     assert_eq!(described(json!({"product_status": "DEACTIVATED"})).status, Some(ProductStatus::Archived));
     assert_eq!(levels(json!({"product_status": "DEACTIVATED"})), [(None, "0".to_owned())]);
-    assert_eq!(
-        levels(json!({"product_status": "DELETED", "sellable_quantity": null})),
-        [(None, "0".to_owned())]
-    );
+    assert_eq!(stocked(json!({"product_status": "DELETED", "sellable_quantity": null})), Some(Vec::new()));
     let gone = mapped(json!({"product_status": "DELETED"}));
-    let [level, gone] = gone.as_slice() else { panic!("a level and a deletion expected") };
-    assert_eq!(level.payload.entity(), EntityKind::Inventory);
+    let [nowhere, gone] = gone.as_slice() else { panic!("a list of locations and a deletion expected") };
+    assert_eq!(nowhere.payload.entity(), EntityKind::Inventory);
     assert_eq!(gone.action, Action::Deleted);
 }
 
@@ -133,7 +153,7 @@ fn every_reading_of_ours_is_news_though_nothing_moved() {
         let mut delivery = tests_delivery("PRODUCT", &body);
         delivery.source = Source::Poll;
         delivery.received_at = model::Timestamp::from_micros(micros);
-        product(&delivery, &body, context).unwrap().pop().unwrap().identity
+        read(&delivery, &body, context).pop().unwrap().unwrap().identity
     };
     assert_eq!(read_at(1), read_at(1));
     assert_ne!(read_at(1), read_at(2));
@@ -146,8 +166,8 @@ fn a_listed_level_at_the_limit_of_lists_is_unknown() {
         let body = body(changes);
         let mut delivery = tests_delivery("PRODUCT", &body);
         delivery.source = source;
-        let mapped = product(&delivery, &body, context).unwrap();
-        mapped.into_iter().filter(|mapped| mapped.payload.entity() == EntityKind::Inventory).count()
+        let mapped = read(&delivery, &body, context).into_iter().map(Result::unwrap);
+        mapped.filter(|mapped| mapped.payload.entity() == EntityKind::Inventory).count()
     };
     assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30.0})), 0);
     assert_eq!(levels(Source::Webhook, json!({"sellable_quantity": 30.0})), 1);
@@ -155,4 +175,69 @@ fn a_listed_level_at_the_limit_of_lists_is_unknown() {
     assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30, "product_status": "DEACTIVATED"})), 1);
     let parts = json!([{"location_id": "a", "sellable_quantity": 40}]);
     assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30, "sellable_quantity_detail": parts})), 1);
+}
+
+#[test]
+fn locations_that_sum_up_to_the_whole_are_all_there_are() {
+    let part = |location: &str, amount: Value| json!({"location_id": location, "sellable_quantity": amount});
+    let detail =
+        |total: Value, parts: Value| json!({"sellable_quantity": total, "sellable_quantity_detail": parts});
+    let both = json!([part("a", json!(1.5)), part("b", json!("2"))]);
+    assert_eq!(stocked(detail(json!(3.5), both.clone())), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(stocked(detail(json!(4), both.clone())), None, "something is missing");
+    assert_eq!(stocked(detail(json!(null), both)), None);
+    assert_eq!(stocked(detail(json!(1), json!([part("a", json!(1)), part("b", json!(null))]))), None);
+    assert_eq!(stocked(detail(json!(0), json!([]))), Some(Vec::new()), "sold out everywhere");
+    assert_eq!(stocked(detail(json!(0), json!(null))), None, "no list at all");
+    let last = mapped(detail(json!(1), json!([part("a", json!(1))]))).pop().unwrap();
+    assert!(matches!(last.payload, Payload::Stocked(_)), "the list comes after its levels");
+}
+
+#[test]
+fn a_bad_row_leaves_the_others_as_they_are() {
+    let part = |location: &str, amount: Value| json!({"location_id": location, "sellable_quantity": amount});
+    let parts =
+        json!([part("a", json!(1)), part("b", json!("some")), part("c", json!(null)), part("d", json!(2))]);
+    let told = rows(json!({"sellable_quantity_detail": parts, "category_type": "FL\u{0}"}));
+    let pointers: Vec<_> = told.iter().filter_map(|row| row.as_ref().err()?.pointer.clone()).collect();
+    assert_eq!(pointers, ["/data/category_type", "/data/sellable_quantity_detail/1/sellable_quantity"]);
+    let places: Vec<_> = told
+        .iter()
+        .flatten()
+        .filter_map(|mapped| match &mapped.payload {
+            Payload::Inventory(report) => report.location.as_ref().map(ToString::to_string),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(places, ["a", "d"], "an unknown level is not zero");
+}
+
+#[test]
+fn a_level_that_comes_back_counts_and_a_retry_does_not() {
+    let level = |quantity: i32, received: &str| {
+        let body = body(json!({ "sellable_quantity": quantity }));
+        let mut delivery = tests_delivery("PRODUCT", &body);
+        delivery.received_at = model::Timestamp::parse(received).unwrap();
+        let context = MapContext { currency: Currency::new("USD").ok() };
+        let told = read(&delivery, &body, context).into_iter().flatten();
+        let mapped = told.filter(|mapped| matches!(mapped.payload, Payload::Inventory(_))).last().unwrap();
+        assert!(
+            matches!(&mapped.payload, Payload::Inventory(report) if report.available == Some(Quantity::pieces(quantity)))
+        );
+        mapped.identity
+    };
+    let first = level(9, "2026-07-01T10:00:01Z");
+    assert_eq!(first, level(9, "2026-07-01T10:00:31Z"), "a retry");
+    assert_ne!(first, level(11, "2026-07-01T10:05:00Z"));
+    assert_ne!(first, level(9, "2026-07-01T10:12:00Z"), "it is 9 again");
+}
+
+#[test]
+fn a_status_that_nobody_documents_is_refused_and_takes_no_stock_away() {
+    let body = body(json!({"product_status": "PAUSED"}));
+    let root = Object::root(&body).unwrap();
+    let data = root.required_object("data").unwrap();
+    let reject =
+        product(&tests_delivery("PRODUCT", &body), &data, MapContext { currency: None }).unwrap_err();
+    assert_eq!(reject.pointer.as_deref(), Some("/data/product_status"));
 }

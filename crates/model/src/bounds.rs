@@ -1,0 +1,188 @@
+//! Limits of what an event may hold, checked once for every event that comes in, whichever way it came.
+//!
+//! Ids, currencies and quantities are bounded by their types. What passes [`Payload::check`] can be encoded, decoded and
+//! stored.
+
+use crate::{
+    Customer, InventoryReport, Money, Order, OrderLine, Patch, Payload, Product, Quantity, StockedAt,
+    Timestamp, Variant,
+};
+use std::ops::RangeInclusive;
+
+/// Characters of a SKU, a bar code or an order's number.
+pub const CODE_CHARS_MAX: usize = 255;
+/// Characters of a title of a product, a variant or a line.
+pub const TITLE_CHARS_MAX: usize = 1_000;
+/// Characters of a vendor, a category, a tag, a name, a mail address or a telephone number.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Bytes of a description: pictures may be inlined in it.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
+/// Tags of a product or a customer.
+pub const TAGS_MAX: usize = 250;
+/// Variants of a product.
+pub const VARIANTS_MAX: usize = 2_048;
+/// Lines of an order.
+pub const LINES_MAX: usize = 2_000;
+/// Locations in a complete list of an item's locations.
+pub const LOCATIONS_MAX: usize = 1_000;
+/// Minor units of an amount, either way.
+pub const MONEY_MINOR_MAX: u64 = 1_000_000_000_000_000;
+/// Microseconds since 1970 of a time that can be stored: up to the end of the year 9999.
+const STORABLE: RangeInclusive<i64> = 0..=253_402_300_799_999_999;
+
+/// A value beyond a limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} in the event's {field}")]
+pub struct OutOfBounds {
+    /// The field of the payload, as a path: `/variants/3/sku`.
+    pub field: String,
+    /// Which limit; never quotes the value.
+    pub reason: String,
+}
+
+type Checked = Result<(), OutOfBounds>;
+
+impl Timestamp {
+    /// Whether it lies between 1970 and the end of 9999: others can't be stored.
+    pub fn is_storable(self) -> bool {
+        STORABLE.contains(&self.as_micros())
+    }
+}
+
+impl Payload {
+    /// Checks every text, list, amount and time of the payload against its limit.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is beyond its limit.
+    pub fn check(&self) -> Result<(), OutOfBounds> {
+        match self {
+            Self::Product(product) => product_fits(product),
+            Self::Inventory(InventoryReport { available, .. }) => {
+                available.map_or(Ok(()), |available| reported("/available", available))
+            }
+            Self::Order(order) => order_fits(order),
+            Self::Customer(customer) => customer_fits(customer),
+            Self::Stocked(StockedAt { locations, .. }) => count("/locations", locations.len(), LOCATIONS_MAX),
+            // Ids alone.
+            Self::Account(_) | Self::Instruction { .. } | Self::Deleted { .. } => Ok(()),
+        }
+    }
+}
+
+fn product_fits(product: &Product) -> Checked {
+    let Product {
+        external: _,
+        title,
+        description,
+        vendor,
+        category,
+        status: _,
+        tags,
+        variants,
+        variants_complete: _,
+    } = product;
+    optional("/title", title.as_deref(), TITLE_CHARS_MAX)?;
+    if let Patch::Set(description) = description {
+        no_nul("/description", description)?;
+        let reason = || format!("more than {DESCRIPTION_BYTES_MAX} bytes");
+        ensure(description.len() <= DESCRIPTION_BYTES_MAX, "/description", reason)?;
+    }
+    optional("/vendor", set(vendor), NAME_CHARS_MAX)?;
+    optional("/category", set(category), NAME_CHARS_MAX)?;
+    tags_fit(tags.as_deref())?;
+    count("/variants", variants.len(), VARIANTS_MAX)?;
+    each("/variants", variants, variant_fits)
+}
+
+fn variant_fits(variant: &Variant) -> Checked {
+    let Variant { external: _, item: _, title, sku, barcode, price, compare_at_price } = variant;
+    optional("/title", title.as_deref(), TITLE_CHARS_MAX)?;
+    optional("/sku", set(sku), CODE_CHARS_MAX)?;
+    optional("/barcode", set(barcode), CODE_CHARS_MAX)?;
+    amount("/price", price.set())?;
+    amount("/compare_at_price", compare_at_price.set())
+}
+
+fn order_fits(order: &Order) -> Checked {
+    optional("/number", order.number.as_deref(), CODE_CHARS_MAX)?;
+    let amounts = [("/total", &order.total), ("/tax", &order.tax), ("/discount", &order.discount)];
+    amounts.into_iter().try_for_each(|(field, money)| amount(field, money.as_ref()))?;
+    for (field, time) in [("/placed_at", order.placed_at), ("/closed_at", order.closed_at)] {
+        let storable = time.is_none_or(Timestamp::is_storable);
+        ensure(storable, field, || "a time before 1970 or after 9999".to_owned())?;
+    }
+    count("/lines", order.lines.len(), LINES_MAX)?;
+    each("/lines", &order.lines, line_fits)
+}
+
+fn line_fits(line: &OrderLine) -> Checked {
+    let OrderLine { external: _, variant: _, sku, title, quantity, unit_price, total } = line;
+    optional("/sku", sku.as_deref(), CODE_CHARS_MAX)?;
+    optional("/title", title.as_deref(), TITLE_CHARS_MAX)?;
+    reported("/quantity", *quantity)?;
+    amount("/unit_price", unit_price.as_ref())?;
+    amount("/total", total.as_ref())
+}
+
+fn customer_fits(customer: &Customer) -> Checked {
+    let Customer { external: _, first_name, last_name, email, phone, tags, merged_into: _ } = customer;
+    let names =
+        [("/first_name", first_name), ("/last_name", last_name), ("/email", email), ("/phone", phone)];
+    names.into_iter().try_for_each(|(field, name)| optional(field, set(name), NAME_CHARS_MAX))?;
+    tags_fit(tags.as_deref())
+}
+
+fn tags_fit(tags: Option<&[String]>) -> Checked {
+    let tags = tags.unwrap_or_default();
+    count("/tags", tags.len(), TAGS_MAX)?;
+    each("/tags", tags, |tag| text("", tag, NAME_CHARS_MAX))
+}
+
+fn each<T>(field: &str, elements: &[T], fits: impl Fn(&T) -> Checked) -> Checked {
+    elements.iter().enumerate().try_for_each(|(index, element)| {
+        fits(element)
+            .map_err(|inner| OutOfBounds { field: format!("{field}/{index}{}", inner.field), ..inner })
+    })
+}
+
+fn set(patch: &Patch<String>) -> Option<&str> {
+    patch.set().map(String::as_str)
+}
+
+fn optional(field: &str, value: Option<&str>, chars_max: usize) -> Checked {
+    value.map_or(Ok(()), |value| text(field, value, chars_max))
+}
+
+fn text(field: &str, value: &str, chars_max: usize) -> Checked {
+    no_nul(field, value)?;
+    // A text has no more characters than bytes: most need no counting.
+    let fits = value.len() <= chars_max || value.chars().count() <= chars_max;
+    ensure(fits, field, || format!("more than {chars_max} characters"))
+}
+
+/// Postgres keeps U+0000 neither in text nor in jsonb.
+fn no_nul(field: &str, value: &str) -> Checked {
+    ensure(!value.contains('\0'), field, || "the character U+0000".to_owned())
+}
+
+fn count(field: &str, found: usize, max: usize) -> Checked {
+    ensure(found <= max, field, || format!("more than {max} entries"))
+}
+
+fn amount(field: &str, money: Option<&Money>) -> Checked {
+    let fits = money.is_none_or(|money| money.minor.unsigned_abs() <= MONEY_MINOR_MAX);
+    ensure(fits, field, || format!("an amount beyond ±{MONEY_MINOR_MAX} minor units"))
+}
+
+fn reported(field: &str, quantity: Quantity) -> Checked {
+    let fits = Quantity::new(quantity.decimal()).is_ok();
+    ensure(fits, field, || "a quantity beyond what a platform may report".to_owned())
+}
+
+fn ensure(fits: bool, field: &str, reason: impl FnOnce() -> String) -> Checked {
+    if fits { Ok(()) } else { Err(OutOfBounds { field: field.to_owned(), reason: reason() }) }
+}
+
+#[cfg(test)]
+mod tests;

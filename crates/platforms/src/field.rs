@@ -1,0 +1,242 @@
+//! Reads fields of a payload with their types: a value of another type is a rejection that says where it stands. Null, a
+//! missing key and an empty or blank text are nothing, whatever the field's type.
+
+use crate::text;
+use model::{Currency, ExternalId, Money, Patch, Quantity, Timestamp};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+use stage::{Reject, RejectClass};
+
+/// An object of the payload and how it was reached.
+pub(crate) struct Object<'a> {
+    fields: &'a Map<String, Value>,
+    reached: Reached<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Reached<'a> {
+    Root,
+    Under(&'a Object<'a>, &'static str),
+    Element(&'a Object<'a>, &'static str, usize),
+}
+
+impl<'a> Object<'a> {
+    /// The payload itself.
+    pub(crate) fn root(body: &'a Value) -> Result<Self, Reject> {
+        let Value::Object(fields) = body else {
+            return Err(Reject::at(RejectClass::Schema, "", "not an object"));
+        };
+        Ok(Self { fields, reached: Reached::Root })
+    }
+
+    /// Whether the key is there, be it null.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.fields.contains_key(key)
+    }
+
+    /// The value under `key`, unless it is nothing.
+    pub(crate) fn value(&self, key: &str) -> Option<&'a Value> {
+        self.fields.get(key).filter(|value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.trim().is_empty(),
+            _ => true,
+        })
+    }
+
+    /// A rejection of what stands under `key`.
+    pub(crate) fn reject(&self, class: RejectClass, key: &str, reason: impl Into<String>) -> Reject {
+        Reject::at(class, self.pointer(key), reason)
+    }
+
+    /// A rejection because nothing stands under `key`.
+    pub(crate) fn missing(&self, key: &str) -> Reject {
+        self.reject(RejectClass::Schema, key, "a required value is missing")
+    }
+
+    /// The JSON pointer to `key`.
+    pub(crate) fn pointer(&self, key: &str) -> String {
+        format!("{}/{key}", self.path())
+    }
+
+    /// The whole number under `key` as an id. Ids go beyond 2^53: a number that was read as a float has lost digits and is
+    /// refused.
+    pub(crate) fn id(&self, key: &str) -> Result<ExternalId, Reject> {
+        self.optional_id(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// The whole number under `key` as an id; `None` if it is nothing.
+    pub(crate) fn optional_id(&self, key: &str) -> Result<Option<ExternalId>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let number = value.as_u64().filter(|&number| number > 0);
+        let number =
+            number.ok_or_else(|| self.reject(RejectClass::Data, key, "an id is a positive whole number"))?;
+        self.external(key, &number.to_string()).map(Some)
+    }
+
+    /// The text under `key` as an id.
+    pub(crate) fn text_id(&self, key: &str) -> Result<ExternalId, Reject> {
+        self.optional_text_id(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// The text under `key` as an id; `None` if it is nothing.
+    pub(crate) fn optional_text_id(&self, key: &str) -> Result<Option<ExternalId>, Reject> {
+        self.text(key)?.map(|text| self.external(key, text)).transpose()
+    }
+
+    /// `text`, which stands under `key`, as an id.
+    pub(crate) fn external(&self, key: &str, text: &str) -> Result<ExternalId, Reject> {
+        ExternalId::new(text).map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
+    }
+
+    /// The text under `key` without white space around it; `None` if it is nothing.
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let text = value.as_str().ok_or_else(|| self.reject(RejectClass::Schema, key, "not a text"))?;
+        let text = text::readable(text).map_err(|reason| self.reject(RejectClass::Data, key, reason))?;
+        Ok(Some(text.trim()))
+    }
+
+    /// The text under `key`, which has to be one.
+    pub(crate) fn required_text(&self, key: &str) -> Result<&'a str, Reject> {
+        self.text(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// The text under `key`, owned.
+    pub(crate) fn owned(&self, key: &str) -> Result<Option<String>, Reject> {
+        Ok(self.text(key)?.map(ToOwned::to_owned))
+    }
+
+    /// The text under `key` as a patch.
+    pub(crate) fn patch(&self, key: &str) -> Result<Patch<String>, Reject> {
+        Ok(self.patched(key, self.owned(key)?))
+    }
+
+    /// The merchant's number under `key`; `None` if nothing is left of it.
+    pub(crate) fn code(&self, key: &str) -> Result<Option<String>, Reject> {
+        Ok(self.text(key)?.and_then(text::code))
+    }
+
+    /// The merchant's number under `key` as a patch.
+    pub(crate) fn code_patch(&self, key: &str) -> Result<Patch<String>, Reject> {
+        Ok(self.patched(key, self.code(key)?))
+    }
+
+    /// `Keep` if the key is missing, else what `value` says.
+    pub(crate) fn patched<T>(&self, key: &str, value: Option<T>) -> Patch<T> {
+        if self.has(key) { Patch::present(value) } else { Patch::Keep }
+    }
+
+    /// The truth value under `key`; `None` if it is nothing.
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.reject(RejectClass::Schema, key, "not true or false"))
+    }
+
+    /// The whole number under `key`; `None` if it is nothing.
+    pub(crate) fn integer(&self, key: &str) -> Result<Option<i64>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        value.as_i64().map(Some).ok_or_else(|| self.reject(RejectClass::Schema, key, "not a whole number"))
+    }
+
+    /// The time under `key`; `None` if it is nothing.
+    pub(crate) fn time(&self, key: &str) -> Result<Option<Timestamp>, Reject> {
+        let read = |text| {
+            Timestamp::parse(text).map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
+        };
+        self.text(key)?.map(read).transpose()
+    }
+
+    /// The whole number under `key` as a quantity; `None` if it is nothing.
+    pub(crate) fn pieces(&self, key: &str) -> Result<Option<Quantity>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let wrong = || self.reject(RejectClass::Data, key, "not a whole number within ±1 billion");
+        let count = value.as_i64().ok_or_else(wrong)?;
+        Quantity::new(Decimal::from(count)).map(Some).map_err(|_| wrong())
+    }
+
+    /// The decimal text under `key` as a quantity, which has to be one.
+    pub(crate) fn decimal(&self, key: &str) -> Result<Quantity, Reject> {
+        Quantity::parse(self.required_text(key)?)
+            .map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
+    }
+
+    /// The amount under `key`; `None` if it is nothing. It carries no currency of its own, and without one it can't be
+    /// read.
+    pub(crate) fn money(&self, key: &str, currency: Option<Currency>) -> Result<Option<Money>, Reject> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        let currency = currency.ok_or_else(|| self.no_currency(key))?;
+        Money::parse(text, currency)
+            .map(Some)
+            .map_err(|_| self.reject(RejectClass::Data, key, "not an amount"))
+    }
+
+    /// A rejection because the amount under `key` has no currency, and the connection has none either.
+    pub(crate) fn no_currency(&self, key: &str) -> Reject {
+        self.reject(RejectClass::Config, key, "an amount without a currency, and the connection has none")
+    }
+
+    /// The amount under `key` as a patch.
+    pub(crate) fn money_patch(&self, key: &str, currency: Option<Currency>) -> Result<Patch<Money>, Reject> {
+        Ok(self.patched(key, self.money(key, currency)?))
+    }
+
+    /// The currency under `key`; `None` if it is nothing.
+    pub(crate) fn currency(&self, key: &str) -> Result<Option<Currency>, Reject> {
+        let Some(code) = self.text(key)? else { return Ok(None) };
+        Currency::new(code).map(Some).map_err(|_| self.reject(RejectClass::Data, key, "not a currency"))
+    }
+
+    /// The comma-separated texts under `key`; `None` if the key is missing or null. An empty text is no tag at all.
+    pub(crate) fn tags(&self, key: &str) -> Result<Option<Vec<String>>, Reject> {
+        let Some(value) = self.fields.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return Ok(Some(Vec::new()));
+        }
+        let tags = |text: &str| {
+            text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(ToOwned::to_owned).collect()
+        };
+        Ok(self.text(key)?.map(tags))
+    }
+
+    /// The object under `key`; `None` if it is nothing.
+    pub(crate) fn object<'b>(&'b self, key: &'static str) -> Result<Option<Object<'b>>, Reject> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Object { fields, reached: Reached::Under(self, key) })),
+            Some(_) => Err(self.reject(RejectClass::Schema, key, "not an object")),
+        }
+    }
+
+    /// The object under `key`, which has to be one.
+    pub(crate) fn required_object<'b>(&'b self, key: &'static str) -> Result<Object<'b>, Reject> {
+        self.object(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// The elements of the list under `key`, each by itself an object or a rejection; `None` if it is nothing.
+    pub(crate) fn rows<'b>(
+        &'b self,
+        key: &'static str,
+    ) -> Result<Option<Vec<Result<Object<'b>, Reject>>>, Reject> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let wrong = || self.reject(RejectClass::Schema, key, "not a list");
+        let elements = value.as_array().ok_or_else(wrong)?.iter().enumerate();
+        let row = |(index, element): (usize, &'b Value)| match element {
+            Value::Object(fields) => Ok(Object { fields, reached: Reached::Element(self, key, index) }),
+            _ => Err(self.reject(RejectClass::Schema, &format!("{key}/{index}"), "not an object")),
+        };
+        Ok(Some(elements.map(row).collect()))
+    }
+
+    /// The elements of the list under `key`, all of which have to be objects; `None` if it is nothing.
+    pub(crate) fn objects<'b>(&'b self, key: &'static str) -> Result<Option<Vec<Object<'b>>>, Reject> {
+        self.rows(key)?.map(|rows| rows.into_iter().collect()).transpose()
+    }
+
+    fn path(&self) -> String {
+        match self.reached {
+            Reached::Root => String::new(),
+            Reached::Under(parent, key) => format!("{}/{key}", parent.path()),
+            Reached::Element(parent, key, index) => format!("{}/{key}/{index}", parent.path()),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Texts as platforms write them.
+
+/// Stands for what a JSON text can't hold as Unicode (half of a surrogate pair, bytes that are no UTF-8): a noncharacter,
+/// which no platform sends on purpose.
+pub(crate) const UNREADABLE: char = '\u{ffff}';
+
+/// Returns the text if all of it can be kept, else the reason.
+pub(crate) fn readable(text: &str) -> Result<&str, &'static str> {
+    if text.contains('\0') {
+        // Postgres keeps it neither in text nor in jsonb.
+        return Err("a text holds the character U+0000");
+    }
+    if text.contains(UNREADABLE) {
+        return Err("a text holds what is no Unicode, such as half of a surrogate pair");
+    }
+    Ok(text)
+}
+
+/// A merchant's number (SKU, bar code) without what surrounds it; `None` if nothing is left. The same for every platform,
+/// so that numbers of different platforms compare. Placeholders are kept: [`model::sku_key`] knows them.
+pub(crate) fn code(text: &str) -> Option<String> {
+    Some(model::trimmed_code(text)).filter(|code| !code.is_empty()).map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_kept_is_named() {
+        assert_eq!(readable("Tee\r\n茶 🧉"), Ok("Tee\r\n茶 🧉"));
+        assert!(readable("Te\0a").unwrap_err().contains("U+0000"));
+        assert!(readable("Te\u{ffff}a").unwrap_err().contains("surrogate"));
+    }
+
+    #[test]
+    fn a_number_is_trimmed_and_a_placeholder_stays_what_it_is() {
+        for (text, expected) in
+            [(" SP-1 ", Some("SP-1")), ("\u{a0}\t", None), ("N/A", Some("N/A")), ("S P", Some("S P"))]
+        {
+            assert_eq!(code(text).as_deref(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How much of a product can be sold, and at which locations.
+
+use super::{id, product::Told, quantity, window};
+use crate::{Mapped, Rows, field::Object};
+use model::{Action, ExternalId, InventoryReport, Payload, Quantity, RawDigest, Source, StockedAt};
+use stage::{Reject, RejectClass};
+use std::collections::BTreeMap;
+
+/// A product list shows at most this many (documented; whether still so isn't verified). Webhooks show more.
+const LISTED_QUANTITY_LIMIT: i32 = 30;
+
+/// The level of each location; `None` where a part of it has no quantity.
+type Located = BTreeMap<ExternalId, Result<Option<Quantity>, Reject>>;
+
+/// One level for each location, or one for the connection's default location if the locations aren't named. Where the
+/// locations sum up to the whole, their list is complete and comes last.
+pub(super) fn levels(told: &Told<'_>, data: &Object<'_>, for_sale: bool) -> Rows {
+    let located = match by_location(data) {
+        Ok(located) => located,
+        Err(reject) => return vec![Err(reject)],
+    };
+    let total = quantity(data, "sellable_quantity");
+    let known_total = total.as_ref().ok().copied().flatten();
+    let sum = located.as_ref().and_then(sum);
+    let places: Vec<ExternalId> = located.iter().flat_map(BTreeMap::keys).cloned().collect();
+    if told.is_capped(for_sale, known_total, if places.is_empty() { known_total } else { sum }) {
+        return Vec::new();
+    }
+    let levels = located.into_iter().flatten();
+    let levels = levels.filter_map(|(place, amount)| told.level(Some(place), amount, for_sale));
+    let mut rows: Rows = levels.collect();
+    match total {
+        total if places.is_empty() => rows.extend(told.level(None, total, for_sale)),
+        // The sum can't be told, but each location speaks for itself.
+        Err(reject) if for_sale => rows.push(Err(reject)),
+        _ => {}
+    }
+    if sum.is_some() && sum == known_total {
+        rows.push(Ok(told.stocked(places)));
+    }
+    rows
+}
+
+/// That the product is at no location any more.
+pub(super) fn nowhere(told: &Told<'_>) -> Mapped {
+    told.stocked(Vec::new())
+}
+
+/// The sums over all kinds of inventory; `None` without a list, or if a part of it names no location.
+fn by_location(data: &Object<'_>) -> Result<Option<Located>, Reject> {
+    let Some(parts) = data.objects("sellable_quantity_detail")? else { return Ok(None) };
+    let mut located = Located::new();
+    for part in parts {
+        let Some(location) = id(&part, "location_id")? else { return Ok(None) };
+        let amount = quantity(&part, "sellable_quantity");
+        let known = located.remove(&location).unwrap_or(Ok(Some(Quantity::ZERO)));
+        located.insert(location, added(&part, known, amount));
+    }
+    Ok(Some(located))
+}
+
+fn added(
+    part: &Object<'_>,
+    known: Result<Option<Quantity>, Reject>,
+    amount: Result<Option<Quantity>, Reject>,
+) -> Result<Option<Quantity>, Reject> {
+    let (Some(known), Some(amount)) = (known?, amount?) else { return Ok(None) };
+    let sum = known.plus(amount).and_then(|sum| Quantity::new(sum.decimal()).ok());
+    let too_much = || part.reject(RejectClass::Data, "sellable_quantity", model::InvalidQuantity.to_string());
+    sum.map(Some).ok_or_else(too_much)
+}
+
+/// The sum over all locations; `None` if the level of one isn't known.
+fn sum(located: &Located) -> Option<Quantity> {
+    located.values().try_fold(Quantity::ZERO, |sum, amount| sum.plus((*amount.as_ref().ok()?)?))
+}
+
+impl Told<'_> {
+    /// Whether a list's number is at its limit, which says "this or more" and is no level; with more in the parts the limit
+    /// is not in force.
+    fn is_capped(&self, for_sale: bool, total: Option<Quantity>, listed: Option<Quantity>) -> bool {
+        let limit = Some(Quantity::pieces(LISTED_QUANTITY_LIMIT));
+        self.delivery.source == Source::Poll && for_sale && total == limit && listed == limit
+    }
+
+    /// The level of the product at a location: nothing, if it isn't for sale; no event, if it isn't known.
+    fn level(
+        &self,
+        location: Option<ExternalId>,
+        amount: Result<Option<Quantity>, Reject>,
+        for_sale: bool,
+    ) -> Option<Result<Mapped, Reject>> {
+        let available = match amount {
+            _ if !for_sale => Quantity::ZERO,
+            Ok(amount) => amount?,
+            Err(reject) => return Some(Err(reject)),
+        };
+        let place = location.as_ref().map_or("", ExternalId::as_str).to_owned();
+        let identity = self.identity("inventory", [place, available.to_string()]);
+        let payload = Payload::Inventory(InventoryReport {
+            item: self.external.clone(),
+            location,
+            available: Some(available),
+        });
+        Some(Ok(Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }))
+    }
+
+    /// The complete list of the product's locations.
+    fn stocked(&self, locations: Vec<ExternalId>) -> Mapped {
+        let identity = self.identity("stocked", locations.iter().map(ToString::to_string));
+        let payload = Payload::Stocked(StockedAt { item: self.external.clone(), locations });
+        Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }
+    }
+
+    /// No version moves with stock: levels are told apart by what they say, by the rest of the body, and by when they came.
+    fn identity(&self, kind: &str, said: impl IntoIterator<Item = String>) -> Vec<String> {
+        let occasion = match self.delivery.source {
+            // Each reading of ours is news of its own.
+            Source::Poll => self.delivery.received_at.to_string(),
+            Source::Webhook | Source::Publish => {
+                format!("{}/{}", RawDigest::of(&self.delivery.body), window(self.delivery))
+            }
+        };
+        let known = [kind.to_owned(), self.external.to_string(), self.at.to_string(), occasion];
+        known.into_iter().chain(said).collect()
+    }
+}

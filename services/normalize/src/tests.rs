@@ -1,0 +1,124 @@
+use super::*;
+use model::{
+    ConnectionId, DeliveryId, ExternalId, Origin, Patch, PlatformName, Product, SourceVersion, StoreId,
+    TenantId, Timestamp, TraceParent,
+};
+use wire::PublishedEvent;
+
+const AT: Position = Position { raw_sequence: 7, delivery: 2, event: 0 };
+
+fn decided(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Event> {
+    let id = DeliveryId::from_bytes([1; 16]);
+    let delivery = Delivery {
+        id,
+        origin: Origin {
+            tenant: TenantId::new("t").unwrap(),
+            store: StoreId::new("s").unwrap(),
+            connection: ConnectionId::new("c").unwrap(),
+            platform: PlatformName::new(platform).unwrap(),
+        },
+        topic: topic.into(),
+        received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
+        source: Source::Webhook,
+        cause: None,
+        hops: 0,
+        attempt: 0,
+        headers: vec![(model::CURRENCY_HEADER.into(), "USD".into())],
+        trace: TraceParent::from_delivery(id),
+        body: body.into().into(),
+    };
+    Normalize::new().unwrap().decide(AT, delivery, &mut ())
+}
+
+fn rows(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Rows {
+    match decided(platform, topic, body) {
+        Verdict::Rows(rows) => rows,
+        other => panic!("rows expected: {other:?}"),
+    }
+}
+
+fn published(product: Product, occurred_at: Option<Timestamp>) -> Rows {
+    let event = PublishedEvent {
+        action: Action::Updated,
+        occurred_at,
+        version: Some(SourceVersion(i64::MAX)),
+        payload: Payload::Product(product),
+    };
+    rows("shopify", wire::CANONICAL_TOPIC, wire::encode_published(&event))
+}
+
+fn product(title: &str) -> Product {
+    Product {
+        external: ExternalId::new("p").unwrap(),
+        title: Some(title.to_owned()),
+        description: Patch::Keep,
+        vendor: Patch::Keep,
+        category: Patch::Keep,
+        status: None,
+        tags: None,
+        variants: Vec::new(),
+        variants_complete: false,
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_mapped_stands_at_its_own_position_between_its_neighbours() {
+    let count = |quantity: &str| {
+        format!(
+            r#"{{"catalog_object_id":"V","catalog_object_type":"ITEM_VARIATION","location_id":"L{quantity}",
+            "state":"IN_STOCK","quantity":"{quantity}","calculated_at":"2026-07-01T00:00:00Z"}}"#
+        )
+    };
+    let counts = [count("1"), count("many"), count("3")].join(",");
+    let body = format!(
+        r#"{{"type":"inventory.count.updated","event_id":"e","data":{{"object":{{"inventory_counts":[{counts}]}}}}}}"#
+    );
+    let rows = rows("square", "inventory.count.updated", body);
+    let [Ok(first), Err(reject), Ok(last)] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((first.position, last.position), (AT, Position { event: 2, ..AT }));
+    assert_eq!(reject.pointer.as_deref(), Some("/data/object/inventory_counts/1/quantity"));
+}
+
+#[test]
+fn a_payload_beyond_a_limit_is_rejected_whichever_way_it_came() {
+    let mapped = |sku: &str| {
+        let body = format!(r#"{{"id":1,"variants":[{{"id":2,"sku":"{sku}"}}]}}"#);
+        rows("shopify", "products/update", body).remove(0)
+    };
+    assert!(mapped(&"s".repeat(255)).is_ok());
+    let reject = mapped(&"s".repeat(5_000)).unwrap_err();
+    assert_eq!(reject.class, RejectClass::Data);
+    assert!(reject.reason.contains("/variants/0/sku"), "{reject}");
+
+    assert!(published(product("Tea"), None).remove(0).is_ok());
+    let reject = published(product("Te\0a"), None).remove(0).unwrap_err();
+    assert_eq!((reject.class, reject.reason.contains("/title")), (RejectClass::Data, true));
+
+    let event = published(product("Tea"), None).remove(0).unwrap();
+    let again = |event: &Event| rows("shopify", wire::REENTRY_TOPIC, wire::encode_event(event)).remove(0);
+    assert!(again(&event).is_ok());
+    let Payload::Product(product) = event.payload.clone() else { panic!("a product expected") };
+    let payload = Payload::Product(Product { title: Some("Te\0a".to_owned()), ..product });
+    assert!(again(&Event { payload, ..event }).is_err());
+}
+
+#[test]
+fn a_time_far_ahead_is_left_to_the_record_and_one_that_cannot_be_stored_is_none() {
+    let occurred_at = |micros| {
+        published(product("Tea"), Some(Timestamp::from_micros(micros))).remove(0).unwrap().occurred_at
+    };
+    let far = Timestamp::parse("2099-01-01T00:00:00Z").unwrap();
+    assert_eq!(occurred_at(far.as_micros()), Some(far));
+    assert_eq!((occurred_at(i64::MAX), occurred_at(-1)), (None, None));
+}
+
+#[test]
+fn a_topic_of_both_kinds_is_mapped_and_a_thin_one_is_not() {
+    let ticket = r#"{"event_type":"TICKET","data":{"ticket_id":"t","order_status":"COMPLETED",
+        "last_updated_at":"2026-07-01T00:00:00Z"}}"#;
+    assert!(matches!(rows("treez", "TICKET", ticket).as_slice(), [Ok(_)]));
+    let inventory = r#"{"event_type":"INVENTORY","data":{"productId":"p"}}"#;
+    assert_eq!(decided("treez", "INVENTORY", inventory), Verdict::Skip(Skip::Thin));
+    let nameless = r#"{"event_type":"INVENTORY","data":{"productId":null}}"#;
+    assert!(matches!(decided("treez", "INVENTORY", nameless), Verdict::Reject(_)));
+}
