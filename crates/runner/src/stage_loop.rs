@@ -105,19 +105,14 @@ struct Decided<Out> {
 }
 
 impl<Out> Decided<Out> {
-    /// Takes the verdict over the next input; what goes on ends at `end`, what ends stands where the input does.
-    fn take(&mut self, end: Position, ending: Ending, verdict: Verdict<Out>) {
-        *self.ended.entry(outcome_label(&verdict)).or_default() += 1;
-        let piece = match verdict {
-            Verdict::Emit(outputs) => (end, Piece::Emitted(outputs)),
-            Verdict::Skip(skip) => dismissed(ending.skipped(skip)),
-            Verdict::Reject(reject) => {
-                let piece = dismissed(ending.rejected(&reject));
-                self.rejects.insert(self.count, reject);
-                piece
-            }
-        };
-        self.pieces.push(piece);
+    /// Takes what the next input came to; it ends at `end`.
+    fn take(&mut self, end: Position, settled: Settled<Out>) {
+        let Settled { emitted, dismissed, rejected, label } = settled;
+        *self.ended.entry(label).or_default() += 1;
+        if !rejected.is_empty() {
+            self.rejects.insert(self.count, rejected);
+        }
+        self.pieces.push((end, Piece { emitted, dismissed }));
         self.count += 1;
     }
 }
@@ -230,23 +225,10 @@ where
 
     fn decide(&mut self, input: Placed<S::In>, decided: &mut Decided<S::Out>) {
         let Placed { position, value } = input;
-        let ending = Ending::of(S::NAME, position, &value);
-        let verdict = decide(&self.shared.stage, position, value, &mut self.memory);
-        let verdict = match verdict {
-            Verdict::Emit(outputs) if self.is_too_large(&outputs) => Verdict::Reject(Reject::new(
-                RejectClass::Bug,
-                "what it comes to is larger than the broker takes",
-            )),
-            verdict => verdict,
-        };
-        decided.take(S::In::end(position), ending, verdict);
-    }
-
-    /// Whether no message can hold these. One input's outputs are never split over two.
-    fn is_too_large(&self, outputs: &[S::Out]) -> bool {
-        let weight: usize = outputs.iter().map(Output::weight).sum();
         let limit = self.shared.service.bus.payload_max_bytes().saturating_sub(HEADERS_MAX_BYTES);
-        weight > BATCH_BYTES_MAX && S::Out::encode(outputs, &[]).len() > limit
+        let fits = |outputs: &[S::Out]| fits(outputs, limit);
+        let settled = settle_within(&self.shared.stage, position, value, &mut self.memory, fits);
+        decided.take(S::In::end(position), settled);
     }
 
     /// Keeps what was rejected, with its bytes; read again from the messages, so that the common way needs no copy.
@@ -322,9 +304,10 @@ where
     }
 }
 
-/// The piece of an input that ends, at its own place.
-fn dismissed<Out>(dismissal: Dismissal) -> (Position, Piece<Out>) {
-    (dismissal.position, Piece::Dismissed(dismissal))
+/// Whether one message of `limit` bytes can hold these: one input's outputs are never split over two.
+fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
+    let weight: usize = outputs.iter().map(Output::weight).sum();
+    weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit
 }
 
 /// The position after which nothing of the message is left.

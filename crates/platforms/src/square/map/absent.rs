@@ -1,24 +1,15 @@
-//! A read-back that found no count: the level there is unknown.
+//! A reading that found no count: the level there is unknown.
 
-use super::{read, time};
-use crate::Mapped;
+use crate::{Mapped, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload};
-use serde::Deserialize;
-use serde_json::Value;
 use stage::Reject;
 
-#[derive(Deserialize)]
-struct Absent {
-    catalog_object_id: ExternalId,
-    location_id: Option<ExternalId>,
-    observed_at: String,
-}
-
-/// An unknown level at the location that was asked about. It has no version, since it is our clock that tells when; each
-/// reading is news of its own.
-pub(super) fn absent(body: &Value) -> Result<Mapped, Reject> {
-    let Absent { catalog_object_id: item, location_id: location, observed_at } = read(body)?;
-    let at = time(&observed_at, "/observed_at")?;
+/// An unknown level at the location that was asked about. It has no version, since our own clock says when; each reading is
+/// an event of its own.
+pub(super) fn absent(root: &Object<'_>) -> Result<Mapped, Reject> {
+    let item = root.text_id("catalog_object_id")?;
+    let location = root.optional_text_id("location_id")?;
+    let at = root.time("observed_at")?.ok_or_else(|| root.missing("observed_at"))?;
     let place = location.as_ref().map_or("", ExternalId::as_str).to_owned();
     let identity = vec!["inventory".to_owned(), item.to_string(), place, "ABSENT".to_owned(), at.to_string()];
     Ok(Mapped {

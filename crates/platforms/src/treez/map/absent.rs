@@ -1,25 +1,14 @@
-//! A read-back that found no level: it is unknown.
+//! A reading that found no level: it is unknown.
 
-use super::{id, read, required, time};
-use crate::Mapped;
+use super::{id, required_id};
+use crate::{Mapped, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload};
-use serde::Deserialize;
-use serde_json::Value;
 use stage::Reject;
 
-#[derive(Deserialize)]
-struct Absent {
-    product_id: Value,
-    location_id: Option<Value>,
-    observed_at: String,
-}
-
-/// An unknown level at the location that was asked about. Each reading is news of its own.
-pub(super) fn absent(body: &Value) -> Result<Mapped, Reject> {
-    let absent: Absent = read(body)?;
-    let item = required(id(Some(&absent.product_id), "/data/product_id")?, "/data/product_id")?;
-    let location = id(absent.location_id.as_ref(), "/data/location_id")?;
-    let at = time(&absent.observed_at, "/data/observed_at")?;
+/// An unknown level at the location that was asked about. Each reading is an event of its own.
+pub(super) fn absent(data: &Object<'_>) -> Result<Mapped, Reject> {
+    let (item, location) = (required_id(data, "product_id")?, id(data, "location_id")?);
+    let at = data.time("observed_at")?.ok_or_else(|| data.missing("observed_at"))?;
     let place = location.as_ref().map_or("", ExternalId::as_str).to_owned();
     let identity = vec!["inventory".to_owned(), item.to_string(), place, "ABSENT".to_owned(), at.to_string()];
     Ok(Mapped {
