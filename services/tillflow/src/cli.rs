@@ -411,3 +411,28 @@ pub(crate) struct ReplayBench {
     #[command(flatten)]
     pub(crate) load: Load,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn verbs_and_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn events_are_those_of_a_store_or_of_a_delivery() {
+        for (arguments, is_taken) in [
+            (&["--store", "s"][..], true),
+            (&["--delivery", "d"], true),
+            (&["--store", "s", "--delivery", "d"], true),
+            (&["--delivery", "d", "--limit", "3"], false),
+            (&[], false),
+        ] {
+            let given = ["tillflow", "events"].into_iter().chain(arguments.iter().copied());
+            assert_eq!(Cli::try_parse_from(given).is_ok(), is_taken, "{arguments:?}");
+        }
+    }
+}
