@@ -79,7 +79,7 @@ pub struct LevelKey {
 impl LevelKey {
     /// The subject of a conflict about the level.
     pub fn subject(&self) -> String {
-        format!("item {} at {}", self.item, self.location)
+        crate::Conflict::about_item(&self.item, &self.location)
     }
 }
 

@@ -49,7 +49,7 @@ macro_rules! states {
              CROSS JOIN LATERAL (
                  SELECT count(*) FILTER (WHERE attention = 'write') AS due_writes,
                      count(*) FILTER (WHERE attention = 'read') AS due_reads,
-                     count(*) FILTER (WHERE sent_state = 'refused') AS refused_writes
+                     count(*) FILTER (WHERE state -> 'phase' ? 'refused') AS refused_writes
                  FROM mirrors WHERE connection = c.id) AS m
              WHERE ",
             $condition,

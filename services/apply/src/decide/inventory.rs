@@ -75,10 +75,7 @@ fn unlinked_location(event: &Event, external: Option<&ExternalId>, sight: &Sight
 }
 
 fn unlinked_subject(external: Option<&ExternalId>) -> String {
-    external.map_or_else(
-        || "the connection has no default location".to_owned(),
-        |external| format!("location {external}"),
-    )
+    external.map_or_else(|| "the connection has no default location".to_owned(), Conflict::about_location)
 }
 
 /// A location that is linked by now is no conflict any more. Only a first report of an item there looks.
