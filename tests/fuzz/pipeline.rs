@@ -60,7 +60,7 @@ impl Pipeline {
         let mut enrich = Lane::default();
         for example in examples {
             let origin = origin(example);
-            let known = Known { origin: origin.clone(), enabled: true, default_location: Some(main.clone()) };
+            let known = Known { origin: origin.clone(), default_location: Some(main.clone()) };
             enrich.connections.insert(origin.connection.clone(), Arc::new(known));
             let delivery = delivery(example, &example.body).expect("an example has its topic");
             let Verdict::Emit(events) = normalize.decide(Position::default(), delivery, &mut ()) else {
@@ -133,6 +133,18 @@ impl Pipeline {
                 tally.rejected += 1;
                 return Ok(Vec::new());
             }
+            Verdict::Rows(rows) if rows.is_empty() => return Err("no row is decided".to_owned()),
+            Verdict::Rows(rows) => {
+                let mut events = Vec::new();
+                for row in rows {
+                    match row {
+                        Ok(event) => events.push(event),
+                        Err(reject) if reject.class == RejectClass::Bug => return Err(reject.to_string()),
+                        Err(_) => tally.rejected += 1,
+                    }
+                }
+                events
+            }
         };
         let mut enriched = Vec::new();
         for event in normalized {
@@ -156,6 +168,7 @@ impl Pipeline {
             Verdict::Skip(Skip::Duplicate) => return Ok(Vec::new()),
             Verdict::Skip(other) => return Err(format!("dedupe skips as {other:?}")),
             Verdict::Reject(reject) => return Err(format!("dedupe rejects: {reject}")),
+            Verdict::Rows(_) => return Err("dedupe decides about rows".to_owned()),
         };
         let mut passed = Vec::new();
         for event in distinct {
@@ -170,6 +183,7 @@ impl Pipeline {
                 Verdict::Reject(reject) if reject.class == RejectClass::Bug => {
                     return Err(format!("enrich rejects: {reject}"));
                 }
+                Verdict::Rows(_) => return Err("enrich decides about rows".to_owned()),
                 Verdict::Skip(_) | Verdict::Reject(_) => {}
             }
         }

@@ -3,8 +3,9 @@
 use crate::PATIENCE;
 use bus::Feed;
 use flate2::{Compression, write::GzEncoder};
-use model::Delivery;
+use model::{ConflictKind, Delivery};
 use std::{io::Write as _, time::Duration};
+use store::ConflictFilter;
 use testkit::{
     Account, AccountOptions, Answer, Merchant, Program, Sender, Signed, World, WorldOptions, eventually,
 };
@@ -159,13 +160,15 @@ async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_con
         .map(|reason| scrape.count("tillflow_bodies_refused_total", &[("reason", reason)]));
     assert_eq!(counts, [1, 1, 3]);
     let conflicts = eventually(PATIENCE, "both connections have a conflict", async || {
-        let rows = world.store.conflicts_of(&merchant.store, 10).await.expect("the database answers");
+        let filter = ConflictFilter { store: Some(merchant.store.clone()), ..ConflictFilter::default() };
+        let rows = world.store.conflicts(&filter, 10).await.expect("the database answers");
         if rows.len() < 2 { Err(format!("{rows:?}")) } else { Ok(rows) }
     })
     .await;
     assert_eq!(conflicts.len(), 2, "one a minute and connection: {conflicts:?}");
-    assert!(conflicts.iter().all(|(kind, ..)| kind == "body_refused"), "{conflicts:?}");
-    assert!(conflicts[0].1.contains("1048576") && conflicts[1].1.contains("415"), "{conflicts:?}");
+    let found: Vec<_> = conflicts.iter().rev().map(|row| &row.conflict).collect();
+    assert!(found.iter().all(|conflict| conflict.kind == ConflictKind::BodyRefused), "{found:?}");
+    assert!(found[0].detail.contains("1048576") && found[1].detail.contains("415"), "{found:?}");
     assert_eq!(kept(&world, &merchant).await, []);
 }
 
