@@ -46,5 +46,5 @@ pub use outcome::Outcome;
 pub use position::{Partition, PartitionCount, Position};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
-pub use sku::sku_key;
+pub use sku::{sku_key, sku_trimmed};
 pub use time::{InvalidTimestamp, Timestamp};

@@ -1,6 +1,8 @@
 //! Decisions as tables, and inventory against a model of two platforms that sell while we write.
 
 mod agreement;
+mod batches;
+mod contacts;
 mod edits;
 mod late;
 mod ledger;
@@ -17,7 +19,10 @@ use model::{
     RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
     record::{Changes, ConnectionFacts, Effect, Facts, Links, SendMark},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// For how long nobody else makes a call again.
 const LEASE: Duration = Duration::from_mins(1);
@@ -273,7 +278,12 @@ fn a_level_told_before_its_product_counts_once_the_product_is_known() {
 #[test]
 fn an_unlinked_location_is_filtered_with_one_conflict_and_the_next_event_goes_on() {
     let lost = |number, version| {
-        let mut lost = event("a", number, Some(version), level(7));
+        let elsewhere = InventoryReport {
+            item: external("item"),
+            location: Some(external("elsewhere")),
+            available: Some(Quantity::pieces(7)),
+        };
+        let mut lost = event("a", number, Some(version), Payload::Inventory(elsewhere));
         lost.links.clear();
         lost
     };
@@ -281,8 +291,10 @@ fn an_unlinked_location_is_filtered_with_one_conflict_and_the_next_event_goes_on
     let (outcomes, folded) = fold(linked(), events);
     assert_eq!(outcomes, [Outcome::Filtered, Outcome::Filtered, Outcome::Applied]);
     assert!(folded.rejected.is_empty());
-    let conflicts = &folded.changes.conflicts;
-    assert_eq!(conflicts.iter().map(|it| it.kind).collect::<Vec<_>>(), [ConflictKind::UnlinkedLocation]);
+    let conflicts = folded.changes.conflicts.iter();
+    let subjects: BTreeSet<_> = conflicts.map(|it| (it.kind, it.subject.as_str())).collect();
+    let expected = (ConflictKind::UnlinkedLocation, "location elsewhere");
+    assert_eq!(subjects, BTreeSet::from([expected]), "of one subject, one is open");
 }
 
 #[test]

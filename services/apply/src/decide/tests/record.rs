@@ -4,7 +4,6 @@ use super::*;
 use crate::rebuild::Rebuilt;
 use crate::worker::ROUNDS_MAX;
 use model::record::{ExternalKey, FirstKeys, Movement, MovementReason, RowKeys, SkuCandidate, State};
-use std::collections::BTreeSet;
 
 /// The tables, and what was written to them that is no row of its own.
 #[derive(Debug, Clone, Default)]

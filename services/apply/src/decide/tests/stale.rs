@@ -5,7 +5,6 @@ use super::{record::Record, *};
 use model::EntityKind;
 use proptest::{prelude::*, sample::Index};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use std::collections::BTreeSet;
 
 const PLATFORMS: [&str; 2] = ["a", "b"];
 
