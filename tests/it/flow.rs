@@ -1,7 +1,7 @@
 //! One event's whole way.
 
 use crate::PATIENCE;
-use model::{Action, EntityKind, Outcome, Quantity};
+use model::{Outcome, Quantity};
 use serde_json::Value;
 use std::time::Duration;
 use testkit::{

@@ -12,6 +12,7 @@ mod inventory;
 mod keys;
 mod links;
 mod product;
+mod prospects;
 mod sales;
 mod sight;
 

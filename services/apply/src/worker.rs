@@ -30,7 +30,7 @@ const EVENTS_MAX: usize = 2000;
 const PACE: Duration = Duration::from_millis(4);
 /// How many rounds of loading a batch takes at most: events, the links they lead to, the mirrors of those, their levels and
 /// the other platforms' mirrors.
-const ROUNDS_MAX: usize = 6;
+pub(crate) const ROUNDS_MAX: usize = 6;
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
 

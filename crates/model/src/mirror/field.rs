@@ -170,16 +170,27 @@ impl<V: FieldValue> FieldMirror<V> {
                     self.schedule.due_at = report.received_at;
                 }
             }
-            phase => *phase = Phase::Idle,
+            // The platform holds what it held when it refused.
+            Phase::Refused { .. } if !differs => {}
+            _ => self.rest(report),
         }
         self.baseline = Baseline::Known(now_held);
         self.observed = Some(report.observation(self.observed.as_ref()));
     }
 
+    /// Ends a waiting: what differs is due at once.
+    fn rest(&mut self, report: &Report<V>) {
+        if matches!(self.phase, Phase::Reading { .. } | Phase::Refused { .. }) {
+            self.schedule.due_at = report.received_at;
+        }
+        self.phase = Phase::Idle;
+    }
+
     /// The platform no longer has what has the value: nothing is due there until it reports it again.
     pub fn forget(&mut self, report: &Report<V>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
-        (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+        self.rest(report);
+        (self.baseline, self.desired) = (Baseline::Absent, None);
     }
 
     /// Sets what the platform should hold; says whether that changed.

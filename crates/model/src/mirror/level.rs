@@ -166,13 +166,13 @@ impl LevelMirror {
                 LevelOutcome::Contested
             }
             Phase::Reading { after: Some(write), .. } if write.value == number => {
-                self.phase = Phase::Idle;
+                self.rest(report);
                 self.holds(number, report);
                 LevelOutcome::Echo
             }
             Phase::Reading { after: Some(write), .. } => {
                 let is_untaken = write.from == number;
-                self.phase = Phase::Idle;
+                self.rest(report);
                 match self.take(number, report) {
                     LevelOutcome::Moved(by) if !is_untaken => LevelOutcome::MovedUncertain(by),
                     other => other,
@@ -188,11 +188,21 @@ impl LevelMirror {
                 self.read_at(report.received_at);
                 LevelOutcome::Ambiguous
             }
+            // The platform holds what it held when it refused.
+            Phase::Refused { .. } if !differs => self.take(number, report),
             _ => {
-                self.phase = Phase::Idle;
+                self.rest(report);
                 self.take(number, report)
             }
         }
+    }
+
+    /// Ends a waiting: what differs is due at once.
+    fn rest(&mut self, report: &Report<Quantity>) {
+        if matches!(self.phase, Phase::Reading { .. } | Phase::Refused { .. }) {
+            self.schedule.due_at = report.received_at;
+        }
+        self.phase = Phase::Idle;
     }
 
     /// Whether the report is a reading that we wait for, and its version doesn't matter: because versions are coarse, or
@@ -208,7 +218,7 @@ impl LevelMirror {
         if let Phase::Writing { meanwhile, .. } = &mut self.phase {
             *meanwhile = Meanwhile::Other;
         } else {
-            self.phase = Phase::Idle;
+            self.rest(report);
         }
         let was_known = self.baseline.known().is_some();
         self.baseline = Baseline::Absent;

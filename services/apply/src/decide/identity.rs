@@ -138,10 +138,15 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Whether this connection's variant of that id isn't among the report's any more: it was made again.
+    /// Whether this connection's variant of that id was of the reported product and isn't among its variants any more: it
+    /// was made again.
     fn is_leaving(&self, id: &VariantId) -> bool {
         let connection = &self.event.origin.connection;
         let model::Payload::Product(reported) = &self.event.payload else { return false };
+        let product = self.sight.product(self.event, &reported.external);
+        if product.is_none() || product.as_ref() != self.sight.product_of(self.event, id) {
+            return false;
+        }
         let links = &self.sight.facts.links.variants;
         let mut own = links.iter().filter(|((by, _), variant)| by == connection && *variant == id);
         reported.variants_complete && own.all(|((_, external), _)| !self.reported.contains(external))

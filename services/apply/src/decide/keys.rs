@@ -3,6 +3,7 @@
 //! Rows are loaded in rounds: what is loaded may show that more is needed. [`row_keys`] names what isn't asked for yet; once
 //! it names nothing new, everything that a decision can touch is there.
 
+use super::prospects::Prospects;
 use super::{
     identity::{self, identify},
     inventory,
@@ -66,24 +67,28 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts) 
     let companions = Companions::of(&facts.mirrors);
     let sight = Sight { facts, companions: &companions };
     let mut keys = RowKeys::default();
+    let events: Vec<&Event> = events.into_iter().collect();
+    let prospects = Prospects::of(&events, &sight);
     for event in events {
-        one(event, &sight, &mut keys);
+        one(event, &sight, &prospects, &mut keys);
     }
+    // What a link leads to says which product it is of.
+    keys.variants.extend(facts.links.variants.values().cloned());
     keys
 }
 
-fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
             if let Some(location) = inventory::location(event, report.location.as_ref()) {
-                level(event, &report.item, location, sight, keys);
+                level(event, &report.item, location, sight, prospects, keys);
             }
         }
-        Payload::Stocked(stocked) => item(event, &stocked.item, None, sight, keys),
-        Payload::Product(product) => product_keys(event, product, sight, keys),
+        Payload::Stocked(stocked) => item(event, &stocked.item, sight, prospects, keys),
+        Payload::Product(product) => product_keys(event, product, sight, prospects, keys),
         Payload::Order(order) => drop(keys.orders.insert(OrderId::derive(connection, &order.external))),
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
@@ -94,7 +99,9 @@ fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
             }
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
-        Payload::Instruction { instruction, .. } => instruction_keys(event, instruction, sight, keys),
+        Payload::Instruction { instruction, .. } => {
+            instruction_keys(event, instruction, sight, prospects, keys)
+        }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
@@ -103,13 +110,13 @@ fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
                     for (external, variant) in sight.variants_of(event, &product) {
                         keys.mirrors.insert(MirrorKey::Price(field(&external)));
                         for of in sight.items_of(event, &variant) {
-                            item(event, &of, None, sight, keys);
+                            item(event, &of, sight, prospects, keys);
                         }
                     }
                     keys.products.insert(product);
                 }
             }
-            EntityKind::Inventory => item(event, external, None, sight, keys),
+            EntityKind::Inventory => item(event, external, sight, prospects, keys),
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
@@ -120,7 +127,14 @@ fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
 }
 
 /// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item.
-fn level(event: &Event, item: &ExternalId, location: LocationId, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn level(
+    event: &Event,
+    item: &ExternalId,
+    location: LocationId,
+    sight: &Sight<'_>,
+    prospects: &Prospects,
+    keys: &mut RowKeys,
+) {
     let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
     let known = sight.facts.mirrors.levels.get(&key);
     let variant = match known {
@@ -134,27 +148,26 @@ fn level(event: &Event, item: &ExternalId, location: LocationId, sight: &Sight<'
         let at = (variant, key.location.clone());
         let is_settled =
             known.is_some_and(|mirror| mirror.proven && matches!(mirror.baseline, Baseline::Known(_)));
-        if !is_settled {
+        if !is_settled || prospects.is_unsettled(&key.connection, item) {
             keys.contacts.insert(at.clone());
         }
+        keys.levels.insert(at);
+    }
+    for variant in prospects.of_item(&key.connection, item) {
+        let at = (variant.clone(), key.location.clone());
+        keys.contacts.insert(at.clone());
         keys.levels.insert(at);
     }
     keys.mirrors.insert(MirrorKey::Level(key));
 }
 
-/// Every level mirror of an item, and the levels that they are of, or come to be of if it is linked to `becomes`.
-fn item(
-    event: &Event,
-    external: &ExternalId,
-    becomes: Option<&VariantId>,
-    sight: &Sight<'_>,
-    keys: &mut RowKeys,
-) {
+/// Every level mirror of an item, and the levels that they are of, or may come to be of.
+fn item(event: &Event, external: &ExternalId, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     keys.items.insert((connection.clone(), external.clone()));
     for key in keys_of(&sight.facts.mirrors, connection, external) {
         let now = sight.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
-        for variant in now.into_iter().chain(becomes) {
+        for variant in now.into_iter().chain(prospects.of_item(connection, external)) {
             let at = (variant.clone(), key.location.clone());
             keys.levels.insert(at.clone());
             keys.contacts.insert(at);
@@ -162,20 +175,26 @@ fn item(
     }
 }
 
-fn product_keys(event: &Event, product: &Product, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn product_keys(
+    event: &Event,
+    product: &Product,
+    sight: &Sight<'_>,
+    prospects: &Prospects,
+    keys: &mut RowKeys,
+) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     let identity = identify(event, product, sight);
     keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
     let before = sight.product(event, &product.external);
-    for product in before.into_iter().chain([identity.product.clone()]) {
+    let variants = product.variants.iter().flat_map(|it| prospects.of_variant(connection, &it.external));
+    let others: Vec<_> = variants.filter_map(|variant| sight.product_of(event, variant).cloned()).collect();
+    for product in before.into_iter().chain([identity.product.clone()]).chain(others) {
         for (external, variant) in sight.variants_of(event, &product) {
             keys.mirrors.insert(MirrorKey::Price(field(&external)));
             for of in sight.items_of(event, &variant) {
-                if product == identity.product {
-                    item(event, &of, None, sight, keys);
-                }
+                item(event, &of, sight, prospects, keys);
             }
         }
         keys.products_of.insert((connection.clone(), product.clone()));
@@ -184,20 +203,20 @@ fn product_keys(event: &Event, product: &Product, sight: &Sight<'_>, keys: &mut 
     for (variant, identified) in product.variants.iter().zip(&identity.variants) {
         keys.mirrors.insert(MirrorKey::Price(field(&variant.external)));
         keys.variants.insert(identified.id.clone());
-        keys.variants.extend(identified.instead_of.clone());
-        keys.variants.extend(sight.variant(event, variant));
+        keys.variants.extend(prospects.of_variant(connection, &variant.external).cloned());
         if let Some(of) = &variant.item {
-            item(event, of, Some(&identified.id), sight, keys);
-        }
-        // Whoever has the number may be linked by then: its product's links decide.
-        let number = identity::number(variant).map(|number| (event.origin.store.clone(), number));
-        if let Some(candidates) = number.and_then(|number| sight.facts.skus.get(&number)) {
-            keys.variants.extend(candidates.keys().cloned());
+            item(event, of, sight, prospects, keys);
         }
     }
 }
 
-fn instruction_keys(event: &Event, instruction: &Instruction, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn instruction_keys(
+    event: &Event,
+    instruction: &Instruction,
+    sight: &Sight<'_>,
+    prospects: &Prospects,
+    keys: &mut RowKeys,
+) {
     let connection = &event.origin.connection;
     match instruction {
         Instruction::Link { variant, .. } | Instruction::Unlink { variant } => {
@@ -207,9 +226,10 @@ fn instruction_keys(event: &Event, instruction: &Instruction, sight: &Sight<'_>,
             };
             let field = FieldKey { connection: connection.clone(), external: variant.clone() };
             keys.mirrors.insert(MirrorKey::Price(field));
-            if let Some(linked) = sight.variant_link(event, variant) {
+            let ids: Vec<_> = prospects.of_variant(connection, variant).cloned().collect();
+            for linked in ids {
                 for of in sight.items_of(event, &linked) {
-                    item(event, &of, Some(&to), sight, keys);
+                    item(event, &of, sight, prospects, keys);
                 }
                 if let Some(row) = sight.facts.variants.get(&linked) {
                     keys.products_of.insert((connection.clone(), row.product.clone()));
@@ -218,7 +238,9 @@ fn instruction_keys(event: &Event, instruction: &Instruction, sight: &Sight<'_>,
             }
             keys.variants.insert(to);
         }
-        Instruction::Adopt { item, location, .. } => level(event, item, location.clone(), sight, keys),
+        Instruction::Adopt { item, location, .. } => {
+            level(event, item, location.clone(), sight, prospects, keys)
+        }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());
             let of_connection =

@@ -1,6 +1,8 @@
 //! Decisions as tables, and inventory against a model of two platforms that sell while we write.
 
 mod agreement;
+mod batches;
+mod contacts;
 mod edits;
 mod late;
 mod ledger;
@@ -10,13 +12,22 @@ mod stale;
 
 use super::{Fold, Folded, first_keys, row_keys};
 use model::{
-    Action, ConnectionId, Currency, Customer, DeliveryId, Event, EventId, ExternalId, InventoryReport, Link,
-    LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Money, Order, OrderStatus, Origin,
-    Outcome, Partition, Patch, Payload, PlatformName, Position, Product, ProductText, Quantity, RawDigest,
-    SendState, Sent, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    record::{Changes, Effect, Facts, SendMark},
+    Action, BaselineRule, Begun, CallResult, Conflict, ConflictKind, ConnectionId, Currency, Customer,
+    DeliveryId, Event, EventId, ExternalId, FieldKey, FieldMirror, FieldValue, InventoryReport, LevelKey,
+    LevelMirror, Link, LinkKind, LocationId, Meanwhile, Mirror, MirrorKey, Money, Order, OrderStatus, Origin,
+    Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product, ProductText, Quantity,
+    RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
+    record::{Changes, ConnectionFacts, Effect, Facts, Links, SendMark},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// For how long nobody else makes a call again.
+const LEASE: Duration = Duration::from_mins(1);
+/// When events are received: their number in microseconds after this, and so later than what platforms' clocks say.
+const RECEIVED: i64 = 1_000_000_000;
 
 const P: Partition = Partition(0);
 
@@ -30,6 +41,11 @@ fn place() -> LocationId {
 
 fn connection(name: &str) -> ConnectionId {
     ConnectionId::new(name).unwrap()
+}
+
+/// When the event of that number is received.
+fn received(number: u64) -> Timestamp {
+    Timestamp::from_micros(RECEIVED + i64::try_from(number).unwrap())
 }
 
 fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Event {
@@ -51,7 +67,7 @@ fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Eve
         },
         action: Action::Updated,
         occurred_at: version.map(Timestamp::from_micros),
-        received_at: Timestamp::from_micros(i64::try_from(number).unwrap()),
+        received_at: received(number),
         version: version.map(SourceVersion),
         payload,
         links,
@@ -107,12 +123,22 @@ fn level_of(folded: &Folded) -> Option<String> {
     folded.changes.levels.values().next().map(ToString::to_string)
 }
 
+/// One shirt that both connections know; of a first contact, the store's level stands.
 fn linked() -> Facts {
     let events = vec![
         event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1000))),
         event("b", 2, Some(1), Payload::Product(shirt("Shirt", 1000))),
     ];
-    facts_after(Facts::default(), events)
+    facts_after(with_rule(Facts::default(), BaselineRule::Store), events)
+}
+
+/// The facts with that rule for first contacts of both connections.
+fn with_rule(mut facts: Facts, baseline: BaselineRule) -> Facts {
+    for from in ["a", "b"] {
+        let found = ConnectionFacts { baseline, ..ConnectionFacts::default() };
+        facts.connections.insert(connection(from), found);
+    }
+    facts
 }
 
 /// What the record knows once the batch is committed.
@@ -124,28 +150,54 @@ fn facts_after(facts: Facts, events: Vec<Event>) -> Facts {
     Facts { seen: BTreeMap::new(), ..fold.facts }
 }
 
-fn mirror(facts: &Facts, from: &str) -> Mirror {
-    facts.mirrors[&key(from)].clone()
+fn mirror(facts: &Facts, from: &str) -> LevelMirror {
+    facts.mirrors.levels[&key(from)].clone()
 }
 
-fn key(from: &str) -> MirrorKey {
-    MirrorKey {
-        connection: connection(from),
-        kind: MirrorKind::Inventory,
-        external: external("item"),
-        place: Some(place()),
-    }
+fn key(from: &str) -> LevelKey {
+    LevelKey { connection: connection(from), item: external("item"), location: place() }
 }
 
-fn pieces(count: i32) -> MirrorValue {
-    MirrorValue::Quantity(Quantity::pieces(count))
+fn text_key(from: &str) -> FieldKey {
+    FieldKey { connection: connection(from), external: external("product") }
+}
+
+fn price_key(from: &str) -> FieldKey {
+    FieldKey { connection: connection(from), external: external("variant") }
+}
+
+fn dollars(minor: i64) -> Money {
+    Money { minor, currency: Currency::new("USD").unwrap() }
+}
+
+fn titled(title: &str) -> ProductText {
+    ProductText { title: Some(title.to_owned()), description: None }
+}
+
+/// Begins a write of that level.
+fn begin_level(mirror: &mut LevelMirror, count: i32) {
+    mirror.want(Quantity::pieces(count), 0, received(0), None);
+    assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "{mirror:?}");
+}
+
+/// Begins a write of that value.
+fn begin_field<V: FieldValue>(mirror: &mut FieldMirror<V>, value: V) {
+    mirror.want(value, received(0), None);
+    assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "nothing is due");
+}
+
+/// The platform takes the write that is under way, and names that version.
+fn take_field<V: FieldValue>(mirror: &mut FieldMirror<V>, version: Option<i64>) -> Settled {
+    let result = CallResult::Taken { version: version.map(SourceVersion), rendered: None };
+    mirror.settle("key", result, received(0))
 }
 
 #[test]
 fn products_of_two_platforms_with_one_number_are_one_variant() {
     let facts = linked();
     assert_eq!((facts.products.len(), facts.variants.len()), (1, 1));
-    assert_eq!(facts.links.len(), 6);
+    let links = &facts.links;
+    assert_eq!((links.products.len(), links.variants.len(), links.items.len()), (2, 2, 2));
 }
 
 #[test]
@@ -174,7 +226,8 @@ fn two_platforms_that_each_sell_one_of_ten_leave_eight() {
     let (outcomes, folded) = fold(linked(), events);
     assert_eq!(outcomes, [Outcome::Applied; 4]);
     assert_eq!(level_of(&folded).unwrap(), "8");
-    let sum: Quantity = folded.changes.movements.iter().fold(Quantity::ZERO, |sum, line| sum + line.delta);
+    let lines = folded.changes.movements.iter();
+    let sum = lines.fold(Quantity::ZERO, |sum, line| sum.plus(line.delta).unwrap());
     assert_eq!(sum.to_string(), "8");
 }
 
@@ -202,14 +255,13 @@ fn the_same_event_changes_one_row_and_an_older_one_none() {
 fn our_own_write_that_comes_back_is_an_echo_and_moves_nothing() {
     let mut facts =
         facts_after(linked(), vec![event("a", 1, Some(1), level(10)), event("b", 2, Some(1), level(10))]);
-    let mut awaited = mirror(&facts, "b");
-    awaited.sent = Some(Sent { value: pieces(9), from: Some(pieces(10)), state: SendState::Pending });
-    facts.mirrors.insert(key("b"), awaited);
+    begin_level(facts.mirrors.levels.get_mut(&key("b")).unwrap(), 9);
     let (outcomes, folded) =
         fold(facts, vec![event("b", 3, Some(2), level(9)), event("b", 4, Some(3), level(9))]);
     assert_eq!(outcomes, [Outcome::Echo, Outcome::Unchanged]);
     assert!(folded.changes.movements.is_empty() && folded.changes.applied.is_empty());
-    assert_eq!(folded.changes.mirrors[&key("b")].sent.as_ref().unwrap().state, SendState::Echoed);
+    let phase = &folded.changes.mirrors.levels[&key("b")].phase;
+    assert!(matches!(phase, Phase::Writing { meanwhile: Meanwhile::Echo, .. }), "{phase:?}");
 }
 
 #[test]
@@ -224,12 +276,25 @@ fn a_level_told_before_its_product_counts_once_the_product_is_known() {
 }
 
 #[test]
-fn an_unlinked_location_is_refused_and_the_next_event_goes_on() {
-    let mut lost = event("a", 1, Some(1), level(7));
-    lost.links.clear();
-    let (outcomes, folded) = fold(linked(), vec![lost, event("a", 2, Some(2), level(6))]);
-    assert_eq!(outcomes, [Outcome::Dead, Outcome::Applied]);
-    assert_eq!(folded.rejected.len(), 1);
+fn an_unlinked_location_is_filtered_with_one_conflict_and_the_next_event_goes_on() {
+    let lost = |number, version| {
+        let elsewhere = InventoryReport {
+            item: external("item"),
+            location: Some(external("elsewhere")),
+            available: Some(Quantity::pieces(7)),
+        };
+        let mut lost = event("a", number, Some(version), Payload::Inventory(elsewhere));
+        lost.links.clear();
+        lost
+    };
+    let events = vec![lost(1, 1), lost(2, 2), event("a", 3, Some(3), level(6))];
+    let (outcomes, folded) = fold(linked(), events);
+    assert_eq!(outcomes, [Outcome::Filtered, Outcome::Filtered, Outcome::Applied]);
+    assert!(folded.rejected.is_empty());
+    let conflicts = folded.changes.conflicts.iter();
+    let subjects: BTreeSet<_> = conflicts.map(|it| (it.kind, it.subject.as_str())).collect();
+    let expected = (ConflictKind::UnlinkedLocation, "location elsewhere");
+    assert_eq!(subjects, BTreeSet::from([expected]), "of one subject, one is open");
 }
 
 #[test]
@@ -248,16 +313,9 @@ fn only_the_field_that_a_platform_changed_wins_over_anothers_later_change() {
 #[test]
 fn an_older_product_is_stale_and_our_own_text_come_back_is_an_echo() {
     let mut facts = linked();
-    let text_key = MirrorKey {
-        connection: connection("b"),
-        kind: MirrorKind::Product,
-        external: external("product"),
-        place: None,
-    };
-    let wrote = MirrorValue::Text(ProductText { title: Some("New name".to_owned()), description: None });
-    let mut awaited = facts.mirrors[&text_key].clone();
-    awaited.sent = Some(Sent { value: wrote, from: awaited.held.clone(), state: SendState::Acknowledged });
-    facts.mirrors.insert(text_key, awaited);
+    let awaited = facts.mirrors.texts.get_mut(&text_key("b")).unwrap();
+    begin_field(awaited, titled("New name"));
+    assert_eq!(take_field(awaited, None), Settled::Done);
     let renamed = vec![event("a", 3, Some(5), Payload::Product(shirt("New name", 1000)))];
     let facts = facts_after(facts, renamed);
     let events = vec![
@@ -272,15 +330,9 @@ fn an_older_product_is_stale_and_our_own_text_come_back_is_an_echo() {
 #[test]
 fn a_late_echo_does_not_undo_what_was_changed_since() {
     let mut facts = linked();
-    let text_key = MirrorKey {
-        connection: connection("b"),
-        kind: MirrorKind::Product,
-        external: external("product"),
-        place: None,
-    };
-    let wrote = MirrorValue::Text(ProductText { title: Some("First".to_owned()), description: None });
-    facts.mirrors.get_mut(&text_key).unwrap().sent =
-        Some(Sent { value: wrote, from: None, state: SendState::Acknowledged });
+    let awaited = facts.mirrors.texts.get_mut(&text_key("b")).unwrap();
+    begin_field(awaited, titled("First"));
+    assert_eq!(take_field(awaited, None), Settled::Done);
     let events = vec![
         event("a", 3, Some(5), Payload::Product(shirt("First", 1000))),
         event("a", 4, Some(8), Payload::Product(shirt("Second", 1000))),
@@ -293,52 +345,45 @@ fn a_late_echo_does_not_undo_what_was_changed_since() {
 #[test]
 fn the_echo_of_a_write_that_comes_when_the_next_is_under_way_undoes_nothing() {
     let mut facts = linked();
-    let price_key = MirrorKey {
-        connection: connection("b"),
-        kind: MirrorKind::Price,
-        external: external("variant"),
-        place: None,
-    };
-    let dollars = |minor| MirrorValue::Price(Money { minor, currency: Currency::new("USD").unwrap() });
     let changes = [(3, 5, 1100), (4, 8, 1200), (5, 9, 1300)];
     let changed = |(number, at, cents)| event("a", number, Some(at), Payload::Product(shirt("Shirt", cents)));
     facts = facts_after(facts, changes.map(changed).to_vec());
     // 11 was written and taken, 12 is on its way, and 13 waits; then the report of 11 comes.
-    let mirror = facts.mirrors.get_mut(&price_key).unwrap();
-    mirror.held = Some(dollars(1100));
-    mirror.sent = Some(Sent { value: dollars(1200), from: Some(dollars(1100)), state: SendState::Pending });
+    let mirror = facts.mirrors.prices.get_mut(&price_key("b")).unwrap();
+    begin_field(mirror, dollars(1100));
+    assert_eq!(take_field(mirror, None), Settled::Done);
+    begin_field(mirror, dollars(1200));
     let facts = facts_after(facts, vec![event("b", 6, Some(10), Payload::Product(shirt("Shirt", 1100)))]);
     assert_eq!(facts.variants.values().next().unwrap().price.as_ref().unwrap().value.minor, 1300);
 }
 
+/// An order in that status.
+fn order_in(status: OrderStatus) -> Order {
+    Order { status, ..Order::cancelled(external("order")) }
+}
+
 #[test]
-fn a_completed_order_does_not_change_and_says_so() {
-    let order = |status| Order {
-        external: external("order"),
-        number: None,
-        status,
-        total: None,
-        tax: None,
-        discount: None,
-        placed_at: None,
-        closed_at: None,
-        customer: None,
-        location: None,
-        employee: None,
-        refund_of: None,
-        lines: Vec::new(),
-    };
-    let told = |number, version, status| event("a", number, Some(version), Payload::Order(order(status)));
+fn a_completed_order_changes_to_cancelled_alone_and_says_so() {
+    let told = |number, version, status| event("a", number, Some(version), Payload::Order(order_in(status)));
     let events = vec![
         told(1, 1, OrderStatus::Open),
         told(2, 3, OrderStatus::Completed),
         told(3, 2, OrderStatus::Open),
         told(4, 4, OrderStatus::Open),
     ];
-    let (outcomes, folded) = fold(Facts::default(), events);
+    let (outcomes, folded) = fold(Facts::default(), events.clone());
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied, Outcome::Stale, Outcome::Unchanged]);
     assert_eq!(folded.changes.orders.values().next().unwrap().order.status, OrderStatus::Completed);
     assert_eq!(folded.changes.conflicts.len(), 1);
+
+    let since = vec![
+        told(5, 5, OrderStatus::Cancelled),
+        told(6, 6, OrderStatus::Completed),
+        told(7, 7, OrderStatus::Open),
+    ];
+    let (outcomes, folded) = fold(facts_after(Facts::default(), events), since);
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Unchanged, Outcome::Unchanged]);
+    assert_eq!(folded.changes.orders.values().next().unwrap().order.status, OrderStatus::Cancelled);
 }
 
 #[test]
@@ -367,11 +412,15 @@ fn the_rows_of_a_batch_are_named_before_it_is_decided() {
     let events =
         [event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1))), event("a", 2, Some(1), level(1))];
     let first = first_keys(&events, &[]);
-    assert_eq!((first.events.len(), first.links.len(), first.skus.len(), first.stores.len()), (2, 3, 1, 1));
+    let links = &first.links;
+    assert_eq!((links.products.len(), links.variants.len(), links.items.len()), (1, 1, 1));
+    assert_eq!((first.events.len(), first.skus.len(), first.stores.len()), (2, 1, 1));
     let rows = row_keys(&events, &Facts::default());
     let variant = VariantId::derive(&connection("a"), &external("variant"));
-    assert!(rows.levels.contains(&(variant.clone(), place())), "the level that the product's link leads to");
-    assert!(rows.variants.contains(&variant) && rows.mirrors.contains(&key("a")));
+    let at = (variant.clone(), place());
+    assert!(rows.levels.contains(&at), "the level that the product's link leads to");
+    assert!(rows.contacts.contains(&at), "and who else has it");
+    assert!(rows.variants.contains(&variant) && rows.mirrors.contains(&MirrorKey::Level(key("a"))));
 }
 
 #[test]
@@ -412,22 +461,14 @@ fn a_replay_meets_each_mirror_as_propagate_had_left_it() {
     let mut facts = linked();
     let (outcomes, _) = fold(facts.clone(), vec![told.clone(), echo.clone()]);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied], "without the mark, it is a sale");
-    let sent = Sent {
-        value: MirrorValue::Quantity(Quantity::pieces(8)),
-        from: Some(MirrorValue::Quantity(Quantity::pieces(10))),
-        state: SendState::Pending,
-    };
-    let mark = SendMark {
-        after: told.position,
-        key: super::inventory::key(&told, &external("item"), place()),
-        internal: None,
-        held: Some(MirrorValue::Quantity(Quantity::pieces(10))),
-        version: None,
-        sent: sent.clone(),
-    };
-    facts.marks.insert(P, [mark.clone()].into());
+    let mut written = mirror(&facts_after(facts.clone(), vec![told.clone()]), "a");
+    begin_level(&mut written, 8);
+    let mark = SendMark { after: told.position, mirror: Mirror::Level(key("a"), written.clone()) };
+    facts.marks.insert(P, [mark].into());
     let (outcomes, folded) = fold(facts, vec![told, echo]);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Echo]);
     assert_eq!(folded.changes.movements.len(), 1);
-    assert_eq!(folded.changes.sent[&mark.key], Sent { state: SendState::Echoed, ..sent });
+    let now = &folded.changes.mirrors.levels[&key("a")];
+    assert_eq!(now.phase.write(), written.phase.write());
+    assert!(matches!(now.phase, Phase::Writing { meanwhile: Meanwhile::Echo, .. }));
 }

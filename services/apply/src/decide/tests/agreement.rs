@@ -1,20 +1,23 @@
 //! Two platforms sell while we write to both: whatever is delayed, lost, repeated or refused, they end with what is
 //! left.
 //!
-//! The platforms and propagate stand here as plainly as they can be said; every decision is the real one, and what a
-//! claim and an answer do to a mirror is what `store` does (`claims.rs`). One platform compares and sets, the other
+//! The platforms stand here as plainly as they can be said; every decision is the real one, and claims and answers go to
+//! the state machine that `store` calls (`claims.rs`). One platform compares and sets, the other
 //! takes differences; both answer a key that they have seen as they did before.
 
 mod platform;
 mod propagate;
 
 use super::{record::Record, *};
+use model::{Attention, REFUSED_AGAIN_AFTER};
 use platform::{Access, Platform};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
 /// What both platforms hold at first.
 const FIRST: i32 = 100;
+/// How far two steps lie apart: far enough that refused comparisons don't stop the writes.
+const STEP: Duration = Duration::from_secs(20);
 /// After how many rounds without a fault everything has come to rest.
 const ROUNDS_MAX: usize = 30;
 
@@ -111,6 +114,8 @@ struct World {
     taken_up: usize,
     /// Of reads and writes, to tell them apart.
     numbers: u64,
+    /// How long nothing happened.
+    waited: Duration,
 }
 
 impl World {
@@ -120,7 +125,14 @@ impl World {
             [Platform::new("a", true, spans[0], FIRST), Platform::new("b", false, spans[1], FIRST)];
         let told = platforms.each_ref().map(|platform| platform.report(10));
         record.commit(told.to_vec());
-        Self { record, platforms, arrived: told.to_vec(), taken_up: 0, numbers: 1_000_000 }
+        Self {
+            record,
+            platforms,
+            arrived: told.to_vec(),
+            taken_up: 0,
+            numbers: 1_000,
+            waited: Duration::ZERO,
+        }
     }
 
     fn next_number(&mut self) -> u64 {
@@ -128,8 +140,8 @@ impl World {
         self.numbers
     }
 
-    fn mirror(&mut self, platform: usize) -> &mut Mirror {
-        self.record.tables.mirrors.get_mut(&key(self.platforms[platform].name)).unwrap()
+    fn mirror(&mut self, platform: usize) -> &mut LevelMirror {
+        self.record.tables.mirrors.levels.get_mut(&key(self.platforms[platform].name)).unwrap()
     }
 
     fn arrive(&mut self, reports: &[(usize, usize)]) {
@@ -142,9 +154,9 @@ impl World {
     }
 
     /// Only a platform that has to be read is.
-    fn read(&mut self, platform: usize) {
+    fn read(&mut self, platform: usize, is_lost: bool) {
         let number = self.next_number();
-        if self.is_reading(platform) {
+        if self.asks(platform) && !is_lost {
             self.platforms[platform].read(number);
         }
     }
@@ -157,8 +169,7 @@ impl World {
                 let again = self.arrived[which % self.arrived.len()].clone();
                 assert_eq!(self.record.commit(vec![again]), [None], "it was recorded before");
             }
-            Step::Read { platform, lost: false } => self.read(*platform),
-            Step::Read { lost: true, .. } => {}
+            Step::Read { platform, lost } => self.read(*platform, *lost),
             Step::TakeUp => self.take_up(),
             Step::Call { platform } => self.call(*platform),
             Step::Execute { platform, which, answer_lost } => {
@@ -182,7 +193,7 @@ impl World {
                 while !self.platforms[platform].answers.is_empty() {
                     self.answer(platform, 0);
                 }
-                self.read(platform);
+                self.read(platform, false);
                 while !self.platforms[platform].reports.is_empty() {
                     self.arrive(&[(platform, 0)]);
                 }
@@ -212,18 +223,17 @@ impl StateMachineTest for Model {
         world.record.assert_balanced();
     }
 
-    fn teardown(mut world: World, Left { count: mut left, .. }: Left) {
+    fn teardown(mut world: World, Left { count: left, .. }: Left) {
         world.platforms.iter_mut().for_each(|platform| platform.access = Access::Open);
         world.rest();
         if (0..2).any(|platform| world.is_refused(platform)) {
-            // A value that was refused for good is not tried again; the next one is.
-            world.platforms[0].change(-1);
-            left -= 1;
+            // A refused value is tried again the next day.
+            world.waited = REFUSED_AGAIN_AFTER;
             world.rest();
         }
         assert_eq!(world.record.level(&place()), Some(Quantity::pieces(left)), "the store's level");
-        let held = [0, 1].map(|platform| world.mirror(platform).held.clone());
-        assert_eq!(held, [Some(pieces(left)), Some(pieces(left))], "what we think they hold");
+        let known = [0, 1].map(|platform| world.mirror(platform).baseline.known().copied());
+        assert_eq!(known, [Some(Quantity::pieces(left)); 2], "what we think they hold");
         let holds = world.platforms.each_ref().map(|platform| platform.holds);
         assert_eq!(holds, [left; 2], "what they hold");
     }

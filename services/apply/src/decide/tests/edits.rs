@@ -1,8 +1,8 @@
 //! Two platforms on which people change a text and a price while we write both: whatever is late, early, lost or made
 //! twice, the last word that was told stands in the end, in the record and on both.
 //!
-//! As in `agreement`, the platforms and propagate are said plainly here, the decisions are the real ones, and what a
-//! claim and an answer do to a mirror is what `store` does. Nobody compares: a write overwrites what it meets. So a
+//! As in `agreement`, the platforms are said plainly here, the decisions are the real ones, and claims and answers go to
+//! the state machine that `store` calls. Nobody compares: a write overwrites what it meets. So a
 //! change that nobody told before it was overwritten is lost; any other one counts as of when it was told to be made.
 
 mod platform;
@@ -25,34 +25,48 @@ enum Field {
 
 const FIELDS: [Field; 2] = [Field::Text, Field::Price];
 
-impl Field {
-    fn key(self, from: &str) -> MirrorKey {
-        let (kind, external) = match self {
-            Self::Text => (MirrorKind::Product, external("product")),
-            Self::Price => (MirrorKind::Price, external("variant")),
-        };
-        MirrorKey { connection: connection(from), kind, external, place: None }
-    }
+/// A value that stands for a number.
+trait Numbered: FieldValue {
+    fn of(number: i64) -> Self;
+    fn number(&self) -> i64;
+}
 
-    fn value(self, number: i64) -> MirrorValue {
-        match self {
-            Self::Text => MirrorValue::Text(ProductText { title: Some(title(number)), description: None }),
-            Self::Price => {
-                MirrorValue::Price(Money { minor: number, currency: Currency::new("USD").unwrap() })
-            }
-        }
+impl Numbered for ProductText {
+    fn of(number: i64) -> Self {
+        titled(&title(number))
     }
-
-    fn number(value: &MirrorValue) -> i64 {
-        match value {
-            MirrorValue::Text(text) => {
-                text.title.as_ref().unwrap().strip_prefix("text ").unwrap().parse().unwrap()
-            }
-            MirrorValue::Price(price) => price.minor,
-            MirrorValue::Quantity(_) => panic!("no level"),
-        }
+    fn number(&self) -> i64 {
+        self.title.as_ref().unwrap().strip_prefix("text ").unwrap().parse().unwrap()
     }
 }
+
+impl Numbered for Money {
+    fn of(number: i64) -> Self {
+        dollars(number)
+    }
+    fn number(&self) -> i64 {
+        self.minor
+    }
+}
+
+/// Does something with a mirror, whatever its kind.
+macro_rules! on_mirror {
+    ($world:expr, $platform:expr, $field:expr, |$mirror:ident| $body:expr) => {{
+        let from = $world.platforms[$platform].name;
+        let mirrors = &mut $world.record.tables.mirrors;
+        match $field {
+            Field::Text => {
+                let $mirror = mirrors.texts.get_mut(&text_key(from)).unwrap();
+                $body
+            }
+            Field::Price => {
+                let $mirror = mirrors.prices.get_mut(&price_key(from)).unwrap();
+                $body
+            }
+        }
+    }};
+}
+use on_mirror;
 
 fn title(number: i64) -> String {
     format!("text {number}")
@@ -145,7 +159,7 @@ struct World {
 impl World {
     fn new(spans: [i64; 2]) -> Self {
         let platforms = [Platform::new("a", spans[0]), Platform::new("b", spans[1])];
-        let mut record = Record::default();
+        let mut record = Record::of(with_rule(Facts::default(), BaselineRule::Store));
         for platform in &platforms {
             record.commit(vec![platform.report(Snapshot::default(), 0)]);
         }
@@ -153,17 +167,12 @@ impl World {
         Self { record, platforms, clock: 100, edits: BTreeMap::new(), last }
     }
 
-    fn mirror(&mut self, platform: usize, field: Field) -> &mut Mirror {
-        self.record.tables.mirrors.get_mut(&field.key(self.platforms[platform].name)).unwrap()
-    }
-
     /// The record's value.
     fn stored(&self, field: Field) -> i64 {
         let tables = &self.record.tables;
         match field {
             Field::Text => {
-                let title = tables.products.values().next().unwrap().title.clone().unwrap().value;
-                Field::number(&MirrorValue::Text(ProductText { title: Some(title), description: None }))
+                titled(&tables.products.values().next().unwrap().title.as_ref().unwrap().value).number()
             }
             Field::Price => tables.variants.values().next().unwrap().price.as_ref().unwrap().value.minor,
         }
@@ -195,15 +204,18 @@ impl World {
     /// an older reading was taken for the present.
     fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
         let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
-        let mirror = self.mirror(platform, field).clone();
-        let (held, sent) = (Field::number(mirror.held.as_ref().unwrap()), mirror.sent.clone());
-        let state = sent.as_ref().map(|sent| sent.state);
-        let known = mirror.observed.unwrap().version.unwrap().0;
+        let (held, known, is_reading, is_too_early) = on_mirror!(self, platform, field, |mirror| {
+            let held = mirror.held().unwrap().value.number();
+            let known = mirror.observed.as_ref().unwrap().version.unwrap().0;
+            let is_too_early = mirror
+                .phase
+                .write()
+                .is_some_and(|write| write.value.number() == held && write.from.number() == number);
+            (held, known, matches!(mirror.phase, Phase::Reading { .. }), is_too_early)
+        });
         let is_coarse = self.platforms[platform].version(1) == 0;
-        let awaited = is_coarse && snapshot.is_read && state == Some(SendState::Reading);
+        let awaited = is_coarse && snapshot.is_read && is_reading;
         let is_unsure = is_coarse && at == known && held != number;
-        let is_too_early = sent
-            .is_some_and(|sent| sent.value == field.value(held) && sent.from == Some(field.value(number)));
         let Some(was_told) = self.edits.get_mut(&(platform, field, number)) else { return };
         let counts =
             if awaited { held != number && !is_too_early } else { at >= known && !is_unsure && !*was_told };
@@ -279,8 +291,9 @@ impl StateMachineTest for Model {
         for field in FIELDS {
             let stored = world.stored(field);
             assert_eq!(stored, world.last[&field].number, "the last word about the {field:?}");
-            let held =
-                [0, 1].map(|platform| Field::number(world.mirror(platform, field).held.as_ref().unwrap()));
+            let held = [0, 1].map(|platform| {
+                on_mirror!(world, platform, field, |mirror| mirror.held().unwrap().value.number())
+            });
             assert_eq!(held, [stored; 2], "what we think they hold");
             let holds = world.platforms.each_ref().map(|platform| platform.holds.number(field));
             assert_eq!(holds, [stored; 2], "what they hold");

@@ -1,4 +1,4 @@
-//! Levels against a plain model: what each platform last told, and sums of differences.
+//! Levels against a plain model: what each platform reported last, first contacts, and sums of differences.
 
 use super::{record::Record, *};
 use proptest::prelude::*;
@@ -47,6 +47,10 @@ enum Happening {
 #[derive(Debug, Clone, Copy, Default)]
 struct Shelf {
     held: Option<i32>,
+    /// The last number that was reported, unless null came after it.
+    last: Option<i32>,
+    /// Whether something stands behind its zeros.
+    proven: bool,
     version: Option<i64>,
 }
 
@@ -62,40 +66,63 @@ struct Plain {
 
 impl Plain {
     fn level(&mut self, platform: usize, place: usize, available: Option<i32>, version: i64) -> Outcome {
-        let Some(available) = available else { return Outcome::Filtered };
+        let linked = self.linked[platform];
         let shelf = &mut self.shelves[platform][place];
         if shelf.version.is_some_and(|seen| version < seen) {
             return Outcome::Stale;
         }
-        let held = shelf.held.replace(available);
         shelf.version = Some(version);
-        if !self.linked[platform] {
-            return if held == Some(available) { Outcome::Unchanged } else { Outcome::Applied };
-        }
-        let level = &mut self.levels[place];
-        match (*level, held) {
-            (None, _) => *level = Some(available),
-            (Some(_), None) => {}
-            (Some(_), Some(held)) if held == available => return Outcome::Unchanged,
-            (Some(before), Some(held)) => *level = Some(before + available - held),
+        let Some(available) = available else {
+            shelf.last = None;
+            return if shelf.held.take().is_some() { Outcome::Applied } else { Outcome::Filtered };
+        };
+        let is_news = shelf.last.replace(available) != Some(available);
+        let held = shelf.held.replace(available);
+        let is_first = held.is_none_or(|held| !shelf.proven && held == 0 && available != 0);
+        shelf.proven |= available != 0;
+        match held {
+            _ if !linked && is_news => return Outcome::Applied,
+            _ if !linked => return Outcome::Unchanged,
+            _ if is_first => self.contact(platform, place),
+            Some(held) if held == available => return Outcome::Unchanged,
+            held => {
+                let level = &mut self.levels[place];
+                *level = level.zip(held).map(|(level, held)| level + available - held).or(Some(available));
+            }
         }
         Outcome::Applied
+    }
+
+    /// A first number: a count if it is the only one there is, else the store's stands.
+    fn contact(&mut self, platform: usize, place: usize) {
+        let other = self.shelves[1 - platform][place];
+        let is_witnessed = self.linked[1 - platform] && other.proven && other.held.is_some();
+        let shelf = &mut self.shelves[platform][place];
+        let Some(number) = shelf.held else { return };
+        let level = &mut self.levels[place];
+        let is_zero = number == 0 && !shelf.proven;
+        if *level == Some(number) {
+            shelf.proven |= is_witnessed;
+        } else if level.is_none() || !is_witnessed && !is_zero {
+            *level = Some(number);
+        }
     }
 
     fn product(&mut self, platform: usize) -> Outcome {
         if std::mem::replace(&mut self.linked[platform], true) {
             return Outcome::Unchanged;
         }
-        for (level, shelf) in self.levels.iter_mut().zip(&self.shelves[platform]) {
-            *level = level.or(shelf.held);
-        }
+        (0..PLACES.len()).for_each(|place| self.contact(platform, place));
         Outcome::Applied
     }
 
     fn untracked(&mut self, platform: usize) -> Outcome {
-        let held = self.shelves[platform].iter().any(|shelf| shelf.held.is_some());
-        self.shelves[platform] = [Shelf::default(); 2];
-        if held { Outcome::Applied } else { Outcome::Unchanged }
+        let shelves = &mut self.shelves[platform];
+        let was_held = shelves.iter().any(|shelf| shelf.held.is_some());
+        for shelf in shelves.iter_mut().filter(|shelf| shelf.held.is_some()) {
+            (shelf.held, shelf.last) = (None, None);
+        }
+        if was_held { Outcome::Applied } else { Outcome::Unchanged }
     }
 
     fn happen(&mut self, happening: &Happening) -> Option<Outcome> {
@@ -152,7 +179,6 @@ impl ReferenceStateMachine for Model {
     }
 }
 
-#[derive(Default)]
 struct Real {
     record: Record,
     happened: u64,
@@ -189,7 +215,7 @@ impl StateMachineTest for Model {
     type Reference = Self;
 
     fn init_test(_: &Plain) -> Real {
-        Real::default()
+        Real { record: Record::of(with_rule(Facts::default(), BaselineRule::Store)), happened: 0, last: None }
     }
 
     fn apply(mut real: Real, plain: &Plain, batch: Vec<Happening>) -> Real {
@@ -213,7 +239,7 @@ prop_state_machine! {
 
 /// Both platforms are known and have told once.
 fn begun() -> Record {
-    let mut record = Record::default();
+    let mut record = Record::of(with_rule(Facts::default(), BaselineRule::Store));
     record.commit((0..2).map(|platform| product(platform, platform as u64)).collect());
     record.commit((0..2).map(|platform| report(platform, 0, 10 + platform as u64, 1, Some(10))).collect());
     record

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::rebuild::Rebuilt;
-use model::record::{FirstKeys, Movement, MovementReason, RowKeys, SkuMatch, State};
-use std::collections::BTreeSet;
+use crate::worker::ROUNDS_MAX;
+use model::record::{ExternalKey, FirstKeys, Movement, MovementReason, RowKeys, SkuCandidate, State};
 
 /// The tables, and what was written to them that is no row of its own.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Record {
     pub(super) movements: Vec<Movement>,
     /// What the committed changes made of the store's values, in order.
     pub(super) effects: Vec<Effect>,
+    /// Open conflicts.
+    pub(super) conflicts: Vec<Conflict>,
     /// What the committed changes alone come to.
     rebuilt: Rebuilt,
 }
@@ -57,52 +59,77 @@ impl Record {
         outcomes
     }
 
+    /// Loads as the worker does, in rounds, and only what was asked for.
     fn load(&self, events: &[Event]) -> Facts {
-        let first = first_keys(events, &[]);
+        let (first, tables) = (first_keys(events, &[]), &self.tables);
         let mut facts = Facts {
-            seen: named(&self.tables.seen, &first.events),
-            links: named(&self.tables.links, &first.links),
+            seen: named(&tables.seen, &first.events),
+            connections: tables.connections.clone(),
+            links: Links {
+                products: linked_as(&tables.links.products, first.links.products.keys()),
+                variants: linked_as(&tables.links.variants, first.links.variants.keys()),
+                items: linked_as(&tables.links.items, first.links.items.keys()),
+            },
             skus: self.skus(&first),
-            stores: named(&self.tables.stores, &first.stores),
+            stores: named(&tables.stores, &first.stores),
             ..Facts::default()
         };
-        // Once more for the levels of places that only the mirrors of linked items tell of.
-        for _ in 0..2 {
+        let mut asked = RowKeys::default();
+        for _ in 0..ROUNDS_MAX {
             let keys = row_keys(events, &facts);
-            self.rows(&keys, &mut facts);
+            let more = keys.without(&asked);
+            if more.is_empty() {
+                return facts;
+            }
+            self.rows(&more, &mut facts);
+            asked = keys;
         }
+        assert!(row_keys(events, &facts).without(&asked).is_empty(), "more rounds than the worker makes");
         facts
     }
 
-    fn skus(&self, keys: &FirstKeys) -> BTreeMap<(StoreId, String), SkuMatch> {
-        let matching = |(store, sku): &(StoreId, String)| {
-            let has = |row: &&model::record::VariantRow| {
-                row.store == *store && row.sku.as_ref().is_some_and(|known| known.value == *sku)
-            };
-            let mut rows = self.tables.variants.values().filter(has);
-            let (row, None) = (rows.next()?, rows.next()) else { return None };
-            let linked = |((connection, kind, _), internal): (&(ConnectionId, LinkKind, _), &String)| {
-                (*kind == LinkKind::Variant && internal == row.id.as_str()).then(|| connection.clone())
-            };
-            let linked_by = self.tables.links.iter().filter_map(linked).collect();
-            Some(SkuMatch { variant: row.id.clone(), product: row.product.clone(), linked_by })
-        };
-        keys.skus.iter().filter_map(|key| Some((key.clone(), matching(key)?))).collect()
+    fn linked_by(&self, variant: &VariantId) -> BTreeSet<ConnectionId> {
+        let links = self.tables.links.variants.iter().filter(|(_, linked)| *linked == variant);
+        links.map(|((connection, _), _)| connection.clone()).collect()
+    }
+
+    fn skus(&self, keys: &FirstKeys) -> BTreeMap<(StoreId, String), BTreeMap<VariantId, SkuCandidate>> {
+        let mut found: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for row in self.tables.variants.values() {
+            let Some(sku) = &row.sku else { continue };
+            let key = (row.store.clone(), sku.value.clone());
+            if keys.skus.contains(&key) {
+                let linked_by = self.linked_by(&row.id);
+                let candidate = SkuCandidate { product: row.product.clone(), linked_by };
+                found.entry(key).or_default().insert(row.id.clone(), candidate);
+            }
+        }
+        found
     }
 
     fn rows(&self, keys: &RowKeys, facts: &mut Facts) {
-        let of_item = |key: &MirrorKey| {
-            key.kind == MirrorKind::Inventory
-                && keys.item_mirrors.contains(&(key.connection.clone(), key.external.clone()))
+        let tables = &self.tables;
+        for mirror in tables.mirrors.iter().filter(|mirror| is_named(mirror, keys)) {
+            facts.mirrors.insert(mirror);
+        }
+        facts.links.items.extend(linked_as(&tables.links.items, keys.links.iter()));
+        let is_of = |(connection, _): &ExternalKey, variant: &VariantId| {
+            let row = tables.variants.get(variant);
+            row.is_some_and(|row| keys.products_of.contains(&(connection.clone(), row.product.clone())))
         };
-        let mirrors = self.tables.mirrors.iter().filter(|(key, _)| of_item(key));
-        facts.mirrors = named(&self.tables.mirrors, &keys.mirrors);
-        facts.mirrors.extend(mirrors.map(|(key, row)| (key.clone(), row.clone())));
-        facts.levels = named(&self.tables.levels, &keys.levels);
-        facts.products = named(&self.tables.products, &keys.products);
-        facts.variants = named(&self.tables.variants, &keys.variants);
-        facts.orders = named(&self.tables.orders, &keys.orders);
-        facts.customers = named(&self.tables.customers, &keys.customers);
+        for (from, to) in [
+            (&tables.links.variants, &mut facts.links.variants),
+            (&tables.links.items, &mut facts.links.items),
+        ] {
+            let found = from.iter().filter(|(key, variant)| is_of(key, variant));
+            to.extend(found.map(|(key, variant)| (key.clone(), variant.clone())));
+        }
+        facts.levels.extend(named(&tables.levels, &keys.levels));
+        facts.products.extend(named(&tables.products, &keys.products));
+        facts.variants.extend(named(&tables.variants, &keys.variants));
+        facts.linked_by.extend(keys.variants.iter().map(|id| (id.clone(), self.linked_by(id))));
+        facts.orders.extend(named(&tables.orders, &keys.orders));
+        facts.customers.extend(named(&tables.customers, &keys.customers));
     }
 
     fn write(&mut self, folded: Folded) {
@@ -118,13 +145,17 @@ impl Record {
             *last = applied.sequence;
             self.effects.extend(applied.effects);
         }
-        for (key, row) in changes.mirrors {
-            match tables.mirrors.get_mut(&key) {
-                None => drop(tables.mirrors.insert(key, row)),
-                Some(known) => write_mirror(known, row),
-            }
+        changes.mirrors.iter().for_each(|mirror| tables.mirrors.insert(mirror));
+        write_links(&mut tables.links.products, changes.links.products);
+        write_links(&mut tables.links.variants, changes.links.variants);
+        write_links(&mut tables.links.items, changes.links.items);
+        for (connection, rule) in changes.rules {
+            tables.connections.entry(connection).or_default().baseline = rule;
         }
-        tables.links.extend(changes.links);
+        for end in changes.conflicts_ended {
+            self.conflicts.retain(|conflict| !conflict.is_ended_by(&end));
+        }
+        self.conflicts.extend(changes.conflicts);
         tables.levels.extend(changes.levels);
         tables.products.extend(changes.products);
         tables.variants.extend(changes.variants);
@@ -161,20 +192,37 @@ impl Record {
         let mut sums: BTreeMap<(VariantId, LocationId), Quantity> = BTreeMap::new();
         for line in &self.movements {
             let known = sums.insert((line.variant.clone(), line.location.clone()), line.level);
-            assert_eq!(known.unwrap_or_default() + line.delta, line.level, "each line tells what it came to");
+            let sum = known.unwrap_or_default().plus(line.delta);
+            assert_eq!(sum, Some(line.level), "each line says what it came to");
             assert_eq!(known.is_none(), line.reason == MovementReason::FirstCount, "only the first counts");
         }
         assert_eq!(sums, self.tables.levels, "the ledger sums up to the levels");
     }
 }
 
-/// What was sent belongs to propagate; apply writes how far it has come, and what the platform told.
-fn write_mirror(known: &mut Mirror, row: Mirror) {
-    known.internal = row.internal.or_else(|| known.internal.take());
-    (known.observed, known.held) = (row.observed, row.held);
-    match (&mut known.sent, row.sent) {
-        (Some(known), Some(sent)) => known.state = sent.state,
-        (known @ None, sent) => *known = sent,
-        (Some(_), None) => {}
+fn is_named(mirror: &Mirror, keys: &RowKeys) -> bool {
+    let Mirror::Level(key, level) = mirror else { return keys.mirrors.contains(&mirror.key()) };
+    let contact = level.variant.clone().map(|variant| (variant, key.location.clone()));
+    let waits = mirror.attention() == Some(model::Attention::Answer);
+    keys.mirrors.contains(&mirror.key())
+        || keys.items.contains(&(key.connection.clone(), key.item.clone()))
+        || contact.is_some_and(|contact| keys.contacts.contains(&contact))
+        || waits && keys.waiting.contains(&key.connection)
+}
+
+fn linked_as<'a, V: Clone>(
+    table: &BTreeMap<ExternalKey, V>,
+    keys: impl Iterator<Item = &'a ExternalKey>,
+) -> BTreeMap<ExternalKey, V> {
+    let found = keys.filter_map(|key| table.get_key_value(key));
+    found.map(|(key, to)| (key.clone(), to.clone())).collect()
+}
+
+fn write_links<V>(table: &mut BTreeMap<ExternalKey, V>, changed: BTreeMap<ExternalKey, Option<V>>) {
+    for (key, to) in changed {
+        match to {
+            Some(to) => drop(table.insert(key, to)),
+            None => drop(table.remove(&key)),
+        }
     }
 }

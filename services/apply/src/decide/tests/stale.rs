@@ -5,7 +5,6 @@ use super::{record::Record, *};
 use model::EntityKind;
 use proptest::{prelude::*, sample::Index};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use std::collections::BTreeSet;
 
 const PLATFORMS: [&str; 2] = ["a", "b"];
 
@@ -19,13 +18,6 @@ struct Content {
     /// An order that has come to its end.
     is_final: bool,
     deleted: bool,
-}
-
-impl Content {
-    fn is_same_order(self, other: Self) -> bool {
-        let order = |content: Self| (content.text, content.is_final, content.deleted);
-        !self.deleted && order(self) == order(other)
-    }
 }
 
 /// Something that a platform told of one of its objects; its version is its place among all.
@@ -68,6 +60,8 @@ struct Plain {
     /// By platform, the highest version that told a price: a deletion tells none.
     priced: BTreeMap<usize, i64>,
     deleted: bool,
+    /// Which platforms have the product.
+    linked: [bool; 2],
     /// What came last.
     last: Option<Arrival>,
 }
@@ -120,13 +114,9 @@ impl Plain {
             self.highest.insert(object, (highest, Content { price: content.price, ..known }));
             return Ends::Taken;
         }
-        if known.is_none() && content.deleted {
-            // Nobody knows what it was of.
-            return Ends::Taken;
-        }
-        // An order that has come to its end doesn't change.
-        let fixed = known.filter(|(_, known)| known.is_final || known.deleted).map(|(_, known)| known);
-        if entity == EntityKind::Order && fixed.is_some_and(|known| !content.is_same_order(known)) {
+        // A cancelled order stays as it is, and a completed one stays completed.
+        let is_fixed = known.is_some_and(|(_, known)| known.deleted || known.is_final && content.deleted);
+        if entity == EntityKind::Order && is_fixed {
             return Ends::Taken;
         }
         if entity == EntityKind::Product {
@@ -141,11 +131,16 @@ impl Plain {
 
     /// Only a field that the platform changed itself wins, and only over what was changed before.
     fn product(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
-        self.deleted = told.deleted;
         if told.deleted {
+            if std::mem::replace(&mut self.linked[platform], false) {
+                self.deleted |= !self.linked[1 - platform];
+            }
             return;
         }
-        settle(&mut self.title, version, known.map(|known| known.text), told.text);
+        (self.linked[platform], self.deleted) = (true, false);
+        // What was deleted and comes again is reported for the first time.
+        let text = known.filter(|known| !known.deleted).map(|known| known.text);
+        settle(&mut self.title, version, text, told.text);
         self.price(platform, version, known, told);
     }
 
@@ -223,7 +218,7 @@ fn payload(entity: EntityKind, content: Content) -> Payload {
         EntityKind::Product => Payload::Product(shirt(&text, content.price.into())),
         EntityKind::Order => {
             let status = if content.is_final { OrderStatus::Completed } else { OrderStatus::Open };
-            Payload::Order(Order { number: Some(text), ..order(status) })
+            Payload::Order(Order { external: object(entity), number: Some(text), ..order_in(status) })
         }
         EntityKind::Customer => Payload::Customer(Customer {
             external: object(entity),
@@ -234,25 +229,7 @@ fn payload(entity: EntityKind, content: Content) -> Payload {
             tags: None,
             merged_into: None,
         }),
-        EntityKind::Inventory => panic!("no text"),
-    }
-}
-
-fn order(status: OrderStatus) -> Order {
-    Order {
-        external: object(EntityKind::Order),
-        number: None,
-        status,
-        total: None,
-        tax: None,
-        discount: None,
-        placed_at: None,
-        closed_at: None,
-        customer: None,
-        location: None,
-        employee: None,
-        refund_of: None,
-        lines: Vec::new(),
+        EntityKind::Inventory | EntityKind::Account => panic!("no text"),
     }
 }
 
@@ -276,15 +253,10 @@ impl Real {
         let text = format!("text {}", content.text);
         let (known, says) = match entity {
             EntityKind::Product => {
-                let key = MirrorKey {
-                    connection,
-                    kind: MirrorKind::Product,
-                    external: object(entity),
-                    place: None,
-                };
-                let observed = tables.mirrors[&key].observed.as_ref().unwrap();
-                let MirrorValue::Text(told) = &observed.value else { panic!("no text") };
-                (observed.version, content.deleted || told.title.as_ref() == Some(&text))
+                let key = FieldKey { connection, external: object(entity) };
+                let observed = tables.mirrors.texts[&key].observed.as_ref().unwrap();
+                let title = observed.value.as_ref().and_then(|told| told.title.clone());
+                (observed.version, title == (!content.deleted).then_some(text))
             }
             EntityKind::Order => {
                 let row = &tables.orders[&model::OrderId::derive(&connection, &object(entity))];
@@ -299,7 +271,7 @@ impl Real {
                 let named = row.customer.first_name == Patch::Set(text);
                 (row.version, if content.deleted { row.deleted_at.is_some() && !named } else { named })
             }
-            EntityKind::Inventory => panic!("no text"),
+            EntityKind::Inventory | EntityKind::Account => panic!("no text"),
         };
         assert!(
             says,

@@ -46,9 +46,6 @@ pub(super) struct Platform {
     pub(super) answers: Vec<(u64, Answer)>,
     /// What was done under a key is done once.
     done: BTreeMap<u64, Answer>,
-    /// Propagate's last write here, and how often it made its call.
-    pub(super) key: u64,
-    pub(super) attempt: u32,
 }
 
 impl Platform {
@@ -64,8 +61,6 @@ impl Platform {
             calls: Vec::new(),
             answers: Vec::new(),
             done: BTreeMap::new(),
-            key: 0,
-            attempt: 0,
         }
     }
 

@@ -1,53 +1,48 @@
-//! What propagate does to the mirrors of texts and prices: wants, claims, answers, reads.
+//! What propagate does to the mirrors of texts and prices: the shipped state machine, called as `store` calls it.
 
 use super::*;
-
-fn is_under_way(mirror: &Mirror) -> bool {
-    let state = mirror.sent.as_ref().map(|sent| sent.state);
-    matches!(state, Some(SendState::Pending | SendState::Unsure | SendState::Echoed))
-}
-
-fn is_reading(mirror: &Mirror) -> bool {
-    mirror.sent.as_ref().is_some_and(|sent| sent.state == SendState::Reading)
-}
-
-fn is_due(mirror: &Mirror) -> bool {
-    mirror.desired.is_some() && mirror.desired != mirror.held
-}
+use model::Attention;
 
 impl World {
+    /// The present.
+    fn now(&self) -> Timestamp {
+        received(self.clock.unsigned_abs())
+    }
+
     /// Sets what the platforms should hold, if a change of the record touched it.
     pub(super) fn take_up(&mut self) {
+        let now = self.now();
         for effect in std::mem::take(&mut self.record.effects) {
             let field = match effect {
                 Effect::Text { .. } => Field::Text,
                 Effect::Price { .. } => Field::Price,
                 Effect::Level { .. } | Effect::Linked { .. } => continue,
             };
-            let wanted = field.value(self.stored(field));
-            (0..2).for_each(|platform| self.mirror(platform, field).desired = Some(wanted.clone()));
+            let stored = self.stored(field);
+            for platform in 0..2 {
+                on_mirror!(self, platform, field, |mirror| mirror.want(Numbered::of(stored), now, None));
+            }
         }
     }
 
-    /// Claims what is due, and calls.
+    /// Claims what is due, and calls. A call whose answer is overdue is made again.
     pub(super) fn call(&mut self, platform: usize, field: Field) {
-        let stored = field.value(self.stored(field));
+        let (stored, now) = (self.stored(field), self.now());
         let side = &self.platforms[platform];
         if side.calls.contains_key(&field) || side.answers.contains_key(&field) {
             return;
         }
-        let mirror = self.mirror(platform, field);
-        if !is_under_way(mirror) {
-            if is_reading(mirror) || !is_due(mirror) {
+        let number = on_mirror!(self, platform, field, |mirror| {
+            let is_overdue = matches!(mirror.phase, Phase::Writing { .. });
+            if mirror.attention() != Some(Attention::Write) || !is_overdue && mirror.schedule.due_at > now {
                 return;
             }
-            mirror.desired = Some(stored.clone());
-            if !is_due(mirror) {
-                return;
+            mirror.want(Numbered::of(stored), now, None);
+            match mirror.begin(&now.to_string(), now, LEASE, None) {
+                Begun::New(write) | Begun::Again(write) => write.value.number(),
+                Begun::TooOld | Begun::Nothing => return,
             }
-            mirror.sent = Some(Sent { value: stored, from: mirror.held.clone(), state: SendState::Pending });
-        }
-        let number = Field::number(&mirror.sent.as_ref().unwrap().value);
+        });
         self.platforms[platform].calls.insert(field, number);
     }
 
@@ -64,28 +59,18 @@ impl World {
     /// Settles a write with the version that it made.
     pub(super) fn answer(&mut self, platform: usize, field: Field) {
         let Some(version) = self.platforms[platform].answers.remove(&field) else { return };
-        let mirror = self.mirror(platform, field);
-        let sent = mirror.sent.as_mut().unwrap();
-        let observed = mirror.observed.as_mut().unwrap();
-        let known = observed.version.unwrap().0;
-        let pending = sent.state == SendState::Pending;
-        let told_at_once = pending && version == known && mirror.held != sent.from;
-        if version > known || version == known && sent.state != SendState::Echoed && !told_at_once {
-            mirror.held = Some(sent.value.clone());
-        }
-        sent.state = match sent.state {
-            SendState::Pending if told_at_once => SendState::Reading,
-            SendState::Unsure => SendState::Reading,
-            SendState::Echoed => SendState::Settled,
-            SendState::Pending if version < known => SendState::Settled,
-            SendState::Pending => SendState::Acknowledged,
-            state => panic!("{state:?} isn't under way"),
-        };
-        observed.version = Some(SourceVersion(known.max(version)));
+        let now = self.now();
+        let settled = on_mirror!(self, platform, field, |mirror| {
+            let key = mirror.phase.write().unwrap().key.clone();
+            let version = Some(SourceVersion(version));
+            mirror.settle(&key, CallResult::Taken { version, rendered: None }, now)
+        });
+        assert_ne!(settled, Settled::Passed, "it was under way");
     }
 
     pub(super) fn read(&mut self, platform: usize, field: Field) {
-        if is_reading(self.mirror(platform, field)) {
+        let now = self.now();
+        if on_mirror!(self, platform, field, |mirror| mirror.read(now)).is_some() {
             let platform = &mut self.platforms[platform];
             platform.reports.push(Snapshot { is_read: true, ..platform.holds });
         }
@@ -96,7 +81,6 @@ impl World {
         let side = &self.platforms[platform];
         let quiet = side.reports.is_empty() && side.calls.is_empty() && side.answers.is_empty();
         let taken_up = self.record.effects.is_empty();
-        let mirror = self.mirror(platform, field);
-        quiet && taken_up && !is_under_way(mirror) && !is_reading(mirror) && !is_due(mirror)
+        quiet && taken_up && on_mirror!(self, platform, field, |mirror| mirror.attention()).is_none()
     }
 }

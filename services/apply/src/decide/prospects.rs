@@ -1,0 +1,149 @@
+//! The variants that a platform's ids may come to be linked to while a batch is decided.
+//!
+//! An event may link what a later one of its batch is about, directly or by giving a variant the number that another one is
+//! matched by. So the rows of all of them are named before; more than are needed, never fewer.
+
+use super::{
+    identity::{self, identify},
+    sight::Sight,
+};
+use model::{
+    ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, Payload, StockedAt, StoreId,
+    VariantId, record::ExternalKey,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The variants of the store that each variant and item of the batch's platforms may be linked to.
+#[derive(Debug, Default)]
+pub(super) struct Prospects {
+    variants: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
+    items: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
+    /// Items of which a baseline may be forgotten, so that the next number is a first contact.
+    unsettled: BTreeSet<ExternalKey>,
+}
+
+/// What is linked together: a platform's variant, its items and its numbers.
+#[derive(Debug, Default)]
+struct Node {
+    ids: BTreeSet<VariantId>,
+    items: BTreeSet<ExternalId>,
+    numbers: BTreeSet<(StoreId, String)>,
+}
+
+impl Prospects {
+    pub(super) fn of(events: &[&Event], sight: &Sight<'_>) -> Self {
+        let mut nodes: BTreeMap<ExternalKey, Node> = BTreeMap::new();
+        let mut prospects = Self::default();
+        for event in events {
+            match &event.payload {
+                Payload::Product(_) => product(event, sight, &mut nodes),
+                Payload::Instruction { instruction, .. } => instructed(event, instruction, sight, &mut nodes),
+                Payload::Inventory(InventoryReport { item, available: None, .. })
+                | Payload::Stocked(StockedAt { item, .. })
+                | Payload::Deleted { entity: EntityKind::Inventory, external: item } => {
+                    prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
+                }
+                _ => {}
+            }
+        }
+        spread(&mut nodes, sight);
+        for ((connection, external), node) in nodes {
+            for item in node.items {
+                let ids = prospects.items.entry((connection.clone(), item)).or_default();
+                ids.extend(node.ids.iter().cloned());
+            }
+            prospects.variants.insert((connection, external), node.ids);
+        }
+        prospects
+    }
+
+    /// The variants that a platform's item may be linked to by an event of the batch.
+    pub(super) fn of_item(
+        &self,
+        connection: &ConnectionId,
+        item: &ExternalId,
+    ) -> impl Iterator<Item = &VariantId> {
+        self.items.get(&(connection.clone(), item.clone())).into_iter().flatten()
+    }
+
+    /// Whether an event of the batch may forget a baseline of the item.
+    pub(super) fn is_unsettled(&self, connection: &ConnectionId, item: &ExternalId) -> bool {
+        self.unsettled.contains(&(connection.clone(), item.clone()))
+    }
+
+    /// The variants that a platform's variant may be linked to by an event of the batch.
+    pub(super) fn of_variant(
+        &self,
+        connection: &ConnectionId,
+        variant: &ExternalId,
+    ) -> impl Iterator<Item = &VariantId> {
+        self.variants.get(&(connection.clone(), variant.clone())).into_iter().flatten()
+    }
+}
+
+fn node<'a>(
+    event: &Event,
+    variant: &ExternalId,
+    sight: &Sight<'_>,
+    nodes: &'a mut BTreeMap<ExternalKey, Node>,
+) -> &'a mut Node {
+    let connection = event.origin.connection.clone();
+    let node = nodes.entry((connection.clone(), variant.clone())).or_default();
+    node.ids.insert(VariantId::derive(&connection, variant));
+    if let Some(linked) = sight.variant_link(event, variant) {
+        node.items.extend(sight.items_of(event, &linked));
+        node.ids.insert(linked);
+    }
+    node
+}
+
+fn product(event: &Event, sight: &Sight<'_>, nodes: &mut BTreeMap<ExternalKey, Node>) {
+    let Payload::Product(product) = &event.payload else { return };
+    let identity = identify(event, product, sight);
+    for (variant, identified) in product.variants.iter().zip(identity.variants) {
+        let node = node(event, &variant.external, sight, nodes);
+        node.ids.insert(identified.id);
+        node.ids.extend(identified.instead_of);
+        node.ids.extend(sight.variant(event, variant));
+        node.items.extend(variant.item.clone());
+        let number = identity::number(variant);
+        node.numbers.extend(number.map(|number| (event.origin.store.clone(), number)));
+    }
+}
+
+fn instructed(
+    event: &Event,
+    instruction: &Instruction,
+    sight: &Sight<'_>,
+    nodes: &mut BTreeMap<ExternalKey, Node>,
+) {
+    match instruction {
+        Instruction::Link { variant, to } => {
+            node(event, variant, sight, nodes).ids.insert(to.clone());
+        }
+        Instruction::Unlink { variant } => drop(node(event, variant, sight, nodes)),
+        Instruction::Adopt { .. } | Instruction::Baseline(_) => {}
+    }
+}
+
+/// Whoever has a number may be matched with whoever else has it, until nothing new comes of that.
+fn spread(nodes: &mut BTreeMap<ExternalKey, Node>, sight: &Sight<'_>) {
+    let mut having: BTreeMap<(StoreId, String), BTreeSet<VariantId>> = BTreeMap::new();
+    for number in nodes.values().flat_map(|node| &node.numbers) {
+        let candidates = sight.facts.skus.get(number).into_iter().flat_map(BTreeMap::keys);
+        having.entry(number.clone()).or_default().extend(candidates.cloned());
+    }
+    let mut grew = !having.is_empty();
+    while grew {
+        grew = false;
+        for node in nodes.values_mut() {
+            for number in &node.numbers {
+                let Some(ids) = having.get_mut(number) else { continue };
+                let before = ids.len() + node.ids.len();
+                ids.extend(node.ids.iter().cloned());
+                node.ids.extend(ids.iter().cloned());
+                grew |= ids.len() + node.ids.len() > before;
+            }
+        }
+    }
+}

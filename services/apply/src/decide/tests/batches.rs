@@ -1,0 +1,133 @@
+//! Events decided one by one, and the same events in batches of any size: the record comes to the same.
+
+use super::{record::Record, *};
+use model::{EntityKind, Instruction, Side};
+use proptest::prelude::*;
+
+const PLATFORMS: [&str; 3] = ["a", "b", "c"];
+/// Numbers that may match, and one that matches nothing.
+const SKUS: [&str; 4] = ["S-1", "S-2", " S-1\u{7f}", "N/A"];
+
+#[derive(Debug, Clone)]
+enum Happening {
+    /// A product with variants of those numbers.
+    Product {
+        slot: usize,
+        variants: Vec<(usize, usize)>,
+    },
+    Level {
+        item: usize,
+        count: i32,
+    },
+    Untracked {
+        item: usize,
+    },
+    Deleted {
+        slot: usize,
+    },
+    Link {
+        variant: usize,
+        to: (usize, usize),
+    },
+    Unlink {
+        variant: usize,
+    },
+    Adopt {
+        item: usize,
+        side: Side,
+    },
+    Rule(BaselineRule),
+}
+
+fn variant(index: usize, sku: usize) -> Variant {
+    let mut variant = shirt("", 1000).variants.remove(0);
+    (variant.external, variant.item) =
+        (external(&format!("variant-{index}")), Some(external(&format!("item-{index}"))));
+    variant.sku = Patch::Set(SKUS[sku].to_owned());
+    variant
+}
+
+fn payload(happening: &Happening) -> Payload {
+    let item = |index: usize| external(&format!("item-{index}"));
+    let product = |slot: usize| external(&format!("product-{slot}"));
+    let variant_id = |index: usize| external(&format!("variant-{index}"));
+    let instructed = |instruction| Payload::Instruction { external: external("connection"), instruction };
+    match happening {
+        Happening::Product { slot, variants } => Payload::Product(Product {
+            external: product(*slot),
+            variants: variants.iter().map(|(index, sku)| variant(slot * 2 + index, *sku)).collect(),
+            ..shirt("Shirt", 1000)
+        }),
+        Happening::Level { item: of, count } => Payload::Inventory(InventoryReport {
+            item: item(*of),
+            location: Some(external("L")),
+            available: Some(Quantity::pieces(*count)),
+        }),
+        Happening::Untracked { item: of } => {
+            Payload::Deleted { entity: EntityKind::Inventory, external: item(*of) }
+        }
+        Happening::Deleted { slot } => {
+            Payload::Deleted { entity: EntityKind::Product, external: product(*slot) }
+        }
+        Happening::Link { variant, to: (platform, other) } => instructed(Instruction::Link {
+            variant: variant_id(*variant),
+            to: VariantId::derive(&connection(PLATFORMS[*platform]), &variant_id(*other)),
+        }),
+        Happening::Unlink { variant } => instructed(Instruction::Unlink { variant: variant_id(*variant) }),
+        Happening::Adopt { item: of, side } => {
+            instructed(Instruction::Adopt { item: item(*of), location: place(), side: *side })
+        }
+        Happening::Rule(rule) => instructed(Instruction::Baseline(*rule)),
+    }
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let variants = prop_oneof![
+        3 => (0..SKUS.len()).prop_map(|sku| vec![(0, sku)]),
+        1 => (0..SKUS.len()).prop_map(|sku| vec![(1, sku)]),
+        2 => (0..SKUS.len(), 0..SKUS.len()).prop_map(|(one, other)| vec![(0, one), (1, other)]),
+    ];
+    let side = prop_oneof![Just(Side::Store), Just(Side::Platform)];
+    let rule = prop::sample::select(BaselineRule::ALL.to_vec());
+    prop_oneof![
+        6 => (0_usize..2, variants).prop_map(|(slot, variants)| Happening::Product { slot, variants }),
+        6 => (0_usize..4, 0_i32..6).prop_map(|(item, count)| Happening::Level { item, count }),
+        1 => (0_usize..4).prop_map(|item| Happening::Untracked { item }),
+        1 => (0_usize..2).prop_map(|slot| Happening::Deleted { slot }),
+        1 => (0_usize..4, (0_usize..3, 0_usize..4)).prop_map(|(variant, to)| Happening::Link { variant, to }),
+        1 => (0_usize..4).prop_map(|variant| Happening::Unlink { variant }),
+        1 => (0_usize..4, side).prop_map(|(item, side)| Happening::Adopt { item, side }),
+        1 => rule.prop_map(Happening::Rule),
+    ]
+}
+
+fn open(record: &Record) -> BTreeSet<(ConnectionId, ConflictKind, String)> {
+    let conflicts = record.conflicts.iter();
+    conflicts.map(|it| (it.connection.clone(), it.kind, it.subject.clone())).collect()
+}
+
+proptest! {
+    #[test]
+    fn however_events_fall_into_batches_the_record_comes_to_the_same(
+        happened in prop::collection::vec((0_usize..3, happening(), any::<bool>()), 1..16),
+    ) {
+        let (mut one_by_one, mut together) = (Record::default(), Record::default());
+        let mut batch = Vec::new();
+        for (number, (platform, happening, ends_batch)) in (1..).zip(&happened) {
+            let version = i64::try_from(number).unwrap();
+            let mut event = event(PLATFORMS[*platform], number, Some(version), payload(happening));
+            event.origin.platform = PlatformName::new("square").unwrap();
+            one_by_one.commit(vec![event.clone()]);
+            batch.push(event);
+            if *ends_batch {
+                together.commit(std::mem::take(&mut batch));
+            }
+        }
+        together.commit(batch);
+        prop_assert_eq!(&one_by_one.tables.links, &together.tables.links);
+        prop_assert_eq!(&one_by_one.tables.levels, &together.tables.levels);
+        prop_assert_eq!(&one_by_one.tables, &together.tables);
+        prop_assert_eq!(open(&one_by_one), open(&together));
+        prop_assert_eq!(one_by_one.movements, together.movements);
+    }
+}

@@ -1,0 +1,134 @@
+//! First contacts: every combination of what the store has, who else counts the item, what is reported and the rule.
+
+use super::{record::Record, *};
+use model::Gate;
+
+/// What a first number of `b` comes to: `count` moves the store to it, `agree` leaves both, `store` makes the store's level
+/// due at the platform, `ask` opens a conflict, `wait` leaves the platform alone until it reports another number.
+const TABLE: &str = "
+store      others count it  reports  ask      store    platform
+no level   no               0        count 0  count 0  count 0
+no level   no               3        count 3  count 3  count 3
+zeros      no               0        agree    agree    agree
+zeros      no               3        count 3  count 3  count 3
+equal      no               0        agree    agree    agree
+equal      no               3        agree    agree    agree
+equal      yes              0        agree    agree    agree
+equal      yes              3        agree    agree    agree
+different  no               0        ask      store    wait
+different  no               3        count 3  count 3  count 3
+different  yes              0        ask      store    wait
+different  yes              3        ask      store    count 3
+";
+
+/// What `a` reported before.
+fn before(store: &str, is_witnessed: bool, reports: i32) -> Vec<Option<i32>> {
+    let mut reported = match (store, reports) {
+        ("no level", _) => vec![],
+        ("zeros", _) => vec![Some(0)],
+        ("equal", 0) => vec![Some(5), Some(0)],
+        ("equal", number) => vec![Some(number)],
+        ("different", _) => vec![Some(5)],
+        _ => panic!("{store}"),
+    };
+    let is_counted = !matches!(store, "no level" | "zeros");
+    reported.extend((is_counted && !is_witnessed).then_some(None));
+    reported
+}
+
+fn comes_to(store: &str, is_witnessed: bool, reports: i32, rule: BaselineRule) -> String {
+    let mut record = Record::of(with_rule(linked(), rule));
+    for (number, available) in (10..).zip(before(store, is_witnessed, reports)) {
+        record.commit(vec![counted("a", number, available)]);
+    }
+    let level = record.level(&place());
+    record.commit(vec![counted("b", 20, Some(reports))]);
+    let mirror = &record.tables.mirrors.levels[&key("b")];
+    let now = record.level(&place());
+    let is_open = record
+        .conflicts
+        .iter()
+        .any(|it| it.kind == ConflictKind::FirstContact && it.connection == connection("b"));
+    assert_eq!(is_open, mirror.gate == Gate::Asked, "a conflict is open while nobody said which one stands");
+    match mirror.gate {
+        Gate::Asked => "ask".to_owned(),
+        Gate::Unproven => "wait".to_owned(),
+        Gate::Stopped => panic!("nothing was written"),
+        Gate::Open if now != level => format!("count {}", now.unwrap()),
+        Gate::Open if now == Some(Quantity::pieces(reports)) => "agree".to_owned(),
+        Gate::Open => "store".to_owned(),
+    }
+}
+
+/// A level of the item as `from` reports it.
+fn counted(from: &str, number: u64, available: Option<i32>) -> Event {
+    let payload = Payload::Inventory(InventoryReport {
+        item: external("item"),
+        location: Some(external("L")),
+        available: available.map(Quantity::pieces),
+    });
+    event(from, number, Some(i64::try_from(number).unwrap()), payload)
+}
+
+#[test]
+fn every_first_contact_comes_to_what_the_table_says() {
+    for line in TABLE.trim().lines().skip(1) {
+        let words: Vec<&str> = line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+        let [store, others, reports, ask, stands, follows] = words[..] else { panic!("{line}") };
+        let (is_witnessed, reports) = (others == "yes", reports.parse().unwrap());
+        let found = [BaselineRule::Ask, BaselineRule::Store, BaselineRule::Platform]
+            .map(|rule| comes_to(store, is_witnessed, reports, rule));
+        assert_eq!(found, [ask, stands, follows], "{line}");
+    }
+}
+
+#[test]
+fn after_null_the_next_number_is_a_first_contact_and_no_movement() {
+    let mut record = Record::of(linked());
+    let reports = [("a", Some(10)), ("b", Some(10)), ("a", None), ("a", Some(0))];
+    for (number, (from, available)) in (10..).zip(reports) {
+        record.commit(vec![counted(from, number, available)]);
+    }
+    assert_eq!(record.level(&place()), Some(Quantity::pieces(10)), "b still counts ten");
+    let mirror = &record.tables.mirrors.levels[&key("a")];
+    assert_eq!(mirror.baseline.known(), Some(&Quantity::ZERO));
+}
+
+#[test]
+fn a_zero_that_nothing_stands_behind_yields_to_the_first_number_and_is_asked_about() {
+    for (rule, gate) in [
+        (BaselineRule::Ask, Gate::Asked),
+        (BaselineRule::Store, Gate::Open),
+        (BaselineRule::Platform, Gate::Unproven),
+    ] {
+        let mut record = Record::of(with_rule(linked(), rule));
+        record.commit(vec![counted("a", 10, Some(0))]);
+        record.commit(vec![counted("b", 11, Some(7))]);
+        assert_eq!(record.level(&place()), Some(Quantity::pieces(7)), "{rule:?}");
+        assert_eq!(record.tables.mirrors.levels[&key("a")].gate, gate, "{rule:?}");
+        record.assert_balanced();
+    }
+}
+
+#[test]
+fn an_answer_to_a_first_contact_ends_its_conflict_and_the_rule_answers_all_that_wait() {
+    let adopt = |side| model::Instruction::Adopt { item: external("item"), location: place(), side };
+    let answers = [
+        (adopt(model::Side::Store), 10),
+        (adopt(model::Side::Platform), 4),
+        (model::Instruction::Baseline(BaselineRule::Store), 10),
+        (model::Instruction::Baseline(BaselineRule::Platform), 4),
+    ];
+    for (instruction, left) in answers {
+        let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
+        record.commit(vec![counted("a", 10, Some(10))]);
+        record.commit(vec![counted("b", 11, Some(4))]);
+        assert_eq!(record.conflicts.len(), 1);
+        let payload = Payload::Instruction { external: external("b"), instruction: instruction.clone() };
+        record.commit(vec![event("b", 12, None, payload)]);
+        assert_eq!(record.level(&place()), Some(Quantity::pieces(left)), "{instruction:?}");
+        assert_eq!(record.conflicts, [], "{instruction:?}");
+        assert_eq!(record.tables.mirrors.levels[&key("b")].gate, Gate::Open);
+        record.assert_balanced();
+    }
+}
