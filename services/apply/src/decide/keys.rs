@@ -9,10 +9,11 @@ use super::{
     sight::{Companions, Sight, keys_of},
 };
 use model::{
-    Baseline, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction, LevelKey,
+    Baseline, ConnectionId, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction, LevelKey,
     LocationId, MirrorKey, OrderId, Payload, Product, VariantId,
-    record::{Facts, FirstKeys, RowKeys},
+    record::{ExternalKey, Facts, FirstKeys, RowKeys},
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What has to be known first: whether events were seen, which links there are, which merchant's numbers may name a
 /// variant.
@@ -65,25 +66,90 @@ pub fn first_keys<'a>(
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts) -> RowKeys {
     let companions = Companions::of(&facts.mirrors);
     let sight = Sight { facts, companions: &companions };
+    let events: Vec<&Event> = events.into_iter().collect();
+    let prospects = Prospects::of(&events, &sight);
     let mut keys = RowKeys::default();
     for event in events {
-        one(event, &sight, &mut keys);
+        one(event, &sight, &prospects, &mut keys);
     }
     keys
 }
 
-fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
+/// What the events of a batch may make of items before a later one of them is decided.
+#[derive(Default)]
+struct Prospects {
+    /// The variants that an item may come to be linked to.
+    becomes: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
+    /// Items whose next number may be a first contact, whatever their mirrors say now.
+    unsettled: BTreeSet<ExternalKey>,
+}
+
+impl Prospects {
+    fn of(events: &[&Event], sight: &Sight<'_>) -> Self {
+        let mut prospects = Self::default();
+        // A number that one product event gives is one that another of the batch may be matched by.
+        let mut by_number: BTreeMap<String, BTreeSet<VariantId>> = BTreeMap::new();
+        let mut reported = Vec::new();
+        for event in events {
+            let key = |item: &ExternalId| (event.origin.connection.clone(), item.clone());
+            match &event.payload {
+                Payload::Product(product) => {
+                    let identity = identify(event, product, sight);
+                    for (variant, identified) in product.variants.iter().zip(identity.variants) {
+                        let number = identity::number(variant);
+                        let ids = [Some(identified.id), identified.instead_of, sight.variant(event, variant)];
+                        let ids: BTreeSet<VariantId> = ids.into_iter().flatten().collect();
+                        if let Some(number) = &number {
+                            let of_record = sight.facts.skus.get(&(event.origin.store.clone(), number.clone()));
+                            let known = by_number.entry(number.clone()).or_default();
+                            known.extend(of_record.into_iter().flat_map(|found| found.keys().cloned()));
+                            known.extend(ids.iter().cloned());
+                        }
+                        if let Some(item) = &variant.item {
+                            reported.push((key(item), number, ids));
+                        }
+                    }
+                }
+                Payload::Inventory(report) if report.available.is_none() => {
+                    prospects.unsettled.insert(key(&report.item));
+                }
+                Payload::Stocked(stocked) => drop(prospects.unsettled.insert(key(&stocked.item))),
+                Payload::Deleted { entity: EntityKind::Inventory, external } => {
+                    prospects.unsettled.insert(key(external));
+                }
+                _ => {}
+            }
+        }
+        for (item, number, ids) in reported {
+            let becomes = prospects.becomes.entry(item).or_default();
+            becomes.extend(ids);
+            becomes.extend(number.and_then(|number| by_number.get(&number)).into_iter().flatten().cloned());
+        }
+        prospects
+    }
+
+    fn becomes(&self, connection: &ConnectionId, item: &ExternalId) -> impl Iterator<Item = &VariantId> {
+        self.becomes.get(&(connection.clone(), item.clone())).into_iter().flatten()
+    }
+
+    fn may_be_contact(&self, connection: &ConnectionId, item: &ExternalId) -> bool {
+        let key = (connection.clone(), item.clone());
+        self.unsettled.contains(&key) || self.becomes.contains_key(&key)
+    }
+}
+
+fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
             if let Some(location) = inventory::location(event, report.location.as_ref()) {
-                level(event, &report.item, location, sight, keys);
+                level(event, &report.item, location, sight, prospects, keys);
             }
         }
         Payload::Stocked(stocked) => item(event, &stocked.item, None, sight, keys),
-        Payload::Product(product) => product_keys(event, product, sight, keys),
+        Payload::Product(product) => product_keys(event, product, sight, prospects, keys),
         Payload::Order(order) => drop(keys.orders.insert(OrderId::derive(connection, &order.external))),
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
@@ -94,7 +160,9 @@ fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
             }
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
-        Payload::Instruction { instruction, .. } => instruction_keys(event, instruction, sight, keys),
+        Payload::Instruction { instruction, .. } => {
+            instruction_keys(event, instruction, sight, prospects, keys);
+        }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
@@ -120,7 +188,14 @@ fn one(event: &Event, sight: &Sight<'_>, keys: &mut RowKeys) {
 }
 
 /// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item.
-fn level(event: &Event, item: &ExternalId, location: LocationId, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn level(
+    event: &Event,
+    item: &ExternalId,
+    location: LocationId,
+    sight: &Sight<'_>,
+    prospects: &Prospects,
+    keys: &mut RowKeys,
+) {
     let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
     let known = sight.facts.mirrors.levels.get(&key);
     let variant = match known {
@@ -130,11 +205,12 @@ fn level(event: &Event, item: &ExternalId, location: LocationId, sight: &Sight<'
             sight.item_link(event, item)
         }
     };
-    if let Some(variant) = variant {
+    let is_settled = known.is_some_and(|mirror| mirror.proven && matches!(mirror.baseline, Baseline::Known(_)));
+    let may_be_contact = !is_settled || prospects.may_be_contact(&key.connection, item);
+    let becomes = prospects.becomes(&key.connection, item).cloned();
+    for variant in variant.into_iter().chain(becomes) {
         let at = (variant, key.location.clone());
-        let is_settled =
-            known.is_some_and(|mirror| mirror.proven && matches!(mirror.baseline, Baseline::Known(_)));
-        if !is_settled {
+        if may_be_contact {
             keys.contacts.insert(at.clone());
         }
         keys.levels.insert(at);
@@ -162,7 +238,13 @@ fn item(
     }
 }
 
-fn product_keys(event: &Event, product: &Product, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn product_keys(
+    event: &Event,
+    product: &Product,
+    sight: &Sight<'_>,
+    prospects: &Prospects,
+    keys: &mut RowKeys,
+) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
@@ -187,7 +269,10 @@ fn product_keys(event: &Event, product: &Product, sight: &Sight<'_>, keys: &mut 
         keys.variants.extend(identified.instead_of.clone());
         keys.variants.extend(sight.variant(event, variant));
         if let Some(of) = &variant.item {
-            item(event, of, Some(&identified.id), sight, keys);
+            for becomes in prospects.becomes(connection, of) {
+                item(event, of, Some(becomes), sight, keys);
+                keys.variants.insert(becomes.clone());
+            }
         }
         // Whoever has the number may be linked by then: its product's links decide.
         let number = identity::number(variant).map(|number| (event.origin.store.clone(), number));
@@ -197,7 +282,13 @@ fn product_keys(event: &Event, product: &Product, sight: &Sight<'_>, keys: &mut 
     }
 }
 
-fn instruction_keys(event: &Event, instruction: &Instruction, sight: &Sight<'_>, keys: &mut RowKeys) {
+fn instruction_keys(
+    event: &Event,
+    instruction: &Instruction,
+    sight: &Sight<'_>,
+    prospects: &Prospects,
+    keys: &mut RowKeys,
+) {
     let connection = &event.origin.connection;
     match instruction {
         Instruction::Link { variant, .. } | Instruction::Unlink { variant } => {
@@ -218,7 +309,9 @@ fn instruction_keys(event: &Event, instruction: &Instruction, sight: &Sight<'_>,
             }
             keys.variants.insert(to);
         }
-        Instruction::Adopt { item, location, .. } => level(event, item, location.clone(), sight, keys),
+        Instruction::Adopt { item, location, .. } => {
+            level(event, item, location.clone(), sight, prospects, keys);
+        }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());
             let of_connection =
