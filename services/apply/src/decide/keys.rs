@@ -168,6 +168,7 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
                 if let Some(product) = sight.product(event, external) {
                     keys.products_of.insert((connection.clone(), product.clone()));
+                    linked_variants(connection, sight, keys);
                     for (external, variant) in sight.variants_of(event, &product) {
                         keys.mirrors.insert(MirrorKey::Price(field(&external)));
                         for of in sight.items_of(event, &variant) {
@@ -238,6 +239,13 @@ fn item(
     }
 }
 
+/// The rows of the variants that the connection links, as far as its links are loaded: which product they are of tells
+/// whether their links are retired.
+fn linked_variants(connection: &ConnectionId, sight: &Sight<'_>, keys: &mut RowKeys) {
+    let links = sight.facts.links.variants.iter();
+    keys.variants.extend(links.filter(|((by, _), _)| by == connection).map(|(_, variant)| variant.clone()));
+}
+
 fn product_keys(
     event: &Event,
     product: &Product,
@@ -250,6 +258,7 @@ fn product_keys(
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     let identity = identify(event, product, sight);
     keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
+    linked_variants(connection, sight, keys);
     let before = sight.product(event, &product.external);
     for product in before.into_iter().chain([identity.product.clone()]) {
         for (external, variant) in sight.variants_of(event, &product) {
