@@ -3,7 +3,7 @@
 use crate::record::{PARTITION, Record, place_link};
 use apply::decide::{Fold, first_keys, row_keys};
 use model::{
-    ConnectionId, DeliveryId, EntityKind, Event, EventId, Origin, Payload, Position, RawDigest, Timestamp, TraceParent,
+    ConnectionId, DeliveryId, Event, EventId, Origin, Payload, Position, RawDigest, Timestamp, TraceParent,
     record::{Facts, Movement, RowKeys},
 };
 use platforms::Mapped;
@@ -155,7 +155,7 @@ fn fold(
 fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Position) -> Event {
     let delivery = DeliveryId::derive(&origin.connection, "world", delivered.distinct.as_bytes());
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
-    if delivered.is_fetched && mapped.payload.entity() == EntityKind::Inventory {
+    if delivered.is_fetched {
         identity.push(delivery.as_bytes());
     }
     Event {

@@ -26,6 +26,8 @@ use std::{
 const WEBHOOK_AFTER: Duration = Duration::from_millis(300);
 /// How long a call takes that nothing befalls.
 const CALL_TAKES: Duration = Duration::from_millis(80);
+/// How long until a parked notice is looked at again.
+const PARKED_FOR: Duration = Duration::from_mins(10);
 /// How long after the last act the quiet begins.
 const QUIET_AFTER: Duration = Duration::from_mins(20);
 /// How long the quiet lasts: longer than the daily retry of refused values.
@@ -290,7 +292,13 @@ impl World {
                     }
                     continue;
                 }
-                Some(Fate::Late(seconds)) if may_be_lost => at = at.after(Duration::from_secs(u64::from(seconds))),
+                Some(Fate::Late(seconds)) if may_be_lost => {
+                    if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
+                        let why = "a level without a version came late";
+                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+                    }
+                    at = at.after(Duration::from_secs(u64::from(seconds)));
+                }
                 Some(Fate::Doubled(seconds)) => {
                     let again = at.after(Duration::from_secs(u64::from(seconds)));
                     self.comes(again, Coming::Arrives { shop, webhook: Box::new(webhook.clone()) });
@@ -310,6 +318,12 @@ impl World {
     }
 
     fn arrives(&mut self, shop: usize, webhook: Webhook) {
+        let is_active = self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);
+        if matches!(webhook.content, Content::Thin) && !is_active {
+            // A notice that can't be fetched now is parked.
+            self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
+            return;
+        }
         self.oracle.arrived(shop, webhook.number);
         let distinct = format!("{}-w{}", self.name(shop), webhook.number);
         let (mut mapped, is_fetched) = match (&webhook.content, webhook.good) {
@@ -373,7 +387,6 @@ impl World {
     }
 
     fn call(&mut self, shop: usize, due: &outbound::Due) {
-        self.last_call = self.now;
         check::write(self, shop, due);
         let fault = self.faults[shop].pop_front();
         let mut takes = CALL_TAKES;
@@ -401,6 +414,10 @@ impl World {
             self.now,
             &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
         );
+        // A refused value is tried again daily.
+        if !matches!(outcome, CallOutcome::Rejected(_)) {
+            self.last_call = self.now;
+        }
         let id = self.shops[shop].connection.clone();
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.is_busy = true;

@@ -125,7 +125,7 @@ impl<'a> Numbers<'a> {
         };
         let others = || candidates.iter().filter(|(id, _)| Some(*id) != linked);
         let is_free = |id: &VariantId, candidate: &SkuCandidate| {
-            !taken.contains(id) && (!candidate.linked_by.contains(connection) || self.is_leaving(id))
+            !taken.contains(id) && (!candidate.linked_by.contains(connection) || self.is_leaving(id, candidate))
         };
         let live: Vec<_> = others().filter(|(_, candidate)| !candidate.linked_by.is_empty()).collect();
         let found = if live.is_empty() { others().collect() } else { live };
@@ -138,13 +138,15 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Whether this connection's variant of that id isn't among the report's any more: it was made again.
-    fn is_leaving(&self, id: &VariantId) -> bool {
+    /// Whether this connection's variant of that id was one of the product, and isn't among the report's any more: it was
+    /// made again.
+    fn is_leaving(&self, id: &VariantId, candidate: &SkuCandidate) -> bool {
         let connection = &self.event.origin.connection;
         let model::Payload::Product(reported) = &self.event.payload else { return false };
         let links = &self.sight.facts.links.variants;
         let mut own = links.iter().filter(|((by, _), variant)| by == connection && *variant == id);
-        reported.variants_complete && own.all(|((_, external), _)| !self.reported.contains(external))
+        let is_of_product = self.sight.product(self.event, &reported.external).as_ref() == Some(&candidate.product);
+        is_of_product && reported.variants_complete && own.all(|((_, external), _)| !self.reported.contains(external))
     }
 }
 
