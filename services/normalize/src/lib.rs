@@ -4,9 +4,7 @@
 //! differs, and is never guessed at.
 
 use bus::{Bus, Feed, Message};
-use model::{
-    Action, Currency, Delivery, EntityKind, Event, EventId, Partition, Payload, Position, RawDigest, Source,
-};
+use model::{Action, Currency, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
 use runner::{Doors, Failure, Placed, Service};
 use serde::Deserialize;
@@ -95,8 +93,9 @@ fn currency(delivery: &Delivery) -> Option<Currency> {
 
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
-    if delivery.source == Source::Poll && mapped.payload.entity() == EntityKind::Inventory {
-        // A level that was read back is awaited as such, even if a webhook has told the same.
+    if delivery.source == Source::Poll {
+        // What was fetched is awaited as such: a webhook that reported the same may have been dropped in a pause, or came
+        // before the reading was asked for.
         identity.push(delivery.id.as_bytes());
     }
     Event {

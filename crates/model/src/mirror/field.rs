@@ -334,7 +334,7 @@ impl<V: FieldValue> FieldMirror<V> {
             seen.version = seen.version.max(version);
         }
         self.schedule.due_at = now;
-        if meanwhile == Meanwhile::Other || at_once {
+        if meanwhile == Meanwhile::Other || at_once || is_overtaken && self.is_wanted_still(&write) {
             self.phase = Phase::Reading { after: Some(write), attempts: 0 };
             return Settled::NeedsReading;
         }
@@ -342,6 +342,13 @@ impl<V: FieldValue> FieldMirror<V> {
             self.phase = Phase::Acknowledged { write, version };
         }
         Settled::Done
+    }
+
+    /// Whether the same write would be made again, as far as is known: only a reading shows that the platform holds its
+    /// value, where the version of a write that changed nothing there is older than what was seen.
+    fn is_wanted_still(&self, write: &Write<V>) -> bool {
+        let is_held = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
+        !is_held && self.desired.as_ref().is_some_and(|desired| desired.reads_like(&write.value))
     }
 
     fn read_at(&mut self, now: Timestamp) {

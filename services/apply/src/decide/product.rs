@@ -11,7 +11,7 @@ use model::{
     Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
     Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, ProductRow, VariantRow},
-    sku_trimmed,
+    sku_key, trimmed_code,
 };
 use stage::Reject;
 
@@ -211,7 +211,11 @@ impl<'a> Work<'a> {
         let at = changed_at(self.event);
         let title = reported.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten());
         later(&mut row.title, title, at);
-        later(&mut row.sku, patched(&reported.sku).map(|sku| sku_trimmed(&sku).to_owned()), at);
+        let number = patched(&reported.sku).map(|sku| trimmed_code(&sku).to_owned());
+        // One platform that has no number any more takes it from none of the others.
+        let is_kept = number.as_ref().is_some_and(|number| sku_key(number).is_none())
+            && self.sight.is_variant_linked_by_others(self.event, id);
+        later(&mut row.sku, number.filter(|_| !is_kept), at);
         later(&mut row.barcode, patched(&reported.barcode), at);
         let compare_at = match &reported.compare_at_price {
             Patch::Keep => None,

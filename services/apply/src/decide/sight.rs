@@ -158,6 +158,12 @@ impl Sight<'_> {
             .any(|by| *by != event.origin.connection)
     }
 
+    /// Whether another connection links the variant.
+    pub(super) fn is_variant_linked_by_others(&self, event: &Event, variant: &VariantId) -> bool {
+        let linked_by = self.facts.linked_by.get(variant);
+        linked_by.is_some_and(|by| by.iter().any(|by| *by != event.origin.connection))
+    }
+
     /// A conflict of the event's connection, its detail to be said.
     #[expect(clippy::unused_self, reason = "conflicts are said of what is seen")]
     pub(super) fn conflict(&self, event: &Event, kind: ConflictKind, subject: String) -> Conflict {

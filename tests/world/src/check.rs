@@ -1,0 +1,281 @@
+//! What must hold: of each write when it is made, of everything when all is at rest.
+
+use crate::{
+    oracle::{Field, actual},
+    outbound::Due,
+    shop::{Asked, Shop},
+    world::{CANARY, World},
+};
+use model::{Attention, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase, ProductText, sku_key};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A number that is written is the store's, in the platform's scale, and the store's is the shelf's as far as is known.
+pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
+    let (Asked::Level { to, from, .. }, MirrorKey::Level(key)) = (&due.asked, &due.key) else { return };
+    if !due.is_new {
+        return;
+    }
+    let record = &world.pipeline.record;
+    let Some(mirror) = record.mirrors.levels.get(key) else { return };
+    let level = mirror.variant.clone().and_then(|of| record.levels.get(&(of, key.location.clone())));
+    let decimals = decimals(&world.shops[shop]);
+    if level.is_none_or(|level| level.floored(decimals) != *to) {
+        let line = format!("{} is written {to} where the store has {level:?}", key.subject());
+        world.oracle.violations.push(line);
+    }
+    if to.decimal().is_zero() && from.decimal() > rust_decimal::Decimal::ZERO {
+        nothing_is_left(world, key);
+    }
+}
+
+/// A zero is written only where the shelf has nothing left.
+fn nothing_is_left(world: &mut World, key: &LevelKey) {
+    let mirror = world.pipeline.record.mirrors.levels.get(key);
+    let Some(variant) = mirror.and_then(|mirror| mirror.variant.clone()) else { return };
+    let at = (variant, key.location.clone());
+    let Some(shelf) = world.oracle.shelves.get(&at).filter(|shelf| shelf.inexact.is_none()) else { return };
+    // Sales that weren't read yet are on no shelf any more.
+    if shelf.count >= rust_decimal::Decimal::ONE && lacks_reports(world, &at) == rust_decimal::Decimal::ZERO {
+        let line = format!("{} is written 0 and the shelf has {}", key.subject(), shelf.count);
+        world.oracle.violations.push(line);
+    }
+}
+
+/// By how much platforms differ from what is known of them.
+fn lacks_reports(world: &World, at: &(model::VariantId, model::LocationId)) -> rust_decimal::Decimal {
+    let mirrors = world.pipeline.record.mirrors.levels.iter();
+    let of = mirrors.filter(|(key, mirror)| mirror.variant.as_ref() == Some(&at.0) && key.location == at.1);
+    of.filter_map(|(key, mirror)| {
+        Some((actual(&world.shops, key)? - mirror.baseline.known()?.decimal()).abs())
+    })
+    .sum()
+}
+
+fn decimals(shop: &Shop) -> u32 {
+    let platform = platforms::find(shop.kind.as_str());
+    platform.and_then(|platform| platform.write_limits(MirrorKind::Inventory)).map_or(6, |it| it.quantity_decimals)
+}
+
+/// Everything that must hold at rest.
+pub(crate) fn at_rest(world: &mut World) {
+    let mut found = Vec::new();
+    nothing_waits(world, &mut found);
+    levels_agree(world, &mut found);
+    shelves_are_right(world, &mut found);
+    texts_agree(world, &mut found);
+    prices_agree(world, &mut found);
+    edits_stand(world, &mut found);
+    numbers_link(world, &mut found);
+    ledger_sums(world, &mut found);
+    nobody_is_left(world, &mut found);
+    replay_is_the_same(world, &mut found);
+    world.oracle.violations.extend(found);
+}
+
+fn nothing_waits(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for mirror in record.mirrors.iter() {
+        let phase = match &mirror {
+            Mirror::Level(_, mirror) => phase(&mirror.phase),
+            Mirror::Price(_, mirror) => phase(&mirror.phase),
+            Mirror::Text(_, mirror) => phase(&mirror.phase),
+        };
+        let key = mirror.key();
+        if let Some(phase) = phase {
+            found.push(format!("{} of {} is {phase} at rest", key.subject(), key.connection()));
+        }
+        let attention = mirror.attention();
+        let is_explained = record.is_open(key.connection(), &key.subject());
+        if attention == Some(Attention::Write) && !is_explained || attention == Some(Attention::Read) {
+            found.push(format!("{} of {} waits for {attention:?} at rest", key.subject(), key.connection()));
+        }
+    }
+}
+
+fn phase<V>(phase: &Phase<V>) -> Option<&'static str> {
+    matches!(phase, Phase::Writing { .. } | Phase::Reading { .. }).then(|| phase.as_str())
+}
+
+fn levels_agree(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for (key, mirror) in &record.mirrors.levels {
+        let Some(actual) = actual(&world.shops, key) else { continue };
+        let Some(shop) = world.shops.iter().find(|shop| shop.connection == key.connection) else { continue };
+        let (Some(variant), true) = (&mirror.variant, shop.kind.is_written()) else { continue };
+        let Some(level) = record.levels.get(&(variant.clone(), key.location.clone())) else { continue };
+        if level.floored(decimals(shop)).decimal() == actual || record.is_open(&key.connection, &key.subject()) {
+            continue;
+        }
+        if mirror.attention() == Some(Attention::Answer) && mirror.is_unproven_zero() {
+            continue;
+        }
+        found.push(format!("{} of {} holds {actual}, the store has {level}: {mirror:?}", key.subject(), key.connection));
+    }
+}
+
+fn shelves_are_right(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for ((variant, location), shelf) in world.oracle.shelves.iter().filter(|(_, shelf)| shelf.inexact.is_none()) {
+        let uncertain = record.open.iter().any(|(_, kind, _)| {
+            matches!(kind, model::ConflictKind::WriteUncertain | model::ConflictKind::Flapping)
+        });
+        let Some(level) = record.levels.get(&(variant.clone(), location.clone())) else { continue };
+        if level.decimal() != shelf.count && !uncertain {
+            found.push(format!("the shelf of {variant} at {location} has {}, the store {level}", shelf.count));
+        }
+    }
+}
+
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_settled<V: FieldValue>(mirror: &FieldMirror<V>) -> bool {
+    mirror.internal.is_some() && !mirror.is_stopped && mirror.baseline.known().is_some()
+}
+
+fn texts_agree(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for (key, mirror) in record.mirrors.texts.iter().filter(|(_, mirror)| is_settled(mirror)) {
+        let Some((shop, good)) = live(world, key) else { continue };
+        let Some(text) = mirror.internal.as_ref().and_then(|product| record.text(product)) else { continue };
+        if !shop.kind.is_written() || record.is_open(&key.connection, &MirrorKey::Text(key.clone()).subject()) {
+            continue;
+        }
+        let shows = |shown: &str, wanted: Option<&String>| {
+            wanted.is_none_or(|wanted| spaced(shown) == spaced(&shop.kind.rendered(wanted)))
+        };
+        let ProductText { title, description } = &text;
+        if !shows(&good.title, title.as_ref()) || !shows(&good.description, description.as_ref()) {
+            found.push(format!(
+                "product {} of {} shows {:?} {:?}, the store has {text:?}: {mirror:?}",
+                key.external, key.connection, good.title, good.description
+            ));
+        }
+    }
+}
+
+fn prices_agree(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for (key, mirror) in record.mirrors.prices.iter().filter(|(_, mirror)| is_settled(mirror)) {
+        let Some((shop, good)) = live(world, key) else { continue };
+        let row = mirror.internal.as_ref().and_then(|variant| record.variants.get(variant));
+        let Some(price) = row.and_then(|row| row.price.as_ref()) else { continue };
+        let is_explained = record.is_open(&key.connection, &MirrorKey::Price(key.clone()).subject());
+        if shop.kind.is_written() && price.value.minor != good.price && !is_explained {
+            found.push(format!(
+                "variant {} of {} costs {}, the store says {}: {mirror:?}",
+                key.external, key.connection, good.price, price.value
+            ));
+        }
+    }
+}
+
+fn live<'a>(world: &'a World, key: &model::FieldKey) -> Option<(&'a Shop, &'a crate::shop::Good)> {
+    let shop = world.shops.iter().find(|shop| shop.connection == key.connection)?;
+    let good = shop.find(&key.external)?;
+    Some((shop, &shop.goods[good]))
+}
+
+fn edits_stand(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for ((variant, field), edit) in &world.oracle.edits {
+        let Some(row) = record.variants.get(variant).filter(|_| !world.oracle.blurred.contains(variant)) else {
+            continue;
+        };
+        let text = record.text(&row.product);
+        let now = match field {
+            Field::Title => text.and_then(|text| text.title),
+            Field::Description => text.and_then(|text| text.description),
+            Field::Price => row.price.as_ref().map(|price| price.value.minor.to_string()),
+        };
+        let Some(now) = now else { continue };
+        let reads_like = world.shops.iter().any(|shop| spaced(&shop.kind.rendered(&edit.value)) == spaced(&now));
+        if !reads_like {
+            found.push(format!(
+                "the last {field:?} of {variant} was {:?} at {}, the store has {now:?}",
+                edit.value, edit.clock
+            ));
+        }
+    }
+}
+
+/// Goods whose number all connected shops have are one variant.
+fn numbers_link(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    let mut holders: BTreeMap<String, BTreeMap<model::ConnectionId, Vec<&crate::shop::Good>>> = BTreeMap::new();
+    for shop in world.shops.iter().filter(|shop| world.connections.contains_key(&shop.connection)) {
+        for good in shop.goods.iter().filter(|good| !good.is_deleted) {
+            let Some(number) = sku_key(&good.sku) else { continue };
+            holders.entry(number).or_default().entry(shop.connection.clone()).or_default().push(good);
+        }
+    }
+    let was_shared = world.plan.steps.iter().any(|step| {
+        matches!(&step.act, crate::plan::Act::Sku { sku, good, .. } if *sku != crate::plan::sku(*good) && sku_key(sku).is_some())
+    });
+    for (number, by) in holders.iter().filter(|(_, by)| by.values().all(|goods| goods.len() == 1) && !was_shared) {
+        let linked: BTreeSet<_> = by
+            .iter()
+            .flat_map(|(connection, goods)| goods.iter().map(move |good| (connection.clone(), good.variant.clone())))
+            .map(|key| record.links.variants.get(&key).cloned())
+            .collect();
+        let is_asked = record.open.iter().any(|(_, kind, _)| *kind == model::ConflictKind::SkuAmbiguous);
+        if linked.len() > 1 && !is_asked {
+            found.push(format!("{number} is sold by {} shops and is not one variant: {linked:?}", by.len()));
+        }
+    }
+}
+
+fn ledger_sums(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for ((variant, location), level) in &record.levels {
+        let lines = record.movements.iter().filter(|it| it.variant == *variant && it.location == *location);
+        let sum = lines.map(|line| line.delta.decimal()).sum::<rust_decimal::Decimal>();
+        if sum != level.decimal() {
+            found.push(format!("the ledger of {variant} at {location} sums to {sum}, the level is {level}"));
+        }
+    }
+}
+
+fn nobody_is_left(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for row in record.customers.values().filter(|row| world.erased.contains(&row.customer.external)) {
+        if row.customer != row.customer.without_personal_data() {
+            found.push(format!("personal data of the deleted customer {} is in the record", row.customer.external));
+        }
+    }
+    let of_events = record.applied.iter().any(|applied| match &applied.event.payload {
+        model::Payload::Customer(customer) => customer.email.set().is_some_and(|email| email == CANARY),
+        _ => false,
+    });
+    if of_events {
+        found.push("personal data is in an applied event".to_owned());
+    }
+    for row in record.orders.values().filter(|row| !row.order.status.is_final()) {
+        found.push(format!("the deleted order {} is open", row.order.external));
+    }
+}
+
+fn replay_is_the_same(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    let replayed = world.pipeline.replayed(world.rules_at_begin.clone());
+    if replayed.levels != record.levels {
+        found.push(format!("a replay comes to other levels: {:?}, not {:?}", replayed.levels, record.levels));
+    }
+    if replayed.products != record.products || replayed.variants != record.variants {
+        found.push("a replay comes to another catalog".to_owned());
+    }
+    if replayed.orders != record.orders {
+        found.push("a replay comes to other orders".to_owned());
+    }
+    for (key, mirror) in &record.mirrors.levels {
+        let again = replayed.mirrors.levels.get(key);
+        let is_same = again.is_some_and(|again| {
+            (&again.baseline, again.proven, again.gate, &again.variant)
+                == (&mirror.baseline, mirror.proven, mirror.gate, &mirror.variant)
+        });
+        if !is_same && mirror.observed.is_some() {
+            found.push(format!("a replay comes to another mirror of {}: {again:?}, not {mirror:?}", key.subject()));
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Shops' weeks in virtual time: the shipped decisions against platforms as state machines, with an oracle that knows the
+//! shelf. See `README.md`.
+
+mod check;
+mod oracle;
+mod outbound;
+mod pipeline;
+pub mod plan;
+mod record;
+mod shop;
+pub mod shrink;
+pub mod story;
+mod world;
+
+pub use shop::Kind;
+pub use world::{Run, run};

@@ -1,0 +1,69 @@
+//! Runs worlds and tells of those that went wrong.
+
+use clap::Parser;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+use world::{plan::Plan, run, shrink::shrink};
+
+/// The weeks of shops, from seeds.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How many seeds are run.
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Runs this seed alone.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Prints the story of that seed, whatever it comes to.
+    #[arg(long)]
+    story: bool,
+    /// How many failing seeds are made smaller and told.
+    #[arg(long, default_value_t = 3)]
+    told: usize,
+}
+
+fn main() -> io::Result<ExitCode> {
+    let args = Args::parse();
+    let mut out = io::stdout().lock();
+    let seeds = args.seed.map_or(args.from..args.from + args.seeds, |seed| seed..seed + 1);
+    let (began, mut failed, mut exact, mut shelves) = (Instant::now(), Vec::new(), 0, 0);
+    for seed in seeds.clone() {
+        let plan = Plan::draw(seed);
+        let ran = run(&plan, args.story);
+        exact += ran.exact.0;
+        shelves += ran.exact.1;
+        if args.story {
+            ran.story.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        }
+        if ran.violations.is_empty() {
+            continue;
+        }
+        failed.push(seed);
+        if failed.len() <= args.told && !args.story {
+            let smaller = shrink(&plan);
+            let told = run(&smaller, true);
+            writeln!(out, "\nseed {seed}: {}", ran.violations[0])?;
+            writeln!(out, "  shops: {:?}", smaller.shops)?;
+            told.story.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+            told.violations.iter().try_for_each(|line| writeln!(out, "  VIOLATED: {line}"))?;
+        } else {
+            writeln!(out, "seed {seed}: {}", ran.violations[0])?;
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let count = seeds.count();
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let per_minute = count as f64 / seconds * 60.0;
+    writeln!(
+        out,
+        "{count} seeds in {seconds:.1} s ({per_minute:.0} a minute); {} failed; {exact} of {shelves} shelves exact",
+        failed.len()
+    )?;
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,252 @@
+//! What is so: the shelf and the last edits, as the people in the shops know them.
+//!
+//! The shelf of a variant at a place moves with everything that people do at a connection that Tillflow is in contact with.
+//! Where no rule and no person could say what a number meant (a sale before the first report was read, say), the shelf is
+//! not exact any more, and only weaker things are held against it.
+
+use crate::{
+    record::{Record, location_id},
+    shop::{Content, Good, Shop, Webhook, place_id},
+};
+use model::{
+    Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
+    record::{Movement, MovementReason},
+};
+use rust_decimal::Decimal;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A shelf: how much is there, and why that isn't known exactly.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shelf {
+    pub(crate) count: Decimal,
+    pub(crate) inexact: Option<&'static str>,
+}
+
+/// A field of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Field {
+    Title,
+    Description,
+    Price,
+}
+
+/// The last edit of a field: its clock and the value, as typed.
+#[derive(Debug, Clone)]
+pub(crate) struct Edit {
+    pub(crate) clock: Timestamp,
+    pub(crate) value: String,
+}
+
+/// What is so.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) shelves: BTreeMap<(VariantId, LocationId), Shelf>,
+    pub(crate) edits: BTreeMap<(VariantId, Field), Edit>,
+    /// Variants whose last edits aren't exact any more.
+    pub(crate) blurred: BTreeSet<VariantId>,
+    /// Connections' items that ever held something at a place.
+    held: BTreeSet<LevelKey>,
+    /// Webhooks under way, by shop and number: their good, and whether they end a contact.
+    under_way: BTreeMap<(usize, u64), (Option<usize>, bool)>,
+    pub(crate) violations: Vec<String>,
+}
+
+pub(crate) fn key(shop: &Shop, good: &Good, place: usize) -> LevelKey {
+    LevelKey { connection: shop.connection.clone(), item: good.item.clone(), location: location_id(place) }
+}
+
+/// Whether Tillflow is in contact: the next number of the platform is a movement.
+fn in_contact(mirror: &LevelMirror) -> bool {
+    mirror.variant.is_some() && mirror.baseline.known().is_some_and(|number| mirror.proven || !number.is_zero())
+}
+
+impl Oracle {
+    /// A webhook left, or won't.
+    pub(crate) fn sent(&mut self, shop: usize, webhook: &Webhook, is_lost: bool) {
+        let has_null = match &webhook.content {
+            Content::Full(mapped) => mapped.iter().any(|mapped| match &mapped.payload {
+                model::Payload::Inventory(report) => report.available.is_none(),
+                model::Payload::Deleted { .. } => true,
+                _ => false,
+            }),
+            Content::Thin => false,
+        };
+        if !is_lost {
+            self.under_way.insert((shop, webhook.number), (webhook.good, has_null));
+        }
+    }
+
+    /// A webhook arrived.
+    pub(crate) fn arrived(&mut self, shop: usize, number: u64) {
+        self.under_way.remove(&(shop, number));
+    }
+
+    fn is_under_way(&self, shop: usize, good: usize) -> bool {
+        self.under_way.iter().any(|((of, _), (about, _))| *of == shop && *about == Some(good))
+    }
+
+    /// People moved a level at a shop, which counts it.
+    pub(crate) fn moved(&mut self, shops: &[Shop], shop: usize, good: usize, place: usize, by: Decimal, record: &Record) {
+        let (of, about) = (&shops[shop], &shops[shop].goods[good]);
+        let key = key(of, about, place);
+        if about.stock.get(&place).is_some_and(|count| !count.is_zero()) {
+            self.held.insert(key.clone());
+        }
+        let Some(mirror) = record.mirrors.levels.get(&key) else { return };
+        let Some(variant) = mirror.variant.clone() else { return };
+        let shelf = self.shelves.entry((variant, key.location)).or_default();
+        let ends = |((of, _), (about, ends)): (&(usize, u64), &(Option<usize>, bool))| {
+            *of == shop && *about == Some(good) && *ends
+        };
+        if self.under_way.iter().any(ends) {
+            shelf.inexact.get_or_insert("it moved while the end of a contact was under way");
+        } else if in_contact(mirror) {
+            shelf.count += by;
+        } else {
+            shelf.inexact.get_or_insert("it moved at a connection that has no baseline");
+        }
+    }
+
+    /// Something that makes a pair of good and place inexact at every connection.
+    pub(crate) fn blur_levels(&mut self, shop: &Shop, good: usize, why: &'static str, record: &Record) {
+        let good = &shop.goods[good];
+        let of = record.mirrors.levels.iter();
+        let variants: Vec<_> = of
+            .filter(|(key, _)| key.connection == shop.connection && key.item == good.item)
+            .filter_map(|(key, mirror)| Some((mirror.variant.clone()?, key.location.clone())))
+            .collect();
+        for at in variants {
+            self.shelves.entry(at).or_default().inexact.get_or_insert(why);
+        }
+    }
+
+    /// Notes what a shop holds from the begin.
+    pub(crate) fn holds(&mut self, shop: &Shop, good: usize) {
+        let good = &shop.goods[good];
+        for (place, _) in good.stock.iter().filter(|(_, count)| !count.is_zero()) {
+            self.held.insert(key(shop, good, *place));
+        }
+    }
+
+    /// Holds movements of the ledger against what is so.
+    pub(crate) fn ledger(&mut self, movements: &[(Movement, Option<model::Event>)], shops: &[Shop], record: &Record) {
+        for (movement, event) in movements {
+            let at = (movement.variant.clone(), movement.location.clone());
+            let before = movement.level.minus(movement.delta).unwrap_or_default();
+            match movement.reason {
+                MovementReason::Reported => self.zero_of_its_own(movement, event.as_ref(), before, shops),
+                MovementReason::FirstCount | MovementReason::Counted => {
+                    let is_wiped = movement.level.is_zero() && before > Quantity::ZERO;
+                    let by_person = event
+                        .as_ref()
+                        .is_some_and(|event| matches!(event.payload, model::Payload::Instruction { .. }));
+                    if is_wiped && !by_person && !self.ever_held(movement, event.as_ref()) {
+                        self.violations.push(format!(
+                            "{before} of {} became 0 by the zero of {}, which never held any",
+                            movement.variant, movement.connection
+                        ));
+                    }
+                    self.counted(&at, movement.level, shops, record);
+                }
+                MovementReason::Relinked => {
+                    self.shelves.entry(at).or_default().inexact.get_or_insert("its stock went to another variant");
+                }
+            }
+        }
+    }
+
+    fn ever_held(&self, movement: &Movement, event: Option<&model::Event>) -> bool {
+        let Some(model::Payload::Inventory(report)) = event.map(|event| &event.payload) else { return true };
+        let (connection, location) = (movement.connection.clone(), movement.location.clone());
+        self.held.contains(&LevelKey { connection, item: report.item.clone(), location })
+    }
+
+    /// A zero of the platform's own making never takes stock away.
+    fn zero_of_its_own(
+        &mut self,
+        movement: &Movement,
+        event: Option<&model::Event>,
+        before: Quantity,
+        shops: &[Shop],
+    ) {
+        let Some(model::Payload::Inventory(report)) = event.map(|event| &event.payload) else { return };
+        if report.available.is_none_or(|count| !count.is_zero()) || before <= Quantity::ZERO {
+            return;
+        }
+        let Some(shop) = shops.iter().find(|shop| shop.connection == movement.connection) else { return };
+        let place = crate::record::place_of(&movement.location);
+        let good = shop.goods.iter().find(|good| good.item == report.item);
+        if good.is_some_and(|good| good.made_zero.contains(&place) && report.location == Some(place_id(place))) {
+            self.violations.push(format!(
+                "{before} of {} became {} by a zero that {} made when it began to stock it",
+                movement.variant, movement.level, movement.connection
+            ));
+        }
+    }
+
+    /// A count: the shelf is what it says, and what others moved since they last reported.
+    fn counted(&mut self, at: &(VariantId, LocationId), level: Quantity, shops: &[Shop], record: &Record) {
+        let mut shelf = Shelf { count: level.decimal(), inexact: None };
+        for (key, mirror) in record.mirrors.levels.iter().filter(|(key, mirror)| {
+            mirror.variant.as_ref() == Some(&at.0) && key.location == at.1
+        }) {
+            let Some(baseline) = mirror.baseline.known().filter(|_| in_contact(mirror)) else { continue };
+            if matches!(mirror.phase, Phase::Writing { .. } | Phase::Reading { .. } | Phase::Acknowledged { .. }) {
+                shelf.inexact = Some("it was counted while a write was under way");
+                continue;
+            }
+            match actual(shops, key) {
+                Some(actual) => shelf.count += actual - baseline.decimal(),
+                None => shelf.inexact = Some("it was counted while a platform no longer counted it"),
+            }
+        }
+        self.shelves.insert(at.clone(), shelf);
+    }
+
+    /// People edited a field.
+    pub(crate) fn edited(
+        &mut self,
+        shops: &[Shop],
+        shop: usize,
+        good: usize,
+        edit: (Field, &str),
+        clock: Timestamp,
+        record: &Record,
+    ) {
+        let about = &shops[shop].goods[good];
+        let of = (shops[shop].connection.clone(), about.variant.clone());
+        let Some(variant) = record.links.variants.get(&of).cloned() else { return };
+        let others_wait = (0..shops.len()).any(|other| self.is_under_way(other, good));
+        let is_known = match edit.0 {
+            Field::Price => {
+                let key = model::FieldKey { connection: of.0.clone(), external: of.1.clone() };
+                record.mirrors.prices.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
+            }
+            Field::Title | Field::Description => {
+                let key = model::FieldKey { connection: of.0.clone(), external: about.product.clone() };
+                record.mirrors.texts.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
+            }
+        };
+        if others_wait || !is_known {
+            self.blurred.insert(variant.clone());
+        }
+        self.edits.insert((variant, edit.0), Edit { clock, value: edit.1.to_owned() });
+    }
+
+    /// The edits of a good can't be told any more.
+    pub(crate) fn blur_edits(&mut self, connection: &ConnectionId, good: &Good, record: &Record) {
+        let of = (connection.clone(), good.variant.clone());
+        self.blurred.extend(record.links.variants.get(&of).cloned());
+    }
+}
+
+fn settled<V>(baseline: &Baseline<V>, phase: &Phase<impl Sized>) -> bool {
+    matches!(baseline, Baseline::Known(_)) && matches!(phase, Phase::Idle | Phase::Acknowledged { .. })
+}
+
+/// What a platform holds of a mirror's item there, if it counts it.
+pub(crate) fn actual(shops: &[Shop], key: &LevelKey) -> Option<Decimal> {
+    let shop = shops.iter().find(|shop| shop.connection == key.connection)?;
+    let good = shop.goods.iter().find(|good| good.item == key.item && !good.is_deleted && good.is_tracked)?;
+    good.stock.get(&crate::record::place_of(&key.location)).copied()
+}

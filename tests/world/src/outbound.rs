@@ -1,0 +1,270 @@
+//! What propagate does around the mirrors: which connections are called, what a call's outcome means, when it is made again.
+
+use crate::{
+    record::{Record, Target, place_of},
+    shop::Asked,
+};
+use model::{
+    Attention, Begun, CallResult, ConflictKind, ConnectionId, ExternalId, Mirror, MirrorKey, MirrorKind, MirrorValue,
+    Timestamp,
+};
+use platforms::{CallOutcome, Platform};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// As in propagate: how long a claim holds, and the pauses between attempts.
+const LEASE: Duration = Duration::from_secs(30);
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LONGEST: Duration = Duration::from_mins(10);
+/// As in the store: the pauses between probes of a refused account.
+const FIRST_PROBE_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_hours(1);
+
+/// A connection as propagate knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) platform: &'static str,
+    pub(crate) is_paused: bool,
+    pub(crate) held_back: BTreeSet<MirrorKind>,
+    is_refused: bool,
+    probe_at: Option<Timestamp>,
+    probes: u32,
+    /// Whether a call is under way.
+    pub(crate) is_busy: bool,
+}
+
+/// A call that is to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub(crate) key: MirrorKey,
+    pub(crate) asked: Asked,
+    pub(crate) external: ExternalId,
+    pub(crate) sent_key: String,
+    pub(crate) attempt: u32,
+    pub(crate) begun_at: Timestamp,
+    /// Whether it is a new write.
+    pub(crate) is_new: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnectionId, platform: &'static str) -> Self {
+        Self {
+            id,
+            platform,
+            is_paused: false,
+            held_back: BTreeSet::new(),
+            is_refused: false,
+            probe_at: None,
+            probes: 0,
+            is_busy: false,
+        }
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        platforms::find(self.platform)
+    }
+
+    fn is_callable(&self, now: Timestamp) -> bool {
+        !self.is_busy && !self.is_paused && (!self.is_refused || self.probe_at.is_none_or(|at| at <= now))
+    }
+
+    /// Something about it was changed: it is called at once.
+    pub(crate) fn begins_anew(&mut self, record: &mut Record) {
+        (self.is_refused, self.probe_at, self.probes) = (false, None, 0);
+        record.open.retain(|(id, kind, _)| *id != self.id || *kind != ConflictKind::NeedsReauth);
+    }
+
+    /// Notes what an outcome says of the account; says whether it was refused.
+    pub(crate) fn note(&mut self, outcome: &CallOutcome, record: &mut Record, now: Timestamp) -> bool {
+        match outcome {
+            CallOutcome::AccountRefused(..) => {
+                if !self.is_refused {
+                    (self.is_refused, self.probe_at, self.probes) = (true, Some(now.after(FIRST_PROBE_PAUSE)), 0);
+                } else if self.probe_at.is_none_or(|at| now >= at) {
+                    self.probes += 1;
+                    let pause = FIRST_PROBE_PAUSE.saturating_mul(2_u32.saturating_pow(self.probes));
+                    self.probe_at = Some(now.after(pause.min(LONGEST_PROBE_PAUSE)));
+                }
+                record.open.insert((self.id.clone(), ConflictKind::NeedsReauth, "the connection".to_owned()));
+                true
+            }
+            CallOutcome::Throttled { .. } | CallOutcome::Retry { .. } => false,
+            _ => {
+                if self.is_refused {
+                    self.begins_anew(record);
+                }
+                false
+            }
+        }
+    }
+
+    /// When the next call or reading is due, if any is.
+    pub(crate) fn next_due(&self, record: &Record) -> Option<Timestamp> {
+        if self.is_busy || self.is_paused {
+            return None;
+        }
+        let of = self.mirrors(record).filter(|mirror| self.is_let_out(mirror));
+        let due = of.map(|mirror| mirror.due_at()).min()?;
+        Some(if self.is_refused { due.max(self.probe_at.unwrap_or_default()) } else { due })
+    }
+
+    fn mirrors<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Mirror> + 'a {
+        record.mirrors.iter().filter(|mirror| *mirror.key().connection() == self.id)
+    }
+
+    fn is_let_out(&self, mirror: &Mirror) -> bool {
+        let Some(platform) = self.platform() else { return false };
+        match mirror.attention() {
+            Some(Attention::Write) => {
+                let kind = mirror.key().kind();
+                let is_taken = platform.write_limits(kind).is_some() && !self.held_back.contains(&kind);
+                is_taken || is_writing(mirror)
+            }
+            Some(Attention::Read) => true,
+            Some(Attention::Answer) | None => false,
+        }
+    }
+
+    /// The mirror that has been due for that longest.
+    fn due(&self, record: &Record, attention: Attention, now: Timestamp) -> Option<Mirror> {
+        let due = self.mirrors(record).filter(|mirror| {
+            mirror.attention() == Some(attention) && mirror.due_at() <= now && self.is_let_out(mirror)
+        });
+        due.min_by_key(Mirror::due_at)
+    }
+
+    /// Begins the write that has been due longest, as `store::claims` does.
+    pub(crate) fn claim(&self, record: &mut Record, fresh_key: &mut u64, now: Timestamp) -> Option<Due> {
+        loop {
+            if !self.is_callable(now) {
+                return None;
+            }
+            let mut mirror = self.due(record, Attention::Write, now)?;
+            let target = record.target(&mirror);
+            *fresh_key += 1;
+            let limits = self.platform()?.write_limits(mirror.key().kind());
+            let decimals = limits.map_or(0, |limits| limits.quantity_decimals);
+            let repeatable_for = limits.and_then(|limits| limits.repeatable_for);
+            let key = format!("key-{fresh_key}");
+            let product = target.product.clone();
+            let (due, is_noted) = begin(&mut mirror, target, &key, now, decimals, repeatable_for);
+            record.mirrors.insert(mirror.clone());
+            if is_noted {
+                record.mark(mirror.clone());
+            }
+            if let Some((asked, sent_key, attempt, begun_at)) = due {
+                let key = mirror.key();
+                // A price is written by its variant; its product has to be linked.
+                if matches!(key, MirrorKey::Price(_)) && product.is_none() {
+                    let error = "the variant's product isn't linked".to_owned();
+                    record.settle(&key, &sent_key, CallResult::Refused { error }, now);
+                    continue;
+                }
+                let external = key.external().clone();
+                return Some(Due { key, asked, external, sent_key, attempt, begun_at, is_new: attempt == 1 });
+            }
+        }
+    }
+
+    /// Asks for the reading that has been due longest, as `store::claims::reads` does.
+    pub(crate) fn claim_read(&self, record: &mut Record, now: Timestamp) -> Option<(MirrorKey, Option<ExternalId>)> {
+        if !self.is_callable(now) {
+            return None;
+        }
+        let mut mirror = self.due(record, Attention::Read, now)?;
+        let is_stuck = match &mut mirror {
+            Mirror::Level(_, mirror) => mirror.read(now),
+            Mirror::Price(_, mirror) => mirror.read(now),
+            Mirror::Text(_, mirror) => mirror.read(now),
+        }?;
+        let (key, product) = (mirror.key(), record.target(&mirror).product);
+        if is_stuck {
+            record.open.insert((self.id.clone(), ConflictKind::Unreadable, key.subject()));
+        }
+        record.mirrors.insert(mirror.clone());
+        record.mark(mirror);
+        Some((key, product))
+    }
+}
+
+fn is_writing(mirror: &Mirror) -> bool {
+    match mirror {
+        Mirror::Level(_, mirror) => matches!(mirror.phase, model::Phase::Writing { .. }),
+        Mirror::Price(_, mirror) => matches!(mirror.phase, model::Phase::Writing { .. }),
+        Mirror::Text(_, mirror) => matches!(mirror.phase, model::Phase::Writing { .. }),
+    }
+}
+
+type BegunCall = (Asked, String, u32, Timestamp);
+
+fn begin(
+    mirror: &mut Mirror,
+    target: Target,
+    key: &str,
+    now: Timestamp,
+    decimals: u32,
+    repeatable_for: Option<Duration>,
+) -> (Option<BegunCall>, bool) {
+    match mirror {
+        Mirror::Level(of, mirror) => {
+            if let Some(level) = target.level {
+                mirror.want(level, decimals, now, None);
+            }
+            let place = place_of(&of.location);
+            begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Level {
+                place,
+                from: write.from,
+                to: write.value,
+            })
+        }
+        Mirror::Price(_, mirror) => {
+            if let Some(price) = target.price {
+                mirror.want(price, now, None);
+            }
+            begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Price(write.value))
+        }
+        Mirror::Text(_, mirror) => {
+            if let Some(text) = target.text {
+                let text = text.over(mirror.held().map(|held| &held.value));
+                mirror.want(text, now, None);
+            }
+            begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Text(write.value.clone()))
+        }
+    }
+}
+
+fn begun<V>(begun: Begun<V>, asked: impl Fn(&model::Write<V>) -> Asked) -> (Option<BegunCall>, bool) {
+    let is_noted = matches!(begun, Begun::New(_) | Begun::TooOld);
+    match begun {
+        Begun::New(write) | Begun::Again(write) => {
+            (Some((asked(&write), write.key.clone(), write.attempts, write.begun_at)), is_noted)
+        }
+        Begun::TooOld | Begun::Nothing => (None, is_noted),
+    }
+}
+
+/// What an outcome means for the mirror, as in `propagate::calls`.
+pub(crate) fn result(attempt: u32, outcome: CallOutcome, now: Timestamp) -> CallResult<MirrorValue> {
+    let pause = RETRY_FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(RETRY_LONGEST);
+    match outcome {
+        CallOutcome::Done { version, rendered } => CallResult::Taken { version, rendered },
+        CallOutcome::Conflict => CallResult::Conflict,
+        CallOutcome::Gone => CallResult::Gone,
+        CallOutcome::Throttled { after } => CallResult::Retry {
+            at: now.after(after.unwrap_or_default().max(pause)),
+            error: "too many calls".to_owned(),
+        },
+        CallOutcome::Retry { reason } => CallResult::Retry { at: now.after(pause), error: reason },
+        CallOutcome::AccountRefused(_, reject) => CallResult::AccountRefused { error: reject.to_string() },
+        CallOutcome::TooOld(reject) => CallResult::TooOld { error: reject.to_string() },
+        CallOutcome::Rejected(reject) => CallResult::Refused { error: reject.to_string() },
+    }
+}
+
+/// The next time at which any connection has something due.
+pub(crate) fn next_due(connections: &BTreeMap<ConnectionId, Connection>, record: &Record) -> Option<Timestamp> {
+    connections.values().filter_map(|connection| connection.next_due(record)).min()
+}

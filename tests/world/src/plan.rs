@@ -1,0 +1,326 @@
+//! Weeks: what people and the world do, drawn from a seed. A plan is data, so that a failing one can be made smaller.
+
+use crate::shop::Kind;
+use model::{BaselineRule, MirrorKind, Side, Timestamp};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rust_decimal::Decimal;
+use std::{collections::BTreeMap, time::Duration};
+
+/// When the week begins: Monday, 2026-11-02, 08:00.
+pub const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
+const SECOND: i64 = 1_000_000;
+/// How many seconds people act for.
+const WEEK_SECONDS: i64 = 4 * 86_400;
+
+/// What goes wrong with a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It comes so many seconds later.
+    Late(u32),
+    /// It never comes.
+    Lost,
+    /// It comes twice, the second time so many seconds later.
+    Doubled(u32),
+    /// Its clock is ahead by so much.
+    Leads(Duration),
+}
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The reply takes so many seconds.
+    Slow(u32),
+    /// 429: it wasn't made.
+    Throttled,
+    /// 503: it wasn't made.
+    Unavailable,
+    /// It was made, and the reply was lost.
+    ReplyLost,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// People move a level by hand: they sell, restock, count.
+    Move { shop: usize, good: usize, place: usize, by: Decimal },
+    /// They switch tracking.
+    Track { shop: usize, good: usize, is_tracked: bool },
+    /// They end or begin stocking at a place.
+    Stock { shop: usize, good: usize, place: usize, is_stocked: bool },
+    /// They edit a title.
+    Title { shop: usize, good: usize, text: String },
+    /// They edit a description.
+    Description { shop: usize, good: usize, text: String },
+    /// They edit a price.
+    Price { shop: usize, good: usize, cents: i64 },
+    /// They edit the merchant's number.
+    Sku { shop: usize, good: usize, sku: String },
+    /// They delete a product.
+    Delete { shop: usize, good: usize },
+    /// They make it anew.
+    Remake { shop: usize, good: usize },
+    /// The platform deletes an order or customer and reports it late, after the deletion.
+    LateReport { shop: usize, number: u32, is_customer: bool },
+    /// The connection is paused or resumed.
+    Pause { shop: usize, is_paused: bool },
+    /// A rule of what is written is switched.
+    Let { shop: usize, kind: MirrorKind, is_let: bool },
+    /// The rule for first contacts is set.
+    Rule { shop: usize, rule: BaselineRule },
+    /// A person answers all open first contacts of a connection.
+    Answer { shop: usize, side: Side },
+    /// The platform takes the token or doesn't.
+    Token { shop: usize, is_taken: bool },
+    /// The next webhook of the shop fares so.
+    Hook { shop: usize, fate: Fate },
+    /// The next call at the shop fares so.
+    Call { shop: usize, fault: Fault },
+    /// The pipeline stands still for so many seconds; what waited is cut into batches of so many.
+    Still { seconds: u32, cut: usize },
+    /// Our processes are killed: memories and calls under way are gone.
+    Kill,
+    /// The last so many deliveries come in again.
+    Again { count: usize },
+    /// A full report of everything of a shop.
+    Full { shop: usize },
+    /// A connection is added.
+    Connect { shop: usize },
+}
+
+/// A thing that happens, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub act: Act,
+}
+
+/// A shop at the begin.
+#[derive(Debug, Clone)]
+pub struct ShopPlan {
+    /// The platform.
+    pub kind: Kind,
+    /// The rule for first contacts.
+    pub rule: BaselineRule,
+    /// Whether it is connected from the begin.
+    pub is_connected: bool,
+    /// What it sells: the number and how much is at each place.
+    pub goods: Vec<(String, BTreeMap<usize, Decimal>)>,
+}
+
+/// A seed's weeks.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// The shops.
+    pub shops: Vec<ShopPlan>,
+    /// What happens, in the order of time.
+    pub steps: Vec<Step>,
+}
+
+/// Names of what is sold.
+pub const NAMES: [&str; 3] = ["Green tea", "Olive oil", "Rice"];
+
+/// The merchant's number of a good.
+pub fn sku(good: usize) -> String {
+    format!("SKU-{good}")
+}
+
+struct Draw {
+    rng: StdRng,
+    shops: Vec<Kind>,
+    goods: usize,
+    places: usize,
+    has_decimals: bool,
+}
+
+impl Plan {
+    /// Draws a plan.
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let kinds = [
+            vec![Kind::Shopify, Kind::Square],
+            vec![Kind::Shopify, Kind::Square, Kind::Treez],
+            vec![Kind::Shopify, Kind::Treez],
+            vec![Kind::Square, Kind::Shopify, Kind::Square],
+            vec![Kind::Shopify, Kind::Shopify],
+        ];
+        let shops = kinds.choose(&mut rng).cloned().unwrap_or_default();
+        let goods = rng.random_range(1..=2);
+        let places = rng.random_range(1..=2);
+        let has_decimals = rng.random_ratio(1, 4);
+        let mut draw = Draw { rng, shops, goods, places, has_decimals };
+        let shops = draw.shops();
+        let steps = draw.steps(&shops);
+        Self { seed, shops, steps }
+    }
+}
+
+impl Draw {
+    fn amount(&mut self, most: i64, kind: Kind) -> Decimal {
+        let whole = Decimal::from(self.rng.random_range(1..=most));
+        let is_divided = self.has_decimals && kind != Kind::Shopify && self.rng.random_ratio(1, 2);
+        if is_divided { whole + Decimal::new(self.rng.random_range(1..=9), 1) } else { whole }
+    }
+
+    fn shops(&mut self) -> Vec<ShopPlan> {
+        let kinds = self.shops.clone();
+        let agree = self.rng.random_ratio(1, 2);
+        let common: Vec<i64> = (0..self.goods * self.places).map(|_| self.rng.random_range(3..40)).collect();
+        let mut plans = Vec::new();
+        for (index, kind) in kinds.iter().enumerate() {
+            let rules = [BaselineRule::Ask, BaselineRule::Store, BaselineRule::Store, BaselineRule::Platform];
+            let rule = rules.choose(&mut self.rng).copied().unwrap_or_default();
+            let is_connected = index == 0 || self.rng.random_ratio(2, 3);
+            let mut goods = Vec::new();
+            for good in 0..self.goods {
+                let has_number = index == 0 || self.rng.random_ratio(7, 8);
+                let number = if has_number { sku(good) } else { ["", "N/A"][self.rng.random_range(0..2)].to_owned() };
+                let mut stock = BTreeMap::new();
+                for place in 0..self.places {
+                    let count = match self.rng.random_range(0..8) {
+                        0 if index > 0 => continue,
+                        1 | 2 if index > 0 => Decimal::ZERO,
+                        3 | 4 if !agree && index > 0 => self.amount(30, *kind),
+                        _ => Decimal::from(common[good * self.places + place]),
+                    };
+                    stock.insert(place, count);
+                }
+                goods.push((number, stock));
+            }
+            plans.push(ShopPlan { kind: *kind, rule, is_connected, goods });
+        }
+        plans
+    }
+
+    /// Each seed has its own weights: most kinds of trouble are absent from most weeks, so that some are thick with one.
+    fn steps(&mut self, shops: &[ShopPlan]) -> Vec<Step> {
+        const WEIGHTS: [u32; 22] = [40, 12, 12, 12, 3, 4, 2, 3, 3, 3, 4, 3, 3, 10, 10, 6, 3, 3, 3, 3, 2, 4];
+        let mut weights = WEIGHTS;
+        for weight in weights.iter_mut().skip(1) {
+            *weight = match self.rng.random_range(0..4) {
+                0 | 1 => 0,
+                2 => *weight,
+                _ => *weight * 3,
+            };
+        }
+        let count = self.rng.random_range(6..70);
+        let mut times: Vec<i64> = (0..count).map(|_| self.rng.random_range(600..WEEK_SECONDS)).collect();
+        // Some come close together.
+        for index in 1..times.len() {
+            if self.rng.random_ratio(1, 2) {
+                times[index] = times[index - 1] + self.rng.random_range(0..90);
+            }
+        }
+        times.sort_unstable();
+        let mut steps: Vec<Step> = Vec::new();
+        for (shop, _) in shops.iter().enumerate().filter(|(_, shop)| !shop.is_connected) {
+            let at = after(self.rng.random_range(900..WEEK_SECONDS / 2));
+            steps.push(Step { at, act: Act::Connect { shop } });
+        }
+        for time in times {
+            let millis = self.rng.random_range(0..1_000);
+            let at = Timestamp::from_micros(after(time).as_micros() + millis * 1_000);
+            for act in self.act(&weights) {
+                steps.push(Step { at, act });
+            }
+        }
+        steps.sort_by_key(|step| step.at);
+        steps
+    }
+
+    fn act(&mut self, weights: &[u32; 22]) -> Vec<Act> {
+        let total: u32 = weights.iter().sum();
+        let mut drawn = self.rng.random_range(0..total);
+        let mut which = 0;
+        for (index, weight) in weights.iter().enumerate() {
+            if drawn < *weight {
+                which = index;
+                break;
+            }
+            drawn -= weight;
+        }
+        let shop = self.rng.random_range(0..self.shops.len());
+        let good = self.rng.random_range(0..self.goods);
+        let place = self.rng.random_range(0..self.places);
+        let kind = self.shops[shop];
+        let seconds = self.rng.random_range(1..400);
+        let is_on = self.rng.random_ratio(1, 2);
+        let one = |act| vec![act];
+        match which {
+            0 => one(Act::Move { shop, good, place, by: -self.amount(3, kind) }),
+            1 => one(Act::Move { shop, good, place, by: self.amount(20, kind) }),
+            2 => one(Act::Title { shop, good, text: self.title(good) }),
+            3 => one(Act::Price { shop, good, cents: self.rng.random_range(100..2_000) }),
+            4 => one(Act::Description { shop, good, text: self.description(good) }),
+            5 => one(Act::Track { shop, good, is_tracked: is_on }),
+            6 if kind == Kind::Shopify => one(Act::Stock { shop, good, place, is_stocked: is_on }),
+            7 => one(Act::Sku { shop, good, sku: self.number(good) }),
+            8 => one(if is_on { Act::Remake { shop, good } } else { Act::Delete { shop, good } }),
+            9 => one(Act::LateReport { shop, number: self.rng.random_range(0..5), is_customer: is_on }),
+            10 => one(Act::Pause { shop, is_paused: is_on }),
+            11 => {
+                let kind = MirrorKind::ALL[self.rng.random_range(0..3)];
+                one(Act::Let { shop, kind, is_let: is_on })
+            }
+            12 => one(Act::Token { shop, is_taken: is_on }),
+            13 => {
+                let fate = match self.rng.random_range(0..7) {
+                    0 | 1 | 2 => Fate::Late(seconds),
+                    3 => Fate::Lost,
+                    4 => Fate::Doubled(seconds),
+                    5 => Fate::Leads(Duration::from_mins(10)),
+                    _ => Fate::Leads(Duration::from_hours(73 * 365 * 24)),
+                };
+                let by = if is_on { -self.amount(3, kind) } else { self.amount(9, kind) };
+                let acts = [
+                    Act::Move { shop, good, place, by },
+                    Act::Title { shop, good, text: self.title(good) },
+                    Act::Price { shop, good, cents: self.rng.random_range(100..2_000) },
+                ];
+                let act = acts[[0, 0, 0, 1, 2][self.rng.random_range(0..5)]].clone();
+                vec![Act::Hook { shop, fate }, act]
+            }
+            14 => {
+                let faults = [Fault::Slow(seconds % 25), Fault::Throttled, Fault::Unavailable, Fault::ReplyLost];
+                one(Act::Call { shop, fault: faults[self.rng.random_range(0..4)] })
+            }
+            15 => one(Act::Still { seconds, cut: self.rng.random_range(1..5) }),
+            16 => one(Act::Kill),
+            17 => one(Act::Again { count: self.rng.random_range(1..12) }),
+            18 => one(Act::Rule { shop, rule: BaselineRule::ALL[self.rng.random_range(0..3)] }),
+            19 => one(Act::Answer { shop, side: if is_on { Side::Store } else { Side::Platform } }),
+            20 => one(Act::Full { shop }),
+            _ => one(Act::Move { shop, good, place, by: -self.amount(2, kind) }),
+        }
+    }
+
+    fn title(&mut self, good: usize) -> String {
+        let number = self.rng.random_range(0..1_000);
+        let space = [" ", "  "][self.rng.random_range(0..2)];
+        format!("{}{space}No {number}", NAMES[good])
+    }
+
+    fn description(&mut self, good: usize) -> String {
+        let number = self.rng.random_range(0..1_000);
+        let forms = ["Plain {}.", "<p>Of {}</p>", " <span>Of</span> {} ", "<p>{}</p><table><tr>1</tr></table>"];
+        let form = forms[self.rng.random_range(0..forms.len())];
+        form.replace("{}", &format!("{} {number}", NAMES[good]))
+    }
+
+    fn number(&mut self, good: usize) -> String {
+        match self.rng.random_range(0..6) {
+            0 => String::new(),
+            1 => "none".to_owned(),
+            2 => sku((good + 1) % self.goods),
+            3 => format!("NEW-{good}"),
+            _ => sku(good),
+        }
+    }
+}
+
+fn after(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(BEGIN.as_micros() + seconds * SECOND)
+}

@@ -1,0 +1,416 @@
+//! The record in memory: what `store` keeps in Postgres, and the steps that it takes around the decisions. It shows a
+//! decision only the rows that the batch names, so that a key that isn't named is missed here, too.
+
+use crate::shop::place_id;
+use model::{
+    Attention, CallResult, ConnectionId, ConflictKind, EventId, ExternalId, FieldMirror, FieldValue, LocationId,
+    Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled, StoreId, Timestamp,
+    VariantId,
+    record::{
+        Changes, ConnectionFacts, CustomerRow, Effect, Facts, FirstKeys, Links, Mirrors, Movement, OrderRow, Ours,
+        ProductRow, RowKeys, SendMark, SkuCandidate, VariantRow,
+    },
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The one partition of the world.
+pub const PARTITION: Partition = Partition(0);
+
+/// An open conflict: its connection, kind and subject.
+pub type Open = (ConnectionId, ConflictKind, String);
+
+/// What Postgres would hold.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    pub(crate) seen: BTreeMap<(ConnectionId, EventId), Position>,
+    pub(crate) dead: BTreeMap<(ConnectionId, EventId), Position>,
+    pub(crate) connections: BTreeMap<ConnectionId, ConnectionFacts>,
+    pub(crate) links: Links<Ours>,
+    pub(crate) stores: BTreeMap<StoreId, i64>,
+    pub(crate) mirrors: Mirrors,
+    pub(crate) levels: BTreeMap<(VariantId, LocationId), model::Quantity>,
+    pub(crate) products: BTreeMap<model::ProductId, ProductRow>,
+    pub(crate) variants: BTreeMap<VariantId, VariantRow>,
+    pub(crate) orders: BTreeMap<model::OrderId, OrderRow>,
+    pub(crate) customers: BTreeMap<model::CustomerId, CustomerRow>,
+    pub(crate) open: BTreeSet<Open>,
+    pub(crate) movements: Vec<Movement>,
+    pub(crate) applied: Vec<model::record::Applied>,
+    pub(crate) number: i64,
+    pub(crate) position: Position,
+    pub(crate) marks: Vec<SendMark>,
+}
+
+/// What a call for a mirror needs besides it.
+pub(crate) struct Target {
+    pub(crate) level: Option<model::Quantity>,
+    pub(crate) price: Option<model::Money>,
+    pub(crate) text: Option<ProductText>,
+    pub(crate) product: Option<ExternalId>,
+}
+
+impl Record {
+    /// Loads what says which rows come next.
+    pub(crate) fn first(&self, keys: &FirstKeys, facts: &mut Facts) {
+        for key in &keys.events {
+            if let Some(position) = self.seen.get(key) {
+                facts.seen.insert(key.clone(), *position);
+            }
+            if let Some(position) = self.dead.get(key) {
+                facts.dead.insert(key.clone(), *position);
+            }
+        }
+        for store in &keys.stores {
+            facts.stores.insert(store.clone(), self.stores.get(store).copied().unwrap_or_default());
+        }
+        facts.connections.clone_from(&self.connections);
+        for key in keys.links.products.keys() {
+            if let Some(product) = self.links.products.get(key) {
+                facts.links.products.insert(key.clone(), product.clone());
+            }
+        }
+        for key in keys.links.variants.keys() {
+            if let Some(variant) = self.links.variants.get(key) {
+                facts.links.variants.insert(key.clone(), variant.clone());
+            }
+        }
+        for key in keys.links.items.keys() {
+            if let Some(variant) = self.links.items.get(key) {
+                facts.links.items.insert(key.clone(), variant.clone());
+            }
+        }
+        for (store, number) in &keys.skus {
+            let has = |row: &&VariantRow| row.sku.as_ref().is_some_and(|sku| sku.value == *number) && row.store == *store;
+            for row in self.variants.values().filter(has) {
+                let candidate = SkuCandidate { product: row.product.clone(), linked_by: self.linked_by(&row.id) };
+                facts.skus.entry((store.clone(), number.clone())).or_default().insert(row.id.clone(), candidate);
+            }
+        }
+    }
+
+    fn linked_by(&self, variant: &VariantId) -> BTreeSet<ConnectionId> {
+        let links = self.links.variants.iter().filter(|(_, linked)| *linked == variant);
+        links.map(|((connection, _), _)| connection.clone()).collect()
+    }
+
+    /// Loads the rows that a batch may change.
+    pub(crate) fn rows(&self, keys: &RowKeys, facts: &mut Facts) {
+        for key in &keys.mirrors {
+            self.mirrors.get(key).into_iter().for_each(|mirror| facts.mirrors.insert(mirror));
+        }
+        for (key, mirror) in &self.mirrors.levels {
+            let at = mirror.variant.clone().map(|variant| (variant, key.location.clone()));
+            let is_answered = mirror.attention() == Some(Attention::Answer);
+            if keys.items.contains(&(key.connection.clone(), key.item.clone()))
+                || at.is_some_and(|at| keys.contacts.contains(&at))
+                || is_answered && keys.waiting.contains(&key.connection)
+            {
+                facts.mirrors.levels.insert(key.clone(), mirror.clone());
+            }
+        }
+        for key in &keys.links {
+            if let Some(variant) = self.links.items.get(key) {
+                facts.links.items.insert(key.clone(), variant.clone());
+            }
+        }
+        for (connection, product) in &keys.products_of {
+            let is_of = |by: &ConnectionId, variant: &VariantId| {
+                by == connection && self.variants.get(variant).is_some_and(|row| row.product == *product)
+            };
+            for (key, variant) in self.links.variants.iter().filter(|((by, _), variant)| is_of(by, variant)) {
+                facts.links.variants.insert(key.clone(), variant.clone());
+            }
+            for (key, variant) in self.links.items.iter().filter(|((by, _), variant)| is_of(by, variant)) {
+                facts.links.items.insert(key.clone(), variant.clone());
+            }
+        }
+        copy(&keys.levels, &self.levels, &mut facts.levels);
+        copy(&keys.products, &self.products, &mut facts.products);
+        copy(&keys.variants, &self.variants, &mut facts.variants);
+        for variant in &keys.variants {
+            facts.linked_by.insert(variant.clone(), self.linked_by(variant));
+        }
+        copy(&keys.orders, &self.orders, &mut facts.orders);
+        copy(&keys.customers, &self.customers, &mut facts.customers);
+    }
+
+    /// Writes what was decided.
+    pub(crate) fn commit(&mut self, changes: Changes, number: i64, reached: Position) {
+        for ending in &changes.endings {
+            let key = (ending.connection.clone(), ending.event);
+            let is_dead = ending.outcome == model::Outcome::Dead;
+            self.dead.remove(&key);
+            let ends = if is_dead { &mut self.dead } else { &mut self.seen };
+            ends.insert(key, ending.position);
+        }
+        for (store, step) in &changes.stores {
+            if let Some(last) = step.last_sequence {
+                self.stores.insert(store.clone(), last);
+            }
+        }
+        for (key, product) in changes.links.products {
+            relink(&mut self.links.products, key, product);
+        }
+        for (key, variant) in changes.links.variants {
+            relink(&mut self.links.variants, key, variant);
+        }
+        for (key, variant) in changes.links.items {
+            relink(&mut self.links.items, key, variant);
+        }
+        changes.mirrors.iter().for_each(|mirror| self.mirrors.insert(mirror));
+        self.levels.extend(changes.levels);
+        self.products.extend(changes.products);
+        self.variants.extend(changes.variants);
+        self.orders.extend(changes.orders);
+        self.customers.extend(changes.customers);
+        self.movements.extend(changes.movements);
+        self.applied.extend(changes.applied.into_iter().map(|(_, applied)| applied));
+        for (connection, rule) in changes.rules {
+            self.connections.entry(connection).or_default().baseline = rule;
+        }
+        for connection in changes.erased {
+            for row in self.customers.values_mut().filter(|row| row.connection == connection) {
+                row.customer = row.customer.without_personal_data();
+            }
+        }
+        for end in changes.conflicts_ended {
+            self.open.remove(&(end.connection, end.kind, end.subject));
+        }
+        for conflict in changes.conflicts {
+            self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+        }
+        self.number = number;
+        self.position = reached;
+    }
+
+    /// Sets what platforms should hold of what changed, as `store::desired` does.
+    pub(crate) fn set_desired(&mut self, effects: &[Effect], now: Timestamp) {
+        let (mut levels, mut prices, mut texts) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for effect in effects {
+            match effect {
+                Effect::Level { variant, location, .. } => drop(levels.insert((variant.clone(), location.clone()))),
+                Effect::Price { variant, .. } => drop(prices.insert(variant.clone())),
+                Effect::Text { product } => drop(texts.insert(product.clone())),
+                Effect::Linked { variant } => {
+                    levels.extend(self.levels.keys().filter(|(of, _)| of == variant).cloned());
+                    prices.insert(variant.clone());
+                    texts.extend(self.variants.get(variant).map(|row| row.product.clone()));
+                }
+            }
+        }
+        for (variant, location) in levels {
+            self.want_level(&variant, &location, now);
+        }
+        for variant in prices {
+            self.want_price(&variant, now);
+        }
+        for product in texts {
+            self.want_text(&product, now);
+        }
+    }
+
+    fn takes(&self, connection: &ConnectionId, kind: MirrorKind) -> Option<u32> {
+        let name = self.connections.get(connection)?.platform.as_ref()?;
+        Some(platforms::find(name.as_str())?.write_limits(kind)?.quantity_decimals)
+    }
+
+    fn want_level(&mut self, variant: &VariantId, location: &LocationId, now: Timestamp) {
+        let Some(level) = self.levels.get(&(variant.clone(), location.clone())).copied() else { return };
+        let items: Vec<_> =
+            self.links.items.iter().filter(|(_, linked)| *linked == variant).map(|(key, _)| key.clone()).collect();
+        for (connection, item) in items {
+            let Some(decimals) = self.takes(&connection, MirrorKind::Inventory) else { continue };
+            let key = model::LevelKey { connection, item, location: location.clone() };
+            let mirror =
+                self.mirrors.levels.entry(key).or_insert_with(|| model::LevelMirror::of(Some(variant.clone())));
+            if mirror.variant.as_ref() == Some(variant) {
+                mirror.want(level, decimals, now, None);
+            }
+        }
+    }
+
+    fn want_price(&mut self, variant: &VariantId, now: Timestamp) {
+        let Some(price) = self.variants.get(variant).and_then(|row| row.price.as_ref()).map(|price| price.value) else {
+            return;
+        };
+        let links: Vec<_> =
+            self.links.variants.iter().filter(|(_, linked)| *linked == variant).map(|(key, _)| key.clone()).collect();
+        for (connection, external) in links {
+            if self.takes(&connection, MirrorKind::Price).is_none() {
+                continue;
+            }
+            let key = model::FieldKey { connection, external };
+            let mirror = self.mirrors.prices.entry(key).or_insert_with(|| FieldMirror::of(variant.clone()));
+            if mirror.internal.as_ref() == Some(variant) {
+                mirror.want(price, now, None);
+            }
+        }
+    }
+
+    fn want_text(&mut self, product: &model::ProductId, now: Timestamp) {
+        let Some(text) = self.text(product) else { return };
+        let links: Vec<_> =
+            self.links.products.iter().filter(|(_, linked)| *linked == product).map(|(key, _)| key.clone()).collect();
+        for (connection, external) in links {
+            if self.takes(&connection, MirrorKind::Product).is_none() {
+                continue;
+            }
+            let key = model::FieldKey { connection, external };
+            let mirror = self.mirrors.texts.entry(key).or_insert_with(|| FieldMirror::of(product.clone()));
+            if mirror.internal.as_ref() == Some(product) {
+                let text = text.clone().over(mirror.held().map(|held| &held.value));
+                mirror.want(text, now, None);
+            }
+        }
+    }
+
+    /// The store's text of a product that is still sold.
+    pub(crate) fn text(&self, product: &model::ProductId) -> Option<ProductText> {
+        let row = self.products.get(product).filter(|row| row.deleted_at.is_none())?;
+        let value = |field: &Option<model::record::Clocked<String>>| field.as_ref().map(|field| field.value.clone());
+        Some(ProductText { title: value(&row.title), description: value(&row.description) })
+    }
+
+    pub(crate) fn target(&self, mirror: &Mirror) -> Target {
+        let mut target = Target { level: None, price: None, text: None, product: None };
+        match mirror {
+            Mirror::Level(key, mirror) => {
+                let at = mirror.variant.clone().map(|variant| (variant, key.location.clone()));
+                target.level = at.and_then(|at| self.levels.get(&at).copied());
+            }
+            Mirror::Price(key, mirror) => {
+                let row = mirror.internal.as_ref().and_then(|variant| self.variants.get(variant));
+                target.price = row.and_then(|row| row.price.as_ref()).map(|price| price.value);
+                let links = self.links.products.iter();
+                target.product = row.and_then(|row| {
+                    let mut of = links.filter(|((by, _), product)| *by == key.connection && **product == row.product);
+                    of.next().map(|((_, external), _)| external.clone())
+                });
+            }
+            Mirror::Text(_, mirror) => {
+                target.text = mirror.internal.as_ref().and_then(|product| self.text(product));
+            }
+        }
+        target
+    }
+
+    /// Notes a mirror for replays.
+    pub(crate) fn mark(&mut self, mirror: Mirror) {
+        self.marks.push(SendMark { after: self.position, mirror });
+    }
+
+    /// Ends a call, as `store::claims::settle` does.
+    pub(crate) fn settle(
+        &mut self,
+        key: &MirrorKey,
+        sent_key: &str,
+        result: CallResult<MirrorValue>,
+        now: Timestamp,
+    ) -> Settled {
+        let Some(mut mirror) = self.mirrors.get(key) else { return Settled::Passed };
+        let (had_failed, is_retry) = (has_failed(&mirror), matches!(result, CallResult::Retry { .. }));
+        let settled = settle(&mut mirror, sent_key, result, now);
+        if settled == Settled::Passed {
+            return settled;
+        }
+        let has_recovered = had_failed && !has_failed(&mirror);
+        self.mirrors.insert(mirror.clone());
+        if !is_retry {
+            self.mark(mirror);
+        }
+        let (connection, subject) = (key.connection().clone(), key.subject());
+        match settled {
+            Settled::Refused => drop(self.open.insert((connection, ConflictKind::WriteRefused, subject))),
+            Settled::Flapping => drop(self.open.insert((connection, ConflictKind::Flapping, subject))),
+            _ if has_recovered => {
+                self.open.remove(&(connection, ConflictKind::WriteRefused, subject));
+            }
+            _ => {}
+        }
+        settled
+    }
+
+    /// The marks as a replay takes them.
+    pub(crate) fn replay_marks(&self) -> BTreeMap<Partition, VecDeque<SendMark>> {
+        BTreeMap::from([(PARTITION, self.marks.iter().cloned().collect())])
+    }
+
+    /// Whether a conflict about a subject is open.
+    pub(crate) fn is_open(&self, connection: &ConnectionId, subject: &str) -> bool {
+        self.open.iter().any(|(of, _, about)| of == connection && about == subject)
+    }
+}
+
+/// Our id of a place.
+pub fn location_id(place: usize) -> LocationId {
+    LocationId::new(&format!("place-{place}")).unwrap_or_else(|_| unreachable!("a place's name is a token"))
+}
+
+/// The place that our id of it names.
+pub(crate) fn place_of(location: &LocationId) -> usize {
+    location.as_str().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// The link of a place that enrich adds.
+pub(crate) fn place_link(external: &ExternalId) -> Option<model::Link> {
+    let place = (0..9).find(|place| place_id(*place) == *external)?;
+    let internal = location_id(place).as_str().to_owned();
+    Some(model::Link { kind: model::LinkKind::Location, external: external.clone(), internal })
+}
+
+fn copy<K: Ord + Clone, V: Clone>(keys: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {
+    to.extend(keys.iter().filter_map(|key| from.get_key_value(key)).map(|(key, row)| (key.clone(), row.clone())));
+}
+
+fn relink<T>(links: &mut BTreeMap<model::record::ExternalKey, T>, key: model::record::ExternalKey, to: Option<T>) {
+    match to {
+        Some(to) => drop(links.insert(key, to)),
+        None => drop(links.remove(&key)),
+    }
+}
+
+fn has_failed(mirror: &Mirror) -> bool {
+    match mirror {
+        Mirror::Level(_, mirror) => mirror.schedule.error.is_some(),
+        Mirror::Price(_, mirror) => mirror.schedule.error.is_some(),
+        Mirror::Text(_, mirror) => mirror.schedule.error.is_some(),
+    }
+}
+
+fn settle(mirror: &mut Mirror, key: &str, result: CallResult<MirrorValue>, now: Timestamp) -> Settled {
+    match mirror {
+        Mirror::Level(_, mirror) => mirror.settle(
+            key,
+            of_kind(result, |value| if let MirrorValue::Quantity(it) = value { Some(it) } else { None }),
+            now,
+        ),
+        Mirror::Price(_, mirror) => {
+            field(mirror, key, result, |value| if let MirrorValue::Price(it) = value { Some(it) } else { None }, now)
+        }
+        Mirror::Text(_, mirror) => {
+            field(mirror, key, result, |value| if let MirrorValue::Text(it) = value { Some(it) } else { None }, now)
+        }
+    }
+}
+
+fn field<V: FieldValue>(
+    mirror: &mut FieldMirror<V>,
+    key: &str,
+    result: CallResult<MirrorValue>,
+    value: impl Fn(MirrorValue) -> Option<V>,
+    now: Timestamp,
+) -> Settled {
+    mirror.settle(key, of_kind(result, value), now)
+}
+
+fn of_kind<V>(result: CallResult<MirrorValue>, value: impl Fn(MirrorValue) -> Option<V>) -> CallResult<V> {
+    match result {
+        CallResult::Taken { version, rendered } => CallResult::Taken { version, rendered: rendered.and_then(value) },
+        CallResult::Conflict => CallResult::Conflict,
+        CallResult::Retry { at, error } => CallResult::Retry { at, error },
+        CallResult::TooOld { error } => CallResult::TooOld { error },
+        CallResult::AccountRefused { error } => CallResult::AccountRefused { error },
+        CallResult::Gone => CallResult::Gone,
+        CallResult::Refused { error } => CallResult::Refused { error },
+    }
+}

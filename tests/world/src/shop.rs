@@ -1,0 +1,524 @@
+//! A platform with one shop, as a state machine: books, versions, idempotency keys, what a write does and is answered.
+//!
+//! The lean stand-in for `crates/simulator`: it says in the model's own words what the simulator says in JSON.
+
+use model::{
+    Action, ConnectionId, Currency, EntityKind, ExternalId, InventoryReport, MirrorValue, Money, Patch, Payload,
+    Product, ProductText, Quantity, SourceVersion, Timestamp, Variant,
+};
+use platforms::{AccountRefusal, CallOutcome, Mapped};
+use rust_decimal::Decimal;
+use stage::{Reject, RejectClass};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// The age from which a platform that judges times takes no change any more.
+const AGE_MAX: Duration = Duration::from_hours(24);
+const SECOND: i64 = 1_000_000;
+
+/// The platform that is stood in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Whole pieces, compare-and-set, versions of whole seconds, trimmed texts.
+    Shopify,
+    /// Five decimals, differences, versions of their own, rendered descriptions, thin notices of the catalog.
+    Square,
+    /// Read only; levels come without a version.
+    Treez,
+}
+
+impl Kind {
+    /// The platform's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shopify => "shopify",
+            Self::Square => "square",
+            Self::Treez => "treez",
+        }
+    }
+
+    /// Whether it takes writes.
+    pub const fn is_written(self) -> bool {
+        !matches!(self, Self::Treez)
+    }
+
+    /// A text as the platform keeps and shows it.
+    pub fn rendered(self, text: &str) -> String {
+        match self {
+            Self::Shopify => text.trim().to_owned(),
+            Self::Square => without_markup(text),
+            Self::Treez => text.to_owned(),
+        }
+    }
+}
+
+/// Tables go with what is in them, spans go alone.
+fn without_markup(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<table>") {
+        shown.push_str(before);
+        rest = after.split_once("</table>").map_or("", |(_, after)| after);
+    }
+    shown.push_str(rest);
+    shown.replace("<span>", "").replace("</span>", "")
+}
+
+/// One product with its one variant.
+#[derive(Debug, Clone)]
+pub struct Good {
+    /// The platform's id of the product.
+    pub product: ExternalId,
+    /// Of the variant.
+    pub variant: ExternalId,
+    /// Of what is counted.
+    pub item: ExternalId,
+    /// The merchant's number; empty for none.
+    pub sku: String,
+    /// Its name.
+    pub title: String,
+    /// Its description, as shown.
+    pub description: String,
+    /// Its price in cents.
+    pub price: i64,
+    /// Whether its stock is counted.
+    pub is_tracked: bool,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+    /// How much is at each place where it is stocked.
+    pub stock: BTreeMap<usize, Decimal>,
+    /// Places whose zero is of the platform's own making: nobody counted or sold.
+    pub made_zero: BTreeSet<usize>,
+    level_at: BTreeMap<usize, Timestamp>,
+    updated_at: Timestamp,
+}
+
+/// A webhook that is on its way.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Its number among those of the shop.
+    pub number: u64,
+    /// The good that it is about.
+    pub good: Option<usize>,
+    /// What it holds; of a thin one, what is fetched when it arrives.
+    pub content: Content,
+    /// Whether a person's act caused it, not a write of ours.
+    pub by_people: bool,
+    /// By how much its clock leads.
+    pub leads_by: Duration,
+}
+
+/// What a webhook holds.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Whole objects.
+    Full(Vec<Mapped>),
+    /// That something about the good changed.
+    Thin,
+}
+
+/// A write as the platform gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Bring a level from one number to another.
+    Level {
+        /// The place.
+        place: usize,
+        /// What was there.
+        from: Quantity,
+        /// What shall be there.
+        to: Quantity,
+    },
+    /// Set a price.
+    Price(Money),
+    /// Set a text.
+    Text(ProductText),
+}
+
+/// A platform with one shop.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// The platform.
+    pub kind: Kind,
+    /// Our connection to it.
+    pub connection: ConnectionId,
+    /// What it sells.
+    pub goods: Vec<Good>,
+    /// Whether it takes the token.
+    pub takes_token: bool,
+    /// How many writes it got.
+    pub calls: u64,
+    keys: BTreeMap<String, CallOutcome>,
+    numbers: u64,
+    currency: Currency,
+}
+
+fn external(text: &str) -> ExternalId {
+    // Ids are written here, within their bounds.
+    ExternalId::new(text).unwrap_or_else(|_| unreachable!("an id of the world is an id"))
+}
+
+/// The platform's id of a place.
+pub fn place_id(place: usize) -> ExternalId {
+    external(&format!("90{place}"))
+}
+
+impl Shop {
+    /// A shop that sells nothing yet.
+    pub fn new(kind: Kind, connection: ConnectionId, currency: Currency) -> Self {
+        Self { kind, connection, goods: Vec::new(), takes_token: true, calls: 0, keys: BTreeMap::new(), numbers: 0, currency }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Makes a good with ids of its own; in the place of one that is there, it is made again.
+    pub fn make(&mut self, index: usize, sku: &str, title: &str, stock: BTreeMap<usize, Decimal>, now: Timestamp) {
+        let number = self.number();
+        let item = match self.kind {
+            Kind::Shopify => format!("3{number}"),
+            Kind::Square | Kind::Treez => format!("2{number}"),
+        };
+        let variant = if self.kind == Kind::Treez { format!("1{number}") } else { format!("2{number}") };
+        let item = if self.kind == Kind::Treez { variant.clone() } else { item };
+        let made_zero = stock.iter().filter(|(_, count)| count.is_zero()).map(|(place, _)| *place).collect();
+        let good = Good {
+            product: external(&format!("1{number}")),
+            variant: external(&variant),
+            item: external(&item),
+            sku: sku.to_owned(),
+            title: title.to_owned(),
+            description: format!("{title}, as sold."),
+            price: 1_000,
+            is_tracked: true,
+            is_deleted: false,
+            level_at: stock.keys().map(|place| (*place, now)).collect(),
+            made_zero,
+            stock,
+            updated_at: now,
+        };
+        if index < self.goods.len() { self.goods[index] = good } else { self.goods.push(good) }
+    }
+
+    fn webhook(&mut self, good: Option<usize>, content: Content, by_people: bool) -> Webhook {
+        Webhook { number: self.number(), good, content, by_people, leads_by: Duration::ZERO }
+    }
+
+    fn version(&self, at: Timestamp) -> Timestamp {
+        match self.kind {
+            Kind::Shopify => Timestamp::from_micros(at.as_micros() / SECOND * SECOND),
+            Kind::Square | Kind::Treez => at,
+        }
+    }
+
+    /// The level of a good at a place, as the platform reports it; `None` where it reports nothing.
+    fn level(&self, good: &Good, place: usize, distinct: &str) -> Option<Mapped> {
+        let known = good.stock.get(&place).filter(|_| good.is_tracked);
+        let available = match (self.kind, known) {
+            (_, Some(count)) => Some(Quantity::recorded(*count).ok()?),
+            (Kind::Shopify, None) => None,
+            (Kind::Square | Kind::Treez, None) => return None,
+        };
+        let at = self.version(good.level_at.get(&place).copied()?);
+        let is_versioned = self.kind != Kind::Treez;
+        let mut identity =
+            vec!["inventory".to_owned(), good.item.to_string(), place.to_string(), at.to_string(), format!("{available:?}")];
+        if self.kind != Kind::Square {
+            identity.push(distinct.to_owned());
+        }
+        Some(Mapped {
+            action: Action::Updated,
+            occurred_at: is_versioned.then_some(at),
+            version: is_versioned.then(|| SourceVersion::from(at)),
+            identity,
+            payload: Payload::Inventory(InventoryReport {
+                item: good.item.clone(),
+                location: Some(place_id(place)),
+                available,
+            }),
+        })
+    }
+
+    /// That the platform counts nothing at a place, of this moment.
+    fn absent(&self, good: &Good, place: usize, now: Timestamp) -> Mapped {
+        let is_versioned = self.kind == Kind::Shopify;
+        Mapped {
+            action: Action::Updated,
+            occurred_at: Some(now),
+            version: is_versioned.then(|| SourceVersion::from(now)),
+            identity: vec!["absent".to_owned(), good.item.to_string(), place.to_string(), now.to_string()],
+            payload: Payload::Inventory(InventoryReport {
+                item: good.item.clone(),
+                location: Some(place_id(place)),
+                available: None,
+            }),
+        }
+    }
+
+    /// The product as the platform reports it.
+    fn product(&self, good: &Good, distinct: &str) -> Mapped {
+        let at = self.version(good.updated_at);
+        let patch = |text: &str| if text.is_empty() { Patch::Clear } else { Patch::Set(text.to_owned()) };
+        let variant = Variant {
+            external: good.variant.clone(),
+            item: Some(good.item.clone()),
+            title: None,
+            sku: patch(&good.sku),
+            barcode: Patch::Keep,
+            price: Patch::Set(Money { minor: good.price, currency: self.currency }),
+            compare_at_price: Patch::Keep,
+        };
+        let product = Product {
+            external: good.product.clone(),
+            title: Some(good.title.trim().to_owned()),
+            description: patch(good.description.trim()),
+            vendor: Patch::Keep,
+            category: Patch::Keep,
+            status: None,
+            tags: None,
+            variants: vec![variant],
+            variants_complete: true,
+        };
+        let mut identity = vec!["product".to_owned(), good.product.to_string(), at.to_string()];
+        match self.kind {
+            Kind::Shopify => identity.push(distinct.to_owned()),
+            Kind::Square => {}
+            Kind::Treez => identity.push(format!("{product:?}")),
+        }
+        let payload = Payload::Product(product);
+        Mapped { action: Action::Updated, occurred_at: Some(at), version: Some(at.into()), identity, payload }
+    }
+
+    fn deleted(&self, good: &Good) -> Mapped {
+        let at = self.version(good.updated_at);
+        let identity = vec!["product/deleted".to_owned(), good.product.to_string(), at.to_string()];
+        let payload = Payload::Deleted { entity: EntityKind::Product, external: good.product.clone() };
+        Mapped { action: Action::Deleted, occurred_at: Some(at), version: Some(at.into()), identity, payload }
+    }
+
+    /// Everything that the platform reports of a good now.
+    pub fn report(&self, good: usize, distinct: &str) -> Vec<Mapped> {
+        let good = &self.goods[good];
+        if good.is_deleted {
+            return vec![self.deleted(good)];
+        }
+        let levels = good.level_at.keys().filter_map(|place| self.level(good, *place, distinct));
+        [self.product(good, distinct)].into_iter().chain(levels).collect()
+    }
+
+    /// What a thin notice of a good leads to: the catalog's object.
+    pub fn fetched(&self, good: usize, distinct: &str) -> Vec<Mapped> {
+        let good = &self.goods[good];
+        vec![if good.is_deleted { self.deleted(good) } else { self.product(good, distinct) }]
+    }
+
+    fn of_product(&mut self, index: usize, by_people: bool) -> Webhook {
+        let distinct = format!("w{}", self.numbers + 1);
+        let content = match self.kind {
+            Kind::Shopify => Content::Full(self.fetched(index, &distinct)),
+            Kind::Square => Content::Thin,
+            Kind::Treez => Content::Full(self.report(index, &distinct)),
+        };
+        self.webhook(Some(index), content, by_people)
+    }
+
+    fn of_level(&mut self, index: usize, place: usize, by_people: bool) -> Option<Webhook> {
+        let distinct = format!("w{}", self.numbers + 1);
+        let mapped = match self.kind {
+            Kind::Treez => self.report(index, &distinct),
+            _ => vec![self.level(&self.goods[index], place, &distinct)?],
+        };
+        Some(self.webhook(Some(index), Content::Full(mapped), by_people))
+    }
+
+    /// The webhooks of a good that was made.
+    pub fn announce(&mut self, index: usize) -> Vec<Webhook> {
+        let places: Vec<usize> = self.goods[index].stock.keys().copied().collect();
+        let product = self.of_product(index, true);
+        if self.kind == Kind::Treez {
+            return vec![product];
+        }
+        let levels: Vec<Webhook> = places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect();
+        [product].into_iter().chain(levels).collect()
+    }
+
+    /// Moves a level by a person's hand; nothing happens where it isn't counted. Says whether it moved.
+    pub fn moves(&mut self, index: usize, place: usize, by: Decimal, now: Timestamp) -> Option<Vec<Webhook>> {
+        let good = self.goods.get_mut(index).filter(|good| !good.is_deleted && good.is_tracked)?;
+        *good.stock.get_mut(&place)? += by;
+        good.made_zero.remove(&place);
+        good.level_at.insert(place, now);
+        Some(self.of_level(index, place, true).into_iter().collect())
+    }
+
+    /// Switches tracking.
+    pub fn tracks(&mut self, index: usize, is_tracked: bool, now: Timestamp) -> Vec<Webhook> {
+        let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted && good.is_tracked != is_tracked) else {
+            return Vec::new();
+        };
+        good.is_tracked = is_tracked;
+        good.level_at.values_mut().for_each(|at| *at = now);
+        let places: Vec<usize> = good.stock.keys().copied().collect();
+        places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect()
+    }
+
+    /// Ends or begins stocking at a place; it begins with zero. Only Shopify has webhooks for it.
+    pub fn stocks(&mut self, index: usize, place: usize, is_stocked: bool, now: Timestamp) -> Vec<Webhook> {
+        let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
+        if good.stock.contains_key(&place) == is_stocked {
+            return Vec::new();
+        }
+        good.level_at.insert(place, now);
+        if is_stocked {
+            good.stock.insert(place, Decimal::ZERO);
+            good.made_zero.insert(place);
+            return self.of_level(index, place, true).into_iter().collect();
+        }
+        good.stock.remove(&place);
+        let mapped = self.absent(&self.goods[index], place, now);
+        vec![self.webhook(Some(index), Content::Full(vec![mapped]), true)]
+    }
+
+    /// Edits a product by a person's hand.
+    pub fn edits(&mut self, index: usize, now: Timestamp, edit: impl FnOnce(&mut Good)) -> Vec<Webhook> {
+        let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
+        edit(good);
+        good.updated_at = now;
+        vec![self.of_product(index, true)]
+    }
+
+    /// A webhook of something else than a good.
+    pub fn says(&mut self, mapped: Mapped) -> Webhook {
+        self.webhook(None, Content::Full(vec![mapped]), true)
+    }
+
+    /// Which good has a product, variant or item of that id now.
+    pub fn find(&self, id: &ExternalId) -> Option<usize> {
+        self.goods
+            .iter()
+            .position(|good| !good.is_deleted && [&good.product, &good.variant, &good.item].contains(&id))
+    }
+
+    /// Takes a write and says what it is answered, with the webhooks of what it changed.
+    pub fn write(
+        &mut self,
+        id: &ExternalId,
+        asked: &Asked,
+        key: &str,
+        begun_at: Timestamp,
+        now: Timestamp,
+    ) -> (CallOutcome, Vec<Webhook>) {
+        self.calls += 1;
+        if !self.takes_token {
+            let reject = Reject::new(RejectClass::Auth, "the token was revoked");
+            return (CallOutcome::AccountRefused(AccountRefusal::Unauthorized, reject), Vec::new());
+        }
+        let Some(index) = self.find(id) else { return (CallOutcome::Gone, Vec::new()) };
+        match asked {
+            Asked::Level { place, from, to } => {
+                if let Some(earlier) = self.keys.get(key) {
+                    return (earlier.clone(), Vec::new());
+                }
+                let outcome = self.set_level(index, *place, *from, *to, begun_at, now);
+                let is_made = matches!(outcome, CallOutcome::Done { .. });
+                if is_made || self.kind == Kind::Shopify {
+                    self.keys.insert(key.to_owned(), outcome.clone());
+                }
+                let webhook = if is_made { self.of_level(index, *place, false) } else { None };
+                (outcome, webhook.into_iter().collect())
+            }
+            Asked::Price(to) => self.set(index, now, |good, _| good.price = to.minor),
+            Asked::Text(to) => self.set(index, now, |good, kind| {
+                if let Some(title) = &to.title {
+                    good.title = kind.rendered(title);
+                }
+                if let Some(description) = &to.description {
+                    good.description = kind.rendered(description);
+                }
+            }),
+        }
+    }
+
+    fn set(&mut self, index: usize, now: Timestamp, set: impl FnOnce(&mut Good, Kind)) -> (CallOutcome, Vec<Webhook>) {
+        let (kind, before) = (self.kind, self.goods[index].clone());
+        let good = &mut self.goods[index];
+        set(good, kind);
+        let is_changed = (&good.title, &good.description, good.price) != (&before.title, &before.description, before.price);
+        if is_changed {
+            good.updated_at = now;
+        }
+        let spaced = |text: &str| Some(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let text = ProductText { title: spaced(&good.title), description: spaced(&good.description) };
+        let rendered = if good.price == before.price { Some(MirrorValue::Text(text)) } else { None };
+        let version = Some(SourceVersion::from(self.version(self.goods[index].updated_at)));
+        let webhooks = if is_changed { vec![self.of_product(index, false)] } else { Vec::new() };
+        (CallOutcome::Done { version, rendered }, webhooks)
+    }
+
+    fn set_level(
+        &mut self,
+        index: usize,
+        place: usize,
+        from: Quantity,
+        to: Quantity,
+        begun_at: Timestamp,
+        now: Timestamp,
+    ) -> CallOutcome {
+        let kind = self.kind;
+        let rejected = |reason: &str| CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason));
+        let good = &mut self.goods[index];
+        let is_shopify = kind == Kind::Shopify;
+        let Some(count) = good.stock.get_mut(&place) else { return CallOutcome::Gone };
+        if is_shopify && *count != from.decimal() {
+            return CallOutcome::Conflict;
+        }
+        if is_shopify && (to < Quantity::ZERO || !to.is_whole()) {
+            return rejected("the quantity can't be negative and has no decimals");
+        }
+        if !is_shopify && now > begun_at.after(AGE_MAX) {
+            return CallOutcome::TooOld(Reject::new(RejectClass::Platform, "INVALID_TIME"));
+        }
+        *count += to.decimal() - from.decimal();
+        good.made_zero.remove(&place);
+        good.level_at.insert(place, now);
+        CallOutcome::DONE
+    }
+
+    /// Reads one level back; `None` if the platform takes no calls.
+    pub fn read_level(&self, item: &ExternalId, place: usize, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
+        if !self.takes_token {
+            return None;
+        }
+        let gone = |item: &ExternalId| Mapped {
+            action: Action::Updated,
+            occurred_at: Some(now),
+            version: None,
+            identity: vec!["absent".to_owned(), item.to_string(), place.to_string(), now.to_string()],
+            payload: Payload::Inventory(InventoryReport {
+                item: item.clone(),
+                location: Some(place_id(place)),
+                available: None,
+            }),
+        };
+        let found = self.find(item).filter(|index| self.goods[*index].stock.contains_key(&place));
+        let level = found.and_then(|index| self.level(&self.goods[index], place, distinct));
+        Some(vec![level.unwrap_or_else(|| gone(item))])
+    }
+
+    /// Reads a product back; `None` if the platform takes no calls.
+    pub fn read_product(&self, product: &ExternalId, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
+        if !self.takes_token {
+            return None;
+        }
+        let found = self.find(product).map(|index| self.product(&self.goods[index], distinct));
+        let payload = Payload::Deleted { entity: EntityKind::Product, external: product.clone() };
+        let identity = vec!["product/deleted".to_owned(), product.to_string(), now.to_string()];
+        let deleted =
+            Mapped { action: Action::Deleted, occurred_at: Some(now), version: Some(now.into()), identity, payload };
+        Some(vec![found.unwrap_or(deleted)])
+    }
+}

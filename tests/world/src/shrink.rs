@@ -1,0 +1,39 @@
+//! Makes a failing plan smaller: steps are dropped as long as it goes on to fail.
+
+use crate::{plan::Plan, world::run};
+
+/// How many letters of a violation say of which kind it is.
+const KIND_LETTERS: usize = 14;
+
+/// The kind of a violation: its first words, without ids.
+fn kind(violation: &str) -> String {
+    violation.chars().filter(|letter| !letter.is_numeric()).take(KIND_LETTERS).collect()
+}
+
+/// The smallest plan found that still violates the same.
+pub fn shrink(plan: &Plan) -> Plan {
+    let violates = |plan: &Plan| run(plan, false).violations.iter().map(|line| kind(line)).collect::<Vec<_>>();
+    let Some(wanted) = violates(plan).into_iter().next() else { return plan.clone() };
+    let mut smallest = plan.clone();
+    let mut size = smallest.steps.len().div_ceil(2);
+    while size > 0 {
+        let mut start = 0;
+        let mut is_smaller = false;
+        while start < smallest.steps.len() {
+            let mut without = smallest.clone();
+            let end = (start + size).min(without.steps.len());
+            without.steps.drain(start..end);
+            if !violates(&without).contains(&wanted) {
+                start += size;
+            } else {
+                smallest = without;
+                is_smaller = true;
+            }
+        }
+        if size == 1 && !is_smaller {
+            break;
+        }
+        size = if size == 1 { 1 } else { size.div_ceil(2) };
+    }
+    smallest
+}

@@ -1,0 +1,23 @@
+//! What happened, in plain words.
+
+use model::Timestamp;
+
+/// The lines of a story; none are kept unless someone reads them.
+#[derive(Debug)]
+pub struct Story {
+    is_kept: bool,
+    /// The lines.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Story {
+    pub(crate) const fn new(is_kept: bool) -> Self {
+        Self { is_kept, lines: Vec::new() }
+    }
+
+    pub(crate) fn tell(&mut self, at: Timestamp, line: &str) {
+        if self.is_kept {
+            self.lines.push(format!("{at} {line}"));
+        }
+    }
+}

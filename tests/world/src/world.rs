@@ -1,0 +1,708 @@
+//! The world: one queue of what happens, in virtual time; the same plan always gives the same run.
+
+use crate::{
+    check,
+    oracle::{Field, Oracle},
+    outbound::{self, Connection},
+    pipeline::{Delivered, Pipeline},
+    plan::{self, Act, Fate, Fault, Plan, Step},
+    record::place_of,
+    shop::{Content, Kind, Shop, Webhook},
+    story::Story,
+};
+use model::{
+    Action, ConnectionId, Currency, Customer, EntityKind, Event, EventId, ExternalId, Instruction,
+    MirrorKey, Order, OrderStatus, Origin, Patch, Payload, PlatformName, Position, RawDigest, Side, SourceVersion,
+    StoreId, TenantId, Timestamp, TraceParent, record::ConnectionFacts,
+};
+use platforms::{CallOutcome, Mapped};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    time::Duration,
+};
+
+/// How long a webhook takes that nothing befalls.
+const WEBHOOK_AFTER: Duration = Duration::from_millis(300);
+/// How long a call takes that nothing befalls.
+const CALL_TAKES: Duration = Duration::from_millis(80);
+/// How long until a parked notice is looked at again.
+const PARKED_FOR: Duration = Duration::from_mins(10);
+/// How long after the last act the quiet begins.
+const QUIET_AFTER: Duration = Duration::from_mins(20);
+/// How long the quiet lasts: longer than the daily retry of refused values.
+const QUIET_LASTS: Duration = Duration::from_hours(60);
+/// The last part of the quiet, in which nothing may be called.
+const REST_LASTS: Duration = Duration::from_hours(20);
+/// The most that may happen in a world; beyond it something never ends.
+const HAPPENINGS_MAX: u64 = 6_000;
+/// The e-mail address that must not stay.
+pub(crate) const CANARY: &str = "canary@example.com";
+
+/// What is going to happen.
+#[derive(Debug, Clone)]
+enum Coming {
+    Act(usize),
+    Arrives { shop: usize, webhook: Box<Webhook> },
+    Fetched { delivered: Box<Delivered> },
+    Ends { connection: ConnectionId, key: MirrorKey, sent_key: String, attempt: u32, outcome: CallOutcome, epoch: u32 },
+    Goes,
+    Quiet,
+}
+
+/// How a plan ran.
+#[derive(Debug)]
+pub struct Run {
+    /// What was violated; empty if nothing.
+    pub violations: Vec<String>,
+    /// How many things happened.
+    pub happenings: u64,
+    /// What happened, in plain words.
+    pub story: Vec<String>,
+    /// How many shelves were exact at the end, of all.
+    pub exact: (usize, usize),
+}
+
+/// A world while it runs.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) now: Timestamp,
+    pub(crate) shops: Vec<Shop>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) oracle: Oracle,
+    pub(crate) story: Story,
+    pub(crate) rules_at_begin: BTreeMap<ConnectionId, ConnectionFacts>,
+    pub(crate) erased: BTreeSet<ExternalId>,
+    pub(crate) last_call: Timestamp,
+    coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    things: BTreeMap<u64, Coming>,
+    inbox: Vec<Delivered>,
+    taken_in: VecDeque<Delivered>,
+    still_until: Timestamp,
+    cut: usize,
+    fates: Vec<VecDeque<Fate>>,
+    faults: Vec<VecDeque<Fault>>,
+    number: u64,
+    keys: u64,
+    epoch: u32,
+    is_quiet: bool,
+}
+
+/// Runs a plan.
+pub fn run(plan: &Plan, with_story: bool) -> Run {
+    let mut world = World::new(plan.clone(), with_story);
+    let happenings = world.live();
+    check::at_rest(&mut world);
+    let exact = world.oracle.shelves.values().filter(|shelf| shelf.inexact.is_none()).count();
+    Run {
+        violations: std::mem::take(&mut world.oracle.violations),
+        happenings,
+        story: world.story.lines,
+        exact: (exact, world.oracle.shelves.len()),
+    }
+}
+
+fn token<T>(made: Result<T, model::InvalidId>) -> T {
+    made.unwrap_or_else(|_| unreachable!("names of the world are tokens"))
+}
+
+fn connection_id(index: usize, kind: Kind) -> ConnectionId {
+    token(ConnectionId::new(&format!("{}-{index}", kind.as_str())))
+}
+
+impl World {
+    fn new(plan: Plan, with_story: bool) -> Self {
+        let currency = Currency::new("USD").unwrap_or_else(|_| unreachable!("USD is a currency"));
+        let mut shops = Vec::new();
+        for (index, of) in plan.shops.iter().enumerate() {
+            let mut shop = Shop::new(of.kind, connection_id(index, of.kind), currency);
+            for (good, (sku, stock)) in of.goods.iter().enumerate() {
+                shop.make(good, sku, plan::NAMES[good], stock.clone(), plan::BEGIN);
+            }
+            shops.push(shop);
+        }
+        let count = shops.len();
+        Self {
+            now: plan::BEGIN,
+            pipeline: Pipeline::new(),
+            connections: BTreeMap::new(),
+            oracle: Oracle::default(),
+            story: Story::new(with_story),
+            rules_at_begin: BTreeMap::new(),
+            erased: BTreeSet::new(),
+            last_call: plan::BEGIN,
+            coming: BinaryHeap::new(),
+            things: BTreeMap::new(),
+            inbox: Vec::new(),
+            taken_in: VecDeque::new(),
+            still_until: plan::BEGIN,
+            cut: usize::MAX,
+            fates: vec![VecDeque::new(); count],
+            faults: vec![VecDeque::new(); count],
+            number: 0,
+            keys: 0,
+            epoch: 0,
+            is_quiet: false,
+            shops,
+            plan,
+        }
+    }
+
+    fn comes(&mut self, at: Timestamp, thing: Coming) {
+        self.number += 1;
+        self.coming.push(Reverse((at, self.number)));
+        self.things.insert(self.number, thing);
+    }
+
+    fn live(&mut self) -> u64 {
+        for shop in 0..self.shops.len() {
+            if self.plan.shops[shop].is_connected {
+                self.connect(shop);
+            }
+        }
+        for (index, at) in self.plan.steps.iter().map(|step| step.at).enumerate().collect::<Vec<_>>() {
+            self.comes(at, Coming::Act(index));
+        }
+        let last = self.plan.steps.last().map_or(plan::BEGIN, |step| step.at);
+        let quiet = last.after(QUIET_AFTER);
+        self.comes(quiet, Coming::Quiet);
+        let end = quiet.after(QUIET_LASTS);
+        let mut happenings = 0;
+        loop {
+            let thing = self.coming.peek().map(|Reverse((at, _))| *at);
+            let due = outbound::next_due(&self.connections, &self.pipeline.record);
+            let Some(next) = thing.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            happenings += 1;
+            if happenings > HAPPENINGS_MAX {
+                self.oracle.violations.push("it never comes to rest".to_owned());
+                break;
+            }
+            if thing.is_some_and(|at| at <= self.now) {
+                if let Some(Reverse((_, number))) = self.coming.pop()
+                    && let Some(thing) = self.things.remove(&number)
+                {
+                    self.happens(thing);
+                }
+            }
+            self.calls();
+        }
+        if self.last_call > Timestamp::from_micros(end.as_micros() - micros(REST_LASTS)) {
+            self.oracle.violations.push("platforms are still called when all is at rest".to_owned());
+        }
+        happenings
+    }
+
+    fn happens(&mut self, thing: Coming) {
+        match thing {
+            Coming::Act(index) => {
+                let Step { act, .. } = self.plan.steps[index].clone();
+                self.act(act);
+            }
+            Coming::Arrives { shop, webhook } => self.arrives(shop, *webhook),
+            Coming::Fetched { delivered } => {
+                self.inbox.push(Delivered { received_at: self.now, ..*delivered });
+                self.go();
+            }
+            Coming::Ends { connection, key, sent_key, attempt, outcome, epoch } => {
+                if epoch == self.epoch {
+                    self.ends(&connection, &key, &sent_key, attempt, outcome);
+                }
+            }
+            Coming::Goes => self.go(),
+            Coming::Quiet => self.quiet(),
+        }
+    }
+
+    /// A connection is set up, and everything there is fetched.
+    fn connect(&mut self, shop: usize) {
+        let (id, kind) = (self.shops[shop].connection.clone(), self.shops[shop].kind);
+        if self.connections.contains_key(&id) {
+            return;
+        }
+        let platform = token(PlatformName::new(kind.as_str()));
+        let facts = ConnectionFacts {
+            currency: Currency::new("USD").ok(),
+            baseline: self.plan.shops[shop].rule,
+            platform: Some(platform.clone()),
+            ignored_locations: BTreeSet::new(),
+        };
+        self.rules_at_begin.insert(id.clone(), facts.clone());
+        self.pipeline.record.connections.insert(id.clone(), facts);
+        let origin = Origin {
+            tenant: token(TenantId::new("tenant")),
+            store: token(StoreId::new("store")),
+            connection: id.clone(),
+            platform,
+        };
+        self.pipeline.origins.insert(id.clone(), origin);
+        self.connections.insert(id.clone(), Connection::new(id, kind.as_str()));
+        self.story.tell(self.now, &format!("{} is connected", self.name(shop)));
+        for good in 0..self.shops[shop].goods.len() {
+            self.oracle.holds(&self.shops[shop], good);
+        }
+        self.full(shop);
+    }
+
+    pub(crate) fn name(&self, shop: usize) -> String {
+        self.shops[shop].connection.to_string()
+    }
+
+    fn is_connected(&self, shop: usize) -> bool {
+        self.connections.contains_key(&self.shops[shop].connection)
+    }
+
+    /// Everything of a shop, fetched now.
+    fn full(&mut self, shop: usize) {
+        self.number += 1;
+        let distinct = format!("full-{}", self.number);
+        for good in 0..self.shops[shop].goods.len() {
+            let mapped = self.shops[shop].report(good, &distinct);
+            self.inbox.push(Delivered {
+                connection: self.shops[shop].connection.clone(),
+                distinct: format!("{distinct}-{good}"),
+                mapped,
+                received_at: self.now,
+                is_fetched: true,
+                hops: 0,
+            });
+        }
+        self.go();
+    }
+
+    fn send(&mut self, shop: usize, webhooks: Vec<Webhook>, may_be_lost: bool) {
+        for mut webhook in webhooks {
+            if !self.is_connected(shop) {
+                continue;
+            }
+            let fate = self.fates[shop].pop_front();
+            let mut at = self.now.after(WEBHOOK_AFTER);
+            let is_lost = fate == Some(Fate::Lost) && may_be_lost;
+            self.oracle.sent(shop, &webhook, is_lost);
+            if let Some(fate) = fate {
+                self.story.tell(self.now, &format!("… the next webhook of {}: {fate:?}", self.name(shop)));
+            }
+            match fate {
+                Some(Fate::Lost) if may_be_lost => {
+                    if let Some(good) = webhook.good.filter(|_| webhook.by_people) {
+                        let good = self.shops[shop].goods[good].clone();
+                        let connection = self.shops[shop].connection.clone();
+                        self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+                    }
+                    continue;
+                }
+                Some(Fate::Late(seconds)) if may_be_lost => {
+                    if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
+                        let why = "a level without a version came late";
+                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+                    }
+                    at = at.after(Duration::from_secs(u64::from(seconds)));
+                }
+                Some(Fate::Doubled(seconds)) => {
+                    let again = at.after(Duration::from_secs(u64::from(seconds)));
+                    self.comes(again, Coming::Arrives { shop, webhook: Box::new(webhook.clone()) });
+                }
+                Some(Fate::Leads(by)) => {
+                    webhook.leads_by = by;
+                    if let Some(good) = webhook.good {
+                        let good = self.shops[shop].goods[good].clone();
+                        let connection = self.shops[shop].connection.clone();
+                        self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+                    }
+                }
+                _ => {}
+            }
+            self.comes(at, Coming::Arrives { shop, webhook: Box::new(webhook) });
+        }
+    }
+
+    fn arrives(&mut self, shop: usize, webhook: Webhook) {
+        let is_active = self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);
+        if matches!(webhook.content, Content::Thin) && !is_active {
+            // A notice that can't be fetched now is parked.
+            self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
+            return;
+        }
+        self.oracle.arrived(shop, webhook.number);
+        let distinct = format!("{}-w{}", self.name(shop), webhook.number);
+        let (mut mapped, is_fetched) = match (&webhook.content, webhook.good) {
+            (Content::Full(mapped), _) => (mapped.clone(), false),
+            (Content::Thin, Some(good)) => (self.shops[shop].fetched(good, &distinct), true),
+            (Content::Thin, None) => return,
+        };
+        for mapped in &mut mapped {
+            lead(mapped, webhook.leads_by);
+        }
+        let connection = self.shops[shop].connection.clone();
+        self.inbox.push(Delivered { connection, distinct, mapped, received_at: self.now, is_fetched, hops: 0 });
+        self.go();
+    }
+
+    /// The pipeline takes what waits, unless it stands still.
+    fn go(&mut self) {
+        if self.now < self.still_until || self.inbox.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.inbox);
+        for batch in waiting.chunks(self.cut.clamp(1, 256)) {
+            let done = self.pipeline.take(batch, self.now);
+            for bug in done.bugs {
+                self.oracle.violations.push(format!("a mistake of our own: {bug}"));
+            }
+            self.oracle.ledger(&done.movements, &self.shops, &self.pipeline.record);
+            for (movement, _) in &done.movements {
+                let line = format!(
+                    "the store has {} of {} at {} ({}, by {})",
+                    movement.level,
+                    movement.variant,
+                    movement.location,
+                    movement.reason.as_str(),
+                    movement.connection
+                );
+                self.story.tell(self.now, &line);
+            }
+            self.taken_in.extend(batch.iter().cloned());
+        }
+        while self.taken_in.len() > 40 {
+            self.taken_in.pop_front();
+        }
+        self.cut = usize::MAX;
+    }
+
+    /// Makes what is due, one call at a time at each connection.
+    fn calls(&mut self) {
+        let ids: Vec<ConnectionId> = self.connections.keys().cloned().collect();
+        for id in ids {
+            let Some(shop) = self.shops.iter().position(|shop| shop.connection == id) else { continue };
+            let Some(connection) = self.connections.get(&id) else { continue };
+            if let Some(due) = connection.claim(&mut self.pipeline.record, &mut self.keys, self.now) {
+                self.call(shop, &due);
+                continue;
+            }
+            if let Some((key, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
+                self.read(shop, &key, product.as_ref());
+            }
+        }
+    }
+
+    fn call(&mut self, shop: usize, due: &outbound::Due) {
+        check::write(self, shop, due);
+        let fault = self.faults[shop].pop_front();
+        let mut takes = CALL_TAKES;
+        let outcome = match fault {
+            Some(Fault::Throttled) => CallOutcome::Throttled { after: Some(Duration::from_secs(2)) },
+            Some(Fault::Unavailable) => CallOutcome::Retry { reason: "503".to_owned() },
+            Some(Fault::Slow(_) | Fault::ReplyLost) | None => {
+                let (outcome, webhooks) =
+                    self.shops[shop].write(&due.external, &due.asked, &due.sent_key, due.begun_at, self.now);
+                if let Some(good) = self.shops[shop].find(&due.external) {
+                    self.oracle.holds(&self.shops[shop], good);
+                }
+                self.send(shop, webhooks, true);
+                match fault {
+                    Some(Fault::Slow(seconds)) => {
+                        takes = Duration::from_secs(u64::from(seconds));
+                        outcome
+                    }
+                    Some(Fault::ReplyLost) => CallOutcome::Retry { reason: "no reply".to_owned() },
+                    _ => outcome,
+                }
+            }
+        };
+        self.story.tell(
+            self.now,
+            &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
+        );
+        // A refused value is tried again daily.
+        if !matches!(outcome, CallOutcome::Rejected(_)) {
+            self.last_call = self.now;
+        }
+        let id = self.shops[shop].connection.clone();
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_busy = true;
+        }
+        let (key, sent_key) = (due.key.clone(), due.sent_key.clone());
+        let (attempt, epoch) = (due.attempt, self.epoch);
+        self.comes(self.now.after(takes), Coming::Ends { connection: id, key, sent_key, attempt, outcome, epoch });
+    }
+
+    fn ends(&mut self, id: &ConnectionId, key: &MirrorKey, sent_key: &str, attempt: u32, outcome: CallOutcome) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_busy = false;
+        connection.note(&outcome, &mut self.pipeline.record, self.now);
+        let result = outbound::result(attempt, outcome, self.now);
+        self.pipeline.record.settle(key, sent_key, result, self.now);
+    }
+
+    fn read(&mut self, shop: usize, key: &MirrorKey, product: Option<&ExternalId>) {
+        self.last_call = self.now;
+        self.number += 1;
+        let distinct = format!("read-{}", self.number);
+        let fault = self.faults[shop].pop_front();
+        let found = match (key, product) {
+            (MirrorKey::Level(key), _) => {
+                self.shops[shop].read_level(&key.item, place_of(&key.location), &distinct, self.now)
+            }
+            (MirrorKey::Text(key), _) => self.shops[shop].read_product(&key.external, &distinct, self.now),
+            (MirrorKey::Price(_), Some(product)) => self.shops[shop].read_product(product, &distinct, self.now),
+            (MirrorKey::Price(_), None) => return,
+        };
+        self.story.tell(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
+        let id = self.shops[shop].connection.clone();
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(mapped) = found else {
+            let reject = stage::Reject::new(stage::RejectClass::Auth, "the token was revoked");
+            let outcome = CallOutcome::AccountRefused(platforms::AccountRefusal::Unauthorized, reject);
+            connection.note(&outcome, &mut self.pipeline.record, self.now);
+            return;
+        };
+        if fault.is_some_and(|fault| !matches!(fault, Fault::Slow(_))) {
+            return;
+        }
+        connection.note(&CallOutcome::DONE, &mut self.pipeline.record, self.now);
+        let delivered =
+            Delivered { connection: id, distinct, mapped, received_at: self.now, is_fetched: true, hops: 1 };
+        self.comes(self.now.after(CALL_TAKES), Coming::Fetched { delivered: Box::new(delivered) });
+    }
+
+    /// Everything is well from now on: nothing is lost or refused, and everything is reported once more.
+    fn quiet(&mut self) {
+        self.is_quiet = true;
+        self.story.tell(self.now, "all is well from now on");
+        self.fates.iter_mut().for_each(VecDeque::clear);
+        self.faults.iter_mut().for_each(VecDeque::clear);
+        self.still_until = self.now;
+        self.go();
+        for shop in 0..self.shops.len() {
+            self.shops[shop].takes_token = true;
+            let id = self.shops[shop].connection.clone();
+            self.pipeline.paused.remove(&id);
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.is_paused = false;
+                connection.held_back.clear();
+            }
+            if self.is_connected(shop) {
+                self.full(shop);
+            }
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        self.story.tell(self.now, &format!("{act:?}"));
+        match act {
+            Act::Move { shop, good, place, by } => {
+                if let Some(webhooks) = self.shops[shop].moves(good, place, by, self.now) {
+                    self.oracle.moved(&self.shops, shop, good, place, by, &self.pipeline.record);
+                    self.send(shop, webhooks, true);
+                }
+            }
+            Act::Track { shop, good, is_tracked } => {
+                let webhooks = self.shops[shop].tracks(good, is_tracked, self.now);
+                self.send(shop, webhooks, false);
+            }
+            Act::Stock { shop, good, place, is_stocked } => {
+                let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
+                self.send(shop, webhooks, false);
+            }
+            Act::Title { shop, good, text } => self.edit(shop, good, Field::Title, &text),
+            Act::Description { shop, good, text } => self.edit(shop, good, Field::Description, &text),
+            Act::Price { shop, good, cents } => self.edit(shop, good, Field::Price, &cents.to_string()),
+            Act::Sku { shop, good, sku } => {
+                self.blur(shop, good, "its number changed");
+                let webhooks = self.shops[shop].edits(good, self.now, |good| good.sku = sku);
+                self.send(shop, webhooks, true);
+            }
+            Act::Delete { shop, good } => {
+                self.blur(shop, good, "it was deleted");
+                let webhooks = self.shops[shop].edits(good, self.now, |good| good.is_deleted = true);
+                self.send(shop, webhooks, true);
+            }
+            Act::Remake { shop, good } => self.remake(shop, good),
+            Act::LateReport { shop, number, is_customer } => self.late_report(shop, number, is_customer),
+            Act::Pause { shop, is_paused } => self.pause(shop, is_paused),
+            Act::Let { shop, kind, is_let } => {
+                let id = self.shops[shop].connection.clone();
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    if is_let { drop(connection.held_back.remove(&kind)) } else { drop(connection.held_back.insert(kind)) }
+                }
+            }
+            Act::Rule { shop, rule } => self.instruct(shop, &Instruction::Baseline(rule)),
+            Act::Answer { shop, side } => self.answer(shop, side),
+            Act::Token { shop, is_taken } => {
+                self.shops[shop].takes_token = is_taken;
+                let id = self.shops[shop].connection.clone();
+                if let (true, Some(connection)) = (is_taken, self.connections.get_mut(&id)) {
+                    // New credentials are set in half of the cases; else a probe finds that the old ones are taken.
+                    if self.number % 2 == 0 {
+                        connection.begins_anew(&mut self.pipeline.record);
+                    }
+                }
+            }
+            Act::Hook { shop, fate } => self.fates[shop].push_back(fate),
+            Act::Call { shop, fault } => self.faults[shop].push_back(fault),
+            Act::Still { seconds, cut } => {
+                self.still_until = self.now.after(Duration::from_secs(u64::from(seconds)));
+                self.cut = cut;
+                self.comes(self.still_until, Coming::Goes);
+            }
+            Act::Kill => self.kill(),
+            Act::Again { count } => {
+                let again: Vec<Delivered> = self.taken_in.iter().rev().take(count).cloned().collect();
+                self.inbox.extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
+                self.go();
+            }
+            Act::Full { shop } if self.is_connected(shop) => self.full(shop),
+            Act::Full { .. } => {}
+            Act::Connect { shop } => self.connect(shop),
+        }
+    }
+
+    fn blur(&mut self, shop: usize, good: usize, why: &'static str) {
+        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
+        let about = self.shops[shop].goods[good].clone();
+        self.oracle.blur_edits(&self.shops[shop].connection.clone(), &about, &self.pipeline.record);
+    }
+
+    fn edit(&mut self, shop: usize, good: usize, field: Field, text: &str) {
+        if self.shops[shop].goods[good].is_deleted || !self.is_connected(shop) {
+            return;
+        }
+        let record = &self.pipeline.record;
+        self.oracle.edited(&self.shops, shop, good, (field, text), self.now, record);
+        let kind = self.shops[shop].kind;
+        let webhooks = self.shops[shop].edits(good, self.now, |good| match field {
+            Field::Title => good.title = kind.rendered(text),
+            Field::Description => good.description = kind.rendered(text),
+            Field::Price => good.price = text.parse().unwrap_or(good.price),
+        });
+        self.send(shop, webhooks, true);
+    }
+
+    fn remake(&mut self, shop: usize, good: usize) {
+        self.blur(shop, good, "it was made again");
+        let old = self.shops[shop].goods[good].clone();
+        let mut webhooks = self.shops[shop].edits(good, self.now, |good| good.is_deleted = true);
+        self.send(shop, std::mem::take(&mut webhooks), true);
+        self.shops[shop].make(good, &old.sku, &old.title, old.stock.clone(), self.now);
+        self.oracle.holds(&self.shops[shop], good);
+        let webhooks = self.shops[shop].announce(good);
+        self.send(shop, webhooks, true);
+    }
+
+    /// An order or customer that is deleted, and whose last report comes after the deletion.
+    fn late_report(&mut self, shop: usize, number: u32, is_customer: bool) {
+        if !self.is_connected(shop) {
+            return;
+        }
+        let external = token(ExternalId::new(&format!("7{number}{}", self.now.as_micros())));
+        let entity = if is_customer { EntityKind::Customer } else { EntityKind::Order };
+        let at = |minutes: i64| Timestamp::from_micros(self.now.as_micros() - minutes * 60_000_000);
+        let payload = if is_customer {
+            self.erased.insert(external.clone());
+            let email = Patch::Set(CANARY.to_owned());
+            Payload::Customer(Customer { email, ..Customer::bare(external.clone()) })
+        } else {
+            Payload::Order(Order { status: OrderStatus::Open, ..Order::cancelled(external.clone()) })
+        };
+        let mapped = |name: &str, at: Timestamp, action, payload| Mapped {
+            action,
+            occurred_at: Some(at),
+            version: Some(SourceVersion::from(at)),
+            identity: vec![name.to_owned(), external.to_string()],
+            payload,
+        };
+        let deleted = Payload::Deleted { entity, external: external.clone() };
+        let deletion = mapped("deleted", at(0), Action::Deleted, deleted);
+        let report = mapped("reported", at(5), Action::Updated, payload);
+        let (first, second) = (self.shops[shop].says(deletion), self.shops[shop].says(report));
+        self.comes(self.now.after(WEBHOOK_AFTER), Coming::Arrives { shop, webhook: Box::new(first) });
+        let later = self.now.after(Duration::from_secs(30));
+        self.comes(later, Coming::Arrives { shop, webhook: Box::new(second) });
+    }
+
+    fn pause(&mut self, shop: usize, is_paused: bool) {
+        let id = self.shops[shop].connection.clone();
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.is_paused == is_paused {
+            return;
+        }
+        connection.is_paused = is_paused;
+        connection.begins_anew(&mut self.pipeline.record);
+        if is_paused {
+            self.pipeline.paused.insert(id);
+        } else {
+            // The missed window is fetched.
+            self.pipeline.paused.remove(&id);
+            self.full(shop);
+        }
+        for good in 0..self.shops[shop].goods.len() {
+            let good = self.shops[shop].goods[good].clone();
+            let connection = self.shops[shop].connection.clone();
+            self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+        }
+    }
+
+    fn kill(&mut self) {
+        self.epoch += 1;
+        self.pipeline.forget();
+        for connection in self.connections.values_mut() {
+            connection.is_busy = false;
+        }
+    }
+
+    fn answer(&mut self, shop: usize, side: Side) {
+        let id = self.shops[shop].connection.clone();
+        let waiting = self.pipeline.record.mirrors.levels.iter().filter(|(key, mirror)| {
+            key.connection == id && mirror.attention() == Some(model::Attention::Answer)
+        });
+        let waiting: Vec<_> = waiting.map(|(key, _)| (key.item.clone(), key.location.clone())).collect();
+        for (item, location) in waiting {
+            self.instruct(shop, &Instruction::Adopt { item, location, side });
+        }
+    }
+
+    fn instruct(&mut self, shop: usize, instruction: &Instruction) {
+        let id = self.shops[shop].connection.clone();
+        let Some(origin) = self.pipeline.origins.get(&id).cloned() else { return };
+        self.number += 1;
+        let name = format!("instruction-{}", self.number);
+        let delivery = model::DeliveryId::derive(&id, "instruction", name.as_bytes());
+        let event = Event {
+            id: EventId::derive(&id, &[b"instruction", name.as_bytes()]),
+            correlation: delivery,
+            delivery,
+            origin,
+            action: Action::Updated,
+            occurred_at: None,
+            received_at: self.now,
+            version: None,
+            payload: Payload::Instruction {
+                external: token(ExternalId::new(id.as_str())),
+                instruction: instruction.clone(),
+            },
+            links: Vec::new(),
+            raw_digest: RawDigest::from_bytes([0; 32]),
+            hops: 0,
+            attempt: 0,
+            trace: TraceParent::from_delivery(delivery),
+            position: Position::default(),
+        };
+        let done = self.pipeline.instruct(event, self.now);
+        self.oracle.ledger(&done.movements, &self.shops, &self.pipeline.record);
+    }
+}
+
+/// Sets the clock of a report ahead.
+fn lead(mapped: &mut Mapped, by: Duration) {
+    if by.is_zero() {
+        return;
+    }
+    mapped.occurred_at = mapped.occurred_at.map(|at| at.after(by));
+    mapped.version = mapped.version.map(|version| SourceVersion(version.0 + micros(by)));
+}
+
+fn micros(by: Duration) -> i64 {
+    i64::try_from(by.as_micros()).unwrap_or(i64::MAX)
+}
+
