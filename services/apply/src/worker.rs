@@ -229,7 +229,9 @@ pub(crate) async fn facts(
     for _ in 0..ROUNDS_MAX {
         let mut keys = row_keys(events(), &facts);
         keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
-        let more = keys.without(&asked);
+        let mut more = keys.without(&asked);
+        // Mirrors bring their levels along.
+        more.levels.retain(|level| !facts.levels.contains_key(level));
         if more.is_empty() {
             break;
         }

@@ -3,13 +3,13 @@
 use super::{catalog, links, stock, trade};
 use crate::{
     StoreError,
-    columns::{baseline_rule, currency, hash_id, id, position, unreadable},
+    columns::{currency, hash_id, id, position},
 };
 use model::{
-    ConnectionId, EventId, ExternalId, StoreId,
+    BaselineRule, ConnectionId, EventId, ExternalId, PlatformName, StoreId,
     record::{ConnectionFacts, Facts, FirstKeys, RowKeys},
 };
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _, types::Json};
 use std::collections::BTreeSet;
 
 pub(super) async fn first(
@@ -20,7 +20,6 @@ pub(super) async fn first(
     // The stores first: whoever waits for another batch of a store must see all that it wrote.
     if !keys.stores.is_empty() {
         stores(&mut *connection, &keys.stores, facts).await?;
-        connections(&mut *connection, &keys.stores, facts).await?;
     }
     if !keys.events.is_empty() {
         seen(&mut *connection, &keys.events, facts).await?;
@@ -76,21 +75,47 @@ pub(super) async fn rows(
     Ok(())
 }
 
+/// Locks the stores, and loads the set-up of their connections with them: a first contact of one concerns the others.
 async fn stores(
     connection: &mut PgConnection,
     keys: &BTreeSet<StoreId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
-        "SELECT s.id, s.last_sequence FROM stores s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE",
+        "SELECT s.id, s.last_sequence, s.currency,
+             (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'platform', c.platform, 'baseline', c.baseline,
+                                                  'ignored_locations', c.ignored_locations))
+              FROM connections c WHERE c.store = s.id) AS connections
+         FROM stores s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE OF s",
     )
     .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     for row in &rows {
         facts.stores.insert(id(row, "id")?, row.try_get("last_sequence")?);
+        let code: Option<&str> = row.try_get("currency")?;
+        let store_currency = code.map(|code| currency(code, "currency")).transpose()?;
+        let found: Option<Json<Vec<ConnectionColumns>>> = row.try_get("connections")?;
+        for found in found.into_iter().flat_map(|found| found.0) {
+            let set_up = ConnectionFacts {
+                currency: store_currency,
+                baseline: found.baseline,
+                platform: Some(found.platform),
+                ignored_locations: found.ignored_locations,
+            };
+            facts.connections.insert(found.id, set_up);
+        }
     }
     Ok(())
+}
+
+/// A connection's columns, as JSON.
+#[derive(serde::Deserialize)]
+struct ConnectionColumns {
+    id: ConnectionId,
+    platform: PlatformName,
+    baseline: BaselineRule,
+    ignored_locations: BTreeSet<ExternalId>,
 }
 
 async fn seen(
@@ -110,36 +135,6 @@ async fn seen(
     for row in &rows {
         let found = if row.try_get("dead")? { &mut facts.dead } else { &mut facts.seen };
         found.insert((id(row, "connection")?, hash_id(row, "event_id")?), position::<i32>(row)?);
-    }
-    Ok(())
-}
-
-/// The set-up of the stores' connections: a first contact of one concerns the others.
-async fn connections(
-    connection: &mut PgConnection,
-    keys: &BTreeSet<StoreId>,
-    facts: &mut Facts,
-) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT c.id, c.platform, c.baseline, c.ignored_locations, s.currency
-         FROM unnest($1::text[]) AS u(store)
-         JOIN stores s ON s.id = u.store
-         JOIN connections c ON c.store = s.id",
-    )
-    .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
-    for row in &rows {
-        let ignored: Vec<String> = row.try_get("ignored_locations")?;
-        let ignored = ignored.into_iter().map(ExternalId::try_from).collect::<Result<_, _>>();
-        let code: Option<&str> = row.try_get("currency")?;
-        let found = ConnectionFacts {
-            currency: code.map(|code| currency(code, "currency")).transpose()?,
-            baseline: baseline_rule(row, "baseline")?,
-            platform: Some(id(row, "platform")?),
-            ignored_locations: ignored.map_err(|_| unreadable("ignored_locations"))?,
-        };
-        facts.connections.insert(id(row, "id")?, found);
     }
     Ok(())
 }

@@ -3,24 +3,53 @@
 use crate::{
     LISTED_ROWS, StoreError,
     columns::{id, quantity, signed},
-    mirrors,
+    mirrors::{self, KeyColumns},
 };
 use chrono::{DateTime, Utc};
 use model::{
-    ConnectionId, LocationId, Mirror, MirrorKey, Quantity, VariantId,
+    ConnectionId, LevelMirror, LocationId, Mirror, MirrorKey, Quantity, VariantId,
     record::{ExternalKey, Facts, Mirrors, Movement},
 };
-use sqlx::{PgConnection, postgres::PgRow};
+use rust_decimal::Decimal;
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Mirrors, and with those of levels the store's own. Levels need no lock of their own: only who has locked their store
+/// changes them.
 pub(super) async fn mirrors(
     connection: &mut PgConnection,
     keys: &BTreeSet<MirrorKey>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    mirrors::lock(connection, keys).await?.into_iter().for_each(|mirror| facts.mirrors.insert(mirror));
+    let keys = KeyColumns::of(keys);
+    let rows = sqlx::query(MIRRORS_AND_LEVELS)
+        .bind(keys.connections)
+        .bind(keys.kinds)
+        .bind(keys.externals)
+        .bind(keys.places)
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        let mirror = mirrors::read(row)?;
+        let level: Option<Decimal> = row.try_get("quantity")?;
+        if let (Mirror::Level(key, LevelMirror { variant: Some(variant), .. }), Some(_)) = (&mirror, level) {
+            facts.levels.insert((variant.clone(), key.location.clone()), quantity(row, "quantity")?);
+        }
+        facts.mirrors.insert(mirror);
+    }
     Ok(())
 }
+
+const MIRRORS_AND_LEVELS: &str = "
+SELECT m.connection, m.kind, m.external, m.place, m.state, l.quantity
+FROM (SELECT m.*
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
+      JOIN mirrors m USING (connection, kind, external, place)
+      ORDER BY m.connection, m.kind, m.external, m.place
+      FOR NO KEY UPDATE OF m) AS m
+LEFT JOIN LATERAL (SELECT k.quantity FROM inventory_levels k
+                   WHERE m.kind = 'inventory' AND k.variant = m.internal AND k.location || '' = m.place OFFSET 0) AS l
+    ON true";
 
 /// Every level mirror of those items.
 pub(super) async fn item_mirrors(

@@ -2,14 +2,14 @@
 
 use apply::replay::{Replay, ReplayError, Span};
 use model::{
-    Action, ConnectionId, Currency, DeliveryId, Event, EventId, ExternalId, Origin, Partition, Patch,
-    Payload, PlatformName, Position, Product, RawDigest, StoreId, TenantId, Timestamp, TraceParent, Variant,
-    record::Ending,
+    Action, BaselineRule, ConnectionId, Currency, DeliveryId, Event, EventId, ExternalId, Origin, Partition,
+    Patch, Payload, PlatformName, Position, Product, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
+    Variant, record::Ending,
 };
 use runner::Metrics;
 use sandbox::{Postgres, PostgresOptions, Scratch};
-use std::num::NonZeroUsize;
-use store::{Connection, Consumer, Cursor, Rules, Store, StoreConfig, StoreSetup, Vault};
+use std::{collections::BTreeSet, num::NonZeroUsize};
+use store::{Connection, Consumer, Cursor, Health, Rules, Store, StoreConfig, StoreSetup, Vault};
 
 /// The shops; each is in the partition of its index.
 pub(crate) const SHOPS: [&str; 3] = ["tea", "wine", "books"];
@@ -124,6 +124,12 @@ fn connection(shop: &str) -> Connection {
         default_location: None,
         requests_per_minute: None,
         rules: Rules::default(),
+        health: Health::Ok,
+        health_reason: None,
+        health_since: None,
+        probe_at: None,
+        baseline: BaselineRule::Store,
+        ignored_locations: BTreeSet::new(),
         currency: Some(Currency::new("USD").unwrap()),
     }
 }
