@@ -120,6 +120,21 @@ impl Oracle {
         }
     }
 
+    /// A shop is about to stop counting a good: what it didn't report by then it never will.
+    pub(crate) fn stops_counting(&mut self, shops: &[Shop], shop: usize, good: usize, record: &Record) {
+        let (shop, good) = (&shops[shop], &shops[shop].goods[good]);
+        for place in good.stock.keys() {
+            let key = key(shop, good, *place);
+            let Some(mirror) = record.mirrors.levels.get(&key) else { continue };
+            let Some(variant) = mirror.variant.clone() else { continue };
+            let is_reported = mirror.baseline.known().map(|known| known.decimal()) == actual(shops, &key);
+            if !is_reported {
+                let shelf = self.shelves.entry((variant, key.location)).or_default();
+                shelf.inexact.get_or_insert("it was no longer counted before it was reported");
+            }
+        }
+    }
+
     /// Notes what a shop holds from the begin.
     pub(crate) fn holds(&mut self, shop: &Shop, good: usize) {
         let good = &shop.goods[good];
@@ -146,7 +161,8 @@ impl Oracle {
                             movement.variant, movement.connection
                         ));
                     }
-                    self.counted(&at, movement.level, shops, record);
+                    let level = record.levels.get(&at).copied().unwrap_or(movement.level);
+                    self.counted(&at, level, shops, record);
                 }
                 MovementReason::Relinked => {
                     self.shelves.entry(at).or_default().inexact.get_or_insert("its stock went to another variant");
@@ -184,7 +200,8 @@ impl Oracle {
         }
     }
 
-    /// A count: the shelf is what it says, and what others moved since they last reported.
+    /// A count: the shelf is what the store has once the batch is through, and what platforms moved since they last
+    /// reported.
     fn counted(&mut self, at: &(VariantId, LocationId), level: Quantity, shops: &[Shop], record: &Record) {
         let mut shelf = Shelf { count: level.decimal(), inexact: None };
         for (key, mirror) in record.mirrors.levels.iter().filter(|(key, mirror)| {

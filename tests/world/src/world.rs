@@ -257,6 +257,14 @@ impl World {
     fn full(&mut self, shop: usize) {
         self.number += 1;
         let distinct = format!("full-{}", self.number);
+        self.inbox.push(Delivered {
+            connection: self.shops[shop].connection.clone(),
+            distinct: format!("{distinct}-deletions"),
+            mapped: self.shops[shop].deletions(),
+            received_at: self.now,
+            is_fetched: true,
+            hops: 0,
+        });
         for good in 0..self.shops[shop].goods.len() {
             let mapped = self.shops[shop].report(good, &distinct);
             self.inbox.push(Delivered {
@@ -498,10 +506,12 @@ impl World {
                 }
             }
             Act::Track { shop, good, is_tracked } => {
+                self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].tracks(good, is_tracked, self.now);
                 self.send(shop, webhooks, false);
             }
             Act::Stock { shop, good, place, is_stocked } => {
+                self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
                 self.send(shop, webhooks, false);
             }

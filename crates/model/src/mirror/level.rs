@@ -160,6 +160,13 @@ impl LevelMirror {
                 self.holds(number, report);
                 LevelOutcome::Echo
             }
+            // Another number may be the report of a write before this one, which comes late: only a reading tells that from
+            // a movement.
+            Phase::Acknowledged { .. } if !report.is_reading => {
+                self.note(report);
+                self.read_at(report.received_at);
+                LevelOutcome::Contested
+            }
             // A report may be from before the write; only a reading says what became of it.
             Phase::Reading { after: Some(_), .. } if !report.is_reading => {
                 self.note(report);
