@@ -135,6 +135,15 @@ impl Oracle {
         }
     }
 
+    /// A write was too old to be repeated: whether it was made isn't known, if it met a number that it would have made.
+    pub(crate) fn in_doubt(&mut self, key: &LevelKey, record: &Record) {
+        let Some(mirror) = record.mirrors.levels.get(key) else { return };
+        if let (Phase::Reading { after: Some(_), .. }, Some(variant)) = (&mirror.phase, &mirror.variant) {
+            let shelf = self.shelves.entry((variant.clone(), key.location.clone())).or_default();
+            shelf.inexact.get_or_insert("a write was too old to be repeated");
+        }
+    }
+
     /// Notes what a shop holds from the begin.
     pub(crate) fn holds(&mut self, shop: &Shop, good: usize) {
         let good = &shop.goods[good];

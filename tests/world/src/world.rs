@@ -448,6 +448,9 @@ impl World {
         self.number += 1;
         let distinct = format!("read-{}", self.number);
         let fault = self.faults[shop].pop_front();
+        if let MirrorKey::Level(key) = key {
+            self.oracle.in_doubt(key, &self.pipeline.record);
+        }
         let found = match (key, product) {
             (MirrorKey::Level(key), _) => {
                 self.shops[shop].read_level(&key.item, place_of(&key.location), &distinct, self.now)

@@ -460,11 +460,13 @@ impl LevelMirror {
         self.schedule.due_at = now;
         match meanwhile {
             Meanwhile::Nothing if write.attempts == 1 => Settled::Done,
-            Meanwhile::Nothing => {
+            // What was reported may be the echo of an earlier attempt or a movement of the same size: the next attempt
+            // shows which.
+            Meanwhile::Nothing | Meanwhile::Echo if write.attempts > 1 => {
                 self.phase = Phase::Writing { write, meanwhile };
                 Settled::Done
             }
-            Meanwhile::Echo if write.attempts > 1 => Settled::Done,
+            Meanwhile::Nothing => Settled::Done,
             Meanwhile::Echo | Meanwhile::Other => {
                 self.give_back(&write, meanwhile);
                 self.read_at(now);
