@@ -138,7 +138,7 @@ impl Oracle {
     /// A write was too old to be repeated: whether it was made isn't known, if it met a number that it would have made.
     pub(crate) fn in_doubt(&mut self, key: &LevelKey, record: &Record) {
         let Some(mirror) = record.mirrors.levels.get(key) else { return };
-        if let (Phase::Reading { after: Some(_), .. }, Some(variant)) = (&mirror.phase, &mirror.variant) {
+        if let Some(variant) = &mirror.variant {
             let shelf = self.shelves.entry((variant.clone(), key.location.clone())).or_default();
             shelf.inexact.get_or_insert("a write was too old to be repeated");
         }
@@ -154,6 +154,7 @@ impl Oracle {
 
     /// Holds movements of the ledger against what is so.
     pub(crate) fn ledger(&mut self, movements: &[(Movement, Option<model::Event>)], shops: &[Shop], record: &Record) {
+        let is_relinked = movements.iter().any(|(movement, _)| movement.reason == MovementReason::Relinked);
         for (movement, event) in movements {
             let at = (movement.variant.clone(), movement.location.clone());
             let before = movement.level.minus(movement.delta).unwrap_or_default();
@@ -173,9 +174,10 @@ impl Oracle {
                     let level = record.levels.get(&at).copied().unwrap_or(movement.level);
                     self.counted(&at, level, shops, record);
                 }
-                MovementReason::Relinked => {
-                    self.shelves.entry(at).or_default().inexact.get_or_insert("its stock went to another variant");
-                }
+                MovementReason::Relinked => {}
+            }
+            if is_relinked {
+                self.shelves.entry(at).or_default().inexact.get_or_insert("stock went to another variant");
             }
         }
     }

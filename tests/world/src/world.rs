@@ -384,7 +384,11 @@ impl World {
         for id in ids {
             let Some(shop) = self.shops.iter().position(|shop| shop.connection == id) else { continue };
             let Some(connection) = self.connections.get(&id) else { continue };
-            if let Some(due) = connection.claim(&mut self.pipeline.record, &mut self.keys, self.now) {
+            let due = connection.claim(&mut self.pipeline.record, &mut self.keys, self.now);
+            for key in std::mem::take(&mut self.pipeline.record.doubted) {
+                self.oracle.in_doubt(&key, &self.pipeline.record);
+            }
+            if let Some(due) = due {
                 self.call(shop, &due);
                 continue;
             }
@@ -439,6 +443,9 @@ impl World {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_busy = false;
         connection.note(&outcome, &mut self.pipeline.record, self.now);
+        if let (CallOutcome::TooOld(_), MirrorKey::Level(key)) = (&outcome, key) {
+            self.oracle.in_doubt(key, &self.pipeline.record);
+        }
         let result = outbound::result(attempt, outcome, self.now);
         self.pipeline.record.settle(key, sent_key, result, self.now);
     }
@@ -448,9 +455,6 @@ impl World {
         self.number += 1;
         let distinct = format!("read-{}", self.number);
         let fault = self.faults[shop].pop_front();
-        if let MirrorKey::Level(key) = key {
-            self.oracle.in_doubt(key, &self.pipeline.record);
-        }
         let found = match (key, product) {
             (MirrorKey::Level(key), _) => {
                 self.shops[shop].read_level(&key.item, place_of(&key.location), &distinct, self.now)
