@@ -23,9 +23,12 @@ struct Args {
     /// Prints the story of that seed, whatever it comes to.
     #[arg(long)]
     story: bool,
-    /// How many failing seeds are made smaller and told.
+    /// How many failing seeds are made smaller and shown.
     #[arg(long, default_value_t = 3)]
-    told: usize,
+    shown: usize,
+    /// Ends with the first failing seed.
+    #[arg(long)]
+    first: bool,
 }
 
 fn main() -> io::Result<ExitCode> {
@@ -45,15 +48,18 @@ fn main() -> io::Result<ExitCode> {
             continue;
         }
         failed.push(seed);
-        if failed.len() <= args.told && !args.story {
+        if failed.len() <= args.shown && !args.story {
             let smaller = shrink(&plan);
-            let told = run(&smaller, true);
+            let shown = run(&smaller, true);
             writeln!(out, "\nseed {seed}: {}", ran.violations[0])?;
             writeln!(out, "  shops: {:?}", smaller.shops)?;
-            told.story.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
-            told.violations.iter().try_for_each(|line| writeln!(out, "  VIOLATED: {line}"))?;
+            shown.story.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+            shown.violations.iter().try_for_each(|line| writeln!(out, "  VIOLATED: {line}"))?;
         } else {
             writeln!(out, "seed {seed}: {}", ran.violations[0])?;
+        }
+        if args.first {
+            break;
         }
     }
     let seconds = began.elapsed().as_secs_f64();

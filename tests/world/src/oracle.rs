@@ -120,6 +120,30 @@ impl Oracle {
         }
     }
 
+    /// A shop is about to stop counting a good: what it didn't report by then it never will.
+    pub(crate) fn stops_counting(&mut self, shops: &[Shop], shop: usize, good: usize, record: &Record) {
+        let (shop, good) = (&shops[shop], &shops[shop].goods[good]);
+        for place in good.stock.keys() {
+            let key = key(shop, good, *place);
+            let Some(mirror) = record.mirrors.levels.get(&key) else { continue };
+            let Some(variant) = mirror.variant.clone() else { continue };
+            let is_reported = mirror.baseline.known().map(|known| known.decimal()) == actual(shops, &key);
+            if !is_reported {
+                let shelf = self.shelves.entry((variant, key.location)).or_default();
+                shelf.inexact.get_or_insert("it was no longer counted before it was reported");
+            }
+        }
+    }
+
+    /// A write was too old to be repeated: whether it was made isn't known, if it met a number that it would have made.
+    pub(crate) fn in_doubt(&mut self, key: &LevelKey, record: &Record) {
+        let Some(mirror) = record.mirrors.levels.get(key) else { return };
+        if let Some(variant) = &mirror.variant {
+            let shelf = self.shelves.entry((variant.clone(), key.location.clone())).or_default();
+            shelf.inexact.get_or_insert("a write was too old to be repeated");
+        }
+    }
+
     /// Notes what a shop holds from the begin.
     pub(crate) fn holds(&mut self, shop: &Shop, good: usize) {
         let good = &shop.goods[good];
@@ -130,6 +154,7 @@ impl Oracle {
 
     /// Holds movements of the ledger against what is so.
     pub(crate) fn ledger(&mut self, movements: &[(Movement, Option<model::Event>)], shops: &[Shop], record: &Record) {
+        let is_relinked = movements.iter().any(|(movement, _)| movement.reason == MovementReason::Relinked);
         for (movement, event) in movements {
             let at = (movement.variant.clone(), movement.location.clone());
             let before = movement.level.minus(movement.delta).unwrap_or_default();
@@ -146,11 +171,13 @@ impl Oracle {
                             movement.variant, movement.connection
                         ));
                     }
-                    self.counted(&at, movement.level, shops, record);
+                    let level = record.levels.get(&at).copied().unwrap_or(movement.level);
+                    self.counted(&at, level, shops, record);
                 }
-                MovementReason::Relinked => {
-                    self.shelves.entry(at).or_default().inexact.get_or_insert("its stock went to another variant");
-                }
+                MovementReason::Relinked => {}
+            }
+            if is_relinked {
+                self.shelves.entry(at).or_default().inexact.get_or_insert("stock went to another variant");
             }
         }
     }
@@ -184,7 +211,8 @@ impl Oracle {
         }
     }
 
-    /// A count: the shelf is what it says, and what others moved since they last reported.
+    /// A count: the shelf is what the store has once the batch is through, and what platforms moved since they last
+    /// reported.
     fn counted(&mut self, at: &(VariantId, LocationId), level: Quantity, shops: &[Shop], record: &Record) {
         let mut shelf = Shelf { count: level.decimal(), inexact: None };
         for (key, mirror) in record.mirrors.levels.iter().filter(|(key, mirror)| {

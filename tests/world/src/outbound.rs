@@ -155,6 +155,9 @@ impl Connection {
             if is_noted {
                 record.mark(mirror.clone());
             }
+            if let (None, true, Mirror::Level(key, _)) = (&due, is_noted, &mirror) {
+                record.doubted.push(key.clone());
+            }
             if let Some((asked, sent_key, attempt, begun_at)) = due {
                 let key = mirror.key();
                 // A price is written by its variant; its product has to be linked.

@@ -39,6 +39,8 @@ pub struct Record {
     pub(crate) number: i64,
     pub(crate) position: Position,
     pub(crate) marks: Vec<SendMark>,
+    /// Levels of which a write was given up without its outcome being known.
+    pub(crate) doubted: Vec<model::LevelKey>,
 }
 
 /// What a call for a mirror needs besides it.

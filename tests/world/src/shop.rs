@@ -150,6 +150,8 @@ pub struct Shop {
     pub takes_token: bool,
     /// How many writes it got.
     pub calls: u64,
+    /// Goods that were deleted and made again.
+    gone: Vec<Good>,
     keys: BTreeMap<String, CallOutcome>,
     numbers: u64,
     currency: Currency,
@@ -168,7 +170,7 @@ pub fn place_id(place: usize) -> ExternalId {
 impl Shop {
     /// A shop that sells nothing yet.
     pub fn new(kind: Kind, connection: ConnectionId, currency: Currency) -> Self {
-        Self { kind, connection, goods: Vec::new(), takes_token: true, calls: 0, keys: BTreeMap::new(), numbers: 0, currency }
+        Self { kind, connection, goods: Vec::new(), takes_token: true, calls: 0, gone: Vec::new(), keys: BTreeMap::new(), numbers: 0, currency }
     }
 
     fn number(&mut self) -> u64 {
@@ -201,7 +203,11 @@ impl Shop {
             stock,
             updated_at: now,
         };
-        if index < self.goods.len() { self.goods[index] = good } else { self.goods.push(good) }
+        if index < self.goods.len() {
+            self.gone.push(std::mem::replace(&mut self.goods[index], good));
+        } else {
+            self.goods.push(good);
+        }
     }
 
     fn webhook(&mut self, good: Option<usize>, content: Content, by_people: bool) -> Webhook {
@@ -310,6 +316,12 @@ impl Shop {
         [self.product(good, distinct)].into_iter().chain(levels).collect()
     }
 
+    /// Deletions that a full report lists; Shopify lists none.
+    pub fn deletions(&self) -> Vec<Mapped> {
+        let is_listed = self.kind != Kind::Shopify;
+        self.gone.iter().filter(|_| is_listed).map(|good| self.deleted(good)).collect()
+    }
+
     /// What a thin notice of a good leads to: the catalog's object.
     pub fn fetched(&self, good: usize, distinct: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
@@ -320,6 +332,7 @@ impl Shop {
         let distinct = format!("w{}", self.numbers + 1);
         let content = match self.kind {
             Kind::Shopify => Content::Full(self.fetched(index, &distinct)),
+            Kind::Square if self.goods[index].is_deleted => Content::Full(self.fetched(index, &distinct)),
             Kind::Square => Content::Thin,
             Kind::Treez => Content::Full(self.report(index, &distinct)),
         };

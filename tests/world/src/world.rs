@@ -257,6 +257,14 @@ impl World {
     fn full(&mut self, shop: usize) {
         self.number += 1;
         let distinct = format!("full-{}", self.number);
+        self.inbox.push(Delivered {
+            connection: self.shops[shop].connection.clone(),
+            distinct: format!("{distinct}-deletions"),
+            mapped: self.shops[shop].deletions(),
+            received_at: self.now,
+            is_fetched: true,
+            hops: 0,
+        });
         for good in 0..self.shops[shop].goods.len() {
             let mapped = self.shops[shop].report(good, &distinct);
             self.inbox.push(Delivered {
@@ -376,7 +384,11 @@ impl World {
         for id in ids {
             let Some(shop) = self.shops.iter().position(|shop| shop.connection == id) else { continue };
             let Some(connection) = self.connections.get(&id) else { continue };
-            if let Some(due) = connection.claim(&mut self.pipeline.record, &mut self.keys, self.now) {
+            let due = connection.claim(&mut self.pipeline.record, &mut self.keys, self.now);
+            for key in std::mem::take(&mut self.pipeline.record.doubted) {
+                self.oracle.in_doubt(&key, &self.pipeline.record);
+            }
+            if let Some(due) = due {
                 self.call(shop, &due);
                 continue;
             }
@@ -431,6 +443,9 @@ impl World {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_busy = false;
         connection.note(&outcome, &mut self.pipeline.record, self.now);
+        if let (CallOutcome::TooOld(_), MirrorKey::Level(key)) = (&outcome, key) {
+            self.oracle.in_doubt(key, &self.pipeline.record);
+        }
         let result = outbound::result(attempt, outcome, self.now);
         self.pipeline.record.settle(key, sent_key, result, self.now);
     }
@@ -498,10 +513,12 @@ impl World {
                 }
             }
             Act::Track { shop, good, is_tracked } => {
+                self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].tracks(good, is_tracked, self.now);
                 self.send(shop, webhooks, false);
             }
             Act::Stock { shop, good, place, is_stocked } => {
+                self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
                 self.send(shop, webhooks, false);
             }

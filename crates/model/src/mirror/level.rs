@@ -160,6 +160,13 @@ impl LevelMirror {
                 self.holds(number, report);
                 LevelOutcome::Echo
             }
+            // Another number may be the report of a write before this one, which comes late: only a reading tells that from
+            // a movement.
+            Phase::Acknowledged { .. } if !report.is_reading => {
+                self.note(report);
+                self.read_at(report.received_at);
+                LevelOutcome::Contested
+            }
             // A report may be from before the write; only a reading says what became of it.
             Phase::Reading { after: Some(_), .. } if !report.is_reading => {
                 self.note(report);
@@ -463,11 +470,13 @@ impl LevelMirror {
         self.schedule.due_at = now;
         match meanwhile {
             Meanwhile::Nothing if write.attempts == 1 => Settled::Done,
-            Meanwhile::Nothing => {
+            // What was reported may be the echo of an earlier attempt or a movement of the same size: the next attempt
+            // shows which.
+            Meanwhile::Nothing | Meanwhile::Echo if write.attempts > 1 => {
                 self.phase = Phase::Writing { write, meanwhile };
                 Settled::Done
             }
-            Meanwhile::Echo if write.attempts > 1 => Settled::Done,
+            Meanwhile::Nothing => Settled::Done,
             Meanwhile::Echo | Meanwhile::Other => {
                 self.give_back(&write, meanwhile);
                 self.read_at(now);
