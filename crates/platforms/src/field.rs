@@ -3,7 +3,10 @@
 
 use crate::text;
 use model::{Currency, ExternalId, Money, Patch, Quantity, Timestamp};
-use rust_decimal::Decimal;
+use rust_decimal::{
+    Decimal,
+    prelude::{FromPrimitive, ToPrimitive},
+};
 use serde_json::{Map, Value};
 use stage::{Reject, RejectClass};
 
@@ -135,7 +138,7 @@ impl<'a> Object<'a> {
     /// The whole number under `key`; `None` if it is nothing.
     pub(crate) fn integer(&self, key: &str) -> Result<Option<i64>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
-        value.as_i64().map(Some).ok_or_else(|| self.reject(RejectClass::Schema, key, "not a whole number"))
+        whole(value).map(Some).ok_or_else(|| self.reject(RejectClass::Schema, key, "not a whole number"))
     }
 
     /// The time under `key`; `None` if it is nothing.
@@ -150,7 +153,7 @@ impl<'a> Object<'a> {
     pub(crate) fn pieces(&self, key: &str) -> Result<Option<Quantity>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let wrong = || self.reject(RejectClass::Data, key, "not a whole number within ±1 billion");
-        let count = value.as_i64().ok_or_else(wrong)?;
+        let count = whole(value).ok_or_else(wrong)?;
         Quantity::new(Decimal::from(count)).map(Some).map_err(|_| wrong())
     }
 
@@ -239,4 +242,10 @@ impl<'a> Object<'a> {
             Reached::Element(parent, key, index) => format!("{}/{key}/{index}", parent.path()),
         }
     }
+}
+
+/// The whole number that a value is, however it is spelled: JSON knows `-0`, `5.0` and `1e3` too.
+fn whole(value: &Value) -> Option<i64> {
+    let spelled = || Decimal::from_f64(value.as_f64().filter(|number| number.fract() == 0.0)?)?.to_i64();
+    value.as_i64().or_else(spelled)
 }

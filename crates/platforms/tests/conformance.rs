@@ -10,7 +10,7 @@ use deliveries::{
 use model::{Currency, ExternalId, MirrorKind, Money, ProductText, Quantity, Timestamp};
 use platforms::{
     Access, AccountRefusal, Call, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest,
-    MAX_DEPTH, Platform, Rows, Secrets, Signed, Step, TopicKind, Unverified, Validator,
+    MAX_DEPTH, Mapped, Platform, Rows, Secrets, Signed, Step, TopicKind, Unverified, Validator,
 };
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};

@@ -299,6 +299,14 @@ pub(crate) async fn begin_anew(
     .bind(connection.as_str())
     .execute(&mut *transaction)
     .await?;
+    // What was refused may be taken now.
+    sqlx::query(
+        "UPDATE mirrors SET next_attempt_at = now()
+         WHERE connection = $1 AND attention = 'write' AND state -> 'phase' ? 'refused'",
+    )
+    .bind(connection.as_str())
+    .execute(&mut *transaction)
+    .await?;
     end_of_states(transaction, owner, connection, "the connection was changed").await
 }
 

@@ -163,8 +163,9 @@ impl Noted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{PlatformName, StoreId, TenantId};
-    use store::Rules;
+    use model::{BaselineRule, PlatformName, StoreId, TenantId};
+    use std::collections::BTreeSet;
+    use store::{Health, Rules};
 
     const TOO_LARGE: BodyRefusal = BodyRefusal::TooLarge { limit_bytes: 1024 };
 
@@ -203,6 +204,12 @@ mod tests {
             requests_per_minute: None,
             rules: Rules::default(),
             currency: None,
+            health: Health::Ok,
+            health_reason: None,
+            health_since: None,
+            probe_at: None,
+            baseline: BaselineRule::Store,
+            ignored_locations: BTreeSet::new(),
         }
     }
 

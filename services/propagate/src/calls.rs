@@ -1,7 +1,7 @@
 //! One connection's due writes: claim, call, settle.
 
 use crate::{STAGE, limits::Limits, measure::Measure};
-use model::{CallResult, MirrorKey, Partition, PartitionCount, Settled, Timestamp};
+use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, Settled, Timestamp};
 use outlet::{Budgets, Client, Fetcher, NotFetched, Target};
 use platforms::{Access, AccountRefusal, Call, CallContext, CallOutcome, Fetch, Platform, Step};
 use stage::{Reject, RejectClass};
@@ -266,7 +266,11 @@ impl Calls {
                     self.account_refused(connection, refusal, &reject).await?;
                     return Ok(true);
                 }
-                Err(NotFetched::Gone) => return Ok(false),
+                Err(NotFetched::Gone) => {
+                    let of = self.partitions.of(&connection.store);
+                    self.store.note_gone(of, &due.key).await?;
+                    return Ok(false);
+                }
                 Err(NotFetched::Refused(reject)) => {
                     tracing::warn!(stage = STAGE, connection.id = %connection.id, %reject, "can't be read back");
                     return Ok(false);
@@ -330,7 +334,13 @@ fn result(
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
     match outcome {
         CallOutcome::Done { version, rendered } => ("done", CallResult::Taken { version, rendered }),
-        CallOutcome::Conflict => ("conflict", CallResult::Conflict),
+        CallOutcome::Conflict if due.key.kind() == MirrorKind::Inventory => {
+            ("conflict", CallResult::Conflict)
+        }
+        // Texts and prices are read anew by the next attempt itself.
+        CallOutcome::Conflict => {
+            ("conflict", CallResult::Retry { at: now.after(pause), error: "someone else wrote".to_owned() })
+        }
         CallOutcome::Gone => ("gone", CallResult::Gone),
         CallOutcome::Throttled { after } => {
             let at = now.after(after.unwrap_or_default().max(pause));

@@ -130,6 +130,13 @@ async fn resolve(
         (true, None) => {
             Err(Failed::Usage("say whose number stands: --take store or --take platform".to_owned()))
         }
+        // Writes that stopped begin anew from the store's number.
+        (false, None | Some(Take::Store))
+            if row.conflict.kind == ConflictKind::Flapping
+                && Conflict::item_of(&row.conflict.subject).is_some() =>
+        {
+            adopt(&store, &row, Take::Store, word, wait, place, output).await
+        }
         (false, Some(_)) => Err(Failed::Usage(format!(
             "--take answers first contacts only; conflict {id} is {}: say --note",
             row.conflict.kind.as_str()

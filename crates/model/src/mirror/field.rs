@@ -31,9 +31,6 @@ pub struct FieldMirror<V: FieldValue> {
     /// The trace of the change that set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<TraceParent>,
-    /// Whether too many writes met another version within a minute: a person has to look.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_stopped: bool,
     /// How far the last write has come.
     #[serde(default)]
     pub phase: Phase<V>,
@@ -51,7 +48,6 @@ impl<V: FieldValue> Default for FieldMirror<V> {
             baseline: Baseline::Unheard,
             desired: None,
             cause: None,
-            is_stopped: false,
             phase: Phase::Idle,
             schedule: Schedule::default(),
         }
@@ -193,6 +189,22 @@ impl<V: FieldValue> FieldMirror<V> {
         (self.baseline, self.desired) = (Baseline::Absent, None);
     }
 
+    /// The platform was asked and has no such thing: as [`Self::forget`], without a version.
+    pub fn is_gone(&mut self) {
+        (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+    }
+
+    /// Links what has the value, or takes its link away. A call that is under way is still settled.
+    pub fn link(&mut self, internal: Option<V::Internal>) {
+        if self.internal == internal {
+            return;
+        }
+        (self.internal, self.desired) = (internal, None);
+        if !matches!(self.phase, Phase::Writing { .. }) {
+            self.phase = Phase::Idle;
+        }
+    }
+
     /// Sets what the platform should hold; says whether that changed.
     pub fn want(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
         if self.desired.as_ref().is_some_and(|desired| desired.reads_like(&value)) {
@@ -211,7 +223,7 @@ impl<V: FieldValue> FieldMirror<V> {
 
     /// The work that is due, if any.
     pub fn attention(&self) -> Option<Attention> {
-        let is_open = !self.is_stopped && self.internal.is_some();
+        let is_open = self.internal.is_some();
         match (&self.phase, &self.baseline) {
             (Phase::Writing { .. }, _) => Some(Attention::Write),
             (Phase::Reading { .. }, _) => Some(Attention::Read),
@@ -251,7 +263,7 @@ impl<V: FieldValue> FieldMirror<V> {
         let (key, from, trace) = (key.to_owned(), held.value.clone(), self.cause);
         let write = Write { value, from, key, begun_at: now, attempts: 1, trace };
         self.phase = Phase::Writing { write: write.clone(), meanwhile: Meanwhile::Nothing };
-        (self.schedule.due_at, self.schedule.error) = (now.after(lease), None);
+        self.schedule.due_at = now.after(lease);
         Begun::New(write)
     }
 
@@ -270,11 +282,9 @@ impl<V: FieldValue> FieldMirror<V> {
             }
             // The next attempt reads anew by itself.
             CallResult::Conflict => {
-                let flaps = self.schedule.flaps(now);
+                self.phase = Phase::Writing { write, meanwhile };
                 self.schedule.due_at = now;
-                self.is_stopped |= flaps;
-                self.phase = if flaps { Phase::Idle } else { Phase::Writing { write, meanwhile } };
-                if flaps { Settled::Flapping } else { Settled::Done }
+                Settled::Done
             }
             CallResult::Retry { at, error } => {
                 self.phase = Phase::Writing { write, meanwhile };

@@ -304,6 +304,11 @@ impl LevelMirror {
         }
     }
 
+    /// The platform was asked and has no such item or location: nothing is due there until it reports a number.
+    pub fn is_gone(&mut self) {
+        (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
+    }
+
     /// Links the item, or takes its link away. A write that is under way is read after.
     pub fn link(&mut self, variant: Option<VariantId>) {
         if self.variant == variant {
@@ -383,7 +388,7 @@ impl LevelMirror {
         let (key, trace) = (key.to_owned(), self.cause);
         let write = Write { value, from, key, begun_at: now, attempts: 1, trace };
         self.phase = Phase::Writing { write: write.clone(), meanwhile: Meanwhile::Nothing };
-        (self.schedule.due_at, self.schedule.error) = (now.after(lease), None);
+        self.schedule.due_at = now.after(lease);
         Begun::New(write)
     }
 

@@ -50,7 +50,7 @@ pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, CallO
         Call::SetLevel { item, location, to, from } => {
             let quantity = json!({
                 "inventoryItemId": graphql::gid("InventoryItem", item)?,
-                "locationId": graphql::gid("Location", fetch::needed(location.as_ref())?)?,
+                "locationId": graphql::gid("Location", fetch::needed(location.as_ref()).map_err(CallOutcome::Rejected)?)?,
                 "quantity": whole(*to)?,
                 "changeFromQuantity": whole(*from)?,
             });

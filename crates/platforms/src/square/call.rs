@@ -53,7 +53,12 @@ fn set_level(
     context: &CallContext<'_>,
 ) -> Result<Step, CallOutcome> {
     let location = location
-        .ok_or_else(|| Reject::new(RejectClass::Config, "square counts at locations, and none is set"))?
+        .ok_or_else(|| {
+            CallOutcome::Rejected(Reject::new(
+                RejectClass::Config,
+                "square counts at locations, and none is set",
+            ))
+        })?
         .as_str();
     if from == to {
         return Ok(Step::End(CallOutcome::DONE));

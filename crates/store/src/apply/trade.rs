@@ -5,7 +5,7 @@ use crate::{
     columns::{id, id_or_null, json, time_or_null, unreadable},
 };
 use model::{
-    Customer, CustomerId, ExternalId, Order, OrderId, Patch, SourceVersion, Timestamp,
+    ConnectionId, Customer, CustomerId, ExternalId, Order, OrderId, Patch, SourceVersion, Timestamp,
     record::{CustomerRow, Facts, OrderRow},
 };
 use serde::{Deserialize, Serialize};
@@ -181,3 +181,18 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8
 ON CONFLICT (id) DO UPDATE
 SET version = excluded.version, personal = excluded.personal, tags = excluded.tags,
     merged_into = excluded.merged_into, deleted_at = excluded.deleted_at";
+
+/// Clears the personal data of every customer of those connections, and lets no older report bring it back.
+pub(super) async fn erase_customers(
+    connection: &mut PgConnection,
+    connections: &BTreeSet<ConnectionId>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE customers SET personal = '{}', tags = NULL, deleted_at = coalesce(deleted_at, now())
+         WHERE connection = ANY($1)",
+    )
+    .bind(connections.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

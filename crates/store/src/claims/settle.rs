@@ -47,6 +47,26 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Records that the platform was asked and has nothing that the mirror reflects. `of` is the partition of the
+    /// connection's store.
+    pub async fn note_gone(&self, of: Partition, key: &MirrorKey) -> Result<(), StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            let Some(mut mirror) = mirrors::lock(&mut transaction, [key]).await?.pop() else { return Ok(()) };
+            match &mut mirror {
+                Mirror::Level(_, mirror) => mirror.is_gone(),
+                Mirror::Price(_, mirror) => mirror.is_gone(),
+                Mirror::Text(_, mirror) => mirror.is_gone(),
+            }
+            mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
+            marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
+        };
+        within(self.limit, work).await?;
+        within(self.limit, transaction.commit()).await
+    }
+}
+
 fn settle(mirror: &mut Mirror, key: &str, result: CallResult<MirrorValue>, now: Timestamp) -> Settled {
     match mirror {
         Mirror::Level(_, mirror) => {

@@ -60,7 +60,7 @@ pub(super) fn instruction(
             together.writes.push(Write::Rule(*rule));
             let Some(side) = contact::side(*rule) else { return Ok(together) };
             for key in waiting(event, sight) {
-                let decision = contact::adopt(event, &key, side, sight)?;
+                let decision = contact::answer(event, &key, side, sight)?;
                 together.writes.extend(decision.writes);
                 together.effects.extend(decision.effects);
             }

@@ -3,10 +3,13 @@
 //! The only number there is, is a count. Where the store has another one, the connection's rule says which one stands; a
 //! zero that nothing stands behind never takes anybody's stock away.
 
-use super::{Decision, Sight, Write, inventory::out_of_bounds};
+use super::{
+    Decision, Sight, Write,
+    inventory::{out_of_bounds, oversold},
+};
 use model::{
-    BaselineRule, Conflict, ConflictKind, Contact, ContactOutcome, Event, LevelKey, LevelMirror, Mirror,
-    Outcome, Quantity, Side, VariantId,
+    BaselineRule, Conflict, ConflictKind, Contact, ContactOutcome, Event, Gate, LevelKey, LevelMirror,
+    Mirror, Outcome, Quantity, Side, VariantId,
     record::{Effect, MovementReason},
 };
 use stage::Reject;
@@ -75,6 +78,7 @@ fn counted(
     let reason = if before.is_none() { MovementReason::FirstCount } else { MovementReason::Counted };
     let mut decision = Decision::ends(Outcome::Applied, "");
     decision.moves(variant.clone(), key.location.clone(), delta, number, reason);
+    decision.writes.extend(oversold(event, variant, &key.location, delta, number, sight));
     decision.writes.push(ended(event, key, sight));
     for (other, companion) in sight.companions(variant, &key.location) {
         if other == key || !companion.is_unproven_zero() || number.is_zero() {
@@ -90,7 +94,8 @@ fn counted(
     Ok(decision)
 }
 
-fn ended(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Write {
+/// The end of the conflict about a first contact.
+pub(super) fn ended(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Write {
     Write::ConflictEnd(model::ConflictEnd {
         connection: key.connection.clone(),
         ..sight.conflict_end(event, ConflictKind::FirstContact, key.subject())
@@ -115,7 +120,27 @@ fn asked(
     })
 }
 
-/// Carries out a person's answer, or a rule that is new, for a mirror that waits for one.
+/// Carries out a rule that is new for a mirror that waits for an answer. A zero that nothing stands behind is no number that
+/// could stand: it goes on waiting for another one.
+pub(super) fn answer(
+    event: &Event,
+    key: &LevelKey,
+    side: Side,
+    sight: &Sight<'_>,
+) -> Result<Decision, Reject> {
+    match sight.facts.mirrors.levels.get(key) {
+        Some(known) if side == Side::Platform && known.is_unproven_zero() => {
+            let mut decision = Decision::ends(Outcome::Applied, "");
+            let mirror = LevelMirror { gate: Gate::Unproven, ..known.clone() };
+            decision.writes.push(Write::Mirror(Mirror::Level(key.clone(), mirror)));
+            decision.writes.push(ended(event, key, sight));
+            Ok(decision)
+        }
+        _ => adopt(event, key, side, sight),
+    }
+}
+
+/// Carries out a person's answer for one mirror.
 pub(super) fn adopt(
     event: &Event,
     key: &LevelKey,

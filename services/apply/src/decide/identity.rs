@@ -88,8 +88,10 @@ impl<'a> Numbers<'a> {
         let matched = match (&linked, &key) {
             (_, None) => Match::None,
             (Some(linked), Some(key)) if !self.changed(linked, key) => Match::None,
-            (_, Some(_)) if is_shared => Match::Several,
-            (linked, Some(key)) => self.match_number(key, linked.as_ref(), taken),
+            (linked, Some(key)) => match self.match_number(key, linked.as_ref(), taken) {
+                Match::One(_) if is_shared => Match::Several,
+                matched => matched,
+            },
         };
         let new = || VariantId::derive(&self.event.origin.connection, &variant.external);
         match (linked, matched) {
@@ -132,8 +134,10 @@ impl<'a> Numbers<'a> {
         match found.as_slice() {
             [] => Match::None,
             [(id, candidate)] if is_free(id, candidate) => Match::One((*id).clone()),
-            // The connection itself has given the number twice.
-            [_] => Match::Several,
+            // A platform that has given its own number twice is in nobody's way yet.
+            own if own.iter().all(|(_, candidate)| candidate.linked_by.iter().eq([connection])) => {
+                Match::None
+            }
             _ => Match::Several,
         }
     }

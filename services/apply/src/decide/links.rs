@@ -3,7 +3,7 @@
 use super::{Decision, Sight, Write, contact, identity::Identity, product::field_key};
 use model::{
     Conflict, ConflictKind, Event, ExternalId, LevelMirror, Mirror, Outcome, Patch, Product, ProductId,
-    Quantity, VariantId,
+    Quantity, Variant, VariantId,
     record::{Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use stage::Reject;
@@ -36,7 +36,7 @@ impl<'a> Links<'a> {
         for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
             let is_new = self.sight.variant_link(self.event, &variant.external).is_none();
             if identified.is_ambiguous && is_new {
-                self.ambiguous(&variant.external);
+                self.ambiguous(variant);
             }
             self.link(
                 &variant.external,
@@ -52,11 +52,14 @@ impl<'a> Links<'a> {
         Ok(())
     }
 
-    fn ambiguous(&mut self, variant: &ExternalId) {
+    fn ambiguous(&mut self, variant: &Variant) {
+        let number = variant.sku.set().map(String::as_str).unwrap_or_default();
+        let subject = format!("variant {}", variant.external);
         let conflict = Conflict {
-            detail: "several variants have its number, so it was matched with none; link it by hand"
-                .to_owned(),
-            ..self.sight.conflict(self.event, ConflictKind::SkuAmbiguous, format!("variant {variant}"))
+            detail: format!(
+                "several variants have its number {number}, so it was matched with none; link it by hand"
+            ),
+            ..self.sight.conflict(self.event, ConflictKind::SkuAmbiguous, subject)
         };
         self.writes.push(Write::Conflict(conflict));
     }
@@ -91,7 +94,7 @@ impl<'a> Links<'a> {
         let key = field_key(self.event, external);
         let Some(known) = self.sight.facts.mirrors.prices.get(&key) else { return };
         let mut mirror = known.clone();
-        (mirror.internal, mirror.desired) = (id.cloned(), None);
+        mirror.link(id.cloned());
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
     }
 
@@ -149,6 +152,7 @@ impl<'a> Links<'a> {
                 if let Some(known) = self.sight.facts.mirrors.levels.get(&key) {
                     let mut mirror: LevelMirror = known.clone();
                     mirror.link(None);
+                    self.writes.push(contact::ended(self.event, &key, self.sight));
                     self.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
                 }
             }
@@ -211,10 +215,16 @@ pub(super) fn by_hand(
         return Ok(Decision::ends(Outcome::Unchanged, "the store has no such variant"));
     }
     let mut links = Links::new(event, sight);
-    let items = sight.variant_link(event, external).map(|linked| sight.items_of(event, &linked));
+    let before = sight.variant_link(event, external).filter(|before| before != to);
+    let items = before.as_ref().map(|before| sight.items_of(event, before)).unwrap_or_default();
     links.link(external, None, to, true)?;
-    for item in items.unwrap_or_default() {
-        links.link(external, Some(&item), to, false)?;
+    for item in &items {
+        links.link(external, Some(item), to, false)?;
+    }
+    // Nobody else has the variant that is left: its stock is the other one's from now on.
+    if let Some(before) = before.filter(|before| !sight.is_variant_linked_by_others(event, before)) {
+        items.iter().for_each(|item| links.move_stock_off(&before, Some(item)));
+        links.forget_number(&before);
     }
     links.writes.push(Write::ConflictEnd(sight.conflict_end(
         event,

@@ -53,7 +53,7 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -
     let was_deleted = known.is_some_and(|mirror| mirror.baseline == model::Baseline::Absent);
     let mut mirror = known.cloned().unwrap_or_default();
     mirror.forget(&report);
-    mirror.internal = None;
+    mirror.link(None);
     let mut decision = match known {
         None => Decision::ends(Outcome::Applied, "deleted before it was reported"),
         Some(_) if was_deleted => Decision::ends(Outcome::Unchanged, ""),
@@ -65,9 +65,8 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -
     if let Some(product) = sight.product(event, external) {
         let mut links = Links::new(event, sight);
         links.retire_product(external, &product);
-        let is_last = sight.is_linked_by_others(event, &product);
-        if let Some(row) =
-            sight.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !is_last)
+        let stays = sight.is_linked_by_others(event, &product);
+        if let Some(row) = sight.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
         {
             let deleted_at = Some(changed_at(event));
             decision.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
@@ -220,7 +219,15 @@ impl<'a> Work<'a> {
         let compare_at = match &reported.compare_at_price {
             Patch::Keep => None,
             Patch::Clear => Some(None),
-            Patch::Set(price) => Some(Some(*price)),
+            Patch::Set(price) => {
+                match currency::mismatch(self.event, self.sight, &reported.external, *price) {
+                    Some(conflict) => {
+                        self.writes.push(Write::Conflict(conflict));
+                        None
+                    }
+                    None => Some(Some(*price)),
+                }
+            }
         };
         later(&mut row.compare_at_price, compare_at, at);
         match &reported.price {
@@ -281,9 +288,7 @@ impl<'a> Work<'a> {
     ) -> (FieldMirror<V>, FieldOutcome) {
         let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
         let outcome = mirror.observe(&report(self.event, Some(value.clone())), value);
-        if mirror.internal.as_ref() != Some(&internal) {
-            (mirror.internal, mirror.desired) = (Some(internal), None);
-        }
+        mirror.link(Some(internal));
         self.echoed |= outcome == FieldOutcome::Echo;
         if outcome == FieldOutcome::Ambiguous {
             self.reason = AMBIGUOUS;

@@ -1,30 +1,34 @@
 use super::*;
-use model::{ConnectionId, ExternalId, LocationId, MirrorKey, Quantity, SendState};
+use model::{ConnectionId, Currency, ExternalId, FieldKey, LevelKey, LocationId, MirrorKey, Money, Quantity};
 
-fn due(attempt: i32) -> DueWrite {
+fn due(attempt: u32) -> DueWrite {
     DueWrite {
-        key: MirrorKey {
+        key: MirrorKey::Level(LevelKey {
             connection: ConnectionId::new("c").unwrap(),
-            kind: MirrorKind::Inventory,
-            external: ExternalId::new("item").unwrap(),
-            place: Some(LocationId::new("main").unwrap()),
-        },
+            item: ExternalId::new("item").unwrap(),
+            location: LocationId::new("main").unwrap(),
+        }),
         internal: Some("var_1".to_owned()),
         location: Some(ExternalId::new("L").unwrap()),
         product: None,
-        value: MirrorValue::Quantity(Quantity::pieces(8)),
-        from: Some(MirrorValue::Quantity(Quantity::pieces(9))),
+        change: DueChange::Level { from: Quantity::pieces(9), to: Quantity::pieces(8) },
         sent_key: "key".to_owned(),
-        state: SendState::Pending,
         attempt,
         begun_at: Timestamp::from_micros(0),
         trace: None,
     }
 }
 
-fn retry_pause(attempt: i32, reply: CallOutcome) -> Duration {
-    let (_, result) = result(&due(attempt), reply, Timestamp::from_micros(0), 1.0);
-    let WriteResult::RetryAt { at, .. } = result else { panic!("not tried again: {result:?}") };
+fn price() -> DueWrite {
+    let price =
+        FieldKey { connection: ConnectionId::new("c").unwrap(), external: ExternalId::new("item").unwrap() };
+    let change = DueChange::Price(Money::parse("1.00", Currency::new("USD").unwrap()).unwrap());
+    DueWrite { key: MirrorKey::Price(price), change, ..due(1) }
+}
+
+fn retry_pause(due: &DueWrite, reply: CallOutcome) -> Duration {
+    let (_, result) = result(due, reply, Timestamp::from_micros(0), 1.0);
+    let CallResult::Retry { at, .. } = result else { panic!("not tried again: {result:?}") };
     Duration::from_micros(u64::try_from(at.as_micros()).unwrap())
 }
 
@@ -37,34 +41,36 @@ fn a_level_is_written_against_what_the_platform_held() {
 
 #[test]
 fn a_price_of_an_unlinked_product_is_refused_not_guessed() {
-    let mut price = due(1);
-    price.key.kind = MirrorKind::Price;
-    assert_eq!(call(&price).unwrap_err().class, RejectClass::Bug);
+    assert_eq!(call(&price()).unwrap_err().class, RejectClass::Bug);
 }
 
 #[test]
 fn pauses_double_up_to_a_limit_and_obey_the_platform() {
     let unwell = || CallOutcome::Retry { reason: "503".to_owned() };
-    assert_eq!(retry_pause(1, unwell()), RETRY_FIRST);
-    assert_eq!(retry_pause(3, unwell()), RETRY_FIRST * 4);
-    assert_eq!(retry_pause(40, unwell()), RETRY_LONGEST);
+    assert_eq!(retry_pause(&due(1), unwell()), RETRY_FIRST);
+    assert_eq!(retry_pause(&due(3), unwell()), RETRY_FIRST * 4);
+    assert_eq!(retry_pause(&due(40), unwell()), RETRY_LONGEST);
     let wait = Duration::from_secs(30);
-    assert_eq!(retry_pause(1, CallOutcome::Throttled { after: Some(wait) }), wait);
+    assert_eq!(retry_pause(&due(1), CallOutcome::Throttled { after: Some(wait) }), wait);
 }
 
 #[test]
 fn a_refused_comparison_of_a_level_is_read_back() {
     let (_, stale) = result(&due(1), CallOutcome::Conflict, Timestamp::from_micros(0), 1.0);
-    assert_eq!(stale, WriteResult::ReadBack);
+    assert_eq!(stale, CallResult::Conflict);
 }
 
 #[test]
-fn who_is_turned_away_after_an_attempt_whose_outcome_may_be_unknown_asks_again() {
-    let refused = |attempt, class| {
-        let reply = CallOutcome::from(Reject::new(class, "no"));
-        matches!(result(&due(attempt), reply, Timestamp::from_micros(0), 1.0).1, WriteResult::Refused { .. })
-    };
-    assert!(refused(1, RejectClass::Auth), "nothing was let in before");
-    assert!(!refused(2, RejectClass::Auth) && !refused(2, RejectClass::Config));
-    assert!(refused(2, RejectClass::Platform), "the change itself is refused");
+fn a_refused_comparison_of_a_price_is_made_anew_after_a_pause() {
+    assert_eq!(retry_pause(&price(), CallOutcome::Conflict), RETRY_FIRST);
+}
+
+#[test]
+fn an_account_that_is_turned_away_says_nothing_of_the_value() {
+    let refused = CallOutcome::from(Reject::new(RejectClass::Auth, "no"));
+    let (_, of_account) = result(&due(1), refused, Timestamp::from_micros(0), 1.0);
+    assert!(matches!(of_account, CallResult::AccountRefused { .. }), "{of_account:?}");
+    let refused = CallOutcome::from(Reject::new(RejectClass::Platform, "no"));
+    let (_, of_value) = result(&due(1), refused, Timestamp::from_micros(0), 1.0);
+    assert!(matches!(of_value, CallResult::Refused { .. }), "{of_value:?}");
 }

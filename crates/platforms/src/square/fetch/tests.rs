@@ -110,7 +110,7 @@ fn answered(wanted: &Fetch<'_>, status: u16, body: &Value) -> (&'static str, Val
 fn mapped(topic: &str, body: &Value) -> model::Payload {
     let body = Validator::of(&super::super::PLATFORM).unwrap().read(topic, body.to_string().as_bytes());
     let context = crate::MapContext { currency: None };
-    super::super::map::map(topic, &body.unwrap(), context).unwrap().remove(0).payload
+    super::super::map::map(topic, &body.unwrap(), context).unwrap().remove(0).unwrap().payload
 }
 
 #[test]

@@ -112,7 +112,9 @@ fn a_level_that_is_not_listed_ends_the_reading_as_unknown_at_that_location() {
         let body = validator.read(topic, body.to_string().as_bytes()).unwrap();
         let delivery = super::super::map::tests_delivery(topic, &body);
         let mapped = super::super::map::map(&delivery, &body, MapContext { currency: None }).unwrap();
-        let Payload::Inventory(report) = &mapped[0].payload else { panic!("a level expected") };
+        let Payload::Inventory(report) = &mapped[0].as_ref().unwrap().payload else {
+            panic!("a level expected")
+        };
         assert_eq!(report.available, None);
         assert_eq!(report.location.as_ref().map(ExternalId::as_str), location);
     }
