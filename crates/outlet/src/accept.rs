@@ -61,6 +61,7 @@ mod tests {
                 Ok(()) => "kept",
                 Err(NotFetched::Refused(_)) => "never",
                 Err(NotFetched::Later { .. }) => "later",
+                Err(NotFetched::Gone | NotFetched::AccountRefused(..)) => "said of the platform",
             };
             assert_eq!(became, expected, "{}", String::from_utf8_lossy(answer));
         }

@@ -300,6 +300,9 @@ impl<V: FieldValue> FieldMirror<V> {
                 (self.schedule.due_at, self.schedule.error) = (now, Some(error));
                 if write.attempts > 1 {
                     self.phase = Phase::Writing { write, meanwhile };
+                } else if meanwhile == Meanwhile::Other {
+                    self.phase = Phase::reading();
+                    return Settled::NeedsReading;
                 }
                 Settled::Done
             }
@@ -334,6 +337,7 @@ impl<V: FieldValue> FieldMirror<V> {
         let order = version.zip(seen).map(|(made, seen)| made.cmp(&seen));
         let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.from));
         let at_once = meanwhile == Meanwhile::Nothing && order == Some(std::cmp::Ordering::Equal) && !stands;
+        let is_written = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
         let is_overtaken = order == Some(std::cmp::Ordering::Less);
         let is_newest = order == Some(std::cmp::Ordering::Greater);
         if is_newest || !(is_overtaken || meanwhile == Meanwhile::Echo || at_once) {
@@ -344,7 +348,10 @@ impl<V: FieldValue> FieldMirror<V> {
             seen.version = seen.version.max(version);
         }
         self.schedule.due_at = now;
-        if meanwhile == Meanwhile::Other || at_once || is_overtaken && self.is_wanted_still(&write) {
+        // After its echo another value was reported, and a repeated call may have come after that or before.
+        let is_doubtful = meanwhile == Meanwhile::Echo && !is_written && !is_overtaken && !is_newest;
+        let is_in_question = is_doubtful || is_overtaken && self.is_wanted_still(&write);
+        if meanwhile == Meanwhile::Other || at_once || is_in_question {
             self.phase = Phase::Reading { after: Some(write), attempts: 0 };
             return Settled::NeedsReading;
         }
@@ -391,3 +398,6 @@ impl<V: FieldValue> FieldMirror<V> {
         Some(is_stuck)
     }
 }
+
+#[cfg(test)]
+mod tests;

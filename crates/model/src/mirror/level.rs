@@ -473,14 +473,11 @@ impl LevelMirror {
     /// The account was refused: a first attempt wasn't made, a later one may have been let in before.
     fn turned_away(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) -> Settled {
         self.schedule.due_at = now;
+        if write.attempts > 1 {
+            self.phase = Phase::Writing { write, meanwhile };
+            return Settled::Done;
+        }
         match meanwhile {
-            Meanwhile::Nothing if write.attempts == 1 => Settled::Done,
-            // What was reported may be the echo of an earlier attempt or a movement of the same size: the next attempt
-            // shows which.
-            Meanwhile::Nothing | Meanwhile::Echo if write.attempts > 1 => {
-                self.phase = Phase::Writing { write, meanwhile };
-                Settled::Done
-            }
             Meanwhile::Nothing => Settled::Done,
             Meanwhile::Echo | Meanwhile::Other => {
                 self.give_back(&write, meanwhile);
@@ -541,3 +538,6 @@ fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Basel
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

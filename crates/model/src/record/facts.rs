@@ -35,8 +35,8 @@ pub struct RowKeys {
     pub items: BTreeSet<ExternalKey>,
     /// Levels of which every platform's mirror counts: those of a first contact.
     pub contacts: BTreeSet<(VariantId, LocationId)>,
-    /// Products of which every link of that connection may change.
-    pub products_of: BTreeSet<(ConnectionId, ProductId)>,
+    /// Products of which every link counts: whether another platform still has one of their variants.
+    pub products_of: BTreeSet<ProductId>,
     /// Connections of which every mirror may change that waits for an answer to its first contact.
     pub waiting: BTreeSet<ConnectionId>,
     /// Levels.

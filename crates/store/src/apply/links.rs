@@ -64,22 +64,21 @@ pub(super) async fn of_items(
     load(connection, &Links { items, ..Links::default() }, facts).await
 }
 
-/// Every live link of a connection to a variant of those products, where it is sold and where it is counted.
+/// Every live link to a variant of those products, where it is sold and where it is counted.
 pub(super) async fn of_products(
     connection: &mut PgConnection,
-    keys: &BTreeSet<(ConnectionId, ProductId)>,
+    keys: &BTreeSet<ProductId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
         "SELECT l.connection, l.kind, l.external, l.internal
-         FROM unnest($1::text[], $2::text[]) AS u(connection, product)
+         FROM unnest($1::text[]) AS u(product)
          CROSS JOIN LATERAL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0) AS v
          CROSS JOIN LATERAL (SELECT * FROM links k
-                             WHERE k.internal = v.id AND k.kind IN ('variant', 'item') AND k.connection = u.connection
-                                 AND k.retired_at IS NULL OFFSET 0) AS l",
+                             WHERE k.internal = v.id AND k.kind IN ('variant', 'item') AND k.retired_at IS NULL
+                             OFFSET 0) AS l",
     )
-    .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, product)| product.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
     rows.iter().try_for_each(|row| keep(row, facts))

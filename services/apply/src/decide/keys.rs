@@ -107,7 +107,7 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
             EntityKind::Product => {
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
                 if let Some(product) = sight.product(event, external) {
-                    keys.products_of.insert((connection.clone(), product.clone()));
+                    keys.products_of.insert(product.clone());
                     for (external, variant) in sight.variants_of(event, &product) {
                         keys.mirrors.insert(MirrorKey::Price(field(&external)));
                         for of in sight.items_of(event, &variant) {
@@ -198,7 +198,7 @@ fn product_keys(
                 item(event, &of, sight, prospects, keys);
             }
         }
-        keys.products_of.insert((connection.clone(), product.clone()));
+        keys.products_of.insert(product.clone());
         keys.products.insert(product);
     }
     for (variant, identified) in product.variants.iter().zip(&identity.variants) {
@@ -233,7 +233,7 @@ fn instruction_keys(
                     item(event, &of, sight, prospects, keys);
                 }
                 if let Some(row) = sight.facts.variants.get(&linked) {
-                    keys.products_of.insert((connection.clone(), row.product.clone()));
+                    keys.products_of.insert(row.product.clone());
                 }
                 keys.variants.insert(linked);
             }

@@ -249,7 +249,16 @@ pub(super) fn undone_by_hand(
     }
     let mut links = Links::new(event, sight);
     if let Some(row) = sight.facts.variants.get(&linked) {
-        links.writes.push(Write::Variant(VariantRow { id: own.clone(), ..row.clone() }));
+        // One that was its own before comes back with the number that it has now.
+        let at = super::clock::changed_at(event);
+        let row = match sight.facts.variants.get(&own) {
+            Some(known) => {
+                let sku = row.sku.as_ref().map(|sku| Clocked { value: sku.value.clone(), at });
+                VariantRow { sku, ..known.clone() }
+            }
+            None => VariantRow { id: own.clone(), ..row.clone() },
+        };
+        links.writes.push(Write::Variant(row));
     }
     links.link(external, None, &own, true)?;
     for item in sight.items_of(event, &linked) {

@@ -126,6 +126,8 @@ proptest! {
         together.commit(batch);
         prop_assert_eq!(&one_by_one.tables.links, &together.tables.links);
         prop_assert_eq!(&one_by_one.tables.levels, &together.tables.levels);
+        prop_assert_eq!(&one_by_one.tables.variants, &together.tables.variants);
+        prop_assert_eq!(&one_by_one.tables.products, &together.tables.products);
         prop_assert_eq!(&one_by_one.tables, &together.tables);
         prop_assert_eq!(open(&one_by_one), open(&together));
         prop_assert_eq!(one_by_one.movements, together.movements);

@@ -113,15 +113,14 @@ impl Record {
             facts.mirrors.insert(mirror);
         }
         facts.links.items.extend(linked_as(&tables.links.items, keys.links.iter()));
-        let is_of = |(connection, _): &ExternalKey, variant: &VariantId| {
-            let row = tables.variants.get(variant);
-            row.is_some_and(|row| keys.products_of.contains(&(connection.clone(), row.product.clone())))
+        let is_of = |variant: &VariantId| {
+            tables.variants.get(variant).is_some_and(|row| keys.products_of.contains(&row.product))
         };
         for (from, to) in [
             (&tables.links.variants, &mut facts.links.variants),
             (&tables.links.items, &mut facts.links.items),
         ] {
-            let found = from.iter().filter(|(key, variant)| is_of(key, variant));
+            let found = from.iter().filter(|(_, variant)| is_of(variant));
             to.extend(found.map(|(key, variant)| (key.clone(), variant.clone())));
         }
         facts.levels.extend(named(&tables.levels, &keys.levels));

@@ -1,0 +1,301 @@
+//! A level's mirror, move by move.
+
+use super::*;
+use crate::{CLOCK_LEAD_MAX, ROUNDS_MAX, ROUNDS_WITHIN, SourceVersion};
+use proptest::prelude::*;
+
+const LEASE: Duration = Duration::from_mins(1);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + seconds * 1_000_000)
+}
+
+fn quantity(text: &str) -> Quantity {
+    Quantity::parse(text).unwrap()
+}
+
+fn report(value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
+    Report {
+        value: value.map(quantity),
+        version: Some(SourceVersion(version)),
+        received_at: at(seconds),
+        is_reading: false,
+        is_coarse: false,
+        is_reentered: false,
+    }
+}
+
+fn reading(value: &str, version: i64, seconds: i64) -> Report<Quantity> {
+    Report { is_reading: true, ..report(Some(value), version, seconds) }
+}
+
+/// A linked mirror whose platform reported `value` in version 1.
+fn known(value: &str) -> LevelMirror {
+    let mut mirror = LevelMirror::of(Some(VariantId::new("v").unwrap()));
+    assert_eq!(mirror.observe(&report(Some(value), 1, 0)), LevelOutcome::FirstContact);
+    mirror
+}
+
+/// The mirror with a write of `value` under way, begun at second 1.
+fn writing(from: &str, value: &str) -> LevelMirror {
+    let mut mirror = known(from);
+    mirror.want(quantity(value), 0, at(1), None);
+    assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
+    mirror
+}
+
+fn taken() -> CallResult<Quantity> {
+    CallResult::Taken { version: None, rendered: None }
+}
+
+fn refused() -> CallResult<Quantity> {
+    CallResult::Refused { error: "no".to_owned() }
+}
+
+fn turned_away() -> CallResult<Quantity> {
+    CallResult::AccountRefused { error: "401".to_owned() }
+}
+
+#[test]
+fn what_is_not_counted_forgets_the_baseline_keeps_the_version_and_is_not_due() {
+    let mut mirror = known("5");
+    mirror.want(quantity("7"), 0, at(1), None);
+    assert_eq!(mirror.observe(&report(None, 3, 2)), LevelOutcome::Forgotten(true));
+    assert_eq!((&mirror.baseline, mirror.attention()), (&Baseline::Absent, None));
+    assert_eq!(mirror.observe(&report(Some("9"), 2, 3)), LevelOutcome::Stale, "the version stays as a floor");
+    assert_eq!(mirror.observe(&report(None, 4, 4)), LevelOutcome::Forgotten(false));
+    assert_eq!(mirror.observe(&report(Some("9"), 5, 5)), LevelOutcome::FirstContact, "and no movement");
+}
+
+#[test]
+fn nothing_is_written_to_an_unknown_baseline_the_platform_is_read_first() {
+    let mut mirror = LevelMirror::of(Some(VariantId::new("v").unwrap()));
+    mirror.want(quantity("7"), 0, at(1), None);
+    assert_eq!(mirror.attention(), Some(Attention::Read));
+    assert_eq!(mirror.begin("k", at(1), LEASE, None), Begun::Nothing);
+    assert_eq!(mirror.read(at(1)), Some(false));
+    assert_eq!(mirror.observe(&reading("4", 1, 2)), LevelOutcome::FirstContact);
+    assert_eq!(mirror.schedule.due_at, at(2), "what differs is due at once");
+    let Begun::New(write) = mirror.begin("k", at(2), LEASE, None) else { panic!("{mirror:?}") };
+    assert_eq!((write.from, write.value), (quantity("4"), quantity("7")));
+}
+
+#[test]
+fn what_is_written_is_floored_to_the_platforms_scale_and_comes_back_as_an_echo() {
+    let mut mirror = known("1");
+    assert!(mirror.want(quantity("3.5"), 0, at(1), None));
+    assert!(!mirror.want(quantity("3.9"), 0, at(1), None), "the same in its scale");
+    let Begun::New(write) = mirror.begin("k", at(1), LEASE, None) else { panic!("{mirror:?}") };
+    assert_eq!(write.value, quantity("3"));
+    assert_eq!(mirror.settle("k", taken(), at(2)), Settled::Done);
+    assert_eq!(mirror.observe(&report(Some("3"), 2, 3)), LevelOutcome::Echo);
+    assert_eq!(mirror.attention(), None);
+}
+
+#[test]
+fn a_report_that_differs_moves_by_the_difference() {
+    let mut mirror = known("10");
+    assert_eq!(mirror.observe(&report(Some("9"), 2, 1)), LevelOutcome::Moved(quantity("-1")));
+    assert_eq!(mirror.observe(&report(Some("9"), 3, 2)), LevelOutcome::Unchanged);
+    assert_eq!(mirror.observe(&report(Some("4"), 2, 3)), LevelOutcome::Stale);
+}
+
+#[test]
+fn a_version_too_far_ahead_holds_nothing_up() {
+    let ahead = |lead: Duration| at(0).after(lead).as_micros();
+    let mut mirror = known("10");
+    // One that was seen before versions were bounded.
+    mirror.observed.as_mut().unwrap().version = Some(SourceVersion(ahead(Duration::from_hours(900_000))));
+    let later = Report { version: Some(SourceVersion(ahead(Duration::ZERO))), ..report(Some("9"), 0, 1) };
+    assert_eq!(mirror.observe(&later), LevelOutcome::Moved(quantity("-1")));
+    assert!(SourceVersion(ahead(CLOCK_LEAD_MAX)).is_believed(at(0)));
+    assert!(!SourceVersion(ahead(CLOCK_LEAD_MAX) + 1).is_believed(at(0)));
+}
+
+#[test]
+fn readings_that_bring_nothing_become_seldom_and_the_next_one_counts_whatever_its_version() {
+    let mut mirror = writing("10", "8");
+    assert_eq!(mirror.settle("k", CallResult::Conflict, at(2)), Settled::NeedsReading);
+    mirror.observed.as_mut().unwrap().version = Some(SourceVersion(9));
+    for _ in 0..READINGS_MAX {
+        assert_eq!(mirror.read(at(3)), Some(false));
+        assert_eq!(mirror.schedule.due_at, at(3).after(READ_AGAIN_AFTER));
+    }
+    assert_eq!(mirror.read(at(4)), Some(true));
+    assert_eq!(mirror.schedule.due_at, at(4).after(READ_AGAIN_SLOWLY));
+    assert_eq!(mirror.observe(&reading("7", 8, 5)), LevelOutcome::Moved(quantity("-3")));
+    assert_eq!(mirror.phase, Phase::Idle);
+}
+
+#[test]
+fn a_refused_value_is_tried_again_daily_and_at_once_when_another_is_due() {
+    let mut mirror = writing("10", "8");
+    assert_eq!(mirror.settle("k", refused(), at(2)), Settled::Refused);
+    assert_eq!(mirror.schedule.due_at, at(2).after(REFUSED_AGAIN_AFTER));
+    assert_eq!(mirror.schedule.error.as_deref(), Some("no"));
+    assert_eq!(mirror.observe(&report(Some("10"), 2, 3)), LevelOutcome::Unchanged);
+    assert!(matches!(mirror.phase, Phase::Refused { .. }), "the same number ends nothing");
+    assert_eq!(mirror.schedule.due_at, at(2).after(REFUSED_AGAIN_AFTER));
+    let mut daily = mirror.clone();
+    assert!(matches!(daily.begin("again", at(90_000), LEASE, None), Begun::New(_)));
+
+    assert!(mirror.want(quantity("7"), 0, at(4), None));
+    assert_eq!((&mirror.phase, mirror.schedule.due_at), (&Phase::Idle, at(4)));
+}
+
+#[test]
+fn a_report_that_differs_ends_a_refusal_and_what_is_due_is_due_at_once() {
+    let mut mirror = writing("10", "8");
+    mirror.settle("k", refused(), at(2));
+    assert_eq!(mirror.observe(&report(Some("9"), 2, 3)), LevelOutcome::Moved(quantity("-1")));
+    assert_eq!((&mirror.phase, mirror.schedule.due_at), (&Phase::Idle, at(3)));
+}
+
+#[test]
+fn of_an_account_that_is_refused_a_first_attempt_was_not_made_and_a_later_one_keeps_its_key() {
+    let mut first = writing("10", "8");
+    assert_eq!(first.settle("k", turned_away(), at(2)), Settled::Done);
+    assert_eq!((&first.phase, first.attention()), (&Phase::Idle, Some(Attention::Write)));
+
+    for reported in [None, Some("8"), Some("9")] {
+        let mut later = writing("10", "8");
+        assert!(matches!(later.begin("other", at(70), LEASE, None), Begun::Again(_)));
+        if let Some(number) = reported {
+            later.observe(&report(Some(number), 2, 71));
+        }
+        assert_eq!(later.settle("k", turned_away(), at(72)), Settled::Done);
+        assert_eq!(later.phase.write().unwrap().key, "k", "{reported:?}");
+        assert!(matches!(later.phase, Phase::Writing { .. }), "{reported:?}: it may have been let in before");
+    }
+}
+
+#[test]
+fn a_sixth_refused_comparison_within_a_minute_stops_the_writes() {
+    let rounds = |seconds: i64| {
+        let mut mirror = known("10");
+        let mut last = Settled::Done;
+        for round in 0..=i64::from(ROUNDS_MAX) {
+            let now = at(10 + round * seconds);
+            let number = (20 + round).to_string();
+            mirror.want(quantity(&(50 + round).to_string()), 0, now, None);
+            let Begun::New(write) = mirror.begin(&number, now, LEASE, None) else { panic!("{mirror:?}") };
+            last = mirror.settle(&write.key, CallResult::Conflict, now);
+            mirror.observe(&reading(&number, 10 + round, 10 + round * seconds));
+        }
+        (last, mirror.gate, mirror.attention())
+    };
+    assert_eq!(rounds(5), (Settled::Flapping, Gate::Stopped, None));
+    let apart = i64::try_from(ROUNDS_WITHIN.as_secs()).unwrap();
+    assert_eq!(rounds(apart), (Settled::NeedsReading, Gate::Open, Some(Attention::Write)));
+}
+
+#[test]
+fn a_write_that_is_too_old_is_read_and_begun_anew() {
+    let bound = Some(Duration::from_hours(1));
+    let mut mirror = writing("10", "8");
+    assert_eq!(mirror.begin("k2", at(4_000), LEASE, bound), Begun::TooOld);
+    assert_eq!(mirror.attention(), Some(Attention::Read));
+    let mut made = mirror.clone();
+    assert_eq!(made.observe(&reading("8", 2, 4_001)), LevelOutcome::Echo);
+    assert_eq!(mirror.observe(&reading("10", 1, 4_001)), LevelOutcome::Unchanged);
+    assert!(matches!(mirror.begin("k2", at(4_002), LEASE, bound), Begun::New(write) if write.key == "k2"));
+}
+
+#[test]
+fn a_platform_that_has_the_item_no_more_is_left_alone() {
+    let mut mirror = writing("10", "8");
+    assert_eq!(mirror.settle("k", CallResult::Gone, at(2)), Settled::Done);
+    assert_eq!((&mirror.baseline, mirror.attention()), (&Baseline::Absent, None));
+}
+
+#[test]
+fn a_link_to_another_variant_forgets_what_was_desired_and_reads_after_a_write_that_is_under_way() {
+    let mut mirror = writing("10", "8");
+    mirror.link(Some(VariantId::new("other").unwrap()));
+    assert_eq!((mirror.desired, mirror.phase.as_str()), (None, "contested"));
+    assert_eq!(mirror.settle("k", taken(), at(2)), Settled::NeedsReading);
+}
+
+/// A step of a mirror's life.
+#[derive(Debug, Clone)]
+enum Step {
+    Report { value: Option<i32>, is_reading: bool, is_coarse: bool },
+    Want(i32),
+    Begin,
+    Settle(CallResult<Quantity>),
+    Read,
+    Link(bool),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let results = vec![
+        taken(),
+        refused(),
+        turned_away(),
+        CallResult::Conflict,
+        CallResult::Gone,
+        CallResult::TooOld { error: "old".to_owned() },
+        CallResult::Retry { at: at(5), error: "later".to_owned() },
+    ];
+    let step = prop_oneof![
+        3 => (prop::option::weighted(0.9, -1..4), any::<bool>(), any::<bool>())
+            .prop_map(|(value, is_reading, is_coarse)| Step::Report { value, is_reading, is_coarse }),
+        2 => (-1..4).prop_map(Step::Want),
+        3 => Just(Step::Begin),
+        3 => prop::sample::select(results).prop_map(Step::Settle),
+        1 => Just(Step::Read),
+        1 => any::<bool>().prop_map(Step::Link),
+    ];
+    prop::collection::vec(step, 0..30)
+}
+
+impl LevelMirror {
+    fn step(&mut self, step: &Step, seconds: i64) {
+        match step {
+            Step::Report { value, is_reading, is_coarse } => {
+                let value = value.map(Quantity::pieces);
+                let version = seconds / if *is_coarse { 3 } else { 1 };
+                let report = Report {
+                    value,
+                    is_reading: *is_reading,
+                    is_coarse: *is_coarse,
+                    ..report(None, version, seconds)
+                };
+                if self.observe(&report) == LevelOutcome::FirstContact {
+                    let level = Some(Quantity::pieces(2));
+                    let rule = BaselineRule::ALL[usize::try_from(seconds).unwrap() % 3];
+                    self.contact(&Contact { level, is_witnessed: seconds % 2 == 0, rule, decimals: 0 });
+                }
+            }
+            Step::Want(count) => {
+                self.want(Quantity::pieces(*count), 0, at(seconds), None);
+            }
+            Step::Begin => {
+                self.begin(&seconds.to_string(), at(seconds), LEASE, None);
+            }
+            Step::Settle(result) => {
+                let key = self.phase.write().map(|write| write.key.clone()).unwrap_or_default();
+                self.settle(&key, result.clone(), at(seconds));
+            }
+            Step::Read => {
+                self.read(at(seconds));
+            }
+            Step::Link(is_linked) => self.link(is_linked.then(|| VariantId::new("v").unwrap())),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_state_is_the_same_once_it_was_written_and_read(steps in steps()) {
+        let mut mirror = LevelMirror::of(Some(VariantId::new("v").unwrap()));
+        for (seconds, step) in (0..).zip(&steps) {
+            mirror.step(step, seconds);
+            let json = serde_json::to_string(&mirror).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<LevelMirror>(&json).unwrap(), &mirror, "{}", json);
+            let is_known = mirror.baseline.known().is_some();
+            let writes = mirror.attention() == Some(Attention::Write);
+            prop_assert!(!writes || is_known || matches!(mirror.phase, Phase::Writing { .. }), "no write without a from");
+        }
+    }
+}
