@@ -72,7 +72,8 @@ async fn a_person_lists_conflicts_and_ends_them_once() {
     assert_eq!(tillflow(&world, &by).await.well()[0]["resolution"].as_str(), Some("counted again"));
     refused(&tillflow(&world, &by).await, 1, "by ada: counted again");
     let left = tillflow(&world, &["conflicts", "ls"]).await.well();
-    assert_eq!(left.iter().map(|line| line["conflict"].to_string()).collect::<Vec<_>>(), [contact.clone()]);
+    let left: Vec<_> = left.iter().map(|line| line["conflict"].to_string()).collect();
+    assert_eq!(left, std::slice::from_ref(&contact));
     let all = tillflow(&world, &["conflicts", "ls", "--all"]).await.well();
     assert_eq!(all.iter().filter(|line| line["resolved_by"] == "ada").count(), 1, "{all:?}");
     let shown = tillflow(&world, &["conflicts", "show", &contact]).await.well();

@@ -36,6 +36,7 @@ pub use keys::{first_keys, row_keys};
 pub(crate) use sales::deletion_version;
 
 /// One change of the record.
+#[expect(clippy::large_enum_variant, reason = "mirrors are the most frequent ones")]
 enum Write {
     ProductLink(ExternalId, Option<ProductId>),
     VariantLink(ExternalId, Option<VariantId>),
@@ -298,7 +299,7 @@ fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
         Payload::Account(notice) => Ok(account::notice(event, notice, sight)),
         Payload::Instruction { instruction, .. } => account::instruction(event, instruction, sight),
         Payload::Deleted { entity, external } => match entity {
-            EntityKind::Product => product::deleted(event, external, sight),
+            EntityKind::Product => Ok(product::deleted(event, external, sight)),
             EntityKind::Inventory => inventory::untracked(event, external, sight),
             EntityKind::Order => Ok(sales::order_deleted(event, external, sight)),
             EntityKind::Customer => Ok(sales::customer_deleted(event, external, sight)),

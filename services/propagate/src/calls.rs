@@ -45,7 +45,7 @@ impl Calls {
     ) -> Result<(), StoreError> {
         let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(()) };
         let partition = self.partitions.of(&connection.store);
-        let limits = Limits::of(platform, &connection.rules);
+        let limits = Limits::of(platform, connection.rules);
         // Of an account that was refused, one call shows whether it still is.
         let mut at_once = if connection.health == Health::Ok { CLAIMED_MAX } else { 1 };
         while !stop.is_cancelled() {

@@ -19,7 +19,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn of(platform: &dyn Platform, rules: &Rules) -> Self {
+    pub(crate) fn of(platform: &dyn Platform, rules: Rules) -> Self {
         let (mut kinds, mut repeatable_for, mut decimals) = (BTreeSet::new(), BTreeMap::new(), 0);
         for kind in MirrorKind::ALL {
             let Some(limits) = platform.write_limits(kind) else { continue };

@@ -158,7 +158,7 @@ async fn what_a_person_has_to_put_right_is_waited_for_with_growing_pauses_and_ma
     assert!(ready_again, "it is ready again once it works");
     let begun = begun.into_inner().unwrap();
     assert!(begun[0].1 && begun[1..].iter().all(|(_, ready)| !ready), "it is unready meanwhile");
-    let pauses: Vec<Duration> = begun.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    let pauses: Vec<Duration> = begun.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
     assert!(pauses.iter().all(|pause| *pause <= Backoff::LONGEST_OF_SETUP), "{pauses:?}");
     assert!(pauses[ATTEMPTS - 1] >= Backoff::LONGEST_OF_SETUP / 2, "they grow: {pauses:?}");
     let text = String::from_utf8(metrics.render()).unwrap();

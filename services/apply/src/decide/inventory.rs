@@ -117,7 +117,7 @@ fn at_location(
             Outcome::Applied,
             "reported while our own write was under way; the platform is read after it",
         ),
-        LevelOutcome::Unchanged => Decision::ends(Outcome::Unchanged, ""),
+        LevelOutcome::Unchanged | LevelOutcome::Unlinked(false) => Decision::ends(Outcome::Unchanged, ""),
         LevelOutcome::Forgotten(true) => {
             Decision::ends(Outcome::Applied, "the platform doesn't count the item here any more")
         }
@@ -127,7 +127,6 @@ fn at_location(
         LevelOutcome::Unlinked(true) => {
             Decision::ends(Outcome::Applied, "the item isn't linked to a product yet")
         }
-        LevelOutcome::Unlinked(false) => Decision::ends(Outcome::Unchanged, ""),
         LevelOutcome::FirstContact => contact::first(event, &key, &mut mirror, sight)?,
         LevelOutcome::Moved(by) => moved(event, &key, &mirror, by, sight)?,
         LevelOutcome::MovedUncertain(by) => {
@@ -160,12 +159,11 @@ fn moved(
 ) -> Result<Decision, Reject> {
     let Some(variant) = &mirror.variant else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
     let level = sight.level(variant, &key.location);
-    let (delta, level, reason) = match level {
-        Some(level) => (by, level.plus(by).ok_or_else(out_of_bounds)?, MovementReason::Reported),
-        None => {
-            let number = mirror.baseline.known().copied().unwrap_or_default();
-            (number, number, MovementReason::FirstCount)
-        }
+    let (delta, level, reason) = if let Some(level) = level {
+        (by, level.plus(by).ok_or_else(out_of_bounds)?, MovementReason::Reported)
+    } else {
+        let number = mirror.baseline.known().copied().unwrap_or_default();
+        (number, number, MovementReason::FirstCount)
     };
     let mut decision = Decision::ends(Outcome::Applied, "");
     decision.moves(variant.clone(), key.location.clone(), delta, level, reason);

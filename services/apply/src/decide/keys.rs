@@ -101,7 +101,7 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
         Payload::Instruction { instruction, .. } => {
-            instruction_keys(event, instruction, sight, prospects, keys)
+            instruction_keys(event, instruction, sight, prospects, keys);
         }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
@@ -138,12 +138,11 @@ fn level(
 ) {
     let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
     let known = sight.facts.mirrors.levels.get(&key);
-    let variant = match known {
-        Some(mirror) => mirror.variant.clone(),
-        None => {
-            keys.links.insert((key.connection.clone(), item.clone()));
-            sight.item_link(event, item)
-        }
+    let variant = if let Some(mirror) = known {
+        mirror.variant.clone()
+    } else {
+        keys.links.insert((key.connection.clone(), item.clone()));
+        sight.item_link(event, item)
     };
     if let Some(variant) = variant {
         let at = (variant, key.location.clone());
@@ -240,7 +239,7 @@ fn instruction_keys(
             keys.variants.insert(to);
         }
         Instruction::Adopt { item, location, .. } => {
-            level(event, item, location.clone(), sight, prospects, keys)
+            level(event, item, location.clone(), sight, prospects, keys);
         }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());

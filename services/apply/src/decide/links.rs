@@ -211,7 +211,7 @@ pub(super) fn by_hand(
     to: &VariantId,
     sight: &Sight<'_>,
 ) -> Result<Decision, Reject> {
-    if !sight.facts.variants.get(to).is_some_and(|row| row.store == event.origin.store) {
+    if sight.facts.variants.get(to).is_none_or(|row| row.store != event.origin.store) {
         return Ok(Decision::ends(Outcome::Unchanged, "the store has no such variant"));
     }
     let mut links = Links::new(event, sight);
@@ -223,7 +223,9 @@ pub(super) fn by_hand(
     }
     // Nobody else has the variant that is left: its stock is the other one's from now on.
     if let Some(before) = before.filter(|before| !sight.is_variant_linked_by_others(event, before)) {
-        items.iter().for_each(|item| links.move_stock_off(&before, Some(item)));
+        for item in &items {
+            links.move_stock_off(&before, Some(item));
+        }
         links.forget_number(&before);
     }
     links.writes.push(Write::ConflictEnd(sight.conflict_end(

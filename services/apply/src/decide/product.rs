@@ -43,12 +43,12 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
 
 /// The platform no longer has the product: its links are retired, and what it held is forgotten. Of one that was never
 /// reported the version stays, so that an older report of it says nothing.
-pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Result<Decision, Reject> {
+pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let key = field_key(event, external);
     let known = sight.facts.mirrors.texts.get(&key);
     let report = report(event, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
-        return Ok(Decision::ends(Outcome::Stale, ""));
+        return Decision::ends(Outcome::Stale, "");
     }
     let was_deleted = known.is_some_and(|mirror| mirror.baseline == model::Baseline::Absent);
     let mut mirror = known.cloned().unwrap_or_default();
@@ -75,7 +75,7 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -
         decision.writes.extend(links.writes);
         decision.effects.extend(links.effects);
     }
-    Ok(decision)
+    decision
 }
 
 pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
@@ -171,7 +171,9 @@ impl<'a> Work<'a> {
         let own = mirror.baseline.known().map_or_else(|| now.clone(), |held| held.value.clone());
         let differs = |field: fn(&ProductText) -> &Option<String>| {
             let is_news = outcome == FieldOutcome::News;
-            before.as_ref().map(|before| is_news && !alike(field(&before.value), field(&own)))
+            before
+                .as_ref()
+                .map(|before| is_news && !alike(field(&before.value).as_ref(), field(&own).as_ref()))
         };
         settle(&mut row.title, own.title.clone(), differs(|text| &text.title), at);
         settle(&mut row.description, own.description.clone(), differs(|text| &text.description), at);
@@ -298,8 +300,8 @@ impl<'a> Work<'a> {
 }
 
 /// Whether a field of a text reads like another.
-fn alike(one: &Option<String>, other: &Option<String>) -> bool {
-    let text = |title: &Option<String>| ProductText { title: title.clone(), description: None };
+fn alike(one: Option<&String>, other: Option<&String>) -> bool {
+    let text = |title: Option<&String>| ProductText { title: title.cloned(), description: None };
     text(one).reads_like(&text(other))
 }
 

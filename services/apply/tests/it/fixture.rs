@@ -83,9 +83,9 @@ impl World {
     }
 
     pub(crate) async fn assert_nothing_contradicts(&self) {
-        for shop in 0..SHOPS.len() {
-            let wrong = self.store.contradictions(&store_id(shop)).await.unwrap();
-            assert!(wrong.is_empty(), "{}: {wrong:?}", SHOPS[shop]);
+        for shop in SHOPS {
+            let wrong = self.store.contradictions(&StoreId::new(shop).unwrap()).await.unwrap();
+            assert!(wrong.is_empty(), "{shop}: {wrong:?}");
         }
     }
 }

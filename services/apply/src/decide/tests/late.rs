@@ -55,9 +55,9 @@ fn a_late_echo_does_not_undo_a_newer_edit() {
     for is_text in [true, false] {
         let mut facts = edited.clone();
         if is_text {
-            text_taken(&mut facts, "Second", 22)
+            text_taken(&mut facts, "Second", 22);
         } else {
-            price_taken(&mut facts, 1200, 22)
+            price_taken(&mut facts, 1200, 22);
         }
         let (title_then, cents_then) = if is_text { ("First", 1000) } else { ("Shirt", 1100) };
         let facts = facts_after(facts, vec![told("b", 5, 21, title_then, cents_then)]);
