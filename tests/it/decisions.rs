@@ -40,7 +40,7 @@ fn refused(said: &Said, code: i32, why: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_lists_conflicts_and_ends_them_once() {
-    let (world, merchant, account) = shop(&[]).await;
+    let (world, merchant, account) = shop(&[Program::Ingest]).await;
     let item = Conflict::about_item(&ExternalId::new("77").expect("an id"), &merchant.location);
     note(&world, &account, ConflictKind::Oversold, "item 1".to_owned()).await;
     note(&world, &account, ConflictKind::Oversold, "item 1".to_owned()).await;
@@ -82,7 +82,7 @@ async fn a_person_lists_conflicts_and_ends_them_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
-    let (world, merchant, account) = shop(&[]).await;
+    let (world, merchant, account) = shop(&[Program::Ingest]).await;
     let id = account.connection.as_str();
     let state = async || tillflow(&world, &["connection", "show", id]).await.well().remove(0);
     let before = state().await;

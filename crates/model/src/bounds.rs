@@ -22,7 +22,7 @@ pub const TAGS_MAX: usize = 250;
 /// Variants of a product.
 pub const VARIANTS_MAX: usize = 2_048;
 /// Lines of an order.
-pub const LINES_MAX: usize = 2_000;
+pub const LINES_MAX: usize = 20_000;
 /// Locations in a complete list of an item's locations.
 pub const LOCATIONS_MAX: usize = 1_000;
 /// Minor units of an amount, either way.

@@ -44,16 +44,17 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
     let mut identity = identity(delivery, &root, action, &payload)?;
     // Taken in again, a product whose rejected variants can be read by then is another event.
     identity.extend(rejected.iter().filter_map(|reject: &Reject| reject.pointer.clone()));
-    let version = occurred_at.map(|at| version(at, action));
+    let version = occurred_at.map(|at| version(at, action, &payload));
     let mapped = Mapped { action, occurred_at, version, identity, payload };
     Ok(std::iter::once(Ok(mapped)).chain(rejected.into_iter().map(Err)).collect())
 }
 
 /// The version of a state. Shopify's times have whole seconds, and a creation is the first state of its second, in whatever
-/// order the two webhooks come.
-fn version(at: Timestamp, action: Action) -> SourceVersion {
+/// order the two webhooks come. Of levels none is: a place may come and go.
+fn version(at: Timestamp, action: Action, payload: &Payload) -> SourceVersion {
     let SourceVersion(micros) = at.into();
-    SourceVersion(if action == Action::Created { micros - 1 } else { micros })
+    let is_first = action == Action::Created && !matches!(payload, Payload::Inventory(_));
+    SourceVersion(if is_first { micros - 1 } else { micros })
 }
 
 /// A duty that concerns a customer's data or the account.

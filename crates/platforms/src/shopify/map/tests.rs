@@ -276,6 +276,17 @@ fn the_version_is_the_objects_time_or_else_that_of_the_delivery() {
 }
 
 #[test]
+fn a_creation_is_the_first_state_of_its_second() {
+    let version = |topic, body: Value| mapped(topic, &[], &body).unwrap().version.unwrap();
+    let order = json!({ "id": 1, "total_price": "1.00", "currency": "USD", "created_at": "2026-07-01T10:00:00Z",
+        "updated_at": "2026-07-01T10:00:00Z", "line_items": [] });
+    assert!(version("orders/create", order.clone()) < version("orders/updated", order));
+    let level = json!({ "inventory_item_id": 1, "location_id": 2, "available": 3,
+        "updated_at": "2026-07-01T10:00:00Z" });
+    assert_eq!(version("inventory_levels/connect", level.clone()), version("inventory_levels/update", level));
+}
+
+#[test]
 fn events_differ_by_object_version_and_delivery() {
     let told = |location: u64, available: i64| json!({ "inventory_item_id": 1, "location_id": location, "available": available, "updated_at": "2026-07-01T10:00:00Z" });
     let identity = |webhook: &str, body: &Value| {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Access, AccountRefusal, HttpRequest, Method};
+use crate::{Access, HttpRequest, Method};
 use model::{SourceVersion, Timestamp};
 
 const READ: &str = r#"{"object":{"type":"ITEM_VARIATION","id":"V","version":7,"custom_attribute_values":{"a":{"n":1.5}},
@@ -69,8 +69,11 @@ fn a_level_moves_by_the_difference() {
 fn what_square_cannot_count_is_refused_before_it_is_sent() {
     let (to, from) = (Quantity::ZERO, Quantity::pieces(1));
     let nowhere = Call::SetLevel { item: id("V"), location: None, to, from };
-    let refused = run(&nowhere, None).unwrap_err();
-    assert!(matches!(refused, CallOutcome::AccountRefused(AccountRefusal::Misconfigured, _)), "{refused:?}");
+    assert_eq!(
+        rejected(&nowhere, None),
+        RejectClass::Config,
+        "a matter of this location, not of the account"
+    );
     assert_eq!(rejected(&level("0.000001", "0"), None), RejectClass::Data);
     assert_eq!(limits(MirrorKind::Inventory).quantity_decimals, 5);
 }
