@@ -76,7 +76,7 @@ pub(crate) enum Verb {
                       Exit code 1 if there is no such connection or variant, or if it wasn't applied within --wait."
     )]
     Link(Link),
-    /// Retire the link of a platform's variant; it isn't matched again by its number.
+    /// Make a platform's variant one of its own; it keeps its number and isn't matched again by it.
     #[command(after_help = "Example:\n  tillflow unlink --connection demo-square --variant VAR7\n\n\
                       Exit code 1 if there is no such connection or link, or if it wasn't applied within --wait.")]
     Unlink(Unlink),
