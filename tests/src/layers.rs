@@ -34,6 +34,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("tillflow", RUNS_ALL),
     ("system-tests", EVERYTHING),
     ("torture", EVERYTHING),
+    ("world", EVERYTHING),
 ];
 /// The command line runs the services, the servers and the simulators in one process.
 const RUNS_ALL: &[&str] = &[

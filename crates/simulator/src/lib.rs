@@ -12,6 +12,7 @@ mod handle;
 mod incidents;
 mod ledger;
 mod level;
+mod machine;
 mod notation;
 mod project;
 mod recent;
@@ -28,6 +29,7 @@ mod webhooks;
 
 pub use chaos::Chaos;
 pub use handle::ShopHandle;
+pub use machine::{MachineReply, MachineRequest, MachineWebhook, ShopMachine};
 pub use server::RecordedCall;
 pub use shop::{Impossible, ItemIds, Kind, NewVariant, Shop, Unfit};
 pub use standing::Standing;

@@ -6,7 +6,9 @@ use crate::{
     shop::{Asked, Shop},
     world::{CANARY, World},
 };
-use model::{Attention, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase, ProductText, sku_key};
+use model::{
+    Attention, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase, ProductText, sku_key,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A number that is written is the store's, in the platform's scale, and the store's is the shelf's as far as is known.
@@ -53,7 +55,9 @@ fn lacks_reports(world: &World, at: &(model::VariantId, model::LocationId)) -> r
 
 fn decimals(shop: &Shop) -> u32 {
     let platform = platforms::find(shop.kind.as_str());
-    platform.and_then(|platform| platform.write_limits(MirrorKind::Inventory)).map_or(6, |it| it.quantity_decimals)
+    platform
+        .and_then(|platform| platform.write_limits(MirrorKind::Inventory))
+        .map_or(6, |it| it.quantity_decimals)
 }
 
 /// Everything that must hold at rest.
@@ -103,25 +107,34 @@ fn levels_agree(world: &World, found: &mut Vec<String>) {
         let Some(shop) = world.shops.iter().find(|shop| shop.connection == key.connection) else { continue };
         let (Some(variant), true) = (&mirror.variant, shop.kind.is_written()) else { continue };
         let Some(level) = record.levels.get(&(variant.clone(), key.location.clone())) else { continue };
-        if level.floored(decimals(shop)).decimal() == actual || record.is_open(&key.connection, &key.subject()) {
+        if level.floored(decimals(shop)).decimal() == actual
+            || record.is_open(&key.connection, &key.subject())
+        {
             continue;
         }
         if mirror.attention() == Some(Attention::Answer) && mirror.is_unproven_zero() {
             continue;
         }
-        found.push(format!("{} of {} holds {actual}, the store has {level}: {mirror:?}", key.subject(), key.connection));
+        found.push(format!(
+            "{} of {} holds {actual}, the store has {level}: {mirror:?}",
+            key.subject(),
+            key.connection
+        ));
     }
 }
 
 fn shelves_are_right(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
-    for ((variant, location), shelf) in world.oracle.shelves.iter().filter(|(_, shelf)| shelf.inexact.is_none()) {
+    for ((variant, location), shelf) in
+        world.oracle.shelves.iter().filter(|(_, shelf)| shelf.inexact.is_none())
+    {
         let uncertain = record.open.iter().any(|(_, kind, _)| {
             matches!(kind, model::ConflictKind::WriteUncertain | model::ConflictKind::Flapping)
         });
         let Some(level) = record.levels.get(&(variant.clone(), location.clone())) else { continue };
         if level.decimal() != shelf.count && !uncertain {
-            found.push(format!("the shelf of {variant} at {location} has {}, the store {level}", shelf.count));
+            found
+                .push(format!("the shelf of {variant} at {location} has {}, the store {level}", shelf.count));
         }
     }
 }
@@ -139,7 +152,8 @@ fn texts_agree(world: &World, found: &mut Vec<String>) {
     for (key, mirror) in record.mirrors.texts.iter().filter(|(_, mirror)| is_settled(mirror)) {
         let Some((shop, good)) = live(world, key) else { continue };
         let Some(text) = mirror.internal.as_ref().and_then(|product| record.text(product)) else { continue };
-        if !shop.kind.is_written() || record.is_open(&key.connection, &MirrorKey::Text(key.clone()).subject()) {
+        if !shop.kind.is_written() || record.is_open(&key.connection, &MirrorKey::Text(key.clone()).subject())
+        {
             continue;
         }
         let shows = |shown: &str, wanted: Option<&String>| {
@@ -180,7 +194,8 @@ fn live<'a>(world: &'a World, key: &model::FieldKey) -> Option<(&'a Shop, &'a cr
 fn edits_stand(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     for ((variant, field), edit) in &world.oracle.edits {
-        let Some(row) = record.variants.get(variant).filter(|_| !world.oracle.blurred.contains(variant)) else {
+        let Some(row) = record.variants.get(variant).filter(|_| !world.oracle.blurred.contains(variant))
+        else {
             continue;
         };
         let text = record.text(&row.product);
@@ -190,7 +205,8 @@ fn edits_stand(world: &World, found: &mut Vec<String>) {
             Field::Price => row.price.as_ref().map(|price| price.value.minor.to_string()),
         };
         let Some(now) = now else { continue };
-        let reads_like = world.shops.iter().any(|shop| spaced(&shop.kind.rendered(&edit.value)) == spaced(&now));
+        let reads_like =
+            world.shops.iter().any(|shop| spaced(&shop.kind.rendered(&edit.value)) == spaced(&now));
         if !reads_like {
             found.push(format!(
                 "the last {field:?} of {variant} was {:?} at {}, the store has {now:?}",
@@ -203,7 +219,8 @@ fn edits_stand(world: &World, found: &mut Vec<String>) {
 /// Goods whose number all connected shops have are one variant.
 fn numbers_link(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
-    let mut holders: BTreeMap<String, BTreeMap<model::ConnectionId, Vec<&crate::shop::Good>>> = BTreeMap::new();
+    let mut holders: BTreeMap<String, BTreeMap<model::ConnectionId, Vec<&crate::shop::Good>>> =
+        BTreeMap::new();
     for shop in world.shops.iter().filter(|shop| world.connections.contains_key(&shop.connection)) {
         for good in shop.goods.iter().filter(|good| !good.is_deleted) {
             let Some(number) = sku_key(&good.sku) else { continue };
@@ -213,10 +230,14 @@ fn numbers_link(world: &World, found: &mut Vec<String>) {
     let was_shared = world.plan.steps.iter().any(|step| {
         matches!(&step.act, crate::plan::Act::Sku { sku, good, .. } if *sku != crate::plan::sku(*good) && sku_key(sku).is_some())
     });
-    for (number, by) in holders.iter().filter(|(_, by)| by.values().all(|goods| goods.len() == 1) && !was_shared) {
+    for (number, by) in
+        holders.iter().filter(|(_, by)| by.values().all(|goods| goods.len() == 1) && !was_shared)
+    {
         let linked: BTreeSet<_> = by
             .iter()
-            .flat_map(|(connection, goods)| goods.iter().map(move |good| (connection.clone(), good.variant.clone())))
+            .flat_map(|(connection, goods)| {
+                goods.iter().map(move |good| (connection.clone(), good.variant.clone()))
+            })
             .map(|key| record.links.variants.get(&key).cloned())
             .collect();
         let is_asked = record.open.iter().any(|(_, kind, _)| *kind == model::ConflictKind::SkuAmbiguous);
@@ -241,7 +262,10 @@ fn nobody_is_left(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     for row in record.customers.values().filter(|row| world.erased.contains(&row.customer.external)) {
         if row.customer != row.customer.without_personal_data() {
-            found.push(format!("personal data of the deleted customer {} is in the record", row.customer.external));
+            found.push(format!(
+                "personal data of the deleted customer {} is in the record",
+                row.customer.external
+            ));
         }
     }
     let of_events = record.applied.iter().any(|applied| match &applied.event.payload {
@@ -280,7 +304,10 @@ fn replay_is_the_same(world: &World, found: &mut Vec<String>) {
                 == (&mirror.baseline, mirror.proven, mirror.gate, &mirror.variant)
         });
         if !is_same && mirror.observed.is_some() {
-            found.push(format!("a replay comes to another mirror of {}: {again:?}, not {mirror:?}", key.subject()));
+            found.push(format!(
+                "a replay comes to another mirror of {}: {again:?}, not {mirror:?}",
+                key.subject()
+            ));
         }
     }
 }

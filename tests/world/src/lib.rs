@@ -9,8 +9,7 @@ pub mod plan;
 mod record;
 mod shop;
 pub mod shrink;
-pub mod story;
+mod story;
 mod world;
 
-pub use shop::Kind;
 pub use world::{Run, run};

@@ -52,7 +52,7 @@ fn main() -> io::Result<ExitCode> {
             let smaller = shrink(&plan);
             let shown = run(&smaller, true);
             writeln!(out, "\nseed {seed}: {}", ran.violations[0])?;
-            writeln!(out, "  shops: {:?}", smaller.shops)?;
+            writeln!(out, "  shops: {}", smaller.shops())?;
             shown.story.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
             shown.violations.iter().try_for_each(|line| writeln!(out, "  VIOLATED: {line}"))?;
         } else {

@@ -57,7 +57,8 @@ pub(crate) fn key(shop: &Shop, good: &Good, place: usize) -> LevelKey {
 
 /// Whether Tillflow is in contact: the next number of the platform is a movement.
 fn in_contact(mirror: &LevelMirror) -> bool {
-    mirror.variant.is_some() && mirror.baseline.known().is_some_and(|number| mirror.proven || !number.is_zero())
+    mirror.variant.is_some()
+        && mirror.baseline.known().is_some_and(|number| mirror.proven || !number.is_zero())
 }
 
 impl Oracle {
@@ -86,7 +87,15 @@ impl Oracle {
     }
 
     /// People moved a level at a shop, which counts it.
-    pub(crate) fn moved(&mut self, shops: &[Shop], shop: usize, good: usize, place: usize, by: Decimal, record: &Record) {
+    pub(crate) fn moved(
+        &mut self,
+        shops: &[Shop],
+        shop: usize,
+        good: usize,
+        place: usize,
+        by: Decimal,
+        record: &Record,
+    ) {
         let (of, about) = (&shops[shop], &shops[shop].goods[good]);
         let key = key(of, about, place);
         if about.stock.get(&place).is_some_and(|count| !count.is_zero()) {
@@ -153,7 +162,12 @@ impl Oracle {
     }
 
     /// Holds movements of the ledger against what is so.
-    pub(crate) fn ledger(&mut self, movements: &[(Movement, Option<model::Event>)], shops: &[Shop], record: &Record) {
+    pub(crate) fn ledger(
+        &mut self,
+        movements: &[(Movement, Option<model::Event>)],
+        shops: &[Shop],
+        record: &Record,
+    ) {
         let is_relinked = movements.iter().any(|(movement, _)| movement.reason == MovementReason::Relinked);
         for (movement, event) in movements {
             let at = (movement.variant.clone(), movement.location.clone());
@@ -203,7 +217,9 @@ impl Oracle {
         let Some(shop) = shops.iter().find(|shop| shop.connection == movement.connection) else { return };
         let place = crate::record::place_of(&movement.location);
         let good = shop.goods.iter().find(|good| good.item == report.item);
-        if good.is_some_and(|good| good.made_zero.contains(&place) && report.location == Some(place_id(place))) {
+        if good
+            .is_some_and(|good| good.made_zero.contains(&place) && report.location == Some(place_id(place)))
+        {
             self.violations.push(format!(
                 "{before} of {} became {} by a zero that {} made when it began to stock it",
                 movement.variant, movement.level, movement.connection
@@ -215,11 +231,17 @@ impl Oracle {
     /// reported.
     fn counted(&mut self, at: &(VariantId, LocationId), level: Quantity, shops: &[Shop], record: &Record) {
         let mut shelf = Shelf { count: level.decimal(), inexact: None };
-        for (key, mirror) in record.mirrors.levels.iter().filter(|(key, mirror)| {
-            mirror.variant.as_ref() == Some(&at.0) && key.location == at.1
-        }) {
+        for (key, mirror) in record
+            .mirrors
+            .levels
+            .iter()
+            .filter(|(key, mirror)| mirror.variant.as_ref() == Some(&at.0) && key.location == at.1)
+        {
             let Some(baseline) = mirror.baseline.known().filter(|_| in_contact(mirror)) else { continue };
-            if matches!(mirror.phase, Phase::Writing { .. } | Phase::Reading { .. } | Phase::Acknowledged { .. }) {
+            if matches!(
+                mirror.phase,
+                Phase::Writing { .. } | Phase::Reading { .. } | Phase::Acknowledged { .. }
+            ) {
                 shelf.inexact = Some("it was counted while a write was under way");
                 continue;
             }

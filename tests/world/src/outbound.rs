@@ -5,8 +5,8 @@ use crate::{
     shop::Asked,
 };
 use model::{
-    Attention, Begun, CallResult, ConflictKind, ConnectionId, ExternalId, Mirror, MirrorKey, MirrorKind, MirrorValue,
-    Timestamp,
+    Attention, Begun, CallResult, ConflictKind, ConnectionId, ExternalId, Mirror, MirrorKey, MirrorKind,
+    MirrorValue, Timestamp,
 };
 use platforms::{CallOutcome, Platform};
 use std::{
@@ -82,7 +82,8 @@ impl Connection {
         match outcome {
             CallOutcome::AccountRefused(..) => {
                 if !self.is_refused {
-                    (self.is_refused, self.probe_at, self.probes) = (true, Some(now.after(FIRST_PROBE_PAUSE)), 0);
+                    (self.is_refused, self.probe_at, self.probes) =
+                        (true, Some(now.after(FIRST_PROBE_PAUSE)), 0);
                 } else if self.probe_at.is_none_or(|at| now >= at) {
                     self.probes += 1;
                     let pause = FIRST_PROBE_PAUSE.saturating_mul(2_u32.saturating_pow(self.probes));
@@ -173,7 +174,11 @@ impl Connection {
     }
 
     /// Asks for the reading that has been due longest, as `store::claims::reads` does.
-    pub(crate) fn claim_read(&self, record: &mut Record, now: Timestamp) -> Option<(MirrorKey, Option<ExternalId>)> {
+    pub(crate) fn claim_read(
+        &self,
+        record: &mut Record,
+        now: Timestamp,
+    ) -> Option<(MirrorKey, Option<ExternalId>)> {
         if !self.is_callable(now) {
             return None;
         }
@@ -268,6 +273,9 @@ pub(crate) fn result(attempt: u32, outcome: CallOutcome, now: Timestamp) -> Call
 }
 
 /// The next time at which any connection has something due.
-pub(crate) fn next_due(connections: &BTreeMap<ConnectionId, Connection>, record: &Record) -> Option<Timestamp> {
+pub(crate) fn next_due(
+    connections: &BTreeMap<ConnectionId, Connection>,
+    record: &Record,
+) -> Option<Timestamp> {
     connections.values().filter_map(|connection| connection.next_due(record)).min()
 }

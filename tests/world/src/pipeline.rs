@@ -102,9 +102,18 @@ impl Pipeline {
     }
 
     /// The record that a replay of everything makes of an empty one.
-    pub(crate) fn replayed(&self, connections: BTreeMap<ConnectionId, model::record::ConnectionFacts>) -> Record {
+    pub(crate) fn replayed(
+        &self,
+        connections: BTreeMap<ConnectionId, model::record::ConnectionFacts>,
+    ) -> Record {
         let mut empty = Record { connections, ..Record::default() };
-        fold(&mut empty, self.raw.clone(), self.record.replay_marks(), self.record.position, Timestamp::default());
+        fold(
+            &mut empty,
+            self.raw.clone(),
+            self.record.replay_marks(),
+            self.record.position,
+            Timestamp::default(),
+        );
         empty
     }
 }
@@ -144,7 +153,8 @@ fn fold(
     };
     done.movements =
         folded.changes.movements.iter().map(|movement| (movement.clone(), of(movement.sequence))).collect();
-    let effects: Vec<_> = folded.changes.applied.iter().flat_map(|(_, applied)| applied.effects.clone()).collect();
+    let effects: Vec<_> =
+        folded.changes.applied.iter().flat_map(|(_, applied)| applied.effects.clone()).collect();
     let number = folded.numbers.get(&PARTITION).copied().unwrap_or(record.number);
     record.commit(folded.changes, number, reached);
     record.set_desired(&effects, now);

@@ -7,14 +7,14 @@ use rust_decimal::Decimal;
 use std::{collections::BTreeMap, time::Duration};
 
 /// When the week begins: Monday, 2026-11-02, 08:00.
-pub const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
+pub(crate) const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
 const SECOND: i64 = 1_000_000;
 /// How many seconds people act for.
 const WEEK_SECONDS: i64 = 4 * 86_400;
 
 /// What goes wrong with a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It comes so many seconds later.
     Late(u32),
     /// It never comes.
@@ -27,7 +27,7 @@ pub enum Fate {
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The reply takes so many seconds.
     Slow(u32),
     /// 429: it wasn't made.
@@ -40,7 +40,7 @@ pub enum Fault {
 
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Act {
+pub(crate) enum Act {
     /// People move a level by hand: they sell, restock, count.
     Move { shop: usize, good: usize, place: usize, by: Decimal },
     /// They switch tracking.
@@ -89,24 +89,24 @@ pub enum Act {
 
 /// A thing that happens, and when.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub(crate) struct Step {
     /// When.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// What.
-    pub act: Act,
+    pub(crate) act: Act,
 }
 
 /// A shop at the begin.
 #[derive(Debug, Clone)]
-pub struct ShopPlan {
+pub(crate) struct ShopPlan {
     /// The platform.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The rule for first contacts.
-    pub rule: BaselineRule,
+    pub(crate) rule: BaselineRule,
     /// Whether it is connected from the begin.
-    pub is_connected: bool,
+    pub(crate) is_connected: bool,
     /// What it sells: the number and how much is at each place.
-    pub goods: Vec<(String, BTreeMap<usize, Decimal>)>,
+    pub(crate) goods: Vec<(String, BTreeMap<usize, Decimal>)>,
 }
 
 /// A seed's weeks.
@@ -115,16 +115,16 @@ pub struct Plan {
     /// The seed.
     pub seed: u64,
     /// The shops.
-    pub shops: Vec<ShopPlan>,
+    pub(crate) shops: Vec<ShopPlan>,
     /// What happens, in the order of time.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Names of what is sold.
-pub const NAMES: [&str; 3] = ["Green tea", "Olive oil", "Rice"];
+pub(crate) const NAMES: [&str; 3] = ["Green tea", "Olive oil", "Rice"];
 
 /// The merchant's number of a good.
-pub fn sku(good: usize) -> String {
+pub(crate) fn sku(good: usize) -> String {
     format!("SKU-{good}")
 }
 
@@ -137,6 +137,12 @@ struct Draw {
 }
 
 impl Plan {
+    /// The shops at the begin, for people.
+    pub fn shops(&self) -> String {
+        let shop = |shop: &ShopPlan| format!("{} {:?}, rule {:?}", shop.kind.as_str(), shop.goods, shop.rule);
+        self.shops.iter().map(shop).collect::<Vec<_>>().join("; ")
+    }
+
     /// Draws a plan.
     pub fn draw(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -177,7 +183,8 @@ impl Draw {
             let mut goods = Vec::new();
             for good in 0..self.goods {
                 let has_number = index == 0 || self.rng.random_ratio(7, 8);
-                let number = if has_number { sku(good) } else { ["", "N/A"][self.rng.random_range(0..2)].to_owned() };
+                let number =
+                    if has_number { sku(good) } else { ["", "N/A"][self.rng.random_range(0..2)].to_owned() };
                 let mut stock = BTreeMap::new();
                 for place in 0..self.places {
                     let count = match self.rng.random_range(0..8) {
@@ -268,7 +275,7 @@ impl Draw {
             12 => one(Act::Token { shop, is_taken: is_on }),
             13 => {
                 let fate = match self.rng.random_range(0..7) {
-                    0 | 1 | 2 => Fate::Late(seconds),
+                    0..=2 => Fate::Late(seconds),
                     3 => Fate::Lost,
                     4 => Fate::Doubled(seconds),
                     5 => Fate::Leads(Duration::from_mins(10)),
@@ -284,7 +291,8 @@ impl Draw {
                 vec![Act::Hook { shop, fate }, act]
             }
             14 => {
-                let faults = [Fault::Slow(seconds % 25), Fault::Throttled, Fault::Unavailable, Fault::ReplyLost];
+                let faults =
+                    [Fault::Slow(seconds % 25), Fault::Throttled, Fault::Unavailable, Fault::ReplyLost];
                 one(Act::Call { shop, fault: faults[self.rng.random_range(0..4)] })
             }
             15 => one(Act::Still { seconds, cut: self.rng.random_range(1..5) }),
@@ -305,7 +313,8 @@ impl Draw {
 
     fn description(&mut self, good: usize) -> String {
         let number = self.rng.random_range(0..1_000);
-        let forms = ["Plain {}.", "<p>Of {}</p>", " <span>Of</span> {} ", "<p>{}</p><table><tr>1</tr></table>"];
+        let forms =
+            ["Plain {}.", "<p>Of {}</p>", " <span>Of</span> {} ", "<p>{}</p><table><tr>1</tr></table>"];
         let form = forms[self.rng.random_range(0..forms.len())];
         form.replace("{}", &format!("{} {number}", NAMES[good]))
     }

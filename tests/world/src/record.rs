@@ -3,25 +3,25 @@
 
 use crate::shop::place_id;
 use model::{
-    Attention, CallResult, ConnectionId, ConflictKind, EventId, ExternalId, FieldMirror, FieldValue, LocationId,
-    Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled, StoreId, Timestamp,
-    VariantId,
+    Attention, CallResult, ConflictKind, ConnectionId, EventId, ExternalId, FieldMirror, FieldValue,
+    LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled,
+    StoreId, Timestamp, VariantId,
     record::{
-        Changes, ConnectionFacts, CustomerRow, Effect, Facts, FirstKeys, Links, Mirrors, Movement, OrderRow, Ours,
-        ProductRow, RowKeys, SendMark, SkuCandidate, VariantRow,
+        Changes, ConnectionFacts, CustomerRow, Effect, Facts, FirstKeys, Links, Mirrors, Movement, OrderRow,
+        Ours, ProductRow, RowKeys, SendMark, SkuCandidate, VariantRow,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The one partition of the world.
-pub const PARTITION: Partition = Partition(0);
+pub(crate) const PARTITION: Partition = Partition(0);
 
 /// An open conflict: its connection, kind and subject.
-pub type Open = (ConnectionId, ConflictKind, String);
+pub(crate) type Open = (ConnectionId, ConflictKind, String);
 
 /// What Postgres would hold.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub(crate) struct Record {
     pub(crate) seen: BTreeMap<(ConnectionId, EventId), Position>,
     pub(crate) dead: BTreeMap<(ConnectionId, EventId), Position>,
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionFacts>,
@@ -82,10 +82,17 @@ impl Record {
             }
         }
         for (store, number) in &keys.skus {
-            let has = |row: &&VariantRow| row.sku.as_ref().is_some_and(|sku| sku.value == *number) && row.store == *store;
+            let has = |row: &&VariantRow| {
+                row.sku.as_ref().is_some_and(|sku| sku.value == *number) && row.store == *store
+            };
             for row in self.variants.values().filter(has) {
-                let candidate = SkuCandidate { product: row.product.clone(), linked_by: self.linked_by(&row.id) };
-                facts.skus.entry((store.clone(), number.clone())).or_default().insert(row.id.clone(), candidate);
+                let candidate =
+                    SkuCandidate { product: row.product.clone(), linked_by: self.linked_by(&row.id) };
+                facts
+                    .skus
+                    .entry((store.clone(), number.clone()))
+                    .or_default()
+                    .insert(row.id.clone(), candidate);
             }
         }
     }
@@ -190,7 +197,9 @@ impl Record {
         let (mut levels, mut prices, mut texts) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for effect in effects {
             match effect {
-                Effect::Level { variant, location, .. } => drop(levels.insert((variant.clone(), location.clone()))),
+                Effect::Level { variant, location, .. } => {
+                    levels.insert((variant.clone(), location.clone()));
+                }
                 Effect::Price { variant, .. } => drop(prices.insert(variant.clone())),
                 Effect::Text { product } => drop(texts.insert(product.clone())),
                 Effect::Linked { variant } => {
@@ -218,13 +227,21 @@ impl Record {
 
     fn want_level(&mut self, variant: &VariantId, location: &LocationId, now: Timestamp) {
         let Some(level) = self.levels.get(&(variant.clone(), location.clone())).copied() else { return };
-        let items: Vec<_> =
-            self.links.items.iter().filter(|(_, linked)| *linked == variant).map(|(key, _)| key.clone()).collect();
+        let items: Vec<_> = self
+            .links
+            .items
+            .iter()
+            .filter(|(_, linked)| *linked == variant)
+            .map(|(key, _)| key.clone())
+            .collect();
         for (connection, item) in items {
             let Some(decimals) = self.takes(&connection, MirrorKind::Inventory) else { continue };
             let key = model::LevelKey { connection, item, location: location.clone() };
-            let mirror =
-                self.mirrors.levels.entry(key).or_insert_with(|| model::LevelMirror::of(Some(variant.clone())));
+            let mirror = self
+                .mirrors
+                .levels
+                .entry(key)
+                .or_insert_with(|| model::LevelMirror::of(Some(variant.clone())));
             if mirror.variant.as_ref() == Some(variant) {
                 mirror.want(level, decimals, now, None);
             }
@@ -232,11 +249,18 @@ impl Record {
     }
 
     fn want_price(&mut self, variant: &VariantId, now: Timestamp) {
-        let Some(price) = self.variants.get(variant).and_then(|row| row.price.as_ref()).map(|price| price.value) else {
+        let Some(price) =
+            self.variants.get(variant).and_then(|row| row.price.as_ref()).map(|price| price.value)
+        else {
             return;
         };
-        let links: Vec<_> =
-            self.links.variants.iter().filter(|(_, linked)| *linked == variant).map(|(key, _)| key.clone()).collect();
+        let links: Vec<_> = self
+            .links
+            .variants
+            .iter()
+            .filter(|(_, linked)| *linked == variant)
+            .map(|(key, _)| key.clone())
+            .collect();
         for (connection, external) in links {
             if self.takes(&connection, MirrorKind::Price).is_none() {
                 continue;
@@ -251,8 +275,13 @@ impl Record {
 
     fn want_text(&mut self, product: &model::ProductId, now: Timestamp) {
         let Some(text) = self.text(product) else { return };
-        let links: Vec<_> =
-            self.links.products.iter().filter(|(_, linked)| *linked == product).map(|(key, _)| key.clone()).collect();
+        let links: Vec<_> = self
+            .links
+            .products
+            .iter()
+            .filter(|(_, linked)| *linked == product)
+            .map(|(key, _)| key.clone())
+            .collect();
         for (connection, external) in links {
             if self.takes(&connection, MirrorKind::Product).is_none() {
                 continue;
@@ -269,7 +298,8 @@ impl Record {
     /// The store's text of a product that is still sold.
     pub(crate) fn text(&self, product: &model::ProductId) -> Option<ProductText> {
         let row = self.products.get(product).filter(|row| row.deleted_at.is_none())?;
-        let value = |field: &Option<model::record::Clocked<String>>| field.as_ref().map(|field| field.value.clone());
+        let value =
+            |field: &Option<model::record::Clocked<String>>| field.as_ref().map(|field| field.value.clone());
         Some(ProductText { title: value(&row.title), description: value(&row.description) })
     }
 
@@ -285,7 +315,8 @@ impl Record {
                 target.price = row.and_then(|row| row.price.as_ref()).map(|price| price.value);
                 let links = self.links.products.iter();
                 target.product = row.and_then(|row| {
-                    let mut of = links.filter(|((by, _), product)| *by == key.connection && **product == row.product);
+                    let mut of =
+                        links.filter(|((by, _), product)| *by == key.connection && **product == row.product);
                     of.next().map(|((_, external), _)| external.clone())
                 });
             }
@@ -344,7 +375,7 @@ impl Record {
 }
 
 /// Our id of a place.
-pub fn location_id(place: usize) -> LocationId {
+pub(crate) fn location_id(place: usize) -> LocationId {
     LocationId::new(&format!("place-{place}")).unwrap_or_else(|_| unreachable!("a place's name is a token"))
 }
 
@@ -361,10 +392,16 @@ pub(crate) fn place_link(external: &ExternalId) -> Option<model::Link> {
 }
 
 fn copy<K: Ord + Clone, V: Clone>(keys: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {
-    to.extend(keys.iter().filter_map(|key| from.get_key_value(key)).map(|(key, row)| (key.clone(), row.clone())));
+    to.extend(
+        keys.iter().filter_map(|key| from.get_key_value(key)).map(|(key, row)| (key.clone(), row.clone())),
+    );
 }
 
-fn relink<T>(links: &mut BTreeMap<model::record::ExternalKey, T>, key: model::record::ExternalKey, to: Option<T>) {
+fn relink<T>(
+    links: &mut BTreeMap<model::record::ExternalKey, T>,
+    key: model::record::ExternalKey,
+    to: Option<T>,
+) {
     match to {
         Some(to) => drop(links.insert(key, to)),
         None => drop(links.remove(&key)),
@@ -386,12 +423,20 @@ fn settle(mirror: &mut Mirror, key: &str, result: CallResult<MirrorValue>, now: 
             of_kind(result, |value| if let MirrorValue::Quantity(it) = value { Some(it) } else { None }),
             now,
         ),
-        Mirror::Price(_, mirror) => {
-            field(mirror, key, result, |value| if let MirrorValue::Price(it) = value { Some(it) } else { None }, now)
-        }
-        Mirror::Text(_, mirror) => {
-            field(mirror, key, result, |value| if let MirrorValue::Text(it) = value { Some(it) } else { None }, now)
-        }
+        Mirror::Price(_, mirror) => field(
+            mirror,
+            key,
+            result,
+            |value| if let MirrorValue::Price(it) = value { Some(it) } else { None },
+            now,
+        ),
+        Mirror::Text(_, mirror) => field(
+            mirror,
+            key,
+            result,
+            |value| if let MirrorValue::Text(it) = value { Some(it) } else { None },
+            now,
+        ),
     }
 }
 
@@ -407,7 +452,9 @@ fn field<V: FieldValue>(
 
 fn of_kind<V>(result: CallResult<MirrorValue>, value: impl Fn(MirrorValue) -> Option<V>) -> CallResult<V> {
     match result {
-        CallResult::Taken { version, rendered } => CallResult::Taken { version, rendered: rendered.and_then(value) },
+        CallResult::Taken { version, rendered } => {
+            CallResult::Taken { version, rendered: rendered.and_then(value) }
+        }
         CallResult::Conflict => CallResult::Conflict,
         CallResult::Retry { at, error } => CallResult::Retry { at, error },
         CallResult::TooOld { error } => CallResult::TooOld { error },

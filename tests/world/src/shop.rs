@@ -3,8 +3,8 @@
 //! The lean stand-in for `crates/simulator`: it says in the model's own words what the simulator says in JSON.
 
 use model::{
-    Action, ConnectionId, Currency, EntityKind, ExternalId, InventoryReport, MirrorValue, Money, Patch, Payload,
-    Product, ProductText, Quantity, SourceVersion, Timestamp, Variant,
+    Action, ConnectionId, Currency, EntityKind, ExternalId, InventoryReport, MirrorValue, Money, Patch,
+    Payload, Product, ProductText, Quantity, SourceVersion, Timestamp, Variant,
 };
 use platforms::{AccountRefusal, CallOutcome, Mapped};
 use rust_decimal::Decimal;
@@ -20,7 +20,7 @@ const SECOND: i64 = 1_000_000;
 
 /// The platform that is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Whole pieces, compare-and-set, versions of whole seconds, trimmed texts.
     Shopify,
     /// Five decimals, differences, versions of their own, rendered descriptions, thin notices of the catalog.
@@ -31,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// The platform's name.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Shopify => "shopify",
             Self::Square => "square",
@@ -40,12 +40,12 @@ impl Kind {
     }
 
     /// Whether it takes writes.
-    pub const fn is_written(self) -> bool {
+    pub(crate) const fn is_written(self) -> bool {
         !matches!(self, Self::Treez)
     }
 
     /// A text as the platform keeps and shows it.
-    pub fn rendered(self, text: &str) -> String {
+    pub(crate) fn rendered(self, text: &str) -> String {
         match self {
             Self::Shopify => text.trim().to_owned(),
             Self::Square => without_markup(text),
@@ -68,51 +68,51 @@ fn without_markup(text: &str) -> String {
 
 /// One product with its one variant.
 #[derive(Debug, Clone)]
-pub struct Good {
+pub(crate) struct Good {
     /// The platform's id of the product.
-    pub product: ExternalId,
+    pub(crate) product: ExternalId,
     /// Of the variant.
-    pub variant: ExternalId,
+    pub(crate) variant: ExternalId,
     /// Of what is counted.
-    pub item: ExternalId,
+    pub(crate) item: ExternalId,
     /// The merchant's number; empty for none.
-    pub sku: String,
+    pub(crate) sku: String,
     /// Its name.
-    pub title: String,
+    pub(crate) title: String,
     /// Its description, as shown.
-    pub description: String,
+    pub(crate) description: String,
     /// Its price in cents.
-    pub price: i64,
+    pub(crate) price: i64,
     /// Whether its stock is counted.
-    pub is_tracked: bool,
+    pub(crate) is_tracked: bool,
     /// Whether it was deleted.
-    pub is_deleted: bool,
+    pub(crate) is_deleted: bool,
     /// How much is at each place where it is stocked.
-    pub stock: BTreeMap<usize, Decimal>,
+    pub(crate) stock: BTreeMap<usize, Decimal>,
     /// Places whose zero is of the platform's own making: nobody counted or sold.
-    pub made_zero: BTreeSet<usize>,
+    pub(crate) made_zero: BTreeSet<usize>,
     level_at: BTreeMap<usize, Timestamp>,
     updated_at: Timestamp,
 }
 
 /// A webhook that is on its way.
 #[derive(Debug, Clone)]
-pub struct Webhook {
+pub(crate) struct Webhook {
     /// Its number among those of the shop.
-    pub number: u64,
+    pub(crate) number: u64,
     /// The good that it is about.
-    pub good: Option<usize>,
+    pub(crate) good: Option<usize>,
     /// What it holds; of a thin one, what is fetched when it arrives.
-    pub content: Content,
+    pub(crate) content: Content,
     /// Whether a person's act caused it, not a write of ours.
-    pub by_people: bool,
+    pub(crate) by_people: bool,
     /// By how much its clock leads.
-    pub leads_by: Duration,
+    pub(crate) leads_by: Duration,
 }
 
 /// What a webhook holds.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub(crate) enum Content {
     /// Whole objects.
     Full(Vec<Mapped>),
     /// That something about the good changed.
@@ -121,7 +121,7 @@ pub enum Content {
 
 /// A write as the platform gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// Bring a level from one number to another.
     Level {
         /// The place.
@@ -139,17 +139,17 @@ pub enum Asked {
 
 /// A platform with one shop.
 #[derive(Debug, Clone)]
-pub struct Shop {
+pub(crate) struct Shop {
     /// The platform.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Our connection to it.
-    pub connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
     /// What it sells.
-    pub goods: Vec<Good>,
+    pub(crate) goods: Vec<Good>,
     /// Whether it takes the token.
-    pub takes_token: bool,
+    pub(crate) takes_token: bool,
     /// How many writes it got.
-    pub calls: u64,
+    pub(crate) calls: u64,
     /// Goods that were deleted and made again.
     gone: Vec<Good>,
     keys: BTreeMap<String, CallOutcome>,
@@ -163,14 +163,24 @@ fn external(text: &str) -> ExternalId {
 }
 
 /// The platform's id of a place.
-pub fn place_id(place: usize) -> ExternalId {
+pub(crate) fn place_id(place: usize) -> ExternalId {
     external(&format!("90{place}"))
 }
 
 impl Shop {
     /// A shop that sells nothing yet.
-    pub fn new(kind: Kind, connection: ConnectionId, currency: Currency) -> Self {
-        Self { kind, connection, goods: Vec::new(), takes_token: true, calls: 0, gone: Vec::new(), keys: BTreeMap::new(), numbers: 0, currency }
+    pub(crate) fn new(kind: Kind, connection: ConnectionId, currency: Currency) -> Self {
+        Self {
+            kind,
+            connection,
+            goods: Vec::new(),
+            takes_token: true,
+            calls: 0,
+            gone: Vec::new(),
+            keys: BTreeMap::new(),
+            numbers: 0,
+            currency,
+        }
     }
 
     fn number(&mut self) -> u64 {
@@ -179,7 +189,14 @@ impl Shop {
     }
 
     /// Makes a good with ids of its own; in the place of one that is there, it is made again.
-    pub fn make(&mut self, index: usize, sku: &str, title: &str, stock: BTreeMap<usize, Decimal>, now: Timestamp) {
+    pub(crate) fn make(
+        &mut self,
+        index: usize,
+        sku: &str,
+        title: &str,
+        stock: BTreeMap<usize, Decimal>,
+        now: Timestamp,
+    ) {
         let number = self.number();
         let item = match self.kind {
             Kind::Shopify => format!("3{number}"),
@@ -231,8 +248,13 @@ impl Shop {
         };
         let at = self.version(good.level_at.get(&place).copied()?);
         let is_versioned = self.kind != Kind::Treez;
-        let mut identity =
-            vec!["inventory".to_owned(), good.item.to_string(), place.to_string(), at.to_string(), format!("{available:?}")];
+        let mut identity = vec![
+            "inventory".to_owned(),
+            good.item.to_string(),
+            place.to_string(),
+            at.to_string(),
+            format!("{available:?}"),
+        ];
         if self.kind != Kind::Square {
             identity.push(distinct.to_owned());
         }
@@ -307,7 +329,7 @@ impl Shop {
     }
 
     /// Everything that the platform reports of a good now.
-    pub fn report(&self, good: usize, distinct: &str) -> Vec<Mapped> {
+    pub(crate) fn report(&self, good: usize, distinct: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
         if good.is_deleted {
             return vec![self.deleted(good)];
@@ -317,13 +339,13 @@ impl Shop {
     }
 
     /// Deletions that a full report lists; Shopify lists none.
-    pub fn deletions(&self) -> Vec<Mapped> {
+    pub(crate) fn deletions(&self) -> Vec<Mapped> {
         let is_listed = self.kind != Kind::Shopify;
         self.gone.iter().filter(|_| is_listed).map(|good| self.deleted(good)).collect()
     }
 
     /// What a thin notice of a good leads to: the catalog's object.
-    pub fn fetched(&self, good: usize, distinct: &str) -> Vec<Mapped> {
+    pub(crate) fn fetched(&self, good: usize, distinct: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
         vec![if good.is_deleted { self.deleted(good) } else { self.product(good, distinct) }]
     }
@@ -349,18 +371,25 @@ impl Shop {
     }
 
     /// The webhooks of a good that was made.
-    pub fn announce(&mut self, index: usize) -> Vec<Webhook> {
+    pub(crate) fn announce(&mut self, index: usize) -> Vec<Webhook> {
         let places: Vec<usize> = self.goods[index].stock.keys().copied().collect();
         let product = self.of_product(index, true);
         if self.kind == Kind::Treez {
             return vec![product];
         }
-        let levels: Vec<Webhook> = places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect();
+        let levels: Vec<Webhook> =
+            places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect();
         [product].into_iter().chain(levels).collect()
     }
 
     /// Moves a level by a person's hand; nothing happens where it isn't counted. Says whether it moved.
-    pub fn moves(&mut self, index: usize, place: usize, by: Decimal, now: Timestamp) -> Option<Vec<Webhook>> {
+    pub(crate) fn moves(
+        &mut self,
+        index: usize,
+        place: usize,
+        by: Decimal,
+        now: Timestamp,
+    ) -> Option<Vec<Webhook>> {
         let good = self.goods.get_mut(index).filter(|good| !good.is_deleted && good.is_tracked)?;
         *good.stock.get_mut(&place)? += by;
         good.made_zero.remove(&place);
@@ -369,8 +398,10 @@ impl Shop {
     }
 
     /// Switches tracking.
-    pub fn tracks(&mut self, index: usize, is_tracked: bool, now: Timestamp) -> Vec<Webhook> {
-        let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted && good.is_tracked != is_tracked) else {
+    pub(crate) fn tracks(&mut self, index: usize, is_tracked: bool, now: Timestamp) -> Vec<Webhook> {
+        let Some(good) =
+            self.goods.get_mut(index).filter(|good| !good.is_deleted && good.is_tracked != is_tracked)
+        else {
             return Vec::new();
         };
         good.is_tracked = is_tracked;
@@ -380,7 +411,13 @@ impl Shop {
     }
 
     /// Ends or begins stocking at a place; it begins with zero. Only Shopify has webhooks for it.
-    pub fn stocks(&mut self, index: usize, place: usize, is_stocked: bool, now: Timestamp) -> Vec<Webhook> {
+    pub(crate) fn stocks(
+        &mut self,
+        index: usize,
+        place: usize,
+        is_stocked: bool,
+        now: Timestamp,
+    ) -> Vec<Webhook> {
         let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
         if good.stock.contains_key(&place) == is_stocked {
             return Vec::new();
@@ -397,7 +434,12 @@ impl Shop {
     }
 
     /// Edits a product by a person's hand.
-    pub fn edits(&mut self, index: usize, now: Timestamp, edit: impl FnOnce(&mut Good)) -> Vec<Webhook> {
+    pub(crate) fn edits(
+        &mut self,
+        index: usize,
+        now: Timestamp,
+        edit: impl FnOnce(&mut Good),
+    ) -> Vec<Webhook> {
         let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
         edit(good);
         good.updated_at = now;
@@ -405,19 +447,19 @@ impl Shop {
     }
 
     /// A webhook of something else than a good.
-    pub fn says(&mut self, mapped: Mapped) -> Webhook {
+    pub(crate) fn says(&mut self, mapped: Mapped) -> Webhook {
         self.webhook(None, Content::Full(vec![mapped]), true)
     }
 
     /// Which good has a product, variant or item of that id now.
-    pub fn find(&self, id: &ExternalId) -> Option<usize> {
+    pub(crate) fn find(&self, id: &ExternalId) -> Option<usize> {
         self.goods
             .iter()
             .position(|good| !good.is_deleted && [&good.product, &good.variant, &good.item].contains(&id))
     }
 
     /// Takes a write and says what it is answered, with the webhooks of what it changed.
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         id: &ExternalId,
         asked: &Asked,
@@ -456,11 +498,17 @@ impl Shop {
         }
     }
 
-    fn set(&mut self, index: usize, now: Timestamp, set: impl FnOnce(&mut Good, Kind)) -> (CallOutcome, Vec<Webhook>) {
+    fn set(
+        &mut self,
+        index: usize,
+        now: Timestamp,
+        set: impl FnOnce(&mut Good, Kind),
+    ) -> (CallOutcome, Vec<Webhook>) {
         let (kind, before) = (self.kind, self.goods[index].clone());
         let good = &mut self.goods[index];
         set(good, kind);
-        let is_changed = (&good.title, &good.description, good.price) != (&before.title, &before.description, before.price);
+        let is_changed = (&good.title, &good.description, good.price)
+            != (&before.title, &before.description, before.price);
         if is_changed {
             good.updated_at = now;
         }
@@ -502,7 +550,13 @@ impl Shop {
     }
 
     /// Reads one level back; `None` if the platform takes no calls.
-    pub fn read_level(&self, item: &ExternalId, place: usize, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
+    pub(crate) fn read_level(
+        &self,
+        item: &ExternalId,
+        place: usize,
+        distinct: &str,
+        now: Timestamp,
+    ) -> Option<Vec<Mapped>> {
         if !self.takes_token {
             return None;
         }
@@ -523,15 +577,25 @@ impl Shop {
     }
 
     /// Reads a product back; `None` if the platform takes no calls.
-    pub fn read_product(&self, product: &ExternalId, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
+    pub(crate) fn read_product(
+        &self,
+        product: &ExternalId,
+        distinct: &str,
+        now: Timestamp,
+    ) -> Option<Vec<Mapped>> {
         if !self.takes_token {
             return None;
         }
         let found = self.find(product).map(|index| self.product(&self.goods[index], distinct));
         let payload = Payload::Deleted { entity: EntityKind::Product, external: product.clone() };
         let identity = vec!["product/deleted".to_owned(), product.to_string(), now.to_string()];
-        let deleted =
-            Mapped { action: Action::Deleted, occurred_at: Some(now), version: Some(now.into()), identity, payload };
+        let deleted = Mapped {
+            action: Action::Deleted,
+            occurred_at: Some(now),
+            version: Some(now.into()),
+            identity,
+            payload,
+        };
         Some(vec![found.unwrap_or(deleted)])
     }
 }

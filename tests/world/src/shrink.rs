@@ -12,7 +12,8 @@ fn kind(violation: &str) -> String {
 
 /// The smallest plan found that still violates the same.
 pub fn shrink(plan: &Plan) -> Plan {
-    let violates = |plan: &Plan| run(plan, false).violations.iter().map(|line| kind(line)).collect::<Vec<_>>();
+    let violates =
+        |plan: &Plan| run(plan, false).violations.iter().map(|line| kind(line)).collect::<Vec<_>>();
     let Some(wanted) = violates(plan).into_iter().next() else { return plan.clone() };
     let mut smallest = plan.clone();
     let mut size = smallest.steps.len().div_ceil(2);
@@ -23,11 +24,11 @@ pub fn shrink(plan: &Plan) -> Plan {
             let mut without = smallest.clone();
             let end = (start + size).min(without.steps.len());
             without.steps.drain(start..end);
-            if !violates(&without).contains(&wanted) {
-                start += size;
-            } else {
+            if violates(&without).contains(&wanted) {
                 smallest = without;
                 is_smaller = true;
+            } else {
+                start += size;
             }
         }
         if size == 1 && !is_smaller {

@@ -4,7 +4,7 @@ use model::Timestamp;
 
 /// The lines of a story; none are kept unless someone reads them.
 #[derive(Debug)]
-pub struct Story {
+pub(crate) struct Story {
     is_kept: bool,
     /// The lines.
     pub(crate) lines: Vec<String>,

@@ -11,8 +11,8 @@ use crate::{
     story::Story,
 };
 use model::{
-    Action, ConnectionId, Currency, Customer, EntityKind, Event, EventId, ExternalId, Instruction,
-    MirrorKey, Order, OrderStatus, Origin, Patch, Payload, PlatformName, Position, RawDigest, Side, SourceVersion,
+    Action, ConnectionId, Currency, Customer, EntityKind, Event, EventId, ExternalId, Instruction, MirrorKey,
+    Order, OrderStatus, Origin, Patch, Payload, PlatformName, Position, RawDigest, Side, SourceVersion,
     StoreId, TenantId, Timestamp, TraceParent, record::ConnectionFacts,
 };
 use platforms::{CallOutcome, Mapped};
@@ -43,9 +43,21 @@ pub(crate) const CANARY: &str = "canary@example.com";
 #[derive(Debug, Clone)]
 enum Coming {
     Act(usize),
-    Arrives { shop: usize, webhook: Box<Webhook> },
-    Fetched { delivered: Box<Delivered> },
-    Ends { connection: ConnectionId, key: MirrorKey, sent_key: String, attempt: u32, outcome: CallOutcome, epoch: u32 },
+    Arrives {
+        shop: usize,
+        webhook: Box<Webhook>,
+    },
+    Fetched {
+        delivered: Box<Delivered>,
+    },
+    Ends {
+        connection: ConnectionId,
+        key: MirrorKey,
+        sent_key: String,
+        attempt: u32,
+        outcome: CallOutcome,
+        epoch: u32,
+    },
     Goes,
     Quiet,
 }
@@ -179,12 +191,11 @@ impl World {
                 self.oracle.violations.push("it never comes to rest".to_owned());
                 break;
             }
-            if thing.is_some_and(|at| at <= self.now) {
-                if let Some(Reverse((_, number))) = self.coming.pop()
-                    && let Some(thing) = self.things.remove(&number)
-                {
-                    self.happens(thing);
-                }
+            if thing.is_some_and(|at| at <= self.now)
+                && let Some(Reverse((_, number))) = self.coming.pop()
+                && let Some(thing) = self.things.remove(&number)
+            {
+                self.happens(thing);
             }
             self.calls();
         }
@@ -326,7 +337,8 @@ impl World {
     }
 
     fn arrives(&mut self, shop: usize, webhook: Webhook) {
-        let is_active = self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);
+        let is_active =
+            self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);
         if matches!(webhook.content, Content::Thin) && !is_active {
             // A notice that can't be fetched now is parked.
             self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
@@ -343,7 +355,14 @@ impl World {
             lead(mapped, webhook.leads_by);
         }
         let connection = self.shops[shop].connection.clone();
-        self.inbox.push(Delivered { connection, distinct, mapped, received_at: self.now, is_fetched, hops: 0 });
+        self.inbox.push(Delivered {
+            connection,
+            distinct,
+            mapped,
+            received_at: self.now,
+            is_fetched,
+            hops: 0,
+        });
         self.go();
     }
 
@@ -436,10 +455,20 @@ impl World {
         }
         let (key, sent_key) = (due.key.clone(), due.sent_key.clone());
         let (attempt, epoch) = (due.attempt, self.epoch);
-        self.comes(self.now.after(takes), Coming::Ends { connection: id, key, sent_key, attempt, outcome, epoch });
+        self.comes(
+            self.now.after(takes),
+            Coming::Ends { connection: id, key, sent_key, attempt, outcome, epoch },
+        );
     }
 
-    fn ends(&mut self, id: &ConnectionId, key: &MirrorKey, sent_key: &str, attempt: u32, outcome: CallOutcome) {
+    fn ends(
+        &mut self,
+        id: &ConnectionId,
+        key: &MirrorKey,
+        sent_key: &str,
+        attempt: u32,
+        outcome: CallOutcome,
+    ) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_busy = false;
         connection.note(&outcome, &mut self.pipeline.record, self.now);
@@ -460,7 +489,9 @@ impl World {
                 self.shops[shop].read_level(&key.item, place_of(&key.location), &distinct, self.now)
             }
             (MirrorKey::Text(key), _) => self.shops[shop].read_product(&key.external, &distinct, self.now),
-            (MirrorKey::Price(_), Some(product)) => self.shops[shop].read_product(product, &distinct, self.now),
+            (MirrorKey::Price(_), Some(product)) => {
+                self.shops[shop].read_product(product, &distinct, self.now)
+            }
             (MirrorKey::Price(_), None) => return,
         };
         self.story.tell(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
@@ -541,7 +572,11 @@ impl World {
             Act::Let { shop, kind, is_let } => {
                 let id = self.shops[shop].connection.clone();
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    if is_let { drop(connection.held_back.remove(&kind)) } else { drop(connection.held_back.insert(kind)) }
+                    if is_let {
+                        connection.held_back.remove(&kind);
+                    } else {
+                        connection.held_back.insert(kind);
+                    }
                 }
             }
             Act::Rule { shop, rule } => self.instruct(shop, &Instruction::Baseline(rule)),
@@ -551,7 +586,7 @@ impl World {
                 let id = self.shops[shop].connection.clone();
                 if let (true, Some(connection)) = (is_taken, self.connections.get_mut(&id)) {
                     // New credentials are set in half of the cases; else a probe finds that the old ones are taken.
-                    if self.number % 2 == 0 {
+                    if self.number.is_multiple_of(2) {
                         connection.begins_anew(&mut self.pipeline.record);
                     }
                 }
@@ -566,7 +601,8 @@ impl World {
             Act::Kill => self.kill(),
             Act::Again { count } => {
                 let again: Vec<Delivered> = self.taken_in.iter().rev().take(count).cloned().collect();
-                self.inbox.extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
+                self.inbox
+                    .extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
                 self.go();
             }
             Act::Full { shop } if self.is_connected(shop) => self.full(shop),
@@ -722,4 +758,3 @@ fn lead(mapped: &mut Mapped, by: Duration) {
 fn micros(by: Duration) -> i64 {
     i64::try_from(by.as_micros()).unwrap_or(i64::MAX)
 }
-

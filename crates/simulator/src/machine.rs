@@ -1,0 +1,154 @@
+//! A shop without its HTTP server: acts, calls and webhooks in the caller's own time.
+
+use crate::exchange::{Incoming, Outgoing, decode_form};
+use crate::ledger::{Change, Instant};
+use crate::shop::{Impossible, ItemIds, NewVariant, Shop, Unfit};
+use crate::standing::Standing;
+use crate::state::State;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use std::fmt;
+
+/// A request to the platform's API, as a client would make it.
+#[derive(Clone)]
+pub struct MachineRequest {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// Path and query.
+    pub target: String,
+    /// Name (lower case) and value of each header.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for MachineRequest {
+    // Headers carry credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, target, .. } = self;
+        f.debug_struct("MachineRequest")
+            .field("method", method)
+            .field("target", target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The platform's reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Name and value of each header.
+    pub headers: Vec<(&'static str, String)>,
+    /// The JSON body.
+    pub body: Bytes,
+}
+
+/// Headers and body of a webhook.
+pub type MachineWebhook = (Vec<(&'static str, String)>, Bytes);
+
+/// A platform with one shop as a state machine. The same calls at the same times with the same seed give the same replies
+/// and webhooks.
+#[derive(Debug)]
+pub struct ShopMachine {
+    state: State,
+    webhooks: Vec<Outgoing>,
+}
+
+impl ShopMachine {
+    /// Opens `shop` at `now`. Webhooks are made once the shop has a webhook URL; `points_per_second` is Shopify's refill.
+    pub fn new(shop: Shop, seed: u64, points_per_second: f64, now: DateTime<Utc>) -> Result<Self, Unfit> {
+        shop.check()?;
+        Ok(Self { state: State::new(shop, seed, points_per_second, now), webhooks: Vec::new() })
+    }
+
+    /// Answers a request at `now`.
+    pub fn answer(&mut self, request: &MachineRequest, now: DateTime<Utc>) -> MachineReply {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let call = Incoming {
+            method: request.method.to_owned(),
+            path: path.to_owned(),
+            query: decode_form(query),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+        };
+        let now = self.state.ledger.tick(now);
+        let reply = self.state.answer(&call, now);
+        let webhooks = self.state.announce(&reply.changes, now);
+        self.webhooks.extend(webhooks);
+        MachineReply { status: reply.status, headers: reply.headers, body: reply.body.to_string().into() }
+    }
+
+    /// The webhooks that were made since the last time, in the order of the acts.
+    pub fn take_webhooks(&mut self) -> Vec<MachineWebhook> {
+        self.webhooks.drain(..).map(|outgoing| (outgoing.headers, outgoing.body)).collect()
+    }
+
+    /// Sets how the account stands with its platform.
+    pub fn set_standing(&mut self, standing: Standing) {
+        self.state.standing = standing;
+    }
+
+    /// Puts a product on sale and says what its variants are called.
+    pub fn add_product(
+        &mut self,
+        title: &str,
+        variants: &[NewVariant],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<ItemIds>, Impossible> {
+        self.act(now, |state, now| state.add_product(title, variants, now))
+    }
+
+    /// Sells `quantity` of an item at a location, even below zero.
+    pub fn sell(
+        &mut self,
+        item: &str,
+        location: &str,
+        quantity: Decimal,
+        now: DateTime<Utc>,
+    ) -> Result<String, Impossible> {
+        self.act(now, |state, now| state.sell(item, location, quantity, now))
+    }
+
+    /// Adds `quantity` of an item to the stock of a location.
+    pub fn restock(
+        &mut self,
+        item: &str,
+        location: &str,
+        quantity: Decimal,
+        now: DateTime<Utc>,
+    ) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.restock(item, location, quantity, now))
+    }
+
+    /// Sets the title of a product.
+    pub fn edit_title(&mut self, product: &str, title: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| {
+            let changed = state.set_title(product, title, now)?;
+            Ok(((), changed.then(|| Change::ProductEdited(product.to_owned())).into_iter().collect()))
+        })
+    }
+
+    /// Takes a product off sale for ever.
+    pub fn delete_product(&mut self, product: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
+    }
+
+    /// How much of an item is at a location; `None` where it isn't stocked.
+    pub fn level(&self, item: &str, location: &str) -> Option<Decimal> {
+        Some(self.state.ledger.level(&self.state.item(item).ok()?, location)?.quantity())
+    }
+
+    fn act<T>(
+        &mut self,
+        now: DateTime<Utc>,
+        act: impl FnOnce(&mut State, Instant) -> Result<(T, Vec<Change>), Impossible>,
+    ) -> Result<T, Impossible> {
+        let now = self.state.ledger.tick(now);
+        let (value, changes) = act(&mut self.state, now)?;
+        let webhooks = self.state.announce(&changes, now);
+        self.webhooks.extend(webhooks);
+        Ok(value)
+    }
+}
