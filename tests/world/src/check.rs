@@ -144,7 +144,7 @@ fn spaced(text: &str) -> String {
 }
 
 fn is_settled<V: FieldValue>(mirror: &FieldMirror<V>) -> bool {
-    mirror.internal.is_some() && !mirror.is_stopped && mirror.baseline.known().is_some()
+    mirror.internal.is_some() && mirror.baseline.known().is_some()
 }
 
 fn texts_agree(world: &World, found: &mut Vec<String>) {

@@ -255,11 +255,19 @@ fn begun<V>(begun: Begun<V>, asked: impl Fn(&model::Write<V>) -> Asked) -> (Opti
 }
 
 /// What an outcome means for the mirror, as in `propagate::calls`.
-pub(crate) fn result(attempt: u32, outcome: CallOutcome, now: Timestamp) -> CallResult<MirrorValue> {
+pub(crate) fn result(
+    kind: MirrorKind,
+    attempt: u32,
+    outcome: CallOutcome,
+    now: Timestamp,
+) -> CallResult<MirrorValue> {
     let pause = RETRY_FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(RETRY_LONGEST);
     match outcome {
         CallOutcome::Done { version, rendered } => CallResult::Taken { version, rendered },
-        CallOutcome::Conflict => CallResult::Conflict,
+        CallOutcome::Conflict if kind == MirrorKind::Inventory => CallResult::Conflict,
+        CallOutcome::Conflict => {
+            CallResult::Retry { at: now.after(pause), error: "someone else wrote".to_owned() }
+        }
         CallOutcome::Gone => CallResult::Gone,
         CallOutcome::Throttled { after } => CallResult::Retry {
             at: now.after(after.unwrap_or_default().max(pause)),

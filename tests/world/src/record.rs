@@ -122,16 +122,14 @@ impl Record {
                 facts.links.items.insert(key.clone(), variant.clone());
             }
         }
-        for (connection, product) in &keys.products_of {
-            let is_of = |by: &ConnectionId, variant: &VariantId| {
-                by == connection && self.variants.get(variant).is_some_and(|row| row.product == *product)
-            };
-            for (key, variant) in self.links.variants.iter().filter(|((by, _), variant)| is_of(by, variant)) {
-                facts.links.variants.insert(key.clone(), variant.clone());
-            }
-            for (key, variant) in self.links.items.iter().filter(|((by, _), variant)| is_of(by, variant)) {
-                facts.links.items.insert(key.clone(), variant.clone());
-            }
+        let is_asked = |variant: &VariantId| {
+            self.variants.get(variant).is_some_and(|row| keys.products_of.contains(&row.product))
+        };
+        for (key, variant) in self.links.variants.iter().filter(|(_, variant)| is_asked(variant)) {
+            facts.links.variants.insert(key.clone(), variant.clone());
+        }
+        for (key, variant) in self.links.items.iter().filter(|(_, variant)| is_asked(variant)) {
+            facts.links.items.insert(key.clone(), variant.clone());
         }
         copy(&keys.levels, &self.levels, &mut facts.levels);
         copy(&keys.products, &self.products, &mut facts.products);

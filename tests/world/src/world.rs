@@ -475,7 +475,7 @@ impl World {
         if let (CallOutcome::TooOld(_), MirrorKey::Level(key)) = (&outcome, key) {
             self.oracle.in_doubt(key, &self.pipeline.record);
         }
-        let result = outbound::result(attempt, outcome, self.now);
+        let result = outbound::result(key.kind(), attempt, outcome, self.now);
         self.pipeline.record.settle(key, sent_key, result, self.now);
     }
 
