@@ -101,8 +101,12 @@ impl Oracle {
         if about.stock.get(&place).is_some_and(|count| !count.is_zero()) {
             self.held.insert(key.clone());
         }
-        let Some(mirror) = record.mirrors.levels.get(&key) else { return };
-        let Some(variant) = mirror.variant.clone() else { return };
+        let mirror = record.mirrors.levels.get(&key);
+        let Some((mirror, variant)) = mirror.and_then(|mirror| Some((mirror, mirror.variant.clone()?)))
+        else {
+            self.blur_good(shops, good, "it moved at a connection that isn't linked yet", record);
+            return;
+        };
         let shelf = self.shelves.entry((variant, key.location)).or_default();
         let ends = |((of, _), (about, ends)): (&(usize, u64), &(Option<usize>, bool))| {
             *of == shop && *about == Some(good) && *ends
@@ -113,6 +117,14 @@ impl Oracle {
             shelf.count += by;
         } else {
             shelf.inexact.get_or_insert("it moved at a connection that has no baseline");
+        }
+    }
+
+    /// Something that makes a good inexact wherever it is sold.
+    pub(crate) fn blur_good(&mut self, shops: &[Shop], good: usize, why: &'static str, record: &Record) {
+        for shop in shops.iter().filter(|shop| good < shop.goods.len()) {
+            self.blur_levels(shop, good, why, record);
+            self.blur_edits(&shop.connection, &shop.goods[good], record);
         }
     }
 

@@ -204,7 +204,7 @@ impl Draw {
 
     /// Each seed has its own weights: most kinds of trouble are absent from most weeks, so that some are thick with one.
     fn steps(&mut self, shops: &[ShopPlan]) -> Vec<Step> {
-        const WEIGHTS: [u32; 22] = [40, 12, 12, 12, 3, 4, 2, 3, 3, 3, 4, 3, 3, 10, 10, 6, 3, 3, 3, 3, 2, 4];
+        const WEIGHTS: [u32; 22] = [40, 12, 12, 12, 3, 6, 6, 3, 3, 3, 4, 3, 3, 10, 10, 6, 3, 3, 3, 3, 2, 4];
         let mut weights = WEIGHTS;
         for weight in weights.iter_mut().skip(1) {
             *weight = match self.rng.random_range(0..4) {

@@ -557,7 +557,10 @@ impl World {
             Act::Description { shop, good, text } => self.edit(shop, good, Field::Description, &text),
             Act::Price { shop, good, cents } => self.edit(shop, good, Field::Price, &cents.to_string()),
             Act::Sku { shop, good, sku } => {
-                self.blur(shop, good, "its number changed");
+                // It may come to be any of the goods.
+                for any in 0..self.shops[shop].goods.len() {
+                    self.oracle.blur_good(&self.shops, any, "a number changed", &self.pipeline.record);
+                }
                 let webhooks = self.shops[shop].edits(good, self.now, |good| good.sku = sku);
                 self.send(shop, webhooks, true);
             }

@@ -3,7 +3,7 @@
 use world::{plan::Plan, run, shrink::shrink};
 
 /// How many seeds are run unless `TILLFLOW_WORLD_SEEDS` says otherwise.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 100;
 
 #[test]
 fn in_a_shops_worst_weeks_the_values_are_right() {
