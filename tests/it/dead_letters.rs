@@ -1,6 +1,10 @@
 //! Dead letters, seen to by a person.
 
-use crate::{PATIENCE, command_line::tillflow};
+use crate::{
+    PATIENCE,
+    command_line::tillflow,
+    refused::{ACCEPT, REFUSE},
+};
 use bus::Feed;
 use model::{Currency, Outcome, TenantId};
 use serde_json::json;
@@ -129,15 +133,16 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event() {
-    let (mut world, merchant, account) = shop().await;
+    let (world, merchant, account) = shop().await;
+    world.sql(REFUSE).await;
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
-    let dead = send(order(&account, "dead", 1, 1)).await;
+    let dead = send(account.product("dead", 2000, "Tea", 1, 1)).await;
     wait_for_letters(&world, 1).await;
     let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well().remove(0);
 
-    say_currency(&mut world, &merchant).await;
-    let other = send(order(&account, "other", 2, 2)).await;
+    world.sql(ACCEPT).await;
+    let other = send(account.product("other", 3000, "Tea", 1, 2)).await;
     assert_eq!(world.ending(PATIENCE, &merchant, &other).await.outcome, Outcome::Applied);
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     let partition = world.bus.partitions().of(&merchant.store);

@@ -2,10 +2,11 @@
 
 use crate::{PATIENCE, command_line::tillflow};
 use model::{Outcome, StoreId};
+use std::time::Duration;
 use testkit::{AccountOptions, Program, Sender, World, eventually};
 
-/// Refuses the variants of one product, as a check would.
-const REFUSE: &str = "
+/// Refuses the variants of product 2000, as a check would.
+pub(crate) const REFUSE: &str = "
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.sku LIKE 'sku-2000-%' THEN
@@ -14,7 +15,7 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON variants FOR EACH ROW EXECUTE FUNCTION refuse();";
-const ACCEPT: &str = "DROP TRIGGER refuse ON variants; DROP FUNCTION refuse()";
+pub(crate) const ACCEPT: &str = "DROP TRIGGER refuse ON variants; DROP FUNCTION refuse()";
 /// How many products each store tells of.
 const PRODUCTS: u64 = 6;
 
@@ -123,4 +124,40 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
     let log = world.process(Program::Apply).log();
     let said = log.matches("can't go on until this is put right").count();
     assert_eq!(said, 1, "once:\n{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_can_decode_stops_neither_its_publisher_nor_propagate() {
+    /// How long a missing change is waited for before it is read from the record.
+    const GAP: Duration = Duration::from_secs(30);
+    let mut world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let sender = Sender::default();
+    sender.send_until_kept(&account.product("first", 1000, "Tea", 1, 0), PATIENCE).await;
+    world.quiet(PATIENCE, &[&merchant], &[]).await;
+    for program in [Program::Apply, Program::Propagate] {
+        assert!(world.terminate(program).await.success());
+    }
+    // APPLIED lost it, and the record holds what can't be decoded.
+    world
+        .sql(
+            "UPDATE events SET payload = '\\xffffff'; UPDATE cursors SET number = 0 WHERE name = 'propagate'",
+        )
+        .await;
+    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let applied = async_nats::jetstream::new(client).get_stream("APPLIED").await.expect("it was declared");
+    applied.purge().await.expect("it can be emptied");
+    world.launch(&[Program::Apply, Program::Propagate]).await;
+    sender.send_until_kept(&account.product("second", 2000, "Tea", 1, 0), PATIENCE).await;
+    eventually(GAP + PATIENCE, "propagate goes on behind it", async || {
+        let number = world.sql("SELECT max(number) FROM cursors WHERE name = 'propagate'").await;
+        if number == "2" { Ok(()) } else { Err(number) }
+    })
+    .await;
+    for stage in ["apply", "propagate"] {
+        let labels = [("stage", stage), ("kind", "input")];
+        let count = world.scrape().await.count("tillflow_permanent_errors_total", &labels);
+        assert!(count > 0, "{stage} tells of it");
+    }
 }
