@@ -4,7 +4,7 @@ use crate::{
     PATIENCE,
     command_line::{Said, tillflow},
 };
-use model::{Conflict, ConflictKind, ExternalId};
+use model::{BaselineRule, Conflict, ConflictKind, ExternalId};
 use serde_json::Value;
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, World};
 
@@ -13,7 +13,8 @@ const PRODUCT: u64 = 1000;
 async fn shop(programs: &[Program]) -> (World, Merchant, Account) {
     let world = World::start(programs).await;
     let merchant = world.merchant("shop").await;
-    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let options = AccountOptions { baseline: BaselineRule::Ask, ..AccountOptions::silent() };
+    let account = world.account(&merchant, "shopify", options).await;
     (world, merchant, account)
 }
 
