@@ -12,7 +12,6 @@ use model::{
     record::{Effect, MovementReason},
 };
 use stage::{Reject, RejectClass};
-use std::collections::BTreeSet;
 
 /// The reason of a report that is of the same version as what is known, and another value.
 pub(super) const AMBIGUOUS: &str = "another value of a version that is known; the platform is read again";
@@ -204,11 +203,10 @@ pub(super) fn oversold(
     if before >= Quantity::ZERO || level < Quantity::ZERO {
         return Vec::new();
     }
-    let sellers = sight.companions(variant, location).map(|(key, _)| &key.connection);
-    let sellers: BTreeSet<&ConnectionId> = sellers.chain([&event.origin.connection]).collect();
+    // It was opened by the connection of the last sale.
     let end = sight.conflict_end(event, ConflictKind::Oversold, subject);
     let end_of = |seller: &ConnectionId| ConflictEnd { connection: seller.clone(), ..end.clone() };
-    sellers.into_iter().map(|seller| Write::ConflictEnd(end_of(seller))).collect()
+    sight.facts.connections.keys().map(|seller| Write::ConflictEnd(end_of(seller))).collect()
 }
 
 fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {
