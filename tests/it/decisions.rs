@@ -4,16 +4,24 @@ use crate::{
     PATIENCE,
     command_line::{Said, tillflow},
 };
-use model::{Conflict, ConflictKind, ExternalId};
+use model::{BaselineRule, Conflict, ConflictKind, ExternalId};
 use serde_json::Value;
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, World};
 
 const PRODUCT: u64 = 1000;
 
 async fn shop(programs: &[Program]) -> (World, Merchant, Account) {
-    let world = World::start(programs).await;
+    // Ingest's address is part of a connection.
+    let mut world = World::start(&[Program::Ingest]).await;
     let merchant = world.merchant("shop").await;
-    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let options = AccountOptions { baseline: BaselineRule::Ask, ..AccountOptions::silent() };
+    let account = world.account(&merchant, "shopify", options).await;
+    let others = programs.iter().copied().filter(|program| *program != Program::Ingest).collect::<Vec<_>>();
+    if others.is_empty() {
+        world.kill(Program::Ingest).await;
+    } else {
+        world.launch(&others).await;
+    }
     (world, merchant, account)
 }
 

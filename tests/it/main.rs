@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
 mod agreement;
+mod bad_weeks;
 mod broker_faults;
 mod cases;
 mod cluster;

@@ -203,6 +203,15 @@ impl Mirror {
         }
     }
 
+    /// Whether the platform refused the value and nothing has changed since.
+    pub const fn is_refused(&self) -> bool {
+        match self {
+            Self::Level(_, mirror) => mirror.phase.is_refused(),
+            Self::Price(_, mirror) => mirror.phase.is_refused(),
+            Self::Text(_, mirror) => mirror.phase.is_refused(),
+        }
+    }
+
     /// When that work is due.
     pub fn due_at(&self) -> Timestamp {
         match self {

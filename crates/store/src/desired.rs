@@ -3,13 +3,14 @@
 use crate::{
     Consumer, CursorMove, Store, StoreError,
     columns::{money, quantity},
-    cursors,
+    conflicts, cursors,
     error::within,
     mirrors,
 };
 use model::{
-    Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind, Money, PlatformName,
-    ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId, record::Effect,
+    ConflictEnd, ConflictKind, Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind,
+    Money, PlatformName, ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId,
+    record::Effect,
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +127,7 @@ impl Store {
 /// A value that a platform should hold, and its mirror as it was read without a lock.
 struct Wanted {
     key: MirrorKey,
+    store: StoreId,
     value: WantedValue,
     trace: Option<TraceParent>,
     mirror: Option<Mirror>,
@@ -142,6 +144,7 @@ impl Wanted {
         let is_new: bool = row.try_get("is_new")?;
         Ok(Self {
             key: mirrors::read_key(row)?,
+            store: crate::columns::id(row, "store")?,
             value,
             trace: TraceParent::parse(row.try_get("trace")?),
             mirror: (!is_new).then(|| mirrors::read(row)).transpose()?,
@@ -172,6 +175,16 @@ impl Wanted {
             _ => {}
         }
         (known != Some(&mirror)).then_some(mirror)
+    }
+
+    /// The end of the conflict about a refused value that is no longer due.
+    fn refusal_end(&self) -> ConflictEnd {
+        ConflictEnd {
+            store: self.store.clone(),
+            connection: self.key.connection().clone(),
+            kind: ConflictKind::WriteRefused,
+            subject: self.key.subject(),
+        }
     }
 
     /// A mirror of which nothing is known but what it reflects: its platform is read before anything is written.
@@ -217,14 +230,21 @@ async fn set(
     let locked = mirrors::lock(&mut *connection, pending.iter().map(|wanted| &wanted.key)).await?;
     let locked: BTreeMap<MirrorKey, Mirror> =
         locked.into_iter().map(|mirror| (mirror.key(), mirror)).collect();
-    let (mut known, mut new) = (Vec::new(), Vec::new());
+    let (mut known, mut new, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in pending {
         let found = locked.get(&wanted.key);
         let Some(mirror) = wanted.set(found, now) else { continue };
+        if found.is_some_and(Mirror::is_refused) && !mirror.is_refused() {
+            withdrawn.push(wanted.refusal_end());
+        }
         if found.is_some() { known.push(mirror) } else { new.push(mirror) }
     }
     mirrors::insert(&mut *connection, &new).await?;
-    mirrors::update(connection, &known).await
+    mirrors::update(&mut *connection, &known).await?;
+    if withdrawn.is_empty() {
+        return Ok(());
+    }
+    conflicts::end(connection, &withdrawn, "another value is due").await
 }
 
 fn takers(writes: &Writes, kind: MirrorKind) -> Vec<&str> {
@@ -264,7 +284,7 @@ async fn levels(
 // A level goes to the connections that know the location: by a link, or because it is their default. It is looked up by
 // its variant, of which a store has few, and not by its location, of which it has thousands; `|| ''` hides that index.
 const CHANGED_LEVELS: &str = "
-SELECT c.id AS connection, c.platform, 'inventory' AS kind, item.external, level.location AS place,
+SELECT c.id AS connection, c.store, c.platform, 'inventory' AS kind, item.external, level.location AS place,
     level.variant AS internal, level.quantity, w.trace, m.state, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
@@ -309,7 +329,7 @@ async fn prices(
 }
 
 const CHANGED_PRICES: &str = "
-SELECT c.id AS connection, 'price' AS kind, l.external, '' AS place, v.id AS internal, v.price_minor, v.price_currency,
+SELECT c.id AS connection, c.store, 'price' AS kind, l.external, '' AS place, v.id AS internal, v.price_minor, v.price_currency,
     w.trace, m.state, m.connection IS NULL AS is_new
 FROM unnest($1::text[], $2::text[]) AS w(variant, trace)
 CROSS JOIN LATERAL (SELECT * FROM variants k WHERE k.id = w.variant AND k.price_minor IS NOT NULL OFFSET 0) AS v
@@ -345,7 +365,7 @@ async fn texts(
 }
 
 const CHANGED_TEXTS: &str = "
-SELECT c.id AS connection, 'product' AS kind, l.external, '' AS place, p.id AS internal, p.title, p.description,
+SELECT c.id AS connection, c.store, 'product' AS kind, l.external, '' AS place, p.id AS internal, p.title, p.description,
     w.trace, m.state, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (product) product, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::int8[], $3::text[]) AS changed(product, number, trace)

@@ -34,6 +34,8 @@ pub struct AccountOptions {
     pub propagates: bool,
     /// How many requests it may send a minute.
     pub requests_per_minute: u32,
+    /// The rule for first contacts.
+    pub baseline: BaselineRule,
 }
 
 impl AccountOptions {
@@ -46,6 +48,7 @@ impl AccountOptions {
             locations: vec![Account::SHOPIFY_LOCATION.to_string()],
             propagates: false,
             requests_per_minute: 10_000_000,
+            baseline: BaselineRule::Store,
         }
     }
 }
@@ -178,7 +181,7 @@ impl World {
             health_reason: None,
             health_since: None,
             probe_at: None,
-            baseline: BaselineRule::Store,
+            baseline: options.baseline,
             ignored_locations: BTreeSet::new(),
         };
         self.store.upsert_connection(&row).await.expect("a connection can be made");
@@ -192,6 +195,11 @@ impl World {
 
     /// Connects an account on a stand-in of the platform, which sends webhooks and is written to.
     pub async fn simulated(&self, of: &Merchant, kind: Kind) -> Account {
+        self.simulated_with(of, kind, BaselineRule::Store).await
+    }
+
+    /// The same, with another rule for first contacts.
+    pub async fn simulated_with(&self, of: &Merchant, kind: Kind, baseline: BaselineRule) -> Account {
         let location = match kind {
             Kind::Shopify => Account::SHOPIFY_LOCATION.to_string(),
             Kind::Square => "LMAINSTREET01".to_owned(),
@@ -215,6 +223,7 @@ impl World {
             token: if kind == Kind::Treez { "client:token".to_owned() } else { "token".to_owned() },
             locations: vec![location],
             propagates: true,
+            baseline,
             ..AccountOptions::silent()
         };
         let account = self.account(of, kind.as_str(), options).await;

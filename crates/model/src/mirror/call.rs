@@ -98,6 +98,11 @@ impl<V> Phase<V> {
         }
     }
 
+    /// Whether the platform refused the value and nothing has changed since.
+    pub const fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether it is the one of that key and under way.
     pub(super) fn is_under_way(&self, key: &str) -> bool {
         matches!(self, Self::Writing { write, .. } if write.key == key)

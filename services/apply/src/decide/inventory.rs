@@ -6,8 +6,9 @@
 
 use super::{Decision, Sight, Write, contact, is_coarse};
 use model::{
-    Conflict, ConflictKind, DEFAULT_LOCATION, Event, ExternalId, Gate, InventoryReport, LevelKey,
-    LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity, Report, StockedAt, VariantId,
+    Conflict, ConflictEnd, ConflictKind, ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Gate,
+    InventoryReport, LevelKey, LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity,
+    Report, StockedAt, VariantId,
     record::{Effect, MovementReason},
 };
 use stage::{Reject, RejectClass};
@@ -142,6 +143,13 @@ fn at_location(
             key.subject(),
         )));
     }
+    if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
+        decision.writes.push(Write::ConflictEnd(sight.conflict_end(
+            event,
+            ConflictKind::WriteRefused,
+            key.subject(),
+        )));
+    }
     mirror.accept_agreement(sight, &key, decision.level());
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
@@ -175,7 +183,7 @@ pub(super) fn out_of_bounds() -> Reject {
     Reject::new(RejectClass::Data, "the level would leave the bounds of what can be recorded")
 }
 
-/// Less than nothing is left: an open conflict until there is enough again.
+/// Less than nothing is left: an open conflict until there is enough again, wherever it was sold and restocked.
 pub(super) fn oversold(
     event: &Event,
     variant: &VariantId,
@@ -183,19 +191,22 @@ pub(super) fn oversold(
     delta: Quantity,
     level: Quantity,
     sight: &Sight<'_>,
-) -> Option<Write> {
+) -> Vec<Write> {
     let before = level.minus(delta).unwrap_or_default();
     let subject = format!("variant {variant} at {location}");
     if level < Quantity::ZERO && delta < Quantity::ZERO {
         let detail =
             format!("{before} were left, {} went by {}: {level} remain", -delta, event.origin.connection);
-        return Some(Write::Conflict(Conflict {
-            detail,
-            ..sight.conflict(event, ConflictKind::Oversold, subject)
-        }));
+        let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::Oversold, subject) };
+        return vec![Write::Conflict(conflict)];
     }
-    let is_over = before < Quantity::ZERO && level >= Quantity::ZERO;
-    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::Oversold, subject)))
+    if before >= Quantity::ZERO || level < Quantity::ZERO {
+        return Vec::new();
+    }
+    // It was opened by the connection of the last sale.
+    let end = sight.conflict_end(event, ConflictKind::Oversold, subject);
+    let end_of = |seller: &ConnectionId| ConflictEnd { connection: seller.clone(), ..end.clone() };
+    sight.facts.connections.keys().map(|seller| Write::ConflictEnd(end_of(seller))).collect()
 }
 
 fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {

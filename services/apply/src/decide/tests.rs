@@ -6,6 +6,7 @@ mod contacts;
 mod edits;
 mod late;
 mod ledger;
+mod open_conflicts;
 mod rebuild;
 mod record;
 mod stale;

@@ -61,7 +61,7 @@ fn comes_to(store: &str, is_witnessed: bool, reports: i32, rule: BaselineRule) -
 }
 
 /// A level of the item as `from` reports it.
-fn counted(from: &str, number: u64, available: Option<i32>) -> Event {
+pub(super) fn counted(from: &str, number: u64, available: Option<i32>) -> Event {
     let payload = Payload::Inventory(InventoryReport {
         item: external("item"),
         location: Some(external("L")),

@@ -1,0 +1,164 @@
+//! Everyday incidents that once cost a shop its stock or a change, in the order in which they happen, with the services'
+//! own processes and stand-ins of the platforms. Rules: `model::mirror`, and `services/apply/src/decide`.
+
+mod clocks;
+mod contacts;
+mod links;
+mod refusals;
+mod rendering;
+
+use crate::PATIENCE;
+use model::{BaselineRule, ConflictKind, Quantity};
+use simulator::{ItemIds, Kind, NewVariant};
+use std::time::Duration;
+use store::{ConflictFilter, Connection};
+use testkit::{Account, Merchant, World, eventually};
+
+/// How long nothing must happen at a shop that is at rest: propagate looks every second for work that is due.
+const STILL: Duration = Duration::from_millis(2_500);
+/// The title of the product in every shop.
+const TITLE: &str = "Green tea";
+/// Its price in every shop, in cents.
+const PRICE: i64 = 950;
+
+/// A merchant with an account at Shopify and one at Square.
+struct Shop<'a> {
+    world: &'a World,
+    merchant: Merchant,
+    shopify: Account,
+    square: Account,
+}
+
+/// The number of calls that each platform got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Calls {
+    shopify: usize,
+    square: usize,
+}
+
+impl<'a> Shop<'a> {
+    /// Sells nothing yet; `rule` decides first contacts of both accounts.
+    async fn open(world: &'a World, name: &str, rule: BaselineRule) -> Self {
+        let merchant = world.merchant(name).await;
+        let shopify = world.simulated_with(&merchant, Kind::Shopify, rule).await;
+        let square = world.simulated_with(&merchant, Kind::Square, rule).await;
+        Self { world, merchant, shopify, square }
+    }
+
+    /// Sells tea, of which both platforms have `pieces`.
+    async fn with_tea(world: &'a World, name: &str, rule: BaselineRule, pieces: i64) -> Self {
+        let shop = Self::open(world, name, rule).await;
+        for account in [&shop.shopify, &shop.square] {
+            shop.add(account, "tea", pieces);
+            shop.quiet().await;
+        }
+        shop.agrees(&pieces.to_string()).await;
+        shop
+    }
+
+    /// Puts a product with one variant on sale.
+    fn add(&self, account: &Account, sku: &str, pieces: i64) -> ItemIds {
+        let shop = account.shop();
+        let variant = NewVariant::stocked(sku, PRICE, pieces, &shop.locations());
+        shop.add_product(TITLE, &[variant]).expect("the shop takes it").swap_remove(0)
+    }
+
+    fn sell(&self, account: &Account, pieces: i64) {
+        let item = tea(account).item;
+        account.shop().sell(&item, &account.place(), pieces).expect("it is on sale");
+    }
+
+    async fn quiet(&self) {
+        let accounts = [&self.shopify, &self.square];
+        self.world.quiet(PATIENCE, &[&self.merchant], &accounts).await;
+    }
+
+    /// What the store, Shopify and Square hold of the tea.
+    async fn levels(&self) -> [Option<String>; 3] {
+        let store = self.world.level(&self.merchant, "tea").await;
+        [store.map(|level| level.to_string()), level(&self.shopify), level(&self.square)]
+    }
+
+    /// Waits until the store, Shopify and Square hold these levels and nothing stirs.
+    async fn holds(&self, store: &str, shopify: &str, square: &str) {
+        let wanted = [store, shopify, square].map(|level| Some(level.to_owned()));
+        let name = &self.merchant.store;
+        eventually(PATIENCE, &format!("{name} holds {wanted:?}"), async || {
+            let held = self.levels().await;
+            if held == wanted { Ok(()) } else { Err(format!("{held:?}; {}", self.mirrors().await)) }
+        })
+        .await;
+        self.quiet().await;
+        assert_eq!(self.levels().await, wanted, "{name}: and it stays so");
+        self.world.assert_sound(&self.merchant).await;
+    }
+
+    async fn agrees(&self, level: &str) {
+        self.holds(level, level, level).await;
+    }
+
+    /// The open conflicts, each with its connection.
+    async fn conflicts(&self) -> Vec<(ConflictKind, String)> {
+        let filter = ConflictFilter { store: Some(self.merchant.store.clone()), ..ConflictFilter::default() };
+        let rows = self.world.store.conflicts(&filter, 100).await.expect("the database answers");
+        rows.into_iter().map(|row| (row.conflict.kind, row.conflict.connection.to_string())).collect()
+    }
+
+    /// Waits until just these conflicts are open.
+    async fn has_conflicts(&self, wanted: &[(ConflictKind, &Account)]) {
+        let mut wanted: Vec<_> =
+            wanted.iter().map(|(kind, account)| (*kind, account.connection.to_string())).collect();
+        wanted.sort_unstable();
+        let name = &self.merchant.store;
+        eventually(PATIENCE, &format!("{name} has the conflicts {wanted:?}"), async || {
+            let mut found = self.conflicts().await;
+            found.sort_unstable();
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    }
+
+    fn calls(&self) -> Calls {
+        let count = |account: &Account| account.shop().calls().len();
+        Calls { shopify: count(&self.shopify), square: count(&self.square) }
+    }
+
+    /// Asserts that nothing is due, and that no platform is called any more.
+    async fn is_at_rest(&self) {
+        self.quiet().await;
+        let before = self.calls();
+        tokio::time::sleep(STILL).await;
+        assert_eq!(self.calls(), before, "{} is at rest", self.merchant.store);
+    }
+
+    /// The mirrors, for messages.
+    async fn mirrors(&self) -> String {
+        let view = self.world.store.show_store(&self.merchant.store).await.expect("the database answers");
+        view.mirrors.iter().map(|line| format!("\n{:?}", line.mirror)).collect()
+    }
+}
+
+/// The tea of an account.
+fn tea(account: &Account) -> ItemIds {
+    account.shop().find("tea").expect("it is on sale")
+}
+
+/// What a platform holds of the tea.
+fn level(account: &Account) -> Option<String> {
+    let item = account.shop().find("tea")?.item;
+    account.shop().level(&item, &account.place())
+}
+
+async fn connection(world: &World, account: &Account) -> Connection {
+    let found = world.store.connection(&account.connection).await.expect("the database answers");
+    found.expect("the connection is there")
+}
+
+/// Waits until `is_so`.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    eventually(PATIENCE, what, async || if is_so().await { Ok(()) } else { Err("not yet") }).await;
+}
+
+fn pieces(count: i32) -> Option<Quantity> {
+    Some(Quantity::pieces(count))
+}
