@@ -78,10 +78,9 @@ impl Pipeline {
                 let index = u32::try_from(index).unwrap_or(u32::MAX);
                 event(origin, delivered, mapped, Position { event: index, ..at })
             });
-            let is_paused = self.paused.contains(&delivered.connection);
             for mut event in normalized.collect::<Vec<_>>() {
-                // Dedupe remembers also what enrich then drops.
-                if self.window.first_seen(event.id, event.received_at) && !is_paused {
+                // A pause stops calls, not what is told.
+                if self.window.first_seen(event.id, event.received_at) {
                     event.links = links(&event);
                     events.push(event);
                 }

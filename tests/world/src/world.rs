@@ -1,19 +1,20 @@
 //! The world: one queue of what happens, in virtual time; the same plan always gives the same run.
 
+mod acts;
+
 use crate::{
     check,
-    oracle::{Field, Oracle},
+    oracle::Oracle,
     outbound::{self, Connection},
     pipeline::{Delivered, Pipeline},
-    plan::{self, Act, Fate, Fault, Plan, Step},
+    plan::{self, Fate, Fault, Plan, Step},
     record::place_of,
     shop::{Content, Kind, Shop, Webhook},
     story::Story,
 };
 use model::{
-    Action, ConnectionId, Currency, Customer, EntityKind, Event, EventId, ExternalId, Instruction, MirrorKey,
-    Order, OrderStatus, Origin, Patch, Payload, PlatformName, Position, RawDigest, Side, SourceVersion,
-    StoreId, TenantId, Timestamp, TraceParent, record::ConnectionFacts,
+    ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, SourceVersion, StoreId, TenantId,
+    Timestamp, record::ConnectionFacts,
 };
 use platforms::{CallOutcome, Mapped};
 use std::{
@@ -532,220 +533,6 @@ impl World {
                 self.full(shop);
             }
         }
-    }
-
-    fn act(&mut self, act: Act) {
-        self.story.tell(self.now, &format!("{act:?}"));
-        match act {
-            Act::Move { shop, good, place, by } => {
-                if let Some(webhooks) = self.shops[shop].moves(good, place, by, self.now) {
-                    self.oracle.moved(&self.shops, shop, good, place, by, &self.pipeline.record);
-                    self.send(shop, webhooks, true);
-                }
-            }
-            Act::Track { shop, good, is_tracked } => {
-                self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
-                let webhooks = self.shops[shop].tracks(good, is_tracked, self.now);
-                self.send(shop, webhooks, false);
-            }
-            Act::Stock { shop, good, place, is_stocked } => {
-                self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
-                let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
-                self.send(shop, webhooks, false);
-            }
-            Act::Title { shop, good, text } => self.edit(shop, good, Field::Title, &text),
-            Act::Description { shop, good, text } => self.edit(shop, good, Field::Description, &text),
-            Act::Price { shop, good, cents } => self.edit(shop, good, Field::Price, &cents.to_string()),
-            Act::Sku { shop, good, sku } => {
-                // It may come to be any of the goods.
-                for any in 0..self.shops[shop].goods.len() {
-                    self.oracle.blur_good(&self.shops, any, "a number changed", &self.pipeline.record);
-                }
-                let webhooks = self.shops[shop].edits(good, self.now, |good| good.sku = sku);
-                self.send(shop, webhooks, true);
-            }
-            Act::Delete { shop, good } => {
-                self.blur(shop, good, "it was deleted");
-                let webhooks = self.shops[shop].edits(good, self.now, |good| good.is_deleted = true);
-                self.send(shop, webhooks, true);
-            }
-            Act::Remake { shop, good } => self.remake(shop, good),
-            Act::LateReport { shop, number, is_customer } => self.late_report(shop, number, is_customer),
-            Act::Pause { shop, is_paused } => self.pause(shop, is_paused),
-            Act::Let { shop, kind, is_let } => {
-                let id = self.shops[shop].connection.clone();
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    if is_let {
-                        connection.held_back.remove(&kind);
-                    } else {
-                        connection.held_back.insert(kind);
-                    }
-                }
-            }
-            Act::Rule { shop, rule } => self.instruct(shop, &Instruction::Baseline(rule)),
-            Act::Answer { shop, side } => self.answer(shop, side),
-            Act::Token { shop, is_taken } => {
-                self.shops[shop].takes_token = is_taken;
-                let id = self.shops[shop].connection.clone();
-                if let (true, Some(connection)) = (is_taken, self.connections.get_mut(&id)) {
-                    // New credentials are set in half of the cases; else a probe finds that the old ones are taken.
-                    if self.number.is_multiple_of(2) {
-                        connection.begins_anew(&mut self.pipeline.record);
-                    }
-                }
-            }
-            Act::Hook { shop, fate } => self.fates[shop].push_back(fate),
-            Act::Call { shop, fault } => self.faults[shop].push_back(fault),
-            Act::Still { seconds, cut } => {
-                self.still_until = self.now.after(Duration::from_secs(u64::from(seconds)));
-                self.cut = cut;
-                self.comes(self.still_until, Coming::Goes);
-            }
-            Act::Kill => self.kill(),
-            Act::Again { count } => {
-                let again: Vec<Delivered> = self.taken_in.iter().rev().take(count).cloned().collect();
-                self.inbox
-                    .extend(again.into_iter().rev().map(|it| Delivered { received_at: self.now, ..it }));
-                self.go();
-            }
-            Act::Full { shop } if self.is_connected(shop) => self.full(shop),
-            Act::Full { .. } => {}
-            Act::Connect { shop } => self.connect(shop),
-        }
-    }
-
-    fn blur(&mut self, shop: usize, good: usize, why: &'static str) {
-        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
-        let about = self.shops[shop].goods[good].clone();
-        self.oracle.blur_edits(&self.shops[shop].connection.clone(), &about, &self.pipeline.record);
-    }
-
-    fn edit(&mut self, shop: usize, good: usize, field: Field, text: &str) {
-        if self.shops[shop].goods[good].is_deleted || !self.is_connected(shop) {
-            return;
-        }
-        let record = &self.pipeline.record;
-        self.oracle.edited(&self.shops, shop, good, (field, text), self.now, record);
-        let kind = self.shops[shop].kind;
-        let webhooks = self.shops[shop].edits(good, self.now, |good| match field {
-            Field::Title => good.title = kind.rendered(text),
-            Field::Description => good.description = kind.rendered(text),
-            Field::Price => good.price = text.parse().unwrap_or(good.price),
-        });
-        self.send(shop, webhooks, true);
-    }
-
-    fn remake(&mut self, shop: usize, good: usize) {
-        self.blur(shop, good, "it was made again");
-        let old = self.shops[shop].goods[good].clone();
-        let mut webhooks = self.shops[shop].edits(good, self.now, |good| good.is_deleted = true);
-        self.send(shop, std::mem::take(&mut webhooks), true);
-        self.shops[shop].make(good, &old.sku, &old.title, old.stock.clone(), self.now);
-        self.oracle.holds(&self.shops[shop], good);
-        let webhooks = self.shops[shop].announce(good);
-        self.send(shop, webhooks, true);
-    }
-
-    /// An order or customer that is deleted, and whose last report comes after the deletion.
-    fn late_report(&mut self, shop: usize, number: u32, is_customer: bool) {
-        if !self.is_connected(shop) {
-            return;
-        }
-        let external = token(ExternalId::new(&format!("7{number}{}", self.now.as_micros())));
-        let entity = if is_customer { EntityKind::Customer } else { EntityKind::Order };
-        let at = |minutes: i64| Timestamp::from_micros(self.now.as_micros() - minutes * 60_000_000);
-        let payload = if is_customer {
-            self.erased.insert(external.clone());
-            let email = Patch::Set(CANARY.to_owned());
-            Payload::Customer(Customer { email, ..Customer::bare(external.clone()) })
-        } else {
-            Payload::Order(Order { status: OrderStatus::Open, ..Order::cancelled(external.clone()) })
-        };
-        let mapped = |name: &str, at: Timestamp, action, payload| Mapped {
-            action,
-            occurred_at: Some(at),
-            version: Some(SourceVersion::from(at)),
-            identity: vec![name.to_owned(), external.to_string()],
-            payload,
-        };
-        let deleted = Payload::Deleted { entity, external: external.clone() };
-        let deletion = mapped("deleted", at(0), Action::Deleted, deleted);
-        let report = mapped("reported", at(5), Action::Updated, payload);
-        let (first, second) = (self.shops[shop].says(deletion), self.shops[shop].says(report));
-        self.comes(self.now.after(WEBHOOK_AFTER), Coming::Arrives { shop, webhook: Box::new(first) });
-        let later = self.now.after(Duration::from_secs(30));
-        self.comes(later, Coming::Arrives { shop, webhook: Box::new(second) });
-    }
-
-    fn pause(&mut self, shop: usize, is_paused: bool) {
-        let id = self.shops[shop].connection.clone();
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.is_paused == is_paused {
-            return;
-        }
-        connection.is_paused = is_paused;
-        connection.begins_anew(&mut self.pipeline.record);
-        if is_paused {
-            self.pipeline.paused.insert(id);
-        } else {
-            // The missed window is fetched.
-            self.pipeline.paused.remove(&id);
-            self.full(shop);
-        }
-        for good in 0..self.shops[shop].goods.len() {
-            let good = self.shops[shop].goods[good].clone();
-            let connection = self.shops[shop].connection.clone();
-            self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
-        }
-    }
-
-    fn kill(&mut self) {
-        self.epoch += 1;
-        self.pipeline.forget();
-        for connection in self.connections.values_mut() {
-            connection.is_busy = false;
-        }
-    }
-
-    fn answer(&mut self, shop: usize, side: Side) {
-        let id = self.shops[shop].connection.clone();
-        let waiting = self.pipeline.record.mirrors.levels.iter().filter(|(key, mirror)| {
-            key.connection == id && mirror.attention() == Some(model::Attention::Answer)
-        });
-        let waiting: Vec<_> = waiting.map(|(key, _)| (key.item.clone(), key.location.clone())).collect();
-        for (item, location) in waiting {
-            self.instruct(shop, &Instruction::Adopt { item, location, side });
-        }
-    }
-
-    fn instruct(&mut self, shop: usize, instruction: &Instruction) {
-        let id = self.shops[shop].connection.clone();
-        let Some(origin) = self.pipeline.origins.get(&id).cloned() else { return };
-        self.number += 1;
-        let name = format!("instruction-{}", self.number);
-        let delivery = model::DeliveryId::derive(&id, "instruction", name.as_bytes());
-        let event = Event {
-            id: EventId::derive(&id, &[b"instruction", name.as_bytes()]),
-            correlation: delivery,
-            delivery,
-            origin,
-            action: Action::Updated,
-            occurred_at: None,
-            received_at: self.now,
-            version: None,
-            payload: Payload::Instruction {
-                external: token(ExternalId::new(id.as_str())),
-                instruction: instruction.clone(),
-            },
-            links: Vec::new(),
-            raw_digest: RawDigest::from_bytes([0; 32]),
-            hops: 0,
-            attempt: 0,
-            trace: TraceParent::from_delivery(delivery),
-            position: Position::default(),
-        };
-        let done = self.pipeline.instruct(event, self.now);
-        self.oracle.ledger(&done.movements, &self.shops, &self.pipeline.record);
     }
 }
 

@@ -1,0 +1,152 @@
+//! What a platform answers to calls, and what they change.
+
+use super::{AGE_MAX, Asked, Good, Kind, Shop, Webhook, place_id};
+use model::{
+    Action, EntityKind, ExternalId, InventoryReport, MirrorValue, Payload, ProductText, Quantity,
+    SourceVersion, Timestamp,
+};
+use platforms::{AccountRefusal, CallOutcome, Mapped};
+use stage::{Reject, RejectClass};
+
+impl Shop {
+    /// Takes a write and says what it is answered, with the webhooks of what it changed.
+    pub(crate) fn write(
+        &mut self,
+        id: &ExternalId,
+        asked: &Asked,
+        key: &str,
+        begun_at: Timestamp,
+        now: Timestamp,
+    ) -> (CallOutcome, Vec<Webhook>) {
+        self.calls += 1;
+        if !self.takes_token {
+            let reject = Reject::new(RejectClass::Auth, "the token was revoked");
+            return (CallOutcome::AccountRefused(AccountRefusal::Unauthorized, reject), Vec::new());
+        }
+        let Some(index) = self.find(id) else { return (CallOutcome::Gone, Vec::new()) };
+        match asked {
+            Asked::Level { place, from, to } => {
+                if let Some(earlier) = self.keys.get(key) {
+                    return (earlier.clone(), Vec::new());
+                }
+                let outcome = self.set_level(index, *place, *from, *to, begun_at, now);
+                let is_made = matches!(outcome, CallOutcome::Done { .. });
+                if is_made || self.kind == Kind::Shopify {
+                    self.keys.insert(key.to_owned(), outcome.clone());
+                }
+                let webhook = if is_made { self.of_level(index, *place, false) } else { None };
+                (outcome, webhook.into_iter().collect())
+            }
+            Asked::Price(to) => self.set(index, now, |good, _| good.price = to.minor),
+            Asked::Text(to) => self.set(index, now, |good, kind| {
+                if let Some(title) = &to.title {
+                    good.title = kind.rendered(title);
+                }
+                if let Some(description) = &to.description {
+                    good.description = kind.rendered(description);
+                }
+            }),
+        }
+    }
+
+    fn set(
+        &mut self,
+        index: usize,
+        now: Timestamp,
+        set: impl FnOnce(&mut Good, Kind),
+    ) -> (CallOutcome, Vec<Webhook>) {
+        let (kind, before) = (self.kind, self.goods[index].clone());
+        let good = &mut self.goods[index];
+        set(good, kind);
+        let is_changed = (&good.title, &good.description, good.price)
+            != (&before.title, &before.description, before.price);
+        if is_changed {
+            good.updated_at = now;
+        }
+        let spaced = |text: &str| Some(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let text = ProductText { title: spaced(&good.title), description: spaced(&good.description) };
+        let rendered = if good.price == before.price { Some(MirrorValue::Text(text)) } else { None };
+        let version = Some(SourceVersion::from(self.version(self.goods[index].updated_at)));
+        let webhooks = if is_changed { vec![self.of_product(index, false)] } else { Vec::new() };
+        (CallOutcome::Done { version, rendered }, webhooks)
+    }
+
+    fn set_level(
+        &mut self,
+        index: usize,
+        place: usize,
+        from: Quantity,
+        to: Quantity,
+        begun_at: Timestamp,
+        now: Timestamp,
+    ) -> CallOutcome {
+        let kind = self.kind;
+        let rejected = |reason: &str| CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason));
+        let good = &mut self.goods[index];
+        let is_shopify = kind == Kind::Shopify;
+        let Some(count) = good.stock.get_mut(&place) else { return CallOutcome::Gone };
+        if is_shopify && *count != from.decimal() {
+            return CallOutcome::Conflict;
+        }
+        if is_shopify && (to < Quantity::ZERO || !to.is_whole()) {
+            return rejected("the quantity can't be negative and has no decimals");
+        }
+        if !is_shopify && now > begun_at.after(AGE_MAX) {
+            return CallOutcome::TooOld(Reject::new(RejectClass::Platform, "INVALID_TIME"));
+        }
+        *count += to.decimal() - from.decimal();
+        good.made_zero.remove(&place);
+        good.level_at.insert(place, now);
+        CallOutcome::DONE
+    }
+
+    /// Reads one level back; `None` if the platform takes no calls.
+    pub(crate) fn read_level(
+        &self,
+        item: &ExternalId,
+        place: usize,
+        distinct: &str,
+        now: Timestamp,
+    ) -> Option<Vec<Mapped>> {
+        if !self.takes_token {
+            return None;
+        }
+        let gone = |item: &ExternalId| Mapped {
+            action: Action::Updated,
+            occurred_at: Some(now),
+            version: None,
+            identity: vec!["absent".to_owned(), item.to_string(), place.to_string(), now.to_string()],
+            payload: Payload::Inventory(InventoryReport {
+                item: item.clone(),
+                location: Some(place_id(place)),
+                available: None,
+            }),
+        };
+        let found = self.find(item).filter(|index| self.goods[*index].stock.contains_key(&place));
+        let level = found.and_then(|index| self.level(&self.goods[index], place, distinct));
+        Some(vec![level.unwrap_or_else(|| gone(item))])
+    }
+
+    /// Reads a product back; `None` if the platform takes no calls.
+    pub(crate) fn read_product(
+        &self,
+        product: &ExternalId,
+        distinct: &str,
+        now: Timestamp,
+    ) -> Option<Vec<Mapped>> {
+        if !self.takes_token {
+            return None;
+        }
+        let found = self.find(product).map(|index| self.product(&self.goods[index], distinct));
+        let payload = Payload::Deleted { entity: EntityKind::Product, external: product.clone() };
+        let identity = vec!["product/deleted".to_owned(), product.to_string(), now.to_string()];
+        let deleted = Mapped {
+            action: Action::Deleted,
+            occurred_at: Some(now),
+            version: Some(now.into()),
+            identity,
+            payload,
+        };
+        Some(vec![found.unwrap_or(deleted)])
+    }
+}
