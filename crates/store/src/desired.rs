@@ -152,21 +152,21 @@ impl Wanted {
     fn set(&self, known: Option<&Mirror>, now: Timestamp) -> Option<Mirror> {
         let mut mirror = known.cloned().unwrap_or_else(|| self.empty());
         match (&mut mirror, &self.value) {
-            (Mirror::Level(_, mirror), WantedValue::Level { variant, level, decimals }) => {
-                if mirror.variant.as_ref() == Some(variant) {
-                    mirror.want(*level, *decimals, now, self.trace);
-                }
+            (Mirror::Level(_, mirror), WantedValue::Level { variant, level, decimals })
+                if mirror.variant.as_ref() == Some(variant) =>
+            {
+                mirror.want(*level, *decimals, now, self.trace);
             }
-            (Mirror::Price(_, mirror), WantedValue::Price { variant, price }) => {
-                if mirror.internal.as_ref() == Some(variant) {
-                    mirror.want(*price, now, self.trace);
-                }
+            (Mirror::Price(_, mirror), WantedValue::Price { variant, price })
+                if mirror.internal.as_ref() == Some(variant) =>
+            {
+                mirror.want(*price, now, self.trace);
             }
-            (Mirror::Text(_, mirror), WantedValue::Text { product, text }) => {
-                if mirror.internal.as_ref() == Some(product) {
-                    let text = text.clone().over(mirror.held().map(|held| &held.value));
-                    mirror.want(text, now, self.trace);
-                }
+            (Mirror::Text(_, mirror), WantedValue::Text { product, text })
+                if mirror.internal.as_ref() == Some(product) =>
+            {
+                let text = text.clone().over(mirror.held().map(|held| &held.value));
+                mirror.want(text, now, self.trace);
             }
             _ => {}
         }
