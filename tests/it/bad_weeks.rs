@@ -137,7 +137,10 @@ impl<'a> Shop<'a> {
         let outcomes = self.world.endings(&self.merchant).await;
         let mirrors = view.mirrors.iter().map(|line| format!("\n{:?}", line.mirror));
         let outcomes = outcomes.iter().map(|it| {
-            format!("\n{} {:?} {:?} {}", it.position, it.payload_kind(), it.outcome, it.reason)
+            format!(
+                "\n{} {} {:?} {} {:?} {}",
+                it.position, it.connection, it.entity, it.external, it.outcome, it.reason
+            )
         });
         mirrors.chain(outcomes).collect()
     }
