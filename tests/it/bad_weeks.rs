@@ -113,7 +113,7 @@ impl<'a> Shop<'a> {
         eventually(PATIENCE, &format!("{name} has the conflicts {wanted:?}"), async || {
             let mut found = self.conflicts().await;
             found.sort_unstable();
-            if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}; {}", self.mirrors().await)) }
         })
         .await;
     }
@@ -134,7 +134,15 @@ impl<'a> Shop<'a> {
     /// The mirrors, for messages.
     async fn mirrors(&self) -> String {
         let view = self.world.store.show_store(&self.merchant.store).await.expect("the database answers");
-        view.mirrors.iter().map(|line| format!("\n{:?}", line.mirror)).collect()
+        let outcomes = self.world.endings(&self.merchant).await;
+        let mirrors = view.mirrors.iter().map(|line| format!("\n{:?}", line.mirror));
+        let outcomes = outcomes.iter().map(|it| {
+            format!(
+                "\n{} {} {:?} {} {:?} {}",
+                it.position, it.connection, it.entity, it.external, it.outcome, it.reason
+            )
+        });
+        mirrors.chain(outcomes).collect()
     }
 }
 

@@ -74,54 +74,49 @@ impl Shop<'_> {
 async fn a_zero_that_nothing_stands_behind_takes_no_stock_away() {
     let world = World::start(&Program::ALL).await;
 
-    let shop = a_new_shop_at_zero(&world, "new-store", Store).await;
-    shop.agrees("40").await;
-    shop.has_conflicts(&[]).await;
-    shop.is_at_rest().await;
-
-    let shop = a_new_shop_at_zero(&world, "new-ask", Ask).await;
-    shop.holds("40", "0", "40").await;
-    shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
-    shop.is_at_rest().await;
-    shop.resolve("store").await;
-    shop.agrees("40").await;
-    shop.has_conflicts(&[]).await;
+    let by_rule = async {
+        let shop = a_new_shop_at_zero(&world, "new-store", Store).await;
+        shop.agrees("40").await;
+        shop.has_conflicts(&[]).await;
+        shop.is_at_rest().await;
+    };
+    let by_answer = async {
+        let shop = a_new_shop_at_zero(&world, "new-ask", Ask).await;
+        shop.holds("40", "0", "40").await;
+        shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
+        shop.is_at_rest().await;
+        shop.resolve("store").await;
+        shop.agrees("40").await;
+        shop.has_conflicts(&[]).await;
+    };
+    futures::future::join(by_rule, by_answer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stocking_or_tracking_that_is_switched_off_and_on_is_a_first_contact_and_no_sale() {
     let world = World::start(&Program::ALL).await;
 
-    for (name, anew) in [("stocked", true), ("tracked", false)] {
-        let named = format!("{name}-store");
-        let shop = if anew {
-            stocked_anew(&world, &named, Store).await
-        } else {
-            tracked_anew(&world, &named, Store).await
-        };
+    let by_rule = async |shop: Shop<'_>| {
         shop.agrees("10").await;
         shop.has_conflicts(&[]).await;
-
-        let named = format!("{name}-ask");
-        let shop = if anew {
-            stocked_anew(&world, &named, Ask).await
-        } else {
-            tracked_anew(&world, &named, Ask).await
-        };
+        shop.is_at_rest().await;
+    };
+    let by_answer = async |shop: Shop<'_>, take: &str, level: &str| {
         shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
         shop.holds("10", "0", "10").await;
         // Sales elsewhere move the store while nobody has answered, and go nowhere near the platform that is asked about.
         shop.sell(&shop.square, 3);
         shop.holds("7", "0", "7").await;
         shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
-        if anew {
-            shop.resolve("platform").await;
-            shop.agrees("0").await;
-        } else {
-            shop.resolve("store").await;
-            shop.agrees("7").await;
-        }
+        shop.resolve(take).await;
+        shop.agrees(level).await;
         shop.has_conflicts(&[]).await;
         shop.is_at_rest().await;
-    }
+    };
+    tokio::join!(
+        async { by_rule(stocked_anew(&world, "stocked-store", Store).await).await },
+        async { by_rule(tracked_anew(&world, "tracked-store", Store).await).await },
+        async { by_answer(stocked_anew(&world, "stocked-ask", Ask).await, "platform", "0").await },
+        async { by_answer(tracked_anew(&world, "tracked-ask", Ask).await, "store", "7").await },
+    );
 }

@@ -35,7 +35,7 @@ impl Shop<'_> {
 async fn a_number_that_is_given_later_links_and_so_does_a_product_that_is_made_again() {
     let world = World::start(&Program::ALL).await;
 
-    for (name, rule) in [("later-store", BaselineRule::Store), ("later-ask", BaselineRule::Ask)] {
+    let later = async |name: &str, rule: BaselineRule| {
         let shop = Shop::open(&world, name, rule).await;
         shop.add(&shop.shopify, "tea", 10);
         let without = shop.add(&shop.square, "", 4);
@@ -53,9 +53,16 @@ async fn a_number_that_is_given_later_links_and_so_does_a_product_that_is_made_a
             shop.has_conflicts(&[(ConflictKind::FirstContact, &shop.square)]).await;
         }
         shop.is_at_rest().await;
-    }
+    };
+    tokio::join!(
+        later("later-store", BaselineRule::Store),
+        later("later-ask", BaselineRule::Ask),
+        made_again(&world)
+    );
+}
 
-    let shop = Shop::with_tea(&world, "again", BaselineRule::Store, 10).await;
+async fn made_again(world: &World) {
+    let shop = Shop::with_tea(world, "again", BaselineRule::Store, 10).await;
     let (variant, before) = (shop.are_linked().await, tea(&shop.shopify));
     let made = shop.shopify.shop().recreate_product(&before.product).expect("it is on sale");
     assert_ne!(made[0].variant, before.variant);

@@ -53,16 +53,18 @@ impl Shop<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_an_account_refused_arrives_when_the_account_takes_calls_again() {
     let world = World::start(&Program::ALL).await;
-    let shop = Shop::with_tea(&world, "refused", BaselineRule::Store, 10).await;
-    for (standing, health, kind) in [
+    let all = [
         (Standing::TokenRefused, Health::NeedsReauth, ConflictKind::NeedsReauth),
         (Standing::Frozen, Health::Misconfigured, ConflictKind::Misconfigured),
         (Standing::Closed, Health::Misconfigured, ConflictKind::Misconfigured),
-    ] {
+    ];
+    let played = all.map(async |(standing, health, kind)| {
+        let shop = Shop::with_tea(&world, &format!("{standing:?}"), BaselineRule::Store, 10).await;
         shop.refuses(&shop.square, standing, health, kind).await;
         shop.refuses(&shop.shopify, standing, health, kind).await;
-    }
-    shop.is_at_rest().await;
+        shop.is_at_rest().await;
+    });
+    futures::future::join_all(played).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,11 +168,11 @@ impl Shop<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_due_at_an_item_that_went_while_a_write_was_due() {
     let world = World::start(&Program::ALL).await;
-    for gone in [Gone::Untracked, Gone::NotStocked, Gone::Deleted] {
-        for is_under_way in [false, true] {
-            let name = format!("{gone:?}-{is_under_way}");
-            let shop = Shop::with_tea(&world, &name, BaselineRule::Store, 10).await;
-            shop.item_goes(gone, is_under_way).await;
-        }
-    }
+    let all = [Gone::Untracked, Gone::NotStocked, Gone::Deleted].map(|gone| [(gone, false), (gone, true)]);
+    let played = all.into_iter().flatten().map(async |(gone, is_under_way)| {
+        let name = format!("{gone:?}-{is_under_way}");
+        let shop = Shop::with_tea(&world, &name, BaselineRule::Store, 10).await;
+        shop.item_goes(gone, is_under_way).await;
+    });
+    futures::future::join_all(played).await;
 }
