@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_store_error_keeps_its_class_and_its_message_says_no_other() {
-        let blame = |error: StoreError| (Fault::from(error).blame());
+        let blame = |error: StoreError| Fault::from(error).blame();
         assert_eq!(blame(StoreError::refused("x")), Some(Blame::Input));
         assert_eq!(blame(StoreError::Schema { what: "x".to_owned() }), Some(Blame::Setup));
         assert_eq!(blame(StoreError::Setup { what: "x".to_owned(), remedy: MIGRATE }), Some(Blame::Setup));

@@ -1,20 +1,21 @@
-use crate::fixture::{
-    Database, PARTITION, at, commit, connection_id, ending, event, external, level_key, pieces, report,
-    reported, shop, statements, step, store_id, variant,
+use crate::{
+    fixture::{
+        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, ending, event,
+        external, level_key, level_mirror_key, pieces, report, report_of, reported, shop, statements, step,
+        store_id, variant,
+    },
+    propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
 };
 use model::{
-    Currency, Customer, CustomerId, LinkKind, Mirror, MirrorKey, MirrorKind, Money, Order, OrderId,
-    OrderLine, OrderStatus, Outcome, Patch, ProductId, ProductStatus, Quantity, SendState, SourceVersion,
-    StoreId, TenantId, VariantId,
+    BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, Mirror, Money, Order,
+    OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus, Quantity,
+    SourceVersion, StoreId, TenantId, TextMirror, VariantId,
     record::{
-        Changes, Clocked, Conflict, ConflictKind, CustomerRow, Facts, FirstKeys, OrderRow, ProductRow,
-        RowKeys, SkuMatch, StoreStep, VariantRow,
+        Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Facts, FirstKeys,
+        Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use store::{ConflictFilter, Consumer, CursorMove, StoreError};
 
 fn clocked<T>(value: T) -> Clocked<T> {
@@ -114,13 +115,8 @@ fn customer() -> CustomerRow {
 /// A change of everything there is.
 fn everything() -> Changes {
     let mut changes = reported(1, "a", 10, 10);
-    let text = MirrorKey {
-        connection: connection_id("a"),
-        kind: MirrorKind::Product,
-        external: external("prod-a"),
-        place: None,
-    };
-    changes.mirrors.insert(text.clone(), Mirror::new(text, None));
+    let text = FieldKey { connection: connection_id("a"), external: external("prod-a") };
+    changes.mirrors.insert(Mirror::Text(text, TextMirror::default()));
     changes.products = BTreeMap::from([(product().id, product())]);
     for (id, sku) in [("v1", "TEA"), ("v2", "TWICE"), ("v3", "TWICE")] {
         let row = variant_row(id, sku);
@@ -128,8 +124,8 @@ fn everything() -> Changes {
     }
     changes.orders = BTreeMap::from([(order().id, order())]);
     changes.customers = BTreeMap::from([(customer().id, customer())]);
-    let link = (connection_id("a"), LinkKind::Variant, external("var-a"));
-    changes.links.insert(link, "v1".to_owned());
+    changes.links.products.insert((connection_id("a"), external("prod-a")), Some(product().id));
+    changes.links.variants.insert((connection_id("a"), external("var-a")), Some(variant()));
     changes.conflicts.push(Conflict {
         tenant: tenant(),
         store: store_id(),
@@ -140,6 +136,34 @@ fn everything() -> Changes {
         detail: "two variants".to_owned(),
     });
     changes
+}
+
+/// Links that are live.
+fn live(links: &Links<Changed>) -> Links<Ours> {
+    let product = |(key, to): (&_, &Option<_>)| Some((Clone::clone(key), to.clone()?));
+    let variant = |(key, to): (&_, &Option<_>)| Some((Clone::clone(key), to.clone()?));
+    Links {
+        products: links.products.iter().filter_map(product).collect(),
+        variants: links.variants.iter().filter_map(variant).collect(),
+        items: links.items.iter().filter_map(variant).collect(),
+    }
+}
+
+fn names_of(links: &Links<Changed>) -> Links<()> {
+    Links {
+        products: links.products.keys().map(|key| (key.clone(), ())).collect(),
+        variants: links.variants.keys().map(|key| (key.clone(), ())).collect(),
+        items: links.items.keys().map(|key| (key.clone(), ())).collect(),
+    }
+}
+
+fn set_up(platform: &str) -> ConnectionFacts {
+    ConnectionFacts {
+        currency: Some(Currency::new("USD").unwrap()),
+        baseline: BaselineRule::Ask,
+        platform: Some(PlatformName::new(platform).unwrap()),
+        ignored_locations: BTreeSet::new(),
+    }
 }
 
 pub(crate) async fn load(database: &Database, first: &FirstKeys, rows: &RowKeys) -> Facts {
@@ -159,35 +183,49 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
 
     let sku = |text: &str| (store_id(), text.to_owned());
     let unknown = (connection_id("b"), event(1, "b").id);
+    let mut links = names_of(&changes.links);
+    links.items.insert((connection_id("b"), external("x")), ());
     let first = FirstKeys {
         events: BTreeSet::from([(connection_id("a"), event(1, "a").id), unknown]),
-        links: changes
-            .links
-            .keys()
-            .cloned()
-            .chain([(connection_id("b"), LinkKind::Item, external("x"))])
-            .collect(),
+        links,
         skus: BTreeSet::from([sku("TEA"), sku("TWICE"), sku("NONE")]),
         stores: BTreeSet::from([store_id(), StoreId::new("nobody").unwrap()]),
     };
     let rows = RowKeys {
-        mirrors: changes.mirrors.keys().cloned().chain([level_key("b")]).collect(),
-        item_mirrors: BTreeSet::from([(connection_id("a"), external("item-a"))]),
+        mirrors: changes.mirrors.keys().chain([level_mirror_key("b")]).collect(),
+        links: BTreeSet::from([(connection_id("a"), external("item-a"))]),
+        items: BTreeSet::from([(connection_id("a"), external("item-a"))]),
+        contacts: changes.levels.keys().cloned().collect(),
+        products_of: changes.products.keys().cloned().collect(),
+        waiting: BTreeSet::from([connection_id("a")]),
         levels: changes.levels.keys().cloned().collect(),
         products: changes.products.keys().cloned().collect(),
         variants: changes.variants.keys().cloned().collect(),
         orders: changes.orders.keys().cloned().collect(),
         customers: changes.customers.keys().cloned().collect(),
     };
-    let found = SkuMatch {
-        variant: variant(),
-        product: product().id,
-        linked_by: BTreeSet::from([connection_id("a")]),
+    let by_a = BTreeSet::from([connection_id("a")]);
+    let candidates = |found: &[(&str, &BTreeSet<_>)]| {
+        let candidate = |linked_by: &BTreeSet<_>| SkuCandidate {
+            product: product().id,
+            linked_by: Clone::clone(linked_by),
+        };
+        let found = found.iter().map(|(id, by)| (VariantId::new(id).unwrap(), candidate(by)));
+        found.collect::<BTreeMap<_, _>>()
     };
+    let nobody = BTreeSet::new();
+    let skus = [
+        (sku("TEA"), candidates(&[("v1", &by_a)])),
+        (sku("TWICE"), candidates(&[("v2", &nobody), ("v3", &nobody)])),
+    ];
+    let linked_by = [("v1", &by_a), ("v2", &nobody), ("v3", &nobody)];
+    let linked_by = linked_by.map(|(id, by)| (VariantId::new(id).unwrap(), by.clone()));
     let expected = Facts {
         seen: BTreeMap::from([((connection_id("a"), event(1, "a").id), event(1, "a").position)]),
-        links: changes.links,
-        skus: BTreeMap::from([(sku("TEA"), found)]),
+        connections: [(connection_id("a"), set_up("shopify")), (connection_id("b"), set_up("treez"))].into(),
+        links: live(&changes.links),
+        linked_by: linked_by.into(),
+        skus: skus.into(),
         dead: BTreeMap::new(),
         marks: BTreeMap::new(),
         stores: BTreeMap::from([(store_id(), 1)]),
@@ -297,7 +335,7 @@ async fn counts_with_gaps_and_rows_of_nobody_are_refused() {
             "a connection that isn't set up",
             {
                 let mut changes = Changes::default();
-                changes.mirrors.insert(level_key("zzz"), Mirror::new(level_key("zzz"), None));
+                changes.mirrors.insert(Mirror::Level(level_key("zzz"), LevelMirror::default()));
                 changes
             },
             0,
@@ -349,27 +387,94 @@ async fn a_batch_that_did_not_see_a_write_begin_is_tried_again() {
     let store = &database.store;
     report(store, 1, "a", 10, 10).await;
     // Decided while `b` had no mirror yet; then one comes up and is written to.
-    let mut changes = reported(2, "b", -1, 9);
+    let changes = reported(2, "b", -1, 9);
     let begun = step(store, Consumer::Apply, 2).await;
     let mut transaction = store.begin_apply().await.unwrap();
-    let keys = RowKeys { mirrors: BTreeSet::from([level_key("b")]), ..RowKeys::default() };
+    let keys = RowKeys { mirrors: BTreeSet::from([level_mirror_key("b")]), ..RowKeys::default() };
     transaction.rows(&keys, &mut Facts::default()).await.unwrap();
-    crate::propagating::link_b(&database).await;
-    crate::propagating::set_level(&database, 1).await;
-    let claimed =
-        store.claim_due(PARTITION, &connection_id("b"), at(9), Duration::from_mins(1), 10).await.unwrap();
-    assert_eq!(claimed.len(), 1);
+    link_b(&database).await;
+    set_level(&database, 1).await;
+    first_number_of_b(&database).await;
+    assert_eq!(claim(&database, "b", 9).await.len(), 1);
     let early = transaction.commit(&changes, &[vec![]], &[begun]).await.unwrap_err();
     assert!(early.is_retryable(), "{early}");
 
-    // With the mirror loaded, the state that was decided is written and what was sent stays. What it holds is the level.
-    let mirror = changes.mirrors.get_mut(&level_key("b")).unwrap();
-    mirror.sent = Some(model::Sent { value: pieces(10), from: None, state: SendState::Unsure });
+    // With the mirror loaded, the write that was begun stays and is met by what was reported.
+    decide_level(store, "b", |mirror| {
+        assert_eq!(mirror.observe(&report_of(pieces(9), 2)), LevelOutcome::Contested);
+    })
+    .await;
+    let row = level_mirror(&database, "b").await;
+    assert_eq!((row.phase.as_str(), row.phase.write().unwrap().value), ("contested", pieces(10)));
+    // What holds the store's own level is what is desired of it.
     commit(store, &changes, begun).await.unwrap();
-    let facts = load(&database, &FirstKeys::default(), &keys).await;
-    let sent = facts.mirrors[&level_key("b")].sent.clone().unwrap();
-    assert_eq!((sent.value, sent.state), (pieces(10), SendState::Unsure));
-    assert_eq!(facts.mirrors[&level_key("b")].desired, Some(pieces(9)));
+    assert_eq!(level_mirror(&database, "b").await.desired, Some(pieces(9)));
+}
+
+#[tokio::test]
+async fn a_retired_link_is_not_found_and_may_lead_elsewhere_later() {
+    let database = shop().await;
+    report(&database.store, 1, "a", 10, 10).await;
+    let key = (connection_id("a"), external("item-a"));
+    let linked_to = |variant: Option<VariantId>| Changes {
+        links: Links { items: BTreeMap::from([(key.clone(), variant)]), ..Links::default() },
+        ..Changes::default()
+    };
+    let asked = RowKeys { links: BTreeSet::from([key.clone()]), ..RowKeys::default() };
+    let found = async || load(&database, &FirstKeys::default(), &asked).await.links.items;
+    assert_eq!(found().await, BTreeMap::from([(key.clone(), variant())]));
+    commit_silently(&database.store, &linked_to(None)).await;
+    assert_eq!(found().await, BTreeMap::new());
+    let elsewhere = VariantId::new("v2").unwrap();
+    commit_silently(&database.store, &linked_to(Some(elsewhere.clone()))).await;
+    assert_eq!(found().await, BTreeMap::from([(key.clone(), elsewhere)]));
+}
+
+#[tokio::test]
+async fn an_erased_account_s_customers_lose_their_personal_data_and_it_is_reported() {
+    let database = shop().await;
+    let store = &database.store;
+    let of_b =
+        CustomerRow { id: CustomerId::new("c2").unwrap(), connection: connection_id("b"), ..customer() };
+    let known = CustomerRow {
+        id: CustomerId::new("c3").unwrap(),
+        deleted_at: None,
+        customer: Customer { tags: Some(vec!["vip".to_owned()]), ..customer().customer },
+        ..customer()
+    };
+    let rows = [customer(), of_b.clone(), known.clone()].map(|row| (row.id.clone(), row));
+    commit_silently(store, &Changes { customers: rows.into(), ..Changes::default() }).await;
+
+    let report = Conflict {
+        tenant: tenant(),
+        store: store_id(),
+        connection: connection_id("a"),
+        event: Some(event(1, "a").id),
+        kind: ConflictKind::EraseAccount,
+        subject: "account shop".to_owned(),
+        detail: "the personal data of the account's customers was erased".to_owned(),
+    };
+    let erased = Changes {
+        erased: BTreeSet::from([connection_id("a")]),
+        conflicts: vec![report.clone()],
+        ..Changes::default()
+    };
+    commit_silently(store, &erased).await;
+    let keys = ["c1", "c2", "c3"].map(|id| CustomerId::new(id).unwrap());
+    let asked = RowKeys { customers: keys.into(), ..RowKeys::default() };
+    let mut found = load(&database, &FirstKeys::default(), &asked).await.customers;
+    assert_eq!(found.remove(&of_b.id), Some(of_b), "another account's stay");
+    for row in found.values() {
+        let Customer { first_name, last_name, email, phone, tags, .. } = &row.customer;
+        for field in [first_name, last_name, email, phone] {
+            assert_eq!(field, &Patch::Keep);
+        }
+        assert_eq!(tags, &None);
+    }
+    assert_eq!(found[&customer().id].deleted_at, customer().deleted_at);
+    assert!(found[&known.id].deleted_at.is_some(), "an older report can't bring it back");
+    let open = store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
+    assert_eq!(open.into_iter().map(|row| row.conflict).collect::<Vec<_>>(), [report]);
 }
 
 #[tokio::test]
@@ -407,7 +512,7 @@ async fn a_batch_of_reports_costs_a_dozen_statements_however_long_it_is() {
             all.movements.extend(next.movements);
             all.stores = next.stores;
         }
-        all.links.clear();
+        all.links = Links::default();
         let cursor = step(&database.store, Consumer::Apply, last).await;
         let keys = FirstKeys {
             events: all.endings.iter().map(|ending| (ending.connection.clone(), ending.event)).collect(),
@@ -415,7 +520,7 @@ async fn a_batch_of_reports_costs_a_dozen_statements_however_long_it_is() {
             ..FirstKeys::default()
         };
         let rows = RowKeys {
-            mirrors: all.mirrors.keys().cloned().collect(),
+            mirrors: all.mirrors.keys().collect(),
             levels: all.levels.keys().cloned().collect(),
             ..RowKeys::default()
         };

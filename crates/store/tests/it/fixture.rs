@@ -1,11 +1,13 @@
 //! A small shop: one store with two platforms, `a` with locations of its own and `b` without any.
 
 use model::{
-    Action, BaselineRule, ConnectionId, Currency, DeliveryId, EntityKind, Event, EventId, ExternalId,
-    InventoryReport, LinkKind, LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Origin,
-    Outcome, Partition, Payload, PlatformName, Position, Quantity, RawDigest, SourceVersion, StoreId,
+    Action, Baseline, BaselineRule, ConnectionId, Currency, DeliveryId, EntityKind, Event, EventId,
+    ExternalId, InventoryReport, LevelKey, LevelMirror, LocationId, Mirror, MirrorKey, Observation, Origin,
+    Outcome, Partition, Payload, PlatformName, Position, Quantity, RawDigest, Report, SourceVersion, StoreId,
     TenantId, Timestamp, TraceParent, VariantId,
-    record::{Applied, Changes, Effect, Ending, Movement, MovementReason, StoreStep},
+    record::{
+        Applied, Changes, Effect, Ending, Facts, Links, Mirrors, Movement, MovementReason, RowKeys, StoreStep,
+    },
 };
 use sandbox::{Postgres, PostgresOptions, Scratch};
 use std::{
@@ -161,19 +163,38 @@ pub(crate) fn variant() -> VariantId {
 pub(crate) fn external(id: &str) -> ExternalId {
     ExternalId::new(id).unwrap()
 }
-pub(crate) fn pieces(count: i32) -> MirrorValue {
-    MirrorValue::Quantity(Quantity::pieces(count))
+pub(crate) fn pieces(count: i32) -> Quantity {
+    Quantity::pieces(count)
 }
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000 + seconds * 1_000_000)
 }
 
-pub(crate) fn level_key(connection: &str) -> MirrorKey {
-    MirrorKey {
+pub(crate) fn level_key(connection: &str) -> LevelKey {
+    LevelKey {
         connection: connection_id(connection),
-        kind: MirrorKind::Inventory,
-        external: external(&format!("item-{connection}")),
-        place: Some(place()),
+        item: external(&format!("item-{connection}")),
+        location: place(),
+    }
+}
+
+pub(crate) fn level_mirror_key(connection: &str) -> MirrorKey {
+    MirrorKey::Level(level_key(connection))
+}
+
+pub(crate) fn origin(connection: &str) -> Origin {
+    event(0, connection).origin
+}
+
+/// A report of `value` in the version and at the second `number`.
+pub(crate) fn report_of<V>(value: V, number: i64) -> Report<V> {
+    Report {
+        value: Some(value),
+        version: Some(SourceVersion(number)),
+        received_at: at(number),
+        is_reading: false,
+        is_coarse: false,
+        is_reentered: false,
     }
 }
 
@@ -238,17 +259,20 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
         level: quantity,
         reason: MovementReason::Reported,
     };
-    let mut mirror = Mirror::new(level_key(connection), Some(variant().to_string()));
-    mirror.observed =
-        Some(Observation { value: pieces(level), version: event.version, at: event.received_at });
-    mirror.held = Some(pieces(level));
+    let mirror = LevelMirror {
+        observed: Some(Observation { value: Some(quantity), version: event.version, at: event.received_at }),
+        baseline: Baseline::Known(quantity),
+        proven: true,
+        ..LevelMirror::of(Some(variant()))
+    };
+    let key = level_key(connection);
     Changes {
         endings: vec![ending(&event, Outcome::Applied, Some(number))],
-        links: BTreeMap::from([(
-            (connection_id(connection), LinkKind::Item, external(&format!("item-{connection}"))),
-            variant().to_string(),
-        )]),
-        mirrors: BTreeMap::from([(mirror.key.clone(), mirror)]),
+        links: Links {
+            items: BTreeMap::from([((key.connection.clone(), key.item.clone()), Some(variant()))]),
+            ..Links::default()
+        },
+        mirrors: Mirrors { levels: BTreeMap::from([(key, mirror)]), ..Mirrors::default() },
         levels: BTreeMap::from([((variant(), place()), quantity)]),
         movements: vec![Movement {
             tenant: event.origin.tenant.clone(),
@@ -278,23 +302,57 @@ pub(crate) async fn step(store: &Store, consumer: Consumer, number: i64) -> Curs
     CursorMove { partition: PARTITION, from, position, number }
 }
 
-/// Loads the mirrors of `changes`, as a batch does, keeps what was sent, and commits.
+/// Loads the mirrors of `changes`, as a batch does, keeps what propagate made of those of levels, and commits.
 pub(crate) async fn commit(store: &Store, changes: &Changes, step: CursorMove) -> Result<(), StoreError> {
     let mut transaction = store.begin_apply().await?;
-    let keys = model::record::RowKeys {
-        mirrors: changes.mirrors.keys().cloned().collect::<BTreeSet<_>>(),
-        ..Default::default()
-    };
-    let mut facts = model::record::Facts::default();
+    let keys = RowKeys { mirrors: changes.mirrors.keys().collect(), ..RowKeys::default() };
+    let mut facts = Facts::default();
     transaction.rows(&keys, &mut facts).await?;
     let mut changes = changes.clone();
-    for (key, mirror) in &mut changes.mirrors {
-        let known = facts.mirrors.remove(key);
-        mirror.sent = mirror.sent.take().or(known.and_then(|known| known.sent));
+    for (key, mirror) in &mut changes.mirrors.levels {
+        let Some(known) = facts.mirrors.levels.remove(key) else { continue };
+        (mirror.phase, mirror.schedule) = (known.phase, known.schedule);
+        (mirror.desired, mirror.cause) = (known.desired, known.cause);
+        // Where the platform holds the store's own level, that is what is desired of it.
+        let level = changes.levels.get(&(variant(), key.location.clone()));
+        if mirror.desired.is_some() && level == mirror.baseline.known() {
+            mirror.desired = level.copied();
+        }
     }
     let payloads: Vec<_> =
         changes.applied.iter().map(|(_, applied)| vec![0, 255, applied.number.to_be_bytes()[7]]).collect();
     transaction.commit(&changes, &payloads, &[step]).await
+}
+
+/// Commits changes that come with no event.
+pub(crate) async fn commit_silently(store: &Store, changes: &Changes) {
+    let cursor = store.apply_cursor(PARTITION).await.unwrap();
+    let step = step(store, Consumer::Apply, cursor.number).await;
+    commit(store, changes, step).await.unwrap();
+}
+
+/// Decides something about a mirror as a batch does: loaded with a lock, changed, written whole.
+pub(crate) async fn decide(store: &Store, key: &MirrorKey, decide: impl FnOnce(&mut Mirror)) {
+    let cursor = store.apply_cursor(PARTITION).await.unwrap();
+    let step = step(store, Consumer::Apply, cursor.number).await;
+    let mut transaction = store.begin_apply().await.unwrap();
+    let keys = RowKeys { mirrors: BTreeSet::from([key.clone()]), ..RowKeys::default() };
+    let mut facts = Facts::default();
+    transaction.rows(&keys, &mut facts).await.unwrap();
+    let mut mirror = facts.mirrors.get(key).unwrap();
+    decide(&mut mirror);
+    let mut changes = Changes::default();
+    changes.mirrors.insert(mirror);
+    transaction.commit(&changes, &[], &[step]).await.unwrap();
+}
+
+/// As [`decide`], of the level of the connection's item.
+pub(crate) async fn decide_level(store: &Store, connection: &str, change: impl FnOnce(&mut LevelMirror)) {
+    decide(store, &level_mirror_key(connection), |mirror| {
+        let Mirror::Level(_, mirror) = mirror else { panic!("not a level: {mirror:?}") };
+        change(mirror);
+    })
+    .await;
 }
 
 /// Commits one report as the event `number`.

@@ -2,26 +2,32 @@
 
 use crate::{
     applying::load,
-    fixture::{Database, at, connection_id, external, level_key, place, report, shop, variant, vault},
-    propagating::{claim, link_b, set_level},
+    desired::{catalog, links_of_b, product_id},
+    fixture::{
+        Database, at, commit, commit_silently, connection_id, decide_level, external, level_mirror_key,
+        pieces, place, report, report_of, shop, step, store_id, variant, vault,
+    },
+    propagating::{claim, claim_reads, first_number_of_b, set, settle, taken},
 };
 use model::{
-    LinkKind,
-    record::{FirstKeys, RowKeys},
+    Gate, MirrorKind, Report,
+    record::{Effect, FirstKeys, Links, MovementReason, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
-use std::time::Duration;
-use store::{Store, StoreConfig};
+use std::{collections::BTreeMap, time::Duration};
+use store::{Consumer, Store, StoreConfig};
 
 /// How many items other shops have.
 const OTHERS: i64 = 3_000;
-/// A session tells what it read at the end of a statement, at most once a second.
-const TOLD_AFTER: Duration = Duration::from_millis(1_200);
-const TABLES: [&str; 3] = ["links", "inventory_levels", "mirrors"];
+/// How many rows of a table the work on one item may read.
+const READ_MAX: i64 = OTHERS / 10;
+/// A session reports what it read at the end of a statement, at most once a second.
+const REPORTED_AFTER: Duration = Duration::from_millis(1_200);
+const TABLES: [&str; 5] = ["links", "inventory_levels", "mirrors", "products", "variants"];
 
 /// How many rows of each table the one session of the store has read so far, in whatever way.
 async fn read(database: &Database) -> Vec<i64> {
-    tokio::time::sleep(TOLD_AFTER).await;
+    tokio::time::sleep(REPORTED_AFTER).await;
     database.store.ping().await.unwrap();
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let mut read = Vec::new();
@@ -35,24 +41,51 @@ async fn read(database: &Database) -> Vec<i64> {
     read
 }
 
-/// All that apply and propagate do with the shop's one item.
-async fn work(database: &Database, seconds: i64) {
-    let (store, b) = (&database.store, connection_id("b"));
+/// The rows that apply may ask for when something happens to the shop's one item.
+async fn load_all(database: &Database) {
+    let (b, item) = (connection_id("b"), (connection_id("b"), external("item-b")));
     let first = FirstKeys {
-        links: [(b.clone(), LinkKind::Item, external("item-b"))].into(),
-        skus: [(crate::fixture::store_id(), "none".to_owned())].into(),
+        links: Links { items: BTreeMap::from([(item.clone(), ())]), ..Links::default() },
+        skus: [(store_id(), "none".to_owned())].into(),
+        stores: [store_id()].into(),
         ..FirstKeys::default()
     };
     let rows = RowKeys {
-        mirrors: [level_key("a"), level_key("b")].into(),
-        item_mirrors: [(b.clone(), external("item-b"))].into(),
+        mirrors: [level_mirror_key("a"), level_mirror_key("b")].into(),
+        links: [item.clone()].into(),
+        items: [item].into(),
+        contacts: [(variant(), place())].into(),
+        products_of: [product_id()].into(),
+        waiting: [b].into(),
         levels: [(variant(), place())].into(),
+        products: [product_id()].into(),
+        variants: [variant()].into(),
         ..RowKeys::default()
     };
-    load(database, &first, &rows).await;
-    claim(database, "b", seconds).await;
-    store.claim_reads(std::slice::from_ref(&b), at(seconds), 100).await.unwrap();
-    store.due_connections(&[b], at(seconds)).await.unwrap();
+    let facts = load(database, &first, &rows).await;
+    let linked = (facts.links.items.len(), facts.links.variants.len(), facts.mirrors.len());
+    assert_eq!(linked, (2, 1, 2), "every platform's links and mirrors of the product");
+}
+
+/// All that apply and propagate do with the shop's one item.
+async fn work(database: &Database, number: i64, seconds: i64) {
+    let (store, b) = (&database.store, connection_id("b"));
+    load_all(database).await;
+    let level = Effect::Level {
+        variant: variant(),
+        location: place(),
+        delta: pieces(0),
+        level: pieces(0),
+        reason: MovementReason::Reported,
+    };
+    let effects = [level, Effect::Linked { variant: variant() }, Effect::Text { product: product_id() }];
+    set(database, number, &effects).await;
+    let due = claim(database, "b", seconds).await;
+    let write = due.iter().find(|write| write.key.kind() == MirrorKind::Inventory).unwrap();
+    settle(database, write, taken(), seconds).await;
+    claim_reads(database, "b", seconds).await;
+    store.due_connections(std::slice::from_ref(&b), at(seconds)).await.unwrap();
+    store.connections_to_read(&[b], at(seconds)).await.unwrap();
 }
 
 #[tokio::test]
@@ -60,30 +93,45 @@ async fn work_on_one_item_does_not_read_all_the_others() {
     let mut database = shop().await;
     let one_session = StoreConfig { max_connections: 1, ..StoreConfig::new(&database.url) };
     database.store = Store::connect(&one_session, vault(&[("k1", 1)], "k1")).await.unwrap();
-    report(&database.store, 1, "a", 10, 10).await;
-    link_b(&database).await;
-    set_level(&database, 1).await;
-    work(&database, 9).await;
+    let store = &database.store;
+    commit(store, &catalog(), step(store, Consumer::Apply, 1).await).await.unwrap();
+    commit_silently(store, &links_of_b()).await;
+    set(&database, 1, &[Effect::Linked { variant: variant() }]).await;
+    first_number_of_b(&database).await;
+    work(&database, 1, 9).await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     for fill in [
         "INSERT INTO links (tenant, connection, kind, external, internal)
-         SELECT 't1', 'c' || n % 50, 'item', 'item-' || n, 'other-' || n FROM generate_series(1, $1) AS n",
+         SELECT 't1', 'c' || n % 50, CASE n % 2 WHEN 0 THEN 'item' ELSE 'variant' END, 'item-' || n, 'other-' || n
+         FROM generate_series(1, $1) AS n",
         "INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
          SELECT l.tenant, l.store, 'other-' || n, l.location, 1
          FROM generate_series(1, $1) AS n, (SELECT * FROM inventory_levels LIMIT 1) AS l",
-        "INSERT INTO mirrors (connection, kind, external, place, tenant, store)
-         SELECT 'b', 'inventory', 'other-' || n, m.place, m.tenant, m.store
-         FROM generate_series(1, $1) AS n, (SELECT * FROM mirrors LIMIT 1) AS m",
+        // Each has something to be done at the platform, but not now.
+        "INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, state, attention,
+             next_attempt_at)
+         SELECT 'b', 'inventory', 'other-' || n, m.place, m.tenant, m.store, 'other-' || n, m.state,
+             CASE n % 2 WHEN 0 THEN 'write' ELSE 'read' END, '2099-01-01Z'
+         FROM generate_series(1, $1) AS n, (SELECT * FROM mirrors WHERE kind = 'inventory' LIMIT 1) AS m",
+        "INSERT INTO products (id, tenant, store)
+         SELECT 'other-' || n, p.tenant, p.store FROM generate_series(1, $1) AS n, (SELECT * FROM products LIMIT 1) AS p",
+        "INSERT INTO variants (id, tenant, store, product, sku)
+         SELECT 'other-' || n, v.tenant, v.store, 'other-' || n / 2, 'sku-' || n
+         FROM generate_series(1, $1) AS n, (SELECT * FROM variants LIMIT 1) AS v",
     ] {
         sqlx::query(fill).bind(OTHERS).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
     let before = read(&database).await;
-    report(&database.store, 2, "a", -1, 9).await;
-    set_level(&database, 2).await;
-    work(&database, 99).await;
+    report(store, 2, "a", -1, 9).await;
+    decide_level(store, "b", |mirror| {
+        mirror.observe(&Report { is_reading: true, ..report_of(pieces(3), 20) });
+        mirror.gate = Gate::Open;
+    })
+    .await;
+    work(&database, 2, 99).await;
     let after = read(&database).await;
     for ((table, before), after) in TABLES.into_iter().zip(before).zip(after) {
-        assert!((1..OTHERS / 10).contains(&(after - before)), "{} rows of {table} read", after - before);
+        assert!((1..READ_MAX).contains(&(after - before)), "{} rows of {table} read", after - before);
     }
 }

@@ -1,86 +1,169 @@
 use crate::fixture::{
-    Database, PARTITION, at, commit, connection, connection_id, event, external, level_key, pieces, place,
-    report, reported, shop, step, store_id, variant,
+    Database, PARTITION, at, commit_silently, connection_id, decide_level, event, external, level_key,
+    level_mirror_key, origin, pieces, place, report, report_of, shop, step, store_id, variant,
 };
 use model::{
-    Currency, LinkKind, LocationId, MirrorKey, MirrorKind, MirrorValue, Money, PlatformName, ProductId,
-    ProductText, Quantity, SendState, Sent, TenantId, VariantId,
-    record::{Changes, Clocked, Effect, Facts, FirstKeys, MovementReason, ProductRow, RowKeys, VariantRow},
+    Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelMirror, LevelOutcome,
+    Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity, Report, Settled, VariantId,
+    record::{Changes, Effect, Facts, FirstKeys, Links, MovementReason, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use store::{Connection, Consumer, DueWrite, Rules, Settled, StoreError, Wants, WriteResult, Writes};
+use store::{Claim, ConflictFilter, Consumer, DesiredChanges, DueChange, DueRead, DueWrite, Writes};
 
 const LEASE: Duration = Duration::from_mins(1);
+/// How many decimals every platform's quantities have.
+const DECIMALS: u32 = 6;
+/// What `b` holds before anything is written to it.
+pub(crate) const FIRST_OF_B: i32 = 4;
 
-fn writes() -> Writes {
+pub(crate) fn writes() -> Writes {
     ["shopify", "treez"]
         .into_iter()
         .flat_map(|platform| {
-            [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product]
-                .map(|kind| (PlatformName::new(platform).unwrap(), kind))
+            MirrorKind::ALL.map(|kind| ((PlatformName::new(platform).unwrap(), kind), DECIMALS))
         })
         .collect()
 }
 
-fn level_effect() -> Effect {
+pub(crate) fn level_effect() -> Effect {
     let any = Quantity::ZERO;
     let reason = MovementReason::Reported;
     Effect::Level { variant: variant(), location: place(), delta: any, level: any, reason }
 }
 
-async fn set(database: &Database, number: i64, effects: &[Effect]) {
-    let mut wants = Wants::default();
+pub(crate) async fn set(database: &Database, number: i64, effects: &[Effect]) {
+    let mut changes = DesiredChanges::default();
     for effect in effects {
-        wants.add(number, &event(number, "a"), effect);
+        changes.add(number, &event(number, "a"), effect);
     }
     let step = step(&database.store, Consumer::Propagate, number).await;
-    database.store.set_desired(&wants, &writes(), at(2), &[step]).await.unwrap();
+    database.store.set_desired(&changes, &writes(), at(2), &[step]).await.unwrap();
 }
 
-/// Tells propagate that the level changed, as the change with that number.
+/// Has propagate take up that the level changed, as the change with that number.
 pub(crate) async fn set_level(database: &Database, number: i64) {
     set(database, number, &[level_effect()]).await;
 }
 
-async fn link(database: &Database, links: &[(&str, LinkKind, &str, &str)]) {
-    let links = links.iter().map(|(connection, kind, id, ours)| {
-        ((connection_id(connection), *kind, external(id)), (*ours).to_owned())
+/// Links items to variants.
+pub(crate) async fn link_items(database: &Database, items: &[(&str, &str, &str)]) {
+    let items = items.iter().map(|(connection, id, ours)| {
+        ((connection_id(connection), external(id)), Some(VariantId::new(ours).unwrap()))
     });
-    let changes = Changes { links: links.collect(), ..Changes::default() };
-    let cursor = database.store.apply_cursor(PARTITION).await.unwrap();
-    let step = step(&database.store, Consumer::Apply, cursor.number).await;
-    commit(&database.store, &changes, step).await.unwrap();
+    let links = Links { items: items.collect(), ..Links::default() };
+    commit_silently(&database.store, &Changes { links, ..Changes::default() }).await;
 }
 
 /// Links the item of `b`.
 pub(crate) async fn link_b(database: &Database) {
-    link(database, &[("b", LinkKind::Item, "item-b", "v1")]).await;
+    link_items(database, &[("b", "item-b", "v1")]).await;
 }
 
+/// What is claimed of a connection whose platform takes writes of every kind.
 pub(crate) async fn claim(database: &Database, connection: &str, seconds: i64) -> Vec<DueWrite> {
-    database.store.claim_due(PARTITION, &connection_id(connection), at(seconds), LEASE, 100).await.unwrap()
+    claim_kinds(database, connection, &MirrorKind::ALL, seconds).await
 }
 
-/// `a` told ten, `b` has the item linked and should hold ten too.
+pub(crate) async fn claim_kinds(
+    database: &Database,
+    connection: &str,
+    kinds: &[MirrorKind],
+    seconds: i64,
+) -> Vec<DueWrite> {
+    claim_some(database, connection, kinds, seconds, 100).await
+}
+
+pub(crate) async fn claim_some(
+    database: &Database,
+    connection: &str,
+    kinds: &[MirrorKind],
+    seconds: i64,
+    limit: i64,
+) -> Vec<DueWrite> {
+    let claim = Claim {
+        connection: &connection_id(connection),
+        partition: PARTITION,
+        kinds: &kinds.iter().copied().collect(),
+        decimals: DECIMALS,
+        repeatable_for: &BTreeMap::from([(MirrorKind::Inventory, Duration::from_hours(1))]),
+        lease: LEASE,
+        limit,
+    };
+    database.store.claim_due(&claim, at(seconds)).await.unwrap()
+}
+
+pub(crate) async fn claim_reads(database: &Database, connection: &str, seconds: i64) -> Vec<DueRead> {
+    let origin = origin(connection);
+    database.store.claim_reads(PARTITION, &origin, at(seconds), 10).await.unwrap()
+}
+
+pub(crate) async fn settle(
+    database: &Database,
+    write: &DueWrite,
+    result: CallResult<MirrorValue>,
+    seconds: i64,
+) -> Settled {
+    let origin = origin(write.key.connection().as_str());
+    let settled =
+        database.store.settle_write(PARTITION, &origin, &write.key, &write.sent_key, result, at(seconds));
+    settled.await.unwrap()
+}
+
+pub(crate) fn taken() -> CallResult<MirrorValue> {
+    CallResult::Taken { version: None, rendered: None }
+}
+
+/// The first number of `b` differs from the store's, whose stands.
+pub(crate) async fn first_number_of_b(database: &Database) {
+    decide_level(&database.store, "b", |mirror| {
+        assert_eq!(mirror.observe(&report_of(pieces(FIRST_OF_B), 1)), LevelOutcome::FirstContact);
+        let contact = Contact {
+            level: Some(pieces(10)),
+            is_witnessed: true,
+            rule: BaselineRule::Store,
+            decimals: DECIMALS,
+        };
+        assert_eq!(mirror.contact(&contact), ContactOutcome::StoreStands);
+    })
+    .await;
+}
+
+/// `a` reported ten, `b` has the item linked, holds another number, and should hold ten too.
 pub(crate) async fn due_on_b() -> Database {
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     set_level(&database, 1).await;
+    first_number_of_b(&database).await;
     database
 }
 
-pub(crate) async fn mirror(database: &Database, key: MirrorKey) -> model::Mirror {
+pub(crate) async fn mirror(database: &Database, key: &MirrorKey) -> Mirror {
     let mut facts = Facts::default();
     let mut transaction = database.store.begin_apply().await.unwrap();
     let keys = RowKeys { mirrors: BTreeSet::from([key.clone()]), ..RowKeys::default() };
     transaction.rows(&keys, &mut facts).await.unwrap();
     transaction.rollback().await.unwrap();
-    facts.mirrors.remove(&key).unwrap()
+    facts.mirrors.get(key).unwrap()
+}
+
+pub(crate) async fn level_mirror(database: &Database, connection: &str) -> LevelMirror {
+    let mirror = mirror(database, &level_mirror_key(connection)).await;
+    let Mirror::Level(_, mirror) = mirror else { panic!("not a level: {mirror:?}") };
+    mirror
+}
+
+fn to(write: &DueWrite) -> Quantity {
+    let DueChange::Level { to, .. } = write.change else { panic!("not a level: {write:?}") };
+    to
+}
+
+fn level(from: i32, to: i32) -> DueChange {
+    DueChange::Level { from: pieces(from), to: pieces(to) }
 }
 
 #[tokio::test]
@@ -90,19 +173,37 @@ async fn a_level_goes_to_every_other_platform_that_knows_item_and_place() {
     let both = [connection_id("a"), connection_id("b")];
     assert_eq!(store.due_connections(&both, at(2)).await.unwrap(), [connection_id("b")]);
     assert_eq!(store.due_connections(&both, at(1)).await.unwrap(), []);
-    assert_eq!(claim(&database, "a", 9).await, [], "the platform that told it holds it");
+    assert_eq!(claim(&database, "a", 9).await, [], "the platform that reported it holds it");
 
     let due = claim(&database, "b", 9).await;
     let write = &due[0];
-    assert_eq!((due.len(), &write.key, &write.value, &write.from), (1, &level_key("b"), &pieces(10), &None));
-    assert_eq!((write.state, write.attempt, &write.location), (SendState::Pending, 1, &None));
+    assert_eq!((due.len(), &write.key, &write.change), (1, &level_mirror_key("b"), &level(FIRST_OF_B, 10)));
+    assert_eq!((write.attempt, write.begun_at, &write.location), (1, at(9), &None));
+    assert_eq!(write.trace, Some(event(1, "a").trace));
 
-    // The other way round, a platform with locations is told its own id of the place.
+    // The other way round, a platform with locations gets its own id of the place.
     report(store, 2, "b", -1, 9).await;
     set_level(&database, 2).await;
     let due = claim(&database, "a", 9).await;
-    assert_eq!((&due[0].value, &due[0].from), (&pieces(9), &Some(pieces(10))));
-    assert_eq!(due[0].location, Some(external("loc-a")));
+    assert_eq!((&due[0].change, &due[0].location), (&level(10, 9), &Some(external("loc-a"))));
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_platform_before_it_was_read() {
+    let database = shop().await;
+    report(&database.store, 1, "a", 10, 10).await;
+    link_b(&database).await;
+    set_level(&database, 1).await;
+    let (store, both) = (&database.store, [connection_id("a"), connection_id("b")]);
+    assert_eq!(level_mirror(&database, "b").await.desired, Some(pieces(10)));
+    assert_eq!(store.due_connections(&both, at(9)).await.unwrap(), []);
+    assert_eq!(store.connections_to_read(&both, at(1)).await.unwrap(), []);
+    assert_eq!(store.connections_to_read(&both, at(9)).await.unwrap(), [connection_id("b")]);
+    assert_eq!(claim(&database, "b", 9).await, []);
+    let read = DueRead { key: level_mirror_key("b"), location: None, product: None };
+    assert_eq!(claim_reads(&database, "b", 9).await, [read]);
+    first_number_of_b(&database).await;
+    assert_eq!(claim(&database, "b", 9).await[0].change, level(FIRST_OF_B, 10));
 }
 
 #[tokio::test]
@@ -117,34 +218,40 @@ async fn a_write_under_way_keeps_its_value_and_its_key_until_it_is_settled() {
     let again = claim(&database, "b", 69).await.remove(0);
     assert_eq!(again, DueWrite { attempt: 2, ..first.clone() });
 
-    let settled = database
-        .store
-        .settle_write(
-            PARTITION,
-            &first.key,
-            &first.sent_key,
-            &WriteResult::Acknowledged { version: None },
-            at(70),
-        )
-        .await;
-    assert_eq!(settled.unwrap(), Settled::Done);
+    assert_eq!(settle(&database, &first, taken(), 70).await, Settled::Done);
     let next = claim(&database, "b", 70).await.remove(0);
-    assert_eq!((&next.value, &next.from, next.attempt), (&pieces(9), &Some(pieces(10)), 1));
+    assert_eq!((&next.change, next.attempt), (&level(10, 9), 1));
     assert_ne!(next.sent_key, first.sent_key);
+}
+
+#[tokio::test]
+async fn a_write_that_is_too_old_to_be_repeated_is_given_up_and_its_platform_read() {
+    let database = due_on_b().await;
+    claim(&database, "b", 9).await;
+    assert_eq!(claim(&database, "b", 9 + 3_600).await.len(), 1, "not older than may be repeated");
+    assert_eq!(claim(&database, "b", 9 + 3_661).await, []);
+    assert_eq!(level_mirror(&database, "b").await.phase.as_str(), "reading");
+    assert_eq!(claim_reads(&database, "b", 9 + 3_661).await.len(), 1);
 }
 
 #[tokio::test]
 async fn what_is_written_is_the_store_s_value_at_that_moment() {
     let database = due_on_b().await;
-    claim_and_acknowledge(&database).await;
-    // `b` sold one: its mirror and the level have moved, but nobody has told propagate yet. It holds the store's level.
+    let write = claim(&database, "b", 9).await.remove(0);
+    assert_eq!(settle(&database, &write, taken(), 9).await, Settled::Done);
+    decide_level(&database.store, "b", |mirror| {
+        assert_eq!(mirror.observe(&report_of(pieces(10), 10)), LevelOutcome::Echo);
+    })
+    .await;
+    // `b` sold one: its mirror and the level have moved, but propagate hasn't taken it up. It holds the store's level.
     report(&database.store, 2, "b", -1, 9).await;
     let store = &database.store;
-    assert_eq!(mirror(&database, level_key("b")).await.desired, Some(pieces(9)));
+    assert_eq!(level_mirror(&database, "b").await.desired, Some(pieces(9)));
     assert_eq!(store.due_connections(&[connection_id("b")], at(99)).await.unwrap(), []);
     // What was wanted before must not be written over the sale, though it differs from what the platform holds.
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let outdated = "UPDATE mirrors SET desired = '{\"quantity\": \"10\"}' WHERE connection = 'b'";
+    let outdated = "UPDATE mirrors SET state = jsonb_set(state, '{desired}', '\"10\"'), attention = 'write'
+                    WHERE connection = 'b'";
     assert_eq!(sqlx::query(outdated).execute(&mut connection).await.unwrap().rows_affected(), 1);
     assert_eq!(store.due_connections(&[connection_id("b")], at(99)).await.unwrap(), [connection_id("b")]);
     assert_eq!(claim(&database, "b", 99).await, []);
@@ -157,85 +264,85 @@ async fn what_is_wanted_already_is_not_written_again_and_waits_for_nobody() {
     // Whoever changes the store now holds it, and what it has read of `a`.
     let mut transaction = database.store.begin_apply().await.unwrap();
     let stores = FirstKeys { stores: BTreeSet::from([store_id()]), ..FirstKeys::default() };
-    let mirrors = RowKeys { mirrors: BTreeSet::from([level_key("a"), level_key("b")]), ..RowKeys::default() };
+    let keys = BTreeSet::from([level_mirror_key("a"), level_mirror_key("b")]);
+    let mirrors = RowKeys { mirrors: keys, ..RowKeys::default() };
     transaction.first(&stores, &mut Facts::default()).await.unwrap();
     transaction.rows(&mirrors, &mut Facts::default()).await.unwrap();
     set_level(&database, 2).await;
 }
 
-async fn claim_and_acknowledge(database: &Database) {
-    let write = claim(database, "b", 9).await.remove(0);
-    let settled = database.store.settle_write(
-        PARTITION,
-        &write.key,
-        &write.sent_key,
-        &WriteResult::Acknowledged { version: None },
-        at(9),
-    );
-    assert_eq!(settled.await.unwrap(), Settled::Done);
-    // Its report comes.
-    let mut changes = reported(1, "b", 0, 10);
-    changes.applied.clear();
-    changes.movements.clear();
-    changes.stores.clear();
-    changes.endings.clear();
-    let mirror = changes.mirrors.get_mut(&level_key("b")).unwrap();
-    mirror.sent = Some(Sent { value: pieces(10), from: None, state: SendState::Settled });
-    commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
+/// What was reported while a call was under way.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Nothing,
+    Other,
+    Echo,
+    /// The write itself had ended.
+    Ended,
 }
 
-/// Brings the state of a write under way to what `apply` decided, with what it saw.
-async fn decided(database: &Database, state: SendState) {
-    let mut changes = Changes::default();
-    let mut mirror = mirror(database, level_key("b")).await;
-    mirror.sent.as_mut().unwrap().state = state;
-    changes.mirrors.insert(level_key("b"), mirror);
-    let cursor = step(&database.store, Consumer::Apply, 1).await;
-    commit(&database.store, &changes, cursor).await.unwrap();
+impl Before {
+    fn happens(self, mirror: &mut LevelMirror) {
+        match self {
+            Self::Nothing => {}
+            Self::Other => assert_eq!(mirror.observe(&report_of(pieces(7), 9)), LevelOutcome::Contested),
+            Self::Echo => assert_eq!(mirror.observe(&report_of(pieces(10), 9)), LevelOutcome::Echo),
+            Self::Ended => mirror.phase = Phase::Idle,
+        }
+    }
 }
 
 #[tokio::test]
 async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
-    use SendState::{Acknowledged, Pending, Reading, Refused, Settled as Passed, Unsure};
-    let retry = WriteResult::RetryAt { at: at(500), error: "busy".to_owned() };
-    let refused = WriteResult::Refused { error: "no such item".to_owned() };
-    let taken = WriteResult::Acknowledged { version: None };
-    let stale = WriteResult::ReadBack;
-    let (ten, unknown) = (Some(pieces(10)), None);
-    // The state when the call ends, how it ends; what follows, the state after it, what the platform holds, when the
-    // next write is claimed at the earliest.
-    for (before, result, follows, after, held, due) in [
-        (Pending, &taken, Settled::Done, Acknowledged, &ten, None),
-        (Pending, &stale, Settled::NeedsReadBack, Reading, &unknown, None),
-        (Pending, &retry, Settled::Done, Pending, &unknown, Some(500)),
-        (Pending, &refused, Settled::Done, Refused, &unknown, None),
-        (Unsure, &taken, Settled::NeedsReadBack, Reading, &ten, None),
-        (Unsure, &stale, Settled::NeedsReadBack, Reading, &unknown, None),
-        (Unsure, &retry, Settled::Done, Unsure, &unknown, Some(500)),
-        (Unsure, &refused, Settled::NeedsReadBack, Reading, &unknown, None),
-        (SendState::Echoed, &taken, Settled::Done, Passed, &unknown, Some(9)),
-        (SendState::Echoed, &stale, Settled::NeedsReadBack, Reading, &unknown, None),
-        (SendState::Echoed, &retry, Settled::Done, SendState::Echoed, &unknown, Some(500)),
-        (Passed, &taken, Settled::Passed, Passed, &unknown, Some(9)),
-        (Passed, &stale, Settled::Passed, Passed, &unknown, Some(9)),
+    use Before::{Echo, Ended, Nothing, Other};
+    use Settled::{Done, NeedsReading, Passed, Refused};
+    const A_DAY: i64 = 86_400;
+    let retry = CallResult::Retry { at: at(500), error: "busy".to_owned() };
+    let refused = CallResult::Refused { error: "no such value".to_owned() };
+    let turned_away = CallResult::AccountRefused { error: "no access".to_owned() };
+    let too_old = CallResult::TooOld { error: "expired".to_owned() };
+    let (taken, conflict, gone) = (taken(), CallResult::Conflict, CallResult::Gone);
+    // What was reported meanwhile, how the call ends; what follows, the phase after it, what the platform holds, and the
+    // second in which the next write is claimed at the earliest.
+    for (before, result, follows, after, holds, due) in [
+        (Nothing, &taken, Done, "acknowledged", Some(10), None),
+        (Nothing, &conflict, NeedsReading, "reading", Some(4), None),
+        (Nothing, &retry, Done, "pending", Some(4), Some(500)),
+        (Nothing, &refused, Refused, "refused", Some(4), Some(9 + A_DAY)),
+        (Nothing, &turned_away, Done, "idle", Some(4), Some(9)),
+        (Nothing, &too_old, NeedsReading, "reading", Some(4), None),
+        (Nothing, &gone, Done, "idle", None, None),
+        (Other, &taken, NeedsReading, "reading", Some(10), None),
+        (Other, &conflict, NeedsReading, "reading", Some(4), None),
+        (Other, &retry, Done, "contested", Some(4), Some(500)),
+        (Other, &refused, NeedsReading, "reading", Some(4), None),
+        (Echo, &taken, Done, "idle", Some(10), None),
+        (Echo, &conflict, NeedsReading, "reading", Some(4), None),
+        (Echo, &retry, Done, "echoed", Some(10), Some(500)),
+        (Echo, &refused, NeedsReading, "reading", Some(4), None),
+        (Ended, &taken, Passed, "idle", Some(4), None),
+        (Ended, &conflict, Passed, "idle", Some(4), None),
     ] {
         let database = due_on_b().await;
         let write = claim(&database, "b", 9).await.remove(0);
-        if before != Pending {
-            decided(&database, before).await;
-        }
-        let settle = |key: &str| {
-            let (store, mirror, key) = (database.store.clone(), write.key.clone(), key.to_owned());
-            async move { store.settle_write(PARTITION, &mirror, &key, result, at(9)).await.unwrap() }
-        };
-        assert_eq!(settle("another").await, Settled::Passed);
+        decide_level(&database.store, "b", |mirror| before.happens(mirror)).await;
         let case = format!("{before:?} {result:?}");
-        assert_eq!(settle(&write.sent_key).await, follows, "{case}");
-        let mirror = mirror(&database, write.key.clone()).await;
-        assert_eq!((mirror.sent.unwrap().state, &mirror.held), (after, held), "{case}");
+        let another = DueWrite { sent_key: "another".to_owned(), ..write.clone() };
+        let unsettled = level_mirror(&database, "b").await;
+        assert_eq!(settle(&database, &another, result.clone(), 9).await, Passed);
+        assert_eq!(level_mirror(&database, "b").await, unsettled, "{case}");
+        assert_eq!(settle(&database, &write, result.clone(), 9).await, follows, "{case}");
+        let row = level_mirror(&database, "b").await;
+        let known = row.baseline.known().copied();
+        assert_eq!((row.phase.as_str(), known), (after, holds.map(pieces)), "{case}");
+        let is_read = claim_reads(&database, "b", 9).await.len() == 1;
+        assert_eq!(is_read, follows == NeedsReading, "{case}");
+        if matches!(before, Ended) {
+            continue;
+        }
         // What waits for nothing is due at once; the rest isn't before its time, if ever.
         if due != Some(9) {
-            assert_eq!(claim(&database, "b", due.unwrap_or(10_000) - 1).await, [], "{case}");
+            assert_eq!(claim(&database, "b", due.unwrap_or(2 * A_DAY) - 1).await, [], "{case}");
         }
         if let Some(due) = due {
             assert_eq!(claim(&database, "b", due).await.len(), 1, "{case}");
@@ -245,54 +352,71 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
 
 #[tokio::test]
 async fn what_a_supposed_echo_moved_is_given_back_when_the_platform_refuses_the_write() {
-    // b held 10; we write 8; b sells two by itself and tells 8, which is taken for the echo; then one more: 7.
-    for (result, held) in [(WriteResult::ReadBack, 9), (WriteResult::Acknowledged { version: None }, 7)] {
+    // b held 10; we write 8; b sells two by itself and reports 8, which is taken for the echo; then one more: 7.
+    for (result, held) in [(CallResult::Conflict, 9), (taken(), 7)] {
         let database = due_on_b().await;
         let first = claim(&database, "b", 9).await.remove(0);
-        database
-            .store
-            .settle_write(
-                PARTITION,
-                &first.key,
-                &first.sent_key,
-                &WriteResult::Acknowledged { version: None },
-                at(9),
-            )
-            .await
-            .unwrap();
+        settle(&database, &first, taken(), 9).await;
         report(&database.store, 2, "a", -2, 8).await;
         set_level(&database, 2).await;
         let write = claim(&database, "b", 9).await.remove(0);
-        assert_eq!((&write.value, &write.from), (&pieces(8), &Some(pieces(10))));
+        assert_eq!(write.change, level(10, 8));
 
-        let mut changes = Changes::default();
-        let mut row = mirror(&database, level_key("b")).await;
-        row.sent.as_mut().unwrap().state = SendState::Echoed;
-        row.held = Some(pieces(7));
-        changes.mirrors.insert(level_key("b"), row);
-        let cursor = step(&database.store, Consumer::Apply, 2).await;
-        commit(&database.store, &changes, cursor).await.unwrap();
-
-        database.store.settle_write(PARTITION, &write.key, &write.sent_key, &result, at(9)).await.unwrap();
-        assert_eq!(mirror(&database, level_key("b")).await.held, Some(pieces(held)), "{result:?}");
+        decide_level(&database.store, "b", |mirror| {
+            assert_eq!(mirror.observe(&report_of(pieces(8), 9)), LevelOutcome::Echo);
+            assert_eq!(mirror.observe(&report_of(pieces(7), 10)), LevelOutcome::Moved(pieces(-1)));
+        })
+        .await;
+        settle(&database, &write, result.clone(), 9).await;
+        let row = level_mirror(&database, "b").await;
+        assert_eq!(row.baseline, Baseline::Known(pieces(held)), "{result:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refused_value_is_not_tried_again_but_the_next_one_is() {
+async fn a_refused_value_is_a_conflict_until_another_is_taken_and_is_tried_again_after_a_day() {
     let database = due_on_b().await;
     let write = claim(&database, "b", 9).await.remove(0);
-    let refused = WriteResult::Refused { error: "x".repeat(2_000) };
-    database.store.settle_write(PARTITION, &write.key, &write.sent_key, &refused, at(9)).await.unwrap();
+    let refused = CallResult::Refused { error: "x".repeat(2_000) };
+    assert_eq!(settle(&database, &write, refused.clone(), 9).await, Settled::Refused);
     set_level(&database, 1).await;
-    assert_eq!(claim(&database, "b", 9_999).await, []);
-    let line = database.store.show_store(&store_id()).await.unwrap().mirrors;
-    let error = line.iter().find(|line| line.key == level_key("b")).unwrap().last_error.clone().unwrap();
-    assert_eq!(error.len(), 500);
+    assert_eq!(claim(&database, "b", 9 + 86_399).await, []);
+    let lines = database.store.show_store(&store_id()).await.unwrap().mirrors;
+    let line = lines.iter().find(|line| line.mirror.key() == level_mirror_key("b")).unwrap();
+    assert_eq!(line.mirror.summary().error.unwrap().len(), 500);
+    let again = claim(&database, "b", 9 + 86_400).await.remove(0);
+    assert_eq!((to(&again), again.sent_key == write.sent_key), (pieces(10), false));
+    assert_eq!(settle(&database, &again, refused, 9 + 86_400).await, Settled::Refused);
+    let open = database.store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
+    let found: Vec<_> =
+        open.iter().map(|row| (row.conflict.kind, row.conflict.subject.clone(), row.seen)).collect();
+    assert_eq!(found, [(ConflictKind::WriteRefused, level_key("b").subject(), 2)]);
 
     report(&database.store, 2, "a", -1, 9).await;
     set_level(&database, 2).await;
-    assert_eq!(claim(&database, "b", 9_999).await[0].value, pieces(9));
+    let next = claim(&database, "b", 9 + 86_400).await.remove(0);
+    assert_eq!(to(&next), pieces(9));
+    assert_eq!(settle(&database, &next, taken(), 9 + 86_400).await, Settled::Done);
+    assert_eq!(database.store.open_conflicts_of(&store_id()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn comparisons_that_are_refused_over_and_over_are_a_conflict_and_stop_the_writes() {
+    let database = due_on_b().await;
+    let mut last = Settled::Done;
+    for round in 0..6 {
+        let write = claim(&database, "b", 10 + round).await.remove(0);
+        last = settle(&database, &write, CallResult::Conflict, 10 + round).await;
+        decide_level(&database.store, "b", |mirror| {
+            let reading = Report { is_reading: true, ..report_of(pieces(FIRST_OF_B), 10 + round) };
+            assert_eq!(mirror.observe(&reading), LevelOutcome::Unchanged);
+        })
+        .await;
+    }
+    assert_eq!(last, Settled::Flapping);
+    assert_eq!(claim(&database, "b", 99_999).await, []);
+    let open = database.store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
+    assert_eq!(open.iter().map(|row| row.conflict.kind).collect::<Vec<_>>(), [ConflictKind::Flapping]);
 }
 
 #[tokio::test]
@@ -300,195 +424,18 @@ async fn a_read_back_that_does_not_come_is_asked_for_again_and_then_writing_goes
     let database = due_on_b().await;
     let store = &database.store;
     let write = claim(&database, "b", 9).await.remove(0);
-    store.settle_write(PARTITION, &write.key, &write.sent_key, &WriteResult::ReadBack, at(9)).await.unwrap();
-    let both = [connection_id("a"), connection_id("b")];
-    assert_eq!(store.claim_reads(&both, at(68), 10).await.unwrap(), []);
-    assert_eq!(store.claim_reads(&both, at(69), 10).await.unwrap()[0].key, level_key("b"));
-    assert_eq!(store.claim_reads(&both, at(70), 10).await.unwrap(), []);
+    assert_eq!(settle(&database, &write, CallResult::Conflict, 9).await, Settled::NeedsReading);
+    assert_eq!(claim_reads(&database, "b", 9).await[0].key, level_mirror_key("b"));
+    assert_eq!(claim_reads(&database, "b", 68).await, []);
+    assert_eq!(claim_reads(&database, "b", 69).await.len(), 1);
+    assert_eq!(claim_reads(&database, "b", 70).await, []);
+    assert_eq!(claim(&database, "b", 70).await, []);
 
-    decided(&database, SendState::Settled).await;
-    assert_eq!(store.claim_reads(&both, at(999), 10).await.unwrap(), []);
+    decide_level(store, "b", |mirror| {
+        let reading = Report { is_reading: true, ..report_of(pieces(FIRST_OF_B), 70) };
+        assert_eq!(mirror.observe(&reading), LevelOutcome::Unchanged);
+    })
+    .await;
+    assert_eq!(claim_reads(&database, "b", 999).await, []);
     assert_eq!(claim(&database, "b", 70).await.len(), 1);
-}
-
-#[tokio::test]
-async fn nothing_goes_where_it_is_not_wanted() {
-    let off = Rules { propagate_inventory: false, ..Rules::default() };
-    let kept_back = Connection { rules: off, default_location: Some(place()), ..connection("b", "treez") };
-    let switched_off =
-        Connection { enabled: false, default_location: Some(place()), ..connection("b", "treez") };
-    let placeless = connection("b", "treez");
-    for (what, setup) in [("rules", kept_back), ("disabled", switched_off), ("no place", placeless)] {
-        let database = shop().await;
-        report(&database.store, 1, "a", 10, 10).await;
-        link_b(&database).await;
-        database.store.upsert_connection(&setup).await.unwrap();
-        set_level(&database, 1).await;
-        assert_eq!(claim(&database, "b", 9).await, [], "{what}");
-        assert_eq!(database.store.show_store(&store_id()).await.unwrap().mirrors.len(), 1, "{what}");
-    }
-
-    // Switched off afterwards: what is wanted stays, and goes out when it is switched on again.
-    let database = due_on_b().await;
-    let on = Connection { default_location: Some(place()), ..connection("b", "treez") };
-    database.store.upsert_connection(&Connection { enabled: false, ..on.clone() }).await.unwrap();
-    assert_eq!(claim(&database, "b", 9).await, []);
-    database.store.upsert_connection(&Connection { rules: off, ..on.clone() }).await.unwrap();
-    assert_eq!(claim(&database, "b", 9).await, []);
-    database.store.upsert_connection(&on).await.unwrap();
-    assert_eq!(claim(&database, "b", 9).await.len(), 1);
-
-    // A platform that takes no such writes.
-    let database = shop().await;
-    report(&database.store, 1, "a", 10, 10).await;
-    link_b(&database).await;
-    let mut wants = Wants::default();
-    wants.add(1, &event(1, "a"), &level_effect());
-    let prices = writes().into_iter().filter(|(_, kind)| *kind == MirrorKind::Price).collect();
-    let step = step(&database.store, Consumer::Propagate, 1).await;
-    database.store.set_desired(&wants, &prices, at(2), &[step]).await.unwrap();
-    assert_eq!(claim(&database, "b", 9).await, []);
-    let again = database.store.set_desired(&wants, &writes(), at(2), &[step]).await;
-    assert!(matches!(again, Err(StoreError::Fenced)));
-    assert_eq!(claim(&database, "b", 9).await, []);
-}
-
-fn catalog() -> Changes {
-    let tenant = TenantId::new("t1").unwrap();
-    let clocked = |text: &str| Some(Clocked { value: text.to_owned(), at: at(1) });
-    let product = ProductRow {
-        id: ProductId::new("p1").unwrap(),
-        tenant: tenant.clone(),
-        store: store_id(),
-        title: clocked("Tea"),
-        description: None,
-        vendor: None,
-        category: None,
-        status: None,
-        tags: None,
-        deleted_at: None,
-    };
-    let price = Money { minor: 1_250, currency: Currency::new("USD").unwrap() };
-    let row = VariantRow {
-        id: variant(),
-        tenant,
-        store: store_id(),
-        product: product.id.clone(),
-        title: None,
-        sku: None,
-        barcode: None,
-        price: Some(Clocked { value: price, at: at(1) }),
-        compare_at_price: None,
-    };
-    let mut changes = reported(1, "a", 10, 10);
-    changes.products = BTreeMap::from([(product.id.clone(), product)]);
-    changes.variants = BTreeMap::from([(row.id.clone(), row)]);
-    changes
-}
-
-#[tokio::test]
-async fn a_platform_that_comes_to_know_a_variant_gets_its_level_price_and_text() {
-    let database = shop().await;
-    commit(&database.store, &catalog(), step(&database.store, Consumer::Apply, 1).await).await.unwrap();
-    let known = [
-        ("b", LinkKind::Item, "item-b", "v1"),
-        ("b", LinkKind::Variant, "var-b", "v1"),
-        ("b", LinkKind::Product, "prod-b", "p1"),
-    ];
-    link(&database, &known).await;
-    set(&database, 1, &[Effect::Linked { variant: variant() }]).await;
-
-    let due = claim(&database, "b", 9).await;
-    let value = |kind| due.iter().find(|write| write.key.kind == kind).unwrap();
-    assert_eq!(due.len(), 3);
-    assert_eq!(value(MirrorKind::Inventory).value, pieces(10));
-    let price = value(MirrorKind::Price);
-    let money = Money { minor: 1_250, currency: Currency::new("USD").unwrap() };
-    assert_eq!((&price.value, &price.product), (&MirrorValue::Price(money), &Some(external("prod-b"))));
-    let text = ProductText { title: Some("Tea".to_owned()), description: None };
-    assert_eq!(value(MirrorKind::Product).value, MirrorValue::Text(text));
-}
-
-#[tokio::test]
-async fn a_text_that_nobody_told_is_left_as_the_platform_holds_it() {
-    let database = shop().await;
-    let mut changes = catalog();
-    let text = |title: &str, description: &str| {
-        let text = ProductText { title: Some(title.to_owned()), description: Some(description.to_owned()) };
-        Some(MirrorValue::Text(text))
-    };
-    let key = MirrorKey {
-        connection: connection_id("b"),
-        kind: MirrorKind::Product,
-        external: external("prod-b"),
-        place: None,
-    };
-    let mut held = model::Mirror::new(key.clone(), Some("p1".to_owned()));
-    held.held = text("Old name", "Leaves");
-    changes.mirrors.insert(key.clone(), held);
-    commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
-    link(&database, &[("b", LinkKind::Product, "prod-b", "p1")]).await;
-    set(&database, 1, &[Effect::Text { product: ProductId::new("p1").unwrap() }]).await;
-    let due = claim(&database, "b", 9).await;
-    assert_eq!((due.len(), Some(due[0].value.clone())), (1, text("Tea", "Leaves")));
-}
-
-#[tokio::test]
-async fn quantities_are_written_alike_in_rows_and_in_code() {
-    let database = due_on_b().await;
-    for (number, text) in [(2, "2.5"), (3, "100"), (4, "-3"), (5, "0"), (6, "0.000001"), (7, "1000000000")] {
-        let quantity = Quantity::parse(text).unwrap();
-        let mut changes = reported(number, "a", 0, 0);
-        changes.levels = BTreeMap::from([((variant(), place()), quantity)]);
-        changes.mirrors.get_mut(&level_key("a")).unwrap().held = Some(MirrorValue::Quantity(quantity));
-        commit(&database.store, &changes, step(&database.store, Consumer::Apply, number).await)
-            .await
-            .unwrap();
-        set_level(&database, number).await;
-        let (a, b) = (mirror(&database, level_key("a")).await, mirror(&database, level_key("b")).await);
-        assert_eq!(b.desired, Some(MirrorValue::Quantity(quantity)), "{text}");
-        assert_eq!(a.held, a.desired, "{text}");
-        assert_eq!(claim(&database, "a", 9).await, [], "{text}");
-    }
-}
-
-#[tokio::test]
-async fn two_that_claim_at_once_never_get_the_same_write() {
-    let database = shop().await;
-    let mut changes = reported(1, "a", 10, 10);
-    let mut links = Vec::new();
-    for index in 0..40 {
-        let id = VariantId::new(&format!("v{index}")).unwrap();
-        changes.levels.insert((id.clone(), place()), Quantity::pieces(index));
-        links.push((format!("item-{index}"), id));
-    }
-    commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
-    let links: Vec<_> =
-        links.iter().map(|(item, id)| ("b", LinkKind::Item, item.as_str(), id.as_str())).collect();
-    link(&database, &links).await;
-    let effects: Vec<_> = links
-        .iter()
-        .map(|(.., id)| Effect::Level {
-            variant: VariantId::new(id).unwrap(),
-            location: LocationId::new("l1").unwrap(),
-            delta: Quantity::ZERO,
-            level: Quantity::ZERO,
-            reason: MovementReason::Reported,
-        })
-        .collect();
-    set(&database, 1, &effects).await;
-    let b = connection_id("b");
-    let claim = || database.store.claim_due(PARTITION, &b, at(9), LEASE, 7);
-    let mut keys = BTreeSet::new();
-    let mut claimed = 0;
-    loop {
-        let (one, other, third) = tokio::join!(claim(), claim(), claim());
-        let round: Vec<_> = [one, other, third].into_iter().flat_map(Result::unwrap).collect();
-        claimed += round.len();
-        if round.is_empty() {
-            break;
-        }
-        keys.extend(round.into_iter().map(|write| write.key));
-    }
-    assert_eq!((claimed, keys.len()), (40, 40));
 }

@@ -75,8 +75,9 @@ async fn a_merchants_number_is_found_whole_however_long_and_not_by_its_beginning
     let mut transaction = database.store.begin_apply().await.unwrap();
     transaction.first(&FirstKeys { skus: keys, ..FirstKeys::default() }, &mut facts).await.unwrap();
     transaction.rollback().await.unwrap();
-    let found: Vec<_> =
-        facts.skus.iter().map(|((_, sku), found)| (sku.len(), found.variant.to_string())).collect();
+    let found =
+        facts.skus.iter().flat_map(|((_, sku), found)| found.keys().map(|id| (sku.len(), id.to_string())));
+    let found: Vec<_> = found.collect();
     assert_eq!(found, [(4001, "v1".to_owned()), (5, "v3".to_owned())]);
 }
 

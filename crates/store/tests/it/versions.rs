@@ -1,80 +1,120 @@
 //! What the versions of objects come to.
 
 use crate::{
-    fixture::{PARTITION, at, commit, level_key, pieces, step},
-    propagating::{claim, due_on_b, mirror},
+    desired::{catalog, links_of_b, price_key},
+    fixture::{
+        Database, PARTITION, at, commit, commit_silently, decide, decide_level, level_mirror_key, pieces,
+        report_of, shop, step, variant,
+    },
+    propagating::{claim, claim_reads, due_on_b, level_mirror, mirror, set, settle},
 };
-use model::{Observation, SendState, Sent, SourceVersion, record::Changes};
-use store::{Consumer, WriteResult};
+use model::{
+    CallResult, Currency, LevelOutcome, Mirror, Money, Phase, PriceMirror, Report, SourceVersion,
+    record::Effect,
+};
+use store::{Consumer, DueWrite};
+
+fn usd(minor: i64) -> Money {
+    Money { minor, currency: Currency::new("USD").unwrap() }
+}
+
+async fn price(database: &Database) -> PriceMirror {
+    let mirror = mirror(database, &price_key()).await;
+    let Mirror::Price(_, mirror) = mirror else { panic!("no price: {mirror:?}") };
+    mirror
+}
+
+async fn reports_price(database: &Database, report: Report<Money>) {
+    decide(&database.store, &price_key(), |mirror| {
+        let Mirror::Price(_, mirror) = mirror else { panic!("no price: {mirror:?}") };
+        let value = report.value.unwrap();
+        mirror.observe(&report, &value);
+    })
+    .await;
+}
+
+/// `b` reported 10.00 in version 1 and should show 12.50; that write is under way.
+async fn price_under_way() -> (Database, DueWrite) {
+    let database = shop().await;
+    let store = &database.store;
+    commit(store, &catalog(), step(store, Consumer::Apply, 1).await).await.unwrap();
+    commit_silently(store, &links_of_b()).await;
+    set(&database, 1, &[Effect::Price { variant: variant(), price: usd(1_250) }]).await;
+    reports_price(&database, report_of(usd(1_000), 1)).await;
+    let write = claim(&database, "b", 9).await.remove(0);
+    (database, write)
+}
 
 #[tokio::test]
 async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
-    use SendState::{Acknowledged, Echoed, Pending, Reading, Settled as Passed};
-    // What was told last, if anything was, and the state when the call ends; the version that the reply tells; which
-    // version is known then, whether the platform holds what was sent, the state.
-    for (told, before, reply, known, is_sent, after) in [
-        (Some(Some(5)), Pending, Some(7), Some(7), true, Acknowledged),
-        (Some(Some(5)), Pending, Some(5), Some(5), false, Reading),
-        (Some(Some(5)), Pending, Some(3), Some(5), false, Passed),
-        (Some(Some(5)), Pending, None, Some(5), true, Acknowledged),
-        (Some(Some(5)), Echoed, Some(7), Some(7), true, Passed),
-        (Some(Some(5)), Echoed, Some(5), Some(5), false, Passed),
-        (Some(None), Pending, Some(7), Some(7), true, Acknowledged),
-        (None, Pending, Some(7), None, true, Acknowledged),
+    // What is reported while the call is under way, if anything is: the price and its version. Then the version that the
+    // reply names; which version is known then, what the platform holds, the phase.
+    for (told, reply, known, holds, after) in [
+        (Some((1_100, Some(5))), Some(7), Some(7), 1_250, "acknowledged"),
+        (Some((1_100, Some(5))), Some(5), Some(5), 1_100, "reading"),
+        (Some((1_100, Some(5))), Some(3), Some(5), 1_100, "reading"),
+        (Some((1_100, Some(5))), None, Some(5), 1_250, "acknowledged"),
+        (Some((1_250, Some(5))), Some(7), Some(7), 1_250, "idle"),
+        (Some((1_250, Some(5))), Some(5), Some(5), 1_250, "idle"),
+        (Some((1_100, None)), Some(7), Some(7), 1_250, "acknowledged"),
+        (None, Some(7), Some(7), 1_250, "acknowledged"),
+        (None, None, Some(1), 1_250, "acknowledged"),
     ] {
-        let database = due_on_b().await;
-        let write = claim(&database, "b", 9).await.remove(0);
-        let mut row = mirror(&database, level_key("b")).await;
-        row.sent.as_mut().unwrap().state = before;
-        row.held = told.map(|_| pieces(4));
-        row.observed = told.map(|version: Option<i64>| Observation {
-            value: pieces(4),
-            version: version.map(SourceVersion),
-            at: at(9),
-        });
-        let changes = Changes { mirrors: [(row.key.clone(), row)].into(), ..Changes::default() };
-        let cursor = step(&database.store, Consumer::Apply, 1).await;
-        commit(&database.store, &changes, cursor).await.unwrap();
-
-        let result = WriteResult::Acknowledged { version: reply.map(SourceVersion) };
-        let store = &database.store;
-        store.settle_write(PARTITION, &write.key, &write.sent_key, &result, at(9)).await.unwrap();
-        let row = mirror(&database, level_key("b")).await;
-        let case = format!("{told:?} {before:?} {reply:?}");
-        let known = known.map(SourceVersion);
-        assert_eq!(row.observed.and_then(|observed| observed.version), known, "{case}");
-        assert_eq!(row.held, Some(if is_sent { write.value } else { pieces(4) }), "{case}");
-        assert_eq!(row.sent.unwrap().state, after, "{case}");
-        let position = store.apply_cursor(PARTITION).await.unwrap().position;
-        let (marks, _) = store.send_marks(PARTITION, None, position).await.unwrap();
-        assert_eq!(marks.last().unwrap().version, known, "a replay is told: {case}");
+        let (database, write) = price_under_way().await;
+        if let Some((price, version)) = told {
+            let report = Report { version: version.map(SourceVersion), ..report_of(usd(price), 9) };
+            reports_price(&database, report).await;
+        }
+        let result = CallResult::Taken { version: reply.map(SourceVersion), rendered: None };
+        settle(&database, &write, result, 9).await;
+        let row = price(&database).await;
+        let case = format!("{told:?} {reply:?}");
+        let seen = row.observed.as_ref().and_then(|seen| seen.version);
+        assert_eq!(seen, known.map(SourceVersion), "{case}");
+        assert_eq!(row.baseline.known().map(|held| held.value), Some(usd(holds)), "{case}");
+        assert_eq!(row.phase.as_str(), after, "{case}");
+        let position = database.store.apply_cursor(PARTITION).await.unwrap().position;
+        let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
+        let Mirror::Price(_, noted) = &marks.last().unwrap().mirror else { panic!("no price: {marks:?}") };
+        assert_eq!(noted, &row, "a replay meets it: {case}");
     }
+}
+
+#[tokio::test]
+async fn the_version_that_the_reply_for_a_level_names_is_kept_with_the_write() {
+    let database = due_on_b().await;
+    let write = claim(&database, "b", 9).await.remove(0);
+    let result = CallResult::Taken { version: Some(SourceVersion(7)), rendered: None };
+    settle(&database, &write, result, 9).await;
+    let row = level_mirror(&database, "b").await;
+    assert!(matches!(row.phase, Phase::Acknowledged { version: Some(SourceVersion(7)), .. }), "{row:?}");
 }
 
 #[tokio::test]
 async fn what_was_never_written_to_can_wait_for_a_reading() {
     let database = due_on_b().await;
-    let (store, key) = (&database.store, level_key("a"));
-    let mut row = mirror(&database, key.clone()).await;
-    assert_eq!(row.sent, None);
-    let waits = Sent { value: pieces(10), from: None, state: SendState::Reading };
-    row.sent = Some(waits.clone());
-    let changes = Changes { mirrors: [(key.clone(), row)].into(), ..Changes::default() };
-    let cursor = step(store, Consumer::Apply, 1).await;
-    commit(store, &changes, cursor).await.unwrap();
-    assert_eq!(mirror(&database, key.clone()).await.sent, Some(waits));
+    let store = &database.store;
+    assert_eq!(level_mirror(&database, "a").await.phase, Phase::Idle);
+    decide_level(store, "a", |mirror| {
+        // Another number of the version that was seen: only a reading shows which one it is.
+        let other = Report { is_coarse: true, received_at: at(8), ..report_of(pieces(8), 1) };
+        assert_eq!(mirror.observe(&other), LevelOutcome::Ambiguous);
+    })
+    .await;
+    let waits = Phase::Reading { after: None, attempts: 0 };
+    assert_eq!(level_mirror(&database, "a").await.phase, waits);
 
-    let connections = [key.connection.clone()];
-    let due = store.claim_reads(&connections, at(9), 10).await.unwrap();
-    assert_eq!(due.iter().map(|read| &read.key).collect::<Vec<_>>(), [&key]);
-    assert_eq!(store.claim_reads(&connections, at(60), 10).await.unwrap(), [], "given once a minute");
-    assert_eq!(store.claim_reads(&connections, at(70), 10).await.unwrap().len(), 1);
+    let due = claim_reads(&database, "a", 9).await;
+    assert_eq!(due.iter().map(|read| &read.key).collect::<Vec<_>>(), [&level_mirror_key("a")]);
+    assert_eq!(claim_reads(&database, "a", 68).await, [], "given once a minute");
+    assert_eq!(claim_reads(&database, "a", 69).await.len(), 1);
 
     // The reading shows something new: another one is due at once.
-    let mut row = mirror(&database, key.clone()).await;
-    row.held = Some(pieces(9));
-    let changes = Changes { mirrors: [(key, row)].into(), ..Changes::default() };
-    let cursor = step(store, Consumer::Apply, 1).await;
-    commit(store, &changes, cursor).await.unwrap();
-    assert_eq!(store.claim_reads(&connections, at(71), 10).await.unwrap().len(), 1);
+    decide_level(store, "a", |mirror| {
+        let reading =
+            Report { is_coarse: true, is_reading: true, received_at: at(70), ..report_of(pieces(9), 1) };
+        assert_eq!(mirror.observe(&reading), LevelOutcome::Moved(pieces(-1)));
+    })
+    .await;
+    assert_eq!(claim_reads(&database, "a", 70).await.len(), 1);
 }
