@@ -49,13 +49,39 @@ CREATE FUNCTION pg_temp.state(kind text, internal text, observed jsonb, observed
             'schedule', jsonb_strip_nulls(jsonb_build_object('due_at', pg_temp.micros(due_at), 'error', error)))
 $$;
 
+-- Whether two values differ: in texts, runs of white space count as one space.
+CREATE FUNCTION pg_temp.words(field text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT btrim(regexp_replace(field, '\s+', ' ', 'g'))
+$$;
+
+CREATE FUNCTION pg_temp.differ(kind text, one jsonb, other jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE kind
+        WHEN 'product' THEN pg_temp.words(one ->> 'title') IS DISTINCT FROM pg_temp.words(other ->> 'title')
+            OR pg_temp.words(one ->> 'description') IS DISTINCT FROM pg_temp.words(other ->> 'description')
+        ELSE one IS DISTINCT FROM other
+    END
+$$;
+
+-- The work that a state is due for. The old column knew no reading of what was never reported: such a row would be claimed
+-- as a write for ever and never be written or read.
+CREATE FUNCTION pg_temp.attention(kind text, internal text, state jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN state -> 'phase' ? 'writing' THEN 'write'
+        WHEN state -> 'phase' ? 'reading' THEN 'read'
+        WHEN internal IS NULL OR state -> 'desired' IS NULL THEN NULL
+        WHEN state -> 'baseline' = '"unheard"' THEN 'read'
+        WHEN pg_temp.differ(kind, CASE kind WHEN 'inventory' THEN state #> '{baseline,known}'
+                ELSE state #> '{baseline,known,value}' END, state -> 'desired') THEN 'write'
+    END
+$$;
+
 ALTER TABLE mirrors ADD COLUMN state jsonb;
 UPDATE mirrors SET state = pg_temp.state(kind, internal, observed, observed_version, observed_at, held, desired,
     pg_temp.phase(kind, sent, sent_from, sent_state, sent_key, sent_at, attempts), next_attempt_at, last_error);
 ALTER TABLE mirrors ALTER COLUMN state SET NOT NULL;
 
 ALTER TABLE mirrors ADD COLUMN due text COLLATE "C" CHECK (due IN ('write', 'read', 'answer'));
-UPDATE mirrors SET due = attention;
+UPDATE mirrors SET due = pg_temp.attention(kind, internal, state);
 DROP INDEX mirrors_attention;
 ALTER TABLE mirrors DROP COLUMN attention, DROP COLUMN observed, DROP COLUMN observed_version, DROP COLUMN observed_at,
     DROP COLUMN held, DROP COLUMN desired, DROP COLUMN desired_number, DROP COLUMN desired_trace, DROP COLUMN sent,

@@ -299,9 +299,11 @@ pub(crate) async fn begin_anew(
     .bind(connection.as_str())
     .execute(&mut *transaction)
     .await?;
-    // What was refused may be taken now.
+    // What was refused may be taken now. The time stands in the state too: whoever writes the mirror next takes it from there.
     sqlx::query(
-        "UPDATE mirrors SET next_attempt_at = now()
+        "UPDATE mirrors
+         SET next_attempt_at = now(),
+             state = jsonb_set(state, '{schedule,due_at}', to_jsonb((extract(epoch FROM now()) * 1000000)::int8))
          WHERE connection = $1 AND attention = 'write' AND state -> 'phase' ? 'refused'",
     )
     .bind(connection.as_str())

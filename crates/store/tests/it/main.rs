@@ -15,5 +15,6 @@ mod rebuilding;
 mod schema;
 mod setup;
 mod texts;
+mod upgrade;
 mod versions;
 mod wall;

@@ -302,6 +302,9 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
     let turned_away = CallResult::AccountRefused { error: "no access".to_owned() };
     let too_old = CallResult::TooOld { error: "expired".to_owned() };
     let (taken, conflict, gone) = (taken(), CallResult::Conflict, CallResult::Gone);
+    let database = due_on_b().await;
+    let write = claim(&database, "b", 9).await.remove(0);
+    let begun = level_mirror(&database, "b").await;
     // What was reported meanwhile, how the call ends; what follows, the phase after it, what the platform holds, and the
     // second in which the next write is claimed at the earliest.
     for (before, result, follows, after, holds, due) in [
@@ -323,9 +326,11 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
         (Ended, &taken, Passed, "idle", Some(4), None),
         (Ended, &conflict, Passed, "idle", Some(4), None),
     ] {
-        let database = due_on_b().await;
-        let write = claim(&database, "b", 9).await.remove(0);
-        decide_level(&database.store, "b", |mirror| before.happens(mirror)).await;
+        decide_level(&database.store, "b", |mirror| {
+            *mirror = begun.clone();
+            before.happens(mirror);
+        })
+        .await;
         let case = format!("{before:?} {result:?}");
         let another = DueWrite { sent_key: "another".to_owned(), ..write.clone() };
         let unsettled = level_mirror(&database, "b").await;

@@ -47,6 +47,8 @@ async fn price_under_way() -> (Database, DueWrite) {
 
 #[tokio::test]
 async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
+    let (database, write) = price_under_way().await;
+    let begun = mirror(&database, &price_key()).await;
     // What is reported while the call is under way, if anything is: the price and its version. Then the version that the
     // reply names; which version is known then, what the platform holds, the phase.
     for (told, reply, known, holds, after) in [
@@ -60,7 +62,7 @@ async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
         (None, Some(7), Some(7), 1_250, "acknowledged"),
         (None, None, Some(1), 1_250, "acknowledged"),
     ] {
-        let (database, write) = price_under_way().await;
+        decide(&database.store, &price_key(), |mirror| *mirror = begun.clone()).await;
         if let Some((price, version)) = told {
             let report = Report { version: version.map(SourceVersion), ..report_of(usd(price), 9) };
             reports_price(&database, report).await;

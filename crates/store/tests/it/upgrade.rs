@@ -1,0 +1,216 @@
+//! Mirrors of the version before: one column for each thing, and no state of their own.
+
+use crate::{
+    fixture::{
+        Database, PARTITION, at, connection_id, empty_database, external, level_key, origin, pieces, variant,
+    },
+    propagating::{claim, mirror},
+};
+use model::{
+    Attention, Baseline, Currency, FieldKey, FieldMirror, Held, LevelKey, LevelMirror, Meanwhile, Mirror,
+    Money, Observation, Phase, Position, ProductId, ProductText, Schedule, SourceVersion, Write,
+};
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+/// The last version with the old columns.
+const BEFORE: i64 = 20_261_126_000_003;
+
+/// A database of the version before, with a store and its connection `b`, and no mirrors.
+async fn as_before() -> (Database, PgConnection) {
+    let database = empty_database().await;
+    let mut raw = PgConnection::connect(&database.url).await.unwrap();
+    MIGRATIONS.run_to(BEFORE, &mut raw).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO tenants (id) VALUES ('t1');
+         INSERT INTO stores (id, tenant, name, timezone) VALUES ('s1', 't1', 'Shop', 'UTC');
+         INSERT INTO connections (id, tenant, store, platform, enabled, base_url, account, credentials, key_id)
+         VALUES ('b', 't1', 's1', 'treez', true, 'https://platform.example', 'shop', '\\x00', 'k1')",
+    )
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    (database, raw)
+}
+
+/// A row with a value of each column, `null` where the text is empty.
+async fn insert(raw: &mut PgConnection, kind: &str, name: &str, columns: [&str; 6]) {
+    let [observed, held, desired, sent, sent_from, sent_state] = columns;
+    let at = at(0).as_chrono();
+    sqlx::query(
+        "INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, observed, observed_version,
+             observed_at, held, desired, sent, sent_from, sent_state, sent_key, sent_at, attempts, next_attempt_at,
+             last_error)
+         SELECT 'b', $1, $2, CASE $1 WHEN 'inventory' THEN 'l1' ELSE '' END, 't1', 's1',
+             CASE $1 WHEN 'product' THEN 'p1' ELSE 'v1' END, nullif($3, '')::jsonb,
+             CASE WHEN $3 <> '' THEN 5 END, CASE WHEN $3 <> '' THEN $9 + interval '2 seconds' END,
+             nullif($4, '')::jsonb, nullif($5, '')::jsonb, nullif($6, '')::jsonb, nullif($7, '')::jsonb,
+             nullif($8, ''), CASE WHEN $8 <> '' THEN 'key' END, CASE WHEN $8 <> '' THEN $9 + interval '3 seconds' END,
+             CASE WHEN $8 <> '' THEN 2 ELSE 0 END, $9 + interval '9 seconds', CASE WHEN $8 = 'refused' THEN 'no' END",
+    )
+    .bind(kind)
+    .bind(name)
+    .bind(observed)
+    .bind(held)
+    .bind(desired)
+    .bind(sent)
+    .bind(sent_from)
+    .bind(sent_state)
+    .bind(at)
+    .execute(raw)
+    .await
+    .unwrap();
+}
+
+fn write<V>(value: V, from: V) -> Write<V> {
+    Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace: None }
+}
+
+fn schedule(is_refused: bool) -> Schedule {
+    Schedule { due_at: at(9), error: is_refused.then(|| "no".to_owned()), ..Schedule::default() }
+}
+
+fn key(name: &str) -> LevelKey {
+    LevelKey { item: external(name), ..level_key("b") }
+}
+
+async fn attention(raw: &mut PgConnection, name: &str) -> Option<String> {
+    let row = sqlx::query("SELECT attention FROM mirrors WHERE external = $1").bind(name);
+    row.fetch_one(raw).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_to() {
+    let (database, mut raw) = as_before().await;
+    let quantity = |count: i32| format!(r#"{{"quantity": "{count}"}}"#);
+    let (four, ten) = (quantity(4), quantity(10));
+    let (seen, unheard) = (four.as_str(), "");
+    let made = || write(pieces(10), pieces(4));
+    let writing = |meanwhile| Phase::Writing { write: made(), meanwhile };
+    let reading = Phase::Reading { after: None, attempts: 0 };
+    // What the platform held, what was sent and from what, the state of that; what it comes to, and what is due.
+    let cases = [
+        (seen, "", "", "", Phase::Idle, Some(Attention::Write)),
+        (seen, &*ten, seen, "pending", writing(Meanwhile::Nothing), Some(Attention::Write)),
+        (seen, &*ten, seen, "unsure", writing(Meanwhile::Other), Some(Attention::Write)),
+        (seen, &*ten, seen, "echoed", writing(Meanwhile::Echo), Some(Attention::Write)),
+        (&*ten, &*ten, seen, "acknowledged", Phase::Acknowledged { write: made(), version: None }, None),
+        (seen, &*ten, seen, "refused", Phase::Refused { write: made() }, Some(Attention::Write)),
+        (&*ten, &*ten, seen, "settled", Phase::Idle, None),
+        (seen, &*ten, seen, "reading", reading.clone(), Some(Attention::Read)),
+        // Nothing is written to what never reported, and a write without what it replaces is none.
+        (unheard, "", "", "", Phase::Idle, Some(Attention::Read)),
+        (unheard, &*ten, "", "pending", reading, Some(Attention::Read)),
+        (unheard, &*ten, "", "settled", Phase::Idle, Some(Attention::Read)),
+    ];
+    for (number, (held, sent, from, state, ..)) in cases.iter().enumerate() {
+        let columns = [*held, *held, ten.as_str(), *sent, *from, *state];
+        insert(&mut raw, "inventory", &format!("m-{number}"), columns).await;
+    }
+    database.store.migrate().await.unwrap();
+    for (number, (held, _, _, state, phase, due)) in cases.into_iter().enumerate() {
+        let name = format!("m-{number}");
+        let count = if held == ten { 10 } else { 4 };
+        let known = (!held.is_empty()).then(|| pieces(count));
+        let seen = Observation { value: known, version: Some(SourceVersion(5)), at: at(2) };
+        let expected = LevelMirror {
+            observed: known.map(|_| seen),
+            baseline: known.map_or(Baseline::Unheard, Baseline::Known),
+            proven: known.is_some(),
+            desired: Some(pieces(10)),
+            phase,
+            schedule: schedule(state == "refused"),
+            ..LevelMirror::of(Some(variant()))
+        };
+        let expected = Mirror::Level(key(&name), expected);
+        assert_eq!(mirror(&database, &expected.key()).await, expected, "{state} of {held}");
+        assert_eq!(expected.attention(), due, "{state} of {held}");
+        let column = attention(&mut raw, &name).await;
+        assert_eq!(column.as_deref(), due.map(Attention::as_str), "{state} of {held}");
+    }
+    // Whatever is due can be claimed, so that nothing stays due for ever.
+    assert_eq!(claim(&database, "b", 9).await.len(), 5);
+    let reads = database.store.claim_reads(PARTITION, &origin("b"), at(9), 100).await.unwrap();
+    assert_eq!(reads.len(), 4);
+}
+
+#[tokio::test]
+async fn a_price_and_a_text_of_the_version_before_are_what_they_were() {
+    let (database, mut raw) = as_before().await;
+    let usd = |minor| Money { minor, currency: Currency::new("USD").unwrap() };
+    let price = |minor: i64| format!(r#"{{"price": {{"minor": {minor}, "currency": "USD"}}}}"#);
+    let (old, new) = (price(1_000), price(1_250));
+    insert(&mut raw, "price", "price", [&old, &old, &new, &new, &old, "pending"]).await;
+    let text = |title: &str| format!(r#"{{"text": {{"title": "{title}", "description": null}}}}"#);
+    let (tea, spaced, better) = (text("Green tea"), text("Green\\n tea "), text("Better tea"));
+    insert(&mut raw, "product", "spaced", [&tea, &tea, &spaced, "", "", ""]).await;
+    insert(&mut raw, "product", "refused", [&tea, &tea, &better, &better, &tea, "refused"]).await;
+    database.store.migrate().await.unwrap();
+
+    let name = |name: &str| FieldKey { connection: connection_id("b"), external: external(name) };
+    fn seen<V>(value: V) -> Option<Observation<V>> {
+        Some(Observation { value: Some(value), version: Some(SourceVersion(5)), at: at(2) })
+    }
+    let words = |title: &str| ProductText { title: Some(title.to_owned()), description: None };
+    let expected_price = FieldMirror {
+        observed: seen(usd(1_000)),
+        baseline: Baseline::Known(Held::plain(usd(1_000))),
+        desired: Some(usd(1_250)),
+        phase: Phase::Writing { write: write(usd(1_250), usd(1_000)), meanwhile: Meanwhile::Nothing },
+        schedule: schedule(false),
+        ..FieldMirror::of(variant())
+    };
+    let product = ProductId::new("p1").unwrap();
+    let held = FieldMirror {
+        observed: seen(words("Green tea")),
+        baseline: Baseline::Known(Held::plain(words("Green tea"))),
+        desired: Some(words("Green\n tea ")),
+        schedule: schedule(false),
+        ..FieldMirror::of(product)
+    };
+    let refused = FieldMirror {
+        desired: Some(words("Better tea")),
+        phase: Phase::Refused { write: write(words("Better tea"), words("Green tea")) },
+        schedule: schedule(true),
+        ..held.clone()
+    };
+    for (expected, due) in [
+        (Mirror::Price(name("price"), expected_price), Some("write")),
+        (Mirror::Text(name("spaced"), held), None),
+        (Mirror::Text(name("refused"), refused), Some("write")),
+    ] {
+        assert_eq!(mirror(&database, &expected.key()).await, expected);
+        assert_eq!(expected.attention().map(Attention::as_str), due);
+        assert_eq!(attention(&mut raw, expected.key().external().as_str()).await.as_deref(), due);
+    }
+}
+
+#[tokio::test]
+async fn what_was_noted_for_replays_is_the_state_of_a_mirror() {
+    let (database, mut raw) = as_before().await;
+    sqlx::query(
+        r#"INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external,
+             place, internal, held, sent, sent_from, sent_state, sent_key, observed_version, recorded_at)
+         VALUES (3, 1, 0, 0, 't1', 's1', 'b', 'inventory', 'item-b', 'l1', 'v1', '{"quantity": "10"}',
+             '{"quantity": "10"}', '{"quantity": "4"}', 'acknowledged', 'key', 5, $1)"#,
+    )
+    .bind(at(3).as_chrono())
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    database.store.migrate().await.unwrap();
+    let position = Position { raw_sequence: 1, delivery: 0, event: 0 };
+    let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
+    let expected = LevelMirror {
+        observed: Some(Observation { value: Some(pieces(10)), version: Some(SourceVersion(5)), at: at(3) }),
+        baseline: Baseline::Known(pieces(10)),
+        proven: true,
+        phase: Phase::Acknowledged {
+            write: Write { attempts: 1, ..write(pieces(10), pieces(4)) },
+            version: None,
+        },
+        schedule: Schedule { due_at: at(3), ..Schedule::default() },
+        ..LevelMirror::of(Some(variant()))
+    };
+    assert_eq!((marks.len(), &marks[0].mirror), (1, &Mirror::Level(level_key("b"), expected)));
+}
