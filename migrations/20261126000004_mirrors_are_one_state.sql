@@ -106,4 +106,4 @@ ALTER TABLE send_marks FORCE ROW LEVEL SECURITY;
 
 -- A link is retired when what it links is gone from the platform, and may lead elsewhere later.
 ALTER TABLE links ADD COLUMN retired_at timestamptz;
-GRANT UPDATE ON links TO tillflow_pipeline;
+GRANT UPDATE (internal, retired_at) ON links TO tillflow_pipeline;

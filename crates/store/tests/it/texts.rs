@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// Columns of texts that indexes hold: ids and names of ours, which are bounded where they are made. A platform's id has at
 /// most 255 bytes.
-const BOUNDED: [&str; 20] = [
+const BOUNDED: [&str; 22] = [
     "action",
     "attention",
     "class",
@@ -22,8 +22,10 @@ const BOUNDED: [&str; 20] = [
     "location",
     "name",
     "place",
+    "platform",
     "product",
     "store",
+    "subject",
     "tenant",
     "variant",
     "what",

@@ -11,6 +11,7 @@ use model::{
     Money, Observation, Phase, Position, ProductId, ProductText, Schedule, SourceVersion, Write,
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
+use store::Consumer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 /// The last version with the old columns.
@@ -128,6 +129,7 @@ async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_t
         let column = attention(&mut raw, &name).await;
         assert_eq!(column.as_deref(), due.map(Attention::as_str), "{state} of {held}");
     }
+    database.store.take_epoch(Consumer::Apply, PARTITION).await.unwrap();
     // Whatever is due can be claimed, so that nothing stays due for ever.
     assert_eq!(claim(&database, "b", 9).await.len(), 5);
     let reads = database.store.claim_reads(PARTITION, &origin("b"), at(9), 100).await.unwrap();

@@ -81,7 +81,8 @@ async fn nobody_reads_credentials_or_changes_history_who_need_not() {
         ("tillflow_pipeline", "UPDATE events SET payload = ''"),
         ("tillflow_pipeline", "DELETE FROM inventory_movements"),
         ("tillflow_pipeline", "UPDATE inventory_movements SET delta = 0"),
-        ("tillflow_pipeline", "UPDATE links SET internal = 'v2'"),
+        ("tillflow_pipeline", "UPDATE links SET tenant = 't2'"),
+        ("tillflow_pipeline", "DELETE FROM links"),
     ] {
         sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}")))
