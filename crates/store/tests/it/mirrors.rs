@@ -162,7 +162,9 @@ async fn a_mirror_is_read_as_it_was_written_whatever_its_state() {
         let keys = RowKeys { mirrors: written.iter().map(Mirror::key).collect(), ..RowKeys::default() };
         transaction.rows(&keys, &mut Facts::default()).await.unwrap();
         let mut changes = Changes::default();
-        written.iter().for_each(|mirror| changes.mirrors.insert(mirror.clone()));
+        for mirror in &written {
+            changes.mirrors.insert(mirror.clone());
+        }
         let step = step(&database.store, Consumer::Apply, 0).await;
         transaction.commit(&changes, &[], &[step]).await.unwrap();
         for expected in written {

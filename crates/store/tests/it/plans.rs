@@ -14,7 +14,7 @@ use model::{
     record::{Effect, FirstKeys, Links, MovementReason, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 use store::{Consumer, Store, StoreConfig};
 
 /// How many items other shops have.
@@ -45,7 +45,7 @@ async fn read(database: &Database) -> Vec<i64> {
 async fn load_all(database: &Database) {
     let (b, item) = (connection_id("b"), (connection_id("b"), external("item-b")));
     let first = FirstKeys {
-        links: Links { items: BTreeMap::from([(item.clone(), ())]), ..Links::default() },
+        links: Links { items: [(item.clone(), ())].into(), ..Links::default() },
         skus: [(store_id(), "none".to_owned())].into(),
         stores: [store_id()].into(),
         ..FirstKeys::default()

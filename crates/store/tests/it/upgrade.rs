@@ -67,6 +67,10 @@ fn write<V>(value: V, from: V) -> Write<V> {
     Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace: None }
 }
 
+fn seen<V>(value: V) -> Observation<V> {
+    Observation { value: Some(value), version: Some(SourceVersion(5)), at: at(2) }
+}
+
 fn schedule(is_refused: bool) -> Schedule {
     Schedule { due_at: at(9), error: is_refused.then(|| "no".to_owned()), ..Schedule::default() }
 }
@@ -85,20 +89,20 @@ async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_t
     let (database, mut raw) = as_before().await;
     let quantity = |count: i32| format!(r#"{{"quantity": "{count}"}}"#);
     let (four, ten) = (quantity(4), quantity(10));
-    let (seen, unheard) = (four.as_str(), "");
+    let (four, unheard) = (four.as_str(), "");
     let made = || write(pieces(10), pieces(4));
     let writing = |meanwhile| Phase::Writing { write: made(), meanwhile };
     let reading = Phase::Reading { after: None, attempts: 0 };
     // What the platform held, what was sent and from what, the state of that; what it comes to, and what is due.
     let cases = [
-        (seen, "", "", "", Phase::Idle, Some(Attention::Write)),
-        (seen, &*ten, seen, "pending", writing(Meanwhile::Nothing), Some(Attention::Write)),
-        (seen, &*ten, seen, "unsure", writing(Meanwhile::Other), Some(Attention::Write)),
-        (seen, &*ten, seen, "echoed", writing(Meanwhile::Echo), Some(Attention::Write)),
-        (&*ten, &*ten, seen, "acknowledged", Phase::Acknowledged { write: made(), version: None }, None),
-        (seen, &*ten, seen, "refused", Phase::Refused { write: made() }, Some(Attention::Write)),
-        (&*ten, &*ten, seen, "settled", Phase::Idle, None),
-        (seen, &*ten, seen, "reading", reading.clone(), Some(Attention::Read)),
+        (four, "", "", "", Phase::Idle, Some(Attention::Write)),
+        (four, &*ten, four, "pending", writing(Meanwhile::Nothing), Some(Attention::Write)),
+        (four, &*ten, four, "unsure", writing(Meanwhile::Other), Some(Attention::Write)),
+        (four, &*ten, four, "echoed", writing(Meanwhile::Echo), Some(Attention::Write)),
+        (&*ten, &*ten, four, "acknowledged", Phase::Acknowledged { write: made(), version: None }, None),
+        (four, &*ten, four, "refused", Phase::Refused { write: made() }, Some(Attention::Write)),
+        (&*ten, &*ten, four, "settled", Phase::Idle, None),
+        (four, &*ten, four, "reading", reading.clone(), Some(Attention::Read)),
         // Nothing is written to what never reported, and a write without what it replaces is none.
         (unheard, "", "", "", Phase::Idle, Some(Attention::Read)),
         (unheard, &*ten, "", "pending", reading, Some(Attention::Read)),
@@ -113,9 +117,8 @@ async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_t
         let name = format!("m-{number}");
         let count = if held == ten { 10 } else { 4 };
         let known = (!held.is_empty()).then(|| pieces(count));
-        let seen = Observation { value: known, version: Some(SourceVersion(5)), at: at(2) };
         let expected = LevelMirror {
-            observed: known.map(|_| seen),
+            observed: known.map(seen),
             baseline: known.map_or(Baseline::Unheard, Baseline::Known),
             proven: known.is_some(),
             desired: Some(pieces(10)),
@@ -150,12 +153,9 @@ async fn a_price_and_a_text_of_the_version_before_are_what_they_were() {
     database.store.migrate().await.unwrap();
 
     let name = |name: &str| FieldKey { connection: connection_id("b"), external: external(name) };
-    fn seen<V>(value: V) -> Option<Observation<V>> {
-        Some(Observation { value: Some(value), version: Some(SourceVersion(5)), at: at(2) })
-    }
     let words = |title: &str| ProductText { title: Some(title.to_owned()), description: None };
     let expected_price = FieldMirror {
-        observed: seen(usd(1_000)),
+        observed: Some(seen(usd(1_000))),
         baseline: Baseline::Known(Held::plain(usd(1_000))),
         desired: Some(usd(1_250)),
         phase: Phase::Writing { write: write(usd(1_250), usd(1_000)), meanwhile: Meanwhile::Nothing },
@@ -164,7 +164,7 @@ async fn a_price_and_a_text_of_the_version_before_are_what_they_were() {
     };
     let product = ProductId::new("p1").unwrap();
     let held = FieldMirror {
-        observed: seen(words("Green tea")),
+        observed: Some(seen(words("Green tea"))),
         baseline: Baseline::Known(Held::plain(words("Green tea"))),
         desired: Some(words("Green\n tea ")),
         schedule: schedule(false),
