@@ -49,23 +49,11 @@ impl<'a> Shop<'a> {
     async fn with_tea(world: &'a World, name: &str, rule: BaselineRule, pieces: i64) -> Self {
         let shop = Self::open(world, name, rule).await;
         for account in [&shop.shopify, &shop.square] {
-            shop.add(account, "tea", pieces);
+            add(account, "tea", pieces);
             shop.quiet().await;
         }
         shop.agrees(&pieces.to_string()).await;
         shop
-    }
-
-    /// Puts a product with one variant on sale.
-    fn add(&self, account: &Account, sku: &str, pieces: i64) -> ItemIds {
-        let shop = account.shop();
-        let variant = NewVariant::stocked(sku, PRICE, pieces, &shop.locations());
-        shop.add_product(TITLE, &[variant]).expect("the shop takes it").swap_remove(0)
-    }
-
-    fn sell(&self, account: &Account, pieces: i64) {
-        let item = tea(account).item;
-        account.shop().sell(&item, &account.place(), pieces).expect("it is on sale");
     }
 
     async fn quiet(&self) {
@@ -162,11 +150,24 @@ async fn connection(world: &World, account: &Account) -> Connection {
     found.expect("the connection is there")
 }
 
+/// Puts a product with one variant on sale.
+fn add(account: &Account, sku: &str, pieces: i64) -> ItemIds {
+    let shop = account.shop();
+    let variant = NewVariant::stocked(sku, PRICE, pieces, &shop.locations());
+    shop.add_product(TITLE, &[variant]).expect("the shop takes it").swap_remove(0)
+}
+
+fn sell(account: &Account, pieces: i64) {
+    let item = tea(account).item;
+    account.shop().sell(&item, &account.place(), pieces).expect("it is on sale");
+}
+
 /// Waits until `is_so`.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     eventually(PATIENCE, what, async || if is_so().await { Ok(()) } else { Err("not yet") }).await;
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with levels that may be missing")]
 fn pieces(count: i32) -> Option<Quantity> {
     Some(Quantity::pieces(count))
 }

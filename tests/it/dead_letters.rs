@@ -133,7 +133,9 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event() {
-    let (world, merchant, account) = shop().await;
+    let world = World::start(&Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
     world.sql(REFUSE).await;
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;

@@ -96,7 +96,7 @@ async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
     let before = state().await;
     assert_eq!(
         (&before["enabled"], &before["health"], &before["baseline"]),
-        (&true.into(), &"ok".into(), &"store".into())
+        (&true.into(), &"ok".into(), &"ask".into())
     );
 
     let paused = tillflow(&world, &["connection", "pause", id]).await.well();
@@ -126,7 +126,7 @@ async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
     let preview = ["connection", "set", id, "--baseline", "platform", "--dry-run"];
     let preview = tillflow(&world, &preview).await.well();
     assert_eq!(preview[0]["first_contacts_answered"].as_u64(), Some(1));
-    assert_eq!(state().await["baseline"], "store", "it was a preview");
+    assert_eq!(state().await["baseline"], "ask", "it was a preview");
     for unknown in [
         &["connection", "show", "nobody"][..],
         &["connection", "pause", "nobody"],

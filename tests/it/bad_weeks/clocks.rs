@@ -1,6 +1,6 @@
 //! Dates in 2099, and sales of what isn't there.
 
-use super::{PRICE, Shop, TITLE, level, tea, until};
+use super::{PRICE, Shop, TITLE, level, sell, tea, until};
 use crate::PATIENCE;
 use model::{BaselineRule, ConflictKind};
 use serde_json::{Value, json};
@@ -66,16 +66,16 @@ async fn a_date_in_2099_does_not_outlive_what_is_reported_after_it() {
     let shop = Shop::with_tea(&world, "level", BaselineRule::Store, 10).await;
     let (shopify, square) = (shop.shopify.shop(), shop.square.shop());
     shopify.lose_webhooks(true);
-    shop.sell(&shop.shopify, 2);
+    sell(&shop.shopify, 2);
     shopify.lose_webhooks(false);
     shop.reports("inventory_levels/update", &level_far_ahead(&shop.shopify, 8)).await;
     shop.agrees("8").await;
     shop.has_conflicts(&[(ConflictKind::ClockSkew, &shop.shopify)]).await;
     for left in [7, 6] {
-        shop.sell(&shop.shopify, 1);
+        sell(&shop.shopify, 1);
         shop.agrees(&left.to_string()).await;
     }
-    shop.sell(&shop.square, 1);
+    sell(&shop.square, 1);
     shop.agrees("5").await;
 
     shopify.lose_webhooks(true);
@@ -108,7 +108,7 @@ async fn the_last_one_sold_twice_is_an_open_conflict_until_there_is_enough_again
         account.shop().hold_webhooks(true);
     }
     for account in accounts {
-        shop.sell(account, 1);
+        sell(account, 1);
         assert_eq!(level(account).as_deref(), Some("0"), "neither knows of the other's sale");
     }
     for account in accounts {

@@ -1,6 +1,6 @@
 //! First numbers: of a new shop, and of an item that is stocked or tracked anew.
 
-use super::{Shop, level, tea};
+use super::{Shop, add, level, sell, tea};
 use crate::command_line::tillflow;
 use model::{
     BaselineRule::{self, Ask, Store},
@@ -12,9 +12,9 @@ use testkit::{Program, World};
 async fn a_new_shop_at_zero<'a>(world: &'a World, name: &str, rule: BaselineRule) -> Shop<'a> {
     let shop = Shop::open(world, name, rule).await;
     shop.square.shop().lose_webhooks(true);
-    shop.add(&shop.square, "tea", 40);
+    add(&shop.square, "tea", 40);
     shop.square.shop().lose_webhooks(false);
-    shop.add(&shop.shopify, "tea", 0);
+    add(&shop.shopify, "tea", 0);
     shop.quiet().await;
     assert_eq!(level(&shop.square).as_deref(), Some("40"));
     let square = shop.square.shop();
@@ -89,7 +89,7 @@ async fn a_zero_that_nothing_stands_behind_takes_no_stock_away() {
         shop.agrees("40").await;
         shop.has_conflicts(&[]).await;
     };
-    futures::future::join(by_rule, by_answer).await;
+    Box::pin(futures::future::join(by_rule, by_answer)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +105,7 @@ async fn stocking_or_tracking_that_is_switched_off_and_on_is_a_first_contact_and
         shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
         shop.holds("10", "0", "10").await;
         // Sales elsewhere move the store while nobody has answered, and go nowhere near the platform that is asked about.
-        shop.sell(&shop.square, 3);
+        sell(&shop.square, 3);
         shop.holds("7", "0", "7").await;
         shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
         shop.resolve(take).await;

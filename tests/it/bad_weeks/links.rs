@@ -1,6 +1,6 @@
 //! Numbers that are given later, products that are made again, numbers that two have, accounts that are connected twice.
 
-use super::{Shop, connection, level, tea};
+use super::{Shop, add, connection, level, sell, tea};
 use crate::PATIENCE;
 use model::{BaselineRule, ConflictKind, ConnectionId};
 use testkit::{Account, Program, World, eventually};
@@ -37,8 +37,8 @@ async fn a_number_that_is_given_later_links_and_so_does_a_product_that_is_made_a
 
     let later = async |name: &str, rule: BaselineRule| {
         let shop = Shop::open(&world, name, rule).await;
-        shop.add(&shop.shopify, "tea", 10);
-        let without = shop.add(&shop.square, "", 4);
+        add(&shop.shopify, "tea", 10);
+        let without = add(&shop.square, "", 4);
         shop.quiet().await;
         assert_eq!(level(&shop.shopify).as_deref(), Some("10"));
         let own = shop.linked(&shop.square, &without.variant).await;
@@ -69,9 +69,9 @@ async fn made_again(world: &World) {
     assert_eq!(shop.are_linked().await, variant, "the same variant of the store");
     assert_eq!(shop.linked(&shop.shopify, &before.variant).await, "", "the old link is retired");
     shop.agrees("10").await;
-    shop.sell(&shop.square, 2);
+    sell(&shop.square, 2);
     shop.agrees("8").await;
-    shop.sell(&shop.shopify, 1);
+    sell(&shop.shopify, 1);
     shop.agrees("7").await;
     shop.has_conflicts(&[]).await;
     shop.is_at_rest().await;
@@ -81,9 +81,9 @@ async fn made_again(world: &World) {
 async fn a_number_that_two_variants_have_matches_neither_and_an_account_is_connected_once() {
     let world = World::start(&Program::ALL).await;
     let shop = Shop::open(&world, "ambiguous", BaselineRule::Store).await;
-    let (first, second) = (shop.add(&shop.shopify, "tea", 10), shop.add(&shop.shopify, "tea", 20));
+    let (first, second) = (add(&shop.shopify, "tea", 10), add(&shop.shopify, "tea", 20));
     shop.quiet().await;
-    let third = shop.add(&shop.square, "tea", 5);
+    let third = add(&shop.square, "tea", 5);
     shop.has_conflicts(&[(ConflictKind::SkuAmbiguous, &shop.square)]).await;
     shop.is_at_rest().await;
     let linked = [

@@ -1,6 +1,6 @@
 //! Accounts that refuse calls, pauses, and items that are gone while a write is due.
 
-use super::{STILL, Shop, connection, level, tea, until};
+use super::{STILL, Shop, connection, level, sell, tea, until};
 use crate::command_line::tillflow;
 use chrono::TimeDelta;
 use model::{BaselineRule, ConflictKind};
@@ -25,7 +25,7 @@ impl Shop<'_> {
         };
         let left = before.and_then(|level| level.parse::<i64>().ok()).expect("a whole number") - 1;
         refusing.shop().set_standing(standing);
-        self.sell(other, 1);
+        sell(other, 1);
         until(&format!("{standing:?} makes it {health:?}"), async || self.health(refusing).await == health)
             .await;
         self.has_conflicts(&[(kind, refusing)]).await;
@@ -74,7 +74,7 @@ async fn a_change_that_is_too_old_for_its_platform_is_read_and_begun_anew() {
     let square = shop.square.shop();
     let calls = square.calls().len();
     square.judge_times_ahead(TimeDelta::hours(25));
-    shop.sell(&shop.shopify, 2);
+    sell(&shop.shopify, 2);
     until("the write was refused", async || square.calls()[calls..].iter().any(|call| call.status == 400))
         .await;
     tokio::time::sleep(STILL).await;
@@ -93,7 +93,7 @@ async fn what_happens_during_a_pause_arrives_after_it() {
 
     shop.pauses(&shop.square, "pause").await;
     let calls = shop.calls().square;
-    shop.sell(&shop.shopify, 2);
+    sell(&shop.shopify, 2);
     until("the store has it", async || world.level(&shop.merchant, "tea").await == super::pieces(8)).await;
     tokio::time::sleep(STILL).await;
     assert_eq!((level(&shop.square).as_deref(), shop.calls().square), (Some("10"), calls), "paused");
@@ -101,12 +101,12 @@ async fn what_happens_during_a_pause_arrives_after_it() {
     shop.agrees("8").await;
 
     shop.pauses(&shop.square, "pause").await;
-    shop.sell(&shop.square, 3);
+    sell(&shop.square, 3);
     let (square, shopify) = (shop.square.shop(), shop.shopify.shop());
     square.edit_title(&tea(&shop.square).product, "Better tea").expect("it is on sale");
     square.edit_price(&tea(&shop.square).variant, 1_250).expect("it is on sale");
     square.deliver_now().await;
-    shop.sell(&shop.shopify, 1);
+    sell(&shop.shopify, 1);
     let calls = shop.calls().square;
     tokio::time::sleep(STILL).await;
     assert_eq!(shop.calls().square, calls, "paused");
@@ -141,7 +141,7 @@ impl Shop<'_> {
         } else {
             shopify.set_standing(Standing::TokenRefused);
         }
-        self.sell(&self.square, 1);
+        sell(&self.square, 1);
         until("the call failed", async || shopify.calls().len() > before).await;
         match gone {
             Gone::Untracked => shopify.track(&ids.item, false),

@@ -1,6 +1,6 @@
 //! Quantities with decimals and texts that a platform shows otherwise: at rest, and nobody loses what the platform can't show.
 
-use super::{Shop, level, tea, until};
+use super::{Shop, add, level, sell, tea, until};
 use model::{BaselineRule, Quantity};
 use simulator::NewVariant;
 use std::str::FromStr;
@@ -36,15 +36,15 @@ async fn half_pieces_and_tables_come_to_rest_where_a_platform_cannot_show_them()
     let variant = NewVariant { sku: "tea".to_owned(), price_minor: super::PRICE, stock };
     shop.square.shop().add_product(super::TITLE, &[variant]).expect("the shop takes it");
     shop.quiet().await;
-    shop.add(&shop.shopify, "tea", 10);
+    add(&shop.shopify, "tea", 10);
     shop.holds("3.5", "3", "3.5").await;
     shop.has_conflicts(&[]).await;
     shop.is_at_rest().await;
-    shop.sell(&shop.square, 1);
+    sell(&shop.square, 1);
     shop.holds("2.5", "2", "2.5").await;
     shop.is_at_rest().await;
     // What is sold in whole pieces keeps the half.
-    shop.sell(&shop.shopify, 1);
+    sell(&shop.shopify, 1);
     shop.holds("1.5", "1", "1.5").await;
     shop.is_at_rest().await;
     assert_eq!(world.level(&shop.merchant, "tea").await, Quantity::parse("1.5").ok());
