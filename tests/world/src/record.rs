@@ -122,6 +122,11 @@ impl Record {
                 facts.links.items.insert(key.clone(), variant.clone());
             }
         }
+        for (key, product) in &self.links.products {
+            if keys.products_of.contains(product) {
+                facts.links.products.insert(key.clone(), product.clone());
+            }
+        }
         let is_asked = |variant: &VariantId| {
             self.variants.get(variant).is_some_and(|row| keys.products_of.contains(&row.product))
         };

@@ -125,6 +125,17 @@ impl LevelMirror {
         !self.proven && self.baseline.known().is_some_and(|number| number.is_zero())
     }
 
+    /// Forgets the number from before, if the platform began to count the item there since and holds another one: it didn't
+    /// move there. To be called before [`LevelMirror::observe`] takes up the same report, which is then a first contact. The
+    /// report that it had stopped to count may come later, or never.
+    pub fn begins(&mut self, report: &Report<Quantity>) {
+        let seen = self.observed.as_ref();
+        let holds_another = self.baseline.known().is_some_and(|known| Some(*known) != report.value);
+        if holds_another && !report.is_stale(seen) && !report.is_no_newer(seen) {
+            self.baseline = Baseline::Absent;
+        }
+    }
+
     /// Takes up a report.
     pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         if report.is_stale(self.observed.as_ref()) && !self.ends_waiting(report) {

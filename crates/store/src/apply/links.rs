@@ -64,7 +64,7 @@ pub(super) async fn of_items(
     load(connection, &Links { items, ..Links::default() }, facts).await
 }
 
-/// Every live link to a variant of those products, where it is sold and where it is counted.
+/// Every live link to those products, and to a variant of them, where it is sold and where it is counted.
 pub(super) async fn of_products(
     connection: &mut PgConnection,
     keys: &BTreeSet<ProductId>,
@@ -73,9 +73,11 @@ pub(super) async fn of_products(
     let rows = sqlx::query(
         "SELECT l.connection, l.kind, l.external, l.internal
          FROM unnest($1::text[]) AS u(product)
-         CROSS JOIN LATERAL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0) AS v
+         CROSS JOIN LATERAL (SELECT u.product AS id
+                             UNION ALL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0)) AS v
          CROSS JOIN LATERAL (SELECT * FROM links k
-                             WHERE k.internal = v.id AND k.kind IN ('variant', 'item') AND k.retired_at IS NULL
+                             WHERE k.internal = v.id AND k.kind IN ('product', 'variant', 'item')
+                                 AND k.retired_at IS NULL
                              OFFSET 0) AS l",
     )
     .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())

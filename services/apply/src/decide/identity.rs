@@ -148,7 +148,11 @@ impl<'a> Numbers<'a> {
         let connection = &self.event.origin.connection;
         let model::Payload::Product(reported) = &self.event.payload else { return false };
         let product = self.sight.product(self.event, &reported.external);
-        if product.is_none() || product.as_ref() != self.sight.product_of(self.event, id) {
+        let Some(product) = product.filter(|product| self.sight.product_of(self.event, id) == Some(product))
+        else {
+            return false;
+        };
+        if !self.sight.is_alone(self.event, &reported.external, &product) {
             return false;
         }
         let links = &self.sight.facts.links.variants;

@@ -6,7 +6,7 @@
 
 use super::{Decision, Sight, Write, contact, is_coarse};
 use model::{
-    Conflict, ConflictEnd, ConflictKind, ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Gate,
+    Action, Conflict, ConflictEnd, ConflictKind, ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Gate,
     InventoryReport, LevelKey, LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity,
     Report, StockedAt, VariantId,
     record::{Effect, MovementReason},
@@ -109,7 +109,11 @@ fn at_location(
     // A link may have changed since enrich looked: the mirror and the record know it first.
     let variant = known.map_or_else(|| sight.item(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
-    let outcome = mirror.observe(&report(event, available));
+    let report = report(event, available);
+    if event.action == Action::Created {
+        mirror.begins(&report);
+    }
+    let outcome = mirror.observe(&report);
     let mut decision = match outcome {
         LevelOutcome::Stale => return Ok(Decision::ends(Outcome::Stale, "")),
         LevelOutcome::Ambiguous => Decision::ends(Outcome::Unchanged, AMBIGUOUS),

@@ -117,7 +117,8 @@ impl<'a> Links<'a> {
 
     /// Variants that a complete list no longer names are gone from the platform.
     pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity) {
-        if !reported.variants_complete {
+        let is_alone = self.sight.is_alone(self.event, &reported.external, &identity.product);
+        if !reported.variants_complete || !is_alone {
             return;
         }
         let named: BTreeSet<&ExternalId> = reported.variants.iter().map(|it| &it.external).collect();
@@ -130,10 +131,14 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// Retires all links of a product.
+    /// Retires all links of a product. Where another product of the connection is the same one, only the product's own: a
+    /// variant that went is found out when the platform is next read or written.
     pub(super) fn retire_product(&mut self, external: &ExternalId, product: &ProductId) {
         self.changed = true;
         self.writes.push(Write::ProductLink(external.clone(), None));
+        if !self.sight.is_alone(self.event, external, product) {
+            return;
+        }
         for (external, variant) in self.sight.variants_of(self.event, product) {
             self.retire(&external, &variant, &BTreeSet::new());
         }

@@ -66,7 +66,7 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -
     if let Some(product) = sight.product(event, external) {
         let mut links = Links::new(event, sight);
         links.retire_product(external, &product);
-        let stays = sight.is_linked_by_others(event, &product);
+        let stays = sight.is_linked_by_others(event, &product) || !sight.is_alone(event, external, &product);
         if let Some(row) = sight.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
         {
             let deleted_at = Some(changed_at(event));

@@ -8,8 +8,8 @@ use super::{
     sight::Sight,
 };
 use model::{
-    ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, Payload, StockedAt, StoreId,
-    VariantId, record::ExternalKey,
+    Action, ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, Payload, StockedAt,
+    StoreId, VariantId, record::ExternalKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,8 +38,10 @@ impl Prospects {
             match &event.payload {
                 Payload::Product(_) => product(event, sight, &mut nodes),
                 Payload::Instruction { instruction, .. } => instructed(event, instruction, sight, &mut nodes),
-                Payload::Inventory(InventoryReport { item, available: None, .. })
-                | Payload::Stocked(StockedAt { item, .. })
+                Payload::Inventory(InventoryReport { item, .. }) if forgets(event) => {
+                    prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
+                }
+                Payload::Stocked(StockedAt { item, .. })
                 | Payload::Deleted { entity: EntityKind::Inventory, external: item } => {
                     prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
                 }
@@ -79,6 +81,12 @@ impl Prospects {
     ) -> impl Iterator<Item = &VariantId> {
         self.variants.get(&(connection.clone(), variant.clone())).into_iter().flatten()
     }
+}
+
+/// Whether the report of a level may forget the number from before.
+fn forgets(event: &Event) -> bool {
+    let is_absent = matches!(&event.payload, Payload::Inventory(report) if report.available.is_none());
+    is_absent || event.action == Action::Created
 }
 
 fn node<'a>(

@@ -149,6 +149,14 @@ impl Sight<'_> {
             .collect()
     }
 
+    /// Whether `external` is the only product of its connection that is the product: two products there may be one of another
+    /// platform, and which of the two a variant is of isn't known then.
+    pub(super) fn is_alone(&self, event: &Event, external: &ExternalId, product: &ProductId) -> bool {
+        let links = self.facts.links.products.iter();
+        let own = links.filter(|((by, _), _)| *by == event.origin.connection);
+        own.filter(|(_, linked)| *linked == product).all(|((_, other), _)| other == external)
+    }
+
     /// Whether another connection links a variant of the product.
     pub(super) fn is_linked_by_others(&self, event: &Event, product: &ProductId) -> bool {
         let variants = self.facts.variants.values().filter(|row| row.product == *product);

@@ -68,6 +68,24 @@ fn what_is_not_counted_forgets_the_baseline_keeps_the_version_and_is_not_due() {
 }
 
 #[test]
+fn what_a_platform_begins_to_count_did_not_move_there() {
+    let begins = |report: &Report<Quantity>| {
+        let mut mirror = known("10");
+        mirror.begins(report);
+        mirror.observe(report)
+    };
+    assert_eq!(begins(&report(Some("0"), 2, 1)), LevelOutcome::FirstContact);
+    assert_eq!(
+        begins(&report(Some("10"), 2, 1)),
+        LevelOutcome::Unchanged,
+        "the same number says nothing new"
+    );
+    assert_eq!(begins(&report(Some("0"), 0, 1)), LevelOutcome::Stale);
+    let same_version = Report { is_coarse: true, ..report(Some("0"), 1, 1) };
+    assert_eq!(begins(&same_version), LevelOutcome::Ambiguous, "the platform is read");
+}
+
+#[test]
 fn nothing_is_written_to_an_unknown_baseline_the_platform_is_read_first() {
     let mut mirror = LevelMirror::of(Some(VariantId::new("v").unwrap()));
     mirror.want(quantity("7"), 0, at(1), None);

@@ -95,6 +95,27 @@ fn after_null_the_next_number_is_a_first_contact_and_no_movement() {
 }
 
 #[test]
+fn stocking_that_ended_and_began_moves_nothing_in_whichever_order_the_two_reports_come() {
+    for is_swapped in [false, true] {
+        let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
+        record.commit(vec![counted("a", 10, Some(10))]);
+        record.commit(vec![counted("b", 11, Some(10))]);
+        let ended = counted("a", 20, None);
+        let began = Event { action: Action::Created, ..counted("a", 21, Some(0)) };
+        for event in if is_swapped { [began, ended] } else { [ended, began] } {
+            record.commit(vec![event]);
+        }
+        assert_eq!(record.level(&place()), Some(Quantity::pieces(10)), "swapped: {is_swapped}");
+        let mirror = &record.tables.mirrors.levels[&key("a")];
+        assert_eq!(
+            (mirror.baseline.known(), mirror.gate),
+            (Some(&Quantity::ZERO), Gate::Asked),
+            "swapped: {is_swapped}"
+        );
+    }
+}
+
+#[test]
 fn a_zero_that_nothing_stands_behind_yields_to_the_first_number_and_is_asked_about() {
     for (rule, gate) in [
         (BaselineRule::Ask, Gate::Asked),

@@ -113,6 +113,9 @@ impl Record {
             facts.mirrors.insert(mirror);
         }
         facts.links.items.extend(linked_as(&tables.links.items, keys.links.iter()));
+        let products = tables.links.products.iter();
+        let products = products.filter(|(_, product)| keys.products_of.contains(*product));
+        facts.links.products.extend(products.map(|(key, product)| (key.clone(), product.clone())));
         let is_of = |variant: &VariantId| {
             tables.variants.get(variant).is_some_and(|row| keys.products_of.contains(&row.product))
         };
