@@ -8,16 +8,16 @@ mod pipeline;
 use pipeline::Pipeline;
 use testkit::{Example, Mutator, examples};
 
-/// How many payloads all tests here try together.
+/// The number of payloads that all tests here try together.
 const COUNT: &str = "TILLFLOW_FUZZ_PAYLOADS";
 const COUNT_UNLESS_SET: u64 = 20_000;
 /// Where the generators begin.
 const SEED: &str = "TILLFLOW_FUZZ_SEED";
-/// How many tests share the payloads.
+/// The number of tests that share the payloads.
 const SHARES: u64 = 4;
-/// How many deliveries are folded over one state of the record.
+/// The number of deliveries that are folded over one state of the record.
 const FOLDED_TOGETHER: usize = 500;
-/// How many failures are shown.
+/// The number of failures that are shown.
 const SHOWN: usize = 20;
 
 /// The number that the variable is set to.

@@ -38,7 +38,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Whether each way has been gone by some.
+    /// Returns whether each way has been gone by some.
     pub(crate) fn reaches_everything(&self) -> bool {
         [self.unknown_topics, self.rejected, self.skipped, self.events, self.applied, self.otherwise]
             .iter()

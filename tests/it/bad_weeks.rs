@@ -14,7 +14,7 @@ use std::time::Duration;
 use store::{ConflictFilter, Connection};
 use testkit::{Account, Merchant, World, eventually};
 
-/// How long nothing must happen at a shop that is at rest: propagate looks every second for work that is due.
+/// The time for which nothing must happen at a shop that is at rest: propagate looks every second for work that is due.
 const STILL: Duration = Duration::from_millis(2_500);
 /// The title of the product in every shop.
 const TITLE: &str = "Green tea";

@@ -17,7 +17,7 @@ use play::Player;
 use shop::Platforms;
 use testkit::{Program, World, WorldOptions};
 
-/// How many cases are played at once.
+/// The number of cases that are played at once.
 const AT_ONCE: usize = 24;
 
 /// How much each stream may hold: these tests need little, and the broker reserves it.

@@ -5,19 +5,19 @@ use simulator::{Kind, NewVariant, Standing};
 use std::{collections::BTreeSet, time::Duration};
 use testkit::{Account, Merchant, Program, World, eventually};
 
-/// How long nothing must happen that shall not.
+/// The time for which nothing must happen that shall not.
 const STILL: Duration = Duration::from_secs(1);
 
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     eventually(PATIENCE, what, async || if is_so().await { Ok(()) } else { Err("not yet") }).await;
 }
 
-/// How many notifications wait.
+/// The number of notifications that wait.
 async fn parked(world: &World) -> String {
     world.sql("SELECT count(*) FROM parked_notices").await
 }
 
-/// How often the platform was asked for its catalog.
+/// The number of times the platform was asked for its catalog.
 fn searches(account: &Account) -> usize {
     account.shop().calls().iter().filter(|call| call.path == "/v2/catalog/search").count()
 }

@@ -16,7 +16,7 @@ BEGIN
 END $$;
 CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON variants FOR EACH ROW EXECUTE FUNCTION refuse();";
 pub(crate) const ACCEPT: &str = "DROP TRIGGER refuse ON variants; DROP FUNCTION refuse()";
-/// How many products each store tells of.
+/// The number of products that each store reports.
 const PRODUCTS: u64 = 6;
 
 /// Names of two stores of one partition.

@@ -14,7 +14,7 @@ use model::{Partition, Timestamp};
 const TEXT_MAX_BYTES: usize = 2048;
 /// The partition's token in the subject of an alert that is of none.
 const NO_PARTITION: &str = "all";
-/// How many alerts are read at once.
+/// The number of alerts that are read at once.
 const READ_MESSAGES: usize = 64;
 
 /// A permanent error, as it was last seen.

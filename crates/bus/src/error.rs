@@ -185,7 +185,7 @@ impl AppendError {
         matches!(self, Self::Unknown { .. } | Self::Unavailable { .. })
     }
 
-    /// Whether the message itself can never be stored: what is behind it can.
+    /// Returns whether the message itself can never be stored: what is behind it can.
     pub const fn is_of_message(&self) -> bool {
         matches!(self, Self::TooLarge { .. } | Self::Token { .. })
     }

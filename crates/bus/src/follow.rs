@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How many batches are asked for at once. Up to half as many again are on their way: at 512 KiB each that is 12 MiB. A
+/// The number of batches that are asked for at once. Up to half as many again are on their way: at 512 KiB each that is 12 MiB. A
 /// larger delivery is a batch of its own: of those that have 4 MiB and can't be compressed it is 96 MiB at worst.
 pub(crate) const PULL_BATCHES: usize = 16;
 /// How many changes of APPLIED are asked for at once. They come by the dozen and are small; a question costs the server

@@ -43,7 +43,7 @@ pub struct OutOfBounds {
 type Checked = Result<(), OutOfBounds>;
 
 impl Timestamp {
-    /// Whether it lies between 1970 and the end of 9999: others can't be stored.
+    /// Returns whether it lies between 1970 and the end of 9999: others can't be stored.
     pub fn is_storable(self) -> bool {
         STORABLE.contains(&self.as_micros())
     }

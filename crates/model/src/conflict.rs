@@ -113,7 +113,7 @@ impl Conflict {
         format!("location {location}")
     }
 
-    /// Whether `end` ends this conflict.
+    /// Returns whether `end` ends this conflict.
     pub fn is_ended_by(&self, end: &ConflictEnd) -> bool {
         self.kind == end.kind
             && self.connection == end.connection

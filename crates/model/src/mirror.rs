@@ -203,7 +203,7 @@ impl Mirror {
         }
     }
 
-    /// Whether the platform refused the value and nothing has changed since.
+    /// Returns whether the platform refused the value and nothing has changed since.
     pub const fn is_refused(&self) -> bool {
         match self {
             Self::Level(_, mirror) => mirror.phase.is_refused(),
@@ -235,7 +235,7 @@ pub struct Summary<'a> {
     pub desired: Option<MirrorValue>,
     /// How far the last write has come: see [`Phase::as_str`].
     pub phase: &'static str,
-    /// How often its call was made.
+    /// The number of times its call was made.
     pub attempts: u32,
     /// Why it failed last.
     pub error: Option<&'a str>,
@@ -328,16 +328,16 @@ pub struct Report<V> {
     pub version: Option<SourceVersion>,
     /// When it was received.
     pub received_at: Timestamp,
-    /// Whether we read it ourselves.
+    /// True if we read it ourselves.
     pub is_reading: bool,
-    /// Whether one version may be that of two states.
+    /// True if one version may be that of two states.
     pub is_coarse: bool,
-    /// Whether it was a dead letter and came in again.
+    /// True if it was a dead letter and came in again.
     pub is_reentered: bool,
 }
 
 impl<V> Report<V> {
-    /// Whether the report is older than what was seen. Where the platform counts no versions, what comes in again is as
+    /// Returns whether the report is older than what was seen. Where the platform counts no versions, what comes in again is as
     /// old as its first arrival. A version beyond the clock's lead is none.
     fn is_stale(&self, seen: Option<&Observation<V>>) -> bool {
         let Some(seen) = seen else { return false };
@@ -347,7 +347,7 @@ impl<V> Report<V> {
         }
     }
 
-    /// Whether the report's version may be that of two states and isn't beyond the one that was seen.
+    /// Returns whether the report's version may be that of two states and isn't beyond the one that was seen.
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
         self.is_coarse && self.version.zip(seen).is_some_and(|(version, seen)| version <= seen)
@@ -369,7 +369,7 @@ impl<V> Report<V> {
 }
 
 impl SourceVersion {
-    /// Whether the version isn't a time beyond `received_at` by more than [`CLOCK_LEAD_MAX`]. Counters are far below any
+    /// Returns whether the version isn't a time beyond `received_at` by more than [`CLOCK_LEAD_MAX`]. Counters are far below any
     /// time in microseconds.
     pub fn is_believed(self, received_at: Timestamp) -> bool {
         self.0 <= received_at.after(CLOCK_LEAD_MAX).as_micros()

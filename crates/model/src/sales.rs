@@ -36,7 +36,7 @@ impl OrderStatus {
 pub struct Order {
     /// The platform's id.
     pub external: ExternalId,
-    /// Whether the platform made it to try something out: it is no sale.
+    /// True if the platform made it to try something out: it is no sale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_test: bool,
     /// The number that people read.

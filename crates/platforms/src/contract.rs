@@ -316,7 +316,7 @@ pub struct HttpReply<'a> {
 /// The limits of a platform's writes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteLimits {
-    /// How many decimals a quantity may have; zero for whole pieces. Without meaning for prices and texts.
+    /// The number of decimals a quantity may have; zero for whole pieces. Without meaning for prices and texts.
     pub quantity_decimals: u32,
     /// How long after its first attempt a write may be repeated with the same key and still count once. `None`: no end
     /// of that time is known.

@@ -32,7 +32,7 @@ impl<'a> Object<'a> {
         Ok(Self { fields, reached: Reached::Root })
     }
 
-    /// Whether the key is there, be it null.
+    /// Returns whether the key is there, be it null.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.fields.contains_key(key)
     }

@@ -447,7 +447,7 @@ fn a_platform_takes_the_calls_that_it_says_it_takes() {
     }
 }
 
-/// Whether the account, and not the value, is refused so.
+/// Returns whether the account, and not the value, is refused so.
 fn is_refused(outcome: &CallOutcome, refusal: AccountRefusal) -> bool {
     matches!(outcome, CallOutcome::AccountRefused(said, _) if *said == refusal)
 }

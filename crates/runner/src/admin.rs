@@ -41,7 +41,7 @@ impl Readiness {
         self.0.open.store(ready, Ordering::Release);
     }
 
-    /// Whether the process takes work.
+    /// Returns whether the process takes work.
     pub fn get(&self) -> bool {
         self.0.open.load(Ordering::Acquire) && self.waits().is_empty()
     }

@@ -29,7 +29,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a run that followed a permanent error must go without one until that counts as put right.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
-/// How often it is looked whether such a run has made progress.
+/// The number of times it is looked whether such a run has made progress.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// One run of a partition's loop: from what was last written down to the next interruption.

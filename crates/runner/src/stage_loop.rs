@@ -95,7 +95,7 @@ struct Lane<'a, S: Stage, D> {
 
 /// What a batch of inputs came to.
 struct Decided<Out> {
-    /// How many inputs there were.
+    /// The number of inputs.
     count: usize,
     /// What goes on or is dismissed, in order.
     pieces: Vec<(Position, Piece<Out>)>,
@@ -304,7 +304,7 @@ where
     }
 }
 
-/// Whether one message of `limit` bytes can hold these: one input's outputs are never split over two.
+/// Returns whether one message of `limit` bytes can hold these: one input's outputs are never split over two.
 fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
     let weight: usize = outputs.iter().map(Output::weight).sum();
     weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit

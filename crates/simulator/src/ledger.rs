@@ -37,7 +37,7 @@ pub(crate) struct Variant {
     pub(crate) sku: String,
     pub(crate) name: String,
     pub(crate) price_minor: i64,
-    /// Whether its stock is counted.
+    /// True if its stock is counted.
     pub(crate) tracked: bool,
     pub(crate) deleted: bool,
     pub(crate) updated_at: Instant,
@@ -358,7 +358,7 @@ impl Ledger {
         Ok(locations)
     }
 
-    /// Whether an item's stock is counted.
+    /// Returns whether an item's stock is counted.
     pub(crate) fn is_tracked(&self, item: &str) -> bool {
         self.find(item).is_none_or(|(_, variant)| variant.tracked)
     }

@@ -115,7 +115,7 @@ pub(crate) struct State {
     pub(crate) standing: Standing,
     /// By how much the clock runs ahead that judges the age of changes.
     pub(crate) judged_ahead: TimeDelta,
-    /// Whether webhooks of later acts are lost.
+    /// True if webhooks of later acts are lost.
     pub(crate) webhooks_lost: bool,
 }
 

@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// Whether the input is to be set aside for it.
+    /// Returns whether the input is to be set aside for it.
     pub fn is_of_input(&self) -> bool {
         self.blame() == Some(Blame::Input)
     }

@@ -74,13 +74,13 @@ pub struct Claim<'a> {
     pub partition: Partition,
     /// The kinds of which new writes may be begun: those that the platform takes and the connection's rules let out.
     pub kinds: &'a BTreeSet<MirrorKind>,
-    /// How many decimals the platform's quantities have.
+    /// The number of decimals the platform's quantities have.
     pub decimals: u32,
     /// How long after its first attempt a write of a kind may be repeated; no bound for a kind that isn't there.
     pub repeatable_for: &'a BTreeMap<MirrorKind, Duration>,
     /// For how long nobody else makes the call again.
     pub lease: Duration,
-    /// How many writes are claimed at most.
+    /// The number of writes that are claimed at most.
     pub limit: i64,
 }
 

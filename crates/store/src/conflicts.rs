@@ -21,7 +21,7 @@ pub struct ConflictRow {
     pub id: i64,
     /// The conflict, as last found.
     pub conflict: Conflict,
-    /// How often it was found.
+    /// The number of times it was found.
     pub seen: i64,
     /// When it was found first.
     pub recorded_at: Timestamp,

@@ -14,7 +14,7 @@ pub struct ConnectionState {
     pub origin: Origin,
     /// The account's name on the platform.
     pub account: String,
-    /// Whether it isn't paused.
+    /// True if it isn't paused.
     pub enabled: bool,
     /// Whether the platform accepts its calls.
     pub health: Health,

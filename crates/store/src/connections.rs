@@ -101,7 +101,7 @@ pub(crate) struct Credentials {
 }
 
 impl Connection {
-    /// Whether `other` calls the platform alike: as the same account, with the same credentials and settings.
+    /// Returns whether `other` calls the platform alike: as the same account, with the same credentials and settings.
     pub(crate) fn is_set_up_like(&self, other: &Self) -> bool {
         self.enabled == other.enabled
             && self.base_url == other.base_url

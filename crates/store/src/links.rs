@@ -20,7 +20,7 @@ impl Store {
         read(&self.fetch_all(select(keys)).await?)
     }
 
-    /// Whether a variant is one of the store's.
+    /// Returns whether a variant is one of the store's.
     pub async fn has_variant(&self, store: &StoreId, variant: &VariantId) -> Result<bool, StoreError> {
         let statement =
             sqlx::query("SELECT EXISTS (SELECT FROM variants WHERE id = $1 AND store = $2) AS found")

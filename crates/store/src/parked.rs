@@ -7,7 +7,7 @@ use crate::{
 use model::{ConnectionId, Origin, Position, StoreId, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// How many parked notifications one call of [`Store::parked_beyond`] gives at most.
+/// The number of parked notifications that one call of [`Store::parked_beyond`] gives at most.
 const BEYOND_ROWS: i64 = 100;
 
 /// One notification that waits.

@@ -25,7 +25,7 @@ impl Example {
         format!("{} {}", self.platform.name(), self.name)
     }
 
-    /// Whether the platform names the topic in these headers and this body: else the payload is one that is fetched.
+    /// Returns whether the platform names the topic in these headers and this body: else the payload is one that is fetched.
     pub fn is_webhook(&self, headers: &[(String, String)]) -> bool {
         let delivered = self.platform.split(&Signed { headers, body: &self.body });
         delivered.is_some_and(|delivered| delivered.topic == self.topic)

@@ -259,7 +259,7 @@ impl Mutator {
     }
 }
 
-/// How many values there are in `value`, itself included.
+/// The number of values in `value`, itself included.
 fn nodes(value: &Value) -> usize {
     1 + match value {
         Value::Array(elements) => elements.iter().map(nodes).sum(),

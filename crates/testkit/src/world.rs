@@ -27,7 +27,7 @@ pub struct WorldOptions {
     pub statement_timeout_ms: Option<u64>,
     /// How many milliseconds a service waits for a connection to the database.
     pub acquire_timeout_ms: Option<u64>,
-    /// How many requests a connection may send at once.
+    /// The number of requests that a connection may send at once.
     pub requests_burst: Option<u32>,
     /// How many events a new owner of dedupe reads back.
     pub read_back_max: Option<usize>,

@@ -308,7 +308,7 @@ fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
     }
 }
 
-/// Whether one version of what the event is about may be that of two states.
+/// Returns whether one version of what the event is about may be that of two states.
 fn is_coarse(event: &Event) -> bool {
     platforms::find(event.origin.platform.as_str()).is_some_and(|platform| !platform.versions_are_unique())
 }

@@ -18,7 +18,7 @@ use std::{
 use store::{Cursor, CursorMove};
 use wire::Original;
 
-/// How many events one refused transaction gives up at most. What remains comes again from where its partition then
+/// The number of events that one refused transaction gives up at most. What remains comes again from where its partition then
 /// stands: a database that refuses everything is asked ever more seldom.
 const ALONE_MAX: usize = 64;
 

@@ -28,7 +28,7 @@ const EVENTS_MAX: usize = 2000;
 /// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
 /// meanwhile instead of a handful of events; one that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(4);
-/// How many rounds of loading a batch takes at most: events, the links they lead to, the mirrors of those, their levels and
+/// The number of rounds of loading that a batch takes at most: events, the links they lead to, the mirrors of those, their levels and
 /// the other platforms' mirrors.
 pub(crate) const ROUNDS_MAX: usize = 6;
 /// How many batches may wait for a worker.

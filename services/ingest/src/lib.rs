@@ -31,9 +31,9 @@ use tokio::net::TcpListener;
 pub struct Config {
     /// Where webhooks are taken; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// How many requests a minute each connection may send, sustained, unless its own row says otherwise.
+    /// The number of requests a minute each connection may send, sustained, unless its own row says otherwise.
     pub requests_per_minute: u32,
-    /// How many of them a connection may send at once after it was quiet: a bulk edit at a till sends hundreds.
+    /// The number of them that a connection may send at once after it was quiet: a bulk edit at a till sends hundreds.
     pub requests_burst: u32,
     /// How many HTTP connections are served at once.
     pub connections_max: usize,

@@ -143,7 +143,7 @@ async fn write(mut waiting: mpsc::Receiver<Conflict>, log: impl ConflictLog) {
 struct Noted(HashMap<ConnectionId, Instant>);
 
 impl Noted {
-    /// Whether the connection is to be noted now; if so it is remembered.
+    /// Returns whether the connection is to be noted now; if so it is remembered.
     fn is_due(&mut self, connection: &ConnectionId, now: Instant) -> bool {
         let lately = |at: &Instant| now.saturating_duration_since(*at) < NOTE_EVERY;
         if self.0.get(connection).is_some_and(lately) {

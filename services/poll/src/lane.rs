@@ -87,7 +87,7 @@ impl Shared {
     }
 }
 
-/// Whether a delivery of that kind names objects that have to be fetched.
+/// Returns whether a delivery of that kind names objects that have to be fetched.
 pub(crate) const fn names_objects(kind: TopicKind) -> bool {
     match kind {
         TopicKind::Thin | TopicKind::Both => true,

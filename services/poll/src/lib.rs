@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The name of the stage.
 pub(crate) const STAGE: &str = "poll";
-/// How many notices of changes a connection may leave waiting; beyond it, it looks as if all had changed.
+/// The number of notices of changes that a connection may leave waiting; beyond it, it looks as if all had changed.
 const CHANGES_MAX: usize = 256;
 
 /// The configuration of the service.

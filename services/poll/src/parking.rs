@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-/// How many notifications of one connection wait at most; beyond it the oldest become dead letters.
+/// The number of notifications of one connection that wait at most; beyond it the oldest become dead letters.
 const PARKED_MAX: u32 = 10_000;
 /// How long to wait before what is parked is tried again after an outage.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);

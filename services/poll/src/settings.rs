@@ -49,7 +49,7 @@ impl Refused {
         PROBE_FIRST.saturating_mul(1 << self.attempts.min(10)).min(PROBE_LONGEST)
     }
 
-    /// Whether there is a reason to try before that.
+    /// Returns whether there is a reason to try before that.
     pub(crate) fn is_outdated_by(&self, now: &Settings) -> bool {
         self.with != *now
     }

@@ -219,7 +219,7 @@ impl Lane<'_> {
     }
 }
 
-/// Whether calls are made at the connection.
+/// Returns whether calls are made at the connection.
 fn is_callable(connection: &Connection, now: Timestamp) -> bool {
     let may_probe = match connection.health {
         Health::Ok => true,

@@ -14,7 +14,7 @@ pub(crate) struct Limits {
     pub(crate) kinds: BTreeSet<MirrorKind>,
     /// The decimals of its quantities.
     pub(crate) decimals: u32,
-    /// How long a write of a kind may be repeated.
+    /// The time for which a write of a kind may be repeated.
     pub(crate) repeatable_for: BTreeMap<MirrorKind, Duration>,
 }
 

@@ -69,9 +69,9 @@ pub(super) struct Step {
     #[serde(default)]
     pub(super) path_suffix: String,
     pub(super) webhook_id: Option<String>,
-    /// How often it is sent; once unless set.
+    /// The number of times it is sent; once unless set.
     pub(super) times: Option<usize>,
-    /// Whether those are sent at once.
+    /// True if those are sent at once.
     #[serde(default)]
     pub(super) parallel: bool,
     pub(super) expect: Option<Expect>,
@@ -120,15 +120,15 @@ impl From<Sign> for Missigned {
 pub(super) struct Expect {
     /// The status of the answer; 200 unless set.
     pub(super) http: Option<u16>,
-    /// Whether the delivery has to be kept.
+    /// True if the delivery has to be kept.
     #[serde(default)]
     pub(super) kept: bool,
     /// How every event of the delivery may end.
     pub(super) outcome: Option<OneOf>,
-    /// How many of its events end so; others may end as they like.
+    /// The number of its events that end so; others may end as they like.
     #[serde(default)]
     pub(super) ends: BTreeMap<String, usize>,
-    /// How many events there are.
+    /// The number of events.
     pub(super) count: Option<usize>,
     /// What some reason has to name.
     pub(super) reason: Option<String>,

@@ -32,7 +32,7 @@ pub(super) fn complaints(expect: &Expect, ended: &[Ended]) -> Vec<String> {
     complaints
 }
 
-/// Whether anything is expected of outcomes.
+/// Returns whether anything is expected of outcomes.
 pub(super) fn concerns_outcomes(expect: &Expect) -> bool {
     expect.outcome.is_some() || !expect.ends.is_empty() || expect.count.is_some() || expect.reason.is_some()
 }

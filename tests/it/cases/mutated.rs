@@ -7,18 +7,18 @@ use super::{
 use futures::{StreamExt as _, stream};
 use testkit::{Example, Mutator, Signed, examples};
 
-/// How many wrong payloads are sent.
+/// The number of wrong payloads that are sent.
 const COUNT: &str = "TILLFLOW_FUZZ_DELIVERIES";
 const COUNT_UNLESS_SET: usize = 2000;
 /// Where the generator begins.
 const SEED: &str = "TILLFLOW_FUZZ_SEED";
-/// How many are under way at once.
+/// The number that are under way at once.
 const AT_ONCE: usize = 32;
 /// The status of a request that is kept or of no known topic.
 const TAKEN: u16 = 200;
 /// The status of a request without a body, which no signature vouches for.
 const NOTHING_SIGNED: u16 = 401;
-/// How many complaints are kept.
+/// The number of complaints that are kept.
 const SHOWN: usize = 20;
 
 /// Sends them to all stores in turn and gives what was answered wrongly.

@@ -96,7 +96,7 @@ async fn unbalanced(world: &World) -> Option<String> {
     }
 }
 
-/// How often partitions of each service have stopped by themselves.
+/// The number of times partitions of each service have stopped by themselves.
 fn interruptions(scrape: &Scrape) -> Vec<u64> {
     let of =
         |stage, cause| scrape.count("tillflow_interruptions_total", &[("stage", stage), ("cause", cause)]);

@@ -138,7 +138,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Whether a consumer comes to where apply stands now, in the partition of that store or in all.
+    /// Returns whether a consumer comes to where apply stands now, in the partition of that store or in all.
     pub(super) async fn keeps_up(&self, consumer: &str, of: Option<&StoreId>) -> Vec<String> {
         let partition = of.map(|store| self.world.bus.partitions().of(store).0.to_string());
         let partition = partition.unwrap_or_else(|| "a.partition".to_owned());

@@ -11,7 +11,7 @@ use world::{plan::Plan, run, shrink::shrink};
 /// The weeks of shops, from seeds.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many seeds are run.
+    /// The number of seeds that are run.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
     /// The first seed.
@@ -23,7 +23,7 @@ struct Args {
     /// Prints the story of that seed, whatever it comes to.
     #[arg(long)]
     story: bool,
-    /// How many failing seeds are made smaller and shown.
+    /// The number of failing seeds that are made smaller and shown.
     #[arg(long, default_value_t = 3)]
     shown: usize,
     /// Ends with the first failing seed.

@@ -55,7 +55,7 @@ pub(crate) fn key(shop: &Shop, good: &Good, place: usize) -> LevelKey {
     LevelKey { connection: shop.connection.clone(), item: good.item.clone(), location: location_id(place) }
 }
 
-/// Whether Tillflow is in contact: the next number of the platform is a movement.
+/// Returns whether Tillflow is in contact: the next number of the platform is a movement.
 fn in_contact(mirror: &LevelMirror) -> bool {
     mirror.variant.is_some()
         && mirror.baseline.known().is_some_and(|number| mirror.proven || !number.is_zero())

@@ -32,7 +32,7 @@ pub(crate) struct Connection {
     is_refused: bool,
     probe_at: Option<Timestamp>,
     probes: u32,
-    /// Whether a call is under way.
+    /// True if a call is under way.
     pub(crate) is_busy: bool,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Due {
     pub(crate) sent_key: String,
     pub(crate) attempt: u32,
     pub(crate) begun_at: Timestamp,
-    /// Whether it is a new write.
+    /// True if it is a new write.
     pub(crate) is_new: bool,
 }
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// How many rounds of loading a batch takes at most, as in `apply`.
+/// The number of rounds of loading that a batch takes at most, as in `apply`.
 const ROUNDS_MAX: usize = 6;
 /// How long dedupe remembers.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
@@ -25,7 +25,7 @@ pub(crate) struct Delivered {
     pub(crate) distinct: String,
     pub(crate) mapped: Vec<Mapped>,
     pub(crate) received_at: Timestamp,
-    /// Whether we fetched it.
+    /// True if we fetched it.
     pub(crate) is_fetched: bool,
     pub(crate) hops: u8,
 }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// When the week begins: Monday, 2026-11-02, 08:00.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
 const SECOND: i64 = 1_000_000;
-/// How many seconds people act for.
+/// The number of seconds for which people act.
 const WEEK_SECONDS: i64 = 4 * 86_400;
 
 /// What goes wrong with a webhook.
@@ -103,7 +103,7 @@ pub(crate) struct ShopPlan {
     pub(crate) kind: Kind,
     /// The rule for first contacts.
     pub(crate) rule: BaselineRule,
-    /// Whether it is connected from the begin.
+    /// True if it is connected from the begin.
     pub(crate) is_connected: bool,
     /// What it sells: the number and how much is at each place.
     pub(crate) goods: Vec<(String, BTreeMap<usize, Decimal>)>,

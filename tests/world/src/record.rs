@@ -371,7 +371,7 @@ impl Record {
         BTreeMap::from([(PARTITION, self.marks.iter().cloned().collect())])
     }
 
-    /// Whether a conflict about a subject is open.
+    /// Returns whether a conflict about a subject is open.
     pub(crate) fn is_open(&self, connection: &ConnectionId, subject: &str) -> bool {
         self.open.iter().any(|(of, _, about)| of == connection && about == subject)
     }

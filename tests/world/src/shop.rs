@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// Whether it takes writes.
+    /// Returns whether it takes writes.
     pub(crate) const fn is_written(self) -> bool {
         !matches!(self, Self::Treez)
     }
@@ -84,9 +84,9 @@ pub(crate) struct Good {
     pub(crate) description: String,
     /// Its price in cents.
     pub(crate) price: i64,
-    /// Whether its stock is counted.
+    /// True if its stock is counted.
     pub(crate) is_tracked: bool,
-    /// Whether it was deleted.
+    /// True if it was deleted.
     pub(crate) is_deleted: bool,
     /// How much is at each place where it is stocked.
     pub(crate) stock: BTreeMap<usize, Decimal>,
@@ -105,7 +105,7 @@ pub(crate) struct Webhook {
     pub(crate) good: Option<usize>,
     /// What it holds; of a thin one, what is fetched when it arrives.
     pub(crate) content: Content,
-    /// Whether a person's act caused it, not a write of ours.
+    /// True if a person's act caused it, not a write of ours.
     pub(crate) by_people: bool,
     /// By how much its clock leads.
     pub(crate) leads_by: Duration,
@@ -147,9 +147,9 @@ pub(crate) struct Shop {
     pub(crate) connection: ConnectionId,
     /// What it sells.
     pub(crate) goods: Vec<Good>,
-    /// Whether it takes the token.
+    /// True if it takes the token.
     pub(crate) takes_token: bool,
-    /// How many writes it got.
+    /// The number of writes it got.
     pub(crate) calls: u64,
     /// Goods that were deleted and made again.
     gone: Vec<Good>,

@@ -2,7 +2,7 @@
 
 use crate::{plan::Plan, world::run};
 
-/// How many letters of a violation say of which kind it is.
+/// The number of letters of a violation that say of which kind it is.
 const KIND_LETTERS: usize = 14;
 
 /// The kind of a violation: its first words, without ids.

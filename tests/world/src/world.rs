@@ -68,11 +68,11 @@ enum Coming {
 pub struct Run {
     /// What was violated; empty if nothing.
     pub violations: Vec<String>,
-    /// How many things happened.
+    /// The number of things that happened.
     pub happenings: u64,
     /// What happened, in plain words.
     pub story: Vec<String>,
-    /// How many shelves were exact at the end, of all.
+    /// The number of shelves that were exact at the end, and of all.
     pub exact: (usize, usize),
 }
 

@@ -2,7 +2,7 @@
 
 use world::{plan::Plan, run, shrink::shrink};
 
-/// How many seeds are run unless `TILLFLOW_WORLD_SEEDS` says otherwise.
+/// The number of seeds that are run unless `TILLFLOW_WORLD_SEEDS` says otherwise.
 const SEEDS: u64 = 100;
 
 #[test]

@@ -14,7 +14,7 @@ pub struct Write<V> {
     pub key: String,
     /// When the first attempt began; calls that carry a time carry this one.
     pub begun_at: Timestamp,
-    /// How many attempts there were, this one included.
+    /// The number of attempts, this one included.
     pub attempts: u32,
     /// The trace of the change that made it due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub enum Phase<V> {
     Reading {
         /// The write whose outcome the reading has to show, if it is in question.
         after: Option<Write<V>>,
-        /// How many readings were asked for.
+        /// The number of readings that were asked for.
         attempts: u32,
     },
     /// The platform refused the value; it is tried again when the value changes, and daily.
@@ -98,12 +98,12 @@ impl<V> Phase<V> {
         }
     }
 
-    /// Whether the platform refused the value and nothing has changed since.
+    /// Returns whether the platform refused the value and nothing has changed since.
     pub const fn is_refused(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
 
-    /// Whether it is the one of that key and under way.
+    /// Returns whether it is the one of that key and under way.
     pub(super) fn is_under_way(&self, key: &str) -> bool {
         matches!(self, Self::Writing { write, .. } if write.key == key)
     }

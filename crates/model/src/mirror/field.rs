@@ -78,7 +78,7 @@ impl<V: FieldValue> FieldMirror<V> {
         self.observed.as_ref().and(self.baseline.known())
     }
 
-    /// Whether the report says nothing any more.
+    /// Returns whether the report says nothing any more.
     pub fn is_stale(&self, report: &Report<V>) -> bool {
         report.is_stale(self.observed.as_ref()) && !self.is_awaited(report)
     }
@@ -106,14 +106,14 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Whether the report carries the version that the reply to our write named, where that is the version of one state:
+    /// Returns whether the report carries the version that the reply to our write named, where that is the version of one state:
     /// it is our write, whatever its bytes say.
     fn is_own_version(&self, report: &Report<V>) -> bool {
         let Phase::Acknowledged { version, .. } = &self.phase else { return false };
         !report.is_coarse && report.version.is_some() && report.version == *version
     }
 
-    /// Whether the value is that of a write that is under way or was taken. A write under way may be made twice if its
+    /// Returns whether the value is that of a write that is under way or was taken. A write under way may be made twice if its
     /// first reply was lost: so each report of its value is its echo. So is what meets it while the platform is read, or
     /// meets what was there before it: that was read too early.
     fn is_echo(&self, value: &V) -> bool {
@@ -361,7 +361,7 @@ impl<V: FieldValue> FieldMirror<V> {
         Settled::Done
     }
 
-    /// Whether the same write would be made again, as far as is known: only a reading shows that the platform holds its
+    /// Returns whether the same write would be made again, as far as is known: only a reading shows that the platform holds its
     /// value, where the version of a write that changed nothing there is older than what was seen.
     fn is_wanted_still(&self, write: &Write<V>) -> bool {
         let is_held = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));

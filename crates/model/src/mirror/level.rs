@@ -35,7 +35,7 @@ pub struct LevelMirror {
     pub observed: Option<Observation<Quantity>>,
     /// What the platform holds as far as is known.
     pub baseline: Baseline<Quantity>,
-    /// Whether the platform ever held a number that isn't a zero of its own making. Until then its zero is unknown, not
+    /// True if the platform ever held a number that isn't a zero of its own making. Until then its zero is unknown, not
     /// a count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub proven: bool,
@@ -86,11 +86,11 @@ pub enum LevelOutcome {
 pub struct Contact {
     /// The store's level, if it has one.
     pub level: Option<Quantity>,
-    /// Whether another connection has a baseline that something stands behind.
+    /// True if another connection has a baseline that something stands behind.
     pub is_witnessed: bool,
     /// The connection's rule.
     pub rule: BaselineRule,
-    /// How many decimals the platform's quantities have.
+    /// The number of decimals the platform's quantities have.
     pub decimals: u32,
 }
 
@@ -115,12 +115,12 @@ impl LevelMirror {
         Self { variant, ..Self::default() }
     }
 
-    /// Whether the baseline is a number that something stands behind: of others' zeros it is a witness.
+    /// Returns whether the baseline is a number that something stands behind: of others' zeros it is a witness.
     pub const fn is_witness(&self) -> bool {
         self.proven && matches!(self.baseline, Baseline::Known(_))
     }
 
-    /// Whether the baseline is a zero that nothing stands behind.
+    /// Returns whether the baseline is a zero that nothing stands behind.
     pub fn is_unproven_zero(&self) -> bool {
         !self.proven && self.baseline.known().is_some_and(|number| number.is_zero())
     }
@@ -223,7 +223,7 @@ impl LevelMirror {
         self.phase = Phase::Idle;
     }
 
-    /// Whether the report is a reading that we wait for, and its version doesn't matter: because versions are coarse, or
+    /// Returns whether the report is a reading that we wait for, and its version doesn't matter: because versions are coarse, or
     /// because readings with a newer one didn't come.
     fn ends_waiting(&self, report: &Report<Quantity>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };

@@ -40,7 +40,7 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
     /// Our id of what has the value.
     type Internal: Clone + PartialEq + Eq + Serialize + DeserializeOwned;
 
-    /// Whether both say the same, however they are spaced.
+    /// Returns whether both say the same, however they are spaced.
     fn reads_like(&self, other: &Self) -> bool;
 
     /// The report `reported` in our own terms: what reads like the rendered form stands for what was rendered.
@@ -106,7 +106,7 @@ impl FieldValue for ProductText {
     }
 }
 
-/// Whether two texts say the same: runs of white space count as one space.
+/// Returns whether two texts say the same: runs of white space count as one space.
 fn same(one: Option<&String>, other: Option<&String>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.split_whitespace().eq(other.split_whitespace()),

@@ -52,7 +52,7 @@ pub struct RowKeys {
 }
 
 impl RowKeys {
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -128,7 +128,7 @@ impl<T: Linked> Default for Links<T> {
 }
 
 impl<T: Linked> Links<T> {
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.products.is_empty() && self.variants.is_empty() && self.items.is_empty()
     }
@@ -179,12 +179,12 @@ impl Mirrors {
         levels.chain(prices).chain(self.texts.keys().cloned().map(MirrorKey::Text))
     }
 
-    /// How many there are.
+    /// The number there is.
     pub fn len(&self) -> usize {
         self.levels.len() + self.prices.len() + self.texts.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

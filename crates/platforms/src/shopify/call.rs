@@ -181,7 +181,7 @@ fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
     }
 }
 
-/// Whether `productUpdate`, whose errors have no code, found no product of the id.
+/// Returns whether `productUpdate`, whose errors have no code, found no product of the id.
 fn names_no_product(errors: &[Value], payload: &Value) -> bool {
     let of_id = |error: &Value| {
         let path = error.get("field").and_then(Value::as_array);

@@ -141,7 +141,7 @@ fn product(
     })
 }
 
-/// Whether the payload is a variant: for a day in 2018 `products/update` carried them (README).
+/// Returns whether the payload is a variant: for a day in 2018 `products/update` carried them (README).
 fn is_variant(root: &Object<'_>) -> bool {
     root.has("product_id")
         && root.has("price")

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 use std::{collections::BTreeSet, fmt::Write as _};
 
-/// How many products of one ticket are read again: as many ids as one product list takes. Those beyond it keep their
+/// The number of products of one ticket that are read again: as many ids as one product list takes. Those beyond it keep their
 /// levels until they change or are polled.
 const TICKET_PRODUCTS_MAX: usize = 50;
 
@@ -144,7 +144,7 @@ fn missing(
     }
 }
 
-/// Whether `map` finds a level at the location in a listed product: see there for parts and the list's own limit.
+/// Returns whether `map` finds a level at the location in a listed product: see there for parts and the list's own limit.
 fn tells_level(product: &Value, location: Option<&ExternalId>) -> bool {
     if product.get("product_status").and_then(Value::as_str) != Some("ACTIVE") {
         return true;

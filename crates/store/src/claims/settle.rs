@@ -7,7 +7,7 @@ use model::{
 };
 use sqlx::PgConnection;
 
-/// How many characters of an error a mirror keeps.
+/// The number of characters of an error that a mirror keeps.
 const ERROR_CHARACTERS: usize = 500;
 
 impl Store {

@@ -19,7 +19,7 @@ use store::{Consumer, Store, StoreConfig};
 
 /// How many items other shops have.
 const OTHERS: i64 = 3_000;
-/// How many rows of a table the work on one item may read.
+/// The number of rows of a table that the work on one item may read.
 const READ_MAX: i64 = OTHERS / 10;
 /// A session reports what it read at the end of a statement, at most once a second.
 const REPORTED_AFTER: Duration = Duration::from_millis(1_200);

@@ -15,7 +15,7 @@ use std::{
 use store::{Claim, ConflictFilter, Consumer, DesiredChanges, DueChange, DueRead, DueWrite, Writes};
 
 const LEASE: Duration = Duration::from_mins(1);
-/// How many decimals every platform's quantities have.
+/// The number of decimals every platform's quantities have.
 const DECIMALS: u32 = 6;
 /// What `b` holds before anything is written to it.
 pub(crate) const FIRST_OF_B: i32 = 4;

@@ -26,7 +26,7 @@ pub(super) struct Identified {
     pub(super) id: VariantId,
     /// The variant that it was linked to until now, if its number says that it is another one.
     pub(super) instead_of: Option<VariantId>,
-    /// Whether its number is that of several variants, which matches none.
+    /// True if its number is that of several variants, which matches none.
     pub(super) is_ambiguous: bool,
 }
 
@@ -67,7 +67,7 @@ fn product(event: &Event, reported: &Product, variants: &[Identified], sight: &S
 struct Numbers<'a> {
     event: &'a Event,
     sight: &'a Sight<'a>,
-    /// How many variants of the report have a number.
+    /// The number of the report's variants by their merchant's number.
     counts: BTreeMap<String, usize>,
     reported: BTreeSet<&'a ExternalId>,
 }
@@ -107,7 +107,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Whether the number differs from what is known of the variant, and nobody else relies on the link.
+    /// Returns whether the number differs from what is known of the variant, and nobody else relies on the link.
     fn changed(&self, linked: &VariantId, key: &str) -> bool {
         let connection = &self.event.origin.connection;
         let others = self.sight.facts.linked_by.get(linked);
@@ -142,7 +142,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Whether this connection's variant of that id was of the reported product and isn't among its variants any more: it
+    /// Returns whether this connection's variant of that id was of the reported product and isn't among its variants any more: it
     /// was made again.
     fn is_leaving(&self, id: &VariantId) -> bool {
         let connection = &self.event.origin.connection;

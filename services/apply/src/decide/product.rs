@@ -312,7 +312,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Whether a field of a text reads like another.
+/// Returns whether a field of a text reads like another.
 fn alike(one: Option<&String>, other: Option<&String>) -> bool {
     let text = |title: Option<&String>| ProductText { title: title.cloned(), description: None };
     text(one).reads_like(&text(other))

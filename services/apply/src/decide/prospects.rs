@@ -68,7 +68,7 @@ impl Prospects {
         self.items.get(&(connection.clone(), item.clone())).into_iter().flatten()
     }
 
-    /// Whether an event of the batch may forget a baseline of the item.
+    /// Returns whether an event of the batch may forget a baseline of the item.
     pub(super) fn is_unsettled(&self, connection: &ConnectionId, item: &ExternalId) -> bool {
         self.unsettled.contains(&(connection.clone(), item.clone()))
     }
@@ -83,7 +83,7 @@ impl Prospects {
     }
 }
 
-/// Whether the report of a level may forget the number from before.
+/// Returns whether the report of a level may forget the number from before.
 fn forgets(event: &Event) -> bool {
     let is_absent = matches!(&event.payload, Payload::Inventory(report) if report.available.is_none());
     is_absent || event.action == Action::Created

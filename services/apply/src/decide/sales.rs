@@ -63,7 +63,7 @@ fn progress(order: &Order) -> (u8, Option<model::Timestamp>) {
     (status, order.closed_at)
 }
 
-/// Whether an order of the one status may come to the other. What is reported of a final order in its own status, refunds
+/// Returns whether an order of the one status may come to the other. What is reported of a final order in its own status, refunds
 /// say, is the platform's to say.
 const fn may_follow(known: OrderStatus, reported: OrderStatus) -> bool {
     match known {

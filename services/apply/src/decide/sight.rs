@@ -62,7 +62,7 @@ impl Sight<'_> {
         self.facts.connections.get(connection).map_or(BaselineRule::Ask, |connection| connection.baseline)
     }
 
-    /// How many decimals the quantities of a connection's platform have.
+    /// The number of decimals the quantities of a connection's platform have.
     pub(super) fn decimals(&self, connection: &ConnectionId) -> u32 {
         let platform = self.facts.connections.get(connection).and_then(|found| found.platform.as_ref());
         let platform = platform.and_then(|name| platforms::find(name.as_str()));
@@ -149,7 +149,7 @@ impl Sight<'_> {
             .collect()
     }
 
-    /// Whether `external` is the only product of its connection that is the product: two products there may be one of another
+    /// Returns whether `external` is the only product of its connection that is the product: two products there may be one of another
     /// platform, and which of the two a variant is of isn't known then.
     pub(super) fn is_alone(&self, event: &Event, external: &ExternalId, product: &ProductId) -> bool {
         let links = self.facts.links.products.iter();
@@ -157,7 +157,7 @@ impl Sight<'_> {
         own.filter(|(_, linked)| *linked == product).all(|((_, other), _)| other == external)
     }
 
-    /// Whether another connection links a variant of the product.
+    /// Returns whether another connection links a variant of the product.
     pub(super) fn is_linked_by_others(&self, event: &Event, product: &ProductId) -> bool {
         let variants = self.facts.variants.values().filter(|row| row.product == *product);
         variants
@@ -166,7 +166,7 @@ impl Sight<'_> {
             .any(|by| *by != event.origin.connection)
     }
 
-    /// Whether another connection links the variant.
+    /// Returns whether another connection links the variant.
     pub(super) fn is_variant_linked_by_others(&self, event: &Event, variant: &VariantId) -> bool {
         let linked_by = self.facts.linked_by.get(variant);
         linked_by.is_some_and(|by| by.iter().any(|by| *by != event.origin.connection))

@@ -3,7 +3,7 @@
 use crate::fixture::{SHOPS, World, partition, product, store_id};
 use model::{DeliveryId, Event, Outcome};
 
-/// How many events a batch has.
+/// The number of events a batch has.
 const EVENTS: u64 = 100;
 const BAD: &str = "NEW.sku = 'bad'";
 

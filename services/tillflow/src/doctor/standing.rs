@@ -118,7 +118,7 @@ impl Standing {
         self.stalled.iter().map(line).collect()
     }
 
-    /// How many things someone has to act on now. An input that was set aside alone is a dead letter: no finding here.
+    /// The number of things someone has to act on now. An input that was set aside alone is a dead letter: no finding here.
     pub(super) fn findings(&self) -> usize {
         let goes_on = |alert: &&Alert| {
             let age = Duration::from_micros(self.now.micros_since(alert.at));

@@ -76,7 +76,7 @@ fn sum(located: &Located) -> Option<Quantity> {
 }
 
 impl Told<'_> {
-    /// Whether a list's number is at its limit, which says "this or more" and is no level; with more in the parts the limit
+    /// Returns whether a list's number is at its limit, which says "this or more" and is no level; with more in the parts the limit
     /// is not in force.
     fn is_capped(&self, for_sale: bool, total: Option<Quantity>, listed: Option<Quantity>) -> bool {
         let limit = Some(Quantity::pieces(LISTED_QUANTITY_LIMIT));

@@ -114,7 +114,7 @@ struct World {
     taken_up: usize,
     /// Of reads and writes, to tell them apart.
     numbers: u64,
-    /// How long nothing happened.
+    /// The time for which nothing happened.
     waited: Duration,
 }
 

@@ -49,7 +49,7 @@ struct Shelf {
     held: Option<i32>,
     /// The last number that was reported, unless null came after it.
     last: Option<i32>,
-    /// Whether something stands behind its zeros.
+    /// True if something stands behind its zeros.
     proven: bool,
     version: Option<i64>,
 }

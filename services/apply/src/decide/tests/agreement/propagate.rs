@@ -73,7 +73,7 @@ impl World {
         self.mirror(platform).read(now).is_some()
     }
 
-    /// Whether the value that the platform should hold was refused.
+    /// Returns whether the value that the platform should hold was refused.
     pub(super) fn is_refused(&mut self, platform: usize) -> bool {
         matches!(self.mirror(platform).phase, Phase::Refused { .. })
     }
