@@ -230,8 +230,15 @@ impl LevelMirror {
         report.is_reading && (report.is_coarse || *attempts >= READINGS_MAX)
     }
 
-    /// The platform doesn't count the item there: nothing moves, and nothing is due until it reports a number.
+    /// The platform doesn't count the item there: nothing moves, and nothing is due until it reports a number. Where the
+    /// version is that of a number that is known, which of the two came last only a reading shows.
     fn forget(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+        let is_still = matches!(self.phase, Phase::Idle | Phase::Acknowledged { .. } | Phase::Refused { .. });
+        let is_no_newer = report.is_no_newer(self.observed.as_ref());
+        if is_still && is_no_newer && !report.is_reading && self.baseline.known().is_some() {
+            self.read_at(report.received_at);
+            return LevelOutcome::Ambiguous;
+        }
         self.note(report);
         if let Phase::Writing { meanwhile, .. } = &mut self.phase {
             *meanwhile = Meanwhile::Other;

@@ -50,11 +50,15 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
 }
 
 /// The version of a state. Shopify's times have whole seconds, and a creation is the first state of its second, in whatever
-/// order the two webhooks come. Of levels none is: a place may come and go.
+/// order the two webhooks come. Of levels none is: a place may come and go. That it went carries no time of its own but that
+/// of the webhook, in finer digits: cut off, or what follows in the same second would be older.
 fn version(at: Timestamp, action: Action, payload: &Payload) -> SourceVersion {
     let SourceVersion(micros) = at.into();
-    let is_first = action == Action::Created && !matches!(payload, Payload::Inventory(_));
-    SourceVersion(if is_first { micros - 1 } else { micros })
+    match (payload, action) {
+        (Payload::Inventory(_), _) => SourceVersion(micros - micros.rem_euclid(1_000_000)),
+        (_, Action::Created) => SourceVersion(micros - 1),
+        _ => SourceVersion(micros),
+    }
 }
 
 /// A duty that concerns a customer's data or the account.

@@ -68,6 +68,22 @@ fn what_is_not_counted_forgets_the_baseline_keeps_the_version_and_is_not_due() {
 }
 
 #[test]
+fn what_is_not_counted_in_the_second_of_a_number_is_read() {
+    let coarse = |report: Report<Quantity>| Report { is_coarse: true, ..report };
+    let mut mirror = known("5");
+    assert_eq!(mirror.observe(&coarse(report(None, 1, 2))), LevelOutcome::Ambiguous);
+    assert_eq!((mirror.baseline.known(), mirror.attention()), (Some(&quantity("5")), Some(Attention::Read)));
+    assert_eq!(mirror.read(at(2)), Some(false));
+    let gone = Report { is_reading: true, ..coarse(report(None, 1, 3)) };
+    assert_eq!(mirror.observe(&gone), LevelOutcome::Forgotten(true));
+    assert_eq!(
+        mirror.observe(&coarse(report(Some("0"), 1, 4))),
+        LevelOutcome::FirstContact,
+        "it came in the same second"
+    );
+}
+
+#[test]
 fn what_a_platform_begins_to_count_did_not_move_there() {
     let begins = |report: &Report<Quantity>| {
         let mut mirror = known("10");

@@ -287,6 +287,16 @@ fn a_creation_is_the_first_state_of_its_second() {
 }
 
 #[test]
+fn a_place_that_comes_in_the_second_in_which_it_went_is_not_older() {
+    let trigger = ("x-shopify-triggered-at", "2026-07-01T10:00:00.411Z");
+    let went = json!({ "inventory_item_id": 1, "location_id": 2 });
+    let went = mapped("inventory_levels/disconnect", &[trigger], &went).unwrap();
+    let came = json!({ "inventory_item_id": 1, "location_id": 2, "available": 0, "updated_at": "2026-07-01T10:00:00Z" });
+    let came = mapped("inventory_levels/connect", &[], &came).unwrap();
+    assert_eq!(went.version, came.version);
+}
+
+#[test]
 fn events_differ_by_object_version_and_delivery() {
     let told = |location: u64, available: i64| json!({ "inventory_item_id": 1, "location_id": location, "available": available, "updated_at": "2026-07-01T10:00:00Z" });
     let identity = |webhook: &str, body: &Value| {
