@@ -24,9 +24,9 @@ pub struct Alert {
     pub stage: String,
     /// The partition; none if it is of the whole process.
     pub partition: Option<Partition>,
-    /// What has to change: a token.
+    /// The kind of change that it waits for: a token.
     pub kind: String,
-    /// What was seen, for people.
+    /// The cause, for people.
     pub text: String,
     /// When it was last seen; set by the broker.
     pub at: Timestamp,
@@ -69,7 +69,7 @@ impl Bus {
         append::publish_until_known(self, &subject, &message, bytes).await.map(drop)
     }
 
-    /// Removes an alert: what it told of is over.
+    /// Removes an alert: its cause is over.
     pub async fn clear_alert(
         &self,
         stage: &str,

@@ -61,7 +61,7 @@ pub enum BusError {
     Behind {
         /// Of which partition of RAW.
         subject: String,
-        /// What was decided last.
+        /// The last decision.
         sequence: u64,
     },
     /// Changes are missing from APPLIED: they were purged, or never published. The event store has them.

@@ -126,7 +126,7 @@ impl Follow {
         Ok(())
     }
 
-    /// Takes what was gathered. A message that can't be read is told once, as [`BusError::Malformed`], when all before it
+    /// Takes what was gathered. A message that can't be read is reported once, as [`BusError::Malformed`], when all before it
     /// is taken; then it is passed over.
     pub(crate) fn take<T>(
         &mut self,

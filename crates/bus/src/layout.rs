@@ -15,7 +15,7 @@ pub(crate) const ALERTS: &str = "ALERTS";
 pub(crate) const MEMBERS: &str = "MEMBERS";
 /// For how long an alert is kept.
 const ALERTS_MAX_AGE: Duration = Duration::from_hours(7 * 24);
-/// How much all alerts may hold: three of a kilobyte for each stage and 64 partitions take about one megabyte.
+/// The bytes that all alerts may hold: three of a kilobyte for each stage and 64 partitions take about one megabyte.
 const ALERTS_MAX_BYTES: u64 = 8 << 20;
 /// How much the memory of who is there may hold; a member takes about a hundred bytes.
 const MEMBERS_MAX_BYTES: i64 = 1 << 20;
@@ -117,7 +117,7 @@ impl Layout {
         streams
     }
 
-    /// What can't go on by itself: the last one of each stage, partition and kind.
+    /// The alerts of what can't go on by itself: the last one of each stage, partition and kind.
     fn alerts(&self) -> Config {
         let alerts = self.stream(ALERTS.to_owned(), vec!["pos.alerts.>".to_owned()], ALERTS_MAX_BYTES);
         Config {

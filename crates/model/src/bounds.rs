@@ -36,7 +36,7 @@ const STORABLE: RangeInclusive<i64> = 0..=253_402_300_799_999_999;
 pub struct OutOfBounds {
     /// The field of the payload, as a path: `/variants/3/sku`.
     pub field: String,
-    /// Which limit; never quotes the value.
+    /// The limit, in words; never quotes the value.
     pub reason: String,
 }
 

@@ -102,7 +102,7 @@ pub struct InventoryReport {
     pub item: ExternalId,
     /// The platform's id of where; `None` means the connection's default location.
     pub location: Option<ExternalId>,
-    /// How much can be sold; `None` means that the platform doesn't count the item there: not tracked, not stocked, gone.
+    /// The quantity that can be sold; `None` means that the platform doesn't count the item there: not tracked, not stocked, gone.
     pub available: Option<Quantity>,
 }
 

@@ -86,7 +86,7 @@ pub struct Conflict {
     /// The thing that it is about, such as `item 123 at main`: at most [`Conflict::SUBJECT_MAX_BYTES`], without personal
     /// data. A longer one is cut where it is stored.
     pub subject: String,
-    /// What stands against what, for people: at most [`Conflict::DETAIL_MAX_BYTES`], without personal data.
+    /// The two sides of it, for people: at most [`Conflict::DETAIL_MAX_BYTES`], without personal data.
     pub detail: String,
 }
 
