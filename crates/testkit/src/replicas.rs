@@ -45,6 +45,11 @@ impl World {
         replicas
     }
 
+    /// Starts a replica of a service that mustn't take work as things are, and doesn't wait.
+    pub fn launch_unready(&mut self, program: Program) -> Replica {
+        self.spawn(program, &[])
+    }
+
     /// Starts a replica of a service that dies at a kill point, as in `apply.committed:3`, and doesn't wait: it may die
     /// before it is ready.
     pub fn launch_to_die(&mut self, program: Program, at: &str) -> Replica {

@@ -122,9 +122,14 @@ impl What {
         matches!(self, Self::Refused(_))
     }
 
-    /// Whether it must end as a dead letter.
+    /// Whether it must leave a dead letter.
     pub(crate) const fn is_dead(self) -> bool {
-        matches!(self, Self::Poison(_) | Self::Misplaced { .. })
+        matches!(self, Self::Poison(_))
+    }
+
+    /// Whether only a row of it is a dead letter: the product is taken without the variant that can't be true.
+    pub(crate) const fn is_dead_in_part(self) -> bool {
+        matches!(self, Self::Poison(Poison::AbsurdPrice))
     }
 }
 
@@ -294,7 +299,7 @@ impl Plan {
         open.version += 1;
         match (open.state.stage, roll) {
             _ if open.version == 1 => open.state.total_minor = total,
-            // A final order that is told with another total has to stay, and to be a conflict.
+            // A completed order that is reported with another total is an order after refunds.
             (OrderStage::Open, 0..3) | (OrderStage::Completed, 0..2) => open.state.total_minor = total,
             (OrderStage::Open, 3..9) => open.state.stage = OrderStage::Completed,
             (OrderStage::Open, _) => open.state.stage = OrderStage::Cancelled,

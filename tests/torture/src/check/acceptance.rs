@@ -156,7 +156,8 @@ pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
     let told = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_dead() && told.kept.is_some());
     for (id, told) in told {
         let outcome = ended.get(id).copied();
-        if !dead.contains(id) || outcome.is_some_and(|outcome| outcome != "dead") {
+        let alive = if told.what.is_dead_in_part() { "applied" } else { "dead" };
+        if !dead.contains(id) || outcome.is_some_and(|outcome| outcome != alive) {
             found.push(format!("isn't dead but {outcome:?}: {}", say(evidence, *id, told)));
         }
     }

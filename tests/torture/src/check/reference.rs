@@ -65,12 +65,18 @@ impl Reference {
                         *newest = version;
                         return Some("unchanged");
                     }
-                    // What is final stays.
-                    Some((_, known, _)) if *known != "open" => return Some("unchanged"),
+                    // A final order is reported as one that can't follow it: the order stays and a conflict is kept.
+                    Some((_, known, _))
+                        if *known == "cancelled" || (*known == "completed" && status == "open") =>
+                    {
+                        return Some("unchanged");
+                    }
                     _ => drop(self.orders.insert(key, now)),
                 }
                 Some("applied")
             }
+            // The location is none of the store's.
+            What::Misplaced { .. } => Some("filtered"),
             _ => None,
         }
     }

@@ -13,6 +13,13 @@ use tokio::{
 /// How long a statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_mins(5);
 
+/// What is due at the platform of a mirror `m`; null for nothing, and for a write that the connection's rules keep back:
+/// what should stand there is known all the same.
+const DUE: &str =
+    "(SELECT m.attention FROM connections c WHERE c.id = m.connection AND (m.attention <> 'write'
+    OR coalesce((c.rules -> CASE m.kind WHEN 'inventory' THEN 'propagate_inventory'
+        WHEN 'price' THEN 'propagate_prices' ELSE 'propagate_products' END)::boolean, true)))";
+
 /// How far a consumer is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Stand {
@@ -83,15 +90,16 @@ impl Sql<'_> {
         Ok(rows.into_iter().map(|row| ((row.name, row.partition), row.stand)).collect())
     }
 
-    /// Something that has to be written or read at a platform, if there is anything.
+    /// Something that has to be written or read at a platform, if there is anything. What a connection's rules keep from
+    /// being written is no such thing.
     pub(crate) async fn due(&self) -> Result<Option<String>, String> {
         let rows: Vec<serde_json::Value> = self
-            .rows(
+            .rows(&format!(
                 "SELECT count(*) OVER () AS due, connection, kind, external, attention, state -> 'phase' AS phase,
                      round(extract(epoch FROM next_attempt_at - now())::numeric, 1) AS seconds_left,
                      state -> 'schedule' -> 'error' AS last_error
-                 FROM mirrors WHERE attention IS NOT NULL ORDER BY next_attempt_at DESC LIMIT 1",
-            )
+                 FROM mirrors m WHERE {DUE} IS NOT NULL ORDER BY next_attempt_at DESC LIMIT 1"
+            ))
             .await?;
         Ok(rows.first().map(|row| format!("something is due: {row}")))
     }
@@ -170,8 +178,8 @@ impl Sql<'_> {
 
     /// Every mirror, with the store's own value.
     pub(crate) async fn mirrors(&self) -> Result<Vec<MirrorRow>, String> {
-        self.rows(
-            "SELECT m.connection, m.kind, m.external, m.place, m.attention,
+        self.rows(&format!(
+            "SELECT m.connection, m.kind, m.external, m.place, {DUE} AS attention,
                  m.state -> 'schedule' ->> 'error' AS last_error,
                  (m.state -> 'observed' ->> 'version')::bigint AS observed_version,
                  CASE jsonb_typeof(m.state -> 'phase') WHEN 'string' THEN m.state ->> 'phase'
@@ -181,8 +189,8 @@ impl Sql<'_> {
              FROM mirrors m
              LEFT JOIN inventory_levels l ON m.kind = 'inventory' AND l.variant = m.internal AND l.location = m.place
              LEFT JOIN variants v ON m.kind = 'price' AND v.id = m.internal
-             LEFT JOIN products p ON m.kind = 'product' AND p.id = m.internal",
-        )
+             LEFT JOIN products p ON m.kind = 'product' AND p.id = m.internal"
+        ))
         .await
     }
 

@@ -5,8 +5,8 @@ use serde_json::json;
 
 /// Shopify's ids of the stores' locations begin here.
 const LOCATIONS_FROM: u64 = 600_000;
-/// One byte more than a delivery may have.
-const TOO_LARGE: usize = 1024 * 1024 + 1;
+/// One byte more than a RAW message may hold, and so than a delivery of any platform may have.
+const TOO_LARGE: usize = 4 * 1024 * 1024 + 1;
 const DEEP: usize = 200;
 
 /// Shopify's id of a store's location.
