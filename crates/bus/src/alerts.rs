@@ -4,7 +4,7 @@ use crate::{
     AppendError, Bus, BusError, Start, append,
     follow::{Follow, PULL_BATCHES},
     layout::ALERTS,
-    message::{Stored, is_token},
+    message::{Stored, is_token, printable},
 };
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
@@ -16,6 +16,9 @@ const TEXT_MAX_BYTES: usize = 2048;
 const NO_PARTITION: &str = "all";
 /// The number of alerts that are read at once.
 const READ_MESSAGES: usize = 64;
+
+/// The kind of an alert about messages that aren't ours.
+pub const FOREIGN_KIND: &str = "foreign";
 
 /// A permanent error, as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,17 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// Reads an alert; a message that is none is an alert about itself.
+    fn read_any(stored: &Stored) -> Self {
+        Self::read(stored).unwrap_or_else(|error| Self {
+            stage: "alerts".to_owned(),
+            partition: None,
+            kind: FOREIGN_KIND.to_owned(),
+            text: error.to_string(),
+            at: stored.published_at(),
+        })
+    }
+
     fn read(stored: &Stored) -> Result<Self, BusError> {
         let parts: Vec<&str> = stored.subject.split('.').collect();
         let ["pos", "alerts", stage, partition, kind] = parts[..] else {
@@ -42,11 +56,14 @@ impl Alert {
             NO_PARTITION => None,
             number => Some(Partition(number.parse().map_err(|_| stored.malformed("partition"))?)),
         };
+        if !is_token(stage) || !is_token(kind) {
+            return Err(stored.malformed("subject"));
+        }
         Ok(Self {
             stage: stage.to_owned(),
             partition,
             kind: kind.to_owned(),
-            text: String::from_utf8_lossy(&stored.payload).into_owned(),
+            text: printable(&String::from_utf8_lossy(&stored.payload), TEXT_MAX_BYTES),
             at: stored.published_at(),
         })
     }
@@ -95,7 +112,7 @@ impl Bus {
         let mut alerts = Vec::new();
         loop {
             follow.fill(READ_MESSAGES).await?;
-            let read = |stored: &Stored| Ok((stored.sequence, Alert::read(stored)?));
+            let read = |stored: &Stored| Ok((stored.sequence, Alert::read_any(stored)));
             for (sequence, alert) in follow.take(READ_MESSAGES, read)? {
                 alerts.push(alert);
                 if sequence >= last.sequence {

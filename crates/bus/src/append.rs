@@ -1,12 +1,13 @@
 //! Writing to a feed.
 
 use crate::{
-    AppendError, Bus, Message,
+    AppendError, Bus, Feed, Message,
+    foreign::Holding,
     message::{FROM_POSITION, INPUT_SEQUENCE, RAW_POSITION, RECORDS, RECORDS_TOTAL},
 };
 use async_nats::jetstream::{context::PublishAckFuture, message::PublishMessage, publish::PublishAck};
 use bytes::Bytes;
-use model::Position;
+use model::{Partition, Position};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -15,6 +16,8 @@ const RETRY_LIMIT: Duration = Duration::from_secs(10);
 /// The first pause between two attempts; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// The number of times that one append passes over foreign messages that came before it.
+const PASSED_OVER_MAX: usize = 16;
 
 /// A publish that is under way. Dropped, nobody learns whether it failed.
 #[must_use = "only the acknowledgement tells that the message is stored"]
@@ -83,28 +86,45 @@ pub(crate) async fn append_raw(
     publish_until_known(bus, &subject, &message, bytes).await.map(|ack| ack.sequence)
 }
 
-/// Appends to one partition of a feed, as its only owner: what another one appended meanwhile refuses ours.
+/// Appends to one partition of a feed, as its only owner: what another one appended meanwhile refuses ours. What isn't
+/// ours refuses nothing: it is passed over.
 pub struct Appender {
     bus: Bus,
+    feed: Feed,
+    partition: Partition,
     subject: String,
     tail_sequence: u64,
     /// What the next batch begins behind.
     from: Position,
+    /// What a batch that reaches so far begins behind at least.
+    gap_end: Position,
     records_total: u64,
     spent: bool,
 }
 
 impl Appender {
-    pub(crate) fn new(bus: Bus, subject: String, tail: Option<&Message>) -> Self {
+    pub(crate) fn new(bus: Bus, feed: Feed, partition: Partition, tail: Option<&Message>) -> Self {
+        let subject = feed.subject(partition);
         let tail_sequence = tail.map_or(0, |tail| tail.sequence);
         let from = tail.and_then(|tail| tail.covers).unwrap_or_default();
         let records_total = tail.and_then(|tail| tail.records_total).unwrap_or_default();
-        Self { bus, subject, tail_sequence, from, records_total, spent: false }
+        Self {
+            bus,
+            feed,
+            partition,
+            subject,
+            tail_sequence,
+            from,
+            gap_end: Position::default(),
+            records_total,
+            spent: false,
+        }
     }
 
-    /// Says that what lies before `position` and isn't appended yet is not to be had: the next batch begins behind it.
+    /// Says that what lies before `position` and isn't appended yet is not to be had: the next batch that reaches it begins
+    /// behind it.
     pub fn begin_behind(&mut self, position: Position) {
-        self.from = self.from.max(position);
+        self.gap_end = self.gap_end.max(position);
     }
 
     /// Appends a batch that covers everything up to `covers`, made of the input's message `input_sequence`; tells its
@@ -122,18 +142,46 @@ impl Appender {
         }
         let bytes = payload.len();
         let records_total = self.records_total + u64::from(records);
+        let from = if covers < self.gap_end { self.from } else { self.from.max(self.gap_end) };
         let message = PublishMessage::build()
             .payload(payload)
-            .header(FROM_POSITION, self.from.to_string())
+            .header(FROM_POSITION, from.to_string())
             .header(RAW_POSITION, covers.to_string())
             .header(INPUT_SEQUENCE, input_sequence.to_string())
             .header(RECORDS, records.to_string())
-            .header(RECORDS_TOTAL, records_total.to_string())
-            .expected_last_subject_sequence(self.tail_sequence);
-        let ack = publish(&self.bus, self.subject.clone(), message, bytes).await?.acknowledged().await?;
+            .header(RECORDS_TOTAL, records_total.to_string());
+        let mut passed_over = 0;
+        let ack = loop {
+            let expecting = message.clone().expected_last_subject_sequence(self.tail_sequence);
+            let sent = publish(&self.bus, self.subject.clone(), expecting, bytes).await?;
+            match sent.acknowledged().await {
+                Err(AppendError::Fenced) if passed_over < PASSED_OVER_MAX => {
+                    passed_over += 1;
+                    self.tail_sequence = self.end_of_foreign().await?;
+                }
+                outcome => break outcome?,
+            }
+        };
         (self.tail_sequence, self.from, self.records_total) = (ack.sequence, covers, records_total);
         self.spent = false;
         Ok(ack.sequence)
+    }
+
+    /// The sequence of the partition's last message, if all that came behind our tail is foreign; else another owner has
+    /// appended.
+    async fn end_of_foreign(&self) -> Result<u64, AppendError> {
+        let Self { bus, feed, partition, subject, tail_sequence, .. } = self;
+        let stream = bus.layout().stream_of(*feed, *partition);
+        let holding = Holding::Batches(*feed, *partition);
+        let end = bus.end_of_foreign(&stream, subject, holding, *tail_sequence).await;
+        match end {
+            Ok(Some(end)) if end > *tail_sequence => {
+                tracing::warn!(subject, sequence = end, "foreign messages passed over by an append");
+                Ok(end)
+            }
+            Ok(_) => Err(AppendError::Fenced),
+            Err(error) => Err(AppendError::Unavailable { source: error.into() }),
+        }
     }
 
     /// The sequence of the partition's last message, as far as this appender knows.

@@ -1,8 +1,9 @@
 //! APPLIED: the changes that were committed, and the public contract.
 
 use crate::{
-    AppendError, Bus, BusError, PendingAck, Start, append,
+    AppendError, Bus, BusError, Foreign, PendingAck, Start, append,
     follow::{Follow, PULL_CHANGES},
+    foreign::Holding,
     layout::APPLIED,
     message::{Stored, is_header, is_token},
 };
@@ -45,6 +46,8 @@ pub struct AppliedMessage {
     pub payload: Bytes,
     /// Its sequence in the stream; 0 before it is stored.
     pub sequence: u64,
+    /// When it was stored.
+    pub stored_at: Timestamp,
 }
 
 /// The attributes of a `CloudEvent` (1.0, binary mode).
@@ -63,7 +66,7 @@ pub struct CloudEvent {
 }
 
 impl AppliedMessage {
-    fn read(stored: &Stored) -> Result<Self, BusError> {
+    pub(crate) fn read(stored: &Stored) -> Result<Self, BusError> {
         let text = |name| stored.header(name).map(str::to_owned).ok_or_else(|| stored.malformed(name));
         let parts: Vec<&str> = stored.subject.split('.').collect();
         let ["pos", "applied", partition, store, entity, change] = parts[..] else {
@@ -84,6 +87,7 @@ impl AppliedMessage {
                 trace: stored.header("traceparent").and_then(TraceParent::parse),
             },
             sequence: stored.sequence,
+            stored_at: stored.published_at(),
             payload: stored.payload.clone(),
         })
     }
@@ -152,9 +156,15 @@ impl Bus {
         Ok(())
     }
 
-    /// The partition's change that was stored last.
+    /// The partition's change that was stored last; foreign messages behind it are passed over.
     pub async fn last_applied(&self, partition: Partition) -> Result<Option<AppliedMessage>, BusError> {
-        self.last(APPLIED, &subject_of(partition)).await?.as_ref().map(AppliedMessage::read).transpose()
+        let last = self.last_ours(APPLIED, &subject_of(partition), Holding::Applied).await?;
+        last.as_ref().map(AppliedMessage::read).transpose()
+    }
+
+    async fn next_applied(&self, subject: &str, from: u64) -> Result<Option<AppliedMessage>, BusError> {
+        let next = self.next_ours(APPLIED, subject, Holding::Applied, from).await?;
+        next.as_ref().map(AppliedMessage::read).transpose()
     }
 
     /// The number behind which a new publisher of the partition begins: [`APPLIED_WINDOW`] before the last one stored,
@@ -174,6 +184,7 @@ impl Bus {
         let start = self.applied_start(&subject, partition, after_number).await?;
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
         Ok(AppliedReader::new(
+            self.clone(),
             follow,
             Some(Sequencer { partition, expected: after_number + 1, held: BTreeMap::new() }),
         ))
@@ -189,7 +200,7 @@ impl Bus {
         let subject =
             store.map_or_else(|| "pos.applied.>".to_owned(), |store| format!("pos.applied.*.{store}.>"));
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
-        Ok(AppliedReader::new(follow, None))
+        Ok(AppliedReader::new(self.clone(), follow, None))
     }
 
     /// The sequence of the last message of APPLIED: reading after it gives what is new.
@@ -225,13 +236,12 @@ impl Bus {
         let wanted = after_number.saturating_sub(APPLIED_WINDOW);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.next(APPLIED, subject, middle).await?.as_ref().map(AppliedMessage::read).transpose()? {
+            match self.next_applied(subject, middle).await? {
                 Some(message) if message.number <= wanted => low = message.sequence + 1,
                 Some(_) | None => high = middle,
             }
         }
-        let first = self.next(APPLIED, subject, low).await?.as_ref().map(AppliedMessage::read).transpose()?;
-        match first {
+        match self.next_applied(subject, low).await? {
             Some(first) if first.number > after_number + 1 + APPLIED_WINDOW => {
                 Err(BusError::Gap { partition, expected: after_number + 1, found: first.number })
             }
@@ -246,7 +256,10 @@ fn subject_of(partition: Partition) -> String {
 
 /// Reads changes.
 pub struct AppliedReader {
+    bus: Bus,
     follow: Follow,
+    /// What was read and isn't ours.
+    foreign: VecDeque<Foreign>,
     sequencer: Option<Sequencer>,
     /// The change that is missing, and until when it is waited for, however often waiting is dropped meanwhile.
     missing: Option<(i64, Instant)>,
@@ -254,14 +267,27 @@ pub struct AppliedReader {
 }
 
 impl AppliedReader {
-    fn new(follow: Follow, sequencer: Option<Sequencer>) -> Self {
-        Self { follow, sequencer, missing: None, ready: VecDeque::new() }
+    fn new(bus: Bus, follow: Follow, sequencer: Option<Sequencer>) -> Self {
+        Self { bus, follow, foreign: VecDeque::new(), sequencer, missing: None, ready: VecDeque::new() }
+    }
+
+    /// Takes back all changes that wait for one that is missing, which the event store doesn't have: none of them was
+    /// committed, so they aren't ours. They are told as [`BusError::Foreign`].
+    pub fn refuse_held(&mut self) {
+        let held = self.sequencer.as_mut().map(|sequencer| std::mem::take(&mut sequencer.held));
+        let refuse = |message| Bus::foreign_applied(&message, "no such change was committed");
+        self.foreign.extend(held.unwrap_or_default().into_values().map(refuse));
+        self.missing = None;
     }
 
     /// Waits for a change, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
     /// missing change is waited for, 30 seconds long; then this is [`BusError::Gap`], and the event store has it.
+    /// [`BusError::Foreign`] tells of a message that isn't one of ours; the next call goes on behind it.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
         while self.ready.is_empty() {
+            if let Some(foreign) = self.foreign.pop_front() {
+                return Err(BusError::Foreign(Box::new(foreign)));
+            }
             let gap = self.sequencer.as_ref().and_then(|them| Some((them.expected, them.gap()?)));
             match gap {
                 None => self.follow.fill(max_messages).await?,
@@ -272,7 +298,7 @@ impl AppliedReader {
                     timeout_at(until, self.follow.fill(max_messages)).await.map_err(|_| gap)??;
                 }
             }
-            let messages = self.follow.take(max_messages, AppliedMessage::read)?;
+            let messages = self.ours(max_messages)?;
             match &mut self.sequencer {
                 None => self.ready.extend(messages),
                 Some(sequencer) => {
@@ -285,6 +311,20 @@ impl AppliedReader {
         }
         let count = self.ready.len().min(max_messages);
         Ok(self.ready.drain(..count).collect())
+    }
+
+    /// Takes what was read; what the judge refuses is told later.
+    fn ours(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
+        let taken = self.follow.take(max_messages, AppliedMessage::read)?;
+        let (judge, partitions) = (self.bus.judge(), self.bus.partitions());
+        let mut ours = Vec::with_capacity(taken.len());
+        for message in taken {
+            match judge.map_or(Ok(()), |judge| judge.applied(partitions, &message)) {
+                Ok(()) => ours.push(message),
+                Err(reason) => self.foreign.push_back(Bus::foreign_applied(&message, &reason)),
+            }
+        }
+        Ok(ours)
     }
 }
 

@@ -1,7 +1,9 @@
 use crate::{
-    AppendError, Appender, BusConfig, BusError, Feed, Message, Reader, Start, append, check, connect, door,
+    AppendError, Appender, BusConfig, BusError, Feed, Judge, Message, Reader, Start, append, check, connect,
+    door,
     error::not_yet,
     follow::{Follow, PULL_BATCHES},
+    foreign::Holding,
     layout::{self, Layout},
     message::Stored,
 };
@@ -15,7 +17,11 @@ use async_nats::{
 };
 use bytes::Bytes;
 use model::{Partition, PartitionCount};
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -38,6 +44,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Bus {
     inner: Arc<Inner>,
+    judge: Option<Arc<dyn Judge>>,
 }
 
 struct Inner {
@@ -47,6 +54,8 @@ struct Inner {
     layout: Layout,
     config: BusConfig,
     connections: watch::Receiver<u64>,
+    /// The last known sequence of each stream of RAW.
+    raw_ends: Mutex<HashMap<String, u64>>,
 }
 
 impl std::fmt::Debug for Bus {
@@ -68,7 +77,33 @@ impl Bus {
                 .build(client.clone())
         };
         let (jetstream, admin, config) = (context(ACK_LIMIT), context(ADMIN_LIMIT), config.clone());
-        Ok(Self { inner: Arc::new(Inner { client, jetstream, admin, layout, config, connections }) })
+        let raw_ends = Mutex::default();
+        let inner = Inner { client, jetstream, admin, layout, config, connections, raw_ends };
+        Ok(Self { inner: Arc::new(inner), judge: None })
+    }
+
+    /// The same connection, which takes for ours only what `judge` lets pass. Without a judge, headers alone decide.
+    #[must_use]
+    pub fn judged_by(self, judge: impl Judge) -> Self {
+        Self { judge: Some(Arc::new(judge)), ..self }
+    }
+
+    pub(crate) fn judge(&self) -> Option<&dyn Judge> {
+        self.judge.as_deref()
+    }
+
+    /// Returns whether the partition's RAW has ever taken a message of that sequence; asks only for what wasn't known
+    /// before.
+    pub(crate) async fn raw_reaches(&self, partition: Partition, sequence: u64) -> Result<bool, BusError> {
+        let stream = self.inner.layout.stream_of(Feed::Raw, partition);
+        let known = || self.inner.raw_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().get(&stream).is_some_and(|end| *end >= sequence) {
+            return Ok(true);
+        }
+        let end = self.stream_info(&stream).await?.map_or(0, |info| info.state.last_sequence);
+        let reached = end >= sequence;
+        known().insert(stream, end);
+        Ok(reached)
     }
 
     /// How many partitions the installation has.
@@ -111,13 +146,21 @@ impl Bus {
         }
     }
 
-    /// The last batch of the partition.
+    /// The last batch of the partition; foreign messages behind it are passed over.
     pub async fn tail(&self, feed: Feed, partition: Partition) -> Result<Option<Message>, BusError> {
         let stream = self.inner.layout.stream_of(feed, partition);
-        self.last(&stream, &feed.subject(partition)).await?.as_ref().map(Message::read).transpose()
+        let holding = Holding::Batches(feed, partition);
+        let last = self.last_ours(&stream, &feed.subject(partition), holding).await?;
+        last.map(|last| Message::read_of(feed, &last)).transpose()
     }
 
-    /// The batch of the partition that has this sequence, if it is kept.
+    /// The sequence of the partition's last message, foreign or not; 0 if there is none.
+    pub async fn last_sequence(&self, feed: Feed, partition: Partition) -> Result<u64, BusError> {
+        let stream = self.inner.layout.stream_of(feed, partition);
+        Ok(self.last(&stream, &feed.subject(partition)).await?.map_or(0, |last| last.sequence))
+    }
+
+    /// The batch of the partition that has this sequence, if it is kept; [`BusError::Foreign`] if it isn't ours.
     pub async fn message_at(
         &self,
         feed: Feed,
@@ -127,8 +170,7 @@ impl Bus {
         let stored = self.at(&self.inner.layout.stream_of(feed, partition), sequence).await?;
         stored
             .filter(|stored| stored.subject == feed.subject(partition))
-            .as_ref()
-            .map(Message::read)
+            .map(|stored| Message::read_of(feed, &stored))
             .transpose()
     }
 
@@ -137,12 +179,12 @@ impl Bus {
     pub async fn read(&self, feed: Feed, partition: Partition, start: Start) -> Result<Reader, BusError> {
         let stream = self.inner.layout.stream_of(feed, partition);
         let follow = Follow::open(self.clone(), stream, feed.subject(partition), start, PULL_BATCHES).await?;
-        Ok(Reader::new(follow, Message::read))
+        Ok(Reader::new(follow, self.clone(), feed, partition))
     }
 
     /// Appends to the partition behind its last message, which is `tail`.
     pub fn appender(&self, feed: Feed, partition: Partition, tail: Option<&Message>) -> Appender {
-        Appender::new(self.clone(), feed.subject(partition), tail)
+        Appender::new(self.clone(), feed, partition, tail)
     }
 
     /// Appends a batch of deliveries to RAW and tells its sequence. Tries again for ten seconds while the outcome is not
@@ -243,13 +285,14 @@ impl Bus {
     /// The last message of a subject, which may have wildcards.
     pub(crate) async fn last(&self, stream: &str, subject: &str) -> Result<Option<Stored>, BusError> {
         let handle = self.handle(stream).await?;
-        found(handle.direct_get_last_for_subject(subject).await.map(Stored::from), subject)
+        let got = handle.direct_get_last_for_subject(subject).await;
+        found(got.map(|message| Stored::got(stream, message)), subject)
     }
 
     /// The message of a sequence.
     pub(crate) async fn at(&self, stream: &str, sequence: u64) -> Result<Option<Stored>, BusError> {
         let handle = self.handle(stream).await?;
-        found(handle.direct_get(sequence).await.map(Stored::from), stream)
+        found(handle.direct_get(sequence).await.map(|message| Stored::got(stream, message)), stream)
     }
 
     /// The first message of a subject at or behind a sequence.
@@ -260,7 +303,8 @@ impl Bus {
         from: u64,
     ) -> Result<Option<Stored>, BusError> {
         let handle = self.handle(stream).await?;
-        found(handle.direct_get_next_for_subject(subject, Some(from)).await.map(Stored::from), subject)
+        let got = handle.direct_get_next_for_subject(subject, Some(from)).await;
+        found(got.map(|message| Stored::got(stream, message)), subject)
     }
 
     pub(crate) async fn purge(&self, stream: &str, subject: &str, sequence: u64) -> Result<(), BusError> {

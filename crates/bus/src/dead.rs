@@ -3,6 +3,7 @@
 use crate::{
     AppendError, Bus, BusError, Start, append,
     follow::{Follow, PULL_BATCHES},
+    foreign::Holding,
     layout::DEAD,
     message::{Stored, is_header, is_token},
 };
@@ -47,7 +48,7 @@ impl DeadMessage {
         }
     }
 
-    fn read(stored: &Stored) -> Result<Self, BusError> {
+    pub(crate) fn read(stored: &Stored) -> Result<Self, BusError> {
         let parts: Vec<&str> = stored.subject.split('.').collect();
         let ["pos", "dead", stage, class, store] = parts[..] else { return Err(stored.malformed("subject")) };
         let message_id = stored.header("Nats-Msg-Id").ok_or_else(|| stored.malformed("Nats-Msg-Id"))?;
@@ -82,18 +83,28 @@ impl Bus {
 
     /// Reads the dead letters that are there now: of one stage or of all.
     pub async fn read_dead(&self, stage: Option<&str>) -> Result<DeadReader, BusError> {
+        self.read_dead_behind(stage, 0).await
+    }
+
+    /// The same, behind a sequence.
+    pub async fn read_dead_behind(&self, stage: Option<&str>, sequence: u64) -> Result<DeadReader, BusError> {
         if stage.is_some_and(|stage| !is_token(stage)) {
             return Err(BusError::Token { what: "a stage" });
         }
         let subject = stage.map_or_else(|| "pos.dead.>".to_owned(), |stage| format!("pos.dead.{stage}.>"));
         let last = self.last(DEAD, &subject).await?.map_or(0, |last| last.sequence);
-        let follow = Follow::open(self.clone(), DEAD.to_owned(), subject, Start::First, PULL_BATCHES).await?;
-        Ok(DeadReader { follow, next: 0, last, ready: Vec::new().into_iter() })
+        let start = if sequence == 0 || last <= sequence { Start::First } else { Start::After(sequence) };
+        let follow = Follow::open(self.clone(), DEAD.to_owned(), subject, start, PULL_BATCHES).await?;
+        Ok(DeadReader { bus: self.clone(), follow, next: sequence + 1, last })
     }
 
-    /// The dead letter of this sequence, if it is kept.
+    /// The dead letter of this sequence, if it is kept; [`BusError::Foreign`] if it isn't ours.
     pub async fn dead_at(&self, sequence: u64) -> Result<Option<DeadMessage>, BusError> {
-        self.at(DEAD, sequence).await?.as_ref().map(DeadMessage::read).transpose()
+        let Some(stored) = self.at(DEAD, sequence).await? else { return Ok(None) };
+        match self.strangeness(Holding::Dead, &stored).await? {
+            Some(foreign) => Err(BusError::Foreign(Box::new(foreign))),
+            None => DeadMessage::read(&stored).map(Some),
+        }
     }
 
     /// Removes a dead letter that someone has seen to; nothing if it is gone already.
@@ -109,6 +120,11 @@ impl Bus {
         Ok(())
     }
 
+    /// The sequence of the last message of DEAD.
+    pub async fn dead_end(&self) -> Result<u64, BusError> {
+        Ok(self.stream_info(DEAD).await?.map_or(0, |info| info.state.last_sequence))
+    }
+
     /// How full DEAD is, from 0 to 1.
     pub async fn dead_usage(&self) -> Result<f64, BusError> {
         self.usage_of(DEAD).await
@@ -117,26 +133,31 @@ impl Bus {
 
 /// Reads the dead letters that were there when it was opened.
 pub struct DeadReader {
+    bus: Bus,
     follow: Follow,
     /// At or above this sequence nothing was read yet.
     next: u64,
     last: u64,
-    ready: std::vec::IntoIter<DeadMessage>,
 }
 
 impl DeadReader {
-    /// The next dead letter; none at the end.
+    /// The next dead letter; none at the end. [`BusError::Foreign`] tells of a message that isn't one of ours; the next
+    /// call goes on behind it.
     pub async fn next(&mut self) -> Result<Option<DeadMessage>, BusError> {
-        loop {
-            if let Some(message) = self.ready.next() {
-                self.next = message.sequence + 1;
-                return Ok(Some(message).filter(|message| message.sequence <= self.last));
-            }
-            if self.next > self.last || self.last == 0 {
-                return Ok(None);
-            }
-            self.follow.fill(READ_MESSAGES).await?;
-            self.ready = self.follow.take(READ_MESSAGES, DeadMessage::read)?.into_iter();
+        if self.next > self.last {
+            return Ok(None);
+        }
+        self.follow.fill(READ_MESSAGES).await?;
+        let read = |stored: &Stored| Ok((stored.sequence, DeadMessage::read(stored)));
+        let Some((sequence, read)) = self.follow.take(1, read)?.pop() else { return Ok(None) };
+        self.next = sequence + 1;
+        if sequence > self.last {
+            return Ok(None);
+        }
+        let message = read?;
+        match self.bus.judge().map_or(Ok(()), |judge| judge.dead(&message)) {
+            Ok(()) => Ok(Some(message)),
+            Err(reason) => Err(BusError::Foreign(Box::new(Bus::foreign_dead(&message, &reason)))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Requests and answers that no stream keeps.
 
-use crate::{BusError, error::Source};
+use crate::{Answered, BusError, ReplyRule, error::Source};
 use async_nats::{Client, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
@@ -57,15 +57,19 @@ impl Request {
         self.reply.is_some()
     }
 
-    /// Answers; a sender that waits for none gets none.
-    pub async fn respond(self, payload: Bytes) -> Result<(), BusError> {
-        match self.reply {
-            Some(reply) => {
-                let sent = self.client.publish(reply, payload).await;
-                sent.map_err(BusError::call("the answer", &self.subject))
-            }
-            None => Ok(()),
+    /// Answers, if the sender waits for an answer at a place that `rule` allows for this connection.
+    pub async fn respond(
+        self,
+        payload: Bytes,
+        rule: &ReplyRule,
+        connection: Option<&str>,
+    ) -> Result<Answered, BusError> {
+        let Some(reply) = self.reply else { return Ok(Answered::NotWanted) };
+        if !rule.allows(&reply, connection) {
+            return Ok(Answered::Refused);
         }
+        let sent = self.client.publish(reply, payload).await;
+        sent.map(|()| Answered::Sent).map_err(BusError::call("the answer", &self.subject))
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::Foreign;
 use async_nats::jetstream::{
     self, ErrorCode,
     context::{PublishError, PublishErrorKind},
@@ -74,16 +75,9 @@ pub enum BusError {
         /// The first that is there.
         found: i64,
     },
-    /// A message isn't one of ours.
-    #[error("message {sequence} of {subject} has no valid {part}")]
-    Malformed {
-        /// Its subject.
-        subject: String,
-        /// Its sequence.
-        sequence: u64,
-        /// What is wrong with it.
-        part: &'static str,
-    },
+    /// A message isn't one of ours: record it and go on behind it.
+    #[error("{0}")]
+    Foreign(Box<Foreign>),
     /// A text can't be a part of a subject.
     #[error("{what} must be 1 to 64 of A-Z a-z 0-9 _ -")]
     Token {
@@ -123,7 +117,7 @@ impl From<BusError> for Fault {
             | BusError::Different { .. }
             | BusError::Behind { .. }
             | BusError::Token { .. } => Self::setup("the broker", error),
-            BusError::Malformed { .. } => Self::input("the broker's reader", error),
+            BusError::Foreign(_) => Self::input("the broker's reader", error),
             // The place is found again at the next start; what lacks is then there, or read from the event store.
             BusError::TailLost { .. } | BusError::Gap { .. } => Self::transient("what was read last", error),
             BusError::Connect { .. } | BusError::NoResponders { .. } | BusError::Call { .. } => {
@@ -237,8 +231,16 @@ mod tests {
         let blame = |fault: Fault| fault.blame();
         let unfit = BusError::Unfit { reason: "old".to_owned(), remedy: "update it" };
         assert_eq!(blame(unfit.into()), Some(Blame::Setup));
-        let malformed = BusError::Malformed { subject: "pos.raw.1".to_owned(), sequence: 1, part: "x" };
-        assert_eq!(blame(malformed.into()), Some(Blame::Input));
+        let foreign = Foreign {
+            stream: "RAW-0".to_owned(),
+            subject: "pos.raw.1".to_owned(),
+            sequence: 1,
+            stored_at_micros: 0,
+            bytes: 0,
+            digest: String::new(),
+            reason: "x".to_owned(),
+        };
+        assert_eq!(blame(BusError::Foreign(Box::new(foreign)).into()), Some(Blame::Input));
         let lost = BusError::TailLost { subject: "pos.unique.1".to_owned(), sequence: 1 };
         assert_eq!(blame(lost.into()), None);
         let behind = BusError::Behind { subject: "pos.raw.1".to_owned(), sequence: 1 };

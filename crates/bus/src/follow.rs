@@ -1,6 +1,6 @@
 //! Reading a subject of a stream, in order, each message once, over restarts of the server and lost connections.
 
-use crate::{Bus, BusError, Message, Start, message::Stored};
+use crate::{Bus, BusError, Feed, Message, Start, message::Stored};
 use async_nats::{
     connection::State,
     jetstream::{
@@ -12,6 +12,7 @@ use async_nats::{
     },
 };
 use futures::{FutureExt, StreamExt};
+use model::Partition;
 use std::{collections::VecDeque, time::Duration};
 use tokio::{
     sync::watch,
@@ -40,20 +41,41 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Reads the batches of a partition.
 pub struct Reader {
     follow: Follow,
-    read: fn(&Stored) -> Result<Message, BusError>,
+    bus: Bus,
+    feed: Feed,
+    partition: Partition,
+    /// What was read and isn't given out yet.
+    taken: VecDeque<Result<Message, BusError>>,
 }
 
 impl Reader {
-    pub(crate) fn new(follow: Follow, read: fn(&Stored) -> Result<Message, BusError>) -> Self {
-        Self { follow, read }
+    pub(crate) fn new(follow: Follow, bus: Bus, feed: Feed, partition: Partition) -> Self {
+        Self { follow, bus, feed, partition, taken: VecDeque::new() }
     }
 
     /// Waits for a batch, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
-    /// server that is away is waited for, a minute at a time; what was read is not read again. [`BusError::Malformed`]
+    /// server that is away is waited for, a minute at a time; what was read is not read again. [`BusError::Foreign`]
     /// tells of a message that isn't one of ours; the next call goes on behind it.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<Message>, BusError> {
-        self.follow.fill(max_messages).await?;
-        self.follow.take(max_messages, self.read)
+        let Self { follow, bus, feed, partition, taken } = self;
+        if taken.is_empty() {
+            follow.fill(max_messages).await?;
+            let read = |stored: &Stored| Message::read_of(*feed, stored);
+            taken.extend(follow.ready.drain(..max_messages.min(follow.ready.len())).map(|it| read(&it)));
+        }
+        // Messages leave `taken` only behind the last point at which this may be dropped.
+        let mut ours = 0;
+        while let Some(Ok(message)) = taken.get(ours).filter(|_| ours < max_messages) {
+            if let Some(foreign) = bus.beyond_raw(*feed, *partition, message).await? {
+                taken[ours] = Err(BusError::Foreign(Box::new(foreign)));
+                break;
+            }
+            ours += 1;
+        }
+        if ours == 0 {
+            return taken.pop_front().map_or(Ok(Vec::new()), |first| first.map(|message| vec![message]));
+        }
+        taken.drain(..ours).collect()
     }
 }
 
@@ -126,7 +148,7 @@ impl Follow {
         Ok(())
     }
 
-    /// Takes what was gathered. A message that can't be read is reported once, as [`BusError::Malformed`], when all before it
+    /// Takes what was gathered. A message that can't be read is reported once, as [`BusError::Foreign`], when all before it
     /// is taken; then it is passed over.
     pub(crate) fn take<T>(
         &mut self,

@@ -12,11 +12,16 @@ pub(crate) const STREAMS_KEY: &str = "tillflow-streams";
 pub(crate) const APPLIED: &str = "APPLIED";
 pub(crate) const DEAD: &str = "DEAD";
 pub(crate) const ALERTS: &str = "ALERTS";
+pub(crate) const FOREIGN: &str = "FOREIGN";
 pub(crate) const MEMBERS: &str = "MEMBERS";
 /// For how long an alert is kept.
 const ALERTS_MAX_AGE: Duration = Duration::from_hours(7 * 24);
 /// The bytes that all alerts may hold: three of a kilobyte for each stage and 64 partitions take about one megabyte.
 const ALERTS_MAX_BYTES: u64 = 8 << 20;
+/// Retention of records of foreign messages.
+const FOREIGN_MAX_AGE: Duration = Duration::from_hours(30 * 24);
+/// The bytes that all records of foreign messages may hold: about 20,000 of them.
+const FOREIGN_MAX_BYTES: u64 = 8 << 20;
 /// How much the memory of who is there may hold; a member takes about a hundred bytes.
 const MEMBERS_MAX_BYTES: i64 = 1 << 20;
 
@@ -113,6 +118,7 @@ impl Layout {
         let dead = self.stream(DEAD.to_owned(), vec!["pos.dead.>".to_owned()], self.dead_max_bytes);
         streams.push(Config { duplicate_window: DUPLICATE_WINDOW, ..dead });
         streams.push(self.alerts());
+        streams.push(self.foreign());
         streams.push(self.members());
         streams
     }
@@ -126,6 +132,18 @@ impl Layout {
             max_messages_per_subject: 1,
             max_age: ALERTS_MAX_AGE,
             ..alerts
+        }
+    }
+
+    /// The records of messages that aren't ours: each once, the oldest give way.
+    fn foreign(&self) -> Config {
+        let foreign = self.stream(FOREIGN.to_owned(), vec!["pos.foreign.>".to_owned()], FOREIGN_MAX_BYTES);
+        Config {
+            discard: DiscardPolicy::Old,
+            persist_mode: self.derived(),
+            max_messages_per_subject: 1,
+            max_age: FOREIGN_MAX_AGE,
+            ..foreign
         }
     }
 

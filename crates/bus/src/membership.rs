@@ -1,30 +1,42 @@
 //! Who is there, and which partitions are ours.
 //!
 //! Each replica of a stage keeps one message with a time to live, in memory: no disk is synced for it. Two owners of a
-//! partition for a moment are waste, never damage: the second append is refused.
+//! partition for a moment are waste, never damage: the second append is refused. What isn't a sign of life counts for
+//! nobody, and neither does whoever leaves its partitions (`sign.rs`).
 
 use crate::{
-    AppendError, Bus, BusError, append, assign,
+    AppendError, Bus, BusError, Foreign, append,
     error::{Source, not_yet},
     layout::MEMBERS,
-    message::is_token,
+    message::{Stored, is_token, printable},
+    sign::{Others, Seen, SignOfLife, TIME_TO_LIVE},
 };
 use async_nats::{
-    Subscriber,
-    jetstream::{ErrorCode, context::GetStreamErrorKind, message::PublishMessage},
+    StatusCode, Subscriber,
+    jetstream::{
+        ErrorCode,
+        context::GetStreamErrorKind,
+        message::{PublishMessage, StreamMessage},
+    },
 };
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use model::Partition;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 
-/// How long a replica that shows no life counts as there; the server knows whole seconds only.
-const TIME_TO_LIVE: Duration = Duration::from_secs(3);
+/// Upper limit of signs of life that are read; who is beyond it isn't seen.
+const SIGNS_MAX: usize = 512;
+/// Time limit for reading them; meanwhile we show no life.
+const SIGNS_LIMIT: Duration = Duration::from_secs(2);
+/// The status behind the last message of a batch.
+const END_OF_BATCH: u16 = 204;
+/// The number of characters of a name that are kept of one that doesn't count.
+const NAME_MAX: usize = 64;
 /// How often a replica shows life and looks who else does.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long it is tried to join.
@@ -38,6 +50,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 /// seconds more.
 pub struct Membership {
     owned: watch::Receiver<Arc<BTreeSet<Partition>>>,
+    ignored: watch::Receiver<BTreeSet<String>>,
     leave: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -46,6 +59,12 @@ impl Membership {
     /// The partitions that are ours, as they change.
     pub fn owned(&self) -> watch::Receiver<Arc<BTreeSet<Partition>>> {
         self.owned.clone()
+    }
+
+    /// The names of those that show signs of life and don't count, as they change: no sign of ours, too old, or of a
+    /// replica that leaves its partitions.
+    pub fn ignored(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.ignored.clone()
     }
 
     /// Leaves, so that the others take over at once.
@@ -76,6 +95,7 @@ impl Bus {
         let notice = format!("pos.membership.{stage}");
         let subscribed = self.client().subscribe(notice.clone()).await;
         let notices = subscribed.map_err(BusError::call("the subscription", &notice))?;
+        let (ignored, ignoring) = watch::channel(BTreeSet::new());
         let mut member = Member {
             bus: self.clone(),
             stage: stage.to_owned(),
@@ -83,13 +103,16 @@ impl Bus {
             notice,
             sequence: None,
             settling: false,
+            owns: BTreeSet::new(),
+            others: Others::default(),
+            ignored,
         };
         let first = member.begin().await?;
         let (owned, watched) = watch::channel(first);
         member.notify().await;
         let (leave, left) = oneshot::channel();
         let task = tokio::spawn(member.run(owned, notices, left));
-        Ok(Membership { owned: watched, leave: Some(leave), task })
+        Ok(Membership { owned: watched, ignored: ignoring, leave: Some(leave), task })
     }
 }
 
@@ -103,6 +126,10 @@ struct Member {
     sequence: Option<u64>,
     /// The memory was lost, ours or the server's: others may not have shown themselves yet.
     settling: bool,
+    /// The partitions that are ours, as others are told.
+    owns: BTreeSet<Partition>,
+    others: Others,
+    ignored: watch::Sender<BTreeSet<String>>,
 }
 
 impl Member {
@@ -208,32 +235,77 @@ impl Member {
     }
 
     async fn show(&mut self) -> Result<(), AppendError> {
-        let message = PublishMessage::build().payload(Bytes::new()).ttl(TIME_TO_LIVE);
+        let (stage, replica) = (self.stage.clone(), self.replica.clone());
+        let sign = SignOfLife { stage, replica, partitions: self.owns.clone() }.encode();
+        let bytes = sign.len();
+        let message = PublishMessage::build().payload(sign).ttl(TIME_TO_LIVE);
         let message = match self.sequence {
             Some(sequence) => message.expected_last_subject_sequence(sequence),
             None => message,
         };
-        let pending = append::publish(&self.bus, self.subject(), message, 0).await?;
+        let pending = append::publish(&self.bus, self.subject(), message, bytes).await?;
         self.sequence = Some(pending.acknowledged().await?.sequence);
         Ok(())
     }
 
     /// Looks who is there and tells what is ours.
-    async fn look(&self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
-        const DOING: &str = "the members";
-        // Not longer than an acknowledgement may take: meanwhile we show no life.
-        let stream = self.bus.jetstream().get_stream_no_info(MEMBERS).await;
-        let stream = stream.map_err(BusError::call(DOING, &self.stage))?;
-        let prefix = format!("pos.members.{}.", self.stage);
-        let subjects = stream
-            .info_with_subjects(format!("{prefix}*"))
-            .await
-            .map_err(BusError::call(DOING, &self.stage))?;
-        let subjects: Vec<(String, usize)> =
-            subjects.try_collect().await.map_err(BusError::call(DOING, &self.stage))?;
-        let others = subjects.iter().filter_map(|(subject, _)| subject.strip_prefix(&prefix));
-        let members = others.chain([self.replica.as_str()]).map(str::to_owned).collect();
-        Ok(Arc::new(assign(self.bus.partitions(), &members, &self.replica)))
+    async fn look(&mut self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
+        let (mut seen, mut no_signs) = (Vec::new(), Vec::new());
+        for stored in self.signs().await? {
+            match Seen::read(&self.stage, &stored) {
+                Ok(sign) => seen.push(sign),
+                Err(reason) => no_signs.push(Foreign::of(&stored, reason)),
+            }
+        }
+        let now = std::time::Instant::now();
+        let (mine, mut ignored) = self.others.share(self.bus.partitions(), &self.replica, &seen, now);
+        ignored = ignored.into_iter().map(|name| printable(&name, NAME_MAX)).collect();
+        for foreign in no_signs {
+            let name = foreign.subject.rsplit('.').next().unwrap_or_default();
+            let name = printable(name, NAME_MAX);
+            // One that is written again each second is recorded once.
+            let known = self.ignored.borrow().contains(&name);
+            if !known && let Err(error) = self.bus.record_foreign(&self.stage, &foreign).await {
+                tracing::warn!(stage = self.stage, %error, "a foreign message among the members isn't recorded");
+            }
+            ignored.insert(name);
+        }
+        self.ignored.send_if_modified(|before| std::mem::replace(before, ignored.clone()) != ignored);
+        self.owns.clone_from(&mine);
+        Ok(Arc::new(mine))
+    }
+
+    /// The last message of each subject of our stage, in one request (nats-server, ADR-31: `multi_last`).
+    async fn signs(&self) -> Result<Vec<Stored>, BusError> {
+        let failed = |source: Source| BusError::call("the members", &self.stage)(source);
+        let client = self.bus.client();
+        let inbox = client.new_inbox();
+        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
+        let subjects = format!("pos.members.{}.*", self.stage);
+        let asked = serde_json::json!({ "multi_last": [subjects], "batch": SIGNS_MAX }).to_string();
+        let to = format!("$JS.API.DIRECT.GET.{MEMBERS}");
+        let sent = client.publish_with_reply(to, inbox, asked.into()).await;
+        sent.map_err(|error| failed(error.into()))?;
+        let until = Instant::now() + SIGNS_LIMIT;
+        let mut signs = Vec::new();
+        loop {
+            let next = timeout_at(until, answers.next()).await.map_err(|error| failed(error.into()))?;
+            let answer = next.ok_or_else(|| failed("the connection ended".into()))?;
+            match answer.status {
+                None => {
+                    let message = StreamMessage::try_from(answer).map_err(|error| failed(error.into()))?;
+                    signs.push(Stored::got(MEMBERS, message));
+                }
+                // The end, after some messages or none.
+                Some(status) if status.as_u16() == END_OF_BATCH || status == StatusCode::NOT_FOUND => {
+                    return Ok(signs);
+                }
+                Some(status) => {
+                    let what = answer.description.unwrap_or_default();
+                    return Err(failed(format!("{status} {what}").into()));
+                }
+            }
+        }
     }
 
     async fn notify(&self) {

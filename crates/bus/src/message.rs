@@ -1,4 +1,4 @@
-use crate::BusError;
+use crate::{BusError, Feed, Foreign};
 use async_nats::{
     HeaderMap,
     jetstream::{self, message::StreamMessage},
@@ -6,6 +6,8 @@ use async_nats::{
 use bytes::Bytes;
 use model::{Position, Timestamp};
 
+const MESSAGE_ID: &str = "Nats-Msg-Id";
+const EXPECTED_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
 pub(crate) const RAW_POSITION: &str = "tf-raw-pos";
 pub(crate) const FROM_POSITION: &str = "tf-from-pos";
 pub(crate) const INPUT_SEQUENCE: &str = "tf-input-seq";
@@ -46,7 +48,45 @@ pub struct Message {
 }
 
 impl Message {
-    pub(crate) fn read(stored: &Stored) -> Result<Self, BusError> {
+    /// Reads a message of a feed; [`BusError::Foreign`] if its headers aren't those that ours have there.
+    pub(crate) fn read_of(feed: Feed, stored: &Stored) -> Result<Self, BusError> {
+        match feed {
+            Feed::Raw => Self::read_raw(stored),
+            Feed::Normalized | Feed::Unique | Feed::Enriched => Self::read_derived(stored),
+        }
+    }
+
+    pub(crate) fn read_raw(stored: &Stored) -> Result<Self, BusError> {
+        stored.header(MESSAGE_ID).ok_or_else(|| stored.malformed(MESSAGE_ID))?;
+        for name in [FROM_POSITION, RAW_POSITION, INPUT_SEQUENCE, RECORDS_TOTAL] {
+            if stored.header(name).is_some() {
+                return Err(stored.malformed(name));
+            }
+        }
+        Self::read(stored)
+    }
+
+    /// Each append to a middle stream names the sequence that it expects, and the broker has compared it.
+    pub(crate) fn read_derived(stored: &Stored) -> Result<Self, BusError> {
+        let expected: Option<u64> = stored.number(EXPECTED_SEQUENCE)?;
+        let message = Self::read(stored)?;
+        let wrong = if expected.is_none_or(|expected| expected >= stored.sequence) {
+            EXPECTED_SEQUENCE
+        } else if message.covers.is_none() {
+            RAW_POSITION
+        } else if message.from.is_none_or(|from| message.covers < Some(from)) {
+            FROM_POSITION
+        } else if message.input_sequence.is_none() {
+            INPUT_SEQUENCE
+        } else if message.records_total.is_none_or(|total| total < u64::from(message.records)) {
+            RECORDS_TOTAL
+        } else {
+            return Ok(message);
+        };
+        Err(stored.malformed(wrong))
+    }
+
+    fn read(stored: &Stored) -> Result<Self, BusError> {
         Ok(Self {
             sequence: stored.sequence,
             from: stored.number(FROM_POSITION)?,
@@ -63,6 +103,7 @@ impl Message {
 /// A message as a stream holds it, however it was got.
 #[derive(Clone)]
 pub(crate) struct Stored {
+    pub(crate) stream: String,
     pub(crate) subject: String,
     pub(crate) sequence: u64,
     pub(crate) headers: HeaderMap,
@@ -83,7 +124,7 @@ impl Stored {
     }
 
     pub(crate) fn malformed(&self, part: &'static str) -> BusError {
-        BusError::Malformed { subject: self.subject.clone(), sequence: self.sequence, part }
+        BusError::Foreign(Box::new(Foreign::of(self, &format!("it has no valid {part}"))))
     }
 
     pub(crate) fn published_at(&self) -> Timestamp {
@@ -92,19 +133,20 @@ impl Stored {
 
     /// A message that a consumer delivered, and its number among those.
     pub(crate) fn delivered(message: jetstream::Message) -> Result<(Self, u64), async_nats::Error> {
-        let (sequence, number, nanos) = {
+        let (stream, sequence, number, nanos) = {
             let info = message.info()?;
-            (info.stream_sequence, info.consumer_sequence, info.published.unix_timestamp_nanos())
+            let nanos = info.published.unix_timestamp_nanos();
+            (info.stream.to_owned(), info.stream_sequence, info.consumer_sequence, nanos)
         };
         let message = message.message;
         let (subject, headers) = (message.subject.to_string(), message.headers.unwrap_or_default());
-        Ok((Self { subject, sequence, headers, payload: message.payload, nanos }, number))
+        Ok((Self { stream, subject, sequence, headers, payload: message.payload, nanos }, number))
     }
-}
 
-impl From<StreamMessage> for Stored {
-    fn from(message: StreamMessage) -> Self {
+    /// A message that was asked for.
+    pub(crate) fn got(stream: &str, message: StreamMessage) -> Self {
         Self {
+            stream: stream.to_owned(),
             subject: message.subject.to_string(),
             sequence: message.sequence,
             headers: message.headers,
@@ -118,6 +160,12 @@ impl From<StreamMessage> for Stored {
 pub(crate) fn is_token(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+/// The first `max` characters of `text`, with what can't be printed replaced: who wrote it isn't known.
+pub(crate) fn printable(text: &str, max: usize) -> String {
+    let print = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(max).map(print).collect()
 }
 
 /// Whether `text` may stand in a header.

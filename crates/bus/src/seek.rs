@@ -1,5 +1,8 @@
-use crate::{Bus, BusError, Feed, Message, Start};
+use crate::{Bus, BusError, Feed, Message, Start, foreign::Holding};
 use model::{Partition, Position, Timestamp};
+
+/// Upper limit of batches that are looked at one by one.
+const LOOKED_AT_MAX: usize = 1000;
 
 enum Search {
     Empty,
@@ -26,6 +29,42 @@ impl Bus {
         })
     }
 
+    /// The partition's first batch that is kept.
+    pub async fn first(&self, feed: Feed, partition: Partition) -> Result<Option<Message>, BusError> {
+        self.next_batch(feed, partition, 1).await
+    }
+
+    /// Returns whether one of the partition's batches begins at or before a position and reaches behind it; looks at the
+    /// first [`LOOKED_AT_MAX`] of them.
+    pub async fn goes_on_at(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        position: Position,
+    ) -> Result<bool, BusError> {
+        let mut from = 1;
+        for _ in 0..LOOKED_AT_MAX {
+            let Some(message) = self.next_batch(feed, partition, from).await? else { break };
+            if message.from <= Some(position) && message.covers > Some(position) {
+                return Ok(true);
+            }
+            from = message.sequence + 1;
+        }
+        Ok(false)
+    }
+
+    /// The partition's first batch at or behind a sequence; foreign messages are passed over.
+    async fn next_batch(
+        &self,
+        feed: Feed,
+        partition: Partition,
+        from: u64,
+    ) -> Result<Option<Message>, BusError> {
+        let (stream, subject) = (self.layout().stream_of(feed, partition), feed.subject(partition));
+        let found = self.next_ours(&stream, &subject, Holding::Batches(feed, partition), from).await?;
+        found.map(|found| Message::read_of(feed, &found)).transpose()
+    }
+
     /// Refuses, as [`BusError::Behind`], a broker whose RAW ends before a position that was decided already: it began
     /// anew, or lost its end. What it takes from then on would pass for decided.
     pub async fn verify_reached(&self, partition: Partition, decided: Position) -> Result<(), BusError> {
@@ -50,9 +89,7 @@ impl Bus {
             Start::At(sequence) => sequence,
             Start::After(_) => return Ok(None),
         };
-        let stream = self.layout().stream_of(feed, partition);
-        let found = self.next(&stream, &feed.subject(partition), from).await?;
-        found.as_ref().map(Message::read).transpose()
+        self.next_batch(feed, partition, from).await
     }
 
     /// The sequence of the partition's first batch that was stored at `since` or later; nothing if there is none.
@@ -91,17 +128,14 @@ impl Bus {
         partition: Partition,
         holds: impl Fn(&Message) -> bool,
     ) -> Result<Search, BusError> {
-        let (stream, subject) = (self.layout().stream_of(feed, partition), feed.subject(partition));
-        let Some(last) = self.last(&stream, &subject).await?.as_ref().map(Message::read).transpose()? else {
-            return Ok(Search::Empty);
-        };
+        let Some(last) = self.tail(feed, partition).await? else { return Ok(Search::Empty) };
         if !holds(&last) {
             return Ok(Search::NoneAfter(last.sequence));
         }
         let (mut low, mut high) = (1, last.sequence);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.next(&stream, &subject, middle).await?.as_ref().map(Message::read).transpose()? {
+            match self.next_batch(feed, partition, middle).await? {
                 Some(message) if !holds(&message) => low = message.sequence + 1,
                 Some(_) | None => high = middle,
             }

@@ -60,7 +60,7 @@ async fn until_done<T, E: std::fmt::Debug>(mut act: impl AsyncFnMut() -> Result<
 async fn whole(bus: &Bus) {
     until_done(async || {
         let placements = bus.placements().await.map_err(|error| error.to_string())?;
-        assert_eq!(placements.len(), 8, "four feeds, APPLIED, DEAD, ALERTS, MEMBERS");
+        assert_eq!(placements.len(), 9, "four feeds, APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS");
         let lacking = placements.into_iter().find(|it| !it.is_whole() || it.followers.len() != 2);
         lacking.map_or(Ok(()), |placement| Err(format!("{placement:?}")))
     })

@@ -5,11 +5,12 @@
     reason = "a test may panic, and so may what it is made of"
 )]
 
+mod foreign;
 mod ownership;
 
 use bus::{
     AppendError, AppliedMessage, Bus, BusConfig, BusError, CloudEvent, DeadMessage, Durability, Feed,
-    PAYLOAD_BYTES_MIN, Start,
+    PAYLOAD_BYTES_MIN, ReplyRule, Start,
 };
 use bytes::Bytes;
 use model::{Partition, PartitionCount, Position, StoreId, Timestamp};
@@ -85,6 +86,7 @@ fn applied(number: i64) -> AppliedMessage {
         },
         payload: Bytes::from(number.to_string()),
         sequence: 0,
+        stored_at: Timestamp::from_micros(0),
     }
 }
 
@@ -410,7 +412,7 @@ async fn a_message_of_the_largest_delivery_passes_every_way_there_is() {
     let answered = async {
         let request = requests.next().await.expect("a request");
         assert_eq!(request.payload, payload);
-        request.respond(Bytes::from_static(b"kept")).await.unwrap();
+        request.respond(Bytes::from_static(b"kept"), &ReplyRule::default(), None).await.unwrap();
     };
     let (answer, ()) = tokio::join!(asked, answered);
     assert_eq!(answer.unwrap(), Bytes::from_static(b"kept"));
@@ -425,7 +427,7 @@ async fn a_change_is_stored_once_and_read_back_as_it_was() {
     bus.publish_applied(&applied(1)).await.unwrap().wait().await.unwrap();
     bus.publish_applied_all(&[applied(1), applied(2)]).await.unwrap();
     let last = bus.last_applied(HERE).await.unwrap().unwrap();
-    assert_eq!(last, AppliedMessage { sequence: 2, ..applied(2) });
+    assert_eq!(last, AppliedMessage { sequence: 2, stored_at: last.stored_at, ..applied(2) });
 
     let mut reader = bus.read_applied(HERE, 0).await.unwrap();
     assert_eq!(numbers(&mut reader, 2).await, [1, 2]);
@@ -515,8 +517,8 @@ async fn a_message_that_is_not_ours_is_told_once_and_what_is_behind_it_is_read()
     while read.len() < 2 {
         match timeout(PATIENCE, reader.waiting(8)).await.unwrap() {
             Ok(messages) => read.extend(messages.into_iter().map(|message| message.payload)),
-            Err(BusError::Malformed { sequence, .. }) => {
-                assert_eq!(sequence, 2);
+            Err(BusError::Foreign(foreign)) => {
+                assert_eq!(foreign.sequence, 2);
                 told += 1;
             }
             Err(error) => panic!("{error}"),
@@ -581,7 +583,7 @@ async fn a_request_is_served_by_one_of_a_queue_and_answered() {
     let request = timeout(PATIENCE, either).await.unwrap().unwrap();
     assert_eq!((request.subject.as_str(), &request.payload[..]), ("pos.in.s.c.t.u", &b"?"[..]));
     assert!(request.wants_answer());
-    request.respond(Bytes::from_static(b"!")).await.unwrap();
+    request.respond(Bytes::from_static(b"!"), &ReplyRule::default(), None).await.unwrap();
     assert_eq!(asked.await.unwrap().unwrap(), Bytes::from_static(b"!"));
     server.drain().await.unwrap();
     assert!(timeout(PATIENCE, first.next()).await.unwrap().is_none());

@@ -32,4 +32,4 @@ pub use event::{
     CANONICAL_TOPIC, INSTRUCTION_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_instruction,
     decode_published, encode_event, encode_instruction, encode_published,
 };
-pub use record::{DeliveryRecord, EventRecord, decode_delivery_records, decode_records, encode_records};
+pub use record::{EventRecord, decode_records, encode_records};

@@ -9,8 +9,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    ConnectionId, Delivery, DeliveryId, Dismissal, Event, EventId, Origin, PlatformName, Position, StoreId,
-    TenantId, Timestamp,
+    ConnectionId, DeliveryId, Dismissal, Event, EventId, Origin, PlatformName, Position, StoreId, TenantId,
+    Timestamp,
 };
 use prost::Message as _;
 
@@ -44,23 +44,6 @@ impl EventRecord {
     }
 }
 
-/// A delivery as a batch of RAW holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRecord {
-    /// Whose it is and where it came from.
-    pub origin: Origin,
-    /// The platform's name of the kind of event.
-    pub topic: String,
-    encoded: Bytes,
-}
-
-impl DeliveryRecord {
-    /// Reads the whole.
-    pub fn delivery(&self) -> Result<Delivery, DecodeError> {
-        crate::decode_delivery(self.encoded.clone())
-    }
-}
-
 /// Reads a batch of a middle stream no further than the heads of its events.
 pub fn decode_records(payload: Bytes) -> Result<EventBatch<EventRecord>, DecodeError> {
     let batch = Events::decode(decompressed(payload)?)?;
@@ -78,12 +61,6 @@ pub fn encode_records<'a>(
     let events = events.into_iter().map(|event| event.encoded.clone()).collect();
     let dismissals = dismissals.into_iter().map(pb::Dismissal::from).collect();
     compressed(Events { events, dismissals }.encode_to_vec())
-}
-
-/// Reads a batch of RAW no further than the heads of its deliveries.
-pub fn decode_delivery_records(payload: Bytes) -> Result<Vec<DeliveryRecord>, DecodeError> {
-    let batch = Deliveries::decode(decompressed(payload)?)?;
-    batch.deliveries.into_iter().map(DeliveryRecord::try_from).collect()
 }
 
 // The same fields by the same numbers as in `proto/`; a message within a message is written as its bytes are, and what
@@ -115,22 +92,6 @@ struct EventHead {
     attempt: u32,
 }
 
-/// As `DeliveryBatch`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Deliveries {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    deliveries: Vec<Bytes>,
-}
-
-/// As `Delivery`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct DeliveryHead {
-    #[prost(message, optional, tag = "2")]
-    origin: Option<OriginHead>,
-    #[prost(string, tag = "3")]
-    topic: String,
-}
-
 /// As `Origin`, without copies of its texts.
 #[derive(Clone, PartialEq, prost::Message)]
 struct OriginHead {
@@ -157,14 +118,6 @@ impl TryFrom<Bytes> for EventRecord {
             attempt: head.attempt,
             encoded,
         })
-    }
-}
-
-impl TryFrom<Bytes> for DeliveryRecord {
-    type Error = DecodeError;
-    fn try_from(encoded: Bytes) -> Result<Self, DecodeError> {
-        let head = DeliveryHead::decode(encoded.clone())?;
-        Ok(Self { origin: required(head.origin, "origin")?.try_into()?, topic: head.topic, encoded })
     }
 }
 

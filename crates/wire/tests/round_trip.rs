@@ -197,17 +197,6 @@ fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
 }
 
 #[test]
-fn the_head_of_a_delivery_says_what_the_whole_says() {
-    let deliveries = vec![delivery(b"{}".to_vec()), delivery(vec![b'x'; 100_000])];
-    let records = wire::decode_delivery_records(wire::encode_deliveries(&deliveries)).unwrap();
-    assert_eq!(records.len(), deliveries.len());
-    for (record, delivery) in records.iter().zip(&deliveries) {
-        assert_eq!((&record.origin, &*record.topic), (&delivery.origin, &*delivery.topic));
-        assert_eq!(record.delivery().unwrap(), *delivery);
-    }
-}
-
-#[test]
 fn a_large_batch_is_compressed_and_read_again() {
     let deliveries = vec![delivery(vec![b'x'; 1000]); BATCH_RECORDS_MAX];
     let batch = wire::encode_deliveries(&deliveries);
@@ -259,8 +248,6 @@ fn a_missing_field_is_named() {
     assert!(error.to_string().starts_with("id is invalid"), "{error}");
     let error = wire::decode_records(Bytes::from_static(&[0x0a, 0x00])).unwrap_err();
     assert!(error.to_string().starts_with("id is invalid"), "{error}");
-    let error = wire::decode_delivery_records(Bytes::from_static(&[0x0a, 0x00])).unwrap_err();
-    assert!(matches!(error, DecodeError::Missing("origin")), "{error}");
     let error = wire::decode_published(Bytes::new()).unwrap_err();
     assert!(matches!(error, DecodeError::Missing("action")), "{error}");
 }

@@ -1,0 +1,165 @@
+//! Where answers may go.
+//!
+//! Whoever sends a request names the subject of its answer, and we publish there with our own permissions. Only inboxes
+//! are answered: a reply subject can be a stream of ours, another connection's door, or the broker's own interface.
+
+use crate::message::is_token;
+use serde::Deserialize;
+
+/// Upper limit of a reply subject, in bytes.
+const SUBJECT_MAX_BYTES: usize = 255;
+/// The place in a prefix that stands for the connection that a request is of.
+const CONNECTION: &str = "{connection}";
+
+/// The beginning of subjects that answers may go to: whole tokens, with a dot at the end. `{connection}` stands for the
+/// connection that the request is of, so that each may have an inbox that no other's user can read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct InboxPrefix(String);
+
+/// Why a text can't be the prefix of inboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadInboxPrefix {
+    /// It could be the beginning of part of a token, or of nothing.
+    #[error("a prefix of inboxes is tokens of A-Z a-z 0-9 _ - with a dot behind each, as in `_INBOX.`")]
+    Tokens,
+    /// It holds subjects of ours or of the broker.
+    #[error("a prefix of inboxes begins with a token of its own, not with `pos` or `$`")]
+    Ours,
+}
+
+impl InboxPrefix {
+    /// Checks that the prefix is whole tokens, and neither ours nor the broker's.
+    pub fn new(text: &str) -> Result<Self, BadInboxPrefix> {
+        let first = text.split('.').next().unwrap_or_default();
+        // With a placeholder in it, it could become any token.
+        if first == "pos" || first.starts_with('$') || first.starts_with('{') {
+            return Err(BadInboxPrefix::Ours);
+        }
+        let plain = text.replace(CONNECTION, "c");
+        let tokens = plain.strip_suffix('.').ok_or(BadInboxPrefix::Tokens)?;
+        if tokens.split('.').all(is_token) { Ok(Self(text.to_owned())) } else { Err(BadInboxPrefix::Tokens) }
+    }
+
+    /// The default of NATS clients: `_INBOX.`.
+    pub fn of_clients() -> Self {
+        Self("_INBOX.".to_owned())
+    }
+
+    /// Returns whether `reply` is below this prefix. A prefix with a place for the connection holds nothing for a request
+    /// that is of none.
+    fn holds(&self, reply: &str, connection: Option<&str>) -> bool {
+        if !self.0.contains(CONNECTION) {
+            return reply.strip_prefix(&self.0).is_some_and(is_below);
+        }
+        let Some(connection) = connection.filter(|connection| is_token(connection)) else { return false };
+        reply.strip_prefix(&self.0.replace(CONNECTION, connection)).is_some_and(is_below)
+    }
+}
+
+/// Whole tokens of visible characters, without wildcards.
+fn is_below(rest: &str) -> bool {
+    let is_plain =
+        |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) && token != "*";
+    rest.split('.').all(|token| is_plain(token) && token != ">")
+}
+
+impl TryFrom<String> for InboxPrefix {
+    type Error = BadInboxPrefix;
+    fn try_from(text: String) -> Result<Self, BadInboxPrefix> {
+        Self::new(&text)
+    }
+}
+
+/// The subjects that answers to one kind of request may go to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ReplyRule(Vec<InboxPrefix>);
+
+impl Default for ReplyRule {
+    fn default() -> Self {
+        Self(vec![InboxPrefix::of_clients()])
+    }
+}
+
+impl ReplyRule {
+    /// Answers below any of these.
+    pub fn new(prefixes: Vec<InboxPrefix>) -> Self {
+        Self(prefixes)
+    }
+
+    /// Returns whether the answer to a request of that connection may go to `reply`.
+    pub fn allows(&self, reply: &str, connection: Option<&str>) -> bool {
+        reply.len() <= SUBJECT_MAX_BYTES && self.0.iter().any(|prefix| prefix.holds(reply, connection))
+    }
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// It was sent.
+    Sent,
+    /// The sender waits for none.
+    NotWanted,
+    /// The subject it was to go to is no inbox: nothing was sent.
+    Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_go_to_inboxes_and_nowhere_else() {
+        let rule = ReplyRule::default();
+        for inbox in ["_INBOX.a", "_INBOX.Xy12.7", "_INBOX.a.b.c"] {
+            assert!(rule.allows(inbox, None), "{inbox}");
+        }
+        for hostile in [
+            "pos.raw.3",
+            "pos.members.apply.ghost",
+            "pos.dead.normalize.data.shop",
+            "pos.applied.3.shop.inventory.updated",
+            "pos.in.other.connection.topic",
+            "pos.accept",
+            "pos.alerts.apply.0.setup",
+            "pos.foreign.RAW-0.1.0",
+            "$JS.API.STREAM.DELETE.RAW-0",
+            "$SYS.REQ.SERVER.PING",
+            "_INBOX",
+            "_INBOX.",
+            "_INBOX..a",
+            "_INBOX.a.",
+            "_INBOX.*",
+            "_INBOX.a.>",
+            "_INBOX_other.a",
+            "_inbox.a",
+            "",
+        ] {
+            assert!(!rule.allows(hostile, None), "{hostile}");
+        }
+        assert!(!rule.allows(&format!("_INBOX.{}", "a".repeat(250)), None), "too long");
+    }
+
+    #[test]
+    fn a_prefix_with_the_connection_in_it_is_that_connections_alone() {
+        let rule = ReplyRule::new(vec![InboxPrefix::new("_INBOX_{connection}.").unwrap()]);
+        assert!(rule.allows("_INBOX_shop-1.x", Some("shop-1")));
+        assert!(!rule.allows("_INBOX_shop-2.x", Some("shop-1")));
+        assert!(!rule.allows("_INBOX_shop-1.x", None), "a request of no connection");
+        assert!(!rule.allows("_INBOX_a.b.x", Some("a.b")), "no token");
+    }
+
+    #[test]
+    fn a_prefix_that_holds_subjects_of_ours_or_is_part_of_a_token_is_refused() {
+        for ours in ["pos.", "pos.in.", "$JS.", "$SYS.", "{connection}."] {
+            assert_eq!(InboxPrefix::new(ours), Err(BadInboxPrefix::Ours), "{ours}");
+        }
+        for part in ["", ".", "_INBOX", "_INBOX.*.", ">.", "_IN BOX.", "a..b.", "p", "{store}."] {
+            assert!(InboxPrefix::new(part).is_err(), "{part:?}");
+        }
+        for good in ["_INBOX.", "_INBOX.shop.", "inboxes.{connection}.", "position."] {
+            assert!(InboxPrefix::new(good).is_ok(), "{good}");
+        }
+    }
+}

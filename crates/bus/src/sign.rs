@@ -1,0 +1,214 @@
+//! Signs of life: what makes one, and whose they are. Decisions without a clock or I/O.
+
+use crate::{assign, message::Stored};
+use bytes::Bytes;
+use model::{Partition, PartitionCount};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+/// Time that a replica counts as there without a sign of life; the server knows whole seconds only.
+pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(3);
+/// Time that a sign's age may exceed its time to live: ours, which it is compared with, may be the older one.
+const AGE_TOLERANCE: Duration = Duration::from_secs(2);
+/// Time that a replica may leave partitions that it should have until it no longer counts.
+const CLAIM_LIMIT: Duration = Duration::from_secs(15);
+/// Upper limit of replicas that are remembered as leaving partitions.
+const REMEMBERED_MAX: usize = 1024;
+
+/// What a replica writes about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SignOfLife {
+    pub(crate) stage: String,
+    pub(crate) replica: String,
+    /// The partitions that it runs.
+    pub(crate) partitions: BTreeSet<Partition>,
+}
+
+impl SignOfLife {
+    pub(crate) fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+/// A stored sign, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) replica: String,
+    partitions: BTreeSet<Partition>,
+    nanos: i128,
+}
+
+impl Seen {
+    /// Reads a sign of `stage`; an error says why the message is none.
+    pub(crate) fn read(stage: &str, stored: &Stored) -> Result<Self, &'static str> {
+        let prefix = format!("pos.members.{stage}.");
+        let replica = stored.subject.strip_prefix(&prefix).ok_or("it is of another stage")?;
+        let lives: Option<u64> = stored.header("Nats-TTL").and_then(|text| text.parse().ok());
+        if lives.is_none_or(|seconds| seconds > TIME_TO_LIVE.as_secs()) {
+            return Err("it doesn't end by itself in time");
+        }
+        // The version before wrote nothing about itself.
+        if stored.payload.is_empty() {
+            return Ok(Self {
+                replica: replica.to_owned(),
+                partitions: BTreeSet::new(),
+                nanos: stored.nanos,
+            });
+        }
+        let sign: SignOfLife =
+            serde_json::from_slice(&stored.payload).map_err(|_| "it is no sign of life")?;
+        if sign.stage != stage || sign.replica != replica {
+            return Err("it says another stage or name than its subject");
+        }
+        Ok(Self { replica: sign.replica, partitions: sign.partitions, nanos: stored.nanos })
+    }
+}
+
+/// What one replica knows of the others.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    /// Replicas that don't run all that they should, and since when.
+    leaving: BTreeMap<String, Instant>,
+}
+
+impl Others {
+    /// The partitions that are ours among the replicas that `seen` shows, and the names of those that don't count: whose
+    /// sign is too old beside ours, or who has left partitions of its own for 15 seconds.
+    pub(crate) fn share(
+        &mut self,
+        partitions: PartitionCount,
+        me: &str,
+        seen: &[Seen],
+        now: Instant,
+    ) -> (BTreeSet<Partition>, BTreeSet<String>) {
+        let ours = seen.iter().find(|sign| sign.replica == me).map(|sign| sign.nanos);
+        let oldest = ours.map(|nanos| nanos - nanos_of(TIME_TO_LIVE + AGE_TOLERANCE));
+        let (recent, mut ignored): (Vec<&Seen>, BTreeSet<String>) =
+            seen.iter().fold((Vec::new(), BTreeSet::new()), |(mut recent, mut old), sign| {
+                if oldest.is_some_and(|oldest| sign.nanos < oldest) {
+                    old.insert(sign.replica.clone());
+                } else {
+                    recent.push(sign);
+                }
+                (recent, old)
+            });
+        let idle = |name: &str| {
+            self.leaving.get(name).is_some_and(|since| now.saturating_duration_since(*since) >= CLAIM_LIMIT)
+        };
+        let counted = recent.iter().filter(|sign| sign.replica == me || !idle(&sign.replica));
+        let mut members: BTreeSet<String> = counted.map(|sign| sign.replica.clone()).collect();
+        members.insert(me.to_owned());
+        let others = recent.iter().filter(|sign| sign.replica != me);
+        ignored.extend(others.clone().map(|it| it.replica.clone()).filter(|name| !members.contains(name)));
+        // Whoever doesn't count is held to what it should have if it did.
+        let mut leaving = BTreeMap::new();
+        for sign in others {
+            let mut with = members.clone();
+            with.insert(sign.replica.clone());
+            let should = assign(partitions, &with, &sign.replica);
+            if !should.is_subset(&sign.partitions) && leaving.len() < REMEMBERED_MAX {
+                let since = self.leaving.get(&sign.replica).copied().unwrap_or(now);
+                leaving.insert(sign.replica.clone(), since);
+            }
+        }
+        self.leaving = leaving;
+        (assign(partitions, &members, me), ignored)
+    }
+}
+
+fn nanos_of(duration: Duration) -> i128 {
+    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_nats::HeaderMap;
+
+    const SECOND: i128 = 1_000_000_000;
+
+    fn stored(subject: &str, payload: &[u8], ttl: Option<&str>) -> Stored {
+        let mut headers = HeaderMap::new();
+        if let Some(ttl) = ttl {
+            headers.insert("Nats-TTL", ttl);
+        }
+        Stored {
+            stream: "MEMBERS".to_owned(),
+            subject: subject.to_owned(),
+            sequence: 1,
+            headers,
+            payload: Bytes::copy_from_slice(payload),
+            nanos: 0,
+        }
+    }
+
+    fn sign(replica: &str, partitions: impl IntoIterator<Item = u16>, second: i128) -> Seen {
+        let partitions = partitions.into_iter().map(Partition).collect();
+        Seen { replica: replica.to_owned(), partitions, nanos: second * SECOND }
+    }
+
+    fn four() -> PartitionCount {
+        PartitionCount::new(4).unwrap()
+    }
+
+    #[test]
+    fn a_sign_of_life_is_one_that_ends_in_time_and_says_the_name_of_its_subject() {
+        let said = |stage: &str, replica: &str| {
+            let (stage, replica) = (stage.to_owned(), replica.to_owned());
+            SignOfLife { stage, replica, partitions: BTreeSet::from([Partition(2)]) }.encode()
+        };
+        let read =
+            |payload: &[u8], ttl| Seen::read("apply", &stored("pos.members.apply.pod-1", payload, ttl));
+        let good = read(&said("apply", "pod-1"), Some("3")).unwrap();
+        assert_eq!((good.replica.as_str(), good.partitions.len()), ("pod-1", 1));
+        assert!(read(b"", Some("3")).is_ok(), "the version before");
+        for (payload, ttl) in [
+            (said("apply", "pod-1"), None),
+            (said("apply", "pod-1"), Some("3600")),
+            (said("apply", "pod-1"), Some("never")),
+            (said("apply", "pod-2"), Some("3")),
+            (said("dedupe", "pod-1"), Some("3")),
+            (Bytes::from_static(br#"{"stream":"RAW","seq":1,"duplicate":false}"#), Some("3")),
+            (Bytes::from_static(b"\xff"), Some("3")),
+            (Bytes::new(), None),
+        ] {
+            assert!(read(&payload, ttl).is_err(), "{payload:?} {ttl:?}");
+        }
+    }
+
+    #[test]
+    fn a_sign_that_is_older_than_its_time_to_live_beside_ours_counts_for_nobody() {
+        let mut others = Others::default();
+        let seen = [sign("a", 0..4, 100), sign("old", 0..4, 94), sign("b", 0..4, 98)];
+        let (mine, ignored) = others.share(four(), "a", &seen, Instant::now());
+        assert_eq!((mine.len(), ignored), (2, BTreeSet::from(["old".to_owned()])));
+    }
+
+    #[test]
+    fn who_leaves_its_partitions_counts_no_longer_until_it_takes_them() {
+        let (mut others, began) = (Others::default(), Instant::now());
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let ghost = || [sign("a", 0..4, 0), sign("ghost", [], 0)];
+        for (second, owned) in [(0, 2), (14, 2), (15, 4), (60, 4)] {
+            assert_eq!(others.share(four(), "a", &ghost(), at(second)).0.len(), owned, "second {second}");
+        }
+        let mine = others.share(four(), "a", &[sign("a", 0..4, 0), sign("ghost", 0..4, 0)], at(61)).0;
+        assert_eq!(mine.len(), 4, "it is seen to have taken them only now");
+        let mine = others.share(four(), "a", &[sign("a", 0..4, 0), sign("ghost", 0..4, 0)], at(62)).0;
+        assert_eq!(mine.len(), 2);
+    }
+
+    #[test]
+    fn a_replica_that_takes_its_partitions_within_the_time_counts_throughout() {
+        let (mut others, began) = (Others::default(), Instant::now());
+        for second in 0..60 {
+            let theirs: Vec<u16> = if second % 10 < 8 { Vec::new() } else { vec![0, 1, 2, 3] };
+            let seen = [sign("a", 0..4, 0), sign("b", theirs, 0)];
+            let mine = others.share(four(), "a", &seen, began + Duration::from_secs(second)).0;
+            assert_eq!(mine.len(), 2, "second {second}");
+        }
+    }
+}
