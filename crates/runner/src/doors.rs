@@ -1,6 +1,6 @@
 //! What the loop asks of a stage's surroundings.
 
-use crate::Alerts;
+use crate::{Alerts, ours::check_record};
 use bus::{Bus, BusError, Message};
 use bytes::Bytes;
 use model::{Delivery, DeliveryId, Dismissal, Event, EventId, Origin, Partition, Position, Timestamp};
@@ -71,6 +71,10 @@ pub trait Input: Sized + Send + Sync + 'static {
     }
     /// What is known of it, whatever it holds.
     fn head(&self) -> Head<'_>;
+    /// Refuses, with the reason, what can't be read to its end though its head can.
+    fn check(&self, _at: Position) -> Result<(), String> {
+        Ok(())
+    }
     /// As what a dead letter keeps it.
     fn into_original(self) -> Result<Original, DecodeError>;
 }
@@ -115,14 +119,14 @@ pub fn unreadable(what: &str, sequence: impl std::fmt::Display, error: &DecodeEr
 }
 
 /// Takes what a reader gave. A message that isn't one of ours is set aside: the reader goes on behind it.
-pub fn readable<T>(
+pub async fn readable<T>(
     alerts: &Alerts,
     partition: Partition,
     taken: Result<Vec<T>, BusError>,
 ) -> Result<Vec<T>, Fault> {
     match taken {
-        Err(error @ BusError::Malformed { .. }) => {
-            alerts.set_aside(partition, &error.to_string());
+        Err(BusError::Foreign(foreign)) => {
+            alerts.foreign(Some(partition), &foreign).await;
             Ok(Vec::new())
         }
         taken => Ok(taken?),
@@ -151,6 +155,9 @@ impl Input for EventRecord {
         let Self { origin, received_at, delivery, id, attempt, .. } = self;
         let (received_at, delivery, attempt) = (*received_at, *delivery, *attempt);
         Head { origin, received_at, delivery, event: Some(*id), attempt }
+    }
+    fn check(&self, at: Position) -> Result<(), String> {
+        check_record(at, self)
     }
     fn into_original(self) -> Result<Original, DecodeError> {
         Ok(Original::Event(Box::new(EventRecord::event(&self)?)))

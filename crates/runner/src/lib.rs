@@ -17,6 +17,7 @@ mod doors;
 mod kill_point;
 mod letters;
 mod metrics;
+mod ours;
 mod partitions;
 mod process;
 mod stage_loop;
@@ -31,6 +32,7 @@ pub use doors::{Batch, Doors, Head, Input, Output, Placed, readable, unreadable}
 pub use kill_point::kill_point;
 pub use letters::dead_letter;
 pub use metrics::{Metrics, outcome_label};
+pub use ours::{Ours, batch_of, connect};
 pub use partitions::{Turn, own_partitions, until_set_up};
 pub use process::{Failure, Service, chain, main, now, replica_name};
 pub use stage_loop::run_stage;

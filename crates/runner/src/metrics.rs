@@ -29,6 +29,8 @@ pub struct Metrics {
     rejected: IntCounterVec,
     interruptions: IntCounterVec,
     permanent: IntCounterVec,
+    foreign: IntCounterVec,
+    members_ignored: IntGaugeVec,
     duration: HistogramVec,
     batch_records: HistogramVec,
     lag_seconds: GaugeVec,
@@ -80,6 +82,16 @@ impl Metrics {
                 "Errors that don't pass by themselves, by what has to change",
                 &["stage", "kind"],
             )?,
+            foreign: counters(
+                "tillflow_foreign_messages_total",
+                "Messages in our streams that are not ours, each counted by every stage that met it",
+                &["stage", "stream"],
+            )?,
+            members_ignored: levels(
+                "tillflow_members_ignored",
+                "Names that show signs of life and get no partitions",
+                &["stage"],
+            )?,
             duration: histograms(
                 "tillflow_stage_duration_seconds",
                 "Time from taking up a batch to having passed it on",
@@ -129,6 +141,17 @@ impl Metrics {
     /// An error that doesn't pass by itself: `input`, `setup` or `panic`.
     pub fn permanent(&self, stage: &str, kind: &str) {
         self.permanent.with_label_values(&[stage, kind]).inc();
+    }
+
+    /// A message in that stream isn't ours.
+    pub fn foreign(&self, stage: &str, stream: &str) {
+        self.foreign.with_label_values(&[stage, stream]).inc();
+    }
+
+    /// So many names among the members don't count.
+    pub fn ignores(&self, stage: &str, members: usize) {
+        let members = i64::try_from(members).unwrap_or(i64::MAX);
+        self.members_ignored.with_label_values(&[stage]).set(members);
     }
 
     /// A partition had to stop: `fenced`, `fault`, `input`, `setup` or `panic`.

@@ -80,9 +80,22 @@ where
         }
     };
     let owns = |count| service.metrics.owns(stage, count);
+    let watching = tokio::spawn(tell_ignored(membership.ignored(), alerts.clone()));
     follow(membership.owned(), &service.stop, owns, begin).await;
+    watching.abort();
     membership.leave().await;
     Ok(())
+}
+
+/// Tells of members that don't count, whenever they change.
+async fn tell_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: Alerts) {
+    loop {
+        let names = ignored.borrow_and_update().clone();
+        alerts.ignores(&names);
+        if ignored.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Has a loop begin for every partition that becomes ours and asks it to stop when it no longer is; one that is given

@@ -1,6 +1,6 @@
 //! The process around a service: configuration, telemetry, signals, health and the exit code.
 
-use crate::{AdminServer, Config, ConfigError, Metrics, Readiness, telemetry};
+use crate::{AdminServer, Config, ConfigError, Metrics, Readiness, ours, telemetry};
 use bus::{Bus, BusError};
 use model::Timestamp;
 use serde::de::DeserializeOwned;
@@ -170,7 +170,7 @@ where
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), admin_stop.clone()));
 
     let opening = async {
-        let bus = Bus::connect(&config.bus).await?;
+        let bus = ours::connect(&config.bus).await?;
         bus.check().await?;
         bus.declare().await?;
         Ok::<_, BusError>(bus)

@@ -5,7 +5,9 @@ use crate::{
     decided::{Packed, Piece, Settled, pack, refused, settle_within},
     kill_point,
     letters::dead_letter,
-    now, own_partitions, readable, unreadable,
+    now,
+    ours::{batch_of, undecodable},
+    own_partitions, readable,
 };
 use bus::{Appender, Feed, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
@@ -129,7 +131,7 @@ where
             let owed = self.owed.map(|(since, _)| since + QUIET_COVER);
             let messages = tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX) => {
-                    readable(&self.shared.alerts, self.partition, messages)?
+                    readable(&self.shared.alerts, self.partition, messages).await?
                 }
                 () = turn.stop.cancelled() => return self.say_covered().await,
                 () = until(owed) => { self.say_covered().await?; continue }
@@ -145,21 +147,24 @@ where
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
         let (mut inputs, mut told) = (Vec::new(), Vec::new());
         for message in &messages {
+            let Shared { service, alerts, from: feed, .. } = self.shared;
+            let batch = match batch_of::<S::In>(&service.bus, *feed, self.partition, message) {
+                Ok(batch) => batch,
+                Err(foreign) => {
+                    alerts.foreign(Some(self.partition), &foreign).await;
+                    continue;
+                }
+            };
             // What was purged here had been applied, so nothing waits for it; who has not got it must be able to tell.
             if let Some(from) = message.from.filter(|from| *from > reaches) {
                 self.appender.begin_behind(from);
             }
             reaches = reaches.max(end_of(message));
-            let batch = match S::In::decode(message.payload.clone(), message.sequence) {
-                Ok(batch) => batch,
-                Err(error) => {
-                    let text = unreadable(self.shared.from.as_str(), message.sequence, &error);
-                    self.shared.alerts.set_aside(self.partition, &text);
-                    continue;
-                }
-            };
             inputs.extend(batch.records.into_iter().filter(|input| input.position > self.covered));
             told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));
+        }
+        if reaches == self.covered {
+            return Ok(());
         }
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.head().received_at));
         self.note_lag(newest, count);
@@ -237,17 +242,17 @@ where
         messages: &[Message],
         rejects: &BTreeMap<usize, Vec<(Position, Reject)>>,
     ) -> Result<(), Fault> {
+        let Shared { service, from: feed, .. } = self.shared;
         let readable = messages
             .iter()
-            .filter_map(|message| S::In::decode(message.payload.clone(), message.sequence).ok());
+            .filter_map(|message| batch_of::<S::In>(&service.bus, *feed, self.partition, message).ok());
         let inputs = readable.flat_map(|batch| batch.records).filter(|input| input.position > self.covered);
         for (index, Placed { position, value }) in inputs.enumerate() {
             let Some(rejected) = rejects.get(&index) else { continue };
             let original = match value.into_original() {
                 Ok(original) => original,
                 Err(error) => {
-                    let text = unreadable("the event at", position, &error);
-                    self.shared.alerts.set_aside(self.partition, &text);
+                    self.shared.alerts.set_aside(self.partition, &undecodable(position, &error));
                     continue;
                 }
             };

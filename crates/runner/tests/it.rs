@@ -109,7 +109,8 @@ impl World {
         let mut appender = self.bus.appender(Feed::Normalized, HERE, tail.as_ref());
         let events: Vec<Event> = numbers.map(event).collect();
         let covers = events.last().unwrap().position;
-        appender.append(Event::encode(&events, &[]), covers, 0, 1).await.unwrap();
+        let records = u32::try_from(events.len()).unwrap();
+        appender.append(Event::encode(&events, &[]), covers, 0, records).await.unwrap();
     }
 
     /// What went on, until everything up to `covered` is.
@@ -242,7 +243,8 @@ async fn an_input_whose_look_up_is_refused_for_good_is_dead_lettered_alone() {
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_be_decoded_is_set_aside_with_an_alert_and_what_is_behind_it_goes_on() {
+async fn a_batch_that_is_not_ours_is_no_progress_and_is_set_aside_with_an_alert_and_what_is_behind_it_goes_on()
+ {
     let world = World::start().await;
     world.put(1..=3).await;
     let tail = world.bus.tail(Feed::Normalized, HERE).await.unwrap();
@@ -261,7 +263,7 @@ async fn a_batch_that_cannot_be_decoded_is_set_aside_with_an_alert_and_what_is_b
         }
     });
     let alerts = alerts.await.unwrap();
-    assert_eq!((alerts.len(), &*alerts[0].stage, &*alerts[0].kind), (1, "picky", "input"));
+    assert_eq!((alerts.len(), &*alerts[0].stage, &*alerts[0].kind), (1, "picky", "foreign"));
     assert!(alerts[0].text.contains("can't be decoded"), "{alerts:?}");
     assert!(world.bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
     stop.cancel();

@@ -17,12 +17,16 @@ pub(crate) struct Content {
 
 impl Content {
     /// Adds what a message of ENRICHED holds behind `after`.
-    pub(crate) fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
-        let batch = Event::decode(payload, sequence)?;
+    fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
+        self.take(Event::decode(payload, sequence)?, after);
+        Ok(())
+    }
+
+    /// Adds what a batch holds behind `after`.
+    pub(crate) fn take(&mut self, batch: runner::Batch<Event>, after: Position) {
         let records = batch.records.into_iter().filter(|record| record.position > after);
         self.events.extend(records.map(|Placed { value, .. }| value));
         self.dismissals.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
-        Ok(())
     }
 
     pub(crate) fn weight(&self) -> usize {

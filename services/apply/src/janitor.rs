@@ -4,7 +4,7 @@ use crate::{Config, STAGE};
 use bus::{Bus, BusError, Feed, Start};
 use model::{Partition, Timestamp};
 use prometheus::IntGauge;
-use runner::{Metrics, Service, chain, now};
+use runner::{Alerts, Metrics, Service, chain, now};
 use stage::Fault;
 use std::{
     collections::BTreeSet,
@@ -20,12 +20,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// From which share of its room on a stream gives up what it keeps beyond need: room to work goes before room to
 /// replay, and Postgres has what was applied.
 const PRESSED_FROM: f64 = 0.7;
+/// Upper limit of dead letters that a new process looks at.
+const DEAD_LETTERS_LOOKED_AT_MAX: u64 = 10_000;
 /// How often tables are looked after.
 const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
 
 /// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
 pub(crate) async fn run(service: Service, store: Store, config: Config, in_flight: IntGauge) {
     let (mut maintained, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
+    let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+    let mut dead_letters = None;
     let is_due = |last: Option<Instant>, every| last.is_none_or(|at| at.elapsed() >= every);
     loop {
         let pressed = pressed(&service.bus).await.unwrap_or_else(|error| {
@@ -39,6 +43,9 @@ pub(crate) async fn run(service: Service, store: Store, config: Config, in_fligh
                 Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
             }
             sweep_all(&service, &store, &config, &pressed).await;
+            if let Err(error) = look_at_dead_letters(&service.bus, &alerts, &mut dead_letters).await {
+                tracing::debug!(stage = STAGE, %error, "dead letters can't be looked at");
+            }
         }
         if is_due(maintained, MAINTAIN_EVERY) {
             maintained = Some(Instant::now());
@@ -51,6 +58,32 @@ pub(crate) async fn run(service: Service, store: Store, config: Config, in_fligh
             () = service.stop.cancelled() => return,
         }
     }
+}
+
+/// Looks for foreign messages among the dead letters that came since `seen`: no stage reads them.
+async fn look_at_dead_letters(bus: &Bus, alerts: &Alerts, seen: &mut Option<u64>) -> Result<(), BusError> {
+    let end = bus.dead_end().await?;
+    let mut behind = seen.unwrap_or_else(|| end.saturating_sub(DEAD_LETTERS_LOOKED_AT_MAX));
+    if end <= behind {
+        // The broker may have begun anew.
+        *seen = Some(end);
+        return Ok(());
+    }
+    let mut letters = bus.read_dead_behind(None, behind).await?;
+    loop {
+        match letters.next().await {
+            Ok(None) => break,
+            Ok(Some(letter)) => behind = letter.sequence,
+            Err(BusError::Foreign(foreign)) => {
+                behind = foreign.sequence;
+                alerts.foreign(None, &foreign).await;
+            }
+            Err(error) => return Err(error),
+        }
+        *seen = Some(behind);
+    }
+    *seen = Some(end);
+    Ok(())
 }
 
 /// The measure of what is accepted and not done, over all partitions: every replica tells the same.

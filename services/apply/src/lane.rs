@@ -6,9 +6,9 @@ use crate::{
     publish,
     worker::Workers,
 };
-use bus::{Feed, Message};
-use model::{Partition, Position, Timestamp};
-use runner::{Alerts, Service, Turn, now, readable, unreadable};
+use bus::{Bus, Feed, Message};
+use model::{Event, Partition, Position, Timestamp};
+use runner::{Alerts, Service, Turn, batch_of, now, readable};
 use stage::Fault;
 use store::{Consumer, Cursor, Store};
 
@@ -32,6 +32,7 @@ impl Shared {
         let mut cursor = self.store.take_epoch(Consumer::Apply, partition).await?;
         publish::catch_up(bus, &self.store, &self.alerts, partition).await?;
         bus.verify_reached(partition, cursor.position).await?;
+        verify_unbroken(bus, partition, cursor.position).await?;
         let start = bus.seek(Feed::Enriched, partition, cursor.position).await?;
         let mut reader = bus.read(Feed::Enriched, partition, start).await?;
         self.service.metrics.opened(STAGE, &partition.to_string());
@@ -41,8 +42,9 @@ impl Shared {
                 // A broker that crashed may have lost the end of APPLIED, which is made good at the beginning only.
                 Ok(()) = connections.changed() => return Err(Fault::transient("the broker", "connected anew")),
                 () = turn.stop.cancelled() => return Ok(()),
-                messages = reader.waiting(MESSAGES_MAX) => readable(&self.alerts, partition, messages)?,
+                messages = reader.waiting(MESSAGES_MAX) => messages,
             };
+            let messages = readable(&self.alerts, partition, messages).await?;
             cursor = self.work(partition, cursor, messages).await?;
             turn.made_progress();
         }
@@ -57,15 +59,21 @@ impl Shared {
         let (mut content, mut spare) = (Content::default(), Vec::with_capacity(messages.len()));
         let mut reaches = from.position;
         for message in messages {
-            check_unbroken(&message, reaches)?;
-            reaches = reaches.max(message.covers.unwrap_or_default());
-            let (payload, sequence) = (message.payload, message.sequence);
-            match content.add(payload.clone(), sequence, from.position) {
-                Ok(()) => spare.push((payload, sequence)),
-                Err(error) => {
-                    let text = unreadable(Feed::Enriched.as_str(), sequence, &error);
-                    self.alerts.set_aside(partition, &text);
+            let bus = &self.service.bus;
+            let batch = if message.from.is_some_and(|from| from > reaches) {
+                // Its own stage goes on where the record stands: who began there was someone else.
+                let reason = format!("it begins behind {reaches}, up to which everything was read");
+                Err(bus.foreign_batch(Feed::Enriched, partition, &message, &reason))
+            } else {
+                batch_of::<Event>(bus, Feed::Enriched, partition, &message)
+            };
+            match batch {
+                Ok(batch) => {
+                    reaches = reaches.max(message.covers.unwrap_or_default());
+                    content.take(batch, from.position);
+                    spare.push((message.payload, message.sequence));
                 }
+                Err(foreign) => self.alerts.foreign(Some(partition), &foreign).await,
             }
         }
         if reaches == from.position {
@@ -89,16 +97,17 @@ impl Shared {
     }
 }
 
-/// A partition whose feed begins behind the record: between them lies what this record never had. It is another one, or an
-/// older copy. What has gone from ENRICHED is in RAW.
-fn check_unbroken(message: &Message, at: Position) -> Result<(), Fault> {
-    match message.from {
-        Some(from) if from > at => Err(Fault::setup(
-            "the database",
-            format!(
-                "the record stands at {at}, ENRICHED begins at {from}: see the runbook database-restored"
-            ),
-        )),
-        _ => Ok(()),
+/// Refuses a partition whose feed begins behind the record: between them lies what this record never had. It is another
+/// one, or an older copy. What has gone from ENRICHED is in RAW.
+async fn verify_unbroken(bus: &Bus, partition: Partition, at: Position) -> Result<(), Fault> {
+    let Some(first) = bus.first(Feed::Enriched, partition).await? else { return Ok(()) };
+    let Some(from) = first.from.filter(|from| *from > at) else { return Ok(()) };
+    // A foreign message may be the first one; the stage's own go on where the record stands.
+    if bus.goes_on_at(Feed::Enriched, partition, at).await? {
+        return Ok(());
     }
+    Err(Fault::setup(
+        "the database",
+        format!("the record stands at {at}, ENRICHED begins at {from}: see the runbook database-restored"),
+    ))
 }

@@ -2,7 +2,7 @@
 
 use bus::{AppliedMessage, Bus, CloudEvent};
 use bytes::Bytes;
-use model::{Partition, record::Applied};
+use model::{Partition, Timestamp, record::Applied};
 use runner::{Alerts, chain, unreadable};
 use stage::Fault;
 use store::Store;
@@ -30,6 +30,7 @@ fn message(partition: Partition, applied: &Applied, payload: Vec<u8>) -> Applied
         },
         payload: Bytes::from(payload),
         sequence: 0,
+        stored_at: Timestamp::from_micros(0),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use bus::{Bus, Feed, Message};
 use model::{EventId, Partition, Position};
-use runner::{Alerts, Doors, Failure, Head, Input, Placed, Service, readable, unreadable};
+use runner::{Alerts, Doors, Failure, Head, Input, Placed, Service, batch_of, readable};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict, Window};
 use std::{marker::PhantomData, time::Duration};
@@ -85,15 +85,12 @@ impl Doors<Dedupe<EventRecord>> for OwnOutput {
         let start = bus.seek_last_records(Feed::Unique, partition, read_back).await?;
         let mut reader = bus.read(Feed::Unique, partition, start).await?;
         loop {
-            for message in readable(&self.alerts, partition, reader.waiting(64).await)? {
-                match wire::decode_records(message.payload) {
-                    Ok(batch) => batch.events.iter().for_each(|event| {
-                        window.remember(event.id, (), event.received_at);
+            for message in readable(&self.alerts, partition, reader.waiting(64).await).await? {
+                match batch_of::<EventRecord>(bus, Feed::Unique, partition, &message) {
+                    Ok(batch) => batch.records.iter().for_each(|event| {
+                        window.remember(event.value.id, (), event.value.received_at);
                     }),
-                    Err(error) => {
-                        let text = unreadable(Feed::Unique.as_str(), message.sequence, &error);
-                        self.alerts.set_aside(partition, &text);
-                    }
+                    Err(foreign) => self.alerts.foreign(Some(partition), &foreign).await,
                 }
                 if message.sequence >= tail.sequence {
                     return Ok(window);

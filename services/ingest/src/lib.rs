@@ -8,6 +8,7 @@ mod directory;
 mod door;
 mod http;
 mod limits;
+mod noted;
 mod pace;
 mod publish;
 mod raw;
@@ -19,6 +20,7 @@ pub use limits::Limits;
 pub use raw::{RawWriter, Unkept};
 pub use refusals::BodyRefusal;
 
+use bus::ReplyRule;
 use runner::{Failure, Service};
 use serde::Deserialize;
 use std::{net::SocketAddr, sync::Arc};
@@ -37,8 +39,20 @@ pub struct Config {
     pub requests_burst: u32,
     /// How many HTTP connections are served at once.
     pub connections_max: usize,
+    /// Where platforms that publish are answered.
+    pub replies: Replies,
     /// The database.
     pub store: StoreConfig,
+}
+
+/// Where requests are answered: below prefixes of inboxes, and nowhere else.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Replies {
+    /// Of platforms that publish themselves; `{connection}` in a prefix stands for the connection.
+    pub platforms: ReplyRule,
+    /// Of our own services and the command line: what their `bus.inbox_prefix` says, with a dot behind.
+    pub services: ReplyRule,
 }
 
 impl Default for Config {
@@ -48,6 +62,7 @@ impl Default for Config {
             requests_per_minute: 100,
             requests_burst: 1000,
             connections_max: 4096,
+            replies: Replies::default(),
             store: StoreConfig::default(),
         }
     }
@@ -78,8 +93,9 @@ pub async fn serve(
     let limits = Limits::new(config.requests_per_minute, config.requests_burst);
     let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
-    let platforms = publish::serve_platforms(service.clone(), Arc::clone(&door)).await?;
-    let fetchers = publish::serve_fetchers(service.clone(), Arc::clone(&door)).await?;
+    let answers = publish::Answers::new(&service.metrics)?;
+    let platforms = publish::serve_platforms(&service, &door, config.replies.platforms, &answers).await?;
+    let fetchers = publish::serve_fetchers(&service, &door, config.replies.services, &answers).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }

@@ -1,12 +1,17 @@
 //! The doors on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
 //! own services that fetch.
 
-use crate::{Answer, BodyRefusal, Door};
-use bus::{ACCEPT_SUBJECT, Request};
-use runner::{Failure, Service};
-use std::sync::Arc;
+use crate::{Answer, BodyRefusal, Door, noted::Noted};
+use bus::{ACCEPT_SUBJECT, Answered, ReplyRule, Request};
+use prometheus::{IntCounterVec, Opts};
+use runner::{Failure, Metrics, Service};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
+const STAGE: &str = "ingest";
 /// What platforms publish on.
 const PLATFORMS_SUBJECT: &str = "pos.in.*.*.>";
 /// All replicas of ingest share the requests.
@@ -14,36 +19,109 @@ const QUEUE: &str = "ingest";
 /// How many requests are answered at once.
 const REQUESTS_MAX: usize = 1024;
 
+/// Answers, and what was said of those that couldn't be given; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Answers {
+    refused: IntCounterVec,
+    /// By connection; those of no connection of ours are one.
+    noted: Arc<Mutex<Noted<Option<String>>>>,
+}
+
+impl Answers {
+    /// Registers the metric.
+    pub(crate) fn new(metrics: &Metrics) -> Result<Self, prometheus::Error> {
+        let help = "Answers that were not sent, as the sender named a subject for them that is no inbox";
+        let refused = IntCounterVec::new(Opts::new("tillflow_replies_refused_total", help), &["by"])?;
+        metrics.registry().register(Box::new(refused.clone()))?;
+        Ok(Self { refused, noted: Arc::default() })
+    }
+
+    /// Sends an answer if it may go where the sender wants it. Otherwise the request was decided all the same, as one
+    /// whose sender waits for no answer.
+    async fn give(
+        &self,
+        request: Request,
+        rule: &ReplyRule,
+        by: &'static str,
+        answer: Result<Answer, String>,
+    ) {
+        let connection = connection_of(&request).filter(|_| is_of_a_connection(&answer)).map(str::to_owned);
+        let payload = acknowledgement(&answer).into();
+        let subject = request.subject.clone();
+        match request.respond(payload, rule, connection.as_deref()).await {
+            Ok(Answered::Sent | Answered::NotWanted) => {}
+            Ok(Answered::Refused) => self.note(by, connection, &subject),
+            Err(error) => tracing::debug!(%error, "an answer didn't go out; the sender tries again"),
+        }
+    }
+
+    fn note(&self, by: &'static str, connection: Option<String>, subject: &str) {
+        self.refused.with_label_values(&[by]).inc();
+        if self.noted.lock().unwrap_or_else(PoisonError::into_inner).is_due(&connection, Instant::now()) {
+            let subject = connection.as_ref().map(|_| subject);
+            tracing::warn!(
+                stage = STAGE,
+                by,
+                connection.id = connection,
+                subject,
+                "not answered: the reply subject is no inbox; the request was decided all the same"
+            );
+        }
+    }
+}
+
+/// The connection that the subject names.
+fn connection_of(request: &Request) -> Option<&str> {
+    request.subject.strip_prefix("pos.in.")?.split('.').nth(1)
+}
+
+/// Returns whether the connection that the subject names is one of ours; any text may stand there.
+const fn is_of_a_connection(answer: &Result<Answer, String>) -> bool {
+    !matches!(answer, Err(_) | Ok(Answer::UnknownConnection | Answer::Unavailable(_)))
+}
+
 /// Answers platforms that publish, with what a JetStream client takes for an acknowledgement: the publish of any
 /// client works unchanged, and means the same: on disk.
-pub(crate) async fn serve_platforms(service: Service, door: Arc<Door>) -> Result<JoinHandle<()>, Failure> {
+pub(crate) async fn serve_platforms(
+    service: &Service,
+    door: &Arc<Door>,
+    rule: ReplyRule,
+    answers: &Answers,
+) -> Result<JoinHandle<()>, Failure> {
+    let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(rule));
     serve(service, PLATFORMS_SUBJECT, move |request| {
-        let door = Arc::clone(&door);
+        let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
         async move {
             let answer = published(&door, &request).await;
-            acknowledge(request, answer).await;
+            answers.give(request, &rule, "platforms", answer).await;
         }
     })
     .await
 }
 
 /// Answers our own services that fetch what thin notifications speak of.
-pub(crate) async fn serve_fetchers(service: Service, door: Arc<Door>) -> Result<JoinHandle<()>, Failure> {
+pub(crate) async fn serve_fetchers(
+    service: &Service,
+    door: &Arc<Door>,
+    rule: ReplyRule,
+    answers: &Answers,
+) -> Result<JoinHandle<()>, Failure> {
+    let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(rule));
     serve(service, ACCEPT_SUBJECT, move |request| {
-        let door = Arc::clone(&door);
+        let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
         async move {
             let answer = match wire::decode_delivery(request.payload.clone()) {
                 Ok(delivery) => Ok(door.fetched(delivery).await),
                 Err(error) => Err(format!("not a delivery: {error}")),
             };
-            acknowledge(request, answer).await;
+            answers.give(request, &rule, "services", answer).await;
         }
     })
     .await
 }
 
 async fn serve<Run, Running>(
-    service: Service,
+    service: &Service,
     subject: &'static str,
     run: Run,
 ) -> Result<JoinHandle<()>, Failure>
@@ -98,21 +176,19 @@ fn refused_body(refusal: BodyRefusal) -> String {
 }
 
 /// A publish acknowledgement or error as JetStream writes them (nats-server, `JSPubAckResponse`).
-async fn acknowledge(request: Request, answer: Result<Answer, String>) {
+fn acknowledgement(answer: &Result<Answer, String>) -> String {
     let refused = |code: u16, description: &str| serde_json::json!({"error": {"code": code, "err_code": 0, "description": description}});
     let reply = match answer {
         Ok(Answer::Kept { delivery, sequence, duplicate }) => serde_json::json!({
             "stream": "RAW", "seq": sequence, "duplicate": duplicate, "delivery": delivery.to_string(),
         }),
         Ok(Answer::UnknownTopic) => refused(400, "the topic is none that this platform has"),
-        Ok(Answer::BodyRefused(refusal)) => refused(413, &refused_body(refusal)),
+        Ok(Answer::BodyRefused(refusal)) => refused(413, &refused_body(*refusal)),
         Ok(Answer::Unverified(unverified)) => refused(401, &unverified.to_string()),
         Ok(Answer::UnknownConnection) => refused(404, "there is no such connection of this store"),
         Ok(Answer::TooMany(_)) => refused(429, "more than this connection may send in a minute"),
         Ok(Answer::Unavailable(unkept)) => refused(503, &unkept.to_string()),
-        Err(what) => refused(400, &what),
+        Err(what) => refused(400, what),
     };
-    if let Err(error) = request.respond(reply.to_string().into()).await {
-        tracing::debug!(%error, "an answer didn't go out; the sender tries again");
-    }
+    reply.to_string()
 }

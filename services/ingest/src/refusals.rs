@@ -3,11 +3,11 @@
 //! A refused body is mostly one whose signature can't be checked, so whoever knows a connection's path may cause it: what it
 //! costs is bounded, and nothing of it lies on the way of the response.
 
+use crate::noted::Noted;
 use model::{Conflict, ConflictKind, ConnectionId};
 use prometheus::{IntCounterVec, Opts};
 use runner::Metrics;
 use std::{
-    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -15,10 +15,6 @@ use store::{Connection, Store, StoreError};
 use tokio::sync::mpsc;
 
 const STAGE: &str = "ingest";
-/// Time from one log line and conflict of a connection to its next.
-const NOTE_EVERY: Duration = Duration::from_mins(1);
-/// Upper limit of connections that are remembered as noted; beyond it new ones are only counted.
-const NOTED_MAX: usize = 10_000;
 /// Upper limit of conflicts that wait to be written; beyond it they are dropped.
 const WAITING_MAX: usize = 256;
 
@@ -84,7 +80,7 @@ impl ConflictLog for Store {
 /// Counts refused bodies and hands them to the log of conflicts.
 pub(crate) struct Refusals {
     count: IntCounterVec,
-    noted: Mutex<Noted>,
+    noted: Mutex<Noted<ConnectionId>>,
     queue: mpsc::Sender<Conflict>,
 }
 
@@ -135,28 +131,6 @@ async fn write(mut waiting: mpsc::Receiver<Conflict>, log: impl ConflictLog) {
             let connection = &conflict.connection;
             tracing::warn!(stage = STAGE, connection.id = %connection, %error, "conflict not written");
         }
-    }
-}
-
-/// Connections that were noted lately, each with when.
-#[derive(Default)]
-struct Noted(HashMap<ConnectionId, Instant>);
-
-impl Noted {
-    /// Returns whether the connection is to be noted now; if so it is remembered.
-    fn is_due(&mut self, connection: &ConnectionId, now: Instant) -> bool {
-        let lately = |at: &Instant| now.saturating_duration_since(*at) < NOTE_EVERY;
-        if self.0.get(connection).is_some_and(lately) {
-            return false;
-        }
-        if self.0.len() >= NOTED_MAX {
-            self.0.retain(|_, at| lately(at));
-        }
-        if self.0.len() >= NOTED_MAX {
-            return false;
-        }
-        self.0.insert(connection.clone(), now);
-        true
     }
 }
 
@@ -256,15 +230,5 @@ mod tests {
         }
         assert_eq!(counted(&refusals, TOO_LARGE), WAITING_MAX as u64 + 10);
         assert_eq!(refusals.queue.capacity(), 0);
-    }
-
-    #[test]
-    fn the_connections_that_are_remembered_are_bounded_and_forgotten_after_a_minute() {
-        let (mut noted, began) = (Noted::default(), Instant::now());
-        let id = |number: usize| ConnectionId::new(&format!("c-{number}")).unwrap();
-        assert!((0..NOTED_MAX).all(|number| noted.is_due(&id(number), began)));
-        assert!(!noted.is_due(&id(NOTED_MAX), began));
-        assert!(noted.is_due(&id(NOTED_MAX), began + NOTE_EVERY));
-        assert_eq!(noted.0.len(), 1);
     }
 }

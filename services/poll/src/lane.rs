@@ -6,10 +6,10 @@ use crate::{
     parking::Parked,
 };
 use bus::{Feed, Message};
-use model::{ConnectionId, Origin, Partition, Position, StoreId, TenantId};
+use model::{ConnectionId, Delivery, Origin, Partition, Position, StoreId, TenantId};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{Alerts, Service, Turn, readable, unreadable};
+use runner::{Alerts, Service, Turn, batch_of, readable};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,7 +21,6 @@ use tokio::{
     sync::{broadcast, mpsc},
     time::MissedTickBehavior,
 };
-use wire::DeliveryRecord;
 
 /// How many waiting messages are taken up at once.
 const MESSAGES_MAX: usize = 8;
@@ -66,8 +65,8 @@ impl Shared {
         loop {
             tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX), if lane.under_way.len() < UNDER_WAY_MAX => {
-                    for message in readable(&self.alerts, partition, messages)? {
-                        lane.take_message(message);
+                    for message in readable(&self.alerts, partition, messages).await? {
+                        lane.take_message(&message).await;
                     }
                     turn.made_progress();
                 }
@@ -80,7 +79,7 @@ impl Shared {
         }
     }
 
-    fn names_objects(&self, delivery: &DeliveryRecord) -> bool {
+    fn names_objects(&self, delivery: &Delivery) -> bool {
         let schemas = self.schemas.get(delivery.origin.platform.as_str());
         let topic = schemas.and_then(|schemas| schemas.topic(&delivery.topic));
         topic.is_some_and(|topic| names_objects(topic.kind))
@@ -109,40 +108,24 @@ struct Lane {
 }
 
 impl Lane {
-    /// Takes up a batch of deliveries; one that can't be decoded is passed over, with an alert.
-    fn take_message(&mut self, message: Message) {
-        let raw_sequence = message.sequence;
-        match wire::decode_delivery_records(message.payload) {
-            Ok(records) => {
-                for (delivery, record) in (0..).zip(&records) {
-                    self.take(Position { raw_sequence, delivery, event: 0 }, record);
-                }
-            }
-            Err(error) => {
-                let text = unreadable(Feed::Raw.as_str(), raw_sequence, &error);
-                self.shared.alerts.set_aside(self.partition, &text);
-                let end = Position { raw_sequence, delivery: u32::MAX, event: u32::MAX };
-                self.read = self.read.max(end);
-            }
+    /// Takes up a batch of deliveries; one that isn't ours is passed over. Reads all of it, as normalize does: what the
+    /// one counts and the other refuses would never balance.
+    async fn take_message(&mut self, message: &Message) {
+        match batch_of::<Delivery>(&self.shared.service.bus, Feed::Raw, self.partition, message) {
+            Ok(batch) => batch.records.into_iter().for_each(|it| self.take(it.position, it.value)),
+            Err(foreign) => self.shared.alerts.foreign(Some(self.partition), &foreign).await,
         }
     }
 
-    fn take(&mut self, position: Position, record: &DeliveryRecord) {
+    fn take(&mut self, position: Position, delivery: Delivery) {
         if position <= self.read {
             return;
         }
         let before = std::mem::replace(&mut self.read, position);
-        self.accepted.count(position, &record.origin);
-        if position <= self.cursor.position || !self.shared.names_objects(record) {
+        self.accepted.count(position, &delivery.origin);
+        if position <= self.cursor.position || !self.shared.names_objects(&delivery) {
             return;
         }
-        let delivery = match record.delivery() {
-            Ok(delivery) => delivery,
-            Err(error) => {
-                let text = unreadable("the delivery at", position, &error);
-                return self.shared.alerts.set_aside(self.partition, &text);
-            }
-        };
         self.under_way.insert(position, before);
         let id = delivery.origin.connection.clone();
         let notice = Notice { position, delivery };

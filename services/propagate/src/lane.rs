@@ -96,7 +96,8 @@ impl Lane<'_> {
             Ok(messages) => messages.into_iter().map(|message| (message.number, message.payload)).collect(),
             Err(BusError::Gap { .. }) => self.changes_of_event_store().await?,
             Err(error) => {
-                return readable::<()>(&self.shared.alerts, self.partition, Err(error)).map(|_| false);
+                let passed_over = readable::<()>(&self.shared.alerts, self.partition, Err(error)).await;
+                return passed_over.map(|_| false);
             }
         };
         let mut changes = DesiredChanges::default();
@@ -132,12 +133,17 @@ impl Lane<'_> {
         Ok(due)
     }
 
-    /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them.
+    /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them. What APPLIED has
+    /// instead was never committed if there are none.
     async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, Fault> {
         let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
         let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await?;
-        let last = rows.last().map_or(self.cursor.number, |row| row.number);
-        self.reader = self.shared.service.bus.read_applied(self.partition, last).await?;
+        match rows.last() {
+            Some(last) => {
+                self.reader = self.shared.service.bus.read_applied(self.partition, last.number).await?;
+            }
+            None => self.reader.refuse_held(),
+        }
         Ok(rows.into_iter().map(|row| (row.number, row.payload.into())).collect())
     }
 

@@ -8,7 +8,7 @@ use crate::{
     output,
     raw::RawReader,
 };
-use bus::{Alert, Bus};
+use bus::{Alert, Bus, Foreign};
 use model::{DeliveryId, Outcome, Partition, Position, StoreId};
 use serde_json::json;
 use std::{
@@ -35,8 +35,8 @@ struct Found {
     checked: usize,
     in_flight: usize,
     missing: Vec<Missing>,
-    /// Batches of RAW that can't be decoded: nobody knows what they hold.
-    unreadable: Vec<String>,
+    /// Messages of RAW that aren't ours: nothing was accepted with them.
+    foreign: Vec<Foreign>,
     /// The permanent errors of the last seven days.
     alerts: Vec<Alert>,
     contradictions: Vec<(StoreId, String)>,
@@ -57,8 +57,8 @@ pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> 
     }
     audit.found.alerts = audit.bus.alerts().await?;
     tell(output, &accounts, &audit.found);
-    let Found { missing, contradictions, unreadable, .. } = &audit.found;
-    let wrong = missing.len() + contradictions.len() + unreadable.len();
+    let Found { missing, contradictions, .. } = &audit.found;
+    let wrong = missing.len() + contradictions.len();
     if wrong > 0 { Err(Failed::Other(format!("{wrong} findings"))) } else { Ok(()) }
 }
 
@@ -81,7 +81,7 @@ impl Auditing {
                 break;
             }
             for message in &messages {
-                self.found.unreadable.extend(message.unreadable.clone());
+                self.found.foreign.extend(message.foreign.clone());
             }
             for placed in messages.into_iter().flat_map(|message| message.deliveries) {
                 let store = &placed.value.origin.store;
@@ -154,8 +154,8 @@ fn tell_text(accounts: &[Account], found: &Found) {
     for (store, wrong) in &found.contradictions {
         output::line(&format!("wrong: store {store}: {wrong}"));
     }
-    for unreadable in &found.unreadable {
-        output::line(&format!("unreadable: {unreadable}"));
+    for foreign in &found.foreign {
+        output::line(&format!("foreign: {foreign}"));
     }
     for alert in &found.alerts {
         output::line(&format!("alert: {}", alert_line(alert)));
@@ -190,8 +190,12 @@ fn tell_json(accounts: &[Account], found: &Found) {
     for (store, wrong) in &found.contradictions {
         output::json(&json!({"kind": "contradiction", "store": store, "what": wrong}));
     }
-    for unreadable in &found.unreadable {
-        output::json(&json!({"kind": "unreadable", "what": unreadable}));
+    for foreign in &found.foreign {
+        let Foreign { stream, subject, sequence, digest, reason, .. } = foreign;
+        output::json(&json!({
+            "kind": "foreign", "stream": stream, "sequence": sequence, "subject": subject, "digest": digest,
+            "reason": reason,
+        }));
     }
     for mut alert in alerts_json(&found.alerts) {
         alert["kind"] = json!("alert");
@@ -200,5 +204,6 @@ fn tell_json(accounts: &[Account], found: &Found) {
     output::json(&json!({
         "kind": "summary", "checked": found.checked, "in_flight": found.in_flight,
         "missing": found.missing.len(), "contradictions": found.contradictions.len(),
+        "foreign": found.foreign.len(),
     }));
 }

@@ -8,8 +8,9 @@ use crate::{
     cli::{Dlq, DlqVerb, Letters, Output},
     environment::open_bus,
     failure::Failed,
+    output,
 };
-use bus::{Bus, DeadMessage};
+use bus::{Bus, BusError, DeadMessage};
 use std::collections::BTreeMap;
 use wire::DeadLetter;
 
@@ -72,16 +73,23 @@ impl Found {
     }
 }
 
-/// Calls `each` for every letter of the selection, oldest first.
+/// Calls `each` for every letter of the selection, oldest first; tells of messages in DEAD that aren't ours.
 async fn for_each_letter(bus: &Bus, of: &Letters, mut each: impl FnMut(Found)) -> Result<(), Failed> {
     let mut letters = bus.read_dead(of.stage.as_deref()).await?;
-    while let Some(message) = letters.next().await? {
+    loop {
+        let message = match letters.next().await {
+            Err(BusError::Foreign(foreign)) => {
+                output::progress(&format!("passed over: {foreign}"));
+                continue;
+            }
+            message => message?,
+        };
+        let Some(message) = message else { return Ok(()) };
         let found = Found::read(message)?;
         if found.is_of(of) {
             each(found);
         }
     }
-    Ok(())
 }
 
 /// A dead letter of a delivery.

@@ -9,14 +9,14 @@ use crate::{
     failure::Failed,
     output,
 };
-use bus::{Bus, Placement};
+use bus::Placement;
 use serde_json::json;
 use std::collections::BTreeMap;
 use store::Store;
 
 /// Checks both, and says what is in force.
 pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
-    let bus = Bus::connect(&configuration(&place)?.0).await?;
+    let bus = runner::connect(&configuration(&place)?.0).await?;
     let profile = bus.check().await?;
     let placements = bus.placements().await?;
     let store = open_store(&place).await?;
@@ -49,6 +49,7 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
             "database": {"answers": true},
             "standing_still": standing.stalled_json(),
             "alerts": standing::alerts_json(&standing.alerts),
+            "foreign": standing.foreign_json(),
             "connections_not_ok": troubled.iter().map(connection::value).collect::<Vec<_>>(),
         })),
     }

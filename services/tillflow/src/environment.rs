@@ -128,5 +128,5 @@ pub(crate) async fn open_store(place: &Place) -> Result<Store, Failed> {
 pub(crate) async fn open_bus(place: &Place) -> Result<Bus, Failed> {
     let mut config = configuration(place)?.0;
     config.connect_limit_ms = config.connect_limit_ms.min(CONNECT_LIMIT_MS);
-    Ok(Bus::connect(&config).await?)
+    Ok(runner::connect(&config).await?)
 }

@@ -1,15 +1,17 @@
 //! RAW, read from one end to the other.
 
 use crate::{failure::Failed, output};
-use bus::{Bus, BusError, Feed, Message, Reader, Start};
+use bus::{Bus, BusError, Feed, Foreign, Message, Reader, Start};
 use model::{Delivery, Partition, Position};
-use runner::{Input as _, Placed};
+use runner::{Placed, batch_of};
 
 /// How many messages are taken at once.
 const MESSAGES_MAX: usize = 16;
 
 /// Reads what a partition of RAW holds now.
 pub(crate) struct RawReader {
+    bus: Bus,
+    partition: Partition,
     reader: Option<Reader>,
     /// The sequence behind which it begins.
     first: u64,
@@ -19,17 +21,15 @@ pub(crate) struct RawReader {
 impl RawReader {
     /// Begins at the first message that is kept behind `after`.
     pub(crate) async fn open(bus: &Bus, partition: Partition, after: Position) -> Result<Self, Failed> {
-        let last = bus.tail(Feed::Raw, partition).await?.map_or(0, |tail| tail.sequence);
+        let last = bus.last_sequence(Feed::Raw, partition).await?;
+        let bus = bus.clone();
         if last <= after.raw_sequence {
-            return Ok(Self { reader: None, first: last, last });
+            return Ok(Self { bus, partition, reader: None, first: last, last });
         }
         let start =
             if after == Position::default() { Start::First } else { Start::After(after.raw_sequence) };
-        Ok(Self {
-            reader: Some(bus.read(Feed::Raw, partition, start).await?),
-            first: after.raw_sequence,
-            last,
-        })
+        let reader = Some(bus.read(Feed::Raw, partition, start).await?);
+        Ok(Self { bus, partition, reader, first: after.raw_sequence, last })
     }
 
     /// How many sequences of the stream there are to read over; other partitions' are among them.
@@ -37,18 +37,16 @@ impl RawReader {
         self.last.saturating_sub(self.first)
     }
 
-    /// The next messages, decoded, in order; none at the end.
+    /// The next messages, decoded, in order, foreign ones among them; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Vec<RawMessage>, Failed> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
-        let taken = loop {
-            match reader.waiting(MESSAGES_MAX).await {
-                Err(error @ BusError::Malformed { .. }) => output::progress(&format!("passed over: {error}")),
-                taken => break taken?,
-            }
+        let read = |message| RawMessage::read(&self.bus, self.partition, &message);
+        let mut messages: Vec<RawMessage> = match reader.waiting(MESSAGES_MAX).await {
+            Err(BusError::Foreign(foreign)) => vec![RawMessage::foreign(*foreign)],
+            taken => taken?.into_iter().map(read).collect(),
         };
-        let mut messages: Vec<RawMessage> = taken.into_iter().map(RawMessage::read).collect();
         messages.retain(|message| message.sequence <= self.last);
-        if messages.last().is_none_or(|message| message.sequence == self.last) {
+        if messages.last().is_none_or(|message| message.sequence >= self.last) {
             self.reader = None;
         }
         Ok(messages)
@@ -58,22 +56,22 @@ impl RawReader {
 /// A batch of deliveries.
 pub(crate) struct RawMessage {
     pub(crate) sequence: u64,
-    /// None of a batch that can't be decoded.
+    /// None of a foreign message.
     pub(crate) deliveries: Vec<Placed<Delivery>>,
-    /// Why it can't be decoded.
-    pub(crate) unreadable: Option<String>,
+    /// What makes it foreign.
+    pub(crate) foreign: Option<Foreign>,
 }
 
 impl RawMessage {
-    fn read(message: Message) -> Self {
-        let sequence = message.sequence;
-        match Delivery::decode(message.payload, sequence) {
-            Ok(batch) => Self { sequence, deliveries: batch.records, unreadable: None },
-            Err(error) => {
-                let text = runner::unreadable(Feed::Raw.as_str(), sequence, &error);
-                output::progress(&format!("passed over: {text}"));
-                Self { sequence, deliveries: Vec::new(), unreadable: Some(text) }
-            }
+    fn read(bus: &Bus, partition: Partition, message: &Message) -> Self {
+        match batch_of::<Delivery>(bus, Feed::Raw, partition, message) {
+            Ok(batch) => Self { sequence: message.sequence, deliveries: batch.records, foreign: None },
+            Err(foreign) => Self::foreign(foreign),
         }
+    }
+
+    fn foreign(foreign: Foreign) -> Self {
+        output::progress(&format!("passed over: {foreign}"));
+        Self { sequence: foreign.sequence, deliveries: Vec::new(), foreign: Some(foreign) }
     }
 }

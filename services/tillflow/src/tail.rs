@@ -6,6 +6,7 @@ use crate::{
     failure::Failed,
     output,
 };
+use bus::BusError;
 use model::{
     StoreId,
     record::{Applied, Effect},
@@ -23,7 +24,13 @@ pub(crate) async fn run(arguments: Tail, output: Output) -> Result<(), Failed> {
     let mut changes = bus.read_applied_all(store.as_ref(), bus::Start::After(end)).await?;
     loop {
         let taken = tokio::select! {
-            taken = changes.waiting(CHANGES_MAX) => taken?,
+            taken = changes.waiting(CHANGES_MAX) => match taken {
+                Err(BusError::Foreign(foreign)) => {
+                    output::progress(&format!("passed over: {foreign}"));
+                    continue;
+                }
+                taken => taken?,
+            },
             stopped = tokio::signal::ctrl_c() => return stopped.map_err(|error| Failed::io("no signals", error)),
         };
         for message in taken {

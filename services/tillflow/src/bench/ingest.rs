@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: IngestBench, output: Output) -> Result<(), Fa
 }
 
 async fn measure(servers: &Servers, arguments: &IngestBench) -> Result<Measured, Failed> {
-    let bus = Bus::connect(&servers.bus).await?;
+    let bus = runner::connect(&servers.bus).await?;
     bus.check().await?;
     bus.declare().await?;
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;

@@ -30,7 +30,7 @@ pub(crate) async fn run(dir: &Path, partitions: PartitionCount, events: u64) -> 
 }
 
 async fn pass(config: &BusConfig, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
-    let first = Bus::connect(config).await?;
+    let first = runner::connect(config).await?;
     first.check().await?;
     first.declare().await?;
     let batches = events.div_ceil(u64::from(partitions.get()) * BATCH_EVENTS);
@@ -42,7 +42,7 @@ async fn pass(config: &BusConfig, partitions: PartitionCount, events: u64) -> Re
         (Feed::Unique, Some(Feed::Enriched)),
         (Feed::Enriched, None),
     ] {
-        let bus = Bus::connect(config).await?;
+        let bus = runner::connect(config).await?;
         for partition in partitions.all() {
             hops.spawn(hop(bus.clone(), from, to, partition, Arc::clone(&arrived)));
         }

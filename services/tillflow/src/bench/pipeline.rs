@@ -53,7 +53,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let services = Services::start(servers, metrics, listener).await?;
     let service = Service {
-        bus: Bus::connect(&servers.bus).await?,
+        bus: runner::connect(&servers.bus).await?,
         metrics: Metrics::new().map_err(runner::Failure::from)?,
         readiness: Readiness::default(),
         stop: CancellationToken::new(),

@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: ReplayBench, output: Output) -> Result<(), Fa
 }
 
 async fn measure(servers: &Servers, arguments: &ReplayBench) -> Result<(u64, f64, CpuSeconds), Failed> {
-    let bus = Bus::connect(&servers.bus).await?;
+    let bus = runner::connect(&servers.bus).await?;
     bus.check().await?;
     bus.declare().await?;
     let service = Service {

@@ -27,7 +27,7 @@ impl Services {
         metrics: Metrics,
         listener: TcpListener,
     ) -> Result<Self, Failed> {
-        let first = Bus::connect(&servers.bus).await?;
+        let first = runner::connect(&servers.bus).await?;
         first.check().await?;
         first.declare().await?;
         let mut starting = Starting {
@@ -97,7 +97,7 @@ impl Starting {
         Running: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let bus =
-            Bus::connect(&BusConfig { name: format!("tillflow-{name}"), ..self.config.clone() }).await?;
+            runner::connect(&BusConfig { name: format!("tillflow-{name}"), ..self.config.clone() }).await?;
         self.services.buses.push(bus.clone());
         let service = Service {
             bus,

@@ -7,9 +7,9 @@ use crate::{
     failure::Failed,
     output,
 };
-use bus::{Bus, Feed};
+use bus::{Bus, BusError, Feed};
 use model::{Delivery, Source};
-use runner::Input as _;
+use runner::batch_of;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use store::{LetterActed, LetterAction, Store};
@@ -54,6 +54,14 @@ pub(super) async fn run(
     // The numbers only: letters are read again one by one, so that memory doesn't grow with their bytes.
     let mut numbers = Vec::new();
     for_each_letter(&bus, of, |found| numbers.push(found.number)).await?;
+    if let What::Discard { .. } = what {
+        // A message that isn't ours is given up by its number alone.
+        for number in &of.numbers {
+            if matches!(bus.dead_at(*number).await, Err(BusError::Foreign(_))) {
+                numbers.push(*number);
+            }
+        }
+    }
     let (total, mut failed) = (numbers.len(), 0);
     let mut told = Instant::now();
     let mut pace = pace(what);
@@ -87,7 +95,13 @@ fn pace(what: &What) -> tokio::time::Interval {
 
 /// The record first, then the act, then the letter goes: cut short in between, the act is done again, as the same event.
 async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), Failed> {
-    let Some(message) = bus.dead_at(number).await? else { return Ok(()) };
+    let message = match bus.dead_at(number).await {
+        Err(BusError::Foreign(_)) if matches!(what, What::Discard { .. }) => {
+            return Ok(bus.remove_dead(number).await?);
+        }
+        message => message?,
+    };
+    let Some(message) = message else { return Ok(()) };
     let found = Found::read(message)?;
     let original = &found.letter.original;
     let (action, attempt, note) = match what {
@@ -124,9 +138,13 @@ async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
     };
     let partition = bus.partitions().of(&event.origin.store);
     let position = found.letter.position;
-    if let Some(message) = bus.message_at(Feed::Raw, partition, position.raw_sequence).await? {
-        let batch = Delivery::decode(message.payload, message.sequence)
-            .map_err(|error| Failed::Other(format!("RAW's message {}: {error}", message.sequence)))?;
+    // A message there that isn't ours is none of this letter: a broker that began anew gives sequences again.
+    let message = match bus.message_at(Feed::Raw, partition, position.raw_sequence).await {
+        Err(BusError::Foreign(_)) => None,
+        message => message?,
+    };
+    let batch = message.and_then(|message| batch_of::<Delivery>(bus, Feed::Raw, partition, &message).ok());
+    if let Some(batch) = batch {
         let here = batch.records.into_iter().find(|placed| placed.position.delivery == position.delivery);
         if let Some(placed) = here.filter(|placed| placed.value.id == event.delivery) {
             return Ok(placed.value);

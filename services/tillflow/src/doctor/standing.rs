@@ -1,7 +1,7 @@
 //! Which partitions stand still while input waits, and which permanent errors were met lately.
 
 use crate::failure::Failed;
-use bus::{Alert, Bus, Feed};
+use bus::{Alert, Bus, FOREIGN_KIND, Feed, Foreign, ForeignRecord};
 use model::{Partition, Position, Timestamp};
 use serde_json::{Value, json};
 use stage::Blame;
@@ -60,6 +60,8 @@ pub(super) struct Standing {
     stalled: Vec<Stalled>,
     /// Oldest first.
     pub(super) alerts: Vec<Alert>,
+    /// The newest records of messages that aren't ours, oldest first.
+    foreign: Vec<ForeignRecord>,
     now: Timestamp,
 }
 
@@ -93,12 +95,13 @@ impl Standing {
                 stalled.extend(Stalled::judge("propagate", partition, next.recorded_at, moved_at, now));
             }
         }
-        Ok(Self { stalled, alerts: bus.alerts().await?, now })
+        Ok(Self { stalled, alerts: bus.alerts().await?, foreign: bus.foreign_records().await?, now })
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.stalled.iter().map(Stalled::line).collect();
         lines.extend(self.alerts.iter().map(|alert| format!("alert      {}", alert_line(alert))));
+        lines.extend(foreign_lines(&self.foreign));
         if lines.is_empty() {
             lines.push(
                 "pipeline  nothing stands still, no permanent errors in the last seven days".to_owned(),
@@ -118,11 +121,16 @@ impl Standing {
         self.stalled.iter().map(line).collect()
     }
 
-    /// The number of things someone has to act on now. An input that was set aside alone is a dead letter: no finding here.
+    pub(super) fn foreign_json(&self) -> Vec<Value> {
+        self.foreign.iter().map(foreign_value).collect()
+    }
+
+    /// The number of things someone has to act on now. An input that was set aside alone is a dead letter, a
+    /// message that isn't ours is recorded: no findings here.
     pub(super) fn findings(&self) -> usize {
         let goes_on = |alert: &&Alert| {
             let age = Duration::from_micros(self.now.micros_since(alert.at));
-            alert.kind != Blame::Input.as_str() && age < GOES_ON_FOR
+            ![Blame::Input.as_str(), FOREIGN_KIND].contains(&alert.kind.as_str()) && age < GOES_ON_FOR
         };
         self.stalled.len() + self.alerts.iter().filter(goes_on).count()
     }
@@ -139,6 +147,34 @@ async fn stalled_by_feed(
 ) -> Result<Option<Stalled>, Failed> {
     let waiting = bus.first_waiting(from, partition, covered).await?;
     Ok(waiting.and_then(|first| Stalled::judge(stage, partition, first.published_at, moved_at, now)))
+}
+
+/// Foreign messages, for people: how many of each stream and reason, and the latest of them.
+fn foreign_lines(records: &[ForeignRecord]) -> Vec<String> {
+    let mut kinds: BTreeMap<(&str, &str), (usize, &Foreign)> = BTreeMap::new();
+    for ForeignRecord { message, .. } in records {
+        let kind = kinds.entry((&message.stream, &message.reason)).or_insert((0, message));
+        *kind = (kind.0 + 1, message);
+    }
+    let line = |((stream, reason), (count, latest)): (&(&str, &str), &(usize, &Foreign))| {
+        let Foreign { subject, sequence, digest, .. } = latest;
+        let digest = digest.get(..16).unwrap_or(digest);
+        format!(
+            "foreign    {count} in {stream}: {reason}; the latest is {sequence} on {subject}, of {}, digest {digest}",
+            latest.stored_at()
+        )
+    };
+    kinds.iter().map(line).collect()
+}
+
+/// A foreign message, for programs.
+fn foreign_value(record: &ForeignRecord) -> Value {
+    let ForeignRecord { stage, message } = record;
+    let Foreign { stream, subject, sequence, bytes, digest, reason, .. } = message;
+    json!({
+        "stream": stream, "sequence": sequence, "subject": subject, "bytes": bytes, "digest": digest,
+        "reason": reason, "met_by": stage, "stored_at": message.stored_at().to_string(),
+    })
 }
 
 /// An alert, for people.
@@ -190,9 +226,33 @@ mod tests {
             text: "x".to_owned(),
             at: at(minutes),
         };
-        let findings = |alert| Standing { stalled: Vec::new(), alerts: vec![alert], now: at(0) }.findings();
+        let findings = |alert| {
+            Standing { stalled: Vec::new(), alerts: vec![alert], foreign: Vec::new(), now: at(0) }.findings()
+        };
         assert_eq!(findings(alert("setup", -1)), 1);
         assert_eq!(findings(alert("setup", -3)), 0, "it is over");
         assert_eq!(findings(alert("input", -1)), 0, "it was set aside; the next goes on");
+        assert_eq!(findings(alert("foreign", -1)), 0, "it was set aside; the next goes on");
+    }
+
+    #[test]
+    fn foreign_messages_are_told_by_stream_and_reason_with_the_latest_of_each() {
+        let record = |stream: &str, sequence, reason: &str| ForeignRecord {
+            stage: "poll".to_owned(),
+            message: Foreign {
+                stream: stream.to_owned(),
+                subject: "pos.raw.3".to_owned(),
+                sequence,
+                stored_at_micros: 0,
+                bytes: 9,
+                digest: "ab".repeat(32),
+                reason: reason.to_owned(),
+            },
+        };
+        let records = [record("RAW-0", 7, "x"), record("DEAD", 2, "x"), record("RAW-0", 9, "x")];
+        let lines = foreign_lines(&records);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].starts_with("foreign    2 in RAW-0: x; the latest is 9 on pos.raw.3"), "{lines:?}");
+        assert!(foreign_lines(&[]).is_empty());
     }
 }
