@@ -84,6 +84,6 @@ async fn a_cluster_loses_and_repeats_nothing_while_its_servers_die_and_are_renew
     let broker = &said[0]["broker"];
     assert_eq!(broker["durability"], "Replicated(3)", "{said:?}");
     let streams = broker["streams"].as_array().expect("a list");
-    assert_eq!(streams.len(), 8, "{streams:?}");
+    assert_eq!(streams.len(), 9, "{streams:?}");
     assert!(streams.iter().all(|stream| stream["leader"].is_string()), "{streams:?}");
 }

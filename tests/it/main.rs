@@ -18,6 +18,7 @@ mod decisions;
 mod demo;
 mod door;
 mod flow;
+mod foreign;
 mod full;
 mod kill_points;
 mod large_bodies;
