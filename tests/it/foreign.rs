@@ -179,8 +179,8 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
         format!("pos.dead.normalize.data.{store}"),
         "pos.dead.x".to_owned(),
         "pos.alerts.x".to_owned(),
-        "pos.foreign.x".to_owned(),
     ]);
+    client.publish("pos.foreign.x", "x".into()).await.expect("it is sent");
     for payload in [&b"{\"stream\":\"RAW\",\"seq\":1}"[..], b"", b"\xff\xfe\x00\x1b[31m"] {
         for subject in &subjects {
             write(&client, subject, HeaderMap::new(), payload).await;

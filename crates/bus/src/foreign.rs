@@ -335,10 +335,13 @@ fn read_record(stored: &Stored) -> ForeignRecord {
             ..record.message
         },
     };
-    serde_json::from_slice(&stored.payload).map(clean).unwrap_or_else(|_| ForeignRecord {
-        stage: "records".to_owned(),
-        message: Foreign::of(stored, "it is no record of a foreign message"),
-    })
+    serde_json::from_slice(&stored.payload).map_or_else(
+        |_| ForeignRecord {
+            stage: "records".to_owned(),
+            message: Foreign::of(stored, "it is no record of a foreign message"),
+        },
+        clean,
+    )
 }
 
 fn bounded(subject: &str, passed_over: usize) -> Result<(), BusError> {

@@ -9,7 +9,7 @@ use prometheus::{IntCounterVec, Opts};
 use runner::Metrics;
 use std::{
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use store::{Connection, Store, StoreError};
 use tokio::sync::mpsc;
@@ -139,6 +139,7 @@ mod tests {
     use super::*;
     use model::{BaselineRule, PlatformName, StoreId, TenantId};
     use std::collections::BTreeSet;
+    use std::time::Duration;
     use store::{Health, Rules};
 
     const TOO_LARGE: BodyRefusal = BodyRefusal::TooLarge { limit_bytes: 1024 };

@@ -7,7 +7,6 @@ use crate::{
     failure::Failed,
     output,
 };
-use bus::Bus;
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
 use serde_json::json;

@@ -13,7 +13,7 @@ use crate::{
     output,
 };
 use ::ingest::{Answer, Directory, Door, Limits};
-use bus::{AppliedReader, Bus, Start};
+use bus::{AppliedReader, Start};
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
 use serde_json::json;

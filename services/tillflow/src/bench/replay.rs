@@ -8,7 +8,6 @@ use crate::{
     output, replay,
 };
 use ::ingest::{Directory, Door, Limits};
-use bus::Bus;
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
 use serde_json::json;
