@@ -154,7 +154,9 @@ async fn last_of(client: &Client, stream: &str, subject: &str) -> (HeaderMap, u6
     });
     let mut headers = HeaderMap::new();
     for (name, values) in kept {
-        values.iter().for_each(|value| headers.insert(name.clone(), value.clone()));
+        for value in values {
+            headers.insert(name.clone(), value.clone());
+        }
     }
     (headers, last.sequence)
 }

@@ -50,15 +50,20 @@ impl Answers {
         let subject = request.subject.clone();
         match request.respond(payload, rule, connection.as_deref()).await {
             Ok(Answered::Sent | Answered::NotWanted) => {}
-            Ok(Answered::Refused) => self.note(by, connection, &subject),
+            Ok(Answered::Refused) => self.note(by, connection.as_deref(), &subject),
             Err(error) => tracing::debug!(%error, "an answer didn't go out; the sender tries again"),
         }
     }
 
-    fn note(&self, by: &'static str, connection: Option<String>, subject: &str) {
+    fn note(&self, by: &'static str, connection: Option<&str>, subject: &str) {
         self.refused.with_label_values(&[by]).inc();
-        if self.noted.lock().unwrap_or_else(PoisonError::into_inner).is_due(&connection, Instant::now()) {
-            let subject = connection.as_ref().map(|_| subject);
+        if self
+            .noted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_due(&connection.map(str::to_owned), Instant::now())
+        {
+            let subject = connection.map(|_| subject);
             tracing::warn!(
                 stage = STAGE,
                 by,
