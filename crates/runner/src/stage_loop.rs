@@ -144,7 +144,7 @@ where
         let Some(last) = messages.last() else { return Ok(()) };
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
         let (mut inputs, mut told) = (Vec::new(), Vec::new());
-        for message in &messages {
+        for (message, after) in behind(&messages, self.covered) {
             // What was purged here had been applied, so nothing waits for it; who has not got it must be able to tell.
             if let Some(from) = message.from.filter(|from| *from > reaches) {
                 self.appender.begin_behind(from);
@@ -158,8 +158,8 @@ where
                     continue;
                 }
             };
-            inputs.extend(batch.records.into_iter().filter(|input| input.position > self.covered));
-            told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));
+            inputs.extend(batch.records.into_iter().filter(|input| input.position > after));
+            told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
         }
         let (count, newest) = (inputs.len(), inputs.last().map(|input| input.value.head().received_at));
         self.note_lag(newest, count);
@@ -237,10 +237,11 @@ where
         messages: &[Message],
         rejects: &BTreeMap<usize, Vec<(Position, Reject)>>,
     ) -> Result<(), Fault> {
-        let readable = messages
-            .iter()
-            .filter_map(|message| S::In::decode(message.payload.clone(), message.sequence).ok());
-        let inputs = readable.flat_map(|batch| batch.records).filter(|input| input.position > self.covered);
+        let inputs = behind(messages, self.covered).flat_map(|(message, after)| {
+            let batch = S::In::decode(message.payload.clone(), message.sequence).ok();
+            let records = batch.map(|batch| batch.records).unwrap_or_default();
+            records.into_iter().filter(move |input| input.position > after)
+        });
         for (index, Placed { position, value }) in inputs.enumerate() {
             let Some(rejected) = rejects.get(&index) else { continue };
             let original = match value.into_original() {
@@ -308,6 +309,16 @@ where
 fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
     let weight: usize = outputs.iter().map(Output::weight).sum();
     weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit
+}
+
+/// Each message with the position behind which it is new: that of the lane, or what the messages before it cover. A broker
+/// that crashed may hold two messages of one span.
+fn behind(messages: &[Message], covered: Position) -> impl Iterator<Item = (&Message, Position)> {
+    messages.iter().scan(covered, |reaches, message| {
+        let after = *reaches;
+        *reaches = after.max(end_of(message));
+        Some((message, after))
+    })
 }
 
 /// The position after which nothing of the message is left.

@@ -155,6 +155,22 @@ fn event(number: u64) -> Event {
 }
 
 #[tokio::test]
+async fn a_span_that_two_messages_hold_goes_on_once() {
+    let world = World::start().await;
+    world.put(21..=26).await;
+    // As a broker that crashed may leave it: the writer knew of no more than the first three.
+    let tail = world.bus.tail(Feed::Normalized, HERE).await.unwrap().unwrap();
+    let known = Message { covers: Some(event(23).position), ..tail };
+    let mut appender = world.bus.appender(Feed::Normalized, HERE, Some(&known));
+    let events: Vec<Event> = (24..=28).map(event).collect();
+    appender.append(Event::encode(&events, &[]), event(28).position, 0, 1).await.unwrap();
+    let (stop, _, task) = world.run(0);
+    assert_eq!(world.passed_on(28).await, (21..=28).collect::<Vec<_>>());
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_poison_event_is_dead_lettered_alone_and_a_panic_is_our_own_mistake() {
     let world = World::start().await;
     world.put(1..=15).await;

@@ -1,5 +1,6 @@
 //! What a partition has to be committed, and its halves.
 
+use bus::Message;
 use bytes::Bytes;
 use model::{Dismissal, Event, Partition, Position, record::SendMark};
 use runner::{Input as _, Placed};
@@ -15,9 +16,32 @@ pub(crate) struct Content {
     pub(crate) marks: Vec<SendMark>,
 }
 
+/// What messages of ENRICHED hold.
+pub(crate) struct Read {
+    pub(crate) content: Content,
+    pub(crate) spare: Spare,
+    /// The messages that can't be read, by their sequences.
+    pub(crate) unread: Vec<(u64, DecodeError)>,
+}
+
 impl Content {
-    /// Adds what a message of ENRICHED holds behind `after`.
-    pub(crate) fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
+    /// Reads what is new behind `from` in messages that follow each other.
+    pub(crate) fn read(messages: Vec<Message>, from: Position) -> Read {
+        let (mut content, mut unread, mut after) = (Self::default(), Vec::new(), from);
+        let mut readable = Vec::with_capacity(messages.len());
+        for Message { payload, sequence, covers, .. } in messages {
+            match content.add(payload.clone(), sequence, after) {
+                Ok(()) => readable.push((payload, sequence, after)),
+                Err(error) => unread.push((sequence, error)),
+            }
+            after = after.max(covers.unwrap_or_default());
+        }
+        Read { content, spare: Spare::Messages(readable), unread }
+    }
+
+    /// Adds what a message of ENRICHED holds behind `after`: behind the record and what the messages before it cover. A
+    /// broker that crashed may hold two messages of one span.
+    fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
         let batch = Event::decode(payload, sequence)?;
         let records = batch.records.into_iter().filter(|record| record.position > after);
         self.events.extend(records.map(|Placed { value, .. }| value));
@@ -44,20 +68,20 @@ pub(crate) struct Batch {
 /// From what a batch's content is made anew after the database refused it. The common way moves events into the record
 /// and pays for no copy.
 pub(crate) enum Spare {
-    /// The messages that it was read from, with their sequences.
-    Messages(Vec<(Bytes, u64)>),
+    /// The messages that it was read from, each with its sequence and the position behind which it is new.
+    Messages(Vec<(Bytes, u64, Position)>),
     /// A copy.
     Content(Content),
 }
 
 impl Spare {
     /// The content, as it was; what could not be decoded the first time can't now.
-    pub(crate) fn content(self, after: Position) -> Content {
+    pub(crate) fn content(self) -> Content {
         match self {
             Self::Content(content) => content,
             Self::Messages(messages) => {
                 let mut content = Content::default();
-                for (payload, sequence) in messages {
+                for (payload, sequence, after) in messages {
                     content.add(payload, sequence, after).ok();
                 }
                 content
@@ -124,6 +148,32 @@ mod tests {
             outcome: Outcome::Filtered,
             reason: "".into(),
             received_at: Timestamp::from_micros(1),
+        }
+    }
+
+    fn message(sequence: u64, places: std::ops::RangeInclusive<u64>) -> Message {
+        let told: Vec<_> = places.clone().map(dismissal).collect();
+        Message {
+            sequence,
+            payload: Event::encode(&[], &told),
+            from: Some(dismissal(places.start() - 1).position),
+            covers: Some(dismissal(*places.end()).position),
+            input_sequence: Some(sequence),
+            records: 0,
+            records_total: Some(0),
+            published_at: Timestamp::from_micros(1),
+        }
+    }
+
+    #[test]
+    fn a_span_that_two_messages_hold_is_taken_once_whatever_the_batch_is_made_of() {
+        let messages = vec![message(1, 1..=4), message(2, 3..=6), message(3, 2..=5), message(4, 7..=7)];
+        let Read { content, spare, unread } = Content::read(messages, dismissal(1).position);
+        assert!(unread.is_empty());
+        for content in [content, spare.content()] {
+            let places: Vec<_> =
+                content.dismissals.iter().map(|dismissal| dismissal.position.raw_sequence).collect();
+            assert_eq!(places, [2, 3, 4, 5, 6, 7]);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     STAGE,
-    batch::{Batch, Content, Spare},
+    batch::{Batch, Content, Read},
     publish,
     worker::Workers,
 };
@@ -54,19 +54,15 @@ impl Shared {
         from: Cursor,
         messages: Vec<Message>,
     ) -> Result<Cursor, Fault> {
-        let (mut content, mut spare) = (Content::default(), Vec::with_capacity(messages.len()));
         let mut reaches = from.position;
-        for message in messages {
-            check_unbroken(&message, reaches)?;
+        for message in &messages {
+            self.check_unbroken(partition, message, from, reaches).await?;
             reaches = reaches.max(message.covers.unwrap_or_default());
-            let (payload, sequence) = (message.payload, message.sequence);
-            match content.add(payload.clone(), sequence, from.position) {
-                Ok(()) => spare.push((payload, sequence)),
-                Err(error) => {
-                    let text = unreadable(Feed::Enriched.as_str(), sequence, &error);
-                    self.alerts.set_aside(partition, &text);
-                }
-            }
+        }
+        let Read { content, spare, unread } = Content::read(messages, from.position);
+        for (sequence, error) in unread {
+            let text = unreadable(Feed::Enriched.as_str(), sequence, &error);
+            self.alerts.set_aside(partition, &text);
         }
         if reaches == from.position {
             return Ok(from);
@@ -74,7 +70,7 @@ impl Shared {
         let newest = content.events.last().map(|event| event.received_at);
         self.note_lag(partition, newest, content.events.len());
         let batch = Batch { partition, content, from, reaches };
-        let committed = self.workers.commit(batch, Spare::Messages(spare)).await?;
+        let committed = self.workers.commit(batch, spare).await?;
         let bus = &self.service.bus;
         publish::committed(bus, &self.alerts, partition, &committed.applied, committed.payloads).await?;
         runner::kill_point(STAGE, "published");
@@ -82,23 +78,31 @@ impl Shared {
         Ok(committed.cursor)
     }
 
+    /// Refuses a feed that begins behind where the record stands: between them lies what this record never had. It is
+    /// another one, or an older copy. What has gone from ENRICHED is in RAW. Where the record has another owner by now,
+    /// that one went on meanwhile and nothing is missing.
+    async fn check_unbroken(
+        &self,
+        partition: Partition,
+        message: &Message,
+        known: Cursor,
+        at: Position,
+    ) -> Result<(), Fault> {
+        let Some(begins) = message.from.filter(|begins| *begins > at) else { return Ok(()) };
+        if self.store.apply_cursor(partition).await?.epoch != known.epoch {
+            return Err(Fault::Fenced);
+        }
+        Err(Fault::setup(
+            "the database",
+            format!(
+                "the record stands at {at}, ENRICHED begins at {begins}: see the runbook database-restored"
+            ),
+        ))
+    }
+
     fn note_lag(&self, partition: Partition, newest: Option<Timestamp>, waiting: usize) {
         if let Some(newest) = newest {
             self.service.metrics.lag(STAGE, &partition.to_string(), newest, now(), waiting);
         }
-    }
-}
-
-/// A partition whose feed begins behind the record: between them lies what this record never had. It is another one, or an
-/// older copy. What has gone from ENRICHED is in RAW.
-fn check_unbroken(message: &Message, at: Position) -> Result<(), Fault> {
-    match message.from {
-        Some(from) if from > at => Err(Fault::setup(
-            "the database",
-            format!(
-                "the record stands at {at}, ENRICHED begins at {from}: see the runbook database-restored"
-            ),
-        )),
-        _ => Ok(()),
     }
 }

@@ -134,7 +134,7 @@ impl Worker {
                 tracing::warn!(stage = STAGE, records, error = chain(&fault), "refused: halving the batch");
                 let (mut batches, mut asking) = (Vec::new(), Vec::new());
                 for (partition, from, reaches, spare, done) in waiting {
-                    let content = spare.content(from.position);
+                    let content = spare.content();
                     batches.push(Batch { partition, content, from, reaches });
                     asking.push((partition, done));
                 }
