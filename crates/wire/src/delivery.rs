@@ -82,9 +82,10 @@ impl TryFrom<pb::Delivery> for Delivery {
             pb::Source::Publish => Source::Publish,
             pb::Source::Poll => Source::Poll,
         };
+        let id = DeliveryId::try_from(&delivery.id[..]).at("id")?;
         let origin: Origin = required(delivery.origin, "origin")?.try_into()?;
         Ok(Self {
-            id: DeliveryId::try_from(&delivery.id[..]).at("id")?,
+            id,
             asked_by: delivery.asked_by.map(|asked_by| asked_by::read(asked_by, &origin)).transpose()?,
             origin,
             topic: delivery.topic.into(),

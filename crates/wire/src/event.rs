@@ -110,11 +110,12 @@ fn hashes(event: &Event) -> [Bytes; 4] {
 impl TryFrom<pb::Event> for Event {
     type Error = DecodeError;
     fn try_from(event: pb::Event) -> Result<Self, DecodeError> {
+        let id = EventId::try_from(&event.id[..]).at("id")?;
         let action = action(event.action())?;
         let origin: Origin = required(event.origin, "origin")?.try_into()?;
         Ok(Self {
             asked_by: event.asked_by.map(|asked_by| asked_by::read(asked_by, &origin)).transpose()?,
-            id: EventId::try_from(&event.id[..]).at("id")?,
+            id,
             correlation: DeliveryId::try_from(&event.correlation[..]).at("correlation")?,
             delivery: DeliveryId::try_from(&event.delivery[..]).at("delivery")?,
             action,
