@@ -8,6 +8,7 @@
 mod call;
 mod field;
 mod level;
+mod reading;
 mod value;
 
 use crate::{ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use call::{Begun, CallResult, Meanwhile, Phase, Settled, Write};
 pub use field::{FieldMirror, FieldOutcome, PriceMirror, TextMirror};
 pub use level::{Contact, ContactOutcome, Gate, LevelMirror, LevelOutcome};
+pub use reading::{Asked, AskedBy, Waiting};
 pub use value::{FieldValue, Held, MirrorValue, ProductText};
 
 /// Upper limit of readings that end a waiting; beyond it the reading that came last counts, or a person is asked.
@@ -328,8 +330,8 @@ pub struct Report<V> {
     pub version: Option<SourceVersion>,
     /// When it was received.
     pub received_at: Timestamp,
-    /// True if we read it ourselves.
-    pub is_reading: bool,
+    /// The waiting of this very mirror for which we read it ourselves, if we did.
+    pub read_for: Option<Waiting>,
     /// True if one version may be that of two states.
     pub is_coarse: bool,
     /// True if it was a dead letter and came in again.
@@ -351,6 +353,12 @@ impl<V> Report<V> {
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
         self.is_coarse && self.version.zip(seen).is_some_and(|(version, seen)| version <= seen)
+    }
+
+    /// Returns whether the report's version is beyond the one that was seen.
+    fn is_newer(&self, seen: Option<&Observation<V>>) -> bool {
+        let seen = seen.and_then(|seen| self.believed(seen.version));
+        self.version.zip(seen).is_some_and(|(version, seen)| version > seen)
     }
 
     /// The version that was seen, unless it lies too far ahead to be believed.

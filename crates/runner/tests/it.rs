@@ -148,6 +148,7 @@ fn event(number: u64) -> Event {
         links: Vec::new(),
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: number, delivery: 0, event: 0 },

@@ -3,7 +3,8 @@
 use crate::record::{PARTITION, Record, place_link};
 use apply::decide::{Fold, first_keys, row_keys};
 use model::{
-    ConnectionId, DeliveryId, Event, EventId, Origin, Payload, Position, RawDigest, Timestamp, TraceParent,
+    AskedBy, ConnectionId, DeliveryId, Event, EventId, Origin, Payload, Position, RawDigest, Timestamp,
+    TraceParent,
     record::{Facts, Movement, RowKeys},
 };
 use platforms::Mapped;
@@ -27,7 +28,8 @@ pub(crate) struct Delivered {
     pub(crate) received_at: Timestamp,
     /// True if we fetched it.
     pub(crate) is_fetched: bool,
-    pub(crate) hops: u8,
+    /// The mirror that we read it for, if we did.
+    pub(crate) asked_by: Option<AskedBy>,
 }
 
 /// What a batch did.
@@ -179,7 +181,8 @@ fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Posi
         payload: mapped.payload.clone(),
         links: Vec::new(),
         raw_digest: RawDigest::from_bytes([0; 32]),
-        hops: delivered.hops,
+        hops: delivered.asked_by.is_some().into(),
+        asked_by: delivered.asked_by.clone(),
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position,

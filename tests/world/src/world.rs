@@ -13,8 +13,8 @@ use crate::{
     story::Story,
 };
 use model::{
-    ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, SourceVersion, StoreId, TenantId,
-    Timestamp, record::ConnectionFacts,
+    AskedBy, ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, SourceVersion, StoreId,
+    TenantId, Timestamp, record::ConnectionFacts,
 };
 use platforms::{CallOutcome, Mapped};
 use std::{
@@ -275,7 +275,7 @@ impl World {
             mapped: self.shops[shop].deletions(),
             received_at: self.now,
             is_fetched: true,
-            hops: 0,
+            asked_by: None,
         });
         for good in 0..self.shops[shop].goods.len() {
             let mapped = self.shops[shop].report(good, &distinct);
@@ -285,7 +285,7 @@ impl World {
                 mapped,
                 received_at: self.now,
                 is_fetched: true,
-                hops: 0,
+                asked_by: None,
             });
         }
         self.go();
@@ -362,7 +362,7 @@ impl World {
             mapped,
             received_at: self.now,
             is_fetched,
-            hops: 0,
+            asked_by: None,
         });
         self.go();
     }
@@ -412,8 +412,8 @@ impl World {
                 self.call(shop, &due);
                 continue;
             }
-            if let Some((key, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
-                self.read(shop, &key, product.as_ref());
+            if let Some((asked_by, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
+                self.read(shop, asked_by, product.as_ref());
             }
         }
     }
@@ -480,7 +480,8 @@ impl World {
         self.pipeline.record.settle(key, sent_key, result, self.now);
     }
 
-    fn read(&mut self, shop: usize, key: &MirrorKey, product: Option<&ExternalId>) {
+    fn read(&mut self, shop: usize, asked_by: AskedBy, product: Option<&ExternalId>) {
+        let key = &asked_by.mirror;
         self.last_call = self.now;
         self.number += 1;
         let distinct = format!("read-{}", self.number);
@@ -508,8 +509,14 @@ impl World {
             return;
         }
         connection.note(&CallOutcome::DONE, &mut self.pipeline.record, self.now);
-        let delivered =
-            Delivered { connection: id, distinct, mapped, received_at: self.now, is_fetched: true, hops: 1 };
+        let delivered = Delivered {
+            connection: id,
+            distinct,
+            mapped,
+            received_at: self.now,
+            is_fetched: true,
+            asked_by: Some(asked_by),
+        };
         self.comes(self.now.after(CALL_TAKES), Coming::Fetched { delivered: Box::new(delivered) });
     }
 

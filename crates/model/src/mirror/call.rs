@@ -69,11 +69,6 @@ pub enum Phase<V> {
 }
 
 impl<V> Phase<V> {
-    /// A reading that wasn't asked for yet.
-    pub(super) const fn reading() -> Self {
-        Self::Reading { after: None, attempts: 0 }
-    }
-
     /// The name that people read.
     pub const fn as_str(&self) -> &'static str {
         match self {

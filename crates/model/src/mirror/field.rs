@@ -1,8 +1,9 @@
 //! The mirror of a price or a text: values that don't add up, so that of two the later stands.
 
 use super::{
-    Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase, ProductText,
-    READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Write,
+    Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
+    ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
+    Settled, Waiting, Write,
 };
 use crate::{Money, SourceVersion, Timestamp, TraceParent};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct FieldMirror<V: FieldValue> {
     /// How far the last write has come.
     #[serde(default)]
     pub phase: Phase<V>,
+    /// The last waiting for a reading.
+    #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
+    pub waiting: Waiting,
     /// When work is due.
     #[serde(default)]
     pub schedule: Schedule,
@@ -49,6 +53,7 @@ impl<V: FieldValue> Default for FieldMirror<V> {
             desired: None,
             cause: None,
             phase: Phase::Idle,
+            waiting: Waiting::default(),
             schedule: Schedule::default(),
         }
     }
@@ -84,10 +89,10 @@ impl<V: FieldValue> FieldMirror<V> {
     }
 
     /// Our own reading, which is waited for because versions didn't tell what is later: it shows what was there then,
-    /// whatever its version.
+    /// whatever its version. One that was asked for before this waiting may show what was there before it.
     fn is_awaited(&self, report: &Report<V>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
-        report.is_reading && (report.is_coarse || *attempts >= READINGS_MAX)
+        report.read_for == Some(self.waiting) && (report.is_coarse || *attempts >= READINGS_MAX)
     }
 
     /// Classifies a report without taking it up.
@@ -189,9 +194,11 @@ impl<V: FieldValue> FieldMirror<V> {
         (self.baseline, self.desired) = (Baseline::Absent, None);
     }
 
-    /// The platform was asked and has no such thing: as [`Self::forget`], without a version.
-    pub fn is_gone(&mut self) {
-        (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+    /// The platform was asked in that waiting and has no such thing: as [`Self::forget`], without a version.
+    pub fn is_gone(&mut self, waiting: Waiting) {
+        if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
+            (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+        }
     }
 
     /// Links what has the value, or takes its link away. A call that is under way is still settled.
@@ -246,7 +253,8 @@ impl<V: FieldValue> FieldMirror<V> {
     ) -> Begun<V> {
         if let Phase::Writing { write, .. } = &mut self.phase {
             if repeatable_for.is_some_and(|limit| now > write.begun_at.after(limit)) {
-                self.phase = Phase::Reading { after: Some(write.clone()), attempts: 0 };
+                let write = write.clone();
+                self.wait(Some(write));
                 self.schedule.due_at = now;
                 return Begun::TooOld;
             }
@@ -292,7 +300,7 @@ impl<V: FieldValue> FieldMirror<V> {
                 Settled::Done
             }
             CallResult::TooOld { error } => {
-                self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+                self.wait(Some(write));
                 (self.schedule.due_at, self.schedule.error) = (now, Some(error));
                 Settled::NeedsReading
             }
@@ -301,7 +309,7 @@ impl<V: FieldValue> FieldMirror<V> {
                 if write.attempts > 1 {
                     self.phase = Phase::Writing { write, meanwhile };
                 } else if meanwhile == Meanwhile::Other {
-                    self.phase = Phase::reading();
+                    self.wait(None);
                     return Settled::NeedsReading;
                 }
                 Settled::Done
@@ -317,7 +325,7 @@ impl<V: FieldValue> FieldMirror<V> {
                     self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                     return Settled::Refused;
                 }
-                self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+                self.wait(Some(write));
                 self.schedule.due_at = now;
                 Settled::NeedsReading
             }
@@ -352,7 +360,7 @@ impl<V: FieldValue> FieldMirror<V> {
         let is_doubtful = meanwhile == Meanwhile::Echo && !is_written && !is_overtaken && !is_newest;
         let is_in_question = is_doubtful || is_overtaken && self.is_wanted_still(&write);
         if meanwhile == Meanwhile::Other || at_once || is_in_question {
-            self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+            self.wait(Some(write));
             return Settled::NeedsReading;
         }
         if meanwhile == Meanwhile::Nothing && !is_overtaken {
@@ -377,25 +385,31 @@ impl<V: FieldValue> FieldMirror<V> {
                     Phase::Acknowledged { write, .. } | Phase::Refused { write } => Some(write),
                     _ => None,
                 };
-                *phase = Phase::Reading { after, attempts: 0 };
+                self.wait(after);
                 self.schedule.due_at = now;
             }
         }
     }
 
-    /// Asks for a reading, if one is due; says whether more were asked for than should be needed.
-    pub fn read(&mut self, now: Timestamp) -> Option<bool> {
+    /// Begins a waiting for a reading. Only one that is asked for from now on ends it.
+    fn wait(&mut self, after: Option<Write<V>>) {
+        self.waiting = self.waiting.next();
+        self.phase = Phase::Reading { after, attempts: 0 };
+    }
+
+    /// Asks for a reading, if one is due.
+    pub fn read(&mut self, now: Timestamp) -> Option<Asked> {
         if self.attention() != Some(Attention::Read) {
             return None;
         }
         if !matches!(self.phase, Phase::Reading { .. }) {
-            self.phase = Phase::reading();
+            self.wait(None);
         }
         let Phase::Reading { attempts, .. } = &mut self.phase else { return None };
         *attempts = attempts.saturating_add(1);
         let is_stuck = *attempts > READINGS_MAX;
         self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
-        Some(is_stuck)
+        Some(Asked { waiting: self.waiting, is_stuck })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The values that mirrors hold and how they are compared.
 
+use super::{FieldKey, MirrorKey};
 use crate::{Money, ProductId, Quantity, VariantId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -40,6 +41,9 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
     /// Our id of what has the value.
     type Internal: Clone + PartialEq + Eq + Serialize + DeserializeOwned;
 
+    /// The key of a mirror that holds values of this kind, if it does.
+    fn key(mirror: &MirrorKey) -> Option<&FieldKey>;
+
     /// Returns whether both say the same, however they are spaced.
     fn reads_like(&self, other: &Self) -> bool;
 
@@ -79,6 +83,13 @@ impl<V: FieldValue> Held<V> {
 impl FieldValue for Money {
     type Internal = VariantId;
 
+    fn key(mirror: &MirrorKey) -> Option<&FieldKey> {
+        match mirror {
+            MirrorKey::Price(key) => Some(key),
+            MirrorKey::Level(_) | MirrorKey::Text(_) => None,
+        }
+    }
+
     fn reads_like(&self, other: &Self) -> bool {
         self == other
     }
@@ -90,6 +101,13 @@ impl FieldValue for Money {
 
 impl FieldValue for ProductText {
     type Internal = ProductId;
+
+    fn key(mirror: &MirrorKey) -> Option<&FieldKey> {
+        match mirror {
+            MirrorKey::Text(key) => Some(key),
+            MirrorKey::Level(_) | MirrorKey::Price(_) => None,
+        }
+    }
 
     fn reads_like(&self, other: &Self) -> bool {
         same(self.title.as_ref(), other.title.as_ref())

@@ -2,8 +2,8 @@
 
 use crate::{Store, StoreError, apply::marks, conflicts, error::within, mirrors};
 use model::{
-    CallResult, Conflict, ConflictEnd, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
-    Origin, Partition, Settled, Timestamp,
+    AskedBy, CallResult, Conflict, ConflictEnd, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey,
+    MirrorValue, Origin, Partition, Settled, Timestamp,
 };
 use sqlx::PgConnection;
 
@@ -48,16 +48,19 @@ impl Store {
 }
 
 impl Store {
-    /// Records that the platform was asked and has nothing that the mirror reflects. `of` is the partition of the
-    /// connection's store.
-    pub async fn note_gone(&self, of: Partition, key: &MirrorKey) -> Result<(), StoreError> {
+    /// Records that the platform was asked and has nothing that the mirror reflects, if the mirror still waits for that
+    /// reading. `of` is the partition of the connection's store.
+    pub async fn note_gone(&self, of: Partition, asked_by: &AskedBy) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
-            let Some(mut mirror) = mirrors::lock(&mut transaction, [key]).await?.pop() else { return Ok(()) };
+            let Some(mut mirror) = mirrors::lock(&mut transaction, [&asked_by.mirror]).await?.pop() else {
+                return Ok(());
+            };
+            let waiting = asked_by.waiting;
             match &mut mirror {
-                Mirror::Level(_, mirror) => mirror.is_gone(),
-                Mirror::Price(_, mirror) => mirror.is_gone(),
-                Mirror::Text(_, mirror) => mirror.is_gone(),
+                Mirror::Level(_, mirror) => mirror.is_gone(waiting),
+                Mirror::Price(_, mirror) => mirror.is_gone(waiting),
+                Mirror::Text(_, mirror) => mirror.is_gone(waiting),
             }
             mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
             marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await

@@ -11,9 +11,9 @@ use crate::{
     },
 };
 use model::{
-    Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue, Gate, Held,
-    LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Phase, ProductId,
-    ProductText, Quantity, Report, Schedule, SourceVersion, Write,
+    AskedBy, Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue,
+    Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Phase, ProductId,
+    ProductText, Quantity, Report, Schedule, SourceVersion, Waiting, Write,
     record::{Changes, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -75,6 +75,7 @@ fn level_mirrors() -> Vec<LevelMirror> {
     }
     mirrors.extend(observations(&value).map(|observed| LevelMirror { observed, ..LevelMirror::default() }));
     mirrors.extend(schedules().map(|schedule| LevelMirror { schedule, ..LevelMirror::default() }));
+    mirrors.push(LevelMirror { waiting: Waiting(3), ..LevelMirror::default() });
     mirrors
 }
 
@@ -95,6 +96,7 @@ fn field_mirrors<V: FieldValue>(internal: &V::Internal, value: &V, from: &V) -> 
     }
     mirrors.extend(observations(value).map(|observed| FieldMirror { observed, ..of() }));
     mirrors.extend(schedules().map(|schedule| FieldMirror { schedule, ..of() }));
+    mirrors.push(FieldMirror { waiting: Waiting(u32::MAX), ..of() });
     mirrors
 }
 
@@ -218,9 +220,13 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     set_level(&database, 1).await;
-    let key = level_mirror_key("b");
-    assert_eq!(claim_reads(&database, "b", 9).await.len(), 1);
-    database.store.note_gone(PARTITION, &key).await.unwrap();
+    let asked_by = claim_reads(&database, "b", 9).await.remove(0).asked_by;
+    assert_eq!(asked_by, AskedBy { mirror: level_mirror_key("b"), waiting: Waiting(1) });
+    let waiting = level_mirror(&database, "b").await;
+    let before = AskedBy { waiting: Waiting(0), ..asked_by.clone() };
+    database.store.note_gone(PARTITION, &before).await.unwrap();
+    assert_eq!(level_mirror(&database, "b").await, waiting, "asked in another waiting");
+    database.store.note_gone(PARTITION, &asked_by).await.unwrap();
     let row = level_mirror(&database, "b").await;
     assert_eq!((&row.baseline, &row.phase), (&Baseline::Absent, &Phase::Idle));
     assert_eq!(row.attention(), None::<Attention>);
@@ -230,14 +236,14 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
     assert_eq!(marks.last().unwrap().mirror, Mirror::Level(level_key("b"), row), "a replay meets it");
 
-    let report = Report { is_reading: true, ..report_of(pieces(3), 20) };
+    let report = report_of(pieces(3), 20);
     decide_level(&database.store, "b", |mirror| {
         assert_eq!(mirror.observe(&report), LevelOutcome::FirstContact);
     })
     .await;
     assert_eq!(claim(&database, "b", 99_999).await.len(), 1);
     // Of what has no mirror there is nothing to forget.
-    let nothing = level_mirror_key("zzz");
+    let nothing = AskedBy { mirror: level_mirror_key("zzz"), waiting: Waiting(1) };
     database.store.note_gone(PARTITION, &nothing).await.unwrap();
 }
 

@@ -7,8 +7,8 @@
 use super::{Decision, Sight, Write, contact, is_coarse};
 use model::{
     Action, Conflict, ConflictEnd, ConflictKind, ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Gate,
-    InventoryReport, LevelKey, LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity,
-    Report, StockedAt, VariantId,
+    InventoryReport, LevelKey, LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, MirrorKey, Outcome,
+    Quantity, Report, StockedAt, VariantId,
     record::{Effect, MovementReason},
 };
 use stage::{Reject, RejectClass};
@@ -32,12 +32,12 @@ pub(super) fn key(event: &Event, item: &ExternalId, location: LocationId) -> Lev
 }
 
 /// The report of a level, as the mirror takes it.
-fn report(event: &Event, value: Option<Quantity>) -> Report<Quantity> {
+fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quantity> {
     Report {
         value,
         version: event.version,
         received_at: event.received_at,
-        is_reading: event.hops > 0,
+        read_for: event.read_for(|mirror| matches!(mirror, MirrorKey::Level(level) if level == key)),
         is_coarse: is_coarse(event),
         is_reentered: event.attempt > 0,
     }
@@ -109,7 +109,7 @@ fn at_location(
     // A link may have changed since enrich looked: the mirror and the record know it first.
     let variant = known.map_or_else(|| sight.item(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
-    let report = report(event, available);
+    let report = report(event, &key, available);
     if event.action == Action::Created {
         mirror.begins(&report);
     }

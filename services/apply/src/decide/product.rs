@@ -22,7 +22,7 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
     let key = field_key(event, &reported.external);
     let value = ProductText { title: reported.title.clone(), description: None };
     let known = sight.facts.mirrors.texts.get(&key);
-    let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, Some(value))));
+    let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, &key, Some(value))));
     let identity = identify(event, reported, sight);
     let mut work = Work::new(event, sight);
     if is_old {
@@ -47,7 +47,7 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
 pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let key = field_key(event, external);
     let known = sight.facts.mirrors.texts.get(&key);
-    let report = report(event, None);
+    let report = report::<ProductText>(event, &key, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
         return Decision::ends(Outcome::Stale, "");
     }
@@ -83,12 +83,12 @@ pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
     FieldKey { connection: event.origin.connection.clone(), external: external.clone() }
 }
 
-fn report<V>(event: &Event, value: Option<V>) -> Report<V> {
+fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option<V>) -> Report<V> {
     Report {
         value,
         version: event.version,
         received_at: event.received_at,
-        is_reading: event.hops > 0,
+        read_for: event.read_for(|mirror| V::key(mirror) == Some(key)),
         is_coarse: is_coarse(event),
         is_reentered: event.attempt > 0,
     }
@@ -167,7 +167,7 @@ impl<'a> Work<'a> {
             self.sight.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
         let was = row.clone();
         let at = changed_at(self.event);
-        let (mirror, outcome) = self.mirror(known, &now, id.clone());
+        let (mirror, outcome) = self.mirror(key, known, &now, id.clone());
         // In our terms: a field that reads like the rendered form stands for what was written.
         let own = mirror.baseline.known().map_or_else(|| now.clone(), |held| held.value.clone());
         let differs = |field: fn(&ProductText) -> &Option<String>| {
@@ -251,7 +251,7 @@ impl<'a> Work<'a> {
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
         let known = self.sight.facts.mirrors.prices.get(&key);
-        let report = report(self.event, None);
+        let report = report::<Money>(self.event, &key, None);
         let Some(known) = known.filter(|mirror| !mirror.is_stale(&report)) else { return };
         let mut mirror = known.clone();
         mirror.forget(&report);
@@ -267,12 +267,12 @@ impl<'a> Work<'a> {
         }
         let key = field_key(self.event, &reported.external);
         let known = self.sight.facts.mirrors.prices.get(&key);
-        if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, Some(price)))) {
+        if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, &key, Some(price)))) {
             return;
         }
         self.heard = true;
         let before = known.and_then(FieldMirror::held).cloned();
-        let (mirror, outcome) = self.mirror(known, &price, row.id.clone());
+        let (mirror, outcome) = self.mirror(&key, known, &price, row.id.clone());
         let own = mirror.baseline.known().map_or(price, |held| held.value);
         let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.reads_like(&own));
         let was = row.price.as_ref().map(|price| price.value);
@@ -297,12 +297,13 @@ impl<'a> Work<'a> {
     /// The mirror once it took up the report, and what the report was.
     fn mirror<V: FieldValue>(
         &mut self,
+        key: &FieldKey,
         known: Option<&FieldMirror<V>>,
         value: &V,
         internal: V::Internal,
     ) -> (FieldMirror<V>, FieldOutcome) {
         let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
-        let outcome = mirror.observe(&report(self.event, Some(value.clone())), value);
+        let outcome = mirror.observe(&report(self.event, key, Some(value.clone())), value);
         mirror.link(Some(internal));
         self.echoed |= outcome == FieldOutcome::Echo;
         if outcome == FieldOutcome::Ambiguous {

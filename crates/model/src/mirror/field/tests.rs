@@ -23,7 +23,7 @@ fn report<V: FieldValue>(value: &V, version: i64, seconds: i64) -> Report<V> {
         value: Some(value.clone()),
         version: Some(SourceVersion(version)),
         received_at: at(seconds),
-        is_reading: false,
+        read_for: None,
         is_coarse: false,
         is_reentered: false,
     }
@@ -131,8 +131,8 @@ fn a_call_that_was_repeated_in_the_second_of_a_later_report_is_read_after() {
     assert!(matches!(mirror.begin("k", at(70), LEASE, None), Begun::Again(_)));
     let result = CallResult::Taken { version: Some(SourceVersion(3)), rendered: None };
     assert_eq!(mirror.settle("k", result, at(71)), Settled::NeedsReading);
-    assert_eq!(mirror.read(at(71)), Some(false));
-    let reading = Report { is_reading: true, ..coarse(1_200, 3, 72) };
+    let asked = mirror.read(at(71)).unwrap();
+    let reading = Report { read_for: Some(asked.waiting), ..coarse(1_200, 3, 72) };
     assert_eq!(mirror.observe(&reading, &price(1_200)), FieldOutcome::Echo, "no edit of the platform's");
 }
 
@@ -148,12 +148,16 @@ fn a_refused_comparison_is_due_again_as_the_same_write() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Report { minor: i64, is_reading: bool },
+    Report { minor: i64, read_for: Option<Waiting> },
     Forget,
     Want(i64),
     Begin,
     Settle(CallResult<Money>),
     Read,
+}
+
+fn read_for() -> impl Strategy<Value = Option<Waiting>> {
+    prop::option::of((0_u32..4).prop_map(Waiting))
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -168,7 +172,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         CallResult::TooOld { error: error() },
     ];
     let step = prop_oneof![
-        3 => (0_i64..4, any::<bool>()).prop_map(|(minor, is_reading)| Step::Report { minor, is_reading }),
+        3 => (0_i64..4, read_for()).prop_map(|(minor, read_for)| Step::Report { minor, read_for }),
         1 => Just(Step::Forget),
         2 => (0_i64..4).prop_map(Step::Want),
         3 => Just(Step::Begin),
@@ -180,9 +184,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn step(mirror: &mut PriceMirror, step: &Step, seconds: i64) {
     match step {
-        Step::Report { minor, is_reading } => {
+        Step::Report { minor, read_for } => {
             let report = Report {
-                is_reading: *is_reading,
+                read_for: *read_for,
                 is_coarse: true,
                 ..report(&price(*minor), seconds / 3, seconds)
             };
