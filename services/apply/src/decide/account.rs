@@ -58,9 +58,8 @@ pub(super) fn instruction(
         Instruction::Baseline(rule) => {
             let mut together = Decision::ends(Outcome::Applied, "");
             together.writes.push(Write::Rule(*rule));
-            let Some(side) = contact::side(*rule) else { return Ok(together) };
             for key in waiting(event, sight) {
-                let decision = contact::answer(event, &key, side, sight)?;
+                let decision = contact::answer(event, &key, *rule, sight)?;
                 together.writes.extend(decision.writes);
                 together.effects.extend(decision.effects);
             }
