@@ -10,7 +10,7 @@ mod field;
 mod level;
 mod value;
 
-use crate::{ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
+use crate::{ConflictKind, ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -212,6 +212,50 @@ impl Mirror {
         }
     }
 
+    /// Returns whether writes stopped because comparisons were refused over and over.
+    pub const fn is_stopped(&self) -> bool {
+        match self {
+            Self::Level(_, mirror) => matches!(mirror.gate, Gate::Stopped),
+            Self::Price(..) | Self::Text(..) => false,
+        }
+    }
+
+    /// Makes a refused value due at once, because something about its connection was changed. Says whether there is one.
+    pub fn rearm(&mut self, now: Timestamp) -> bool {
+        let is_refused = self.is_refused();
+        if is_refused {
+            match self {
+                Self::Level(_, mirror) => mirror.schedule.due_at = now,
+                Self::Price(_, mirror) => mirror.schedule.due_at = now,
+                Self::Text(_, mirror) => mirror.schedule.due_at = now,
+            }
+        }
+        is_refused
+    }
+
+    /// The kinds of conflicts about the mirror that what became of it ends: a conflict is open no longer than the state
+    /// that it is about.
+    pub fn ended_since(&self, before: &Self) -> Vec<ConflictKind> {
+        let mut ended = before.open_kinds();
+        ended.retain(|kind| !self.open_kinds().contains(kind));
+        ended
+    }
+
+    /// The kinds of conflicts that are open because of the mirror's state.
+    fn open_kinds(&self) -> Vec<ConflictKind> {
+        let (has_refusal, is_unreadable) = match self {
+            Self::Level(_, mirror) => (mirror.has_refusal(), mirror.phase.is_unreadable()),
+            Self::Price(_, mirror) => (mirror.has_refusal(), mirror.phase.is_unreadable()),
+            Self::Text(_, mirror) => (mirror.has_refusal(), mirror.phase.is_unreadable()),
+        };
+        let states = [
+            (has_refusal, ConflictKind::WriteRefused),
+            (is_unreadable, ConflictKind::Unreadable),
+            (self.is_stopped(), ConflictKind::Flapping),
+        ];
+        states.into_iter().filter(|(is_open, _)| *is_open).map(|(_, kind)| kind).collect()
+    }
+
     /// When that work is due.
     pub fn due_at(&self) -> Timestamp {
         match self {
@@ -384,6 +428,9 @@ pub struct Schedule {
     /// The last failure, without payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// True from the platform's refusal of a value until it takes one, or none is due any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// Refused comparisons since `rounds_since`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rounds: u32,

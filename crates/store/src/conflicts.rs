@@ -5,7 +5,7 @@ use crate::{
     columns::{conflict_kind, hash_id, id, time, time_or_null},
     error::within,
 };
-use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, StoreId, Timestamp};
+use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, Mirror, StoreId, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 pub(crate) const WHOLE_CONNECTION: &str = "the connection";
 /// The name that ends a conflict which ended by itself.
 const BY_ITSELF: &str = "tillflow";
+/// The resolution of a conflict that ended by itself.
+pub(crate) const NO_LONGER_SO: &str = "it is no longer so";
+/// The resolution of a conflict about a value that isn't due any more.
+pub(crate) const ANOTHER_VALUE: &str = "another value is due";
 
 /// A conflict as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +183,31 @@ pub(crate) async fn end(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Ends the conflicts that were open for the sake of what a mirror was before.
+pub(crate) async fn end_about(
+    connection: &mut PgConnection,
+    store: &StoreId,
+    before: &Mirror,
+    now: &Mirror,
+) -> Result<(), StoreError> {
+    let ended = ended_about(store, before, now);
+    if ended.is_empty() { Ok(()) } else { end(connection, &ended, NO_LONGER_SO).await }
+}
+
+/// The conflicts that were open for the sake of what a mirror was before.
+pub(crate) fn ended_about(store: &StoreId, before: &Mirror, now: &Mirror) -> Vec<ConflictEnd> {
+    let key = now.key();
+    let kinds = now.ended_since(before).into_iter();
+    kinds
+        .map(|kind| ConflictEnd {
+            store: store.clone(),
+            connection: key.connection().clone(),
+            kind,
+            subject: key.subject(),
+        })
+        .collect()
 }
 
 /// A subject as it is stored.

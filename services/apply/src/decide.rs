@@ -166,6 +166,16 @@ impl Fold {
         }
     }
 
+    /// Ends the conflicts that were open for the sake of what the mirror was before.
+    fn end_conflicts_about(&mut self, mirror: &Mirror, event: &Event) {
+        let key = mirror.key();
+        let Some(before) = self.facts.mirrors.get(&key) else { return };
+        for kind in mirror.ended_since(&before) {
+            let (store, connection) = (event.origin.store.clone(), key.connection().clone());
+            self.changes.end_conflict(ConflictEnd { store, connection, kind, subject: key.subject() });
+        }
+    }
+
     fn set_mirror(&mut self, mirror: Mirror) {
         self.companions.note(&self.facts.mirrors, &mirror);
         self.facts.mirrors.insert(mirror.clone());
@@ -217,7 +227,10 @@ impl Fold {
                 }
                 self.changes.links.items.insert(key, variant);
             }
-            Write::Mirror(mirror) => self.set_mirror(mirror),
+            Write::Mirror(mirror) => {
+                self.end_conflicts_about(&mirror, event);
+                self.set_mirror(mirror);
+            }
             Write::Level { variant, location, delta, level, reason } => {
                 self.facts.levels.insert((variant.clone(), location.clone()), level);
                 self.changes.levels.insert((variant.clone(), location.clone()), level);

@@ -268,7 +268,7 @@ impl Calls {
                 }
                 Err(NotFetched::Gone) => {
                     let of = self.partitions.of(&connection.store);
-                    self.store.note_gone(of, &due.key).await?;
+                    self.store.note_gone(of, &connection.origin(), &due.key).await?;
                     return Ok(false);
                 }
                 Err(NotFetched::Refused(reject)) => {

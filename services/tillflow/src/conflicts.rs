@@ -212,6 +212,11 @@ fn way_to_end(row: &ConflictRow) -> String {
             "correct the connection's credentials or settings; it ends when the platform accepts a call"
                 .to_owned()
         }
+        ConflictKind::Flapping => format!(
+            "find the other program that writes there, then start the writes again: tillflow conflicts resolve {} \
+             --note TEXT",
+            row.id
+        ),
         _ => format!("tillflow conflicts resolve {} --note TEXT", row.id),
     }
 }

@@ -344,23 +344,22 @@ impl Record {
         now: Timestamp,
     ) -> Settled {
         let Some(mut mirror) = self.mirrors.get(key) else { return Settled::Passed };
-        let (had_failed, is_retry) = (has_failed(&mirror), matches!(result, CallResult::Retry { .. }));
+        let (before, is_retry) = (mirror.clone(), matches!(result, CallResult::Retry { .. }));
         let settled = settle(&mut mirror, sent_key, result, now);
         if settled == Settled::Passed {
             return settled;
         }
-        let has_recovered = had_failed && !has_failed(&mirror);
+        let (connection, subject) = (key.connection().clone(), key.subject());
+        for kind in mirror.ended_since(&before) {
+            self.open.remove(&(connection.clone(), kind, subject.clone()));
+        }
         self.mirrors.insert(mirror.clone());
         if !is_retry {
             self.mark(mirror);
         }
-        let (connection, subject) = (key.connection().clone(), key.subject());
         match settled {
             Settled::Refused => drop(self.open.insert((connection, ConflictKind::WriteRefused, subject))),
             Settled::Flapping => drop(self.open.insert((connection, ConflictKind::Flapping, subject))),
-            _ if has_recovered => {
-                self.open.remove(&(connection, ConflictKind::WriteRefused, subject));
-            }
             _ => {}
         }
         settled
@@ -408,14 +407,6 @@ fn relink<T>(
     match to {
         Some(to) => drop(links.insert(key, to)),
         None => drop(links.remove(&key)),
-    }
-}
-
-fn has_failed(mirror: &Mirror) -> bool {
-    match mirror {
-        Mirror::Level(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Price(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Text(_, mirror) => mirror.schedule.error.is_some(),
     }
 }
 

@@ -136,11 +136,15 @@ impl<V: FieldValue> FieldMirror<V> {
     /// Takes up a report. A stale one changes nothing but the waiting; see [`FieldOutcome`].
     pub fn observe(&mut self, report: &Report<V>, value: &V) -> FieldOutcome {
         let outcome = self.classify(report, value);
+        let was_refused = self.phase.is_refused();
         match outcome {
             FieldOutcome::Stale => {}
             FieldOutcome::Ambiguous => self.read_at(report.received_at),
             FieldOutcome::Echo | FieldOutcome::News => self.take(report, value),
         }
+        // Another value than the one that it held when it refused.
+        self.schedule.refused &= !was_refused || self.phase.is_refused();
+        self.end_refusal();
         outcome
     }
 
@@ -186,12 +190,28 @@ impl<V: FieldValue> FieldMirror<V> {
     pub fn forget(&mut self, report: &Report<V>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
         self.rest(report);
-        (self.baseline, self.desired) = (Baseline::Absent, None);
+        (self.baseline, self.desired, self.schedule.refused) = (Baseline::Absent, None, false);
     }
 
     /// The platform was asked and has no such thing: as [`Self::forget`], without a version.
     pub fn is_gone(&mut self) {
         (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+        self.schedule.refused = false;
+    }
+
+    /// Returns whether the platform refused a value and took none since, while one is still due.
+    pub const fn has_refusal(&self) -> bool {
+        self.schedule.refused || self.phase.is_refused()
+    }
+
+    /// Ends what is left of a refusal once nothing is due: as [`super::LevelMirror::end_refusal`].
+    fn end_refusal(&mut self) {
+        if self.has_refusal() && self.attention().is_none() {
+            self.schedule.refused = false;
+            if self.phase.is_refused() {
+                self.phase = Phase::Idle;
+            }
+        }
     }
 
     /// Links what has the value, or takes its link away. A call that is under way is still settled.
@@ -199,7 +219,7 @@ impl<V: FieldValue> FieldMirror<V> {
         if self.internal == internal {
             return;
         }
-        (self.internal, self.desired) = (internal, None);
+        (self.internal, self.desired, self.schedule.refused) = (internal, None, false);
         if !matches!(self.phase, Phase::Writing { .. }) {
             self.phase = Phase::Idle;
         }
@@ -212,12 +232,13 @@ impl<V: FieldValue> FieldMirror<V> {
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
         (self.desired, self.cause) = (Some(value), cause);
-        if matches!(self.phase, Phase::Refused { .. }) {
-            self.phase = Phase::Idle;
+        if self.phase.is_refused() {
+            (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
         if was_idle {
             self.schedule.due_at = now;
         }
+        self.end_refusal();
         true
     }
 
@@ -277,7 +298,7 @@ impl<V: FieldValue> FieldMirror<V> {
         };
         match result {
             CallResult::Taken { version, rendered } => {
-                self.schedule.error = None;
+                (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, rendered, now)
             }
             // The next attempt reads anew by itself.
@@ -308,12 +329,13 @@ impl<V: FieldValue> FieldMirror<V> {
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                self.schedule.refused = false;
                 Settled::Done
             }
             CallResult::Refused { error } => {
                 self.schedule.error = Some(error);
                 if meanwhile == Meanwhile::Nothing {
-                    self.phase = Phase::Refused { write };
+                    (self.phase, self.schedule.refused) = (Phase::Refused { write }, true);
                     self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                     return Settled::Refused;
                 }

@@ -138,6 +138,15 @@ impl LevelMirror {
 
     /// Takes up a report.
     pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+        let was_refused = self.phase.is_refused();
+        let outcome = self.take_up(report);
+        // Another number than the one that it held when it refused.
+        self.schedule.refused &= !was_refused || self.phase.is_refused();
+        self.end_refusal();
+        outcome
+    }
+
+    fn take_up(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         if report.is_stale(self.observed.as_ref()) && !self.ends_waiting(report) {
             return LevelOutcome::Stale;
         }
@@ -310,9 +319,10 @@ impl LevelMirror {
         outcome
     }
 
-    /// Carries out a person's answer to a first contact: the level that the store comes to, if it follows.
+    /// Carries out a person's answer to a first contact, and starts writes again that had stopped: the level that the store
+    /// comes to, if it follows.
     pub fn adopt(&mut self, side: Side) -> Option<Quantity> {
-        self.gate = Gate::Open;
+        (self.gate, self.schedule.rounds) = (Gate::Open, 0);
         match side {
             Side::Store => None,
             Side::Platform => {
@@ -325,6 +335,22 @@ impl LevelMirror {
     /// The platform was asked and has no such item or location: nothing is due there until it reports a number.
     pub fn is_gone(&mut self) {
         (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
+        self.end_refusal();
+    }
+
+    /// Returns whether the platform refused a value and took none since, while one is still due.
+    pub const fn has_refusal(&self) -> bool {
+        self.schedule.refused || self.phase.is_refused()
+    }
+
+    /// Ends what is left of a refusal once nothing is due. To be called when the mirror was changed from outside.
+    pub fn end_refusal(&mut self) {
+        if self.has_refusal() && self.attention().is_none() {
+            self.schedule.refused = false;
+            if self.phase.is_refused() {
+                self.phase = Phase::Idle;
+            }
+        }
     }
 
     /// Links the item, or takes its link away. A write that is under way is read after.
@@ -337,6 +363,7 @@ impl LevelMirror {
             Phase::Writing { meanwhile, .. } => *meanwhile = Meanwhile::Other,
             phase => *phase = Phase::Idle,
         }
+        self.schedule.refused = false;
     }
 
     /// Sets what the platform should hold: the store's level, floored to the platform's scale. Says whether that changed.
@@ -353,12 +380,13 @@ impl LevelMirror {
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
         (self.desired, self.cause) = (Some(wanted), cause);
-        if matches!(self.phase, Phase::Refused { .. }) {
-            self.phase = Phase::Idle;
+        if self.phase.is_refused() {
+            (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
         if was_idle {
             self.schedule.due_at = now;
         }
+        self.end_refusal();
         true
     }
 
@@ -420,7 +448,7 @@ impl LevelMirror {
         };
         match result {
             CallResult::Taken { version, .. } => {
-                self.schedule.error = None;
+                (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, now)
             }
             CallResult::Conflict => {
@@ -448,6 +476,7 @@ impl LevelMirror {
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                self.schedule.refused = false;
                 Settled::Done
             }
             CallResult::Refused { error } => {
@@ -457,7 +486,7 @@ impl LevelMirror {
                     self.read_at(now);
                     return Settled::NeedsReading;
                 }
-                self.phase = Phase::Refused { write };
+                (self.phase, self.schedule.refused) = (Phase::Refused { write }, true);
                 self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                 Settled::Refused
             }

@@ -4,9 +4,6 @@ use crate::{StoreError, conflicts, connection_states};
 use model::record::Changes;
 use sqlx::PgConnection;
 
-/// Why an end that an event brought about ended a conflict.
-const ENDED: &str = "it is no longer so";
-
 /// Writes rules and lost authorisations, then conflicts: connections are locked before conflicts everywhere.
 pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
     if !changes.rules.is_empty() {
@@ -16,7 +13,7 @@ pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> R
         connection_states::write_revoked(connection, &changes.revoked).await?;
     }
     if !changes.conflicts_ended.is_empty() {
-        conflicts::end(connection, &changes.conflicts_ended, ENDED).await?;
+        conflicts::end(connection, &changes.conflicts_ended, conflicts::NO_LONGER_SO).await?;
     }
     if !changes.conflicts.is_empty() {
         conflicts::open(connection, &changes.conflicts).await?;

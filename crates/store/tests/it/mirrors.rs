@@ -220,7 +220,7 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     set_level(&database, 1).await;
     let key = level_mirror_key("b");
     assert_eq!(claim_reads(&database, "b", 9).await.len(), 1);
-    database.store.note_gone(PARTITION, &key).await.unwrap();
+    database.store.note_gone(PARTITION, &origin("b"), &key).await.unwrap();
     let row = level_mirror(&database, "b").await;
     assert_eq!((&row.baseline, &row.phase), (&Baseline::Absent, &Phase::Idle));
     assert_eq!(row.attention(), None::<Attention>);
@@ -238,7 +238,7 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     assert_eq!(claim(&database, "b", 99_999).await.len(), 1);
     // Of what has no mirror there is nothing to forget.
     let nothing = level_mirror_key("zzz");
-    database.store.note_gone(PARTITION, &nothing).await.unwrap();
+    database.store.note_gone(PARTITION, &origin("b"), &nothing).await.unwrap();
 }
 
 #[tokio::test]
@@ -281,4 +281,6 @@ async fn a_mirror_that_cannot_be_read_is_an_open_conflict_once_and_is_asked_for_
     assert_eq!(claim_reads(&database, "b", 540 + 3_599).await, []);
     assert_eq!(claim_reads(&database, "b", 540 + 3_600).await.len(), 1);
     assert_eq!(open().await, found(2));
+    database.store.note_gone(PARTITION, &origin("b"), &level_mirror_key("b")).await.unwrap();
+    assert_eq!(open().await, [], "that there is nothing is an answer");
 }

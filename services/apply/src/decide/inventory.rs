@@ -147,13 +147,6 @@ fn at_location(
             key.subject(),
         )));
     }
-    if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-        decision.writes.push(Write::ConflictEnd(sight.conflict_end(
-            event,
-            ConflictKind::WriteRefused,
-            key.subject(),
-        )));
-    }
     mirror.accept_agreement(sight, &key, decision.level());
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
@@ -272,6 +265,7 @@ impl Agreement for LevelMirror {
         let wanted = level.map(|level| level.floored(sight.decimals(&key.connection)));
         if self.desired.is_some() && self.gate == Gate::Open && wanted == self.baseline.known().copied() {
             self.desired = wanted;
+            self.end_refusal();
         }
     }
 }

@@ -8,8 +8,8 @@ use super::{
     links::Links,
 };
 use model::{
-    Action, ConflictKind, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror,
-    MirrorKey, Money, Outcome, Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp,
+    Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror,
+    Money, Outcome, Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp,
     Variant, VariantId,
     record::{Clocked, Effect, ProductRow, VariantRow},
     sku_key, trimmed_code,
@@ -195,9 +195,6 @@ impl<'a> Work<'a> {
         if text_changed || before.is_none() {
             self.effects.push(Effect::Text { product: id.clone() });
         }
-        if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-            self.refusal_ended(&MirrorKey::Text(key.clone()));
-        }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(Mirror::Text(key.clone(), mirror)));
         }
@@ -280,18 +277,9 @@ impl<'a> Work<'a> {
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
             self.effects.push(Effect::Price { variant: row.id.clone(), price: *value });
         }
-        if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-            self.refusal_ended(&MirrorKey::Price(key.clone()));
-        }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
         }
-    }
-
-    /// The platform reported something else than before: what it refused is due anew or no longer.
-    fn refusal_ended(&mut self, key: &MirrorKey) {
-        let end = self.sight.conflict_end(self.event, ConflictKind::WriteRefused, key.subject());
-        self.writes.push(Write::ConflictEnd(end));
     }
 
     /// The mirror once it took up the report, and what the report was.
