@@ -126,41 +126,77 @@ impl Store {
     }
 }
 
-/// Opens conflicts, or counts those that are open already; the newest detail stands. One statement.
+/// Opens conflicts, or counts those that are open already; the newest detail stands. One statement for those of
+/// connections, one for those of stores.
 pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
+    let (of_stores, of_connections): (Vec<_>, Vec<_>) =
+        conflicts.iter().partition(|conflict| conflict.kind.is_of_store());
+    for (statement, conflicts) in [(OPEN_OF_CONNECTIONS, of_connections), (OPEN_OF_STORES, of_stores)] {
+        if !conflicts.is_empty() {
+            open_with(connection, statement, &conflicts).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn open_with(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    conflicts: &[&Conflict],
+) -> Result<(), StoreError> {
     let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
     // A statement can't meet one row twice.
     let mut found: BTreeMap<_, (&Conflict, Option<EventId>, i64)> = BTreeMap::new();
     for (conflict, subject) in conflicts.iter().zip(&subjects) {
-        let key = (&conflict.store, &conflict.connection, conflict.kind, subject.as_str());
+        let by = (!conflict.kind.is_of_store()).then_some(&conflict.connection);
+        let key = (&conflict.store, by, conflict.kind, subject.as_str());
         let (newest, event, seen) = found.entry(key).or_insert((conflict, None, 0));
         (*newest, *event, *seen) = (conflict, conflict.event.or(*event), *seen + 1);
     }
     let newest = || found.values().map(|(conflict, ..)| *conflict);
-    sqlx::query(
-        "INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[],
-             $8::int8[])
-         ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
-         DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
-             event_id = coalesce(excluded.event_id, c.event_id)",
-    )
-    .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
-    .bind(found.values().map(|(_, event, _)| event.map(|event| event.as_bytes().to_vec())).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
-    .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
-    .bind(
-        newest()
-            .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
-            .collect::<Vec<_>>(),
-    )
-    .bind(found.values().map(|(.., seen)| *seen).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    sqlx::query(statement)
+        .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
+        .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
+        .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
+        .bind(
+            found
+                .values()
+                .map(|(_, event, _)| event.map(|event| event.as_bytes().to_vec()))
+                .collect::<Vec<_>>(),
+        )
+        .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
+        .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
+        .bind(
+            newest()
+                .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
+                .collect::<Vec<_>>(),
+        )
+        .bind(found.values().map(|(.., seen)| *seen).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     Ok(())
 }
+
+macro_rules! open_conflicts {
+    ($subject:literal) => {
+        concat!(
+            "
+INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+ON CONFLICT ",
+            $subject,
+            "
+DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
+    event_id = coalesce(excluded.event_id, c.event_id)"
+        )
+    };
+}
+const OPEN_OF_CONNECTIONS: &str =
+    open_conflicts!("(store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''");
+// As the index says: `ConflictKind::OF_STORES`.
+const OPEN_OF_STORES: &str = open_conflicts!(
+    "(store, kind, subject) WHERE resolved_at IS NULL AND subject <> '' AND kind IN ('oversold')"
+);
 
 /// Ends those of the conflicts that are open.
 pub(crate) async fn end(
@@ -168,22 +204,38 @@ pub(crate) async fn end(
     ended: &[ConflictEnd],
     resolution: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)
-         WHERE c.store = u.store AND c.connection = u.connection AND c.kind = u.kind AND c.subject = u.subject
-           AND c.resolved_at IS NULL AND c.subject <> ''",
-    )
-    .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
-    .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
-    .bind(ended.iter().map(|end| end.kind.as_str()).collect::<Vec<_>>())
-    .bind(ended.iter().map(|end| subject(&end.subject)).collect::<Vec<_>>())
-    .bind(BY_ITSELF)
-    .bind(resolution)
-    .execute(connection)
-    .await?;
+    let (of_stores, of_connections): (Vec<_>, Vec<_>) = ended.iter().partition(|end| end.kind.is_of_store());
+    for (statement, ended) in [(END_OF_CONNECTIONS, of_connections), (END_OF_STORES, of_stores)] {
+        if ended.is_empty() {
+            continue;
+        }
+        sqlx::query(statement)
+            .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
+            .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
+            .bind(ended.iter().map(|end| end.kind.as_str()).collect::<Vec<_>>())
+            .bind(ended.iter().map(|end| subject(&end.subject)).collect::<Vec<_>>())
+            .bind(BY_ITSELF)
+            .bind(resolution)
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
+
+macro_rules! end_conflicts {
+    ($of:literal) => {
+        concat!(
+            "
+UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)
+WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND ",
+            $of,
+            " AND c.resolved_at IS NULL AND c.subject <> ''"
+        )
+    };
+}
+const END_OF_CONNECTIONS: &str = end_conflicts!("c.connection = u.connection");
+const END_OF_STORES: &str = end_conflicts!("c.kind IN ('oversold')");
 
 /// Ends the conflicts that were open for the sake of what a mirror was before.
 pub(crate) async fn end_about(

@@ -20,7 +20,7 @@ use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Dismissal, EntityKind, Event,
     ExternalId, LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Facts, Movement, MovementReason, OrderRow,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Erasure, Facts, Movement, MovementReason, OrderRow,
         ProductRow, SendMark, VariantRow,
     },
 };
@@ -57,7 +57,7 @@ enum Write {
     ConflictEnd(ConflictEnd),
     Rule(BaselineRule),
     AccessRevoked,
-    EraseAccount,
+    EraseAccount(Erasure),
 }
 
 /// What one event comes to.
@@ -271,8 +271,19 @@ impl Fold {
                 self.changes.rules.insert(connection(), rule);
             }
             Write::AccessRevoked => drop(self.changes.revoked.insert(connection())),
-            Write::EraseAccount => drop(self.changes.erased.insert(connection())),
+            Write::EraseAccount(erasure) => self.erase_account(connection(), erasure),
         }
+    }
+
+    /// Erases the customers that are known here; the store erases all others of the connection in the same commit.
+    fn erase_account(&mut self, connection: ConnectionId, erasure: Erasure) {
+        for row in self.facts.customers.values_mut().filter(|row| row.connection == connection) {
+            *row = row.erased(erasure);
+            self.changes.customers.insert(row.id.clone(), row.clone());
+        }
+        let asked = self.changes.erased.entry(connection).or_insert(erasure);
+        asked.version = asked.version.max(erasure.version);
+        asked.at = asked.at.max(erasure.at);
     }
 
     fn link_product(&mut self, key: (ConnectionId, ExternalId), product: Option<ProductId>) {

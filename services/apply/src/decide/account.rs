@@ -28,7 +28,8 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
         Duty::EraseAccount => {
             let detail = "the personal data of the account's customers was erased; RAW and dead letters are dropped at \
                 the end of their retention";
-            (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(Write::EraseAccount))
+            let write = Write::EraseAccount(sales::erasure(event));
+            (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(write))
         }
         Duty::AccessRevoked => {
             let detail =

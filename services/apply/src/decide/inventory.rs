@@ -6,7 +6,7 @@
 
 use super::{Decision, Sight, Write, contact, is_coarse};
 use model::{
-    Action, Conflict, ConflictEnd, ConflictKind, ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Gate,
+    Action, Conflict, ConflictKind, DEFAULT_LOCATION, Event, ExternalId, Gate,
     InventoryReport, LevelKey, LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity,
     Report, StockedAt, VariantId,
     record::{Effect, MovementReason},
@@ -180,7 +180,8 @@ pub(super) fn out_of_bounds() -> Reject {
     Reject::new(RejectClass::Data, "the level would leave the bounds of what can be recorded")
 }
 
-/// Less than nothing is left: an open conflict until there is enough again, wherever it was sold and restocked.
+/// Less than nothing is left: an open conflict of the store until there is enough again, wherever it was sold, restocked or
+/// counted.
 pub(super) fn oversold(
     event: &Event,
     variant: &VariantId,
@@ -188,22 +189,16 @@ pub(super) fn oversold(
     delta: Quantity,
     level: Quantity,
     sight: &Sight<'_>,
-) -> Vec<Write> {
+) -> Option<Write> {
     let before = level.minus(delta).unwrap_or_default();
-    let subject = format!("variant {variant} at {location}");
+    let subject = Conflict::about_variant(variant, location);
     if level < Quantity::ZERO && delta < Quantity::ZERO {
-        let detail =
-            format!("{before} were left, {} went by {}: {level} remain", -delta, event.origin.connection);
+        let detail = format!("{before} were left, {} went: {level} remain", -delta);
         let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::Oversold, subject) };
-        return vec![Write::Conflict(conflict)];
+        return Some(Write::Conflict(conflict));
     }
-    if before >= Quantity::ZERO || level < Quantity::ZERO {
-        return Vec::new();
-    }
-    // It was opened by the connection of the last sale.
-    let end = sight.conflict_end(event, ConflictKind::Oversold, subject);
-    let end_of = |seller: &ConnectionId| ConflictEnd { connection: seller.clone(), ..end.clone() };
-    sight.facts.connections.keys().map(|seller| Write::ConflictEnd(end_of(seller))).collect()
+    let is_over = before < Quantity::ZERO && level >= Quantity::ZERO;
+    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::Oversold, subject)))
 }
 
 fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {

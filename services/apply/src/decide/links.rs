@@ -1,6 +1,6 @@
 //! Links: made, moved to another variant, retired. With its link go the mirrors of what a platform has.
 
-use super::{Decision, Sight, Write, contact, identity::Identity, product::field_key};
+use super::{Decision, Sight, Write, contact, identity::Identity, inventory, product::field_key};
 use model::{
     Conflict, ConflictKind, Event, ExternalId, LevelMirror, Mirror, Outcome, Patch, Product, ProductId,
     Quantity, Variant, VariantId,
@@ -174,6 +174,7 @@ impl<'a> Links<'a> {
             let (variant, location) = (before.clone(), key.location.clone());
             let (delta, reason) = (-level, MovementReason::Relinked);
             let level = Quantity::ZERO;
+            self.writes.extend(inventory::oversold(self.event, &variant, &location, delta, level, self.sight));
             self.writes.push(Write::Level {
                 variant: variant.clone(),
                 location: location.clone(),
