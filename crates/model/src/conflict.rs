@@ -68,6 +68,9 @@ impl ConflictKind {
     /// Those of which, of one subject, at most one is open in a store, whichever connection showed it.
     pub const OF_STORES: [Self; 1] = [Self::Oversold];
 
+    /// Those that end by a report which says that their cause is gone.
+    pub const ENDED_BY_REPORTS: [Self; 3] = [Self::ClockSkew, Self::SkuAmbiguous, Self::CurrencyMismatch];
+
     /// Returns whether it is one of [`Self::OF_STORES`].
     pub fn is_of_store(self) -> bool {
         Self::OF_STORES.contains(&self)
@@ -126,6 +129,11 @@ impl Conflict {
     pub fn variant_of(subject: &str) -> Option<(VariantId, LocationId)> {
         let (variant, location) = subject.strip_prefix("variant ")?.split_once(" at ")?;
         Some((VariantId::new(variant).ok()?, LocationId::new(location).ok()?))
+    }
+
+    /// The subject of conflicts about a platform's variant.
+    pub fn about_external(variant: &ExternalId) -> String {
+        format!("variant {variant}")
     }
 
     /// The subject of conflicts about a platform's location.

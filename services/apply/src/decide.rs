@@ -127,13 +127,7 @@ impl Fold {
         });
         match decided {
             Ok(mut decision) => {
-                if leads {
-                    decision.writes.push(Write::Conflict(Conflict {
-                        detail: "a time or version lies in the future; the time of receipt stands in for it"
-                            .to_owned(),
-                        ..sight.conflict(&event, ConflictKind::ClockSkew, "clock".to_owned())
-                    }));
-                }
+                decision.writes.extend(clock::conflict(&event, leads, &sight));
                 self.carry_out(partition, event, decision);
             }
             Err(reject) => {
@@ -264,7 +258,11 @@ impl Fold {
                 self.facts.customers.insert(row.id.clone(), row.clone());
                 self.changes.customers.insert(row.id.clone(), row);
             }
-            Write::Conflict(conflict) => self.changes.open_conflict(conflict),
+            Write::Conflict(conflict) => {
+                let found = self.facts.connections.entry(conflict.connection.clone()).or_default();
+                found.open.insert(conflict.kind);
+                self.changes.open_conflict(conflict);
+            }
             Write::ConflictEnd(end) => self.changes.end_conflict(end),
             Write::Rule(rule) => {
                 self.facts.connections.entry(connection()).or_default().baseline = rule;

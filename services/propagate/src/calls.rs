@@ -243,7 +243,9 @@ impl Calls {
         let target =
             Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
         let Some(wanted) = wanted(due) else {
-            tracing::warn!(stage = STAGE, connection.id = %connection.id, "the variant's product isn't linked");
+            // There is nothing to ask for until the platform reports the product.
+            let of = self.partitions.of(&connection.store);
+            self.store.note_gone(of, &connection.origin(), &due.key).await?;
             return Ok(false);
         };
         for attempt in 0..READ_ATTEMPTS {

@@ -2,7 +2,7 @@
 
 use super::{CustomerRow, OrderRow, ProductRow, VariantRow};
 use crate::{
-    BaselineRule, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey, LevelMirror,
+    BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey, LevelMirror,
     LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror, ProductId,
     Quantity, StoreId, TextMirror, VariantId,
 };
@@ -235,6 +235,8 @@ pub struct ConnectionFacts {
     pub platform: Option<PlatformName>,
     /// The platform's ids of locations that nobody wants.
     pub ignored_locations: BTreeSet<ExternalId>,
+    /// Those of [`ConflictKind::ENDED_BY_REPORTS`] of which a conflict may be open.
+    pub open: BTreeSet<ConflictKind>,
 }
 
 /// A mirror as propagate left it when it began or ended a write.

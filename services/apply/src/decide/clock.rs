@@ -1,6 +1,7 @@
 //! Clocks of platforms: times and versions that lie too far ahead are not believed.
 
-use model::{CLOCK_LEAD_MAX, Event, SourceVersion, Timestamp};
+use super::{Sight, Write};
+use model::{CLOCK_LEAD_MAX, Conflict, ConflictKind, Event, SourceVersion, Timestamp};
 
 /// Puts the received time in place of a time or version later than received by more than [`CLOCK_LEAD_MAX`]. Says whether
 /// it did.
@@ -15,6 +16,22 @@ pub(super) fn believe(event: &mut Event) -> bool {
         event.version = Some(SourceVersion::from(event.received_at));
     }
     leads || version_leads
+}
+
+/// The conflict about a clock that leads, or its end, if one may be open, once the connection reports a time that is believed.
+/// What we read ourselves carries times of ours.
+pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<Write> {
+    const CLOCK: &str = "clock";
+    if leads {
+        let detail = "a time or version lies in the future; the time of receipt stands in for it";
+        return Some(Write::Conflict(Conflict {
+            detail: detail.to_owned(),
+            ..sight.conflict(event, ConflictKind::ClockSkew, CLOCK.to_owned())
+        }));
+    }
+    let is_believed = event.occurred_at.is_some() && event.hops == 0;
+    let is_over = is_believed && sight.may_be_open(event, ConflictKind::ClockSkew);
+    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
 }
 
 /// The clock of the fields that the event sets: when the change was made, as far as the platform says, and never after it

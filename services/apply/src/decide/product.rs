@@ -83,7 +83,7 @@ pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
     FieldKey { connection: event.origin.connection.clone(), external: external.clone() }
 }
 
-fn report<V>(event: &Event, value: Option<V>) -> Report<V> {
+pub(super) fn report<V>(event: &Event, value: Option<V>) -> Report<V> {
     Report {
         value,
         version: event.version,
@@ -143,6 +143,8 @@ impl<'a> Work<'a> {
         };
         let mut row = was.clone();
         self.price(&mut row, reported, *price);
+        self.writes
+            .extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         if row != *was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
@@ -233,6 +235,8 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
+        self.writes
+            .extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
             Patch::Clear => self.price_gone(reported),
