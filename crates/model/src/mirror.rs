@@ -236,24 +236,25 @@ impl Mirror {
     /// The kinds of conflicts about the mirror that what became of it ends: a conflict is open no longer than the state
     /// that it is about.
     pub fn ended_since(&self, before: &Self) -> Vec<ConflictKind> {
-        let mut ended = before.open_kinds();
-        ended.retain(|kind| !self.open_kinds().contains(kind));
-        ended
+        self.closes(before.open_kinds())
+    }
+
+    /// Those of `open` that the mirror's state is none of.
+    pub(crate) fn closes(&self, mut open: Vec<ConflictKind>) -> Vec<ConflictKind> {
+        if !open.is_empty() {
+            let now = self.open_kinds();
+            open.retain(|kind| !now.contains(kind));
+        }
+        open
     }
 
     /// The kinds of conflicts that are open because of the mirror's state.
     fn open_kinds(&self) -> Vec<ConflictKind> {
-        let (has_refusal, is_unreadable) = match self {
-            Self::Level(_, mirror) => (mirror.has_refusal(), mirror.phase.is_unreadable()),
-            Self::Price(_, mirror) => (mirror.has_refusal(), mirror.phase.is_unreadable()),
-            Self::Text(_, mirror) => (mirror.has_refusal(), mirror.phase.is_unreadable()),
-        };
-        let states = [
-            (has_refusal, ConflictKind::WriteRefused),
-            (is_unreadable, ConflictKind::Unreadable),
-            (self.is_stopped(), ConflictKind::Flapping),
-        ];
-        states.into_iter().filter(|(is_open, _)| *is_open).map(|(_, kind)| kind).collect()
+        match self {
+            Self::Level(_, mirror) => mirror.open_kinds(),
+            Self::Price(_, mirror) => mirror.open_kinds(),
+            Self::Text(_, mirror) => mirror.open_kinds(),
+        }
     }
 
     /// When that work is due.
@@ -458,4 +459,14 @@ impl Schedule {
         self.rounds += 1;
         self.rounds > ROUNDS_MAX
     }
+}
+
+/// The kinds of conflicts that are open in a state.
+fn kinds_of(has_refusal: bool, is_unreadable: bool, is_stopped: bool) -> Vec<ConflictKind> {
+    let states = [
+        (has_refusal, ConflictKind::WriteRefused),
+        (is_unreadable, ConflictKind::Unreadable),
+        (is_stopped, ConflictKind::Flapping),
+    ];
+    states.into_iter().filter(|(is_open, _)| *is_open).map(|(_, kind)| kind).collect()
 }

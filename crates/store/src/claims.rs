@@ -141,7 +141,8 @@ impl Store {
             }
             let locked = rows.iter().map(mirrors::read).collect::<Result<Vec<_>, StoreError>>()?;
             let targets = targets::load(&mut transaction, claim.connection, &locked).await?;
-            let (mut changed, mut noted, mut due, mut ended) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let (mut changed, mut noted, mut due, mut ended) =
+                (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for ((row, mut mirror), target) in rows.iter().zip(locked).zip(targets) {
                 let before = mirror.clone();
                 let (write, is_noted) = begin(&mut mirror, target, claim, now);

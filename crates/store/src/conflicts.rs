@@ -177,25 +177,40 @@ async fn open_with(
     Ok(())
 }
 
-macro_rules! open_conflicts {
-    ($subject:literal) => {
-        concat!(
-            "
+macro_rules! insert_open {
+    () => {
+        "
 INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
-ON CONFLICT ",
-            $subject,
-            "
-DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
-    event_id = coalesce(excluded.event_id, c.event_id)"
-        )
+SELECT u.tenant, u.store, u.connection, u.event_id, u.kind, u.subject, u.detail, u.seen
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+    AS u(tenant, store, connection, event_id, kind, subject, detail, seen)"
     };
 }
-const OPEN_OF_CONNECTIONS: &str =
-    open_conflicts!("(store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''");
-// As the index says: `ConflictKind::OF_STORES`.
-const OPEN_OF_STORES: &str = open_conflicts!(
-    "(store, kind, subject) WHERE resolved_at IS NULL AND subject <> '' AND kind IN ('oversold')"
+macro_rules! or_count {
+    () => {
+        "
+ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
+DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
+    event_id = coalesce(excluded.event_id, c.event_id)"
+    };
+}
+const OPEN_OF_CONNECTIONS: &str = concat!(insert_open!(), or_count!());
+// Whoever opens them has locked the store: nobody else opens another one meanwhile.
+const OPEN_OF_STORES: &str = concat!(
+    "
+WITH found AS (
+    UPDATE conflicts c SET seen = c.seen + u.seen, last_seen_at = now(), detail = u.detail,
+        event_id = coalesce(u.event_id, c.event_id)
+    FROM unnest($2::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+        AS u(store, event_id, kind, subject, detail, seen)
+    WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND c.resolved_at IS NULL
+        AND c.subject <> ''
+    RETURNING c.store, c.kind, c.subject
+)",
+    insert_open!(),
+    "
+WHERE NOT EXISTS (SELECT FROM found f WHERE f.store = u.store AND f.kind = u.kind AND f.subject = u.subject)",
+    or_count!()
 );
 
 /// Ends those of the conflicts that are open.
@@ -235,7 +250,7 @@ WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND ",
     };
 }
 const END_OF_CONNECTIONS: &str = end_conflicts!("c.connection = u.connection");
-const END_OF_STORES: &str = end_conflicts!("c.kind IN ('oversold')");
+const END_OF_STORES: &str = end_conflicts!("true");
 
 /// Ends the conflicts that were open for the sake of what a mirror was before.
 pub(crate) async fn end_about(
@@ -250,16 +265,12 @@ pub(crate) async fn end_about(
 
 /// The conflicts that were open for the sake of what a mirror was before.
 pub(crate) fn ended_about(store: &StoreId, before: &Mirror, now: &Mirror) -> Vec<ConflictEnd> {
-    let key = now.key();
-    let kinds = now.ended_since(before).into_iter();
-    kinds
-        .map(|kind| ConflictEnd {
-            store: store.clone(),
-            connection: key.connection().clone(),
-            kind,
-            subject: key.subject(),
-        })
-        .collect()
+    let end = |kind| {
+        let key = now.key();
+        let (store, connection) = (store.clone(), key.connection().clone());
+        ConflictEnd { store, connection, kind, subject: key.subject() }
+    };
+    now.ended_since(before).into_iter().map(end).collect()
 }
 
 /// A subject as it is stored.

@@ -8,9 +8,8 @@ use crate::{
     mirrors,
 };
 use model::{
-    Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind,
-    Money, PlatformName, ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId,
-    record::Effect,
+    Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind, Money, PlatformName,
+    ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId, record::Effect,
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,8 @@ use crate::{
     columns::{id, json, signed, unreadable},
 };
 use model::{
-    ConnectionId, ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror, TextMirror,
+    ConnectionId, ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror,
+    TextMirror,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};

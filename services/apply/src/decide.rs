@@ -11,17 +11,18 @@ mod identity;
 mod inventory;
 mod keys;
 mod links;
+mod locations;
 mod product;
 mod prospects;
 mod sales;
 mod sight;
 
 use model::{
-    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Dismissal, EntityKind, Event,
-    ExternalId, LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
+    BaselineRule, Conflict, ConflictEnd, ConnectionId, Dismissal, EntityKind, Event, ExternalId, LocationId,
+    Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Erasure, Facts, Movement, MovementReason, OrderRow,
-        ProductRow, SendMark, VariantRow,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Erasure, Facts, Movement, MovementReason,
+        OrderRow, ProductRow, SendMark, VariantRow,
     },
 };
 use sight::{Companions, Sight};
@@ -41,6 +42,7 @@ enum Write {
     ProductLink(ExternalId, Option<ProductId>),
     VariantLink(ExternalId, Option<VariantId>),
     ItemLink(ExternalId, Option<VariantId>),
+    LocationLink(ExternalId, LocationId),
     Mirror(Mirror),
     Level {
         variant: VariantId,
@@ -162,9 +164,8 @@ impl Fold {
 
     /// Ends the conflicts that were open for the sake of what the mirror was before.
     fn end_conflicts_about(&mut self, mirror: &Mirror, event: &Event) {
-        let key = mirror.key();
-        let Some(before) = self.facts.mirrors.get(&key) else { return };
-        for kind in mirror.ended_since(&before) {
+        for kind in self.facts.mirrors.ended_by(mirror) {
+            let key = mirror.key();
             let (store, connection) = (event.origin.store.clone(), key.connection().clone());
             self.changes.end_conflict(ConflictEnd { store, connection, kind, subject: key.subject() });
         }
@@ -220,6 +221,11 @@ impl Fold {
                     None => drop(self.facts.links.items.remove(&key)),
                 }
                 self.changes.links.items.insert(key, variant);
+            }
+            Write::LocationLink(external, location) => {
+                let key = (connection(), external);
+                self.facts.links.locations.insert(key.clone(), location.clone());
+                self.changes.links.locations.insert(key, location);
             }
             Write::Mirror(mirror) => {
                 self.end_conflicts_about(&mirror, event);

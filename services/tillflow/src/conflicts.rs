@@ -205,7 +205,7 @@ fn way_to_end(row: &ConflictRow) -> String {
             format!("tillflow conflicts resolve {} --take store|platform", row.id)
         }
         ConflictKind::UnlinkedLocation => {
-            "link the location to one of the store's, or see `tillflow ignore-location --help`".to_owned()
+            "see `tillflow link-location --help` and `tillflow ignore-location --help`".to_owned()
         }
         ConflictKind::SkuAmbiguous => "see `tillflow link --help`".to_owned(),
         ConflictKind::NeedsReauth | ConflictKind::Misconfigured => {

@@ -174,22 +174,31 @@ impl Record {
         self.products.extend(changes.products);
         self.variants.extend(changes.variants);
         self.orders.extend(changes.orders);
-        self.customers.extend(changes.customers);
+        self.customers.extend(changes.customers.clone());
         self.movements.extend(changes.movements);
         self.applied.extend(changes.applied.into_iter().map(|(_, applied)| applied));
         for (connection, rule) in changes.rules {
             self.connections.entry(connection).or_default().baseline = rule;
         }
-        for connection in changes.erased {
-            for row in self.customers.values_mut().filter(|row| row.connection == connection) {
-                row.customer = row.customer.without_personal_data();
+        for (connection, erasure) in changes.erased {
+            let decided = &changes.customers;
+            let of = self.customers.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !decided.contains_key(&row.id)) {
+                *row = row.erased(erasure);
             }
         }
         for end in changes.conflicts_ended {
-            self.open.remove(&(end.connection, end.kind, end.subject));
+            self.open.retain(|(connection, kind, subject)| {
+                let is_of = kind.is_of_store() || *connection == end.connection;
+                !is_of || *kind != end.kind || *subject != end.subject
+            });
         }
         for conflict in changes.conflicts {
             self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+        }
+        for (id, connection) in &mut self.connections {
+            let own = self.open.iter().filter(|(of, ..)| of == id);
+            connection.open = own.map(|(_, kind, _)| *kind).collect();
         }
         self.number = number;
         self.position = reached;

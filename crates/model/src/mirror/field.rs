@@ -3,8 +3,9 @@
 use super::{
     Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase, ProductText,
     READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Write,
+    kinds_of,
 };
-use crate::{Money, SourceVersion, Timestamp, TraceParent};
+use crate::{ConflictKind, Money, SourceVersion, Timestamp, TraceParent};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -202,6 +203,11 @@ impl<V: FieldValue> FieldMirror<V> {
     /// Returns whether the platform refused a value and took none since, while one is still due.
     pub const fn has_refusal(&self) -> bool {
         self.schedule.refused || self.phase.is_refused()
+    }
+
+    /// The kinds of conflicts that are open because of the mirror's state.
+    pub(crate) fn open_kinds(&self) -> Vec<ConflictKind> {
+        kinds_of(self.has_refusal(), self.phase.is_unreadable(), false)
     }
 
     /// Ends what is left of a refusal once nothing is due: as [`super::LevelMirror::end_refusal`].

@@ -115,6 +115,12 @@ impl LevelMirror {
         Self { variant, ..Self::default() }
     }
 
+    /// A mirror of an item that the platform has to be read for.
+    pub fn to_be_read(variant: Option<VariantId>, now: Timestamp) -> Self {
+        let schedule = Schedule { due_at: now, ..Schedule::default() };
+        Self { phase: Phase::reading(), schedule, ..Self::of(variant) }
+    }
+
     /// Returns whether the baseline is a number that something stands behind: of others' zeros it is a witness.
     pub const fn is_witness(&self) -> bool {
         self.proven && matches!(self.baseline, Baseline::Known(_))
@@ -336,21 +342,6 @@ impl LevelMirror {
     pub fn is_gone(&mut self) {
         (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
         self.end_refusal();
-    }
-
-    /// Returns whether the platform refused a value and took none since, while one is still due.
-    pub const fn has_refusal(&self) -> bool {
-        self.schedule.refused || self.phase.is_refused()
-    }
-
-    /// Ends what is left of a refusal once nothing is due. To be called when the mirror was changed from outside.
-    pub fn end_refusal(&mut self) {
-        if self.has_refusal() && self.attention().is_none() {
-            self.schedule.refused = false;
-            if self.phase.is_refused() {
-                self.phase = Phase::Idle;
-            }
-        }
     }
 
     /// Links the item, or takes its link away. A write that is under way is read after.
@@ -585,6 +576,8 @@ fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Basel
         other => other.clone(),
     }
 }
+
+mod refusal;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! What a batch changes.
 
 use super::{
-    Applied, CustomerRow, Ending, Erasure, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep, VariantRow,
-    facts::Changed,
+    Applied, CustomerRow, Ending, Erasure, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep,
+    VariantRow, facts::Changed,
 };
 use crate::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, Dismissal, EventId, LocationId, OrderId,

@@ -5,9 +5,7 @@ use crate::{
     columns::{hash_id, id, quantity},
     conflicts, connection_states,
 };
-use model::{
-    Conflict, ConflictKind, ConnectionId, EventId, LocationId, StoreId, VariantId, record::Changes,
-};
+use model::{Conflict, ConflictKind, ConnectionId, EventId, LocationId, StoreId, VariantId, record::Changes};
 use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 

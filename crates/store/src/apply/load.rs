@@ -27,6 +27,9 @@ pub(super) async fn first(
     if !keys.links.is_empty() {
         links::load(&mut *connection, &keys.links, facts).await?;
     }
+    if !keys.linking.is_empty() {
+        links::of_connections(&mut *connection, &keys.linking, facts).await?;
+    }
     if !keys.skus.is_empty() {
         links::numbers(&mut *connection, &keys.skus, facts).await?;
     }

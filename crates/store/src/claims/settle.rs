@@ -2,8 +2,8 @@
 
 use crate::{Store, StoreError, apply::marks, conflicts, error::within, mirrors};
 use model::{
-    CallResult, Conflict, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
-    Origin, Partition, Settled, Timestamp,
+    CallResult, Conflict, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue, Origin,
+    Partition, Settled, Timestamp,
 };
 use sqlx::PgConnection;
 
@@ -51,12 +51,7 @@ impl Store {
 impl Store {
     /// Records that the platform was asked and has nothing that the mirror reflects. `of` is the partition of the
     /// connection's store.
-    pub async fn note_gone(
-        &self,
-        of: Partition,
-        origin: &Origin,
-        key: &MirrorKey,
-    ) -> Result<(), StoreError> {
+    pub async fn note_gone(&self, of: Partition, origin: &Origin, key: &MirrorKey) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             let Some(mut mirror) = mirrors::lock(&mut transaction, [key]).await?.pop() else { return Ok(()) };

@@ -1,6 +1,6 @@
 //! Notices about an account, and what people decided about it.
 
-use super::{Decision, Sight, Write, contact, links, sales};
+use super::{Decision, Sight, Write, contact, links, locations, sales};
 use model::{
     AccountNotice, Conflict, ConflictKind, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey,
     Outcome,
@@ -53,6 +53,7 @@ pub(super) fn instruction(
     match instruction {
         Instruction::Link { variant, to } => links::by_hand(event, variant, to, sight),
         Instruction::Unlink { variant } => links::undone_by_hand(event, variant, sight),
+        Instruction::LinkLocation { location, to } => Ok(locations::link(event, location, to, sight)),
         Instruction::Adopt { item, location, side } => {
             contact::adopt(event, &level_key(event, item, location), *side, sight)
         }

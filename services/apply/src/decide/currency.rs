@@ -21,11 +21,11 @@ pub(super) fn mismatch(
 }
 
 /// The end of the conflict about a variant's currency, if one may be open: the report names a price or says that there is none,
-/// and no amount in it is in another currency than the store's.
+/// and no amount in it is in another currency than the store's. What we read ourselves may name one amount of two.
 pub(super) fn agrees(event: &Event, sight: &Sight<'_>, reported: &Variant) -> Option<ConflictEnd> {
     let of = &reported.external;
     let amounts = [reported.price.set(), reported.compare_at_price.set()];
     let differs = amounts.into_iter().flatten().any(|amount| mismatch(event, sight, of, *amount).is_some());
     let end = sight.variant_end(event, ConflictKind::CurrencyMismatch, of)?;
-    (reported.price != Patch::Keep && !differs).then_some(end)
+    (event.hops == 0 && reported.price != Patch::Keep && !differs).then_some(end)
 }

@@ -42,7 +42,10 @@ impl<'a> Links<'a> {
             let is_new = self.sight.variant_link(self.event, &variant.external).is_none();
             if identified.is_ambiguous && is_new {
                 self.ambiguous(variant);
-            } else if !identified.is_ambiguous && !identity::has_rivals(self.event, variant, identified, self.sight) {
+            } else if variant.sku != Patch::Keep
+                && !identified.is_ambiguous
+                && !identity::has_rivals(self.event, variant, identified, self.sight)
+            {
                 self.end(ConflictKind::SkuAmbiguous, &variant.external);
             }
             self.link(
@@ -220,7 +223,8 @@ impl<'a> Links<'a> {
             let (variant, location) = (before.clone(), key.location.clone());
             let (delta, reason) = (-level, MovementReason::Relinked);
             let level = Quantity::ZERO;
-            self.writes.extend(inventory::oversold(self.event, &variant, &location, delta, level, self.sight));
+            self.writes
+                .extend(inventory::oversold(self.event, &variant, &location, delta, level, self.sight));
             self.writes.push(Write::Level {
                 variant: variant.clone(),
                 location: location.clone(),

@@ -8,9 +8,8 @@ use super::{
     links::Links,
 };
 use model::{
-    Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror,
-    Money, Outcome, Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp,
-    Variant, VariantId,
+    Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
+    Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, ProductRow, VariantRow},
     sku_key, trimmed_code,
 };
@@ -143,8 +142,7 @@ impl<'a> Work<'a> {
         };
         let mut row = was.clone();
         self.price(&mut row, reported, *price);
-        self.writes
-            .extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
+        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         if row != *was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
@@ -235,8 +233,7 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
-        self.writes
-            .extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
+        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
             Patch::Clear => self.price_gone(reported),

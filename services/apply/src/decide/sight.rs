@@ -121,6 +121,11 @@ impl Sight<'_> {
         self.facts.links.items.get(&(event.origin.connection.clone(), external.clone())).cloned()
     }
 
+    /// The location that the connection links to `external`, as far as that was loaded.
+    pub(super) fn location_link(&self, event: &Event, external: &ExternalId) -> Option<LocationId> {
+        self.facts.links.locations.get(&(event.origin.connection.clone(), external.clone())).cloned()
+    }
+
     /// The variant that is counted as `item`.
     pub(super) fn item(&self, event: &Event, item: &ExternalId) -> Option<VariantId> {
         self.item_link(event, item)

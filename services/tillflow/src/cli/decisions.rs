@@ -193,6 +193,26 @@ pub(crate) struct Unlink {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LinkLocation {
+    /// The connection.
+    #[arg(long)]
+    pub(crate) connection: String,
+    /// The platform's id of the location.
+    #[arg(long, value_name = "EXTERNAL")]
+    pub(crate) location: String,
+    /// The store's location.
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) to: String,
+    /// Say how many items would be read there, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct IgnoreLocation {
     /// The connection.
     #[arg(long)]
