@@ -190,6 +190,7 @@ fn notices_and_instructions() -> Vec<Payload> {
     let mut instructions = vec![
         Instruction::Link { variant: external("v"), to: VariantId::new("var_1").unwrap() },
         Instruction::Unlink { variant: external("v") },
+        Instruction::LinkLocation { location: external("l"), to: location.clone() },
     ];
     for side in [Side::Store, Side::Platform] {
         instructions.push(Instruction::Adopt { item: external("i"), location: location.clone(), side });

@@ -132,6 +132,7 @@ fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
 mod tests {
     use super::*;
     use model::{ConnectionId, DeliveryId, Origin, Outcome, PlatformName, StoreId, TenantId, Timestamp};
+    use runner::Output as _;
 
     fn dismissal(raw_sequence: u64) -> Dismissal {
         Dismissal {

@@ -249,7 +249,9 @@ impl Calls {
             trace: None,
         };
         let Some(wanted) = wanted(due) else {
-            tracing::warn!(stage = STAGE, connection.id = %connection.id, "the variant's product isn't linked");
+            // There is nothing to ask for until the platform reports the product.
+            let of = self.partitions.of(&connection.store);
+            self.store.note_gone(of, &connection.origin(), &due.asked_by).await?;
             return Ok(false);
         };
         for attempt in 0..READ_ATTEMPTS {
@@ -274,7 +276,7 @@ impl Calls {
                 }
                 Err(NotFetched::Gone) => {
                     let of = self.partitions.of(&connection.store);
-                    self.store.note_gone(of, &due.asked_by).await?;
+                    self.store.note_gone(of, &connection.origin(), &due.asked_by).await?;
                     return Ok(false);
                 }
                 Err(NotFetched::Refused(reject)) => {

@@ -174,22 +174,31 @@ impl Record {
         self.products.extend(changes.products);
         self.variants.extend(changes.variants);
         self.orders.extend(changes.orders);
-        self.customers.extend(changes.customers);
+        self.customers.extend(changes.customers.clone());
         self.movements.extend(changes.movements);
         self.applied.extend(changes.applied.into_iter().map(|(_, applied)| applied));
         for (connection, rule) in changes.rules {
             self.connections.entry(connection).or_default().baseline = rule;
         }
-        for connection in changes.erased {
-            for row in self.customers.values_mut().filter(|row| row.connection == connection) {
-                row.customer = row.customer.without_personal_data();
+        for (connection, erasure) in changes.erased {
+            let decided = &changes.customers;
+            let of = self.customers.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !decided.contains_key(&row.id)) {
+                *row = row.erased(erasure);
             }
         }
         for end in changes.conflicts_ended {
-            self.open.remove(&(end.connection, end.kind, end.subject));
+            self.open.retain(|(connection, kind, subject)| {
+                let is_of = kind.is_of_store() || *connection == end.connection;
+                !is_of || *kind != end.kind || *subject != end.subject
+            });
         }
         for conflict in changes.conflicts {
             self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+        }
+        for (id, connection) in &mut self.connections {
+            let own = self.open.iter().filter(|(of, ..)| of == id);
+            connection.open = own.map(|(_, kind, _)| *kind).collect();
         }
         self.number = number;
         self.position = reached;
@@ -344,23 +353,22 @@ impl Record {
         now: Timestamp,
     ) -> Settled {
         let Some(mut mirror) = self.mirrors.get(key) else { return Settled::Passed };
-        let (had_failed, is_retry) = (has_failed(&mirror), matches!(result, CallResult::Retry { .. }));
+        let (before, is_retry) = (mirror.clone(), matches!(result, CallResult::Retry { .. }));
         let settled = settle(&mut mirror, sent_key, result, now);
         if settled == Settled::Passed {
             return settled;
         }
-        let has_recovered = had_failed && !has_failed(&mirror);
+        let (connection, subject) = (key.connection().clone(), key.subject());
+        for kind in mirror.ended_since(&before) {
+            self.open.remove(&(connection.clone(), kind, subject.clone()));
+        }
         self.mirrors.insert(mirror.clone());
         if !is_retry {
             self.mark(mirror);
         }
-        let (connection, subject) = (key.connection().clone(), key.subject());
         match settled {
             Settled::Refused => drop(self.open.insert((connection, ConflictKind::WriteRefused, subject))),
             Settled::Flapping => drop(self.open.insert((connection, ConflictKind::Flapping, subject))),
-            _ if has_recovered => {
-                self.open.remove(&(connection, ConflictKind::WriteRefused, subject));
-            }
             _ => {}
         }
         settled
@@ -408,14 +416,6 @@ fn relink<T>(
     match to {
         Some(to) => drop(links.insert(key, to)),
         None => drop(links.remove(&key)),
-    }
-}
-
-fn has_failed(mirror: &Mirror) -> bool {
-    match mirror {
-        Mirror::Level(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Price(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Text(_, mirror) => mirror.schedule.error.is_some(),
     }
 }
 

@@ -239,6 +239,7 @@ impl World {
             baseline: self.plan.shops[shop].rule,
             platform: Some(platform.clone()),
             ignored_locations: BTreeSet::new(),
+            open: BTreeSet::new(),
         };
         self.rules_at_begin.insert(id.clone(), facts.clone());
         self.pipeline.record.connections.insert(id.clone(), facts);

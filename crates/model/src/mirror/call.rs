@@ -98,6 +98,16 @@ impl<V> Phase<V> {
         matches!(self, Self::Refused { .. })
     }
 
+    /// Returns whether the platform is to be read.
+    pub const fn is_reading(&self) -> bool {
+        matches!(self, Self::Reading { .. })
+    }
+
+    /// Returns whether more readings were asked for than should be needed: a conflict is open until one says something.
+    pub(super) const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Reading { attempts, .. } if *attempts > super::READINGS_MAX)
+    }
+
     /// Returns whether it is the one of that key and under way.
     pub(super) fn is_under_way(&self, key: &str) -> bool {
         matches!(self, Self::Writing { write, .. } if write.key == key)

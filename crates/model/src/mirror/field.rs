@@ -3,9 +3,9 @@
 use super::{
     Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
     ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
-    Settled, Waiting, Write,
+    Settled, Waiting, Write, kinds_of,
 };
-use crate::{Money, SourceVersion, Timestamp, TraceParent};
+use crate::{ConflictKind, Money, SourceVersion, Timestamp, TraceParent};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -141,11 +141,15 @@ impl<V: FieldValue> FieldMirror<V> {
     /// Takes up a report. A stale one changes nothing but the waiting; see [`FieldOutcome`].
     pub fn observe(&mut self, report: &Report<V>, value: &V) -> FieldOutcome {
         let outcome = self.classify(report, value);
+        let was_refused = self.phase.is_refused();
         match outcome {
             FieldOutcome::Stale => {}
             FieldOutcome::Ambiguous => self.read_at(report.received_at),
             FieldOutcome::Echo | FieldOutcome::News => self.take(report, value),
         }
+        // Another value than the one that it held when it refused.
+        self.schedule.refused &= !was_refused || self.phase.is_refused();
+        self.end_refusal();
         outcome
     }
 
@@ -191,13 +195,34 @@ impl<V: FieldValue> FieldMirror<V> {
     pub fn forget(&mut self, report: &Report<V>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
         self.rest(report);
-        (self.baseline, self.desired) = (Baseline::Absent, None);
+        (self.baseline, self.desired, self.schedule.refused) = (Baseline::Absent, None, false);
     }
 
     /// The platform was asked in that waiting and has no such thing: as [`Self::forget`], without a version.
     pub fn is_gone(&mut self, waiting: Waiting) {
         if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
             (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+            self.schedule.refused = false;
+        }
+    }
+
+    /// Returns whether the platform refused a value and took none since, while one is still due.
+    pub const fn has_refusal(&self) -> bool {
+        self.schedule.refused || self.phase.is_refused()
+    }
+
+    /// The kinds of conflicts that are open because of the mirror's state.
+    pub(crate) fn open_kinds(&self) -> Vec<ConflictKind> {
+        kinds_of(self.has_refusal(), self.phase.is_unreadable(), false)
+    }
+
+    /// Ends what is left of a refusal once nothing is due: as [`super::LevelMirror::end_refusal`].
+    fn end_refusal(&mut self) {
+        if self.has_refusal() && self.attention().is_none() {
+            self.schedule.refused = false;
+            if self.phase.is_refused() {
+                self.phase = Phase::Idle;
+            }
         }
     }
 
@@ -206,7 +231,7 @@ impl<V: FieldValue> FieldMirror<V> {
         if self.internal == internal {
             return;
         }
-        (self.internal, self.desired) = (internal, None);
+        (self.internal, self.desired, self.schedule.refused) = (internal, None, false);
         if !matches!(self.phase, Phase::Writing { .. }) {
             self.phase = Phase::Idle;
         }
@@ -219,12 +244,13 @@ impl<V: FieldValue> FieldMirror<V> {
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
         (self.desired, self.cause) = (Some(value), cause);
-        if matches!(self.phase, Phase::Refused { .. }) {
-            self.phase = Phase::Idle;
+        if self.phase.is_refused() {
+            (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
         if was_idle {
             self.schedule.due_at = now;
         }
+        self.end_refusal();
         true
     }
 
@@ -285,7 +311,7 @@ impl<V: FieldValue> FieldMirror<V> {
         };
         match result {
             CallResult::Taken { version, rendered } => {
-                self.schedule.error = None;
+                (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, rendered, now)
             }
             // The next attempt reads anew by itself.
@@ -316,12 +342,13 @@ impl<V: FieldValue> FieldMirror<V> {
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                self.schedule.refused = false;
                 Settled::Done
             }
             CallResult::Refused { error } => {
                 self.schedule.error = Some(error);
                 if meanwhile == Meanwhile::Nothing {
-                    self.phase = Phase::Refused { write };
+                    (self.phase, self.schedule.refused) = (Phase::Refused { write }, true);
                     self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                     return Settled::Refused;
                 }

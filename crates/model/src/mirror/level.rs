@@ -118,6 +118,13 @@ impl LevelMirror {
         Self { variant, ..Self::default() }
     }
 
+    /// A mirror of an item that the platform has to be read for.
+    pub fn to_be_read(variant: Option<VariantId>, now: Timestamp) -> Self {
+        let mut mirror = Self::of(variant);
+        mirror.read_at(now);
+        mirror
+    }
+
     /// Returns whether the baseline is a number that something stands behind: of others' zeros it is a witness.
     pub const fn is_witness(&self) -> bool {
         self.proven && matches!(self.baseline, Baseline::Known(_))
@@ -141,6 +148,15 @@ impl LevelMirror {
 
     /// Takes up a report.
     pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+        let was_refused = self.phase.is_refused();
+        let outcome = self.take_up(report);
+        // Another number than the one that it held when it refused.
+        self.schedule.refused &= !was_refused || self.phase.is_refused();
+        self.end_refusal();
+        outcome
+    }
+
+    fn take_up(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         if report.is_stale(self.observed.as_ref()) && !self.ends_waiting(report) {
             return LevelOutcome::Stale;
         }
@@ -328,9 +344,10 @@ impl LevelMirror {
         outcome
     }
 
-    /// Carries out a person's answer to a first contact: the level that the store comes to, if it follows.
+    /// Carries out a person's answer to a first contact, and starts writes again that had stopped: the level that the store
+    /// comes to, if it follows.
     pub fn adopt(&mut self, side: Side) -> Option<Quantity> {
-        self.gate = Gate::Open;
+        (self.gate, self.schedule.rounds) = (Gate::Open, 0);
         match side {
             Side::Store => None,
             Side::Platform => {
@@ -345,6 +362,7 @@ impl LevelMirror {
     pub fn is_gone(&mut self, waiting: Waiting) {
         if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
             (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
+            self.end_refusal();
         }
     }
 
@@ -358,6 +376,7 @@ impl LevelMirror {
             Phase::Writing { meanwhile, .. } => *meanwhile = Meanwhile::Other,
             phase => *phase = Phase::Idle,
         }
+        self.schedule.refused = false;
     }
 
     /// Sets what the platform should hold: the store's level, floored to the platform's scale. Says whether that changed.
@@ -374,12 +393,13 @@ impl LevelMirror {
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
         (self.desired, self.cause) = (Some(wanted), cause);
-        if matches!(self.phase, Phase::Refused { .. }) {
-            self.phase = Phase::Idle;
+        if self.phase.is_refused() {
+            (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
         if was_idle {
             self.schedule.due_at = now;
         }
+        self.end_refusal();
         true
     }
 
@@ -441,7 +461,7 @@ impl LevelMirror {
         };
         match result {
             CallResult::Taken { version, .. } => {
-                self.schedule.error = None;
+                (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, now)
             }
             CallResult::Conflict => {
@@ -469,6 +489,7 @@ impl LevelMirror {
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                self.schedule.refused = false;
                 Settled::Done
             }
             CallResult::Refused { error } => {
@@ -478,7 +499,7 @@ impl LevelMirror {
                     self.read_at(now);
                     return Settled::NeedsReading;
                 }
-                self.phase = Phase::Refused { write };
+                (self.phase, self.schedule.refused) = (Phase::Refused { write }, true);
                 self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                 Settled::Refused
             }
@@ -583,6 +604,8 @@ fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Basel
         other => other.clone(),
     }
 }
+
+mod refusal;
 
 #[cfg(test)]
 mod tests;

@@ -138,6 +138,7 @@ pub(crate) fn links_of_b() -> Changes {
         products: BTreeMap::from([(key("prod-b"), Some(product_id()))]),
         variants: BTreeMap::from([(key("var-b"), Some(variant()))]),
         items: BTreeMap::from([(key("item-b"), Some(variant()))]),
+        ..Links::default()
     };
     Changes { links, ..Changes::default() }
 }

@@ -8,9 +8,8 @@ use super::{
     links::Links,
 };
 use model::{
-    Action, ConflictKind, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror,
-    MirrorKey, Money, Outcome, Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp,
-    Variant, VariantId,
+    Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
+    Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, ProductRow, VariantRow},
     sku_key, trimmed_code,
 };
@@ -83,7 +82,7 @@ pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
     FieldKey { connection: event.origin.connection.clone(), external: external.clone() }
 }
 
-fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option<V>) -> Report<V> {
+pub(super) fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option<V>) -> Report<V> {
     Report {
         value,
         version: event.version,
@@ -143,6 +142,7 @@ impl<'a> Work<'a> {
         };
         let mut row = was.clone();
         self.price(&mut row, reported, *price);
+        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         if row != *was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
@@ -195,9 +195,6 @@ impl<'a> Work<'a> {
         if text_changed || before.is_none() {
             self.effects.push(Effect::Text { product: id.clone() });
         }
-        if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-            self.refusal_ended(&MirrorKey::Text(key.clone()));
-        }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(Mirror::Text(key.clone(), mirror)));
         }
@@ -236,6 +233,7 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
+        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
             Patch::Clear => self.price_gone(reported),
@@ -280,18 +278,9 @@ impl<'a> Work<'a> {
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
             self.effects.push(Effect::Price { variant: row.id.clone(), price: *value });
         }
-        if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-            self.refusal_ended(&MirrorKey::Price(key.clone()));
-        }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
         }
-    }
-
-    /// The platform reported something else than before: what it refused is due anew or no longer.
-    fn refusal_ended(&mut self, key: &MirrorKey) {
-        let end = self.sight.conflict_end(self.event, ConflictKind::WriteRefused, key.subject());
-        self.writes.push(Write::ConflictEnd(end));
     }
 
     /// The mirror once it took up the report, and what the report was.

@@ -1,11 +1,13 @@
 //! Decisions as tables, and inventory against a model of two platforms that sell while we write.
 
+mod accounts;
 mod agreement;
 mod batches;
 mod contacts;
 mod edits;
 mod late;
 mod ledger;
+mod locations;
 mod open_conflicts;
 mod rebuild;
 mod record;

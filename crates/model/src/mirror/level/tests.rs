@@ -1,7 +1,10 @@
 //! A level's mirror, move by move.
 
 use super::*;
-use crate::{CLOCK_LEAD_MAX, ROUNDS_MAX, ROUNDS_WITHIN, SourceVersion};
+use crate::{
+    CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, ROUNDS_MAX,
+    ROUNDS_WITHIN, SourceVersion,
+};
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -334,6 +337,139 @@ proptest! {
             prop_assert!(!writes || is_known || matches!(mirror.phase, Phase::Writing { .. }), "no write without a from");
         }
     }
+}
+
+/// The mirror of five whose platform refused seven.
+fn refusing() -> LevelMirror {
+    let mut mirror = writing("5", "7");
+    assert_eq!(mirror.settle("k", refused(), at(2)), Settled::Refused);
+    mirror
+}
+
+fn named(mirror: &LevelMirror) -> Mirror {
+    let key = LevelKey {
+        connection: ConnectionId::new("c").unwrap(),
+        item: ExternalId::new("i").unwrap(),
+        location: LocationId::new("l").unwrap(),
+    };
+    Mirror::Level(key, mirror.clone())
+}
+
+#[test]
+fn a_refusal_is_over_once_a_value_is_taken_or_none_is_due() {
+    type Happens = fn(&mut LevelMirror) -> bool;
+    let again: Happens = |mirror| matches!(mirror.begin("k2", at(3), LEASE, None), Begun::New(_));
+    let too_old: Happens = |mirror| {
+        let begun = mirror.begin("k2", at(3), LEASE, None);
+        let result = CallResult::TooOld { error: "old".to_owned() };
+        matches!(begun, Begun::New(_)) && mirror.settle("k2", result, at(4)) == Settled::NeedsReading
+    };
+    let nothing: Happens = |_| true;
+    let cases: [(&str, Happens, Happens, bool); 13] = [
+        (
+            "what it held is reported",
+            nothing,
+            |it| it.observe(&report(Some("5"), 2, 5)) != LevelOutcome::Stale,
+            true,
+        ),
+        (
+            "another number is reported",
+            nothing,
+            |it| it.observe(&report(Some("6"), 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        (
+            "the wanted number is reported",
+            nothing,
+            |it| it.observe(&report(Some("7"), 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        ("another number is wanted", nothing, |it| it.want(quantity("8"), 0, at(5), None), false),
+        ("the number there is wanted", nothing, |it| it.want(quantity("5"), 0, at(5), None), false),
+        ("it is tried again", again, nothing, true),
+        ("it is tried and taken", again, |it| it.settle("k2", taken(), at(5)) != Settled::Passed, false),
+        ("it is tried and refused", again, |it| it.settle("k2", refused(), at(5)) != Settled::Passed, true),
+        (
+            "what it held is read",
+            too_old,
+            |it| it.observe(&reading(it, "5", 2, 5)) != LevelOutcome::Stale,
+            true,
+        ),
+        (
+            "the wanted number is read",
+            too_old,
+            |it| it.observe(&reading(it, "7", 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        (
+            "it isn't counted any more",
+            too_old,
+            |it| it.observe(&report(None, 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        (
+            "it is gone",
+            too_old,
+            |it| {
+                it.is_gone(it.waiting);
+                true
+            },
+            false,
+        ),
+        (
+            "it is linked anew",
+            nothing,
+            |it| {
+                it.link(None);
+                true
+            },
+            false,
+        ),
+    ];
+    for (case, before, happens, has_refusal) in cases {
+        let mut mirror = refusing();
+        assert!(before(&mut mirror), "{case}: before");
+        assert!(mirror.has_refusal(), "{case}: before");
+        let was = named(&mirror);
+        assert!(happens(&mut mirror), "{case}");
+        assert_eq!(mirror.has_refusal(), has_refusal, "{case}: {mirror:?}");
+        let ended = if has_refusal { vec![] } else { vec![ConflictKind::WriteRefused] };
+        assert_eq!(named(&mirror).ended_since(&was), ended, "{case}");
+    }
+}
+
+#[test]
+fn a_changed_connection_makes_what_was_refused_due_and_nothing_else() {
+    let mut mirror = named(&refusing());
+    assert!(mirror.rearm(at(9)));
+    assert_eq!((mirror.due_at(), mirror.attention()), (at(9), Some(Attention::Write)));
+    let mut mirror = named(&writing("5", "7"));
+    let before = mirror.clone();
+    assert!(!mirror.rearm(at(9)));
+    assert_eq!(mirror, before);
+}
+
+#[test]
+fn writes_that_stopped_start_again_by_a_persons_word_and_a_reading_ends_the_conflict_about_none() {
+    let mut mirror = known("5");
+    mirror.want(quantity("7"), 0, at(1), None);
+    for round in 0..=i64::from(ROUNDS_MAX) {
+        assert!(matches!(mirror.begin("k", at(2 + round), LEASE, None), Begun::New(_)), "{round}");
+        mirror.settle("k", CallResult::Conflict, at(2 + round));
+        assert_eq!(mirror.observe(&reading(&mirror, "5", 2 + round, 2 + round)), LevelOutcome::Unchanged);
+    }
+    let stopped = named(&mirror);
+    assert!(stopped.is_stopped());
+    assert_eq!(stopped.attention(), None);
+    mirror.adopt(Side::Store);
+    assert_eq!(named(&mirror).ended_since(&stopped), [ConflictKind::Flapping]);
+    assert!(matches!(mirror.begin("k", at(9), LEASE, None), Begun::New(_)), "what differs is due again");
+    assert_eq!(mirror.settle("k", CallResult::Conflict, at(9)), Settled::NeedsReading, "rounds count anew");
+
+    while mirror.read(at(9)).is_some_and(|asked| !asked.is_stuck) {}
+    let stuck = named(&mirror);
+    assert_eq!(mirror.observe(&reading(&mirror, "5", 99, 99)), LevelOutcome::Unchanged);
+    assert_eq!(named(&mirror).ended_since(&stuck), [ConflictKind::Unreadable]);
 }
 
 mod early {

@@ -153,3 +153,49 @@ fn an_answer_to_a_first_contact_ends_its_conflict_and_the_rule_answers_all_that_
         record.assert_balanced();
     }
 }
+
+/// The instruction `instruction` about `b`.
+pub(super) fn instructed(number: u64, instruction: model::Instruction) -> Event {
+    event("b", number, None, Payload::Instruction { external: external("b"), instruction })
+}
+
+#[test]
+fn no_rule_takes_a_zero_that_nothing_stands_behind_and_a_persons_word_does() {
+    let rule = model::Instruction::Baseline;
+    let (item, location) = (external("item"), place());
+    let adopt = model::Instruction::Adopt { item, location, side: model::Side::Platform };
+    let asked = || {
+        let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
+        record.commit(vec![counted("a", 10, Some(10))]);
+        record.commit(vec![counted("b", 11, Some(0))]);
+        assert_eq!(record.conflicts.len(), 1);
+        record
+    };
+    let comes_to = |record: &Record| {
+        let gate = record.tables.mirrors.levels[&key("b")].gate;
+        (record.level(&place()).unwrap(), gate, record.conflicts.len())
+    };
+    let mut record = asked();
+    record.commit(vec![instructed(12, adopt.clone())]);
+    assert_eq!(comes_to(&record), (Quantity::ZERO, Gate::Open, 0), "a person's word");
+
+    let mut record = asked();
+    for number in [12, 13] {
+        record.commit(vec![instructed(number, rule(BaselineRule::Platform))]);
+        assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Unproven, 0), "said {}", number - 11);
+    }
+    let mut counts = record.clone();
+    counts.commit(vec![counted("b", 14, Some(4))]);
+    assert_eq!(comes_to(&counts), (Quantity::pieces(4), Gate::Open, 0), "another number comes first");
+    let mut told = record.clone();
+    told.commit(vec![instructed(14, adopt)]);
+    assert_eq!(comes_to(&told), (Quantity::ZERO, Gate::Open, 0), "or a person's word");
+
+    record.commit(vec![instructed(14, rule(BaselineRule::Ask))]);
+    assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Asked, 1), "it is asked about again");
+    record.commit(vec![instructed(15, rule(BaselineRule::Store))]);
+    assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Open, 0));
+    for record in [&record, &counts, &told] {
+        record.assert_balanced();
+    }
+}
