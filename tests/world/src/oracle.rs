@@ -30,7 +30,7 @@ pub(crate) enum Field {
     Price,
 }
 
-/// The last edit of a field: its clock and the value, as typed.
+/// The last edit of a field: its clock and the value, as the shop shows it where it was typed.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
     pub(crate) clock: Timestamp,

@@ -101,8 +101,9 @@ impl World {
             return;
         }
         let record = &self.pipeline.record;
-        self.oracle.edited(&self.shops, shop, good, (field, text), self.now, record);
         let kind = self.shops[shop].kind;
+        let shown = if field == Field::Price { text.to_owned() } else { kind.rendered(text) };
+        self.oracle.edited(&self.shops, shop, good, (field, &shown), self.now, record);
         let webhooks = self.shops[shop].edits(good, self.now, |good| match field {
             Field::Title => good.title = kind.rendered(text),
             Field::Description => good.description = kind.rendered(text),
