@@ -1,10 +1,12 @@
 //! What must hold: of each write when it is made, of everything when all is at rest.
 
 mod replay;
+mod trade;
 
 use crate::{
-    oracle::{Field, actual},
+    oracle::{Edited, Field, actual},
     outbound::Due,
+    plan::Act,
     record::Record,
     shop::{Asked, Shop},
     world::{CANARY, World},
@@ -14,9 +16,21 @@ use model::{
     ProductText, sku_key,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use trade::{currencies_are_kept_apart, events_ended, orders_are_kept};
 
 /// A number that is written is the store's, in the platform's scale, and the store's is the shelf's as far as is known.
 pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
+    if let Asked::Price(price) = &due.asked
+        && price.currency != world.shops[shop].currency
+    {
+        let line =
+            format!("{} is written {price}, and its prices are in another currency", due.key.subject());
+        world.oracle.violations.push(line);
+    }
+    let id = &world.shops[shop].connection;
+    if world.connections.get(id).is_some_and(|connection| connection.is_paused) {
+        world.oracle.violations.push(format!("{} is written during a pause", due.key.subject()));
+    }
     let (Asked::Level { to, from, .. }, MirrorKey::Level(key)) = (&due.asked, &due.key) else { return };
     if !due.is_new {
         return;
@@ -73,6 +87,9 @@ pub(crate) fn at_rest(world: &mut World) {
     texts_agree(world, &mut found);
     prices_agree(world, &mut found);
     edits_stand(world, &mut found);
+    orders_are_kept(world, &mut found);
+    currencies_are_kept_apart(world, &mut found);
+    events_ended(world, &mut found);
     numbers_link(world, &mut found);
     ledger_sums(world, &mut found);
     nobody_is_left(world, &mut found);
@@ -208,21 +225,26 @@ fn live<'a>(world: &'a World, key: &model::FieldKey) -> Option<(&'a Shop, &'a cr
 /// it: a rendered form that was taken for an edit destroys what was typed.
 fn edits_stand(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
-    for ((variant, field), edit) in &world.oracle.edits {
-        let Some(row) = record.variants.get(variant).filter(|_| !world.oracle.blurred.contains(variant))
-        else {
-            continue;
+    let exact = |(of, _): &&(Edited, Field)| !world.oracle.blurred.contains(of);
+    for key in world.oracle.edits.keys().filter(exact) {
+        let ((of, field), Some(edit)) = (key, world.oracle.edits.get(key)) else { continue };
+        let text = match of {
+            Edited::Product(product) => record.text(product),
+            Edited::Variant(_) => None,
         };
-        let text = record.text(&row.product);
+        let price = match of {
+            Edited::Variant(variant) => record.variants.get(variant).and_then(|row| row.price.as_ref()),
+            Edited::Product(_) => None,
+        };
         let now = match field {
             Field::Title => text.and_then(|text| text.title),
             Field::Description => text.and_then(|text| text.description),
-            Field::Price => row.price.as_ref().map(|price| price.value.minor.to_string()),
+            Field::Price => price.map(|price| price.value.minor.to_string()),
         };
         let Some(now) = now else { continue };
         if spaced(&edit.value) != spaced(&now) {
             found.push(format!(
-                "the last {field:?} of {variant} was {:?} at {}, the store has {now:?}",
+                "the last {field:?} of {of:?} was {:?} at {}, the store has {now:?}",
                 edit.value, edit.clock
             ));
         }
@@ -241,7 +263,12 @@ fn numbers_link(world: &World, found: &mut Vec<String>) {
         }
     }
     let was_shared = world.plan.steps.iter().any(|step| {
-        matches!(&step.act, crate::plan::Act::Sku { sku, good, .. } if *sku != crate::plan::sku(*good) && sku_key(sku).is_some())
+        let is_other = |sku: &str, good: usize| *sku != crate::plan::sku(good) && sku_key(sku).is_some();
+        match &step.act {
+            Act::Sku { sku, good, .. } => is_other(sku, *good),
+            Act::Link { .. } | Act::Unlink { .. } => true,
+            _ => false,
+        }
     });
     for (number, by) in
         holders.iter().filter(|(_, by)| by.values().all(|goods| goods.len() == 1) && !was_shared)
