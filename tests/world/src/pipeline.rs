@@ -24,6 +24,8 @@ use std::{
 
 /// How long dedupe remembers.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
+/// Versions up to here count; those beyond are times in microseconds.
+const COUNTERS_MAX: i64 = 100_000_000_000_000;
 /// The schemas are compiled once for all worlds.
 static NORMALIZE: LazyLock<Option<Normalize>> = LazyLock::new(|| Normalize::new().ok());
 
@@ -139,7 +141,11 @@ impl Pipeline {
                 Ok(normalized) => {
                     for mut event in normalized {
                         lead(&mut event, delivered.leads_by);
-                        if delivered.is_refused {
+                        let key = (event.origin.connection.clone(), event.id);
+                        // What is known already isn't refused any more.
+                        let is_known = self.record.seen.contains_key(&key)
+                            || events.iter().any(|known: &Event| known.id == event.id);
+                        if delivered.is_refused && !is_known {
                             self.record.refuses.insert(event.id);
                         }
                         events.push(event);
@@ -300,7 +306,12 @@ fn lead(event: &mut Event, by: Duration) {
     }
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     event.occurred_at = event.occurred_at.map(|at| at.after(by));
-    event.version = event.version.map(|version| SourceVersion(version.0.saturating_add(micros)));
+    // A counter is no clock.
+    let is_time = |version: &SourceVersion| version.0 > COUNTERS_MAX;
+    event.version = match event.version {
+        Some(version) if is_time(&version) => Some(SourceVersion(version.0.saturating_add(micros))),
+        version => version,
+    };
 }
 
 /// The event as normalize makes it.

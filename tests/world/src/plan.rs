@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// When the week begins: Monday, 2026-11-02, 08:00.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
+/// When the shops were opened: before anyone connected them.
+pub(crate) const OPENED: Timestamp = Timestamp::from_micros(BEGIN.as_micros() - 3_600_000_000);
 const SECOND: i64 = 1_000_000;
 /// The number of seconds for which people act.
 const WEEK_SECONDS: i64 = 4 * 86_400;

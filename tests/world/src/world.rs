@@ -136,7 +136,7 @@ impl World {
             let code = if of.is_foreign { "EUR" } else { "USD" };
             let currency = Currency::new(code).unwrap_or_else(|_| unreachable!("it is a currency"));
             let id = connection_id(index, of.kind);
-            let mut shop = Shop::new(of.kind, id, currency, plan.speaks_json, plan::BEGIN);
+            let mut shop = Shop::new(of.kind, id, currency, plan.speaks_json, plan::OPENED);
             let new = |(good, (sku, stock)): (usize, &(String, BTreeMap<usize, Decimal>))| NewGood {
                 index: good,
                 sku: sku.clone(),
@@ -145,9 +145,9 @@ impl World {
             };
             let made: Vec<NewGood> = of.goods.iter().enumerate().map(new).collect();
             if plan.is_one_product {
-                shop.make(&made, plan::BEGIN);
+                shop.make(&made, plan::OPENED);
             } else {
-                made.chunks(1).for_each(|one| shop.make(one, plan::BEGIN));
+                made.chunks(1).for_each(|one| shop.make(one, plan::OPENED));
             }
             // Nobody has subscribed yet.
             drop(shop.announce(0));
@@ -410,7 +410,8 @@ impl World {
         for told in told {
             self.comes_in(shop, distinct.clone(), told, is_fetched, 0);
             if let Some(delivered) = self.inbox.last_mut() {
-                (delivered.leads_by, delivered.is_refused) = (webhook.leads_by, webhook.is_refused);
+                delivered.leads_by = webhook.leads_by;
+                delivered.is_refused = webhook.is_refused && !self.is_quiet;
             }
         }
         self.go();

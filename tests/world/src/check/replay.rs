@@ -3,7 +3,7 @@
 use crate::{record::Record, world::World};
 use apply::rebuild::Rebuilt;
 use model::{
-    Baseline, ConflictKind, FieldMirror, FieldValue, Held, LevelMirror,
+    Baseline, ConflictKind, FieldMirror, FieldValue, Held, LevelMirror, Phase,
     record::{Movement, State},
 };
 
@@ -14,14 +14,14 @@ const OF_CALLS: [ConflictKind; 4] =
 pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     let replayed = world.pipeline.replayed(world.rules_at_begin.clone());
-    let mut differs = |part: &str, one: String, other: String| {
-        found.push(format!("a replay comes to other {part}: {one}, not {other}"));
+    let mut differs = |part: &str, difference: String| {
+        found.push(format!("a replay comes to other {part}: {difference}"));
     };
     macro_rules! same {
         ($part:literal, $of:expr) => {
             let (one, other) = ($of(&replayed), $of(record));
             if one != other {
-                differs($part, format!("{one:?}"), format!("{other:?}"));
+                differs($part, first_difference(&format!("{one:?}"), &format!("{other:?}")));
             }
         };
     }
@@ -77,13 +77,18 @@ fn mirrors(record: &Record, replayed: &Record, found: &mut Vec<String>) {
     }
 }
 
+/// How far a write has come; a refused value that is no longer wanted is none, and what is wanted isn't replayed.
+fn phase<V>(phase: &Phase<V>) -> &'static str {
+    if phase.is_refused() { Phase::<V>::Idle.as_str() } else { phase.as_str() }
+}
+
 fn level(mirror: &LevelMirror) -> impl PartialEq + '_ {
-    (&mirror.observed, &mirror.baseline, mirror.proven, mirror.gate, &mirror.variant, mirror.phase.as_str())
+    (&mirror.observed, &mirror.baseline, mirror.proven, mirror.gate, &mirror.variant, phase(&mirror.phase))
 }
 
 fn field<V: FieldValue>(mirror: &FieldMirror<V>) -> impl PartialEq + '_ {
     let held: &Baseline<Held<V>> = &mirror.baseline;
-    (&mirror.observed, held, &mirror.internal, mirror.phase.as_str())
+    (&mirror.observed, held, &mirror.internal, phase(&mirror.phase))
 }
 
 /// The committed changes alone come to the same state and ledger.
@@ -95,17 +100,33 @@ fn rebuilt(record: &Record, found: &mut Vec<String>) {
             Err(broken) => return found.push(format!("the committed changes have a gap: {broken}")),
         }
     }
-    let state = State {
+    // What was told again in a newer version is no change.
+    rebuilt.state.orders.values_mut().for_each(|row| row.version = None);
+    let mut state = State {
         levels: record.levels.clone(),
         products: record.products.clone(),
         variants: record.variants.clone(),
         orders: record.orders.clone(),
     };
+    state.orders.values_mut().for_each(|row| row.version = None);
     if rebuilt.state != state {
-        found.push(format!("the committed changes come to {:?}, the record has {state:?}", rebuilt.state));
+        let difference = first_difference(&format!("{:?}", rebuilt.state), &format!("{state:?}"));
+        found.push(format!("the committed changes come to another state: {difference}"));
     }
     if lines != record.movements {
         found
             .push(format!("the committed changes have other lines of the ledger than the record: {lines:?}"));
     }
+}
+
+/// The number of letters that are shown before and behind a first difference.
+const SHOWN_LETTERS: usize = 160;
+
+/// Where two texts begin to differ.
+fn first_difference(one: &str, other: &str) -> String {
+    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let shown = |text: &str| {
+        text.chars().skip(same.saturating_sub(SHOWN_LETTERS)).take(2 * SHOWN_LETTERS).collect::<String>()
+    };
+    format!("…{}…, not …{}…", shown(one), shown(other))
 }

@@ -47,7 +47,6 @@ pub(crate) struct Json {
     machine: ShopMachine,
     account: String,
     url: String,
-    currency: Currency,
     /// Up to when the catalog was fetched.
     mark: Option<Timestamp>,
     /// Sales, in their order.
@@ -84,7 +83,7 @@ impl Json {
         };
         let seed = connection.as_str().bytes().map(u64::from).sum();
         let machine = ShopMachine::new(shop, seed, POINTS_PER_SECOND, time(now)).ok()?;
-        Some(Box::new(Self { kind, machine, account, url, currency, mark: None, sales: Vec::new() }))
+        Some(Box::new(Self { kind, machine, account, url, mark: None, sales: Vec::new() }))
     }
 
     /// How its webhooks are believed.
