@@ -374,15 +374,6 @@ impl World {
         }
     }
 
-    /// What a thin webhook brings may be about any good.
-    fn blur_all_edits(&mut self, shop: usize) {
-        for good in 0..self.shops[shop].goods.len() {
-            let good = self.shops[shop].goods[good].clone();
-            let connection = self.shops[shop].connection.clone();
-            self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
-        }
-    }
-
     fn arrives(&mut self, shop: usize, webhook: Webhook) {
         let is_active =
             self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);

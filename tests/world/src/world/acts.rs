@@ -100,6 +100,15 @@ impl World {
         }
     }
 
+    /// What a thin webhook brings may be about any good.
+    pub(super) fn blur_all_edits(&mut self, shop: usize) {
+        for good in 0..self.shops[shop].goods.len() {
+            let good = self.shops[shop].goods[good].clone();
+            let connection = self.shops[shop].connection.clone();
+            self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+        }
+    }
+
     fn blur(&mut self, shop: usize, good: usize, why: &'static str) {
         self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
         let about = self.shops[shop].goods[good].clone();
