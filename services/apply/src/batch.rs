@@ -9,11 +9,13 @@ use wire::DecodeError;
 
 /// What a batch holds, in order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Content {
-    pub(crate) events: Vec<Event>,
-    pub(crate) dismissals: Vec<Dismissal>,
+pub struct Content {
+    /// What is decided.
+    pub events: Vec<Event>,
+    /// What ended before.
+    pub dismissals: Vec<Dismissal>,
     /// What propagate made of mirrors up to its end; only a replay tells.
-    pub(crate) marks: Vec<SendMark>,
+    pub marks: Vec<SendMark>,
 }
 
 /// What messages of ENRICHED hold.
@@ -56,13 +58,15 @@ impl Content {
 
 /// A partition's batch.
 #[derive(Debug, Clone)]
-pub(crate) struct Batch {
-    pub(crate) partition: Partition,
-    pub(crate) content: Content,
+pub struct Batch {
+    /// Of which partition.
+    pub partition: Partition,
+    /// What it has to be committed.
+    pub content: Content,
     /// Where the record must stand.
-    pub(crate) from: Cursor,
+    pub from: Cursor,
     /// How far the batch reaches, whatever its events come to.
-    pub(crate) reaches: Position,
+    pub reaches: Position,
 }
 
 /// From what a batch's content is made anew after the database refused it. The common way moves events into the record

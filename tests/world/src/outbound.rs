@@ -42,6 +42,8 @@ pub(crate) struct Due {
     pub(crate) key: MirrorKey,
     pub(crate) asked: Asked,
     pub(crate) external: ExternalId,
+    /// The product of a price.
+    pub(crate) product: Option<ExternalId>,
     pub(crate) sent_key: String,
     pub(crate) attempt: u32,
     pub(crate) begun_at: Timestamp,
@@ -168,7 +170,8 @@ impl Connection {
                     continue;
                 }
                 let external = key.external().clone();
-                return Some(Due { key, asked, external, sent_key, attempt, begun_at, is_new: attempt == 1 });
+                let is_new = attempt == 1;
+                return Some(Due { key, asked, external, product, sent_key, attempt, begun_at, is_new });
             }
         }
     }

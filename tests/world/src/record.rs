@@ -1,9 +1,8 @@
 //! The record in memory: what `store` keeps in Postgres, and the steps that it takes around the decisions. It shows a
 //! decision only the rows that the batch names, so that a key that isn't named is missed here, too.
 
-use crate::shop::place_id;
 use model::{
-    Attention, CallResult, ConflictKind, ConnectionId, EventId, ExternalId, FieldMirror, FieldValue,
+    AskedBy, Attention, CallResult, ConflictKind, ConnectionId, EventId, ExternalId, FieldMirror, FieldValue,
     LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled,
     StoreId, Timestamp, VariantId,
     record::{
@@ -11,7 +10,7 @@ use model::{
         Ours, ProductRow, RowKeys, SendMark, SkuCandidate, VariantRow,
     },
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The one partition of the world.
 pub(crate) const PARTITION: Partition = Partition(0);
@@ -39,6 +38,8 @@ pub(crate) struct Record {
     pub(crate) number: i64,
     pub(crate) position: Position,
     pub(crate) marks: Vec<SendMark>,
+    /// Events that the database refuses for good when they first come in.
+    pub(crate) refuses: BTreeSet<EventId>,
     /// Levels of which a write was given up without its outcome being known.
     pub(crate) doubted: Vec<model::LevelKey>,
 }
@@ -359,9 +360,7 @@ impl Record {
             return settled;
         }
         let (connection, subject) = (key.connection().clone(), key.subject());
-        for kind in mirror.ended_since(&before) {
-            self.open.remove(&(connection.clone(), kind, subject.clone()));
-        }
+        self.end_about(key, &before, &mirror);
         self.mirrors.insert(mirror.clone());
         if !is_retry {
             self.mark(mirror);
@@ -374,9 +373,30 @@ impl Record {
         settled
     }
 
-    /// The marks as a replay takes them.
-    pub(crate) fn replay_marks(&self) -> BTreeMap<Partition, VecDeque<SendMark>> {
-        BTreeMap::from([(PARTITION, self.marks.iter().cloned().collect())])
+    /// Returns whether the database refuses what an event comes to.
+    pub(crate) fn refuses(&self, event: &model::Event) -> bool {
+        event.attempt == 0 && self.refuses.contains(&event.id)
+    }
+
+    /// Notes that a platform has no such thing, as `store::claims::note_gone` does.
+    pub(crate) fn note_gone(&mut self, asked_by: &AskedBy) {
+        let Some(mut mirror) = self.mirrors.get(&asked_by.mirror) else { return };
+        let (before, waiting) = (mirror.clone(), asked_by.waiting);
+        match &mut mirror {
+            Mirror::Level(_, mirror) => mirror.is_gone(waiting),
+            Mirror::Price(_, mirror) => mirror.is_gone(waiting),
+            Mirror::Text(_, mirror) => mirror.is_gone(waiting),
+        }
+        self.end_about(&asked_by.mirror, &before, &mirror);
+        self.mirrors.insert(mirror.clone());
+        self.mark(mirror);
+    }
+
+    /// Ends the conflicts about a mirror that what became of it ends.
+    fn end_about(&mut self, key: &MirrorKey, before: &Mirror, mirror: &Mirror) {
+        for kind in mirror.ended_since(before) {
+            self.open.remove(&(key.connection().clone(), kind, key.subject()));
+        }
     }
 
     /// Returns whether a conflict about a subject is open.
@@ -393,13 +413,6 @@ pub(crate) fn location_id(place: usize) -> LocationId {
 /// The place that our id of it names.
 pub(crate) fn place_of(location: &LocationId) -> usize {
     location.as_str().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default()
-}
-
-/// The link of a place that enrich adds.
-pub(crate) fn place_link(external: &ExternalId) -> Option<model::Link> {
-    let place = (0..9).find(|place| place_id(*place) == *external)?;
-    let internal = location_id(place).as_str().to_owned();
-    Some(model::Link { kind: model::LinkKind::Location, external: external.clone(), internal })
 }
 
 fn copy<K: Ord + Clone, V: Clone>(keys: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {

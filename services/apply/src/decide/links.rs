@@ -36,6 +36,8 @@ impl<'a> Links<'a> {
             self.writes.push(Write::ProductLink(reported.external.clone(), Some(identity.product.clone())));
             if let Some(before) = linked {
                 self.product_is_left(&before);
+                // Its variants may have been linked before by a person's word.
+                self.effects.push(Effect::Text { product: identity.product.clone() });
             }
         }
         for (variant, identified) in reported.variants.iter().zip(&identity.variants) {

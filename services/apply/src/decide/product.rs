@@ -245,6 +245,22 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// A price in another currency can't be compared: nothing is due there, and nothing is read.
+    fn price_is_foreign(&mut self, reported: &Variant, id: &VariantId) {
+        let key = field_key(self.event, &reported.external);
+        let known = self.sight.facts.mirrors.prices.get(&key);
+        let report = report::<Money>(self.event, &key, None);
+        if known.is_some_and(|mirror| mirror.is_stale(&report)) {
+            return;
+        }
+        let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(id.clone()));
+        mirror.forget(&report);
+        mirror.link(Some(id.clone()));
+        if known != Some(&mirror) {
+            self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
+        }
+    }
+
     /// The platform has no price of the variant any more, or leaves it to the till: nothing is due there.
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
@@ -261,6 +277,7 @@ impl<'a> Work<'a> {
     fn price(&mut self, row: &mut VariantRow, reported: &Variant, price: Money) {
         if let Some(conflict) = currency::mismatch(self.event, self.sight, &reported.external, price) {
             self.writes.push(Write::Conflict(conflict));
+            self.price_is_foreign(reported, &row.id);
             return;
         }
         let key = field_key(self.event, &reported.external);

@@ -199,3 +199,22 @@ fn no_rule_takes_a_zero_that_nothing_stands_behind_and_a_persons_word_does() {
         record.assert_balanced();
     }
 }
+
+#[test]
+fn the_text_of_a_product_whose_variants_were_linked_by_hand_is_due_there_once_it_is_reported() {
+    let mut other = shirt("Chemise", 1000);
+    other.variants[0].sku = Patch::Set("OTHER".to_owned());
+    let other = |number| event("b", number, Some(1), Payload::Product(other.clone()));
+    let first = vec![event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1000))), other(2)];
+    let facts = facts_after(with_rule(Facts::default(), BaselineRule::Store), first);
+    let variant = VariantId::derive(&connection("a"), &external("variant"));
+    let instruction = model::Instruction::Link { variant: external("variant"), to: variant };
+    let linked = Payload::Instruction { external: external("b"), instruction };
+    let facts = facts_after(facts, vec![event("b", 3, None, linked)]);
+    let product = model::ProductId::derive(&connection("a"), &external("product"));
+    let (_, folded) = fold(facts, vec![other(4)]);
+    let effects = folded.changes.applied.iter().flat_map(|(_, applied)| &applied.effects);
+    assert!(effects.clone().any(|effect| *effect == Effect::Text { product: product.clone() }));
+    let link = folded.changes.links.products.get(&(connection("b"), external("product")));
+    assert_eq!(link, Some(&Some(product)));
+}

@@ -222,3 +222,32 @@ fn what_is_reported_in_the_second_of_a_time_that_is_not_believed_is_read_and_not
     assert_eq!(record.commit(vec![sold]), [Some(Outcome::Unchanged)]);
     assert_eq!(mirror(&record.tables, "b").attention(), Some(model::Attention::Read));
 }
+
+#[test]
+fn a_price_in_another_currency_is_a_conflict_and_nothing_is_due_or_read_there() {
+    let euros = || {
+        let mut shirt = shirt("Shirt", 900);
+        shirt.variants[0].price = Patch::Set(Money { minor: 900, currency: Currency::new("EUR").unwrap() });
+        Payload::Product(shirt)
+    };
+    for is_read in [false, true] {
+        let mut facts = linked();
+        for from in ["a", "b"] {
+            facts.connections.entry(connection(from)).or_default().currency = Currency::new("USD").ok();
+        }
+        let known = facts.mirrors.prices.get_mut(&price_key("b")).unwrap();
+        if is_read {
+            known.baseline = model::Baseline::Unheard;
+        }
+        known.want(dollars(1100), received(0), None);
+        assert!(known.attention().is_some());
+        known.read(received(0));
+        let report = Event { hops: u8::from(is_read), ..event("b", 20, Some(2), euros()) };
+        let (_, folded) = fold(facts, vec![report]);
+        let kinds: Vec<_> = folded.changes.conflicts.iter().map(|conflict| conflict.kind).collect();
+        assert_eq!(kinds, [ConflictKind::CurrencyMismatch]);
+        let mirror = &folded.changes.mirrors.prices[&price_key("b")];
+        assert_eq!((&mirror.baseline, mirror.attention()), (&model::Baseline::Absent, None));
+        assert!(folded.changes.variants.is_empty(), "the store's price is left alone");
+    }
+}
