@@ -64,7 +64,8 @@ impl<V: FieldValue> Default for FieldMirror<V> {
 pub enum FieldOutcome {
     /// Older than what was seen, or than a write of ours: it says nothing any more.
     Stale,
-    /// Of the same version as what was seen, and another value: the platform is read again.
+    /// Another value, of the same version as what was seen, or one that may be how the platform shows a write that is
+    /// under way: the platform is read again.
     Ambiguous,
     /// Our own write come back: it must not win over what was changed elsewhere since.
     Echo,
@@ -106,9 +107,20 @@ impl<V: FieldValue> FieldMirror<V> {
             FieldOutcome::Ambiguous
         } else if self.is_echo(value) {
             FieldOutcome::Echo
+        } else if differs && matches!(self.phase, Phase::Writing { .. }) && self.may_be_written(value) {
+            FieldOutcome::Ambiguous
         } else {
             FieldOutcome::News
         }
+    }
+
+    /// Returns whether the value may be how the platform shows a write whose outcome isn't known, and isn't what was there
+    /// before it.
+    fn may_be_written(&self, value: &V) -> bool {
+        let (Phase::Writing { write, .. } | Phase::Reading { after: Some(write), .. }) = &self.phase else {
+            return false;
+        };
+        V::may_show(value, &write.value) && !write.from.reads_like(value)
     }
 
     /// Returns whether the report carries the version that the reply to our write named, where that is the version of one state:
@@ -132,7 +144,9 @@ impl<V: FieldValue> FieldMirror<V> {
             }
             Phase::Reading { after: Some(write), .. } => {
                 let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
-                write.value.reads_like(value) || stands && write.from.reads_like(value)
+                self.may_be_written(value)
+                    || write.value.reads_like(value)
+                    || stands && write.from.reads_like(value)
             }
             Phase::Reading { after: None, .. } | Phase::Idle | Phase::Refused { .. } => false,
         }
@@ -160,6 +174,9 @@ impl<V: FieldValue> FieldMirror<V> {
         let awaited = self.is_awaited(report);
         let now_held = match (&self.phase, self.baseline.known()) {
             (Phase::Acknowledged { write, .. }, _) if own => Held::shown(write.value.clone(), value.clone()),
+            (Phase::Reading { after: Some(write), .. }, _) if self.may_be_written(value) => {
+                Held::shown(write.value.clone(), value.clone())
+            }
             (_, Some(held)) => Held::shown(V::unrendered(value, held), value.clone()),
             (_, None) => Held::plain(value.clone()),
         };

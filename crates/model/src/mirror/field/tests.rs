@@ -74,6 +74,36 @@ fn the_form_that_the_reply_shows_comes_back_as_an_echo() {
 }
 
 #[test]
+fn the_form_in_which_a_write_is_shown_before_its_reply_is_no_edit() {
+    let (own, shown) = (text("<table>x</table> y"), text("y"));
+    let results = [
+        CallResult::Taken { version: Some(SourceVersion(2)), rendered: Some(shown.clone()) },
+        CallResult::Taken { version: None, rendered: None },
+        CallResult::TooOld { error: "old".to_owned() },
+    ];
+    for result in results {
+        let mut mirror = TextMirror::of(ProductId::new("p").unwrap());
+        assert_eq!(observe(&mut mirror, &text("old"), 1, 0), FieldOutcome::News);
+        mirror.want(own.clone(), at(1), None);
+        assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
+        assert_eq!(observe(&mut mirror, &shown, 2, 2), FieldOutcome::Ambiguous);
+        assert_eq!(mirror.held().unwrap().value, text("old"), "it isn't taken");
+        assert_eq!(mirror.settle("k", result.clone(), at(3)), Settled::NeedsReading, "{result:?}");
+        let asked = mirror.read(at(4)).unwrap();
+        let reading = Report { read_for: Some(asked.waiting), ..report(&shown, 2, 5) };
+        assert_eq!(mirror.observe(&reading, &shown), FieldOutcome::Echo, "{result:?}");
+        assert_eq!(mirror.held(), Some(&Held::shown(own.clone(), shown.clone())));
+        assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, None));
+        assert_eq!(observe(&mut mirror, &text("z"), 3, 6), FieldOutcome::News, "an edit is one");
+    }
+    let mut edited = TextMirror::of(ProductId::new("p").unwrap());
+    observe(&mut edited, &text("old"), 1, 0);
+    edited.want(own, at(1), None);
+    edited.begin("k", at(1), LEASE, None);
+    assert_eq!(observe(&mut edited, &text("z"), 2, 2), FieldOutcome::News);
+}
+
+#[test]
 fn what_is_gone_is_not_due_until_it_is_reported_again() {
     let mut mirror = priced();
     mirror.want(price(1_200), at(1), None);
