@@ -195,7 +195,10 @@ impl Record {
             });
         }
         for conflict in changes.conflicts {
-            self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+            let is_open = |(_, kind, subject): &Open| *kind == conflict.kind && *subject == conflict.subject;
+            if !(conflict.kind.is_of_store() && self.open.iter().any(is_open)) {
+                self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+            }
         }
         for (id, connection) in &mut self.connections {
             let own = self.open.iter().filter(|(of, ..)| of == id);

@@ -464,7 +464,7 @@ impl World {
                 continue;
             }
             if let Some((asked_by, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
-                self.read(shop, asked_by, product.as_ref());
+                self.read(shop, &asked_by, product.as_ref());
             }
         }
     }
@@ -530,7 +530,7 @@ impl World {
         self.pipeline.record.settle(key, sent_key, result, self.now);
     }
 
-    fn read(&mut self, shop: usize, asked_by: AskedBy, product: Option<&ExternalId>) {
+    fn read(&mut self, shop: usize, asked_by: &AskedBy, product: Option<&ExternalId>) {
         let key = &asked_by.mirror;
         self.last_call = self.now;
         self.number += 1;
@@ -549,7 +549,7 @@ impl World {
             }
             Read::Nothing => return,
             _ if fault.is_some_and(|fault| !matches!(fault, Fault::Slow(_))) => return,
-            Read::Gone => return self.pipeline.record.note_gone(&asked_by),
+            Read::Gone => return self.pipeline.record.note_gone(asked_by),
             Read::Told(told) => told,
         };
         connection.note(&CallOutcome::DONE, &mut self.pipeline.record, self.now);

@@ -6,7 +6,7 @@ use model::{ConflictKind, ExternalId, OrderId, OrderStatus};
 
 /// Each sale is in the record with its line, its mark as a test, and how it ended. That orders move no stock, the shelves show.
 pub(super) fn orders_are_kept(world: &World, found: &mut Vec<String>) {
-    for shop in world.shops.iter() {
+    for shop in &world.shops {
         let Some(connected_at) = world.connected_at.get(&shop.connection) else { continue };
         let sales = shop.json.iter().flat_map(|json| &json.sales);
         for sale in sales.filter(|sale| sale.at >= *connected_at) {

@@ -42,7 +42,9 @@ pub(super) fn commit(
             part.iter().map(|batch| transaction(record, batch, now, &mut done)).collect();
         match tried {
             Ok(committed) => {
-                committed.into_iter().for_each(|committed| halving.committed(PARTITION, committed));
+                for committed in committed {
+                    halving.committed(PARTITION, committed);
+                }
             }
             Err(fault) => {
                 for batch in halving.refused(part, &fault) {

@@ -477,8 +477,8 @@ mod early {
 
     use super::*;
 
-    fn coarse(report: Report<Quantity>) -> Report<Quantity> {
-        Report { is_coarse: true, ..report }
+    fn coarse(report: &Report<Quantity>) -> Report<Quantity> {
+        Report { is_coarse: true, ..report.clone() }
     }
 
     /// A reading that was asked for in the waiting before the mirror's last one.
@@ -490,9 +490,9 @@ mod early {
     /// A mirror that waited for a reading and got a number instead: the reading is still to come.
     fn read_before(value: &str) -> LevelMirror {
         let mut mirror = known(value);
-        assert_eq!(mirror.observe(&coarse(report(Some("1"), 1, 1))), LevelOutcome::Ambiguous);
+        assert_eq!(mirror.observe(&coarse(&report(Some("1"), 1, 1))), LevelOutcome::Ambiguous);
         assert!(mirror.read(at(1)).is_some());
-        assert_eq!(mirror.observe(&coarse(report(Some(value), 2, 2))), LevelOutcome::Unchanged);
+        assert_eq!(mirror.observe(&coarse(&report(Some(value), 2, 2))), LevelOutcome::Unchanged);
         assert_eq!(mirror.phase, Phase::Idle);
         mirror
     }
@@ -525,14 +525,14 @@ mod early {
     #[test]
     fn end_no_waiting_with_the_number_that_is_known() {
         let mut mirror = read_before("10");
-        assert_eq!(mirror.observe(&coarse(report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
+        assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
         for version in [1, 2] {
-            let early = coarse(early(&mirror, Some("10"), version, 4));
+            let early = coarse(&early(&mirror, Some("10"), version, 4));
             let stale = [LevelOutcome::Stale, LevelOutcome::Unchanged];
             assert!(stale.contains(&mirror.observe(&early)), "{version}");
             assert_eq!(mirror.attention(), Some(Attention::Read), "{version}");
         }
-        let reading = coarse(reading(&mirror, "9", 2, 5));
+        let reading = coarse(&reading(&mirror, "9", 2, 5));
         assert_eq!(mirror.observe(&reading), LevelOutcome::Moved(quantity("-1")));
     }
 
@@ -541,12 +541,13 @@ mod early {
         // Not stocked is reported without a version.
         for version in [None, Some(SourceVersion(2))] {
             let mut mirror = read_before("10");
-            assert_eq!(mirror.observe(&coarse(report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
-            let early = Report { version, ..coarse(early(&mirror, None, 2, 4)) };
+            assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
+            let early = Report { version, ..coarse(&early(&mirror, None, 2, 4)) };
             assert_eq!(mirror.observe(&early), LevelOutcome::Ambiguous, "{version:?}");
             assert_eq!(mirror.attention(), Some(Attention::Read), "{version:?}");
             assert_eq!(mirror.baseline.known(), Some(&quantity("10")), "{version:?}");
-            let reading = Report { version, ..coarse(Report { value: None, ..reading(&mirror, "0", 2, 5) }) };
+            let reading =
+                Report { version, ..coarse(&Report { value: None, ..reading(&mirror, "0", 2, 5) }) };
             assert_eq!(mirror.observe(&reading), LevelOutcome::Forgotten(true), "{version:?}");
         }
     }
@@ -555,7 +556,7 @@ mod early {
     fn forget_nothing_that_was_reported_since() {
         for version in [None, Some(SourceVersion(2))] {
             let mut mirror = read_before("10");
-            let late = Report { read_for: Some(mirror.waiting), version, ..coarse(report(None, 2, 4)) };
+            let late = Report { read_for: Some(mirror.waiting), version, ..coarse(&report(None, 2, 4)) };
             assert_eq!(mirror.observe(&late), LevelOutcome::Ambiguous, "{version:?}");
             assert_eq!(mirror.attention(), Some(Attention::Read), "{version:?}");
         }
@@ -583,7 +584,7 @@ mod early {
         let asked = mirror.waiting;
         mirror.is_gone(asked);
         assert_eq!(mirror.baseline.known(), Some(&quantity("10")));
-        assert_eq!(mirror.observe(&coarse(report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
+        assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
         mirror.is_gone(asked);
         assert_eq!(mirror.attention(), Some(Attention::Read));
         mirror.is_gone(mirror.waiting);
