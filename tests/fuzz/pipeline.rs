@@ -288,6 +288,7 @@ fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
         source: Source::Webhook,
         cause: None,
         hops: 0,
+        asked_by: None,
         attempt: 0,
         headers,
         trace: TraceParent::from_delivery(id),

@@ -134,6 +134,7 @@ async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
         &["ignore-location", "--connection", "nobody", "--location", "L9"],
         &["link", "--connection", "nobody", "--variant", "7", "--to", "var_7"],
         &["unlink", "--connection", "nobody", "--variant", "7"],
+        &["link-location", "--connection", "nobody", "--location", "L9", "--to", "shop-main"],
     ] {
         refused(&tillflow(&world, unknown).await, 1, "there is no connection nobody");
     }

@@ -119,6 +119,7 @@ fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, bo
         source: Source::Poll,
         cause: None,
         hops: 0,
+        asked_by: None,
         attempt,
         headers: Vec::new(),
         trace: TraceParent::from_delivery(id),

@@ -1,10 +1,11 @@
 //! Conflicts: what rules can't decide, or what a person has to know.
 
-use crate::{ConnectionId, EventId, ExternalId, LocationId, StoreId, TenantId, record::Changes};
+use crate::{ConnectionId, EventId, ExternalId, LocationId, StoreId, TenantId, VariantId, record::Changes};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The kind of a conflict. Of one kind and subject, at most one conflict of a connection is open.
+        /// The kind of a conflict. Of one kind and subject, at most one conflict of a connection is open; of those of
+        /// [`Self::OF_STORES`], at most one of a store.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ConflictKind {
             $($(#[$doc])* $name,)*
@@ -64,6 +65,17 @@ kinds! {
 }
 
 impl ConflictKind {
+    /// Those of which, of one subject, at most one is open in a store, whichever connection showed it.
+    pub const OF_STORES: [Self; 1] = [Self::Oversold];
+
+    /// Those that end by a report which says that their cause is gone.
+    pub const ENDED_BY_REPORTS: [Self; 3] = [Self::ClockSkew, Self::SkuAmbiguous, Self::CurrencyMismatch];
+
+    /// Returns whether it is one of [`Self::OF_STORES`].
+    pub fn is_of_store(self) -> bool {
+        Self::OF_STORES.contains(&self)
+    }
+
     /// Reads the name that rows and options carry.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
@@ -108,6 +120,22 @@ impl Conflict {
         Some((ExternalId::new(item).ok()?, LocationId::new(location).ok()?))
     }
 
+    /// The subject of conflicts about a variant at a location of the store.
+    pub fn about_variant(variant: &VariantId, location: &LocationId) -> String {
+        format!("variant {variant} at {location}")
+    }
+
+    /// Reads a subject that [`Conflict::about_variant`] wrote.
+    pub fn variant_of(subject: &str) -> Option<(VariantId, LocationId)> {
+        let (variant, location) = subject.strip_prefix("variant ")?.split_once(" at ")?;
+        Some((VariantId::new(variant).ok()?, LocationId::new(location).ok()?))
+    }
+
+    /// The subject of conflicts about a platform's variant.
+    pub fn about_external(variant: &ExternalId) -> String {
+        format!("variant {variant}")
+    }
+
     /// The subject of conflicts about a platform's location.
     pub fn about_location(location: &ExternalId) -> String {
         format!("location {location}")
@@ -116,7 +144,7 @@ impl Conflict {
     /// Returns whether `end` ends this conflict.
     pub fn is_ended_by(&self, end: &ConflictEnd) -> bool {
         self.kind == end.kind
-            && self.connection == end.connection
+            && (self.kind.is_of_store() || self.connection == end.connection)
             && self.store == end.store
             && self.subject == end.subject
     }

@@ -1,6 +1,6 @@
 //! What comes in, before anyone has understood it.
 
-use crate::{DeliveryId, Origin, Timestamp};
+use crate::{AskedBy, DeliveryId, Origin, Timestamp};
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
 
@@ -105,6 +105,8 @@ pub struct Delivery {
     pub cause: Option<DeliveryId>,
     /// How many of our own writes lie between the first cause and this delivery; zero for what a platform began.
     pub hops: u8,
+    /// Who asked for it, where we read it for a mirror.
+    pub asked_by: Option<AskedBy>,
     /// How often it was taken in again after it had become a dead letter; zero at first.
     pub attempt: u32,
     /// The headers that the platform's map reads, names in lower case.

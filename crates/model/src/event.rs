@@ -1,8 +1,9 @@
 //! The canonical event: one thing that happened, in our own words.
 
 use crate::{
-    AccountNotice, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction, InventoryReport,
-    Order, PlatformName, Position, Product, RawDigest, StockedAt, StoreId, TenantId, Timestamp, TraceParent,
+    AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction,
+    InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, StockedAt, StoreId,
+    TenantId, Timestamp, TraceParent, Waiting,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -215,6 +216,8 @@ pub struct Event {
     pub raw_digest: RawDigest,
     /// How many of our own writes lie between the first cause and this event.
     pub hops: u8,
+    /// Who asked for it, where we read it for a mirror.
+    pub asked_by: Option<AskedBy>,
     /// How often its delivery was taken in again after it had become a dead letter; zero at first.
     pub attempt: u32,
     /// The trace it belongs to.
@@ -233,5 +236,14 @@ impl Event {
             .iter()
             .find(|link| link.kind == kind && link.external == *external)
             .map(|link| link.internal.as_str())
+    }
+
+    /// The waiting for which it was read, of the mirror that `is_mirror` names: none if it wasn't read, or for another mirror.
+    pub fn read_for(&self, is_mirror: impl FnOnce(&MirrorKey) -> bool) -> Option<Waiting> {
+        match &self.asked_by {
+            Some(asked) => is_mirror(&asked.mirror).then_some(asked.waiting),
+            // Readings of before waitings were numbered.
+            None => (self.hops > 0).then(Waiting::default),
+        }
     }
 }

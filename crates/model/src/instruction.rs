@@ -58,7 +58,14 @@ pub enum Instruction {
         /// The platform's id.
         variant: ExternalId,
     },
-    /// Answers a first contact.
+    /// Links a platform's location to a location of the store.
+    LinkLocation {
+        /// The platform's id.
+        location: ExternalId,
+        /// Our id.
+        to: LocationId,
+    },
+    /// Answers a first contact, and starts writes again that had stopped.
     Adopt {
         /// The platform's id of what is counted.
         item: ExternalId,

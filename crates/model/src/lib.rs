@@ -37,11 +37,11 @@ pub use id::{
 };
 pub use instruction::{BaselineRule, Instruction, Side};
 pub use mirror::{
-    Attention, Baseline, Begun, CLOCK_LEAD_MAX, CallResult, Contact, ContactOutcome, FieldKey, FieldMirror,
-    FieldOutcome, FieldValue, Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, MirrorKey,
-    MirrorKind, MirrorValue, Observation, Phase, PriceMirror, ProductText, READ_AGAIN_AFTER,
-    READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, ROUNDS_MAX, ROUNDS_WITHIN, Report, Schedule,
-    Settled, TextMirror, Write,
+    Asked, AskedBy, Attention, Baseline, Begun, CLOCK_LEAD_MAX, CallResult, Contact, ContactOutcome,
+    FieldKey, FieldMirror, FieldOutcome, FieldValue, Gate, Held, LevelKey, LevelMirror, LevelOutcome,
+    Meanwhile, Mirror, MirrorKey, MirrorKind, MirrorValue, Observation, Phase, PriceMirror, ProductText,
+    READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, ROUNDS_MAX, ROUNDS_WITHIN,
+    Report, Schedule, Settled, TextMirror, Waiting, Write,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use outcome::Outcome;

@@ -8,15 +8,17 @@
 mod call;
 mod field;
 mod level;
+mod reading;
 mod value;
 
-use crate::{ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
+use crate::{ConflictKind, ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 pub use call::{Begun, CallResult, Meanwhile, Phase, Settled, Write};
 pub use field::{FieldMirror, FieldOutcome, PriceMirror, TextMirror};
 pub use level::{Contact, ContactOutcome, Gate, LevelMirror, LevelOutcome};
+pub use reading::{Asked, AskedBy, Waiting};
 pub use value::{FieldValue, Held, MirrorValue, ProductText};
 
 /// Upper limit of readings that end a waiting; beyond it the reading that came last counts, or a person is asked.
@@ -212,6 +214,51 @@ impl Mirror {
         }
     }
 
+    /// Returns whether writes stopped because comparisons were refused over and over.
+    pub const fn is_stopped(&self) -> bool {
+        match self {
+            Self::Level(_, mirror) => matches!(mirror.gate, Gate::Stopped),
+            Self::Price(..) | Self::Text(..) => false,
+        }
+    }
+
+    /// Makes a refused value due at once, because something about its connection was changed. Says whether there is one.
+    pub fn rearm(&mut self, now: Timestamp) -> bool {
+        let is_refused = self.is_refused();
+        if is_refused {
+            match self {
+                Self::Level(_, mirror) => mirror.schedule.due_at = now,
+                Self::Price(_, mirror) => mirror.schedule.due_at = now,
+                Self::Text(_, mirror) => mirror.schedule.due_at = now,
+            }
+        }
+        is_refused
+    }
+
+    /// The kinds of conflicts about the mirror that what became of it ends: a conflict is open no longer than the state
+    /// that it is about.
+    pub fn ended_since(&self, before: &Self) -> Vec<ConflictKind> {
+        self.closes(before.open_kinds())
+    }
+
+    /// Those of `open` that the mirror's state is none of.
+    pub(crate) fn closes(&self, mut open: Vec<ConflictKind>) -> Vec<ConflictKind> {
+        if !open.is_empty() {
+            let now = self.open_kinds();
+            open.retain(|kind| !now.contains(kind));
+        }
+        open
+    }
+
+    /// The kinds of conflicts that are open because of the mirror's state.
+    fn open_kinds(&self) -> Vec<ConflictKind> {
+        match self {
+            Self::Level(_, mirror) => mirror.open_kinds(),
+            Self::Price(_, mirror) => mirror.open_kinds(),
+            Self::Text(_, mirror) => mirror.open_kinds(),
+        }
+    }
+
     /// When that work is due.
     pub fn due_at(&self) -> Timestamp {
         match self {
@@ -328,8 +375,8 @@ pub struct Report<V> {
     pub version: Option<SourceVersion>,
     /// When it was received.
     pub received_at: Timestamp,
-    /// True if we read it ourselves.
-    pub is_reading: bool,
+    /// The waiting of this very mirror for which we read it ourselves, if we did.
+    pub read_for: Option<Waiting>,
     /// True if one version may be that of two states.
     pub is_coarse: bool,
     /// True if it was a dead letter and came in again.
@@ -351,6 +398,12 @@ impl<V> Report<V> {
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
         self.is_coarse && self.version.zip(seen).is_some_and(|(version, seen)| version <= seen)
+    }
+
+    /// Returns whether the report's version is beyond the one that was seen.
+    fn is_newer(&self, seen: Option<&Observation<V>>) -> bool {
+        let seen = seen.and_then(|seen| self.believed(seen.version));
+        self.version.zip(seen).is_some_and(|(version, seen)| version > seen)
     }
 
     /// The version that was seen, unless it lies too far ahead to be believed.
@@ -384,6 +437,9 @@ pub struct Schedule {
     /// The last failure, without payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// True from the platform's refusal of a value until it takes one, or none is due any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// Refused comparisons since `rounds_since`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rounds: u32,
@@ -411,4 +467,14 @@ impl Schedule {
         self.rounds += 1;
         self.rounds > ROUNDS_MAX
     }
+}
+
+/// The kinds of conflicts that are open in a state.
+fn kinds_of(has_refusal: bool, is_unreadable: bool, is_stopped: bool) -> Vec<ConflictKind> {
+    let states = [
+        (has_refusal, ConflictKind::WriteRefused),
+        (is_unreadable, ConflictKind::Unreadable),
+        (is_stopped, ConflictKind::Flapping),
+    ];
+    states.into_iter().filter(|(is_open, _)| *is_open).map(|(_, kind)| kind).collect()
 }

@@ -113,6 +113,28 @@ pub struct CustomerRow {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// The erasure of the personal data of every customer of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erasure {
+    /// The version below which reports say nothing any more.
+    pub version: SourceVersion,
+    /// When it was asked for.
+    pub at: Timestamp,
+}
+
+impl CustomerRow {
+    /// The row without personal data, which no older report brings back. The same again changes nothing.
+    #[must_use]
+    pub fn erased(&self, erasure: Erasure) -> Self {
+        Self {
+            version: self.version.max(Some(erasure.version)),
+            customer: self.customer.without_personal_data(),
+            deleted_at: self.deleted_at.max(Some(erasure.at)),
+            ..self.clone()
+        }
+    }
+}
+
 /// Why a level moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MovementReason {

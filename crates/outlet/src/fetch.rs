@@ -2,7 +2,7 @@
 
 use crate::{Budgets, Client, NotAccepted, accept};
 use bus::Bus;
-use model::{Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
+use model::{AskedBy, Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{Access, AccountRefusal, CallContext, CallOutcome, Fetch, Fetched, Platform};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub struct Target<'a> {
     pub cause: Option<DeliveryId>,
     /// How many of our own writes lie before it.
     pub hops: u8,
+    /// The mirror that waits for what is read back, if one does.
+    pub asked_by: Option<AskedBy>,
     /// The trace it belongs to.
     pub trace: Option<TraceParent>,
 }
@@ -135,6 +137,7 @@ impl Fetcher {
             source: Source::Poll,
             cause: target.cause,
             hops: target.hops,
+            asked_by: target.asked_by.clone(),
             attempt: 0,
             headers: Vec::new(),
             trace: target.trace.unwrap_or_else(|| TraceParent::from_delivery(id)),

@@ -260,6 +260,7 @@ mod tests {
             source: Source::Webhook,
             cause: None,
             hops: 0,
+            asked_by: None,
             attempt: 0,
             headers: Vec::new(),
             trace: TraceParent::from_delivery(id),

@@ -1,7 +1,7 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Alerts, Doors, Failure, Input, Output, Placed, Service, Turn, chain,
+    Alerts, Batch, Doors, Failure, Input, Output, Placed, Service, Turn, chain,
     decided::{Packed, Piece, Settled, pack, refused, settle_within},
     kill_point,
     letters::dead_letter,
@@ -9,7 +9,7 @@ use crate::{
     ours::{batch_of, undecodable},
     own_partitions, readable,
 };
-use bus::{Appender, Feed, Message, Reader};
+use bus::{Appender, Feed, Foreign, Message, Reader};
 use model::{Dismissal, Partition, Position, Timestamp};
 use stage::{Fault, Reject, RejectClass, Stage};
 use std::{
@@ -146,12 +146,11 @@ where
         let Some(last) = messages.last() else { return Ok(()) };
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
         let (mut inputs, mut told) = (Vec::new(), Vec::new());
-        for message in &messages {
-            let Shared { service, alerts, from: feed, .. } = self.shared;
-            let batch = match batch_of::<S::In>(&service.bus, *feed, self.partition, message) {
+        for (message, batch, after) in batches(self.shared, self.partition, self.covered, &messages) {
+            let batch = match batch {
                 Ok(batch) => batch,
                 Err(foreign) => {
-                    alerts.foreign(Some(self.partition), &foreign).await;
+                    self.shared.alerts.foreign(Some(self.partition), &foreign).await;
                     continue;
                 }
             };
@@ -160,8 +159,8 @@ where
                 self.appender.begin_behind(from);
             }
             reaches = reaches.max(end_of(message));
-            inputs.extend(batch.records.into_iter().filter(|input| input.position > self.covered));
-            told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > self.covered));
+            inputs.extend(batch.records.into_iter().filter(|input| input.position > after));
+            told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
         }
         if reaches == self.covered {
             return Ok(());
@@ -242,11 +241,11 @@ where
         messages: &[Message],
         rejects: &BTreeMap<usize, Vec<(Position, Reject)>>,
     ) -> Result<(), Fault> {
-        let Shared { service, from: feed, .. } = self.shared;
-        let readable = messages
-            .iter()
-            .filter_map(|message| batch_of::<S::In>(&service.bus, *feed, self.partition, message).ok());
-        let inputs = readable.flat_map(|batch| batch.records).filter(|input| input.position > self.covered);
+        let read = batches(self.shared, self.partition, self.covered, messages);
+        let inputs = read.flat_map(|(_, batch, after)| {
+            let records = batch.map(|batch| batch.records).unwrap_or_default();
+            records.into_iter().filter(move |input| input.position > after)
+        });
         for (index, Placed { position, value }) in inputs.enumerate() {
             let Some(rejected) = rejects.get(&index) else { continue };
             let original = match value.into_original() {
@@ -313,6 +312,29 @@ where
 fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
     let weight: usize = outputs.iter().map(Output::weight).sum();
     weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit
+}
+
+/// Each message with its batch, if it is ours, and the position behind which that is new: `covered`, or what the batches
+/// before it cover. A broker that crashed may hold two messages of one span.
+fn batches<'m, S, D>(
+    shared: &'m Shared<S, D>,
+    partition: Partition,
+    covered: Position,
+    messages: &'m [Message],
+) -> impl Iterator<Item = (&'m Message, Result<Batch<S::In>, Foreign>, Position)>
+where
+    S: Stage,
+    S::In: Input,
+{
+    let mut reaches = covered;
+    messages.iter().map(move |message| {
+        let batch = batch_of::<S::In>(&shared.service.bus, shared.from, partition, message);
+        let after = reaches;
+        if batch.is_ok() {
+            reaches = after.max(end_of(message));
+        }
+        (message, batch, after)
+    })
 }
 
 /// The position after which nothing of the message is left.

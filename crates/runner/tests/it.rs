@@ -149,10 +149,27 @@ fn event(number: u64) -> Event {
         links: Vec::new(),
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: number, delivery: 0, event: 0 },
     }
+}
+
+#[tokio::test]
+async fn a_span_that_two_messages_hold_goes_on_once() {
+    let world = World::start().await;
+    world.put(21..=26).await;
+    // As a broker that crashed may leave it: the writer knew of no more than the first three.
+    let tail = world.bus.tail(Feed::Normalized, HERE).await.unwrap().unwrap();
+    let known = Message { covers: Some(event(23).position), ..tail };
+    let mut appender = world.bus.appender(Feed::Normalized, HERE, Some(&known));
+    let events: Vec<Event> = (24..=28).map(event).collect();
+    appender.append(Event::encode(&events, &[]), event(28).position, 0, 1).await.unwrap();
+    let (stop, _, task) = world.run(0);
+    assert_eq!(world.passed_on(28).await, (21..=28).collect::<Vec<_>>());
+    stop.cancel();
+    task.await.unwrap();
 }
 
 #[tokio::test]

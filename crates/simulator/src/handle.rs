@@ -76,21 +76,12 @@ impl ShopHandle {
 
     /// Sets the price of a variant, in the currency's smallest unit. The same price changes nothing and tells nobody.
     pub fn edit_price(&self, variant: &str, price_minor: i64) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            let (product, held) = state.ledger.find(variant).ok_or(Impossible::UnknownItem)?;
-            let (product, variant) = (product.id.clone(), held.id.clone());
-            let changed = state.set_price(&product, &variant, price_minor, now);
-            Ok(((), changed.then_some(Change::ProductEdited(product)).into_iter().collect()))
-        })
+        self.act(|state, now| state.edit_price(variant, price_minor, now))
     }
 
     /// Sets the title of a product. The same title changes nothing and tells nobody.
     pub fn edit_title(&self, product: &str, title: &str) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            let changed = state.set_title(product, title, now)?;
-            let change = changed.then(|| Change::ProductEdited(product.to_owned()));
-            Ok(((), change.into_iter().collect()))
-        })
+        self.act(|state, now| state.edit_title(product, title, now))
     }
 
     /// Takes a product with all its variants off sale for ever.

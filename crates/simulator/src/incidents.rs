@@ -1,9 +1,8 @@
 //! What happens in a shop's worse weeks: acts of its staff beside selling, and dials of the platform.
 
 use crate::handle::ShopHandle;
-use crate::ledger::Change;
 use crate::lock;
-use crate::shop::{Impossible, ItemIds, Kind};
+use crate::shop::{Impossible, ItemIds};
 use crate::standing::Standing;
 use chrono::TimeDelta;
 
@@ -11,57 +10,29 @@ impl ShopHandle {
     /// Ends stocking an item at a location: its level there is gone. Shopify tells it by `inventory_levels/disconnect`;
     /// Square says nothing and lists no count; Treez lists the location no more.
     pub fn stop_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
-        self.act(|state, _| {
-            state.check_location(location)?;
-            let item = state.item(item)?;
-            state.ledger.disconnect(&item, location)?;
-            Ok(((), vec![Change::Disconnected(item, location.to_owned())]))
-        })
+        self.act(|state, _| state.stop_stocking(item, location))
     }
 
     /// Begins stocking an item at a location, with a level of zero. Shopify tells it by `inventory_levels/connect`, the
     /// others by a level.
     pub fn start_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            state.check_location(location)?;
-            let item = state.item(item)?;
-            state.ledger.connect(&item, location, now);
-            Ok(((), vec![Change::Connected(item, location.to_owned())]))
-        })
+        self.act(|state, now| state.start_stocking(item, location, now))
     }
 
     /// Switches the tracking of an item's stock on or off. While it is off, sales move nothing and Shopify tells and shows
     /// a level of null, Square and Treez none. Switched on, the number from before stands again and is told.
     pub fn track(&self, item: &str, tracked: bool) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            let item = state.item(item)?;
-            let locations = state.ledger.track(&item, tracked, now)?;
-            let changes = locations.into_iter().map(|location| Change::Level(item.clone(), location));
-            Ok(((), changes.collect()))
-        })
+        self.act(|state, now| state.track(item, tracked, now))
     }
 
     /// Sets the merchant's own number of a variant; empty for none.
     pub fn edit_sku(&self, variant: &str, sku: &str) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            let (product, held) = state.ledger.find(variant).ok_or(Impossible::UnknownItem)?;
-            let (product, variant) = (product.id.clone(), held.id.clone());
-            let change = state.ledger.edit(&product, Some(&variant), now, |product, index| {
-                if let Some(variant) = index.and_then(|index| product.variants.get_mut(index)) {
-                    sku.clone_into(&mut variant.sku);
-                }
-            })?;
-            Ok(((), vec![change]))
-        })
+        self.act(|state, now| state.edit_sku(variant, sku, now))
     }
 
     /// Sets the description of a product, as the platform renders it.
     pub fn edit_description(&self, product: &str, description: &str) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            let shown = state.rendered(description);
-            let change = state.ledger.edit(product, None, now, |product, _| product.description = shown)?;
-            Ok(((), vec![change]))
-        })
+        self.act(|state, now| state.edit_description(product, description, now))
     }
 
     /// The description of a product, as the platform shows it.
@@ -83,12 +54,7 @@ impl ShopHandle {
     /// `orders/cancelled`, Treez by `TICKET_STATUS`. Square knows only refunds of completed orders:
     /// [`Impossible::Unsupported`].
     pub fn cancel_order(&self, order: &str, restock: bool) -> Result<(), Impossible> {
-        self.act(|state, now| {
-            if state.shop.platform == Kind::Square {
-                return Err(Impossible::Unsupported);
-            }
-            Ok(((), state.ledger.cancel(order, restock, now)?))
-        })
+        self.act(|state, now| state.cancel_order(order, restock, now))
     }
 
     /// Sets how the account stands with its platform: from now on every call is answered accordingly.

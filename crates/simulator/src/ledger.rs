@@ -54,12 +54,16 @@ pub(crate) struct Order {
     pub(crate) line: Line,
     pub(crate) at: Instant,
     pub(crate) cancelled_at: Option<Instant>,
+    /// When the money went back.
+    pub(crate) refunded_at: Option<Instant>,
+    /// True if it was made to try something out.
+    pub(crate) is_test: bool,
 }
 
 impl Order {
     /// When it last changed.
     pub(crate) fn updated_at(&self) -> Instant {
-        self.cancelled_at.unwrap_or(self.at)
+        self.at.max(self.cancelled_at.unwrap_or(self.at)).max(self.refunded_at.unwrap_or(self.at))
     }
 }
 
@@ -109,6 +113,8 @@ pub(crate) enum Change {
     Sold(String),
     /// Order that was cancelled.
     Cancelled(String),
+    /// Order that was refunded.
+    Refunded(String),
     CustomerAdded(String),
 }
 
@@ -295,6 +301,8 @@ impl Ledger {
             line,
             at: now,
             cancelled_at: None,
+            refunded_at: None,
+            is_test: false,
         };
         self.orders.push_back(order);
         if self.orders.len() > ORDERS_MAX {
@@ -323,6 +331,20 @@ impl Ledger {
             changes.push(Change::Level(item, location));
         }
         Ok(changes)
+    }
+
+    /// Gives the money of an order back that stands; the goods stay where they are.
+    pub(crate) fn refund(&mut self, id: &str, now: Instant) -> Result<Change, Impossible> {
+        let order = self.orders.iter_mut().rev().find(|order| order.id == id && order.cancelled_at.is_none());
+        order.ok_or(Impossible::UnknownItem)?.refunded_at = Some(now);
+        Ok(Change::Refunded(id.to_owned()))
+    }
+
+    /// Marks an order as one that was made to try something out.
+    pub(crate) fn is_a_test(&mut self, id: &str) {
+        if let Some(order) = self.orders.iter_mut().rev().find(|order| order.id == id) {
+            order.is_test = true;
+        }
     }
 
     /// Ends stocking an item at a location.

@@ -5,6 +5,7 @@
 //! would send them. Written from the platforms' documents apart from the code that talks to them, so that neither can
 //! hide the other's mistakes. What isn't documented is answered with an error that says so.
 
+mod acts;
 mod chaos;
 mod exchange;
 mod graphql;
@@ -13,6 +14,7 @@ mod incidents;
 mod ledger;
 mod level;
 mod machine;
+mod machine_acts;
 mod notation;
 mod project;
 mod recent;
@@ -30,6 +32,7 @@ mod webhooks;
 pub use chaos::Chaos;
 pub use handle::ShopHandle;
 pub use machine::{MachineReply, MachineRequest, MachineWebhook, ShopMachine};
+pub use machine_acts::Offer;
 pub use server::RecordedCall;
 pub use shop::{Impossible, ItemIds, Kind, NewVariant, Shop, Unfit};
 pub use standing::Standing;

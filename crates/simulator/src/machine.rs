@@ -2,12 +2,11 @@
 
 use crate::exchange::{Incoming, Outgoing, decode_form};
 use crate::ledger::{Change, Instant};
-use crate::shop::{Impossible, ItemIds, NewVariant, Shop, Unfit};
+use crate::shop::{Impossible, Shop, Unfit};
 use crate::standing::Standing;
 use crate::state::State;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use std::fmt;
 
 /// A request to the platform's API, as a client would make it.
@@ -52,7 +51,7 @@ pub type MachineWebhook = (Vec<(&'static str, String)>, Bytes);
 /// and webhooks.
 #[derive(Debug)]
 pub struct ShopMachine {
-    state: State,
+    pub(crate) state: State,
     webhooks: Vec<Outgoing>,
 }
 
@@ -90,57 +89,7 @@ impl ShopMachine {
         self.state.standing = standing;
     }
 
-    /// Puts a product on sale and says what its variants are called.
-    pub fn add_product(
-        &mut self,
-        title: &str,
-        variants: &[NewVariant],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<ItemIds>, Impossible> {
-        self.act(now, |state, now| state.add_product(title, variants, now))
-    }
-
-    /// Sells `quantity` of an item at a location, even below zero.
-    pub fn sell(
-        &mut self,
-        item: &str,
-        location: &str,
-        quantity: Decimal,
-        now: DateTime<Utc>,
-    ) -> Result<String, Impossible> {
-        self.act(now, |state, now| state.sell(item, location, quantity, now))
-    }
-
-    /// Adds `quantity` of an item to the stock of a location.
-    pub fn restock(
-        &mut self,
-        item: &str,
-        location: &str,
-        quantity: Decimal,
-        now: DateTime<Utc>,
-    ) -> Result<(), Impossible> {
-        self.act(now, |state, now| state.restock(item, location, quantity, now))
-    }
-
-    /// Sets the title of a product.
-    pub fn edit_title(&mut self, product: &str, title: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
-        self.act(now, |state, now| {
-            let changed = state.set_title(product, title, now)?;
-            Ok(((), changed.then(|| Change::ProductEdited(product.to_owned())).into_iter().collect()))
-        })
-    }
-
-    /// Takes a product off sale for ever.
-    pub fn delete_product(&mut self, product: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
-        self.act(now, |state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
-    }
-
-    /// How much of an item is at a location; `None` where it isn't stocked.
-    pub fn level(&self, item: &str, location: &str) -> Option<Decimal> {
-        Some(self.state.ledger.level(&self.state.item(item).ok()?, location)?.quantity())
-    }
-
-    fn act<T>(
+    pub(crate) fn act<T>(
         &mut self,
         now: DateTime<Utc>,
         act: impl FnOnce(&mut State, Instant) -> Result<(T, Vec<Change>), Impossible>,

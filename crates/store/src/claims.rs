@@ -11,6 +11,7 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     apply::marks,
     columns::id,
+    conflicts,
     error::within,
     mirrors::{self, KeyColumns},
 };
@@ -140,11 +141,13 @@ impl Store {
             }
             let locked = rows.iter().map(mirrors::read).collect::<Result<Vec<_>, StoreError>>()?;
             let targets = targets::load(&mut transaction, claim.connection, &locked).await?;
-            let (mut changed, mut noted, mut due) = (Vec::new(), Vec::new(), Vec::new());
-            for (mut mirror, target) in locked.into_iter().zip(targets) {
+            let (mut changed, mut noted, mut due, mut ended) =
+                (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            for ((row, mut mirror), target) in rows.iter().zip(locked).zip(targets) {
                 let before = mirror.clone();
                 let (write, is_noted) = begin(&mut mirror, target, claim, now);
                 due.extend(write);
+                ended.extend(conflicts::ended_about(&id(row, "store")?, &before, &mirror));
                 if is_noted {
                     noted.push(mirror.clone());
                 }
@@ -154,6 +157,9 @@ impl Store {
             }
             mirrors::update(&mut transaction, &changed).await?;
             marks::note(&mut transaction, claim.partition, &noted).await?;
+            if !ended.is_empty() {
+                conflicts::end(&mut transaction, &ended, conflicts::ANOTHER_VALUE).await?;
+            }
             Ok::<_, StoreError>(due)
         };
         let due = within(self.limit, work).await?;
@@ -238,7 +244,7 @@ fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -
 // A row that apply holds is skipped: what it is about to hold isn't known. A write that is under way goes on, whatever the
 // rules say by now.
 const LOCK_DUE: &str = "
-SELECT m.connection, m.kind, m.external, m.place, m.state
+SELECT m.store, m.connection, m.kind, m.external, m.place, m.state
 FROM mirrors m
 WHERE m.connection = $1 AND m.attention = 'write' AND m.next_attempt_at <= $2
   AND (m.kind = ANY($3) OR m.state -> 'phase' ? 'writing')

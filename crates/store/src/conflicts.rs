@@ -5,7 +5,7 @@ use crate::{
     columns::{conflict_kind, hash_id, id, time, time_or_null},
     error::within,
 };
-use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, StoreId, Timestamp};
+use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, Mirror, StoreId, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 pub(crate) const WHOLE_CONNECTION: &str = "the connection";
 /// The name that ends a conflict which ended by itself.
 const BY_ITSELF: &str = "tillflow";
+/// The resolution of a conflict that ended by itself.
+pub(crate) const NO_LONGER_SO: &str = "it is no longer so";
+/// The resolution of a conflict about a value that isn't due any more.
+pub(crate) const ANOTHER_VALUE: &str = "another value is due";
 
 /// A conflict as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,41 +126,92 @@ impl Store {
     }
 }
 
-/// Opens conflicts, or counts those that are open already; the newest detail stands. One statement.
+/// Opens conflicts, or counts those that are open already; the newest detail stands. One statement for those of
+/// connections, one for those of stores.
 pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
+    let (of_stores, of_connections): (Vec<_>, Vec<_>) =
+        conflicts.iter().partition(|conflict| conflict.kind.is_of_store());
+    for (statement, conflicts) in [(OPEN_OF_CONNECTIONS, of_connections), (OPEN_OF_STORES, of_stores)] {
+        if !conflicts.is_empty() {
+            open_with(connection, statement, &conflicts).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn open_with(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    conflicts: &[&Conflict],
+) -> Result<(), StoreError> {
     let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
     // A statement can't meet one row twice.
     let mut found: BTreeMap<_, (&Conflict, Option<EventId>, i64)> = BTreeMap::new();
     for (conflict, subject) in conflicts.iter().zip(&subjects) {
-        let key = (&conflict.store, &conflict.connection, conflict.kind, subject.as_str());
+        let by = (!conflict.kind.is_of_store()).then_some(&conflict.connection);
+        let key = (&conflict.store, by, conflict.kind, subject.as_str());
         let (newest, event, seen) = found.entry(key).or_insert((conflict, None, 0));
         (*newest, *event, *seen) = (conflict, conflict.event.or(*event), *seen + 1);
     }
     let newest = || found.values().map(|(conflict, ..)| *conflict);
-    sqlx::query(
-        "INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[],
-             $8::int8[])
-         ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
-         DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
-             event_id = coalesce(excluded.event_id, c.event_id)",
-    )
-    .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
-    .bind(found.values().map(|(_, event, _)| event.map(|event| event.as_bytes().to_vec())).collect::<Vec<_>>())
-    .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
-    .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
-    .bind(
-        newest()
-            .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
-            .collect::<Vec<_>>(),
-    )
-    .bind(found.values().map(|(.., seen)| *seen).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    sqlx::query(statement)
+        .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
+        .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
+        .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
+        .bind(
+            found
+                .values()
+                .map(|(_, event, _)| event.map(|event| event.as_bytes().to_vec()))
+                .collect::<Vec<_>>(),
+        )
+        .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
+        .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
+        .bind(
+            newest()
+                .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
+                .collect::<Vec<_>>(),
+        )
+        .bind(found.values().map(|(.., seen)| *seen).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     Ok(())
 }
+
+macro_rules! insert_open {
+    () => {
+        "
+INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
+SELECT u.tenant, u.store, u.connection, u.event_id, u.kind, u.subject, u.detail, u.seen
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+    AS u(tenant, store, connection, event_id, kind, subject, detail, seen)"
+    };
+}
+macro_rules! or_count {
+    () => {
+        "
+ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
+DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
+    event_id = coalesce(excluded.event_id, c.event_id)"
+    };
+}
+const OPEN_OF_CONNECTIONS: &str = concat!(insert_open!(), or_count!());
+// Whoever opens them has locked the store: nobody else opens another one meanwhile.
+const OPEN_OF_STORES: &str = concat!(
+    "
+WITH found AS (
+    UPDATE conflicts c SET seen = c.seen + u.seen, last_seen_at = now(), detail = u.detail,
+        event_id = coalesce(u.event_id, c.event_id)
+    FROM unnest($2::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+        AS u(store, event_id, kind, subject, detail, seen)
+    WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND c.resolved_at IS NULL
+        AND c.subject <> ''
+    RETURNING c.store, c.kind, c.subject
+)",
+    insert_open!(),
+    "
+WHERE NOT EXISTS (SELECT FROM found f WHERE f.store = u.store AND f.kind = u.kind AND f.subject = u.subject)",
+    or_count!()
+);
 
 /// Ends those of the conflicts that are open.
 pub(crate) async fn end(
@@ -164,21 +219,58 @@ pub(crate) async fn end(
     ended: &[ConflictEnd],
     resolution: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)
-         WHERE c.store = u.store AND c.connection = u.connection AND c.kind = u.kind AND c.subject = u.subject
-           AND c.resolved_at IS NULL AND c.subject <> ''",
-    )
-    .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
-    .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
-    .bind(ended.iter().map(|end| end.kind.as_str()).collect::<Vec<_>>())
-    .bind(ended.iter().map(|end| subject(&end.subject)).collect::<Vec<_>>())
-    .bind(BY_ITSELF)
-    .bind(resolution)
-    .execute(connection)
-    .await?;
+    let (of_stores, of_connections): (Vec<_>, Vec<_>) = ended.iter().partition(|end| end.kind.is_of_store());
+    for (statement, ended) in [(END_OF_CONNECTIONS, of_connections), (END_OF_STORES, of_stores)] {
+        if ended.is_empty() {
+            continue;
+        }
+        sqlx::query(statement)
+            .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
+            .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
+            .bind(ended.iter().map(|end| end.kind.as_str()).collect::<Vec<_>>())
+            .bind(ended.iter().map(|end| subject(&end.subject)).collect::<Vec<_>>())
+            .bind(BY_ITSELF)
+            .bind(resolution)
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
+}
+
+macro_rules! end_conflicts {
+    ($of:literal) => {
+        concat!(
+            "
+UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)
+WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND ",
+            $of,
+            " AND c.resolved_at IS NULL AND c.subject <> ''"
+        )
+    };
+}
+const END_OF_CONNECTIONS: &str = end_conflicts!("c.connection = u.connection");
+const END_OF_STORES: &str = end_conflicts!("true");
+
+/// Ends the conflicts that were open for the sake of what a mirror was before.
+pub(crate) async fn end_about(
+    connection: &mut PgConnection,
+    store: &StoreId,
+    before: &Mirror,
+    now: &Mirror,
+) -> Result<(), StoreError> {
+    let ended = ended_about(store, before, now);
+    if ended.is_empty() { Ok(()) } else { end(connection, &ended, NO_LONGER_SO).await }
+}
+
+/// The conflicts that were open for the sake of what a mirror was before.
+pub(crate) fn ended_about(store: &StoreId, before: &Mirror, now: &Mirror) -> Vec<ConflictEnd> {
+    let end = |kind| {
+        let key = now.key();
+        let (store, connection) = (store.clone(), key.connection().clone());
+        ConflictEnd { store, connection, kind, subject: key.subject() }
+    };
+    now.ended_since(before).into_iter().map(end).collect()
 }
 
 /// A subject as it is stored.

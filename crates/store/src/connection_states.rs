@@ -1,13 +1,15 @@
 //! Connections' states: whether the platform accepts their calls, and what people set by hand.
 
 use crate::{
-    Store, StoreError,
-    columns::{health, id, time_or_null, unreadable},
+    LISTED_ROWS, Store, StoreError,
+    columns::{health, id, time, time_or_null, unreadable},
     conflicts::{self, WHOLE_CONNECTION, storable},
     error::within,
+    mirrors,
 };
 use model::{
-    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, StoreId, TenantId, Timestamp,
+    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, Mirror, StoreId, TenantId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _};
@@ -161,6 +163,7 @@ impl Store {
     /// connection.
     pub async fn set_enabled(&self, connection: &ConnectionId, enabled: bool) -> Result<bool, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
+        let refused = within(self.limit, Refused::lock(&mut transaction, connection)).await?;
         let Some((owner, _)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Ok(false);
         };
@@ -170,7 +173,7 @@ impl Store {
         .bind(connection.as_str())
         .bind(enabled);
         if within(self.limit, statement.execute(&mut *transaction)).await?.rows_affected() == 1 {
-            within(self.limit, begin_anew(&mut transaction, &owner, connection)).await?;
+            within(self.limit, begin_anew(&mut transaction, &owner, connection, refused)).await?;
         }
         within(self.limit, transaction.commit()).await?;
         Ok(true)
@@ -285,11 +288,36 @@ async fn write_refused(
     Ok(())
 }
 
-/// Makes a connection ok, as far as is known, and a probe due at once, because something about it was changed.
+/// Mirrors of a connection whose value was refused. Locked before the connection, as everywhere.
+pub(crate) struct Refused(Vec<Mirror>, Timestamp);
+
+impl Refused {
+    /// Locks at most [`LISTED_ROWS`] of them; others wait for their daily attempt.
+    pub(crate) async fn lock(
+        transaction: &mut PgConnection,
+        connection: &ConnectionId,
+    ) -> Result<Self, StoreError> {
+        let rows = sqlx::query(
+            "SELECT m.connection, m.kind, m.external, m.place, m.state, now() AS now FROM mirrors m
+             WHERE m.connection = $1 AND m.attention = 'write' AND m.state -> 'phase' ? 'refused'
+             ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2 FOR NO KEY UPDATE",
+        )
+        .bind(connection.as_str())
+        .bind(LISTED_ROWS)
+        .fetch_all(transaction)
+        .await?;
+        let now = rows.first().map(|row| time(row, "now")).transpose()?.unwrap_or_default();
+        Ok(Self(rows.iter().map(mirrors::read).collect::<Result<_, _>>()?, now))
+    }
+}
+
+/// Makes a connection ok, as far as is known, a probe due at once, and what was refused due anew, because something about it
+/// was changed.
 pub(crate) async fn begin_anew(
     transaction: &mut PgConnection,
     owner: &Owner,
     connection: &ConnectionId,
+    Refused(mut refused, now): Refused,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = now(),
@@ -299,16 +327,8 @@ pub(crate) async fn begin_anew(
     .bind(connection.as_str())
     .execute(&mut *transaction)
     .await?;
-    // What was refused may be taken now. The time stands in the state too: whoever writes the mirror next takes it from there.
-    sqlx::query(
-        "UPDATE mirrors
-         SET next_attempt_at = now(),
-             state = jsonb_set(state, '{schedule,due_at}', to_jsonb((extract(epoch FROM now()) * 1000000)::int8))
-         WHERE connection = $1 AND attention = 'write' AND state -> 'phase' ? 'refused'",
-    )
-    .bind(connection.as_str())
-    .execute(&mut *transaction)
-    .await?;
+    refused.retain_mut(|mirror| mirror.rearm(now));
+    mirrors::update(&mut *transaction, &refused).await?;
     end_of_states(transaction, owner, connection, "the connection was changed").await
 }
 

@@ -15,7 +15,8 @@ const SET_UP: [(&str, &str, &str); 5] = [
         "jsonb_build_object('baseline', t.baseline_initial, 'health', 'ok', 'health_reason', NULL, 'health_since', NULL,
              'probe_at', NULL, 'probe_attempts', 0)",
     ),
-    ("links", "kind = 'location'", "'{}'"),
+    // Those that an instruction made, it makes again.
+    ("links", "kind = 'location' AND NOT is_instructed", "'{}'"),
 ];
 
 impl Store {

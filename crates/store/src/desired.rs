@@ -8,9 +8,8 @@ use crate::{
     mirrors,
 };
 use model::{
-    ConflictEnd, ConflictKind, Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind,
-    Money, PlatformName, ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId,
-    record::Effect,
+    Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind, Money, PlatformName,
+    ProductId, ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId, record::Effect,
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,16 +176,6 @@ impl Wanted {
         (known != Some(&mirror)).then_some(mirror)
     }
 
-    /// The end of the conflict about a refused value that is no longer due.
-    fn refusal_end(&self) -> ConflictEnd {
-        ConflictEnd {
-            store: self.store.clone(),
-            connection: self.key.connection().clone(),
-            kind: ConflictKind::WriteRefused,
-            subject: self.key.subject(),
-        }
-    }
-
     /// A mirror of which nothing is known but what it reflects: its platform is read before anything is written.
     fn empty(&self) -> Mirror {
         match (&self.key, &self.value) {
@@ -234,9 +223,9 @@ async fn set(
     for wanted in pending {
         let found = locked.get(&wanted.key);
         let Some(mirror) = wanted.set(found, now) else { continue };
-        if found.is_some_and(Mirror::is_refused) && !mirror.is_refused() {
-            withdrawn.push(wanted.refusal_end());
-        }
+        withdrawn.extend(
+            found.into_iter().flat_map(|found| conflicts::ended_about(&wanted.store, found, &mirror)),
+        );
         if found.is_some() { known.push(mirror) } else { new.push(mirror) }
     }
     mirrors::insert(&mut *connection, &new).await?;
@@ -244,7 +233,7 @@ async fn set(
     if withdrawn.is_empty() {
         return Ok(());
     }
-    conflicts::end(connection, &withdrawn, "another value is due").await
+    conflicts::end(connection, &withdrawn, conflicts::ANOTHER_VALUE).await
 }
 
 fn takers(writes: &Writes, kind: MirrorKind) -> Vec<&str> {

@@ -1,7 +1,10 @@
 //! What a platform's ids are in the store's own terms.
 
-use crate::{Store, StoreError, columns::unreadable};
-use model::{ConnectionId, ExternalId, LinkKind, StoreId, VariantId};
+use crate::{
+    LISTED_ROWS, Store, StoreError,
+    columns::{id, unreadable},
+};
+use model::{ConnectionId, ExternalId, LinkKind, LocationId, StoreId, VariantId};
 use sqlx::{
     Row as _,
     postgres::{PgArguments, PgRow},
@@ -18,6 +21,31 @@ impl Store {
             return Ok(BTreeMap::new());
         }
         read(&self.fetch_all(select(keys)).await?)
+    }
+
+    /// The links of a connection's locations, the platform's id first: at most [`LISTED_ROWS`].
+    pub async fn location_links(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<(ExternalId, LocationId)>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT external, internal FROM links WHERE connection = $1 AND kind = 'location' ORDER BY external LIMIT $2",
+        )
+        .bind(connection.as_str().to_owned())
+        .bind(LISTED_ROWS);
+        let rows = self.fetch_all(statement).await?;
+        rows.iter().map(|row| Ok((id(row, "external")?, id(row, "internal")?))).collect()
+    }
+
+    /// The number of a connection's linked items, counted up to [`LISTED_ROWS`].
+    pub async fn count_items(&self, connection: &ConnectionId) -> Result<i64, StoreError> {
+        let statement = sqlx::query(
+            "SELECT count(*) AS items
+             FROM (SELECT FROM links WHERE connection = $1 AND kind = 'item' AND retired_at IS NULL LIMIT $2) AS item",
+        )
+        .bind(connection.as_str().to_owned())
+        .bind(LISTED_ROWS);
+        Ok(self.fetch_one(statement).await?.try_get("items")?)
     }
 
     /// Returns whether a variant is one of the store's.

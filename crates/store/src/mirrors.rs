@@ -1,14 +1,29 @@
 //! Mirrors in rows: the whole state in one column, and the columns that rows are found by.
 
 use crate::{
-    StoreError,
+    LISTED_ROWS, Store, StoreError,
     columns::{id, json, signed, unreadable},
 };
 use model::{
-    ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror, TextMirror,
+    ConnectionId, ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror,
+    TextMirror,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+impl Store {
+    /// The mirrors of a connection that wait for an answer to a first contact: at most [`LISTED_ROWS`].
+    pub async fn waiting_mirrors(&self, connection: &ConnectionId) -> Result<Vec<Mirror>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT m.connection, m.kind, m.external, m.place, m.state FROM mirrors m
+             WHERE m.connection = $1 AND m.attention = 'answer'
+             ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2",
+        )
+        .bind(connection.as_str().to_owned())
+        .bind(LISTED_ROWS);
+        self.fetch_all(statement).await?.iter().map(read).collect()
+    }
+}
 
 /// Reads the columns `connection`, `kind`, `external` and `place`.
 pub(crate) fn read_key(row: &PgRow) -> Result<MirrorKey, StoreError> {

@@ -3,7 +3,7 @@
 use crate::{
     Connection, Sealed, Store, StoreError,
     columns::{id, json, signed},
-    connection_states::{Owner, begin_anew},
+    connection_states::{Owner, Refused, begin_anew},
     connections::{self, CREDENTIALS, Credentials, open, sealed},
     error::within,
 };
@@ -95,6 +95,7 @@ impl Store {
         statement: crate::Statement,
     ) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
+        let refused = within(self.limit, Refused::lock(&mut transaction, &connection.id)).await?;
         let known = sqlx::query(
             "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
              WHERE c.id = $1 FOR NO KEY UPDATE OF c",
@@ -113,7 +114,7 @@ impl Store {
         };
         if known.as_ref().is_some_and(is_changed) {
             let owner = Owner { tenant: connection.tenant.clone(), store: connection.store.clone() };
-            within(self.limit, begin_anew(&mut transaction, &owner, &connection.id)).await?;
+            within(self.limit, begin_anew(&mut transaction, &owner, &connection.id, refused)).await?;
         }
         within(self.limit, transaction.commit()).await
     }

@@ -1,7 +1,7 @@
 //! Deliveries on the wire.
 
 use crate::{
-    DecodeError,
+    DecodeError, asked_by,
     error::{At as _, required},
     pb,
 };
@@ -64,6 +64,7 @@ impl From<&Delivery> for pb::Delivery {
             source: source.into(),
             cause: delivery.cause.map(|cause| Bytes::copy_from_slice(cause.as_bytes())),
             hops: delivery.hops.into(),
+            asked_by: delivery.asked_by.as_ref().map(pb::AskedBy::from),
             attempt: delivery.attempt,
             headers: delivery.headers.iter().map(header).collect(),
             traceparent: delivery.trace.as_str().to_owned(),
@@ -81,9 +82,12 @@ impl TryFrom<pb::Delivery> for Delivery {
             pb::Source::Publish => Source::Publish,
             pb::Source::Poll => Source::Poll,
         };
+        let id = DeliveryId::try_from(&delivery.id[..]).at("id")?;
+        let origin: Origin = required(delivery.origin, "origin")?.try_into()?;
         Ok(Self {
-            id: DeliveryId::try_from(&delivery.id[..]).at("id")?,
-            origin: required(delivery.origin, "origin")?.try_into()?,
+            id,
+            asked_by: delivery.asked_by.map(|asked_by| asked_by::read(asked_by, &origin)).transpose()?,
+            origin,
             topic: delivery.topic.into(),
             received_at: Timestamp::from_micros(delivery.received_at_micros),
             source,

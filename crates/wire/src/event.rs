@@ -5,14 +5,14 @@ mod catalog;
 mod sales;
 
 use crate::{
-    DecodeError,
+    DecodeError, asked_by,
     error::{At as _, required},
     pb,
 };
 use bytes::Bytes;
 use model::{
-    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Patch, Payload, Position,
-    RawDigest, SourceVersion, Timestamp, TraceParent,
+    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Origin, Patch, Payload,
+    Position, RawDigest, SourceVersion, Timestamp, TraceParent,
 };
 use prost::Message as _;
 
@@ -87,6 +87,7 @@ impl From<&Event> for pb::Event {
             links: event.links.iter().map(pb::Link::from).collect(),
             raw_digest,
             hops: event.hops.into(),
+            asked_by: event.asked_by.as_ref().map(pb::AskedBy::from),
             attempt: event.attempt,
             traceparent: event.trace.as_str().to_owned(),
             position: Some(event.position.into()),
@@ -109,11 +110,15 @@ fn hashes(event: &Event) -> [Bytes; 4] {
 impl TryFrom<pb::Event> for Event {
     type Error = DecodeError;
     fn try_from(event: pb::Event) -> Result<Self, DecodeError> {
+        let id = EventId::try_from(&event.id[..]).at("id")?;
+        let action = action(event.action())?;
+        let origin: Origin = required(event.origin, "origin")?.try_into()?;
         Ok(Self {
-            id: EventId::try_from(&event.id[..]).at("id")?,
+            asked_by: event.asked_by.map(|asked_by| asked_by::read(asked_by, &origin)).transpose()?,
+            id,
             correlation: DeliveryId::try_from(&event.correlation[..]).at("correlation")?,
             delivery: DeliveryId::try_from(&event.delivery[..]).at("delivery")?,
-            action: action(event.action())?,
+            action,
             occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
             received_at: Timestamp::from_micros(event.received_at_micros),
             version: event.version.map(SourceVersion),
@@ -124,7 +129,7 @@ impl TryFrom<pb::Event> for Event {
             attempt: event.attempt,
             trace: required(TraceParent::parse(&event.traceparent), "traceparent")?,
             position: required(event.position, "position")?.into(),
-            origin: required(event.origin, "origin")?.try_into()?,
+            origin,
         })
     }
 }

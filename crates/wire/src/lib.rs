@@ -1,6 +1,7 @@
 //! Bytes to values and back: protobuf batches and their limits. The generated types never leave this crate.
 
 mod applied;
+mod asked_by;
 mod batch;
 mod dead;
 mod delivery;

@@ -4,11 +4,11 @@
 
 use bytes::Bytes;
 use model::{
-    AccountNotice, Action, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId, Dismissal,
-    Duty, EntityKind, Event, EventId, ExternalId, Instruction, InventoryReport, Link, LinkKind, LocationId,
-    Money, Order, OrderLine, OrderStatus, Origin, Outcome, Patch, Payload, PlatformName, Position, Product,
-    ProductId, ProductStatus, Quantity, RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId,
-    Timestamp, TraceParent, Variant, VariantId,
+    AccountNotice, Action, AskedBy, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId,
+    Dismissal, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction, InventoryReport,
+    LevelKey, Link, LinkKind, LocationId, MirrorKey, Money, Order, OrderLine, OrderStatus, Origin, Outcome,
+    Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Side,
+    Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId, Waiting,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
@@ -32,6 +32,38 @@ fn origin() -> Origin {
     }
 }
 
+fn field_key() -> FieldKey {
+    FieldKey { connection: origin().connection, external: external("gid://Thing/1") }
+}
+
+fn asked_by(mirror: MirrorKey) -> AskedBy {
+    AskedBy { mirror, waiting: Waiting(u32::MAX) }
+}
+
+/// Nobody, and mirrors of every kind.
+fn askers() -> Vec<Option<AskedBy>> {
+    let level = LevelKey {
+        connection: origin().connection,
+        item: external("i"),
+        location: LocationId::new("main").unwrap(),
+    };
+    let mirrors = [MirrorKey::Level(level), MirrorKey::Price(field_key()), MirrorKey::Text(field_key())];
+    let mut askers = vec![None, Some(AskedBy { waiting: Waiting(0), ..asked_by(mirrors[0].clone()) })];
+    askers.extend(mirrors.map(|mirror| Some(asked_by(mirror))));
+    askers
+}
+
+#[test]
+fn who_asked_for_a_reading_goes_with_it() {
+    for asked_by in askers() {
+        let delivery = Delivery { asked_by: asked_by.clone(), ..delivery(b"x".to_vec()) };
+        let read = wire::decode_delivery(wire::encode_delivery(&delivery)).unwrap();
+        assert_eq!(read, delivery);
+        let event = Event { asked_by, ..event(payloads().remove(0)) };
+        assert_eq!(wire::decode_event(wire::encode_event(&event)).unwrap(), event);
+    }
+}
+
 fn delivery(body: Vec<u8>) -> Delivery {
     let id = DeliveryId::from_bytes([3; 16]);
     Delivery {
@@ -42,6 +74,7 @@ fn delivery(body: Vec<u8>) -> Delivery {
         source: Source::Webhook,
         cause: Some(DeliveryId::from_bytes([4; 16])),
         hops: 1,
+        asked_by: Some(asked_by(MirrorKey::Text(field_key()))),
         attempt: 2,
         headers: vec![("x-a".into(), "b".into())],
         trace: TraceParent::from_delivery(id),
@@ -64,6 +97,7 @@ fn event(payload: Payload) -> Event {
         links: vec![Link { kind: LinkKind::Item, external: external("i"), internal: "var_1".to_owned() }],
         raw_digest: RawDigest::of(b"x"),
         hops: 2,
+        asked_by: None,
         attempt: 3,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: 7, delivery: 8, event: 9 },
@@ -156,6 +190,7 @@ fn notices_and_instructions() -> Vec<Payload> {
     let mut instructions = vec![
         Instruction::Link { variant: external("v"), to: VariantId::new("var_1").unwrap() },
         Instruction::Unlink { variant: external("v") },
+        Instruction::LinkLocation { location: external("l"), to: location.clone() },
     ];
     for side in [Side::Store, Side::Platform] {
         instructions.push(Instruction::Adopt { item: external("i"), location: location.clone(), side });

@@ -1,5 +1,6 @@
 //! What a partition has to be committed, and its halves.
 
+use bus::Message;
 use bytes::Bytes;
 use model::{Dismissal, Event, Partition, Position, record::SendMark};
 use runner::{Input as _, Placed};
@@ -8,14 +9,29 @@ use wire::DecodeError;
 
 /// What a batch holds, in order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Content {
-    pub(crate) events: Vec<Event>,
-    pub(crate) dismissals: Vec<Dismissal>,
+pub struct Content {
+    /// What is decided.
+    pub events: Vec<Event>,
+    /// What ended before.
+    pub dismissals: Vec<Dismissal>,
     /// What propagate made of mirrors up to its end; only a replay tells.
-    pub(crate) marks: Vec<SendMark>,
+    pub marks: Vec<SendMark>,
 }
 
 impl Content {
+    /// Gathers what is new behind `from` in batches that follow each other, each with its message. A broker that crashed may
+    /// hold two messages of one span.
+    pub(crate) fn gather(batches: Vec<(Message, runner::Batch<Event>)>, from: Position) -> (Self, Spare) {
+        let (mut content, mut after) = (Self::default(), from);
+        let mut spare = Vec::with_capacity(batches.len());
+        for (Message { payload, sequence, covers, .. }, batch) in batches {
+            content.take(batch, after);
+            spare.push((payload, sequence, after));
+            after = after.max(covers.unwrap_or_default());
+        }
+        (content, Spare::Messages(spare))
+    }
+
     /// Adds what a message of ENRICHED holds behind `after`.
     fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
         self.take(Event::decode(payload, sequence)?, after);
@@ -23,7 +39,7 @@ impl Content {
     }
 
     /// Adds what a batch holds behind `after`.
-    pub(crate) fn take(&mut self, batch: runner::Batch<Event>, after: Position) {
+    fn take(&mut self, batch: runner::Batch<Event>, after: Position) {
         let records = batch.records.into_iter().filter(|record| record.position > after);
         self.events.extend(records.map(|Placed { value, .. }| value));
         self.dismissals.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
@@ -36,32 +52,34 @@ impl Content {
 
 /// A partition's batch.
 #[derive(Debug, Clone)]
-pub(crate) struct Batch {
-    pub(crate) partition: Partition,
-    pub(crate) content: Content,
+pub struct Batch {
+    /// Of which partition.
+    pub partition: Partition,
+    /// What it has to be committed.
+    pub content: Content,
     /// Where the record must stand.
-    pub(crate) from: Cursor,
+    pub from: Cursor,
     /// How far the batch reaches, whatever its events come to.
-    pub(crate) reaches: Position,
+    pub reaches: Position,
 }
 
 /// From what a batch's content is made anew after the database refused it. The common way moves events into the record
 /// and pays for no copy.
 pub(crate) enum Spare {
-    /// The messages that it was read from, with their sequences.
-    Messages(Vec<(Bytes, u64)>),
+    /// The messages that it was read from, each with its sequence and the position behind which it is new.
+    Messages(Vec<(Bytes, u64, Position)>),
     /// A copy.
     Content(Content),
 }
 
 impl Spare {
     /// The content, as it was; what could not be decoded the first time can't now.
-    pub(crate) fn content(self, after: Position) -> Content {
+    pub(crate) fn content(self) -> Content {
         match self {
             Self::Content(content) => content,
             Self::Messages(messages) => {
                 let mut content = Content::default();
-                for (payload, sequence) in messages {
+                for (payload, sequence, after) in messages {
                     content.add(payload, sequence, after).ok();
                 }
                 content
@@ -112,6 +130,7 @@ fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
 mod tests {
     use super::*;
     use model::{ConnectionId, DeliveryId, Origin, Outcome, PlatformName, StoreId, TenantId, Timestamp};
+    use runner::Output as _;
 
     fn dismissal(raw_sequence: u64) -> Dismissal {
         Dismissal {
@@ -128,6 +147,36 @@ mod tests {
             outcome: Outcome::Filtered,
             reason: "".into(),
             received_at: Timestamp::from_micros(1),
+        }
+    }
+
+    fn message(sequence: u64, places: std::ops::RangeInclusive<u64>) -> Message {
+        let told: Vec<_> = places.clone().map(dismissal).collect();
+        Message {
+            sequence,
+            payload: Event::encode(&[], &told),
+            from: Some(dismissal(places.start() - 1).position),
+            covers: Some(dismissal(*places.end()).position),
+            input_sequence: Some(sequence),
+            records: 0,
+            records_total: Some(0),
+            published_at: Timestamp::from_micros(1),
+        }
+    }
+
+    #[test]
+    fn a_span_that_two_messages_hold_is_taken_once_whatever_the_batch_is_made_of() {
+        let messages = vec![message(1, 1..=4), message(2, 3..=6), message(3, 2..=5), message(4, 7..=7)];
+        let decoded = |message: Message| {
+            let batch = Event::decode(message.payload.clone(), message.sequence).unwrap();
+            (message, batch)
+        };
+        let batches = messages.into_iter().map(decoded).collect();
+        let (content, spare) = Content::gather(batches, dismissal(1).position);
+        for content in [content, spare.content()] {
+            let places: Vec<_> =
+                content.dismissals.iter().map(|dismissal| dismissal.position.raw_sequence).collect();
+            assert_eq!(places, [2, 3, 4, 5, 6, 7]);
         }
     }
 

@@ -11,17 +11,18 @@ mod identity;
 mod inventory;
 mod keys;
 mod links;
+mod locations;
 mod product;
 mod prospects;
 mod sales;
 mod sight;
 
 use model::{
-    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Dismissal, EntityKind, Event,
-    ExternalId, LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
+    BaselineRule, Conflict, ConflictEnd, ConnectionId, Dismissal, EntityKind, Event, ExternalId, LocationId,
+    Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Facts, Movement, MovementReason, OrderRow,
-        ProductRow, SendMark, VariantRow,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Erasure, Facts, Movement, MovementReason,
+        OrderRow, ProductRow, SendMark, VariantRow,
     },
 };
 use sight::{Companions, Sight};
@@ -41,6 +42,7 @@ enum Write {
     ProductLink(ExternalId, Option<ProductId>),
     VariantLink(ExternalId, Option<VariantId>),
     ItemLink(ExternalId, Option<VariantId>),
+    LocationLink(ExternalId, LocationId),
     Mirror(Mirror),
     Level {
         variant: VariantId,
@@ -57,7 +59,7 @@ enum Write {
     ConflictEnd(ConflictEnd),
     Rule(BaselineRule),
     AccessRevoked,
-    EraseAccount,
+    EraseAccount(Erasure),
 }
 
 /// What one event comes to.
@@ -127,13 +129,7 @@ impl Fold {
         });
         match decided {
             Ok(mut decision) => {
-                if leads {
-                    decision.writes.push(Write::Conflict(Conflict {
-                        detail: "a time or version lies in the future; the time of receipt stands in for it"
-                            .to_owned(),
-                        ..sight.conflict(&event, ConflictKind::ClockSkew, "clock".to_owned())
-                    }));
-                }
+                decision.writes.extend(clock::conflict(&event, leads, &sight));
                 self.carry_out(partition, event, decision);
             }
             Err(reject) => {
@@ -163,6 +159,15 @@ impl Fold {
             self.facts.marks.get_mut(&partition).and_then(|marks| marks.pop_front_if(is_due))
         {
             self.set_mirror(mark.mirror);
+        }
+    }
+
+    /// Ends the conflicts that were open for the sake of what the mirror was before.
+    fn end_conflicts_about(&mut self, mirror: &Mirror, event: &Event) {
+        for kind in self.facts.mirrors.ended_by(mirror) {
+            let key = mirror.key();
+            let (store, connection) = (event.origin.store.clone(), key.connection().clone());
+            self.changes.end_conflict(ConflictEnd { store, connection, kind, subject: key.subject() });
         }
     }
 
@@ -217,7 +222,15 @@ impl Fold {
                 }
                 self.changes.links.items.insert(key, variant);
             }
-            Write::Mirror(mirror) => self.set_mirror(mirror),
+            Write::LocationLink(external, location) => {
+                let key = (connection(), external);
+                self.facts.links.locations.insert(key.clone(), location.clone());
+                self.changes.links.locations.insert(key, location);
+            }
+            Write::Mirror(mirror) => {
+                self.end_conflicts_about(&mirror, event);
+                self.set_mirror(mirror);
+            }
             Write::Level { variant, location, delta, level, reason } => {
                 self.facts.levels.insert((variant.clone(), location.clone()), level);
                 self.changes.levels.insert((variant.clone(), location.clone()), level);
@@ -251,15 +264,30 @@ impl Fold {
                 self.facts.customers.insert(row.id.clone(), row.clone());
                 self.changes.customers.insert(row.id.clone(), row);
             }
-            Write::Conflict(conflict) => self.changes.open_conflict(conflict),
+            Write::Conflict(conflict) => {
+                let found = self.facts.connections.entry(conflict.connection.clone()).or_default();
+                found.open.insert(conflict.kind);
+                self.changes.open_conflict(conflict);
+            }
             Write::ConflictEnd(end) => self.changes.end_conflict(end),
             Write::Rule(rule) => {
                 self.facts.connections.entry(connection()).or_default().baseline = rule;
                 self.changes.rules.insert(connection(), rule);
             }
             Write::AccessRevoked => drop(self.changes.revoked.insert(connection())),
-            Write::EraseAccount => drop(self.changes.erased.insert(connection())),
+            Write::EraseAccount(erasure) => self.erase_account(connection(), erasure),
         }
+    }
+
+    /// Erases the customers that are known here; the store erases all others of the connection in the same commit.
+    fn erase_account(&mut self, connection: ConnectionId, erasure: Erasure) {
+        for row in self.facts.customers.values_mut().filter(|row| row.connection == connection) {
+            *row = row.erased(erasure);
+            self.changes.customers.insert(row.id.clone(), row.clone());
+        }
+        let asked = self.changes.erased.entry(connection).or_insert(erasure);
+        asked.version = asked.version.max(erasure.version);
+        asked.at = asked.at.max(erasure.at);
     }
 
     fn link_product(&mut self, key: (ConnectionId, ExternalId), product: Option<ProductId>) {

@@ -2,11 +2,11 @@
 
 use crate::{
     STAGE,
-    batch::{Batch, Content, Spare},
+    batch::{Batch, Content},
     publish,
     worker::Workers,
 };
-use bus::{Bus, Feed, Message};
+use bus::{Bus, Feed, Foreign, Message};
 use model::{Event, Partition, Position, Timestamp};
 use runner::{Alerts, Service, Turn, batch_of, now, readable};
 use stage::Fault;
@@ -56,38 +56,50 @@ impl Shared {
         from: Cursor,
         messages: Vec<Message>,
     ) -> Result<Cursor, Fault> {
-        let (mut content, mut spare) = (Content::default(), Vec::with_capacity(messages.len()));
         let mut reaches = from.position;
+        let mut own = Vec::with_capacity(messages.len());
         for message in messages {
-            let bus = &self.service.bus;
-            let batch = if message.from.is_some_and(|from| from > reaches) {
-                // Its own stage goes on where the record stands: who began there was someone else.
-                let reason = format!("it begins behind {reaches}, up to which everything was read");
-                Err(bus.foreign_batch(Feed::Enriched, partition, &message, &reason))
-            } else {
-                batch_of::<Event>(bus, Feed::Enriched, partition, &message)
-            };
-            match batch {
+            match self.judge(partition, &message, from, reaches).await? {
                 Ok(batch) => {
                     reaches = reaches.max(message.covers.unwrap_or_default());
-                    content.take(batch, from.position);
-                    spare.push((message.payload, message.sequence));
+                    own.push((message, batch));
                 }
                 Err(foreign) => self.alerts.foreign(Some(partition), &foreign).await,
             }
         }
+        let (content, spare) = Content::gather(own, from.position);
         if reaches == from.position {
             return Ok(from);
         }
         let newest = content.events.last().map(|event| event.received_at);
         self.note_lag(partition, newest, content.events.len());
         let batch = Batch { partition, content, from, reaches };
-        let committed = self.workers.commit(batch, Spare::Messages(spare)).await?;
+        let committed = self.workers.commit(batch, spare).await?;
         let bus = &self.service.bus;
         publish::committed(bus, &self.alerts, partition, &committed.applied, committed.payloads).await?;
         runner::kill_point(STAGE, "published");
         self.note_lag(partition, newest, 0);
         Ok(committed.cursor)
+    }
+
+    /// Reads a batch, or says what makes it foreign. One that begins behind where the record stands is: its own stage goes
+    /// on where the record stands. Where the record has another owner by now, that one went on meanwhile.
+    async fn judge(
+        &self,
+        partition: Partition,
+        message: &Message,
+        known: Cursor,
+        at: Position,
+    ) -> Result<Result<runner::Batch<Event>, Foreign>, Fault> {
+        let bus = &self.service.bus;
+        if message.from.is_none_or(|begins| begins <= at) {
+            return Ok(batch_of::<Event>(bus, Feed::Enriched, partition, message));
+        }
+        if self.store.apply_cursor(partition).await?.epoch != known.epoch {
+            return Err(Fault::Fenced);
+        }
+        let reason = format!("it begins behind {at}, up to which everything was read");
+        Ok(Err(bus.foreign_batch(Feed::Enriched, partition, message, &reason)))
     }
 
     fn note_lag(&self, partition: Partition, newest: Option<Timestamp>, waiting: usize) {

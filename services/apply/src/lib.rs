@@ -6,6 +6,7 @@
 
 mod batch;
 pub mod decide;
+pub mod halving;
 mod janitor;
 mod lane;
 mod publish;

@@ -1,93 +1,46 @@
-//! What the database refuses for good: batches are halved until the event is alone, and that one is given up.
+//! What the database refuses for good: dead letters of what halving leaves alone.
 
 use crate::{
     STAGE,
-    batch::{Batch, halves},
-    worker::{Committed, Worker},
+    batch::Batch,
+    halving::{Committed, Form, Halving, given_up},
+    worker::Worker,
 };
 use model::{
-    Dismissal, Event, Outcome, Partition, Position,
-    record::{Changes, Ending, Facts, FirstKeys},
+    Outcome, Partition,
+    record::{Facts, FirstKeys},
 };
 use runner::{chain, dead_letter, kill_point};
 use stage::{Fault, Reject, RejectClass};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    error::Error as _,
-};
+use std::{collections::BTreeMap, error::Error as _};
 use store::{Cursor, CursorMove};
 use wire::Original;
 
-/// The number of events that one refused transaction gives up at most. What remains comes again from where its partition then
-/// stands: a database that refuses everything is asked ever more seldom.
-const ALONE_MAX: usize = 64;
-
-/// How a refused event is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// As any event that ends dead.
-    Ending,
-    /// Without the texts that came with it.
-    Bare,
-}
-
 impl Worker {
-    /// Commits what a refused transaction held: halved again and again, so that only what is refused alone is given up.
-    /// Of `n` events of which `k` are refused that takes no more than `k * 2 * log2(n)` transactions. Each partition's
-    /// halves are committed in order; one whose batch is fine is committed whole.
+    /// Commits what a refused transaction held, but for what is refused alone: see [`Halving`].
     pub(crate) async fn halve(&self, batches: Vec<Batch>) -> BTreeMap<Partition, Result<Committed, Fault>> {
-        let mut progress = Progress::of(&batches);
-        let mut alone = 0;
-        // The last is next.
-        let mut parts = match halves(batches) {
-            Ok([first, second]) => vec![second, first],
-            Err(single) => vec![single],
-        };
-        while let Some(part) = parts.pop() {
-            let part = progress.take_up(part);
-            if part.is_empty() {
-                continue;
-            }
+        let mut halving = Halving::of(batches);
+        while let Some(part) = halving.take_up() {
             let partitions: Vec<Partition> = part.iter().map(|batch| batch.partition).collect();
-            let fault = match self.transaction(part.clone()).await {
+            match self.transaction(part.clone()).await {
                 Ok(committed) => {
                     partitions
                         .into_iter()
                         .zip(committed)
-                        .for_each(|(of, committed)| progress.add(of, committed));
-                    continue;
+                        .for_each(|(of, committed)| halving.committed(of, committed));
                 }
-                Err(fault) => fault,
-            };
-            if matches!(fault, Fault::Transient { .. }) {
-                // Nobody is asked again and again what is away.
-                let rest = parts.into_iter().flatten().map(|batch| batch.partition);
-                progress.fail(partitions.into_iter().chain(rest), &fault);
-                break;
-            }
-            if !fault.is_of_input() {
-                progress.fail(partitions, &fault);
-                continue;
-            }
-            match halves(part) {
-                Ok([first, second]) => parts.extend([second, first]),
-                Err(_) if alone == ALONE_MAX => {
-                    let many = format!("{ALONE_MAX} events were given up; the rest comes again");
-                    progress.fail(partitions, &Fault::transient("the rest of the batch", many));
-                }
-                Err(single) => {
-                    alone += 1;
-                    for batch in single {
+                Err(fault) => {
+                    for batch in halving.refused(part, &fault) {
                         let partition = batch.partition;
                         match self.give_up(batch, &fault).await {
-                            Ok(committed) => progress.add(partition, committed),
-                            Err(fault) => progress.fail([partition], &fault),
+                            Ok(committed) => halving.committed(partition, committed),
+                            Err(fault) => halving.fail([partition], &fault),
                         }
                     }
                 }
             }
         }
-        progress.ended()
+        halving.ended()
     }
 
     /// Records that what is left of a batch can't be applied. The dead letter is on disk before the commit.
@@ -161,115 +114,4 @@ impl Worker {
 fn of_setup(what: &str, refused: &Fault) -> Fault {
     let shown = refused.source().map(ToString::to_string).unwrap_or_default();
     Fault::setup("the database", format!("{what}: {shown}"))
-}
-
-/// How far each partition has come.
-struct Progress(BTreeMap<Partition, Result<Committed, Fault>>);
-
-impl Progress {
-    fn of(batches: &[Batch]) -> Self {
-        let begin = |batch: &Batch| (batch.partition, Ok(Committed::nothing(batch.from)));
-        let mut progress = Self(batches.iter().map(begin).collect());
-        if progress.0.len() < batches.len() {
-            // One of two batches of a partition is a former owner's.
-            progress.fail(batches.iter().map(|batch| batch.partition), &Fault::Fenced);
-        }
-        progress
-    }
-
-    /// The batches of partitions that go on, from where they are by now.
-    fn take_up(&self, part: Vec<Batch>) -> Vec<Batch> {
-        let from_now = |batch: Batch| match self.0.get(&batch.partition) {
-            Some(Ok(so_far)) => Some(Batch { from: so_far.cursor, ..batch }),
-            Some(Err(_)) | None => None,
-        };
-        part.into_iter().filter_map(from_now).collect()
-    }
-
-    fn add(&mut self, partition: Partition, committed: Committed) {
-        if let Some(Ok(so_far)) = self.0.get_mut(&partition) {
-            so_far.applied.extend(committed.applied);
-            so_far.payloads.extend(committed.payloads);
-            so_far.cursor = committed.cursor;
-        }
-    }
-
-    fn fail(&mut self, partitions: impl IntoIterator<Item = Partition>, fault: &Fault) {
-        for partition in partitions {
-            self.0.insert(partition, Err(fault.clone()));
-        }
-    }
-
-    fn ended(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
-        self.0
-    }
-}
-
-/// What is written of a batch none of which can be applied. What the record has of it already stays as it is.
-fn given_up(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Changes {
-    let mut changes = Changes::default();
-    let mut seen = BTreeSet::new();
-    for dismissal in &batch.content.dismissals {
-        count_delivery(&mut changes, &dismissal.origin, dismissal.position);
-        changes.dismissals.push(Dismissal { reason: "".into(), ..dismissal.clone() });
-    }
-    for event in &batch.content.events {
-        let identity = (event.origin.connection.clone(), event.id);
-        let recorded = facts.seen.get(&identity).or_else(|| facts.dead.get(&identity)).copied();
-        if recorded == Some(event.position) {
-            continue;
-        }
-        count_delivery(&mut changes, &event.origin, event.position);
-        let is_duplicate = facts.seen.contains_key(&identity)
-            || recorded.is_some_and(|recorded| recorded > event.position)
-            || !seen.insert(identity.clone());
-        if is_duplicate {
-            changes.dismissals.push(dismissal(event, Outcome::Duplicate, String::new()));
-        } else if form == Form::Bare {
-            changes.dismissals.push(dismissal(event, Outcome::Dead, reject.to_string()));
-        } else {
-            if facts.dead.contains_key(&identity) {
-                changes.revived.insert(identity);
-            }
-            changes.endings.push(ending(event, reject));
-        }
-    }
-    changes
-}
-
-fn count_delivery(changes: &mut Changes, origin: &model::Origin, position: Position) {
-    if position.event == 0 {
-        changes.stores.entry(origin.store.clone()).or_default().ended += 1;
-    }
-}
-
-fn ending(event: &Event, reject: &Reject) -> Ending {
-    Ending {
-        tenant: event.origin.tenant.clone(),
-        store: event.origin.store.clone(),
-        connection: event.origin.connection.clone(),
-        event: event.id,
-        delivery: event.delivery,
-        entity: event.payload.entity(),
-        external: event.payload.external().clone(),
-        action: event.action,
-        outcome: Outcome::Dead,
-        reason: reject.to_string(),
-        position: event.position,
-        received_at: event.received_at,
-        sequence: None,
-    }
-}
-
-fn dismissal(event: &Event, outcome: Outcome, reason: String) -> Dismissal {
-    Dismissal {
-        position: event.position,
-        origin: event.origin.clone(),
-        delivery: event.delivery,
-        event: Some(event.id),
-        stage: STAGE.into(),
-        outcome,
-        reason: reason.into(),
-        received_at: event.received_at,
-    }
 }

@@ -4,6 +4,7 @@ use crate::{
     STAGE,
     batch::{Batch, Content, Spare},
     decide::{Fold, Folded, first_keys, row_keys},
+    halving::Committed,
 };
 use bus::Bus;
 use futures::FutureExt as _;
@@ -33,20 +34,6 @@ const PACE: Duration = Duration::from_millis(4);
 pub(crate) const ROUNDS_MAX: usize = 6;
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
-
-/// What a partition's batch came to, once it is committed.
-pub(crate) struct Committed {
-    pub(crate) applied: Vec<Applied>,
-    pub(crate) payloads: Vec<Vec<u8>>,
-    pub(crate) cursor: Cursor,
-}
-
-impl Committed {
-    /// Nothing yet, at that place.
-    pub(crate) const fn nothing(cursor: Cursor) -> Self {
-        Self { applied: Vec::new(), payloads: Vec::new(), cursor }
-    }
-}
 
 struct Job {
     batch: Batch,
@@ -134,7 +121,7 @@ impl Worker {
                 tracing::warn!(stage = STAGE, records, error = chain(&fault), "refused: halving the batch");
                 let (mut batches, mut asking) = (Vec::new(), Vec::new());
                 for (partition, from, reaches, spare, done) in waiting {
-                    let content = spare.content(from.position);
+                    let content = spare.content();
                     batches.push(Batch { partition, content, from, reaches });
                     asking.push((partition, done));
                 }

@@ -32,6 +32,7 @@ fn level(location: Option<&str>) -> Event {
         links: Vec::new(),
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position::default(),

@@ -345,6 +345,7 @@ impl Incoming<'_> {
             source: self.source,
             cause: None,
             hops: 0,
+            asked_by: None,
             attempt: 0,
             headers,
             trace: self.trace.and_then(TraceParent::parse).unwrap_or_else(|| TraceParent::from_delivery(id)),

@@ -22,6 +22,7 @@ fn decided(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Eve
         source: Source::Webhook,
         cause: None,
         hops: 0,
+        asked_by: None,
         attempt: 0,
         headers: vec![(model::CURRENCY_HEADER.into(), "USD".into())],
         trace: TraceParent::from_delivery(id),

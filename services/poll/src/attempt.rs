@@ -97,6 +97,7 @@ impl Shared {
             access: &access,
             cause: Some(delivery.id),
             hops: delivery.hops,
+            asked_by: None,
             trace: Some(delivery.trace),
         };
         self.fetcher.fetch(platform, &target, wanted, began).await

@@ -240,10 +240,18 @@ impl Calls {
         stop: &CancellationToken,
     ) -> Result<bool, StoreError> {
         let access = access(connection);
-        let target =
-            Target { origin: connection.origin(), access: &access, cause: None, hops: 1, trace: None };
+        let target = Target {
+            origin: connection.origin(),
+            access: &access,
+            cause: None,
+            hops: 1,
+            asked_by: Some(due.asked_by.clone()),
+            trace: None,
+        };
         let Some(wanted) = wanted(due) else {
-            tracing::warn!(stage = STAGE, connection.id = %connection.id, "the variant's product isn't linked");
+            // There is nothing to ask for until the platform reports the product.
+            let of = self.partitions.of(&connection.store);
+            self.store.note_gone(of, &connection.origin(), &due.asked_by).await?;
             return Ok(false);
         };
         for attempt in 0..READ_ATTEMPTS {
@@ -268,7 +276,7 @@ impl Calls {
                 }
                 Err(NotFetched::Gone) => {
                     let of = self.partitions.of(&connection.store);
-                    self.store.note_gone(of, &due.key).await?;
+                    self.store.note_gone(of, &connection.origin(), &due.asked_by).await?;
                     return Ok(false);
                 }
                 Err(NotFetched::Refused(reject)) => {
@@ -296,7 +304,7 @@ fn access(connection: &Connection) -> Access {
 
 /// What a mirror's platform is asked for.
 fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
-    match &due.key {
+    match &due.asked_by.mirror {
         MirrorKey::Level(key) => Some(Fetch::Level { item: &key.item, location: due.location.as_ref() }),
         MirrorKey::Text(key) => Some(Fetch::Product { product: &key.external, variant: None }),
         MirrorKey::Price(key) => {

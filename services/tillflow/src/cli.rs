@@ -3,7 +3,8 @@
 mod decisions;
 
 pub(crate) use decisions::{
-    Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, Take, Unlink, Wait,
+    Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
+    Take, Unlink, Wait,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -80,6 +81,17 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  tillflow unlink --connection demo-square --variant VAR7\n\n\
                       Exit code 1 if there is no such connection or link, or if it wasn't applied within --wait.")]
     Unlink(Unlink),
+    /// Link a platform's location to a location of the store: what is reported there counts from then on, and the platform is
+    /// read for each of its items there.
+    #[command(
+        after_help = "Example:\n  tillflow link-location --connection demo-shopify --location 655441491 --to demo-main --dry-run\n  \
+                      tillflow link-location --connection demo-shopify --location 655441491 --to demo-main\n\n\
+                      A link of a location stays: it can't be changed. Beyond 10,000 items the others count from their next \
+                      report on.\n\n\
+                      Exit code 1 if there is no such connection or location, if either side is linked otherwise, or if it \
+                      wasn't applied within --wait."
+    )]
+    LinkLocation(LinkLocation),
     /// Take no part in a platform's location: what is reported of it is left aside without a conflict.
     #[command(
         after_help = "Example:\n  tillflow ignore-location --connection demo-shopify --location 655441491\n  \

@@ -205,13 +205,18 @@ fn way_to_end(row: &ConflictRow) -> String {
             format!("tillflow conflicts resolve {} --take store|platform", row.id)
         }
         ConflictKind::UnlinkedLocation => {
-            "link the location to one of the store's, or see `tillflow ignore-location --help`".to_owned()
+            "see `tillflow link-location --help` and `tillflow ignore-location --help`".to_owned()
         }
         ConflictKind::SkuAmbiguous => "see `tillflow link --help`".to_owned(),
         ConflictKind::NeedsReauth | ConflictKind::Misconfigured => {
             "correct the connection's credentials or settings; it ends when the platform accepts a call"
                 .to_owned()
         }
+        ConflictKind::Flapping => format!(
+            "find the other program that writes there, then start the writes again: tillflow conflicts resolve {} \
+             --note TEXT",
+            row.id
+        ),
         _ => format!("tillflow conflicts resolve {} --note TEXT", row.id),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     failure::Failed,
     instruct, output,
 };
-use model::{BaselineRule, ConflictKind, ConnectionId, ExternalId, Instruction, StoreId};
+use model::{BaselineRule, ConflictKind, ConnectionId, ExternalId, Gate, Instruction, Mirror, StoreId};
 use serde_json::{Value, json};
 use store::{ConflictFilter, ConnectionState, Health, LISTED_ROWS, Store};
 
@@ -138,7 +138,15 @@ async fn preview(connection: &str, rule: BaselineRule, place: &Place, output: Ou
         with_resolved: false,
     };
     let waiting = store.conflicts(&filter, LISTED_ROWS).await?.len();
-    let answered = if rule == BaselineRule::Ask { 0 } else { waiting };
+    let answered = match rule {
+        BaselineRule::Ask => 0,
+        BaselineRule::Store => waiting,
+        // No zero that nothing stands behind takes stock away.
+        BaselineRule::Platform => {
+            let mirrors = store.waiting_mirrors(&state.origin.connection).await?;
+            waiting.saturating_sub(mirrors.iter().filter(|mirror| is_asked_zero(mirror)).count())
+        }
+    };
     match output {
         Output::Json => output::json(&json!({
             "connection": state.origin.connection,
@@ -156,6 +164,11 @@ async fn preview(connection: &str, rule: BaselineRule, place: &Place, output: Ou
         )),
     }
     Ok(())
+}
+
+/// Returns whether a person is asked about a zero that nothing stands behind.
+fn is_asked_zero(mirror: &Mirror) -> bool {
+    matches!(mirror, Mirror::Level(_, mirror) if mirror.gate == Gate::Asked && mirror.is_unproven_zero())
 }
 
 /// A connection's state, for programs.

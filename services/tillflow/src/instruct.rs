@@ -40,6 +40,7 @@ pub(crate) async fn send(
         source: Source::Poll,
         cause: None,
         hops: 0,
+        asked_by: None,
         attempt: 0,
         headers: Vec::new(),
         trace: TraceParent::from_delivery(id),

@@ -1,13 +1,13 @@
 //! Links by hand, and locations that a store takes no part in.
 
 use crate::{
-    cli::{IgnoreLocation, Link, Output, Unlink},
+    cli::{IgnoreLocation, Link, LinkLocation, Output, Unlink},
     connection,
     environment::{open_bus, open_store},
     failure::Failed,
     instruct, output,
 };
-use model::{ExternalId, Instruction, LinkKind, VariantId};
+use model::{ExternalId, Instruction, LinkKind, LocationId, Outcome, VariantId};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -41,6 +41,47 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
     let instruction = Instruction::Unlink { variant: variant.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
     sent.tell(&format!("{variant} of {} is linked to nothing", state.origin.connection), output);
+    Ok(())
+}
+
+pub(crate) async fn link_location(arguments: LinkLocation, output: Output) -> Result<(), Failed> {
+    let location = external(&arguments.location)?;
+    let to = LocationId::new(&arguments.to).map_err(|error| Failed::Usage(error.to_string()))?;
+    let store = open_store(&arguments.place).await?;
+    let state = connection::find(&store, &arguments.connection).await?;
+    let connection = &state.origin.connection;
+    if !store.locations_of(&state.origin.store).await?.iter().any(|of| of.id == to) {
+        return Err(Failed::Other(format!("store {} has no location {to}", state.origin.store)));
+    }
+    let linked = store.location_links(connection).await?;
+    match linked.iter().find(|(external, internal)| *external == location || *internal == to) {
+        Some((external, internal)) if *external != location || *internal != to => {
+            return Err(Failed::Other(format!(
+                "location {external} of {connection} is linked to {internal}"
+            )));
+        }
+        _ => {}
+    }
+    if arguments.dry_run {
+        let items = store.count_items(connection).await?;
+        match output {
+            Output::Json => output::json(&json!({
+                "connection": connection, "location": location, "to": to, "items_to_read": items,
+            })),
+            Output::Text => output::line(&format!(
+                "location {location} of {connection} would be {to}, and {items} items would be read there; nothing was done"
+            )),
+        }
+        return Ok(());
+    }
+    let bus = open_bus(&arguments.place).await?;
+    let instruction = Instruction::LinkLocation { location: location.clone(), to: to.clone() };
+    let sent = instruct::send(&bus, &store, &state.origin, (&location, &instruction), arguments.wait).await?;
+    let is_linked = store.location_links(connection).await?.contains(&(location.clone(), to.clone()));
+    if let Some(outcome) = sent.outcome.as_ref().filter(|it| it.outcome == Outcome::Unchanged && !is_linked) {
+        return Err(Failed::Other(format!("it had no effect: {}", outcome.reason)));
+    }
+    sent.tell(&format!("location {location} of {connection} is {to}"), output);
     Ok(())
 }
 

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
             Verb::Connection(arguments) => connection::run(arguments, cli.output).await,
             Verb::Link(arguments) => link::link(arguments, cli.output).await,
             Verb::Unlink(arguments) => link::unlink(arguments, cli.output).await,
+            Verb::LinkLocation(arguments) => link::link_location(arguments, cli.output).await,
             Verb::IgnoreLocation(arguments) => link::ignore_location(arguments, cli.output).await,
             Verb::Audit(arguments) => audit::run(arguments, cli.output).await,
             Verb::Dlq(arguments) => dlq::run(arguments, cli.output).await,

@@ -53,6 +53,7 @@ fn mirror_text(line: &MirrorLine) -> String {
     let (key, summary) = (line.mirror.key(), line.mirror.summary());
     let shown = |value: &Option<MirrorValue>| value.as_ref().map_or("?".to_owned(), short);
     let state = match (line.mirror.attention(), summary.error) {
+        _ if line.mirror.is_stopped() => "writes are stopped: see `tillflow conflicts ls`".to_owned(),
         (None, _) => "agrees".to_owned(),
         (Some(Attention::Answer), _) => "waits for an answer: see `tillflow conflicts ls`".to_owned(),
         (Some(_), Some(error)) => format!("after {} attempts: {error}", summary.attempts),
@@ -101,6 +102,7 @@ fn mirror_value(line: &MirrorLine) -> Value {
         "holds": summary.holds,
         "desired": summary.desired,
         "state": summary.phase,
+        "is_stopped": line.mirror.is_stopped(),
         "attempts": summary.attempts,
         "last_error": summary.error,
     })

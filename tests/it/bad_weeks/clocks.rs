@@ -93,9 +93,8 @@ async fn a_date_in_2099_does_not_outlive_what_is_reported_after_it() {
     }
     shopify.edit_price(&tea(&shop.shopify).variant, PRICE).expect("it is on sale");
     shop.costs(PRICE).await;
-    // One open conflict for each thing that was dated so.
-    let kinds: Vec<_> = shop.conflicts().await.into_iter().map(|(kind, _)| kind).collect();
-    assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == ConflictKind::ClockSkew), "{kinds:?}");
+    // Shopify has reported times since that are believed.
+    shop.has_conflicts(&[]).await;
     shop.is_at_rest().await;
 }
 

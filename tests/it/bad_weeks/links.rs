@@ -1,7 +1,7 @@
 //! Numbers that are given later, products that are made again, numbers that two have, accounts that are connected twice.
 
 use super::{Shop, add, connection, level, sell, tea};
-use crate::PATIENCE;
+use crate::{PATIENCE, command_line::tillflow};
 use model::{BaselineRule, ConflictKind, ConnectionId};
 use testkit::{Account, Program, World, eventually};
 
@@ -105,4 +105,43 @@ async fn a_number_that_two_variants_have_matches_neither_and_an_account_is_conne
     let refused = world.store.upsert_connection(&twice).await.expect_err("it is connected already");
     assert!(refused.to_string().contains("another connection of the store has this account"), "{refused}");
     assert!(world.store.connection(&twice.id).await.expect("the database answers").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_that_nobody_linked_is_read_once_it_is_linked_by_hand() {
+    let world = World::start(&Program::ALL).await;
+    let shop = Shop::open(&world, "unlinked", BaselineRule::Store).await;
+    let mut square = connection(&world, &shop.square).await;
+    square.default_location = None;
+    world.store.upsert_connection(&square).await.expect("a connection can be changed");
+    world.sql(&format!("DELETE FROM links WHERE connection = '{}' AND kind = 'location'", square.id)).await;
+
+    add(&shop.shopify, "tea", 10);
+    shop.quiet().await;
+    add(&shop.square, "tea", 4);
+    shop.has_conflicts(&[(ConflictKind::UnlinkedLocation, &shop.square)]).await;
+    shop.is_at_rest().await;
+    assert_eq!(level(&shop.square).as_deref(), Some("4"), "nobody knows where that is");
+
+    let (place, to) = (shop.square.place(), shop.merchant.location.to_string());
+    let link = ["link-location", "--connection", square.id.as_str(), "--location", &place, "--to"];
+    let nowhere = tillflow(&world, &[&link[..], &["nowhere"]].concat()).await;
+    assert!(nowhere.code == 1 && nowhere.error.contains("has no location nowhere"), "{nowhere:?}");
+    let by_hand = [&link[..], &[to.as_str()]].concat();
+    let preview = tillflow(&world, &[&by_hand[..], &["--dry-run"]].concat()).await.well();
+    assert_eq!(preview[0]["items_to_read"].as_u64(), Some(1), "{preview:?}");
+    shop.has_conflicts(&[(ConflictKind::UnlinkedLocation, &shop.square)]).await;
+    let linked = tillflow(&world, &by_hand).await.well();
+    assert_eq!(linked[0]["outcome"], "applied", "{linked:?}");
+    shop.agrees("10").await;
+    shop.has_conflicts(&[]).await;
+    let again = tillflow(&world, &by_hand).await.well();
+    assert_eq!(again[0]["outcome"], "unchanged", "{again:?}");
+    let elsewhere = ["link-location", "--connection", square.id.as_str(), "--location", "L9", "--to", &to];
+    let refused = tillflow(&world, &elsewhere).await;
+    assert!(refused.code == 1 && refused.error.contains("is linked to"), "{refused:?}");
+
+    sell(&shop.square, 1);
+    shop.agrees("9").await;
+    shop.is_at_rest().await;
 }

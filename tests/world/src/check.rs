@@ -1,18 +1,36 @@
 //! What must hold: of each write when it is made, of everything when all is at rest.
 
+mod replay;
+mod trade;
+
 use crate::{
-    oracle::{Field, actual},
+    oracle::{Edited, Field, actual},
     outbound::Due,
+    plan::Act,
+    record::Record,
     shop::{Asked, Shop},
     world::{CANARY, World},
 };
 use model::{
-    Attention, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase, ProductText, sku_key,
+    Attention, ConflictKind, FieldMirror, FieldValue, LevelKey, Mirror, MirrorKey, MirrorKind, Phase,
+    ProductText, sku_key,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use trade::{currencies_are_kept_apart, events_ended, orders_are_kept};
 
 /// A number that is written is the store's, in the platform's scale, and the store's is the shelf's as far as is known.
 pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
+    if let Asked::Price(price) = &due.asked
+        && price.currency != world.shops[shop].currency
+    {
+        let line =
+            format!("{} is written {price}, and its prices are in another currency", due.key.subject());
+        world.oracle.violations.push(line);
+    }
+    let id = &world.shops[shop].connection;
+    if world.connections.get(id).is_some_and(|connection| connection.is_paused) {
+        world.oracle.violations.push(format!("{} is written during a pause", due.key.subject()));
+    }
     let (Asked::Level { to, from, .. }, MirrorKey::Level(key)) = (&due.asked, &due.key) else { return };
     if !due.is_new {
         return;
@@ -69,10 +87,13 @@ pub(crate) fn at_rest(world: &mut World) {
     texts_agree(world, &mut found);
     prices_agree(world, &mut found);
     edits_stand(world, &mut found);
+    orders_are_kept(world, &mut found);
+    currencies_are_kept_apart(world, &mut found);
+    events_ended(world, &mut found);
     numbers_link(world, &mut found);
     ledger_sums(world, &mut found);
     nobody_is_left(world, &mut found);
-    replay_is_the_same(world, &mut found);
+    replay::is_the_same(world, &mut found);
     world.oracle.violations.extend(found);
 }
 
@@ -128,15 +149,24 @@ fn shelves_are_right(world: &World, found: &mut Vec<String>) {
     for ((variant, location), shelf) in
         world.oracle.shelves.iter().filter(|(_, shelf)| shelf.inexact.is_none())
     {
-        let uncertain = record.open.iter().any(|(_, kind, _)| {
-            matches!(kind, model::ConflictKind::WriteUncertain | model::ConflictKind::Flapping)
-        });
         let Some(level) = record.levels.get(&(variant.clone(), location.clone())) else { continue };
-        if level.decimal() != shelf.count && !uncertain {
+        if level.decimal() != shelf.count && !is_uncertain(record, variant, location) {
             found
                 .push(format!("the shelf of {variant} at {location} has {}, the store {level}", shelf.count));
         }
     }
+}
+
+/// Returns whether an open conflict names the very item whose writes nobody knows the outcome of, or were stopped.
+fn is_uncertain(record: &Record, variant: &model::VariantId, location: &model::LocationId) -> bool {
+    let of = record.mirrors.levels.iter();
+    of.filter(|(key, mirror)| mirror.variant.as_ref() == Some(variant) && key.location == *location).any(
+        |(key, _)| {
+            [ConflictKind::WriteUncertain, ConflictKind::Flapping]
+                .iter()
+                .any(|kind| record.open.contains(&(key.connection.clone(), *kind, key.subject())))
+        },
+    )
 }
 
 fn spaced(text: &str) -> String {
@@ -191,25 +221,30 @@ fn live<'a>(world: &'a World, key: &model::FieldKey) -> Option<(&'a Shop, &'a cr
     Some((shop, &shop.goods[good]))
 }
 
+/// The last edit of a field stands in the record as the shop shows it where it was typed, not as another platform renders
+/// it: a rendered form that was taken for an edit destroys what was typed.
 fn edits_stand(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
-    for ((variant, field), edit) in &world.oracle.edits {
-        let Some(row) = record.variants.get(variant).filter(|_| !world.oracle.blurred.contains(variant))
-        else {
-            continue;
+    let exact = |(of, _): &&(Edited, Field)| !world.oracle.blurred.contains(of);
+    for key in world.oracle.edits.keys().filter(exact) {
+        let ((of, field), Some(edit)) = (key, world.oracle.edits.get(key)) else { continue };
+        let text = match of {
+            Edited::Product(product) => record.text(product),
+            Edited::Variant(_) => None,
         };
-        let text = record.text(&row.product);
+        let price = match of {
+            Edited::Variant(variant) => record.variants.get(variant).and_then(|row| row.price.as_ref()),
+            Edited::Product(_) => None,
+        };
         let now = match field {
             Field::Title => text.and_then(|text| text.title),
             Field::Description => text.and_then(|text| text.description),
-            Field::Price => row.price.as_ref().map(|price| price.value.minor.to_string()),
+            Field::Price => price.map(|price| price.value.minor.to_string()),
         };
         let Some(now) = now else { continue };
-        let reads_like =
-            world.shops.iter().any(|shop| spaced(&shop.kind.rendered(&edit.value)) == spaced(&now));
-        if !reads_like {
+        if spaced(&edit.value) != spaced(&now) {
             found.push(format!(
-                "the last {field:?} of {variant} was {:?} at {}, the store has {now:?}",
+                "the last {field:?} of {of:?} was {:?} at {}, the store has {now:?}",
                 edit.value, edit.clock
             ));
         }
@@ -228,7 +263,12 @@ fn numbers_link(world: &World, found: &mut Vec<String>) {
         }
     }
     let was_shared = world.plan.steps.iter().any(|step| {
-        matches!(&step.act, crate::plan::Act::Sku { sku, good, .. } if *sku != crate::plan::sku(*good) && sku_key(sku).is_some())
+        let is_other = |sku: &str, good: usize| *sku != crate::plan::sku(good) && sku_key(sku).is_some();
+        match &step.act {
+            Act::Sku { sku, good, .. } => is_other(sku, *good),
+            Act::Link { .. } | Act::Unlink { .. } => true,
+            _ => false,
+        }
     });
     for (number, by) in
         holders.iter().filter(|(_, by)| by.values().all(|goods| goods.len() == 1) && !was_shared)
@@ -240,7 +280,7 @@ fn numbers_link(world: &World, found: &mut Vec<String>) {
             })
             .map(|key| record.links.variants.get(&key).cloned())
             .collect();
-        let is_asked = record.open.iter().any(|(_, kind, _)| *kind == model::ConflictKind::SkuAmbiguous);
+        let is_asked = record.open.iter().any(|(_, kind, _)| *kind == ConflictKind::SkuAmbiguous);
         if linked.len() > 1 && !is_asked {
             found.push(format!("{number} is sold by {} shops and is not one variant: {linked:?}", by.len()));
         }
@@ -277,32 +317,5 @@ fn nobody_is_left(world: &World, found: &mut Vec<String>) {
     }
     for row in record.orders.values().filter(|row| !row.order.status.is_final()) {
         found.push(format!("the deleted order {} is open", row.order.external));
-    }
-}
-
-fn replay_is_the_same(world: &World, found: &mut Vec<String>) {
-    let record = &world.pipeline.record;
-    let replayed = world.pipeline.replayed(world.rules_at_begin.clone());
-    if replayed.levels != record.levels {
-        found.push(format!("a replay comes to other levels: {:?}, not {:?}", replayed.levels, record.levels));
-    }
-    if replayed.products != record.products || replayed.variants != record.variants {
-        found.push("a replay comes to another catalog".to_owned());
-    }
-    if replayed.orders != record.orders {
-        found.push("a replay comes to other orders".to_owned());
-    }
-    for (key, mirror) in &record.mirrors.levels {
-        let again = replayed.mirrors.levels.get(key);
-        let is_same = again.is_some_and(|again| {
-            (&again.baseline, again.proven, again.gate, &again.variant)
-                == (&mirror.baseline, mirror.proven, mirror.gate, &mirror.variant)
-        });
-        if !is_same && mirror.observed.is_some() {
-            found.push(format!(
-                "a replay comes to another mirror of {}: {again:?}, not {mirror:?}",
-                key.subject()
-            ));
-        }
     }
 }

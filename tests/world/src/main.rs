@@ -35,12 +35,12 @@ fn main() -> io::Result<ExitCode> {
     let args = Args::parse();
     let mut out = io::stdout().lock();
     let seeds = args.seed.map_or(args.from..args.from + args.seeds, |seed| seed..seed + 1);
-    let (began, mut failed, mut exact, mut shelves) = (Instant::now(), Vec::new(), 0, 0);
+    let (began, mut failed, mut shelves, mut edits) = (Instant::now(), Vec::new(), (0, 0), (0, 0));
     for seed in seeds.clone() {
         let plan = Plan::draw(seed);
         let ran = run(&plan, args.story);
-        exact += ran.exact.0;
-        shelves += ran.exact.1;
+        shelves = (shelves.0 + ran.exact.0, shelves.1 + ran.exact.1);
+        edits = (edits.0 + ran.edits.0, edits.1 + ran.edits.1);
         if args.story {
             ran.story.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
@@ -68,8 +68,12 @@ fn main() -> io::Result<ExitCode> {
     let per_minute = count as f64 / seconds * 60.0;
     writeln!(
         out,
-        "{count} seeds in {seconds:.1} s ({per_minute:.0} a minute); {} failed; {exact} of {shelves} shelves exact",
-        failed.len()
+        "{count} seeds in {seconds:.1} s ({per_minute:.0} a minute); {} failed; {} of {} shelves and {} of {} edits exact",
+        failed.len(),
+        shelves.0,
+        shelves.1,
+        edits.0,
+        edits.1
     )?;
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     record::{Record, location_id},
-    shop::{Content, Good, Shop, Webhook, place_id},
+    shop::{Good, Shop, Webhook, place_id},
 };
 use model::{
     Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
@@ -30,7 +30,14 @@ pub(crate) enum Field {
     Price,
 }
 
-/// The last edit of a field: its clock and the value, as typed.
+/// What has a field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Edited {
+    Product(model::ProductId),
+    Variant(VariantId),
+}
+
+/// The last edit of a field: its clock and the value, as the shop shows it where it was typed.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
     pub(crate) clock: Timestamp,
@@ -41,9 +48,9 @@ pub(crate) struct Edit {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) shelves: BTreeMap<(VariantId, LocationId), Shelf>,
-    pub(crate) edits: BTreeMap<(VariantId, Field), Edit>,
-    /// Variants whose last edits aren't exact any more.
-    pub(crate) blurred: BTreeSet<VariantId>,
+    pub(crate) edits: BTreeMap<(Edited, Field), Edit>,
+    /// Products and variants whose last edits aren't exact any more.
+    pub(crate) blurred: BTreeSet<Edited>,
     /// Connections' items that ever held something at a place.
     held: BTreeSet<LevelKey>,
     /// Webhooks under way, by shop and number: their good, and whether they end a contact.
@@ -64,16 +71,8 @@ fn in_contact(mirror: &LevelMirror) -> bool {
 impl Oracle {
     /// A webhook left, or won't.
     pub(crate) fn sent(&mut self, shop: usize, webhook: &Webhook, is_lost: bool) {
-        let has_null = match &webhook.content {
-            Content::Full(mapped) => mapped.iter().any(|mapped| match &mapped.payload {
-                model::Payload::Inventory(report) => report.available.is_none(),
-                model::Payload::Deleted { .. } => true,
-                _ => false,
-            }),
-            Content::Thin => false,
-        };
         if !is_lost {
-            self.under_way.insert((shop, webhook.number), (webhook.good, has_null));
+            self.under_way.insert((shop, webhook.number), (webhook.good, webhook.ends_contact));
         }
     }
 
@@ -278,7 +277,10 @@ impl Oracle {
         let about = &shops[shop].goods[good];
         let of = (shops[shop].connection.clone(), about.variant.clone());
         let Some(variant) = record.links.variants.get(&of).cloned() else { return };
-        let others_wait = (0..shops.len()).any(|other| self.is_under_way(other, good));
+        let Some(product) = record.variants.get(&variant).map(|row| row.product.clone()) else { return };
+        let siblings = shops[shop].siblings(good);
+        let others_wait =
+            (0..shops.len()).any(|other| siblings.iter().any(|it| self.is_under_way(other, *it)));
         let is_known = match edit.0 {
             Field::Price => {
                 let key = model::FieldKey { connection: of.0.clone(), external: of.1.clone() };
@@ -289,16 +291,27 @@ impl Oracle {
                 record.mirrors.texts.get(&key).is_some_and(|mirror| settled(&mirror.baseline, &mirror.phase))
             }
         };
+        let of = match edit.0 {
+            // A price in another currency is none of the store's.
+            Field::Price if crate::plan::is_foreign(shops[shop].currency) => return,
+            Field::Price => Edited::Variant(variant),
+            Field::Title | Field::Description => Edited::Product(product),
+        };
         if others_wait || !is_known {
-            self.blurred.insert(variant.clone());
+            self.blurred.insert(of.clone());
         }
-        self.edits.insert((variant, edit.0), Edit { clock, value: edit.1.to_owned() });
+        self.edits.insert((of, edit.0), Edit { clock, value: edit.1.to_owned() });
     }
 
     /// The edits of a good can't be told any more.
     pub(crate) fn blur_edits(&mut self, connection: &ConnectionId, good: &Good, record: &Record) {
         let of = (connection.clone(), good.variant.clone());
-        self.blurred.extend(record.links.variants.get(&of).cloned());
+        let Some(variant) = record.links.variants.get(&of) else { return };
+        self.blurred.insert(Edited::Variant(variant.clone()));
+        let row = record.variants.get(variant);
+        self.blurred.extend(row.map(|row| Edited::Product(row.product.clone())));
+        let linked = record.links.products.get(&(connection.clone(), good.product.clone()));
+        self.blurred.extend(linked.cloned().map(Edited::Product));
     }
 }
 

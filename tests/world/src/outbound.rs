@@ -5,8 +5,8 @@ use crate::{
     shop::Asked,
 };
 use model::{
-    Attention, Begun, CallResult, ConflictKind, ConnectionId, ExternalId, Mirror, MirrorKey, MirrorKind,
-    MirrorValue, Timestamp,
+    AskedBy, Attention, Begun, CallResult, ConflictKind, ConnectionId, ExternalId, Mirror, MirrorKey,
+    MirrorKind, MirrorValue, Timestamp,
 };
 use platforms::{CallOutcome, Platform};
 use std::{
@@ -42,6 +42,8 @@ pub(crate) struct Due {
     pub(crate) key: MirrorKey,
     pub(crate) asked: Asked,
     pub(crate) external: ExternalId,
+    /// The product of a price.
+    pub(crate) product: Option<ExternalId>,
     pub(crate) sent_key: String,
     pub(crate) attempt: u32,
     pub(crate) begun_at: Timestamp,
@@ -168,7 +170,8 @@ impl Connection {
                     continue;
                 }
                 let external = key.external().clone();
-                return Some(Due { key, asked, external, sent_key, attempt, begun_at, is_new: attempt == 1 });
+                let is_new = attempt == 1;
+                return Some(Due { key, asked, external, product, sent_key, attempt, begun_at, is_new });
             }
         }
     }
@@ -178,23 +181,23 @@ impl Connection {
         &self,
         record: &mut Record,
         now: Timestamp,
-    ) -> Option<(MirrorKey, Option<ExternalId>)> {
+    ) -> Option<(AskedBy, Option<ExternalId>)> {
         if !self.is_callable(now) {
             return None;
         }
         let mut mirror = self.due(record, Attention::Read, now)?;
-        let is_stuck = match &mut mirror {
+        let asked = match &mut mirror {
             Mirror::Level(_, mirror) => mirror.read(now),
             Mirror::Price(_, mirror) => mirror.read(now),
             Mirror::Text(_, mirror) => mirror.read(now),
         }?;
-        let (key, product) = (mirror.key(), record.target(&mirror).product);
-        if is_stuck {
-            record.open.insert((self.id.clone(), ConflictKind::Unreadable, key.subject()));
+        let (mirror_key, product) = (mirror.key(), record.target(&mirror).product);
+        if asked.is_stuck {
+            record.open.insert((self.id.clone(), ConflictKind::Unreadable, mirror_key.subject()));
         }
         record.mirrors.insert(mirror.clone());
         record.mark(mirror);
-        Some((key, product))
+        Some((AskedBy { mirror: mirror_key, waiting: asked.waiting }, product))
     }
 }
 

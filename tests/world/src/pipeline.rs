@@ -1,33 +1,61 @@
-//! From deliveries to the record: what normalize, dedupe and enrich do to an event, then the fold, then what is desired.
+//! From deliveries to the record: the shipped stages normalize, dedupe and enrich, then the fold and, if the database refuses
+//! what it comes to, the halving; then what is desired.
 
-use crate::record::{PARTITION, Record, place_link};
-use apply::decide::{Fold, first_keys, row_keys};
+mod commit;
+
+use crate::record::{Record, location_id};
+use crate::shop::{PLACES_MAX, place_id};
+use bytes::Bytes;
+use dedupe::Dedupe;
+use enrich::{Enrich, Known, Lane};
 use model::{
-    ConnectionId, DeliveryId, Event, EventId, Origin, Payload, Position, RawDigest, Timestamp, TraceParent,
-    record::{Facts, Movement, RowKeys},
+    AskedBy, CURRENCY_HEADER, ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, Origin,
+    Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, record::Movement,
 };
-use platforms::Mapped;
-use stage::{RejectClass, Window};
+use normalize::Normalize;
+use platforms::{Mapped, Secrets, Signed};
+use simulator::MachineWebhook;
+use stage::{Stage as _, Verdict, Window};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
-/// The number of rounds of loading that a batch takes at most, as in `apply`.
-const ROUNDS_MAX: usize = 6;
 /// How long dedupe remembers.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
+/// Versions up to here count; those beyond are times in microseconds.
+const COUNTERS_MAX: i64 = 100_000_000_000_000;
+/// The schemas are compiled once for all worlds.
+static NORMALIZE: LazyLock<Option<Normalize>> = LazyLock::new(|| Normalize::new().ok());
+
+/// What a delivery tells.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    /// Something in the model's own words, as normalize would map it.
+    Words(Vec<Mapped>),
+    /// A webhook as the platform sent it.
+    Webhook(MachineWebhook),
+    /// A fetched object: its topic and body, and what tells it from others of the same bytes.
+    Object(&'static str, Bytes, Vec<u8>),
+}
 
 /// What comes in by one delivery.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivered {
     pub(crate) connection: ConnectionId,
     pub(crate) distinct: String,
-    pub(crate) mapped: Vec<Mapped>,
+    pub(crate) told: Told,
     pub(crate) received_at: Timestamp,
     /// True if we fetched it.
     pub(crate) is_fetched: bool,
+    /// The mirror that we read it for, if we did.
+    pub(crate) asked_by: Option<AskedBy>,
     pub(crate) hops: u8,
+    /// By how much its clock leads.
+    pub(crate) leads_by: Duration,
+    /// True if the database refuses what it comes to, for good.
+    pub(crate) is_refused: bool,
 }
 
 /// What a batch did.
@@ -37,12 +65,21 @@ pub(crate) struct Done {
     pub(crate) bugs: Vec<String>,
 }
 
+/// How webhooks of a connection are believed.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) secrets: Vec<String>,
+    pub(crate) url: String,
+    pub(crate) currency: Option<Currency>,
+}
+
 /// The stages with their memories.
-#[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) record: Record,
     pub(crate) origins: BTreeMap<ConnectionId, Origin>,
+    pub(crate) doors: BTreeMap<ConnectionId, Door>,
     pub(crate) paused: BTreeSet<ConnectionId>,
+    lane: Lane,
     window: Window<EventId>,
     /// What reached the fold, in order.
     pub(crate) raw: Vec<Event>,
@@ -54,11 +91,26 @@ impl Pipeline {
         Self {
             record: Record::default(),
             origins: BTreeMap::new(),
+            doors: BTreeMap::new(),
             paused: BTreeSet::new(),
+            lane: Lane::default(),
             window: Window::new(REMEMBERED_FOR, 10_000),
             raw: Vec::new(),
             sequence: 0,
         }
+    }
+
+    /// Sets a connection up.
+    pub(crate) fn connect(&mut self, origin: Origin, door: Door) {
+        let id = origin.connection.clone();
+        let known = Known { origin: origin.clone(), default_location: None };
+        self.lane.connections.insert(id.clone(), Arc::new(known));
+        for place in 0..PLACES_MAX {
+            let key = (id.clone(), LinkKind::Location, place_id(place));
+            self.lane.links.insert(key, location_id(place).as_str().into());
+        }
+        self.doors.insert(id.clone(), door);
+        self.origins.insert(id, origin);
     }
 
     /// Forgets what dedupe remembers.
@@ -69,35 +121,153 @@ impl Pipeline {
     /// Takes a batch through all stages.
     pub(crate) fn take(&mut self, batch: &[Delivered], now: Timestamp) -> Done {
         self.sequence += 1;
-        let mut events = Vec::new();
+        let (mut events, mut bugs) = (Vec::new(), Vec::new());
         for (index, delivered) in batch.iter().enumerate() {
             let delivery = u32::try_from(index).unwrap_or(u32::MAX);
             let at = Position { raw_sequence: self.sequence, delivery, event: 0 };
             let Some(origin) = self.origins.get(&delivered.connection) else { continue };
-            let normalized = delivered.mapped.iter().enumerate().map(|(index, mapped)| {
-                let index = u32::try_from(index).unwrap_or(u32::MAX);
-                event(origin, delivered, mapped, Position { event: index, ..at })
-            });
-            for mut event in normalized.collect::<Vec<_>>() {
-                // A pause stops calls, not what is told.
-                if self.window.first_seen(event.id, event.received_at) {
-                    event.links = links(&event);
-                    events.push(event);
+            let normalized = match &delivered.told {
+                Told::Words(mapped) => Ok(mapped
+                    .iter()
+                    .enumerate()
+                    .map(|(index, mapped)| {
+                        let index = u32::try_from(index).unwrap_or(u32::MAX);
+                        event(origin, delivered, mapped, Position { event: index, ..at })
+                    })
+                    .collect()),
+                Told::Webhook(_) | Told::Object(..) => {
+                    self.delivery(delivered, origin).and_then(|delivery| read(at, delivery))
+                }
+            };
+            match normalized {
+                Ok(normalized) => {
+                    for mut event in normalized {
+                        lead(&mut event, delivered.leads_by);
+                        let key = (event.origin.connection.clone(), event.id);
+                        // What is known already isn't refused any more.
+                        let is_known = self.record.seen.contains_key(&key)
+                            || events.iter().any(|known: &Event| known.id == event.id);
+                        if delivered.is_refused && !is_known {
+                            self.record.refuses.insert(event.id);
+                        }
+                        events.push(event);
+                    }
+                }
+                Err(bug) => bugs.push(bug),
+            }
+        }
+        let events = self.through(events, &mut bugs);
+        let reached = Position { raw_sequence: self.sequence, delivery: u32::MAX, event: u32::MAX };
+        let mut done = commit::commit(&mut self.record, events, Vec::new(), reached, now);
+        done.bugs.extend(bugs);
+        done
+    }
+
+    /// Dedupe and enrich.
+    fn through(&mut self, events: Vec<Event>, bugs: &mut Vec<String>) -> Vec<Event> {
+        let mut enriched = Vec::new();
+        for event in events {
+            let at = event.position;
+            let Verdict::Emit(unique) = Dedupe::<Event>::default().decide(at, event, &mut self.window) else {
+                continue;
+            };
+            for event in unique {
+                match Enrich.decide(at, event, &mut self.lane) {
+                    Verdict::Emit(events) => enriched.extend(events),
+                    Verdict::Reject(reject) => bugs.push(format!("enrich refused an event: {reject}")),
+                    Verdict::Skip(_) | Verdict::Rows(_) => {}
                 }
             }
         }
-        self.raw.extend(events.iter().cloned());
-        let reached = Position { raw_sequence: self.sequence, delivery: u32::MAX, event: u32::MAX };
-        fold(&mut self.record, events, BTreeMap::new(), reached, now)
+        self.raw.extend(enriched.iter().cloned());
+        enriched
+    }
+
+    /// The delivery as the door makes it of what came in.
+    fn delivery(&self, delivered: &Delivered, origin: &Origin) -> Result<Delivery, String> {
+        let platform = platforms::find(origin.platform.as_str()).ok_or("there is no such platform")?;
+        let door = self.doors.get(&delivered.connection).ok_or("there is no such connection")?;
+        let (topic, distinct, body, headers) = match &delivered.told {
+            Told::Words(_) => return Err("words are no delivery".to_owned()),
+            Told::Object(topic, body, distinct) => {
+                ((*topic).to_owned(), distinct.clone(), body.clone(), Vec::new())
+            }
+            Told::Webhook((headers, body)) => {
+                let headers: Vec<(String, String)> =
+                    headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+                let signed = Signed { headers: &headers, body };
+                let secrets = Secrets { active: &door.secrets, notification_url: &door.url };
+                platform
+                    .verify(&signed, &secrets)
+                    .map_err(|unverified| format!("a webhook of the platform's own: {unverified}"))?;
+                let found = platform.split(&signed).ok_or("a webhook of the platform's own has no topic")?;
+                let distinct = found
+                    .distinct
+                    .map_or_else(|| RawDigest::of(body).as_bytes().to_vec(), String::into_bytes);
+                let kept = platform.kept_headers();
+                let headers = headers.into_iter().filter(|(name, _)| kept.contains(&name.as_str())).collect();
+                (found.topic, distinct, body.clone(), headers)
+            }
+        };
+        let id = DeliveryId::derive(&delivered.connection, &topic, &distinct);
+        let of_us = door.currency.map(|currency| (CURRENCY_HEADER.to_owned(), currency.to_string()));
+        Ok(Delivery {
+            id,
+            origin: origin.clone(),
+            topic: topic.into(),
+            received_at: delivered.received_at,
+            source: if delivered.is_fetched { Source::Poll } else { Source::Webhook },
+            cause: None,
+            hops: delivered.hops,
+            asked_by: delivered.asked_by.clone(),
+            attempt: 0,
+            headers: headers
+                .into_iter()
+                .chain(of_us)
+                .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+                .collect(),
+            trace: TraceParent::from_delivery(id),
+            body,
+        })
     }
 
     /// Takes a person's instruction.
     pub(crate) fn instruct(&mut self, event: Event, now: Timestamp) -> Done {
         self.sequence += 1;
         let position = Position { raw_sequence: self.sequence, delivery: 0, event: 0 };
-        let event = Event { position, ..event };
-        self.raw.push(event.clone());
-        fold(&mut self.record, vec![event], BTreeMap::new(), position, now)
+        let mut bugs = Vec::new();
+        let events = self.through(vec![Event { position, ..event }], &mut bugs);
+        let mut done = commit::commit(&mut self.record, events, Vec::new(), position, now);
+        done.bugs.extend(bugs);
+        done
+    }
+
+    /// Takes all dead letters in again; the database refuses them no longer.
+    pub(crate) fn take_again(&mut self, now: Timestamp) -> Done {
+        self.sequence += 1;
+        let dead: BTreeSet<EventId> = self.record.dead.keys().map(|(_, event)| *event).collect();
+        let mut again = BTreeMap::new();
+        for event in self.raw.iter().filter(|event| dead.contains(&event.id)) {
+            let delivery =
+                DeliveryId::derive(&event.origin.connection, wire_topic(), &self.sequence.to_le_bytes());
+            let index = u32::try_from(again.len()).unwrap_or(u32::MAX);
+            let position = Position { raw_sequence: self.sequence, delivery: index, event: 0 };
+            again.entry(event.id).or_insert_with(|| Event {
+                delivery,
+                attempt: 1,
+                links: Vec::new(),
+                position,
+                ..event.clone()
+            });
+        }
+        let mut again: Vec<Event> = again.into_values().collect();
+        again.sort_by_key(|event| event.position);
+        let mut bugs = Vec::new();
+        let events = self.through(again, &mut bugs);
+        let reached = Position { raw_sequence: self.sequence, delivery: u32::MAX, event: u32::MAX };
+        let mut done = commit::commit(&mut self.record, events, Vec::new(), reached, now);
+        done.bugs.extend(bugs);
+        done
     }
 
     /// The record that a replay of everything makes of an empty one.
@@ -105,59 +275,46 @@ impl Pipeline {
         &self,
         connections: BTreeMap<ConnectionId, model::record::ConnectionFacts>,
     ) -> Record {
-        let mut empty = Record { connections, ..Record::default() };
-        fold(
-            &mut empty,
-            self.raw.clone(),
-            self.record.replay_marks(),
-            self.record.position,
-            Timestamp::default(),
-        );
+        let refuses = self.record.refuses.clone();
+        let mut empty = Record { connections, refuses, ..Record::default() };
+        let (marks, reached) = (self.record.marks.clone(), self.record.position);
+        commit::commit(&mut empty, self.raw.clone(), marks, reached, Timestamp::default());
         empty
     }
 }
 
-fn fold(
-    record: &mut Record,
-    events: Vec<Event>,
-    marks: BTreeMap<model::Partition, std::collections::VecDeque<model::record::SendMark>>,
-    reached: Position,
-    now: Timestamp,
-) -> Done {
-    let mut facts = Facts { marks, ..Facts::default() };
-    record.first(&first_keys(&events, []), &mut facts);
-    let mut asked = RowKeys::default();
-    for _ in 0..ROUNDS_MAX {
-        let mut keys = row_keys(&events, &facts);
-        keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
-        let more = keys.without(&asked);
-        if more.is_empty() {
-            break;
+/// The topic of what is taken in again.
+const fn wire_topic() -> &'static str {
+    "again"
+}
+
+/// The events that normalize makes of a delivery.
+fn read(at: Position, delivery: Delivery) -> Result<Vec<Event>, String> {
+    let normalize = NORMALIZE.as_ref().ok_or("a schema is invalid")?;
+    let topic = delivery.topic.to_string();
+    match normalize.decide(at, delivery, &mut ()) {
+        Verdict::Emit(events) => Ok(events),
+        Verdict::Rows(rows) => {
+            rows.into_iter().collect::<Result<_, _>>().map_err(|reject| format!("a row of {topic}: {reject}"))
         }
-        record.rows(&more, &mut facts);
-        asked = keys;
+        Verdict::Skip(_) => Ok(Vec::new()),
+        Verdict::Reject(reject) => Err(format!("a body of {topic}: {reject}")),
     }
-    let mut fold = Fold::new(facts, BTreeMap::from([(PARTITION, record.number)]));
-    for event in events {
-        fold.event(PARTITION, event);
+}
+
+/// Sets the clock of a report ahead.
+fn lead(event: &mut Event, by: Duration) {
+    if by.is_zero() {
+        return;
     }
-    let folded = fold.finish();
-    let mut done = Done::default();
-    for (_, _, reject) in folded.rejected.iter().filter(|(_, _, reject)| reject.class == RejectClass::Bug) {
-        done.bugs.push(reject.to_string());
-    }
-    let of = |sequence: i64| {
-        let applied = folded.changes.applied.iter().find(|(_, applied)| applied.sequence == sequence);
-        applied.map(|(_, applied)| applied.event.clone())
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    event.occurred_at = event.occurred_at.map(|at| at.after(by));
+    // A counter is no clock.
+    let is_time = |version: &SourceVersion| version.0 > COUNTERS_MAX;
+    event.version = match event.version {
+        Some(version) if is_time(&version) => Some(SourceVersion(version.0.saturating_add(micros))),
+        version => version,
     };
-    done.movements =
-        folded.changes.movements.iter().map(|movement| (movement.clone(), of(movement.sequence))).collect();
-    let effects: Vec<_> =
-        folded.changes.applied.iter().flat_map(|(_, applied)| applied.effects.clone()).collect();
-    let number = folded.numbers.get(&PARTITION).copied().unwrap_or(record.number);
-    record.commit(folded.changes, number, reached);
-    record.set_desired(&effects, now);
-    done
 }
 
 /// The event as normalize makes it.
@@ -180,17 +337,9 @@ fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Posi
         links: Vec::new(),
         raw_digest: RawDigest::from_bytes([0; 32]),
         hops: delivered.hops,
+        asked_by: delivered.asked_by.clone(),
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position,
-    }
-}
-
-/// The links of places, as enrich adds them; all others are the record's to know.
-fn links(event: &Event) -> Vec<model::Link> {
-    match &event.payload {
-        Payload::Inventory(report) => report.location.iter().filter_map(place_link).collect(),
-        Payload::Stocked(stocked) => stocked.locations.iter().filter_map(place_link).collect(),
-        _ => Vec::new(),
     }
 }

@@ -1,13 +1,15 @@
 //! Weeks: what people and the world do, drawn from a seed. A plan is data, so that a failing one can be made smaller.
 
 use crate::shop::Kind;
-use model::{BaselineRule, MirrorKind, Side, Timestamp};
+use model::{BaselineRule, Currency, MirrorKind, Side, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rust_decimal::Decimal;
 use std::{collections::BTreeMap, time::Duration};
 
 /// When the week begins: Monday, 2026-11-02, 08:00.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
+/// When the shops were opened: before anyone connected them.
+pub(crate) const OPENED: Timestamp = Timestamp::from_micros(BEGIN.as_micros() - 3_600_000_000);
 const SECOND: i64 = 1_000_000;
 /// The number of seconds for which people act.
 const WEEK_SECONDS: i64 = 4 * 86_400;
@@ -23,6 +25,8 @@ pub(crate) enum Fate {
     Doubled(u32),
     /// Its clock is ahead by so much.
     Leads(Duration),
+    /// The database refuses what it comes to, until it is taken in again.
+    Refused,
 }
 
 /// What goes wrong with a call.
@@ -43,6 +47,14 @@ pub(crate) enum Fault {
 pub(crate) enum Act {
     /// People move a level by hand: they sell, restock, count.
     Move { shop: usize, good: usize, place: usize, by: Decimal },
+    /// They sell one to try the till out.
+    TestSale { shop: usize, good: usize, place: usize },
+    /// They cancel the last order, or give its money back.
+    TakeBack { shop: usize, is_cancelled: bool, is_restocked: bool },
+    /// A person links a good to the variant that another shop's is.
+    Link { shop: usize, good: usize, to: usize },
+    /// A person makes a good a variant of its own.
+    Unlink { shop: usize, good: usize },
     /// They switch tracking.
     Track { shop: usize, good: usize, is_tracked: bool },
     /// They end or begin stocking at a place.
@@ -103,6 +115,8 @@ pub(crate) struct ShopPlan {
     pub(crate) kind: Kind,
     /// The rule for first contacts.
     pub(crate) rule: BaselineRule,
+    /// True if its prices are in another currency than the store's.
+    pub(crate) is_foreign: bool,
     /// True if it is connected from the begin.
     pub(crate) is_connected: bool,
     /// What it sells: the number and how much is at each place.
@@ -116,8 +130,17 @@ pub struct Plan {
     pub seed: u64,
     /// The shops.
     pub(crate) shops: Vec<ShopPlan>,
+    /// True if Shopify and Square speak JSON; else all speak in the model's words.
+    pub(crate) speaks_json: bool,
+    /// True if the goods of a shop are variants of one product.
+    pub(crate) is_one_product: bool,
     /// What happens, in the order of time.
     pub(crate) steps: Vec<Step>,
+}
+
+/// Returns whether a currency isn't the store's.
+pub(crate) fn is_foreign(currency: Currency) -> bool {
+    Currency::new("USD") != Ok(currency)
 }
 
 /// Names of what is sold.
@@ -139,7 +162,10 @@ struct Draw {
 impl Plan {
     /// The shops at the begin, for people.
     pub fn shops(&self) -> String {
-        let shop = |shop: &ShopPlan| format!("{} {:?}, rule {:?}", shop.kind.as_str(), shop.goods, shop.rule);
+        let shop = |shop: &ShopPlan| {
+            let currency = if shop.is_foreign { ", prices in EUR" } else { "" };
+            format!("{} {:?}, rule {:?}{currency}", shop.kind.as_str(), shop.goods, shop.rule)
+        };
         self.shops.iter().map(shop).collect::<Vec<_>>().join("; ")
     }
 
@@ -157,10 +183,12 @@ impl Plan {
         let goods = rng.random_range(1..=2);
         let places = rng.random_range(1..=2);
         let has_decimals = rng.random_ratio(1, 4);
+        let speaks_json = rng.random_ratio(1, 2);
+        let is_one_product = speaks_json && !shops.contains(&Kind::Treez) && rng.random_ratio(1, 3);
         let mut draw = Draw { rng, shops, goods, places, has_decimals };
         let shops = draw.shops();
         let steps = draw.steps(&shops);
-        Self { seed, shops, steps }
+        Self { seed, shops, speaks_json, is_one_product, steps }
     }
 }
 
@@ -197,14 +225,16 @@ impl Draw {
                 }
                 goods.push((number, stock));
             }
-            plans.push(ShopPlan { kind: *kind, rule, is_connected, goods });
+            let is_foreign = index > 0 && *kind == Kind::Square && self.rng.random_ratio(1, 8);
+            plans.push(ShopPlan { kind: *kind, rule, is_foreign, is_connected, goods });
         }
         plans
     }
 
     /// Each seed has its own weights: most kinds of trouble are absent from most weeks, so that some are thick with one.
     fn steps(&mut self, shops: &[ShopPlan]) -> Vec<Step> {
-        const WEIGHTS: [u32; 22] = [40, 12, 12, 12, 3, 6, 6, 3, 3, 3, 4, 3, 3, 10, 10, 6, 3, 3, 3, 3, 2, 4];
+        const WEIGHTS: [u32; 26] =
+            [40, 12, 12, 12, 6, 6, 6, 3, 3, 3, 4, 3, 3, 10, 10, 6, 3, 3, 3, 3, 2, 3, 4, 1, 1, 4];
         let mut weights = WEIGHTS;
         for weight in weights.iter_mut().skip(1) {
             *weight = match self.rng.random_range(0..4) {
@@ -238,7 +268,7 @@ impl Draw {
         steps
     }
 
-    fn act(&mut self, weights: &[u32; 22]) -> Vec<Act> {
+    fn act(&mut self, weights: &[u32; 26]) -> Vec<Act> {
         let total: u32 = weights.iter().sum();
         let mut drawn = self.rng.random_range(0..total);
         let mut which = 0;
@@ -274,11 +304,12 @@ impl Draw {
             }
             12 => one(Act::Token { shop, is_taken: is_on }),
             13 => {
-                let fate = match self.rng.random_range(0..7) {
+                let fate = match self.rng.random_range(0..8) {
                     0..=2 => Fate::Late(seconds),
                     3 => Fate::Lost,
                     4 => Fate::Doubled(seconds),
                     5 => Fate::Leads(Duration::from_mins(10)),
+                    6 => Fate::Refused,
                     _ => Fate::Leads(Duration::from_hours(73 * 365 * 24)),
                 };
                 let by = if is_on { -self.amount(3, kind) } else { self.amount(9, kind) };
@@ -301,6 +332,10 @@ impl Draw {
             18 => one(Act::Rule { shop, rule: BaselineRule::ALL[self.rng.random_range(0..3)] }),
             19 => one(Act::Answer { shop, side: if is_on { Side::Store } else { Side::Platform } }),
             20 => one(Act::Full { shop }),
+            21 => one(Act::TestSale { shop, good, place }),
+            22 => one(Act::TakeBack { shop, is_cancelled: is_on, is_restocked: seconds % 2 == 0 }),
+            23 => one(Act::Link { shop, good, to: self.rng.random_range(0..self.shops.len()) }),
+            24 => one(Act::Unlink { shop, good }),
             _ => one(Act::Move { shop, good, place, by: -self.amount(2, kind) }),
         }
     }

@@ -1,9 +1,8 @@
 //! The record in memory: what `store` keeps in Postgres, and the steps that it takes around the decisions. It shows a
 //! decision only the rows that the batch names, so that a key that isn't named is missed here, too.
 
-use crate::shop::place_id;
 use model::{
-    Attention, CallResult, ConflictKind, ConnectionId, EventId, ExternalId, FieldMirror, FieldValue,
+    AskedBy, Attention, CallResult, ConflictKind, ConnectionId, EventId, ExternalId, FieldMirror, FieldValue,
     LocationId, Mirror, MirrorKey, MirrorKind, MirrorValue, Partition, Position, ProductText, Settled,
     StoreId, Timestamp, VariantId,
     record::{
@@ -11,7 +10,7 @@ use model::{
         Ours, ProductRow, RowKeys, SendMark, SkuCandidate, VariantRow,
     },
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The one partition of the world.
 pub(crate) const PARTITION: Partition = Partition(0);
@@ -39,6 +38,8 @@ pub(crate) struct Record {
     pub(crate) number: i64,
     pub(crate) position: Position,
     pub(crate) marks: Vec<SendMark>,
+    /// Events that the database refuses for good when they first come in.
+    pub(crate) refuses: BTreeSet<EventId>,
     /// Levels of which a write was given up without its outcome being known.
     pub(crate) doubted: Vec<model::LevelKey>,
 }
@@ -174,22 +175,34 @@ impl Record {
         self.products.extend(changes.products);
         self.variants.extend(changes.variants);
         self.orders.extend(changes.orders);
-        self.customers.extend(changes.customers);
+        self.customers.extend(changes.customers.clone());
         self.movements.extend(changes.movements);
         self.applied.extend(changes.applied.into_iter().map(|(_, applied)| applied));
         for (connection, rule) in changes.rules {
             self.connections.entry(connection).or_default().baseline = rule;
         }
-        for connection in changes.erased {
-            for row in self.customers.values_mut().filter(|row| row.connection == connection) {
-                row.customer = row.customer.without_personal_data();
+        for (connection, erasure) in changes.erased {
+            let decided = &changes.customers;
+            let of = self.customers.values_mut().filter(|row| row.connection == connection);
+            for row in of.filter(|row| !decided.contains_key(&row.id)) {
+                *row = row.erased(erasure);
             }
         }
         for end in changes.conflicts_ended {
-            self.open.remove(&(end.connection, end.kind, end.subject));
+            self.open.retain(|(connection, kind, subject)| {
+                let is_of = kind.is_of_store() || *connection == end.connection;
+                !is_of || *kind != end.kind || *subject != end.subject
+            });
         }
         for conflict in changes.conflicts {
-            self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+            let is_open = |(_, kind, subject): &Open| *kind == conflict.kind && *subject == conflict.subject;
+            if !(conflict.kind.is_of_store() && self.open.iter().any(is_open)) {
+                self.open.insert((conflict.connection, conflict.kind, conflict.subject));
+            }
+        }
+        for (id, connection) in &mut self.connections {
+            let own = self.open.iter().filter(|(of, ..)| of == id);
+            connection.open = own.map(|(_, kind, _)| *kind).collect();
         }
         self.number = number;
         self.position = reached;
@@ -344,31 +357,49 @@ impl Record {
         now: Timestamp,
     ) -> Settled {
         let Some(mut mirror) = self.mirrors.get(key) else { return Settled::Passed };
-        let (had_failed, is_retry) = (has_failed(&mirror), matches!(result, CallResult::Retry { .. }));
+        let (before, is_retry) = (mirror.clone(), matches!(result, CallResult::Retry { .. }));
         let settled = settle(&mut mirror, sent_key, result, now);
         if settled == Settled::Passed {
             return settled;
         }
-        let has_recovered = had_failed && !has_failed(&mirror);
+        let (connection, subject) = (key.connection().clone(), key.subject());
+        self.end_about(key, &before, &mirror);
         self.mirrors.insert(mirror.clone());
         if !is_retry {
             self.mark(mirror);
         }
-        let (connection, subject) = (key.connection().clone(), key.subject());
         match settled {
             Settled::Refused => drop(self.open.insert((connection, ConflictKind::WriteRefused, subject))),
             Settled::Flapping => drop(self.open.insert((connection, ConflictKind::Flapping, subject))),
-            _ if has_recovered => {
-                self.open.remove(&(connection, ConflictKind::WriteRefused, subject));
-            }
             _ => {}
         }
         settled
     }
 
-    /// The marks as a replay takes them.
-    pub(crate) fn replay_marks(&self) -> BTreeMap<Partition, VecDeque<SendMark>> {
-        BTreeMap::from([(PARTITION, self.marks.iter().cloned().collect())])
+    /// Returns whether the database refuses what an event comes to.
+    pub(crate) fn refuses(&self, event: &model::Event) -> bool {
+        event.attempt == 0 && self.refuses.contains(&event.id)
+    }
+
+    /// Notes that a platform has no such thing, as `store::claims::note_gone` does.
+    pub(crate) fn note_gone(&mut self, asked_by: &AskedBy) {
+        let Some(mut mirror) = self.mirrors.get(&asked_by.mirror) else { return };
+        let (before, waiting) = (mirror.clone(), asked_by.waiting);
+        match &mut mirror {
+            Mirror::Level(_, mirror) => mirror.is_gone(waiting),
+            Mirror::Price(_, mirror) => mirror.is_gone(waiting),
+            Mirror::Text(_, mirror) => mirror.is_gone(waiting),
+        }
+        self.end_about(&asked_by.mirror, &before, &mirror);
+        self.mirrors.insert(mirror.clone());
+        self.mark(mirror);
+    }
+
+    /// Ends the conflicts about a mirror that what became of it ends.
+    fn end_about(&mut self, key: &MirrorKey, before: &Mirror, mirror: &Mirror) {
+        for kind in mirror.ended_since(before) {
+            self.open.remove(&(key.connection().clone(), kind, key.subject()));
+        }
     }
 
     /// Returns whether a conflict about a subject is open.
@@ -387,13 +418,6 @@ pub(crate) fn place_of(location: &LocationId) -> usize {
     location.as_str().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// The link of a place that enrich adds.
-pub(crate) fn place_link(external: &ExternalId) -> Option<model::Link> {
-    let place = (0..9).find(|place| place_id(*place) == *external)?;
-    let internal = location_id(place).as_str().to_owned();
-    Some(model::Link { kind: model::LinkKind::Location, external: external.clone(), internal })
-}
-
 fn copy<K: Ord + Clone, V: Clone>(keys: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {
     to.extend(
         keys.iter().filter_map(|key| from.get_key_value(key)).map(|(key, row)| (key.clone(), row.clone())),
@@ -408,14 +432,6 @@ fn relink<T>(
     match to {
         Some(to) => drop(links.insert(key, to)),
         None => drop(links.remove(&key)),
-    }
-}
-
-fn has_failed(mirror: &Mirror) -> bool {
-    match mirror {
-        Mirror::Level(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Price(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Text(_, mirror) => mirror.schedule.error.is_some(),
     }
 }
 

@@ -1,9 +1,14 @@
 //! A platform with one shop, as a state machine: books, versions, idempotency keys, what a write does and is answered.
 //!
-//! The lean stand-in for `crates/simulator`: it says in the model's own words what the simulator says in JSON.
+//! Of two kinds: one speaks JSON, by `simulator::ShopMachine`; the other, lean, says in the model's own words what the
+//! simulator says in JSON.
 
 mod calls;
+mod json;
 
+pub(crate) use calls::Read;
+
+use json::Json;
 use model::{
     Action, ConnectionId, Currency, EntityKind, ExternalId, InventoryReport, Money, Patch, Payload, Product,
     ProductText, Quantity, SourceVersion, Timestamp, Variant,
@@ -18,6 +23,9 @@ use std::{
 /// The age from which a platform that judges times takes no change any more.
 const AGE_MAX: Duration = Duration::from_hours(24);
 const SECOND: i64 = 1_000_000;
+
+/// The number of places that a shop may have.
+pub(crate) const PLACES_MAX: usize = 2;
 
 /// The platform that is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +117,29 @@ pub(crate) struct Webhook {
     pub(crate) by_people: bool,
     /// By how much its clock leads.
     pub(crate) leads_by: Duration,
+    /// True if the database refuses what it comes to.
+    pub(crate) is_refused: bool,
+    /// True if it may end the counting of the good somewhere.
+    pub(crate) ends_contact: bool,
+}
+
+/// A good that is to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct NewGood {
+    pub(crate) index: usize,
+    pub(crate) sku: String,
+    pub(crate) title: String,
+    pub(crate) stock: BTreeMap<usize, Decimal>,
+}
+
+/// What a person changes of a product.
+#[derive(Debug, Clone)]
+pub(crate) enum Edit {
+    Title(String),
+    Description(String),
+    Price(i64),
+    Sku(String),
+    Delete,
 }
 
 /// What a webhook holds.
@@ -118,6 +149,8 @@ pub(crate) enum Content {
     Full(Vec<Mapped>),
     /// That something about the good changed.
     Thin,
+    /// Headers and body, as they are sent; whether it is thin.
+    Raw(simulator::MachineWebhook, bool),
 }
 
 /// A write as the platform gets it.
@@ -139,7 +172,7 @@ pub(crate) enum Asked {
 }
 
 /// A platform with one shop.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Shop {
     /// The platform.
     pub(crate) kind: Kind,
@@ -155,7 +188,9 @@ pub(crate) struct Shop {
     gone: Vec<Good>,
     keys: BTreeMap<String, CallOutcome>,
     numbers: u64,
-    currency: Currency,
+    pub(crate) currency: Currency,
+    /// The machine that it runs on, if it speaks JSON; what is on sale is then seen there.
+    pub(crate) json: Option<Box<Json>>,
 }
 
 fn external(text: &str) -> ExternalId {
@@ -170,8 +205,16 @@ pub(crate) fn place_id(place: usize) -> ExternalId {
 
 impl Shop {
     /// A shop that sells nothing yet.
-    pub(crate) fn new(kind: Kind, connection: ConnectionId, currency: Currency) -> Self {
+    pub(crate) fn new(
+        kind: Kind,
+        connection: ConnectionId,
+        currency: Currency,
+        speaks_json: bool,
+        now: Timestamp,
+    ) -> Self {
+        let json = if speaks_json { Json::open(kind, &connection, currency, now) } else { None };
         Self {
+            json,
             kind,
             connection,
             goods: Vec::new(),
@@ -189,15 +232,44 @@ impl Shop {
         self.numbers
     }
 
-    /// Makes a good with ids of its own; in the place of one that is there, it is made again.
-    pub(crate) fn make(
-        &mut self,
-        index: usize,
-        sku: &str,
-        title: &str,
-        stock: BTreeMap<usize, Decimal>,
-        now: Timestamp,
-    ) {
+    /// Makes goods with ids of their own; in the place of those that are there, they are made again. Several are the variants
+    /// of one product.
+    pub(crate) fn make(&mut self, made: &[NewGood], now: Timestamp) {
+        let ids = match &mut self.json {
+            Some(json) => json.make(made, now),
+            None => Vec::new(),
+        };
+        for (order, new) in made.iter().enumerate() {
+            let (product, variant, item) = match ids.get(order) {
+                Some(ids) => (ids.product.clone(), ids.variant.clone(), ids.item.clone()),
+                None => self.lean_ids(),
+            };
+            let zeros = new.stock.iter().filter(|(_, count)| count.is_zero()).map(|(place, _)| *place);
+            let good = Good {
+                product: external(&product),
+                variant: external(&variant),
+                item: external(&item),
+                sku: new.sku.clone(),
+                title: new.title.clone(),
+                description: format!("{}, as sold.", new.title),
+                price: 1_000,
+                is_tracked: true,
+                is_deleted: false,
+                level_at: new.stock.keys().map(|place| (*place, now)).collect(),
+                made_zero: zeros.collect(),
+                stock: new.stock.clone(),
+                updated_at: now,
+            };
+            if new.index < self.goods.len() {
+                self.gone.push(std::mem::replace(&mut self.goods[new.index], good));
+            } else {
+                self.goods.push(good);
+            }
+        }
+        self.look();
+    }
+
+    fn lean_ids(&mut self) -> (String, String, String) {
         let number = self.number();
         let item = match self.kind {
             Kind::Shopify => format!("3{number}"),
@@ -205,31 +277,26 @@ impl Shop {
         };
         let variant = if self.kind == Kind::Treez { format!("1{number}") } else { format!("2{number}") };
         let item = if self.kind == Kind::Treez { variant.clone() } else { item };
-        let made_zero = stock.iter().filter(|(_, count)| count.is_zero()).map(|(place, _)| *place).collect();
-        let good = Good {
-            product: external(&format!("1{number}")),
-            variant: external(&variant),
-            item: external(&item),
-            sku: sku.to_owned(),
-            title: title.to_owned(),
-            description: format!("{title}, as sold."),
-            price: 1_000,
-            is_tracked: true,
-            is_deleted: false,
-            level_at: stock.keys().map(|place| (*place, now)).collect(),
-            made_zero,
-            stock,
-            updated_at: now,
-        };
-        if index < self.goods.len() {
-            self.gone.push(std::mem::replace(&mut self.goods[index], good));
-        } else {
-            self.goods.push(good);
-        }
+        (format!("1{number}"), variant, item)
+    }
+
+    /// The goods that are variants of the same product, that one among them.
+    pub(crate) fn siblings(&self, index: usize) -> Vec<usize> {
+        let product = &self.goods[index].product;
+        (0..self.goods.len()).filter(|other| self.goods[*other].product == *product).collect()
     }
 
     fn webhook(&mut self, good: Option<usize>, content: Content, by_people: bool) -> Webhook {
-        Webhook { number: self.number(), good, content, by_people, leads_by: Duration::ZERO }
+        let ends_contact = match &content {
+            Content::Full(mapped) => mapped.iter().any(|mapped| match &mapped.payload {
+                Payload::Inventory(report) => report.available.is_none(),
+                Payload::Deleted { .. } => true,
+                _ => false,
+            }),
+            Content::Thin | Content::Raw(..) => false,
+        };
+        let leads_by = Duration::ZERO;
+        Webhook { number: self.number(), good, content, by_people, leads_by, is_refused: false, ends_contact }
     }
 
     fn version(&self, at: Timestamp) -> Timestamp {
@@ -373,6 +440,9 @@ impl Shop {
 
     /// The webhooks of a good that was made.
     pub(crate) fn announce(&mut self, index: usize) -> Vec<Webhook> {
+        if self.json.is_some() {
+            return self.told(index, true, false);
+        }
         let places: Vec<usize> = self.goods[index].stock.keys().copied().collect();
         let product = self.of_product(index, true);
         if self.kind == Kind::Treez {
@@ -389,11 +459,18 @@ impl Shop {
         index: usize,
         place: usize,
         by: Decimal,
+        is_test: bool,
         now: Timestamp,
     ) -> Option<Vec<Webhook>> {
         let good = self.goods.get_mut(index).filter(|good| !good.is_deleted && good.is_tracked)?;
-        *good.stock.get_mut(&place)? += by;
+        let count = good.stock.get_mut(&place)?;
         good.made_zero.remove(&place);
+        if let Some(json) = &mut self.json {
+            json.moves(good, place, by, is_test, now)?;
+            self.look();
+            return Some(self.told(index, true, false));
+        }
+        *count += by;
         good.level_at.insert(place, now);
         Some(self.of_level(index, place, true).into_iter().collect())
     }
@@ -405,6 +482,11 @@ impl Shop {
         else {
             return Vec::new();
         };
+        if let Some(json) = &mut self.json {
+            json.tracks(good, is_tracked, now);
+            self.look();
+            return self.told(index, true, !is_tracked);
+        }
         good.is_tracked = is_tracked;
         good.level_at.values_mut().for_each(|at| *at = now);
         let places: Vec<usize> = good.stock.keys().copied().collect();
@@ -424,6 +506,14 @@ impl Shop {
             return Vec::new();
         }
         good.level_at.insert(place, now);
+        if let Some(json) = &mut self.json {
+            json.stocks(good, place, is_stocked, now);
+            if is_stocked {
+                good.made_zero.insert(place);
+            }
+            self.look();
+            return self.told(index, true, !is_stocked);
+        }
         if is_stocked {
             good.stock.insert(place, Decimal::ZERO);
             good.made_zero.insert(place);
@@ -435,14 +525,22 @@ impl Shop {
     }
 
     /// Edits a product by a person's hand.
-    pub(crate) fn edits(
-        &mut self,
-        index: usize,
-        now: Timestamp,
-        edit: impl FnOnce(&mut Good),
-    ) -> Vec<Webhook> {
+    pub(crate) fn edits(&mut self, index: usize, edit: Edit, now: Timestamp) -> Vec<Webhook> {
+        let kind = self.kind;
         let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
-        edit(good);
+        if let Some(json) = &mut self.json {
+            let ends = matches!(edit, Edit::Delete);
+            json.edits(good, &edit, now);
+            self.look();
+            return self.told(index, true, ends);
+        }
+        match edit {
+            Edit::Title(text) => good.title = kind.rendered(&text),
+            Edit::Description(text) => good.description = kind.rendered(&text),
+            Edit::Price(cents) => good.price = cents,
+            Edit::Sku(sku) => good.sku = sku,
+            Edit::Delete => good.is_deleted = true,
+        }
         good.updated_at = now;
         vec![self.of_product(index, true)]
     }

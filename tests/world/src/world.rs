@@ -6,17 +6,17 @@ use crate::{
     check,
     oracle::Oracle,
     outbound::{self, Connection},
-    pipeline::{Delivered, Pipeline},
+    pipeline::{Delivered, Door, Pipeline, Told},
     plan::{self, Fate, Fault, Plan, Step},
-    record::place_of,
-    shop::{Content, Kind, Shop, Webhook},
+    shop::{Content, Kind, NewGood, Read, Shop, Webhook},
     story::Story,
 };
 use model::{
-    ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, SourceVersion, StoreId, TenantId,
+    AskedBy, ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, StoreId, TenantId,
     Timestamp, record::ConnectionFacts,
 };
-use platforms::{CallOutcome, Mapped};
+use platforms::CallOutcome;
+use rust_decimal::Decimal;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
@@ -74,6 +74,8 @@ pub struct Run {
     pub story: Vec<String>,
     /// The number of shelves that were exact at the end, and of all.
     pub exact: (usize, usize),
+    /// The number of last edits that were exact at the end, and of all.
+    pub edits: (usize, usize),
 }
 
 /// A world while it runs.
@@ -88,6 +90,7 @@ pub(crate) struct World {
     pub(crate) rules_at_begin: BTreeMap<ConnectionId, ConnectionFacts>,
     pub(crate) erased: BTreeSet<ExternalId>,
     pub(crate) last_call: Timestamp,
+    pub(crate) connected_at: BTreeMap<ConnectionId, Timestamp>,
     coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
     things: BTreeMap<u64, Coming>,
     inbox: Vec<Delivered>,
@@ -100,6 +103,8 @@ pub(crate) struct World {
     keys: u64,
     epoch: u32,
     is_quiet: bool,
+    /// The number of happenings that only waited on.
+    excused: u64,
 }
 
 /// Runs a plan.
@@ -108,7 +113,9 @@ pub fn run(plan: &Plan, with_story: bool) -> Run {
     let happenings = world.live();
     check::at_rest(&mut world);
     let exact = world.oracle.shelves.values().filter(|shelf| shelf.inexact.is_none()).count();
+    let edits = world.oracle.edits.keys().filter(|(of, _)| !world.oracle.blurred.contains(of)).count();
     Run {
+        edits: (edits, world.oracle.edits.len()),
         violations: std::mem::take(&mut world.oracle.violations),
         happenings,
         story: world.story.lines,
@@ -126,13 +133,26 @@ fn connection_id(index: usize, kind: Kind) -> ConnectionId {
 
 impl World {
     fn new(plan: Plan, with_story: bool) -> Self {
-        let currency = Currency::new("USD").unwrap_or_else(|_| unreachable!("USD is a currency"));
         let mut shops = Vec::new();
         for (index, of) in plan.shops.iter().enumerate() {
-            let mut shop = Shop::new(of.kind, connection_id(index, of.kind), currency);
-            for (good, (sku, stock)) in of.goods.iter().enumerate() {
-                shop.make(good, sku, plan::NAMES[good], stock.clone(), plan::BEGIN);
+            let code = if of.is_foreign { "EUR" } else { "USD" };
+            let currency = Currency::new(code).unwrap_or_else(|_| unreachable!("it is a currency"));
+            let id = connection_id(index, of.kind);
+            let mut shop = Shop::new(of.kind, id, currency, plan.speaks_json, plan::OPENED);
+            let new = |(good, (sku, stock)): (usize, &(String, BTreeMap<usize, Decimal>))| NewGood {
+                index: good,
+                sku: sku.clone(),
+                title: plan::NAMES[good].to_owned(),
+                stock: stock.clone(),
+            };
+            let made: Vec<NewGood> = of.goods.iter().enumerate().map(new).collect();
+            if plan.is_one_product {
+                shop.make(&made, plan::OPENED);
+            } else {
+                made.chunks(1).for_each(|one| shop.make(one, plan::OPENED));
             }
+            // Nobody has subscribed yet.
+            drop(shop.announce(0));
             shops.push(shop);
         }
         let count = shops.len();
@@ -145,6 +165,7 @@ impl World {
             rules_at_begin: BTreeMap::new(),
             erased: BTreeSet::new(),
             last_call: plan::BEGIN,
+            connected_at: BTreeMap::new(),
             coming: BinaryHeap::new(),
             things: BTreeMap::new(),
             inbox: Vec::new(),
@@ -157,6 +178,7 @@ impl World {
             keys: 0,
             epoch: 0,
             is_quiet: false,
+            excused: 0,
             shops,
             plan,
         }
@@ -188,7 +210,7 @@ impl World {
             let Some(next) = thing.into_iter().chain(due).min().filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
             happenings += 1;
-            if happenings > HAPPENINGS_MAX {
+            if happenings > HAPPENINGS_MAX + self.excused {
                 self.oracle.violations.push("it never comes to rest".to_owned());
                 break;
             }
@@ -239,7 +261,9 @@ impl World {
             baseline: self.plan.shops[shop].rule,
             platform: Some(platform.clone()),
             ignored_locations: BTreeSet::new(),
+            open: BTreeSet::new(),
         };
+        self.connected_at.insert(id.clone(), self.now);
         self.rules_at_begin.insert(id.clone(), facts.clone());
         self.pipeline.record.connections.insert(id.clone(), facts);
         let origin = Origin {
@@ -248,7 +272,10 @@ impl World {
             connection: id.clone(),
             platform,
         };
-        self.pipeline.origins.insert(id.clone(), origin);
+        let currency = Currency::new("USD").ok();
+        let lean = Door { secrets: Vec::new(), url: String::new(), currency };
+        let door = self.shops[shop].json.as_ref().map_or(lean, |json| json.door(currency));
+        self.pipeline.connect(origin, door);
         self.connections.insert(id.clone(), Connection::new(id, kind.as_str()));
         self.story.tell(self.now, &format!("{} is connected", self.name(shop)));
         for good in 0..self.shops[shop].goods.len() {
@@ -265,30 +292,37 @@ impl World {
         self.connections.contains_key(&self.shops[shop].connection)
     }
 
-    /// Everything of a shop, fetched now.
+    /// Everything of a shop is reported: fetched, or saved anew there.
     fn full(&mut self, shop: usize) {
+        if self.shops[shop].json.is_some() {
+            for webhook in self.shops[shop].tell_everything(self.now) {
+                self.arrives(shop, webhook);
+            }
+            return;
+        }
         self.number += 1;
         let distinct = format!("full-{}", self.number);
-        self.inbox.push(Delivered {
-            connection: self.shops[shop].connection.clone(),
-            distinct: format!("{distinct}-deletions"),
-            mapped: self.shops[shop].deletions(),
-            received_at: self.now,
-            is_fetched: true,
-            hops: 0,
-        });
+        let deletions = Told::Words(self.shops[shop].deletions());
+        self.comes_in(shop, format!("{distinct}-deletions"), deletions, true, 0);
         for good in 0..self.shops[shop].goods.len() {
-            let mapped = self.shops[shop].report(good, &distinct);
-            self.inbox.push(Delivered {
-                connection: self.shops[shop].connection.clone(),
-                distinct: format!("{distinct}-{good}"),
-                mapped,
-                received_at: self.now,
-                is_fetched: true,
-                hops: 0,
-            });
+            let told = Told::Words(self.shops[shop].report(good, &distinct));
+            self.comes_in(shop, format!("{distinct}-{good}"), told, true, 0);
         }
         self.go();
+    }
+
+    fn comes_in(&mut self, shop: usize, distinct: String, told: Told, is_fetched: bool, hops: u8) {
+        self.inbox.push(Delivered {
+            connection: self.shops[shop].connection.clone(),
+            distinct,
+            told,
+            received_at: self.now,
+            is_fetched,
+            hops,
+            asked_by: None,
+            leads_by: Duration::ZERO,
+            is_refused: false,
+        });
     }
 
     fn send(&mut self, shop: usize, webhooks: Vec<Webhook>, may_be_lost: bool) {
@@ -296,7 +330,8 @@ impl World {
             if !self.is_connected(shop) {
                 continue;
             }
-            let fate = self.fates[shop].pop_front();
+            // Nothing befalls those of orders.
+            let fate = if webhook.good.is_some() { self.fates[shop].pop_front() } else { None };
             let mut at = self.now.after(WEBHOOK_AFTER);
             let is_lost = fate == Some(Fate::Lost) && may_be_lost;
             self.oracle.sent(shop, &webhook, is_lost);
@@ -325,10 +360,14 @@ impl World {
                 }
                 Some(Fate::Leads(by)) => {
                     webhook.leads_by = by;
-                    if let Some(good) = webhook.good {
-                        let good = self.shops[shop].goods[good].clone();
-                        let connection = self.shops[shop].connection.clone();
-                        self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+                    self.blur_all_edits(shop);
+                }
+                Some(Fate::Refused) if may_be_lost => {
+                    webhook.is_refused = true;
+                    self.blur_all_edits(shop);
+                    if let (Kind::Treez, Some(good)) = (self.shops[shop].kind, webhook.good) {
+                        let why = "a level without a version was refused";
+                        self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
                     }
                 }
                 _ => {}
@@ -340,30 +379,38 @@ impl World {
     fn arrives(&mut self, shop: usize, webhook: Webhook) {
         let is_active =
             self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);
-        if matches!(webhook.content, Content::Thin) && !is_active {
-            // A notice that can't be fetched now is parked.
+        let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
+        if is_thin && !is_active {
+            // A notice that can't be fetched now is parked, for as long as the pause lasts.
+            self.excused += 1;
             self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
             return;
         }
         self.oracle.arrived(shop, webhook.number);
         let distinct = format!("{}-w{}", self.name(shop), webhook.number);
-        let (mut mapped, is_fetched) = match (&webhook.content, webhook.good) {
-            (Content::Full(mapped), _) => (mapped.clone(), false),
-            (Content::Thin, Some(good)) => (self.shops[shop].fetched(good, &distinct), true),
+        let (told, is_fetched) = match (&webhook.content, webhook.good) {
+            (Content::Full(mapped), _) => (vec![Told::Words(mapped.clone())], false),
+            (Content::Thin, Some(good)) => {
+                (vec![Told::Words(self.shops[shop].fetched(good, &distinct))], true)
+            }
             (Content::Thin, None) => return,
+            (Content::Raw(raw, false), _) => (vec![Told::Webhook(raw.clone())], false),
+            (Content::Raw(raw, true), _) => {
+                self.comes_in(shop, distinct.clone(), Told::Webhook(raw.clone()), false, 0);
+                match self.shops[shop].notified(raw, self.now) {
+                    Read::Told(told) => (told, true),
+                    // An order or object that went meanwhile.
+                    Read::Gone | Read::Nothing | Read::Refused => (Vec::new(), true),
+                }
+            }
         };
-        for mapped in &mut mapped {
-            lead(mapped, webhook.leads_by);
+        for told in told {
+            self.comes_in(shop, distinct.clone(), told, is_fetched, 0);
+            if let Some(delivered) = self.inbox.last_mut() {
+                delivered.leads_by = webhook.leads_by;
+                delivered.is_refused = webhook.is_refused && !self.is_quiet;
+            }
         }
-        let connection = self.shops[shop].connection.clone();
-        self.inbox.push(Delivered {
-            connection,
-            distinct,
-            mapped,
-            received_at: self.now,
-            is_fetched,
-            hops: 0,
-        });
         self.go();
     }
 
@@ -375,27 +422,31 @@ impl World {
         let waiting = std::mem::take(&mut self.inbox);
         for batch in waiting.chunks(self.cut.clamp(1, 256)) {
             let done = self.pipeline.take(batch, self.now);
-            for bug in done.bugs {
-                self.oracle.violations.push(format!("a mistake of our own: {bug}"));
-            }
-            self.oracle.ledger(&done.movements, &self.shops, &self.pipeline.record);
-            for (movement, _) in &done.movements {
-                let line = format!(
-                    "the store has {} of {} at {} ({}, by {})",
-                    movement.level,
-                    movement.variant,
-                    movement.location,
-                    movement.reason.as_str(),
-                    movement.connection
-                );
-                self.story.tell(self.now, &line);
-            }
+            self.is_done(done);
             self.taken_in.extend(batch.iter().cloned());
         }
         while self.taken_in.len() > 40 {
             self.taken_in.pop_front();
         }
         self.cut = usize::MAX;
+    }
+
+    fn is_done(&mut self, done: crate::pipeline::Done) {
+        for bug in done.bugs {
+            self.oracle.violations.push(format!("a mistake of our own: {bug}"));
+        }
+        self.oracle.ledger(&done.movements, &self.shops, &self.pipeline.record);
+        for (movement, _) in &done.movements {
+            let line = format!(
+                "the store has {} of {} at {} ({}, by {})",
+                movement.level,
+                movement.variant,
+                movement.location,
+                movement.reason.as_str(),
+                movement.connection
+            );
+            self.story.tell(self.now, &line);
+        }
     }
 
     /// Makes what is due, one call at a time at each connection.
@@ -412,8 +463,8 @@ impl World {
                 self.call(shop, &due);
                 continue;
             }
-            if let Some((key, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
-                self.read(shop, &key, product.as_ref());
+            if let Some((asked_by, product)) = connection.claim_read(&mut self.pipeline.record, self.now) {
+                self.read(shop, &asked_by, product.as_ref());
             }
         }
     }
@@ -426,8 +477,7 @@ impl World {
             Some(Fault::Throttled) => CallOutcome::Throttled { after: Some(Duration::from_secs(2)) },
             Some(Fault::Unavailable) => CallOutcome::Retry { reason: "503".to_owned() },
             Some(Fault::Slow(_) | Fault::ReplyLost) | None => {
-                let (outcome, webhooks) =
-                    self.shops[shop].write(&due.external, &due.asked, &due.sent_key, due.begun_at, self.now);
+                let (outcome, webhooks) = self.shops[shop].write(due, self.now);
                 if let Some(good) = self.shops[shop].find(&due.external) {
                     self.oracle.holds(&self.shops[shop], good);
                 }
@@ -480,37 +530,43 @@ impl World {
         self.pipeline.record.settle(key, sent_key, result, self.now);
     }
 
-    fn read(&mut self, shop: usize, key: &MirrorKey, product: Option<&ExternalId>) {
+    fn read(&mut self, shop: usize, asked_by: &AskedBy, product: Option<&ExternalId>) {
+        let key = &asked_by.mirror;
         self.last_call = self.now;
         self.number += 1;
         let distinct = format!("read-{}", self.number);
         let fault = self.faults[shop].pop_front();
-        let found = match (key, product) {
-            (MirrorKey::Level(key), _) => {
-                self.shops[shop].read_level(&key.item, place_of(&key.location), &distinct, self.now)
-            }
-            (MirrorKey::Text(key), _) => self.shops[shop].read_product(&key.external, &distinct, self.now),
-            (MirrorKey::Price(_), Some(product)) => {
-                self.shops[shop].read_product(product, &distinct, self.now)
-            }
-            (MirrorKey::Price(_), None) => return,
-        };
+        let found = self.shops[shop].read(key, product, &distinct, self.now);
         self.story.tell(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
         let id = self.shops[shop].connection.clone();
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(mapped) = found else {
-            let reject = stage::Reject::new(stage::RejectClass::Auth, "the token was revoked");
-            let outcome = CallOutcome::AccountRefused(platforms::AccountRefusal::Unauthorized, reject);
-            connection.note(&outcome, &mut self.pipeline.record, self.now);
-            return;
+        let told = match found {
+            Read::Refused => {
+                let reject = stage::Reject::new(stage::RejectClass::Auth, "the token was revoked");
+                let outcome = CallOutcome::AccountRefused(platforms::AccountRefusal::Unauthorized, reject);
+                connection.note(&outcome, &mut self.pipeline.record, self.now);
+                return;
+            }
+            Read::Nothing => return,
+            _ if fault.is_some_and(|fault| !matches!(fault, Fault::Slow(_))) => return,
+            Read::Gone => return self.pipeline.record.note_gone(asked_by),
+            Read::Told(told) => told,
         };
-        if fault.is_some_and(|fault| !matches!(fault, Fault::Slow(_))) {
-            return;
-        }
         connection.note(&CallOutcome::DONE, &mut self.pipeline.record, self.now);
-        let delivered =
-            Delivered { connection: id, distinct, mapped, received_at: self.now, is_fetched: true, hops: 1 };
-        self.comes(self.now.after(CALL_TAKES), Coming::Fetched { delivered: Box::new(delivered) });
+        for told in told {
+            let delivered = Delivered {
+                connection: id.clone(),
+                distinct: distinct.clone(),
+                told,
+                received_at: self.now,
+                is_fetched: true,
+                hops: 1,
+                asked_by: Some(asked_by.clone()),
+                leads_by: Duration::ZERO,
+                is_refused: false,
+            };
+            self.comes(self.now.after(CALL_TAKES), Coming::Fetched { delivered: Box::new(delivered) });
+        }
     }
 
     /// Everything is well from now on: nothing is lost or refused, and everything is reported once more.
@@ -521,6 +577,8 @@ impl World {
         self.faults.iter_mut().for_each(VecDeque::clear);
         self.still_until = self.now;
         self.go();
+        let again = self.pipeline.take_again(self.now);
+        self.is_done(again);
         for shop in 0..self.shops.len() {
             self.shops[shop].takes_token = true;
             let id = self.shops[shop].connection.clone();
@@ -534,15 +592,6 @@ impl World {
             }
         }
     }
-}
-
-/// Sets the clock of a report ahead.
-fn lead(mapped: &mut Mapped, by: Duration) {
-    if by.is_zero() {
-        return;
-    }
-    mapped.occurred_at = mapped.occurred_at.map(|at| at.after(by));
-    mapped.version = mapped.version.map(|version| SourceVersion(version.0 + micros(by)));
 }
 
 fn micros(by: Duration) -> i64 {

@@ -69,11 +69,6 @@ pub enum Phase<V> {
 }
 
 impl<V> Phase<V> {
-    /// A reading that wasn't asked for yet.
-    pub(super) const fn reading() -> Self {
-        Self::Reading { after: None, attempts: 0 }
-    }
-
     /// The name that people read.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -101,6 +96,16 @@ impl<V> Phase<V> {
     /// Returns whether the platform refused the value and nothing has changed since.
     pub const fn is_refused(&self) -> bool {
         matches!(self, Self::Refused { .. })
+    }
+
+    /// Returns whether the platform is to be read.
+    pub const fn is_reading(&self) -> bool {
+        matches!(self, Self::Reading { .. })
+    }
+
+    /// Returns whether more readings were asked for than should be needed: a conflict is open until one says something.
+    pub(super) const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Reading { attempts, .. } if *attempts > super::READINGS_MAX)
     }
 
     /// Returns whether it is the one of that key and under way.

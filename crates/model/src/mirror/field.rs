@@ -1,10 +1,11 @@
 //! The mirror of a price or a text: values that don't add up, so that of two the later stands.
 
 use super::{
-    Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase, ProductText,
-    READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Write,
+    Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
+    ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
+    Settled, Waiting, Write, kinds_of,
 };
-use crate::{Money, SourceVersion, Timestamp, TraceParent};
+use crate::{ConflictKind, Money, SourceVersion, Timestamp, TraceParent};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub struct FieldMirror<V: FieldValue> {
     /// How far the last write has come.
     #[serde(default)]
     pub phase: Phase<V>,
+    /// The last waiting for a reading.
+    #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
+    pub waiting: Waiting,
     /// When work is due.
     #[serde(default)]
     pub schedule: Schedule,
@@ -49,6 +53,7 @@ impl<V: FieldValue> Default for FieldMirror<V> {
             desired: None,
             cause: None,
             phase: Phase::Idle,
+            waiting: Waiting::default(),
             schedule: Schedule::default(),
         }
     }
@@ -59,7 +64,8 @@ impl<V: FieldValue> Default for FieldMirror<V> {
 pub enum FieldOutcome {
     /// Older than what was seen, or than a write of ours: it says nothing any more.
     Stale,
-    /// Of the same version as what was seen, and another value: the platform is read again.
+    /// Another value, of the same version as what was seen, or one that may be how the platform shows a write that is
+    /// under way: the platform is read again.
     Ambiguous,
     /// Our own write come back: it must not win over what was changed elsewhere since.
     Echo,
@@ -84,10 +90,10 @@ impl<V: FieldValue> FieldMirror<V> {
     }
 
     /// Our own reading, which is waited for because versions didn't tell what is later: it shows what was there then,
-    /// whatever its version.
+    /// whatever its version. One that was asked for before this waiting may show what was there before it.
     fn is_awaited(&self, report: &Report<V>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
-        report.is_reading && (report.is_coarse || *attempts >= READINGS_MAX)
+        report.read_for == Some(self.waiting) && (report.is_coarse || *attempts >= READINGS_MAX)
     }
 
     /// Classifies a report without taking it up.
@@ -101,9 +107,20 @@ impl<V: FieldValue> FieldMirror<V> {
             FieldOutcome::Ambiguous
         } else if self.is_echo(value) {
             FieldOutcome::Echo
+        } else if differs && matches!(self.phase, Phase::Writing { .. }) && self.may_be_written(value) {
+            FieldOutcome::Ambiguous
         } else {
             FieldOutcome::News
         }
+    }
+
+    /// Returns whether the value may be how the platform shows a write whose outcome isn't known, and isn't what was there
+    /// before it.
+    fn may_be_written(&self, value: &V) -> bool {
+        let (Phase::Writing { write, .. } | Phase::Reading { after: Some(write), .. }) = &self.phase else {
+            return false;
+        };
+        V::may_show(value, &write.value) && !write.from.reads_like(value)
     }
 
     /// Returns whether the report carries the version that the reply to our write named, where that is the version of one state:
@@ -127,7 +144,9 @@ impl<V: FieldValue> FieldMirror<V> {
             }
             Phase::Reading { after: Some(write), .. } => {
                 let stands = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
-                write.value.reads_like(value) || stands && write.from.reads_like(value)
+                self.may_be_written(value)
+                    || write.value.reads_like(value)
+                    || stands && write.from.reads_like(value)
             }
             Phase::Reading { after: None, .. } | Phase::Idle | Phase::Refused { .. } => false,
         }
@@ -136,11 +155,15 @@ impl<V: FieldValue> FieldMirror<V> {
     /// Takes up a report. A stale one changes nothing but the waiting; see [`FieldOutcome`].
     pub fn observe(&mut self, report: &Report<V>, value: &V) -> FieldOutcome {
         let outcome = self.classify(report, value);
+        let was_refused = self.phase.is_refused();
         match outcome {
             FieldOutcome::Stale => {}
             FieldOutcome::Ambiguous => self.read_at(report.received_at),
             FieldOutcome::Echo | FieldOutcome::News => self.take(report, value),
         }
+        // Another value than the one that it held when it refused.
+        self.schedule.refused &= !was_refused || self.phase.is_refused();
+        self.end_refusal();
         outcome
     }
 
@@ -151,6 +174,9 @@ impl<V: FieldValue> FieldMirror<V> {
         let awaited = self.is_awaited(report);
         let now_held = match (&self.phase, self.baseline.known()) {
             (Phase::Acknowledged { write, .. }, _) if own => Held::shown(write.value.clone(), value.clone()),
+            (Phase::Reading { after: Some(write), .. }, _) if self.may_be_written(value) => {
+                Held::shown(write.value.clone(), value.clone())
+            }
             (_, Some(held)) => Held::shown(V::unrendered(value, held), value.clone()),
             (_, None) => Held::plain(value.clone()),
         };
@@ -186,12 +212,35 @@ impl<V: FieldValue> FieldMirror<V> {
     pub fn forget(&mut self, report: &Report<V>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
         self.rest(report);
-        (self.baseline, self.desired) = (Baseline::Absent, None);
+        (self.baseline, self.desired, self.schedule.refused) = (Baseline::Absent, None, false);
     }
 
-    /// The platform was asked and has no such thing: as [`Self::forget`], without a version.
-    pub fn is_gone(&mut self) {
-        (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+    /// The platform was asked in that waiting and has no such thing: as [`Self::forget`], without a version.
+    pub fn is_gone(&mut self, waiting: Waiting) {
+        if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
+            (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
+            self.schedule.refused = false;
+        }
+    }
+
+    /// Returns whether the platform refused a value and took none since, while one is still due.
+    pub const fn has_refusal(&self) -> bool {
+        self.schedule.refused || self.phase.is_refused()
+    }
+
+    /// The kinds of conflicts that are open because of the mirror's state.
+    pub(crate) fn open_kinds(&self) -> Vec<ConflictKind> {
+        kinds_of(self.has_refusal(), self.phase.is_unreadable(), false)
+    }
+
+    /// Ends what is left of a refusal once nothing is due: as [`super::LevelMirror::end_refusal`].
+    fn end_refusal(&mut self) {
+        if self.has_refusal() && self.attention().is_none() {
+            self.schedule.refused = false;
+            if self.phase.is_refused() {
+                self.phase = Phase::Idle;
+            }
+        }
     }
 
     /// Links what has the value, or takes its link away. A call that is under way is still settled.
@@ -199,7 +248,7 @@ impl<V: FieldValue> FieldMirror<V> {
         if self.internal == internal {
             return;
         }
-        (self.internal, self.desired) = (internal, None);
+        (self.internal, self.desired, self.schedule.refused) = (internal, None, false);
         if !matches!(self.phase, Phase::Writing { .. }) {
             self.phase = Phase::Idle;
         }
@@ -212,12 +261,13 @@ impl<V: FieldValue> FieldMirror<V> {
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
         (self.desired, self.cause) = (Some(value), cause);
-        if matches!(self.phase, Phase::Refused { .. }) {
-            self.phase = Phase::Idle;
+        if self.phase.is_refused() {
+            (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
         if was_idle {
             self.schedule.due_at = now;
         }
+        self.end_refusal();
         true
     }
 
@@ -246,7 +296,8 @@ impl<V: FieldValue> FieldMirror<V> {
     ) -> Begun<V> {
         if let Phase::Writing { write, .. } = &mut self.phase {
             if repeatable_for.is_some_and(|limit| now > write.begun_at.after(limit)) {
-                self.phase = Phase::Reading { after: Some(write.clone()), attempts: 0 };
+                let write = write.clone();
+                self.wait(Some(write));
                 self.schedule.due_at = now;
                 return Begun::TooOld;
             }
@@ -277,7 +328,7 @@ impl<V: FieldValue> FieldMirror<V> {
         };
         match result {
             CallResult::Taken { version, rendered } => {
-                self.schedule.error = None;
+                (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, rendered, now)
             }
             // The next attempt reads anew by itself.
@@ -292,7 +343,7 @@ impl<V: FieldValue> FieldMirror<V> {
                 Settled::Done
             }
             CallResult::TooOld { error } => {
-                self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+                self.wait(Some(write));
                 (self.schedule.due_at, self.schedule.error) = (now, Some(error));
                 Settled::NeedsReading
             }
@@ -301,23 +352,24 @@ impl<V: FieldValue> FieldMirror<V> {
                 if write.attempts > 1 {
                     self.phase = Phase::Writing { write, meanwhile };
                 } else if meanwhile == Meanwhile::Other {
-                    self.phase = Phase::reading();
+                    self.wait(None);
                     return Settled::NeedsReading;
                 }
                 Settled::Done
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                self.schedule.refused = false;
                 Settled::Done
             }
             CallResult::Refused { error } => {
                 self.schedule.error = Some(error);
                 if meanwhile == Meanwhile::Nothing {
-                    self.phase = Phase::Refused { write };
+                    (self.phase, self.schedule.refused) = (Phase::Refused { write }, true);
                     self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                     return Settled::Refused;
                 }
-                self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+                self.wait(Some(write));
                 self.schedule.due_at = now;
                 Settled::NeedsReading
             }
@@ -352,7 +404,7 @@ impl<V: FieldValue> FieldMirror<V> {
         let is_doubtful = meanwhile == Meanwhile::Echo && !is_written && !is_overtaken && !is_newest;
         let is_in_question = is_doubtful || is_overtaken && self.is_wanted_still(&write);
         if meanwhile == Meanwhile::Other || at_once || is_in_question {
-            self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+            self.wait(Some(write));
             return Settled::NeedsReading;
         }
         if meanwhile == Meanwhile::Nothing && !is_overtaken {
@@ -377,25 +429,31 @@ impl<V: FieldValue> FieldMirror<V> {
                     Phase::Acknowledged { write, .. } | Phase::Refused { write } => Some(write),
                     _ => None,
                 };
-                *phase = Phase::Reading { after, attempts: 0 };
+                self.wait(after);
                 self.schedule.due_at = now;
             }
         }
     }
 
-    /// Asks for a reading, if one is due; says whether more were asked for than should be needed.
-    pub fn read(&mut self, now: Timestamp) -> Option<bool> {
+    /// Begins a waiting for a reading. Only one that is asked for from now on ends it.
+    fn wait(&mut self, after: Option<Write<V>>) {
+        self.waiting = self.waiting.next();
+        self.phase = Phase::Reading { after, attempts: 0 };
+    }
+
+    /// Asks for a reading, if one is due.
+    pub fn read(&mut self, now: Timestamp) -> Option<Asked> {
         if self.attention() != Some(Attention::Read) {
             return None;
         }
         if !matches!(self.phase, Phase::Reading { .. }) {
-            self.phase = Phase::reading();
+            self.wait(None);
         }
         let Phase::Reading { attempts, .. } = &mut self.phase else { return None };
         *attempts = attempts.saturating_add(1);
         let is_stuck = *attempts > READINGS_MAX;
         self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
-        Some(is_stuck)
+        Some(Asked { waiting: self.waiting, is_stuck })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The mirror of a level: a platform's absolute number is read as a movement from its baseline.
 
 use super::{
-    Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READ_AGAIN_AFTER,
-    READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Write,
+    Asked, Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READ_AGAIN_AFTER,
+    READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Waiting, Write,
 };
 use crate::{BaselineRule, Quantity, Side, Timestamp, TraceParent, VariantId};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct LevelMirror {
     /// How far the last write has come.
     #[serde(default)]
     pub phase: Phase<Quantity>,
+    /// The last waiting for a reading.
+    #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
+    pub waiting: Waiting,
     /// When work is due.
     #[serde(default)]
     pub schedule: Schedule,
@@ -115,6 +118,13 @@ impl LevelMirror {
         Self { variant, ..Self::default() }
     }
 
+    /// A mirror of an item that the platform has to be read for.
+    pub fn to_be_read(variant: Option<VariantId>, now: Timestamp) -> Self {
+        let mut mirror = Self::of(variant);
+        mirror.read_at(now);
+        mirror
+    }
+
     /// Returns whether the baseline is a number that something stands behind: of others' zeros it is a witness.
     pub const fn is_witness(&self) -> bool {
         self.proven && matches!(self.baseline, Baseline::Known(_))
@@ -138,14 +148,21 @@ impl LevelMirror {
 
     /// Takes up a report.
     pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
+        let was_refused = self.phase.is_refused();
+        let outcome = self.take_up(report);
+        // Another number than the one that it held when it refused.
+        self.schedule.refused &= !was_refused || self.phase.is_refused();
+        self.end_refusal();
+        outcome
+    }
+
+    fn take_up(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         if report.is_stale(self.observed.as_ref()) && !self.ends_waiting(report) {
             return LevelOutcome::Stale;
         }
         let Some(number) = report.value else { return self.forget(report) };
-        let is_reading = matches!(self.phase, Phase::Reading { .. });
         let differs = self.baseline.known().is_some_and(|known| *known != number);
-        let no_newer = report.is_no_newer(self.observed.as_ref());
-        let awaited = report.is_reading && is_reading;
+        let (no_newer, awaited) = (self.is_no_newer(report), self.is_awaited(report));
         let is_ambiguous = differs && no_newer && !awaited;
         match &mut self.phase {
             Phase::Writing { write, meanwhile } => match meanwhile {
@@ -173,13 +190,13 @@ impl LevelMirror {
             }
             // Another number may be the report of a write before this one, which comes late: only a reading tells that from
             // a movement.
-            Phase::Acknowledged { .. } if !report.is_reading => {
+            Phase::Acknowledged { .. } => {
                 self.note(report);
                 self.read_at(report.received_at);
                 LevelOutcome::Contested
             }
-            // A report may be from before the write; only a reading says what became of it.
-            Phase::Reading { after: Some(_), .. } if !report.is_reading => {
+            // A report may be from before the write; only the reading that is waited for says what became of it.
+            Phase::Reading { after: Some(_), .. } if !awaited => {
                 self.note(report);
                 LevelOutcome::Contested
             }
@@ -223,19 +240,36 @@ impl LevelMirror {
         self.phase = Phase::Idle;
     }
 
-    /// Returns whether the report is a reading that we wait for, and its version doesn't matter: because versions are coarse, or
-    /// because readings with a newer one didn't come.
+    /// Returns whether the report is the reading that we wait for: asked for since the waiting began.
+    fn is_awaited(&self, report: &Report<Quantity>) -> bool {
+        matches!(self.phase, Phase::Reading { .. }) && report.read_for == Some(self.waiting)
+    }
+
+    /// Returns whether the report is the reading that we wait for, and its version doesn't matter: because versions are coarse,
+    /// or because readings with a newer one didn't come.
     fn ends_waiting(&self, report: &Report<Quantity>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
-        report.is_reading && (report.is_coarse || *attempts >= READINGS_MAX)
+        self.is_awaited(report) && (report.is_coarse || *attempts >= READINGS_MAX)
+    }
+
+    /// Returns whether the report may be from before what was seen, by its version. So may a reading that isn't waited for,
+    /// or no longer: when it came says nothing.
+    fn is_no_newer(&self, report: &Report<Quantity>) -> bool {
+        let (seen, is_late) = (self.observed.as_ref(), report.read_for.is_some() && !self.is_awaited(report));
+        report.is_no_newer(seen) || is_late && !report.is_newer(seen)
     }
 
     /// The platform doesn't count the item there: nothing moves, and nothing is due until it reports a number. Where the
     /// version is that of a number that is known, which of the two came last only a reading shows.
     fn forget(&mut self, report: &Report<Quantity>) -> LevelOutcome {
-        let is_still = matches!(self.phase, Phase::Idle | Phase::Acknowledged { .. } | Phase::Refused { .. });
-        let is_no_newer = report.is_no_newer(self.observed.as_ref());
-        if is_still && is_no_newer && !report.is_reading && self.baseline.known().is_some() {
+        let is_open = match &self.phase {
+            Phase::Idle | Phase::Acknowledged { .. } | Phase::Refused { .. } => {
+                self.baseline.known().is_some()
+            }
+            Phase::Reading { .. } => !self.is_awaited(report),
+            Phase::Writing { .. } => false,
+        };
+        if is_open && self.is_no_newer(report) {
             self.read_at(report.received_at);
             return LevelOutcome::Ambiguous;
         }
@@ -310,9 +344,10 @@ impl LevelMirror {
         outcome
     }
 
-    /// Carries out a person's answer to a first contact: the level that the store comes to, if it follows.
+    /// Carries out a person's answer to a first contact, and starts writes again that had stopped: the level that the store
+    /// comes to, if it follows.
     pub fn adopt(&mut self, side: Side) -> Option<Quantity> {
-        self.gate = Gate::Open;
+        (self.gate, self.schedule.rounds) = (Gate::Open, 0);
         match side {
             Side::Store => None,
             Side::Platform => {
@@ -322,9 +357,13 @@ impl LevelMirror {
         }
     }
 
-    /// The platform was asked and has no such item or location: nothing is due there until it reports a number.
-    pub fn is_gone(&mut self) {
-        (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
+    /// The platform was asked in that waiting and has no such item or location: nothing is due there until it reports a
+    /// number.
+    pub fn is_gone(&mut self, waiting: Waiting) {
+        if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
+            (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
+            self.end_refusal();
+        }
     }
 
     /// Links the item, or takes its link away. A write that is under way is read after.
@@ -337,6 +376,7 @@ impl LevelMirror {
             Phase::Writing { meanwhile, .. } => *meanwhile = Meanwhile::Other,
             phase => *phase = Phase::Idle,
         }
+        self.schedule.refused = false;
     }
 
     /// Sets what the platform should hold: the store's level, floored to the platform's scale. Says whether that changed.
@@ -353,12 +393,13 @@ impl LevelMirror {
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
         (self.desired, self.cause) = (Some(wanted), cause);
-        if matches!(self.phase, Phase::Refused { .. }) {
-            self.phase = Phase::Idle;
+        if self.phase.is_refused() {
+            (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }
         if was_idle {
             self.schedule.due_at = now;
         }
+        self.end_refusal();
         true
     }
 
@@ -420,7 +461,7 @@ impl LevelMirror {
         };
         match result {
             CallResult::Taken { version, .. } => {
-                self.schedule.error = None;
+                (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, now)
             }
             CallResult::Conflict => {
@@ -448,6 +489,7 @@ impl LevelMirror {
             }
             CallResult::Gone => {
                 (self.baseline, self.schedule.error) = (Baseline::Absent, None);
+                self.schedule.refused = false;
                 Settled::Done
             }
             CallResult::Refused { error } => {
@@ -457,7 +499,7 @@ impl LevelMirror {
                     self.read_at(now);
                     return Settled::NeedsReading;
                 }
-                self.phase = Phase::Refused { write };
+                (self.phase, self.schedule.refused) = (Phase::Refused { write }, true);
                 self.schedule.due_at = now.after(REFUSED_AGAIN_AFTER);
                 Settled::Refused
             }
@@ -510,7 +552,7 @@ impl LevelMirror {
         if meanwhile == Meanwhile::Echo {
             self.phase = Phase::Idle;
         } else {
-            self.phase = Phase::Reading { after: Some(write), attempts: 0 };
+            self.wait(Some(write));
         }
         self.schedule.due_at = now;
     }
@@ -525,24 +567,30 @@ impl LevelMirror {
 
     fn read_at(&mut self, now: Timestamp) {
         if !matches!(self.phase, Phase::Reading { .. }) {
-            self.phase = Phase::reading();
+            self.wait(None);
         }
         self.schedule.due_at = now;
     }
 
-    /// Asks for a reading, if one is due; says whether more were asked for than should be needed.
-    pub fn read(&mut self, now: Timestamp) -> Option<bool> {
+    /// Begins a waiting for a reading. Only one that is asked for from now on ends it.
+    fn wait(&mut self, after: Option<Write<Quantity>>) {
+        self.waiting = self.waiting.next();
+        self.phase = Phase::Reading { after, attempts: 0 };
+    }
+
+    /// Asks for a reading, if one is due.
+    pub fn read(&mut self, now: Timestamp) -> Option<Asked> {
         if self.attention() != Some(Attention::Read) {
             return None;
         }
         if !matches!(self.phase, Phase::Reading { .. }) {
-            self.phase = Phase::reading();
+            self.wait(None);
         }
         let Phase::Reading { attempts, .. } = &mut self.phase else { return None };
         *attempts = attempts.saturating_add(1);
         let is_stuck = *attempts > READINGS_MAX;
         self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
-        Some(is_stuck)
+        Some(Asked { waiting: self.waiting, is_stuck })
     }
 }
 
@@ -556,6 +604,8 @@ fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Basel
         other => other.clone(),
     }
 }
+
+mod refusal;
 
 #[cfg(test)]
 mod tests;

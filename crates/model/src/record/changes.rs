@@ -1,8 +1,8 @@
 //! What a batch changes.
 
 use super::{
-    Applied, CustomerRow, Ending, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep, VariantRow,
-    facts::Changed,
+    Applied, CustomerRow, Ending, Erasure, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep,
+    VariantRow, facts::Changed,
 };
 use crate::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, Dismissal, EventId, LocationId, OrderId,
@@ -47,6 +47,6 @@ pub struct Changes {
     pub rules: BTreeMap<ConnectionId, BaselineRule>,
     /// Connections whose access the platform revoked.
     pub revoked: BTreeSet<ConnectionId>,
-    /// Connections of which the personal data of every customer is to be erased.
-    pub erased: BTreeSet<ConnectionId>,
+    /// Connections of which the personal data of every customer is to be erased; of those among `customers` it is.
+    pub erased: BTreeMap<ConnectionId, Erasure>,
 }

@@ -2,9 +2,9 @@
 
 use super::{CustomerRow, OrderRow, ProductRow, VariantRow};
 use crate::{
-    BaselineRule, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey, LevelMirror,
-    LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror, ProductId,
-    Quantity, StoreId, TextMirror, VariantId,
+    BaselineRule, ConflictKind, ConnectionId, Currency, CustomerId, EventId, ExternalId, FieldKey, LevelKey,
+    LevelMirror, LocationId, Mirror, MirrorKey, OrderId, Partition, PlatformName, Position, PriceMirror,
+    ProductId, Quantity, StoreId, TextMirror, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,6 +22,9 @@ pub struct FirstKeys {
     pub skus: BTreeSet<(StoreId, String)>,
     /// Stores whose sequence goes on.
     pub stores: BTreeSet<StoreId>,
+    /// Connections of which a location is linked by hand: every link of their items and locations counts, and every location of
+    /// their stores.
+    pub linking: BTreeSet<ConnectionId>,
 }
 
 /// The rows that the batch may change; loaded locked, in the order of their keys.
@@ -88,6 +91,8 @@ pub struct Links<T: Linked> {
     pub variants: BTreeMap<ExternalKey, T::Variant>,
     /// Variants, where they are counted.
     pub items: BTreeMap<ExternalKey, T::Variant>,
+    /// Locations.
+    pub locations: BTreeMap<ExternalKey, T::Location>,
 }
 
 /// What links lead to.
@@ -96,11 +101,14 @@ pub trait Linked {
     type Product;
     /// In place of a variant.
     type Variant;
+    /// In place of a location.
+    type Location;
 }
 
 impl Linked for () {
     type Product = ();
     type Variant = ();
+    type Location = ();
 }
 
 /// Our ids.
@@ -110,27 +118,37 @@ pub struct Ours;
 impl Linked for Ours {
     type Product = ProductId;
     type Variant = VariantId;
+    type Location = LocationId;
 }
 
-/// Links that changed: `None` where one was retired.
+/// Links that changed: `None` where one was retired, which those of locations never are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changed;
 
 impl Linked for Changed {
     type Product = Option<ProductId>;
     type Variant = Option<VariantId>;
+    type Location = LocationId;
 }
 
 impl<T: Linked> Default for Links<T> {
     fn default() -> Self {
-        Self { products: BTreeMap::new(), variants: BTreeMap::new(), items: BTreeMap::new() }
+        Self {
+            products: BTreeMap::new(),
+            variants: BTreeMap::new(),
+            items: BTreeMap::new(),
+            locations: BTreeMap::new(),
+        }
     }
 }
 
 impl<T: Linked> Links<T> {
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.products.is_empty() && self.variants.is_empty() && self.items.is_empty()
+        self.products.is_empty()
+            && self.variants.is_empty()
+            && self.items.is_empty()
+            && self.locations.is_empty()
     }
 }
 
@@ -162,6 +180,16 @@ impl Mirrors {
             MirrorKey::Price(key) => Mirror::Price(key.clone(), self.prices.get(key)?.clone()),
             MirrorKey::Text(key) => Mirror::Text(key.clone(), self.texts.get(key)?.clone()),
         })
+    }
+
+    /// The kinds of conflicts that end once `mirror` takes the place of the one with the same name.
+    pub fn ended_by(&self, mirror: &Mirror) -> Vec<ConflictKind> {
+        let open = match mirror {
+            Mirror::Level(key, _) => self.levels.get(key).map(LevelMirror::open_kinds),
+            Mirror::Price(key, _) => self.prices.get(key).map(PriceMirror::open_kinds),
+            Mirror::Text(key, _) => self.texts.get(key).map(TextMirror::open_kinds),
+        };
+        mirror.closes(open.unwrap_or_default())
     }
 
     /// All of them, kind by kind in the order of their names.
@@ -199,8 +227,10 @@ pub struct Facts {
     pub dead: BTreeMap<(ConnectionId, EventId), Position>,
     /// The connections of the batch.
     pub connections: BTreeMap<ConnectionId, ConnectionFacts>,
-    /// Live links.
+    /// Live links. Those of locations are there where an event came without them, or one is linked.
     pub links: Links<Ours>,
+    /// The locations of stores of which one is linked by hand.
+    pub locations: BTreeMap<StoreId, BTreeSet<LocationId>>,
     /// The connections that a variant is linked by, of each variant of the batch.
     pub linked_by: BTreeMap<VariantId, BTreeSet<ConnectionId>>,
     /// The variants with a merchant's number.
@@ -235,6 +265,8 @@ pub struct ConnectionFacts {
     pub platform: Option<PlatformName>,
     /// The platform's ids of locations that nobody wants.
     pub ignored_locations: BTreeSet<ExternalId>,
+    /// Those of [`ConflictKind::ENDED_BY_REPORTS`] of which a conflict may be open.
+    pub open: BTreeSet<ConflictKind>,
 }
 
 /// A mirror as propagate left it when it began or ended a write.

@@ -121,6 +121,7 @@ pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
         source: model::Source::Webhook,
         cause: None,
         hops: 0,
+        asked_by: None,
         attempt: 0,
         headers: Vec::new(),
         trace: model::TraceParent::from_delivery(id),

@@ -56,6 +56,7 @@ impl Example {
             source: if self.is_sent() { Source::Webhook } else { Source::Poll },
             cause: None,
             hops: 0,
+            asked_by: None,
             attempt: 0,
             headers: headers.map(|(name, value)| (name.into(), value.into())).collect(),
             trace: TraceParent::from_delivery(id),

@@ -40,6 +40,10 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
                 bodies.extend(body.clone().map(|body| ("orders/cancelled", body)));
                 bodies.extend(body.map(|body| ("orders/updated", body)));
             }
+            Change::Refunded(id) => {
+                let body = state.ledger.order(id).map(|order| self::order(order, &state.shop.currency));
+                bodies.extend(body.map(|body| ("orders/updated", body)));
+            }
             Change::Level(item, location) => {
                 bodies.push(("inventory_levels/update", level(state, item, location)));
                 bodies.extend(touched(state, changes, item, now).map(|body| ("products/update", body)));
@@ -154,7 +158,8 @@ fn order(order: &Order, currency: &str) -> Value {
         "source_name": "pos", "source_identifier": null, "currency": currency,
         "total_price": total, "subtotal_price": total, "total_tax": notation::amount(0, currency),
         "total_discounts": notation::amount(0, currency),
-        "financial_status": if order.cancelled_at.is_some() { "refunded" } else { "paid" },
+        "financial_status": if order.cancelled_at.or(order.refunded_at).is_some() { "refunded" } else { "paid" },
+        "test": order.is_test,
         "fulfillment_status": "fulfilled", "created_at": local(order.at), "updated_at": local(order.updated_at()),
         "cancelled_at": order.cancelled_at.map(local), "closed_at": null, "location_id": id_number(&order.location),
         "line_items": [{
@@ -162,7 +167,8 @@ fn order(order: &Order, currency: &str) -> Value {
             "sku": line.sku, "title": line.title, "quantity": quantity, "current_quantity": quantity,
             "price": price, "price_set": price_set, "tax_lines": [],
         }],
-        "refunds": [], "customer": null,
+        "refunds": order.refunded_at.map(|at| json!({"created_at": local(at)})).into_iter().collect::<Vec<_>>(),
+        "customer": null,
     })
 }
 

@@ -28,6 +28,8 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
                     state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))),
                 );
             }
+            // No webhook of it is documented.
+            Change::Refunded(_) => {}
             // A product is its own item. Its `last_updated_at` doesn't move when only its stock does.
             Change::ProductAdded(id)
             | Change::ProductEdited(id)

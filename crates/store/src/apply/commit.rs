@@ -47,9 +47,6 @@ pub(super) async fn write(
     if !changes.customers.is_empty() {
         trade::write_customers(connection, &changes.customers).await?;
     }
-    if !changes.erased.is_empty() {
-        trade::erase_customers(connection, &changes.erased).await?;
-    }
     write_history(connection, changes, payloads).await
 }
 

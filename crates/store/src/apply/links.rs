@@ -1,7 +1,7 @@
 //! Links: what platforms' ids are in the store's own terms. A retired one keeps what it led to, and isn't found any more.
 
 use crate::{
-    StoreError,
+    LISTED_ROWS, StoreError,
     columns::{id, signed},
 };
 use model::{
@@ -39,7 +39,8 @@ pub(super) async fn load(
     let products = keys.products.keys().map(|key| (LinkKind::Product, key));
     let variants = keys.variants.keys().map(|key| (LinkKind::Variant, key));
     let items = keys.items.keys().map(|key| (LinkKind::Item, key));
-    let keys = Keys::of(products.chain(variants).chain(items));
+    let locations = keys.locations.keys().map(|key| (LinkKind::Location, key));
+    let keys = Keys::of(products.chain(variants).chain(items).chain(locations));
     let rows = sqlx::query(
         "SELECT l.connection, l.kind, l.external, l.internal
          FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
@@ -62,6 +63,39 @@ pub(super) async fn of_items(
 ) -> Result<(), StoreError> {
     let items = keys.iter().map(|key| (key.clone(), ())).collect();
     load(connection, &Links { items, ..Links::default() }, facts).await
+}
+
+/// Every link of a location of those connections, their items (at most [`LISTED_ROWS`] of each), and the locations of their
+/// stores.
+pub(super) async fn of_connections(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<ConnectionId>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let ids: Vec<&str> = keys.iter().map(ConnectionId::as_str).collect();
+    let rows = sqlx::query(
+        "SELECT l.connection, l.kind, l.external, l.internal
+         FROM unnest($1::text[]) AS u(connection)
+         CROSS JOIN (VALUES ('item'), ('location')) AS k(kind)
+         CROSS JOIN LATERAL (SELECT * FROM links o
+                             WHERE o.connection = u.connection AND o.kind = k.kind AND o.retired_at IS NULL
+                             ORDER BY o.external LIMIT $2) AS l",
+    )
+    .bind(ids.clone())
+    .bind(LISTED_ROWS)
+    .fetch_all(&mut *connection)
+    .await?;
+    rows.iter().try_for_each(|row| keep(row, facts))?;
+    let rows = sqlx::query(
+        "SELECT DISTINCT l.store, l.id FROM connections c JOIN locations l ON l.store = c.store WHERE c.id = ANY($1)",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
+    for row in &rows {
+        facts.locations.entry(id(row, "store")?).or_default().insert(id(row, "id")?);
+    }
+    Ok(())
 }
 
 /// Every live link to those products, and to a variant of them, where it is sold and where it is counted.
@@ -92,6 +126,7 @@ fn keep(row: &PgRow, facts: &mut Facts) -> Result<(), StoreError> {
         "product" => drop(facts.links.products.insert(key, id(row, "internal")?)),
         "variant" => drop(facts.links.variants.insert(key, id(row, "internal")?)),
         "item" => drop(facts.links.items.insert(key, id(row, "internal")?)),
+        "location" => drop(facts.links.locations.insert(key, id(row, "internal")?)),
         _ => {}
     }
     Ok(())
@@ -158,11 +193,13 @@ pub(super) async fn write(connection: &mut PgConnection, links: &Links<Changed>)
     for (kind, of) in [(LinkKind::Variant, &links.variants), (LinkKind::Item, &links.items)] {
         changes.extend(of.iter().map(|(key, to)| ((kind, key), to.as_ref().map(VariantId::as_str))));
     }
+    let locations = links.locations.iter();
+    changes.extend(locations.map(|(key, to)| ((LinkKind::Location, key), Some(to.as_str()))));
     let keys = Keys::of(changes.keys().copied());
     let written = sqlx::query(
-        "INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at)
+        "INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at, is_instructed)
          SELECT c.tenant, u.connection, u.kind, u.external, coalesce(u.internal, ''),
-             CASE WHEN u.internal IS NULL THEN now() END
+             CASE WHEN u.internal IS NULL THEN now() END, u.kind = 'location'
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
          JOIN connections c ON c.id = u.connection
          ON CONFLICT (connection, kind, external) DO UPDATE

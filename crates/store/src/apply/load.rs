@@ -6,7 +6,7 @@ use crate::{
     columns::{currency, hash_id, id, position},
 };
 use model::{
-    BaselineRule, ConnectionId, EventId, ExternalId, PlatformName, StoreId,
+    BaselineRule, ConflictKind, ConnectionId, EventId, ExternalId, PlatformName, StoreId,
     record::{ConnectionFacts, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{PgConnection, Row as _, types::Json};
@@ -26,6 +26,9 @@ pub(super) async fn first(
     }
     if !keys.links.is_empty() {
         links::load(&mut *connection, &keys.links, facts).await?;
+    }
+    if !keys.linking.is_empty() {
+        links::of_connections(&mut *connection, &keys.linking, facts).await?;
     }
     if !keys.skus.is_empty() {
         links::numbers(&mut *connection, &keys.skus, facts).await?;
@@ -84,11 +87,16 @@ async fn stores(
     let rows = sqlx::query(
         "SELECT s.id, s.last_sequence, s.currency,
              (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'platform', c.platform, 'baseline', c.baseline,
-                                                  'ignored_locations', c.ignored_locations))
+                                                  'ignored_locations', c.ignored_locations, 'open',
+                     (SELECT coalesce(jsonb_agg(k.kind), '[]') FROM unnest($2::text[]) AS k(kind)
+                      WHERE EXISTS (SELECT FROM conflicts o
+                                    WHERE o.store = c.store AND o.connection = c.id AND o.kind = k.kind
+                                        AND o.resolved_at IS NULL AND o.subject <> ''))))
               FROM connections c WHERE c.store = s.id) AS connections
          FROM stores s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE OF s",
     )
     .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
+    .bind(ConflictKind::ENDED_BY_REPORTS.map(ConflictKind::as_str).as_slice())
     .fetch_all(connection)
     .await?;
     for row in &rows {
@@ -102,6 +110,7 @@ async fn stores(
                 baseline: found.baseline,
                 platform: Some(found.platform),
                 ignored_locations: found.ignored_locations,
+                open: found.open.iter().filter_map(|kind| ConflictKind::parse(kind)).collect(),
             };
             facts.connections.insert(found.id, set_up);
         }
@@ -116,6 +125,7 @@ struct ConnectionColumns {
     platform: PlatformName,
     baseline: BaselineRule,
     ignored_locations: BTreeSet<ExternalId>,
+    open: Vec<String>,
 }
 
 async fn seen(

@@ -54,7 +54,7 @@ fn read(row: &PgRow) -> Result<SendMark, StoreError> {
 }
 
 /// Notes what was made of mirrors, and behind which position of the partition: that of the moment at which their rows were
-/// locked.
+/// locked, or the beginning where nothing of it was ever applied.
 pub(crate) async fn note(
     connection: &mut PgConnection,
     of: Partition,
@@ -68,7 +68,7 @@ pub(crate) async fn note(
     sqlx::query(
         "INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external, place,
              internal, state)
-         SELECT $1, at.raw_sequence, at.delivery, at.event, c.tenant, c.store, u.connection, u.kind, u.external, u.place,
+         SELECT $1, coalesce(at.raw_sequence, 0), coalesce(at.delivery, 0), coalesce(at.event, 0), c.tenant, c.store, u.connection, u.kind, u.external, u.place,
              u.internal, u.state::jsonb
          FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
              AS u(connection, kind, external, place, internal, state)

@@ -68,6 +68,16 @@ impl ApplyTransaction {
     ) -> Result<(), StoreError> {
         let write = commit::write(&mut self.transaction, changes, payloads, steps, &self.locked_mirrors);
         within(self.limit, write).await?;
+        // As many as there are, a bounded number at a time: each within the limit, all in this commit.
+        for (connection, erasure) in &changes.erased {
+            let mut after = String::new();
+            loop {
+                let of = (connection, *erasure);
+                let erase = trade::erase_customers(&mut self.transaction, of, &after, &changes.customers);
+                let Some(last) = within(self.limit, erase).await? else { break };
+                after = last;
+            }
+        }
         within(self.limit, self.transaction.commit()).await
     }
 }

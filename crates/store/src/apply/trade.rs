@@ -6,7 +6,7 @@ use crate::{
 };
 use model::{
     ConnectionId, Customer, CustomerId, ExternalId, Order, OrderId, Patch, SourceVersion, Timestamp,
-    record::{CustomerRow, Facts, OrderRow},
+    record::{CustomerRow, Erasure, Facts, OrderRow},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
@@ -182,17 +182,36 @@ ON CONFLICT (id) DO UPDATE
 SET version = excluded.version, personal = excluded.personal, tags = excluded.tags,
     merged_into = excluded.merged_into, deleted_at = excluded.deleted_at";
 
-/// Clears the personal data of every customer of those connections, and lets no older report bring it back.
+/// The number of customers that are erased by one statement.
+const ERASED_MAX: i64 = 1_000;
+
+/// Erases the next customers of a connection behind `after`, those among `decided` aside: at most [`ERASED_MAX`]. Says
+/// where the next ones begin; `None` if there are no more.
 pub(super) async fn erase_customers(
     connection: &mut PgConnection,
-    connections: &BTreeSet<ConnectionId>,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE customers SET personal = '{}', tags = NULL, deleted_at = coalesce(deleted_at, now())
-         WHERE connection = ANY($1)",
+    of: (&ConnectionId, Erasure),
+    after: &str,
+    decided: &BTreeMap<CustomerId, CustomerRow>,
+) -> Result<Option<String>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.* FROM customers c WHERE c.connection = $1 AND c.id > $2 ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE",
     )
-    .bind(connections.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
-    .execute(connection)
+    .bind(of.0.as_str())
+    .bind(after)
+    .bind(ERASED_MAX)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(())
+    let found = rows.iter().map(read_customer).collect::<Result<Vec<_>, _>>()?;
+    let last = found.last().map(|row| row.id.to_string());
+    let mut erased = BTreeMap::new();
+    for row in found.iter().filter(|row| !decided.contains_key(&row.id)) {
+        let without = row.erased(of.1);
+        if without != *row {
+            erased.insert(row.id.clone(), without);
+        }
+    }
+    if !erased.is_empty() {
+        write_customers(connection, &erased).await?;
+    }
+    Ok(last)
 }

@@ -2,13 +2,13 @@
 
 use super::targets;
 use crate::{LISTED_ROWS, Store, StoreError, apply::marks, conflicts, error::within, mirrors};
-use model::{Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Origin, Partition, Timestamp};
+use model::{AskedBy, Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Origin, Partition, Timestamp};
 
-/// A level, price or text that has to be read.
+/// A level, price or text that has to be read: the reading carries who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRead {
-    /// Which mirror.
-    pub key: MirrorKey,
+    /// Which mirror, and in which of its waitings.
+    pub asked_by: AskedBy,
     /// The platform's id of the location of a level; `None` on platforms without locations.
     pub location: Option<ExternalId>,
     /// The platform's id of the product that a price's variant is of.
@@ -46,12 +46,12 @@ impl Store {
                     Mirror::Price(_, mirror) => mirror.read(now),
                     Mirror::Text(_, mirror) => mirror.read(now),
                 };
-                let Some(is_stuck) = asked else { continue };
-                let key = mirror.key();
-                if is_stuck {
-                    stuck.push(unreadable(origin, &key));
+                let Some(asked) = asked else { continue };
+                let asked_by = AskedBy { mirror: mirror.key(), waiting: asked.waiting };
+                if asked.is_stuck {
+                    stuck.push(unreadable(origin, &asked_by.mirror));
                 }
-                due.push(DueRead { key, location: target.location, product: target.product });
+                due.push(DueRead { asked_by, location: target.location, product: target.product });
                 changed.push(mirror);
             }
             mirrors::update(&mut transaction, &changed).await?;

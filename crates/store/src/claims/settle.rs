@@ -2,7 +2,7 @@
 
 use crate::{Store, StoreError, apply::marks, conflicts, error::within, mirrors};
 use model::{
-    CallResult, Conflict, ConflictEnd, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
+    AskedBy, CallResult, Conflict, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
     Origin, Partition, Settled, Timestamp,
 };
 use sqlx::PgConnection;
@@ -28,7 +28,7 @@ impl Store {
             let Some(mut mirror) = mirrors::lock(&mut transaction, [key]).await?.pop() else {
                 return Ok(Settled::Passed);
             };
-            let (had_failed, is_retry) = (has_failed(&mirror), matches!(result, CallResult::Retry { .. }));
+            let (before, is_retry) = (mirror.clone(), matches!(result, CallResult::Retry { .. }));
             let error = error(&result);
             let settled = settle(&mut mirror, sent_key, result, now);
             if settled == Settled::Passed {
@@ -38,7 +38,8 @@ impl Store {
             if !is_retry {
                 marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await?;
             }
-            note(&mut transaction, origin, key, settled, error, had_failed && !has_failed(&mirror)).await?;
+            conflicts::end_about(&mut transaction, &origin.store, &before, &mirror).await?;
+            note(&mut transaction, origin, key, settled, error).await?;
             Ok::<_, StoreError>(settled)
         };
         let settled = within(self.limit, work).await?;
@@ -48,18 +49,27 @@ impl Store {
 }
 
 impl Store {
-    /// Records that the platform was asked and has nothing that the mirror reflects. `of` is the partition of the
-    /// connection's store.
-    pub async fn note_gone(&self, of: Partition, key: &MirrorKey) -> Result<(), StoreError> {
+    /// Records that the platform was asked and has nothing that the mirror reflects, if the mirror still waits for that
+    /// reading. `of` is the partition of the connection's store.
+    pub async fn note_gone(
+        &self,
+        of: Partition,
+        origin: &Origin,
+        asked_by: &AskedBy,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
-            let Some(mut mirror) = mirrors::lock(&mut transaction, [key]).await?.pop() else { return Ok(()) };
+            let Some(mut mirror) = mirrors::lock(&mut transaction, [&asked_by.mirror]).await?.pop() else {
+                return Ok(());
+            };
+            let (before, waiting) = (mirror.clone(), asked_by.waiting);
             match &mut mirror {
-                Mirror::Level(_, mirror) => mirror.is_gone(),
-                Mirror::Price(_, mirror) => mirror.is_gone(),
-                Mirror::Text(_, mirror) => mirror.is_gone(),
+                Mirror::Level(_, mirror) => mirror.is_gone(waiting),
+                Mirror::Price(_, mirror) => mirror.is_gone(waiting),
+                Mirror::Text(_, mirror) => mirror.is_gone(waiting),
             }
             mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
+            conflicts::end_about(&mut transaction, &origin.store, &before, &mirror).await?;
             marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
         };
         within(self.limit, work).await?;
@@ -125,21 +135,12 @@ fn error(result: &CallResult<MirrorValue>) -> Option<String> {
     }
 }
 
-fn has_failed(mirror: &Mirror) -> bool {
-    match mirror {
-        Mirror::Level(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Price(_, mirror) => mirror.schedule.error.is_some(),
-        Mirror::Text(_, mirror) => mirror.schedule.error.is_some(),
-    }
-}
-
 async fn note(
     connection: &mut PgConnection,
     origin: &Origin,
     key: &MirrorKey,
     settled: Settled,
     error: Option<String>,
-    has_recovered: bool,
 ) -> Result<(), StoreError> {
     let (kind, detail) = match settled {
         Settled::Refused => (ConflictKind::WriteRefused, error.unwrap_or_default()),
@@ -147,18 +148,7 @@ async fn note(
             ConflictKind::Flapping,
             "the platform held something else each time; its writes are stopped".to_owned(),
         ),
-        Settled::Done | Settled::NeedsReading | Settled::Passed => {
-            if has_recovered {
-                let end = ConflictEnd {
-                    store: origin.store.clone(),
-                    connection: origin.connection.clone(),
-                    kind: ConflictKind::WriteRefused,
-                    subject: key.subject(),
-                };
-                conflicts::end(connection, &[end], "the platform took a write").await?;
-            }
-            return Ok(());
-        }
+        Settled::Done | Settled::NeedsReading | Settled::Passed => return Ok(()),
     };
     let conflict = Conflict {
         tenant: origin.tenant.clone(),

@@ -1,22 +1,23 @@
 use crate::{
     fixture::{
-        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, ending, event,
-        external, level_key, level_mirror_key, pieces, report, report_of, reported, shop, statements, step,
-        store_id, variant,
+        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database,
+        ending, event, external, level_key, level_mirror_key, pieces, place, report, report_of, reported,
+        shop, statements, step, store_id, variant,
     },
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
 };
 use model::{
-    BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, Mirror, Money, Order,
-    OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus, Quantity,
-    SourceVersion, StoreId, TenantId, TextMirror, VariantId,
+    BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, LocationId, Mirror,
+    Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus,
+    Quantity, SourceVersion, StoreId, TenantId, TextMirror, VariantId,
     record::{
-        Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Facts, FirstKeys,
-        Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
+        Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Erasure, Facts,
+        FirstKeys, Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
     },
 };
+use sqlx::{Connection as _, PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{ConflictFilter, Consumer, CursorMove, StoreError};
+use store::{ConflictFilter, Consumer, CursorMove, LocationSetup, StoreError};
 
 fn clocked<T>(value: T) -> Clocked<T> {
     Clocked { value, at: at(5) }
@@ -146,6 +147,7 @@ fn live(links: &Links<Changed>) -> Links<Ours> {
         products: links.products.iter().filter_map(product).collect(),
         variants: links.variants.iter().filter_map(variant).collect(),
         items: links.items.iter().filter_map(variant).collect(),
+        locations: links.locations.clone(),
     }
 }
 
@@ -154,6 +156,7 @@ fn names_of(links: &Links<Changed>) -> Links<()> {
         products: links.products.keys().map(|key| (key.clone(), ())).collect(),
         variants: links.variants.keys().map(|key| (key.clone(), ())).collect(),
         items: links.items.keys().map(|key| (key.clone(), ())).collect(),
+        locations: links.locations.keys().map(|key| (key.clone(), ())).collect(),
     }
 }
 
@@ -163,6 +166,7 @@ fn set_up(platform: &str) -> ConnectionFacts {
         baseline: BaselineRule::Ask,
         platform: Some(PlatformName::new(platform).unwrap()),
         ignored_locations: BTreeSet::new(),
+        open: BTreeSet::new(),
     }
 }
 
@@ -190,6 +194,7 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         links,
         skus: BTreeSet::from([sku("TEA"), sku("TWICE"), sku("NONE")]),
         stores: BTreeSet::from([store_id(), StoreId::new("nobody").unwrap()]),
+        linking: BTreeSet::new(),
     };
     let rows = RowKeys {
         mirrors: changes.mirrors.keys().chain([level_mirror_key("b")]).collect(),
@@ -220,10 +225,12 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
     ];
     let linked_by = [("v1", &by_a), ("v2", &nobody), ("v3", &nobody)];
     let linked_by = linked_by.map(|(id, by)| (VariantId::new(id).unwrap(), by.clone()));
+    let of_a = ConnectionFacts { open: [ConflictKind::SkuAmbiguous].into(), ..set_up("shopify") };
     let expected = Facts {
         seen: BTreeMap::from([((connection_id("a"), event(1, "a").id), event(1, "a").position)]),
-        connections: [(connection_id("a"), set_up("shopify")), (connection_id("b"), set_up("treez"))].into(),
+        connections: [(connection_id("a"), of_a), (connection_id("b"), set_up("treez"))].into(),
         links: live(&changes.links),
+        locations: BTreeMap::new(),
         linked_by: linked_by.into(),
         skus: skus.into(),
         dead: BTreeMap::new(),
@@ -240,6 +247,43 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
     assert_eq!(load(&database, &FirstKeys::default(), &RowKeys::default()).await, Facts::default());
     let conflicts = database.store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
     assert_eq!(conflicts[0].conflict, everything().conflicts[0]);
+}
+
+#[tokio::test]
+async fn links_of_locations_are_loaded_where_one_is_linked_and_those_that_were_instructed_are_no_set_up() {
+    let database = shop().await;
+    let store = &database.store;
+    let (a, second) = (connection_id("a"), LocationId::new("l2").unwrap());
+    let setup =
+        LocationSetup { tenant: tenant(), store: store_id(), id: second.clone(), name: String::new() };
+    store.upsert_location(&setup).await.unwrap();
+    report(store, 1, "a", 10, 10).await;
+    let mut linked = Changes::default();
+    linked.links.locations.insert((a.clone(), external("loc-2")), second.clone());
+    commit_silently(store, &linked).await;
+    commit_silently(store, &linked).await;
+
+    let of_one = FirstKeys { links: names_of(&linked.links), ..FirstKeys::default() };
+    let found = load(&database, &of_one, &RowKeys::default()).await;
+    let expected = BTreeMap::from([((a.clone(), external("loc-2")), second.clone())]);
+    assert_eq!((found.links.locations, found.locations.len()), (expected, 0));
+    let linking = FirstKeys { linking: BTreeSet::from([a.clone()]), ..FirstKeys::default() };
+    let found = load(&database, &linking, &RowKeys::default()).await;
+    let own = ["loc-2", "loc-a"].map(|location| (a.clone(), external(location)));
+    assert_eq!(found.links.locations.into_keys().collect::<Vec<_>>(), own);
+    assert_eq!(found.links.items.into_keys().collect::<Vec<_>>(), [(a.clone(), external("item-a"))]);
+    assert_eq!(found.locations, BTreeMap::from([(store_id(), BTreeSet::from([place(), second.clone()]))]));
+    assert_eq!(store.count_items(&a).await.unwrap(), 1);
+    assert_eq!(
+        store.location_links(&a).await.unwrap(),
+        [(external("loc-2"), second), (external("loc-a"), place())]
+    );
+
+    let copy = empty_database().await;
+    copy.store.migrate().await.unwrap();
+    store.copy_set_up(&copy.store).await.unwrap();
+    let copied = copy.store.location_links(&a).await.unwrap();
+    assert_eq!(copied, [(external("loc-a"), place())], "the instruction makes the other one again");
 }
 
 #[tokio::test]
@@ -454,12 +498,25 @@ async fn an_erased_account_s_customers_lose_their_personal_data_and_it_is_report
         subject: "account shop".to_owned(),
         detail: "the personal data of the account's customers was erased".to_owned(),
     };
+    // A statement takes a thousand of them; the one that the batch decided itself stays as decided.
+    let mut raw = PgConnection::connect(&database.url).await.unwrap();
+    let many = "INSERT INTO customers (id, tenant, store, connection, external, personal)
+                SELECT 'x' || number, 't1', 's1', 'a', 'x' || number, '{\"email\": \"a@b.example\"}'
+                FROM generate_series(1, 2500) AS of(number)";
+    sqlx::query(many).execute(&mut raw).await.unwrap();
+    let since = CustomerRow { id: CustomerId::new("c4").unwrap(), ..customer() };
+    let erasure = Erasure { version: SourceVersion(77), at: at(5) };
     let erased = Changes {
-        erased: BTreeSet::from([connection_id("a")]),
+        erased: BTreeMap::from([(connection_id("a"), erasure)]),
+        customers: BTreeMap::from([(since.id.clone(), since.clone())]),
         conflicts: vec![report.clone()],
         ..Changes::default()
     };
     commit_silently(store, &erased).await;
+    commit_silently(store, &Changes { conflicts: Vec::new(), ..erased }).await;
+    let left = "SELECT count(*) AS personal FROM customers WHERE connection = 'a' AND personal <> '{}'";
+    let left: i64 = sqlx::query(left).fetch_one(&mut raw).await.unwrap().get("personal");
+    assert_eq!(left, 1, "all but the one that was decided since");
     let keys = ["c1", "c2", "c3"].map(|id| CustomerId::new(id).unwrap());
     let asked = RowKeys { customers: keys.into(), ..RowKeys::default() };
     let mut found = load(&database, &FirstKeys::default(), &asked).await.customers;
@@ -471,8 +528,9 @@ async fn an_erased_account_s_customers_lose_their_personal_data_and_it_is_report
         }
         assert_eq!(tags, &None);
     }
-    assert_eq!(found[&customer().id].deleted_at, customer().deleted_at);
-    assert!(found[&known.id].deleted_at.is_some(), "an older report can't bring it back");
+    assert_eq!(found[&customer().id].deleted_at, customer().deleted_at.max(Some(at(5))));
+    let floor = &found[&known.id];
+    assert_eq!((floor.deleted_at, floor.version), (Some(at(5)), known.version.max(Some(SourceVersion(77)))));
     let open = store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
     assert_eq!(open.into_iter().map(|row| row.conflict).collect::<Vec<_>>(), [report]);
 }

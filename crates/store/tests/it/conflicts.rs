@@ -1,5 +1,6 @@
 use crate::fixture::{
-    Database, at, commit, connection, connection_id, event, external, place, reported, shop, step, store_id,
+    Database, at, commit, commit_silently, connection, connection_id, event, external, place, report,
+    reported, shop, step, store_id, variant,
 };
 use model::{
     Conflict, ConflictEnd, ConflictKind, TenantId,
@@ -301,4 +302,54 @@ async fn a_connection_s_open_conflicts_are_counted_with_its_state() {
         not_ok.iter().map(|state| &state.origin.connection).collect::<Vec<_>>(),
         [&connection_id("b")]
     );
+}
+
+#[tokio::test]
+async fn oversell_is_one_conflict_of_the_store_that_names_the_last_two_sales() {
+    let database = shop().await;
+    let store = &database.store;
+    report(store, 1, "a", 1, 1).await;
+    report(store, 2, "a", -1, 0).await;
+    let subject = Conflict::about_variant(&variant(), &place());
+    let found = |seller: &str| Conflict {
+        connection: connection_id(seller),
+        ..conflict(ConflictKind::Oversold, &subject, "0 were left")
+    };
+    let step = step(store, Consumer::Apply, 3).await;
+    let conflicts = vec![found("b")];
+    commit(store, &Changes { conflicts, ..reported(3, "b", -1, -1) }, step).await.unwrap();
+    commit_silently(store, &Changes { conflicts: vec![found("a")], ..Changes::default() }).await;
+    let rows = all(&database).await;
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.seen, &row.conflict.connection), (2, &connection_id("b")));
+    let sale = |number, seller: &str| format!("-1 through {seller} (event {})", event(number, seller).id);
+    assert_eq!(
+        row.conflict.detail,
+        format!("0 were left; the last to take some: {}, {}", sale(3, "b"), sale(2, "a"))
+    );
+    // Whoever restocks ends it.
+    let ended = vec![end(ConflictKind::Oversold, &subject)];
+    commit_silently(store, &Changes { conflicts_ended: ended, ..Changes::default() }).await;
+    assert_eq!(store.open_conflicts_of(&store_id()).await.unwrap(), 0);
+}
+
+/// Takes back what the migration of oversell made.
+const MANY_OVERSOLD: [&str; 1] = ["DELETE FROM _sqlx_migrations WHERE version = 20261126000013"];
+
+#[tokio::test]
+async fn of_oversell_that_was_open_for_several_connections_the_oldest_stays_open() {
+    let database = shop().await;
+    let mut raw = PgConnection::connect(&database.url).await.unwrap();
+    let many = "INSERT INTO conflicts (tenant, store, connection, kind, subject, detail, seen)
+                VALUES ('t1', 's1', 'a', 'oversold', 'variant v1 at l1', '', 2),
+                       ('t1', 's1', 'b', 'oversold', 'variant v1 at l1', '', 3),
+                       ('t1', 's1', 'b', 'oversold', 'variant v2 at l1', '', 1),
+                       ('t1', 's1', 'b', 'clock_skew', 'variant v1 at l1', '', 1)";
+    for statement in MANY_OVERSOLD.into_iter().chain([many]) {
+        sqlx::query(statement).execute(&mut raw).await.unwrap();
+    }
+    database.store.migrate().await.unwrap();
+    let rows = all(&database).await;
+    let left: Vec<_> = rows.iter().rev().map(|row| (row.seen, row.resolved.is_none())).collect();
+    assert_eq!(left, [(5, true), (3, false), (1, true), (1, true)]);
 }

@@ -138,6 +138,7 @@ pub(crate) fn links_of_b() -> Changes {
         products: BTreeMap::from([(key("prod-b"), Some(product_id()))]),
         variants: BTreeMap::from([(key("var-b"), Some(variant()))]),
         items: BTreeMap::from([(key("item-b"), Some(variant()))]),
+        ..Links::default()
     };
     Changes { links, ..Changes::default() }
 }
@@ -152,8 +153,8 @@ async fn a_platform_that_comes_to_know_a_variant_gets_its_level_price_and_text()
 
     let reads = claim_reads(&database, "b", 9).await;
     let keys = [level_mirror_key("b"), price_key(), text_key()];
-    assert_eq!(reads.iter().map(|read| read.key.clone()).collect::<BTreeSet<_>>(), keys.into());
-    let of_price = reads.iter().find(|read| read.key == price_key()).unwrap();
+    assert_eq!(reads.iter().map(|read| read.asked_by.mirror.clone()).collect::<BTreeSet<_>>(), keys.into());
+    let of_price = reads.iter().find(|read| read.asked_by.mirror == price_key()).unwrap();
     assert_eq!(of_price.product, Some(external("prod-b")));
 
     first_number_of_b(&database).await;

@@ -192,7 +192,7 @@ pub(crate) fn report_of<V>(value: V, number: i64) -> Report<V> {
         value: Some(value),
         version: Some(SourceVersion(number)),
         received_at: at(number),
-        is_reading: false,
+        read_for: None,
         is_coarse: false,
         is_reentered: false,
     }
@@ -224,6 +224,7 @@ pub(crate) fn event(number: i64, connection: &str) -> Event {
         links: vec![],
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: number.unsigned_abs(), delivery: 0, event: 0 },

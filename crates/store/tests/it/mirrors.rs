@@ -4,16 +4,16 @@ use crate::{
     applying::load,
     fixture::{
         Database, PARTITION, at, commit_silently, connection_id, decide_level, event, external, level_key,
-        level_mirror_key, pieces, report, report_of, reported, shop, step, variant,
+        level_mirror_key, origin, pieces, report, report_of, reported, shop, step, variant,
     },
     propagating::{
         FIRST_OF_B, claim, claim_reads, due_on_b, level_mirror, link_b, mirror, set_level, settle,
     },
 };
 use model::{
-    Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue, Gate, Held,
-    LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Phase, ProductId,
-    ProductText, Quantity, Report, Schedule, SourceVersion, Write,
+    AskedBy, Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue,
+    Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
+    Position, ProductId, ProductText, Quantity, Report, Schedule, SourceVersion, Waiting, Write,
     record::{Changes, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -43,7 +43,7 @@ fn phases<V: Clone>(value: &V, from: &V) -> Vec<Phase<V>> {
 
 fn schedules() -> [Schedule; 2] {
     let error = Some("busy \"now\"".to_owned());
-    [Schedule::default(), Schedule { due_at: at(9), error, rounds: 2, rounds_since: at(8) }]
+    [Schedule::default(), Schedule { due_at: at(9), error, refused: true, rounds: 2, rounds_since: at(8) }]
 }
 
 fn observations<V: Clone>(value: &V) -> [Option<Observation<V>>; 3] {
@@ -75,6 +75,7 @@ fn level_mirrors() -> Vec<LevelMirror> {
     }
     mirrors.extend(observations(&value).map(|observed| LevelMirror { observed, ..LevelMirror::default() }));
     mirrors.extend(schedules().map(|schedule| LevelMirror { schedule, ..LevelMirror::default() }));
+    mirrors.push(LevelMirror { waiting: Waiting(3), ..LevelMirror::default() });
     mirrors
 }
 
@@ -95,6 +96,7 @@ fn field_mirrors<V: FieldValue>(internal: &V::Internal, value: &V, from: &V) -> 
     }
     mirrors.extend(observations(value).map(|observed| FieldMirror { observed, ..of() }));
     mirrors.extend(schedules().map(|schedule| FieldMirror { schedule, ..of() }));
+    mirrors.push(FieldMirror { waiting: Waiting(u32::MAX), ..of() });
     mirrors
 }
 
@@ -218,9 +220,13 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     set_level(&database, 1).await;
-    let key = level_mirror_key("b");
-    assert_eq!(claim_reads(&database, "b", 9).await.len(), 1);
-    database.store.note_gone(PARTITION, &key).await.unwrap();
+    let asked_by = claim_reads(&database, "b", 9).await.remove(0).asked_by;
+    assert_eq!(asked_by, AskedBy { mirror: level_mirror_key("b"), waiting: Waiting(1) });
+    let waiting = level_mirror(&database, "b").await;
+    let before = AskedBy { waiting: Waiting(0), ..asked_by.clone() };
+    database.store.note_gone(PARTITION, &origin("b"), &before).await.unwrap();
+    assert_eq!(level_mirror(&database, "b").await, waiting, "asked in another waiting");
+    database.store.note_gone(PARTITION, &origin("b"), &asked_by).await.unwrap();
     let row = level_mirror(&database, "b").await;
     assert_eq!((&row.baseline, &row.phase), (&Baseline::Absent, &Phase::Idle));
     assert_eq!(row.attention(), None::<Attention>);
@@ -230,15 +236,56 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
     assert_eq!(marks.last().unwrap().mirror, Mirror::Level(level_key("b"), row), "a replay meets it");
 
-    let report = Report { is_reading: true, ..report_of(pieces(3), 20) };
+    let report = report_of(pieces(3), 20);
     decide_level(&database.store, "b", |mirror| {
         assert_eq!(mirror.observe(&report), LevelOutcome::FirstContact);
     })
     .await;
     assert_eq!(claim(&database, "b", 99_999).await.len(), 1);
     // Of what has no mirror there is nothing to forget.
-    let nothing = level_mirror_key("zzz");
-    database.store.note_gone(PARTITION, &nothing).await.unwrap();
+    let nothing = AskedBy { mirror: level_mirror_key("zzz"), waiting: Waiting(1) };
+    database.store.note_gone(PARTITION, &origin("b"), &nothing).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_happens_before_anything_of_a_partition_is_applied_is_marked_at_its_beginning() {
+    let database = shop().await;
+    report(&database.store, 1, "a", 10, 10).await;
+    link_b(&database).await;
+    set_level(&database, 1).await;
+    let untouched = Partition(PARTITION.0 + 1);
+    let asked_by = claim_reads(&database, "b", 9).await.remove(0).asked_by;
+    database.store.note_gone(untouched, &origin("b"), &asked_by).await.unwrap();
+    let (marks, _) = database.store.send_marks(untouched, None, Position::default()).await.unwrap();
+    assert_eq!(marks.iter().map(|mark| mark.after).collect::<Vec<_>>(), [Position::default()]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_changed_waits_for_its_mirrors_before_it_is_locked() {
+    let database = due_on_b().await;
+    let write = claim(&database, "b", 9).await.remove(0);
+    settle(&database, &write, CallResult::Refused { error: "no".to_owned() }, 9).await;
+    // A batch holds the mirror, and comes to the connection last.
+    let mut batch = PgConnection::connect(&database.url).await.unwrap();
+    let mut watch = PgConnection::connect(&database.url).await.unwrap();
+    let lock = "SELECT FROM mirrors WHERE connection = 'b' AND kind = 'inventory' FOR NO KEY UPDATE";
+    for statement in ["BEGIN", lock] {
+        sqlx::query(statement).execute(&mut batch).await.unwrap();
+    }
+    let b = connection_id("b");
+    let changed = async { database.store.set_enabled(&b, false).await.unwrap() };
+    let batched = async {
+        let waits = "SELECT count(*) AS waits FROM pg_locks WHERE NOT granted";
+        while sqlx::query(waits).fetch_one(&mut watch).await.unwrap().get::<i64, _>("waits") == 0 {
+            tokio::task::yield_now().await;
+        }
+        for statement in ["UPDATE connections SET baseline = 'store' WHERE id = 'b'", "COMMIT"] {
+            sqlx::query(statement).execute(&mut batch).await.unwrap();
+        }
+    };
+    assert!(tokio::join!(changed, batched).0);
+    let due_at = level_mirror(&database, "b").await.schedule.due_at;
+    assert_ne!(due_at, at(9 + 86_400), "what was refused is due anew, and not after a day");
 }
 
 #[tokio::test]
@@ -279,6 +326,8 @@ async fn a_mirror_that_cannot_be_read_is_an_open_conflict_once_and_is_asked_for_
     assert_eq!(claim_reads(&database, "b", 540).await.len(), 1);
     assert_eq!(open().await, found(1));
     assert_eq!(claim_reads(&database, "b", 540 + 3_599).await, []);
-    assert_eq!(claim_reads(&database, "b", 540 + 3_600).await.len(), 1);
+    let asked_by = claim_reads(&database, "b", 540 + 3_600).await.remove(0).asked_by;
     assert_eq!(open().await, found(2));
+    database.store.note_gone(PARTITION, &origin("b"), &asked_by).await.unwrap();
+    assert_eq!(open().await, [], "that there is nothing is an answer");
 }

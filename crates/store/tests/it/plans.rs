@@ -125,7 +125,8 @@ async fn work_on_one_item_does_not_read_all_the_others() {
     let before = read(&database).await;
     report(store, 2, "a", -1, 9).await;
     decide_level(store, "b", |mirror| {
-        mirror.observe(&Report { is_reading: true, ..report_of(pieces(3), 20) });
+        mirror.observe(&report_of(pieces(3), 20));
+        mirror.observe(&Report { read_for: Some(mirror.waiting), ..report_of(pieces(3), 20) });
         mirror.gate = Gate::Open;
     })
     .await;

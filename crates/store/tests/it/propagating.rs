@@ -3,8 +3,9 @@ use crate::fixture::{
     level_mirror_key, origin, pieces, place, report, report_of, shop, step, store_id, variant,
 };
 use model::{
-    Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelMirror, LevelOutcome,
-    Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity, Report, Settled, VariantId,
+    AskedBy, Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelMirror,
+    LevelOutcome, Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity, Report, Settled,
+    VariantId, Waiting,
     record::{Changes, Effect, Facts, FirstKeys, Links, MovementReason, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection};
@@ -200,7 +201,8 @@ async fn nothing_is_written_to_a_platform_before_it_was_read() {
     assert_eq!(store.connections_to_read(&both, at(1)).await.unwrap(), []);
     assert_eq!(store.connections_to_read(&both, at(9)).await.unwrap(), [connection_id("b")]);
     assert_eq!(claim(&database, "b", 9).await, []);
-    let read = DueRead { key: level_mirror_key("b"), location: None, product: None };
+    let asked_by = AskedBy { mirror: level_mirror_key("b"), waiting: Waiting(1) };
+    let read = DueRead { asked_by, location: None, product: None };
     assert_eq!(claim_reads(&database, "b", 9).await, [read]);
     first_number_of_b(&database).await;
     assert_eq!(claim(&database, "b", 9).await[0].change, level(FIRST_OF_B, 10));
@@ -413,7 +415,8 @@ async fn comparisons_that_are_refused_over_and_over_are_a_conflict_and_stop_the_
         let write = claim(&database, "b", 10 + round).await.remove(0);
         last = settle(&database, &write, CallResult::Conflict, 10 + round).await;
         decide_level(&database.store, "b", |mirror| {
-            let reading = Report { is_reading: true, ..report_of(pieces(FIRST_OF_B), 10 + round) };
+            let reading =
+                Report { read_for: Some(mirror.waiting), ..report_of(pieces(FIRST_OF_B), 10 + round) };
             assert_eq!(mirror.observe(&reading), LevelOutcome::Unchanged);
         })
         .await;
@@ -430,14 +433,14 @@ async fn a_read_back_that_does_not_come_is_asked_for_again_and_then_writing_goes
     let store = &database.store;
     let write = claim(&database, "b", 9).await.remove(0);
     assert_eq!(settle(&database, &write, CallResult::Conflict, 9).await, Settled::NeedsReading);
-    assert_eq!(claim_reads(&database, "b", 9).await[0].key, level_mirror_key("b"));
+    assert_eq!(claim_reads(&database, "b", 9).await[0].asked_by.mirror, level_mirror_key("b"));
     assert_eq!(claim_reads(&database, "b", 68).await, []);
     assert_eq!(claim_reads(&database, "b", 69).await.len(), 1);
     assert_eq!(claim_reads(&database, "b", 70).await, []);
     assert_eq!(claim(&database, "b", 70).await, []);
 
     decide_level(store, "b", |mirror| {
-        let reading = Report { is_reading: true, ..report_of(pieces(FIRST_OF_B), 70) };
+        let reading = Report { read_for: Some(mirror.waiting), ..report_of(pieces(FIRST_OF_B), 70) };
         assert_eq!(mirror.observe(&reading), LevelOutcome::Unchanged);
     })
     .await;

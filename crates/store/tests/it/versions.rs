@@ -107,14 +107,14 @@ async fn what_was_never_written_to_can_wait_for_a_reading() {
     assert_eq!(level_mirror(&database, "a").await.phase, waits);
 
     let due = claim_reads(&database, "a", 9).await;
-    assert_eq!(due.iter().map(|read| &read.key).collect::<Vec<_>>(), [&level_mirror_key("a")]);
+    assert_eq!(due.iter().map(|read| &read.asked_by.mirror).collect::<Vec<_>>(), [&level_mirror_key("a")]);
     assert_eq!(claim_reads(&database, "a", 68).await, [], "given once a minute");
     assert_eq!(claim_reads(&database, "a", 69).await.len(), 1);
 
     // The reading shows something new: another one is due at once.
     decide_level(store, "a", |mirror| {
-        let reading =
-            Report { is_coarse: true, is_reading: true, received_at: at(70), ..report_of(pieces(9), 1) };
+        let read_for = Some(mirror.waiting);
+        let reading = Report { is_coarse: true, read_for, received_at: at(70), ..report_of(pieces(9), 1) };
         assert_eq!(mirror.observe(&reading), LevelOutcome::Moved(pieces(-1)));
     })
     .await;

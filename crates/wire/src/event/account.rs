@@ -58,6 +58,10 @@ pub(super) fn instruction_message(external: &ExternalId, instruction: &Instructi
         Instruction::Unlink { variant } => {
             Kind::Unlink(pb::UnlinkInstruction { variant: variant.to_string() })
         }
+        Instruction::LinkLocation { location, to } => Kind::LinkLocation(pb::LinkLocationInstruction {
+            location: location.to_string(),
+            to: to.to_string(),
+        }),
         Instruction::Adopt { item, location, side } => Kind::Adopt(pb::AdoptInstruction {
             item: item.to_string(),
             location: location.to_string(),
@@ -87,6 +91,10 @@ pub(super) fn from_instruction(message: pb::Instruction) -> Result<(ExternalId, 
             to: VariantId::new(&link.to).at("link.to")?,
         },
         Kind::Unlink(unlink) => Instruction::Unlink { variant: external(&unlink.variant, "unlink.variant")? },
+        Kind::LinkLocation(link) => Instruction::LinkLocation {
+            location: external(&link.location, "link_location.location")?,
+            to: LocationId::new(&link.to).at("link_location.to")?,
+        },
         Kind::Adopt(adopt) => Instruction::Adopt {
             side: match adopt.side() {
                 pb::Side::Unspecified => return Err(DecodeError::Missing("adopt.side")),

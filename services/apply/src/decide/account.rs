@@ -1,6 +1,6 @@
 //! Notices about an account, and what people decided about it.
 
-use super::{Decision, Sight, Write, contact, links, sales};
+use super::{Decision, Sight, Write, contact, links, locations, sales};
 use model::{
     AccountNotice, Conflict, ConflictKind, CustomerId, Duty, Event, ExternalId, Gate, Instruction, LevelKey,
     Outcome,
@@ -28,7 +28,8 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
         Duty::EraseAccount => {
             let detail = "the personal data of the account's customers was erased; RAW and dead letters are dropped at \
                 the end of their retention";
-            (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(Write::EraseAccount))
+            let write = Write::EraseAccount(sales::erasure(event));
+            (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(write))
         }
         Duty::AccessRevoked => {
             let detail =
@@ -52,15 +53,15 @@ pub(super) fn instruction(
     match instruction {
         Instruction::Link { variant, to } => links::by_hand(event, variant, to, sight),
         Instruction::Unlink { variant } => links::undone_by_hand(event, variant, sight),
+        Instruction::LinkLocation { location, to } => Ok(locations::link(event, location, to, sight)),
         Instruction::Adopt { item, location, side } => {
             contact::adopt(event, &level_key(event, item, location), *side, sight)
         }
         Instruction::Baseline(rule) => {
             let mut together = Decision::ends(Outcome::Applied, "");
             together.writes.push(Write::Rule(*rule));
-            let Some(side) = contact::side(*rule) else { return Ok(together) };
             for key in waiting(event, sight) {
-                let decision = contact::answer(event, &key, side, sight)?;
+                let decision = contact::answer(event, &key, *rule, sight)?;
                 together.writes.extend(decision.writes);
                 together.effects.extend(decision.effects);
             }

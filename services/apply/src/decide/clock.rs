@@ -1,6 +1,9 @@
 //! Clocks of platforms: times and versions that lie too far ahead are not believed.
 
-use model::{CLOCK_LEAD_MAX, Event, SourceVersion, Timestamp};
+use super::{Sight, Write, is_coarse};
+use model::{CLOCK_LEAD_MAX, Conflict, ConflictKind, Event, SourceVersion, Timestamp};
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Puts the received time in place of a time or version later than received by more than [`CLOCK_LEAD_MAX`]. Says whether
 /// it did.
@@ -12,9 +15,33 @@ pub(super) fn believe(event: &mut Event) -> bool {
         event.occurred_at = Some(event.received_at);
     }
     if version_leads {
-        event.version = Some(SourceVersion::from(event.received_at));
+        event.version = Some(stand_in(event));
     }
     leads || version_leads
+}
+
+/// The version that stands in for one that isn't believed. Where versions are times of whole seconds, so is it: a report of the
+/// same second would be older otherwise.
+fn stand_in(event: &Event) -> SourceVersion {
+    let received = event.received_at.as_micros();
+    let within = if is_coarse(event) { received.rem_euclid(MICROS_PER_SECOND) } else { 0 };
+    SourceVersion(received - within)
+}
+
+/// The conflict about a clock that leads, or its end, if one may be open, once the connection reports a time that is believed.
+/// What we read ourselves carries times of ours.
+pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<Write> {
+    const CLOCK: &str = "clock";
+    if leads {
+        let detail = "a time or version lies in the future; the time of receipt stands in for it";
+        return Some(Write::Conflict(Conflict {
+            detail: detail.to_owned(),
+            ..sight.conflict(event, ConflictKind::ClockSkew, CLOCK.to_owned())
+        }));
+    }
+    let is_believed = event.occurred_at.is_some() && event.hops == 0;
+    let is_over = is_believed && sight.may_be_open(event, ConflictKind::ClockSkew);
+    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
 }
 
 /// The clock of the fields that the event sets: when the change was made, as far as the platform says, and never after it

@@ -121,23 +121,39 @@ fn asked(
 }
 
 /// Carries out a rule that is new for a mirror that waits for an answer. A zero that nothing stands behind is no number that
-/// could stand: it goes on waiting for another one.
+/// could stand: it goes on waiting for another one, or for a person.
 pub(super) fn answer(
     event: &Event,
     key: &LevelKey,
-    side: Side,
+    rule: BaselineRule,
     sight: &Sight<'_>,
 ) -> Result<Decision, Reject> {
-    match sight.facts.mirrors.levels.get(key) {
-        Some(known) if side == Side::Platform && known.is_unproven_zero() => {
-            let mut decision = Decision::ends(Outcome::Applied, "");
-            let mirror = LevelMirror { gate: Gate::Unproven, ..known.clone() };
-            decision.writes.push(Write::Mirror(Mirror::Level(key.clone(), mirror)));
+    let waiting = |gate| {
+        let mirror = sight.facts.mirrors.levels.get(key).map(|known| LevelMirror { gate, ..known.clone() });
+        mirror.into_iter().map(|mirror| Write::Mirror(Mirror::Level(key.clone(), mirror))).collect()
+    };
+    let known = sight.facts.mirrors.levels.get(key);
+    match rule {
+        BaselineRule::Store => adopt(event, key, Side::Store, sight),
+        BaselineRule::Platform if known.is_some_and(LevelMirror::is_unproven_zero) => {
+            let mut decision = Decision { writes: waiting(Gate::Unproven), ..applied() };
             decision.writes.push(ended(event, key, sight));
             Ok(decision)
         }
-        _ => adopt(event, key, side, sight),
+        BaselineRule::Platform => adopt(event, key, Side::Platform, sight),
+        BaselineRule::Ask => {
+            let mut decision = Decision { writes: waiting(Gate::Asked), ..applied() };
+            if let Some(known) = known.filter(|known| known.gate == Gate::Unproven) {
+                let level = known.variant.as_ref().and_then(|variant| sight.level(variant, &key.location));
+                decision.writes.push(asked(event, key, known, level, sight));
+            }
+            Ok(decision)
+        }
     }
+}
+
+fn applied() -> Decision {
+    Decision::ends(Outcome::Applied, "")
 }
 
 /// Carries out a person's answer for one mirror.
@@ -164,13 +180,4 @@ pub(super) fn adopt(
     };
     decision.writes.push(Write::Mirror(Mirror::Level(key.clone(), mirror)));
     Ok(decision)
-}
-
-/// The side that a rule chooses; none where a person has to.
-pub(super) const fn side(rule: BaselineRule) -> Option<Side> {
-    match rule {
-        BaselineRule::Ask => None,
-        BaselineRule::Store => Some(Side::Store),
-        BaselineRule::Platform => Some(Side::Platform),
-    }
 }

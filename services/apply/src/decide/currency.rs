@@ -1,7 +1,7 @@
 //! Currencies: a price in another one than the store's is a conflict, never a number without it.
 
 use super::Sight;
-use model::{Conflict, ConflictKind, Event, ExternalId, Money};
+use model::{Conflict, ConflictEnd, ConflictKind, Event, ExternalId, Money, Patch, Variant};
 
 /// The conflict of a price that isn't in the store's currency.
 pub(super) fn mismatch(
@@ -16,6 +16,16 @@ pub(super) fn mismatch(
             "the platform reports a price in {}, the store's currency is {currency}; the price is left alone",
             price.currency
         ),
-        ..sight.conflict(event, ConflictKind::CurrencyMismatch, format!("variant {variant}"))
+        ..sight.conflict(event, ConflictKind::CurrencyMismatch, Conflict::about_external(variant))
     })
+}
+
+/// The end of the conflict about a variant's currency, if one may be open: the report names a price or says that there is none,
+/// and no amount in it is in another currency than the store's. What we read ourselves may name one amount of two.
+pub(super) fn agrees(event: &Event, sight: &Sight<'_>, reported: &Variant) -> Option<ConflictEnd> {
+    let of = &reported.external;
+    let amounts = [reported.price.set(), reported.compare_at_price.set()];
+    let differs = amounts.into_iter().flatten().any(|amount| mismatch(event, sight, of, *amount).is_some());
+    let end = sight.variant_end(event, ConflictKind::CurrencyMismatch, of)?;
+    (event.hops == 0 && reported.price != Patch::Keep && !differs).then_some(end)
 }

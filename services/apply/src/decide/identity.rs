@@ -161,6 +161,28 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// Returns whether another variant, of those that some platform has, has the number that the reported one has: in the record
+/// or in the report itself.
+pub(super) fn has_rivals(
+    event: &Event,
+    variant: &Variant,
+    identified: &Identified,
+    sight: &Sight<'_>,
+) -> bool {
+    let Some(key) = number(variant) else { return false };
+    let twin = |product: &Product| {
+        product.variants.iter().any(|it| it.external != variant.external && number(it).as_ref() == Some(&key))
+    };
+    if matches!(&event.payload, model::Payload::Product(product) if twin(product)) {
+        return true;
+    }
+    let candidates = sight.facts.skus.get(&(event.origin.store.clone(), key));
+    candidates.is_some_and(|candidates| {
+        let others = candidates.iter().filter(|(id, _)| **id != identified.id);
+        others.into_iter().any(|(_, candidate)| !candidate.linked_by.is_empty())
+    })
+}
+
 enum Match {
     None,
     One(VariantId),

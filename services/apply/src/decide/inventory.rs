@@ -4,11 +4,10 @@
 //! differs from the platform's baseline; a first number is a contact (`contact.rs`). `model::LevelMirror` decides what a
 //! report is, this file what it does to the store.
 
-use super::{Decision, Sight, Write, contact, is_coarse};
+use super::{Decision, Sight, Write, contact, is_coarse, locations};
 use model::{
-    Action, Conflict, ConflictEnd, ConflictKind, ConnectionId, DEFAULT_LOCATION, Event, ExternalId, Gate,
-    InventoryReport, LevelKey, LevelMirror, LevelOutcome, LinkKind, LocationId, Mirror, Outcome, Quantity,
-    Report, StockedAt, VariantId,
+    Action, Conflict, ConflictKind, Event, ExternalId, Gate, InventoryReport, LevelKey, LevelMirror,
+    LevelOutcome, LocationId, Mirror, MirrorKey, Outcome, Quantity, Report, StockedAt, VariantId,
     record::{Effect, MovementReason},
 };
 use stage::{Reject, RejectClass};
@@ -16,28 +15,17 @@ use stage::{Reject, RejectClass};
 /// The reason of a report that is of the same version as what is known, and another value.
 pub(super) const AMBIGUOUS: &str = "another value of a version that is known; the platform is read again";
 
-/// The location that a report is about, as enrich linked it.
-pub(super) fn location(event: &Event, external: Option<&ExternalId>) -> Option<LocationId> {
-    let linked = match external {
-        Some(external) => event.link(LinkKind::Location, external),
-        None => ExternalId::new(DEFAULT_LOCATION)
-            .ok()
-            .and_then(|default| event.link(LinkKind::Location, &default)),
-    };
-    linked.and_then(|token| LocationId::new(token).ok())
-}
-
 pub(super) fn key(event: &Event, item: &ExternalId, location: LocationId) -> LevelKey {
     LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location }
 }
 
 /// The report of a level, as the mirror takes it.
-fn report(event: &Event, value: Option<Quantity>) -> Report<Quantity> {
+fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quantity> {
     Report {
         value,
         version: event.version,
         received_at: event.received_at,
-        is_reading: event.hops > 0,
+        read_for: event.read_for(|mirror| matches!(mirror, MirrorKey::Level(level) if level == key)),
         is_coarse: is_coarse(event),
         is_reentered: event.attempt > 0,
     }
@@ -49,52 +37,14 @@ pub(super) fn reported(
     reported: &InventoryReport,
     sight: &Sight<'_>,
 ) -> Result<Decision, Reject> {
-    let Some(location) = location(event, reported.location.as_ref()) else {
-        return Ok(unlinked_location(event, reported.location.as_ref(), sight));
+    let Some(location) = locations::of(event, reported.location.as_ref(), sight) else {
+        return Ok(locations::unlinked(event, reported.location.as_ref(), sight));
     };
     let mut decision = at_location(event, &reported.item, location, reported.available, sight)?;
     if let Some(external) = &reported.location {
-        decision.writes.extend(linked_again(event, external, sight));
+        decision.writes.extend(locations::linked_again(event, external, sight));
     }
     Ok(decision)
-}
-
-/// A level at a location that is none of the store's: one conflict for the location, nothing for each report.
-fn unlinked_location(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Decision {
-    let ignored = sight.connection(event).is_some_and(|connection| {
-        external.is_some_and(|external| connection.ignored_locations.contains(external))
-    });
-    if ignored {
-        return Decision::ends(Outcome::Filtered, "the connection ignores the location");
-    }
-    let mut decision = Decision::ends(Outcome::Filtered, "the location isn't linked to one of the store's");
-    decision.writes.push(Write::Conflict(Conflict {
-        detail: "levels are reported there; link it to a location of the store, or ignore it".to_owned(),
-        ..sight.conflict(event, ConflictKind::UnlinkedLocation, unlinked_subject(external))
-    }));
-    decision
-}
-
-fn unlinked_subject(external: Option<&ExternalId>) -> String {
-    external.map_or_else(|| "the connection has no default location".to_owned(), Conflict::about_location)
-}
-
-/// A location that is linked by now is no conflict any more. Only a first report of an item there looks.
-fn linked_again(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Option<Write> {
-    let location = location(event, Some(external))?;
-    let is_first = match &event.payload {
-        model::Payload::Inventory(report) => {
-            !sight.facts.mirrors.levels.contains_key(&key(event, &report.item, location))
-        }
-        _ => false,
-    };
-    is_first.then(|| {
-        Write::ConflictEnd(sight.conflict_end(
-            event,
-            ConflictKind::UnlinkedLocation,
-            unlinked_subject(Some(external)),
-        ))
-    })
 }
 
 fn at_location(
@@ -109,7 +59,7 @@ fn at_location(
     // A link may have changed since enrich looked: the mirror and the record know it first.
     let variant = known.map_or_else(|| sight.item(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
-    let report = report(event, available);
+    let report = report(event, &key, available);
     if event.action == Action::Created {
         mirror.begins(&report);
     }
@@ -147,13 +97,6 @@ fn at_location(
             key.subject(),
         )));
     }
-    if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-        decision.writes.push(Write::ConflictEnd(sight.conflict_end(
-            event,
-            ConflictKind::WriteRefused,
-            key.subject(),
-        )));
-    }
     mirror.accept_agreement(sight, &key, decision.level());
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
@@ -187,7 +130,8 @@ pub(super) fn out_of_bounds() -> Reject {
     Reject::new(RejectClass::Data, "the level would leave the bounds of what can be recorded")
 }
 
-/// Less than nothing is left: an open conflict until there is enough again, wherever it was sold and restocked.
+/// Less than nothing is left: an open conflict of the store until there is enough again, wherever it was sold, restocked or
+/// counted.
 pub(super) fn oversold(
     event: &Event,
     variant: &VariantId,
@@ -195,22 +139,16 @@ pub(super) fn oversold(
     delta: Quantity,
     level: Quantity,
     sight: &Sight<'_>,
-) -> Vec<Write> {
+) -> Option<Write> {
     let before = level.minus(delta).unwrap_or_default();
-    let subject = format!("variant {variant} at {location}");
+    let subject = Conflict::about_variant(variant, location);
     if level < Quantity::ZERO && delta < Quantity::ZERO {
-        let detail =
-            format!("{before} were left, {} went by {}: {level} remain", -delta, event.origin.connection);
+        let detail = format!("{before} were left, {} went: {level} remain", -delta);
         let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::Oversold, subject) };
-        return vec![Write::Conflict(conflict)];
+        return Some(Write::Conflict(conflict));
     }
-    if before >= Quantity::ZERO || level < Quantity::ZERO {
-        return Vec::new();
-    }
-    // It was opened by the connection of the last sale.
-    let end = sight.conflict_end(event, ConflictKind::Oversold, subject);
-    let end_of = |seller: &ConnectionId| ConflictEnd { connection: seller.clone(), ..end.clone() };
-    sight.facts.connections.keys().map(|seller| Write::ConflictEnd(end_of(seller))).collect()
+    let is_over = before < Quantity::ZERO && level >= Quantity::ZERO;
+    is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::Oversold, subject)))
 }
 
 fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {
@@ -230,7 +168,7 @@ pub(super) fn untracked(event: &Event, item: &ExternalId, sight: &Sight<'_>) -> 
 /// The complete list of the locations of an item: at every other one the platform has none.
 pub(super) fn stocked(event: &Event, stocked: &StockedAt, sight: &Sight<'_>) -> Result<Decision, Reject> {
     let named: Vec<LocationId> =
-        stocked.locations.iter().filter_map(|external| location(event, Some(external))).collect();
+        stocked.locations.iter().filter_map(|external| locations::of(event, Some(external), sight)).collect();
     everywhere_but(event, &stocked.item, &named, Some(Quantity::ZERO), sight)
 }
 
@@ -272,6 +210,7 @@ impl Agreement for LevelMirror {
         let wanted = level.map(|level| level.floored(sight.decimals(&key.connection)));
         if self.desired.is_some() && self.gate == Gate::Open && wanted == self.baseline.known().copied() {
             self.desired = wanted;
+            self.end_refusal();
         }
     }
 }

@@ -6,12 +6,13 @@
 use super::prospects::Prospects;
 use super::{
     identity::{self, identify},
-    inventory,
+    locations,
     sight::{Companions, Sight, keys_of},
 };
 use model::{
-    Baseline, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction, LevelKey,
-    LocationId, MirrorKey, OrderId, Payload, Product, VariantId,
+    Baseline, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
+    InventoryReport, LevelKey, LinkKind, LocationId, MirrorKey, OrderId, Payload, Product, StockedAt,
+    VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -48,10 +49,20 @@ pub fn first_keys<'a>(
             | Payload::Instruction { instruction: Instruction::Unlink { variant }, .. } => {
                 keys.links.variants.insert(key(variant), ());
             }
-            // Mirrors know the link of their item; only an item without one is looked up.
-            Payload::Inventory(_)
-            | Payload::Stocked(_)
-            | Payload::Order(_)
+            Payload::Instruction { instruction: Instruction::LinkLocation { .. }, .. } => {
+                keys.linking.insert(connection.clone());
+            }
+            // Mirrors know the link of their item; only an item without one is looked up. A location that enrich didn't find
+            // may have been linked since.
+            Payload::Inventory(InventoryReport { location, .. }) => {
+                let missing = location.iter().filter(|it| event.link(LinkKind::Location, it).is_none());
+                keys.links.locations.extend(missing.map(|external| (key(external), ())));
+            }
+            Payload::Stocked(StockedAt { locations, .. }) => {
+                let missing = locations.iter().filter(|it| event.link(LinkKind::Location, it).is_none());
+                keys.links.locations.extend(missing.map(|external| (key(external), ())));
+            }
+            Payload::Order(_)
             | Payload::Customer(_)
             | Payload::Account(_)
             | Payload::Instruction { .. }
@@ -84,7 +95,9 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
-            if let Some(location) = inventory::location(event, report.location.as_ref()) {
+            let linked = locations::of(event, report.location.as_ref(), sight);
+            let linking = || prospects.of_location(connection, report.location.as_ref()?).cloned();
+            if let Some(location) = linked.or_else(linking) {
                 level(event, &report.item, location, sight, prospects, keys);
             }
         }
@@ -237,6 +250,10 @@ fn instruction_keys(
                 keys.variants.insert(linked);
             }
             keys.variants.insert(to);
+        }
+        Instruction::LinkLocation { to, .. } => {
+            let levels = locations::levels_at(event, to, sight);
+            keys.mirrors.extend(levels.into_iter().map(MirrorKey::Level));
         }
         Instruction::Adopt { item, location, .. } => {
             level(event, item, location.clone(), sight, prospects, keys);

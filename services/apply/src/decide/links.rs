@@ -1,9 +1,14 @@
 //! Links: made, moved to another variant, retired. With its link go the mirrors of what a platform has.
 
-use super::{Decision, Sight, Write, contact, identity::Identity, product::field_key};
+use super::{
+    Decision, Sight, Write, contact,
+    identity::{self, Identity},
+    inventory,
+    product::{field_key, report},
+};
 use model::{
-    Conflict, ConflictKind, Event, ExternalId, LevelMirror, Mirror, Outcome, Patch, Product, ProductId,
-    Quantity, Variant, VariantId,
+    Conflict, ConflictKind, Event, ExternalId, FieldMirror, LevelMirror, Mirror, Money, Outcome, Patch,
+    Product, ProductId, Quantity, Variant, VariantId,
     record::{Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use stage::Reject;
@@ -31,12 +36,19 @@ impl<'a> Links<'a> {
             self.writes.push(Write::ProductLink(reported.external.clone(), Some(identity.product.clone())));
             if let Some(before) = linked {
                 self.product_is_left(&before);
+                // Its variants may have been linked before by a person's word.
+                self.effects.push(Effect::Text { product: identity.product.clone() });
             }
         }
         for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
             let is_new = self.sight.variant_link(self.event, &variant.external).is_none();
             if identified.is_ambiguous && is_new {
                 self.ambiguous(variant);
+            } else if variant.sku != Patch::Keep
+                && !identified.is_ambiguous
+                && !identity::has_rivals(self.event, variant, identified, self.sight)
+            {
+                self.end(ConflictKind::SkuAmbiguous, &variant.external);
             }
             self.link(
                 &variant.external,
@@ -52,9 +64,15 @@ impl<'a> Links<'a> {
         Ok(())
     }
 
+    /// Ends a conflict about a platform's variant, if one may be open.
+    fn end(&mut self, kind: ConflictKind, variant: &ExternalId) {
+        let end = self.sight.variant_end(self.event, kind, variant);
+        self.writes.extend(end.map(Write::ConflictEnd));
+    }
+
     fn ambiguous(&mut self, variant: &Variant) {
         let number = variant.sku.set().map(String::as_str).unwrap_or_default();
-        let subject = format!("variant {}", variant.external);
+        let subject = Conflict::about_external(&variant.external);
         let conflict = Conflict {
             detail: format!(
                 "several variants have its number {number}, so it was matched with none; link it by hand"
@@ -98,6 +116,16 @@ impl<'a> Links<'a> {
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
     }
 
+    /// The platform no longer has the variant: its price is waited for no more, and none is due there.
+    fn forget_price(&mut self, external: &ExternalId) {
+        let key = field_key(self.event, external);
+        let Some(known) = self.sight.facts.mirrors.prices.get(&key) else { return };
+        let mut mirror = known.clone();
+        mirror.forget(&report(self.event, &key, None));
+        mirror.link(None);
+        self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
+    }
+
     /// Levels that the platform reported of the item before it was linked, or of another variant, are first contacts.
     fn link_levels(&mut self, item: &ExternalId, id: &VariantId) -> Result<(), Reject> {
         for key in self.sight.levels_of(&self.event.origin.connection, item) {
@@ -118,15 +146,40 @@ impl<'a> Links<'a> {
     /// Variants that a complete list no longer names are gone from the platform.
     pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity) {
         let is_alone = self.sight.is_alone(self.event, &reported.external, &identity.product);
-        if !reported.variants_complete || !is_alone {
+        if !reported.variants_complete {
             return;
         }
         let named: BTreeSet<&ExternalId> = reported.variants.iter().map(|it| &it.external).collect();
+        if !is_alone {
+            return self.forget_unread(&named, &identity.product);
+        }
         let items: BTreeSet<&ExternalId> =
             reported.variants.iter().filter_map(|it| it.item.as_ref()).collect();
         for (external, variant) in self.sight.variants_of(self.event, &identity.product) {
             if !named.contains(&external) {
                 self.retire(&external, &variant, &items);
+            }
+        }
+    }
+
+    /// Of two products of the connection that are one of the store's, a list says nothing of the other's variants; but a price
+    /// that the product was read for isn't there.
+    fn forget_unread(&mut self, named: &BTreeSet<&ExternalId>, product: &ProductId) {
+        if self.event.hops == 0 {
+            return;
+        }
+        for (external, _) in self.sight.variants_of(self.event, product) {
+            let key = field_key(self.event, &external);
+            let report = report(self.event, &key, None);
+            let waits = |mirror: &&FieldMirror<Money>| {
+                mirror.phase.is_reading() && report.read_for == Some(mirror.waiting)
+            };
+            if !named.contains(&external)
+                && let Some(mirror) = self.sight.facts.mirrors.prices.get(&key).filter(waits)
+            {
+                let mut mirror = mirror.clone();
+                mirror.forget(&report);
+                self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
             }
         }
     }
@@ -147,7 +200,9 @@ impl<'a> Links<'a> {
     fn retire(&mut self, external: &ExternalId, variant: &VariantId, kept_items: &BTreeSet<&ExternalId>) {
         self.changed = true;
         self.writes.push(Write::VariantLink(external.clone(), None));
-        self.link_price(external, None);
+        self.end(ConflictKind::SkuAmbiguous, external);
+        self.end(ConflictKind::CurrencyMismatch, external);
+        self.forget_price(external);
         for item in self.sight.items_of(self.event, variant) {
             if kept_items.contains(&item) {
                 continue;
@@ -174,6 +229,8 @@ impl<'a> Links<'a> {
             let (variant, location) = (before.clone(), key.location.clone());
             let (delta, reason) = (-level, MovementReason::Relinked);
             let level = Quantity::ZERO;
+            self.writes
+                .extend(inventory::oversold(self.event, &variant, &location, delta, level, self.sight));
             self.writes.push(Write::Level {
                 variant: variant.clone(),
                 location: location.clone(),
@@ -236,7 +293,7 @@ pub(super) fn by_hand(
     links.writes.push(Write::ConflictEnd(sight.conflict_end(
         event,
         ConflictKind::SkuAmbiguous,
-        format!("variant {external}"),
+        Conflict::about_external(external),
     )));
     Ok(links.decision("linked by hand"))
 }

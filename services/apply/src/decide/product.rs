@@ -8,9 +8,8 @@ use super::{
     links::Links,
 };
 use model::{
-    Action, ConflictKind, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror,
-    MirrorKey, Money, Outcome, Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp,
-    Variant, VariantId,
+    Action, Event, ExternalId, FieldKey, FieldMirror, FieldOutcome, FieldValue, Mirror, Money, Outcome,
+    Patch, Product, ProductId, ProductText, Report, TextMirror, Timestamp, Variant, VariantId,
     record::{Clocked, Effect, ProductRow, VariantRow},
     sku_key, trimmed_code,
 };
@@ -22,7 +21,7 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
     let key = field_key(event, &reported.external);
     let value = ProductText { title: reported.title.clone(), description: None };
     let known = sight.facts.mirrors.texts.get(&key);
-    let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, Some(value))));
+    let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, &key, Some(value))));
     let identity = identify(event, reported, sight);
     let mut work = Work::new(event, sight);
     if is_old {
@@ -47,7 +46,7 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
 pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let key = field_key(event, external);
     let known = sight.facts.mirrors.texts.get(&key);
-    let report = report(event, None);
+    let report = report::<ProductText>(event, &key, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
         return Decision::ends(Outcome::Stale, "");
     }
@@ -83,12 +82,12 @@ pub(super) fn field_key(event: &Event, external: &ExternalId) -> FieldKey {
     FieldKey { connection: event.origin.connection.clone(), external: external.clone() }
 }
 
-fn report<V>(event: &Event, value: Option<V>) -> Report<V> {
+pub(super) fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option<V>) -> Report<V> {
     Report {
         value,
         version: event.version,
         received_at: event.received_at,
-        is_reading: event.hops > 0,
+        read_for: event.read_for(|mirror| V::key(mirror) == Some(key)),
         is_coarse: is_coarse(event),
         is_reentered: event.attempt > 0,
     }
@@ -143,6 +142,7 @@ impl<'a> Work<'a> {
         };
         let mut row = was.clone();
         self.price(&mut row, reported, *price);
+        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         if row != *was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
@@ -167,7 +167,7 @@ impl<'a> Work<'a> {
             self.sight.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
         let was = row.clone();
         let at = changed_at(self.event);
-        let (mirror, outcome) = self.mirror(known, &now, id.clone());
+        let (mirror, outcome) = self.mirror(key, known, &now, id.clone());
         // In our terms: a field that reads like the rendered form stands for what was written.
         let own = mirror.baseline.known().map_or_else(|| now.clone(), |held| held.value.clone());
         let differs = |field: fn(&ProductText) -> &Option<String>| {
@@ -194,9 +194,6 @@ impl<'a> Work<'a> {
         }
         if text_changed || before.is_none() {
             self.effects.push(Effect::Text { product: id.clone() });
-        }
-        if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-            self.refusal_ended(&MirrorKey::Text(key.clone()));
         }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(Mirror::Text(key.clone(), mirror)));
@@ -236,6 +233,7 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
+        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
             Patch::Clear => self.price_gone(reported),
@@ -247,11 +245,27 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// A price in another currency can't be compared: nothing is due there, and nothing is read.
+    fn price_is_foreign(&mut self, reported: &Variant, id: &VariantId) {
+        let key = field_key(self.event, &reported.external);
+        let known = self.sight.facts.mirrors.prices.get(&key);
+        let report = report::<Money>(self.event, &key, None);
+        if known.is_some_and(|mirror| mirror.is_stale(&report)) {
+            return;
+        }
+        let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(id.clone()));
+        mirror.forget(&report);
+        mirror.link(Some(id.clone()));
+        if known != Some(&mirror) {
+            self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
+        }
+    }
+
     /// The platform has no price of the variant any more, or leaves it to the till: nothing is due there.
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
         let known = self.sight.facts.mirrors.prices.get(&key);
-        let report = report(self.event, None);
+        let report = report::<Money>(self.event, &key, None);
         let Some(known) = known.filter(|mirror| !mirror.is_stale(&report)) else { return };
         let mut mirror = known.clone();
         mirror.forget(&report);
@@ -263,16 +277,17 @@ impl<'a> Work<'a> {
     fn price(&mut self, row: &mut VariantRow, reported: &Variant, price: Money) {
         if let Some(conflict) = currency::mismatch(self.event, self.sight, &reported.external, price) {
             self.writes.push(Write::Conflict(conflict));
+            self.price_is_foreign(reported, &row.id);
             return;
         }
         let key = field_key(self.event, &reported.external);
         let known = self.sight.facts.mirrors.prices.get(&key);
-        if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, Some(price)))) {
+        if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, &key, Some(price)))) {
             return;
         }
         self.heard = true;
         let before = known.and_then(FieldMirror::held).cloned();
-        let (mirror, outcome) = self.mirror(known, &price, row.id.clone());
+        let (mirror, outcome) = self.mirror(&key, known, &price, row.id.clone());
         let own = mirror.baseline.known().map_or(price, |held| held.value);
         let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.reads_like(&own));
         let was = row.price.as_ref().map(|price| price.value);
@@ -280,29 +295,21 @@ impl<'a> Work<'a> {
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
             self.effects.push(Effect::Price { variant: row.id.clone(), price: *value });
         }
-        if known.is_some_and(|known| known.phase.is_refused()) && !mirror.phase.is_refused() {
-            self.refusal_ended(&MirrorKey::Price(key.clone()));
-        }
         if known != Some(&mirror) {
             self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
         }
     }
 
-    /// The platform reported something else than before: what it refused is due anew or no longer.
-    fn refusal_ended(&mut self, key: &MirrorKey) {
-        let end = self.sight.conflict_end(self.event, ConflictKind::WriteRefused, key.subject());
-        self.writes.push(Write::ConflictEnd(end));
-    }
-
     /// The mirror once it took up the report, and what the report was.
     fn mirror<V: FieldValue>(
         &mut self,
+        key: &FieldKey,
         known: Option<&FieldMirror<V>>,
         value: &V,
         internal: V::Internal,
     ) -> (FieldMirror<V>, FieldOutcome) {
         let mut mirror = known.cloned().unwrap_or_else(|| FieldMirror::of(internal.clone()));
-        let outcome = mirror.observe(&report(self.event, Some(value.clone())), value);
+        let outcome = mirror.observe(&report(self.event, key, Some(value.clone())), value);
         mirror.link(Some(internal));
         self.echoed |= outcome == FieldOutcome::Echo;
         if outcome == FieldOutcome::Ambiguous {

@@ -8,8 +8,8 @@ use super::{
     sight::Sight,
 };
 use model::{
-    Action, ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, Payload, StockedAt,
-    StoreId, VariantId, record::ExternalKey,
+    Action, ConnectionId, EntityKind, Event, ExternalId, Instruction, InventoryReport, LocationId, Payload,
+    StockedAt, StoreId, VariantId, record::ExternalKey,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ pub(super) struct Prospects {
     items: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
     /// Items of which a baseline may be forgotten, so that the next number is a first contact.
     unsettled: BTreeSet<ExternalKey>,
+    /// Locations that are linked by hand.
+    locations: BTreeMap<ExternalKey, LocationId>,
 }
 
 /// What is linked together: a platform's variant, its items and its numbers.
@@ -37,6 +39,11 @@ impl Prospects {
         for event in events {
             match &event.payload {
                 Payload::Product(_) => product(event, sight, &mut nodes),
+                Payload::Instruction { instruction: Instruction::LinkLocation { location, to }, .. } => {
+                    prospects
+                        .locations
+                        .insert((event.origin.connection.clone(), location.clone()), to.clone());
+                }
                 Payload::Instruction { instruction, .. } => instructed(event, instruction, sight, &mut nodes),
                 Payload::Inventory(InventoryReport { item, .. }) if forgets(event) => {
                     prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
@@ -71,6 +78,15 @@ impl Prospects {
     /// Returns whether an event of the batch may forget a baseline of the item.
     pub(super) fn is_unsettled(&self, connection: &ConnectionId, item: &ExternalId) -> bool {
         self.unsettled.contains(&(connection.clone(), item.clone()))
+    }
+
+    /// The location that an event of the batch links a platform's to.
+    pub(super) fn of_location(
+        &self,
+        connection: &ConnectionId,
+        location: &ExternalId,
+    ) -> Option<&LocationId> {
+        self.locations.get(&(connection.clone(), location.clone()))
     }
 
     /// The variants that a platform's variant may be linked to by an event of the batch.
@@ -130,7 +146,7 @@ fn instructed(
             node(event, variant, sight, nodes).ids.insert(to.clone());
         }
         Instruction::Unlink { variant } => drop(node(event, variant, sight, nodes)),
-        Instruction::Adopt { .. } | Instruction::Baseline(_) => {}
+        Instruction::LinkLocation { .. } | Instruction::Adopt { .. } | Instruction::Baseline(_) => {}
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Decision, Sight, Write};
 use model::{
     Conflict, ConflictKind, Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome,
     Patch, SourceVersion,
-    record::{CustomerRow, OrderRow},
+    record::{CustomerRow, Erasure, OrderRow},
 };
 
 fn older(reported: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
@@ -163,17 +163,22 @@ pub(super) fn erased(
     id: CustomerId,
     known: Option<&CustomerRow>,
 ) -> CustomerRow {
-    let customer = known
-        .map_or_else(|| Customer::bare(external.clone()), |known| known.customer.without_personal_data());
-    CustomerRow {
+    let unknown = || CustomerRow {
         id,
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
-        version: deletion_version(event).max(known.and_then(|known| known.version)),
-        customer,
-        deleted_at: Some(super::clock::changed_at(event)),
-    }
+        version: None,
+        customer: Customer::bare(external.clone()),
+        deleted_at: None,
+    };
+    known.map_or_else(unknown, CustomerRow::clone).erased(erasure(event))
+}
+
+/// The erasure that the event asks for.
+pub(super) fn erasure(event: &Event) -> Erasure {
+    let version = deletion_version(event).unwrap_or_else(|| SourceVersion::from(event.received_at));
+    Erasure { version, at: super::clock::changed_at(event) }
 }
 
 fn over(known: &Patch<String>, reported: &Patch<String>) -> Patch<String> {

@@ -57,6 +57,22 @@ impl Sight<'_> {
         self.facts.connections.get(&event.origin.connection)
     }
 
+    /// Returns whether a conflict of that kind may be open of the event's connection.
+    pub(super) fn may_be_open(&self, event: &Event, kind: ConflictKind) -> bool {
+        self.connection(event).is_some_and(|connection| connection.open.contains(&kind))
+    }
+
+    /// The end of a conflict about a variant of the event's platform, if one may be open.
+    pub(super) fn variant_end(
+        &self,
+        event: &Event,
+        kind: ConflictKind,
+        variant: &ExternalId,
+    ) -> Option<ConflictEnd> {
+        let is_open = self.may_be_open(event, kind);
+        is_open.then(|| self.conflict_end(event, kind, Conflict::about_external(variant)))
+    }
+
     /// The rule of a connection for first contacts.
     pub(super) fn rule(&self, connection: &ConnectionId) -> BaselineRule {
         self.facts.connections.get(connection).map_or(BaselineRule::Ask, |connection| connection.baseline)
@@ -103,6 +119,11 @@ impl Sight<'_> {
     /// The variant that the connection links to the item `external`.
     pub(super) fn item_link(&self, event: &Event, external: &ExternalId) -> Option<VariantId> {
         self.facts.links.items.get(&(event.origin.connection.clone(), external.clone())).cloned()
+    }
+
+    /// The location that the connection links to `external`, as far as that was loaded.
+    pub(super) fn location_link(&self, event: &Event, external: &ExternalId) -> Option<LocationId> {
+        self.facts.links.locations.get(&(event.origin.connection.clone(), external.clone())).cloned()
     }
 
     /// The variant that is counted as `item`.

@@ -1,11 +1,13 @@
 //! Decisions as tables, and inventory against a model of two platforms that sell while we write.
 
+mod accounts;
 mod agreement;
 mod batches;
 mod contacts;
 mod edits;
 mod late;
 mod ledger;
+mod locations;
 mod open_conflicts;
 mod rebuild;
 mod record;
@@ -74,6 +76,7 @@ fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Eve
         links,
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(DeliveryId::from_bytes([1; 16])),
         position: Position { raw_sequence: number, delivery: 0, event: 0 },

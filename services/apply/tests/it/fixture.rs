@@ -179,6 +179,7 @@ pub(crate) fn product(shop: usize, number: u64, title: &str, sku: &str) -> Event
         links: vec![],
         raw_digest: RawDigest::of(b""),
         hops: 0,
+        asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),
         position: Position { raw_sequence: number, delivery: 0, event: 0 },

@@ -46,6 +46,7 @@ pub(crate) enum ConflictsVerb {
     /// End a conflict by your word; a first contact by saying whose number stands.
     #[command(after_help = "Example:\n  tillflow conflicts resolve 17 --take store\n  \
                             tillflow conflicts resolve 18 --note 'counted again, 4 pieces were broken'\n\n\
+                            Ending a conflict `flapping` starts its writes again.\n\n\
                             Exit code 1 if there is no such conflict, if it was resolved before, or if the answer to a \
                             first contact wasn't applied within --wait.")]
     Resolve {
@@ -129,7 +130,8 @@ pub(crate) enum ConnectionVerb {
     #[command(
         after_help = "Example:\n  tillflow connection set demo-shopify --baseline platform --dry-run\n  \
                             tillflow connection set demo-shopify --baseline platform\n\n\
-                            First contacts that wait for an answer get this one.\n\n\
+                            First contacts that wait for an answer get this one; the platform's number never stands where \
+                            it is a zero that nothing stands behind.\n\n\
                             Exit code 1 if there is no such connection, or if it wasn't applied within --wait."
     )]
     Set {
@@ -184,6 +186,26 @@ pub(crate) struct Unlink {
     /// The platform's id of the variant.
     #[arg(long, value_name = "EXTERNAL")]
     pub(crate) variant: String,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkLocation {
+    /// The connection.
+    #[arg(long)]
+    pub(crate) connection: String,
+    /// The platform's id of the location.
+    #[arg(long, value_name = "EXTERNAL")]
+    pub(crate) location: String,
+    /// The store's location.
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) to: String,
+    /// Say how many items would be read there, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]

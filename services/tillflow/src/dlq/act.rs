@@ -158,6 +158,7 @@ async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
         source: Source::Publish,
         cause: Some(event.correlation),
         hops: event.hops,
+        asked_by: event.asked_by.clone(),
         attempt: event.attempt,
         headers: Vec::new(),
         trace: event.trace,

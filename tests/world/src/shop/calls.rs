@@ -1,24 +1,44 @@
 //! What a platform answers to calls, and what they change.
 
 use super::{AGE_MAX, Asked, Good, Kind, Shop, Webhook, place_id};
+use crate::{outbound::Due, pipeline::Told};
 use model::{
-    Action, EntityKind, ExternalId, InventoryReport, MirrorValue, Payload, ProductText, Quantity,
+    Action, EntityKind, ExternalId, InventoryReport, MirrorKey, MirrorValue, Payload, ProductText, Quantity,
     SourceVersion, Timestamp,
 };
-use platforms::{AccountRefusal, CallOutcome, Mapped};
+use platforms::{AccountRefusal, CallOutcome, Fetch, Mapped};
 use stage::{Reject, RejectClass};
+
+/// What a reading brings.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// Objects, which come in like any delivery.
+    Told(Vec<Told>),
+    /// There is no such thing, and no report says so.
+    Gone,
+    /// The account takes no calls.
+    Refused,
+    /// Nothing can be asked, or nothing came.
+    Nothing,
+}
 
 impl Shop {
     /// Takes a write and says what it is answered, with the webhooks of what it changed.
-    pub(crate) fn write(
-        &mut self,
-        id: &ExternalId,
-        asked: &Asked,
-        key: &str,
-        begun_at: Timestamp,
-        now: Timestamp,
-    ) -> (CallOutcome, Vec<Webhook>) {
+    pub(crate) fn write(&mut self, due: &Due, now: Timestamp) -> (CallOutcome, Vec<Webhook>) {
+        let Due { external: id, asked, sent_key: key, begun_at, .. } = due;
         self.calls += 1;
+        if let Some(json) = &mut self.json {
+            json.set_taken(self.takes_token);
+            let outcome = json.write(due, now);
+            let index = self.find(id);
+            if let (Some(index), Asked::Level { place, .. }, CallOutcome::Done { .. }) =
+                (index, asked, &outcome)
+            {
+                self.goods[index].made_zero.remove(place);
+            }
+            self.look();
+            return (outcome, index.map(|index| self.told(index, false, false)).unwrap_or_default());
+        }
         if !self.takes_token {
             let reject = Reject::new(RejectClass::Auth, "the token was revoked");
             return (CallOutcome::AccountRefused(AccountRefusal::Unauthorized, reject), Vec::new());
@@ -29,7 +49,7 @@ impl Shop {
                 if let Some(earlier) = self.keys.get(key) {
                     return (earlier.clone(), Vec::new());
                 }
-                let outcome = self.set_level(index, *place, *from, *to, begun_at, now);
+                let outcome = self.set_level(index, *place, *from, *to, *begun_at, now);
                 let is_made = matches!(outcome, CallOutcome::Done { .. });
                 if is_made || self.kind == Kind::Shopify {
                     self.keys.insert(key.to_owned(), outcome.clone());
@@ -100,8 +120,40 @@ impl Shop {
         CallOutcome::DONE
     }
 
+    /// Reads back what a mirror reflects.
+    pub(crate) fn read(
+        &mut self,
+        key: &MirrorKey,
+        product: Option<&ExternalId>,
+        distinct: &str,
+        now: Timestamp,
+    ) -> Read {
+        if let Some(json) = &mut self.json {
+            json.set_taken(self.takes_token);
+            let place = key.location().map(|location| place_id(crate::record::place_of(location)));
+            let wanted = match (key, product) {
+                (MirrorKey::Level(key), _) => Fetch::Level { item: &key.item, location: place.as_ref() },
+                (MirrorKey::Text(key), _) => Fetch::Product { product: &key.external, variant: None },
+                (MirrorKey::Price(key), Some(product)) => {
+                    Fetch::Product { product, variant: Some(&key.external) }
+                }
+                (MirrorKey::Price(_), None) => return Read::Nothing,
+            };
+            return json.fetch(&wanted, now);
+        }
+        let mapped = match (key, product) {
+            (MirrorKey::Level(key), _) => {
+                self.read_level(&key.item, crate::record::place_of(&key.location), distinct, now)
+            }
+            (MirrorKey::Text(key), _) => self.read_product(&key.external, distinct, now),
+            (MirrorKey::Price(_), Some(product)) => self.read_product(product, distinct, now),
+            (MirrorKey::Price(_), None) => return Read::Nothing,
+        };
+        mapped.map_or(Read::Refused, |mapped| Read::Told(vec![Told::Words(mapped)]))
+    }
+
     /// Reads one level back; `None` if the platform takes no calls.
-    pub(crate) fn read_level(
+    fn read_level(
         &self,
         item: &ExternalId,
         place: usize,
@@ -128,12 +180,7 @@ impl Shop {
     }
 
     /// Reads a product back; `None` if the platform takes no calls.
-    pub(crate) fn read_product(
-        &self,
-        product: &ExternalId,
-        distinct: &str,
-        now: Timestamp,
-    ) -> Option<Vec<Mapped>> {
+    fn read_product(&self, product: &ExternalId, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
         if !self.takes_token {
             return None;
         }

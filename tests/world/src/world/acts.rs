@@ -1,7 +1,12 @@
 //! What people, platforms and operators do in a world.
 
 use super::{CANARY, Coming, WEBHOOK_AFTER, World, token};
-use crate::{oracle::Field, pipeline::Delivered, plan::Act};
+use crate::{
+    oracle::Field,
+    pipeline::Delivered,
+    plan::Act,
+    shop::{Edit, NewGood},
+};
 use model::{
     Action, Customer, EntityKind, Event, EventId, ExternalId, Instruction, Order, OrderStatus, Patch,
     Payload, Position, RawDigest, Side, SourceVersion, Timestamp, TraceParent,
@@ -13,12 +18,15 @@ impl World {
     pub(super) fn act(&mut self, act: Act) {
         self.story.tell(self.now, &format!("{act:?}"));
         match act {
-            Act::Move { shop, good, place, by } => {
-                if let Some(webhooks) = self.shops[shop].moves(good, place, by, self.now) {
-                    self.oracle.moved(&self.shops, shop, good, place, by, &self.pipeline.record);
-                    self.send(shop, webhooks, true);
-                }
+            Act::Move { shop, good, place, by } => self.moves(shop, good, place, by, false),
+            Act::TestSale { shop, good, place } => {
+                self.moves(shop, good, place, -rust_decimal::Decimal::ONE, true);
             }
+            Act::TakeBack { shop, is_cancelled, is_restocked } => {
+                self.takes_back(shop, is_cancelled, is_restocked);
+            }
+            Act::Link { shop, good, to } => self.link(shop, good, to),
+            Act::Unlink { shop, good } => self.unlink(shop, good),
             Act::Track { shop, good, is_tracked } => {
                 self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].tracks(good, is_tracked, self.now);
@@ -37,12 +45,14 @@ impl World {
                 for any in 0..self.shops[shop].goods.len() {
                     self.oracle.blur_good(&self.shops, any, "a number changed", &self.pipeline.record);
                 }
-                let webhooks = self.shops[shop].edits(good, self.now, |good| good.sku = sku);
+                let webhooks = self.shops[shop].edits(good, Edit::Sku(sku), self.now);
                 self.send(shop, webhooks, true);
             }
             Act::Delete { shop, good } => {
-                self.blur(shop, good, "it was deleted");
-                let webhooks = self.shops[shop].edits(good, self.now, |good| good.is_deleted = true);
+                for sibling in self.shops[shop].siblings(good) {
+                    self.blur(shop, sibling, "it was deleted");
+                }
+                let webhooks = self.shops[shop].edits(good, Edit::Delete, self.now);
                 self.send(shop, webhooks, true);
             }
             Act::Remake { shop, good } => self.remake(shop, good),
@@ -90,6 +100,15 @@ impl World {
         }
     }
 
+    /// What a thin webhook brings may be about any good.
+    pub(super) fn blur_all_edits(&mut self, shop: usize) {
+        for good in 0..self.shops[shop].goods.len() {
+            let good = self.shops[shop].goods[good].clone();
+            let connection = self.shops[shop].connection.clone();
+            self.oracle.blur_edits(&connection, &good, &self.pipeline.record);
+        }
+    }
+
     fn blur(&mut self, shop: usize, good: usize, why: &'static str) {
         self.oracle.blur_levels(&self.shops[shop], good, why, &self.pipeline.record);
         let about = self.shops[shop].goods[good].clone();
@@ -101,25 +120,85 @@ impl World {
             return;
         }
         let record = &self.pipeline.record;
-        self.oracle.edited(&self.shops, shop, good, (field, text), self.now, record);
         let kind = self.shops[shop].kind;
-        let webhooks = self.shops[shop].edits(good, self.now, |good| match field {
-            Field::Title => good.title = kind.rendered(text),
-            Field::Description => good.description = kind.rendered(text),
-            Field::Price => good.price = text.parse().unwrap_or(good.price),
-        });
+        let shown = if field == Field::Price { text.to_owned() } else { kind.rendered(text) };
+        self.oracle.edited(&self.shops, shop, good, (field, &shown), self.now, record);
+        let edit = match field {
+            Field::Title => Edit::Title(text.to_owned()),
+            Field::Description => Edit::Description(text.to_owned()),
+            Field::Price => Edit::Price(text.parse().unwrap_or_default()),
+        };
+        let webhooks = self.shops[shop].edits(good, edit, self.now);
         self.send(shop, webhooks, true);
     }
 
     fn remake(&mut self, shop: usize, good: usize) {
-        self.blur(shop, good, "it was made again");
-        let old = self.shops[shop].goods[good].clone();
-        let mut webhooks = self.shops[shop].edits(good, self.now, |good| good.is_deleted = true);
-        self.send(shop, std::mem::take(&mut webhooks), true);
-        self.shops[shop].make(good, &old.sku, &old.title, old.stock.clone(), self.now);
-        self.oracle.holds(&self.shops[shop], good);
+        let siblings = self.shops[shop].siblings(good);
+        let mut made = Vec::new();
+        for sibling in siblings {
+            self.blur(shop, sibling, "it was made again");
+            let old = &self.shops[shop].goods[sibling];
+            let (sku, title, stock) = (old.sku.clone(), old.title.clone(), old.stock.clone());
+            made.push(NewGood { index: sibling, sku, title, stock });
+        }
+        let webhooks = self.shops[shop].edits(good, Edit::Delete, self.now);
+        self.send(shop, webhooks, true);
+        self.shops[shop].make(&made, self.now);
+        for new in &made {
+            self.oracle.holds(&self.shops[shop], new.index);
+        }
         let webhooks = self.shops[shop].announce(good);
         self.send(shop, webhooks, true);
+    }
+
+    fn moves(&mut self, shop: usize, good: usize, place: usize, by: rust_decimal::Decimal, is_test: bool) {
+        if let Some(webhooks) = self.shops[shop].moves(good, place, by, is_test, self.now) {
+            self.oracle.moved(&self.shops, shop, good, place, by, &self.pipeline.record);
+            self.send(shop, webhooks, true);
+        }
+    }
+
+    fn takes_back(&mut self, shop: usize, is_cancelled: bool, is_restocked: bool) {
+        let before: Vec<_> = self.shops[shop].goods.iter().map(|good| good.stock.clone()).collect();
+        let Some((sale, webhooks)) = self.shops[shop].takes_back(is_cancelled, is_restocked, self.now) else {
+            return;
+        };
+        let good = self.shops[shop].goods.iter().position(|good| good.item == sale.item);
+        let moved = good.filter(|good| {
+            self.shops[shop].goods[*good].stock.get(&sale.place) != before[*good].get(&sale.place)
+        });
+        if let Some(good) = moved {
+            let record = &self.pipeline.record;
+            self.oracle.moved(&self.shops, shop, good, sale.place, sale.quantity, record);
+        }
+        self.send(shop, webhooks, true);
+    }
+
+    /// A person links a good to the variant that another shop's is.
+    fn link(&mut self, shop: usize, good: usize, to: usize) {
+        let of = |shop: usize| {
+            let key = (self.shops[shop].connection.clone(), self.shops[shop].goods[good].variant.clone());
+            self.pipeline.record.links.variants.get(&key).cloned()
+        };
+        let (Some(from), Some(to)) = (of(shop), of(to)) else { return };
+        if from == to {
+            return;
+        }
+        self.is_linked_by_hand(good);
+        let variant = self.shops[shop].goods[good].variant.clone();
+        self.instruct(shop, &Instruction::Link { variant, to });
+        self.is_linked_by_hand(good);
+    }
+
+    fn unlink(&mut self, shop: usize, good: usize) {
+        self.is_linked_by_hand(good);
+        let variant = self.shops[shop].goods[good].variant.clone();
+        self.instruct(shop, &Instruction::Unlink { variant });
+        self.is_linked_by_hand(good);
+    }
+
+    fn is_linked_by_hand(&mut self, good: usize) {
+        self.oracle.blur_good(&self.shops, good, "it was linked by hand", &self.pipeline.record);
     }
 
     /// An order or customer that is deleted, and whose last report comes after the deletion.
@@ -211,11 +290,12 @@ impl World {
             links: Vec::new(),
             raw_digest: RawDigest::from_bytes([0; 32]),
             hops: 0,
+            asked_by: None,
             attempt: 0,
             trace: TraceParent::from_delivery(delivery),
             position: Position::default(),
         };
         let done = self.pipeline.instruct(event, self.now);
-        self.oracle.ledger(&done.movements, &self.shops, &self.pipeline.record);
+        self.is_done(done);
     }
 }

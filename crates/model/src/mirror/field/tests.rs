@@ -23,7 +23,7 @@ fn report<V: FieldValue>(value: &V, version: i64, seconds: i64) -> Report<V> {
         value: Some(value.clone()),
         version: Some(SourceVersion(version)),
         received_at: at(seconds),
-        is_reading: false,
+        read_for: None,
         is_coarse: false,
         is_reentered: false,
     }
@@ -71,6 +71,36 @@ fn the_form_that_the_reply_shows_comes_back_as_an_echo() {
     let mut mirror = written(text("<b>x"), None, Some(text("<b>x</b>")));
     assert_eq!(observe(&mut mirror, &text("<b>x</b>"), 7, 3), FieldOutcome::Echo);
     assert_eq!((&mirror.held().unwrap().value, mirror.attention()), (&text("<b>x"), None));
+}
+
+#[test]
+fn the_form_in_which_a_write_is_shown_before_its_reply_is_no_edit() {
+    let (own, shown) = (text("<table>x</table> y"), text("y"));
+    let results = [
+        CallResult::Taken { version: Some(SourceVersion(2)), rendered: Some(shown.clone()) },
+        CallResult::Taken { version: None, rendered: None },
+        CallResult::TooOld { error: "old".to_owned() },
+    ];
+    for result in results {
+        let mut mirror = TextMirror::of(ProductId::new("p").unwrap());
+        assert_eq!(observe(&mut mirror, &text("old"), 1, 0), FieldOutcome::News);
+        mirror.want(own.clone(), at(1), None);
+        assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
+        assert_eq!(observe(&mut mirror, &shown, 2, 2), FieldOutcome::Ambiguous);
+        assert_eq!(mirror.held().unwrap().value, text("old"), "it isn't taken");
+        assert_eq!(mirror.settle("k", result.clone(), at(3)), Settled::NeedsReading, "{result:?}");
+        let asked = mirror.read(at(4)).unwrap();
+        let reading = Report { read_for: Some(asked.waiting), ..report(&shown, 2, 5) };
+        assert_eq!(mirror.observe(&reading, &shown), FieldOutcome::Echo, "{result:?}");
+        assert_eq!(mirror.held(), Some(&Held::shown(own.clone(), shown.clone())));
+        assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, None));
+        assert_eq!(observe(&mut mirror, &text("z"), 3, 6), FieldOutcome::News, "an edit is one");
+    }
+    let mut edited = TextMirror::of(ProductId::new("p").unwrap());
+    observe(&mut edited, &text("old"), 1, 0);
+    edited.want(own, at(1), None);
+    edited.begin("k", at(1), LEASE, None);
+    assert_eq!(observe(&mut edited, &text("z"), 2, 2), FieldOutcome::News);
 }
 
 #[test]
@@ -131,8 +161,8 @@ fn a_call_that_was_repeated_in_the_second_of_a_later_report_is_read_after() {
     assert!(matches!(mirror.begin("k", at(70), LEASE, None), Begun::Again(_)));
     let result = CallResult::Taken { version: Some(SourceVersion(3)), rendered: None };
     assert_eq!(mirror.settle("k", result, at(71)), Settled::NeedsReading);
-    assert_eq!(mirror.read(at(71)), Some(false));
-    let reading = Report { is_reading: true, ..coarse(1_200, 3, 72) };
+    let asked = mirror.read(at(71)).unwrap();
+    let reading = Report { read_for: Some(asked.waiting), ..coarse(1_200, 3, 72) };
     assert_eq!(mirror.observe(&reading, &price(1_200)), FieldOutcome::Echo, "no edit of the platform's");
 }
 
@@ -148,12 +178,16 @@ fn a_refused_comparison_is_due_again_as_the_same_write() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Report { minor: i64, is_reading: bool },
+    Report { minor: i64, read_for: Option<Waiting> },
     Forget,
     Want(i64),
     Begin,
     Settle(CallResult<Money>),
     Read,
+}
+
+fn read_for() -> impl Strategy<Value = Option<Waiting>> {
+    prop::option::of((0_u32..4).prop_map(Waiting))
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -168,7 +202,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         CallResult::TooOld { error: error() },
     ];
     let step = prop_oneof![
-        3 => (0_i64..4, any::<bool>()).prop_map(|(minor, is_reading)| Step::Report { minor, is_reading }),
+        3 => (0_i64..4, read_for()).prop_map(|(minor, read_for)| Step::Report { minor, read_for }),
         1 => Just(Step::Forget),
         2 => (0_i64..4).prop_map(Step::Want),
         3 => Just(Step::Begin),
@@ -180,9 +214,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn step(mirror: &mut PriceMirror, step: &Step, seconds: i64) {
     match step {
-        Step::Report { minor, is_reading } => {
+        Step::Report { minor, read_for } => {
             let report = Report {
-                is_reading: *is_reading,
+                read_for: *read_for,
                 is_coarse: true,
                 ..report(&price(*minor), seconds / 3, seconds)
             };

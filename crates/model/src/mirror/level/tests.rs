@@ -1,7 +1,10 @@
 //! A level's mirror, move by move.
 
 use super::*;
-use crate::{CLOCK_LEAD_MAX, ROUNDS_MAX, ROUNDS_WITHIN, SourceVersion};
+use crate::{
+    CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, ROUNDS_MAX,
+    ROUNDS_WITHIN, SourceVersion,
+};
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -19,14 +22,15 @@ fn report(value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
         value: value.map(quantity),
         version: Some(SourceVersion(version)),
         received_at: at(seconds),
-        is_reading: false,
+        read_for: None,
         is_coarse: false,
         is_reentered: false,
     }
 }
 
-fn reading(value: &str, version: i64, seconds: i64) -> Report<Quantity> {
-    Report { is_reading: true, ..report(Some(value), version, seconds) }
+/// A reading that the mirror asked for in its last waiting.
+fn reading(mirror: &LevelMirror, value: &str, version: i64, seconds: i64) -> Report<Quantity> {
+    Report { read_for: Some(mirror.waiting), ..report(Some(value), version, seconds) }
 }
 
 /// A linked mirror whose platform reported `value` in version 1.
@@ -73,8 +77,8 @@ fn what_is_not_counted_in_the_second_of_a_number_is_read() {
     let mut mirror = known("5");
     assert_eq!(mirror.observe(&coarse(report(None, 1, 2))), LevelOutcome::Ambiguous);
     assert_eq!((mirror.baseline.known(), mirror.attention()), (Some(&quantity("5")), Some(Attention::Read)));
-    assert_eq!(mirror.read(at(2)), Some(false));
-    let gone = Report { is_reading: true, ..coarse(report(None, 1, 3)) };
+    let asked = mirror.read(at(2)).unwrap();
+    let gone = Report { read_for: Some(asked.waiting), ..coarse(report(None, 1, 3)) };
     assert_eq!(mirror.observe(&gone), LevelOutcome::Forgotten(true));
     assert_eq!(
         mirror.observe(&coarse(report(Some("0"), 1, 4))),
@@ -107,8 +111,8 @@ fn nothing_is_written_to_an_unknown_baseline_the_platform_is_read_first() {
     mirror.want(quantity("7"), 0, at(1), None);
     assert_eq!(mirror.attention(), Some(Attention::Read));
     assert_eq!(mirror.begin("k", at(1), LEASE, None), Begun::Nothing);
-    assert_eq!(mirror.read(at(1)), Some(false));
-    assert_eq!(mirror.observe(&reading("4", 1, 2)), LevelOutcome::FirstContact);
+    assert!(mirror.read(at(1)).is_some());
+    assert_eq!(mirror.observe(&reading(&mirror.clone(), "4", 1, 2)), LevelOutcome::FirstContact);
     assert_eq!(mirror.schedule.due_at, at(2), "what differs is due at once");
     let Begun::New(write) = mirror.begin("k", at(2), LEASE, None) else { panic!("{mirror:?}") };
     assert_eq!((write.from, write.value), (quantity("4"), quantity("7")));
@@ -152,12 +156,12 @@ fn readings_that_bring_nothing_become_seldom_and_the_next_one_counts_whatever_it
     assert_eq!(mirror.settle("k", CallResult::Conflict, at(2)), Settled::NeedsReading);
     mirror.observed.as_mut().unwrap().version = Some(SourceVersion(9));
     for _ in 0..READINGS_MAX {
-        assert_eq!(mirror.read(at(3)), Some(false));
+        assert!(!mirror.read(at(3)).unwrap().is_stuck);
         assert_eq!(mirror.schedule.due_at, at(3).after(READ_AGAIN_AFTER));
     }
-    assert_eq!(mirror.read(at(4)), Some(true));
+    assert!(mirror.read(at(4)).unwrap().is_stuck);
     assert_eq!(mirror.schedule.due_at, at(4).after(READ_AGAIN_SLOWLY));
-    assert_eq!(mirror.observe(&reading("7", 8, 5)), LevelOutcome::Moved(quantity("-3")));
+    assert_eq!(mirror.observe(&reading(&mirror.clone(), "7", 8, 5)), LevelOutcome::Moved(quantity("-3")));
     assert_eq!(mirror.phase, Phase::Idle);
 }
 
@@ -214,7 +218,7 @@ fn a_sixth_refused_comparison_within_a_minute_stops_the_writes() {
             mirror.want(quantity(&(50 + round).to_string()), 0, now, None);
             let Begun::New(write) = mirror.begin(&number, now, LEASE, None) else { panic!("{mirror:?}") };
             last = mirror.settle(&write.key, CallResult::Conflict, now);
-            mirror.observe(&reading(&number, 10 + round, 10 + round * seconds));
+            mirror.observe(&reading(&mirror.clone(), &number, 10 + round, 10 + round * seconds));
         }
         (last, mirror.gate, mirror.attention())
     };
@@ -230,8 +234,8 @@ fn a_write_that_is_too_old_is_read_and_begun_anew() {
     assert_eq!(mirror.begin("k2", at(4_000), LEASE, bound), Begun::TooOld);
     assert_eq!(mirror.attention(), Some(Attention::Read));
     let mut made = mirror.clone();
-    assert_eq!(made.observe(&reading("8", 2, 4_001)), LevelOutcome::Echo);
-    assert_eq!(mirror.observe(&reading("10", 1, 4_001)), LevelOutcome::Unchanged);
+    assert_eq!(made.observe(&reading(&made.clone(), "8", 2, 4_001)), LevelOutcome::Echo);
+    assert_eq!(mirror.observe(&reading(&mirror.clone(), "10", 1, 4_001)), LevelOutcome::Unchanged);
     assert!(matches!(mirror.begin("k2", at(4_002), LEASE, bound), Begun::New(write) if write.key == "k2"));
 }
 
@@ -253,7 +257,7 @@ fn a_link_to_another_variant_forgets_what_was_desired_and_reads_after_a_write_th
 /// A step of a mirror's life.
 #[derive(Debug, Clone)]
 enum Step {
-    Report { value: Option<i32>, is_reading: bool, is_coarse: bool },
+    Report { value: Option<i32>, read_for: Option<Waiting>, is_coarse: bool },
     Want(i32),
     Begin,
     Settle(CallResult<Quantity>),
@@ -271,9 +275,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         CallResult::TooOld { error: "old".to_owned() },
         CallResult::Retry { at: at(5), error: "later".to_owned() },
     ];
+    let read_for = prop::option::of((0_u32..4).prop_map(Waiting));
     let step = prop_oneof![
-        3 => (prop::option::weighted(0.9, -1..4), any::<bool>(), any::<bool>())
-            .prop_map(|(value, is_reading, is_coarse)| Step::Report { value, is_reading, is_coarse }),
+        3 => (prop::option::weighted(0.9, -1..4), read_for, any::<bool>())
+            .prop_map(|(value, read_for, is_coarse)| Step::Report { value, read_for, is_coarse }),
         2 => (-1..4).prop_map(Step::Want),
         3 => Just(Step::Begin),
         3 => prop::sample::select(results).prop_map(Step::Settle),
@@ -286,12 +291,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 impl LevelMirror {
     fn step(&mut self, step: &Step, seconds: i64) {
         match step {
-            Step::Report { value, is_reading, is_coarse } => {
+            Step::Report { value, read_for, is_coarse } => {
                 let value = value.map(Quantity::pieces);
                 let version = seconds / if *is_coarse { 3 } else { 1 };
                 let report = Report {
                     value,
-                    is_reading: *is_reading,
+                    read_for: *read_for,
                     is_coarse: *is_coarse,
                     ..report(None, version, seconds)
                 };
@@ -331,5 +336,258 @@ proptest! {
             let writes = mirror.attention() == Some(Attention::Write);
             prop_assert!(!writes || is_known || matches!(mirror.phase, Phase::Writing { .. }), "no write without a from");
         }
+    }
+}
+
+/// The mirror of five whose platform refused seven.
+fn refusing() -> LevelMirror {
+    let mut mirror = writing("5", "7");
+    assert_eq!(mirror.settle("k", refused(), at(2)), Settled::Refused);
+    mirror
+}
+
+fn named(mirror: &LevelMirror) -> Mirror {
+    let key = LevelKey {
+        connection: ConnectionId::new("c").unwrap(),
+        item: ExternalId::new("i").unwrap(),
+        location: LocationId::new("l").unwrap(),
+    };
+    Mirror::Level(key, mirror.clone())
+}
+
+#[test]
+fn a_refusal_is_over_once_a_value_is_taken_or_none_is_due() {
+    type Happens = fn(&mut LevelMirror) -> bool;
+    let again: Happens = |mirror| matches!(mirror.begin("k2", at(3), LEASE, None), Begun::New(_));
+    let too_old: Happens = |mirror| {
+        let begun = mirror.begin("k2", at(3), LEASE, None);
+        let result = CallResult::TooOld { error: "old".to_owned() };
+        matches!(begun, Begun::New(_)) && mirror.settle("k2", result, at(4)) == Settled::NeedsReading
+    };
+    let nothing: Happens = |_| true;
+    let cases: [(&str, Happens, Happens, bool); 13] = [
+        (
+            "what it held is reported",
+            nothing,
+            |it| it.observe(&report(Some("5"), 2, 5)) != LevelOutcome::Stale,
+            true,
+        ),
+        (
+            "another number is reported",
+            nothing,
+            |it| it.observe(&report(Some("6"), 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        (
+            "the wanted number is reported",
+            nothing,
+            |it| it.observe(&report(Some("7"), 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        ("another number is wanted", nothing, |it| it.want(quantity("8"), 0, at(5), None), false),
+        ("the number there is wanted", nothing, |it| it.want(quantity("5"), 0, at(5), None), false),
+        ("it is tried again", again, nothing, true),
+        ("it is tried and taken", again, |it| it.settle("k2", taken(), at(5)) != Settled::Passed, false),
+        ("it is tried and refused", again, |it| it.settle("k2", refused(), at(5)) != Settled::Passed, true),
+        (
+            "what it held is read",
+            too_old,
+            |it| it.observe(&reading(it, "5", 2, 5)) != LevelOutcome::Stale,
+            true,
+        ),
+        (
+            "the wanted number is read",
+            too_old,
+            |it| it.observe(&reading(it, "7", 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        (
+            "it isn't counted any more",
+            too_old,
+            |it| it.observe(&report(None, 2, 5)) != LevelOutcome::Stale,
+            false,
+        ),
+        (
+            "it is gone",
+            too_old,
+            |it| {
+                it.is_gone(it.waiting);
+                true
+            },
+            false,
+        ),
+        (
+            "it is linked anew",
+            nothing,
+            |it| {
+                it.link(None);
+                true
+            },
+            false,
+        ),
+    ];
+    for (case, before, happens, has_refusal) in cases {
+        let mut mirror = refusing();
+        assert!(before(&mut mirror), "{case}: before");
+        assert!(mirror.has_refusal(), "{case}: before");
+        let was = named(&mirror);
+        assert!(happens(&mut mirror), "{case}");
+        assert_eq!(mirror.has_refusal(), has_refusal, "{case}: {mirror:?}");
+        let ended = if has_refusal { vec![] } else { vec![ConflictKind::WriteRefused] };
+        assert_eq!(named(&mirror).ended_since(&was), ended, "{case}");
+    }
+}
+
+#[test]
+fn a_changed_connection_makes_what_was_refused_due_and_nothing_else() {
+    let mut mirror = named(&refusing());
+    assert!(mirror.rearm(at(9)));
+    assert_eq!((mirror.due_at(), mirror.attention()), (at(9), Some(Attention::Write)));
+    let mut mirror = named(&writing("5", "7"));
+    let before = mirror.clone();
+    assert!(!mirror.rearm(at(9)));
+    assert_eq!(mirror, before);
+}
+
+#[test]
+fn writes_that_stopped_start_again_by_a_persons_word_and_a_reading_ends_the_conflict_about_none() {
+    let mut mirror = known("5");
+    mirror.want(quantity("7"), 0, at(1), None);
+    for round in 0..=i64::from(ROUNDS_MAX) {
+        assert!(matches!(mirror.begin("k", at(2 + round), LEASE, None), Begun::New(_)), "{round}");
+        mirror.settle("k", CallResult::Conflict, at(2 + round));
+        assert_eq!(mirror.observe(&reading(&mirror, "5", 2 + round, 2 + round)), LevelOutcome::Unchanged);
+    }
+    let stopped = named(&mirror);
+    assert!(stopped.is_stopped());
+    assert_eq!(stopped.attention(), None);
+    mirror.adopt(Side::Store);
+    assert_eq!(named(&mirror).ended_since(&stopped), [ConflictKind::Flapping]);
+    assert!(matches!(mirror.begin("k", at(9), LEASE, None), Begun::New(_)), "what differs is due again");
+    assert_eq!(mirror.settle("k", CallResult::Conflict, at(9)), Settled::NeedsReading, "rounds count anew");
+
+    while mirror.read(at(9)).is_some_and(|asked| !asked.is_stuck) {}
+    let stuck = named(&mirror);
+    assert_eq!(mirror.observe(&reading(&mirror, "5", 99, 99)), LevelOutcome::Unchanged);
+    assert_eq!(named(&mirror).ended_since(&stuck), [ConflictKind::Unreadable]);
+}
+
+mod early {
+    //! Readings that were asked for before the waiting that they meet.
+
+    use super::*;
+
+    fn coarse(report: &Report<Quantity>) -> Report<Quantity> {
+        Report { is_coarse: true, ..report.clone() }
+    }
+
+    /// A reading that was asked for in the waiting before the mirror's last one.
+    fn early(mirror: &LevelMirror, value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
+        let before = Waiting(mirror.waiting.0.checked_sub(1).unwrap());
+        Report { read_for: Some(before), ..report(value, version, seconds) }
+    }
+
+    /// A mirror that waited for a reading and got a number instead: the reading is still to come.
+    fn read_before(value: &str) -> LevelMirror {
+        let mut mirror = known(value);
+        assert_eq!(mirror.observe(&coarse(&report(Some("1"), 1, 1))), LevelOutcome::Ambiguous);
+        assert!(mirror.read(at(1)).is_some());
+        assert_eq!(mirror.observe(&coarse(&report(Some(value), 2, 2))), LevelOutcome::Unchanged);
+        assert_eq!(mirror.phase, Phase::Idle);
+        mirror
+    }
+
+    /// It waits for a reading that says what became of a write from `from` to `value`.
+    fn in_doubt(from: &str, value: &str) -> LevelMirror {
+        let mut mirror = read_before(from);
+        mirror.want(quantity(value), 0, at(3), None);
+        assert!(matches!(mirror.begin("k", at(3), LEASE, None), Begun::New(_)));
+        let too_old = CallResult::TooOld { error: "old".to_owned() };
+        assert_eq!(mirror.settle("k", too_old, at(4)), Settled::NeedsReading);
+        mirror
+    }
+
+    #[test]
+    fn say_nothing_of_a_write_whose_outcome_is_in_doubt() {
+        for is_coarse in [true, false] {
+            for number in ["8", "10", "9"] {
+                let mut mirror = in_doubt("10", "8");
+                let early = Report { is_coarse, ..early(&mirror, Some(number), 2, 5) };
+                assert_eq!(mirror.observe(&early), LevelOutcome::Contested, "{number}");
+                assert_eq!(mirror.phase.as_str(), "reading", "{number}");
+                let asked = mirror.read(at(6)).unwrap();
+                let reading = Report { read_for: Some(asked.waiting), is_coarse, ..report(Some("8"), 3, 7) };
+                assert_eq!(mirror.observe(&reading), LevelOutcome::Echo, "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn end_no_waiting_with_the_number_that_is_known() {
+        let mut mirror = read_before("10");
+        assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
+        for version in [1, 2] {
+            let early = coarse(&early(&mirror, Some("10"), version, 4));
+            let stale = [LevelOutcome::Stale, LevelOutcome::Unchanged];
+            assert!(stale.contains(&mirror.observe(&early)), "{version}");
+            assert_eq!(mirror.attention(), Some(Attention::Read), "{version}");
+        }
+        let reading = coarse(&reading(&mirror, "9", 2, 5));
+        assert_eq!(mirror.observe(&reading), LevelOutcome::Moved(quantity("-1")));
+    }
+
+    #[test]
+    fn end_no_waiting_by_what_is_not_counted() {
+        // Not stocked is reported without a version.
+        for version in [None, Some(SourceVersion(2))] {
+            let mut mirror = read_before("10");
+            assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
+            let early = Report { version, ..coarse(&early(&mirror, None, 2, 4)) };
+            assert_eq!(mirror.observe(&early), LevelOutcome::Ambiguous, "{version:?}");
+            assert_eq!(mirror.attention(), Some(Attention::Read), "{version:?}");
+            assert_eq!(mirror.baseline.known(), Some(&quantity("10")), "{version:?}");
+            let reading =
+                Report { version, ..coarse(&Report { value: None, ..reading(&mirror, "0", 2, 5) }) };
+            assert_eq!(mirror.observe(&reading), LevelOutcome::Forgotten(true), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn forget_nothing_that_was_reported_since() {
+        for version in [None, Some(SourceVersion(2))] {
+            let mut mirror = read_before("10");
+            let late = Report { read_for: Some(mirror.waiting), version, ..coarse(&report(None, 2, 4)) };
+            assert_eq!(mirror.observe(&late), LevelOutcome::Ambiguous, "{version:?}");
+            assert_eq!(mirror.attention(), Some(Attention::Read), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn are_no_movement_where_a_write_was_taken_since() {
+        for is_coarse in [true, false] {
+            let mut mirror = read_before("10");
+            mirror.want(quantity("8"), 0, at(3), None);
+            assert!(matches!(mirror.begin("k", at(3), LEASE, None), Begun::New(_)));
+            assert_eq!(mirror.settle("k", taken(), at(4)), Settled::Done);
+            let late = Report { is_coarse, read_for: Some(mirror.waiting), ..report(Some("10"), 2, 5) };
+            assert_eq!(mirror.observe(&late), LevelOutcome::Contested);
+            assert_eq!(mirror.baseline.known(), Some(&quantity("8")));
+            let reading = Report { is_coarse, ..reading(&mirror, "8", 3, 6) };
+            assert_eq!(mirror.observe(&reading), LevelOutcome::Unchanged);
+            assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, None));
+        }
+    }
+
+    #[test]
+    fn take_away_no_item_that_was_reported_since() {
+        let mut mirror = read_before("10");
+        let asked = mirror.waiting;
+        mirror.is_gone(asked);
+        assert_eq!(mirror.baseline.known(), Some(&quantity("10")));
+        assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
+        mirror.is_gone(asked);
+        assert_eq!(mirror.attention(), Some(Attention::Read));
+        mirror.is_gone(mirror.waiting);
+        assert_eq!((&mirror.baseline, mirror.attention()), (&Baseline::Absent, None));
     }
 }

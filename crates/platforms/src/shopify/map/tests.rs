@@ -21,6 +21,7 @@ fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
         source: Source::Webhook,
         cause: None,
         hops: 0,
+        asked_by: None,
         attempt: 0,
         headers: headers.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
         trace: TraceParent::from_delivery(id),

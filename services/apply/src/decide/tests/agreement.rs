@@ -9,7 +9,7 @@ mod platform;
 mod propagate;
 
 use super::{record::Record, *};
-use model::{Attention, REFUSED_AGAIN_AFTER};
+use model::{AskedBy, Attention, REFUSED_AGAIN_AFTER, Waiting};
 use platform::{Access, Platform};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -156,8 +156,8 @@ impl World {
     /// Only a platform that has to be read is.
     fn read(&mut self, platform: usize, is_lost: bool) {
         let number = self.next_number();
-        if self.asks(platform) && !is_lost {
-            self.platforms[platform].read(number);
+        if let Some(asked) = self.asks(platform).filter(|_| !is_lost) {
+            self.platforms[platform].read(number, asked.waiting);
         }
     }
 

@@ -153,3 +153,68 @@ fn an_answer_to_a_first_contact_ends_its_conflict_and_the_rule_answers_all_that_
         record.assert_balanced();
     }
 }
+
+/// The instruction `instruction` about `b`.
+pub(super) fn instructed(number: u64, instruction: model::Instruction) -> Event {
+    event("b", number, None, Payload::Instruction { external: external("b"), instruction })
+}
+
+#[test]
+fn no_rule_takes_a_zero_that_nothing_stands_behind_and_a_persons_word_does() {
+    let rule = model::Instruction::Baseline;
+    let (item, location) = (external("item"), place());
+    let adopt = model::Instruction::Adopt { item, location, side: model::Side::Platform };
+    let asked = || {
+        let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
+        record.commit(vec![counted("a", 10, Some(10))]);
+        record.commit(vec![counted("b", 11, Some(0))]);
+        assert_eq!(record.conflicts.len(), 1);
+        record
+    };
+    let comes_to = |record: &Record| {
+        let gate = record.tables.mirrors.levels[&key("b")].gate;
+        (record.level(&place()).unwrap(), gate, record.conflicts.len())
+    };
+    let mut record = asked();
+    record.commit(vec![instructed(12, adopt.clone())]);
+    assert_eq!(comes_to(&record), (Quantity::ZERO, Gate::Open, 0), "a person's word");
+
+    let mut record = asked();
+    for number in [12, 13] {
+        record.commit(vec![instructed(number, rule(BaselineRule::Platform))]);
+        assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Unproven, 0), "said {}", number - 11);
+    }
+    let mut counts = record.clone();
+    counts.commit(vec![counted("b", 14, Some(4))]);
+    assert_eq!(comes_to(&counts), (Quantity::pieces(4), Gate::Open, 0), "another number comes first");
+    let mut told = record.clone();
+    told.commit(vec![instructed(14, adopt)]);
+    assert_eq!(comes_to(&told), (Quantity::ZERO, Gate::Open, 0), "or a person's word");
+
+    record.commit(vec![instructed(14, rule(BaselineRule::Ask))]);
+    assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Asked, 1), "it is asked about again");
+    record.commit(vec![instructed(15, rule(BaselineRule::Store))]);
+    assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Open, 0));
+    for record in [&record, &counts, &told] {
+        record.assert_balanced();
+    }
+}
+
+#[test]
+fn the_text_of_a_product_whose_variants_were_linked_by_hand_is_due_there_once_it_is_reported() {
+    let mut other = shirt("Chemise", 1000);
+    other.variants[0].sku = Patch::Set("OTHER".to_owned());
+    let other = |number| event("b", number, Some(1), Payload::Product(other.clone()));
+    let first = vec![event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1000))), other(2)];
+    let facts = facts_after(with_rule(Facts::default(), BaselineRule::Store), first);
+    let variant = VariantId::derive(&connection("a"), &external("variant"));
+    let instruction = model::Instruction::Link { variant: external("variant"), to: variant };
+    let linked = Payload::Instruction { external: external("b"), instruction };
+    let facts = facts_after(facts, vec![event("b", 3, None, linked)]);
+    let product = model::ProductId::derive(&connection("a"), &external("product"));
+    let (_, folded) = fold(facts, vec![other(4)]);
+    let effects = folded.changes.applied.iter().flat_map(|(_, applied)| &applied.effects);
+    assert!(effects.clone().any(|effect| *effect == Effect::Text { product: product.clone() }));
+    let link = folded.changes.links.products.get(&(connection("b"), external("product")));
+    assert_eq!(link, Some(&Some(product)));
+}

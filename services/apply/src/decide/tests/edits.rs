@@ -9,6 +9,7 @@ mod platform;
 mod propagate;
 
 use super::{record::Record, *};
+use model::Waiting;
 use platform::{Platform, Snapshot};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -204,17 +205,18 @@ impl World {
     /// an older reading was taken for the present.
     fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
         let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
-        let (held, known, is_reading, is_too_early) = on_mirror!(self, platform, field, |mirror| {
+        let (held, known, awaited, is_too_early) = on_mirror!(self, platform, field, |mirror| {
             let held = mirror.held().unwrap().value.number();
             let known = mirror.observed.as_ref().unwrap().version.unwrap().0;
             let is_too_early = mirror
                 .phase
                 .write()
                 .is_some_and(|write| write.value.number() == held && write.from.number() == number);
-            (held, known, matches!(mirror.phase, Phase::Reading { .. }), is_too_early)
+            let is_reading = matches!(mirror.phase, Phase::Reading { .. });
+            (held, known, is_reading && snapshot.read_for == Some((field, mirror.waiting)), is_too_early)
         });
         let is_coarse = self.platforms[platform].version(1) == 0;
-        let awaited = is_coarse && snapshot.is_read && is_reading;
+        let awaited = is_coarse && awaited;
         let is_unsure = is_coarse && at == known && held != number;
         let Some(was_told) = self.edits.get_mut(&(platform, field, number)) else { return };
         let counts =

@@ -1,6 +1,7 @@
 //! Reports of texts and prices that come after what is known of them already.
 
 use super::*;
+use model::{AskedBy, Waiting};
 use std::collections::VecDeque;
 
 fn told(from: &str, number: u64, version: i64, title: &str, cents: i64) -> Event {
@@ -95,7 +96,7 @@ fn what_is_older_than_both_is_stale_and_what_is_older_than_a_deletion_brings_not
     let gone = Payload::Deleted { entity: model::EntityKind::Product, external: external("product") };
     let deleted = Event { action: Action::Deleted, ..event("b", 5, Some(30), gone) };
     let facts = facts_after(linked(), vec![deleted, told("b", 6, 29, "Late", 900)]);
-    assert_eq!((title(&facts), cents(&facts)), ("Shirt", 900), "the price was set before");
+    assert_eq!((title(&facts), cents(&facts)), ("Shirt", 1000), "nor a price");
     assert!(facts.products.values().next().unwrap().deleted_at.is_none(), "a still has it");
     assert!(!facts.links.products.contains_key(&(connection("b"), external("product"))), "and b has not");
 }
@@ -139,9 +140,20 @@ fn a_replay_knows_the_versions_that_writes_made() {
     assert_eq!(observed.version, Some(SourceVersion(13)), "raised, and not lowered by what is older");
 }
 
-/// `b` read by ourselves.
-fn read(number: u64, version: i64, title: &str, cents: i64) -> Event {
-    Event { hops: 1, ..told("b", number, version, title, cents) }
+/// `b` read by ourselves, for the first waiting of a mirror.
+fn read(mirror: &MirrorKey, number: u64, version: i64, title: &str, cents: i64) -> Event {
+    let asked_by = Some(AskedBy { mirror: mirror.clone(), waiting: Waiting(1) });
+    Event { hops: 1, asked_by, ..told("b", number, version, title, cents) }
+}
+
+/// The mirror of b's text.
+fn text_of_b() -> MirrorKey {
+    MirrorKey::Text(text_key("b"))
+}
+
+/// The mirror of b's price.
+fn price_of_b() -> MirrorKey {
+    MirrorKey::Price(price_key("b"))
 }
 
 #[test]
@@ -156,11 +168,11 @@ fn of_two_reports_of_one_second_that_differ_the_platform_has_the_last_word() {
         let facts = facts_after(facts, vec![told("b", 5, 20, first, 1000)]);
         assert_eq!(text_phase(&facts), "reading", "what was told ends no waiting");
 
-        let facts = facts_after(facts, vec![read(6, 20, "Later", 1000)]);
+        let facts = facts_after(facts, vec![read(&text_of_b(), 6, 20, "Later", 1000)]);
         assert_eq!(title(&facts), "Later");
         let again = if first == "Later" { "idle" } else { "reading" };
         assert_eq!(text_phase(&facts), again, "what is new is read once more");
-        let facts = facts_after(facts, vec![read(7, 20, "Later", 1000)]);
+        let facts = facts_after(facts, vec![read(&text_of_b(), 7, 20, "Later", 1000)]);
         assert_eq!((title(&facts), text_phase(&facts)), ("Later", "idle"));
     }
 }
@@ -174,7 +186,7 @@ fn an_echo_of_the_second_in_which_we_wrote_anew_undoes_nothing() {
     let facts = facts_after(facts, vec![told("b", 4, 20, "Shirt", 1100)]);
     assert_eq!((cents(&facts), price_phase(&facts)), (1200, "reading"));
     assert_eq!(held_price(&facts), dollars(1200));
-    let facts = facts_after(facts, vec![read(5, 20, "Shirt", 1200)]);
+    let facts = facts_after(facts, vec![read(&price_of_b(), 5, 20, "Shirt", 1200)]);
     assert_eq!((cents(&facts), price_phase(&facts)), (1200, "idle"));
 }
 
@@ -196,13 +208,17 @@ fn a_later_report_ends_the_waiting_for_a_reading() {
 
 #[test]
 fn a_reading_that_is_waited_for_counts_whatever_its_version() {
-    let events = vec![told("b", 3, 20, "One", 1000), told("b", 4, 20, "Two", 1000), read(5, 19, "One", 1000)];
+    let events = vec![
+        told("b", 3, 20, "One", 1000),
+        told("b", 4, 20, "Two", 1000),
+        read(&text_of_b(), 5, 19, "One", 1000),
+    ];
     let facts = facts_after(linked(), events);
     assert_eq!((title(&facts), text_phase(&facts)), ("One", "idle"));
     let observed = facts.mirrors.texts[&text_key("b")].observed.clone().unwrap();
     assert_eq!(observed.version, Some(SourceVersion(20)), "no version is lowered");
     // When nobody waits, it is as old as its version says.
-    let (outcomes, _) = fold(facts, vec![read(6, 18, "Two", 1000)]);
+    let (outcomes, _) = fold(facts, vec![read(&text_of_b(), 6, 18, "Two", 1000)]);
     assert_eq!(outcomes, [Outcome::Stale]);
 }
 
@@ -216,6 +232,41 @@ fn where_versions_are_unique_nothing_is_read_again() {
     let events = events.map(|(number, title)| of_square(told("b", number, 20, title, 1000)));
     let facts = facts_after(linked(), events.to_vec());
     assert_eq!((title(&facts), text_phase(&facts)), ("Two", "idle"));
+}
+
+/// a's level read by ourselves, for the first waiting of its mirror.
+fn level_read(number: i32) -> Event {
+    let asked_by = Some(AskedBy { mirror: MirrorKey::Level(key("a")), waiting: Waiting(1) });
+    Event { hops: 1, asked_by, ..event("a", 6, Some(2), level(number)) }
+}
+
+#[test]
+fn a_reading_ends_no_waiting_of_another_mirror() {
+    // a's text was set to b while b's own text was edited in the same second: the platform is read for what came last.
+    let mut facts =
+        facts_after(linked(), vec![told("a", 3, 10, "Ours", 1000), told("b", 4, 19, "Shirt", 1000)]);
+    begin_field(facts.mirrors.texts.get_mut(&text_key("b")).unwrap(), titled("Ours"));
+    let mut facts = facts_after(facts, vec![told("b", 5, 20, "Edited", 1000)]);
+    let mirror = facts.mirrors.texts.get_mut(&text_key("b")).unwrap();
+    assert_eq!(take_field(mirror, Some(20)), Settled::NeedsReading);
+
+    // What was read for the price shows b as it was before our write; our write's own report comes after it.
+    let events = vec![read(&price_of_b(), 6, 20, "Edited", 1000), told("b", 7, 20, "Ours", 1000)];
+    let facts = facts_after(facts, events);
+    assert_eq!((title(&facts), text_phase(&facts)), ("Edited", "reading"));
+    let facts = facts_after(facts, vec![read(&text_of_b(), 8, 20, "Ours", 1000)]);
+    assert_eq!(title(&facts), "Edited", "our own value is no edit");
+}
+
+#[test]
+fn a_reading_of_before_waitings_were_numbered_ends_a_waiting_of_before() {
+    let events = vec![told("b", 3, 20, "One", 1000), told("b", 4, 20, "Two", 1000)];
+    let waiting = facts_after(linked(), events);
+    let unnumbered = Event { hops: 1, ..told("b", 5, 20, "One", 1000) };
+    let mut before = waiting.clone();
+    before.mirrors.texts.get_mut(&text_key("b")).unwrap().waiting = Waiting::default();
+    assert_eq!(text_phase(&facts_after(before, vec![unnumbered.clone()])), "idle");
+    assert_eq!(text_phase(&facts_after(waiting, vec![unnumbered])), "reading", "and none that began since");
 }
 
 #[test]
@@ -232,7 +283,7 @@ fn of_two_levels_of_one_second_that_come_swapped_the_platform_is_asked() {
     // What is read stands: it was right, or it wasn't and what is missing is made good; then it is read once more.
     for (read, moved, then) in [(8, None, "idle"), (9, Some("9"), "reading")] {
         let facts = facts_after(eight.clone(), vec![event("a", 4, Some(2), level(9))]);
-        let (_, folded) = fold(facts, vec![Event { hops: 1, ..event("a", 6, Some(2), level(read)) }]);
+        let (_, folded) = fold(facts, vec![level_read(read)]);
         assert_eq!(level_of(&folded).as_deref(), moved);
         assert_eq!(folded.changes.mirrors.levels[&key("a")].phase.as_str(), then, "{read}");
     }

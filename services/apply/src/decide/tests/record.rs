@@ -69,11 +69,22 @@ impl Record {
                 products: linked_as(&tables.links.products, first.links.products.keys()),
                 variants: linked_as(&tables.links.variants, first.links.variants.keys()),
                 items: linked_as(&tables.links.items, first.links.items.keys()),
+                locations: linked_as(&tables.links.locations, first.links.locations.keys()),
             },
             skus: self.skus(&first),
             stores: named(&tables.stores, &first.stores),
             ..Facts::default()
         };
+        for conflict in &self.conflicts {
+            facts.connections.entry(conflict.connection.clone()).or_default().open.insert(conflict.kind);
+        }
+        if !first.linking.is_empty() {
+            let links = &tables.links;
+            let own = |(by, _): &&ExternalKey| first.linking.contains(by);
+            facts.links.items.extend(linked_as(&links.items, links.items.keys().filter(own)));
+            facts.links.locations.extend(linked_as(&links.locations, links.locations.keys().filter(own)));
+            facts.locations.clone_from(&tables.locations);
+        }
         let mut asked = RowKeys::default();
         for _ in 0..ROUNDS_MAX {
             let keys = row_keys(events, &facts);
@@ -151,6 +162,7 @@ impl Record {
         write_links(&mut tables.links.products, changes.links.products);
         write_links(&mut tables.links.variants, changes.links.variants);
         write_links(&mut tables.links.items, changes.links.items);
+        tables.links.locations.extend(changes.links.locations);
         for (connection, rule) in changes.rules {
             tables.connections.entry(connection).or_default().baseline = rule;
         }
@@ -158,6 +170,14 @@ impl Record {
             self.conflicts.retain(|conflict| !conflict.is_ended_by(&end));
         }
         self.conflicts.extend(changes.conflicts);
+        for (connection, erasure) in changes.erased {
+            let decided = |row: &&mut model::record::CustomerRow| !changes.customers.contains_key(&row.id);
+            for row in
+                tables.customers.values_mut().filter(|row| row.connection == connection).filter(decided)
+            {
+                *row = row.erased(erasure);
+            }
+        }
         tables.levels.extend(changes.levels);
         tables.products.extend(changes.products);
         tables.variants.extend(changes.variants);

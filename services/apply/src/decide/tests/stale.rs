@@ -57,7 +57,7 @@ struct Plain {
     highest: BTreeMap<(usize, EntityKind), (i64, Content)>,
     title: Field,
     price: Field,
-    /// By platform, the highest version that told a price: a deletion tells none.
+    /// By platform, the highest version that told a price, or that there is none.
     priced: BTreeMap<usize, i64>,
     deleted: bool,
     /// Which platforms have the product.
@@ -133,19 +133,21 @@ impl Plain {
     fn product(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
         if told.deleted {
             if std::mem::replace(&mut self.linked[platform], false) {
+                self.priced.insert(platform, version);
                 self.deleted |= !self.linked[1 - platform];
             }
             return;
         }
         (self.linked[platform], self.deleted) = (true, false);
-        // What was deleted and comes again is reported for the first time.
         let text = known.filter(|known| !known.deleted).map(|known| known.text);
         settle(&mut self.title, version, text, told.text);
         self.price(platform, version, known, told);
     }
 
     fn price(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
-        settle(&mut self.price, version, known.map(|known| known.price), told.price);
+        // What was deleted and comes again is reported for the first time.
+        let known = known.filter(|known| !known.deleted).map(|known| known.price);
+        settle(&mut self.price, version, known, told.price);
         self.priced.insert(platform, version);
     }
 }

@@ -73,8 +73,9 @@ impl Platform {
     }
 
     /// Tells who reads it what it holds.
-    pub(super) fn read(&mut self, number: u64) {
-        let read = Event { hops: 1, ..self.report(number) };
+    pub(super) fn read(&mut self, number: u64, waiting: Waiting) {
+        let asked_by = Some(AskedBy { mirror: MirrorKey::Level(key(self.name)), waiting });
+        let read = Event { hops: 1, asked_by, ..self.report(number) };
         self.reports.push(read);
     }
 

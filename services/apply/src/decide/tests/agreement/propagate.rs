@@ -68,9 +68,9 @@ impl World {
     }
 
     /// Asks for a reading, if one is due.
-    pub(super) fn asks(&mut self, platform: usize) -> bool {
+    pub(super) fn asks(&mut self, platform: usize) -> Option<model::Asked> {
         let now = self.now();
-        self.mirror(platform).read(now).is_some()
+        self.mirror(platform).read(now)
     }
 
     /// Returns whether the value that the platform should hold was refused.

@@ -1,6 +1,7 @@
 //! A platform where people and we set a text and a price, and that tells of both.
 
 use super::*;
+use model::AskedBy;
 
 /// What a platform holds at a moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,8 +10,8 @@ pub(super) struct Snapshot {
     pub(super) price: i64,
     /// When either was last set.
     pub(super) at: i64,
-    /// Whether we read it, rather than were told.
-    pub(super) is_read: bool,
+    /// The mirror that it was read for, in which of its waitings; `None` where it was told.
+    pub(super) read_for: Option<(Field, Waiting)>,
 }
 
 impl Snapshot {
@@ -61,7 +62,14 @@ impl Platform {
         let mut event = event(self.name, number.unsigned_abs(), Some(self.version(told.at)), product);
         let platform = if self.span == 1 { "square" } else { "shopify" };
         event.origin.platform = PlatformName::new(platform).unwrap();
-        event.hops = u8::from(told.is_read);
+        event.hops = u8::from(told.read_for.is_some());
+        event.asked_by = told.read_for.map(|(field, waiting)| AskedBy {
+            mirror: match field {
+                Field::Text => MirrorKey::Text(text_key(self.name)),
+                Field::Price => MirrorKey::Price(price_key(self.name)),
+            },
+            waiting,
+        });
         event
     }
 }

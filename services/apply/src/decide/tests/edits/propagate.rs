@@ -70,9 +70,9 @@ impl World {
 
     pub(super) fn read(&mut self, platform: usize, field: Field) {
         let now = self.now();
-        if on_mirror!(self, platform, field, |mirror| mirror.read(now)).is_some() {
+        if let Some(asked) = on_mirror!(self, platform, field, |mirror| mirror.read(now)) {
             let platform = &mut self.platforms[platform];
-            platform.reports.push(Snapshot { is_read: true, ..platform.holds });
+            platform.reports.push(Snapshot { read_for: Some((field, asked.waiting)), ..platform.holds });
         }
     }
 

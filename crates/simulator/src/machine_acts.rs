@@ -1,0 +1,168 @@
+//! The hands of the people in a shop without its server, and the eyes of whoever tests.
+
+use crate::machine::ShopMachine;
+use crate::shop::{Impossible, ItemIds, NewVariant};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+/// A variant as it is on sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The title of its product.
+    pub title: String,
+    /// The description of its product, as the platform shows it.
+    pub description: String,
+    /// Its price in the currency's smallest unit.
+    pub price_minor: i64,
+    /// The merchant's own number for it; empty for none.
+    pub sku: String,
+    /// True if its stock is counted.
+    pub tracked: bool,
+    /// Location and how much is there, of every one that stocks it.
+    pub stock: Vec<(String, Decimal)>,
+}
+
+impl ShopMachine {
+    /// Puts a product on sale and says what its variants are called.
+    pub fn add_product(
+        &mut self,
+        title: &str,
+        variants: &[NewVariant],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<ItemIds>, Impossible> {
+        self.act(now, |state, now| state.add_product(title, variants, now))
+    }
+
+    /// Sells `quantity` of an item at a location, even below zero, and says the order's id.
+    pub fn sell(
+        &mut self,
+        item: &str,
+        location: &str,
+        quantity: Decimal,
+        now: DateTime<Utc>,
+    ) -> Result<String, Impossible> {
+        self.act(now, |state, now| state.sell(item, location, quantity, now))
+    }
+
+    /// As [`Self::sell`], to try something out: the order is marked as a test.
+    pub fn sell_as_test(
+        &mut self,
+        item: &str,
+        location: &str,
+        quantity: Decimal,
+        now: DateTime<Utc>,
+    ) -> Result<String, Impossible> {
+        self.act(now, |state, now| {
+            let (order, changes) = state.sell(item, location, quantity, now)?;
+            state.ledger.is_a_test(&order);
+            Ok((order, changes))
+        })
+    }
+
+    /// Gives the money of an order back; the goods stay where they are. Told by Shopify as `orders/updated`;
+    /// [`Impossible::Unsupported`] elsewhere.
+    pub fn refund_order(&mut self, order: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.refund_order(order, now))
+    }
+
+    /// Cancels a completed order; with `restock` its quantity goes back to the shelf. [`Impossible::Unsupported`] at Square.
+    pub fn cancel_order(&mut self, order: &str, restock: bool, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.cancel_order(order, restock, now))
+    }
+
+    /// Adds `quantity` of an item to the stock of a location.
+    pub fn restock(
+        &mut self,
+        item: &str,
+        location: &str,
+        quantity: Decimal,
+        now: DateTime<Utc>,
+    ) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.restock(item, location, quantity, now))
+    }
+
+    /// Sets the title of a product.
+    pub fn edit_title(&mut self, product: &str, title: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.edit_title(product, title, now))
+    }
+
+    /// Sets the description of a product, as the platform renders it.
+    pub fn edit_description(
+        &mut self,
+        product: &str,
+        description: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.edit_description(product, description, now))
+    }
+
+    /// Sets the price of a variant, in the currency's smallest unit.
+    pub fn edit_price(
+        &mut self,
+        variant: &str,
+        price_minor: i64,
+        now: DateTime<Utc>,
+    ) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.edit_price(variant, price_minor, now))
+    }
+
+    /// Sets the merchant's own number of a variant; empty for none.
+    pub fn edit_sku(&mut self, variant: &str, sku: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.edit_sku(variant, sku, now))
+    }
+
+    /// Switches the tracking of an item's stock on or off.
+    pub fn track(&mut self, item: &str, tracked: bool, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.track(item, tracked, now))
+    }
+
+    /// Ends stocking an item at a location: its level there is gone.
+    pub fn stop_stocking(
+        &mut self,
+        item: &str,
+        location: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Impossible> {
+        self.act(now, |state, _| state.stop_stocking(item, location))
+    }
+
+    /// Begins stocking an item at a location, with a level of zero.
+    pub fn start_stocking(
+        &mut self,
+        item: &str,
+        location: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Impossible> {
+        self.act(now, |state, now| state.start_stocking(item, location, now))
+    }
+
+    /// Takes a product off sale for ever.
+    pub fn delete_product(&mut self, product: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
+        self.act(now, |state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
+    }
+
+    /// Makes the webhooks of everything that is on sale, as if someone had saved it unchanged.
+    pub fn tell_everything(&mut self, now: DateTime<Utc>) {
+        // Nothing can be impossible in it.
+        self.act(now, |state, _| Ok(((), state.everything()))).ok();
+    }
+
+    /// How much of an item is at a location; `None` where it isn't stocked.
+    pub fn level(&self, item: &str, location: &str) -> Option<Decimal> {
+        Some(self.state.ledger.level(&self.state.item(item).ok()?, location)?.quantity())
+    }
+
+    /// A variant as it is on sale; `None` once it was deleted.
+    pub fn offer(&self, variant: &str) -> Option<Offer> {
+        let (product, held) = self.state.ledger.find(variant)?;
+        let levels = self.state.ledger.levels_of(&held.item);
+        Some(Offer {
+            title: product.title.clone(),
+            description: product.description.clone(),
+            price_minor: held.price_minor,
+            sku: held.sku.clone(),
+            tracked: held.tracked,
+            stock: levels.map(|(location, level)| (location.to_owned(), level.quantity())).collect(),
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Locations: which of the store's a report is about, and what is linked by hand.
+
+use super::{Decision, Sight, Write, inventory::key};
+use model::{
+    Conflict, ConflictKind, DEFAULT_LOCATION, Event, ExternalId, LevelKey, LevelMirror, LinkKind, LocationId,
+    Mirror, Outcome,
+};
+
+/// The location that a report is about: as enrich linked it, or as it was linked since.
+pub(super) fn of(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Option<LocationId> {
+    let linked = match external {
+        Some(external) => event.link(LinkKind::Location, external),
+        None => ExternalId::new(DEFAULT_LOCATION)
+            .ok()
+            .and_then(|default| event.link(LinkKind::Location, &default)),
+    };
+    let since = || sight.location_link(event, external?);
+    linked.and_then(|token| LocationId::new(token).ok()).or_else(since)
+}
+
+/// A level at a location that is none of the store's: one conflict for the location, nothing for each report.
+pub(super) fn unlinked(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Decision {
+    let ignored = sight.connection(event).is_some_and(|connection| {
+        external.is_some_and(|external| connection.ignored_locations.contains(external))
+    });
+    if ignored {
+        return Decision::ends(Outcome::Filtered, "the connection ignores the location");
+    }
+    let mut decision = Decision::ends(Outcome::Filtered, "the location isn't linked to one of the store's");
+    decision.writes.push(Write::Conflict(Conflict {
+        detail: "levels are reported there; link it to a location of the store, or ignore it".to_owned(),
+        ..sight.conflict(event, ConflictKind::UnlinkedLocation, subject(external))
+    }));
+    decision
+}
+
+fn subject(external: Option<&ExternalId>) -> String {
+    external.map_or_else(|| "the connection has no default location".to_owned(), Conflict::about_location)
+}
+
+/// A location that is linked by now is no conflict any more. Only a first report of an item there looks.
+pub(super) fn linked_again(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Option<Write> {
+    let location = of(event, Some(external), sight)?;
+    let is_first = match &event.payload {
+        model::Payload::Inventory(report) => {
+            !sight.facts.mirrors.levels.contains_key(&key(event, &report.item, location))
+        }
+        _ => false,
+    };
+    is_first.then(|| {
+        Write::ConflictEnd(sight.conflict_end(event, ConflictKind::UnlinkedLocation, subject(Some(external))))
+    })
+}
+
+/// Links a platform's location by a person's word. What was reported there before is known to nobody: the platform is read for
+/// each of its items.
+pub(super) fn link(event: &Event, external: &ExternalId, to: &LocationId, sight: &Sight<'_>) -> Decision {
+    let connection = &event.origin.connection;
+    let is_of_store = sight.facts.locations.get(&event.origin.store).is_some_and(|of| of.contains(to));
+    let mut own = sight.facts.links.locations.iter().filter(|((by, _), _)| by == connection);
+    let known = sight.location_link(event, external);
+    let refusal = match known {
+        _ if !is_of_store => Some("the store has no such location"),
+        Some(known) if known != *to => Some("the platform's location is linked to another one"),
+        None if own.any(|((_, other), linked)| linked == to && other.as_str() != DEFAULT_LOCATION) => {
+            Some("another location of the platform is linked to this one")
+        }
+        Some(_) | None => None,
+    };
+    if let Some(refusal) = refusal {
+        return Decision::ends(Outcome::Unchanged, refusal);
+    }
+    let end = sight.conflict_end(event, ConflictKind::UnlinkedLocation, subject(Some(external)));
+    if sight.location_link(event, external).is_some() {
+        let writes = vec![Write::ConflictEnd(end)];
+        return Decision {
+            writes,
+            ..Decision::ends(Outcome::Unchanged, "the location is linked to it already")
+        };
+    }
+    let mut decision = Decision::ends(Outcome::Applied, "linked by hand");
+    decision.writes.push(Write::LocationLink(external.clone(), to.clone()));
+    decision.writes.push(Write::ConflictEnd(end));
+    for key in levels_at(event, to, sight) {
+        if !sight.facts.mirrors.levels.contains_key(&key) {
+            let mirror = LevelMirror::to_be_read(sight.item_link(event, &key.item), event.received_at);
+            decision.writes.push(Write::Mirror(Mirror::Level(key, mirror)));
+        }
+    }
+    decision
+}
+
+/// The names of the mirrors of the connection's items at a location of the store.
+pub(super) fn levels_at(event: &Event, location: &LocationId, sight: &Sight<'_>) -> Vec<LevelKey> {
+    let items = sight.facts.links.items.keys().filter(|(by, _)| *by == event.origin.connection);
+    items.map(|(_, item)| key(event, item, location.clone())).collect()
+}

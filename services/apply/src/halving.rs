@@ -1,0 +1,228 @@
+//! What is committed together and refused is halved until the event is alone: that one is given up, all others apply.
+//!
+//! Decides without I/O; `refused.rs` commits.
+
+use crate::{STAGE, batch::halves};
+use model::{
+    Dismissal, Event, Outcome, Partition, Position,
+    record::{Applied, Changes, Ending, Facts},
+};
+use stage::{Fault, Reject};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use crate::batch::{Batch, Content};
+pub use store::Cursor;
+
+/// The number of events that one refused transaction gives up at most. What remains comes again from where its partition then
+/// stands: a database that refuses everything is asked ever more seldom.
+const ALONE_MAX: usize = 64;
+
+/// A partition's batch, once it is committed.
+#[derive(Debug)]
+pub struct Committed {
+    pub(crate) applied: Vec<Applied>,
+    pub(crate) payloads: Vec<Vec<u8>>,
+    pub(crate) cursor: Cursor,
+}
+
+impl Committed {
+    /// Nothing yet, at that place.
+    pub const fn nothing(cursor: Cursor) -> Self {
+        Self { applied: Vec::new(), payloads: Vec::new(), cursor }
+    }
+}
+
+/// The halving of what one refused transaction held: halved again and again, so that only what is refused alone is given
+/// up. Of `n` events of which `k` are refused that takes no more than `k * 2 * log2(n)` transactions. Each partition's
+/// halves are committed in order; one whose batch is fine is committed whole.
+#[derive(Debug)]
+pub struct Halving {
+    progress: Progress,
+    /// The last is next.
+    parts: Vec<Vec<Batch>>,
+    alone: usize,
+}
+
+impl Halving {
+    /// Begins with what was refused together.
+    pub fn of(batches: Vec<Batch>) -> Self {
+        let progress = Progress::of(&batches);
+        let parts = match halves(batches) {
+            Ok([first, second]) => vec![second, first],
+            Err(single) => vec![single],
+        };
+        Self { progress, parts, alone: 0 }
+    }
+
+    /// The next part that is to be committed, from where its partitions stand by now; `None` at the end.
+    pub fn take_up(&mut self) -> Option<Vec<Batch>> {
+        loop {
+            let part = self.progress.take_up(self.parts.pop()?);
+            if !part.is_empty() {
+                return Some(part);
+            }
+        }
+    }
+
+    /// Takes up that a partition's batch of a part was committed, or given up.
+    pub fn committed(&mut self, partition: Partition, committed: Committed) {
+        self.progress.add(partition, committed);
+    }
+
+    /// Takes up that a part wasn't committed; says what of it is to be given up, because it was refused alone.
+    pub fn refused(&mut self, part: Vec<Batch>, fault: &Fault) -> Vec<Batch> {
+        let partitions: Vec<Partition> = part.iter().map(|batch| batch.partition).collect();
+        if matches!(fault, Fault::Transient { .. }) {
+            // Nobody is asked again and again what is away.
+            let rest = std::mem::take(&mut self.parts).into_iter().flatten().map(|batch| batch.partition);
+            self.progress.fail(partitions.into_iter().chain(rest), fault);
+            return Vec::new();
+        }
+        if !fault.is_of_input() {
+            self.progress.fail(partitions, fault);
+            return Vec::new();
+        }
+        match halves(part) {
+            Ok([first, second]) => {
+                self.parts.extend([second, first]);
+                Vec::new()
+            }
+            Err(_) if self.alone == ALONE_MAX => {
+                let many = format!("{ALONE_MAX} events were given up; the rest comes again");
+                self.progress.fail(partitions, &Fault::transient("the rest of the batch", many));
+                Vec::new()
+            }
+            Err(single) => {
+                self.alone += single.len();
+                single
+            }
+        }
+    }
+
+    /// Takes up that partitions can't go on.
+    pub fn fail(&mut self, partitions: impl IntoIterator<Item = Partition>, fault: &Fault) {
+        self.progress.fail(partitions, fault);
+    }
+
+    /// What each partition came to.
+    pub fn ended(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
+        self.progress.0
+    }
+}
+
+/// How far each partition has come.
+#[derive(Debug)]
+struct Progress(BTreeMap<Partition, Result<Committed, Fault>>);
+
+impl Progress {
+    fn of(batches: &[Batch]) -> Self {
+        let begin = |batch: &Batch| (batch.partition, Ok(Committed::nothing(batch.from)));
+        let mut progress = Self(batches.iter().map(begin).collect());
+        if progress.0.len() < batches.len() {
+            // One of two batches of a partition is a former owner's.
+            progress.fail(batches.iter().map(|batch| batch.partition), &Fault::Fenced);
+        }
+        progress
+    }
+
+    /// The batches of partitions that go on, from where they are by now.
+    fn take_up(&self, part: Vec<Batch>) -> Vec<Batch> {
+        let from_now = |batch: Batch| match self.0.get(&batch.partition) {
+            Some(Ok(so_far)) => Some(Batch { from: so_far.cursor, ..batch }),
+            Some(Err(_)) | None => None,
+        };
+        part.into_iter().filter_map(from_now).collect()
+    }
+
+    fn add(&mut self, partition: Partition, committed: Committed) {
+        if let Some(Ok(so_far)) = self.0.get_mut(&partition) {
+            so_far.applied.extend(committed.applied);
+            so_far.payloads.extend(committed.payloads);
+            so_far.cursor = committed.cursor;
+        }
+    }
+
+    fn fail(&mut self, partitions: impl IntoIterator<Item = Partition>, fault: &Fault) {
+        for partition in partitions {
+            self.0.insert(partition, Err(fault.clone()));
+        }
+    }
+}
+
+/// How a refused event is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As any event that ends dead.
+    Ending,
+    /// Without the texts that came with it.
+    Bare,
+}
+
+/// What is written of a batch none of which can be applied. What the record has of it already stays as it is.
+pub fn given_up(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Changes {
+    let mut changes = Changes::default();
+    let mut seen = BTreeSet::new();
+    for dismissal in &batch.content.dismissals {
+        count_delivery(&mut changes, &dismissal.origin, dismissal.position);
+        changes.dismissals.push(Dismissal { reason: "".into(), ..dismissal.clone() });
+    }
+    for event in &batch.content.events {
+        let identity = (event.origin.connection.clone(), event.id);
+        let recorded = facts.seen.get(&identity).or_else(|| facts.dead.get(&identity)).copied();
+        if recorded == Some(event.position) {
+            continue;
+        }
+        count_delivery(&mut changes, &event.origin, event.position);
+        let is_duplicate = facts.seen.contains_key(&identity)
+            || recorded.is_some_and(|recorded| recorded > event.position)
+            || !seen.insert(identity.clone());
+        if is_duplicate {
+            changes.dismissals.push(dismissal(event, Outcome::Duplicate, String::new()));
+        } else if form == Form::Bare {
+            changes.dismissals.push(dismissal(event, Outcome::Dead, reject.to_string()));
+        } else {
+            if facts.dead.contains_key(&identity) {
+                changes.revived.insert(identity);
+            }
+            changes.endings.push(ending(event, reject));
+        }
+    }
+    changes
+}
+
+fn count_delivery(changes: &mut Changes, origin: &model::Origin, position: Position) {
+    if position.event == 0 {
+        changes.stores.entry(origin.store.clone()).or_default().ended += 1;
+    }
+}
+
+fn ending(event: &Event, reject: &Reject) -> Ending {
+    Ending {
+        tenant: event.origin.tenant.clone(),
+        store: event.origin.store.clone(),
+        connection: event.origin.connection.clone(),
+        event: event.id,
+        delivery: event.delivery,
+        entity: event.payload.entity(),
+        external: event.payload.external().clone(),
+        action: event.action,
+        outcome: Outcome::Dead,
+        reason: reject.to_string(),
+        position: event.position,
+        received_at: event.received_at,
+        sequence: None,
+    }
+}
+
+fn dismissal(event: &Event, outcome: Outcome, reason: String) -> Dismissal {
+    Dismissal {
+        position: event.position,
+        origin: event.origin.clone(),
+        delivery: event.delivery,
+        event: Some(event.id),
+        stage: STAGE.into(),
+        outcome,
+        reason: reason.into(),
+        received_at: event.received_at,
+    }
+}

@@ -1,0 +1,65 @@
+//! Orders, currencies, and the ends of events, at rest.
+
+use crate::plan::is_foreign;
+use crate::world::World;
+use model::{ConflictKind, ExternalId, OrderId, OrderStatus};
+
+/// Each sale is in the record with its line, its mark as a test, and how it ended. That orders move no stock, the shelves show.
+pub(super) fn orders_are_kept(world: &World, found: &mut Vec<String>) {
+    for shop in &world.shops {
+        let Some(connected_at) = world.connected_at.get(&shop.connection) else { continue };
+        let sales = shop.json.iter().flat_map(|json| &json.sales);
+        for sale in sales.filter(|sale| sale.at >= *connected_at) {
+            let Ok(external) = ExternalId::new(&sale.order) else { continue };
+            let row = world.pipeline.record.orders.get(&OrderId::derive(&shop.connection, &external));
+            let Some(order) = row.map(|row| &row.order) else {
+                found.push(format!("order {external} of {} isn't in the record", shop.connection));
+                continue;
+            };
+            let status = if sale.is_cancelled { OrderStatus::Cancelled } else { OrderStatus::Completed };
+            let has_line = matches!(order.lines.as_slice(), [line]
+                if line.quantity.decimal() == sale.quantity && line.variant.as_ref() == Some(&sale.variant));
+            if (order.status, order.is_test) != (status, sale.is_test) || !has_line {
+                found.push(format!("order {external} of {} is {order:?}, not {sale:?}", shop.connection));
+            }
+        }
+    }
+}
+
+/// A price in another currency is left alone, on both sides, and an open conflict says so.
+pub(super) fn currencies_are_kept_apart(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for row in record.variants.values() {
+        if let Some(price) = row.price.as_ref().filter(|price| is_foreign(price.value.currency)) {
+            found.push(format!("the store's price of {} is {}", row.id, price.value));
+        }
+    }
+    for shop in world.shops.iter().filter(|shop| is_foreign(shop.currency)) {
+        for good in &shop.goods {
+            let key = (shop.connection.clone(), good.variant.clone());
+            if good.is_deleted || !record.links.variants.contains_key(&key) {
+                continue;
+            }
+            let subject = format!("variant {}", good.variant);
+            if !record.open.contains(&(shop.connection.clone(), ConflictKind::CurrencyMismatch, subject)) {
+                found.push(format!(
+                    "{} of {} costs EUR, and no conflict says so",
+                    good.variant, shop.connection
+                ));
+            }
+        }
+    }
+}
+
+/// Each event that came in has one end, and what isn't refused is no dead letter.
+pub(super) fn events_ended(world: &World, found: &mut Vec<String>) {
+    let record = &world.pipeline.record;
+    for event in &world.pipeline.raw {
+        let key = (event.origin.connection.clone(), event.id);
+        if record.dead.contains_key(&key) {
+            found.push(format!("event {} is a dead letter at rest", event.id));
+        } else if !record.seen.contains_key(&key) {
+            found.push(format!("event {} came in and never ended", event.id));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The transaction of apply in memory: load, fold, commit; and the shipped halving of what the database refuses.
+
+use super::Done;
+use crate::record::{PARTITION, Record};
+use apply::{
+    decide::{Fold, first_keys, row_keys},
+    halving::{Batch, Committed, Content, Cursor, Form, Halving, given_up},
+};
+use model::{
+    Event, Outcome, Position, Timestamp,
+    record::{Facts, FirstKeys, RowKeys, SendMark},
+};
+use stage::{Fault, Reject, RejectClass};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The number of rounds of loading that a batch takes at most, as in `apply`.
+const ROUNDS_MAX: usize = 6;
+
+/// Commits a batch; of what is refused only that which is refused alone is given up.
+pub(super) fn commit(
+    record: &mut Record,
+    events: Vec<Event>,
+    marks: Vec<SendMark>,
+    reaches: Position,
+    now: Timestamp,
+) -> Done {
+    let mut done = Done::default();
+    let content = Content { events, marks, ..Content::default() };
+    let from = Cursor { position: record.position, number: record.number, epoch: 0 };
+    let batch = Batch { partition: PARTITION, content, from, reaches };
+    match transaction(record, &batch, now, &mut done) {
+        Ok(_) => return done,
+        Err(fault) if fault.is_of_input() => {}
+        Err(fault) => {
+            done.bugs.push(format!("a batch can't be committed: {fault}"));
+            return done;
+        }
+    }
+    let mut halving = Halving::of(vec![batch]);
+    while let Some(part) = halving.take_up() {
+        let tried: Result<Vec<Committed>, Fault> =
+            part.iter().map(|batch| transaction(record, batch, now, &mut done)).collect();
+        match tried {
+            Ok(committed) => {
+                for committed in committed {
+                    halving.committed(PARTITION, committed);
+                }
+            }
+            Err(fault) => {
+                for batch in halving.refused(part, &fault) {
+                    let given_up = give_up(record, batch, &fault, now, &mut done);
+                    match given_up {
+                        Ok(committed) => halving.committed(PARTITION, committed),
+                        Err(fault) => halving.fail([PARTITION], &fault),
+                    }
+                }
+            }
+        }
+    }
+    for fault in halving.ended().into_values().filter_map(Result::err) {
+        done.bugs.push(format!("halving didn't end: {fault}"));
+    }
+    done
+}
+
+fn give_up(
+    record: &mut Record,
+    mut batch: Batch,
+    fault: &Fault,
+    now: Timestamp,
+    done: &mut Done,
+) -> Result<Committed, Fault> {
+    let events = &batch.content.events;
+    for event in events.iter().filter(|event| !record.refuses(event)) {
+        done.bugs.push(format!("event {} was given up, and nothing refuses it", event.id));
+    }
+    let keys = FirstKeys {
+        events: events.iter().map(|event| (event.origin.connection.clone(), event.id)).collect(),
+        stores: events.iter().map(|event| event.origin.store.clone()).collect(),
+        ..FirstKeys::default()
+    };
+    let mut facts = Facts::default();
+    record.first(&keys, &mut facts);
+    let reject = Reject::new(RejectClass::Bug, fault.to_string());
+    let changes = given_up(&batch, &facts, &reject, Form::Ending);
+    record.commit(changes, batch.from.number, batch.reaches);
+    let cursor = Cursor { position: batch.reaches, ..batch.from };
+    batch.content.events.clear();
+    batch.from = cursor;
+    // What propagate made of mirrors before an event that was given up stays true.
+    transaction(record, &batch, now, done)
+}
+
+/// All or nothing.
+fn transaction(
+    record: &mut Record,
+    batch: &Batch,
+    now: Timestamp,
+    done: &mut Done,
+) -> Result<Committed, Fault> {
+    if record.number != batch.from.number {
+        return Err(Fault::Fenced);
+    }
+    let Content { events, marks, .. } = batch.content.clone();
+    let marks = BTreeMap::from([(PARTITION, marks.into())]);
+    let mut facts = Facts { marks, ..Facts::default() };
+    record.first(&first_keys(&events, []), &mut facts);
+    let mut asked = RowKeys::default();
+    for _ in 0..ROUNDS_MAX {
+        let mut keys = row_keys(&events, &facts);
+        keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
+        let more = keys.without(&asked);
+        if more.is_empty() {
+            break;
+        }
+        record.rows(&more, &mut facts);
+        asked = keys;
+    }
+    let refused: BTreeSet<Position> =
+        events.iter().filter(|event| record.refuses(event)).map(|event| event.position).collect();
+    let mut fold = Fold::new(facts, BTreeMap::from([(PARTITION, record.number)]));
+    for event in events {
+        fold.event(PARTITION, event);
+    }
+    let folded = fold.finish();
+    // A duplicate leaves no row of its own that could be refused.
+    if folded.changes.endings.iter().any(|ending| refused.contains(&ending.position)) {
+        return Err(Fault::input("the database", "it refuses a row"));
+    }
+    for (_, _, reject) in folded.rejected.iter().filter(|(_, _, reject)| reject.class == RejectClass::Bug) {
+        done.bugs.push(reject.to_string());
+    }
+    let of = |sequence: i64| {
+        let applied = folded.changes.applied.iter().find(|(_, applied)| applied.sequence == sequence);
+        applied.map(|(_, applied)| applied.event.clone())
+    };
+    let movements = folded.changes.movements.iter();
+    done.movements.extend(movements.map(|movement| (movement.clone(), of(movement.sequence))));
+    let effects: Vec<_> =
+        folded.changes.applied.iter().flat_map(|(_, applied)| applied.effects.clone()).collect();
+    let number = folded.numbers.get(&PARTITION).copied().unwrap_or(record.number);
+    debug_assert!(folded.changes.endings.iter().all(|ending| ending.outcome != Outcome::Duplicate));
+    record.commit(folded.changes, number, batch.reaches);
+    record.set_desired(&effects, now);
+    Ok(Committed::nothing(Cursor { position: batch.reaches, number, epoch: 0 }))
+}

@@ -1,0 +1,367 @@
+//! The platform's side in JSON: `simulator::ShopMachine`, spoken to with the requests that `platforms` makes.
+
+use super::{Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
+use crate::{
+    outbound::Due,
+    pipeline::{Door, Told},
+};
+use chrono::{DateTime, Utc};
+use model::{ConnectionId, Currency, ExternalId, MirrorKey, Timestamp};
+use platforms::{
+    Access, Call, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method, Platform, Signed,
+    Step, TopicKind,
+};
+use rust_decimal::Decimal;
+use simulator::{ItemIds, MachineReply, MachineRequest, MachineWebhook, NewVariant, ShopMachine, Standing};
+use stage::{Reject, RejectClass};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Where the machine is, as far as requests say.
+const BASE_URL: &str = "https://machine.example";
+const SECRET: &str = "the world's secret";
+const TOKEN: &str = "the world's token";
+/// More than any world spends: the limits of calls are the faults' part.
+const POINTS_PER_SECOND: f64 = 1_000_000.0;
+/// The number of pages of one fetch at most.
+const PAGES_MAX: usize = 100;
+/// As in poll: how far a fetch reaches back behind the one before.
+const OVERLAP: Duration = Duration::from_mins(2);
+
+/// A sale as the shop knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sale {
+    pub(crate) order: String,
+    pub(crate) variant: ExternalId,
+    pub(crate) item: ExternalId,
+    pub(crate) place: usize,
+    pub(crate) quantity: Decimal,
+    pub(crate) is_test: bool,
+    pub(crate) is_cancelled: bool,
+    pub(crate) at: Timestamp,
+}
+
+/// A shop that speaks JSON.
+#[derive(Debug)]
+pub(crate) struct Json {
+    kind: Kind,
+    machine: ShopMachine,
+    account: String,
+    url: String,
+    /// Up to when the catalog was fetched.
+    mark: Option<Timestamp>,
+    /// Sales, in their order.
+    pub(crate) sales: Vec<Sale>,
+}
+
+fn time(at: Timestamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.as_micros()).unwrap_or_default()
+}
+
+impl Json {
+    /// Opens a shop; `None` of a platform that this world speaks no JSON with.
+    pub(super) fn open(
+        kind: Kind,
+        connection: &ConnectionId,
+        currency: Currency,
+        now: Timestamp,
+    ) -> Option<Box<Self>> {
+        let platform = match kind {
+            Kind::Shopify => simulator::Kind::Shopify,
+            Kind::Square => simulator::Kind::Square,
+            Kind::Treez => return None,
+        };
+        let (account, url) =
+            (format!("{connection}.example"), format!("https://door.example/webhook/{connection}"));
+        let shop = simulator::Shop {
+            platform,
+            account: account.clone(),
+            token: TOKEN.to_owned(),
+            webhook_secret: SECRET.to_owned(),
+            webhook_url: Some(url.clone()),
+            currency: currency.to_string(),
+            locations: (0..super::PLACES_MAX).map(|place| place_id(place).to_string()).collect(),
+        };
+        let seed = connection.as_str().bytes().map(u64::from).sum();
+        let machine = ShopMachine::new(shop, seed, POINTS_PER_SECOND, time(now)).ok()?;
+        Some(Box::new(Self { kind, machine, account, url, mark: None, sales: Vec::new() }))
+    }
+
+    /// How its webhooks are believed.
+    pub(crate) fn door(&self, currency: Option<Currency>) -> Door {
+        Door { secrets: vec![SECRET.to_owned()], url: self.url.clone(), currency }
+    }
+
+    fn platform(&self) -> Option<&'static dyn Platform> {
+        platforms::find(self.kind.as_str())
+    }
+
+    pub(super) fn set_taken(&mut self, takes_token: bool) {
+        self.machine.set_standing(if takes_token { Standing::Good } else { Standing::TokenRefused });
+    }
+
+    pub(super) fn make(&mut self, made: &[NewGood], now: Timestamp) -> Vec<ItemIds> {
+        let variant = |new: &NewGood| NewVariant {
+            sku: new.sku.clone(),
+            price_minor: 1_000,
+            stock: new.stock.iter().map(|(place, count)| (place_id(*place).to_string(), *count)).collect(),
+        };
+        let variants: Vec<NewVariant> = made.iter().map(variant).collect();
+        let title = made.first().map(|new| new.title.clone()).unwrap_or_default();
+        self.machine.add_product(&title, &variants, time(now)).unwrap_or_default()
+    }
+
+    pub(super) fn moves(
+        &mut self,
+        good: &Good,
+        place: usize,
+        by: Decimal,
+        is_test: bool,
+        now: Timestamp,
+    ) -> Option<()> {
+        let (item, at) = (good.item.as_str(), place_id(place).to_string());
+        if by > Decimal::ZERO {
+            return self.machine.restock(item, &at, by, time(now)).ok();
+        }
+        let order = if is_test {
+            self.machine.sell_as_test(item, &at, -by, time(now)).ok()?
+        } else {
+            self.machine.sell(item, &at, -by, time(now)).ok()?
+        };
+        self.sales.push(Sale {
+            order,
+            variant: good.variant.clone(),
+            item: good.item.clone(),
+            place,
+            quantity: -by,
+            is_test: is_test && self.kind == Kind::Shopify,
+            is_cancelled: false,
+            at: now,
+        });
+        Some(())
+    }
+
+    /// Takes the last sale that stands back: it is cancelled, or only its money goes back. Says the sale, if it could be.
+    pub(super) fn takes_back(
+        &mut self,
+        is_cancelled: bool,
+        is_restocked: bool,
+        now: Timestamp,
+    ) -> Option<Sale> {
+        let sale = self.sales.iter_mut().rev().find(|sale| !sale.is_cancelled)?;
+        if is_cancelled {
+            self.machine.cancel_order(&sale.order, is_restocked, time(now)).ok()?;
+            sale.is_cancelled = true;
+        } else {
+            self.machine.refund_order(&sale.order, time(now)).ok()?;
+        }
+        Some(sale.clone())
+    }
+
+    pub(super) fn tracks(&mut self, good: &Good, is_tracked: bool, now: Timestamp) {
+        self.machine.track(good.item.as_str(), is_tracked, time(now)).ok();
+    }
+
+    pub(super) fn stocks(&mut self, good: &Good, place: usize, is_stocked: bool, now: Timestamp) {
+        let (item, at) = (good.item.as_str(), place_id(place).to_string());
+        let done = if is_stocked {
+            self.machine.start_stocking(item, &at, time(now))
+        } else {
+            self.machine.stop_stocking(item, &at, time(now))
+        };
+        done.ok();
+    }
+
+    pub(super) fn edits(&mut self, good: &Good, edit: &Edit, now: Timestamp) {
+        let (product, variant, now) = (good.product.as_str(), good.variant.as_str(), time(now));
+        let done = match edit {
+            Edit::Title(text) => self.machine.edit_title(product, text, now),
+            Edit::Description(text) => self.machine.edit_description(product, text, now),
+            Edit::Price(cents) => self.machine.edit_price(variant, *cents, now),
+            Edit::Sku(sku) => self.machine.edit_sku(variant, sku, now),
+            Edit::Delete => self.machine.delete_product(product, now),
+        };
+        done.ok();
+    }
+
+    fn call(&mut self, request: &HttpRequest, now: Timestamp) -> MachineReply {
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        };
+        let headers = request.headers.iter();
+        let request = MachineRequest {
+            method,
+            target: request.url.strip_prefix(BASE_URL).unwrap_or(&request.url).to_owned(),
+            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
+            body: request.body.clone(),
+        };
+        self.machine.answer(&request, time(now))
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            base_url: BASE_URL.to_owned(),
+            token: TOKEN.to_owned(),
+            api_version: String::new(),
+            account: self.account.clone(),
+        }
+    }
+
+    /// Makes a write, as `propagate` does.
+    pub(super) fn write(&mut self, due: &Due, now: Timestamp) -> CallOutcome {
+        let bug = |reason: &str| CallOutcome::Rejected(Reject::new(RejectClass::Bug, reason));
+        let Some(platform) = self.platform() else { return bug("there is no such platform") };
+        let call = match (&due.asked, &due.key) {
+            (Asked::Level { place, from, to }, MirrorKey::Level(key)) => Call::SetLevel {
+                item: key.item.clone(),
+                location: Some(place_id(*place)),
+                to: *to,
+                from: *from,
+            },
+            (Asked::Price(to), MirrorKey::Price(key)) => {
+                let Some(product) = due.product.clone() else { return bug("the product isn't linked") };
+                Call::SetPrice { product, variant: key.external.clone(), to: *to }
+            }
+            (Asked::Text(to), MirrorKey::Text(key)) => {
+                Call::SetText { product: key.external.clone(), to: to.clone() }
+            }
+            _ => return bug("a write of another kind than its mirror"),
+        };
+        let access = self.access();
+        let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
+        let mut step = platform.call(&call, &context, None);
+        for _ in 0..2 {
+            let (request, is_write) = match step {
+                Step::End(outcome) => return outcome,
+                Step::Read(request) => (request, false),
+                Step::Write(request) => (request, true),
+            };
+            let reply = self.call(&request, now);
+            let reply = HttpReply { status: reply.status, retry_after: None, body: &reply.body };
+            let meaning = platform.outcome(&call, &reply);
+            if is_write || !matches!(meaning, CallOutcome::Done { .. }) {
+                return meaning;
+            }
+            step = platform.call(&call, &context, Some(&reply));
+        }
+        bug("the call wants to read twice")
+    }
+
+    /// Fetches, as `outlet` does.
+    pub(super) fn fetch(&mut self, wanted: &Fetch<'_>, now: Timestamp) -> Read {
+        let Some(platform) = self.platform() else { return Read::Nothing };
+        let access = self.access();
+        let context = CallContext { access: &access, idempotency_key: "", now };
+        let Ok(mut next) = platform.fetch(wanted, &context) else { return Read::Nothing };
+        let mut told = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(request) = next else { break };
+            let reply = self.call(&request, now);
+            let reply = HttpReply { status: reply.status, retry_after: None, body: &reply.body };
+            match platform.fetched(wanted, &context, &reply) {
+                Fetched::Failed(CallOutcome::Gone) => return Read::Gone,
+                Fetched::Failed(CallOutcome::AccountRefused(..)) => return Read::Refused,
+                Fetched::Failed(_) => return Read::Nothing,
+                Fetched::Objects { objects, next: more } => {
+                    for (topic, body) in objects {
+                        let distinct = match wanted {
+                            Fetch::Notified { .. } => model::RawDigest::of(&body).as_bytes().to_vec(),
+                            Fetch::Level { .. } | Fetch::Product { .. } => {
+                                now.as_micros().to_le_bytes().to_vec()
+                            }
+                        };
+                        told.push(Told::Object(topic, body.into(), distinct));
+                    }
+                    next = more;
+                }
+            }
+        }
+        Read::Told(told)
+    }
+
+    /// Fetches what a thin webhook speaks of, as `poll` does.
+    pub(super) fn notified(&mut self, webhook: &MachineWebhook, now: Timestamp) -> Read {
+        let Some(topic) = self.topic(webhook) else { return Read::Nothing };
+        let Ok(body) = serde_json::from_slice(&webhook.1) else { return Read::Nothing };
+        let is_catalog = topic == "catalog.version.updated";
+        let since = self.mark.filter(|_| is_catalog);
+        let read = self.fetch(&Fetch::Notified { topic: &topic, body: &body, since }, now);
+        if let (Read::Told(_), true) = (&read, is_catalog) {
+            let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or(0);
+            self.mark = Some(Timestamp::from_micros(now.as_micros() - overlap));
+        }
+        read
+    }
+
+    fn topic(&self, (headers, body): &MachineWebhook) -> Option<String> {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+        Some(self.platform()?.split(&Signed { headers: &headers, body })?.topic)
+    }
+}
+
+impl Shop {
+    /// Sees what is on sale at the machine by now.
+    pub(super) fn look(&mut self) {
+        let Some(json) = &self.json else { return };
+        let place = |id: &String| (0..super::PLACES_MAX).find(|place| place_id(*place).as_str() == id);
+        for good in &mut self.goods {
+            let Some(offer) = json.machine.offer(good.variant.as_str()) else {
+                good.is_deleted = true;
+                continue;
+            };
+            (good.title, good.description, good.sku) = (offer.title, offer.description, offer.sku);
+            (good.price, good.is_tracked) = (offer.price_minor, offer.tracked);
+            let stock = offer.stock.iter().filter_map(|(at, count)| Some((place(at)?, *count)));
+            good.stock = stock.collect::<BTreeMap<_, _>>();
+        }
+    }
+
+    /// The webhooks that the machine made since the last time, of an act on a good.
+    pub(super) fn told(&mut self, index: usize, by_people: bool, ends_contact: bool) -> Vec<Webhook> {
+        let Some(json) = &mut self.json else { return Vec::new() };
+        let raw = json.machine.take_webhooks();
+        let mut webhooks = Vec::new();
+        for raw in raw {
+            let topic = self.json.as_ref().and_then(|json| json.topic(&raw)).unwrap_or_default();
+            let kind = platforms::find(self.kind.as_str())
+                .and_then(|platform| platform.topics().iter().find(|known| known.name == topic))
+                .map(|known| known.kind);
+            let is_thin = matches!(kind, Some(TopicKind::Thin | TopicKind::Both));
+            let good = (!topic.starts_with("order")).then_some(index);
+            let webhook = self.webhook(good, Content::Raw(raw, is_thin), by_people);
+            webhooks.push(Webhook { ends_contact, ..webhook });
+        }
+        webhooks
+    }
+
+    /// The webhooks of everything that is on sale.
+    pub(crate) fn tell_everything(&mut self, now: Timestamp) -> Vec<Webhook> {
+        let Some(json) = &mut self.json else { return Vec::new() };
+        json.machine.tell_everything(time(now));
+        let told = self.told(0, false, false);
+        told.into_iter().map(|webhook| Webhook { good: None, ..webhook }).collect()
+    }
+
+    /// Takes the last sale back; says what it was, and the webhooks.
+    pub(crate) fn takes_back(
+        &mut self,
+        is_cancelled: bool,
+        is_restocked: bool,
+        now: Timestamp,
+    ) -> Option<(Sale, Vec<Webhook>)> {
+        let sale = self.json.as_mut()?.takes_back(is_cancelled, is_restocked, now)?;
+        self.look();
+        let index = self.goods.iter().position(|good| good.item == sale.item).unwrap_or_default();
+        Some((sale, self.told(index, true, false)))
+    }
+
+    /// Fetches what a thin webhook speaks of.
+    pub(crate) fn notified(&mut self, webhook: &MachineWebhook, now: Timestamp) -> Read {
+        let takes_token = self.takes_token;
+        let Some(json) = &mut self.json else { return Read::Nothing };
+        json.set_taken(takes_token);
+        json.notified(webhook, now)
+    }
+}
