@@ -3,9 +3,10 @@
 use crate::{record::Record, world::World};
 use apply::rebuild::Rebuilt;
 use model::{
-    Baseline, ConflictKind, FieldMirror, FieldValue, Held, LevelMirror, Phase,
+    Baseline, ConflictKind, ConnectionId, FieldMirror, FieldValue, Held, LevelMirror, Phase,
     record::{Movement, State},
 };
+use std::collections::BTreeSet;
 
 /// Conflicts that calls open: a replay calls nobody. What people see of them is kept by the marks.
 const OF_CALLS: [ConflictKind; 4] =
@@ -38,12 +39,15 @@ pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
         .iter()
         .map(|applied| (applied.sequence, applied.event.id, applied.effects.clone(), applied.rows.clone()))
         .collect::<Vec<_>>());
+    // Of several connections that show one conflict of the store in one batch, any may be named.
+    let own =
+        |connection: &ConnectionId, kind: ConflictKind| (!kind.is_of_store()).then(|| connection.clone());
     same!("conflicts", |record: &Record| record
         .open
         .iter()
         .filter(|(_, kind, _)| !OF_CALLS.contains(kind))
-        .cloned()
-        .collect::<Vec<_>>());
+        .map(|(connection, kind, subject)| (own(connection, *kind), *kind, subject.clone()))
+        .collect::<BTreeSet<_>>());
     mirrors(record, &replayed, found);
     rebuilt(record, found);
 }
