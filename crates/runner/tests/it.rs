@@ -165,7 +165,7 @@ async fn a_span_that_two_messages_hold_goes_on_once() {
     let known = Message { covers: Some(event(23).position), ..tail };
     let mut appender = world.bus.appender(Feed::Normalized, HERE, Some(&known));
     let events: Vec<Event> = (24..=28).map(event).collect();
-    appender.append(Event::encode(&events, &[]), event(28).position, 0, 1).await.unwrap();
+    appender.append(Event::encode(&events, &[]), event(28).position, 0, 5).await.unwrap();
     let (stop, _, task) = world.run(0);
     assert_eq!(world.passed_on(28).await, (21..=28).collect::<Vec<_>>());
     stop.cancel();
