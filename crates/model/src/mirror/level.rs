@@ -1,5 +1,9 @@
 //! The mirror of a level: a platform's absolute number is read as a movement from its baseline.
 
+mod outcome;
+
+pub use outcome::{Contact, ContactOutcome, LevelOutcome};
+
 use super::{
     Asked, Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READ_AGAIN_AFTER,
     READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Waiting, Write,
@@ -57,59 +61,6 @@ pub struct LevelMirror {
     /// When work is due.
     #[serde(default)]
     pub schedule: Schedule,
-}
-
-/// What a report was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LevelOutcome {
-    /// Older than what was seen.
-    Stale,
-    /// Of the same version as what was seen, and another number: the platform is read again.
-    Ambiguous,
-    /// Our own write come back.
-    Echo,
-    /// Another number while a write of ours is under way: the platform is read after it.
-    Contested,
-    /// What was known.
-    Unchanged,
-    /// The platform doesn't count the item there any more; says whether it did before.
-    Forgotten(bool),
-    /// A number of an item that isn't linked yet; says whether it is news.
-    Unlinked(bool),
-    /// A first number: see [`LevelMirror::contact`].
-    FirstContact,
-    /// The platform's number moved by this much.
-    Moved(Quantity),
-    /// The platform's number moved by this much after a write whose outcome isn't known: it may count that write.
-    MovedUncertain(Quantity),
-}
-
-/// What a first contact is decided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Contact {
-    /// The store's level, if it has one.
-    pub level: Option<Quantity>,
-    /// True if another connection has a baseline that something stands behind.
-    pub is_witnessed: bool,
-    /// The connection's rule.
-    pub rule: BaselineRule,
-    /// The number of decimals the platform's quantities have.
-    pub decimals: u32,
-}
-
-/// What a first contact comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContactOutcome {
-    /// The number is a count: the store's level becomes this.
-    Counted(Quantity),
-    /// The number is the store's.
-    Agreed,
-    /// The store's level stands and is due at the platform.
-    StoreStands,
-    /// A person has to say which number stands.
-    Asked,
-    /// A zero that says nothing yet.
-    Unproven,
 }
 
 impl LevelMirror {
