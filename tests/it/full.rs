@@ -16,7 +16,7 @@ const FEED_BYTES: u64 = 128 * 1024;
 /// So little that a few hundred changes fill APPLIED, but more than what is kept of one partition in any case.
 const APPLIED_BYTES: u64 = 384 * 1024;
 /// How large the disk is; it is made of memory.
-const DISK: &str = "64m";
+const DISK: &str = "80m";
 /// How much each stream may hold on that disk: all of them together what the broker takes it to have room for.
 const STREAM_BYTES: u64 = 6 * 1024 * 1024;
 /// How long it may take to fill, and how long services may take to work off what came in meanwhile.
