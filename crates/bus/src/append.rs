@@ -96,7 +96,7 @@ pub struct Appender {
     tail_sequence: u64,
     /// What the next batch begins behind.
     from: Position,
-    /// What a batch that reaches so far begins behind at least.
+    /// The position that a batch which reaches so far begins behind at least.
     gap_end: Position,
     records_total: u64,
     spent: bool,

@@ -258,7 +258,7 @@ fn subject_of(partition: Partition) -> String {
 pub struct AppliedReader {
     bus: Bus,
     follow: Follow,
-    /// What was read and isn't ours.
+    /// The messages that were read and aren't ours.
     foreign: VecDeque<Foreign>,
     sequencer: Option<Sequencer>,
     /// The change that is missing, and until when it is waited for, however often waiting is dropped meanwhile.

@@ -44,7 +44,7 @@ pub struct Reader {
     bus: Bus,
     feed: Feed,
     partition: Partition,
-    /// What was read and isn't given out yet.
+    /// The messages that were read and aren't given out yet.
     taken: VecDeque<Result<Message, BusError>>,
 }
 

@@ -116,7 +116,7 @@ pub struct ForeignRecord {
     pub message: Foreign,
 }
 
-/// What messages of a stream's subject should be.
+/// The kind of message that a stream's subject is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Holding {
     /// Batches of a partition.

@@ -94,7 +94,7 @@ impl ReplyRule {
     }
 }
 
-/// What became of an answer.
+/// The fate of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answered {
     /// It was sent.

@@ -18,7 +18,7 @@ const CLAIM_LIMIT: Duration = Duration::from_secs(15);
 /// Upper limit of replicas that are remembered as leaving partitions.
 const REMEMBERED_MAX: usize = 1024;
 
-/// What a replica writes about itself.
+/// A replica's own account of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignOfLife {
     pub(crate) stage: String,
@@ -67,7 +67,7 @@ impl Seen {
     }
 }
 
-/// What one replica knows of the others.
+/// One replica's knowledge of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Others {
     /// Replicas that don't run all that they should, and since when.

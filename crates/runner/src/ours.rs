@@ -1,4 +1,4 @@
-//! What is ours: the judgement of messages by what they hold. Without a clock or I/O.
+//! The judgement of messages by what they hold: ours or not. Without a clock or I/O.
 //!
 //! All who read a feed judge alike. What one took for progress and another for foreign would be lost between them.
 

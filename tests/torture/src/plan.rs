@@ -122,12 +122,12 @@ impl What {
         matches!(self, Self::Refused(_))
     }
 
-    /// Whether it must leave a dead letter.
+    /// Returns whether it must leave a dead letter.
     pub(crate) const fn is_dead(self) -> bool {
         matches!(self, Self::Poison(_))
     }
 
-    /// Whether only a row of it is a dead letter: the product is taken without the variant that can't be true.
+    /// Returns whether only a row of it is a dead letter: the product is taken without the variant that can't be true.
     pub(crate) const fn is_dead_in_part(self) -> bool {
         matches!(self, Self::Poison(Poison::AbsurdPrice))
     }

@@ -25,7 +25,7 @@ impl Waiting {
 /// (a product has a text and prices): to those it is a report like any other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AskedBy {
-    /// Which mirror.
+    /// The mirror.
     pub mirror: MirrorKey,
     /// Its waiting when the reading was asked for.
     pub waiting: Waiting,

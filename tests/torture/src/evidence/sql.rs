@@ -13,7 +13,7 @@ use tokio::{
 /// How long a statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_mins(5);
 
-/// What is due at the platform of a mirror `m`; null for nothing, and for a write that the connection's rules keep back:
+/// The work that is due at the platform of a mirror `m`; null for nothing, and for a write that the connection's rules keep back:
 /// what should stand there is known all the same.
 const DUE: &str =
     "(SELECT m.attention FROM connections c WHERE c.id = m.connection AND (m.attention <> 'write'

@@ -1,8 +1,8 @@
-//! What reports and first contacts come to.
+//! Outcomes of reports and first contacts.
 
 use crate::{BaselineRule, Quantity};
 
-/// What a report was.
+/// The meaning of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LevelOutcome {
     /// Older than what was seen.
@@ -13,7 +13,7 @@ pub enum LevelOutcome {
     Echo,
     /// Another number while a write of ours is under way: the platform is read after it.
     Contested,
-    /// What was known.
+    /// The number that was known.
     Unchanged,
     /// The platform doesn't count the item there any more; says whether it did before.
     Forgotten(bool),
@@ -27,7 +27,7 @@ pub enum LevelOutcome {
     MovedUncertain(Quantity),
 }
 
-/// What a first contact is decided by.
+/// The facts that decide a first contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contact {
     /// The store's level, if it has one.
@@ -40,7 +40,7 @@ pub struct Contact {
     pub decimals: u32,
 }
 
-/// What a first contact comes to.
+/// The outcome of a first contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContactOutcome {
     /// The number is a count: the store's level becomes this.
