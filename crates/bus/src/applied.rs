@@ -272,7 +272,7 @@ impl AppliedReader {
     }
 
     /// Takes back all changes that wait for one that is missing, which the event store doesn't have: none of them was
-    /// committed, so they aren't ours. They are told as [`BusError::Foreign`].
+    /// committed, so they aren't ours. They are reported as [`BusError::Foreign`].
     pub fn refuse_held(&mut self) {
         let held = self.sequencer.as_mut().map(|sequencer| std::mem::take(&mut sequencer.held));
         let refuse = |message| Bus::foreign_applied(&message, "no such change was committed");
@@ -282,7 +282,7 @@ impl AppliedReader {
 
     /// Waits for a change, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
     /// missing change is waited for, 30 seconds long; then this is [`BusError::Gap`], and the event store has it.
-    /// [`BusError::Foreign`] tells of a message that isn't one of ours; the next call goes on behind it.
+    /// [`BusError::Foreign`] reports a message that isn't one of ours; the next call goes on behind it.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
         while self.ready.is_empty() {
             if let Some(foreign) = self.foreign.pop_front() {
@@ -313,7 +313,7 @@ impl AppliedReader {
         Ok(self.ready.drain(..count).collect())
     }
 
-    /// Takes what was read; what the judge refuses is told later.
+    /// Takes what was read; what the judge refuses is reported later.
     fn ours(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
         let taken = self.follow.take(max_messages, AppliedMessage::read)?;
         let (judge, partitions) = (self.bus.judge(), self.bus.partitions());

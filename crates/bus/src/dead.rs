@@ -141,7 +141,7 @@ pub struct DeadReader {
 }
 
 impl DeadReader {
-    /// The next dead letter; none at the end. [`BusError::Foreign`] tells of a message that isn't one of ours; the next
+    /// The next dead letter; none at the end. [`BusError::Foreign`] reports a message that isn't one of ours; the next
     /// call goes on behind it.
     pub async fn next(&mut self) -> Result<Option<DeadMessage>, BusError> {
         if self.next > self.last {

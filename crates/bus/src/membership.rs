@@ -126,7 +126,7 @@ struct Member {
     sequence: Option<u64>,
     /// The memory was lost, ours or the server's: others may not have shown themselves yet.
     settling: bool,
-    /// The partitions that are ours, as others are told.
+    /// The partitions that are ours, as others see it.
     owns: BTreeSet<Partition>,
     others: Others,
     ignored: watch::Sender<BTreeSet<String>>,

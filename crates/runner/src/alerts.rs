@@ -30,7 +30,7 @@ pub struct Alerts {
     foreign: Arc<Mutex<ForeignLog>>,
 }
 
-/// What was said of foreign messages.
+/// The account of foreign messages.
 #[derive(Default)]
 struct ForeignLog {
     said_at: Option<Instant>,

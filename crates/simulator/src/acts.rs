@@ -1,10 +1,10 @@
-//! What people do in a shop, whether it runs behind a server or as a machine.
+//! Acts of people in a shop, whether it runs behind a server or as a machine.
 
 use crate::ledger::{Change, Instant};
 use crate::shop::{Impossible, Kind};
 use crate::state::State;
 
-/// What an act gives back, and what it changed.
+/// The result of an act, and the changes that it made.
 pub(crate) type Acted<T> = Result<(T, Vec<Change>), Impossible>;
 
 impl State {

@@ -147,7 +147,7 @@ impl ShopMachine {
         self.act(now, |state, _| Ok(((), state.everything()))).ok();
     }
 
-    /// How much of an item is at a location; `None` where it isn't stocked.
+    /// The quantity of an item at a location; `None` where it isn't stocked.
     pub fn level(&self, item: &str, location: &str) -> Option<Decimal> {
         Some(self.state.ledger.level(&self.state.item(item).ok()?, location)?.quantity())
     }

@@ -10,9 +10,9 @@ use wire::DecodeError;
 /// What a batch holds, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
-    /// What is decided.
+    /// The events to decide.
     pub events: Vec<Event>,
-    /// What ended before.
+    /// Ends that earlier stages recorded.
     pub dismissals: Vec<Dismissal>,
     /// What propagate made of mirrors up to its end; only a replay tells.
     pub marks: Vec<SendMark>,

@@ -7,7 +7,7 @@ use model::{AskedBy, Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Orig
 /// A level, price or text that has to be read: the reading carries who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRead {
-    /// Which mirror, and in which of its waitings.
+    /// The mirror that asked, and its waiting.
     pub asked_by: AskedBy,
     /// The platform's id of the location of a level; `None` on platforms without locations.
     pub location: Option<ExternalId>,

@@ -1,4 +1,4 @@
-//! What is left of a value that the platform refused, and the conflicts that are open for the mirror's sake.
+//! The traces of a value that the platform refused, and the conflicts that are open because of a mirror's state.
 
 use super::{Gate, LevelMirror, Phase};
 use crate::{ConflictKind, mirror::kinds_of};
