@@ -18,7 +18,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinSet, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 /// From which attempt on an interruption is worth a warning: most are over before.
@@ -27,8 +31,13 @@ const WARN_AT_ATTEMPT: u32 = 3;
 /// which is no worse than a crash, so that the partition can be taken up again.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long a partition may be interrupted again and again without progress until its replica counts as not ready.
+const STANDS_STILL_AFTER: Duration = Duration::from_mins(1);
 /// How long a run that followed a permanent error must go without one until that counts as put right.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
+/// How long a run that followed an outage must go on until that counts as over, where there is nothing to do: longer than any
+/// call of a run waits for its answer.
+const CALM_AFTER: Duration = Duration::from_secs(30);
 /// The number of times it is looked whether such a run has made progress.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -173,11 +182,13 @@ struct Waiting {
     alerts: Alerts,
     readiness: Readiness,
     said: Option<(&'static str, String)>,
+    /// Since when it has been interrupted without progress.
+    interrupted_since: Option<Instant>,
 }
 
 impl Waiting {
     fn new(stage: &'static str, partition: Option<Partition>, alerts: Alerts, readiness: Readiness) -> Self {
-        Self { stage, partition, alerts, readiness, said: None }
+        Self { stage, partition, alerts, readiness, said: None, interrupted_since: None }
     }
 
     fn who(&self) -> String {
@@ -196,6 +207,21 @@ impl Waiting {
             let (who, error) = (self.who(), now.as_ref().map(|(_, error)| error.as_str()));
             tracing::error!(stage = self.stage, kind, error, "{who} can't go on until this is put right");
             self.said = now;
+        }
+    }
+
+    /// Says that an outage interrupts it: after a while without progress its replica isn't ready.
+    fn interrupted(&mut self, error: &str) {
+        let since = *self.interrupted_since.get_or_insert_with(Instant::now);
+        if self.said.is_none() && since.elapsed() >= STANDS_STILL_AFTER {
+            self.readiness.waits_for(&self.who(), error);
+        }
+    }
+
+    /// Says that it made progress, or that it goes on.
+    fn progressed(&mut self) {
+        if self.interrupted_since.take().is_some() && self.said.is_none() {
+            self.readiness.goes_on(&self.who());
         }
     }
 
@@ -255,12 +281,14 @@ where
         let Err(stopped) = attempt(&mut waiting, &turn, run).await else { return };
         if turn.progress.swap(false, Ordering::Relaxed) {
             backoff.reset();
+            waiting.progressed();
         }
         metrics.interrupted(waiting.stage, stopped.cause());
         let delay = if stopped.is_permanent() {
             waiting.begins(stopped.cause(), stopped.text());
             backoff.next_delay_of_setup()
         } else {
+            waiting.interrupted(&stopped.text());
             // What waits for a person goes on waiting: an outage meanwhile says nothing about it.
             backoff.next_delay()
         };
@@ -291,7 +319,8 @@ where
             outcome = &mut running => {
                 return outcome.map_or(Err(Stopped::Panicked), |outcome| outcome.map_err(Stopped::Fault));
             }
-            () = settled(turn), if waiting.said.is_some() => waiting.over(),
+            () = settled(turn, SETTLED_AFTER), if waiting.said.is_some() => waiting.over(),
+            () = settled(turn, CALM_AFTER), if waiting.interrupted_since.is_some() => waiting.progressed(),
             () = overdue(&turn.stop) => {
                 let (stage, partition) = (waiting.stage, turn.partition.0);
                 tracing::warn!(stage, partition, limit = ?STOP_LIMIT, "dropped: did not stop");
@@ -301,8 +330,8 @@ where
     }
 }
 
-/// Until the run has done something, or has gone on for a while.
-async fn settled(turn: &Turn) {
+/// Until the run has done something, or has gone on so long.
+async fn settled(turn: &Turn, after: Duration) {
     let progress = async {
         while !turn.progress.load(Ordering::Relaxed) {
             sleep(LOOK_EVERY).await;
@@ -310,7 +339,7 @@ async fn settled(turn: &Turn) {
     };
     tokio::select! {
         () = progress => {}
-        () = sleep(SETTLED_AFTER) => {}
+        () = sleep(after) => {}
     }
 }
 

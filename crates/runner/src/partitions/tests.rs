@@ -164,3 +164,56 @@ async fn what_a_person_has_to_put_right_is_waited_for_with_growing_pauses_and_ma
     let text = String::from_utf8(metrics.render()).unwrap();
     assert!(text.contains("tillflow_permanent_errors_total{kind=\"setup\",stage=\"apply\"} 20"), "{text}");
 }
+
+/// Runs for `seconds` and is interrupted, `ATTEMPTS` times; then it works. Returns for how long it had been interrupted when
+/// its replica was seen to be unready first, and whether it is ready once it works.
+async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>, bool) {
+    const ATTEMPTS: usize = 30;
+    let (stop, metrics, readiness) =
+        (CancellationToken::new(), Metrics::new().unwrap(), Readiness::default());
+    readiness.set(true);
+    let (runs, began) = (AtomicUsize::new(0), Instant::now());
+    let unready_after = Mutex::new(None);
+    let run = |turn: Turn| {
+        let run = runs.fetch_add(1, Ordering::Relaxed);
+        let stop = stop.clone();
+        if !readiness.get() {
+            unready_after.lock().unwrap().get_or_insert(began.elapsed());
+        }
+        async move {
+            if run < ATTEMPTS {
+                sleep(Duration::from_secs(seconds)).await;
+                if makes_progress {
+                    turn.made_progress();
+                }
+                return Err(Fault::transient("the broker", std::io::Error::other("no room")));
+            }
+            stop.cancelled().await;
+            Ok(())
+        }
+    };
+    let over = async {
+        while runs.load(Ordering::Relaxed) <= ATTEMPTS {
+            sleep(Duration::from_secs(1)).await;
+        }
+        sleep(CALM_AFTER).await;
+        let ready = readiness.get();
+        stop.cancel();
+        ready
+    };
+    let running = keep_running(&metrics, waiting(&metrics, &readiness), turn(&stop), &run);
+    let ((), ready_again) = tokio::join!(running, over);
+    (unready_after.into_inner().unwrap(), ready_again)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_stands_still_makes_its_replica_unready_until_it_goes_on() {
+    for seconds in [0, 10] {
+        let (unready_after, ready_again) = outage_of_runs(seconds, false).await;
+        let unready_after = unready_after.expect("it is unready");
+        assert!(unready_after >= STANDS_STILL_AFTER, "{unready_after:?}");
+        assert!(unready_after < STANDS_STILL_AFTER * 2, "{unready_after:?}");
+        assert!(ready_again, "it is ready again once it works");
+    }
+    assert_eq!(outage_of_runs(10, true).await, (None, true), "whoever gets on is ready");
+}
