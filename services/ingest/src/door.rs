@@ -248,7 +248,9 @@ impl Door {
         if let Some(repeat) = delivery.as_ref().and_then(|delivery| self.repeat(delivery)) {
             return repeat;
         }
-        if let Err(wait) = self.limits.take(&connection.id, connection.requests_per_minute) {
+        let bytes = delivery.as_ref().map_or(0, |delivery| delivery.body.len());
+        let Connection { tenant, id, requests_per_minute, .. } = connection;
+        if let Err(wait) = self.limits.take(tenant, id, *requests_per_minute, bytes) {
             return Answer::TooMany(wait);
         }
         match delivery {

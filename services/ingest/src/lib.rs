@@ -16,7 +16,7 @@ mod refusals;
 
 pub use directory::Directory;
 pub use door::{Answer, Door, Webhook};
-pub use limits::Limits;
+pub use limits::{ByteLimit, Limits};
 pub use raw::{RawWriter, Unkept};
 pub use refusals::BodyRefusal;
 
@@ -37,6 +37,15 @@ pub struct Config {
     pub requests_per_minute: u32,
     /// The number of them that a connection may send at once after it was quiet: a bulk edit at a till sends hundreds.
     pub requests_burst: u32,
+    /// The number of bytes of bodies a minute that each connection may send, sustained: more in proportion where its row allows
+    /// more requests. 16 MiB unless set.
+    pub bytes_per_minute: u64,
+    /// The number of them that a connection may send at once after it was quiet. 128 MiB unless set.
+    pub bytes_burst: u64,
+    /// The number of bytes of bodies a minute that all connections of a tenant may send, sustained. 64 MiB unless set.
+    pub tenant_bytes_per_minute: u64,
+    /// The number of them that a tenant may send at once after it was quiet. 512 MiB unless set.
+    pub tenant_bytes_burst: u64,
     /// How many HTTP connections are served at once.
     pub connections_max: usize,
     /// Where platforms that publish are answered.
@@ -61,6 +70,10 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             requests_per_minute: 100,
             requests_burst: 1000,
+            bytes_per_minute: 16 << 20,
+            bytes_burst: 128 << 20,
+            tenant_bytes_per_minute: 64 << 20,
+            tenant_bytes_burst: 512 << 20,
             connections_max: 4096,
             replies: Replies::default(),
             store: StoreConfig::default(),
@@ -90,7 +103,11 @@ pub async fn serve(
     listener: TcpListener,
 ) -> Result<(), Failure> {
     let directory = Directory::new(store.clone());
-    let limits = Limits::new(config.requests_per_minute, config.requests_burst);
+    let of_connections = ByteLimit { per_minute: config.bytes_per_minute, burst: config.bytes_burst };
+    let of_tenants =
+        ByteLimit { per_minute: config.tenant_bytes_per_minute, burst: config.tenant_bytes_burst };
+    let limits =
+        Limits::new(config.requests_per_minute, config.requests_burst).with_bytes(of_connections, of_tenants);
     let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let answers = publish::Answers::new(&service.metrics)?;

@@ -1,47 +1,122 @@
-//! How often a connection may send. Counted after the signature, so that an unauthenticated client can't spend a
-//! connection's budget.
+//! How often a connection may send, and how much. Counted after the signature, so that an unauthenticated client can't spend
+//! a connection's budget.
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
-use model::ConnectionId;
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use model::{ConnectionId, TenantId};
+use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// Upper limit of connections that are counted at once; the least used are forgotten.
 const COUNTED_MAX: u64 = 100_000;
 /// Time after which a quiet connection is forgotten: longer than a burst of 1,000 takes to come back at one a minute, or
 /// being forgotten would give it back too early.
 const QUIET_FOR: Duration = Duration::from_hours(24);
+/// The time that is named to whom no time helps: nothing is allowed, or less than one request takes.
+const NEVER: Duration = Duration::from_mins(1);
 
-/// A budget for each connection.
+/// The unit of budgets of bytes; a body takes at least one.
+const UNIT_BYTES: u64 = 1 << 10;
+
+/// What may come in, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteLimit {
+    /// Sustained, a minute.
+    pub per_minute: u64,
+    /// At once, after a quiet time; at least what one body may take.
+    pub burst: u64,
+}
+
+impl ByteLimit {
+    /// Scaled to a connection whose limit of requests is `own` where others have `usual`.
+    fn in_proportion(self, own: u32, usual: u32) -> Self {
+        let scaled = |bytes: u64| bytes.saturating_mul(own.into()) / u64::from(usual.max(1));
+        Self { per_minute: scaled(self.per_minute), burst: self.burst.max(scaled(self.burst)) }
+    }
+
+    fn quota(self) -> Option<Quota> {
+        let units = |bytes: u64| NonZeroU32::new(u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX));
+        Some(Quota::per_minute(units(self.per_minute)?).allow_burst(units(self.burst)?))
+    }
+}
+
+/// The budgets of all who are counted by a key.
+struct Budgets<Key> {
+    of: moka::sync::Cache<Key, Arc<DefaultDirectRateLimiter>>,
+    clock: DefaultClock,
+}
+
+impl<Key: Hash + Eq + Clone + Send + Sync + 'static> Budgets<Key> {
+    fn new() -> Self {
+        let of = moka::sync::Cache::builder().max_capacity(COUNTED_MAX).time_to_idle(QUIET_FOR).build();
+        Self { of, clock: DefaultClock::default() }
+    }
+
+    /// Takes `count` out of the budget, or gives the time until there is so much; a minute if there never is.
+    fn take(&self, key: &Key, quota: Option<Quota>, count: u64) -> Result<(), Duration> {
+        let (Some(quota), Ok(count)) = (quota, u32::try_from(count.max(1))) else { return Err(NEVER) };
+        let budget = self.of.get_with(key.clone(), || Arc::new(RateLimiter::direct(quota)));
+        match budget.check_n(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)) {
+            Ok(taken) => taken.map_err(|refused| refused.wait_time_from(self.clock.now())),
+            Err(_) => Err(NEVER),
+        }
+    }
+}
+
+/// The budgets of connections and tenants.
 pub struct Limits {
     requests_per_minute: u32,
     requests_burst: u32,
-    budgets: moka::sync::Cache<(ConnectionId, u32), Arc<DefaultDirectRateLimiter>>,
-    clock: DefaultClock,
+    requests: Budgets<(ConnectionId, u32)>,
+    bytes: Option<(ByteLimit, ByteLimit)>,
+    connection_bytes: Budgets<(ConnectionId, u32)>,
+    tenant_bytes: Budgets<TenantId>,
 }
 
 impl Limits {
     /// `requests_per_minute`, sustained, for each connection that has no limit of its own, and `requests_burst` at once
-    /// for each connection, whatever its sustained limit; where that is higher it is the burst too.
+    /// for each connection, whatever its sustained limit; where that is higher it is the burst too. Bytes aren't limited.
     pub fn new(requests_per_minute: u32, requests_burst: u32) -> Self {
-        let budgets = moka::sync::Cache::builder().max_capacity(COUNTED_MAX).time_to_idle(QUIET_FOR).build();
-        Self { requests_per_minute, requests_burst, budgets, clock: DefaultClock::default() }
+        let (requests, connection_bytes, tenant_bytes) = (Budgets::new(), Budgets::new(), Budgets::new());
+        Self { requests_per_minute, requests_burst, requests, bytes: None, connection_bytes, tenant_bytes }
     }
 
-    /// Takes one request out of the connection's budget, or gives the time until there is one.
-    pub fn take(&self, connection: &ConnectionId, own_limit: Option<u32>) -> Result<(), Duration> {
+    /// The same, with bytes limited as well: of each connection, in proportion to a limit of requests of its own, and of each
+    /// tenant. RAW is one room for all.
+    #[must_use]
+    pub fn with_bytes(self, of_connections: ByteLimit, of_tenants: ByteLimit) -> Self {
+        Self { bytes: Some((of_connections, of_tenants)), ..self }
+    }
+
+    /// Takes one request of so many bytes out of the budgets of its connection and tenant, or gives the time until it fits.
+    pub fn take(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        own_limit: Option<u32>,
+        bytes: usize,
+    ) -> Result<(), Duration> {
         let per_minute = own_limit.unwrap_or(self.requests_per_minute);
-        let Some(sustained) = NonZeroU32::new(per_minute) else { return Err(Duration::from_mins(1)) };
-        let burst = NonZeroU32::new(self.requests_burst).map_or(sustained, |burst| burst.max(sustained));
-        let budget = self.budgets.get_with((connection.clone(), per_minute), || {
-            Arc::new(RateLimiter::direct(Quota::per_minute(sustained).allow_burst(burst)))
+        let key = (connection.clone(), per_minute);
+        let quota = NonZeroU32::new(per_minute).map(|sustained| {
+            let burst = NonZeroU32::new(self.requests_burst).map_or(sustained, |burst| burst.max(sustained));
+            Quota::per_minute(sustained).allow_burst(burst)
         });
-        budget.check().map_err(|refused| refused.wait_time_from(self.clock.now()))
+        self.requests.take(&key, quota, 1)?;
+        let Some((of_connections, of_tenants)) = self.bytes else { return Ok(()) };
+        let units = u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(UNIT_BYTES);
+        let own = own_limit
+            .map_or(of_connections, |own| of_connections.in_proportion(own, self.requests_per_minute));
+        self.connection_bytes.take(&key, own.quota(), units)?;
+        self.tenant_bytes.take(tenant, of_tenants.quota(), units)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn taken(limits: &Limits, connection: &ConnectionId, own_limit: Option<u32>) -> Result<(), Duration> {
+        limits.take(&TenantId::new("tenant").unwrap(), connection, own_limit, 1)
+    }
 
     #[test]
     fn a_burst_passes_whatever_the_sustained_limit_and_then_the_limit_holds() {
@@ -57,10 +132,10 @@ mod tests {
         for case @ (per_minute, burst, own_limit, passes, wait_ms) in cases {
             let limits = Limits::new(per_minute, burst);
             let id = ConnectionId::new("one").unwrap();
-            let taken = (0..passes).filter(|_| limits.take(&id, own_limit).is_ok()).count();
-            assert_eq!(taken, passes, "{case:?}");
+            let passed = (0..passes).filter(|_| taken(&limits, &id, own_limit).is_ok()).count();
+            assert_eq!(passed, passes, "{case:?}");
             // A request or two may have come back meanwhile.
-            let wait = (0..100).find_map(|_| limits.take(&id, own_limit).err()).expect("it is refused");
+            let wait = (0..100).find_map(|_| taken(&limits, &id, own_limit).err()).expect("it is refused");
             assert!(wait > Duration::ZERO && wait <= Duration::from_millis(wait_ms), "{case:?}: {wait:?}");
         }
     }
@@ -69,11 +144,32 @@ mod tests {
     fn each_connection_has_a_budget_of_its_own() {
         let limits = Limits::new(3, 3);
         let [one, other] = ["one", "other"].map(|id| ConnectionId::new(id).unwrap());
-        assert!((0..3).all(|_| limits.take(&one, None).is_ok()));
-        let wait = limits.take(&one, None).unwrap_err();
+        assert!((0..3).all(|_| taken(&limits, &one, None).is_ok()));
+        let wait = taken(&limits, &one, None).unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(20), "{wait:?}");
-        assert!(limits.take(&other, None).is_ok());
-        assert!(limits.take(&one, Some(600)).is_ok());
-        assert_eq!(limits.take(&one, Some(0)), Err(Duration::from_mins(1)));
+        assert!(taken(&limits, &other, None).is_ok());
+        assert!(taken(&limits, &one, Some(600)).is_ok());
+        assert_eq!(taken(&limits, &one, Some(0)), Err(Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn bytes_are_limited_for_each_connection_and_for_all_of_a_tenant() {
+        const MIB: usize = 1 << 20;
+        let mib =
+            |per_minute: u64, burst: u64| ByteLimit { per_minute: per_minute << 20, burst: burst << 20 };
+        let limits = Limits::new(100, 1000).with_bytes(mib(1, 8), mib(2, 20));
+        let [one, other, third, fast] =
+            ["one", "other", "third", "fast"].map(|id| ConnectionId::new(id).unwrap());
+        let [tenant, stranger] = ["tenant", "stranger"].map(|id| TenantId::new(id).unwrap());
+        let passes = |tenant, connection, own| {
+            (0..40).take_while(|_| limits.take(tenant, connection, own, 4 * MIB).is_ok()).count()
+        };
+        assert_eq!(passes(&tenant, &one, None), 2, "its burst");
+        let wait = limits.take(&tenant, &one, None, 4 * MIB).unwrap_err();
+        assert!(wait > Duration::from_mins(3) && wait <= Duration::from_mins(4), "{wait:?}");
+        assert_eq!(passes(&tenant, &other, None), 2);
+        assert_eq!(passes(&tenant, &third, None), 1, "its tenant's burst");
+        assert_eq!(passes(&stranger, &fast, Some(200)), 4, "twice the requests, twice the bytes");
+        assert_eq!(limits.take(&stranger, &third, None, 9 * MIB), Err(NEVER), "more than its burst");
     }
 }
