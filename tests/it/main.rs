@@ -34,6 +34,7 @@ mod replaced_broker;
 mod replay;
 mod replicas;
 mod restored;
+mod rooms;
 mod stopping;
 
 use std::time::Duration;

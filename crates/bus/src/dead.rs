@@ -107,28 +107,45 @@ impl Bus {
         }
     }
 
-    /// Removes a dead letter that someone has seen to; nothing if it is gone already.
-    pub async fn remove_dead(&self, sequence: u64) -> Result<(), BusError> {
+    /// Removes a dead letter that someone has seen to, and returns whether it was there; nothing if it is gone already.
+    pub async fn remove_dead(&self, sequence: u64) -> Result<bool, BusError> {
         const DOING: &str = "removing the dead letter";
         let name = sequence.to_string();
         let stream = self.admin().get_stream_no_info(DEAD).await.map_err(BusError::call(DOING, &name))?;
-        if let Err(error) = stream.delete_message(sequence).await
-            && self.at(DEAD, sequence).await?.is_some()
-        {
-            return Err(BusError::call(DOING, &name)(error));
+        match stream.delete_message(sequence).await {
+            Ok(was_there) => Ok(was_there),
+            Err(_) if self.at(DEAD, sequence).await?.is_none() => Ok(false),
+            Err(error) => Err(BusError::call(DOING, &name)(error)),
         }
-        Ok(())
     }
 
-    /// The sequence of the last message of DEAD.
-    pub async fn dead_end(&self) -> Result<u64, BusError> {
-        Ok(self.stream_info(DEAD).await?.map_or(0, |info| info.state.last_sequence))
+    /// What DEAD holds.
+    pub async fn dead_state(&self) -> Result<DeadState, BusError> {
+        let state = self.stream_info(DEAD).await?.map(|info| info.state);
+        Ok(state.map_or_else(DeadState::default, |state| DeadState {
+            letters: state.messages,
+            last_sequence: state.last_sequence,
+        }))
+    }
+
+    /// How much DEAD may hold, in bytes.
+    pub fn dead_max_bytes(&self) -> u64 {
+        self.layout().dead_max_bytes()
     }
 
     /// How full DEAD is, from 0 to 1.
     pub async fn dead_usage(&self) -> Result<f64, BusError> {
         self.usage_of(DEAD).await
     }
+}
+
+/// What DEAD holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeadState {
+    /// The number of messages.
+    pub letters: u64,
+    /// The sequence of the last one that ever was.
+    pub last_sequence: u64,
 }
 
 /// Reads the dead letters that were there when it was opened.

@@ -95,6 +95,10 @@ impl Layout {
         self.partitions
     }
 
+    pub(crate) fn dead_max_bytes(&self) -> u64 {
+        self.dead_max_bytes
+    }
+
     /// The stream that holds the partition.
     pub(crate) fn stream_of(&self, feed: Feed, partition: Partition) -> String {
         feed.stream(partition.0 % self.streams_per_feed)

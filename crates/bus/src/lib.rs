@@ -32,7 +32,7 @@ pub use assign::assign;
 pub use check::{Durability, PAYLOAD_BYTES_MIN, Profile};
 pub use client::Bus;
 pub use config::{BusConfig, Credentials};
-pub use dead::{DeadMessage, DeadReader};
+pub use dead::{DeadMessage, DeadReader, DeadState};
 pub use door::{ACCEPT_SUBJECT, Request, Requests};
 pub use error::{AppendError, BusError};
 pub use follow::Reader;

@@ -5,7 +5,7 @@ use bus::{Bus, FOREIGN_KIND, Foreign};
 use model::Partition;
 use stage::Blame;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ pub struct Alerts {
     /// of messages.
     telling: Arc<Mutex<BTreeSet<Subject>>>,
     foreign: Arc<Mutex<ForeignLog>>,
+    /// The states that hold.
+    holding: Arc<Mutex<BTreeMap<Subject, String>>>,
 }
 
 /// The account of foreign messages.
@@ -58,6 +60,7 @@ impl Alerts {
             bus: bus.cloned(),
             telling: Arc::default(),
             foreign: Arc::default(),
+            holding: Arc::default(),
         }
     }
 
@@ -98,6 +101,28 @@ impl Alerts {
         }
         if is_new {
             self.tell((partition, FOREIGN_KIND), &message.to_string());
+        }
+    }
+
+    /// Tells of a state that holds, or takes it back where it is over: `text` is what holds.
+    pub fn holds(&self, partition: Option<Partition>, kind: &'static str, text: Option<&str>) {
+        let subject = (partition, kind);
+        let was = {
+            let mut holding = self.holding.lock().unwrap_or_else(PoisonError::into_inner);
+            match text {
+                Some(text) => holding.insert(subject, text.to_owned()),
+                None => holding.remove(&subject),
+            }
+        };
+        match text {
+            Some(text) => {
+                if was.as_deref() != Some(text) {
+                    tracing::error!(stage = self.stage, partition = partition.map(|it| it.0), kind, "{text}");
+                }
+                self.tell(subject, text);
+            }
+            None if was.is_some() => self.goes_on(partition, kind),
+            None => {}
         }
     }
 

@@ -1,10 +1,14 @@
 //! Dead letters: what a stage can't take is put down where people see to it.
 
-use crate::{Metrics, now};
-use bus::{AppendError, Bus, DeadMessage};
-use model::Position;
+use crate::{Metrics, batch_of, now};
+use bus::{AppendError, Bus, BusError, DeadMessage, Feed};
+use model::{Delivery, Position, StoreId};
 use stage::{Blame, Reject};
 use wire::{DeadLetter, Original};
+
+/// The longest body that a letter holds itself, in bytes. What is longer stays in RAW as long as RAW has it: DEAD is one
+/// room for all.
+const BODY_IN_LETTER_BYTES_MAX: usize = 16 << 10;
 
 /// Keeps what `stage` rejected, as it came, with the reason; then counts it and says so in the log. The same letter may be
 /// put down again: within five minutes it is stored once. One that no message can hold is only counted and logged.
@@ -22,16 +26,16 @@ pub async fn dead_letter(
         rejected_at: now(),
         position,
         original,
+        body_in_raw: None,
     };
+    let letter = leave_to_raw(bus, letter).await?;
     let DeadLetter { original, .. } = &letter;
     let (origin, delivery, event) = (original.origin(), original.delivery(), original.event());
     let message_id = match event {
         Some(event) => format!("{stage}/{event}/{position}"),
         None => format!("{stage}/{delivery}/{position}"),
     };
-    let (class, store) = (reject.class.as_str(), origin.store.clone());
-    let message = DeadMessage::new(stage, class, store, message_id, wire::encode_dead(&letter));
-    match bus.publish_dead(&message).await {
+    match publish_letter(bus, message_id, &letter).await {
         Err(error) if error.is_of_message() => {
             // The input's outcome is recorded all the same, and RAW has its bytes.
             metrics.permanent(stage, Blame::Input.as_str());
@@ -45,4 +49,40 @@ pub async fn dead_letter(
         event.id = event.map(tracing::field::display), %position, %reject, "dead letter"
     );
     Ok(())
+}
+
+/// Puts a letter down under that id.
+pub async fn publish_letter(bus: &Bus, message_id: String, letter: &DeadLetter) -> Result<(), AppendError> {
+    let (stage, class) = (letter.stage.as_str(), letter.reject.class.as_str());
+    let store = letter.original.origin().store.clone();
+    bus.publish_dead(&DeadMessage::new(stage, class, store, message_id, wire::encode_dead(letter))).await
+}
+
+/// The letter without its body, if that is long and RAW has it.
+async fn leave_to_raw(bus: &Bus, letter: DeadLetter) -> Result<DeadLetter, AppendError> {
+    if letter.body_bytes() <= BODY_IN_LETTER_BYTES_MAX {
+        return Ok(letter);
+    }
+    let lacking = letter.clone().without_body();
+    let found = delivery_in_raw(bus, &letter.original.origin().store, letter.position).await;
+    let found = found.map_err(|error| AppendError::Unavailable { source: error.into() })?;
+    let is_there = found.is_some_and(|found| lacking.clone().with_body_of(&found).is_some());
+    Ok(if is_there { lacking } else { letter })
+}
+
+/// The delivery that RAW has at that position of the store's partition, if any: a broker that began anew gives sequences
+/// again, so whoever asks compares what came.
+pub async fn delivery_in_raw(
+    bus: &Bus,
+    store: &StoreId,
+    position: Position,
+) -> Result<Option<Delivery>, BusError> {
+    let partition = bus.partitions().of(store);
+    let message = match bus.message_at(Feed::Raw, partition, position.raw_sequence).await {
+        Err(BusError::Foreign(_)) => None,
+        message => message?,
+    };
+    let batch = message.and_then(|message| batch_of::<Delivery>(bus, Feed::Raw, partition, &message).ok());
+    let mut records = batch.into_iter().flat_map(|batch| batch.records);
+    Ok(records.find(|placed| placed.position.delivery == position.delivery).map(|placed| placed.value))
 }

@@ -30,7 +30,7 @@ pub use config::{AdminConfig, Config, ConfigError, LogConfig, LogFormat};
 pub use decided::{Settled, settle};
 pub use doors::{Batch, Doors, Head, Input, Output, Placed, readable, unreadable};
 pub use kill_point::kill_point;
-pub use letters::dead_letter;
+pub use letters::{dead_letter, delivery_in_raw, publish_letter};
 pub use metrics::{Metrics, outcome_label};
 pub use ours::{Ours, batch_of, connect};
 pub use partitions::{Turn, own_partitions, until_set_up};

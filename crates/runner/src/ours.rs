@@ -279,6 +279,7 @@ mod tests {
             rejected_at: Timestamp::from_micros(7),
             position: at(1),
             original: wire::Original::Delivery(Box::new(delivery(STORE))),
+            body_in_raw: None,
         };
         let dead = |stage: &str, class: &str, store: &str| {
             let store = StoreId::new(store).unwrap();

@@ -74,9 +74,50 @@ pub struct DeadLetter {
     pub position: Position,
     /// What was rejected.
     pub original: Original,
+    /// Set if the delivery's body is empty here and lies in RAW, at the position.
+    pub body_in_raw: Option<BodyInRaw>,
+}
+
+/// A body that lies in RAW and not in its dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyInRaw {
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// Tells whether what RAW has there is that body.
+    pub digest: RawDigest,
 }
 
 impl DeadLetter {
+    /// The number of bytes of the delivery's body that the letter holds itself; 0 for an event.
+    pub fn body_bytes(&self) -> usize {
+        match &self.original {
+            Original::Delivery(delivery) => delivery.body.len(),
+            Original::Event(_) => 0,
+        }
+    }
+
+    /// Leaves the delivery's body to RAW.
+    #[must_use]
+    pub fn without_body(mut self) -> Self {
+        if let Original::Delivery(delivery) = &mut self.original {
+            let body = std::mem::take(&mut delivery.body);
+            let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            self.body_in_raw = Some(BodyInRaw { bytes, digest: RawDigest::of(&body) });
+        }
+        self
+    }
+
+    /// The letter with the body of that delivery of RAW, if it is the one that the letter lacks.
+    pub fn with_body_of(mut self, found: &Delivery) -> Option<Self> {
+        let lacking = self.body_in_raw.take()?;
+        let Original::Delivery(delivery) = &mut self.original else { return None };
+        if delivery.id != found.id || lacking.digest != RawDigest::of(&found.body) {
+            return None;
+        }
+        delivery.body = found.body.clone();
+        Some(self)
+    }
+
     /// The same for letters of one cause: stage, class, platform, topic, place and reason, without what differs from
     /// one payload to the next. Twelve hexadecimal digits.
     pub fn fingerprint(&self) -> String {
@@ -124,6 +165,9 @@ pub fn encode_dead(letter: &DeadLetter) -> Bytes {
         rejected_at_micros: letter.rejected_at.as_micros(),
         position: Some(letter.position.into()),
         original: Some(original),
+        body_in_raw: letter
+            .body_in_raw
+            .map(|body| pb::BodyInRaw { bytes: body.bytes, digest: body.digest.as_bytes().to_vec().into() }),
     }
     .encode_to_vec()
     .into()
@@ -136,6 +180,10 @@ pub fn decode_dead(payload: Bytes) -> Result<DeadLetter, DecodeError> {
         pb::dead_letter::Original::Delivery(delivery) => Original::Delivery(Box::new(delivery.try_into()?)),
         pb::dead_letter::Original::Event(event) => Original::Event(Box::new(event.try_into()?)),
     };
+    let body_in_raw = letter.body_in_raw.map(|body| {
+        let digest = RawDigest::try_from(&body.digest[..]).at("body_in_raw.digest")?;
+        Ok::<_, DecodeError>(BodyInRaw { bytes: body.bytes, digest })
+    });
     let class = RejectClass::parse(&letter.class).ok_or("not a class").at("class")?;
     Ok(DeadLetter {
         stage: letter.stage,
@@ -143,5 +191,6 @@ pub fn decode_dead(payload: Bytes) -> Result<DeadLetter, DecodeError> {
         rejected_at: Timestamp::from_micros(letter.rejected_at_micros),
         position: required(letter.position, "position")?.into(),
         original,
+        body_in_raw: body_in_raw.transpose()?,
     })
 }

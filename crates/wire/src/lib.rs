@@ -26,7 +26,7 @@ pub use batch::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, COMPRESS_FROM_BYTES, DECODED_BYTES_MAX, DELIVERY_BYTES_MAX,
     EventBatch, decode_deliveries, decode_events, encode_deliveries, encode_events,
 };
-pub use dead::{DeadLetter, Original, decode_dead, encode_dead};
+pub use dead::{BodyInRaw, DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};
 pub use error::DecodeError;
 pub use event::{

@@ -263,6 +263,7 @@ fn the_largest_delivery_fits_with_its_head_even_if_it_cannot_be_compressed() {
         rejected_at: Timestamp::from_micros(7),
         position: Position { raw_sequence: 1, delivery: 0, event: 0 },
         original: Original::Delivery(Box::new(largest)),
+        body_in_raw: None,
     };
     let dead = wire::encode_dead(&letter);
     assert!(dead.len() < DELIVERY_BYTES_MAX + HEAD_BYTES_MAX, "{} bytes", dead.len());
@@ -374,8 +375,32 @@ fn changes_and_dead_letters_are_read_as_they_were_written() {
         rejected_at: Timestamp::from_micros(9),
         position: Position { raw_sequence: 1, delivery: 2, event: 0 },
         original: Original::Delivery(Box::new(delivery(b"\x00\xff{".to_vec()))),
+        body_in_raw: None,
     };
     assert_eq!(wire::decode_dead(wire::encode_dead(&letter)).unwrap(), letter);
+}
+
+#[test]
+fn a_letter_whose_body_lies_in_raw_gets_that_body_back_and_no_other() {
+    let whole = DeadLetter {
+        stage: "normalize".to_owned(),
+        reject: Reject::new(RejectClass::Schema, "no"),
+        rejected_at: Timestamp::from_micros(9),
+        position: Position { raw_sequence: 1, delivery: 2, event: 0 },
+        original: Original::Delivery(Box::new(delivery(b"a long body".to_vec()))),
+        body_in_raw: None,
+    };
+    let stored = wire::encode_dead(&whole.clone().without_body());
+    let letter = wire::decode_dead(stored).unwrap();
+    assert_eq!((letter.body_bytes(), letter.body_in_raw.map(|body| body.bytes)), (0, Some(11)));
+    let refused = |found: model::Delivery| letter.clone().with_body_of(&found).is_none();
+    assert!(refused(delivery(b"another body".to_vec())));
+    assert!(refused(model::Delivery {
+        id: model::DeliveryId::from_bytes([9; 16]),
+        ..delivery(b"a long body".to_vec())
+    }));
+    assert_eq!(letter.clone().with_body_of(&delivery(b"a long body".to_vec())), Some(whole.clone()));
+    assert_eq!(whole.with_body_of(&delivery(b"a long body".to_vec())), None, "it lacks none");
 }
 
 #[test]
@@ -386,6 +411,7 @@ fn letters_of_one_cause_have_one_fingerprint_and_others_another() {
         rejected_at: Timestamp::from_micros(9),
         position: Position { raw_sequence: 1, delivery: 2, event: 0 },
         original: Original::Delivery(Box::new(delivery(b"{}".to_vec()))),
+        body_in_raw: None,
     };
     let first = letter("12 isn't a text", "/variants/0/sku").fingerprint();
     assert_eq!(first.len(), 12);

@@ -1,6 +1,6 @@
 //! Makes room: streams are purged below what is no longer needed. Nothing else ever deletes from them.
 
-use crate::{Config, STAGE};
+use crate::{Config, STAGE, letters::Letters};
 use bus::{Bus, BusError, Feed, Start};
 use model::{Partition, Timestamp};
 use prometheus::IntGauge;
@@ -20,32 +20,39 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// From which share of its room on a stream gives up what it keeps beyond need: room to work goes before room to
 /// replay, and Postgres has what was applied.
 const PRESSED_FROM: f64 = 0.7;
-/// Upper limit of dead letters that a new process looks at.
-const DEAD_LETTERS_LOOKED_AT_MAX: u64 = 10_000;
+/// The kind of the alert about streams that are nearly full.
+const NEARLY_FULL: &str = "nearly_full";
 /// How often tables are looked after.
 const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
 
 /// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
-pub(crate) async fn run(service: Service, store: Store, config: Config, in_flight: IntGauge) {
+pub(crate) async fn run(
+    service: Service,
+    store: Store,
+    config: Config,
+    in_flight: IntGauge,
+    mut letters: Letters,
+) {
     let (mut maintained, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
-    let mut dead_letters = None;
     let is_due = |last: Option<Instant>, every| last.is_none_or(|at| at.elapsed() >= every);
     loop {
         let pressed = pressed(&service.bus).await.unwrap_or_else(|error| {
             tracing::debug!(stage = STAGE, %error, "how full streams are isn't known");
             Pressed::default()
         });
+        alerts.holds(None, NEARLY_FULL, pressed.text().as_deref());
+        // Before what may need the room.
+        if let Err(error) = letters.sweep().await {
+            tracing::debug!(stage = STAGE, %error, "dead letters can't be looked at");
+        }
         if is_due(swept, SWEEP_EVERY) || pressed.any() {
             swept = Some(Instant::now());
             match store.in_flight().await {
                 Ok(count) => in_flight.set(count),
                 Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
             }
-            sweep_all(&service, &store, &config, &pressed).await;
-            if let Err(error) = look_at_dead_letters(&service.bus, &alerts, &mut dead_letters).await {
-                tracing::debug!(stage = STAGE, %error, "dead letters can't be looked at");
-            }
+            sweep_all(&service, &store, &config, &pressed, &letters).await;
         }
         if is_due(maintained, MAINTAIN_EVERY) {
             maintained = Some(Instant::now());
@@ -58,32 +65,6 @@ pub(crate) async fn run(service: Service, store: Store, config: Config, in_fligh
             () = service.stop.cancelled() => return,
         }
     }
-}
-
-/// Looks for foreign messages among the dead letters that came since `seen`: no stage reads them.
-async fn look_at_dead_letters(bus: &Bus, alerts: &Alerts, seen: &mut Option<u64>) -> Result<(), BusError> {
-    let end = bus.dead_end().await?;
-    let mut behind = seen.unwrap_or_else(|| end.saturating_sub(DEAD_LETTERS_LOOKED_AT_MAX));
-    if end <= behind {
-        // The broker may have begun anew.
-        *seen = Some(end);
-        return Ok(());
-    }
-    let mut letters = bus.read_dead_behind(None, behind).await?;
-    loop {
-        match letters.next().await {
-            Ok(None) => break,
-            Ok(Some(letter)) => behind = letter.sequence,
-            Err(BusError::Foreign(foreign)) => {
-                behind = foreign.sequence;
-                alerts.foreign(None, &foreign).await;
-            }
-            Err(error) => return Err(error),
-        }
-        *seen = Some(behind);
-    }
-    *seen = Some(end);
-    Ok(())
 }
 
 /// The measure of what is accepted and not done, over all partitions: every replica tells the same.
@@ -106,11 +87,23 @@ struct KeptFor {
 struct Pressed {
     feeds: BTreeSet<&'static str>,
     applied: bool,
+    dead: bool,
 }
 
 impl Pressed {
+    /// Whether the janitor can purge something.
     fn any(&self) -> bool {
         self.applied || !self.feeds.is_empty()
+    }
+
+    /// The text of the alert; none while all have room.
+    fn text(&self) -> Option<String> {
+        let others = [("applied", self.applied), ("dead", self.dead)];
+        let others = others.into_iter().filter_map(|(name, is_pressed)| is_pressed.then_some(name));
+        let names: Vec<&str> = self.feeds.iter().copied().chain(others).collect();
+        let share = PRESSED_FROM * 100.0;
+        (!names.is_empty())
+            .then(|| format!("streams are filled to more than {share:.0} %: {}", names.join(", ")))
     }
 }
 
@@ -124,10 +117,11 @@ async fn pressed(bus: &Bus) -> Result<Pressed, BusError> {
         }
     }
     pressed.applied = bus.applied_usage().await? > PRESSED_FROM;
+    pressed.dead = bus.dead_usage().await? > PRESSED_FROM;
     Ok(pressed)
 }
 
-async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &Pressed) {
+async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &Pressed, letters: &Letters) {
     let unless_pressed =
         |feed: Feed, seconds| if pressed.feeds.contains(feed.as_str()) { 0 } else { seconds };
     let kept_for = KeptFor {
@@ -136,7 +130,7 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &
     };
     for partition in service.bus.partitions().all() {
         // One partition that can't be swept must not fill the streams of all.
-        if let Err(error) = sweep(service, store, &kept_for, pressed.applied, partition).await {
+        if let Err(error) = sweep(service, store, &kept_for, pressed.applied, letters, partition).await {
             let (partition, permanent, error) = (partition.0, error.blame().is_some(), chain(&error));
             if permanent {
                 tracing::error!(stage = STAGE, partition, error, "not swept, and won't be: streams fill up");
@@ -154,6 +148,7 @@ async fn sweep(
     store: &Store,
     kept_for: &KeptFor,
     applied_pressed: bool,
+    letters: &Letters,
     partition: Partition,
 ) -> Result<(), Fault> {
     let bus = &service.bus;
@@ -167,33 +162,44 @@ async fn sweep(
     {
         let covered = bus.tail(next, partition).await?.and_then(|tail| tail.covers).unwrap_or_default();
         let done = bus.seek(feed, partition, covered.min(applied)).await?;
-        purge(service, feed, partition, done, kept_for).await?;
+        purge(bus, feed, partition, below(bus, feed, partition, done, kept_for).await?).await?;
     }
     let done = bus.seek(Feed::Enriched, partition, applied).await?;
-    purge(service, Feed::Enriched, partition, done, 0).await?;
+    purge(bus, Feed::Enriched, partition, below(bus, Feed::Enriched, partition, done, 0).await?).await?;
     let polled = store.cursor(Consumer::Poll, partition).await?.position;
     let done = bus.seek(Feed::Raw, partition, applied.min(polled)).await?;
-    purge(service, Feed::Raw, partition, done, kept_for.raw_seconds).await
+    let below = below(bus, Feed::Raw, partition, done, kept_for.raw_seconds).await?;
+    if let Some(below) = below {
+        letters.take_bodies_over(partition, below).await?;
+    }
+    purge(bus, Feed::Raw, partition, below).await
 }
 
-async fn purge(
-    service: &Service,
+async fn purge(bus: &Bus, feed: Feed, partition: Partition, below: Option<u64>) -> Result<(), Fault> {
+    match below {
+        Some(below) => Ok(bus.purge_below(feed, partition, below).await?),
+        None => Ok(()),
+    }
+}
+
+/// The sequence below which a feed is purged: of what is done, what is kept long enough.
+async fn below(
+    bus: &Bus,
     feed: Feed,
     partition: Partition,
     done: Start,
     kept_for_seconds: u64,
-) -> Result<(), Fault> {
+) -> Result<Option<u64>, Fault> {
     let below = match done {
-        Start::First => return Ok(()),
+        Start::First => return Ok(None),
         Start::At(sequence) => sequence,
         Start::After(sequence) => sequence.saturating_add(1),
     };
+    if kept_for_seconds == 0 {
+        return Ok(Some(below));
+    }
     let kept_for_micros = i64::try_from(kept_for_seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
     let since = Timestamp::from_micros(now().as_micros().saturating_sub(kept_for_micros));
-    let below = if kept_for_seconds == 0 {
-        below
-    } else {
-        service.bus.first_since(feed, partition, since).await?.map_or(below, |first| first.min(below))
-    };
-    Ok(service.bus.purge_below(feed, partition, below).await?)
+    let first = bus.first_since(feed, partition, since).await?;
+    Ok(Some(first.map_or(below, |first| first.min(below))))
 }

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod halving;
 mod janitor;
 mod lane;
+mod letters;
 mod publish;
 pub mod rebuild;
 mod refused;
@@ -60,8 +61,9 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 pub async fn serve(service: Service, store: Store, config: Config) -> Result<(), Failure> {
     let workers = Workers::start(config.workers, &store, &service.metrics, Some(&service.bus));
     let in_flight = janitor::in_flight(&service.metrics)?;
-    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight));
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+    let letters = letters::Letters::new(&service.bus, &alerts, &service.metrics)?;
+    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight, letters));
     let shared = Arc::new(lane::Shared { service: service.clone(), alerts, store, workers });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);

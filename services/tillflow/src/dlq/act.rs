@@ -7,13 +7,13 @@ use crate::{
     failure::Failed,
     output,
 };
-use bus::{Bus, BusError, Feed};
+use bus::{Bus, BusError};
 use model::{Delivery, Source};
-use runner::batch_of;
+use runner::delivery_in_raw;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use store::{LetterActed, LetterAction, Store};
-use wire::Original;
+use wire::{DeadLetter, Original};
 
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
@@ -97,7 +97,8 @@ fn pace(what: &What) -> tokio::time::Interval {
 async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), Failed> {
     let message = match bus.dead_at(number).await {
         Err(BusError::Foreign(_)) if matches!(what, What::Discard { .. }) => {
-            return Ok(bus.remove_dead(number).await?);
+            bus.remove_dead(number).await?;
+            return Ok(());
         }
         message => message?,
     };
@@ -127,28 +128,24 @@ async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), F
     if let Some(delivery) = again {
         outlet::accept(bus, &delivery).await?;
     }
-    Ok(bus.remove_dead(number).await?)
+    bus.remove_dead(number).await?;
+    Ok(())
 }
 
 /// The delivery as it came: the letter's own, or RAW's; if RAW no longer has it, the event itself.
-async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
-    let event = match &found.letter.original {
+pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
+    let (letter, store) = (&found.letter, &found.letter.original.origin().store);
+    let in_raw = async || delivery_in_raw(bus, store, letter.position).await;
+    let event = match &letter.original {
+        Original::Delivery(_) if letter.body_in_raw.is_some() => {
+            return body_left_to_raw(letter, in_raw().await?);
+        }
         Original::Delivery(delivery) => return Ok((**delivery).clone()),
         Original::Event(event) => event,
     };
-    let partition = bus.partitions().of(&event.origin.store);
-    let position = found.letter.position;
     // A message there that isn't ours is none of this letter: a broker that began anew gives sequences again.
-    let message = match bus.message_at(Feed::Raw, partition, position.raw_sequence).await {
-        Err(BusError::Foreign(_)) => None,
-        message => message?,
-    };
-    let batch = message.and_then(|message| batch_of::<Delivery>(bus, Feed::Raw, partition, &message).ok());
-    if let Some(batch) = batch {
-        let here = batch.records.into_iter().find(|placed| placed.position.delivery == position.delivery);
-        if let Some(placed) = here.filter(|placed| placed.value.id == event.delivery) {
-            return Ok(placed.value);
-        }
+    if let Some(delivery) = in_raw().await?.filter(|delivery| delivery.id == event.delivery) {
+        return Ok(delivery);
     }
     Ok(Delivery {
         id: event.delivery,
@@ -164,4 +161,12 @@ async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
         trace: event.trace,
         body: wire::encode_event(event),
     })
+}
+
+fn body_left_to_raw(letter: &DeadLetter, found: Option<Delivery>) -> Result<Delivery, Failed> {
+    let whole = found.and_then(|found| letter.clone().with_body_of(&found));
+    match whole.map(|whole| whole.original) {
+        Some(Original::Delivery(delivery)) => Ok(*delivery),
+        _ => Err(Failed::Other("its body was too long for DEAD and has left RAW since".to_owned())),
+    }
 }

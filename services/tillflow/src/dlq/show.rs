@@ -8,11 +8,13 @@ use crate::{
     output,
 };
 use bytes::Bytes;
+use model::Event;
 use serde_json::{Value, json};
 use wire::Original;
 
 pub(super) async fn run(letter: u64, bytes: bool, place: &Place, output: Output) -> Result<(), Failed> {
-    let message = open_bus(place).await?.dead_at(letter).await?;
+    let bus = open_bus(place).await?;
+    let message = bus.dead_at(letter).await?;
     let message = message.ok_or_else(|| Failed::Other(format!("there is no dead letter {letter}")))?;
     let found = Found::read(message)?;
     let store = open_store(place).await?;
@@ -26,8 +28,11 @@ pub(super) async fn run(letter: u64, bytes: bool, place: &Place, output: Output)
     let mut value = value(&found);
     value["history"] = Value::from(history);
     if bytes {
-        value["original"] =
-            Value::from(String::from_utf8_lossy(&original(&found.letter.original)).into_owned());
+        let original = match &found.letter.original {
+            Original::Delivery(_) => super::act::delivery(&bus, &found).await?.body,
+            Original::Event(event) => described(event),
+        };
+        value["original"] = Value::from(String::from_utf8_lossy(&original).into_owned());
     }
     match output {
         Output::Json => output::json(&value),
@@ -57,13 +62,14 @@ pub(super) fn value(found: &Found) -> Value {
         "delivery_id": letter.original.delivery().to_string(),
         "event_id": letter.original.event().map(|event| event.to_string()),
         "position": letter.position.to_string(),
-        "original_bytes": original(&letter.original).len(),
+        "original_bytes": match &letter.original {
+            Original::Delivery(_) => letter.body_in_raw.map_or(letter.body_bytes() as u64, |body| body.bytes),
+            Original::Event(event) => described(event).len() as u64,
+        },
+        "original_in": if letter.body_in_raw.is_some() { "raw" } else { "dead" },
     })
 }
 
-fn original(original: &Original) -> Bytes {
-    match original {
-        Original::Delivery(delivery) => delivery.body.clone(),
-        Original::Event(event) => format!("{event:#?}").into(),
-    }
+fn described(event: &Event) -> Bytes {
+    format!("{event:#?}").into()
 }

@@ -1,0 +1,123 @@
+//! DEAD is one room for all: whoever takes more than a share of it gives up letters of its own, the oldest first.
+
+mod held;
+
+use crate::STAGE;
+use bus::{Bus, BusError};
+use held::{GivenUp, Held, InRaw, Letter};
+use model::Partition;
+use prometheus::{IntCounterVec, Opts};
+use runner::{Alerts, Metrics, delivery_in_raw, publish_letter};
+use stage::Fault;
+
+/// The letters of DEAD, as far as they were looked at.
+pub(crate) struct Letters {
+    bus: Bus,
+    alerts: Alerts,
+    given_up: IntCounterVec,
+    held: Held,
+    /// Up to which sequence they were looked at.
+    seen: u64,
+}
+
+impl Letters {
+    /// Looks at none yet.
+    pub(crate) fn new(bus: &Bus, alerts: &Alerts, metrics: &Metrics) -> Result<Self, prometheus::Error> {
+        let given_up = IntCounterVec::new(
+            Opts::new(
+                "tillflow_dead_letters_given_up_total",
+                "Dead letters that were given up because their connection, their tenant or all together took too much room",
+            ),
+            &["room"],
+        )?;
+        metrics.registry().register(Box::new(given_up.clone()))?;
+        Ok(Self { bus: bus.clone(), alerts: alerts.clone(), given_up, held: Held::default(), seen: 0 })
+    }
+
+    /// Looks at the letters that came since, sets aside those that aren't ours, and makes room.
+    pub(crate) async fn sweep(&mut self) -> Result<(), BusError> {
+        self.look().await?;
+        for given_up in self.held.make_room(self.bus.dead_max_bytes()) {
+            self.give_up(&given_up).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<(), BusError> {
+        let there = self.bus.dead_state().await?;
+        // Whoever saw to letters removed them, or the broker began anew.
+        if there.last_sequence < self.seen || there.letters < self.held.letters() {
+            (self.held, self.seen) = (Held::default(), 0);
+        }
+        if there.last_sequence <= self.seen {
+            return Ok(());
+        }
+        let mut letters = self.bus.read_dead_behind(None, self.seen).await?;
+        loop {
+            match letters.next().await {
+                Ok(None) => break,
+                Ok(Some(message)) => {
+                    self.seen = message.sequence;
+                    self.hold(message.sequence, message.payload);
+                }
+                Err(BusError::Foreign(foreign)) => {
+                    self.seen = foreign.sequence;
+                    self.alerts.foreign(None, &foreign).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.seen = self.seen.max(there.last_sequence);
+        Ok(())
+    }
+
+    fn hold(&mut self, sequence: u64, payload: bytes::Bytes) {
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        // What can't be decoded isn't ours, which the reader has judged.
+        let Ok(letter) = wire::decode_dead(payload) else { return };
+        let raw_sequence = letter.position.raw_sequence;
+        let in_raw = letter.body_in_raw.map(|body| InRaw { sequence: raw_sequence, bytes: body.bytes });
+        self.held.add(letter.original.origin(), Letter { sequence, bytes, in_raw });
+    }
+
+    async fn give_up(&self, given_up: &GivenUp) -> Result<(), BusError> {
+        let GivenUp { origin, room, sequences } = given_up;
+        for sequence in sequences {
+            // Another replica may have done it.
+            if self.bus.remove_dead(*sequence).await? {
+                self.given_up.with_label_values(&[room.as_str()]).inc();
+            }
+        }
+        tracing::warn!(
+            stage = STAGE,
+            tenant.id = %origin.tenant,
+            store.id = %origin.store,
+            connection.id = %origin.connection,
+            letters = sequences.len(),
+            room = room.as_str(),
+            "the oldest dead letters were given up: too many for the room"
+        );
+        Ok(())
+    }
+
+    /// Takes the bodies that letters of the partition left to RAW over into DEAD, before RAW is purged below that sequence: the
+    /// newest of each connection, as far as its room goes.
+    pub(crate) async fn take_bodies_over(&self, partition: Partition, below: u64) -> Result<(), Fault> {
+        let partitions = self.bus.partitions();
+        let is_there = |origin: &model::Origin| partitions.of(&origin.store) == partition;
+        for sequence in self.held.left_to_raw_below(below, self.bus.dead_max_bytes(), is_there) {
+            let message = match self.bus.dead_at(sequence).await {
+                Err(BusError::Foreign(_)) => None,
+                message => message?,
+            };
+            let Some(message) = message else { continue };
+            let Ok(letter) = wire::decode_dead(message.payload) else { continue };
+            let found = delivery_in_raw(&self.bus, &message.store, letter.position).await?;
+            let Some(whole) = found.and_then(|found| letter.with_body_of(&found)) else { continue };
+            // Another id: within five minutes the letter without its body would count as the same.
+            publish_letter(&self.bus, format!("{}/whole", message.message_id), &whole).await?;
+            self.bus.remove_dead(sequence).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,292 @@
+//! How much room each connection's dead letters take, and which are given up when that is too much.
+
+use model::{ConnectionId, Origin, TenantId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The share of DEAD that the letters of one connection may take.
+const CONNECTION_SHARE: u64 = 16;
+/// The share of DEAD that the letters of one tenant may take.
+const TENANT_SHARE: u64 = 4;
+/// The bytes that the broker stores of a letter besides what it holds: subject, headers and its own.
+const OVERHEAD_BYTES: u64 = 256;
+
+/// A letter of DEAD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Letter {
+    /// Its sequence.
+    pub(super) sequence: u64,
+    /// What it holds, in bytes.
+    pub(super) bytes: u64,
+    /// The body that it left to RAW, if it did.
+    pub(super) in_raw: Option<InRaw>,
+}
+
+/// A body that lies in RAW.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InRaw {
+    /// The sequence of RAW's message.
+    pub(super) sequence: u64,
+    /// The length of the body, in bytes.
+    pub(super) bytes: u64,
+}
+
+/// Whose room was exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Room {
+    /// That of the letter's connection.
+    Connection,
+    /// That of its tenant.
+    Tenant,
+    /// That of all.
+    All,
+}
+
+impl Room {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Tenant => "tenant",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Letters of one connection that are given up, oldest first.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct GivenUp {
+    pub(super) origin: Origin,
+    pub(super) room: Room,
+    pub(super) sequences: Vec<u64>,
+}
+
+/// The letters of DEAD by connection, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    of: BTreeMap<ConnectionId, Connection>,
+    letters: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    origin: Origin,
+    letters: VecDeque<Letter>,
+    bytes: u64,
+}
+
+impl Connection {
+    /// The oldest letter, but for one that is the only one: what came last is kept, however large it is.
+    fn give_up_oldest(&mut self) -> Option<u64> {
+        if self.letters.len() < 2 {
+            return None;
+        }
+        let letter = self.letters.pop_front()?;
+        self.bytes -= letter.bytes + OVERHEAD_BYTES;
+        Some(letter.sequence)
+    }
+}
+
+impl Held {
+    /// Adds a letter behind those that are there.
+    pub(super) fn add(&mut self, origin: &Origin, letter: Letter) {
+        let new = || Connection { origin: origin.clone(), letters: VecDeque::new(), bytes: 0 };
+        let of = self.of.entry(origin.connection.clone()).or_insert_with(new);
+        of.letters.push_back(letter);
+        of.bytes += letter.bytes + OVERHEAD_BYTES;
+        self.letters += 1;
+    }
+
+    /// The number of letters.
+    pub(super) const fn letters(&self) -> u64 {
+        self.letters
+    }
+
+    fn bytes(&self) -> u64 {
+        self.of.values().map(|connection| connection.bytes).sum()
+    }
+
+    /// Gives up the oldest letters of whoever takes more than its share of `room_bytes`: a connection a sixteenth, a tenant
+    /// a quarter, all together seven tenths. Then whoever takes most gives way, until six tenths are taken.
+    pub(super) fn make_room(&mut self, room_bytes: u64) -> Vec<GivenUp> {
+        let mut given_up = Vec::new();
+        let connection_max = room_bytes / CONNECTION_SHARE;
+        for connection in self.of.keys().cloned().collect::<Vec<_>>() {
+            let over = self.of.get(&connection).map_or(0, |it| it.bytes.saturating_sub(connection_max));
+            self.shrink(&connection, over, Room::Connection, &mut given_up);
+        }
+        let tenants: BTreeSet<TenantId> = self.of.values().map(|it| it.origin.tenant.clone()).collect();
+        for tenant in tenants {
+            self.shrink_largest(room_bytes / TENANT_SHARE, Room::Tenant, &mut given_up, |origin| {
+                origin.tenant == tenant
+            });
+        }
+        if self.bytes() > room_bytes / 10 * 7 {
+            self.shrink_largest(room_bytes / 10 * 6, Room::All, &mut given_up, |_| true);
+        }
+        given_up
+    }
+
+    /// Shrinks the largest connections of those until they take no more than `max_bytes` together.
+    fn shrink_largest(
+        &mut self,
+        max_bytes: u64,
+        room: Room,
+        given_up: &mut Vec<GivenUp>,
+        is_among: impl Fn(&Origin) -> bool,
+    ) {
+        loop {
+            let among = || self.of.values().filter(|connection| is_among(&connection.origin));
+            let over = among().map(|connection| connection.bytes).sum::<u64>().saturating_sub(max_bytes);
+            let largest = among().filter(|connection| connection.letters.len() > 1).max_by_key(|it| it.bytes);
+            let Some(largest) = largest.filter(|_| over > 0) else { return };
+            // Half of what it takes at most, then the largest is looked for again.
+            let (connection, bytes) = (largest.origin.connection.clone(), over.min(largest.bytes / 2));
+            self.shrink(&connection, bytes, room, given_up);
+        }
+    }
+
+    /// Gives up the oldest letters of a connection until they make so many bytes.
+    fn shrink(&mut self, connection: &ConnectionId, bytes: u64, room: Room, given_up: &mut Vec<GivenUp>) {
+        let Some(of) = self.of.get_mut(connection) else { return };
+        let target = of.bytes - bytes;
+        let mut sequences = Vec::new();
+        while of.bytes > target
+            && let Some(sequence) = of.give_up_oldest()
+        {
+            sequences.push(sequence);
+        }
+        self.letters -= u64::try_from(sequences.len()).unwrap_or(u64::MAX);
+        if !sequences.is_empty() {
+            given_up.push(GivenUp { origin: of.origin.clone(), room, sequences });
+        }
+    }
+
+    /// The letters of which RAW gives the body up below that sequence, where `is_there` says whose partition it is: the newest
+    /// of each connection, as far as its room goes. The others stay without their body.
+    pub(super) fn left_to_raw_below(
+        &self,
+        raw_sequence: u64,
+        room_bytes: u64,
+        is_there: impl Fn(&Origin) -> bool,
+    ) -> Vec<u64> {
+        let mut sequences = Vec::new();
+        for connection in self.of.values().filter(|connection| is_there(&connection.origin)) {
+            let mut room = (room_bytes / CONNECTION_SHARE).saturating_sub(connection.bytes);
+            for letter in connection.letters.iter().rev() {
+                let Some(body) = letter.in_raw.filter(|body| body.sequence < raw_sequence) else { continue };
+                if body.bytes > room {
+                    break;
+                }
+                room -= body.bytes;
+                sequences.push(letter.sequence);
+            }
+        }
+        sequences.sort_unstable();
+        sequences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{PlatformName, StoreId};
+    use proptest::prelude::*;
+
+    const ROOM_BYTES: u64 = 16_000_000;
+
+    fn origin(tenant: u8, connection: u8) -> Origin {
+        Origin {
+            tenant: TenantId::new(&format!("t{tenant}")).unwrap(),
+            store: StoreId::new(&format!("s{tenant}")).unwrap(),
+            connection: ConnectionId::new(&format!("t{tenant}-c{connection}")).unwrap(),
+            platform: PlatformName::new("shopify").unwrap(),
+        }
+    }
+
+    /// Letters of (tenant, connection, bytes), in the order of their sequences from 1 on.
+    fn held(letters: &[(u8, u8, u64)]) -> Held {
+        let mut held = Held::default();
+        for (sequence, (tenant, connection, bytes)) in (1..).zip(letters) {
+            held.add(
+                &origin(*tenant, *connection),
+                Letter { sequence, bytes: *bytes - OVERHEAD_BYTES, in_raw: None },
+            );
+        }
+        held
+    }
+
+    fn made_room(letters: &[(u8, u8, u64)]) -> Vec<(String, Room, Vec<u64>)> {
+        let given_up = held(letters).make_room(ROOM_BYTES);
+        given_up.into_iter().map(|it| (it.origin.connection.to_string(), it.room, it.sequences)).collect()
+    }
+
+    #[test]
+    fn a_connection_over_its_room_gives_up_its_own_oldest_letters() {
+        assert_eq!(made_room(&[(1, 1, 500_000), (2, 1, 900_000), (1, 1, 500_000)]), []);
+        let letters = [(1, 1, 500_000), (2, 1, 900_000), (1, 1, 500_000), (1, 1, 600_000)];
+        assert_eq!(made_room(&letters), [("t1-c1".to_owned(), Room::Connection, vec![1, 3])]);
+        assert_eq!(made_room(&[(1, 1, 9_000_000)]), [], "the only one stays");
+        assert_eq!(
+            made_room(&[(1, 1, 100_000), (1, 1, 9_000_000)]),
+            [("t1-c1".to_owned(), Room::Connection, vec![1])]
+        );
+    }
+
+    #[test]
+    fn a_tenant_over_its_room_gives_up_letters_of_its_largest_connections() {
+        let mut letters: Vec<_> = (1..=5).flat_map(|connection| vec![(1, connection, 100_000); 9]).collect();
+        assert_eq!(made_room(&[letters.clone(), vec![(2, 1, 900_000)]].concat()).len(), 1);
+        letters.truncate(36);
+        assert_eq!(made_room(&letters), [], "3.6 of 4 million");
+    }
+
+    #[test]
+    fn where_all_is_short_of_room_whoever_takes_most_gives_way() {
+        let mut letters: Vec<_> = (1..=13).flat_map(|tenant| vec![(tenant, 1, 90_000); 10]).collect();
+        letters.push((14, 1, 2_000));
+        let given_up = made_room(&letters);
+        assert!(given_up.iter().all(|(_, room, _)| *room == Room::All), "{given_up:?}");
+        assert!(given_up.iter().all(|(connection, ..)| connection != "t14-c1"), "{given_up:?}");
+        let bytes: u64 = given_up.iter().map(|(.., sequences)| 90_000 * sequences.len() as u64).sum();
+        assert!((11_702_000 - 9_600_000..=11_702_000 - 9_000_000).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn of_bodies_that_leave_raw_the_newest_are_kept_as_far_as_room_goes() {
+        let mut held = Held::default();
+        for (sequence, raw) in [(1, 10), (2, 11), (3, 12), (4, 50)] {
+            let in_raw = Some(InRaw { sequence: raw, bytes: 400_000 });
+            held.add(&origin(1, 1), Letter { sequence, bytes: 1_000, in_raw });
+        }
+        held.add(&origin(1, 1), Letter { sequence: 5, bytes: 1_000, in_raw: None });
+        let below = |raw_sequence| held.left_to_raw_below(raw_sequence, ROOM_BYTES, |_| true);
+        assert_eq!(below(10), [] as [u64; 0]);
+        assert_eq!(below(12), [1, 2]);
+        assert_eq!(below(13), [2, 3], "the oldest stays without its body");
+        assert_eq!(held.left_to_raw_below(13, ROOM_BYTES, |_| false), [] as [u64; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_within_its_share_loses_a_letter_while_room_is_left_for_all(
+            letters in prop::collection::vec((1u8..4, 1u8..3, 1_000u64..300_000), 0..60),
+        ) {
+            let mut held = held(&letters);
+            let before: BTreeMap<ConnectionId, u64> =
+                held.of.iter().map(|(id, it)| (id.clone(), it.bytes)).collect();
+            let total: u64 = before.values().sum();
+            let given_up = held.make_room(ROOM_BYTES);
+            let count: usize = given_up.iter().map(|it| it.sequences.len()).sum();
+            prop_assert_eq!(held.letters() + count as u64, letters.len() as u64);
+            for connection in held.of.values() {
+                prop_assert!(connection.bytes <= ROOM_BYTES / CONNECTION_SHARE || connection.letters.len() == 1);
+            }
+            for it in given_up.iter().filter(|it| it.room == Room::Connection) {
+                prop_assert!(before[&it.origin.connection] > ROOM_BYTES / CONNECTION_SHARE);
+            }
+            if total <= ROOM_BYTES / 10 * 7 {
+                prop_assert!(given_up.iter().all(|it| it.room != Room::All));
+            }
+            prop_assert!(held.make_room(ROOM_BYTES).is_empty(), "room is made at once");
+        }
+    }
+}

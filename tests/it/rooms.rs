@@ -1,0 +1,154 @@
+//! DEAD and RAW are one room for all: who fills it is in nobody's way but its own.
+
+use crate::{PATIENCE, command_line::tillflow};
+use bus::Feed;
+use model::{Outcome, Quantity};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, WorldOptions, eventually};
+
+const ITEM: u64 = 1101;
+const LEVEL: &str = "inventory_levels/update";
+/// So little that a shop's garbage of a minute is more.
+const DEAD_BYTES: u64 = 512 << 10;
+/// What one connection may take of it.
+const SHARE_BYTES: u64 = DEAD_BYTES / 16;
+/// So little that some dozen long bodies press RAW.
+const RAW_BYTES: u64 = 1 << 20;
+/// A body that is longer than a letter holds itself.
+const LONG_BYTES: usize = 64 << 10;
+const GARBAGE_BYTES: usize = 4 << 10;
+const GARBAGE: usize = 200;
+
+/// A signed body that no platform sends, which doesn't compress.
+fn garbage(seed: usize, bytes: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed as u64 + 1);
+    let mut digit = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[(state % 64) as usize])
+    };
+    let text: String = (0..bytes).map(|_| digit()).collect();
+    format!("{{\"available\": \"{text}\"}}").into_bytes()
+}
+
+async fn shop(world: &World, name: &str) -> (Merchant, Account) {
+    let merchant = world.merchant(name).await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    Sender::default().send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
+    (merchant, account)
+}
+
+async fn letters(world: &World) -> Vec<Value> {
+    tillflow(world, &["dlq", "ls", "--letters", "--limit", "10000"]).await.well()
+}
+
+/// The number of letters and of the bytes of their bodies, of each store.
+fn of_stores(letters: &[Value]) -> BTreeMap<String, (u64, u64)> {
+    let mut of_stores = BTreeMap::<_, (u64, u64)>::new();
+    for letter in letters {
+        let (store, bytes) = (letter["store"].as_str(), letter["original_bytes"].as_u64());
+        let of = of_stores.entry(store.expect("a store").to_owned()).or_default();
+        *of = (of.0 + 1, of.1 + bytes.expect("a number"));
+    }
+    of_stores
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() {
+    let options = WorldOptions { dead_max_bytes: Some(DEAD_BYTES), ..WorldOptions::default() };
+    let world = World::start_with(options, &Program::ALL).await;
+    let (honest, honest_account) = shop(&world, "honest").await;
+    // In the partition of the honest one.
+    let partition = world.bus.partitions().of(&honest.store);
+    let (mut noisy, mut noisy_account) = shop(&world, "noisy-0").await;
+    for number in 1.. {
+        if world.bus.partitions().of(&noisy.store) == partition {
+            break;
+        }
+        (noisy, noisy_account) = shop(&world, &format!("noisy-{number}")).await;
+    }
+    let sender = Sender::default();
+    sender.send_until_kept(&honest_account.sign(LEVEL, "odd", garbage(0, 100)), PATIENCE).await;
+    let mut sent = Vec::new();
+    for number in 1..=GARBAGE {
+        let body = garbage(number, GARBAGE_BYTES);
+        let delivery = noisy_account.sign(LEVEL, &format!("garbage-{number}"), body);
+        sent.push(sender.send_until_kept(&delivery, PATIENCE).await.0);
+    }
+    assert!((GARBAGE * GARBAGE_BYTES) as u64 > DEAD_BYTES, "more than there is room for");
+    let (level, _) = sender.send_until_kept(&honest_account.level("level", ITEM, 7, 1), PATIENCE).await;
+    assert_eq!(world.ending(PATIENCE, &honest, &level).await.outcome, Outcome::Applied);
+    assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(7)));
+
+    eventually(PATIENCE, "the noisy one has given up what is too much", async || {
+        let there = of_stores(&letters(&world).await);
+        let (count, bytes) = there.get(noisy.store.as_str()).copied().unwrap_or_default();
+        if count > 0 && bytes <= SHARE_BYTES { Ok(()) } else { Err(format!("{there:?}")) }
+    })
+    .await;
+    let there = letters(&world).await;
+    assert_eq!(of_stores(&there)[honest.store.as_str()].0, 1, "the honest one's letter stays");
+    assert_eq!(
+        there.last().expect("letters")["delivery_id"].as_str(),
+        sent.last().map(String::as_str),
+        "the newest stay"
+    );
+    world.quiet(PATIENCE, &[&honest, &noisy], &[]).await;
+    let outcomes = world.outcomes().await;
+    for delivery in &sent {
+        let ended: Vec<&str> = outcomes.of(delivery).iter().map(|ended| ended.outcome.as_str()).collect();
+        assert_eq!(ended, ["dead"], "each has its outcome in the record");
+    }
+    let given_up =
+        world.scrape().await.count("tillflow_dead_letters_given_up_total", &[("room", "connection")]);
+    assert_eq!(given_up, (GARBAGE + 1 - there.len()) as u64);
+}
+
+/// The first letter, and what it was.
+async fn first(world: &World) -> Value {
+    let number = letters(world).await[0]["letter"].to_string();
+    tillflow(world, &["dlq", "show", &number, "--bytes"]).await.well().remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_body_stays_in_raw_and_comes_into_dead_before_raw_gives_it_up() {
+    let options = WorldOptions { feed_max_bytes: Some(RAW_BYTES), ..WorldOptions::default() };
+    let world = World::start_with(options, &Program::ALL).await;
+    let (merchant, account) = shop(&world, "shop").await;
+    let sender = Sender::default();
+    let body = garbage(0, LONG_BYTES);
+    let (delivery, _) = sender.send_until_kept(&account.sign(LEVEL, "long", body.clone()), PATIENCE).await;
+    eventually(PATIENCE, "there is a letter", async || match letters(&world).await.len() {
+        1 => Ok(()),
+        count => Err(format!("there are {count}")),
+    })
+    .await;
+    let letter = first(&world).await;
+    assert_eq!(letter["original_in"], "raw", "{}", letter["reason"]);
+    assert_eq!(letter["original"].as_str().map(str::as_bytes), Some(&body[..]));
+
+    let partition = world.bus.partitions().of(&merchant.store);
+    let mut number = 0;
+    let taken_over = async || {
+        let mut letters = letters(&world).await.into_iter();
+        letters.find(|letter| letter["delivery_id"] == delivery.as_str() && letter["original_in"] == "dead")
+    };
+    while taken_over().await.is_none() {
+        number += 1;
+        assert!(number < 60, "RAW gives nothing up");
+        let delivery = account.sign(LEVEL, &format!("long-{number}"), garbage(number, LONG_BYTES));
+        sender.send_until_kept(&delivery, PATIENCE).await;
+    }
+    eventually(PATIENCE, "RAW has given the body up", async || {
+        let first = world.bus.message_at(Feed::Raw, partition, 2).await.map_err(|error| error.to_string())?;
+        if first.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
+    })
+    .await;
+    let letter = taken_over().await.expect("it is there");
+    let shown = tillflow(&world, &["dlq", "show", &letter["letter"].to_string(), "--bytes"]).await.well();
+    assert_eq!(shown[0]["original"].as_str().map(str::as_bytes), Some(&body[..]));
+    let again = tillflow(&world, &["dlq", "replay", &letter["letter"].to_string()]).await.well();
+    assert_eq!(again[0]["done"].as_u64(), Some(1));
+}
