@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod network;
