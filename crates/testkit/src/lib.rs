@@ -11,6 +11,7 @@ mod examples;
 mod log;
 mod mutation;
 mod outcomes;
+pub mod payloads;
 mod process;
 mod python;
 mod replicas;

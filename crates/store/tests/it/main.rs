@@ -3,6 +3,7 @@
 
 mod accounting;
 mod applying;
+mod bounds;
 mod conflicts;
 mod connection_states;
 mod desired;
