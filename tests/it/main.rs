@@ -23,6 +23,7 @@ mod full;
 mod kill_points;
 mod large_bodies;
 mod lost_tails;
+mod outgoing;
 mod pauses;
 mod platform_faults;
 mod poison;

@@ -143,6 +143,9 @@ impl World {
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
         }
+        if matches!(program, Program::Propagate | Program::Poll) {
+            lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());
+        }
         if program.has_store() {
             lines.push("[service.store]\ncurrent_key = \"test\"".to_owned());
             lines.push(format!("url = \"{}\"\nmax_connections = {CONNECTIONS_MAX}", self.postgres.url()));
