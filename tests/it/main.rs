@@ -36,6 +36,7 @@ mod replay;
 mod replicas;
 mod restored;
 mod rooms;
+mod shown;
 mod stopping;
 
 use std::time::Duration;

@@ -21,6 +21,7 @@ pub mod record;
 mod sales;
 mod sku;
 mod time;
+mod visible;
 
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
@@ -50,3 +51,4 @@ pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
 pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};
+pub use visible::{is_hidden, visible, visible_json};

@@ -209,7 +209,7 @@ impl World {
         let shop = Shop {
             platform: kind,
             account: name.clone(),
-            token: "token".to_owned(),
+            token: format!("token-of-{name}"),
             webhook_secret: format!("secret-of-{name}"),
             webhook_url: None,
             currency: "USD".to_owned(),
@@ -217,10 +217,11 @@ impl World {
         };
         let options = SimulatorOptions { retries: Some(RETRIES), ..SimulatorOptions::default() };
         let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
+        let token = format!("token-of-{name}");
         let options = AccountOptions {
             base_url: simulator.base_url(),
             name,
-            token: if kind == Kind::Treez { "client:token".to_owned() } else { "token".to_owned() },
+            token: if kind == Kind::Treez { format!("client:{token}") } else { token },
             locations: vec![location],
             propagates: true,
             baseline,

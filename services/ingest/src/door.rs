@@ -18,6 +18,8 @@ const STAGE: &str = "ingest";
 const KEPT_REMEMBERED_MAX: usize = 100_000;
 /// For how long; as long as RAW's own window.
 const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
+/// The longest unknown topic that is logged, in bytes.
+const TOPIC_SHOWN_MAX: usize = 100;
 /// What the names of the door's own headers begin with.
 const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
@@ -129,6 +131,7 @@ impl Door {
         });
         let answer = self.admit(&connection, delivery).await;
         if answer == Answer::UnknownTopic {
+            let topic = topic.as_deref().filter(|topic| is_name(topic));
             tracing::warn!(
                 stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
                 "unknown topic; not kept"
@@ -376,4 +379,11 @@ fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(A
         .filter(|(name, _)| kept.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
         .collect()
+}
+
+/// Returns whether a topic that nobody knows reads like one, so that it may be logged: at Shopify it is an unsigned header,
+/// and may hold anything.
+fn is_name(topic: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    topic.len() <= TOPIC_SHOWN_MAX && topic.bytes().all(is_part)
 }
