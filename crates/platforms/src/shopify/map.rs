@@ -1,11 +1,11 @@
 //! Webhook bodies and read-back levels in our words.
 
-use super::{LEVEL_READ, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
+use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
 use crate::{MapContext, Mapped, Rows};
 use model::{
     AccountNotice, Action, Currency, Customer, Delivery, Duty, EntityKind, ExternalId, InventoryReport,
-    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, SourceVersion, Timestamp,
-    Variant,
+    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, Source, SourceVersion,
+    Timestamp, Variant,
 };
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -25,7 +25,13 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         "products/create" => (A::Created, Payload::Product(product(&root, currency, &mut rejected)?)),
         "products/update" => (A::Updated, Payload::Product(product(&root, currency, &mut rejected)?)),
         PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
-        "products/delete" => (A::Deleted, deleted(&root, E::Product)?),
+        PRODUCT_DELETED => {
+            // Only our own reading has a time: a webhook with one is an update of few fields under another name.
+            if delivery.source != Source::Poll && root.has("updated_at") {
+                return Err(root.reject(RejectClass::Schema, "updated_at", "a deletion has no such field"));
+            }
+            (A::Deleted, deleted(&root, E::Product)?)
+        }
         "inventory_levels/connect" => (A::Created, Payload::Inventory(level(&root)?)),
         "inventory_levels/update" | LEVEL_READ => (A::Updated, Payload::Inventory(level(&root)?)),
         // The item is still there, only not at this place: a deletion would speak of every place.
