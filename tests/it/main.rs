@@ -38,6 +38,7 @@ mod restored;
 mod rooms;
 mod shown;
 mod stopping;
+mod unsigned;
 
 use std::time::Duration;
 

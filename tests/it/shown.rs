@@ -154,7 +154,7 @@ async fn hostile_shop(world: &World) -> (Merchant, Account, String) {
     let id = end(world, &merchant, &account.level("level", 1101, 5, 1)).await;
     // Square's ids are texts: what can't be told from an id but turns the text around.
     let count = json!({
-        "merchant_id": "M", "type": "inventory.count.updated", "event_id": "e1", "created_at": "2026-01-01T00:00:00Z",
+        "merchant_id": "tests", "type": "inventory.count.updated", "event_id": "e1", "created_at": "2026-01-01T00:00:00Z",
         "data": {"type": "inventory_counts", "id": "x", "object": {"inventory_counts": [{
             "calculated_at": "2026-01-01T00:00:00Z", "catalog_object_id": "V\u{202e}1", "catalog_object_type": "ITEM_VARIATION",
             "location_id": "L\u{202e}\u{2066}X", "quantity": "5", "state": "IN_STOCK"}]}},

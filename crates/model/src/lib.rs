@@ -27,7 +27,7 @@ pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
-pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
+pub use delivery::{ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, Source, TraceParent};
 pub use dismissal::Dismissal;
 pub use event::{
     Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion,

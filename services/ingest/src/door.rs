@@ -2,7 +2,9 @@
 
 use crate::{BodyRefusal, Directory, Limits, RawWriter, Unkept, refusals::Refusals};
 use bytes::Bytes;
-use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
+use model::{
+    ACCOUNT_HEADER, CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent,
+};
 use platforms::{Platform, Secrets, Signed, Unverified};
 use runner::{Failure, Metrics, Service};
 use stage::Window;
@@ -365,11 +367,10 @@ fn too_large(platform: &dyn Platform, body: &Bytes) -> Option<BodyRefusal> {
 }
 
 fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {
-    connection
-        .currency
-        .map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into()))
-        .into_iter()
-        .collect()
+    let currency = connection.currency.map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into()));
+    let account = Some(&*connection.account).filter(|account| !account.is_empty());
+    let account = account.map(|account| (ACCOUNT_HEADER.into(), account.into()));
+    currency.into_iter().chain(account).collect()
 }
 
 fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {

@@ -80,6 +80,13 @@ fn notice(topic: &str, root: &Object<'_>) -> Result<AccountNotice, Reject> {
     Ok(AccountNotice { external, duty })
 }
 
+/// Returns whether there is one such event of an object, so that its body is known for the same whatever the headers say,
+/// which anyone may set who sends it again: an id that is gone doesn't come back, and a loss of access has the shop's time.
+fn is_final(action: Action, payload: &Payload) -> bool {
+    let is_loss = |notice: &AccountNotice| notice.duty == Duty::AccessRevoked;
+    action == Action::Deleted || matches!(payload, Payload::Account(notice) if is_loss(notice))
+}
+
 /// What makes the event the same when it comes again: the object, its version, and the delivery, since one second
 /// may hold two changes and `updated_at` has no finer digits. A body without a delivery id stands for itself.
 fn identity(
@@ -100,6 +107,9 @@ fn identity(
         identity.extend(report.location.as_ref().map(ToString::to_string));
     }
     identity.push(root.text("updated_at")?.unwrap_or_default().to_owned());
+    if is_final(action, payload) {
+        return Ok(identity);
+    }
     let webhook = WEBHOOK_ID.of(|name| delivery.header(name)).map(ToOwned::to_owned);
     identity.push(webhook.unwrap_or_else(|| RawDigest::of(&delivery.body).to_string()));
     if matches!(&*delivery.topic, LEVEL_READ | PRODUCT_READ) {

@@ -4,9 +4,9 @@ use crate::{
     deliveries::{CONTEXT, Example, closed_topics, fetched_topics},
     full, read, sent, with_first_field,
 };
-use model::Delivery;
-use platforms::{Rows, TopicKind, Validator};
-use serde_json::json;
+use model::{ACCOUNT_HEADER, Delivery, Source};
+use platforms::{Rows, TopicKind, Validator, check_account};
+use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 
 #[test]
@@ -66,4 +66,99 @@ fn no_body_is_believed_under_a_topic_of_another_kind_or_act() {
         }
     }
     assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn what_is_final_is_one_event_whatever_its_headers_say() {
+    for name in ["products/delete", "orders/delete", "customers/delete", "app/uninstalled"] {
+        let example = sent().find(|example| example.topic.name == name).unwrap();
+        let identities = ["b54557e4", "another"].map(|webhook| {
+            let mut delivery = example.delivery();
+            for header in &mut delivery.headers {
+                if matches!(&*header.0, "x-shopify-webhook-id" | "x-shopify-event-id") {
+                    header.1 = webhook.into();
+                } else if &*header.0 == "x-shopify-triggered-at" {
+                    header.1 = format!("2026-07-01T12:00:{:02}Z", webhook.len()).into();
+                }
+            }
+            let body: Value = serde_json::from_slice(&example.body).unwrap();
+            let rows = example.platform.map(&delivery, &body, &CONTEXT()).unwrap();
+            rows.into_iter().map(|row| row.unwrap().identity).collect::<Vec<_>>()
+        });
+        assert_eq!(identities[0], identities[1], "{name}");
+    }
+}
+
+#[test]
+fn only_our_own_reading_of_a_product_that_is_gone_has_a_time() {
+    let example = sent().find(|example| example.topic.name == "products/delete").unwrap();
+    let body = json!({"id": 1, "updated_at": "2026-07-01T12:00:00Z"});
+    for (source, believed) in [(Source::Webhook, false), (Source::Publish, false), (Source::Poll, true)] {
+        let delivery = Delivery { source, ..example.delivery() };
+        assert_eq!(example.platform.map(&delivery, &body, &CONTEXT()).is_ok(), believed, "{source:?}");
+    }
+}
+
+/// The judgement of an example's delivery at a connection of that account, with these headers and fields besides.
+fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &Value) -> Result<(), Reject> {
+    let mut body: Value = serde_json::from_slice(&example.body).unwrap();
+    for (name, value) in fields.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let mut delivery = example.delivery();
+    delivery.headers.retain(|(name, _)| !name.ends_with("shop-domain"));
+    delivery.headers.extend(headers.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+    if !account.is_empty() {
+        delivery.headers.push((ACCOUNT_HEADER.into(), account.into()));
+    }
+    check_account(example.platform, &delivery, &body)
+}
+
+#[test]
+fn a_delivery_that_names_another_account_is_refused() {
+    let (domain, events) = ("x-shopify-shop-domain", "shopify-shop-domain");
+    let shopify: &[(&str, &[(&str, &str)], Value, bool)] = &[
+        ("suite", &[(domain, "suite.myshopify.com")], json!({}), true),
+        ("suite.myshopify.com", &[(domain, "SUITE.myshopify.com")], json!({}), true),
+        ("suite", &[(events, "suite.myshopify.com")], json!({}), true),
+        ("suite", &[], json!({}), true),
+        ("", &[(domain, "other.myshopify.com")], json!({}), true),
+        ("suite", &[(domain, "other.myshopify.com")], json!({}), false),
+        ("suite", &[(events, "other.myshopify.com")], json!({}), false),
+        ("suite", &[(domain, "suite.myshopify.com.example.com")], json!({}), false),
+        ("suite", &[(domain, "suite.example.com")], json!({}), false),
+        // What is signed counts whatever the header says.
+        ("suite", &[(domain, "suite.myshopify.com")], json!({"shop_domain": "other.myshopify.com"}), false),
+        (
+            "suite",
+            &[(domain, "suite.myshopify.com")],
+            json!({"myshopify_domain": "other.myshopify.com"}),
+            false,
+        ),
+        ("suite", &[(domain, "suite.myshopify.com")], json!({"shop_domain": "suite.myshopify.com"}), true),
+        ("suite", &[(domain, "suite.myshopify.com")], json!({"myshopify_domain": null}), true),
+    ];
+    let square: &[(&str, &[(&str, &str)], Value, bool)] = &[
+        ("MEXAMPLE", &[], json!({"merchant_id": "MEXAMPLE"}), true),
+        ("MEXAMPLE", &[], json!({"merchant_id": "mexample"}), false),
+        ("MEXAMPLE", &[], json!({"merchant_id": "MOTHER"}), false),
+        ("MEXAMPLE", &[], json!({"merchant_id": null}), true),
+        ("", &[], json!({"merchant_id": "MOTHER"}), true),
+    ];
+    for (platform, cases) in [("shopify", shopify), ("square", square)] {
+        for example in sent()
+            .filter(|example| example.platform.name() == platform && example.name.starts_with("customer"))
+        {
+            for (account, headers, fields, expected) in cases {
+                let (of_example, label) = (judged(&example, account, headers, fields), example.label());
+                let own_fields = ["shop_domain", "myshopify_domain"]
+                    .iter()
+                    .any(|key| example.body.windows(key.len()).any(|part| part == key.as_bytes()));
+                assert!(
+                    of_example.is_ok() == *expected || own_fields,
+                    "{label}: {account} {headers:?} {fields}: {of_example:?}"
+                );
+            }
+        }
+    }
 }
