@@ -36,10 +36,6 @@ async fn conflicts(world: &World, account: &Account) -> Vec<String> {
     listed.iter().map(|line| format!("{}: {}", text(line, "kind"), text(line, "detail"))).collect()
 }
 
-fn pieces(count: i32) -> Option<Quantity> {
-    Some(Quantity::pieces(count))
-}
-
 /// The number of writes that wait for the account.
 async fn due(world: &World, merchant: &Merchant, account: &Account) -> usize {
     let view = world.store.show_store(&merchant.store).await.expect("the database answers");
@@ -87,9 +83,9 @@ async fn a_url_that_leads_inside_is_never_called_and_its_connection_says_so_unti
         assert_eq!(conflicts(&world, &square).await, Vec::<String>::new());
         let held = square.shop().find("tea").and_then(|tea| square.shop().level(&tea.item, &square.place()));
         assert_eq!(held, Some((10 - number).to_string()));
-        assert_eq!(world.level(&merchant, "tea").await, pieces(10 - number));
+        assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(10 - number)));
         let fetched = world.level(&merchant, &format!("other-{number}")).await;
-        assert_eq!(fetched, pieces(10), "what was parked is fetched");
+        assert_eq!(fetched, Some(Quantity::pieces(10)), "what was parked is fetched");
     }
     assert!(tillflow(&world, &["dlq", "ls"]).await.well().is_empty());
 }
