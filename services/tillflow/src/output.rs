@@ -36,7 +36,9 @@ fn json_line(value: &Value) -> String {
 /// Writes the fields of a JSON object as lines for people, each behind the field's name; an array's items and a text's
 /// lines each on a line of their own, null not at all.
 pub(crate) fn fields(value: &Value) {
-    field_lines(value).iter().for_each(|text| line(text));
+    for text in field_lines(value) {
+        line(&text);
+    }
 }
 
 fn field_lines(value: &Value) -> Vec<String> {
@@ -59,7 +61,9 @@ pub(crate) fn progress(text: &str) {
 
 /// Says why a verb failed, with every cause, and gives the exit code.
 pub(crate) fn failed(failure: &Failed) -> ExitCode {
-    failure_lines(&format!("tillflow: {}", runner::chain(failure))).iter().for_each(|text| progress(text));
+    for text in failure_lines(&format!("tillflow: {}", runner::chain(failure))) {
+        progress(&text);
+    }
     ExitCode::from(failure.exit_code())
 }
 
@@ -76,7 +80,9 @@ pub(crate) fn arguments(error: &clap::Error) -> ExitCode {
         error.print().ok();
         return ExitCode::SUCCESS;
     }
-    failure_lines(&error.render().to_string()).iter().for_each(|text| progress(text));
+    for text in failure_lines(&error.render().to_string()) {
+        progress(&text);
+    }
     ExitCode::from(2)
 }
 
@@ -105,8 +111,9 @@ mod tests {
             let mut written = Vec::new();
             write(&mut written, &text);
             write(&mut written, &json_line(&value));
-            field_lines(&value).iter().for_each(|line| write(&mut written, line));
-            failure_lines(&text).iter().for_each(|line| write(&mut written, line));
+            for line in field_lines(&value).iter().chain(&failure_lines(&text)) {
+                write(&mut written, line);
+            }
             let written = String::from_utf8(written).unwrap();
             let lines: Vec<&str> = written.split_terminator('\n').collect();
             prop_assert_eq!(lines.len(), 2 + field_lines(&value).len() + failure_lines(&text).len());
