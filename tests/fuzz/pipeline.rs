@@ -253,6 +253,7 @@ fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     let account = Account {
         connection: origin.connection.clone(),
         platform: platform.name(),
+        name: "tests".to_owned(),
         webhook_url: URL.to_owned(),
         secret: SECRET.to_owned(),
         simulator: None,

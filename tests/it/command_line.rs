@@ -1,7 +1,10 @@
 //! `tillflow` on a system that others run.
 
 use serde_json::Value;
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
 use testkit::{Program, World};
 use tokio::process::Command;
 
@@ -27,22 +30,27 @@ impl Said {
 
 /// Runs `tillflow --output json` with these arguments on the world's servers, without any `tillflow dev`.
 pub(crate) async fn tillflow(world: &World, arguments: &[&str]) -> Said {
-    let folder = tempfile(world);
-    let config = folder.join("tillflow.toml");
-    // As a service with a database has it.
-    std::fs::write(&config, world.configuration(Program::Apply)).expect("a configuration can be written");
-    let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
-    command.env_clear().env("TILLFLOW_CONFIG", &config).current_dir(&folder).kill_on_drop(true);
-    command.args(["--output", "json"]).args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends");
-    let output = output.expect("`cargo build --workspace` made it");
+    let output = run(world, &[&["--output", "json"], arguments].concat()).await;
     let lines = String::from_utf8_lossy(&output.stdout);
     Said {
         code: output.status.code().expect("it ends by itself"),
         lines: lines.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect(),
         error: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Runs `tillflow` with these arguments on the world's servers and gives what it wrote, as it wrote it.
+pub(crate) async fn run(world: &World, arguments: &[&str]) -> Output {
+    let folder = tempfile(world);
+    let config = folder.join("tillflow.toml");
+    // As a service with a database has it.
+    std::fs::write(&config, world.configuration(Program::Apply)).expect("a configuration can be written");
+    let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
+    command.env_clear().env("TILLFLOW_CONFIG", &config).current_dir(&folder).kill_on_drop(true);
+    command.args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends");
+    output.expect("`cargo build --workspace` made it")
 }
 
 fn tempfile(world: &World) -> std::path::PathBuf {

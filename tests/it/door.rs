@@ -69,6 +69,7 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
         secret: "another".to_owned(),
         simulator: None,
         connection: account.connection.clone(),
+        name: account.name.clone(),
         webhook_url: account.webhook_url.clone(),
         ..account
     };

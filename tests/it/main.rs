@@ -23,6 +23,7 @@ mod full;
 mod kill_points;
 mod large_bodies;
 mod lost_tails;
+mod outgoing;
 mod pauses;
 mod platform_faults;
 mod poison;
@@ -35,7 +36,9 @@ mod replay;
 mod replicas;
 mod restored;
 mod rooms;
+mod shown;
 mod stopping;
+mod unsigned;
 
 use std::time::Duration;
 

@@ -8,6 +8,10 @@ use std::{fmt, sync::Arc};
 /// platform can't send it: names of headers that came in never begin with `tillflow-`.
 pub const CURRENCY_HEADER: &str = "tillflow-currency";
 
+/// The kept header in which the door notes the connection's account, so that a delivery that names another one is told
+/// apart. A platform can't send it either.
+pub const ACCOUNT_HEADER: &str = "tillflow-account";
+
 /// By which way a delivery came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {

@@ -21,12 +21,13 @@ pub mod record;
 mod sales;
 mod sku;
 mod time;
+mod visible;
 
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
-pub use delivery::{CURRENCY_HEADER, Delivery, Source, TraceParent};
+pub use delivery::{ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, Source, TraceParent};
 pub use dismissal::Dismissal;
 pub use event::{
     Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion,
@@ -50,3 +51,4 @@ pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
 pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};
+pub use visible::{is_hidden, visible, visible_json};

@@ -1,15 +1,22 @@
 //! The HTTP client.
 
+use crate::{
+    AllowedOrigin, CallsConfig, Forbidden,
+    destination::{Destination, judge},
+    resolver::{PublicOnly, System},
+};
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use model::TraceParent;
-use platforms::{HttpReply, HttpRequest, Method};
+use platforms::{CallOutcome, HttpReply, HttpRequest, Method};
 use reqwest::{
-    Response,
+    ClientBuilder, Response,
+    dns::Resolve,
     header::{DATE, RETRY_AFTER},
     redirect::Policy,
 };
-use std::time::Duration;
+use stage::{Reject, RejectClass};
+use std::{sync::Arc, time::Duration};
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,6 +36,20 @@ pub enum Failed {
     /// The reply is larger than 4 MiB.
     #[error("the platform's reply is larger than {REPLY_BYTES_MAX} bytes")]
     TooLarge,
+    /// Nothing was sent: the connection's URL leads where no connection may.
+    #[error("refused before the call")]
+    Forbidden(#[from] Forbidden),
+}
+
+impl Failed {
+    /// The meaning for the write or the reading that the call was made for. Where a URL may not lead, the connection is
+    /// set up wrongly: its calls wait until that is changed.
+    pub fn into_outcome(self) -> CallOutcome {
+        match self {
+            Self::NoAnswer(_) | Self::TooLarge => CallOutcome::Retry { reason: self.to_string() },
+            Self::Forbidden(forbidden) => Reject::new(RejectClass::Config, forbidden.to_string()).into(),
+        }
+    }
 }
 
 /// A reply, read to its end.
@@ -51,20 +72,31 @@ impl OwnedReply {
     }
 }
 
-/// Makes requests; cheap to clone. Follows no redirect and uses no proxy: credentials go where the connection says.
+/// Makes requests; cheap to clone. Follows no redirect and uses no proxy: credentials go where the connection says, and
+/// that is a public address of an `https` URL unless the operator has excepted its origin.
 #[derive(Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    /// Connects to public addresses only.
+    public: reqwest::Client,
+    /// Connects to excepted origins.
+    allowed: reqwest::Client,
+    allow: Arc<[AllowedOrigin]>,
+}
 
 impl Client {
     /// A client with the limits above.
-    pub fn new() -> Result<Self, Failed> {
-        let builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .redirect(Policy::none())
-            .no_proxy()
-            .user_agent(concat!("tillflow/", env!("CARGO_PKG_VERSION")));
-        builder.build().map(Self).map_err(Failed::NoAnswer)
+    pub fn new(config: CallsConfig) -> Result<Self, Failed> {
+        Self::with_resolver(config, Arc::new(System))
+    }
+
+    /// A client that looks names up with `resolver`.
+    pub(crate) fn with_resolver(config: CallsConfig, resolver: Arc<dyn Resolve>) -> Result<Self, Failed> {
+        let public = builder().https_only(true).dns_resolver(Arc::new(PublicOnly(Arc::clone(&resolver))));
+        Ok(Self {
+            public: public.build().map_err(Failed::NoAnswer)?,
+            allowed: builder().dns_resolver2(resolver).build().map_err(Failed::NoAnswer)?,
+            allow: config.allow.into(),
+        })
     }
 
     /// Makes one request, as a part of the trace.
@@ -78,15 +110,18 @@ impl Client {
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
         };
-        let mut building = self.0.request(method, request.url).body(request.body);
+        let (client, url) = match judge(&request.url, &self.allow)? {
+            Destination::Public(url) => (&self.public, url),
+            Destination::Allowed(url) => (&self.allowed, url),
+        };
+        let mut building = client.request(method, url).body(request.body);
         for (name, value) in request.headers {
             building = building.header(name, value);
         }
         if let Some(trace) = trace {
             building = building.header("traceparent", trace.as_str());
         }
-        // An error's own text would name the URL with its query; platforms' ids may be in it.
-        let mut response = building.send().await.map_err(|error| Failed::NoAnswer(error.without_url()))?;
+        let mut response = building.send().await.map_err(unsent)?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
         let mut body = BytesMut::new();
         while let Some(chunk) =
@@ -99,6 +134,28 @@ impl Client {
         }
         Ok(OwnedReply { status, retry_after, body: body.freeze() })
     }
+}
+
+fn builder() -> ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .redirect(Policy::none())
+        .no_proxy()
+        .user_agent(concat!("tillflow/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The reason why there is no response: the resolver's judgement is among the causes of a connection that didn't open.
+fn unsent(error: reqwest::Error) -> Failed {
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        if let Some(forbidden) = error.downcast_ref::<Forbidden>() {
+            return (*forbidden).into();
+        }
+        cause = error.source();
+    }
+    // An error's own text would name the URL with its query; platforms' ids may be in it.
+    Failed::NoAnswer(error.without_url())
 }
 
 /// `Retry-After` in either of its forms (RFC 9110, 10.2.3). A date is held against the platform's own `Date`, whose
@@ -119,20 +176,4 @@ fn wait_of(told: &str, date: Option<&str>, now: DateTime<Utc>) -> Option<Duratio
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_read_from_seconds_and_from_a_date() {
-        let now = DateTime::from_timestamp(784_111_777, 0).unwrap_or_default();
-        let wait = |told, date| wait_of(told, date, now);
-        assert_eq!(wait("2.5", None), Some(Duration::from_millis(2_500)));
-        assert_eq!(wait("99999", None), Some(RETRY_AFTER_MAX));
-        let at = "Sun, 06 Nov 1994 08:50:07 GMT";
-        assert_eq!(wait(at, None), Some(Duration::from_secs(30)));
-        assert_eq!(wait(at, Some("Sun, 06 Nov 1994 08:50:00 GMT")), Some(Duration::from_secs(7)));
-        assert_eq!(wait(at, Some("Sun, 06 Nov 1994 08:59:00 GMT")), Some(Duration::ZERO));
-        assert_eq!(wait("Wed, 21 Oct 2099 07:28:00 GMT", None), Some(RETRY_AFTER_MAX));
-        assert_eq!(wait("soon", None), None);
-    }
-}
+mod tests;

@@ -95,11 +95,8 @@ impl Fetcher {
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { return Ok(count) };
             self.budgets.wait(&target.origin.connection, platform).await;
-            let reply = self
-                .client
-                .call(request, target.trace.as_ref())
-                .await
-                .map_err(|error| NotFetched::Later { reason: error.to_string(), after: None })?;
+            let called = self.client.call(request, target.trace.as_ref()).await;
+            let reply = called.map_err(|error| failed(error.into_outcome()))?;
             match platform.fetched(wanted, &context, &reply.as_reply()) {
                 Fetched::Failed(reply) => return Err(failed(reply)),
                 Fetched::Objects { objects, next: more } => {

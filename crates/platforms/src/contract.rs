@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use model::{
-    Action, Currency, Delivery, ExternalId, MirrorKind, MirrorValue, Money, Payload, ProductText, Quantity,
-    SourceVersion, Timestamp,
+    ACCOUNT_HEADER, Action, Currency, Delivery, ExternalId, MirrorKind, MirrorValue, Money, Payload,
+    ProductText, Quantity, SourceVersion, Timestamp,
 };
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -44,6 +44,16 @@ pub trait Platform: Send + Sync + 'static {
         &[]
     }
 
+    /// The accounts that a delivery says it is of, in its body or its headers; none where it says none.
+    fn accounts<'a>(&self, _delivery: &'a Delivery, _body: &'a Value) -> Vec<&'a str> {
+        Vec::new()
+    }
+
+    /// Returns whether `named`, as deliveries name accounts, is a connection's `account`.
+    fn is_account(&self, named: &str, account: &str) -> bool {
+        named == account
+    }
+
     /// The payload in our words: one row for each event in it, in their order; none means that nothing in it concerns us.
     /// `body` has passed the topic's schema. Says `Reject` rather than guess: of a row, which leaves its neighbours as
     /// they are, or of the whole, where the rows can't be told apart.
@@ -76,6 +86,16 @@ pub trait Platform: Send + Sync + 'static {
     /// How many calls per second the platform grants one connection, and how many at once, in documents or by our own
     /// caution; said with its source in the README.
     fn rate(&self) -> (f64, u32);
+}
+
+/// Refuses a delivery that says to be of another account than its connection's: one URL may get those of all sellers, and
+/// one secret may sign those of all shops. Says nothing where the delivery names none, or the connection's isn't known.
+pub fn check_account(platform: &dyn Platform, delivery: &Delivery, body: &Value) -> Result<(), Reject> {
+    let Some(account) = delivery.header(ACCOUNT_HEADER) else { return Ok(()) };
+    if platform.accounts(delivery, body).into_iter().all(|named| platform.is_account(named, account)) {
+        return Ok(());
+    }
+    Err(Reject::new(RejectClass::Config, "the delivery is of another account than the connection's"))
 }
 
 /// A topic of a platform.

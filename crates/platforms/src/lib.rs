@@ -18,7 +18,7 @@ mod verify;
 pub use contract::{
     Access, AccountRefusal, BODY_BYTES_DEFAULT, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched,
     HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Rows, Secrets, Signed, Step, Topic,
-    TopicKind, Unverified, WriteLimits,
+    TopicKind, Unverified, WriteLimits, check_account,
 };
 pub use json::MAX_DEPTH;
 pub use schema::{InvalidSchema, Validator};

@@ -47,7 +47,8 @@ pub struct Connection {
     pub enabled: bool,
     /// Scheme, host and port of its API, without a slash at the end.
     pub base_url: String,
-    /// The account's name on the platform, where its API wants it.
+    /// The account's name on the platform, as its API wants it and its deliveries name it: Shopify's shop domain, Square's
+    /// merchant id, Treez' dispensary. A delivery that names another one is refused; empty for one that isn't known.
     pub account: String,
     /// The API version to ask for; empty for the platform's default.
     pub api_version: String,

@@ -60,6 +60,8 @@ pub struct Account {
     pub connection: ConnectionId,
     /// The platform.
     pub platform: &'static str,
+    /// Its name there.
+    pub name: String,
     /// Where its webhooks go.
     pub webhook_url: String,
     /// What they are signed with.
@@ -86,7 +88,7 @@ impl Account {
     /// header; `topic` is where the platform says it: on Square and Treez in the body.
     pub fn sign(&self, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
         match self.platform {
-            "shopify" => Signed::by_shopify(&self.webhook_url, &self.secret, topic, delivery, body),
+            "shopify" => Signed::by_shopify(self, topic, delivery, body),
             "square" => Signed::by_square(&self.webhook_url, &self.secret, body),
             _ => Signed::by_treez(&self.webhook_url, &self.secret, body),
         }
@@ -164,7 +166,7 @@ impl World {
             platform: PlatformName::new(platform).expect("a platform's name"),
             enabled: true,
             base_url: options.base_url,
-            account: options.name,
+            account: options.name.clone(),
             api_version: String::new(),
             token: options.token,
             secrets: vec![secret.clone()],
@@ -190,7 +192,7 @@ impl World {
             let linked = self.store.upsert_location_link(&connection, &external, &of.location).await;
             linked.expect("a location can be linked");
         }
-        Account { connection, platform, webhook_url, secret, simulator: None }
+        Account { connection, platform, name: options.name, webhook_url, secret, simulator: None }
     }
 
     /// Connects an account on a stand-in of the platform, which sends webhooks and is written to.
@@ -209,7 +211,7 @@ impl World {
         let shop = Shop {
             platform: kind,
             account: name.clone(),
-            token: "token".to_owned(),
+            token: format!("token-of-{name}"),
             webhook_secret: format!("secret-of-{name}"),
             webhook_url: None,
             currency: "USD".to_owned(),
@@ -217,10 +219,11 @@ impl World {
         };
         let options = SimulatorOptions { retries: Some(RETRIES), ..SimulatorOptions::default() };
         let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
+        let token = format!("token-of-{name}");
         let options = AccountOptions {
             base_url: simulator.base_url(),
             name,
-            token: if kind == Kind::Treez { "client:token".to_owned() } else { "token".to_owned() },
+            token: if kind == Kind::Treez { format!("client:{token}") } else { token },
             locations: vec![location],
             propagates: true,
             baseline,

@@ -1,5 +1,6 @@
 //! What platforms send, written apart from the code that reads it.
 
+use crate::Account;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use model::Timestamp;
@@ -34,16 +35,16 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// As Shopify signs: the body alone.
-    pub(crate) fn by_shopify(url: &str, secret: &str, topic: &str, delivery: &str, body: Vec<u8>) -> Self {
+    /// As Shopify signs: the body alone, of the account's shop.
+    pub(crate) fn by_shopify(of: &Account, topic: &str, delivery: &str, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
-            ("x-shopify-hmac-sha256".to_owned(), hmac_base64(secret, &[&body])),
+            ("x-shopify-hmac-sha256".to_owned(), hmac_base64(&of.secret, &[&body])),
             ("x-shopify-topic".to_owned(), topic.to_owned()),
             ("x-shopify-webhook-id".to_owned(), delivery.to_owned()),
-            ("x-shopify-shop-domain".to_owned(), "tests.myshopify.com".to_owned()),
+            ("x-shopify-shop-domain".to_owned(), format!("{}.myshopify.com", of.name)),
         ];
-        Self { url: url.to_owned(), headers, body }
+        Self { url: of.webhook_url.clone(), headers, body }
     }
 
     /// As Square signs: the URL as registered, then the body.

@@ -33,6 +33,8 @@ pub struct WorldOptions {
     pub read_back_max: Option<usize>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
     pub broker_folder: Option<PathBuf>,
+    /// The levels that services log.
+    pub log_filter: Option<String>,
     /// Whether the broker is three servers that hold everything together.
     pub clustered: bool,
 }
@@ -134,14 +136,18 @@ impl World {
         ] {
             lines.extend(bytes.map(|bytes| format!("{key} = {bytes}")));
         }
-        let rest = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info,async_nats=warn\"\n[service]";
-        lines.push(rest.to_owned());
+        let filter = options.log_filter.as_deref().unwrap_or("info,async_nats=warn");
+        lines.push("[admin]\nlisten = \"127.0.0.1:0\"".to_owned());
+        lines.push(format!("[log]\nfilter = {filter:?}\n[service]"));
         if program == Program::Ingest {
             lines.push(format!("listen = \"{ingest_address}\""));
             lines.extend(options.requests_burst.map(|count| format!("requests_burst = {count}")));
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
+        }
+        if matches!(program, Program::Propagate | Program::Poll) {
+            lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());
         }
         if program.has_store() {
             lines.push("[service.store]\ncurrent_key = \"test\"".to_owned());

@@ -2,7 +2,9 @@
 
 use crate::{BodyRefusal, Directory, Limits, RawWriter, Unkept, refusals::Refusals};
 use bytes::Bytes;
-use model::{CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
+use model::{
+    ACCOUNT_HEADER, CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent,
+};
 use platforms::{Platform, Secrets, Signed, Unverified};
 use runner::{Failure, Metrics, Service};
 use stage::Window;
@@ -18,6 +20,8 @@ const STAGE: &str = "ingest";
 const KEPT_REMEMBERED_MAX: usize = 100_000;
 /// For how long; as long as RAW's own window.
 const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
+/// The longest unknown topic that is logged, in bytes.
+const TOPIC_SHOWN_MAX: usize = 100;
 /// What the names of the door's own headers begin with.
 const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
@@ -129,6 +133,7 @@ impl Door {
         });
         let answer = self.admit(&connection, delivery).await;
         if answer == Answer::UnknownTopic {
+            let topic = topic.as_deref().filter(|topic| is_name(topic));
             tracing::warn!(
                 stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
                 "unknown topic; not kept"
@@ -362,11 +367,10 @@ fn too_large(platform: &dyn Platform, body: &Bytes) -> Option<BodyRefusal> {
 }
 
 fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {
-    connection
-        .currency
-        .map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into()))
-        .into_iter()
-        .collect()
+    let currency = connection.currency.map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into()));
+    let account = Some(&*connection.account).filter(|account| !account.is_empty());
+    let account = account.map(|account| (ACCOUNT_HEADER.into(), account.into()));
+    currency.into_iter().chain(account).collect()
 }
 
 fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {
@@ -376,4 +380,11 @@ fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(A
         .filter(|(name, _)| kept.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
         .collect()
+}
+
+/// Returns whether a topic that nobody knows reads like one, so that it may be logged: at Shopify it is an unsigned header,
+/// and may hold anything.
+fn is_name(topic: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    topic.len() <= TOPIC_SHOWN_MAX && topic.bytes().all(is_part)
 }

@@ -48,6 +48,7 @@ impl Normalize {
         };
         // The schema is held against thin ones too, so that a poison one can't stop `poll`.
         let body = validator.read(&delivery.topic, &delivery.body)?;
+        platforms::check_account(*platform, delivery, &body)?;
         if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
             return Ok(None);
         }

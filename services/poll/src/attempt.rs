@@ -58,8 +58,10 @@ impl Shared {
         let (platform, schemas) = platforms::find(name)
             .zip(self.schemas.get(name))
             .ok_or_else(|| missing("there is no such platform any more"))?;
-        // Normalize makes the dead letter of what can't be read.
-        let Ok(body) = schemas.read(&delivery.topic, &delivery.body) else { return Ok(Attempt::Fetched(0)) };
+        // Normalize makes the dead letter of what can't be read or is of another account.
+        let read = schemas.read(&delivery.topic, &delivery.body);
+        let read = read.and_then(|body| platforms::check_account(platform, delivery, &body).map(|()| body));
+        let Ok(body) = read else { return Ok(Attempt::Fetched(0)) };
         let began = now();
         let since = self.store.fetch_mark(&connection.id, &delivery.topic).await?;
         let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };

@@ -11,7 +11,7 @@ mod parking;
 mod refusal;
 mod settings;
 
-use outlet::{Budgets, Client, Fetcher};
+use outlet::{Budgets, CallsConfig, Client, Fetcher};
 use platforms::Validator;
 use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
@@ -32,18 +32,20 @@ const CHANGES_MAX: usize = 256;
 pub struct Config {
     /// The database.
     pub store: StoreConfig,
+    /// Calls to platforms.
+    pub calls: CallsConfig,
 }
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
-    serve(service, store).await
+    serve(service, store, config.calls).await
 }
 
 /// Runs the service on an open database.
-pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
-    let client = Client::new().map_err(|error| Fault::new("the HTTP client", error))?;
+pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result<(), Failure> {
+    let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
     let fetcher = Fetcher::new(service.bus.clone(), client, Budgets::default());
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let listening = tokio::spawn(listen(store.clone(), changes.clone(), service.stop.clone()));

@@ -201,7 +201,7 @@ impl Calls {
             self.budgets.wait(&connection.id, platform).await;
             let reply = match self.client.call(request, due.trace.as_ref()).await {
                 Ok(reply) => reply,
-                Err(error) => return CallOutcome::Retry { reason: error.to_string() },
+                Err(error) => return error.into_outcome(),
             };
             let meaning = platform.outcome(call, &reply.as_reply());
             if is_write || !matches!(meaning, CallOutcome::Done { .. }) {

@@ -10,7 +10,7 @@ mod limits;
 mod measure;
 mod worker;
 
-use outlet::{Budgets, Client, Fetcher};
+use outlet::{Budgets, CallsConfig, Client, Fetcher};
 use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
@@ -30,18 +30,20 @@ const NOTICES_MAX: usize = 256;
 pub struct Config {
     /// The database.
     pub store: StoreConfig,
+    /// Calls to platforms.
+    pub calls: CallsConfig,
 }
 
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
-    serve(service, store).await
+    serve(service, store, config.calls).await
 }
 
 /// Runs the service on an open database.
-pub async fn serve(service: Service, store: Store) -> Result<(), Failure> {
-    let client = Client::new().map_err(|error| Fault::new("the HTTP client", error))?;
+pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result<(), Failure> {
+    let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
     let budgets = Budgets::default();
     let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone());
     let measure = measure::Measure::new(&service.metrics)?;

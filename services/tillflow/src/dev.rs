@@ -119,7 +119,8 @@ async fn with_servers(
         failed = services.first_failure() => Err(failed),
     };
     readiness.set(false);
-    output::progress("\nstopping: what was accepted is finished first");
+    output::progress("");
+    output::progress("stopping: what was accepted is finished first");
     if let Some(traffic) = traffic {
         traffic.stop().await;
     }
@@ -137,7 +138,7 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
         return output::json(&serde_json::json!(running));
     }
     let RunningConnection { id, platform, store, .. } = &running.connections[0];
-    output::line("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and poll.\n");
+    output::lines("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and poll.\n");
     output::line(&format!("  webhooks   {}/webhook/{{platform}}/{{connection}}", running.ingest_url));
     output::line(&format!("  metrics    {}", running.metrics_url));
     output::line(&format!("  broker     {}", running.nats_url));
@@ -157,14 +158,14 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     } else {
         format!(" --dir {}", arguments.dir.display())
     };
-    output::line("\nIn another terminal:");
+    output::lines("\nIn another terminal:");
     output::line(&format!("  tillflow tail --store {store}{dir}         what is committed, as it happens"));
     output::line(&format!(
         "  tillflow show store {store}{dir}           levels, and what each platform has of them"
     ));
     output::line(&format!("  tillflow events --store {store}{dir}       how each event ended"));
     output::line(&format!("  tillflow trigger {platform} {topic} --connection {id} --dup 3{dir}"));
-    output::line("\nCtrl-C stops everything.");
+    output::lines("\nCtrl-C stops everything.");
 }
 
 struct StopSignals {

@@ -27,6 +27,9 @@ pub(crate) struct RunningConnection {
     pub(crate) store: String,
     pub(crate) webhook_url: String,
     pub(crate) secret: String,
+    /// The account's name on the platform.
+    #[serde(default)]
+    pub(crate) account: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,42 +1,142 @@
-//! The only place that writes to standard output and standard error.
+//! The only place that writes to standard output and standard error. What is written may hold texts of others: nothing of
+//! it reaches a terminal as it came.
 
 use crate::failure::Failed;
+use model::{visible, visible_json};
+use serde_json::Value;
 use std::{
-    io::{Write as _, stderr, stdout},
+    io::{Write, stderr, stdout},
     process::ExitCode,
 };
 
+/// Writes a line. Everything that is written passes here.
+fn write(mut to: impl Write, text: &str) {
+    writeln!(to, "{}", visible(text)).ok();
+}
+
 /// Writes a line of a result. A reader that went away (`| head`) is no error.
 pub(crate) fn line(text: &str) {
-    writeln!(stdout(), "{text}").ok();
+    write(stdout(), text);
+}
+
+/// Writes lines of a result of which no text of others is a part.
+pub(crate) fn lines(text: &'static str) {
+    text.split('\n').for_each(line);
 }
 
 /// Writes a JSON value as one line of a result.
-pub(crate) fn json(value: &serde_json::Value) {
-    line(&value.to_string());
+pub(crate) fn json(value: &Value) {
+    write(stdout(), &json_line(value));
 }
 
-/// Writes the fields of a JSON object as lines for people; an array's items each on a line of their own, null not at all.
-pub(crate) fn fields(value: &serde_json::Value) {
-    use serde_json::Value;
+fn json_line(value: &Value) -> String {
+    visible_json(&value.to_string()).into_owned()
+}
+
+/// Writes the fields of a JSON object as lines for people, each behind the field's name; an array's items and a text's
+/// lines each on a line of their own, null not at all.
+pub(crate) fn fields(value: &Value) {
+    for text in field_lines(value) {
+        line(&text);
+    }
+}
+
+fn field_lines(value: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
     for (name, value) in value.as_object().into_iter().flatten() {
         match value {
             Value::Null => {}
-            Value::String(text) => line(&format!("{name:<18} {text}")),
-            Value::Array(items) => items.iter().for_each(|item| line(&format!("{name:<18} {item}"))),
-            other => line(&format!("{name:<18} {other}")),
+            Value::String(text) => lines.extend(text.split('\n').map(|text| format!("{name:<18} {text}"))),
+            Value::Array(items) => lines.extend(items.iter().map(|item| format!("{name:<18} {item}"))),
+            other => lines.push(format!("{name:<18} {other}")),
         }
     }
+    lines
 }
 
 /// Writes a line about what is going on.
 pub(crate) fn progress(text: &str) {
-    writeln!(stderr(), "{text}").ok();
+    write(stderr(), text);
 }
 
 /// Says why a verb failed, with every cause, and gives the exit code.
 pub(crate) fn failed(failure: &Failed) -> ExitCode {
-    let text = format!("tillflow: {}", runner::chain(failure));
-    progress(&text);
+    for text in failure_lines(&format!("tillflow: {}", runner::chain(failure))) {
+        progress(&text);
+    }
     ExitCode::from(failure.exit_code())
+}
+
+/// The lines of an error. None but the first begins as an error does, whoever wrote them.
+fn failure_lines(text: &str) -> Vec<String> {
+    let indented =
+        |(index, line): (usize, &str)| if index == 0 { line.to_owned() } else { format!("  {line}") };
+    text.lines().enumerate().map(indented).collect()
+}
+
+/// Says why the arguments can't be used, or gives the help that was asked for, and gives the exit code.
+pub(crate) fn arguments(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.print().ok();
+        return ExitCode::SUCCESS;
+    }
+    for text in failure_lines(&error.render().to_string()) {
+        progress(&text);
+    }
+    ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::is_hidden;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// Texts in which what must not be shown is frequent.
+    fn texts() -> impl Strategy<Value = String> {
+        let hidden: Vec<char> = ('\0'..=char::MAX).filter(|character| is_hidden(*character)).collect();
+        let hidden = proptest::sample::select(hidden);
+        let few = proptest::sample::select(vec![
+            '\u{1b}', '\u{9b}', '\u{202e}', '\u{2067}', '\u{2028}', '\n', '\r', '\u{7}',
+        ]);
+        let character = prop_oneof![few, hidden, any::<char>(), proptest::char::range(' ', '~')];
+        proptest::collection::vec(character, 0..40).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_is_written_and_json_stays_the_same_value(name in texts(), text in texts(), more in texts()) {
+            let value = json!({name: text, "items": [&more, {&more: &text}], "other": {&text: &more}, "none": null});
+            let mut written = Vec::new();
+            write(&mut written, &text);
+            write(&mut written, &json_line(&value));
+            for line in field_lines(&value).iter().chain(&failure_lines(&text)) {
+                write(&mut written, line);
+            }
+            let written = String::from_utf8(written).unwrap();
+            let lines: Vec<&str> = written.split_terminator('\n').collect();
+            prop_assert_eq!(lines.len(), 2 + field_lines(&value).len() + failure_lines(&text).len());
+            for line in &lines {
+                prop_assert!(!line.contains(is_hidden), "{:?}", line);
+            }
+            prop_assert_eq!(lines[1], json_line(&value));
+            prop_assert_eq!(serde_json::from_str::<Value>(&json_line(&value)).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn a_text_of_several_lines_can_be_told_from_lines_of_ours() {
+        let value = json!({"reason": "no\ntillflow: all is well", "items": ["a\nb"]});
+        assert_eq!(
+            field_lines(&value),
+            [
+                "items              \"a\\nb\"",
+                "reason             no",
+                "reason             tillflow: all is well"
+            ]
+        );
+        assert_eq!(failure_lines("tillflow: no\ntillflow: yes"), ["tillflow: no", "  tillflow: yes"]);
+        assert_eq!(failure_lines("a\r\nb\rc"), ["a", "  b\rc"]);
+    }
 }

@@ -26,7 +26,8 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
         return Ok(());
     }
     if open_conflicts > 0 {
-        output::line(&format!("{open_conflicts} open conflicts: tillflow conflicts ls --store {id}\n"));
+        output::line(&format!("{open_conflicts} open conflicts: tillflow conflicts ls --store {id}"));
+        output::line("");
     }
     if view.levels.is_empty() && view.mirrors.is_empty() {
         output::line(&format!("store {id} has no levels yet"));
@@ -42,7 +43,7 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
             line.location_name
         ));
     }
-    output::line("\nMIRRORS    platform holds / should hold");
+    output::lines("\nMIRRORS    platform holds / should hold");
     for line in &view.mirrors {
         output::line(&mirror_text(line));
     }

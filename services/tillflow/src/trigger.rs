@@ -8,7 +8,7 @@ use crate::{
     failure::Failed,
     output,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 pub(crate) use sign::{shopify, signed_headers};
@@ -61,7 +61,7 @@ pub(crate) fn first_topic(platform: &str) -> &'static str {
 pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed> {
     let running = Running::expect(&arguments.place.dir)?;
     let connection = find(&running, &arguments)?;
-    let body = body(&arguments)?;
+    let body = body(&arguments, connection)?;
     // The same for every repetition, as for a platform's retries.
     let delivery = format!("{:032x}", rand::random::<u128>());
     let headers = signed_headers(connection, &arguments.topic, &delivery, &body)?;
@@ -108,7 +108,7 @@ fn find<'a>(running: &'a Running, arguments: &Trigger) -> Result<&'a RunningConn
     )))
 }
 
-fn body(arguments: &Trigger) -> Result<Vec<u8>, Failed> {
+fn body(arguments: &Trigger, connection: &RunningConnection) -> Result<Vec<u8>, Failed> {
     if let Some(file) = &arguments.file {
         return std::fs::read(file)
             .map_err(|error| Failed::io(format!("{} can't be read", file.display()), error));
@@ -116,7 +116,7 @@ fn body(arguments: &Trigger) -> Result<Vec<u8>, Failed> {
     let example = EXAMPLES
         .iter()
         .find(|(platform, topic, _)| *platform == arguments.platform && *topic == arguments.topic)
-        .map(|(_, _, body)| body.as_bytes().to_vec());
+        .map(|(_, _, body)| of_account(body, &connection.account));
     example.ok_or_else(|| {
         let topics: Vec<_> = EXAMPLES
             .iter()
@@ -129,4 +129,14 @@ fn body(arguments: &Trigger) -> Result<Vec<u8>, Failed> {
             arguments.platform, arguments.topic
         ))
     })
+}
+
+/// The body as the account would send it: deliveries of another one are refused.
+fn of_account(body: &str, account: &str) -> Vec<u8> {
+    let Ok(mut value) = serde_json::from_str::<Value>(body) else { return body.as_bytes().to_vec() };
+    match value.get_mut("merchant_id") {
+        Some(named) => *named = account.into(),
+        None => return body.as_bytes().to_vec(),
+    }
+    value.to_string().into_bytes()
 }

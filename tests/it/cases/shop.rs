@@ -4,8 +4,7 @@ use simulator::{Kind, Shop as Simulated, Simulator, SimulatorOptions};
 use testkit::{Account, AccountOptions, Merchant, World};
 
 const KINDS: [Kind; 3] = [Kind::Shopify, Kind::Square, Kind::Treez];
-/// The name of the account that all stores have at each platform, and its token.
-const ACCOUNT: &str = "cases";
+/// The token of the account that all stores have at each platform.
 const TOKEN: &str = "token";
 
 /// The platforms: stand-ins that hold nothing and know none of the ids in cases, and send nothing.
@@ -18,7 +17,7 @@ impl Platforms {
         for kind in KINDS {
             let shop = Simulated {
                 platform: kind,
-                account: ACCOUNT.to_owned(),
+                account: account_at(kind),
                 token: TOKEN.to_owned(),
                 webhook_secret: "none".to_owned(),
                 webhook_url: None,
@@ -46,7 +45,7 @@ impl Shop {
         for (kind, simulator) in &platforms.0 {
             let options = AccountOptions {
                 base_url: simulator.base_url(),
-                name: ACCOUNT.to_owned(),
+                name: account_at(*kind),
                 token: if *kind == Kind::Treez { format!("client:{TOKEN}") } else { TOKEN.to_owned() },
                 locations: vec![location(kind.as_str())],
                 ..AccountOptions::silent()
@@ -61,6 +60,16 @@ impl Shop {
         let account = self.accounts.iter().find(|account| account.platform == platform);
         account.unwrap_or_else(|| panic!("there is no platform {platform}"))
     }
+}
+
+/// The name of the account, as deliveries in cases name it.
+fn account_at(kind: Kind) -> String {
+    let name = match kind {
+        Kind::Shopify => "demo",
+        Kind::Square => "MEXAMPLE",
+        Kind::Treez => "cases",
+    };
+    name.to_owned()
 }
 
 /// The platform's id of the store's location.

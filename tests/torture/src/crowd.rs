@@ -221,7 +221,7 @@ pub(crate) fn account(
     webhook_url: String,
     secret: String,
 ) -> Account {
-    Account { connection, platform, webhook_url, secret, simulator: None }
+    Account { name: connection.to_string(), connection, platform, webhook_url, secret, simulator: None }
 }
 
 /// Writes the connection down and links its location.

@@ -1,11 +1,11 @@
 //! Webhook bodies and read-back levels in our words.
 
-use super::{LEVEL_READ, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
+use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
 use crate::{MapContext, Mapped, Rows};
 use model::{
     AccountNotice, Action, Currency, Customer, Delivery, Duty, EntityKind, ExternalId, InventoryReport,
-    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, SourceVersion, Timestamp,
-    Variant,
+    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, Source, SourceVersion,
+    Timestamp, Variant,
 };
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -25,7 +25,13 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         "products/create" => (A::Created, Payload::Product(product(&root, currency, &mut rejected)?)),
         "products/update" => (A::Updated, Payload::Product(product(&root, currency, &mut rejected)?)),
         PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
-        "products/delete" => (A::Deleted, deleted(&root, E::Product)?),
+        PRODUCT_DELETED => {
+            // Only our own reading has a time: a webhook with one is an update of few fields under another name.
+            if delivery.source != Source::Poll && root.has("updated_at") {
+                return Err(root.reject(RejectClass::Schema, "updated_at", "a deletion has no such field"));
+            }
+            (A::Deleted, deleted(&root, E::Product)?)
+        }
         "inventory_levels/connect" => (A::Created, Payload::Inventory(level(&root)?)),
         "inventory_levels/update" | LEVEL_READ => (A::Updated, Payload::Inventory(level(&root)?)),
         // The item is still there, only not at this place: a deletion would speak of every place.
@@ -74,6 +80,13 @@ fn notice(topic: &str, root: &Object<'_>) -> Result<AccountNotice, Reject> {
     Ok(AccountNotice { external, duty })
 }
 
+/// Returns whether there is one such event of an object, so that its body is known for the same whatever the headers say,
+/// which anyone may set who sends it again: an id that is gone doesn't come back, and a loss of access has the shop's time.
+fn is_final(action: Action, payload: &Payload) -> bool {
+    let is_loss = |notice: &AccountNotice| notice.duty == Duty::AccessRevoked;
+    action == Action::Deleted || matches!(payload, Payload::Account(notice) if is_loss(notice))
+}
+
 /// What makes the event the same when it comes again: the object, its version, and the delivery, since one second
 /// may hold two changes and `updated_at` has no finer digits. A body without a delivery id stands for itself.
 fn identity(
@@ -94,6 +107,9 @@ fn identity(
         identity.extend(report.location.as_ref().map(ToString::to_string));
     }
     identity.push(root.text("updated_at")?.unwrap_or_default().to_owned());
+    if is_final(action, payload) {
+        return Ok(identity);
+    }
     let webhook = WEBHOOK_ID.of(|name| delivery.header(name)).map(ToOwned::to_owned);
     identity.push(webhook.unwrap_or_else(|| RawDigest::of(&delivery.body).to_string()));
     if matches!(&*delivery.topic, LEVEL_READ | PRODUCT_READ) {

@@ -126,6 +126,21 @@ impl Platform for Shopify {
         KEPT_HEADERS
     }
 
+    // The header isn't signed, so it proves nothing; the fields of the body are, and they are those of the notices that
+    // concern a whole shop.
+    fn accounts<'a>(&self, delivery: &'a Delivery, body: &'a Value) -> Vec<&'a str> {
+        let signed = ["shop_domain", "myshopify_domain"].map(|key| body.get(key).and_then(Value::as_str));
+        let named = signed.into_iter().flatten().filter(|domain| !domain.is_empty());
+        named.chain(SHOP_DOMAIN.of(|name| delivery.header(name))).collect()
+    }
+
+    /// An account is a shop's domain, or that without `.myshopify.com`.
+    fn is_account(&self, named: &str, account: &str) -> bool {
+        let name =
+            |domain: &str| domain.strip_suffix(".myshopify.com").unwrap_or(domain).to_ascii_lowercase();
+        name(named) == name(account)
+    }
+
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(delivery, body, *context)
     }

@@ -71,6 +71,11 @@ impl Platform for Square {
         split::split(signed.body)
     }
 
+    // An application's subscription sends the events of all its sellers to one URL.
+    fn accounts<'a>(&self, _delivery: &'a Delivery, body: &'a Value) -> Vec<&'a str> {
+        body.get("merchant_id").and_then(Value::as_str).filter(|id| !id.is_empty()).into_iter().collect()
+    }
+
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(&delivery.topic, body, *context)
     }

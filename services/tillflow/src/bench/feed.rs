@@ -23,7 +23,7 @@ pub(crate) struct Signed {
 
 impl Signed {
     fn new(connection: String, topic: &str, delivery: &str, body: String) -> Result<Self, Failed> {
-        let headers = trigger::shopify(SECRET, topic, delivery, body.as_bytes())?;
+        let headers = trigger::shopify(SECRET, "bench", topic, delivery, body.as_bytes())?;
         let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(Self { connection, headers, body: body.into() })
     }

@@ -166,7 +166,7 @@ fn report(measured: &Measured, output: Output) {
     let each = |seconds: f64| seconds * 1e6 / kept;
     let (p50, p99, cpu) = (latencies.quantile(0.5), latencies.quantile(0.99), measured.cpu);
     match output {
-        Output::Text => output::line(&format!(
+        Output::Text => format!(
             "{kept} webhooks on disk, {} refused: {per_second:.0} a second\n  \
              answer: p50 {p50:.1} ms, p99 {p99:.1} ms\n  \
              CPU per webhook, the senders' included: {:.0} µs = ours {:.0} + broker {:.0}",
@@ -174,7 +174,9 @@ fn report(measured: &Measured, output: Output) {
             each(cpu.total()),
             each(cpu.ours),
             each(cpu.broker)
-        )),
+        )
+        .lines()
+        .for_each(output::line),
         Output::Json => output::json(&json!({
             "webhooks": latencies.len(), "refused": measured.refused, "seconds": measured.seconds,
             "webhooks_per_second": per_second, "latency_ms": {"p50": p50, "p99": p99, "max": latencies.quantile(1.0)},

@@ -27,14 +27,16 @@ pub(crate) async fn run(arguments: ReplayBench, output: Output) -> Result<(), Fa
     let per_second = deliveries / seconds;
     let each = |seconds: f64| seconds * 1e6 / deliveries;
     match output {
-        Output::Text => output::line(&format!(
+        Output::Text => format!(
             "{deliveries} deliveries of RAW into an empty database: {per_second:.0} events/s in {seconds:.1} s\n  \
              CPU per event: {:.0} µs = ours {:.0} + broker {:.0} + database {:.0}",
             each(cpu.total()),
             each(cpu.ours),
             each(cpu.broker),
             each(cpu.database)
-        )),
+        )
+        .lines()
+        .for_each(output::line),
         Output::Json => output::json(&json!({
             "events": deliveries, "seconds": seconds, "events_per_second": per_second,
             "cpu_us_per_event": {

@@ -51,7 +51,7 @@ pub(crate) async fn connection(
         platform: PlatformName::new(wanted.platform).map_err(unusable)?,
         enabled: true,
         base_url: wanted.base_url,
-        account: wanted.account,
+        account: wanted.account.clone(),
         api_version: String::new(),
         token: wanted.token,
         secrets: vec![wanted.secret.clone()],
@@ -86,6 +86,7 @@ pub(crate) async fn connection(
         store: store_id.to_owned(),
         webhook_url,
         secret: wanted.secret,
+        account: wanted.account,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::Servers;
 use crate::failure::Failed;
 use bus::{Bus, BusConfig};
+use outlet::CallsConfig;
 use runner::{Failure, Metrics, Readiness, Service};
 use std::{future::Future, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -47,8 +48,9 @@ impl Services {
         starting
             .service("apply", |service| apply::serve(service, store.clone(), apply::Config::default()))
             .await?;
-        starting.service("propagate", |service| propagate::serve(service, store.clone())).await?;
-        starting.service("poll", |service| poll::serve(service, store.clone())).await?;
+        let calls = CallsConfig::simulated;
+        starting.service("propagate", |service| propagate::serve(service, store.clone(), calls())).await?;
+        starting.service("poll", |service| poll::serve(service, store.clone(), calls())).await?;
         Ok(starting.services)
     }
 

@@ -16,7 +16,7 @@ pub(crate) fn signed_headers(
     body: &[u8],
 ) -> Result<Headers, Failed> {
     match connection.platform.as_str() {
-        "shopify" => shopify(&connection.secret, topic, delivery, body),
+        "shopify" => shopify(&connection.secret, &connection.account, topic, delivery, body),
         "square" => {
             let signature = signature(&connection.secret, &[connection.webhook_url.as_bytes(), body])?;
             Ok(vec![
@@ -33,12 +33,18 @@ pub(crate) fn signed_headers(
 }
 
 /// The headers of Shopify.
-pub(crate) fn shopify(secret: &str, topic: &str, delivery: &str, body: &[u8]) -> Result<Headers, Failed> {
+pub(crate) fn shopify(
+    secret: &str,
+    shop: &str,
+    topic: &str,
+    delivery: &str,
+    body: &[u8],
+) -> Result<Headers, Failed> {
     Ok(vec![
         ("x-shopify-hmac-sha256", signature(secret, &[body])?),
         ("x-shopify-topic", topic.to_owned()),
         ("x-shopify-webhook-id", delivery.to_owned()),
-        ("x-shopify-shop-domain", "demo.myshopify.com".to_owned()),
+        ("x-shopify-shop-domain", format!("{shop}.myshopify.com")),
         ("content-type", "application/json".to_owned()),
     ])
 }

@@ -1,0 +1,172 @@
+//! What a header that nobody signed may decide: nothing.
+
+use crate::{
+    deliveries::{CONTEXT, Example, closed_topics, fetched_topics},
+    full, read, sent, with_first_field,
+};
+use model::{ACCOUNT_HEADER, Delivery, Source};
+use platforms::{Rows, TopicKind, Validator, check_account};
+use serde_json::{Value, json};
+use stage::{Reject, RejectClass};
+
+#[test]
+fn a_closed_topic_refuses_what_it_does_not_know_unless_it_says_nothing() {
+    let closed: Vec<Example> = full().filter(|example| !example.is_open()).collect();
+    for platform in platforms::all() {
+        for topic in closed_topics(platform.name()) {
+            let has_example = closed.iter().any(|example| example.topic.name == *topic);
+            assert!(has_example, "{} {topic} has no example", platform.name());
+        }
+    }
+    for example in closed {
+        let label = example.label();
+        for told in [json!("x"), json!(""), json!(1), json!(false), json!({}), json!([1])] {
+            let body = with_first_field(&example.body, told.to_string());
+            let reject = read(&example, &body).unwrap_err();
+            assert_eq!(reject.class, RejectClass::Schema, "{label}: {told}");
+        }
+    }
+}
+
+/// What a topic speaks of.
+fn kind(topic: &str) -> &str {
+    topic.split('/').next().unwrap_or_default()
+}
+
+/// What is done to it, where that isn't to state it.
+fn act(topic: &str) -> Option<&str> {
+    let acts = ["delete", "redact", "data_request", "disconnect", "uninstalled"];
+    topic.split('/').nth(1).filter(|act| acts.contains(act))
+}
+
+/// The body of an example under the name of another topic.
+fn believed_as(example: &Example, topic: &str) -> Result<Rows, Reject> {
+    let body = Validator::of(example.platform).unwrap().read(topic, &example.body)?;
+    let delivery = Delivery { topic: topic.into(), ..example.delivery() };
+    example.platform.map(&delivery, &body, &CONTEXT())
+}
+
+#[test]
+fn no_body_is_believed_under_a_topic_of_another_kind_or_act() {
+    let mut tried = 0;
+    for example in sent().filter(|example| example.platform.name() == "shopify") {
+        let own = example.topic.name;
+        for topic in example.platform.topics() {
+            let is_ours = fetched_topics("shopify").contains(&topic.name);
+            let is_alike = (kind(own), act(own)) == (kind(topic.name), act(topic.name));
+            if is_ours || is_alike || topic.kind == TopicKind::Thin {
+                continue;
+            }
+            tried += 1;
+            // An id alone says nothing but that it is one: of another kind it names another thing or none, and as an update
+            // it changes nothing.
+            let is_bare = act(own) == Some("delete") && act(topic.name).is_none_or(|act| act == "delete");
+            let believed = believed_as(&example, topic.name);
+            assert!(believed.is_err() || is_bare, "{} was believed as {}", example.label(), topic.name);
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn what_is_final_is_one_event_whatever_its_headers_say() {
+    for name in ["products/delete", "orders/delete", "customers/delete", "app/uninstalled"] {
+        let example = sent().find(|example| example.topic.name == name).unwrap();
+        let identities = ["b54557e4", "another"].map(|webhook| {
+            let mut delivery = example.delivery();
+            for header in &mut delivery.headers {
+                if matches!(&*header.0, "x-shopify-webhook-id" | "x-shopify-event-id") {
+                    header.1 = webhook.into();
+                } else if &*header.0 == "x-shopify-triggered-at" {
+                    header.1 = format!("2026-07-01T12:00:{:02}Z", webhook.len()).into();
+                }
+            }
+            let body: Value = serde_json::from_slice(&example.body).unwrap();
+            let rows = example.platform.map(&delivery, &body, &CONTEXT()).unwrap();
+            rows.into_iter().map(|row| row.unwrap().identity).collect::<Vec<_>>()
+        });
+        assert_eq!(identities[0], identities[1], "{name}");
+    }
+}
+
+#[test]
+fn only_our_own_reading_of_a_product_that_is_gone_has_a_time() {
+    let example = sent().find(|example| example.topic.name == "products/delete").unwrap();
+    let body = json!({"id": 1, "updated_at": "2026-07-01T12:00:00Z"});
+    for (source, believed) in [(Source::Webhook, false), (Source::Publish, false), (Source::Poll, true)] {
+        let delivery = Delivery { source, ..example.delivery() };
+        assert_eq!(example.platform.map(&delivery, &body, &CONTEXT()).is_ok(), believed, "{source:?}");
+    }
+}
+
+/// The judgement of an example's delivery at a connection of that account, with these headers and fields besides.
+fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &Value) -> Result<(), Reject> {
+    let mut body: Value = serde_json::from_slice(&example.body).unwrap();
+    for (name, value) in fields.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let mut delivery = example.delivery();
+    delivery.headers.retain(|(name, _)| !name.ends_with("shop-domain"));
+    delivery.headers.extend(headers.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+    if !account.is_empty() {
+        delivery.headers.push((ACCOUNT_HEADER.into(), account.into()));
+    }
+    check_account(example.platform, &delivery, &body)
+}
+
+/// A connection's account, headers and fields of a delivery, and whether it is taken.
+type Claim = (&'static str, &'static [(&'static str, &'static str)], Value, bool);
+
+#[test]
+fn a_delivery_that_names_another_account_is_refused() {
+    let shopify: &[Claim] = &[
+        ("suite", &[("x-shopify-shop-domain", "suite.myshopify.com")], json!({}), true),
+        ("suite.myshopify.com", &[("x-shopify-shop-domain", "SUITE.myshopify.com")], json!({}), true),
+        ("suite", &[("shopify-shop-domain", "suite.myshopify.com")], json!({}), true),
+        ("suite", &[], json!({}), true),
+        ("", &[("x-shopify-shop-domain", "other.myshopify.com")], json!({}), true),
+        ("suite", &[("x-shopify-shop-domain", "other.myshopify.com")], json!({}), false),
+        ("suite", &[("shopify-shop-domain", "other.myshopify.com")], json!({}), false),
+        ("suite", &[("x-shopify-shop-domain", "suite.myshopify.com.example.com")], json!({}), false),
+        ("suite", &[("x-shopify-shop-domain", "suite.example.com")], json!({}), false),
+        // What is signed counts whatever the header says.
+        (
+            "suite",
+            &[("x-shopify-shop-domain", "suite.myshopify.com")],
+            json!({"shop_domain": "other.myshopify.com"}),
+            false,
+        ),
+        (
+            "suite",
+            &[("x-shopify-shop-domain", "suite.myshopify.com")],
+            json!({"myshopify_domain": "other.myshopify.com"}),
+            false,
+        ),
+        (
+            "suite",
+            &[("x-shopify-shop-domain", "suite.myshopify.com")],
+            json!({"shop_domain": "suite.myshopify.com"}),
+            true,
+        ),
+        (
+            "suite",
+            &[("x-shopify-shop-domain", "suite.myshopify.com")],
+            json!({"myshopify_domain": null}),
+            true,
+        ),
+    ];
+    let square: &[Claim] = &[
+        ("MEXAMPLE", &[], json!({"merchant_id": "MEXAMPLE"}), true),
+        ("MEXAMPLE", &[], json!({"merchant_id": "mexample"}), false),
+        ("MEXAMPLE", &[], json!({"merchant_id": "MOTHER"}), false),
+        ("MEXAMPLE", &[], json!({"merchant_id": null}), true),
+        ("", &[], json!({"merchant_id": "MOTHER"}), true),
+    ];
+    for (name, claims) in [("customers_update.with_tags", shopify), ("customer_updated.sample", square)] {
+        let example = sent().find(|example| example.name == name).unwrap();
+        for (account, headers, fields, expected) in claims {
+            let judged = judged(&example, account, headers, fields);
+            assert_eq!(judged.is_ok(), *expected, "{name}: {account} {headers:?} {fields}: {judged:?}");
+        }
+    }
+}
