@@ -16,12 +16,12 @@ const MEBIBYTE: usize = 1024 * 1024;
 const TOPIC: &str = "inventory_levels/update";
 /// How long an honest sender waits: as a generous time-out, where it is answered within milliseconds.
 const HONEST_LIMIT: Duration = Duration::from_secs(3);
-/// The places of the door, unless set.
-const PLACES: usize = 4096;
+/// The places of a door that is to be full.
+const PLACES: usize = 512;
 /// Addresses of strangers.
 const ADDRESSES: u8 = 16;
-/// Strangers of each: with their pauses enough to have the door full.
-const OF_EACH: usize = 288;
+/// Strangers of each: three for each place, so that many wait for one, too.
+const OF_EACH: usize = 3 * PLACES / ADDRESSES as usize;
 
 async fn door_with(settings: &[&'static str]) -> (World, Merchant, Account) {
     let options = WorldOptions { ingest_settings: settings.to_vec(), ..WorldOptions::default() };
@@ -130,6 +130,17 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
         stranger.send(head(delivery, 4 * MEBIBYTE + 1).as_bytes()).await;
         assert_eq!(stranger.status().await, Some(expected), "before a byte of it was sent");
     }
+    // Signed, the body is read to its end before anything is said, of a connection that doesn't exist too.
+    let wrong = missigned(&account, vec![b' '; 100]);
+    let nobody = Signed { url: format!("{}-no", wrong.url), ..wrong.clone() };
+    for (delivery, expected) in [(&wrong, 401), (&nobody, 404)] {
+        let mut stranger = Stranger::connect(&world, 1).await;
+        stranger.send([head(delivery, 100).as_bytes(), &[b' '; 99]].concat().as_slice()).await;
+        let early = tokio::time::timeout(Duration::from_millis(300), stranger.status()).await;
+        assert!(early.is_err(), "{expected} was said early: {early:?}");
+        stranger.send(b" ").await;
+        assert_eq!(stranger.status().await, Some(expected));
+    }
     // Nor is a body asked for that won't be taken.
     let mut stranger = Stranger::connect(&world, 1).await;
     let asking = head(&unsigned, 100).replacen("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n", 1);
@@ -139,8 +150,8 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_door_has_places() {
-    runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor at both ends");
-    let (world, _, account) = door_with(&[]).await;
+    runner::need_descriptors(8 * PLACES).expect("a connection is a descriptor");
+    let (world, _, account) = door_with(&["connections_max = 512"]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
     // Each comes again as soon as it is closed, as who wants to fill the door would.
     let address = world.ingest_url().trim_start_matches("http://").parse().expect("an address");
@@ -150,10 +161,14 @@ async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_door_ha
         .collect();
     eventually(PATIENCE, "the door is full of strangers", async || {
         let open = client::descriptors(&world);
-        if open >= PLACES { Ok(()) } else { Err(format!("{open} are in")) }
+        if open > PLACES { Ok(()) } else { Err(format!("{open} are in")) }
     })
     .await;
-    println!("beside {PLACES} idle strangers: {}", milliseconds(honest_ms(&account, "beside", 20).await));
+    println!(
+        "beside {} idle strangers: {}",
+        OF_EACH * usize::from(ADDRESSES),
+        milliseconds(honest_ms(&account, "beside", 20).await)
+    );
     assert!(world.scrape().await.count("tillflow_connections_closed_total", &[("cause", "evicted")]) > 0);
     for task in idle {
         task.abort();

@@ -13,7 +13,7 @@ use tokio::{
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// The pause before a stranger whose connection was closed comes again.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// One connection.
 pub(super) struct Stranger(TcpStream);

@@ -4,6 +4,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// More than any socket takes in.
+const LARGE_BYTES: usize = 64 * 1024 * 1024;
+
 fn listening() -> Listening {
     Listening {
         name: "tests",
@@ -36,7 +39,8 @@ async fn served(listening: Listening) -> Served {
         if path == "/wait" {
             std::future::pending::<()>().await;
         }
-        Response::new(Full::new(Bytes::from(path)))
+        let large = if path == "/large" { vec![b' '; LARGE_BYTES].into() } else { Bytes::from(path) };
+        Response::new(Full::new(large))
     };
     let serving = tokio::spawn(serve(listener, listening, metrics.clone(), stop.clone(), respond));
     Served { address, metrics, stop, serving }
@@ -159,6 +163,27 @@ async fn stopping_ends_idle_connections_at_once_and_cuts_off_the_others_in_time(
     assert_eq!(read_to_end(&mut idle).await, "");
     assert_eq!(read_to_end(&mut waiting).await, "");
     tokio::time::timeout(PATIENCE, served.serving).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn who_sends_no_request_or_reads_no_response_is_given_up() {
+    let served = served(listening()).await;
+    let (mut silent, mut slow, mut deaf) =
+        (served.connect().await, served.connect().await, served.connect().await);
+    slow.write_all(b"GET / HT").await.unwrap();
+    deaf.write_all(b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    // Once all stand still, time passes by itself.
+    deaf.readable().await.unwrap();
+    tokio::time::pause();
+    sleep(HEADER_TIMEOUT + Duration::from_secs(1)).await;
+    for stream in [&mut silent, &mut slow] {
+        let answer = read_to_end(stream).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
+    served.has_closed("header_timeout").await;
+    assert!(!served.closed("write_timeout"));
+    sleep(Duration::from_secs(20)).await;
+    served.has_closed("write_timeout").await;
 }
 
 #[test]
