@@ -29,8 +29,11 @@ use runner::{Failure, Listening, Service};
 use serde::Deserialize;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{Store, StoreConfig};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
+/// Upper limit of connections that wait to be accepted, as far as the system has as many (`net.core.somaxconn`): who finds it
+/// full tries again after a second only.
+const BACKLOG_MAX: u32 = 4096;
 /// How long HTTP requests under way may take once the service was asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -110,14 +113,21 @@ impl Default for Config {
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, "ingest", async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
-    let listener = listen(config.listen).await?;
+    let listener = listen(config.listen)?;
     serve(service, store, config, listener).await
 }
 
 /// Takes the address for webhooks.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let refused = |source| Failure::Io { what: format!("can't listen on {address} for webhooks"), source };
-    TcpListener::bind(address).await.map_err(refused)
+    let opened = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart takes the address at once.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG_MAX)
+    };
+    opened().map_err(refused)
 }
 
 /// Runs the service on an open database and address.

@@ -49,7 +49,7 @@ async fn measure(servers: &Servers, arguments: &IngestBench) -> Result<Measured,
     let bus = runner::connect(&servers.bus).await?;
     bus.check().await?;
     bus.declare().await?;
-    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
     let stop = CancellationToken::new();
     let service = Service {
