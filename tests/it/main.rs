@@ -23,6 +23,7 @@ mod full;
 mod kill_points;
 mod large_bodies;
 mod lost_tails;
+mod naughty;
 mod outgoing;
 mod pauses;
 mod platform_faults;
@@ -38,6 +39,7 @@ mod restored;
 mod rooms;
 mod shown;
 mod stopping;
+mod strangers;
 mod unsigned;
 
 use std::time::Duration;

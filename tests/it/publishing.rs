@@ -100,6 +100,8 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     assert_eq!(refused.kind(), PublishErrorKind::Other, "{refused}");
     let refused = publish("carts/update", "three", b"{}".to_vec()).await;
     refused.expect_err("the platform has no such topic");
+    let refused = publish("inventory_level/read", "four", level(9, 9)).await;
+    refused.expect_err("what we read ourselves comes from nobody else");
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_eq!(world.assert_sound(&merchant).await.len(), 3, "the product and two levels");
 }

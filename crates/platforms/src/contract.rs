@@ -20,6 +20,18 @@ pub trait Platform: Send + Sync + 'static {
     /// Every topic that it sends and that we know. Topics of fetched objects are among them.
     fn topics(&self) -> &'static [Topic];
 
+    /// Those of [`Platform::topics`] that no webhook has: objects that we have read ourselves. From anybody else they are
+    /// topics that aren't known.
+    fn read_topics(&self) -> &'static [&'static str];
+
+    /// The names (lower case) of the headers of which one has to be there for `verify` to find a signature.
+    fn signature_headers(&self) -> &'static [&'static str];
+
+    /// The names (lower case) of the headers that a request may have once: whatever `verify`, `split` and `map` read.
+    fn single_headers(&self) -> &'static [&'static str] {
+        self.signature_headers()
+    }
+
     /// Whether `signed` was sent by the platform: over the raw bytes, in constant time, with any active secret.
     fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified>;
 

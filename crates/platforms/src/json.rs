@@ -30,6 +30,12 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
+/// The body without a byte order mark, if it begins as an object does: serde takes an array's elements for a struct's fields.
+pub(crate) fn object(body: &[u8]) -> Option<&[u8]> {
+    let body = without_mark(body);
+    body.trim_ascii_start().starts_with(b"{").then_some(body)
+}
+
 /// The deepest nesting of brackets, strings left out.
 fn depth(body: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);

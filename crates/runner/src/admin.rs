@@ -1,13 +1,11 @@
 //! `/metrics`, `/livez` and `/readyz`.
 
-use crate::Metrics;
+use crate::{Listening, Metrics, serve};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Request, Response, StatusCode, body::Incoming};
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,13 +13,17 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long a client may take to send its request's head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many connections are served at once.
+/// Upper limit of connections at once, which no other listener has a part in. One more closes the oldest.
 const CONNECTIONS_MAX: usize = 64;
+/// Upper limit of requests on one connection.
+const REQUESTS_PER_CONNECTION_MAX: u64 = 10_000;
+/// Greatest age of a connection.
+const CONNECTION_AGE_MAX: Duration = Duration::from_mins(10);
+/// How long a response under way may take once the process ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether the process takes work; false until everything is open, while something waits for a person to put its set-up
 /// right, and again from the first signal to stop.
@@ -89,32 +91,22 @@ impl AdminServer {
 
     /// Serves until `stop`.
     pub async fn serve(self, metrics: Metrics, readiness: Readiness, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = stop.cancelled() => return,
-            };
-            let (Ok((stream, _)), Ok(place)) = (accepted, Arc::clone(&places).try_acquire_owned()) else {
-                continue;
-            };
-            let (metrics, readiness) = (metrics.clone(), readiness.clone());
-            let answer = service_fn(move |request: Request<Incoming>| {
-                let response = respond(request.uri().path(), &metrics, &readiness);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            tokio::spawn(async move {
-                let served = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), answer)
-                    .await;
-                if let Err(error) = served {
-                    tracing::debug!(%error, "a reader of metrics went away");
-                }
-                drop(place);
-            });
-        }
+        let listening = Listening {
+            name: "admin",
+            connections_max: CONNECTIONS_MAX,
+            connections_per_address_max: CONNECTIONS_MAX,
+            requests_per_connection_max: REQUESTS_PER_CONNECTION_MAX,
+            connection_age_max: CONNECTION_AGE_MAX,
+            trusted_proxies: Vec::new(),
+            drain_timeout: DRAIN_TIMEOUT,
+        };
+        let answer = {
+            let metrics = metrics.clone();
+            move |request: Request<Incoming>, _| {
+                std::future::ready(respond(request.uri().path(), &metrics, &readiness))
+            }
+        };
+        serve(self.listener, listening, metrics, stop, answer).await;
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Metrics {
     lag_seconds: GaugeVec,
     lag_events: IntGaugeVec,
     partitions: IntGaugeVec,
+    connections_closed: IntCounterVec,
 }
 
 impl Metrics {
@@ -106,6 +107,11 @@ impl Metrics {
                 "tillflow_stage_lag_events",
                 "Records read but not yet passed on",
                 &["stage", "partition"],
+            )?,
+            connections_closed: counters(
+                "tillflow_connections_closed_total",
+                "HTTP connections that ended, by why",
+                &["listener", "cause"],
             )?,
             partitions: levels("tillflow_partitions_owned", "Partitions that this replica owns", &["stage"])?,
             lag_seconds,
@@ -190,6 +196,11 @@ impl Metrics {
     /// How many partitions this replica owns.
     pub fn owns(&self, stage: &str, partitions: usize) {
         self.partitions.with_label_values(&[stage]).set(i64::try_from(partitions).unwrap_or(i64::MAX));
+    }
+
+    /// An HTTP connection of that listener ended, or got no place.
+    pub(crate) fn connection_closed(&self, listener: &str, cause: &str) {
+        self.connections_closed.with_label_values(&[listener, cause]).inc();
     }
 
     /// Everything, in the text format of Prometheus.

@@ -51,6 +51,17 @@ pub enum Failure {
         #[source]
         source: std::io::Error,
     },
+    /// The system grants fewer descriptors than the limits of connections may need.
+    #[error(
+        "{needed} file descriptors may be needed and the system grants {granted}: raise the limit (`ulimit -Hn`, \
+         `LimitNOFILE=`) or lower `connections_max`"
+    )]
+    Descriptors {
+        /// For connections and all else.
+        needed: u64,
+        /// The hard limit (`RLIMIT_NOFILE`).
+        granted: u64,
+    },
     /// The service was asked to stop and didn't within its time.
     #[error("not done within {} s of being asked to stop", DRAIN_TIMEOUT.as_secs())]
     NotDrained,

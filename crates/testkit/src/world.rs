@@ -29,6 +29,8 @@ pub struct WorldOptions {
     pub acquire_timeout_ms: Option<u64>,
     /// The number of requests that a connection may send at once.
     pub requests_burst: Option<u32>,
+    /// Further lines of ingest's section of the configuration.
+    pub ingest_settings: Vec<&'static str>,
     /// How many events a new owner of dedupe reads back.
     pub read_back_max: Option<usize>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
@@ -142,6 +144,7 @@ impl World {
         if program == Program::Ingest {
             lines.push(format!("listen = \"{ingest_address}\""));
             lines.extend(options.requests_burst.map(|count| format!("requests_burst = {count}")));
+            lines.extend(options.ingest_settings.iter().map(|&line| line.to_owned()));
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));

@@ -1,16 +1,28 @@
 //! Bodies: bounded before they are read, and bounded again while they are decompressed.
 
-use crate::BodyRefusal;
+use crate::{
+    BodyRefusal,
+    room::{NoRoom, Taken},
+};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Body;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Incoming};
 use std::{error::Error, io::Read, time::Duration};
+use tokio::sync::Semaphore;
 
 /// The content codings that are taken, as `Accept-Encoding` lists them.
 pub(crate) const CODINGS: &str = "gzip, x-gzip, deflate, identity";
 
 /// Time limit for reading a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Upper limit of bodies that are worked on at once, each on a thread of its own.
+const WORKED_ON_AT_ONCE_MAX: usize = 4;
+/// Upper limit of a body that is worked on in its place, in bytes: its digest takes less than a switch of threads is worth.
+const WORKED_ON_IN_PLACE_BYTES_MAX: usize = 32 * 1024;
+/// Time limit for the rest of a refused body, which is thrown away so that its sender reads the answer.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Upper limit of that rest, in bytes.
+const DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Why there is no body to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +31,8 @@ pub(crate) enum BadBody {
     TooSlow,
     /// The connection broke.
     CutOff,
+    /// There is no room for it.
+    NoRoom,
     /// It came and isn't taken.
     Refused(BodyRefusal),
 }
@@ -28,7 +42,7 @@ pub(crate) enum BadBody {
 pub(crate) enum Coding {
     /// As it is.
     Identity,
-    /// RFC 1952; one member or more.
+    /// RFC 1952; one member, since each more costs work and none needs to hold anything.
     Gzip,
     /// zlib (RFC 1950).
     Deflate,
@@ -55,51 +69,138 @@ impl Coding {
     }
 
     /// The body without the coding; at most `limit_bytes` of it.
-    pub(crate) fn decoded(self, body: &Bytes, limit_bytes: usize) -> Result<Bytes, BadBody> {
+    fn decoded(self, body: &Bytes, limit_bytes: usize) -> Result<Bytes, BadBody> {
+        let mut rest = &body[..];
         match self {
-            Self::Identity => Ok(body.clone()),
-            Self::Gzip => bounded(flate2::read::MultiGzDecoder::new(&body[..]), limit_bytes),
-            Self::Deflate => bounded(flate2::read::ZlibDecoder::new(&body[..]), limit_bytes),
+            Self::Identity => return Ok(body.clone()),
+            Self::Gzip => bounded(flate2::bufread::GzDecoder::new(&mut rest), limit_bytes),
+            Self::Deflate => bounded(flate2::bufread::ZlibDecoder::new(&mut rest), limit_bytes),
         }
+        .and_then(|plain| if rest.is_empty() { Ok(plain) } else { Err(MALFORMED) })
     }
 }
+
+const MALFORMED: BadBody = BadBody::Refused(BodyRefusal::Malformed);
 
 fn bounded(decoder: impl Read, limit_bytes: usize) -> Result<Bytes, BadBody> {
     let mut plain = Vec::new();
     match decoder.take(limit_bytes as u64 + 1).read_to_end(&mut plain) {
         Ok(bytes) if bytes > limit_bytes => Err(BadBody::Refused(BodyRefusal::TooLarge { limit_bytes })),
         Ok(_) => Ok(plain.into()),
-        Err(_) => Err(BadBody::Refused(BodyRefusal::Malformed)),
+        Err(_) => Err(MALFORMED),
     }
 }
 
-/// Reads the body as it was sent; at most `limit_bytes` of it.
-pub(crate) async fn read<B>(body: B, limit_bytes: usize) -> Result<Bytes, BadBody>
+/// Works on bodies away from the threads that serve, a few at once: what one sender costs, others don't wait for.
+pub(crate) struct Workshop(Semaphore);
+
+impl Default for Workshop {
+    fn default() -> Self {
+        Self(Semaphore::new(WORKED_ON_AT_ONCE_MAX))
+    }
+}
+
+impl Workshop {
+    /// Runs work on a body of so many bytes; a small one at once.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, BadBody> {
+        if bytes <= WORKED_ON_IN_PLACE_BYTES_MAX {
+            return Ok(work());
+        }
+        // Never closed.
+        let _turn = self.0.acquire().await;
+        // Fails only when the process ends.
+        tokio::task::spawn_blocking(work).await.map_err(|_| BadBody::CutOff)
+    }
+
+    /// The body without its coding; at most `limit_bytes` of it.
+    pub(crate) async fn decoded(
+        &self,
+        coding: Coding,
+        body: &Bytes,
+        limit_bytes: usize,
+        room: &mut Taken,
+    ) -> Result<Bytes, BadBody> {
+        if coding == Coding::Identity {
+            return Ok(body.clone());
+        }
+        let sent = body.clone();
+        // However few the bytes are, they may become many.
+        let plain = self.run(limit_bytes, move || coding.decoded(&sent, limit_bytes)).await??;
+        room.grow(plain.len()).map_err(|NoRoom| BadBody::NoRoom)?;
+        Ok(plain)
+    }
+}
+
+/// Reads the body as it was sent; at most `limit_bytes` of it, and as long as there is room. Only what has come takes
+/// room, whatever length was promised.
+pub(crate) async fn read<B>(body: B, limit_bytes: usize, room: &mut Taken) -> Result<Bytes, BadBody>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let reading = Limited::new(body, limit_bytes).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-        Err(_) => Err(BadBody::TooSlow),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(BadBody::Refused(BodyRefusal::TooLarge { limit_bytes }))
+    let reading = collected(body, limit_bytes, room);
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(BadBody::TooSlow))
+}
+
+async fn collected<B>(mut body: B, limit_bytes: usize, room: &mut Taken) -> Result<Bytes, BadBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut collected = Vec::new();
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = room.displaced() => return Err(BadBody::NoRoom),
+        };
+        let Some(frame) = frame else { return Ok(collected.into()) };
+        let Ok(data) = frame.map_err(|_| BadBody::CutOff)?.into_data() else { continue };
+        if collected.len() + data.len() > limit_bytes {
+            return Err(BadBody::Refused(BodyRefusal::TooLarge { limit_bytes }));
         }
-        Ok(Err(_)) => Err(BadBody::CutOff),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        let before = collected.capacity();
+        if collected.is_empty() && body.is_end_stream() {
+            room.grow(data.len()).map_err(|NoRoom| BadBody::NoRoom)?;
+            return Ok(data);
+        }
+        // Copied, since a frame holds on to the whole buffer that it was read into.
+        collected.reserve(data.len());
+        room.grow(collected.capacity() - before).map_err(|NoRoom| BadBody::NoRoom)?;
+        collected.extend_from_slice(&data);
     }
+}
+
+/// Throws away what still comes of a body that is refused: a sender that finds its connection closed while it sends may not
+/// see the answer.
+pub(crate) fn discard(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    let discarding = async move {
+        let mut left = DISCARD_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(bytes) else { return };
+            left = less;
+        }
+    };
+    tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, discarding));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::Full;
+    use crate::room::Room;
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
     use platforms::BODY_BYTES_DEFAULT;
-    use std::io::Write as _;
+    use std::{convert::Infallible, io::Write as _, task::Poll};
 
     const UNKNOWN: BadBody = BadBody::Refused(BodyRefusal::UnknownCoding);
-    const MALFORMED: BadBody = BadBody::Refused(BodyRefusal::Malformed);
-
     fn too_large(limit_bytes: usize) -> BadBody {
         BadBody::Refused(BodyRefusal::TooLarge { limit_bytes })
     }
@@ -153,7 +254,10 @@ mod tests {
         let blank = |bytes: usize| Bytes::from(vec![b' '; bytes]);
         let cases = [
             (Coding::Gzip, gzip(b"{}"), Ok(Bytes::from_static(b"{}"))),
-            (Coding::Gzip, [gzip(b"{"), gzip(b"}")].concat().into(), Ok(Bytes::from_static(b"{}"))),
+            (Coding::Gzip, [gzip(b"{"), gzip(b"}")].concat().into(), Err(MALFORMED)),
+            (Coding::Gzip, gzip(b"").repeat(1000).into(), Err(MALFORMED)),
+            (Coding::Gzip, [gzip(b"{}"), Bytes::from_static(b" ")].concat().into(), Err(MALFORMED)),
+            (Coding::Deflate, [zlib(b"{}"), zlib(b"")].concat().into(), Err(MALFORMED)),
             (Coding::Deflate, zlib(b"{}"), Ok(Bytes::from_static(b"{}"))),
             (Coding::Identity, Bytes::from_static(b"{}"), Ok(Bytes::from_static(b"{}"))),
             (Coding::Gzip, gzip(&blank(limit)), Ok(blank(limit))),
@@ -173,9 +277,45 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_up_to_the_limit_and_no_further() {
         for (bytes, limit) in [(0, 8), (7, 8), (8, 8), (9, 8)] {
-            let read = read(Full::new(Bytes::from(vec![b' '; bytes])), limit).await;
+            let mut taken = Room::new(1, 64).enter().unwrap();
+            let read = read(Full::new(Bytes::from(vec![b' '; bytes])), limit, &mut taken).await;
             let expected = if bytes > limit { Err(too_large(limit)) } else { Ok(bytes) };
             assert_eq!(read.map(|body| body.len()), expected);
         }
+    }
+
+    /// A body of so many frames of four bytes, of which the last never comes if it is `endless`.
+    fn frames(count: usize, endless: bool) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
+        let frames = (0..count).map(|_| Ok(Frame::data(Bytes::from_static(b"1234"))));
+        let rest = futures::stream::poll_fn(move |_| if endless { Poll::Pending } else { Poll::Ready(None) });
+        StreamBody::new(futures::StreamExt::chain(futures::stream::iter(frames), rest))
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_is_whole_and_takes_the_room_that_it_holds() {
+        let room = Room::new(8, 64);
+        let mut taken = room.enter().unwrap();
+        let whole = read(frames(3, false), 64, &mut taken).await.unwrap();
+        assert_eq!(&whole[..], b"123412341234");
+        let mut other = room.enter().unwrap();
+        assert_eq!(other.grow(53), Ok(()), "the first, which isn't believed yet, gives way");
+        assert_eq!(taken.grow(0), Err(NoRoom));
+        other.prove().unwrap();
+        let mut third = room.enter().unwrap();
+        assert_eq!(read(frames(3, false), 64, &mut third).await, Err(BadBody::NoRoom));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_gives_its_room_to_the_next() {
+        let room = Room::new(8, 12);
+        let mut taken = room.enter().unwrap();
+        let endless = async { read(frames(2, true), 64, &mut taken).await };
+        let honest = async {
+            tokio::task::yield_now().await;
+            let mut taken = room.enter().unwrap();
+            read(Full::new(Bytes::from_static(b"12345678")), 64, &mut taken).await
+        };
+        let (endless, honest) = tokio::join!(endless, honest);
+        assert_eq!((endless, honest), (Err(BadBody::NoRoom), Ok(Bytes::from_static(b"12345678"))));
     }
 }

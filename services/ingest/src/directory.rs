@@ -1,16 +1,40 @@
 //! Which connections there are: cached, so that an outage of the database doesn't close the door.
 
 use model::ConnectionId;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use store::{Changed, Connection, Store, StoreError};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// How many connections are remembered, known and unknown ones together.
-const REMEMBERED_MAX: u64 = 100_000;
+/// Upper limit of known connections that are remembered.
+const KNOWN_MAX: u64 = 100_000;
+/// Upper limit of unknown ones that are.
+const UNKNOWN_MAX: u64 = 10_000;
+/// Upper limit of look-ups at once: strangers may cause them, and the database has others to serve.
+const LOOK_UPS_MAX: usize = 8;
+/// Time limit for a look-up, with the wait for its turn.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unknown connection stays unknown without asking again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// How long a known one is trusted if no notice of a change came.
 const KNOWN_FOR: Duration = Duration::from_mins(10);
+
+/// Why a connection can't be looked up.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotLookedUp {
+    /// The database failed; retry.
+    #[error("the database failed")]
+    Store(#[source] Arc<StoreError>),
+    /// It took too long, or too many wait; retry.
+    #[error("no look-up within {} s", LOOK_UP_TIMEOUT.as_secs())]
+    TooSlow,
+}
 
 /// The connections, as the door needs them; cheap to clone.
 #[derive(Clone)]
@@ -18,19 +42,30 @@ pub struct Directory {
     store: Store,
     known: moka::future::Cache<ConnectionId, Arc<Connection>>,
     unknown: moka::future::Cache<ConnectionId, ()>,
+    look_ups: Arc<Semaphore>,
+    /// Grows with each notice of a change.
+    changes: Arc<AtomicU64>,
+}
+
+/// What a look-up gave instead of a connection.
+#[derive(Clone)]
+enum Nothing {
+    Unknown,
+    Failed(NotLookedUp),
 }
 
 impl Directory {
     /// An empty one over the database.
     pub fn new(store: Store) -> Self {
         let known = moka::future::Cache::builder()
-            .max_capacity(REMEMBERED_MAX)
+            .max_capacity(KNOWN_MAX)
             .time_to_live(KNOWN_FOR)
             .support_invalidation_closures()
             .build();
         let unknown =
-            moka::future::Cache::builder().max_capacity(REMEMBERED_MAX).time_to_live(UNKNOWN_FOR).build();
-        Self { store, known, unknown }
+            moka::future::Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_FOR).build();
+        let (look_ups, changes) = (Arc::new(Semaphore::new(LOOK_UPS_MAX)), Arc::default());
+        Self { store, known, unknown, look_ups, changes }
     }
 
     /// The database behind it.
@@ -38,20 +73,50 @@ impl Directory {
         &self.store
     }
 
-    /// The connection, or `None` if there is none of that id.
-    pub async fn find(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, StoreError> {
+    /// What is remembered of the id: its connection, or that there is none.
+    pub(crate) async fn remembered(&self, id: &ConnectionId) -> Option<Option<Arc<Connection>>> {
         if let Some(known) = self.known.get(id).await {
-            return Ok(Some(known));
+            return Some(Some(known));
         }
-        if self.unknown.get(id).await.is_some() {
-            return Ok(None);
+        self.unknown.contains_key(id).then_some(None)
+    }
+
+    /// The connection, or `None` if there is none of that id. Those who ask for one id at once share a look-up.
+    pub async fn find(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, NotLookedUp> {
+        if let Some(remembered) = self.remembered(id).await {
+            return Ok(remembered);
         }
-        let found = self.store.connection(id).await?.map(Arc::new);
-        match &found {
-            Some(connection) => self.known.insert(id.clone(), Arc::clone(connection)).await,
-            None => self.unknown.insert(id.clone(), ()).await,
+        let changes = self.changes.load(Ordering::Acquire);
+        let found = self.known.try_get_with_by_ref(id, self.look_up(id)).await;
+        if self.changes.load(Ordering::Acquire) != changes {
+            // What was read may be from before the change.
+            self.known.invalidate(id).await;
+            self.unknown.invalidate(id).await;
         }
-        Ok(found)
+        match found {
+            Ok(connection) => Ok(Some(connection)),
+            Err(nothing) => match Nothing::clone(&nothing) {
+                Nothing::Unknown => Ok(None),
+                Nothing::Failed(error) => Err(error),
+            },
+        }
+    }
+
+    async fn look_up(&self, id: &ConnectionId) -> Result<Arc<Connection>, Nothing> {
+        let looking = async {
+            // Never closed.
+            let _turn = self.look_ups.acquire().await;
+            self.store.connection(id).await
+        };
+        match tokio::time::timeout(LOOK_UP_TIMEOUT, looking).await {
+            Err(_) => Err(Nothing::Failed(NotLookedUp::TooSlow)),
+            Ok(Err(error)) => Err(Nothing::Failed(NotLookedUp::Store(Arc::new(error)))),
+            Ok(Ok(Some(connection))) => Ok(Arc::new(connection)),
+            Ok(Ok(None)) => {
+                self.unknown.insert(id.clone(), ()).await;
+                Err(Nothing::Unknown)
+            }
+        }
     }
 
     /// Forgets connections as the database tells that they changed, until `stop`.
@@ -62,6 +127,7 @@ impl Directory {
                 changed = changes.next() => changed,
                 () = stop.cancelled() => return,
             };
+            self.changes.fetch_add(1, Ordering::AcqRel);
             match changed {
                 Changed::Connection(id) => {
                     self.known.invalidate(&id).await;

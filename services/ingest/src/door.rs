@@ -1,12 +1,12 @@
 //! Who may come in, and as what.
 
-use crate::{BodyRefusal, Directory, Limits, RawWriter, Unkept, refusals::Refusals};
+use crate::{BodyRefusal, Directory, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit};
 use bytes::Bytes;
 use model::{
     ACCOUNT_HEADER, CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent,
 };
 use platforms::{Platform, Secrets, Signed, Unverified};
-use runner::{Failure, Metrics, Service};
+use runner::{Failure, Metrics, Origin, Service};
 use stage::Window;
 use std::{
     collections::HashMap,
@@ -22,6 +22,10 @@ const KEPT_REMEMBERED_MAX: usize = 100_000;
 const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
 /// The longest unknown topic that is logged, in bytes.
 const TOPIC_SHOWN_MAX: usize = 100;
+/// How many connections that don't exist are looked up for one address in a minute.
+const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
+/// What the signature of a request for no connection is checked with, so that its answer takes as long as another's.
+const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
 /// What the names of the door's own headers begin with.
 const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
@@ -55,6 +59,8 @@ pub enum Answer {
     },
     /// Signed by the platform, but of a topic that we don't know: counted, not kept.
     UnknownTopic,
+    /// The request has a form that can be read in two ways; says which.
+    Malformed(&'static str),
     /// The body isn't taken.
     BodyRefused(BodyRefusal),
     /// Not signed, or by none of the active secrets.
@@ -63,6 +69,10 @@ pub enum Answer {
     UnknownConnection,
     /// Too often.
     TooMany(Duration),
+    /// Too many connections that don't exist were asked for from that address.
+    TooManyUnknown(Duration),
+    /// Too much is under way.
+    NoRoom,
     /// Not now.
     Unavailable(Unkept),
 }
@@ -71,6 +81,7 @@ pub enum Answer {
 pub struct Door {
     directory: Directory,
     limits: Limits,
+    unknown: UnknownLimit,
     raw: RawWriter,
     /// Each with where RAW has it.
     kept: Mutex<Window<(DeliveryId, u32), u64>>,
@@ -92,6 +103,7 @@ impl Door {
             refusals: Refusals::new(&service.metrics, directory.store().clone())?,
             directory,
             limits,
+            unknown: UnknownLimit::new(UNKNOWN_PER_MINUTE_MAX),
             raw: RawWriter::new(&service.bus, &service.replica, &service.metrics),
             kept: Mutex::new(Window::new(KEPT_REMEMBERED_FOR, KEPT_REMEMBERED_MAX)),
             topics,
@@ -99,39 +111,74 @@ impl Door {
         })
     }
 
-    /// Takes a signed webhook in.
+    /// Takes a signed webhook in, all of which is there.
     pub async fn webhook(&self, webhook: Webhook<'_>) -> Answer {
-        let taken = Taken::up(&self.metrics);
-        taken.ends(self.judge_webhook(webhook).await)
+        let taken = self.take_up();
+        let answer = async {
+            let claim = self.claim(webhook.platform, webhook.connection, None).await?;
+            let signed = Signed { headers: webhook.headers, body: webhook.signed_body };
+            let proven = claim.prove(&signed)?;
+            Ok(self.accept(&proven, webhook.headers, webhook.body).await)
+        };
+        taken.ends(answer.await.unwrap_or_else(|answer| answer))
     }
 
-    async fn judge_webhook(&self, webhook: Webhook<'_>) -> Answer {
-        let connection = match self.connection(webhook.connection).await {
-            Ok(connection) => connection,
-            Err(answer) => return answer,
+    /// Counts an input.
+    pub(crate) fn take_up(&self) -> Taken<'_> {
+        Taken::up(&self.metrics)
+    }
+
+    /// Finds whose a webhook says it is. `origin` is where it is from, whose look-ups of connections that don't exist are
+    /// limited; what is remembered costs nothing.
+    pub(crate) async fn claim(
+        &self,
+        platform: &str,
+        connection: &str,
+        origin: Option<Origin>,
+    ) -> Result<Claim, Answer> {
+        let platform = platforms::find(platform).ok_or(Answer::UnknownConnection)?;
+        let found = match ConnectionId::new(connection) {
+            Err(_) => None,
+            Ok(id) => match self.directory.remembered(&id).await {
+                Some(remembered) => remembered,
+                None => self.look_up(&id, origin).await?,
+            },
         };
-        let Some(platform) =
-            platforms::find(connection.platform.as_str()).filter(|p| p.name() == webhook.platform)
-        else {
-            return Answer::UnknownConnection;
-        };
-        let signed = Signed { headers: webhook.headers, body: webhook.signed_body };
-        let secrets = Secrets { active: &connection.secrets, notification_url: &connection.notification_url };
-        if let Err(unverified) = platform.verify(&signed, &secrets) {
-            return Answer::Unverified(unverified);
+        let connection = found.filter(|found| found.platform.as_str() == platform.name());
+        Ok(Claim { platform, connection })
+    }
+
+    async fn look_up(
+        &self,
+        id: &ConnectionId,
+        origin: Option<Origin>,
+    ) -> Result<Option<Arc<Connection>>, Answer> {
+        if let Some(origin) = origin {
+            self.unknown.check(origin).map_err(Answer::TooManyUnknown)?;
         }
-        let delivered = platform.split(&Signed { headers: webhook.headers, body: &webhook.body });
+        let found = self.found(id).await?;
+        if found.is_none()
+            && let Some(origin) = origin
+        {
+            self.unknown.note(origin);
+        }
+        Ok(found)
+    }
+
+    /// Takes in a webhook that has proven whose it is; `body` is without its content coding.
+    pub(crate) async fn accept(&self, proven: &Proven, headers: &[(String, String)], body: Bytes) -> Answer {
+        let Proven { platform, connection } = proven;
+        let delivered = platform.split(&Signed { headers, body: &body });
         let (topic, distinct) = delivered.map_or((None, None), |found| (Some(found.topic), found.distinct));
-        let known = topic.as_deref().map_or(Some(NO_TOPIC.into()), |topic| self.topic(platform, topic));
+        let known = topic.as_deref().map_or(Some(NO_TOPIC.into()), |topic| self.topic(*platform, topic));
         let delivery = known.map(|topic| {
-            let headers = kept_headers(platform, webhook.headers);
-            let trace = webhook.headers.iter().find(|(name, _)| name == "traceparent");
+            let kept = kept_headers(*platform, headers);
+            let trace = headers.iter().find(|(name, _)| name == "traceparent");
             let trace = trace.map(|(_, value)| value.as_str());
-            let incoming =
-                Incoming { topic, distinct, headers, trace, body: webhook.body, source: Source::Webhook };
-            incoming.delivery(&connection)
+            let incoming = Incoming { topic, distinct, headers: kept, trace, body, source: Source::Webhook };
+            incoming.delivery(connection)
         });
-        let answer = self.admit(&connection, delivery).await;
+        let answer = self.admit(connection, delivery).await;
         if answer == Answer::UnknownTopic {
             let topic = topic.as_deref().filter(|topic| is_name(topic));
             tracing::warn!(
@@ -142,20 +189,12 @@ impl Door {
         answer
     }
 
-    /// Refuses a webhook whose body isn't taken: notes it if the connection is one of that platform.
-    pub async fn refuse(&self, platform: &str, connection: &str, refusal: BodyRefusal) -> Answer {
-        let taken = Taken::up(&self.metrics);
-        let answer = match self.connection(connection).await {
-            Ok(connection) if connection.platform.as_str() == platform => {
-                self.refuse_body(&connection, refusal)
-            }
-            Ok(_) | Err(Answer::UnknownConnection) => Answer::UnknownConnection,
-            Err(_) => {
-                self.refusals.count(refusal);
-                Answer::BodyRefused(refusal)
-            }
-        };
-        taken.ends(answer)
+    /// Refuses the body of a webhook: notes it if there is such a connection.
+    pub(crate) fn refuse(&self, claim: &Claim, refusal: BodyRefusal) -> Answer {
+        match &claim.connection {
+            Some(connection) => self.refuse_body(connection, refusal),
+            None => Answer::UnknownConnection,
+        }
     }
 
     fn refuse_body(&self, connection: &Connection, refusal: BodyRefusal) -> Answer {
@@ -228,18 +267,22 @@ impl Door {
 
     async fn connection(&self, id: &str) -> Result<Arc<Connection>, Answer> {
         let id = ConnectionId::new(id).map_err(|_| Answer::UnknownConnection)?;
-        match self.directory.find(&id).await {
-            Ok(Some(connection)) => Ok(connection),
-            Ok(None) => Err(Answer::UnknownConnection),
-            Err(error) => {
-                tracing::warn!(stage = STAGE, connection.id = %id, %error, "connections can't be looked up");
-                Err(Answer::Unavailable(Unkept::Unavailable))
-            }
-        }
+        self.found(&id).await?.ok_or(Answer::UnknownConnection)
     }
 
+    async fn found(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, Answer> {
+        self.directory.find(id).await.map_err(|error| {
+            tracing::warn!(stage = STAGE, connection.id = %id, %error, "connections can't be looked up");
+            Answer::Unavailable(Unkept::Unavailable)
+        })
+    }
+
+    /// The topic of a delivery that comes from without, if it is known. Those of our own readings come from within alone.
     fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<Arc<str>> {
         let known = platform.topics().iter().find(|known| known.name == topic)?;
+        if platform.read_topics().contains(&known.name) {
+            return None;
+        }
         self.topics.get(&(platform.name(), known.name)).cloned()
     }
 
@@ -293,8 +336,46 @@ impl Door {
     }
 }
 
+/// Whose a webhook says it is.
+pub(crate) struct Claim {
+    pub(crate) platform: &'static dyn Platform,
+    /// Nothing if there is no such connection. It is said only after the same work as for one that there is.
+    connection: Option<Arc<Connection>>,
+}
+
+/// A webhook's connection, once its signature was checked.
+pub(crate) struct Proven {
+    platform: &'static dyn Platform,
+    connection: Arc<Connection>,
+}
+
+impl Claim {
+    /// Says that a request without a signature isn't believed.
+    pub(crate) fn unsigned(&self) -> Answer {
+        match self.connection {
+            Some(_) => Answer::Unverified(Unverified::Missing),
+            None => Answer::UnknownConnection,
+        }
+    }
+
+    /// Checks the signature, of a request for no connection too.
+    pub(crate) fn prove(&self, signed: &Signed<'_>) -> Result<Proven, Answer> {
+        let decoy = [DECOY_SECRET.to_owned()];
+        let secrets = match &self.connection {
+            Some(connection) => {
+                Secrets { active: &connection.secrets, notification_url: &connection.notification_url }
+            }
+            None => Secrets { active: &decoy, notification_url: DECOY_SECRET },
+        };
+        let verified = self.platform.verify(signed, &secrets);
+        let connection = self.connection.as_ref().ok_or(Answer::UnknownConnection)?;
+        verified.map_err(Answer::Unverified)?;
+        Ok(Proven { platform: self.platform, connection: Arc::clone(connection) })
+    }
+}
+
 /// One input: counted when it was taken up, and when it ended, whichever way that is.
-struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     metrics: &'a Metrics,
     outcome: &'static str,
 }
@@ -306,15 +387,17 @@ impl<'a> Taken<'a> {
         Self { metrics, outcome: "abandoned" }
     }
 
-    fn ends(mut self, answer: Answer) -> Answer {
+    pub(crate) fn ends(mut self, answer: Answer) -> Answer {
         self.outcome = match answer {
             Answer::Kept { duplicate: false, .. } => "emitted",
             Answer::Kept { duplicate: true, .. } => "duplicate",
             Answer::UnknownTopic => "filtered",
+            Answer::Malformed(_) => "malformed",
             Answer::BodyRefused(_) => "body_refused",
             Answer::Unverified(_) => "unverified",
             Answer::UnknownConnection => "unknown_connection",
-            Answer::TooMany(_) => "limited",
+            Answer::TooMany(_) | Answer::TooManyUnknown(_) => "limited",
+            Answer::NoRoom => "no_room",
             Answer::Unavailable(_) => "unavailable",
         };
         answer

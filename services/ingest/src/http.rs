@@ -1,120 +1,163 @@
 //! `POST /webhook/{platform}/{connection}`.
 
 use crate::{
-    Answer, BodyRefusal, Door, Webhook,
-    body::{self, BadBody, Coding},
+    Answer, BodyRefusal, Door,
+    body::{self, BadBody, Coding, Workshop},
+    room::{NoRoom, Room},
 };
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::Incoming,
-    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
-    service::service_fn,
+    body::{Body as _, Incoming},
+    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER},
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
-use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
+use platforms::{Platform, Signed};
+use runner::{Client, Listening, Service, problem};
+use std::{sync::Arc, time::Duration};
+use tokio::net::TcpListener;
 
-/// How long a sender may take for its request's head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How large a request's head may be; hyper's own lower bound is 8 KiB.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// How long requests under way may take once the service was asked to stop.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// After how long a sender that met an outage may come back.
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
+/// After how long one that found no room may.
+const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
 
-/// Serves until `stop`, then finishes the requests under way.
+/// What requests are taken in with.
+struct Intake {
+    door: Arc<Door>,
+    room: Room,
+    workshop: Workshop,
+}
+
+/// Serves until the service stops, then finishes the requests under way.
 pub(crate) async fn serve(
     listener: TcpListener,
+    listening: Listening,
     door: Arc<Door>,
-    connections_max: usize,
-    stop: CancellationToken,
+    room: Room,
+    service: &Service,
 ) {
-    let places = Arc::new(Semaphore::new(connections_max));
-    let graceful = GracefulShutdown::new();
-    loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            () = stop.cancelled() => break,
-        };
-        let Ok(place) = place else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        let Ok((stream, _)) = accepted else { continue };
-        let door = Arc::clone(&door);
-        let answer = service_fn(move |request| {
-            let door = Arc::clone(&door);
-            async move { Ok::<_, Infallible>(respond(&door, request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(HEADER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), answer);
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a sender went away");
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(stage = "ingest", "requests under way were cut off");
-    }
-}
-
-async fn respond(door: &Door, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let path = request.uri().path().to_owned();
-    let mut segments = path.trim_matches('/').split('/');
-    let (Some("webhook"), Some(platform), Some(connection), None) =
-        (segments.next(), segments.next(), segments.next(), segments.next())
-    else {
-        return problem(
-            StatusCode::NOT_FOUND,
-            "not-found",
-            "webhooks go to /webhook/{platform}/{connection}",
-        );
+    let intake = Arc::new(Intake { door, room, workshop: Workshop::default() });
+    let respond = move |request, client| {
+        let intake = Arc::clone(&intake);
+        async move { intake.respond(request, client).await }
     };
-    if request.method() != Method::POST {
-        let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "method", "webhooks are sent with POST");
-        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return refused;
+    runner::serve(listener, listening, service.metrics.clone(), service.stop.clone(), respond).await;
+}
+
+impl Intake {
+    async fn respond(&self, request: Request<Incoming>, client: Client) -> Response<Full<Bytes>> {
+        let path = request.uri().path().to_owned();
+        let inner = path.strip_prefix('/').unwrap_or(&path);
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        if inner.starts_with('/') || inner.ends_with('/') || inner.contains("//") {
+            return say(Answer::Malformed("a path has no empty segments"));
+        }
+        let mut segments = inner.split('/');
+        let (Some("webhook"), Some(platform), Some(connection), None) =
+            (segments.next(), segments.next(), segments.next(), segments.next())
+        else {
+            let detail = "webhooks go to /webhook/{platform}/{connection}";
+            return problem(StatusCode::NOT_FOUND, "not-found", detail);
+        };
+        if request.method() != Method::POST {
+            let mut refused =
+                problem(StatusCode::METHOD_NOT_ALLOWED, "method", "webhooks are sent with POST");
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return refused;
+        }
+        match self.take_in(platform, connection, request, &client).await {
+            Ok(answer) => say(answer),
+            Err(BadBody::Refused(refusal)) => refuse_body(refusal),
+            Err(BadBody::NoRoom) => say(Answer::NoRoom),
+            Err(BadBody::TooSlow) => {
+                problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body didn't come in time")
+            }
+            Err(BadBody::CutOff) => problem(StatusCode::BAD_REQUEST, "body", "the body is cut off"),
+        }
     }
-    let headers = texts(request.headers());
-    let limit_bytes =
-        platforms::find(platform).map_or(platforms::BODY_BYTES_DEFAULT, platforms::Platform::body_bytes_max);
-    match bodies(request, limit_bytes).await {
-        Ok((signed, plain)) => {
-            let webhook =
-                Webhook { platform, connection, headers: &headers, signed_body: &signed, body: plain };
-            say(door.webhook(webhook).await)
+
+    /// Takes a webhook in, the cheapest question first: nothing of a request is worked on that the sender hasn't earned with
+    /// the step before.
+    async fn take_in(
+        &self,
+        platform: &str,
+        connection: &str,
+        request: Request<Incoming>,
+        client: &Client,
+    ) -> Result<Answer, BadBody> {
+        let taken = self.door.take_up();
+        let (parts, body) = request.into_parts();
+        let refuse = |body, answer| {
+            // Who waits to be asked for the body hasn't sent any.
+            if !parts.headers.contains_key(EXPECT) {
+                body::discard(body);
+            }
+            Ok(answer)
+        };
+        let known = platforms::find(platform);
+        if let Some(answer) = known.and_then(|platform| malformed(platform, &parts.headers)) {
+            return refuse(body, taken.ends(answer));
         }
-        Err(BadBody::Refused(refusal)) => say(door.refuse(platform, connection, refusal).await),
-        Err(BadBody::TooSlow) => {
-            problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body didn't come in time")
+        let claim = match self.door.claim(platform, connection, Some(client.origin())).await {
+            Ok(claim) => claim,
+            Err(answer) => return refuse(body, taken.ends(answer)),
+        };
+        let is_signed =
+            claim.platform.signature_headers().iter().any(|name| parts.headers.contains_key(*name));
+        if !is_signed {
+            return refuse(body, taken.ends(claim.unsigned()));
         }
-        Err(BadBody::CutOff) => problem(StatusCode::BAD_REQUEST, "body", "the body is cut off"),
+        let limit_bytes = claim.platform.body_bytes_max();
+        if body.size_hint().lower() > limit_bytes as u64 {
+            let answer = self.door.refuse(&claim, BodyRefusal::TooLarge { limit_bytes });
+            return refuse(body, taken.ends(answer));
+        }
+        let Ok(mut room) = self.room.enter() else {
+            return refuse(body, taken.ends(Answer::NoRoom));
+        };
+        let signed = match body::read(body, limit_bytes, &mut room).await {
+            Ok(signed) => signed,
+            Err(BadBody::Refused(refusal)) => return Ok(taken.ends(self.door.refuse(&claim, refusal))),
+            Err(BadBody::NoRoom) => return Ok(taken.ends(Answer::NoRoom)),
+            Err(bad) => return Err(bad),
+        };
+        let headers: Arc<[_]> = texts(&parts.headers).into();
+        let claim = Arc::new(claim);
+        let proving = {
+            let (claim, headers, signed) = (Arc::clone(&claim), Arc::clone(&headers), signed.clone());
+            self.workshop.run(signed.len(), move || claim.prove(&Signed { headers: &headers, body: &signed }))
+        };
+        let proven = match proving.await? {
+            Ok(proven) => proven,
+            Err(answer) => return Ok(taken.ends(answer)),
+        };
+        if room.prove() == Err(NoRoom) {
+            return Ok(taken.ends(Answer::NoRoom));
+        }
+        client.prove();
+        let encodings = parts.headers.get_all(CONTENT_ENCODING);
+        let plain = match Coding::of(encodings.iter().map(HeaderValue::as_bytes)) {
+            Ok(coding) => self.workshop.decoded(coding, &signed, limit_bytes, &mut room).await,
+            Err(bad) => Err(bad),
+        };
+        drop(signed);
+        let answer = match plain {
+            Ok(plain) => self.door.accept(&proven, &headers, plain).await,
+            Err(BadBody::Refused(refusal)) => self.door.refuse(&claim, refusal),
+            Err(BadBody::NoRoom) => Answer::NoRoom,
+            Err(bad) => return Err(bad),
+        };
+        Ok(taken.ends(answer))
     }
 }
 
-/// The body as it was sent and without its content coding, each within the limit.
-async fn bodies(request: Request<Incoming>, limit_bytes: usize) -> Result<(Bytes, Bytes), BadBody> {
-    let encodings = request.headers().get_all(CONTENT_ENCODING);
-    let coding = Coding::of(encodings.iter().map(HeaderValue::as_bytes));
-    // Read first: a sender that is still sending when it is refused may not see the answer.
-    let signed = body::read(request.into_body(), limit_bytes).await?;
-    let plain = coding?.decoded(&signed, limit_bytes)?;
-    Ok((signed, plain))
+/// A header that may be there once and is there twice: which of the two counts would depend on who reads them.
+fn malformed(platform: &dyn Platform, headers: &HeaderMap) -> Option<Answer> {
+    let doubled = runner::doubled(headers, platform.single_headers());
+    doubled.map(|_| {
+        Answer::Malformed("a header that says whose the request is, or what, is there more than once")
+    })
 }
 
 /// Names in lower case, as `http` keeps them, and the values that are text.
@@ -130,6 +173,7 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
         Answer::Kept { delivery, .. } => {
             json(StatusCode::OK, "application/json", format!("{{\"kept\":true,\"delivery\":\"{delivery}\"}}"))
         }
+        Answer::Malformed(what) => problem(StatusCode::BAD_REQUEST, "malformed", what),
         Answer::BodyRefused(refusal) => refuse_body(refusal),
         Answer::UnknownTopic => json(StatusCode::OK, "application/json", "{\"kept\":false}".to_owned()),
         Answer::Unverified(_) => {
@@ -145,6 +189,18 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
                 "more requests than this connection may send in a minute",
             ),
             wait,
+        ),
+        Answer::TooManyUnknown(wait) => later(
+            problem(
+                StatusCode::TOO_MANY_REQUESTS,
+                "unknown",
+                "too many connections that don't exist were asked for from this address",
+            ),
+            wait,
+        ),
+        Answer::NoRoom => later(
+            problem(StatusCode::SERVICE_UNAVAILABLE, "room", "too many requests are under way"),
+            NO_ROOM_RETRY,
         ),
         Answer::Unavailable(unkept) => {
             later(problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &unkept.to_string()), OUTAGE_RETRY)
@@ -169,17 +225,6 @@ fn refuse_body(refusal: BodyRefusal) -> Response<Full<Bytes>> {
             refused
         }
     }
-}
-
-/// Problem Details (RFC 9457).
-fn problem(status: StatusCode, kind: &str, detail: &str) -> Response<Full<Bytes>> {
-    let body = serde_json::json!({
-        "type": format!("urn:tillflow:problem:{kind}"),
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    json(status, "application/problem+json", body.to_string())
 }
 
 fn json(status: StatusCode, media_type: &'static str, body: String) -> Response<Full<Bytes>> {

@@ -13,19 +13,29 @@ mod pace;
 mod publish;
 mod raw;
 mod refusals;
+mod room;
+mod unknown;
 
-pub use directory::Directory;
+pub use directory::{Directory, NotLookedUp};
 pub use door::{Answer, Door, Webhook};
 pub use limits::{ByteLimit, Limits};
 pub use raw::{RawWriter, Unkept};
 pub use refusals::BodyRefusal;
 
 use bus::ReplyRule;
-use runner::{Failure, Service};
+use ipnet::IpNet;
+use room::Room;
+use runner::{Failure, Listening, Service};
 use serde::Deserialize;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{Store, StoreConfig};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Upper limit of connections that wait to be accepted, as far as the system has as many (`net.core.somaxconn`): who finds it
+/// full tries again after a second only.
+const BACKLOG_MAX: u32 = 4096;
+/// How long HTTP requests under way may take once the service was asked to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,8 +56,20 @@ pub struct Config {
     pub tenant_bytes_per_minute: u64,
     /// The number of them that a tenant may send at once after it was quiet. 512 MiB unless set.
     pub tenant_bytes_burst: u64,
-    /// How many HTTP connections are served at once.
+    /// Upper limit of HTTP connections at once. One more closes the oldest that has sent no delivery of a connection of ours.
     pub connections_max: usize,
+    /// Upper limit of those of one address (IPv6: one /64); trusted proxies have none.
+    pub connections_per_address_max: usize,
+    /// Upper limit of requests on one HTTP connection.
+    pub requests_per_http_connection_max: u64,
+    /// Greatest age of an HTTP connection, in seconds.
+    pub connection_age_max_seconds: u64,
+    /// Upper limit of requests under way.
+    pub requests_in_flight_max: usize,
+    /// Upper limit of what they hold of bodies, in bytes. At least the largest body of a platform, twice.
+    pub body_bytes_in_flight_max: usize,
+    /// The networks of the proxies before us, such as `10.0.0.0/8`: their `X-Forwarded-For` says whom a request is from.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where platforms that publish are answered.
     pub replies: Replies,
     /// The database.
@@ -75,6 +97,12 @@ impl Default for Config {
             tenant_bytes_per_minute: 64 << 20,
             tenant_bytes_burst: 512 << 20,
             connections_max: 4096,
+            connections_per_address_max: 1024,
+            requests_per_http_connection_max: 10_000,
+            connection_age_max_seconds: 600,
+            requests_in_flight_max: 2048,
+            body_bytes_in_flight_max: 64 * 1024 * 1024,
+            trusted_proxies: Vec::new(),
             replies: Replies::default(),
             store: StoreConfig::default(),
         }
@@ -85,14 +113,21 @@ impl Default for Config {
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, "ingest", async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
-    let listener = listen(config.listen).await?;
+    let listener = listen(config.listen)?;
     serve(service, store, config, listener).await
 }
 
 /// Takes the address for webhooks.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let refused = |source| Failure::Io { what: format!("can't listen on {address} for webhooks"), source };
-    TcpListener::bind(address).await.map_err(refused)
+    let opened = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart takes the address at once.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG_MAX)
+    };
+    opened().map_err(refused)
 }
 
 /// Runs the service on an open database and address.
@@ -102,6 +137,7 @@ pub async fn serve(
     config: Config,
     listener: TcpListener,
 ) -> Result<(), Failure> {
+    runner::need_descriptors(config.connections_max)?;
     let directory = Directory::new(store.clone());
     let of_connections = ByteLimit { per_minute: config.bytes_per_minute, burst: config.bytes_burst };
     let of_tenants =
@@ -117,7 +153,17 @@ pub async fn serve(
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }
     service.readiness.set(true);
-    http::serve(listener, door, config.connections_max, service.stop.clone()).await;
+    let room = Room::new(config.requests_in_flight_max, config.body_bytes_in_flight_max);
+    let listening = Listening {
+        name: "webhooks",
+        connections_max: config.connections_max,
+        connections_per_address_max: config.connections_per_address_max,
+        requests_per_connection_max: config.requests_per_http_connection_max,
+        connection_age_max: Duration::from_secs(config.connection_age_max_seconds),
+        trusted_proxies: config.trusted_proxies,
+        drain_timeout: DRAIN_TIMEOUT,
+    };
+    http::serve(listener, listening, door, room, &service).await;
     for task in [watch, platforms, fetchers] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the door broke");

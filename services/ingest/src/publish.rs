@@ -191,7 +191,11 @@ fn acknowledgement(answer: &Result<Answer, String>) -> String {
         Ok(Answer::BodyRefused(refusal)) => refused(413, &refused_body(*refusal)),
         Ok(Answer::Unverified(unverified)) => refused(401, &unverified.to_string()),
         Ok(Answer::UnknownConnection) => refused(404, "there is no such connection of this store"),
-        Ok(Answer::TooMany(_)) => refused(429, "more than this connection may send in a minute"),
+        Ok(Answer::Malformed(what)) => refused(400, what),
+        Ok(Answer::NoRoom) => refused(503, "too much is under way"),
+        Ok(Answer::TooMany(_) | Answer::TooManyUnknown(_)) => {
+            refused(429, "more than this connection may send in a minute")
+        }
         Ok(Answer::Unavailable(unkept)) => refused(503, &unkept.to_string()),
         Err(what) => refused(400, what),
     };

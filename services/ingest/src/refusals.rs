@@ -95,14 +95,9 @@ impl Refusals {
         Ok(Self { count, noted: Mutex::default(), queue })
     }
 
-    /// Counts a refused body whose connection can't be looked up.
-    pub(crate) fn count(&self, refusal: BodyRefusal) {
-        self.count.with_label_values(&[refusal.as_str()]).inc();
-    }
-
     /// Counts a refused body of a connection; the first in a minute is logged and noted as a conflict.
     pub(crate) fn note(&self, connection: &Connection, refusal: BodyRefusal, now: Instant) {
-        self.count(refusal);
+        self.count.with_label_values(&[refusal.as_str()]).inc();
         if !self.noted.lock().unwrap_or_else(PoisonError::into_inner).is_due(&connection.id, now) {
             return;
         }
@@ -207,10 +202,9 @@ mod tests {
         ] {
             refusals.note(of, refusal, began + Duration::from_secs(second));
         }
-        refusals.count(TOO_LARGE);
         let counts = [TOO_LARGE, BodyRefusal::UnknownCoding, BodyRefusal::Malformed]
             .map(|refusal| counted(&refusals, refusal));
-        assert_eq!(counts, [3, 2, 2]);
+        assert_eq!(counts, [2, 2, 2]);
         drop(refusals);
         let mut conflicts = Vec::new();
         while let Some(conflict) = written.recv().await {

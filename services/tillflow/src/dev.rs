@@ -79,7 +79,7 @@ async fn with_servers(
     servers: &Servers,
     stop_signals: &mut StopSignals,
 ) -> Result<(), Failed> {
-    let listener = ingest::listen(arguments.listen).await?;
+    let listener = ingest::listen(arguments.listen)?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address for webhooks", error))?;
     let ingest_url = format!("http://{address}");
     let admin = AdminServer::bind(arguments.admin_listen).await.map_err(|error| {

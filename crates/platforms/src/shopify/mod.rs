@@ -94,6 +94,23 @@ const KEPT_HEADERS: &[&str] = &[
     SHOP_DOMAIN.events,
 ];
 
+const SIGNATURE_HEADERS: &[&str] = &[SIGNATURE.present, SIGNATURE.events];
+
+const SINGLE_HEADERS: &[&str] = &[
+    SIGNATURE.present,
+    SIGNATURE.events,
+    TOPIC.present,
+    TOPIC.events,
+    WEBHOOK_ID.present,
+    WEBHOOK_ID.events,
+    TRIGGERED_AT.present,
+    TRIGGERED_AT.events,
+    EVENT_ID.present,
+    EVENT_ID.events,
+    SHOP_DOMAIN.present,
+    SHOP_DOMAIN.events,
+];
+
 impl Names {
     /// The value that is there; an empty one counts as missing.
     fn of<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
@@ -108,6 +125,18 @@ impl Platform for Shopify {
 
     fn topics(&self) -> &'static [Topic] {
         TOPICS
+    }
+
+    fn read_topics(&self) -> &'static [&'static str] {
+        &[LEVEL_READ, PRODUCT_READ]
+    }
+
+    fn signature_headers(&self) -> &'static [&'static str] {
+        SIGNATURE_HEADERS
+    }
+
+    fn single_headers(&self) -> &'static [&'static str] {
+        SINGLE_HEADERS
     }
 
     fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {

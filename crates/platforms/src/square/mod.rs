@@ -63,6 +63,14 @@ impl Platform for Square {
         TOPICS
     }
 
+    fn read_topics(&self) -> &'static [&'static str] {
+        &["catalog.object", "inventory.count", COUNT_ABSENT, "order.object"]
+    }
+
+    fn signature_headers(&self) -> &'static [&'static str] {
+        &[verify::SIGNATURE_HEADER]
+    }
+
     fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
         verify::verify(signed, secrets)
     }

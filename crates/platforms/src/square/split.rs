@@ -12,7 +12,7 @@ struct Envelope {
 
 /// Reads `type` and `event_id` and nothing else; Square sends the same `event_id` with every retry.
 pub(super) fn split(body: &[u8]) -> Option<Delivered> {
-    let Envelope { topic, event_id } = serde_json::from_slice(json::without_mark(body)).ok()?;
+    let Envelope { topic, event_id } = serde_json::from_slice(json::object(body)?).ok()?;
     Some(Delivered { topic, distinct: event_id.filter(|id| !id.is_empty()) })
 }
 
@@ -29,7 +29,15 @@ mod tests {
         assert_eq!(read(r#"{"event_id":"e-1","type":"order.created","retry":2}"#), Some(first));
         assert_eq!(read(r#"{"type":"order.created","event_id":""}"#).unwrap().distinct, None);
         assert_eq!(read(r#"{"type":"order.created"}"#).unwrap().distinct, None);
-        for body in ["", "null", "[]", "{}", r#"{"type":1}"#, r#"{"type":"order.created","event_id":{}}"#] {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"["order.created","e-1"]"#,
+            r#"{"type":1}"#,
+            r#"{"type":"order.created","event_id":{}}"#,
+        ] {
             assert_eq!(read(body), None, "{body}");
         }
     }

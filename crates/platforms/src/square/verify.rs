@@ -2,7 +2,8 @@
 
 use crate::{Secrets, Signed, Unverified};
 
-const SIGNATURE_HEADER: &str = "x-square-hmacsha256-signature";
+/// The header that carries the signature.
+pub(super) const SIGNATURE_HEADER: &str = "x-square-hmacsha256-signature";
 
 /// Checks the signature with any active secret. Nothing that tells the time is signed: a replay is told by its
 /// `event_id` alone.

@@ -58,6 +58,14 @@ impl Platform for Treez {
         TOPICS
     }
 
+    fn read_topics(&self) -> &'static [&'static str] {
+        &[LEVEL_ABSENT]
+    }
+
+    fn signature_headers(&self) -> &'static [&'static str] {
+        &[verify::TOKEN_HEADER]
+    }
+
     fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
         verify::verify(signed, secrets)
     }

@@ -10,7 +10,7 @@ struct Envelope {
 
 /// Reads `event_type` and nothing else.
 pub(super) fn split(body: &[u8]) -> Option<Delivered> {
-    let Envelope { event_type } = serde_json::from_slice(json::without_mark(body)).ok()?;
+    let Envelope { event_type } = serde_json::from_slice(json::object(body)?).ok()?;
     Some(Delivered { topic: event_type, distinct: None })
 }
 
@@ -24,7 +24,9 @@ mod tests {
             |body: &str| split(body.as_bytes()).map(|delivered| (delivered.topic, delivered.distinct));
         let expected = Some(("TICKET_BY_STATUS".to_owned(), None));
         assert_eq!(topic(r#"{"event_type":"TICKET_BY_STATUS","data":{"ticket_id":"t"}}"#), expected);
-        for body in ["", "null", "{}", r#"{"event_type":null}"#, r#"{"event_type":["TICKET"]}"#] {
+        for body in
+            ["", "null", "{}", r#"["TICKET"]"#, r#"{"event_type":null}"#, r#"{"event_type":["TICKET"]}"#]
+        {
             assert_eq!(topic(body), None, "{body}");
         }
     }

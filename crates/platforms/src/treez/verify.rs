@@ -2,10 +2,13 @@
 
 use crate::{Secrets, Signed, Unverified};
 
+/// The header that carries the token.
+pub(super) const TOKEN_HEADER: &str = "authorization";
+
 /// Compares the bearer token with any active secret. Body and time are not proven: a delivery is only as safe as the
 /// way it came.
 pub(super) fn verify(signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
-    let authorization = signed.header("authorization").ok_or(Unverified::Missing)?;
+    let authorization = signed.header(TOKEN_HEADER).ok_or(Unverified::Missing)?;
     crate::verify::bearer(secrets.active, authorization)
 }
 

@@ -49,7 +49,7 @@ async fn measure(servers: &Servers, arguments: &IngestBench) -> Result<Measured,
     let bus = runner::connect(&servers.bus).await?;
     bus.check().await?;
     bus.declare().await?;
-    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address", error))?;
     let stop = CancellationToken::new();
     let service = Service {
@@ -59,7 +59,10 @@ async fn measure(servers: &Servers, arguments: &IngestBench) -> Result<Measured,
         stop: stop.clone(),
         replica: runner::replica_name(),
     };
-    let config = ::ingest::Config { requests_per_minute: u32::MAX, ..::ingest::Config::default() };
+    let mut config = ::ingest::Config { requests_per_minute: u32::MAX, ..::ingest::Config::default() };
+    // All senders are one address here, and each has one connection for all it sends.
+    config.connections_per_address_max = config.connections_max;
+    config.requests_per_http_connection_max = u64::MAX;
     let serving = tokio::spawn(::ingest::serve(service, servers.store.clone(), config, listener));
 
     output::progress(&format!("signing {} webhooks", arguments.load.events));

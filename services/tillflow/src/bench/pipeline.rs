@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: PipelineBench, output: Output) -> Result<(), 
 
 async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measured, Failed> {
     let metrics = Metrics::new().map_err(runner::Failure::from)?;
-    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let listener = ::ingest::listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let services = Services::start(servers, metrics, listener).await?;
     let service = Service {
         bus: runner::connect(&servers.bus).await?,

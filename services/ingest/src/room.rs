@@ -1,0 +1,172 @@
+//! The room for requests under way: how many, and how much of their bodies is held in memory.
+//!
+//! Whose a body is shows only once all of it is there. Until then its request gives way, the oldest first, when another
+//! needs the room: an honest body is there within moments, one that never ends becomes the oldest.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio_util::sync::CancellationToken;
+
+/// There is no room, or it was given to another request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoRoom;
+
+/// Room for so many requests and bytes; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    requests_max: usize,
+    bytes_max: usize,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    requests: usize,
+    bytes: usize,
+    unproven: BTreeMap<u64, Unproven>,
+}
+
+#[derive(Debug)]
+struct Unproven {
+    bytes: usize,
+    displaced: CancellationToken,
+}
+
+impl Room {
+    pub(crate) fn new(requests_max: usize, bytes_max: usize) -> Self {
+        Self { requests_max, bytes_max, table: Arc::default() }
+    }
+
+    /// Takes the room of one request that holds nothing yet.
+    pub(crate) fn enter(&self) -> Result<Taken, NoRoom> {
+        let mut table = self.table();
+        if table.requests >= self.requests_max && !table.displace_oldest() {
+            return Err(NoRoom);
+        }
+        let (number, displaced) = (table.next, CancellationToken::new());
+        table.next += 1;
+        table.requests += 1;
+        table.unproven.insert(number, Unproven { bytes: 0, displaced: displaced.clone() });
+        drop(table);
+        Ok(Taken { room: self.clone(), number, bytes: 0, displaced })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn displace_oldest(&mut self) -> bool {
+        let Some((_, oldest)) = self.unproven.pop_first() else { return false };
+        oldest.displaced.cancel();
+        self.requests -= 1;
+        self.bytes -= oldest.bytes;
+        true
+    }
+}
+
+/// The room of one request; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    room: Room,
+    number: u64,
+    bytes: usize,
+    displaced: CancellationToken,
+}
+
+impl Taken {
+    /// Waits until the room was given to another request.
+    pub(crate) async fn displaced(&self) {
+        self.displaced.cancelled().await;
+    }
+
+    /// Takes room for so many bytes more.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        let mut table = self.room.table();
+        if self.displaced.is_cancelled() {
+            return Err(NoRoom);
+        }
+        while table.bytes + bytes > self.room.bytes_max {
+            // Its own turn comes only when it is the oldest.
+            if !table.displace_oldest() || self.displaced.is_cancelled() {
+                return Err(NoRoom);
+            }
+        }
+        table.bytes += bytes;
+        if let Some(own) = table.unproven.get_mut(&self.number) {
+            own.bytes += bytes;
+        }
+        drop(table);
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// The request is believed: it gives way to no other any more. Fails if it had to.
+    pub(crate) fn prove(&mut self) -> Result<(), NoRoom> {
+        let mut table = self.room.table();
+        if self.displaced.is_cancelled() {
+            return Err(NoRoom);
+        }
+        table.unproven.remove(&self.number);
+        Ok(())
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut table = self.room.table();
+        table.unproven.remove(&self.number);
+        // One that gave way gave its room back then.
+        if !self.displaced.is_cancelled() {
+            table.requests -= 1;
+            table.bytes -= self.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(room: &Room) -> (usize, usize) {
+        let table = room.table();
+        (table.requests, table.bytes)
+    }
+
+    #[test]
+    fn the_oldest_body_that_is_not_believed_yet_gives_way() {
+        let room = Room::new(100, 10);
+        let [mut first, mut second, mut third] = [(); 3].map(|()| room.enter().unwrap());
+        first.grow(4).unwrap();
+        first.prove().unwrap();
+        second.grow(4).unwrap();
+        third.grow(4).unwrap();
+        assert_eq!(held(&room), (2, 8), "the second gave way");
+        assert_eq!((second.grow(0), second.prove()), (Err(NoRoom), Err(NoRoom)));
+        drop(second);
+        assert_eq!(held(&room), (2, 8), "its room was given back once");
+        // The oldest that still has to prove itself is the one that asks.
+        assert_eq!(third.grow(4), Err(NoRoom));
+        let mut fourth = room.enter().unwrap();
+        assert_eq!(fourth.grow(7), Err(NoRoom), "none is left to give way but itself");
+        drop((first, third, fourth));
+        assert_eq!(held(&room), (0, 0));
+    }
+
+    #[test]
+    fn requests_beyond_the_limit_displace_the_oldest_unless_all_are_believed() {
+        let room = Room::new(2, 10);
+        let (mut first, mut second) = (room.enter().unwrap(), room.enter().unwrap());
+        let mut third = room.enter().unwrap();
+        assert_eq!(first.prove(), Err(NoRoom));
+        second.prove().unwrap();
+        third.prove().unwrap();
+        assert!(room.enter().is_err());
+        drop(second);
+        assert!(room.enter().is_ok());
+    }
+}

@@ -1,0 +1,117 @@
+//! Clients that write bytes of their own, and what their victim shows of it.
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
+use testkit::{Program, Signed, World};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+
+/// How long an answer is waited for.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+/// The pause before a stranger whose connection was closed comes again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// One connection.
+pub(super) struct Stranger(TcpStream);
+
+/// A connection from `127.0.0.<host>`.
+async fn connect(to: SocketAddr, host: u8) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, host], 0)))?;
+    socket.connect(to).await
+}
+
+/// Holds a connection on which nothing is said, and another one whenever it is closed.
+pub(super) async fn idle_for_ever(to: SocketAddr, host: u8) {
+    loop {
+        if let Ok(mut stream) = connect(to, host).await {
+            stream.read_to_end(&mut Vec::new()).await.ok();
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+impl Stranger {
+    /// Connects to the door from `127.0.0.<host>`.
+    pub(super) async fn connect(world: &World, host: u8) -> Self {
+        let to = world.ingest_url().trim_start_matches("http://").parse().expect("an address");
+        Self(connect(to, host).await.expect("the door can be reached"))
+    }
+
+    /// Sends bytes, as many as are taken.
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        timeout(ANSWER_LIMIT, self.0.write_all(bytes)).await.ok();
+    }
+
+    /// What is answered, up to where the connection is closed or pauses.
+    pub(super) async fn answer(&mut self) -> String {
+        let mut answer = vec![0; 16 * 1024];
+        let read = timeout(ANSWER_LIMIT, self.0.read(&mut answer)).await;
+        answer.truncate(read.ok().and_then(Result::ok).unwrap_or_default());
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The status of the answer.
+    pub(super) async fn status(&mut self) -> Option<u16> {
+        self.answer().await.get(9..12)?.parse().ok()
+    }
+}
+
+/// The head of a request that promises a body of so many bytes.
+pub(super) fn head(delivery: &Signed, body_bytes: usize) -> String {
+    let rest = delivery.url.trim_start_matches("http://");
+    let (host, path) = rest.split_once('/').expect("a path");
+    let mut head = format!("POST /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {body_bytes}\r\n");
+    for (name, value) in &delivery.headers {
+        write!(head, "{name}: {value}\r\n").expect("a text can be written");
+    }
+    head + "\r\n"
+}
+
+fn proc_file(world: &World, name: &str) -> String {
+    let pid = world.process(Program::Ingest).pid();
+    std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the door runs")
+}
+
+/// The memory that the door has, and the most that it ever had since it was last asked, in KiB.
+pub(super) fn memory_kib(world: &World) -> (u64, u64) {
+    let status = proc_file(world, "status");
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it has a size");
+        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+    };
+    (field("VmRSS:"), field("VmHWM:"))
+}
+
+/// The CPU time that the door has used, in ms.
+pub(super) fn processor_ms(world: &World) -> u64 {
+    let stat = proc_file(world, "stat");
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    let ticks = |index: usize| fields[index].parse::<u64>().expect("ticks");
+    // A tick is 10 ms on Linux.
+    (ticks(11) + ticks(12)) * 10
+}
+
+/// The number of the door's descriptors.
+pub(super) fn descriptors(world: &World) -> usize {
+    let pid = world.process(Program::Ingest).pid();
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the door runs").count()
+}
+
+/// Has the door run with so many descriptors from now on.
+pub(super) fn limit_descriptors(world: &World, count: u64) {
+    let pid = i32::try_from(world.process(Program::Ingest).pid()).ok().and_then(Pid::from_raw);
+    let limit = Rlimit { current: Some(count), maximum: getrlimit(Resource::Nofile).maximum };
+    prlimit(pid, Resource::Nofile, limit).expect("a child can be limited");
+}
+
+/// Median, 99th percentile and maximum.
+pub(super) fn milliseconds(mut times: Vec<u128>) -> String {
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() - 1) * share / 100];
+    format!("p50 {} ms, p99 {} ms, longest {} ms", at(50), at(99), at(100))
+}
