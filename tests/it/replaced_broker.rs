@@ -1,6 +1,6 @@
 //! A broker that begins anew under a record that doesn't: the sequences that it gives out were decided already.
 
-use crate::{PATIENCE, crowd::Crowd};
+use crate::{PATIENCE, clients::administrator, crowd::Crowd};
 use bus::Feed;
 use std::time::Duration;
 use testkit::{Program, World, eventually};
@@ -32,7 +32,7 @@ async fn replace_broker(world: &mut World) {
 /// Has RAW go on behind what it had, as the runbook says.
 async fn go_on_behind(world: &World, sequence: u64) {
     world.bus.declare().await.expect("streams can be made");
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(world).await;
     let raw = async_nats::jetstream::new(client).get_stream("RAW-0").await.expect("it was declared");
     raw.purge().sequence(sequence + 1).await.expect("it can be moved");
 }

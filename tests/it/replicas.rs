@@ -1,6 +1,6 @@
 //! Several processes of one service share its work, come, go, and come back from the dead.
 
-use crate::{PATIENCE, crowd::Crowd};
+use crate::{PATIENCE, clients::administrator, crowd::Crowd};
 use async_nats::jetstream;
 use futures::TryStreamExt as _;
 use std::{collections::BTreeMap, time::Duration};
@@ -188,7 +188,7 @@ async fn an_owner_that_was_paused_past_its_time_can_neither_append_nor_commit() 
 
 /// Who counts as there.
 async fn members(world: &World, program: Program) -> Vec<String> {
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(world).await;
     let stream = jetstream::new(client).get_stream("MEMBERS").await.expect("there are members");
     let subjects = stream.info_with_subjects(format!("pos.members.{}.*", program.name())).await;
     let subjects: Vec<(String, usize)> =

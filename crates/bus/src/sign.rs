@@ -25,6 +25,9 @@ pub(crate) struct SignOfLife {
     pub(crate) replica: String,
     /// The partitions that it runs.
     pub(crate) partitions: BTreeSet<Partition>,
+    /// Whether it was its last one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) leaves: bool,
 }
 
 impl SignOfLife {
@@ -38,6 +41,8 @@ impl SignOfLife {
 pub(crate) struct Seen {
     pub(crate) replica: String,
     partitions: BTreeSet<Partition>,
+    /// Whether it was the replica's last one: it counts for nobody any more.
+    pub(crate) leaves: bool,
     nanos: i128,
 }
 
@@ -55,6 +60,7 @@ impl Seen {
             return Ok(Self {
                 replica: replica.to_owned(),
                 partitions: BTreeSet::new(),
+                leaves: false,
                 nanos: stored.nanos,
             });
         }
@@ -63,7 +69,8 @@ impl Seen {
         if sign.stage != stage || sign.replica != replica {
             return Err("it says another stage or name than its subject");
         }
-        Ok(Self { replica: sign.replica, partitions: sign.partitions, nanos: stored.nanos })
+        let SignOfLife { replica, partitions, leaves, .. } = sign;
+        Ok(Self { replica, partitions, leaves, nanos: stored.nanos })
     }
 }
 
@@ -147,7 +154,7 @@ mod tests {
 
     fn sign(replica: &str, partitions: impl IntoIterator<Item = u16>, second: i128) -> Seen {
         let partitions = partitions.into_iter().map(Partition).collect();
-        Seen { replica: replica.to_owned(), partitions, nanos: second * SECOND }
+        Seen { replica: replica.to_owned(), partitions, leaves: false, nanos: second * SECOND }
     }
 
     fn four() -> PartitionCount {
@@ -158,7 +165,7 @@ mod tests {
     fn a_sign_of_life_is_one_that_ends_in_time_and_says_the_name_of_its_subject() {
         let said = |stage: &str, replica: &str| {
             let (stage, replica) = (stage.to_owned(), replica.to_owned());
-            SignOfLife { stage, replica, partitions: BTreeSet::from([Partition(2)]) }.encode()
+            SignOfLife { stage, replica, partitions: BTreeSet::from([Partition(2)]), leaves: false }.encode()
         };
         let read =
             |payload: &[u8], ttl| Seen::read("apply", &stored("pos.members.apply.pod-1", payload, ttl));

@@ -270,9 +270,10 @@ impl User {
         found.map(Some).ok_or(SandboxError::NoUser)
     }
 
-    /// Whether every folder down to `folder` lets this user through.
+    /// Makes `folder` this user's own, and sees whether every folder down to it lets this user through.
     fn reach(&self, folder: &Path) -> Result<(), SandboxError> {
-        for folder in folder.ancestors() {
+        chown(folder, Some(self.uid), Some(self.gid)).map_err(SandboxError::file(folder))?;
+        for folder in folder.ancestors().skip(1) {
             let mode = fs::metadata(folder).map_err(SandboxError::file(folder))?.permissions().mode();
             if mode & 0o001 == 0 {
                 return Err(SandboxError::Unreachable {

@@ -57,7 +57,7 @@ async fn a_nats_server_serves_durably_keeps_its_ports_and_leaves_no_process() {
 #[tokio::test]
 async fn three_servers_agree_and_each_comes_back_at_its_address() {
     let scratch = Scratch::new().unwrap();
-    let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let mut cluster = NatsCluster::start(scratch.path(), None).await.unwrap();
     let names: Vec<&str> = cluster.servers.iter().map(Nats::name).collect();
     assert_eq!(names, ["nats-1", "nats-2", "nats-3"]);
     let urls = cluster.urls();

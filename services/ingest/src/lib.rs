@@ -20,7 +20,7 @@ pub use limits::{ByteLimit, Limits};
 pub use raw::{RawWriter, Unkept};
 pub use refusals::BodyRefusal;
 
-use bus::ReplyRule;
+use bus::{Credentials, ReplyRule};
 use runner::{Failure, Service};
 use serde::Deserialize;
 use std::{net::SocketAddr, sync::Arc};
@@ -50,18 +50,27 @@ pub struct Config {
     pub connections_max: usize,
     /// Where platforms that publish are answered.
     pub replies: Replies,
+    /// Whose connection the messages of platforms that publish come in by: a user that can't append. That of
+    /// `bus.credentials` unless set.
+    pub door_credentials: Option<Credentials>,
     /// The database.
     pub store: StoreConfig,
 }
 
 /// Where requests are answered: below prefixes of inboxes, and nowhere else.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replies {
     /// Of platforms that publish themselves; `{connection}` in a prefix stands for the connection.
     pub platforms: ReplyRule,
     /// Of our own services and the command line: what their `bus.inbox_prefix` says, with a dot behind.
     pub services: ReplyRule,
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self { platforms: ReplyRule::of_partners(), services: ReplyRule::of_services() }
+    }
 }
 
 impl Default for Config {
@@ -76,6 +85,7 @@ impl Default for Config {
             tenant_bytes_burst: 512 << 20,
             connections_max: 4096,
             replies: Replies::default(),
+            door_credentials: None,
             store: StoreConfig::default(),
         }
     }
@@ -111,7 +121,9 @@ pub async fn serve(
     let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let answers = publish::Answers::new(&service.metrics)?;
-    let platforms = publish::serve_platforms(&service, &door, config.replies.platforms, &answers).await?;
+    let platforms =
+        publish::Platforms { rule: config.replies.platforms, credentials: config.door_credentials };
+    let platforms = platforms.serve(&service, &door, &answers).await?;
     let fetchers = publish::serve_fetchers(&service, &door, config.replies.services, &answers).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");

@@ -6,6 +6,7 @@ use super::{
     shop::{self, Platforms, Shop},
     tokens::Tokens,
 };
+use crate::clients;
 use flate2::{Compression, write::GzEncoder};
 use futures::{FutureExt as _, future};
 use model::StoreId;
@@ -16,7 +17,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use testkit::{Answer, Ended, Outcomes, Sender, Signed, World};
+use testkit::{Account, Answer, Ended, Merchant, Outcomes, Sender, Signed, World};
 use tokio::{sync::watch, time::timeout};
 
 /// How long a delivery may take to end while others are under way; it takes milliseconds mostly.
@@ -54,7 +55,6 @@ pub(super) struct Player<'a> {
     pub(super) world: &'a World,
     platforms: &'a Platforms,
     pub(super) sender: Sender,
-    broker: async_nats::Client,
     outcomes: watch::Receiver<Outcomes>,
     base: u64,
     deliveries: AtomicU64,
@@ -72,18 +72,9 @@ impl<'a> Player<'a> {
         platforms: &'a Platforms,
         outcomes: watch::Receiver<Outcomes>,
     ) -> Self {
-        let broker = async_nats::connect(world.nats.url()).await.expect("the broker answers");
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970");
         let base = 10_000_000_000_000 + since.as_secs() % 100_000 * 1_000_000_000;
-        Self {
-            world,
-            platforms,
-            sender: Sender::default(),
-            broker,
-            outcomes,
-            base,
-            deliveries: AtomicU64::new(0),
-        }
+        Self { world, platforms, sender: Sender::default(), outcomes, base, deliveries: AtomicU64::new(0) }
     }
 
     /// Plays the case in a store of its own and gives what was wrong.
@@ -276,8 +267,7 @@ impl<'a> Player<'a> {
             Some(fields) => (wire::CANONICAL_TOPIC, encode::event(&tokens.value(fields, None))),
             None => (step.topic.as_deref().expect("it has a topic"), payload(step, tokens)),
         };
-        let subject = format!("pos.in.{}.{}.{topic}", shop.merchant.store, account.connection);
-        self.request(subject, body).await
+        self.request(&shop.merchant, account, topic, body).await
     }
 
     /// Publishes as a platform does; an error says why it wasn't taken.
@@ -288,12 +278,14 @@ impl<'a> Player<'a> {
         topic: &str,
         body: Vec<u8>,
     ) -> Result<(), String> {
-        let subject = format!("pos.in.{}.{}.{topic}", shop.merchant.store, shop.account(platform).connection);
-        self.request(subject, body).await.complaints.pop().map_or(Ok(()), Err)
+        let account = shop.account(platform);
+        self.request(&shop.merchant, account, topic, body).await.complaints.pop().map_or(Ok(()), Err)
     }
 
-    async fn request(&self, subject: String, body: Vec<u8>) -> Sent {
-        let reply = self.broker.request(subject, body.into()).await;
+    async fn request(&self, merchant: &Merchant, account: &Account, topic: &str, body: Vec<u8>) -> Sent {
+        let partner = clients::partner(self.world, merchant, account).await;
+        let subject = format!("pos.in.{}.{}.{topic}", merchant.store, account.connection);
+        let reply = partner.request(subject, body.into()).await;
         let reply = reply.map_err(|error| error.to_string());
         let read = reply.map(|reply| serde_json::from_slice::<Value>(&reply.payload).unwrap_or_default());
         match read {
