@@ -10,6 +10,7 @@ mod nats;
 mod postgres;
 mod private;
 mod process;
+mod scram;
 mod scratch;
 mod session;
 
