@@ -25,6 +25,7 @@ mod full;
 mod kill_points;
 mod large_bodies;
 mod lost_tails;
+mod nats_auth;
 mod outgoing;
 mod pauses;
 mod platform_faults;

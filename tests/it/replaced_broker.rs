@@ -54,7 +54,9 @@ async fn a_broker_that_begins_anew_goes_on_behind_the_record_or_has_apply_wait_a
     }
 
     replace_broker(&mut world).await;
-    world.launch(&Program::ALL).await;
+    // It makes the streams that the others wait for, and takes no work itself.
+    world.launch_unready(Program::Apply);
+    world.launch(&Program::ALL.into_iter().filter(|it| *it != Program::Apply).collect::<Vec<_>>()).await;
     let stream = crowd.send(LEVELS);
     stream.reaches(LEVELS).await;
     let of_apply = [("stage", "apply")];

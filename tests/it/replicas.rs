@@ -3,6 +3,7 @@
 use crate::{PATIENCE, clients::administrator, crowd::Crowd};
 use async_nats::jetstream;
 use futures::TryStreamExt as _;
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{Program, Replica, World, WorldOptions, eventually};
 
@@ -193,7 +194,14 @@ async fn members(world: &World, program: Program) -> Vec<String> {
     let subjects = stream.info_with_subjects(format!("pos.members.{}.*", program.name())).await;
     let subjects: Vec<(String, usize)> =
         subjects.expect("the broker answers").try_collect().await.expect("the broker answers");
-    subjects.into_iter().map(|(subject, _)| subject).collect()
+    let mut there = Vec::new();
+    for (subject, _) in subjects {
+        // Who leaves says so in its last sign.
+        let last = stream.direct_get_last_for_subject(subject.as_str()).await;
+        let sign = last.ok().and_then(|last| serde_json::from_slice::<Value>(&last.payload).ok());
+        there.extend(sign.filter(|sign| sign["leaves"] != true).map(|_| subject));
+    }
+    there
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ const ADMIN_LIMIT: Duration = Duration::from_secs(10);
 const DECLARE_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts.
 const DECLARE_PAUSE: Duration = Duration::from_millis(500);
+/// The pause between two looks for streams that another user makes.
+const AWAIT_PAUSE: Duration = Duration::from_millis(100);
 /// How many acknowledgements may be waited for at once; further publishers wait.
 const MAX_ACKS_IN_FLIGHT: usize = 4096;
 /// How long what was written may take to leave at the end.
@@ -144,14 +146,17 @@ impl Bus {
     pub async fn await_declared(&self, user: &User) -> Result<(), BusError> {
         let deadline = Instant::now() + DECLARE_LIMIT;
         let needed = user.streams(&self.inner.layout);
+        let mut waits = false;
         for declared in self.inner.layout.streams().into_iter().filter(|it| needed.contains(&it.name)) {
             while let Err(error) = self.is_as_declared(&declared).await {
                 let passes = matches!(error, BusError::Call { .. } | BusError::NotDeclared { .. });
                 if !passes || Instant::now() > deadline {
                     return Err(error);
                 }
-                not_yet("declared", &error);
-                sleep(DECLARE_PAUSE).await;
+                if !std::mem::replace(&mut waits, true) {
+                    not_yet("declared", &error);
+                }
+                sleep(AWAIT_PAUSE).await;
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ mod session;
 
 pub use cluster::NatsCluster;
 pub use error::SandboxError;
+pub use find::nats_server;
 pub use nats::{Nats, NatsOptions};
 pub use postgres::{Postgres, PostgresOptions};
 pub use private::own_folder;

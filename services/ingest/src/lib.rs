@@ -130,7 +130,7 @@ pub async fn serve(
     }
     service.readiness.set(true);
     http::serve(listener, door, config.connections_max, service.stop.clone()).await;
-    for task in [watch, platforms, fetchers] {
+    for task in platforms.into_iter().chain([watch, fetchers]) {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the door broke");
         }

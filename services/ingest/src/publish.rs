@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 const STAGE: &str = "ingest";
 /// All replicas of ingest share the requests.
 const QUEUE: &str = "ingest";
+/// How many connections platforms' messages come in by. A message that can't be read ends the one that it comes by and
+/// is gone with it; the others go on meanwhile.
+const CONNECTIONS: usize = 4;
 /// How many requests are answered at once.
 const REQUESTS_MAX: usize = 1024;
 
@@ -38,7 +41,7 @@ impl Answers {
         metrics.registry().register(Box::new(refused.clone()))?;
         let reconnects = IntCounter::new(
             "tillflow_door_reconnects_total",
-            "How often the connection that platforms' messages come in by had to be made anew",
+            "How often a connection that platforms' messages come in by had to be made anew",
         )?;
         metrics.registry().register(Box::new(reconnects.clone()))?;
         Ok(Self { refused, reconnects, noted: Arc::default() })
@@ -105,36 +108,42 @@ pub(crate) struct Platforms {
 
 impl Platforms {
     /// Answers platforms that publish, with what a JetStream client takes for an acknowledgement: the publish of any
-    /// client works unchanged, and means the same: on disk. They have a connection of their own: bytes that our client
+    /// client works unchanged, and means the same: on disk. They have connections of their own: bytes that our client
     /// can't read end the connection that they come in by, and RAW is appended to over another.
     pub(crate) async fn serve(
         self,
         service: &Service,
         door: &Arc<Door>,
         answers: &Answers,
-    ) -> Result<JoinHandle<()>, Failure> {
-        let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(self.rule));
-        let opening =
-            service.bus.serve_apart(PLATFORMS_SUBJECT, QUEUE, &User::Door, self.credentials.as_ref());
-        let requests = tokio::select! {
-            requests = opening => requests?,
-            () = service.stop.cancelled() => return Ok(tokio::spawn(async {})),
-        };
-        if let Some(connections) = requests.connections() {
-            tokio::spawn(count_connections(connections, answers.reconnects.clone(), service.stop.clone()));
-        }
-        let answer = move |request: Request| {
-            let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
-            async move {
-                let answer = published(&door, &request).await;
-                answers.give(request, &rule, "platforms", answer).await;
+    ) -> Result<Vec<JoinHandle<()>>, Failure> {
+        let (rule, places) = (Arc::new(self.rule), Arc::new(Semaphore::new(REQUESTS_MAX)));
+        let mut serving = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let credentials = self.credentials.as_ref();
+            let opening = service.bus.serve_apart(PLATFORMS_SUBJECT, QUEUE, &User::Door, credentials);
+            let requests = tokio::select! {
+                requests = opening => requests?,
+                () = service.stop.cancelled() => break,
+            };
+            if let Some(connections) = requests.connections() {
+                let stop = service.stop.clone();
+                tokio::spawn(count_connections(connections, answers.reconnects.clone(), stop));
             }
-        };
-        Ok(serve(requests, service, answer))
+            let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::clone(&rule));
+            let answer = move |request: Request| {
+                let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
+                async move {
+                    let answer = published(&door, &request).await;
+                    answers.give(request, &rule, "platforms", answer).await;
+                }
+            };
+            serving.push(serve(requests, service, Arc::clone(&places), answer));
+        }
+        Ok(serving)
     }
 }
 
-/// Counts how often the connection of platforms had to be made anew.
+/// Counts how often a connection of platforms had to be made anew.
 async fn count_connections(
     mut connections: watch::Receiver<u64>,
     reconnects: IntCounter,
@@ -167,15 +176,19 @@ pub(crate) async fn serve_fetchers(
             answers.give(request, &rule, "services", answer).await;
         }
     };
-    Ok(serve(requests, service, answer))
+    Ok(serve(requests, service, Arc::new(Semaphore::new(REQUESTS_MAX)), answer))
 }
 
-fn serve<Run, Running>(mut requests: Requests, service: &Service, run: Run) -> JoinHandle<()>
+fn serve<Run, Running>(
+    mut requests: Requests,
+    service: &Service,
+    places: Arc<Semaphore>,
+    run: Run,
+) -> JoinHandle<()>
 where
     Run: Fn(Request) -> Running + Send + 'static,
     Running: Future<Output = ()> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
     let stop = service.stop.clone();
     tokio::spawn(async move {
         loop {

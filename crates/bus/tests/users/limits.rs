@@ -177,3 +177,41 @@ async fn who_comes_without_a_key_or_with_an_unknown_one_is_refused() {
 fn address(broker: &Broker) -> String {
     broker.nats.url().trim_start_matches("nats://").to_owned()
 }
+
+#[tokio::test]
+async fn the_broker_puts_answers_and_copies_wherever_a_stage_that_may_call_it_says() {
+    // What docs/security.md says of stages that were taken over; of no use to partners, who may make no call.
+    let broker = Broker::start().await;
+    let stage = broker.client(&User::Normalize).await;
+    let administrator = broker.bus_of(&User::Administrator).await;
+    let end = async || administrator.last_sequence(Feed::Raw, Partition(3)).await.unwrap();
+    let call = |subject: &'static str, payload: String| {
+        stage.client.publish_with_reply(subject, "pos.raw.3", payload.into())
+    };
+    call("$JS.API.STREAM.INFO.RAW-1", String::new()).await.unwrap();
+    arrives("an answer", async || end().await >= 1).await;
+    administrator.append_raw(Partition(1), "kept".into(), "id", 1).await.unwrap();
+    let push = serde_json::json!({"stream_name": "RAW-1", "config": {
+        "name": "push", "filter_subject": "pos.raw.1", "deliver_subject": "pos.raw.3", "ack_policy": "none",
+    }});
+    call("$JS.API.CONSUMER.CREATE.RAW-1.push.pos.raw.1", push.to_string()).await.unwrap();
+    arrives("an answer and a copy", async || end().await >= 3).await;
+    let copy = administrator.message_at(Feed::Raw, Partition(3), end().await).await;
+    assert!(copy.is_ok() || matches!(copy, Err(bus::BusError::Foreign(_))), "{copy:?}");
+
+    let mut partner = broker.client(&till()).await;
+    for subject in
+        ["$JS.API.INFO", "$JS.API.STREAM.INFO.RAW-1", "$JS.API.CONSUMER.CREATE.RAW-1.push.pos.raw.1"]
+    {
+        assert!(!partner.may_publish(subject).await, "{subject}");
+    }
+}
+
+async fn arrives(what: &str, holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(super::PATIENCE, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
