@@ -122,11 +122,12 @@ async fn the_clusters_configuration_of_the_broker_takes_the_file_that_is_written
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let certificates = root.join("crates/bus/tests/users/tls");
     let text = fs::read_to_string(root.join("k8s/base/nats/nats.conf")).expect("it is there");
-    let here = |name: &str| format!("{:?}", certificates.join(name));
+    let quoted = |path: PathBuf| format!("\"{}\"", path.display());
+    let here = |name: &str| quoted(certificates.join(name));
     let text = text
         .replace("/etc/nats-tls/tls.crt", &here("server.pem"))
         .replace("/etc/nats-tls/tls.key", &here("server-key.pem"))
-        .replace("/data", &format!("{:?}", scratch.path().join("data")));
+        .replace("/data", &quoted(scratch.path().join("data")));
     fs::create_dir(scratch.path().join("nats")).expect("a folder can be made");
     let file = scratch.path().join("nats/nats.conf");
     fs::write(&file, text).expect("a file can be written");

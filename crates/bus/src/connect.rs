@@ -149,10 +149,10 @@ impl Log {
             }
             Event::ServerError(error) => tracing::warn!(name, %error, "the broker reports an error"),
             Event::ClientError(error) => {
-                tracing::debug!(name, %error, "the client of the broker reports an error")
+                tracing::debug!(name, %error, "the client of the broker reports an error");
             }
             Event::Draining | Event::Closed => {
-                tracing::debug!(name, %event, "the connection to the broker ends")
+                tracing::debug!(name, %event, "the connection to the broker ends");
             }
         }
     }

@@ -125,7 +125,7 @@ impl User {
     /// What the user may do on a broker that is laid out as `config` says.
     pub fn permissions(&self, config: &BusConfig) -> Result<Permissions, BusError> {
         let layout = Layout::new(config).map_err(BusError::Config)?;
-        let mut grants = Grants::new(&layout, self.inbox_prefix());
+        let mut grants = Grants::new(&layout, &self.inbox_prefix());
         match self {
             Self::Ingest => grants.ingest(),
             Self::Door => {
@@ -202,7 +202,7 @@ struct Grants<'a> {
 }
 
 impl<'a> Grants<'a> {
-    fn new(layout: &'a Layout, inbox_prefix: String) -> Self {
+    fn new(layout: &'a Layout, inbox_prefix: &str) -> Self {
         Self { layout, publish: BTreeSet::new(), subscribe: BTreeSet::from([format!("{inbox_prefix}.>")]) }
     }
 
@@ -277,7 +277,9 @@ impl<'a> Grants<'a> {
 
     fn ingest(&mut self) {
         self.tells(&User::Ingest);
-        Feed::ALL.into_iter().for_each(|feed| self.looks_at_feed(feed));
+        for feed in Feed::ALL {
+            self.looks_at_feed(feed);
+        }
         self.publish.insert(Feed::Raw.subjects());
         self.subscribe.insert(ACCEPT_SUBJECT.to_owned());
         for user in [User::Ingest, User::Poll, User::Propagate, User::Operator, User::Administrator] {
@@ -287,7 +289,9 @@ impl<'a> Grants<'a> {
 
     fn apply(&mut self) {
         self.runs(&User::Apply);
-        Feed::ALL.into_iter().for_each(|feed| self.reads_feed(feed));
+        for feed in Feed::ALL {
+            self.reads_feed(feed);
+        }
         self.reads(APPLIED, "pos.applied.>");
         self.reads(DEAD, "pos.dead.>");
         let mut read: Vec<String> =
@@ -306,7 +310,9 @@ impl<'a> Grants<'a> {
     }
 
     fn operator(&mut self) {
-        Feed::ALL.into_iter().for_each(|feed| self.reads_feed(feed));
+        for feed in Feed::ALL {
+            self.reads_feed(feed);
+        }
         for (stream, subjects) in [
             (APPLIED, "pos.applied.>"),
             (DEAD, "pos.dead.>"),

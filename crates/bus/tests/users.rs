@@ -1,5 +1,9 @@
 //! What each user of the broker can do and can't, against a real nats-server.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may panic, and so may what it is made of"
+)]
 
 #[path = "users/keys.rs"]
 mod keys;

@@ -166,7 +166,7 @@ impl World {
         ] {
             lines.extend(bytes.map(|bytes| format!("{key} = {bytes}")));
         }
-        lines.push(format!("[bus.credentials]\nseed_file = {:?}", self.users.seed_file(user)));
+        lines.push(format!("[bus.credentials]\nseed_file = \"{}\"", self.users.seed_file(user).display()));
         let filter = options.log_filter.as_deref().unwrap_or("info,async_nats=warn");
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".to_owned());
         lines.push(format!("[log]\nfilter = {filter:?}\n[service]"));
@@ -174,7 +174,7 @@ impl World {
             lines.push(format!("listen = \"{ingest_address}\""));
             lines.extend(options.requests_burst.map(|count| format!("requests_burst = {count}")));
             let seed_file = self.users.seed_file(&User::Door);
-            lines.push(format!("[service.door_credentials]\nseed_file = {seed_file:?}"));
+            lines.push(format!("[service.door_credentials]\nseed_file = \"{}\"", seed_file.display()));
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));

@@ -67,7 +67,7 @@ struct Sent {
 }
 
 impl<'a> Player<'a> {
-    pub(super) async fn new(
+    pub(super) fn new(
         world: &'a World,
         platforms: &'a Platforms,
         outcomes: watch::Receiver<Outcomes>,
