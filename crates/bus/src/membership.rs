@@ -253,7 +253,6 @@ impl Member {
         let (mut seen, mut no_signs) = (Vec::new(), Vec::new());
         for stored in self.signs().await? {
             match Seen::read(&self.stage, &stored) {
-                Ok(sign) if sign.leaves => {}
                 Ok(sign) => seen.push(sign),
                 Err(reason) => no_signs.push(Foreign::of(&stored, reason)),
             }

@@ -42,7 +42,7 @@ pub(crate) struct Seen {
     pub(crate) replica: String,
     partitions: BTreeSet<Partition>,
     /// Whether it was the replica's last one: it counts for nobody any more.
-    pub(crate) leaves: bool,
+    leaves: bool,
     nanos: i128,
 }
 
@@ -93,8 +93,9 @@ impl Others {
     ) -> (BTreeSet<Partition>, BTreeSet<String>) {
         let ours = seen.iter().find(|sign| sign.replica == me).map(|sign| sign.nanos);
         let oldest = ours.map(|nanos| nanos - nanos_of(TIME_TO_LIVE + AGE_TOLERANCE));
+        let there = seen.iter().filter(|sign| !sign.leaves || sign.replica == me);
         let (recent, mut ignored): (Vec<&Seen>, BTreeSet<String>) =
-            seen.iter().fold((Vec::new(), BTreeSet::new()), |(mut recent, mut old), sign| {
+            there.fold((Vec::new(), BTreeSet::new()), |(mut recent, mut old), sign| {
                 if oldest.is_some_and(|oldest| sign.nanos < oldest) {
                     old.insert(sign.replica.clone());
                 } else {
@@ -192,6 +193,24 @@ mod tests {
         let seen = [sign("a", 0..4, 100), sign("old", 0..4, 94), sign("b", 0..4, 98)];
         let (mine, ignored) = others.share(four(), "a", &seen, Instant::now());
         assert_eq!((mine.len(), ignored), (2, BTreeSet::from(["old".to_owned()])));
+    }
+
+    #[test]
+    fn who_says_that_it_leaves_counts_for_nobody_and_is_not_ignored() {
+        let mut others = Others::default();
+        let mut seen = [sign("a", 0..4, 0), sign("b", 0..4, 0)];
+        assert_eq!(others.share(four(), "a", &seen, Instant::now()).0.len(), 2);
+        seen[1].leaves = true;
+        let (mine, ignored) = others.share(four(), "a", &seen, Instant::now());
+        assert_eq!((mine.len(), ignored), (4, BTreeSet::new()));
+        let leaving = SignOfLife {
+            stage: "apply".to_owned(),
+            replica: "b".to_owned(),
+            partitions: BTreeSet::new(),
+            leaves: true,
+        };
+        let read = Seen::read("apply", &stored("pos.members.apply.b", &leaving.encode(), Some("3"))).unwrap();
+        assert!(read.leaves);
     }
 
     #[test]
