@@ -302,6 +302,9 @@ impl<'a> Grants<'a> {
         }
         read.push(DEAD.to_owned());
         self.sets_aside(&User::Apply, &read);
+        // It keeps the room of all stages' letters: old ones go, and some come in again with their bodies.
+        self.publish.insert("pos.dead.>".to_owned());
+        self.calls(&format!("STREAM.MSG.DELETE.{DEAD}"));
         self.publish.insert("pos.applied.>".to_owned());
         for stream in self.layout.streams() {
             self.calls(&format!("STREAM.CREATE.{}", stream.name));
@@ -385,7 +388,7 @@ mod tests {
             ("pos.unique.3", &["dedupe"]),
             ("pos.enriched.3", &["enrich"]),
             ("pos.applied.3.shop.inventory.updated", &["apply"]),
-            ("pos.dead.normalize.data.shop", &["normalize"]),
+            ("pos.dead.normalize.data.shop", &["normalize", "apply"]),
             ("pos.alerts.dedupe.3.setup", &["dedupe"]),
             ("pos.members.enrich.pod-1", &["enrich"]),
             ("pos.membership.enrich", &["enrich"]),
@@ -406,7 +409,7 @@ mod tests {
             ("$JS.API.STREAM.CREATE.OTHER", &[]),
             ("$JS.API.STREAM.UPDATE.RAW-0", &["apply"]),
             ("$JS.API.STREAM.DELETE.RAW-0", &[]),
-            ("$JS.API.STREAM.MSG.DELETE.DEAD", &["operator"]),
+            ("$JS.API.STREAM.MSG.DELETE.DEAD", &["apply", "operator"]),
             ("$JS.API.STREAM.MSG.DELETE.RAW-0", &[]),
             ("$JS.API.STREAM.SNAPSHOT.RAW-0", &[]),
             ("$JS.API.STREAM.LIST", &[]),
