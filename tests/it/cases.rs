@@ -71,7 +71,7 @@ async fn every_case_comes_out_right_and_every_partition_goes_on() {
     let (last, first): (Vec<Case>, Vec<Case>) =
         case::selected().into_iter().partition(|case| case.plays_last);
     let (watch, outcomes) = play::watch();
-    let player = Player::new(&world, &platforms, outcomes).await;
+    let player = Player::new(&world, &platforms, outcomes);
     let playing = async {
         let mut failed = play(&player, &first).await;
         failed.extend(play(&player, &last).await);
@@ -100,7 +100,7 @@ async fn no_wrong_payload_stops_a_partition() {
     let platforms = Platforms::start().await;
     let partitions = Partitions::open(&world, &platforms).await;
     let (watch, outcomes) = play::watch();
-    let player = Player::new(&world, &platforms, outcomes).await;
+    let player = Player::new(&world, &platforms, outcomes);
     let sending = async {
         let mut complaints = mutated::send(&player, partitions.shops()).await;
         complaints.extend(partitions.complaints(&player).await);

@@ -44,7 +44,7 @@ pub(crate) async fn run(world: &World, arguments: &[&str]) -> Output {
     let folder = tempfile(world);
     let config = folder.join("tillflow.toml");
     // As a service with a database has it.
-    std::fs::write(&config, world.configuration(Program::Apply)).expect("a configuration can be written");
+    std::fs::write(&config, world.configuration_of_operator()).expect("a configuration can be written");
     let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
     command.env_clear().env("TILLFLOW_CONFIG", &config).current_dir(&folder).kill_on_drop(true);
     command.args(arguments);

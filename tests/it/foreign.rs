@@ -1,6 +1,10 @@
 //! What others publish where only we should: answers that are aimed at our streams, and messages in them that aren't ours.
 
-use crate::{PATIENCE, command_line::tillflow};
+use crate::{
+    PATIENCE,
+    clients::{administrator, partner},
+    command_line::tillflow,
+};
 use async_nats::{Client, HeaderMap, jetstream};
 use bus::Feed;
 use model::{DeliveryId, Outcome, Partition, Quantity, StoreId};
@@ -88,7 +92,7 @@ async fn goes_on(world: &mut World, shops: &[Shop]) {
 async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject_it_names() {
     let mut world = World::start(&Program::ALL).await;
     let shops = street(&world).await;
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = partner(&world, &shops[0].merchant, &shops[0].account).await;
     let [shop, neighbour, other] = &shops;
     let partition = world.bus.partitions().of(&shop.merchant.store);
     let (store, theirs) = (&shop.merchant.store, &other.merchant.store);
@@ -168,7 +172,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
     for (index, shop) in shops.iter().enumerate() {
         shop.sells(&world, &format!("before-{index}"), 80, 1).await;
     }
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(&world).await;
     let [shop, ..] = &shops;
     let here = world.bus.partitions().of(&shop.merchant.store);
     let store = &shop.merchant.store;
@@ -260,7 +264,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ghost_among_the_members_takes_no_partition_away_for_good() {
     let world = World::start(&Program::ALL).await;
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(&world).await;
     // Not a sign of life at all: it would never end.
     for stage in ["normalize", "dedupe", "enrich", "apply", "propagate", "poll"] {
         let subject = format!("pos.members.{stage}.ghost");

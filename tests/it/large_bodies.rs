@@ -1,6 +1,10 @@
 //! Bodies of the largest size, through every stage and back.
 
-use crate::{PATIENCE, command_line::tillflow};
+use crate::{
+    PATIENCE,
+    clients::{administrator, partner},
+    command_line::tillflow,
+};
 use async_nats::Client;
 use bytes_of::Noise;
 use model::{Delivery, DeliveryId, Outcome, Source, Timestamp, TraceParent};
@@ -132,10 +136,11 @@ fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, bo
 async fn what_is_published_and_what_is_fetched_obeys_the_limit_of_its_platform() {
     let (world, merchant, shopify) = shop().await;
     let square = world.account(&merchant, "square", AccountOptions::silent()).await;
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(&world).await;
     let publish = async |account: &Account, topic: &str, body: Vec<u8>| {
+        let partner = partner(&world, &merchant, account).await;
         let subject = format!("pos.in.{}.{}.{topic}", merchant.store, account.connection);
-        asked(&client, subject, body).await
+        asked(&partner, subject, body).await
     };
     assert_eq!(publish(&shopify, ORDER, order(1, LARGEST)).await, None);
     assert_eq!(publish(&shopify, ORDER, order(2, LARGEST + 1)).await, Some(413));

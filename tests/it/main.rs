@@ -5,9 +5,11 @@
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
 mod agreement;
+mod bad_headers;
 mod bad_weeks;
 mod broker_faults;
 mod cases;
+mod clients;
 mod cluster;
 mod command_line;
 mod conservation;
@@ -23,6 +25,7 @@ mod full;
 mod kill_points;
 mod large_bodies;
 mod lost_tails;
+mod nats_auth;
 mod naughty;
 mod outgoing;
 mod pauses;

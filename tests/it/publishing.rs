@@ -1,12 +1,19 @@
 //! Platforms that publish themselves, with the clients that everyone has.
 
-use crate::PATIENCE;
+use crate::{
+    PATIENCE,
+    clients::{client_of, partner},
+};
 use async_nats::jetstream::{self, context::PublishErrorKind, message::PublishMessage};
+use bus::User;
 use model::{
     Action, DeliveryId, ExternalId, InventoryReport, Outcome, Payload, Quantity, SourceVersion, Timestamp,
 };
 use serde_json::Value;
-use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, level_body, python_with_nats};
+use testkit::{
+    Account, AccountOptions, Merchant, PASSWORD, PASSWORD_USER, Program, Sender, World, level_body,
+    python_with_nats,
+};
 
 const TOPIC: &str = "inventory_levels/update";
 const ITEM: u64 = 1101;
@@ -17,8 +24,8 @@ import asyncio, json, sys
 import nats, nats.js.errors
 
 async def main():
-    url, subject, message_id = sys.argv[1:4]
-    connection = await nats.connect(url)
+    url, subject, message_id, user, password, inboxes = sys.argv[1:7]
+    connection = await nats.connect(url, user=user, password=password, inbox_prefix=inboxes.encode())
     jetstream = connection.jetstream()
     payload = sys.stdin.buffer.read()
     try:
@@ -64,7 +71,7 @@ fn level(available: i64, second: i64) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     let (world, merchant, account) = one_product().await;
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = partner(&world, &merchant, &account).await;
     let stock = jetstream::new(client);
     let publish = async |topic: &str, id: &str, payload: Vec<u8>| {
         let message = PublishMessage::build().message_id(id).payload(payload.into());
@@ -94,8 +101,11 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     publish(topic, "two", wire::encode_published(&event).to_vec()).await.expect("an acknowledgement");
     assert_level(&world, &merchant, &account, topic, "two", 7).await;
 
+    // One whom the broker lets, as no partner is.
+    let inboxes = world.partner(&merchant.store, &account.connection).await.inbox_prefix();
+    let stranger = jetstream::new(client_of(&world, &User::Administrator, &inboxes).await);
     let stranger =
-        stock.publish(format!("pos.in.elsewhere.{}.{TOPIC}", account.connection), "{}".into()).await;
+        stranger.publish(format!("pos.in.elsewhere.{}.{TOPIC}", account.connection), "{}".into()).await;
     let refused = stranger.expect("it is sent").await.expect_err("the connection is of another store");
     assert_eq!(refused.kind(), PublishErrorKind::Other, "{refused}");
     let refused = publish("carts/update", "three", b"{}".to_vec()).await;
@@ -109,9 +119,13 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_publish_of_a_client_in_python_is_acknowledged_by_raw_and_applied() {
     let (world, merchant, account) = one_product().await;
+    let partner = world.partner(&merchant.store, &account.connection).await;
+    let block = world.users.authorization_with_password(&partner);
+    world.nats.reload(block).await.expect("the broker reads its users anew");
+    let inboxes = partner.inbox_prefix();
     let publish = |subject: &str, id: &str, payload: &[u8]| {
         let mut command = python_with_nats();
-        command.args(["-c", PUBLISH, &world.nats.url(), subject, id]);
+        command.args(["-c", PUBLISH, &world.nats.url(), subject, id, PASSWORD_USER, PASSWORD, &inboxes]);
         run(command, payload)
     };
     let to = subject(&merchant, &account, TOPIC);
@@ -121,8 +135,8 @@ async fn the_publish_of_a_client_in_python_is_acknowledged_by_raw_and_applied() 
     assert_level(&world, &merchant, &account, TOPIC, "one", 10).await;
     let again = publish(&to, "one", &level(10, 1));
     assert_eq!((&again["seq"], &again["duplicate"]), (&first["seq"], &true.into()), "{again}");
-    let refused = publish(&to.replace("pos.in.shop.", "pos.in.elsewhere."), "two", &level(9, 2));
-    assert_eq!(refused["code"], 404, "{refused}");
+    let refused = publish(&to.replace(TOPIC, "carts/update"), "two", &level(9, 2));
+    assert_eq!(refused["code"], 400, "{refused}");
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_eq!(world.assert_sound(&merchant).await.len(), 2, "the product and one level");
 }

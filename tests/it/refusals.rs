@@ -1,5 +1,6 @@
 //! What a service doesn't start with.
 
+use bus::{Bus, BusConfig};
 use sandbox::{Nats, NatsOptions, Scratch};
 use testkit::{Process, Program};
 
@@ -45,6 +46,9 @@ async fn a_broker_that_acknowledges_before_it_syncs_is_refused_with_the_remedy_u
 
     let mut settings = settings.to_vec();
     settings.push(("TILLFLOW_BUS__ALLOW_UNSAFE", "true"));
+    // Apply makes the streams, and normalize waits for them.
+    let apply = BusConfig { servers: vec![nats.url()], allow_unsafe: true, ..BusConfig::default() };
+    Bus::connect(&apply).await.expect("it answers").declare().await.expect("streams can be made");
     let mut admitted = Process::start(Program::Normalize, &settings, &scratch.path().join("normalize.log"));
     admitted.ready().await;
     assert!(admitted.log().contains("may be lost in a power cut"), "it warns:\n{}", admitted.log());

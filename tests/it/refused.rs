@@ -1,6 +1,6 @@
 //! What the database refuses for good stops nobody else, and a database that isn't set up costs nothing but time.
 
-use crate::{PATIENCE, command_line::tillflow};
+use crate::{PATIENCE, clients::administrator, command_line::tillflow};
 use model::{Outcome, StoreId};
 use std::time::Duration;
 use testkit::{AccountOptions, Program, Sender, World, eventually};
@@ -145,7 +145,7 @@ async fn a_change_that_nobody_can_decode_stops_neither_its_publisher_nor_propaga
             "UPDATE events SET payload = '\\xffffff'; UPDATE cursors SET number = 0 WHERE name = 'propagate'",
         )
         .await;
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(&world).await;
     let applied = async_nats::jetstream::new(client).get_stream("APPLIED").await.expect("it was declared");
     applied.purge().await.expect("it can be emptied");
     world.launch(&[Program::Apply, Program::Propagate]).await;

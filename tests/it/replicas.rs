@@ -1,8 +1,9 @@
 //! Several processes of one service share its work, come, go, and come back from the dead.
 
-use crate::{PATIENCE, crowd::Crowd};
+use crate::{PATIENCE, clients::administrator, crowd::Crowd};
 use async_nats::jetstream;
 use futures::TryStreamExt as _;
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{Program, Replica, World, WorldOptions, eventually};
 
@@ -188,12 +189,19 @@ async fn an_owner_that_was_paused_past_its_time_can_neither_append_nor_commit() 
 
 /// Who counts as there.
 async fn members(world: &World, program: Program) -> Vec<String> {
-    let client = async_nats::connect(world.nats.url()).await.expect("the broker answers");
+    let client = administrator(world).await;
     let stream = jetstream::new(client).get_stream("MEMBERS").await.expect("there are members");
     let subjects = stream.info_with_subjects(format!("pos.members.{}.*", program.name())).await;
     let subjects: Vec<(String, usize)> =
         subjects.expect("the broker answers").try_collect().await.expect("the broker answers");
-    subjects.into_iter().map(|(subject, _)| subject).collect()
+    let mut there = Vec::new();
+    for (subject, _) in subjects {
+        // Who leaves says so in its last sign.
+        let last = stream.direct_get_last_for_subject(subject.as_str()).await;
+        let sign = last.ok().and_then(|last| serde_json::from_slice::<Value>(&last.payload).ok());
+        there.extend(sign.filter(|sign| sign["leaves"] != true).map(|_| subject));
+    }
+    there
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,18 +86,16 @@ impl Bus {
         append::publish_until_known(self, &subject, &message, bytes).await.map(drop)
     }
 
-    /// Removes an alert: its cause is over.
+    /// Takes an alert back: its cause is over. An empty one stands in its place, so that nobody needs to purge.
     pub async fn clear_alert(
         &self,
         stage: &str,
         partition: Option<Partition>,
         kind: &str,
-    ) -> Result<(), BusError> {
-        const DOING: &str = "the end of an alert";
-        let subject = subject(stage, partition, kind).ok_or(BusError::Token { what: "a stage or kind" })?;
-        let stream =
-            self.admin().get_stream_no_info(ALERTS).await.map_err(BusError::call(DOING, &subject))?;
-        stream.purge().filter(&subject).await.map(drop).map_err(BusError::call(DOING, &subject))
+    ) -> Result<(), AppendError> {
+        let subject =
+            subject(stage, partition, kind).ok_or(AppendError::Token { what: "a stage or kind" })?;
+        append::publish_until_known(self, &subject, &PublishMessage::build(), 0).await.map(drop)
     }
 
     /// The alerts of the last seven days, oldest first; none on a broker whose streams aren't declared yet.
@@ -114,7 +112,7 @@ impl Bus {
             follow.fill(READ_MESSAGES).await?;
             let read = |stored: &Stored| Ok((stored.sequence, Alert::read_any(stored)));
             for (sequence, alert) in follow.take(READ_MESSAGES, read)? {
-                alerts.push(alert);
+                alerts.extend(Some(alert).filter(|alert| !alert.text.is_empty()));
                 if sequence >= last.sequence {
                     return Ok(alerts);
                 }

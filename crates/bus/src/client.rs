@@ -1,6 +1,6 @@
 use crate::{
-    AppendError, Appender, BusConfig, BusError, Feed, Judge, Message, Reader, Start, append, check, connect,
-    door,
+    AppendError, Appender, BusConfig, BusError, Credentials, Feed, Judge, Message, Reader, Start, User,
+    append, check, connect, door,
     error::not_yet,
     follow::{Follow, PULL_BATCHES},
     foreign::Holding,
@@ -35,6 +35,8 @@ const ADMIN_LIMIT: Duration = Duration::from_secs(10);
 const DECLARE_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts.
 const DECLARE_PAUSE: Duration = Duration::from_millis(500);
+/// The pause between two looks for streams that another user makes.
+const AWAIT_PAUSE: Duration = Duration::from_millis(100);
 /// How many acknowledgements may be waited for at once; further publishers wait.
 const MAX_ACKS_IN_FLIGHT: usize = 4096;
 /// How long what was written may take to leave at the end.
@@ -139,6 +141,34 @@ impl Bus {
         Ok(())
     }
 
+    /// Waits for the streams that `user` needs, for 30 seconds, and refuses them as [`Bus::declare`] does if they are
+    /// others. Who may not make streams begins so.
+    pub async fn await_declared(&self, user: &User) -> Result<(), BusError> {
+        let deadline = Instant::now() + DECLARE_LIMIT;
+        let needed = user.streams(&self.inner.layout);
+        let mut waits = false;
+        for declared in self.inner.layout.streams().into_iter().filter(|it| needed.contains(&it.name)) {
+            while let Err(error) = self.is_as_declared(&declared).await {
+                let passes = matches!(error, BusError::Call { .. } | BusError::NotDeclared { .. });
+                if !passes || Instant::now() > deadline {
+                    return Err(error);
+                }
+                if !std::mem::replace(&mut waits, true) {
+                    not_yet("declared", &error);
+                }
+                sleep(AWAIT_PAUSE).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_as_declared(&self, declared: &Config) -> Result<(), BusError> {
+        let Some(info) = self.stream_info(&declared.name).await? else {
+            return Err(BusError::NotDeclared { stream: declared.name.clone() });
+        };
+        agrees(declared, &info.config)
+    }
+
     async fn declare_one(&self, declared: &Config) -> Result<(), BusError> {
         match self.stream_info(&declared.name).await? {
             None => self.create(declared.clone()).await.map(drop),
@@ -217,6 +247,25 @@ impl Bus {
     /// Serves requests on `subject`, shared with all who serve it by the same `queue` name.
     pub async fn serve(&self, subject: &str, queue: &str) -> Result<door::Requests, BusError> {
         door::serve(&self.inner.client, subject, queue).await
+    }
+
+    /// The same, over a connection of its own, as another user if one is given. What a sender's bytes do to a connection,
+    /// they do to that one alone.
+    pub async fn serve_apart(
+        &self,
+        subject: &str,
+        queue: &str,
+        user: &User,
+        credentials: Option<&Credentials>,
+    ) -> Result<door::Requests, BusError> {
+        let mut config = self.inner.config.clone();
+        if let Some(credentials) = credentials {
+            config.credentials = Some(credentials.clone());
+        }
+        config.inbox_prefix = Some(user.inbox_prefix());
+        config.name = format!("{}-{user}", config.name);
+        let (client, connections) = connect::connect(&config).await?;
+        Ok(door::serve(&client, subject, queue).await?.apart(connections))
     }
 
     /// Sends a request and waits for the answer.
@@ -321,10 +370,7 @@ impl Bus {
 
     /// Refuses a stream that differs in what can't be changed; brings the rest up to what was declared.
     async fn adjust(&self, declared: &Config, found: &Config) -> Result<(), BusError> {
-        if let Some((what, found, declared_value, remedy)) = difference(declared, found) {
-            let stream = declared.name.clone();
-            return Err(BusError::Different { stream, what, found, declared: declared_value, remedy });
-        }
+        agrees(declared, found)?;
         if found.max_bytes != declared.max_bytes {
             let updated = Config { max_bytes: declared.max_bytes, ..found.clone() };
             self.inner
@@ -342,6 +388,17 @@ fn found(got: Result<Stored, DirectGetError>, subject: &str) -> Result<Option<St
         Ok(stored) => Ok(Some(stored)),
         Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(error) => Err(BusError::call("a read", subject)(error)),
+    }
+}
+
+/// Refuses a stream that differs in what can't be changed.
+fn agrees(declared: &Config, found: &Config) -> Result<(), BusError> {
+    match difference(declared, found) {
+        None => Ok(()),
+        Some((what, found, declared_value, remedy)) => {
+            let stream = declared.name.clone();
+            Err(BusError::Different { stream, what, found, declared: declared_value, remedy })
+        }
     }
 }
 

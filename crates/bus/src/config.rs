@@ -1,19 +1,26 @@
+use crate::User;
 use model::PartitionCount;
 use serde::Deserialize;
 use std::{fmt, path::PathBuf};
+
+/// The prefix of inboxes that clients of NATS have unless told otherwise.
+const INBOX_OF_CLIENTS: &str = "_INBOX";
 
 /// How the broker is reached and what it is to hold.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BusConfig {
-    /// Where servers are: `nats://host:port`, without a user or password.
+    /// Where servers are: `nats://host:port` or `tls://host:port`, without a user or password.
     pub servers: Vec<String>,
     /// Who we are, if the servers ask.
     pub credentials: Option<Credentials>,
+    /// Whom to trust, and that nothing is sent in the clear; without it, `tls://` alone asks for TLS, with the system's
+    /// authorities.
+    pub tls: Option<Tls>,
     /// The name that the server shows for the connection.
     pub name: String,
-    /// What answers are sent to; a user's permissions should admit nobody else's.
-    pub inbox_prefix: String,
+    /// What answers are sent to; a user's permissions admit its own alone. That of the service's user unless set.
+    pub inbox_prefix: Option<String>,
     /// Where the server tells about itself (`http://host:port`): by it a single server shows that it syncs.
     pub monitoring_url: Option<String>,
     /// How many milliseconds the first connection may take, all attempts together.
@@ -42,8 +49,9 @@ impl Default for BusConfig {
         Self {
             servers: vec!["nats://127.0.0.1:4222".to_owned()],
             credentials: None,
+            tls: None,
             name: "tillflow".to_owned(),
-            inbox_prefix: "_INBOX".to_owned(),
+            inbox_prefix: None,
             monitoring_url: None,
             connect_limit_ms: 30_000,
             partitions,
@@ -55,6 +63,31 @@ impl Default for BusConfig {
             dead_max_bytes: GIBIBYTE / 4,
         }
     }
+}
+
+impl BusConfig {
+    /// The same, as that user: its name, and its inboxes unless others are set.
+    #[must_use]
+    pub fn of(self, user: &User) -> Self {
+        let inbox_prefix = self.inbox_prefix.unwrap_or_else(|| user.inbox_prefix());
+        Self { inbox_prefix: Some(inbox_prefix), ..self }
+    }
+
+    pub(crate) fn inbox_prefix(&self) -> &str {
+        self.inbox_prefix.as_deref().unwrap_or(INBOX_OF_CLIENTS)
+    }
+}
+
+/// TLS to the servers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// A file with the certificates of the authorities that are trusted beside the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate, where the servers ask for one.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Who we are to the servers.
@@ -73,6 +106,11 @@ pub enum Credentials {
         /// Where it is.
         file: PathBuf,
     },
+    /// A key of which the server knows the public half.
+    Seed {
+        /// The file that holds the seed (`SU…`).
+        seed_file: PathBuf,
+    },
 }
 
 impl fmt::Debug for Credentials {
@@ -83,6 +121,7 @@ impl fmt::Debug for Credentials {
                 f.debug_struct("Password").field("user", user).finish_non_exhaustive()
             }
             Self::File { file } => f.debug_struct("File").field("file", file).finish(),
+            Self::Seed { seed_file } => f.debug_struct("Seed").field("seed_file", seed_file).finish(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! One connection, and what is said about it in the log.
 
-use crate::{BusConfig, BusError, Credentials, error::Source};
+use crate::{BusConfig, BusError, Credentials, Tls, error::Source};
 use async_nats::{Client, ConnectOptions, Event, ServerError};
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -38,7 +39,7 @@ pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiv
     let mut attempts = 0;
     loop {
         let failed = |source: Source| BusError::Connect { servers: config.servers.join(", "), source };
-        let options = options(config, &connections).await.map_err(failed)?;
+        let options = options(config, &connections).await?;
         match options.connect(&config.servers).await {
             Ok(client) => return Ok((client, connected)),
             Err(error) if Instant::now() > deadline => return Err(failed(error.into())),
@@ -52,10 +53,10 @@ pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiv
 async fn options(
     config: &BusConfig,
     connections: &Arc<watch::Sender<u64>>,
-) -> Result<ConnectOptions, Source> {
+) -> Result<ConnectOptions, BusError> {
     let options = ConnectOptions::new()
         .name(&config.name)
-        .custom_inbox_prefix(&config.inbox_prefix)
+        .custom_inbox_prefix(config.inbox_prefix())
         .connection_timeout(ATTEMPT_LIMIT)
         .ping_interval(PING_INTERVAL)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
@@ -65,13 +66,53 @@ async fn options(
         Some(Credentials::Password { user, password }) => {
             options.user_and_password(user.clone(), password.clone())
         }
-        Some(Credentials::File { file }) => options.credentials_file(file).await?,
+        Some(Credentials::File { file }) => {
+            options.credentials_file(file).await.map_err(|error| unusable(file)(error.into()))?
+        }
+        Some(Credentials::Seed { seed_file }) => options.nkey(seed(seed_file).await?),
     };
-    let log = Arc::new(Log { connections: Arc::clone(connections), slow: AtomicBool::new(false) });
+    let options = match &config.tls {
+        None => options,
+        Some(tls) => secured(options, tls)?,
+    };
+    let log = Arc::new(Log {
+        name: config.name.clone(),
+        connections: Arc::clone(connections),
+        slow: AtomicBool::new(false),
+    });
     Ok(options.event_callback(move |event| {
         log.tell(&event);
         std::future::ready(())
     }))
+}
+
+/// Reads a seed; an error says which file, and never what it holds.
+async fn seed(file: &Path) -> Result<String, BusError> {
+    let text = tokio::fs::read_to_string(file).await.map_err(|error| unusable(file)(error.into()))?;
+    let seed = text.trim();
+    if nkeys::KeyPair::from_seed(seed).is_err() {
+        return Err(unusable(file)("it holds no seed of a key".into()));
+    }
+    Ok(seed.to_owned())
+}
+
+fn unusable(file: &Path) -> impl FnOnce(Source) -> BusError {
+    let file = file.display().to_string();
+    move |source| BusError::Keyring { file, source }
+}
+
+fn secured(options: ConnectOptions, tls: &Tls) -> Result<ConnectOptions, BusError> {
+    let mut options = options.require_tls(true);
+    if let Some(file) = &tls.ca_file {
+        options = options.add_root_certificates(file.clone());
+    }
+    match (&tls.certificate_file, &tls.key_file) {
+        (None, None) => Ok(options),
+        (Some(certificate), Some(key)) => {
+            Ok(options.add_client_certificate(certificate.clone(), key.clone()))
+        }
+        _ => Err(BusError::Config("tls.certificate_file and tls.key_file are given together or not at all")),
+    }
 }
 
 /// Doubles up to the longest pause, less up to a half of it, so that not all come back at once.
@@ -82,6 +123,8 @@ fn reconnect_pause(attempts: usize) -> Duration {
 }
 
 struct Log {
+    /// The name of the connection: a process may have several.
+    name: String,
     connections: Arc<watch::Sender<u64>>,
     /// Each dropped message makes an event; one line is enough until the next connection.
     slow: AtomicBool,
@@ -89,23 +132,28 @@ struct Log {
 
 impl Log {
     fn tell(&self, event: &Event) {
+        let name = self.name.as_str();
         match event {
             Event::Connected => {
                 self.slow.store(false, Ordering::Relaxed);
                 self.connections.send_modify(|count| *count += 1);
-                tracing::info!("connected to the broker");
+                tracing::info!(name, "connected to the broker");
             }
-            Event::Disconnected => tracing::warn!("the connection to the broker is lost"),
-            Event::LameDuckMode => tracing::warn!("the broker is about to stop"),
+            Event::Disconnected => tracing::warn!(name, "the connection to the broker is lost"),
+            Event::LameDuckMode => tracing::warn!(name, "the broker is about to stop"),
             Event::SlowConsumer(_) if self.slow.swap(true, Ordering::Relaxed) => {}
-            Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscriber is too slow"),
+            Event::SlowConsumer(_) => tracing::warn!(name, "messages were dropped: a subscriber is too slow"),
             // A refused publish shows as a time-out only; this is the place that tells why.
             Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions") => {
-                tracing::error!(error = %text, "the broker does not permit what we do");
+                tracing::error!(name, error = %text, "the broker does not permit what we do");
             }
-            Event::ServerError(error) => tracing::warn!(%error, "the broker reports an error"),
-            Event::ClientError(error) => tracing::debug!(%error, "the client of the broker reports an error"),
-            Event::Draining | Event::Closed => tracing::debug!(%event, "the connection to the broker ends"),
+            Event::ServerError(error) => tracing::warn!(name, %error, "the broker reports an error"),
+            Event::ClientError(error) => {
+                tracing::debug!(name, %error, "the client of the broker reports an error");
+            }
+            Event::Draining | Event::Closed => {
+                tracing::debug!(name, %event, "the connection to the broker ends");
+            }
         }
     }
 }

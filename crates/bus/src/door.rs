@@ -5,21 +5,34 @@ use async_nats::{Client, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
 /// How long the server may take to know of a subscription.
 const SERVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where ingest takes in what our own services fetched; partners have no permission for it.
 pub const ACCEPT_SUBJECT: &str = "pos.accept";
+/// What platforms that publish themselves publish on.
+pub const PLATFORMS_SUBJECT: &str = "pos.in.*.*.>";
 
 /// Requests as they come; dropped, no further ones do. At most 1,024 wait; who sends more gets no answer in time.
 pub struct Requests {
     client: Client,
     subscriber: Subscriber,
+    /// Changes with every connection that is made, where the requests have one of their own.
+    connections: Option<watch::Receiver<u64>>,
 }
 
 impl Requests {
+    pub(crate) fn apart(self, connections: watch::Receiver<u64>) -> Self {
+        Self { connections: Some(connections), ..self }
+    }
+
+    /// Changes with every connection that is made for these requests; nothing where they share the bus's.
+    pub fn connections(&self) -> Option<watch::Receiver<u64>> {
+        self.connections.clone()
+    }
+
     /// The next request; none once the connection has ended.
     pub async fn next(&mut self) -> Option<Request> {
         let message = self.subscriber.next().await?;
@@ -77,7 +90,7 @@ pub(crate) async fn serve(client: &Client, subject: &str, queue: &str) -> Result
     let served = client.queue_subscribe(subject.to_owned(), queue.to_owned()).await;
     let subscriber = served.map_err(BusError::call("the subscription", subject))?;
     round_trip(client, subject).await?;
-    Ok(Requests { client: client.clone(), subscriber })
+    Ok(Requests { client: client.clone(), subscriber, connections: None })
 }
 
 /// Requests sent from now on must find us, so the server has to know: it takes what we send in order, and a flush

@@ -23,6 +23,24 @@ pub enum BusError {
         #[source]
         source: Source,
     },
+    /// The keys of the broker's users can't be read or written.
+    #[error("{file} can't be used")]
+    Keyring {
+        /// The file or folder.
+        file: String,
+        /// How it showed.
+        #[source]
+        source: Source,
+    },
+    /// The keys of the broker's users can't be changed so.
+    #[error(transparent)]
+    Keys(#[from] crate::KeyringError),
+    /// A stream isn't there, and this user doesn't make it.
+    #[error("the stream {stream} isn't there; `apply` makes it when it starts")]
+    NotDeclared {
+        /// Which stream.
+        stream: String,
+    },
     /// The server can't do what is asked of it.
     #[error("the broker can't be used: {reason}; {remedy}")]
     Unfit {
@@ -113,6 +131,8 @@ impl From<BusError> for Fault {
     fn from(error: BusError) -> Self {
         match error {
             BusError::Config(_)
+            | BusError::Keyring { .. }
+            | BusError::Keys(_)
             | BusError::Unfit { .. }
             | BusError::Different { .. }
             | BusError::Behind { .. }
@@ -120,9 +140,10 @@ impl From<BusError> for Fault {
             BusError::Foreign(_) => Self::input("the broker's reader", error),
             // The place is found again at the next start; what lacks is then there, or read from the event store.
             BusError::TailLost { .. } | BusError::Gap { .. } => Self::transient("what was read last", error),
-            BusError::Connect { .. } | BusError::NoResponders { .. } | BusError::Call { .. } => {
-                Self::transient("the broker", error)
-            }
+            BusError::Connect { .. }
+            | BusError::NoResponders { .. }
+            | BusError::NotDeclared { .. }
+            | BusError::Call { .. } => Self::transient("the broker", error),
         }
     }
 }

@@ -234,6 +234,8 @@ impl Follow {
                 (None, Start::First) => DeliverPolicy::All,
             },
             ack_policy: AckPolicy::None,
+            // With a name, the subject of the call says what is read, and permissions can tell.
+            name: Some(format!("{:032x}", rand::random::<u128>())),
             filter_subject: self.subject.clone(),
             inactive_threshold: INACTIVE_LIMIT,
             memory_storage: true,

@@ -56,6 +56,11 @@ impl Feed {
         format!("pos.{}.{partition}", self.as_str())
     }
 
+    /// The subjects of all partitions.
+    pub(crate) fn subjects(self) -> String {
+        format!("pos.{}.*", self.as_str())
+    }
+
     fn stream(self, index: u16) -> String {
         format!("{}-{index}", self.as_str().to_uppercase())
     }

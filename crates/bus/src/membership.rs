@@ -236,7 +236,7 @@ impl Member {
 
     async fn show(&mut self) -> Result<(), AppendError> {
         let (stage, replica) = (self.stage.clone(), self.replica.clone());
-        let sign = SignOfLife { stage, replica, partitions: self.owns.clone() }.encode();
+        let sign = SignOfLife { stage, replica, partitions: self.owns.clone(), leaves: false }.encode();
         let bytes = sign.len();
         let message = PublishMessage::build().payload(sign).ttl(TIME_TO_LIVE);
         let message = match self.sequence {
@@ -313,13 +313,16 @@ impl Member {
         let _ = self.bus.client().publish(self.notice.clone(), Bytes::new()).await;
     }
 
-    async fn leave(&self) -> Result<(), BusError> {
-        const DOING: &str = "leaving";
-        let stream =
-            self.bus.admin().get_stream_no_info(MEMBERS).await.map_err(BusError::call(DOING, &self.stage))?;
-        stream.purge().filter(self.subject()).await.map_err(BusError::call(DOING, &self.stage))?;
+    /// Says that no sign follows. Nothing is purged: who may purge one sign may purge all.
+    async fn leave(&self) -> Result<(), AppendError> {
+        let (stage, replica) = (self.stage.clone(), self.replica.clone());
+        let sign = SignOfLife { stage, replica, partitions: BTreeSet::new(), leaves: true }.encode();
+        let bytes = sign.len();
+        let message = PublishMessage::build().payload(sign).ttl(TIME_TO_LIVE);
+        append::publish(&self.bus, self.subject(), message, bytes).await?.acknowledged().await?;
         self.notify().await;
-        self.bus.client().flush().await.map_err(BusError::call(DOING, &self.stage))
+        let flushed = self.bus.client().flush().await;
+        flushed.map_err(|error| AppendError::Unavailable { source: error.into() })
     }
 
     fn subject(&self) -> String {

@@ -3,7 +3,7 @@
 //! Whoever sends a request names the subject of its answer, and we publish there with our own permissions. Only inboxes
 //! are answered: a reply subject can be a stream of ours, another connection's door, or the broker's own interface.
 
-use crate::message::is_token;
+use crate::{User, message::is_token, permissions::PARTNERS_INBOX};
 use serde::Deserialize;
 
 /// Upper limit of a reply subject, in bytes.
@@ -88,6 +88,17 @@ impl ReplyRule {
         Self(prefixes)
     }
 
+    /// Answers to partners: each in the inbox of its own user.
+    pub fn of_partners() -> Self {
+        Self(vec![InboxPrefix(format!("{PARTNERS_INBOX}.{CONNECTION}."))])
+    }
+
+    /// Answers to our own services and the command line, in the inboxes of their users.
+    pub fn of_services() -> Self {
+        let users = [User::Poll, User::Propagate, User::Operator, User::Administrator];
+        Self(users.iter().map(|user| InboxPrefix(format!("{}.", user.inbox_prefix()))).collect())
+    }
+
     /// Returns whether the answer to a request of that connection may go to `reply`.
     pub fn allows(&self, reply: &str, connection: Option<&str>) -> bool {
         reply.len() <= SUBJECT_MAX_BYTES && self.0.iter().any(|prefix| prefix.holds(reply, connection))
@@ -148,6 +159,29 @@ mod tests {
         assert!(!rule.allows("_INBOX_shop-2.x", Some("shop-1")));
         assert!(!rule.allows("_INBOX_shop-1.x", None), "a request of no connection");
         assert!(!rule.allows("_INBOX_a.b.x", Some("a.b")), "no token");
+    }
+
+    #[test]
+    fn a_partner_is_answered_in_the_inbox_of_its_own_user_and_a_service_in_that_of_its_own() {
+        let till = User::partner("shop", "till").unwrap().inbox_prefix();
+        let partners = ReplyRule::of_partners();
+        assert!(partners.allows(&format!("{till}.x"), Some("till")));
+        let poll = User::Poll.inbox_prefix();
+        for (reply, connection) in [
+            (format!("{till}.x"), Some("web")),
+            (format!("{till}.x"), None),
+            (format!("{poll}.x"), Some("till")),
+            (format!("{poll}.x"), Some("poll")),
+            ("_INBOX.x".to_owned(), Some("till")),
+        ] {
+            assert!(!partners.allows(&reply, connection), "{reply} of {connection:?}");
+        }
+        let services = ReplyRule::of_services();
+        assert!(services.allows(&format!("{poll}.x"), None));
+        for reply in [format!("{till}.x"), format!("{}.x", User::Apply.inbox_prefix()), "_INBOX.x".to_owned()]
+        {
+            assert!(!services.allows(&reply, None), "{reply}");
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(crate) struct SignOfLife {
     pub(crate) replica: String,
     /// The partitions that it runs.
     pub(crate) partitions: BTreeSet<Partition>,
+    /// Whether it was its last one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) leaves: bool,
 }
 
 impl SignOfLife {
@@ -38,6 +41,8 @@ impl SignOfLife {
 pub(crate) struct Seen {
     pub(crate) replica: String,
     partitions: BTreeSet<Partition>,
+    /// Whether it was the replica's last one: it counts for nobody any more.
+    leaves: bool,
     nanos: i128,
 }
 
@@ -55,6 +60,7 @@ impl Seen {
             return Ok(Self {
                 replica: replica.to_owned(),
                 partitions: BTreeSet::new(),
+                leaves: false,
                 nanos: stored.nanos,
             });
         }
@@ -63,7 +69,8 @@ impl Seen {
         if sign.stage != stage || sign.replica != replica {
             return Err("it says another stage or name than its subject");
         }
-        Ok(Self { replica: sign.replica, partitions: sign.partitions, nanos: stored.nanos })
+        let SignOfLife { replica, partitions, leaves, .. } = sign;
+        Ok(Self { replica, partitions, leaves, nanos: stored.nanos })
     }
 }
 
@@ -86,8 +93,9 @@ impl Others {
     ) -> (BTreeSet<Partition>, BTreeSet<String>) {
         let ours = seen.iter().find(|sign| sign.replica == me).map(|sign| sign.nanos);
         let oldest = ours.map(|nanos| nanos - nanos_of(TIME_TO_LIVE + AGE_TOLERANCE));
+        let there = seen.iter().filter(|sign| !sign.leaves || sign.replica == me);
         let (recent, mut ignored): (Vec<&Seen>, BTreeSet<String>) =
-            seen.iter().fold((Vec::new(), BTreeSet::new()), |(mut recent, mut old), sign| {
+            there.fold((Vec::new(), BTreeSet::new()), |(mut recent, mut old), sign| {
                 if oldest.is_some_and(|oldest| sign.nanos < oldest) {
                     old.insert(sign.replica.clone());
                 } else {
@@ -147,7 +155,7 @@ mod tests {
 
     fn sign(replica: &str, partitions: impl IntoIterator<Item = u16>, second: i128) -> Seen {
         let partitions = partitions.into_iter().map(Partition).collect();
-        Seen { replica: replica.to_owned(), partitions, nanos: second * SECOND }
+        Seen { replica: replica.to_owned(), partitions, leaves: false, nanos: second * SECOND }
     }
 
     fn four() -> PartitionCount {
@@ -158,7 +166,7 @@ mod tests {
     fn a_sign_of_life_is_one_that_ends_in_time_and_says_the_name_of_its_subject() {
         let said = |stage: &str, replica: &str| {
             let (stage, replica) = (stage.to_owned(), replica.to_owned());
-            SignOfLife { stage, replica, partitions: BTreeSet::from([Partition(2)]) }.encode()
+            SignOfLife { stage, replica, partitions: BTreeSet::from([Partition(2)]), leaves: false }.encode()
         };
         let read =
             |payload: &[u8], ttl| Seen::read("apply", &stored("pos.members.apply.pod-1", payload, ttl));
@@ -185,6 +193,24 @@ mod tests {
         let seen = [sign("a", 0..4, 100), sign("old", 0..4, 94), sign("b", 0..4, 98)];
         let (mine, ignored) = others.share(four(), "a", &seen, Instant::now());
         assert_eq!((mine.len(), ignored), (2, BTreeSet::from(["old".to_owned()])));
+    }
+
+    #[test]
+    fn who_says_that_it_leaves_counts_for_nobody_and_is_not_ignored() {
+        let mut others = Others::default();
+        let mut seen = [sign("a", 0..4, 0), sign("b", 0..4, 0)];
+        assert_eq!(others.share(four(), "a", &seen, Instant::now()).0.len(), 2);
+        seen[1].leaves = true;
+        let (mine, ignored) = others.share(four(), "a", &seen, Instant::now());
+        assert_eq!((mine.len(), ignored), (4, BTreeSet::new()));
+        let leaving = SignOfLife {
+            stage: "apply".to_owned(),
+            replica: "b".to_owned(),
+            partitions: BTreeSet::new(),
+            leaves: true,
+        };
+        let read = Seen::read("apply", &stored("pos.members.apply.b", &leaving.encode(), Some("3"))).unwrap();
+        assert!(read.leaves);
     }
 
     #[test]

@@ -70,7 +70,7 @@ async fn whole(bus: &Bus) {
 #[tokio::test]
 async fn a_cluster_is_fit_without_syncing_and_gives_everything_back_to_a_server_without_a_disk() {
     let scratch = Scratch::new().unwrap();
-    let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let mut cluster = NatsCluster::start(scratch.path(), None).await.unwrap();
     let bus = declared(&cluster).await;
     let profile = bus.check().await.unwrap();
     assert_eq!(profile.durability, Durability::Replicated(3));
@@ -115,7 +115,7 @@ async fn a_single_server_is_refused_for_three_replicas_with_the_fix() {
 #[tokio::test]
 async fn a_leader_that_dies_takes_nothing_along_repeats_nothing_and_lets_no_second_owner_in() {
     let scratch = Scratch::new().unwrap();
-    let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let mut cluster = NatsCluster::start(scratch.path(), None).await.unwrap();
     let bus = declared(&cluster).await;
     let membership = bus.join("normalize", "one").await.unwrap();
     let all: BTreeSet<Partition> = bus.partitions().all().collect();

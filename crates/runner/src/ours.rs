@@ -3,13 +3,27 @@
 //! All who read a feed judge alike. What one took for progress and another for foreign would be lost between them.
 
 use crate::{Batch, Input, Placed, chain};
-use bus::{AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Judge, Message};
+use bus::{AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Judge, Message, User};
 use model::{Delivery, Event, Origin, Partition, PartitionCount, Position};
 use wire::{DecodeError, EventRecord};
 
 /// Connects, and takes for ours only what is.
 pub async fn connect(config: &BusConfig) -> Result<Bus, BusError> {
     Ok(Bus::connect(config).await?.judged_by(Ours))
+}
+
+/// Connects as the user of a service, checks that the server is fit, and makes the streams or waits for them, as that
+/// user may.
+pub(crate) async fn open(config: BusConfig, service: &str) -> Result<Bus, BusError> {
+    let user = User::of_service(service).ok_or(BusError::Token { what: "a service with a user" })?;
+    let bus = connect(&config.of(&user)).await?;
+    bus.check().await?;
+    if user.declares_streams() {
+        bus.declare().await?;
+    } else {
+        bus.await_declared(&user).await?;
+    }
+    Ok(bus)
 }
 
 /// Reads a batch of a feed, or describes what makes it foreign.

@@ -180,12 +180,7 @@ where
     let admin_stop = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), admin_stop.clone()));
 
-    let opening = async {
-        let bus = ours::connect(&config.bus).await?;
-        bus.check().await?;
-        bus.declare().await?;
-        Ok::<_, BusError>(bus)
-    };
+    let opening = ours::open(config.bus, name);
     let bus = tokio::select! {
         bus = opening => bus?,
         () = stop.cancelled() => return Ok(()),

@@ -5,6 +5,7 @@ use crate::{
     nats::{KIND, READY_LIMIT},
     process::LOOK_INTERVAL,
 };
+use serde_json::Value;
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher as _, Hasher as _},
@@ -39,11 +40,12 @@ pub struct NatsCluster {
 
 impl NatsCluster {
     /// Starts the servers, each in a folder of its own under `folder`, and waits until they agree. They sync to disk as
-    /// they do unless told otherwise, every two minutes: an acknowledged message is on two of them.
-    pub async fn start(folder: &Path) -> Result<Self, SandboxError> {
+    /// they do unless told otherwise, every two minutes: an acknowledged message is on two of them. With an `authorization`
+    /// block, who isn't in it may do nothing.
+    pub async fn start(folder: &Path, authorization: Option<&Value>) -> Result<Self, SandboxError> {
         let mut attempt = 1;
         loop {
-            match Self::launch(folder).await {
+            match Self::launch(folder, authorization).await {
                 Err(SandboxError::Ended { .. }) if attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
                 Ok(cluster) => {
@@ -54,7 +56,7 @@ impl NatsCluster {
         }
     }
 
-    async fn launch(folder: &Path) -> Result<Self, SandboxError> {
+    async fn launch(folder: &Path, authorization: Option<&Value>) -> Result<Self, SandboxError> {
         // Client, monitoring and route for each.
         let ports = free_ports(3 * SERVERS)?;
         let (routes, others) = ports.split_at(SERVERS);
@@ -62,8 +64,12 @@ impl NatsCluster {
         for (index, (port, own)) in routes.iter().zip(others.chunks(2)).enumerate() {
             let name = format!("nats-{}", index + 1);
             let others = routes.iter().copied().filter(|other| other != port).collect();
-            let options =
-                NatsOptions { sync_always: false, port: own[0], ..NatsOptions::new(folder.join(&name)) };
+            let options = NatsOptions {
+                sync_always: false,
+                port: own[0],
+                authorization: authorization.cloned(),
+                ..NatsOptions::new(folder.join(&name))
+            };
             servers.push(Nats::start_peer(options, own[1], Peer { name, port: *port, others }).await?);
         }
         Ok(Self { servers })

@@ -10,8 +10,8 @@ use std::{
 const NATS_VARIABLE: &str = "TILLFLOW_NATS_SERVER";
 const POSTGRES_VARIABLE: &str = "TILLFLOW_POSTGRES_BIN";
 
-/// `$TILLFLOW_NATS_SERVER`, then `.cache/bin/nats-server` here or in a folder above, then the path.
-pub(crate) fn nats_server() -> Result<PathBuf, SandboxError> {
+/// The program of nats-server: `$TILLFLOW_NATS_SERVER`, then `.cache/bin/nats-server` here or in a folder above, then the path.
+pub fn nats_server() -> Result<PathBuf, SandboxError> {
     let missing = SandboxError::NotFound { program: "nats-server", variable: NATS_VARIABLE };
     if let Some(named) = env::var_os(NATS_VARIABLE) {
         let named = PathBuf::from(named);

@@ -8,12 +8,16 @@ mod error;
 mod find;
 mod nats;
 mod postgres;
+mod private;
 mod process;
+mod scram;
 mod scratch;
 mod session;
 
 pub use cluster::NatsCluster;
 pub use error::SandboxError;
+pub use find::nats_server;
 pub use nats::{Nats, NatsOptions};
 pub use postgres::{Postgres, PostgresOptions};
+pub use private::own_folder;
 pub use scratch::Scratch;

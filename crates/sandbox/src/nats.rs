@@ -1,12 +1,17 @@
 use crate::{
     SandboxError,
     cluster::Peer,
-    find,
+    find, private,
     process::{Home, Kind, LOOK_INTERVAL, Server},
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -20,6 +25,9 @@ pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
 const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
 /// How long a server may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+/// What the server writes into its log when it has read its configuration anew (2.15.1, `reload.go`), and when it can't.
+const RELOADED: &str = "Reloaded server configuration";
+const NOT_RELOADED: &str = "Failed to reload server configuration";
 pub(crate) const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
 
 /// How a nats-server is started.
@@ -33,12 +41,23 @@ pub struct NatsOptions {
     pub port: u16,
     /// Upper limit of one message, in bytes.
     pub max_payload_bytes: u32,
+    /// Who may do what: the server's `authorization` block. Without it, anybody on this machine may do everything.
+    pub authorization: Option<Value>,
+    /// How connections are encrypted: the server's `tls` block.
+    pub tls: Option<Value>,
 }
 
 impl NatsOptions {
     /// A durable server on a free port.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), sync_always: true, port: 0, max_payload_bytes: MAX_PAYLOAD_BYTES }
+        Self {
+            data_dir: data_dir.into(),
+            sync_always: true,
+            port: 0,
+            max_payload_bytes: MAX_PAYLOAD_BYTES,
+            authorization: None,
+            tls: None,
+        }
     }
 }
 
@@ -48,8 +67,13 @@ pub struct Nats {
     program: PathBuf,
     sync_always: bool,
     max_payload_bytes: u32,
+    authorization: Mutex<Option<Value>>,
+    reloading: tokio::sync::Mutex<()>,
+    tls: Option<Value>,
     peer: Option<Peer>,
     ports: Ports,
+    /// The ports as the running server was told them: one that is to read its configuration anew takes no others.
+    asked_for: Ports,
     server: Option<Server>,
     pid: u32,
 }
@@ -77,12 +101,24 @@ impl Nats {
     }
 
     async fn begin(options: NatsOptions, monitoring: u16, peer: Option<Peer>) -> Result<Self, SandboxError> {
-        let NatsOptions { data_dir, sync_always, port, max_payload_bytes } = options;
+        let NatsOptions { data_dir, sync_always, port, max_payload_bytes, authorization, tls } = options;
         let program = find::nats_server()?;
         let home = Home::take(&data_dir).await?;
         let ports = Ports { client: port, monitoring };
-        let mut nats =
-            Self { home, program, sync_always, max_payload_bytes, peer, ports, server: None, pid: 0 };
+        let mut nats = Self {
+            home,
+            program,
+            sync_always,
+            max_payload_bytes,
+            authorization: Mutex::new(authorization),
+            reloading: tokio::sync::Mutex::default(),
+            tls,
+            peer,
+            ports,
+            asked_for: ports,
+            server: None,
+            pid: 0,
+        };
         nats.launch().await?;
         Ok(nats)
     }
@@ -131,6 +167,28 @@ impl Nats {
         self.launch().await
     }
 
+    /// Has the server take another `authorization` block, as an operator would: it reads its configuration anew. Who is
+    /// in it no more is disconnected, others notice nothing. Returns when the server has read it.
+    pub async fn reload(&self, authorization: Value) -> Result<(), SandboxError> {
+        let _reloading = self.reloading.lock().await;
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
+        self.configure()?;
+        let Some(server) = &self.server else { return Ok(()) };
+        let read = |log: &[u8]| count(log, RELOADED) + count(log, NOT_RELOADED);
+        let log = self.home.log();
+        let text = || fs::read(&log).map_err(SandboxError::file(&log));
+        let (before, refused) = (read(&text()?), count(&text()?, NOT_RELOADED));
+        server.signal(Signal::HUP);
+        let deadline = Instant::now() + READY_LIMIT;
+        while read(&text()?) == before {
+            if Instant::now() > deadline {
+                return Err(SandboxError::NotReady { program: KIND.program, limit: READY_LIMIT, log });
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+        if count(&text()?, NOT_RELOADED) > refused { Err(self.home.ended(KIND.program)) } else { Ok(()) }
+    }
+
     pub(crate) fn runs(&self) -> bool {
         self.server.is_some()
     }
@@ -151,6 +209,7 @@ impl Nats {
     }
 
     async fn launch(&mut self) -> Result<(), SandboxError> {
+        self.asked_for = self.ports;
         let configuration = self.configure()?;
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(configuration);
@@ -170,12 +229,18 @@ impl Nats {
             jetstream["sync_interval"] = "always".into();
         }
         let mut configuration = json!({
-            "listen": listen(self.ports.client),
-            "http": listen(self.ports.monitoring),
+            "listen": listen(self.asked_for.client),
+            "http": listen(self.asked_for.monitoring),
             "max_payload": self.max_payload_bytes,
             "ports_file_dir": self.home.path(),
             "jetstream": jetstream,
         });
+        let authorization = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (key, block) in [("authorization", authorization), ("tls", self.tls.clone())] {
+            if let Some(block) = block {
+                configuration[key] = block;
+            }
+        }
         if let Some(peer) = &self.peer {
             let route = |port: &u16| format!("nats-route://127.0.0.1:{port}");
             configuration["server_name"] = peer.name.as_str().into();
@@ -186,7 +251,7 @@ impl Nats {
             });
         }
         let path = self.home.path().join("nats.conf");
-        fs::write(&path, format!("{configuration:#}")).map_err(SandboxError::file(&path))?;
+        private::write(&path, format!("{configuration:#}").as_bytes()).map_err(SandboxError::file(&path))?;
         Ok(path)
     }
 
@@ -208,6 +273,10 @@ impl Nats {
         }
         Err(SandboxError::NotReady { program: KIND.program, limit: READY_LIMIT, log: self.home.log() })
     }
+}
+
+fn count(log: &[u8], line: &str) -> usize {
+    log.windows(line.len()).filter(|window| *window == line.as_bytes()).count()
 }
 
 fn read_ports(file: &[u8]) -> Option<Ports> {

@@ -1,18 +1,19 @@
 use crate::{
-    SandboxError, find,
+    SandboxError, find, private,
     process::{Home, Kind, LOOK_INTERVAL, Server},
-    session,
+    scram, session,
 };
 use rustix::process::Signal;
 use std::{
     fs, io,
     net::TcpListener,
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 use tokio::{
+    io::AsyncWriteExt as _,
     process::Command,
     time::{Instant, sleep, timeout},
 };
@@ -28,7 +29,10 @@ const START_PAUSE: Duration = Duration::from_millis(250);
 /// SIGINT is Postgres's fast shutdown, SIGQUIT its immediate one, which leaves no shared memory behind.
 const KIND: Kind = Kind { program: "postgres", orderly: Signal::INT, abrupt: Signal::QUIT };
 /// For two cores that the server shares with everything else. `fsync` stays on: durability is promised.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 8] = [
+    // What the server says of a refused statement quotes rows and texts; the log shall hold none.
+    "log_error_verbosity=terse",
+    "log_min_error_statement=panic",
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "shared_buffers=256MB",
@@ -53,9 +57,15 @@ impl PostgresOptions {
     }
 }
 
-/// A Postgres that belongs to this process and trusts whoever is on this machine; dropped, it is stopped at once.
+/// The file in its folder that holds the password of the user `postgres`.
+const PASSWORD_FILE: &str = "password";
+/// Who may come in: with the password, and from this machine alone.
+const ADMITTED: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
+
+/// A Postgres that belongs to this process and asks for a password that was drawn for it; dropped, it is stopped at once.
 pub struct Postgres {
     home: Home,
+    password: String,
     programs: PathBuf,
     user: Option<User>,
     port: u16,
@@ -71,13 +81,14 @@ impl Postgres {
         let programs = find::postgres_folder()?;
         let user = User::to_run_as()?;
         let home = Home::take(&options.data_dir).await?;
-        let mut postgres = Self { home, programs, user, port: options.port, server: None, pid: 0 };
+        let password = String::new();
+        let mut postgres = Self { home, password, programs, user, port: options.port, server: None, pid: 0 };
         postgres.init().await?;
         postgres.launch(options.port == 0).await?;
         Ok(postgres)
     }
 
-    /// The database `postgres`, as the user `postgres`, without a password.
+    /// The database `postgres`, as the user `postgres`, with the password.
     pub fn url(&self) -> String {
         self.url_of("postgres")
     }
@@ -92,7 +103,10 @@ impl Postgres {
     pub fn psql(&self) -> Result<Command, SandboxError> {
         let mut command = Command::new(find::psql(&self.programs)?);
         command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
-        command.arg("--dbname").arg(self.url()).stdin(Stdio::null()).kill_on_drop(true);
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        // Arguments are for all to see.
+        command.env("PGPASSWORD", &self.password);
+        command.arg("--dbname").arg(url).stdin(Stdio::null()).kill_on_drop(true);
         Ok(command)
     }
 
@@ -105,7 +119,7 @@ impl Postgres {
         if !(1..=63).contains(&name.len()) || !name.bytes().all(plain) {
             return Err(failed("a name is 1 to 63 of a-z 0-9 _".to_owned()));
         }
-        match session::execute(self.port, &format!("create database \"{name}\"")).await {
+        match session::execute(self.port, &self.password, &format!("create database \"{name}\"")).await {
             Ok(Ok(())) => Ok(self.url_of(name)),
             Ok(Err(refusal)) if refusal.code == EXISTS => Ok(self.url_of(name)),
             Ok(Err(refusal)) => Err(failed(refusal.message)),
@@ -138,21 +152,30 @@ impl Postgres {
     }
 
     fn url_of(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     fn cluster(&self) -> PathBuf {
         self.home.path().join("cluster")
     }
 
-    async fn init(&self) -> Result<(), SandboxError> {
+    async fn init(&mut self) -> Result<(), SandboxError> {
         let cluster = self.cluster();
         if let Some(user) = &self.user {
             user.reach(self.home.path())?;
         }
         // `initdb` writes this last but for its final sync; without it a cluster was left half made.
-        if cluster.join("global/pg_control").exists() && cluster.join("made").exists() {
+        let file = self.home.path().join(PASSWORD_FILE);
+        let is_made = cluster.join("global/pg_control").exists() && cluster.join("made").exists();
+        if is_made && file.exists() {
+            let password = fs::read_to_string(&file).map_err(SandboxError::file(&file))?;
+            password.trim().clone_into(&mut self.password);
             return Ok(());
+        }
+        self.password = private::random().map_err(SandboxError::file(&file))?;
+        if is_made {
+            // An older version made it, and trusted everybody.
+            return self.set_password(&file, &[]).await;
         }
         if cluster.exists() {
             fs::remove_dir_all(&cluster).map_err(SandboxError::file(&cluster))?;
@@ -161,18 +184,53 @@ impl Postgres {
         if let Some(user) = &self.user {
             chown(&cluster, Some(user.uid), Some(user.gid)).map_err(SandboxError::file(&cluster))?;
         }
-        self.init_cluster(&cluster).await?;
+        // Both write many small files; they are synced once.
+        let options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
+        self.initdb(&cluster, &options).await?;
+        self.set_password(&file, &["-F"]).await?;
+        self.initdb(&cluster, &["--sync-only"]).await?;
         fs::write(cluster.join("made"), []).map_err(SandboxError::file(&cluster))
     }
 
-    async fn init_cluster(&self, cluster: &Path) -> Result<(), SandboxError> {
+    /// Gives a cluster its password, has it ask for one from now on, and writes it into `file`, where the next start reads
+    /// it. Nobody can connect meanwhile.
+    async fn set_password(&self, file: &Path, options: &[&str]) -> Result<(), SandboxError> {
+        let salt = private::random().map_err(SandboxError::file(file))?;
+        let kept = scram::kept(&self.password, salt.as_bytes());
+        let mut command = self.command("postgres");
+        command
+            .arg("--single")
+            .args(options)
+            .arg("-D")
+            .arg(self.cluster())
+            .arg("postgres")
+            .kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let program = self.programs.join("postgres");
+        let spawned = |source| SandboxError::Spawn { program: program.clone(), source };
+        let mut child = command.spawn().map_err(spawned)?;
+        let statement = format!("alter role postgres password '{kept}'\n");
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(statement.as_bytes()).await.map_err(spawned)?;
+        }
         let log = self.home.log();
-        let open = fs::OpenOptions::new().create(true).append(true).open(&log);
+        let late = |_| SandboxError::NotReady { program: "postgres", limit: INIT_LIMIT, log };
+        let status = timeout(INIT_LIMIT, child.wait()).await.map_err(late)?.map_err(spawned)?;
+        if !status.success() {
+            return Err(self.home.ended("postgres"));
+        }
+        let admitted = self.cluster().join("pg_hba.conf");
+        fs::write(&admitted, ADMITTED).map_err(SandboxError::file(&admitted))?;
+        private::write(file, self.password.as_bytes()).map_err(SandboxError::file(file))
+    }
+
+    async fn initdb(&self, cluster: &Path, options: &[&str]) -> Result<(), SandboxError> {
+        let log = self.home.log();
+        let open = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log);
         let output = open.map_err(SandboxError::file(&log))?;
         let errors = output.try_clone().map_err(SandboxError::file(&log))?;
         let mut command = self.command("initdb");
-        command.arg("--pgdata").arg(cluster);
-        command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+        command.arg("--pgdata").arg(cluster).args(options);
         command.stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
         let program = self.programs.join("initdb");
         let status = timeout(INIT_LIMIT, command.status())
@@ -270,9 +328,10 @@ impl User {
         found.map(Some).ok_or(SandboxError::NoUser)
     }
 
-    /// Whether every folder down to `folder` lets this user through.
+    /// Makes `folder` this user's own, and sees whether every folder down to it lets this user through.
     fn reach(&self, folder: &Path) -> Result<(), SandboxError> {
-        for folder in folder.ancestors() {
+        chown(folder, Some(self.uid), Some(self.gid)).map_err(SandboxError::file(folder))?;
+        for folder in folder.ancestors().skip(1) {
             let mode = fs::metadata(folder).map_err(SandboxError::file(folder))?.permissions().mode();
             if mode & 0o001 == 0 {
                 return Err(SandboxError::Unreachable {

@@ -1,10 +1,11 @@
 //! A server as a child process: its log, its lock, its end.
 
-use crate::SandboxError;
+use crate::{SandboxError, private};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -33,7 +34,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) async fn take(folder: &Path) -> Result<Self, SandboxError> {
-        fs::create_dir_all(folder).map_err(SandboxError::file(folder))?;
+        private::folder(folder).map_err(SandboxError::file(folder))?;
         let folder = folder.canonicalize().map_err(SandboxError::file(folder))?;
         let path = folder.join("lock");
         let lock = OpenOptions::new()
@@ -41,6 +42,7 @@ impl Home {
             .truncate(false)
             .write(true)
             .read(true)
+            .mode(0o600)
             .open(&path)
             .map_err(SandboxError::file(&path))?;
         let deadline = Instant::now() + LOCK_LIMIT;
@@ -72,7 +74,7 @@ impl Home {
     /// Starts `command` with its output in the log.
     pub(crate) fn spawn(&self, mut command: Command, kind: Kind) -> Result<Server, SandboxError> {
         let path = self.log();
-        let open = OpenOptions::new().create(true).append(true).open(&path);
+        let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let log = open.map_err(SandboxError::file(&path))?;
         let [stderr, lock] =
             [log.try_clone(), self.lock.try_clone()].map(|file| file.map_err(SandboxError::file(&path)));
@@ -136,6 +138,10 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self::signal(self.pid, signal);
     }
 
     /// Whether it has ended by itself.

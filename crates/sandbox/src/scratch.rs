@@ -1,15 +1,13 @@
-use crate::SandboxError;
+use crate::{SandboxError, private};
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A folder to throw away, under the system's own; removed when dropped. Others may pass through it, as the user that
-/// Postgres runs as has to.
+/// A folder to throw away, under the system's own; removed when dropped.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
@@ -21,7 +19,7 @@ impl Scratch {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("tillflow-{}-{count}-{nanos:x}", process::id()));
         fs::create_dir(&path).map_err(SandboxError::file(&path))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).map_err(SandboxError::file(&path))?;
+        private::own_folder(&path)?;
         Ok(Self(path))
     }
 

@@ -1,5 +1,9 @@
-//! Just enough of Postgres's protocol (version 3.0) to run one statement on a server that trusts us.
+//! Just enough of Postgres's protocol (version 3.0) to run one statement, with a password (SCRAM-SHA-256).
 
+use crate::{
+    private,
+    scram::{Login, MECHANISM},
+};
 use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,17 +24,19 @@ pub(crate) struct Refusal {
 }
 
 /// Runs `statement` on the database `postgres` as the user `postgres`; the inner error is the server's.
-pub(crate) async fn execute(port: u16, statement: &str) -> io::Result<Result<(), Refusal>> {
+pub(crate) async fn execute(port: u16, password: &str, statement: &str) -> io::Result<Result<(), Refusal>> {
+    let nonce = private::random()?;
     timeout(STATEMENT_LIMIT, async {
+        let mut login = Login::new(password, &nonce);
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let mut startup = PROTOCOL_VERSION.to_be_bytes().to_vec();
         startup.extend_from_slice(b"user\0postgres\0database\0postgres\0\0");
         stream.write_all(&framed(&[], &startup)?).await?;
-        if let Err(refusal) = until_ready(&mut stream).await? {
+        if let Err(refusal) = until_ready(&mut stream, &mut login).await? {
             return Ok(Err(refusal));
         }
         stream.write_all(&framed(b"Q", format!("{statement}\0").as_bytes())?).await?;
-        let outcome = until_ready(&mut stream).await?;
+        let outcome = until_ready(&mut stream, &mut login).await?;
         stream.write_all(&framed(b"X", &[])?).await?;
         Ok(outcome)
     })
@@ -43,7 +49,7 @@ fn framed(kind: &[u8], body: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Reads up to `ReadyForQuery`; an error before that is the outcome.
-async fn until_ready(stream: &mut TcpStream) -> io::Result<Result<(), Refusal>> {
+async fn until_ready(stream: &mut TcpStream, login: &mut Login<'_>) -> io::Result<Result<(), Refusal>> {
     let mut outcome = Ok(());
     loop {
         let kind = match stream.read_u8().await {
@@ -59,10 +65,33 @@ async fn until_ready(stream: &mut TcpStream) -> io::Result<Result<(), Refusal>> 
         stream.read_exact(&mut body).await?;
         match kind {
             b'E' => outcome = Err(refusal(&body)),
-            b'R' if body != [0; 4] => return Err(io::Error::other("the server asks for a password")),
+            b'R' => prove(stream, login, &body).await?,
             b'Z' => return Ok(outcome),
             _ => {}
         }
+    }
+}
+
+/// One step of the login.
+async fn prove(stream: &mut TcpStream, login: &mut Login<'_>, body: &[u8]) -> io::Result<()> {
+    let strange = || io::Error::other("the server asks for another proof than SCRAM-SHA-256");
+    let (kind, body) = body.split_first_chunk::<4>().ok_or_else(strange)?;
+    let text = std::str::from_utf8(body).map_err(|_| strange())?;
+    match u32::from_be_bytes(*kind) {
+        // Done.
+        0 => Ok(()),
+        10 if text.split('\0').any(|mechanism| mechanism == MECHANISM) => {
+            let first = login.first();
+            let length = u32::try_from(first.len()).map_err(io::Error::other)?;
+            let body = [MECHANISM.as_bytes(), b"\0", &length.to_be_bytes(), first.as_bytes()].concat();
+            stream.write_all(&framed(b"p", &body)?).await
+        }
+        11 => {
+            let proof = login.proof(text).ok_or_else(strange)?;
+            stream.write_all(&framed(b"p", proof.as_bytes())?).await
+        }
+        12 if login.is_server(text) => Ok(()),
+        _ => Err(strange()),
     }
 }
 

@@ -57,7 +57,7 @@ async fn a_nats_server_serves_durably_keeps_its_ports_and_leaves_no_process() {
 #[tokio::test]
 async fn three_servers_agree_and_each_comes_back_at_its_address() {
     let scratch = Scratch::new().unwrap();
-    let mut cluster = NatsCluster::start(scratch.path()).await.unwrap();
+    let mut cluster = NatsCluster::start(scratch.path(), None).await.unwrap();
     let names: Vec<&str> = cluster.servers.iter().map(Nats::name).collect();
     assert_eq!(names, ["nats-1", "nats-2", "nats-3"]);
     let urls = cluster.urls();
@@ -150,4 +150,68 @@ async fn what_was_started_ends_with_a_parent_that_is_killed() {
     let next = Nats::start(NatsOptions::new(scratch.path())).await.unwrap();
     assert!(ended(pid));
     next.stop().await.unwrap();
+}
+
+async fn answers(postgres: &Postgres, password: Option<&str>) -> bool {
+    let mut command = postgres.psql().unwrap();
+    if let Some(password) = password {
+        command.env("PGPASSWORD", password);
+    }
+    command.args(["--no-password", "-c", "select 1"]).output().await.unwrap().status.success()
+}
+
+#[tokio::test]
+async fn a_postgres_lets_nobody_in_without_its_password_even_if_an_older_version_trusted_everybody() {
+    let scratch = Scratch::new().unwrap();
+    let folder = scratch.path().join("postgres");
+    let postgres = Postgres::start(PostgresOptions::new(&folder)).await.unwrap();
+    assert!(answers(&postgres, None).await);
+    for wrong in ["", "postgres", &"0".repeat(64)] {
+        assert!(!answers(&postgres, Some(wrong)).await, "{wrong:?}");
+    }
+    postgres.create_database("kept").await.unwrap();
+    postgres.stop().await.unwrap();
+
+    std::fs::remove_file(folder.join("password")).unwrap();
+    std::fs::write(folder.join("cluster/pg_hba.conf"), "host all all 127.0.0.1/32 trust\n").unwrap();
+    let postgres = Postgres::start(PostgresOptions::new(&folder)).await.unwrap();
+    assert!(answers(&postgres, None).await);
+    assert!(!answers(&postgres, Some("postgres")).await, "it trusts nobody any more");
+    postgres.create_database("kept").await.unwrap();
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_servers_write_is_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new().unwrap();
+    let (nats, postgres) = (scratch.path().join("nats"), scratch.path().join("postgres"));
+    let _nats = Nats::start(NatsOptions::new(&nats)).await.unwrap();
+    let _postgres = Postgres::start(PostgresOptions::new(&postgres)).await.unwrap();
+    for (path, mode) in [
+        (nats.clone(), 0o700),
+        (nats.join("nats.conf"), 0o600),
+        (nats.join("log"), 0o600),
+        (postgres.clone(), 0o700),
+        (postgres.join("password"), 0o600),
+        (postgres.join("log"), 0o600),
+        (postgres.join("cluster"), 0o700),
+    ] {
+        let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn what_postgres_refuses_is_not_quoted_in_its_log() {
+    let scratch = Scratch::new().unwrap();
+    let folder = scratch.path().join("postgres");
+    let postgres = Postgres::start(PostgresOptions::new(&folder)).await.unwrap();
+    let statements =
+        "create table t (name text primary key); insert into t values ('Ada Lovelace'), ('Ada Lovelace')";
+    let output = postgres.psql().unwrap().args(["-c", statements]).output().await.unwrap();
+    assert!(!output.status.success());
+    let log = std::fs::read_to_string(folder.join("log")).unwrap();
+    assert!(log.contains("duplicate key") && !log.contains("Lovelace"), "{log}");
+    postgres.stop().await.unwrap();
 }

@@ -17,6 +17,7 @@ mod python;
 mod replicas;
 mod scrape;
 mod sender;
+mod users;
 mod world;
 
 pub use account::{Account, AccountOptions, Merchant};
@@ -30,4 +31,5 @@ pub use python::python_with_nats;
 pub use replicas::Replica;
 pub use scrape::Scrape;
 pub use sender::{Answer, Sender};
+pub use users::{PASSWORD, PASSWORD_USER, Users};
 pub use world::{World, WorldOptions};

@@ -23,7 +23,8 @@ impl Scrape {
         let has = |series: &str| {
             labels.iter().all(|(label, value)| series.contains(&format!("{label}=\"{value}\"")))
         };
-        let found = self.0.iter().filter(|(series, _)| series.starts_with(&begins) && has(series));
+        let is_named = |series: &str| series == name || series.starts_with(&begins);
+        let found = self.0.iter().filter(|(series, _)| is_named(series) && has(series));
         let sum: f64 = found.map(|(_, value)| value).sum();
         #[expect(
             clippy::cast_possible_truncation,
@@ -47,5 +48,7 @@ mod tests {
         assert_eq!(scrape.count("a", &[("stage", "x"), ("outcome", "two")]), 3);
         assert_eq!(scrape.count("a", &[]), 9);
         assert_eq!(scrape.count("none", &[]), 0);
+        let bare = Scrape::read(&["a 3\nab 4\n".to_owned()]);
+        assert_eq!((bare.count("a", &[]), bare.count("a", &[("stage", "x")])), (3, 0));
     }
 }

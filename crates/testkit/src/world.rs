@@ -1,8 +1,8 @@
 //! A broker, a database, and the services on them.
 
-use crate::{Account, Merchant, Process, Program, Replica, eventually};
-use bus::{Bus, BusConfig, Feed};
-use model::{Attention, EventId, Outcome, Position, Quantity, record::Ending};
+use crate::{Account, Merchant, Process, Program, Replica, Users, eventually};
+use bus::{Bus, BusConfig, Feed, User};
+use model::{Attention, ConnectionId, EventId, Outcome, Position, Quantity, StoreId, record::Ending};
 use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, Scratch};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
@@ -47,8 +47,10 @@ pub struct World {
     pub(crate) processes: BTreeMap<Replica, Process>,
     /// The record.
     pub store: Store,
-    /// The broker, as a client.
+    /// The broker, as its administrator.
     pub bus: Bus,
+    /// The users of the broker.
+    pub users: Users,
     /// The broker, as a server.
     pub nats: Nats,
     /// The broker's other servers, if it is a cluster.
@@ -72,11 +74,16 @@ impl World {
     pub async fn start_with(options: WorldOptions, programs: &[Program]) -> Self {
         let scratch = Scratch::new().expect("a folder to throw away");
         let broker_folder = options.broker_folder.clone().unwrap_or_else(|| scratch.path().join("nats"));
+        let users = Users::make(scratch.path().join("nats-users"));
+        let authorization = users.authorization();
         let broker = async {
             if options.clustered {
-                return NatsCluster::start(&broker_folder).await.map(|cluster| cluster.servers);
+                let cluster = NatsCluster::start(&broker_folder, Some(&authorization)).await;
+                return cluster.map(|cluster| cluster.servers);
             }
-            Nats::start(NatsOptions::new(&broker_folder)).await.map(|server| vec![server])
+            let authorization = Some(authorization.clone());
+            let server = NatsOptions { authorization, ..NatsOptions::new(&broker_folder) };
+            Nats::start(server).await.map(|server| vec![server])
         };
         let (mut peers, postgres) =
             tokio::try_join!(broker, Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))))
@@ -91,19 +98,32 @@ impl World {
             Store::connect(&config, config.vault().expect("a key")).await.expect("the database answers");
         store.migrate().await.expect("tables can be made");
         store.maintain().await.expect("partitions can be made");
-        let config = BusConfig {
+        let mut config = BusConfig {
             servers,
             monitoring_url: Some(nats.monitoring_url()),
             name: "tests".to_owned(),
             replicas: if options.clustered { 3 } else { 1 },
+            credentials: Some(users.credentials(&User::Administrator)),
             ..BusConfig::default()
         };
-        let bus = Bus::connect(&config).await.expect("the broker answers");
+        for (bytes, wanted) in [
+            (&mut config.feed_max_bytes, options.feed_max_bytes),
+            (&mut config.applied_max_bytes, options.applied_max_bytes),
+            (&mut config.dead_max_bytes, options.dead_max_bytes),
+        ] {
+            *bytes = wanted.unwrap_or(*bytes);
+        }
+        let bus = Bus::connect(&config.of(&User::Administrator)).await.expect("the broker answers");
+        if !programs.contains(&Program::Apply) {
+            // Nobody else makes them.
+            bus.declare().await.expect("streams can be made");
+        }
         let processes = BTreeMap::new();
         let mut world = Self {
             processes,
             store,
             bus,
+            users,
             nats,
             peers,
             postgres,
@@ -122,7 +142,17 @@ impl World {
         self.configuration_at(program, self.ingest_address.as_deref().unwrap_or("127.0.0.1:0"))
     }
 
+    /// The configuration file of the command line: a service's with a database, as the operator.
+    pub fn configuration_of_operator(&self) -> String {
+        self.configuration_as(&User::Operator, Program::Apply, "")
+    }
+
     pub(crate) fn configuration_at(&self, program: Program, ingest_address: &str) -> String {
+        let user = User::of_service(program.name()).expect("each service has a user");
+        self.configuration_as(&user, program, ingest_address)
+    }
+
+    fn configuration_as(&self, user: &User, program: Program, ingest_address: &str) -> String {
         let mut lines = vec![
             "[bus]".to_owned(),
             format!("servers = {:?}", self.servers().map(Nats::url).collect::<Vec<_>>()),
@@ -138,6 +168,7 @@ impl World {
         ] {
             lines.extend(bytes.map(|bytes| format!("{key} = {bytes}")));
         }
+        lines.push(format!("[bus.credentials]\nseed_file = \"{}\"", self.users.seed_file(user).display()));
         let filter = options.log_filter.as_deref().unwrap_or("info,async_nats=warn");
         lines.push("[admin]\nlisten = \"127.0.0.1:0\"".to_owned());
         lines.push(format!("[log]\nfilter = {filter:?}\n[service]"));
@@ -145,6 +176,8 @@ impl World {
             lines.push(format!("listen = \"{ingest_address}\""));
             lines.extend(options.requests_burst.map(|count| format!("requests_burst = {count}")));
             lines.extend(options.ingest_settings.iter().map(|&line| line.to_owned()));
+            let seed_file = self.users.seed_file(&User::Door);
+            lines.push(format!("[service.door_credentials]\nseed_file = \"{}\"", seed_file.display()));
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
@@ -164,6 +197,23 @@ impl World {
             lines.push(format!("[service.store.keys]\ntest = \"{KEY}\""));
         }
         lines.join("\n") + "\n"
+    }
+
+    /// Makes a user for a connection that publishes itself, or finds the one that it has, and has the broker know it.
+    pub async fn partner(&self, store: &StoreId, connection: &ConnectionId) -> User {
+        let user = User::partner(store.as_str(), connection.as_str()).expect("ids are tokens");
+        self.users.change(|keyring| keyring.add_partner(user.clone(), None).map(drop));
+        self.reload_users().await;
+        user
+    }
+
+    /// Has the broker's servers read their users anew.
+    pub async fn reload_users(&self) {
+        // Who waits here is in the list that is read behind it.
+        let _reloading = self.users.reloading.lock().await;
+        for server in self.servers() {
+            server.reload(self.users.authorization()).await.expect("the broker reads its users anew");
+        }
     }
 
     /// The broker's servers.

@@ -22,7 +22,7 @@ pub use limits::{ByteLimit, Limits};
 pub use raw::{RawWriter, Unkept};
 pub use refusals::BodyRefusal;
 
-use bus::ReplyRule;
+use bus::{Credentials, ReplyRule};
 use ipnet::IpNet;
 use room::Room;
 use runner::{Failure, Listening, Service};
@@ -72,18 +72,27 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Where platforms that publish are answered.
     pub replies: Replies,
+    /// Whose connection the messages of platforms that publish come in by: a user that can't append. That of
+    /// `bus.credentials` unless set.
+    pub door_credentials: Option<Credentials>,
     /// The database.
     pub store: StoreConfig,
 }
 
 /// Where requests are answered: below prefixes of inboxes, and nowhere else.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replies {
     /// Of platforms that publish themselves; `{connection}` in a prefix stands for the connection.
     pub platforms: ReplyRule,
     /// Of our own services and the command line: what their `bus.inbox_prefix` says, with a dot behind.
     pub services: ReplyRule,
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self { platforms: ReplyRule::of_partners(), services: ReplyRule::of_services() }
+    }
 }
 
 impl Default for Config {
@@ -104,6 +113,7 @@ impl Default for Config {
             body_bytes_in_flight_max: 64 * 1024 * 1024,
             trusted_proxies: Vec::new(),
             replies: Replies::default(),
+            door_credentials: None,
             store: StoreConfig::default(),
         }
     }
@@ -147,7 +157,9 @@ pub async fn serve(
     let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let answers = publish::Answers::new(&service.metrics)?;
-    let platforms = publish::serve_platforms(&service, &door, config.replies.platforms, &answers).await?;
+    let platforms =
+        publish::Platforms { rule: config.replies.platforms, credentials: config.door_credentials };
+    let platforms = platforms.serve(&service, &door, &answers).await?;
     let fetchers = publish::serve_fetchers(&service, &door, config.replies.services, &answers).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
@@ -164,7 +176,7 @@ pub async fn serve(
         drain_timeout: DRAIN_TIMEOUT,
     };
     http::serve(listener, listening, door, room, &service).await;
-    for task in [watch, platforms, fetchers] {
+    for task in platforms.into_iter().chain([watch, fetchers]) {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the door broke");
         }

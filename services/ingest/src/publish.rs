@@ -2,20 +2,25 @@
 //! own services that fetch.
 
 use crate::{Answer, BodyRefusal, Door, noted::Noted};
-use bus::{ACCEPT_SUBJECT, Answered, ReplyRule, Request};
-use prometheus::{IntCounterVec, Opts};
+use bus::{ACCEPT_SUBJECT, Answered, Credentials, PLATFORMS_SUBJECT, ReplyRule, Request, Requests, User};
+use prometheus::{IntCounter, IntCounterVec, Opts};
 use runner::{Failure, Metrics, Service};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
 
 const STAGE: &str = "ingest";
-/// What platforms publish on.
-const PLATFORMS_SUBJECT: &str = "pos.in.*.*.>";
 /// All replicas of ingest share the requests.
 const QUEUE: &str = "ingest";
+/// How many connections platforms' messages come in by. A message that can't be read ends the one that it comes by and
+/// is gone with it; the others go on meanwhile.
+const CONNECTIONS: usize = 4;
 /// How many requests are answered at once.
 const REQUESTS_MAX: usize = 1024;
 
@@ -23,6 +28,7 @@ const REQUESTS_MAX: usize = 1024;
 #[derive(Clone)]
 pub(crate) struct Answers {
     refused: IntCounterVec,
+    reconnects: IntCounter,
     /// By connection; those of no connection of ours are one.
     noted: Arc<Mutex<Noted<Option<String>>>>,
 }
@@ -33,7 +39,12 @@ impl Answers {
         let help = "Answers that were not sent, as the sender named a subject for them that is no inbox";
         let refused = IntCounterVec::new(Opts::new("tillflow_replies_refused_total", help), &["by"])?;
         metrics.registry().register(Box::new(refused.clone()))?;
-        Ok(Self { refused, noted: Arc::default() })
+        let reconnects = IntCounter::new(
+            "tillflow_door_reconnects_total",
+            "How often a connection that platforms' messages come in by had to be made anew",
+        )?;
+        metrics.registry().register(Box::new(reconnects.clone()))?;
+        Ok(Self { refused, reconnects, noted: Arc::default() })
     }
 
     /// Sends an answer if it may go where the sender wants it. Otherwise the request was decided all the same, as one
@@ -45,12 +56,14 @@ impl Answers {
         by: &'static str,
         answer: Result<Answer, String>,
     ) {
-        let connection = connection_of(&request).filter(|_| is_of_a_connection(&answer)).map(str::to_owned);
+        // The broker lets a partner publish at its own connection alone, whether or not that is one of ours by now.
+        let connection = connection_of(&request).map(str::to_owned);
+        let is_ours = is_of_a_connection(&answer);
         let payload = acknowledgement(&answer).into();
         let subject = request.subject.clone();
         match request.respond(payload, rule, connection.as_deref()).await {
             Ok(Answered::Sent | Answered::NotWanted) => {}
-            Ok(Answered::Refused) => self.note(by, connection.as_deref(), &subject),
+            Ok(Answered::Refused) => self.note(by, connection.as_deref().filter(|_| is_ours), &subject),
             Err(error) => tracing::debug!(%error, "an answer didn't go out; the sender tries again"),
         }
     }
@@ -85,23 +98,63 @@ const fn is_of_a_connection(answer: &Result<Answer, String>) -> bool {
     !matches!(answer, Err(_) | Ok(Answer::UnknownConnection | Answer::Unavailable(_)))
 }
 
-/// Answers platforms that publish, with what a JetStream client takes for an acknowledgement: the publish of any
-/// client works unchanged, and means the same: on disk.
-pub(crate) async fn serve_platforms(
-    service: &Service,
-    door: &Arc<Door>,
-    rule: ReplyRule,
-    answers: &Answers,
-) -> Result<JoinHandle<()>, Failure> {
-    let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(rule));
-    serve(service, PLATFORMS_SUBJECT, move |request| {
-        let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
-        async move {
-            let answer = published(&door, &request).await;
-            answers.give(request, &rule, "platforms", answer).await;
+/// How platforms that publish are heard and answered.
+pub(crate) struct Platforms {
+    /// Where they are answered.
+    pub(crate) rule: ReplyRule,
+    /// Who we are to the broker meanwhile.
+    pub(crate) credentials: Option<Credentials>,
+}
+
+impl Platforms {
+    /// Answers platforms that publish, with what a JetStream client takes for an acknowledgement: the publish of any
+    /// client works unchanged, and means the same: on disk. They have connections of their own: bytes that our client
+    /// can't read end the connection that they come in by, and RAW is appended to over another.
+    pub(crate) async fn serve(
+        self,
+        service: &Service,
+        door: &Arc<Door>,
+        answers: &Answers,
+    ) -> Result<Vec<JoinHandle<()>>, Failure> {
+        let (rule, places) = (Arc::new(self.rule), Arc::new(Semaphore::new(REQUESTS_MAX)));
+        let mut serving = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let credentials = self.credentials.as_ref();
+            let opening = service.bus.serve_apart(PLATFORMS_SUBJECT, QUEUE, &User::Door, credentials);
+            let requests = tokio::select! {
+                requests = opening => requests?,
+                () = service.stop.cancelled() => break,
+            };
+            if let Some(connections) = requests.connections() {
+                let stop = service.stop.clone();
+                tokio::spawn(count_connections(connections, answers.reconnects.clone(), stop));
+            }
+            let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::clone(&rule));
+            let answer = move |request: Request| {
+                let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
+                async move {
+                    let answer = published(&door, &request).await;
+                    answers.give(request, &rule, "platforms", answer).await;
+                }
+            };
+            serving.push(serve(requests, service, Arc::clone(&places), answer));
         }
-    })
-    .await
+        Ok(serving)
+    }
+}
+
+/// Counts how often a connection of platforms had to be made anew.
+async fn count_connections(
+    mut connections: watch::Receiver<u64>,
+    reconnects: IntCounter,
+    stop: CancellationToken,
+) {
+    let mut known = *connections.borrow_and_update();
+    while let Some(Ok(())) = stop.run_until_cancelled(connections.changed()).await {
+        let count = *connections.borrow_and_update();
+        reconnects.inc_by(count.saturating_sub(known));
+        known = count;
+    }
 }
 
 /// Answers our own services that fetch what thin notifications speak of.
@@ -112,7 +165,8 @@ pub(crate) async fn serve_fetchers(
     answers: &Answers,
 ) -> Result<JoinHandle<()>, Failure> {
     let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(rule));
-    serve(service, ACCEPT_SUBJECT, move |request| {
+    let requests = service.bus.serve(ACCEPT_SUBJECT, QUEUE).await?;
+    let answer = move |request: Request| {
         let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
         async move {
             let answer = match wire::decode_delivery(request.payload.clone()) {
@@ -121,23 +175,22 @@ pub(crate) async fn serve_fetchers(
             };
             answers.give(request, &rule, "services", answer).await;
         }
-    })
-    .await
+    };
+    Ok(serve(requests, service, Arc::new(Semaphore::new(REQUESTS_MAX)), answer))
 }
 
-async fn serve<Run, Running>(
+fn serve<Run, Running>(
+    mut requests: Requests,
     service: &Service,
-    subject: &'static str,
+    places: Arc<Semaphore>,
     run: Run,
-) -> Result<JoinHandle<()>, Failure>
+) -> JoinHandle<()>
 where
     Run: Fn(Request) -> Running + Send + 'static,
     Running: Future<Output = ()> + Send + 'static,
 {
-    let mut requests = service.bus.serve(subject, QUEUE).await?;
-    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
     let stop = service.stop.clone();
-    Ok(tokio::spawn(async move {
+    tokio::spawn(async move {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let request = tokio::select! {
@@ -151,7 +204,7 @@ where
                 drop(place);
             });
         }
-    }))
+    })
 }
 
 /// Whose it is comes from the subject, never from headers or body; a client's message id only tells its retries.

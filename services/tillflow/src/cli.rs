@@ -1,11 +1,13 @@
 //! Verbs and their arguments.
 
 mod decisions;
+mod users;
 
 pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
 };
+pub(crate) use users::NatsAuth;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
@@ -132,6 +134,23 @@ pub(crate) enum Verb {
     /// Bring the database's tables up to date.
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
     Migrate(Place),
+    /// Make the users of the broker: for each service, for people, and for each connection that publishes itself, a key and
+    /// exactly the permissions that it needs.
+    ///
+    /// Users that are there stay as they are; their permissions are written anew, for the layout that the configuration says
+    /// (`bus.streams_per_feed`). The server takes the file by `include` outside of any block, and reads it again at
+    /// `nats-server --signal reload`.
+    #[command(
+        after_help = "Example:\n  tillflow nats-auth --folder nats-users --dry-run\n  tillflow nats-auth --folder nats-users\n  \
+                      tillflow nats-auth --partner acme acme-till\n  \
+                      tillflow nats-auth --partner acme acme-till --public-key UB…\n  \
+                      tillflow nats-auth --rotate ingest\n  tillflow nats-auth --retire ingest\n  \
+                      tillflow nats-auth --revoke partner-acme-till\n\n\
+                      Users: ingest, door, normalize, dedupe, enrich, apply, propagate, poll, operator (the command line), \
+                      administrator, partner-CONNECTION.\n\n\
+                      Exit code 1 if there is no such user, or if its keys can't be changed so."
+    )]
+    NatsAuth(NatsAuth),
     /// Measure, on servers of its own.
     #[command(
         after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench latency --rate 1700\n  \

@@ -6,47 +6,87 @@ mod services;
 
 use crate::{
     cli::{Dev, Output},
-    environment::{Running, RunningConnection, dev_store_config, write_secret},
+    environment::{Running, RunningConnection, USERS_FOLDER, as_user, dev_store_config, write_secret},
     failure::Failed,
     output,
 };
-use bus::BusConfig;
+use bus::{BusConfig, Credentials, Keyring, User, seed_file};
 use runner::{AdminServer, LogConfig, LogFormat, Metrics, Readiness};
 use sandbox::{Nats, NatsOptions, Postgres, PostgresOptions};
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use services::Services;
 
+/// How often the keys of the broker's users are looked at.
+const USERS_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+
 /// Broker and database of one's own, with tables and streams.
 pub(crate) struct Servers {
     pub(crate) nats: Nats,
     pub(crate) postgres: Postgres,
+    /// The broker, as its administrator.
     pub(crate) bus: BusConfig,
+    /// The folder of the keys of the broker's users.
+    pub(crate) users: PathBuf,
     pub(crate) store: Store,
 }
 
 impl Servers {
     /// Starts both in `dir` and brings the tables up to date.
     pub(crate) async fn start(dir: &Path) -> Result<Self, Failed> {
-        std::fs::create_dir_all(dir)
-            .map_err(|error| Failed::io(format!("{} can't be made", dir.display()), error))?;
-        let (nats, postgres) = tokio::try_join!(
-            Nats::start(NatsOptions::new(dir.join("nats"))),
-            Postgres::start(PostgresOptions::new(dir.join("postgres")))
-        )?;
+        sandbox::own_folder(dir)?;
+        let users = dir.join(USERS_FOLDER);
+        let authorization = dev_users(&users)?;
+        let nats = NatsOptions { authorization: Some(authorization), ..NatsOptions::new(dir.join("nats")) };
+        let (nats, postgres) =
+            tokio::try_join!(Nats::start(nats), Postgres::start(PostgresOptions::new(dir.join("postgres"))))?;
         let bus = BusConfig {
             servers: vec![nats.url()],
             monitoring_url: Some(nats.monitoring_url()),
             ..BusConfig::default()
         };
+        let bus = as_user(bus, &users, &User::Administrator);
         let store_config = dev_store_config(dir, &postgres.url())?;
         let store = Store::connect(&store_config, store_config.vault()?).await?;
         store.migrate().await?;
         store.maintain().await?;
-        Ok(Self { nats, postgres, bus, store })
+        Ok(Self { nats, postgres, bus, users, store })
+    }
+
+    /// The broker, as that user.
+    pub(crate) fn bus_of(&self, user: &User) -> BusConfig {
+        let anybody = BusConfig { inbox_prefix: None, ..self.bus.clone() };
+        as_user(anybody, &self.users, user)
+    }
+
+    /// Where a user's seed is.
+    pub(crate) fn credentials(&self, user: &User) -> Credentials {
+        Credentials::Seed { seed_file: seed_file(&self.users, &user.name()) }
+    }
+
+    /// Has the broker read its users anew whenever `tillflow nats-auth` has written them; ends only if it can't.
+    async fn follow_users(&self) -> Failed {
+        let block = || Ok::<_, Failed>(Keyring::open(&self.users)?.authorization(&BusConfig::default())?);
+        let mut known = None;
+        loop {
+            let found = match block() {
+                Ok(found) => found,
+                Err(failed) => return failed,
+            };
+            if known.as_ref().is_some_and(|known| *known != found)
+                && let Err(error) = self.nats.reload(found.clone()).await
+            {
+                return error.into();
+            }
+            known = Some(found);
+            tokio::time::sleep(USERS_LOOKED_AT_EVERY).await;
+        }
     }
 
     /// Stops both in order.
@@ -56,6 +96,15 @@ impl Servers {
         postgres?;
         Ok(nats?)
     }
+}
+
+/// The users of a dev environment's broker, made at its first start, as the server's configuration has them.
+pub(crate) fn dev_users(folder: &Path) -> Result<serde_json::Value, Failed> {
+    let mut keyring = Keyring::open(folder)?;
+    keyring.add_ours()?;
+    let config = BusConfig::default();
+    keyring.save(folder, &config)?;
+    Ok(keyring.authorization(&config)?)
 }
 
 pub(crate) async fn run(arguments: Dev, output: Output) -> Result<(), Failed> {
@@ -107,6 +156,7 @@ async fn with_servers(
         connections,
         simulators: demo.as_ref().map(demo::Demo::simulators).unwrap_or_default(),
         nats_monitoring_url: servers.nats.monitoring_url(),
+        nats_users: servers.users.clone(),
     };
     let text = serde_json::to_vec(&running).map_err(|error| Failed::Other(error.to_string()))?;
     write_secret(&Running::file(&arguments.dir), &text)?;
@@ -117,6 +167,7 @@ async fn with_servers(
     let outcome = tokio::select! {
         () = stop_signals.wait() => Ok(()),
         failed = services.first_failure() => Err(failed),
+        failed = servers.follow_users() => Err(failed),
     };
     readiness.set(false);
     output::progress("");
@@ -141,8 +192,8 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     output::lines("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and poll.\n");
     output::line(&format!("  webhooks   {}/webhook/{{platform}}/{{connection}}", running.ingest_url));
     output::line(&format!("  metrics    {}", running.metrics_url));
-    output::line(&format!("  broker     {}", running.nats_url));
-    output::line(&format!("  database   {}", running.postgres_url));
+    output::line(&format!("  broker     {}, users in {}", running.nats_url, running.nats_users.display()));
+    output::line(&format!("  database   {}", without_password(&running.postgres_url)));
     for connection in &running.connections {
         output::line(&format!(
             "  connection {} ({}, store {})",
@@ -166,6 +217,15 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     output::line(&format!("  tillflow events --store {store}{dir}       how each event ended"));
     output::line(&format!("  tillflow trigger {platform} {topic} --connection {id} --dup 3{dir}"));
     output::lines("\nCtrl-C stops everything.");
+}
+
+/// A database's URL as it may be shown; the whole one is in the environment's own file.
+fn without_password(url: &str) -> String {
+    let shown = url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        Some(format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()))
+    });
+    shown.unwrap_or_else(|| url.to_owned())
 }
 
 struct StopSignals {

@@ -1,7 +1,7 @@
 //! Which broker and database a verb speaks to.
 
 use crate::{cli::Place, failure::Failed};
-use bus::{Bus, BusConfig};
+use bus::{Bus, BusConfig, Credentials, User, seed_file};
 use runner::Config;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub(crate) struct Running {
     pub(crate) simulators: Vec<RunningSimulator>,
     /// Where the broker tells about itself.
     pub(crate) nats_monitoring_url: String,
+    /// The folder of the keys of the broker's users.
+    pub(crate) nats_users: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub(crate) struct RunningSimulator {
 
 const FILE: &str = "dev.json";
 const KEY_FILE: &str = "key";
+/// The folder of the keys of the broker's users, in that of a dev environment.
+pub(crate) const USERS_FOLDER: &str = "nats-users";
 /// How long a verb tries to reach the broker.
 const CONNECT_LIMIT_MS: u64 = 3_000;
 
@@ -110,16 +114,23 @@ pub(crate) fn configuration(place: &Place) -> Result<(BusConfig, StoreConfig), F
         return Ok((bus_config(&running), dev_store_config(&place.dir, &running.postgres_url)?));
     }
     let config = Config::<Own>::load()?;
-    Ok((config.bus, config.service.store))
+    Ok((config.bus.of(&User::Operator), config.service.store))
+}
+
+/// The broker, as that user.
+pub(crate) fn as_user(config: BusConfig, users: &Path, user: &User) -> BusConfig {
+    let seed_file = seed_file(users, &user.name());
+    BusConfig { credentials: Some(Credentials::Seed { seed_file }), ..config }.of(user)
 }
 
 fn bus_config(running: &Running) -> BusConfig {
-    BusConfig {
+    let config = BusConfig {
         servers: vec![running.nats_url.clone()],
         monitoring_url: Some(running.nats_monitoring_url.clone()),
         name: "tillflow".to_owned(),
         ..BusConfig::default()
-    }
+    };
+    as_user(config, &running.nats_users, &User::Operator)
 }
 
 /// The database.

@@ -6,6 +6,8 @@ use super::{
     shop::{self, Platforms, Shop},
     tokens::Tokens,
 };
+use crate::clients;
+use bus::User;
 use flate2::{Compression, write::GzEncoder};
 use futures::{FutureExt as _, future};
 use model::{
@@ -56,7 +58,6 @@ pub(super) struct Player<'a> {
     pub(super) world: &'a World,
     platforms: &'a Platforms,
     pub(super) sender: Sender,
-    broker: async_nats::Client,
     outcomes: watch::Receiver<Outcomes>,
     base: u64,
     deliveries: AtomicU64,
@@ -69,23 +70,14 @@ struct Sent {
 }
 
 impl<'a> Player<'a> {
-    pub(super) async fn new(
+    pub(super) fn new(
         world: &'a World,
         platforms: &'a Platforms,
         outcomes: watch::Receiver<Outcomes>,
     ) -> Self {
-        let broker = async_nats::connect(world.nats.url()).await.expect("the broker answers");
         let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970");
         let base = 10_000_000_000_000 + since.as_secs() % 100_000 * 1_000_000_000;
-        Self {
-            world,
-            platforms,
-            sender: Sender::default(),
-            broker,
-            outcomes,
-            base,
-            deliveries: AtomicU64::new(0),
-        }
+        Self { world, platforms, sender: Sender::default(), outcomes, base, deliveries: AtomicU64::new(0) }
     }
 
     /// Plays the case in a store of its own and gives what was wrong.
@@ -297,8 +289,9 @@ impl<'a> Player<'a> {
     async fn bring(&self, shop: &Shop, account: &Account, topic: &str, body: Vec<u8>) -> Sent {
         let platform = platforms::find(account.platform).expect("it is registered");
         if !platform.read_topics().contains(&topic) {
+            let partner = clients::partner(self.world, &shop.merchant, account).await;
             let subject = format!("pos.in.{}.{}.{topic}", shop.merchant.store, account.connection);
-            return self.request(subject, body).await;
+            return request(&partner, subject, body).await;
         }
         let digest = RawDigest::of(&body);
         let id = DeliveryId::derive(&account.connection, topic, digest.as_bytes());
@@ -321,20 +314,22 @@ impl<'a> Player<'a> {
             trace: TraceParent::from_delivery(id),
             body: body.into(),
         };
-        self.request("pos.accept".to_owned(), wire::encode_delivery(&read).to_vec()).await
+        let poll = clients::client(self.world, &User::Poll).await;
+        request(&poll, "pos.accept".to_owned(), wire::encode_delivery(&read).to_vec()).await
     }
+}
 
-    async fn request(&self, subject: String, body: Vec<u8>) -> Sent {
-        let reply = self.broker.request(subject, body.into()).await;
-        let reply = reply.map_err(|error| error.to_string());
-        let read = reply.map(|reply| serde_json::from_slice::<Value>(&reply.payload).unwrap_or_default());
-        match read {
-            Ok(reply) => match reply["delivery"].as_str() {
-                Some(delivery) => Sent { complaints: Vec::new(), deliveries: vec![delivery.to_owned()] },
-                None => Sent { complaints: vec![format!("not taken: {reply}")], deliveries: Vec::new() },
-            },
-            Err(error) => Sent { complaints: vec![format!("no reply: {error}")], deliveries: Vec::new() },
-        }
+/// Sends a request, as whoever `client` is.
+async fn request(client: &async_nats::Client, subject: String, body: Vec<u8>) -> Sent {
+    let reply = client.request(subject, body.into()).await;
+    let reply = reply.map_err(|error| error.to_string());
+    let read = reply.map(|reply| serde_json::from_slice::<Value>(&reply.payload).unwrap_or_default());
+    match read {
+        Ok(reply) => match reply["delivery"].as_str() {
+            Some(delivery) => Sent { complaints: Vec::new(), deliveries: vec![delivery.to_owned()] },
+            None => Sent { complaints: vec![format!("not taken: {reply}")], deliveries: Vec::new() },
+        },
+        Err(error) => Sent { complaints: vec![format!("no reply: {error}")], deliveries: Vec::new() },
     }
 }
 

@@ -1,7 +1,7 @@
 //! The same number of streams with nothing in between: what the transport alone takes.
 
-use crate::failure::Failed;
-use bus::{Bus, BusConfig, Feed, Start};
+use crate::{dev::dev_users, environment::as_user, failure::Failed};
+use bus::{Bus, BusConfig, Feed, Start, User};
 use bytes::Bytes;
 use model::{Partition, PartitionCount, Position};
 use sandbox::{Nats, NatsOptions};
@@ -17,13 +17,16 @@ const MESSAGES_MAX: usize = 8;
 
 /// Passes `events` through RAW, three middle streams and a count at the end; gives events per second.
 pub(crate) async fn run(dir: &Path, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
-    let nats = Nats::start(NatsOptions::new(dir.join("plain"))).await?;
+    let users = dir.join("plain-users");
+    let authorization = Some(dev_users(&users)?);
+    let nats = Nats::start(NatsOptions { authorization, ..NatsOptions::new(dir.join("plain")) }).await?;
     let config = BusConfig {
         servers: vec![nats.url()],
         monitoring_url: Some(nats.monitoring_url()),
         partitions,
         ..BusConfig::default()
     };
+    let config = as_user(config, &users, &User::Administrator);
     let outcome = pass(&config, partitions, events).await;
     nats.stop().await?;
     outcome

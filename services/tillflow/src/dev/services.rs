@@ -2,7 +2,7 @@
 
 use super::Servers;
 use crate::failure::Failed;
-use bus::{Bus, BusConfig};
+use bus::{Bus, BusConfig, User};
 use outlet::CallsConfig;
 use runner::{Failure, Metrics, Readiness, Service};
 use std::{future::Future, time::Duration};
@@ -31,13 +31,14 @@ impl Services {
         let first = runner::connect(&servers.bus).await?;
         first.check().await?;
         first.declare().await?;
-        let mut starting = Starting {
-            services: Self { tasks: JoinSet::new(), stop: CancellationToken::new(), buses: vec![first] },
-            config: servers.bus.clone(),
-            metrics,
-        };
+        let services = Self { tasks: JoinSet::new(), stop: CancellationToken::new(), buses: vec![first] };
+        let mut starting = Starting { services, servers, metrics };
         let store = &servers.store;
-        let door = ingest::Config { requests_per_minute: REQUESTS_PER_MINUTE, ..ingest::Config::default() };
+        let door = ingest::Config {
+            requests_per_minute: REQUESTS_PER_MINUTE,
+            door_credentials: Some(servers.credentials(&User::Door)),
+            ..ingest::Config::default()
+        };
         let ingest_store = store.clone();
         starting.service("ingest", |service| ingest::serve(service, ingest_store, door, listener)).await?;
         starting
@@ -86,20 +87,21 @@ impl Services {
     }
 }
 
-struct Starting {
+struct Starting<'a> {
     services: Services,
-    config: BusConfig,
+    servers: &'a Servers,
     metrics: Metrics,
 }
 
-impl Starting {
+impl Starting<'_> {
     async fn service<Run, Running>(&mut self, name: &'static str, run: Run) -> Result<(), Failed>
     where
         Run: FnOnce(Service) -> Running,
         Running: Future<Output = Result<(), Failure>> + Send + 'static,
     {
-        let bus =
-            runner::connect(&BusConfig { name: format!("tillflow-{name}"), ..self.config.clone() }).await?;
+        let user = User::of_service(name).ok_or_else(|| Failed::Other(format!("{name} has no user")))?;
+        let config = BusConfig { name: format!("tillflow-{name}"), ..self.servers.bus_of(&user) };
+        let bus = runner::connect(&config).await?;
         self.services.buses.push(bus.clone());
         let service = Service {
             bus,

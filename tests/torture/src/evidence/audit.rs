@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_mins(15);
 pub(crate) async fn audit(world: &World, folder: &Path) -> Result<Vec<String>, String> {
     let configuration = folder.join("audit.toml");
     // As a service with a database has it.
-    std::fs::write(&configuration, world.configuration(Program::Apply)).map_err(|error| error.to_string())?;
+    std::fs::write(&configuration, world.configuration_of_operator()).map_err(|error| error.to_string())?;
     let binary = Program::Apply.binary().with_file_name("tillflow");
     if !binary.is_file() {
         return Err(format!("{} isn't there: run `cargo build --workspace` first", binary.display()));

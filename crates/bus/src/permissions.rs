@@ -1,0 +1,465 @@
+//! Who connects to the broker, and what each may do there: pure, derived from the layout of the streams.
+//!
+//! Permissions of NATS are lists of subjects. Whatever stands in none of a user's lists is refused; so are the calls of
+//! `JetStream`'s interface, which are subjects too.
+
+use crate::{
+    BusConfig, BusError, Feed,
+    door::{ACCEPT_SUBJECT, PLATFORMS_SUBJECT},
+    layout::{ALERTS, APPLIED, DEAD, FOREIGN, Layout, MEMBERS},
+    message::is_token,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, fmt};
+
+/// The first token of every inbox.
+const INBOX: &str = "_INBOX";
+/// The beginning of the name of a partner's user.
+const PARTNER: &str = "partner-";
+/// Where an inbox of a partner is; the connection's token follows.
+pub(crate) const PARTNERS_INBOX: &str = "_INBOX.partner";
+
+/// A user of the broker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "user")]
+pub enum User {
+    /// The service that appends to RAW.
+    Ingest,
+    /// The connection of ingest that partners' messages come in by; it can't append.
+    Door,
+    /// The stage.
+    Normalize,
+    /// The stage.
+    Dedupe,
+    /// The stage.
+    Enrich,
+    /// The stage that declares the streams, and purges what is done.
+    Apply,
+    /// The stage.
+    Propagate,
+    /// The stage.
+    Poll,
+    /// The command line: reads everything, hands deliveries to ingest, removes dead letters.
+    Operator,
+    /// A person who repairs the broker by hand, `tillflow dev`'s own set-up, and tests: everything in the account.
+    Administrator,
+    /// A platform that publishes itself: one connection of one store.
+    Partner {
+        /// The store's token.
+        store: String,
+        /// The connection's token.
+        connection: String,
+    },
+}
+
+/// The subjects that a user may publish on and subscribe to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// Subjects to publish on.
+    pub publish: Vec<String>,
+    /// Subjects to subscribe to.
+    pub subscribe: Vec<String>,
+}
+
+impl User {
+    /// All users but partners.
+    pub const OURS: [Self; 10] = [
+        Self::Ingest,
+        Self::Door,
+        Self::Normalize,
+        Self::Dedupe,
+        Self::Enrich,
+        Self::Apply,
+        Self::Propagate,
+        Self::Poll,
+        Self::Operator,
+        Self::Administrator,
+    ];
+
+    /// A partner's user; an error if a text can't be a part of a subject.
+    pub fn partner(store: &str, connection: &str) -> Result<Self, BusError> {
+        for (text, what) in [(store, "a store"), (connection, "a connection")] {
+            if !is_token(text) {
+                return Err(BusError::Token { what });
+            }
+        }
+        Ok(Self::Partner { store: store.to_owned(), connection: connection.to_owned() })
+    }
+
+    /// The user of a service, by the service's name.
+    pub fn of_service(name: &str) -> Option<Self> {
+        Self::OURS.into_iter().find(|user| user.name() == name)
+    }
+
+    /// The name: that of its files, and the one that `tillflow nats-auth` takes.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Ingest => "ingest".to_owned(),
+            Self::Door => "door".to_owned(),
+            Self::Normalize => "normalize".to_owned(),
+            Self::Dedupe => "dedupe".to_owned(),
+            Self::Enrich => "enrich".to_owned(),
+            Self::Apply => "apply".to_owned(),
+            Self::Propagate => "propagate".to_owned(),
+            Self::Poll => "poll".to_owned(),
+            Self::Operator => "operator".to_owned(),
+            Self::Administrator => "administrator".to_owned(),
+            Self::Partner { connection, .. } => format!("{PARTNER}{connection}"),
+        }
+    }
+
+    /// The prefix of the user's inboxes, without a dot behind; no other user may subscribe below it.
+    pub fn inbox_prefix(&self) -> String {
+        match self {
+            Self::Partner { connection, .. } => format!("{PARTNERS_INBOX}.{connection}"),
+            _ => format!("{INBOX}.{}", self.name()),
+        }
+    }
+
+    /// Returns whether the user makes streams and changes how much they may hold. One does; the others wait for them.
+    pub const fn declares_streams(&self) -> bool {
+        matches!(self, Self::Apply | Self::Administrator)
+    }
+
+    /// What the user may do on a broker that is laid out as `config` says.
+    pub fn permissions(&self, config: &BusConfig) -> Result<Permissions, BusError> {
+        let layout = Layout::new(config).map_err(BusError::Config)?;
+        let mut grants = Grants::new(&layout, &self.inbox_prefix());
+        match self {
+            Self::Ingest => grants.ingest(),
+            Self::Door => {
+                grants.subscribe.insert(PLATFORMS_SUBJECT.to_owned());
+                grants.publish.insert(format!("{PARTNERS_INBOX}.*.>"));
+                // How it learns that the server knows of its subscription.
+                grants.publish.insert(format!("{}.>", self.inbox_prefix()));
+            }
+            Self::Normalize => grants.stage(self, Feed::Raw, Feed::Normalized),
+            Self::Dedupe => grants.stage(self, Feed::Normalized, Feed::Unique),
+            Self::Enrich => grants.stage(self, Feed::Unique, Feed::Enriched),
+            Self::Apply => grants.apply(),
+            Self::Propagate => {
+                grants.runs(self);
+                grants.reads(APPLIED, "pos.applied.>");
+                grants.sets_aside(self, &[APPLIED.to_owned()]);
+                grants.publish.insert(ACCEPT_SUBJECT.to_owned());
+            }
+            Self::Poll => {
+                grants.runs(self);
+                grants.reads_feed(Feed::Raw);
+                grants.sets_aside(self, &grants.layout.streams_of(Feed::Raw).collect::<Vec<_>>());
+                grants.publish.insert(ACCEPT_SUBJECT.to_owned());
+            }
+            Self::Operator => grants.operator(),
+            Self::Administrator => {
+                grants.publish = BTreeSet::from([">".to_owned()]);
+                grants.subscribe = BTreeSet::from([">".to_owned()]);
+            }
+            Self::Partner { store, connection } => {
+                grants.publish.insert(format!("pos.in.{store}.{connection}.>"));
+            }
+        }
+        Ok(Permissions {
+            publish: grants.publish.into_iter().collect(),
+            subscribe: grants.subscribe.into_iter().collect(),
+        })
+    }
+
+    /// The streams that the user has to find before it begins.
+    pub(crate) fn streams(&self, layout: &Layout) -> BTreeSet<String> {
+        let feeds =
+            |feeds: &[Feed]| feeds.iter().flat_map(|feed| layout.streams_of(*feed)).collect::<Vec<_>>();
+        let (of_feeds, others): (Vec<String>, &[&str]) = match self {
+            Self::Ingest => (feeds(&Feed::ALL), &[ALERTS]),
+            Self::Door | Self::Partner { .. } => (Vec::new(), &[]),
+            Self::Normalize => (feeds(&[Feed::Raw, Feed::Normalized]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
+            Self::Dedupe => {
+                (feeds(&[Feed::Raw, Feed::Normalized, Feed::Unique]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
+            }
+            Self::Enrich => {
+                (feeds(&[Feed::Raw, Feed::Unique, Feed::Enriched]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
+            }
+            Self::Poll => (feeds(&[Feed::Raw]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
+            Self::Propagate => (Vec::new(), &[APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS]),
+            Self::Apply | Self::Operator | Self::Administrator => {
+                (feeds(&Feed::ALL), &[APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS])
+            }
+        };
+        of_feeds.into_iter().chain(others.iter().map(|&name| name.to_owned())).collect()
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+struct Grants<'a> {
+    layout: &'a Layout,
+    publish: BTreeSet<String>,
+    subscribe: BTreeSet<String>,
+}
+
+impl<'a> Grants<'a> {
+    fn new(layout: &'a Layout, inbox_prefix: &str) -> Self {
+        Self { layout, publish: BTreeSet::new(), subscribe: BTreeSet::from([format!("{inbox_prefix}.>")]) }
+    }
+
+    /// Calls of `JetStream`'s interface.
+    fn calls(&mut self, call: &str) {
+        self.publish.insert(format!("$JS.API.{call}"));
+    }
+
+    /// The state of a stream: its configuration, how full it is, its ends.
+    fn looks_at(&mut self, stream: &str) {
+        self.calls(&format!("STREAM.INFO.{stream}"));
+    }
+
+    /// Single messages, and readers of `subjects` in their order.
+    fn reads(&mut self, stream: &str, subjects: &str) {
+        self.looks_at(stream);
+        self.calls(&format!("DIRECT.GET.{stream}"));
+        self.calls(&format!("DIRECT.GET.{stream}.{subjects}"));
+        self.calls(&format!("CONSUMER.CREATE.{stream}.*.{subjects}"));
+        self.calls(&format!("CONSUMER.MSG.NEXT.{stream}.*"));
+    }
+
+    fn reads_feed(&mut self, feed: Feed) {
+        for stream in self.layout.streams_of(feed) {
+            self.reads(&stream, &feed.subjects());
+        }
+    }
+
+    fn looks_at_feed(&mut self, feed: Feed) {
+        for stream in self.layout.streams_of(feed) {
+            self.looks_at(&stream);
+        }
+    }
+
+    /// Alerts of the whole process or of a partition.
+    fn tells(&mut self, user: &User) {
+        self.looks_at(ALERTS);
+        self.publish.insert(format!("pos.alerts.{user}.>"));
+    }
+
+    /// A share of the partitions. The memory of who is there is gone when its server restarts; whoever notices makes
+    /// the stream anew.
+    fn runs(&mut self, user: &User) {
+        self.tells(user);
+        self.looks_at(MEMBERS);
+        self.calls(&format!("STREAM.CREATE.{MEMBERS}"));
+        self.calls(&format!("DIRECT.GET.{MEMBERS}"));
+        self.publish.insert(format!("pos.members.{user}.*"));
+        self.publish.insert(format!("pos.membership.{user}"));
+        self.subscribe.insert(format!("pos.membership.{user}"));
+    }
+
+    /// Dead letters, and records of foreign messages of these streams and among the members.
+    fn sets_aside(&mut self, user: &User, streams: &[String]) {
+        self.looks_at(DEAD);
+        self.looks_at(FOREIGN);
+        self.publish.insert(format!("pos.dead.{user}.>"));
+        for stream in streams.iter().map(String::as_str).chain([MEMBERS]) {
+            self.publish.insert(format!("pos.foreign.{stream}.*.*"));
+        }
+    }
+
+    fn stage(&mut self, user: &User, from: Feed, to: Feed) {
+        self.runs(user);
+        self.looks_at_feed(Feed::Raw);
+        self.reads_feed(from);
+        self.reads_feed(to);
+        let streams: Vec<String> = self.layout.streams_of(from).chain(self.layout.streams_of(to)).collect();
+        self.sets_aside(user, &streams);
+        self.publish.insert(to.subjects());
+    }
+
+    fn ingest(&mut self) {
+        self.tells(&User::Ingest);
+        for feed in Feed::ALL {
+            self.looks_at_feed(feed);
+        }
+        self.publish.insert(Feed::Raw.subjects());
+        self.subscribe.insert(ACCEPT_SUBJECT.to_owned());
+        for user in [User::Ingest, User::Poll, User::Propagate, User::Operator, User::Administrator] {
+            self.publish.insert(format!("{}.>", user.inbox_prefix()));
+        }
+    }
+
+    fn apply(&mut self) {
+        self.runs(&User::Apply);
+        for feed in Feed::ALL {
+            self.reads_feed(feed);
+        }
+        self.reads(APPLIED, "pos.applied.>");
+        self.reads(DEAD, "pos.dead.>");
+        let mut read: Vec<String> =
+            Feed::ALL.into_iter().flat_map(|feed| self.layout.streams_of(feed)).collect();
+        read.push(APPLIED.to_owned());
+        for stream in &read {
+            self.calls(&format!("STREAM.PURGE.{stream}"));
+        }
+        read.push(DEAD.to_owned());
+        self.sets_aside(&User::Apply, &read);
+        // It keeps the room of all stages' letters: old ones go, and some come in again with their bodies.
+        self.publish.insert("pos.dead.>".to_owned());
+        self.calls(&format!("STREAM.MSG.DELETE.{DEAD}"));
+        self.publish.insert("pos.applied.>".to_owned());
+        for stream in self.layout.streams() {
+            self.calls(&format!("STREAM.CREATE.{}", stream.name));
+            self.calls(&format!("STREAM.UPDATE.{}", stream.name));
+        }
+    }
+
+    fn operator(&mut self) {
+        for feed in Feed::ALL {
+            self.reads_feed(feed);
+        }
+        for (stream, subjects) in [
+            (APPLIED, "pos.applied.>"),
+            (DEAD, "pos.dead.>"),
+            (ALERTS, "pos.alerts.>"),
+            (FOREIGN, "pos.foreign.>"),
+        ] {
+            self.reads(stream, subjects);
+        }
+        self.looks_at(MEMBERS);
+        self.calls(&format!("STREAM.MSG.DELETE.{DEAD}"));
+        self.publish.insert(ACCEPT_SUBJECT.to_owned());
+    }
+}
+
+/// The server's `authorization` block: these users, each known by the public halves of its keys, and nobody else. It
+/// holds no secret. A user with two keys may come with either.
+pub(crate) fn authorization<'a>(
+    config: &BusConfig,
+    users: impl IntoIterator<Item = (&'a User, &'a str)>,
+) -> Result<Value, BusError> {
+    let mut entries = Vec::new();
+    for (user, key) in users {
+        let Permissions { publish, subscribe } = user.permissions(config)?;
+        entries.push(json!({ "nkey": key, "permissions": { "publish": publish, "subscribe": subscribe } }));
+    }
+    Ok(json!({ "users": entries }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<User> {
+        let partner = |store, connection| User::partner(store, connection).unwrap();
+        User::OURS.into_iter().chain([partner("shop", "till"), partner("shop", "web")]).collect()
+    }
+
+    /// Returns whether NATS takes `subject` for one that `pattern` admits.
+    fn admits(pattern: &str, subject: &str) -> bool {
+        let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
+        loop {
+            match (pattern.next(), subject.next()) {
+                (Some(">"), Some(_)) | (None, None) => return true,
+                (Some(token), Some(other)) if token == "*" || token == other => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn may(user: &User, subject: &str) -> bool {
+        let permissions = user.permissions(&BusConfig::default()).unwrap();
+        permissions.publish.iter().any(|pattern| admits(pattern, subject))
+    }
+
+    fn hears(user: &User, subject: &str) -> bool {
+        let permissions = user.permissions(&BusConfig::default()).unwrap();
+        permissions.subscribe.iter().any(|pattern| admits(pattern, subject))
+    }
+
+    fn who(holds: impl Fn(&User) -> bool) -> Vec<String> {
+        all().iter().filter(|user| **user != User::Administrator && holds(user)).map(User::name).collect()
+    }
+
+    #[test]
+    fn each_subject_of_ours_has_the_publishers_that_the_architecture_names_and_no_others() {
+        let stages = ["normalize", "dedupe", "enrich", "apply", "propagate", "poll"];
+        for (subject, publishers) in [
+            ("pos.raw.3", &["ingest"][..]),
+            ("pos.normalized.3", &["normalize"]),
+            ("pos.unique.3", &["dedupe"]),
+            ("pos.enriched.3", &["enrich"]),
+            ("pos.applied.3.shop.inventory.updated", &["apply"]),
+            ("pos.dead.normalize.data.shop", &["normalize", "apply"]),
+            ("pos.alerts.dedupe.3.setup", &["dedupe"]),
+            ("pos.members.enrich.pod-1", &["enrich"]),
+            ("pos.membership.enrich", &["enrich"]),
+            ("pos.foreign.RAW-0.17.abc", &["normalize", "apply", "poll"]),
+            ("pos.accept", &["propagate", "poll", "operator"]),
+            ("pos.in.shop.till.sales", &["partner-till"]),
+            ("pos.in.shop.web.sales", &["partner-web"]),
+            ("pos.in.other.till.sales", &[]),
+            ("_INBOX.partner.till.x", &["door"]),
+            ("_INBOX.poll.x", &["ingest"]),
+            ("_INBOX.apply.x", &[]),
+            ("$JS.API.STREAM.PURGE.RAW-0", &["apply"]),
+            ("$JS.API.STREAM.PURGE.DEAD", &[]),
+            ("$JS.API.STREAM.PURGE.MEMBERS", &[]),
+            ("$JS.API.STREAM.PURGE.ALERTS", &[]),
+            ("$JS.API.STREAM.CREATE.RAW-0", &["apply"]),
+            ("$JS.API.STREAM.CREATE.MEMBERS", &stages),
+            ("$JS.API.STREAM.CREATE.OTHER", &[]),
+            ("$JS.API.STREAM.UPDATE.RAW-0", &["apply"]),
+            ("$JS.API.STREAM.DELETE.RAW-0", &[]),
+            ("$JS.API.STREAM.MSG.DELETE.DEAD", &["apply", "operator"]),
+            ("$JS.API.STREAM.MSG.DELETE.RAW-0", &[]),
+            ("$JS.API.STREAM.SNAPSHOT.RAW-0", &[]),
+            ("$JS.API.STREAM.LIST", &[]),
+            ("$JS.API.CONSUMER.CREATE.RAW-0", &[]),
+            ("$JS.API.CONSUMER.CREATE.RAW-0.x.pos.raw.3", &["normalize", "apply", "poll", "operator"]),
+            ("$JS.API.CONSUMER.DURABLE.CREATE.RAW-0.x", &[]),
+            ("$JS.API.CONSUMER.DELETE.RAW-0.x", &[]),
+            ("$JS.API.CONSUMER.LIST.RAW-0", &[]),
+            ("$SYS.REQ.SERVER.PING", &[]),
+        ] {
+            assert_eq!(who(|user| may(user, subject)), publishers, "{subject}");
+        }
+    }
+
+    #[test]
+    fn nobody_hears_more_than_its_own_inbox_and_what_it_serves() {
+        for (subject, hearers) in [
+            ("pos.in.shop.till.sales", &["door"][..]),
+            ("pos.accept", &["ingest"]),
+            ("pos.raw.3", &[]),
+            ("pos.applied.3.shop.inventory.updated", &[]),
+            ("pos.membership.apply", &["apply"]),
+            ("_INBOX.partner.till.x", &["partner-till"]),
+            ("_INBOX.partner.web.x", &["partner-web"]),
+            ("_INBOX.apply.x", &["apply"]),
+            ("_INBOX.x", &[]),
+            ("$JS.EVENT.ADVISORY.API", &[]),
+            ("$SYS.ACCOUNT.$G.CONNECT", &[]),
+        ] {
+            assert_eq!(who(|user| hears(user, subject)), hearers, "{subject}");
+        }
+        for user in all() {
+            let prefix = user.inbox_prefix();
+            let hearers = who(|other| hears(other, &format!("{prefix}.x")));
+            assert!(user == User::Administrator || hearers == [user.name()], "{user}: {hearers:?}");
+        }
+    }
+
+    #[test]
+    fn a_partner_whose_ids_could_be_more_than_a_token_is_refused() {
+        for bad in ["", "a.b", "*", ">", "a b", "ü", "a\r\nb"] {
+            assert!(User::partner(bad, "till").is_err() && User::partner("shop", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_users_have_one_name() {
+        // A partner's begins with what none of ours does, whatever its connection is called.
+        let names: BTreeSet<String> = all().iter().map(User::name).collect();
+        assert_eq!(names.len(), all().len());
+        assert!(User::OURS.iter().all(|user| !user.name().starts_with(PARTNER)));
+    }
+}
