@@ -152,8 +152,11 @@ impl Crowd {
                 let endings = world.endings(merchant).await;
                 let ended: BTreeSet<String> =
                     endings.iter().map(|ending| ending.delivery.to_string()).collect();
-                let missing = taken.iter().filter(|id| !ended.contains(**id)).count();
-                if missing == 0 { Ok(()) } else { Err(format!("{missing} of {} are missing", taken.len())) }
+                let missing: Vec<&str> = taken.iter().filter(|id| !ended.contains(**id)).copied().collect();
+                let Some(first) = missing.first() else { return Ok(()) };
+                let outcomes = world.outcomes().await;
+                let (count, known) = (missing.len(), outcomes.of(first));
+                Err(format!("{count} of {} are missing, {first} among them: {known:?}", taken.len()))
             })
             .await;
             self.assert_shop(world, shop, taken.len()).await;

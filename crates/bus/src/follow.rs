@@ -16,7 +16,7 @@ use model::Partition;
 use std::{collections::VecDeque, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 /// The number of batches that are asked for at once. Up to half as many again are on their way: at 512 KiB each that is 12 MiB. A
@@ -30,6 +30,11 @@ pub(crate) const PULL_CHANGES: usize = 64;
 const PULL_LIMIT: Duration = Duration::from_secs(3);
 /// How often the server shows that it lives while it has nothing.
 const HEARTBEAT: Duration = Duration::from_millis(1400);
+/// How long nothing may come until it is looked whether the stream has something for us: a reader that the server shows life of
+/// and delivers nothing to would stand still for ever.
+const QUIET_LIMIT: Duration = Duration::from_secs(10);
+/// How long a caller that has read nothing for longer has to wait first: there may simply be a lot to read.
+const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
 /// After this time without a reader the server forgets it.
 const INACTIVE_LIMIT: Duration = Duration::from_secs(30);
 /// How long reading is tried to be taken up again before the caller is told.
@@ -92,6 +97,8 @@ pub(crate) struct Follow {
     pull: Option<Pull>,
     /// How often reading was taken up since the last message.
     resumed: u32,
+    /// When it is looked whether the stream has something.
+    look_at: Instant,
     ready: VecDeque<Stored>,
 }
 
@@ -120,6 +127,7 @@ impl Follow {
             last: None,
             pull: None,
             resumed: 0,
+            look_at: Instant::now() + QUIET_LIMIT,
             ready: VecDeque::new(),
         };
         follow.begin().await?;
@@ -128,15 +136,21 @@ impl Follow {
 
     /// Waits until a message is there, then gathers those that are there too, up to `max`.
     pub(crate) async fn fill(&mut self, max: usize) -> Result<(), BusError> {
+        let now = Instant::now();
+        if self.look_at <= now {
+            self.look_at = now + QUIET_AT_FIRST;
+        }
         while self.ready.is_empty() {
             if self.pull.is_none() {
                 self.resume().await?;
             }
             let Some(pull) = &mut self.pull else { continue };
             tokio::select! {
+                biased;
                 item = pull.messages.next() => self.accept(item),
                 // What the server knew of us is gone if it was restarted; a new question is cheap.
                 Ok(()) = self.connections.changed() => self.pull = None,
+                () = sleep_until(self.look_at) => self.look().await,
             }
         }
         while self.ready.len() < max
@@ -172,6 +186,27 @@ impl Follow {
         Ok(taken)
     }
 
+    /// Takes reading up again if the stream has a message that should have come long ago.
+    async fn look(&mut self) {
+        self.look_at = Instant::now() + QUIET_LIMIT;
+        // What can't be looked at now is looked at the next time.
+        let Ok(Some(last)) = self.bus.last(&self.stream, &self.subject).await else { return };
+        let next = match (self.last, self.start) {
+            (Some((sequence, _)), _) | (None, Start::After(sequence)) => sequence + 1,
+            (None, Start::At(sequence)) => sequence,
+            (None, Start::First) => 0,
+        };
+        if last.sequence >= next {
+            let (subject, sequence) = (&self.subject, last.sequence);
+            tracing::warn!(
+                subject,
+                sequence,
+                "the broker has a message that it doesn't deliver: reading is taken up again"
+            );
+            self.pull = None;
+        }
+    }
+
     fn accept(&mut self, item: Option<Result<jetstream::Message, MessagesError>>) {
         let Some(pull) = &mut self.pull else { return };
         match item {
@@ -179,6 +214,7 @@ impl Follow {
                 Ok((stored, number)) if number == pull.delivered + 1 => {
                     (pull.delivered, pull.silent, self.resumed) = (number, false, 0);
                     self.last = Some((stored.sequence, stored.nanos));
+                    self.look_at = Instant::now() + QUIET_LIMIT;
                     self.ready.push_back(stored);
                 }
                 // One was dropped on the way.

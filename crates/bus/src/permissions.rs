@@ -223,6 +223,8 @@ impl<'a> Grants<'a> {
         self.calls(&format!("DIRECT.GET.{stream}.{subjects}"));
         self.calls(&format!("CONSUMER.CREATE.{stream}.*.{subjects}"));
         self.calls(&format!("CONSUMER.MSG.NEXT.{stream}.*"));
+        // The client asks for it when its connection was made anew.
+        self.calls(&format!("CONSUMER.INFO.{stream}.*"));
     }
 
     fn reads_feed(&mut self, feed: Feed) {
@@ -415,6 +417,7 @@ mod tests {
             ("$JS.API.STREAM.LIST", &[]),
             ("$JS.API.CONSUMER.CREATE.RAW-0", &[]),
             ("$JS.API.CONSUMER.CREATE.RAW-0.x.pos.raw.3", &["normalize", "apply", "poll", "operator"]),
+            ("$JS.API.CONSUMER.INFO.RAW-0.x", &["normalize", "apply", "poll", "operator"]),
             ("$JS.API.CONSUMER.DURABLE.CREATE.RAW-0.x", &[]),
             ("$JS.API.CONSUMER.DELETE.RAW-0.x", &[]),
             ("$JS.API.CONSUMER.LIST.RAW-0", &[]),

@@ -106,6 +106,7 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("$JS.API.DIRECT.GET.ALERTS", &["operator"]),
     ("$JS.API.CONSUMER.CREATE.APPLIED.name.pos.applied.3.>", &["apply", "propagate", "operator"]),
     ("$JS.API.CONSUMER.MSG.NEXT.ENRICHED-0.name", &["enrich", "apply", "operator"]),
+    ("$JS.API.CONSUMER.INFO.ENRICHED-0.name", &["enrich", "apply", "operator"]),
 ];
 
 /// Everyone but the administrator.
