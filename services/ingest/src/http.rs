@@ -186,7 +186,7 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
             problem(
                 StatusCode::TOO_MANY_REQUESTS,
                 "limit",
-                "more requests than this connection may send in a minute",
+                "more than this connection or its tenant may send in a minute",
             ),
             wait,
         ),
