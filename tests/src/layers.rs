@@ -85,7 +85,7 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("prost-build", "wire"),
     ("protox", "wire"),
 ];
-const SYSTEM_TESTS: &str = "system-tests";
+const SYSTEM_TESTS: [&str; 2] = ["system-tests", "torture"];
 const LINES_MAX: usize = 600;
 
 struct Package {
@@ -142,7 +142,7 @@ fn wrong_imports(package: &Package) -> Vec<String> {
         let name = import.name.as_str();
         let kept_in = KEPT_IN.iter().find(|(outside, _)| *outside == name);
         match kept_in {
-            Some((_, room)) => package.name == *room || package.name == SYSTEM_TESTS,
+            Some((_, room)) => package.name == *room || SYSTEM_TESTS.contains(&package.name.as_str()),
             None => {
                 !import.ours || allowed.contains(&name) || (import.for_tests_only && TOOLS.contains(&name))
             }

@@ -76,12 +76,21 @@ pub(crate) enum Group {
     Database,
     /// Platforms are slow, fail, refuse, or end connections after they did what was asked.
     Platforms,
+    /// Strangers press against the doors, and a partner of the broker means harm.
+    Strangers,
 }
 
 impl Options {
     /// The groups, without the words for all and none.
     pub(crate) fn groups(&self) -> BTreeSet<Group> {
-        let every = [Group::StageKills, Group::Pauses, Group::Broker, Group::Database, Group::Platforms];
+        let every = [
+            Group::StageKills,
+            Group::Pauses,
+            Group::Broker,
+            Group::Database,
+            Group::Platforms,
+            Group::Strangers,
+        ];
         if self.faults.contains(&Group::All) {
             return every.into();
         }
@@ -116,7 +125,7 @@ mod tests {
     #[test]
     fn all_means_every_group_and_none_means_no_group() {
         let groups = |faults: &str| Options::parse_from(["torture", "--faults", faults]).groups();
-        assert_eq!(groups("all").len(), 5);
+        assert_eq!(groups("all").len(), 6);
         assert!(groups("none").is_empty());
         assert_eq!(groups("broker,pauses"), [Group::Pauses, Group::Broker].into());
     }

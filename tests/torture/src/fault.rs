@@ -1,6 +1,9 @@
 //! Faults: which one is next, how it is made, and how long until work goes on.
 
 mod server;
+mod strangers;
+
+pub(crate) use strangers::Partner;
 
 use crate::{
     args::Group,
@@ -63,6 +66,10 @@ pub(crate) enum Fault {
     Resets,
     /// Platforms say that it is too much.
     Throttling,
+    /// Strangers press against the doors.
+    Strangers,
+    /// A partner tries to write into streams, and to have the door write there.
+    Partner,
 }
 
 impl fmt::Display for Fault {
@@ -78,6 +85,8 @@ impl fmt::Display for Fault {
             Self::Failing => f.write_str("platforms failing"),
             Self::Resets => f.write_str("platforms reset"),
             Self::Throttling => f.write_str("platforms 429"),
+            Self::Strangers => f.write_str("strangers"),
+            Self::Partner => f.write_str("hostile partner"),
         }
     }
 }
@@ -94,6 +103,7 @@ impl Fault {
             Group::Platforms => {
                 [Self::Slow, Self::Failing, Self::Resets, Self::Throttling].map(|fault| (fault, 4)).to_vec()
             }
+            Group::Strangers => vec![(Self::Strangers, 4), (Self::Partner, 4)],
             Group::All | Group::None => Vec::new(),
         }
     }
@@ -113,7 +123,7 @@ impl Fault {
                 Self::Pause(Program::Enrich),
                 Self::Pause(Program::Apply),
             ],
-            Group::Broker | Group::Database | Group::Platforms => {
+            Group::Broker | Group::Database | Group::Platforms | Group::Strangers => {
                 Self::of(*group).into_iter().map(|(fault, _)| fault).collect()
             }
             Group::All | Group::None => Vec::new(),
@@ -240,6 +250,10 @@ pub(crate) struct Hand {
     pub(crate) overlapping: f64,
     /// How often platforms were told to misbehave: what came first doesn't end what came later.
     pub(crate) misbehaved: Arc<AtomicU64>,
+    /// Who means harm at the broker.
+    pub(crate) partner: Partner,
+    /// How often a stranger was answered as if it were let in.
+    pub(crate) let_in: Arc<AtomicU64>,
     pub(crate) done: Done,
 }
 
@@ -299,6 +313,8 @@ impl Hand {
                 Some(self.chaos(Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday }))
             }
             Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..everyday })),
+            Fault::Strangers => Some(self.strangers()),
+            Fault::Partner => Some(self.partner()),
         };
         if made.is_some() {
             self.done.tallies.entry(fault).or_default().count += 1;

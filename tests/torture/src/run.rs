@@ -5,7 +5,7 @@ use crate::{
     check,
     crowd::Crowd,
     evidence::{self, Compared, Evidence, Sql, Stillness},
-    fault::{Done, Hand, Order, tell},
+    fault::{Done, Hand, Order, Partner, tell},
     fleet::Fleet,
     plan::{self, Bodies, Plan, Planned, What},
     probe::Prober,
@@ -20,7 +20,7 @@ use simulator::Traffic;
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use testkit::World;
@@ -138,7 +138,8 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let prober = Arc::new(Prober::new(desk.clone(), world.store.clone(), world.bus.clone()));
     let order = Order::new(seed, &options.groups());
     let (overlapping, misbehaved, done) = (options.overlapping, Arc::default(), Done::default());
-    let hand = Hand { world, fleet, crowd, prober, order, overlapping, misbehaved, done };
+    let (partner, let_in) = (Partner::let_in(&world).await, Arc::default());
+    let hand = Hand { world, fleet, crowd, prober, order, overlapping, misbehaved, partner, let_in, done };
     Stage { hand, desk, watch, scratch }
 }
 
@@ -229,6 +230,7 @@ fn caused(hand: &Hand, desk: &Desk, watch: &Watch) -> Caused {
         fenced: seen::fenced(&hand.fleet.journal().scrape()),
         sent_away: desk.ledger.answers(503),
         unknown_commits: hand.done.unknown_commits,
+        sessions_ended: hand.done.sessions_ended,
         platforms: hand.crowd.simulated().next().map(|_| watch.statuses()),
     }
 }
@@ -296,9 +298,17 @@ async fn read(
         uncovered: evidence::uncovered(bus).await?,
         unpublished: evidence::gaps_in_applied(bus, &last).await?,
         stuck: hand.done.stuck.clone(),
+        let_in: hand.let_in.load(Ordering::Relaxed),
+        foreign: foreign(bus).await?,
         journal: hand.fleet.close().await,
         ..Evidence::default()
     })
+}
+
+/// The records of messages that aren't ours.
+async fn foreign(bus: &bus::Bus) -> Result<Vec<String>, String> {
+    let records = bus.foreign_records().await.map_err(|error| error.to_string())?;
+    Ok(records.iter().map(|record| format!("{record:?}")).collect())
 }
 
 /// What simulated platforms hold, beside what we do.

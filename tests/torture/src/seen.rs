@@ -40,6 +40,8 @@ pub(crate) struct Caused {
     pub(crate) sent_away: u64,
     /// Interruptions of apply while the database was gone.
     pub(crate) unknown_commits: u64,
+    /// Sessions of the database that were ended in the middle of a transaction.
+    pub(crate) sessions_ended: u64,
     /// How simulated platforms answered; nothing where there are none.
     pub(crate) platforms: Option<Statuses>,
 }
@@ -54,7 +56,7 @@ impl Caused {
         [
             (Group::Pauses, Fault::Pause(Program::Apply), self.fenced),
             (Group::Broker, Fault::BrokerAway, self.sent_away),
-            (Group::Database, Fault::Sessions, self.unknown_commits),
+            (Group::Database, Fault::Sessions, self.unknown_commits.min(self.sessions_ended)),
             (Group::Platforms, Fault::Throttling, platforms(429..=429)),
             (Group::Platforms, Fault::Failing, platforms(500..=599)),
             (Group::Platforms, Fault::Resets, platforms(0..=0)),
@@ -165,13 +167,15 @@ mod tests {
     #[test]
     fn a_chosen_fault_that_caused_nothing_is_named_until_it_has() {
         let groups = BTreeSet::from([Group::Platforms, Group::Database]);
-        let mut caused = Caused { unknown_commits: 1, ..Caused::default() };
+        let mut caused = Caused { unknown_commits: 1, sessions_ended: 1, ..Caused::default() };
         assert_eq!(caused.nothing_by(&groups), [], "there are no platforms");
         caused.platforms = Some(Statuses::from([(200, 9), (429, 1), (503, 1)]));
         assert_eq!(caused.nothing_by(&groups), [Fault::Resets]);
         caused.platforms = Some(Statuses::from([(0, 1), (429, 1), (503, 1)]));
         assert_eq!(caused.nothing_by(&groups), []);
-        caused.unknown_commits = 0;
-        assert_eq!(caused.nothing_by(&groups), [Fault::Sessions]);
+        for (unknown_commits, sessions_ended) in [(0, 1), (1, 0)] {
+            (caused.unknown_commits, caused.sessions_ended) = (unknown_commits, sessions_ended);
+            assert_eq!(caused.nothing_by(&groups), [Fault::Sessions]);
+        }
     }
 }

@@ -1,0 +1,166 @@
+//! Faults that people make: strangers at the doors, and a partner at the broker that means harm.
+
+use super::{Hand, Made, Since};
+use crate::probe::Passes;
+use async_nats::ConnectOptions;
+use model::{ConnectionId, StoreId};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use testkit::World;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How long they go on.
+const LENGTH: Range<f64> = 4.0..9.0;
+/// How many strangers stand at each door.
+const STRANGERS: u8 = 40;
+/// How long a stranger waits for an answer before it comes again.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often the partner goes through all that it tries.
+const TRIES_EVERY: Duration = Duration::from_millis(20);
+/// A store and a connection that the record doesn't know: what is published for them is refused, and kept nowhere.
+const PARTNER: [&str; 2] = ["nobodys-store", "nobodys-connection"];
+
+/// A header that looks like a signature and is none.
+const SIGNATURE: &str = "X-Shopify-Hmac-Sha256: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n";
+
+/// How the partner comes in.
+pub(crate) struct Partner {
+    url: String,
+    seed: String,
+    inbox_prefix: String,
+}
+
+impl Partner {
+    /// Has the broker know it.
+    pub(crate) async fn let_in(world: &World) -> Self {
+        let [store, connection] = PARTNER;
+        let store = StoreId::new(store).expect("a token");
+        let user = world.partner(&store, &ConnectionId::new(connection).expect("a token")).await;
+        Self { url: world.nats.url(), seed: world.users.seed(&user), inbox_prefix: user.inbox_prefix() }
+    }
+
+    fn options(&self) -> ConnectOptions {
+        ConnectOptions::with_nkey(self.seed.clone())
+            .custom_inbox_prefix(&self.inbox_prefix)
+            .connection_timeout(PATIENCE)
+    }
+}
+
+/// What a partner publishes, and where it wants its answer: everything here is refused, or answered to nobody.
+fn tries() -> Vec<(String, &'static str)> {
+    const STREAMS: [&str; 8] = [
+        "pos.raw.0",
+        "pos.normalized.0",
+        "pos.applied.0.shop.inventory.updated",
+        "pos.dead.normalize.data.shop",
+        "pos.alerts.apply.0.setup",
+        "pos.members.apply.ghost",
+        "$JS.API.STREAM.PURGE.RAW-0",
+        "pos.in.another.another.products/update",
+    ];
+    let own = format!("pos.in.{}.{}.products/update", PARTNER[0], PARTNER[1]);
+    let answers = STREAMS.iter().map(|stream| (own.clone(), *stream));
+    let appends = STREAMS.iter().map(|stream| ((*stream).to_owned(), "_INBOX.partner.nobodys-connection.x"));
+    answers.chain(appends).collect()
+}
+
+/// What a stranger sends to a connection's door in its turn. None of it is signed.
+fn request(turn: usize, ours: &str) -> Vec<u8> {
+    let head = |path: &str, fields: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: door\r\nX-Shopify-Topic: products/update\r\n{fields}\r\n")
+    };
+    let body = "x".repeat(64 << 10);
+    let whole = |path: &str, fields: &str| {
+        format!("{}{body}", head(path, &format!("{fields}Content-Length: {}\r\n", body.len())))
+    };
+    let text = match turn % 7 {
+        // It never ends.
+        0 => format!("{}{body}", head(ours, &format!("{SIGNATURE}Content-Length: 1000000\r\n"))),
+        1 => whole(ours, SIGNATURE),
+        2 => whole(ours, ""),
+        3 => whole("/webhook/shopify/nobody", SIGNATURE),
+        4 => whole(ours, &format!("{SIGNATURE}Transfer-Encoding: chunked\r\n")),
+        5 => whole(ours, &format!("{SIGNATURE}Content-Encoding: gzip\r\n")),
+        _ => String::new(),
+    };
+    text.into_bytes()
+}
+
+/// The status that the door answers, if it does.
+async fn ask(door: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<Option<u16>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let mut stream = socket.connect(door).await?;
+    stream.write_all(request).await?;
+    let mut answer = [0; 16];
+    let length = stream.read(&mut answer).await?;
+    let text = String::from_utf8_lossy(&answer[..length]);
+    Ok(text.split(' ').nth(1).and_then(|status| status.get(..3)?.parse().ok()))
+}
+
+impl Hand {
+    /// Strangers from addresses of their own press against every door.
+    pub(super) fn strangers(&mut self) -> Made {
+        let until = Instant::now() + self.order.seconds(LENGTH);
+        let account = &self.crowd.stores[0].account;
+        let ours = format!("/webhook/shopify/{}", account.connection);
+        let mut strangers = JoinSet::new();
+        for door in self.fleet.doors() {
+            for number in 1..=STRANGERS {
+                let (ours, let_in) = (ours.clone(), Arc::clone(&self.let_in));
+                strangers.spawn(stranger(door, Ipv4Addr::new(127, 0, 66, number), ours, until, let_in));
+            }
+        }
+        let told = tokio::spawn(async move {
+            strangers.join_all().await;
+            Instant::now()
+        });
+        Made { since: Since::Told(told), passes: Passes::Record }
+    }
+
+    /// A partner tries to write where it may not, and to have us write there.
+    pub(super) fn partner(&mut self) -> Made {
+        let until = Instant::now() + self.order.seconds(LENGTH);
+        let (options, url) = (self.partner.options(), self.partner.url.clone());
+        let told = tokio::spawn(async move {
+            // Another fault may have the broker away.
+            if let Ok(client) = options.connect(url).await {
+                while Instant::now() < until {
+                    for (subject, reply) in tries() {
+                        client.publish_with_reply(subject, reply, "{}".into()).await.ok();
+                    }
+                    sleep(TRIES_EVERY).await;
+                }
+            }
+            Instant::now()
+        });
+        Made { since: Since::Told(told), passes: Passes::Record }
+    }
+}
+
+async fn stranger(door: SocketAddr, from: Ipv4Addr, ours: String, until: Instant, let_in: Arc<AtomicU64>) {
+    let mut turn = usize::from(from.octets()[3]);
+    while Instant::now() < until {
+        let answer = timeout(PATIENCE, ask(door, from, &request(turn, &ours))).await;
+        match answer {
+            Ok(Ok(Some(200..300))) => drop(let_in.fetch_add(1, Ordering::Relaxed)),
+            Ok(Ok(_)) | Err(_) => {}
+            // The door is being restarted.
+            Ok(Err(_)) => sleep(TRIES_EVERY).await,
+        }
+        turn += 1;
+    }
+}
