@@ -6,7 +6,7 @@ use enrich::{Enrich, Known, Lane};
 use model::{
     ConnectionId, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome, Partition,
     Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
-    record::Facts,
+    record::{Facts, RowKeys},
 };
 use normalize::Normalize;
 use platforms::{Secrets, Signed};
@@ -229,7 +229,7 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
 
 fn fold(events: &[Event]) -> Folded {
     drop(first_keys(events, &[]));
-    drop(row_keys(events, &Facts::default()));
+    drop(row_keys(events, &Facts::default(), &RowKeys::default()));
     let mut fold = Fold::new(Facts::default(), BTreeMap::new());
     for event in events {
         fold.event(PARTITION, event.clone());

@@ -29,9 +29,9 @@ const EVENTS_MAX: usize = 2000;
 /// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
 /// meanwhile instead of a handful of events; one that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(4);
-/// The number of rounds of loading that a batch takes at most: events, the links they lead to, the mirrors of those, their levels and
-/// the other platforms' mirrors.
-pub(crate) const ROUNDS_MAX: usize = 6;
+/// The number of rounds of loading that a batch takes at most: events, the mirrors they are about, the links where there is
+/// none, the mirrors of those, their levels and the other platforms' mirrors.
+pub(crate) const ROUNDS_MAX: usize = 7;
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
 
@@ -214,7 +214,7 @@ pub(crate) async fn facts(
     transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
-        let mut keys = row_keys(events(), &facts);
+        let mut keys = row_keys(events(), &facts, &asked);
         keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
         let mut more = keys.without(&asked);
         // Mirrors bring their levels along.

@@ -72,9 +72,9 @@ pub fn first_keys<'a>(
     keys
 }
 
-/// The rows, now that `facts` show who is who. A product event of the batch may link what a later report is about: the
-/// rows of both are among them.
-pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts) -> RowKeys {
+/// The rows, now that `facts` show who is who and `asked` were asked for. A product event of the batch may link what a later
+/// report is about: the rows of both are among them.
+pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
     // Nothing that is named here depends on other platforms' mirrors.
     let companions = Companions::default();
     let sight = Sight { facts, companions: &companions };
@@ -82,14 +82,14 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts) 
     let events: Vec<&Event> = events.into_iter().collect();
     let prospects = Prospects::of(&events, &sight);
     for event in events {
-        one(event, &sight, &prospects, &mut keys);
+        one(event, &sight, &prospects, asked, &mut keys);
     }
     // What a link leads to says which product it is of.
     keys.variants.extend(facts.links.variants.values().cloned());
     keys
 }
 
-fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
+fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
@@ -98,7 +98,7 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
             let linked = locations::of(event, report.location.as_ref(), sight);
             let linking = || prospects.of_location(connection, report.location.as_ref()?).cloned();
             if let Some(location) = linked.or_else(linking) {
-                level(event, &report.item, location, sight, prospects, keys);
+                level(event, &report.item, location, sight, prospects, asked, keys);
             }
         }
         Payload::Stocked(stocked) => item(event, &stocked.item, sight, prospects, keys),
@@ -114,7 +114,7 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
         Payload::Instruction { instruction, .. } => {
-            instruction_keys(event, instruction, sight, prospects, keys);
+            instruction_keys(event, instruction, sight, prospects, asked, keys);
         }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
@@ -140,13 +140,15 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKe
     }
 }
 
-/// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item.
+/// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item, once it is known
+/// that there is no mirror: most levels have one.
 fn level(
     event: &Event,
     item: &ExternalId,
     location: LocationId,
     sight: &Sight<'_>,
     prospects: &Prospects,
+    asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
     let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
@@ -154,7 +156,9 @@ fn level(
     let variant = if let Some(mirror) = known {
         mirror.variant.clone()
     } else {
-        keys.links.insert((key.connection.clone(), item.clone()));
+        if asked.mirrors.contains(&MirrorKey::Level(key.clone())) {
+            keys.links.insert((key.connection.clone(), item.clone()));
+        }
         sight.item_link(event, item)
     };
     if let Some(variant) = variant {
@@ -228,6 +232,7 @@ fn instruction_keys(
     instruction: &Instruction,
     sight: &Sight<'_>,
     prospects: &Prospects,
+    asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
     let connection = &event.origin.connection;
@@ -256,7 +261,7 @@ fn instruction_keys(
             keys.mirrors.extend(levels.into_iter().map(MirrorKey::Level));
         }
         Instruction::Adopt { item, location, .. } => {
-            level(event, item, location.clone(), sight, prospects, keys);
+            level(event, item, location.clone(), sight, prospects, asked, keys);
         }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());

@@ -20,7 +20,7 @@ use model::{
     LevelMirror, Link, LinkKind, LocationId, Meanwhile, Mirror, MirrorKey, Money, Order, OrderStatus, Origin,
     Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product, ProductText, Quantity,
     RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    record::{Changes, ConnectionFacts, Effect, Facts, Links, SendMark},
+    record::{Changes, ConnectionFacts, Effect, Facts, Links, RowKeys, SendMark},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -419,7 +419,7 @@ fn the_rows_of_a_batch_are_named_before_it_is_decided() {
     let links = &first.links;
     assert_eq!((links.products.len(), links.variants.len(), links.items.len()), (1, 1, 1));
     assert_eq!((first.events.len(), first.skus.len(), first.stores.len()), (2, 1, 1));
-    let rows = row_keys(&events, &Facts::default());
+    let rows = row_keys(&events, &Facts::default(), &RowKeys::default());
     let variant = VariantId::derive(&connection("a"), &external("variant"));
     let at = (variant.clone(), place());
     assert!(rows.levels.contains(&at), "the level that the product's link leads to");

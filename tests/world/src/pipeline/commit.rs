@@ -14,7 +14,7 @@ use stage::{Fault, Reject, RejectClass};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The number of rounds of loading that a batch takes at most, as in `apply`.
-const ROUNDS_MAX: usize = 6;
+const ROUNDS_MAX: usize = 7;
 
 /// Commits a batch; of what is refused only that which is refused alone is given up.
 pub(super) fn commit(
@@ -107,7 +107,7 @@ fn transaction(
     record.first(&first_keys(&events, []), &mut facts);
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
-        let mut keys = row_keys(&events, &facts);
+        let mut keys = row_keys(&events, &facts, &asked);
         keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
         let more = keys.without(&asked);
         if more.is_empty() {

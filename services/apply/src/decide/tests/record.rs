@@ -87,7 +87,7 @@ impl Record {
         }
         let mut asked = RowKeys::default();
         for _ in 0..ROUNDS_MAX {
-            let keys = row_keys(events, &facts);
+            let keys = row_keys(events, &facts, &asked);
             let more = keys.without(&asked);
             if more.is_empty() {
                 return facts;
@@ -95,7 +95,10 @@ impl Record {
             self.rows(&more, &mut facts);
             asked = keys;
         }
-        assert!(row_keys(events, &facts).without(&asked).is_empty(), "more rounds than the worker makes");
+        assert!(
+            row_keys(events, &facts, &asked).without(&asked).is_empty(),
+            "more rounds than the worker makes"
+        );
         facts
     }
 
