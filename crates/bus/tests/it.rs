@@ -7,6 +7,7 @@
 
 mod foreign;
 mod ownership;
+mod quiet;
 
 use bus::{
     AppendError, AppliedMessage, Bus, BusConfig, BusError, CloudEvent, DeadMessage, Durability, Feed,
@@ -343,27 +344,6 @@ async fn a_reader_goes_on_over_kills_of_the_server_without_loss_or_repetition() 
     let sequences: Vec<u64> = read.iter().map(|message| message.sequence).collect();
     assert_eq!(sequences, (1..=120).collect::<Vec<_>>());
     assert!(timeout(Duration::from_millis(200), reader.waiting(10)).await.is_err(), "and nothing more");
-}
-
-/// A server that shows life of a reader and delivers nothing to it, as one does to a paused one.
-#[tokio::test]
-async fn a_reader_that_is_delivered_nothing_begins_anew_when_there_is_something() {
-    let broker = Broker::start().await;
-    let bus = broker.declared().await;
-    let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
-    let client = async_nats::connect(broker.nats.url()).await.unwrap();
-    let call = async |call: &str, body: &str| {
-        let answer = client.request(format!("$JS.API.{call}"), body.to_owned().into()).await.unwrap();
-        serde_json::from_slice::<serde_json::Value>(&answer.payload).unwrap()
-    };
-    let names = call("CONSUMER.NAMES.RAW-1", "").await;
-    let name = names["consumers"][0].as_str().unwrap().to_owned();
-    let paused =
-        call(&format!("CONSUMER.PAUSE.RAW-1.{name}"), "{\"pause_until\": \"2100-01-01T00:00:00Z\"}").await;
-    assert_eq!(paused["paused"], true, "{paused}");
-    bus.append_raw(HERE, Bytes::from_static(b"one"), "batch", 1).await.unwrap();
-    let read = timeout(Duration::from_mins(1), reader.waiting(10)).await;
-    assert_eq!(read.expect("it begins anew").unwrap().len(), 1);
 }
 
 #[tokio::test]
