@@ -119,7 +119,7 @@ impl Bus {
         }
     }
 
-    /// What DEAD holds.
+    /// Returns the number of letters in DEAD and its last sequence.
     pub async fn dead_state(&self) -> Result<DeadState, BusError> {
         let state = self.stream_info(DEAD).await?.map(|info| info.state);
         Ok(state.map_or_else(DeadState::default, |state| DeadState {
@@ -128,7 +128,7 @@ impl Bus {
         }))
     }
 
-    /// How much DEAD may hold, in bytes.
+    /// The capacity of DEAD, in bytes.
     pub fn dead_max_bytes(&self) -> u64 {
         self.layout().dead_max_bytes()
     }
@@ -139,7 +139,7 @@ impl Bus {
     }
 }
 
-/// What DEAD holds.
+/// The content of DEAD, in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeadState {
     /// The number of messages.

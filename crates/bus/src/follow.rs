@@ -30,10 +30,10 @@ pub(crate) const PULL_CHANGES: usize = 64;
 const PULL_LIMIT: Duration = Duration::from_secs(3);
 /// How often the server shows that it lives while it has nothing.
 const HEARTBEAT: Duration = Duration::from_millis(1400);
-/// How long nothing may come until it is looked whether the stream has something for us: a reader that the server shows life of
-/// and delivers nothing to would stand still for ever.
+/// Time without a message after which the stream is asked for its last one: a reader that the server shows life of and delivers
+/// nothing to would stand still for ever.
 const QUIET_LIMIT: Duration = Duration::from_secs(10);
-/// How long a caller that has read nothing for longer has to wait first: there may simply be a lot to read.
+/// The same for a caller that has not read for longer than that: there may be a lot that it simply didn't take.
 const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
 /// After this time without a reader the server forgets it.
 const INACTIVE_LIMIT: Duration = Duration::from_secs(30);
