@@ -19,7 +19,8 @@ pub struct BusConfig {
     pub tls: Option<Tls>,
     /// The name that the server shows for the connection.
     pub name: String,
-    /// What answers are sent to; a user's permissions admit its own alone. That of the service's user unless set.
+    /// The prefix of the inboxes that answers are sent to; a user's permissions admit its own alone. That of the service's
+    /// user unless set.
     pub inbox_prefix: Option<String>,
     /// Where the server tells about itself (`http://host:port`): by it a single server shows that it syncs.
     pub monitoring_url: Option<String>,

@@ -12,7 +12,7 @@ const SERVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where ingest takes in what our own services fetched; partners have no permission for it.
 pub const ACCEPT_SUBJECT: &str = "pos.accept";
-/// What platforms that publish themselves publish on.
+/// The subjects that platforms publish on themselves.
 pub const PLATFORMS_SUBJECT: &str = "pos.in.*.*.>";
 
 /// Requests as they come; dropped, no further ones do. At most 1,024 wait; who sends more gets no answer in time.

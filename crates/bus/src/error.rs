@@ -28,7 +28,7 @@ pub enum BusError {
     Keyring {
         /// The file or folder.
         file: String,
-        /// How it showed.
+        /// The error underneath.
         #[source]
         source: Source,
     },
@@ -38,7 +38,7 @@ pub enum BusError {
     /// A stream isn't there, and this user doesn't make it.
     #[error("the stream {stream} isn't there; `apply` makes it when it starts")]
     NotDeclared {
-        /// Which stream.
+        /// The name of the stream.
         stream: String,
     },
     /// The server can't do what is asked of it.
@@ -52,7 +52,7 @@ pub enum BusError {
     /// The server has a stream that isn't what was declared.
     #[error("the stream {stream} has {what} {found}, and the configuration says {declared}; {remedy}")]
     Different {
-        /// Which stream.
+        /// The name of the stream.
         stream: String,
         /// What differs.
         what: &'static str,
@@ -115,7 +115,7 @@ pub enum BusError {
         doing: &'static str,
         /// Of which stream or subject.
         subject: String,
-        /// How it showed.
+        /// The error underneath.
         #[source]
         source: Source,
     },
@@ -181,14 +181,14 @@ pub enum AppendError {
     /// No answer came: it may or may not be stored.
     #[error("whether the message is stored is not known")]
     Unknown {
-        /// How it showed.
+        /// The error underneath.
         #[source]
         source: Source,
     },
     /// The broker refused.
     #[error("the stream is not available")]
     Unavailable {
-        /// How it showed.
+        /// The error underneath.
         #[source]
         source: Source,
     },

@@ -52,7 +52,7 @@ pub fn new_key() -> Result<(String, Seed), BusError> {
 /// A user and its keys, by their public halves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys {
-    /// Whose keys they are.
+    /// The owner of the keys.
     #[serde(flatten)]
     pub user: User,
     /// The key that is handed out.

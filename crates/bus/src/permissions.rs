@@ -122,7 +122,7 @@ impl User {
         matches!(self, Self::Apply | Self::Administrator)
     }
 
-    /// What the user may do on a broker that is laid out as `config` says.
+    /// The permissions of the user on a broker that is laid out as `config` says.
     pub fn permissions(&self, config: &BusConfig) -> Result<Permissions, BusError> {
         let layout = Layout::new(config).map_err(BusError::Config)?;
         let mut grants = Grants::new(&layout, &self.inbox_prefix());

@@ -25,7 +25,7 @@ pub(crate) struct SignOfLife {
     pub(crate) replica: String,
     /// The partitions that it runs.
     pub(crate) partitions: BTreeSet<Partition>,
-    /// Whether it was its last one.
+    /// Says that it was its last one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) leaves: bool,
 }
@@ -41,7 +41,7 @@ impl SignOfLife {
 pub(crate) struct Seen {
     pub(crate) replica: String,
     partitions: BTreeSet<Partition>,
-    /// Whether it was the replica's last one: it counts for nobody any more.
+    /// Says that it was the replica's last one: it counts for nobody any more.
     leaves: bool,
     nanos: i128,
 }
