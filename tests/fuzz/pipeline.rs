@@ -216,7 +216,7 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
         failures.push(format!("of {} events {ended} ended and {duplicates} were duplicates", events.len()));
     }
     for (_, applied) in &once.changes.applied {
-        match wire::decode_applied(wire::encode_applied(applied)) {
+        match wire::encode_applied(applied).and_then(wire::decode_applied) {
             Ok(read) if read == *applied => {}
             Ok(_) => failures.push(format!("a change is read back otherwise: {applied:?}")),
             Err(error) => failures.push(format!("a change can't be read back: {error}: {applied:?}")),

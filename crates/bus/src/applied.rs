@@ -180,14 +180,21 @@ impl Bus {
         partition: Partition,
         after_number: i64,
     ) -> Result<AppliedReader, BusError> {
+        self.read_applied_as(partition, after_number, self.judging()).await
+    }
+
+    /// The same, with what `read` makes of each change: it is the judge, so that no change is decoded twice.
+    pub async fn read_applied_as<T>(
+        &self,
+        partition: Partition,
+        after_number: i64,
+        read: impl ReadApplied<T>,
+    ) -> Result<AppliedReader<T>, BusError> {
         let subject = subject_of(partition);
         let start = self.applied_start(&subject, partition, after_number).await?;
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
-        Ok(AppliedReader::new(
-            self.clone(),
-            follow,
-            Some(Sequencer { partition, expected: after_number + 1, held: BTreeMap::new() }),
-        ))
+        let sequencer = Sequencer { partition, expected: after_number + 1, held: BTreeMap::new() };
+        Ok(AppliedReader::new(follow, read, Some(sequencer)))
     }
 
     /// Reads the changes of all stores, or of one, as they were stored: a change that had to be sent again may come
@@ -200,7 +207,15 @@ impl Bus {
         let subject =
             store.map_or_else(|| "pos.applied.>".to_owned(), |store| format!("pos.applied.*.{store}.>"));
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
-        Ok(AppliedReader::new(self.clone(), follow, None))
+        Ok(AppliedReader::new(follow, self.judging(), None))
+    }
+
+    /// Reads nothing of a change: only refuses what the judge refuses.
+    fn judging(&self) -> impl ReadApplied<()> {
+        let bus = self.clone();
+        move |message: &AppliedMessage| {
+            bus.judge().map_or(Ok(()), |judge| judge.applied(bus.partitions(), message))
+        }
     }
 
     /// The sequence of the last message of APPLIED: reading after it gives what is new.
@@ -254,28 +269,42 @@ fn subject_of(partition: Partition) -> String {
     format!("pos.applied.{partition}.>")
 }
 
-/// Reads changes.
-pub struct AppliedReader {
-    bus: Bus,
+/// Reads what a change holds, or refuses one that isn't ours with the reason.
+pub trait ReadApplied<T>: Fn(&AppliedMessage) -> Result<T, String> + Send + Sync + 'static {}
+
+impl<T, F: Fn(&AppliedMessage) -> Result<T, String> + Send + Sync + 'static> ReadApplied<T> for F {}
+
+/// Reads changes, each with what was read of it.
+pub struct AppliedReader<T = ()> {
     follow: Follow,
+    read: Box<dyn ReadApplied<T>>,
     /// The messages that were read and aren't ours.
     foreign: VecDeque<Foreign>,
-    sequencer: Option<Sequencer>,
+    sequencer: Option<Sequencer<T>>,
     /// The change that is missing, and until when it is waited for, however often waiting is dropped meanwhile.
     missing: Option<(i64, Instant)>,
-    ready: VecDeque<AppliedMessage>,
+    ready: VecDeque<(AppliedMessage, T)>,
 }
 
 impl AppliedReader {
-    fn new(bus: Bus, follow: Follow, sequencer: Option<Sequencer>) -> Self {
-        Self { bus, follow, foreign: VecDeque::new(), sequencer, missing: None, ready: VecDeque::new() }
+    /// The same as [`Self::waiting_read`], where nothing is read of a change.
+    pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
+        let changes = self.waiting_read(max_messages).await?;
+        Ok(changes.into_iter().map(|(message, ())| message).collect())
+    }
+}
+
+impl<T> AppliedReader<T> {
+    fn new(follow: Follow, read: impl ReadApplied<T>, sequencer: Option<Sequencer<T>>) -> Self {
+        let (foreign, ready) = (VecDeque::new(), VecDeque::new());
+        Self { follow, read: Box::new(read), foreign, sequencer, missing: None, ready }
     }
 
     /// Takes back all changes that wait for one that is missing, which the event store doesn't have: none of them was
     /// committed, so they aren't ours. They are reported as [`BusError::Foreign`].
     pub fn refuse_held(&mut self) {
         let held = self.sequencer.as_mut().map(|sequencer| std::mem::take(&mut sequencer.held));
-        let refuse = |message| Bus::foreign_applied(&message, "no such change was committed");
+        let refuse = |(message, _)| Bus::foreign_applied(&message, "no such change was committed");
         self.foreign.extend(held.unwrap_or_default().into_values().map(refuse));
         self.missing = None;
     }
@@ -283,7 +312,7 @@ impl AppliedReader {
     /// Waits for a change, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
     /// missing change is waited for, 30 seconds long; then this is [`BusError::Gap`], and the event store has it.
     /// [`BusError::Foreign`] reports a message that isn't one of ours; the next call goes on behind it.
-    pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
+    pub async fn waiting_read(&mut self, max_messages: usize) -> Result<Vec<(AppliedMessage, T)>, BusError> {
         while self.ready.is_empty() {
             if let Some(foreign) = self.foreign.pop_front() {
                 return Err(BusError::Foreign(Box::new(foreign)));
@@ -298,12 +327,12 @@ impl AppliedReader {
                     timeout_at(until, self.follow.fill(max_messages)).await.map_err(|_| gap)??;
                 }
             }
-            let messages = self.ours(max_messages)?;
+            let changes = self.ours(max_messages)?;
             match &mut self.sequencer {
-                None => self.ready.extend(messages),
+                None => self.ready.extend(changes),
                 Some(sequencer) => {
-                    for message in messages {
-                        sequencer.put(message, &mut self.ready);
+                    for change in changes {
+                        sequencer.put(change, &mut self.ready);
                     }
                     sequencer.bounded()?;
                 }
@@ -313,14 +342,13 @@ impl AppliedReader {
         Ok(self.ready.drain(..count).collect())
     }
 
-    /// Takes what was read; what the judge refuses is reported later.
-    fn ours(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
+    /// Takes what came; what is refused is reported later.
+    fn ours(&mut self, max_messages: usize) -> Result<Vec<(AppliedMessage, T)>, BusError> {
         let taken = self.follow.take(max_messages, AppliedMessage::read)?;
-        let (judge, partitions) = (self.bus.judge(), self.bus.partitions());
         let mut ours = Vec::with_capacity(taken.len());
         for message in taken {
-            match judge.map_or(Ok(()), |judge| judge.applied(partitions, &message)) {
-                Ok(()) => ours.push(message),
+            match (self.read)(&message) {
+                Ok(value) => ours.push((message, value)),
                 Err(reason) => self.foreign.push_back(Bus::foreign_applied(&message, &reason)),
             }
         }
@@ -329,20 +357,20 @@ impl AppliedReader {
 }
 
 /// Puts a partition's changes back into their order.
-struct Sequencer {
+struct Sequencer<T> {
     partition: Partition,
     expected: i64,
-    held: BTreeMap<i64, AppliedMessage>,
+    held: BTreeMap<i64, (AppliedMessage, T)>,
 }
 
-impl Sequencer {
-    fn put(&mut self, message: AppliedMessage, ready: &mut VecDeque<AppliedMessage>) {
-        if message.number >= self.expected {
-            self.held.insert(message.number, message);
+impl<T> Sequencer<T> {
+    fn put(&mut self, change: (AppliedMessage, T), ready: &mut VecDeque<(AppliedMessage, T)>) {
+        if change.0.number >= self.expected {
+            self.held.insert(change.0.number, change);
         }
-        while let Some(message) = self.held.remove(&self.expected) {
+        while let Some(change) = self.held.remove(&self.expected) {
             self.expected += 1;
-            ready.push_back(message);
+            ready.push_back(change);
         }
     }
 

@@ -29,7 +29,7 @@ mod sign;
 
 pub use alerts::{Alert, FOREIGN_KIND};
 pub use append::{Appender, PendingAck};
-pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent};
+pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent, ReadApplied};
 pub use assign::assign;
 pub use check::{Durability, PAYLOAD_BYTES_MIN, Profile};
 pub use client::Bus;

@@ -433,6 +433,7 @@ impl SourceVersion {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Schedule {
     /// When the next attempt is due. Kept in a column of its own, too.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub due_at: Timestamp,
     /// The last failure, without payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -441,21 +442,17 @@ pub struct Schedule {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
     /// Refused comparisons since `rounds_since`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rounds: u32,
     /// When the first of them was.
-    #[serde(default, skip_serializing_if = "is_epoch")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rounds_since: Timestamp,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-fn is_epoch(time: &Timestamp) -> bool {
-    *time == Timestamp::default()
+/// Returns whether it is what a field without a value is read as: mirrors are read and written with each report, most of them
+/// idle, and what goes without saying isn't written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Schedule {

@@ -36,7 +36,7 @@ pub use doors::{Batch, Doors, Head, Input, Output, Placed, readable, unreadable}
 pub use kill_point::kill_point;
 pub use letters::{dead_letter, delivery_in_raw, publish_letter};
 pub use metrics::{Metrics, outcome_label};
-pub use ours::{Ours, batch_of, connect};
+pub use ours::{Ours, batch_of, change_of, connect};
 pub use partitions::{Turn, own_partitions, until_set_up};
 pub use problem::problem;
 pub use process::{Failure, Service, chain, main, now, replica_name};

@@ -4,7 +4,7 @@
 
 use crate::{Batch, Input, Placed, chain};
 use bus::{AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Judge, Message, User};
-use model::{Delivery, Event, Origin, Partition, PartitionCount, Position};
+use model::{Delivery, Event, Origin, Partition, PartitionCount, Position, record::Applied};
 use wire::{DecodeError, EventRecord};
 
 /// Connects, and takes for ours only what is.
@@ -64,6 +64,24 @@ fn batch<T: Input>(
     Ok(batch)
 }
 
+/// Reads a committed change, or says why it isn't one: it can't be decoded, or its subject and headers say another.
+pub fn change_of(partitions: PartitionCount, message: &AppliedMessage) -> Result<Applied, String> {
+    let applied = wire::decode_applied(message.payload.clone())
+        .map_err(|error| format!("it can't be decoded: {}", chain(&error)))?;
+    let event = &applied.event;
+    let agrees = applied.number == message.number
+        && event.origin.store == message.store
+        && partitions.of(&message.store) == message.partition
+        && event.payload.entity().as_str() == message.entity
+        && event.action.as_str() == message.change
+        && event.id.to_string() == message.event.id;
+    if agrees {
+        Ok(applied)
+    } else {
+        Err("its subject and headers say another change than it holds".to_owned())
+    }
+}
+
 /// The pipeline's judgement of what is its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Ours;
@@ -85,20 +103,7 @@ impl Judge for Ours {
     }
 
     fn applied(&self, partitions: PartitionCount, message: &AppliedMessage) -> Result<(), String> {
-        let applied = wire::decode_applied(message.payload.clone())
-            .map_err(|error| format!("it can't be decoded: {}", chain(&error)))?;
-        let event = &applied.event;
-        let agrees = applied.number == message.number
-            && event.origin.store == message.store
-            && partitions.of(&message.store) == message.partition
-            && event.payload.entity().as_str() == message.entity
-            && event.action.as_str() == message.change
-            && event.id.to_string() == message.event.id;
-        if agrees {
-            Ok(())
-        } else {
-            Err("its subject and headers say another change than it holds".to_owned())
-        }
+        change_of(partitions, message).map(drop)
     }
 
     fn dead(&self, message: &DeadMessage) -> Result<(), String> {

@@ -123,13 +123,23 @@ impl Store {
     }
 }
 
-/// A value that a platform should hold, and its mirror as it was read without a lock.
+/// A value that a platform should hold, and what was read of its mirror without a lock.
 struct Wanted {
     key: MirrorKey,
     store: StoreId,
     value: WantedValue,
     trace: Option<TraceParent>,
-    mirror: Option<Mirror>,
+    seen: Seen,
+}
+
+/// What was read of a mirror without a lock.
+enum Seen {
+    /// There is none.
+    Nothing,
+    /// The number that a level's mirror should hold. Most levels hold it: nothing else is read of those.
+    Desired(Option<Quantity>),
+    /// All of it.
+    Whole(Box<Mirror>),
 }
 
 enum WantedValue {
@@ -140,14 +150,31 @@ enum WantedValue {
 
 impl Wanted {
     fn read(row: &PgRow, value: WantedValue) -> Result<Self, StoreError> {
-        let is_new: bool = row.try_get("is_new")?;
+        let seen = match value {
+            _ if row.try_get("is_new")? => Seen::Nothing,
+            WantedValue::Level { .. } => Seen::Desired(mirrors::read_desired(row)?),
+            WantedValue::Price { .. } | WantedValue::Text { .. } => {
+                Seen::Whole(Box::new(mirrors::read(row)?))
+            }
+        };
         Ok(Self {
             key: mirrors::read_key(row)?,
             store: crate::columns::id(row, "store")?,
             value,
             trace: TraceParent::parse(row.try_get("trace")?),
-            mirror: (!is_new).then(|| mirrors::read(row)).transpose()?,
+            seen,
         })
+    }
+
+    /// Returns whether the value may change the mirror, by what was read without a lock.
+    fn may_change(&self, now: Timestamp) -> bool {
+        match (&self.seen, &self.value) {
+            (Seen::Desired(desired), WantedValue::Level { level, decimals, .. }) => {
+                *desired != Some(level.floored(*decimals))
+            }
+            (Seen::Whole(mirror), _) => self.set(Some(mirror), now).is_some(),
+            (Seen::Nothing | Seen::Desired(_), _) => true,
+        }
     }
 
     /// The mirror once it should hold the value; `None` if that changes nothing.
@@ -201,12 +228,11 @@ async fn set(
     wanted: Vec<Wanted>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let pending: Vec<&Wanted> =
-        wanted.iter().filter(|wanted| wanted.set(wanted.mirror.as_ref(), now).is_some()).collect();
+    let pending: Vec<&Wanted> = wanted.iter().filter(|wanted| wanted.may_change(now)).collect();
     if pending.is_empty() {
         return Ok(());
     }
-    if pending.iter().any(|wanted| wanted.mirror.is_none()) {
+    if pending.iter().any(|wanted| matches!(wanted.seen, Seen::Nothing)) {
         // Apply locks a store before anything in it. Whoever makes mirrors does the same, or the two would wait for each
         // other whenever both make the same.
         sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
@@ -272,9 +298,11 @@ async fn levels(
 //
 // A level goes to the connections that know the location: by a link, or because it is their default. It is looked up by
 // its variant, of which a store has few, and not by its location, of which it has thousands; `|| ''` hides that index.
+//
+// Most mirrors of a level that changed are the reporter's, and hold it: those aren't returned.
 const CHANGED_LEVELS: &str = "
 SELECT c.id AS connection, c.store, c.platform, 'inventory' AS kind, item.external, level.location AS place,
-    level.variant AS internal, level.quantity, w.trace, m.state, m.connection IS NULL AS is_new
+    level.variant AS internal, level.quantity, w.trace, m.state -> 'desired' AS desired, m.connection IS NULL AS is_new
 FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
       FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
                 AS changed(variant, location, number, trace)
@@ -294,7 +322,8 @@ WHERE c.platform = ANY($8)
   AND (c.default_location = w.location
        OR EXISTS (SELECT FROM links place
                   WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
-                    AND place.external <> $9))";
+                    AND place.external <> $9))
+  AND (m.connection IS NULL OR m.state ->> 'desired' IS DISTINCT FROM trim_scale(level.quantity)::text)";
 
 async fn prices(
     connection: &mut PgConnection,

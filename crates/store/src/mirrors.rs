@@ -6,7 +6,7 @@ use crate::{
 };
 use model::{
     ConnectionId, ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror,
-    TextMirror,
+    Quantity, TextMirror,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -50,6 +50,12 @@ pub(crate) fn read(row: &PgRow) -> Result<Mirror, StoreError> {
         MirrorKey::Price(key) => Mirror::Price(key, state::<PriceMirror>(row)?),
         MirrorKey::Text(key) => Mirror::Text(key, state::<TextMirror>(row)?),
     })
+}
+
+/// Reads the column `desired`: what a level's mirror should hold, as `state` has it.
+pub(crate) fn read_desired(row: &PgRow) -> Result<Option<Quantity>, StoreError> {
+    let desired = row.try_get::<Option<sqlx::types::Json<Quantity>>, _>("desired");
+    Ok(desired.map_err(|_| unreadable("desired"))?.map(|json| json.0))
 }
 
 fn state<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> {

@@ -14,17 +14,17 @@ use model::{
 };
 use prost::Message as _;
 
-/// Writes a committed change.
-pub fn encode_applied(applied: &Applied) -> Bytes {
-    pb::Applied {
-        number: applied.number,
-        sequence: applied.sequence,
-        event: Some((&applied.event).into()),
-        effects: applied.effects.iter().map(pb::Effect::from).collect(),
-        rows: applied.rows.iter().map(pb::CatalogRow::from).collect(),
-    }
-    .encode_to_vec()
-    .into()
+/// Writes a committed change, if it can be read again: what was computed may be beyond the bounds of what is read. The event
+/// came off the wire as it is.
+pub fn encode_applied(applied: &Applied) -> Result<Bytes, DecodeError> {
+    let effects: Vec<pb::Effect> = applied.effects.iter().map(pb::Effect::from).collect();
+    let rows: Vec<pb::CatalogRow> = applied.rows.iter().map(pb::CatalogRow::from).collect();
+    let origin = &applied.event.origin;
+    effects.iter().cloned().try_for_each(|effect| Effect::try_from(effect).map(drop))?;
+    rows.iter().cloned().try_for_each(|row| catalog::row(row, origin).map(drop))?;
+    let (number, sequence) = (applied.number, applied.sequence);
+    let event = Some((&applied.event).into());
+    Ok(pb::Applied { number, sequence, event, effects, rows }.encode_to_vec().into())
 }
 
 /// Reads a committed change.

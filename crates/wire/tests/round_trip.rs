@@ -368,7 +368,7 @@ fn changes_and_dead_letters_are_read_as_they_were_written() {
         effects: effects(),
         rows: rows(),
     };
-    assert_eq!(wire::decode_applied(wire::encode_applied(&applied)).unwrap(), applied);
+    assert_eq!(wire::decode_applied(wire::encode_applied(&applied).unwrap()).unwrap(), applied);
     let letter = DeadLetter {
         stage: "normalize".to_owned(),
         reject: Reject::at(RejectClass::Schema, "/id", "not a number"),

@@ -1,19 +1,19 @@
 //! One partition: what changed becomes what platforms should hold; what is due is written.
 
 use crate::{STAGE, calls::Calls, worker::DesiredWriter};
-use bus::{AppliedReader, BusError};
-use bytes::Bytes;
-use model::{ConnectionId, Partition, Timestamp};
-use runner::{Alerts, Service, Turn, now, readable, unreadable};
+use bus::{AppliedMessage, AppliedReader, BusError};
+use model::{ConnectionId, Partition, Timestamp, record::Applied};
+use runner::{Alerts, Service, Turn, change_of, now, readable, unreadable};
 use stage::Fault;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, Health, Store};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, EventRow, Health, Store};
 use tokio::{sync::broadcast, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use wire::DecodeError;
 
 /// How many changes are taken up at once.
 const CHANGES_MAX: usize = 256;
@@ -36,7 +36,7 @@ impl Shared {
     pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
         let partition = turn.partition;
         let cursor = self.store.take_epoch(Consumer::Propagate, partition).await?;
-        let reader = self.service.bus.read_applied(partition, cursor.number).await?;
+        let reader = self.read_behind(partition, cursor.number).await?;
         let mut notices = self.notices.subscribe();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,7 +55,7 @@ impl Shared {
         lane.forget(&Changed::Everything).await?;
         loop {
             tokio::select! {
-                taken = lane.reader.waiting(CHANGES_MAX) => {
+                taken = lane.reader.waiting_read(CHANGES_MAX) => {
                     if lane.take(taken).await? {
                         lane.write_due().await?;
                     }
@@ -76,6 +76,16 @@ impl Shared {
         while lane.calls.join_next().await.is_some() {}
         Ok(())
     }
+
+    /// Reads the partition's changes behind the one numbered `number`, decoded.
+    async fn read_behind(
+        &self,
+        partition: Partition,
+        number: i64,
+    ) -> Result<AppliedReader<Applied>, BusError> {
+        let (bus, partitions) = (&self.service.bus, self.service.bus.partitions());
+        bus.read_applied_as(partition, number, move |message| change_of(partitions, message)).await
+    }
 }
 
 struct Lane<'a> {
@@ -83,7 +93,7 @@ struct Lane<'a> {
     partition: Partition,
     stop: CancellationToken,
     cursor: Cursor,
-    reader: AppliedReader,
+    reader: AppliedReader<Applied>,
     connections: HashMap<ConnectionId, Arc<Connection>>,
     busy: HashSet<ConnectionId>,
     calls: JoinSet<ConnectionId>,
@@ -91,9 +101,11 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     /// Sets what platforms should hold by now; says whether there was anything.
-    async fn take(&mut self, taken: Result<Vec<bus::AppliedMessage>, BusError>) -> Result<bool, Fault> {
-        let payloads: Vec<(i64, Bytes)> = match taken {
-            Ok(messages) => messages.into_iter().map(|message| (message.number, message.payload)).collect(),
+    async fn take(&mut self, taken: Result<Vec<(AppliedMessage, Applied)>, BusError>) -> Result<bool, Fault> {
+        let taken: Vec<(i64, Option<Applied>)> = match taken {
+            Ok(taken) => {
+                taken.into_iter().map(|(message, applied)| (message.number, Some(applied))).collect()
+            }
             Err(BusError::Gap { .. }) => self.changes_of_event_store().await?,
             Err(error) => {
                 let passed_over = readable::<()>(&self.shared.alerts, self.partition, Err(error)).await;
@@ -102,14 +114,9 @@ impl Lane<'_> {
         };
         let mut changes = DesiredChanges::default();
         let mut number = self.cursor.number;
-        for (at, payload) in payloads.into_iter().filter(|(at, _)| *at > self.cursor.number) {
-            match wire::decode_applied(payload) {
-                Ok(applied) => {
-                    applied.effects.iter().for_each(|effect| changes.add(at, &applied.event, effect));
-                }
-                Err(error) => {
-                    self.shared.alerts.set_aside(self.partition, &unreadable("change", at, &error));
-                }
+        for (at, applied) in taken.into_iter().filter(|(at, _)| *at > self.cursor.number) {
+            if let Some(applied) = applied {
+                applied.effects.iter().for_each(|effect| changes.add(at, &applied.event, effect));
             }
             number = at;
         }
@@ -133,18 +140,23 @@ impl Lane<'_> {
         Ok(due)
     }
 
-    /// The changes that APPLIED lacks, from where they were committed; the reader goes on behind them. What APPLIED has
-    /// instead was never committed if there are none.
-    async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Bytes)>, Fault> {
+    /// The changes that APPLIED lacks, from where they were committed, each by its number; none for one that can't be read,
+    /// which is set aside. The reader goes on behind them. What APPLIED has instead was never committed if there are none.
+    async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Option<Applied>)>, Fault> {
         let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
         let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await?;
         match rows.last() {
-            Some(last) => {
-                self.reader = self.shared.service.bus.read_applied(self.partition, last.number).await?;
-            }
+            Some(last) => self.reader = self.shared.read_behind(self.partition, last.number).await?,
             None => self.reader.refuse_held(),
         }
-        Ok(rows.into_iter().map(|row| (row.number, row.payload.into())).collect())
+        let set_aside = |number, error: &DecodeError| {
+            self.shared.alerts.set_aside(self.partition, &unreadable("change", number, error));
+        };
+        let read = |row: EventRow| {
+            let applied = wire::decode_applied(row.payload.into());
+            (row.number, applied.inspect_err(|error| set_aside(row.number, error)).ok())
+        };
+        Ok(rows.into_iter().map(read).collect())
     }
 
     /// Starts what is due, one task for each connection: its calls stay in order and within its budget.

@@ -3,7 +3,7 @@
 use super::{
     Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
     ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
-    Settled, Waiting, Write, kinds_of,
+    Settled, Waiting, Write, is_default, kinds_of,
 };
 use crate::{ConflictKind, Money, SourceVersion, Timestamp, TraceParent};
 use serde::{Deserialize, Serialize};
@@ -33,13 +33,13 @@ pub struct FieldMirror<V: FieldValue> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<TraceParent>,
     /// How far the last write has come.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub phase: Phase<V>,
     /// The last waiting for a reading.
     #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
     pub waiting: Waiting,
     /// When work is due.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub schedule: Schedule,
 }
 

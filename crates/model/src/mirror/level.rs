@@ -7,6 +7,7 @@ pub use outcome::{Contact, ContactOutcome, LevelOutcome};
 use super::{
     Asked, Attention, Baseline, Begun, CallResult, Meanwhile, Observation, Phase, READ_AGAIN_AFTER,
     READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule, Settled, Waiting, Write,
+    is_default,
 };
 use crate::{BaselineRule, Quantity, Side, Timestamp, TraceParent, VariantId};
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ pub struct LevelMirror {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub proven: bool,
     /// Whether it may be written to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub gate: Gate,
     /// What the platform should hold, in its own scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,13 +54,13 @@ pub struct LevelMirror {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<TraceParent>,
     /// How far the last write has come.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub phase: Phase<Quantity>,
     /// The last waiting for a reading.
     #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
     pub waiting: Waiting,
     /// When work is due.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub schedule: Schedule,
 }
 

@@ -209,7 +209,7 @@ impl Agreement for LevelMirror {
         let level = level.or_else(|| sight.level(variant, &key.location));
         let wanted = level.map(|level| level.floored(sight.decimals(&key.connection)));
         if self.desired.is_some() && self.gate == Gate::Open && wanted == self.baseline.known().copied() {
-            self.desired = wanted;
+            (self.desired, self.cause) = (wanted, None);
             self.end_refusal();
         }
     }

@@ -11,8 +11,8 @@ use super::{
 };
 use model::{
     Baseline, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, LinkKind, LocationId, MirrorKey, OrderId, Payload, Product, StockedAt,
-    VariantId,
+    InventoryReport, LevelKey, LevelMirror, LinkKind, LocationId, MirrorKey, OrderId, Payload, Product,
+    StockedAt, VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -72,7 +72,7 @@ pub fn first_keys<'a>(
     keys
 }
 
-/// The rows, now that `facts` show who is who and `asked` were asked for. A product event of the batch may link what a later
+/// The rows, now that `facts` show who is who and `asked` were asked for, but for those of reports that are settled. A product event of the batch may link what a later
 /// report is about: the rows of both are among them.
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
     // Nothing that is named here depends on other platforms' mirrors.
@@ -81,12 +81,30 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, 
     let mut keys = RowKeys::default();
     let events: Vec<&Event> = events.into_iter().collect();
     let prospects = Prospects::of(&events, &sight);
+    let links_nothing = prospects.is_empty();
     for event in events {
-        one(event, &sight, &prospects, asked, &mut keys);
+        if !(links_nothing && is_settled(event, &sight)) {
+            one(event, &sight, &prospects, asked, &mut keys);
+        }
     }
     // What a link leads to says which product it is of.
     keys.variants.extend(facts.links.variants.values().cloned());
     keys
+}
+
+/// Returns whether the event is the report of a level of which everything is loaded, as it is of most after one round.
+fn is_settled(event: &Event, sight: &Sight<'_>) -> bool {
+    let Payload::Inventory(report) = &event.payload else { return false };
+    let Some(location) = locations::of(event, report.location.as_ref(), sight) else { return true };
+    let key = LevelKey { connection: event.origin.connection.clone(), item: report.item.clone(), location };
+    let Some(mirror) = sight.facts.mirrors.levels.get(&key) else { return false };
+    let Some(variant) = mirror.variant.clone() else { return false };
+    is_past_first_contact(mirror) && sight.facts.levels.contains_key(&(variant, key.location))
+}
+
+/// Returns whether the next number is no first contact.
+fn is_past_first_contact(mirror: &LevelMirror) -> bool {
+    mirror.proven && matches!(mirror.baseline, Baseline::Known(_))
 }
 
 fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys, keys: &mut RowKeys) {
@@ -163,9 +181,7 @@ fn level(
     };
     if let Some(variant) = variant {
         let at = (variant, key.location.clone());
-        let is_settled =
-            known.is_some_and(|mirror| mirror.proven && matches!(mirror.baseline, Baseline::Known(_)));
-        if !is_settled || prospects.is_unsettled(&key.connection, item) {
+        if !known.is_some_and(is_past_first_contact) || prospects.is_unsettled(&key.connection, item) {
             keys.contacts.insert(at.clone());
         }
         keys.levels.insert(at);

@@ -66,6 +66,14 @@ impl Prospects {
         prospects
     }
 
+    /// Returns whether no event of the batch may link or forget anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.variants.is_empty()
+            && self.items.is_empty()
+            && self.unsettled.is_empty()
+            && self.locations.is_empty()
+    }
+
     /// The variants that a platform's item may be linked to by an event of the batch.
     pub(super) fn of_item(
         &self,

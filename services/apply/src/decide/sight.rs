@@ -6,14 +6,14 @@ use model::{
     VariantId,
     record::{ConnectionFacts, Facts, Mirrors},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The decimals of a platform of which nothing is known: as many as a quantity has.
 const DECIMALS_MAX: u32 = 6;
 
-/// The level mirrors of each variant at each location.
+/// The level mirrors of each variant at each location, in the order of their keys. Most have one or two.
 #[derive(Debug, Default)]
-pub(super) struct Companions(BTreeMap<(VariantId, LocationId), BTreeSet<LevelKey>>);
+pub(super) struct Companions(BTreeMap<(VariantId, LocationId), Vec<LevelKey>>);
 
 impl Companions {
     pub(super) fn of(mirrors: &Mirrors) -> Self {
@@ -26,7 +26,10 @@ impl Companions {
 
     fn add(&mut self, key: &LevelKey, mirror: &LevelMirror) {
         if let Some(variant) = &mirror.variant {
-            self.0.entry((variant.clone(), key.location.clone())).or_default().insert(key.clone());
+            let keys = self.0.entry((variant.clone(), key.location.clone())).or_default();
+            if let Err(place) = keys.binary_search(key) {
+                keys.insert(place, key.clone());
+            }
         }
     }
 
@@ -39,7 +42,7 @@ impl Companions {
         }
         if let Some(before) = before {
             let keys = self.0.get_mut(&(before.clone(), key.location.clone()));
-            keys.map(|keys| keys.remove(key));
+            keys.into_iter().for_each(|keys| keys.retain(|other| other != key));
         }
         self.add(key, mirror);
     }

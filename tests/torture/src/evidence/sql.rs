@@ -182,8 +182,9 @@ impl Sql<'_> {
             "SELECT m.connection, m.kind, m.external, m.place, {DUE} AS attention,
                  m.state -> 'schedule' ->> 'error' AS last_error,
                  (m.state -> 'observed' ->> 'version')::bigint AS observed_version,
-                 CASE jsonb_typeof(m.state -> 'phase') WHEN 'string' THEN m.state ->> 'phase'
-                     ELSE (SELECT name FROM jsonb_object_keys(m.state -> 'phase') AS name) END AS phase,
+                 CASE jsonb_typeof(m.state -> 'phase')
+                     WHEN 'object' THEN (SELECT name FROM jsonb_object_keys(m.state -> 'phase') AS name)
+                     ELSE coalesce(m.state ->> 'phase', 'idle') END AS phase,
                  CASE m.kind WHEN 'inventory' THEN trim_scale(l.quantity)::text
                      WHEN 'price' THEN v.price_minor::text ELSE p.title END AS ours
              FROM mirrors m
