@@ -52,7 +52,7 @@ impl Shared {
     async fn fetch(&self, delivery: &Delivery) -> Result<Attempt, Attempt> {
         let name = delivery.origin.platform.as_str();
         let connection = self.connection_of(delivery).await?;
-        if !connection.enabled || connection.health == Health::Revoked {
+        if !connection.call_gate().lets_fetch() {
             return Ok(Attempt::Paused);
         }
         let (platform, schemas) = platforms::find(name)

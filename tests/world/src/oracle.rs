@@ -6,7 +6,7 @@
 
 use crate::{
     record::{Record, location_id},
-    shop::{Good, Shop, Webhook, place_id},
+    shop::{Good, Kind, Shop, Webhook, place_id},
 };
 use model::{
     Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
@@ -319,9 +319,11 @@ fn settled<V>(baseline: &Baseline<V>, phase: &Phase<impl Sized>) -> bool {
     matches!(baseline, Baseline::Known(_)) && matches!(phase, Phase::Idle | Phase::Acknowledged { .. })
 }
 
-/// What a platform holds of a mirror's item there, if it counts it.
+/// The quantity that a platform holds of a mirror's item there, if it counts it.
 pub(crate) fn actual(shops: &[Shop], key: &LevelKey) -> Option<Decimal> {
     let shop = shops.iter().find(|shop| shop.connection == key.connection)?;
     let good = shop.goods.iter().find(|good| good.item == key.item && !good.is_deleted && good.is_tracked)?;
-    good.stock.get(&crate::record::place_of(&key.location)).copied()
+    let count = good.stock.get(&crate::record::place_of(&key.location)).copied();
+    // Of a list of locations, those that are missing have none.
+    count.or_else(|| (shop.kind == Kind::Treez).then_some(Decimal::ZERO))
 }
