@@ -6,7 +6,7 @@
 
 use crate::{
     record::{Record, location_id},
-    shop::{Good, Kind, Shop, Webhook, place_id},
+    shop::{Good, Kind, PLACES_MAX, Shop, Webhook, place_id},
 };
 use model::{
     Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
@@ -143,8 +143,10 @@ impl Oracle {
     /// A shop is about to stop counting a good: what it didn't report by then it never will.
     pub(crate) fn stops_counting(&mut self, shops: &[Shop], shop: usize, good: usize, record: &Record) {
         let (shop, good) = (&shops[shop], &shops[shop].goods[good]);
-        for place in good.stock.keys() {
-            let key = key(shop, good, *place);
+        // Of a list of locations, those that are missing are reported as well.
+        let is_counted = |place: &usize| shop.kind == Kind::Treez || good.stock.contains_key(place);
+        for place in (0..PLACES_MAX).filter(is_counted) {
+            let key = key(shop, good, place);
             let Some(mirror) = record.mirrors.levels.get(&key) else { continue };
             let Some(variant) = mirror.variant.clone() else { continue };
             let is_reported = mirror.baseline.known().map(|known| known.decimal()) == actual(shops, &key);

@@ -163,7 +163,11 @@ impl World {
 
     /// A shop that reports lists of locations takes a good away from a place, with what is there, or begins with nothing.
     fn lists(&mut self, shop: usize, good: usize, place: usize, is_stocked: bool) {
-        let count = self.shops[shop].goods[good].stock.get(&place).copied().unwrap_or_default();
+        let about = &self.shops[shop].goods[good];
+        if !about.is_tracked {
+            return;
+        }
+        let count = about.stock.get(&place).copied().unwrap_or_default();
         let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
         if !webhooks.is_empty() && !is_stocked {
             self.oracle.moved(&self.shops, shop, good, place, -count, &self.pipeline.record);
