@@ -1,9 +1,10 @@
 //! Connections' states: whether the platform accepts their calls, and what people set by hand.
 
 use crate::{
-    LISTED_ROWS, Store, StoreError,
+    Connection, LISTED_ROWS, Store, StoreError,
     columns::{health, id, time, time_or_null, unreadable},
     conflicts::{self, WHOLE_CONNECTION, storable},
+    connections,
     error::within,
     mirrors,
 };
@@ -17,10 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Store {
     /// Notes that the platform refused a call for the sake of the credentials or the account: the connection takes that
     /// state (a lost authorisation stands above it), the next probe is due after a pause that doubles from one minute to one
-    /// hour, and a conflict is open. `true` if the state is new. Refuses [`Health::Ok`] and [`Health::Revoked`].
+    /// hour, and a conflict is open. `true` if the state is new. Changes nothing if the connection isn't set up any more as the
+    /// call was made: the refusal says nothing of what it is now. Refuses [`Health::Ok`] and [`Health::Revoked`].
     pub async fn note_account_refused(
         &self,
-        connection: &ConnectionId,
+        called_as: &Connection,
         health: Health,
         reason: &str,
         now: Timestamp,
@@ -28,11 +30,15 @@ impl Store {
         if !matches!(health, Health::NeedsReauth | Health::Misconfigured) {
             return Err(StoreError::refused("a refused call says nothing of this state"));
         }
-        let reason = storable(reason, Conflict::DETAIL_MAX_BYTES);
+        let (connection, reason) = (&called_as.id, storable(reason, Conflict::DETAIL_MAX_BYTES));
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let Some((owner, state)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Err(StoreError::refused("there is no such connection"));
         };
+        if self.was_changed_since(&mut transaction, called_as).await? {
+            within(self.limit, transaction.rollback()).await?;
+            return Ok(false);
+        }
         let refused = state.refused(health, now);
         let write = write_refused(&mut transaction, connection, refused, &reason, now);
         within(self.limit, write).await?;
@@ -51,13 +57,14 @@ impl Store {
     }
 
     /// Notes that the platform accepted a call: the connection is ok again, and the conflicts about its state end. `true` if it
-    /// was not ok.
-    pub async fn note_account_accepted(&self, connection: &ConnectionId) -> Result<bool, StoreError> {
+    /// was not ok. Changes nothing if the connection isn't set up any more as the call was made.
+    pub async fn note_account_accepted(&self, called_as: &Connection) -> Result<bool, StoreError> {
+        let connection = &called_as.id;
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let Some((owner, state)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Err(StoreError::refused("there is no such connection"));
         };
-        if state.health == Health::Ok {
+        if state.health == Health::Ok || self.was_changed_since(&mut transaction, called_as).await? {
             within(self.limit, transaction.rollback()).await?;
             return Ok(false);
         }
@@ -72,6 +79,20 @@ impl Store {
         within(self.limit, end).await?;
         within(self.limit, transaction.commit()).await?;
         Ok(true)
+    }
+
+    /// Returns whether a connection, which the transaction holds, is set up otherwise than when a call was made.
+    async fn was_changed_since(
+        &self,
+        transaction: &mut PgConnection,
+        called_as: &Connection,
+    ) -> Result<bool, StoreError> {
+        let statement = sqlx::query(
+            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store WHERE c.id = $1",
+        )
+        .bind(called_as.id.as_str());
+        let row = within(self.limit, statement.fetch_one(transaction)).await?;
+        Ok(!connections::read(&row, &self.vault)?.is_set_up_like(called_as))
     }
 
     /// Pauses or resumes a connection. A change makes it ok until a call shows otherwise. `false` if there is no such
