@@ -3,6 +3,7 @@
 
 mod clocks;
 mod contacts;
+mod flapping;
 mod links;
 mod refusals;
 mod rendering;

@@ -1,5 +1,6 @@
 //! `tillflow nats-auth`, as whoever sets a broker up runs it.
 
+use crate::command_line::tillflow;
 use bus::{Bus, BusConfig, Credentials, User};
 use sandbox::{Nats, NatsOptions, Scratch};
 use serde_json::Value;
@@ -8,13 +9,14 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
 };
-use testkit::Program;
+use testkit::{AccountOptions, Program, World};
 use tokio::process::Command;
 
-struct Said {
-    code: Option<i32>,
-    value: Value,
-    error: String,
+/// What it said.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) value: Value,
+    pub(crate) error: String,
 }
 
 impl Said {
@@ -24,7 +26,8 @@ impl Said {
     }
 }
 
-async fn nats_auth(folder: &Path, arguments: &[&str]) -> Said {
+/// Runs it without any database that it could ask.
+pub(crate) async fn nats_auth(folder: &Path, arguments: &[&str]) -> Said {
     let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
     command.env_clear().env("TILLFLOW_BUS__STREAMS_PER_FEED", "4").kill_on_drop(true);
     command.args(["--output", "json", "nats-auth", "--folder"]).arg(folder).args(arguments);
@@ -139,4 +142,38 @@ async fn the_clusters_configuration_of_the_broker_takes_the_file_that_is_written
     fs::remove_file(scratch.path().join("nats-users/authorization.conf")).expect("it is there");
     let output = command.output().await.expect("it runs");
     assert!(!output.status.success(), "without the users it doesn't start");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_whose_connection_is_not_in_the_record_gets_no_user_unless_nobody_shall_look() {
+    let world = World::start(&[Program::Ingest]).await;
+    let merchant = world.merchant("acme").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    let folder = world.streams_folder().join("../../../../partners");
+    let folder = folder.to_str().expect("a path");
+    let run = async |arguments: &[&str]| {
+        tillflow(&world, &[&["nats-auth", "--folder", folder], arguments].concat()).await
+    };
+    let connection = account.connection.as_str();
+    for (store, of) in [("acme", "acme-till"), ("other", connection)] {
+        let refused = run(&["--partner", store, of]).await;
+        assert_eq!(refused.code, 1, "{store} {of}: {}", refused.error);
+        let reason = format!("the record has no connection {of} of store {store}");
+        assert!(
+            refused.error.contains(&reason) && refused.error.contains("--unchecked"),
+            "{}",
+            refused.error
+        );
+    }
+    assert!(!Path::new(folder).exists(), "nothing is written");
+    let added = run(&["--partner", "acme", connection]).await.well();
+    let names = |said: &[Value]| {
+        let changes = said[0]["changes"].as_array().cloned().unwrap_or_default();
+        changes.iter().map(|it| it["user"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(names(&added).contains(&format!("partner-{connection}")), "{added:?}");
+    // Before the connection is set up.
+    let added = run(&["--partner", "acme", "acme-till", "--unchecked"]).await.well();
+    assert_eq!(names(&added), ["partner-acme-till"]);
+    assert_eq!(run(&["--unchecked"]).await.code, 2, "there is nothing to check");
 }

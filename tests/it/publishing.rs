@@ -11,8 +11,8 @@ use model::{
 };
 use serde_json::Value;
 use testkit::{
-    Account, AccountOptions, Merchant, PASSWORD, PASSWORD_USER, Program, Sender, World, level_body,
-    python_with_nats,
+    Account, AccountOptions, Merchant, PASSWORD, PASSWORD_USER, Program, Sender, World, WorldOptions,
+    level_body, python_with_nats,
 };
 
 const TOPIC: &str = "inventory_levels/update";
@@ -139,6 +139,37 @@ async fn the_publish_of_a_client_in_python_is_acknowledged_by_raw_and_applied() 
     assert_eq!(refused["code"], 400, "{refused}");
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_eq!(world.assert_sound(&merchant).await.len(), 2, "the product and one level");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_shares_the_room_for_bodies_and_is_told_to_come_again_where_it_finds_none() {
+    let options =
+        WorldOptions { ingest_settings: vec!["body_bytes_in_flight_max = 16384"], ..WorldOptions::default() };
+    let world = World::start_with(options, &Program::ALL).await;
+    let merchant = world.merchant("shop").await;
+    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    Sender::default().send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
+    let client = partner(&world, &merchant, &account).await;
+    let publish = async |id: &str, payload: Vec<u8>| {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", id);
+        let to = subject(&merchant, &account, TOPIC);
+        let answer = client.request_with_headers(to, headers, payload.into()).await.expect("an answer");
+        serde_json::from_slice::<Value>(&answer.payload).expect("it is JSON")
+    };
+    // White space around it, so that it is the same report.
+    let large = [level(10, 1), vec![b' '; 20_000]].concat();
+    for number in 0..3 {
+        let refused = publish(&format!("large {number}"), large.clone()).await;
+        assert_eq!(refused["error"]["code"], 503, "{refused}");
+    }
+    let kept = publish("small", level(9, 2)).await;
+    assert_eq!(kept["stream"], "RAW", "what was refused holds no room: {kept}");
+    assert_level(&world, &merchant, &account, TOPIC, "small", 9).await;
+    Sender::default().send_until_kept(&account.level("webhook", ITEM, 8, 3), PATIENCE).await;
+    let count =
+        world.scrape().await.count("tillflow_events_total", &[("stage", "ingest"), ("outcome", "no_room")]);
+    assert_eq!(count, 3);
 }
 
 /// Feeds the program and reads the one line of JSON that it prints.

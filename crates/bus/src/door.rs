@@ -65,6 +65,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// The number of bytes that it holds: subject, headers and payload.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        self.subject.len() + headers.sum::<usize>() + self.payload.len()
+    }
+
     /// Whether the sender waits for an answer.
     pub fn wants_answer(&self) -> bool {
         self.reply.is_some()

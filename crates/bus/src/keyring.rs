@@ -21,7 +21,7 @@ const USERS_FILE: &str = "users.json";
 /// The file for the server's configuration.
 const AUTHORIZATION_FILE: &str = "authorization.conf";
 /// The folder of the seeds.
-const SEEDS_FOLDER: &str = "seeds";
+pub(crate) const SEEDS_FOLDER: &str = "seeds";
 /// Upper limit of users, so that a mistake in a loop is one error and no full disk.
 const USERS_MAX: usize = 10_000;
 
@@ -276,13 +276,13 @@ pub fn authorization_file(folder: &Path) -> PathBuf {
     folder.join(AUTHORIZATION_FILE)
 }
 
-fn close_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn close_folder(folder: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
 }
 
 /// Into a file of its own first: nobody ever reads half of it.
-fn write(file: &Path, content: &[u8]) -> Result<(), BusError> {
+pub(crate) fn write(file: &Path, content: &[u8]) -> Result<(), BusError> {
     let making = file.with_extension("new");
     let write = || {
         // A file that was left half-way may be open to others.
@@ -299,7 +299,7 @@ fn write(file: &Path, content: &[u8]) -> Result<(), BusError> {
     write().map_err(|error| unusable(file)(error.into()))
 }
 
-fn unusable(file: &Path) -> impl FnOnce(Source) -> BusError {
+pub(crate) fn unusable(file: &Path) -> impl FnOnce(Source) -> BusError {
     let file = file.display().to_string();
     move |source| BusError::Keyring { file, source }
 }

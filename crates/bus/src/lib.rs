@@ -24,6 +24,7 @@ mod message;
 mod permissions;
 mod placement;
 mod reply;
+mod routes;
 mod seek;
 mod sign;
 
@@ -46,3 +47,4 @@ pub use message::{Message, Start};
 pub use permissions::{Permissions, User};
 pub use placement::{Follower, Placement};
 pub use reply::{Answered, BadInboxPrefix, InboxPrefix, ReplyRule};
+pub use routes::{Routes, RoutesError, cluster_file};

@@ -5,6 +5,7 @@
 
 mod account;
 pub mod bounds;
+mod call_gate;
 mod catalog;
 mod conflict;
 mod delivery;
@@ -25,6 +26,7 @@ mod visible;
 
 pub use account::{AccountNotice, Duty};
 pub use bounds::OutOfBounds;
+pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, Source, TraceParent};

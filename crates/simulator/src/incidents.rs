@@ -73,6 +73,12 @@ impl ShopHandle {
         lock(&self.inner.state).webhooks_lost = lost;
     }
 
+    /// Has another program restock one of each item that is about to be written, just before each write of a level at Shopify:
+    /// every comparison is refused. Other platforms don't compare.
+    pub fn restock_before_writes(&self, restocks: bool) {
+        lock(&self.inner.state).rival_restocks = restocks;
+    }
+
     /// Forgets all idempotency keys, as platforms do after their retention time: a repeated write has its effect again.
     pub fn forget_idempotency_keys(&self) {
         lock(&self.inner.state).replies.forget();

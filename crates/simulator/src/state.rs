@@ -117,6 +117,8 @@ pub(crate) struct State {
     pub(crate) judged_ahead: TimeDelta,
     /// True if webhooks of later acts are lost.
     pub(crate) webhooks_lost: bool,
+    /// Whether another program restocks one of each item just before each write of Shopify's levels.
+    pub(crate) rival_restocks: bool,
 }
 
 impl State {
@@ -133,6 +135,7 @@ impl State {
             standing: Standing::default(),
             judged_ahead: TimeDelta::zero(),
             webhooks_lost: false,
+            rival_restocks: false,
         }
     }
 

@@ -86,6 +86,18 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
+    /// When each connection's account last had to be erased, whether or not a person has confirmed it: at most
+    /// [`LISTED_ROWS`].
+    pub async fn erasures(&self) -> Result<Vec<(ConnectionId, Timestamp)>, StoreError> {
+        let statement = sqlx::query(
+            "SELECT connection, max(last_seen_at) AS erased_at FROM conflicts WHERE kind = 'erase_account'
+             GROUP BY connection ORDER BY erased_at DESC LIMIT $1",
+        )
+        .bind(LISTED_ROWS);
+        let rows = self.fetch_all(statement).await?;
+        rows.iter().map(|row| Ok((id(row, "connection")?, time(row, "erased_at")?))).collect()
+    }
+
     /// One conflict; `None` if there is none of that number.
     pub async fn conflict(&self, id: i64) -> Result<Option<ConflictRow>, StoreError> {
         let statement = sqlx::query("SELECT * FROM conflicts WHERE id = $1").bind(id);

@@ -1,111 +1,28 @@
 //! Connections' states: whether the platform accepts their calls, and what people set by hand.
 
 use crate::{
-    LISTED_ROWS, Store, StoreError,
+    Connection, LISTED_ROWS, Store, StoreError,
     columns::{health, id, time, time_or_null, unreadable},
     conflicts::{self, WHOLE_CONNECTION, storable},
+    connections,
     error::within,
     mirrors,
 };
 use model::{
-    BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, Mirror, StoreId, TenantId,
-    Timestamp,
+    AccountState, BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, Health,
+    Mirror, StoreId, TenantId, Timestamp,
 };
-use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-
-/// Whether a platform accepts the calls of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// Nothing is known against it.
-    #[default]
-    Ok,
-    /// The platform no longer accepts the credentials.
-    NeedsReauth,
-    /// The platform refuses the account or the settings.
-    Misconfigured,
-    /// The platform said that the authorisation was revoked.
-    Revoked,
-}
-
-impl Health {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Ok, Self::NeedsReauth, Self::Misconfigured, Self::Revoked];
-
-    /// The name that rows and messages carry.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::NeedsReauth => "needs_reauth",
-            Self::Misconfigured => "misconfigured",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    /// The kind of the conflict that stays open as long as a connection is in this state.
-    const fn conflict(self) -> Option<ConflictKind> {
-        match self {
-            Self::Ok => None,
-            Self::NeedsReauth => Some(ConflictKind::NeedsReauth),
-            Self::Misconfigured => Some(ConflictKind::Misconfigured),
-            Self::Revoked => Some(ConflictKind::AccessRevoked),
-        }
-    }
-}
-
-/// The pause before the first probe of a refused connection; it doubles with each probe that is refused.
-const FIRST_PROBE_PAUSE: Duration = Duration::from_mins(1);
-/// The longest pause between two probes.
-const LONGEST_PROBE_PAUSE: Duration = Duration::from_hours(1);
-
-/// The pause after the probe `attempts` (0 for the refusal that came first).
-fn probe_pause(attempts: u32) -> Duration {
-    let factor = 2_u32.checked_pow(attempts).unwrap_or(u32::MAX);
-    FIRST_PROBE_PAUSE.saturating_mul(factor).min(LONGEST_PROBE_PAUSE)
-}
-
-fn after_pause(now: Timestamp, attempts: u32) -> Timestamp {
-    let pause = i64::try_from(probe_pause(attempts).as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(now.as_micros().saturating_add(pause))
-}
-
-/// A connection's state as it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
-    health: Health,
-    probe_at: Option<Timestamp>,
-    /// Refused probes since the state began.
-    probe_attempts: u32,
-}
-
-impl State {
-    /// The state after a refusal at `now`. What the platform said of the whole account stands above what it answers to one
-    /// call; a refusal of a call that was under way before the next probe was due makes no pause longer.
-    fn refused(self, health: Health, now: Timestamp) -> Self {
-        let health = if self.health == Health::Revoked { Health::Revoked } else { health };
-        if self.health == Health::Ok {
-            return Self { health, probe_at: Some(after_pause(now, 0)), probe_attempts: 0 };
-        }
-        if self.probe_at.is_some_and(|probe_at| now < probe_at) {
-            return Self { health, ..self };
-        }
-        let probe_attempts = self.probe_attempts.saturating_add(1);
-        Self { health, probe_at: Some(after_pause(now, probe_attempts)), probe_attempts }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Store {
     /// Notes that the platform refused a call for the sake of the credentials or the account: the connection takes that
     /// state (a lost authorisation stands above it), the next probe is due after a pause that doubles from one minute to one
-    /// hour, and a conflict is open. `true` if the state is new. Refuses [`Health::Ok`] and [`Health::Revoked`].
+    /// hour, and a conflict is open. `true` if the state is new. Changes nothing if the connection isn't set up any more as the
+    /// call was made: the refusal says nothing of what it is now. Refuses [`Health::Ok`] and [`Health::Revoked`].
     pub async fn note_account_refused(
         &self,
-        connection: &ConnectionId,
+        called_as: &Connection,
         health: Health,
         reason: &str,
         now: Timestamp,
@@ -113,11 +30,15 @@ impl Store {
         if !matches!(health, Health::NeedsReauth | Health::Misconfigured) {
             return Err(StoreError::refused("a refused call says nothing of this state"));
         }
-        let reason = storable(reason, Conflict::DETAIL_MAX_BYTES);
+        let (connection, reason) = (&called_as.id, storable(reason, Conflict::DETAIL_MAX_BYTES));
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let Some((owner, state)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Err(StoreError::refused("there is no such connection"));
         };
+        if self.was_changed_since(&mut transaction, called_as).await? {
+            within(self.limit, transaction.rollback()).await?;
+            return Ok(false);
+        }
         let refused = state.refused(health, now);
         let write = write_refused(&mut transaction, connection, refused, &reason, now);
         within(self.limit, write).await?;
@@ -136,13 +57,14 @@ impl Store {
     }
 
     /// Notes that the platform accepted a call: the connection is ok again, and the conflicts about its state end. `true` if it
-    /// was not ok.
-    pub async fn note_account_accepted(&self, connection: &ConnectionId) -> Result<bool, StoreError> {
+    /// was not ok. Changes nothing if the connection isn't set up any more as the call was made.
+    pub async fn note_account_accepted(&self, called_as: &Connection) -> Result<bool, StoreError> {
+        let connection = &called_as.id;
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let Some((owner, state)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Err(StoreError::refused("there is no such connection"));
         };
-        if state.health == Health::Ok {
+        if state.health == Health::Ok || self.was_changed_since(&mut transaction, called_as).await? {
             within(self.limit, transaction.rollback()).await?;
             return Ok(false);
         }
@@ -157,6 +79,20 @@ impl Store {
         within(self.limit, end).await?;
         within(self.limit, transaction.commit()).await?;
         Ok(true)
+    }
+
+    /// Returns whether a connection, which the transaction holds, is set up otherwise than when a call was made.
+    async fn was_changed_since(
+        &self,
+        transaction: &mut PgConnection,
+        called_as: &Connection,
+    ) -> Result<bool, StoreError> {
+        let statement = sqlx::query(
+            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store WHERE c.id = $1",
+        )
+        .bind(called_as.id.as_str());
+        let row = within(self.limit, statement.fetch_one(transaction)).await?;
+        Ok(!connections::read(&row, &self.vault)?.is_set_up_like(called_as))
     }
 
     /// Pauses or resumes a connection. A change makes it ok until a call shows otherwise. `false` if there is no such
@@ -247,7 +183,7 @@ impl Owner {
 async fn lock(
     transaction: &mut PgConnection,
     connection: &ConnectionId,
-) -> Result<Option<(Owner, State)>, StoreError> {
+) -> Result<Option<(Owner, AccountState)>, StoreError> {
     let row = sqlx::query(
         "SELECT tenant, store, health, probe_at, probe_attempts FROM connections WHERE id = $1 FOR NO KEY UPDATE",
     )
@@ -256,7 +192,7 @@ async fn lock(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let attempts: i32 = row.try_get("probe_attempts")?;
-    let state = State {
+    let state = AccountState {
         health: health(&row, "health")?,
         probe_at: time_or_null(&row, "probe_at")?,
         probe_attempts: u32::try_from(attempts).map_err(|_| unreadable("probe_attempts"))?,
@@ -267,7 +203,7 @@ async fn lock(
 async fn write_refused(
     transaction: &mut PgConnection,
     connection: &ConnectionId,
-    state: State,
+    state: AccountState,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -375,41 +311,4 @@ pub(crate) async fn write_revoked(
     .execute(transaction)
     .await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OK: State = State { health: Health::Ok, probe_at: None, probe_attempts: 0 };
-
-    fn minutes(minutes: i64) -> Timestamp {
-        Timestamp::from_micros(minutes * 60_000_000)
-    }
-
-    #[test]
-    fn probes_come_after_pauses_that_double_up_to_an_hour() {
-        let pauses: Vec<u64> = (0..9).map(|attempts| probe_pause(attempts).as_secs() / 60).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert_eq!(probe_pause(u32::MAX), LONGEST_PROBE_PAUSE);
-    }
-
-    #[test]
-    fn a_refusal_makes_the_pause_longer_only_once_the_probe_was_due() {
-        let first = OK.refused(Health::NeedsReauth, minutes(10));
-        assert_eq!(
-            first,
-            State { health: Health::NeedsReauth, probe_at: Some(minutes(11)), probe_attempts: 0 }
-        );
-        // Calls that were under way when the first was refused.
-        assert_eq!(first.refused(Health::NeedsReauth, minutes(10)), first);
-        let probed = first.refused(Health::NeedsReauth, minutes(11));
-        assert_eq!((probed.probe_at, probed.probe_attempts), (Some(minutes(13)), 1));
-    }
-
-    #[test]
-    fn a_lost_authorisation_is_not_taken_for_credentials_that_have_to_be_entered_again() {
-        let revoked = State { health: Health::Revoked, ..OK };
-        assert_eq!(revoked.refused(Health::NeedsReauth, minutes(10)).health, Health::Revoked);
-    }
 }

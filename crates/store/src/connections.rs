@@ -5,7 +5,8 @@ use crate::{
     columns::{baseline_rule, currency, health, id, id_or_null, time_or_null, unreadable},
 };
 use model::{
-    BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId, Timestamp,
+    BaselineRule, CallGate, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, postgres::PgRow, types::Json};
@@ -43,7 +44,7 @@ pub struct Connection {
     pub id: ConnectionId,
     /// The platform.
     pub platform: PlatformName,
-    /// Whether anything is taken from it or sent to it.
+    /// True if it isn't paused: its platform may be called.
     pub enabled: bool,
     /// Scheme, host and port of its API, without a slash at the end.
     pub base_url: String,
@@ -114,6 +115,11 @@ impl Connection {
             && self.default_location == other.default_location
             && self.requests_per_minute == other.requests_per_minute
             && self.rules == other.rules
+    }
+
+    /// What decides whether its platform is called.
+    pub const fn call_gate(&self) -> CallGate {
+        CallGate { enabled: self.enabled, health: self.health, probe_at: self.probe_at }
     }
 
     /// The connection as where events come from.

@@ -33,6 +33,8 @@ pub struct WorldOptions {
     pub ingest_settings: Vec<&'static str>,
     /// How many events a new owner of dedupe reads back.
     pub read_back_max: Option<usize>,
+    /// For how many seconds RAW is kept after it was applied.
+    pub replay_window_seconds: Option<u64>,
     /// Where the broker keeps everything; in a folder to throw away unless set.
     pub broker_folder: Option<PathBuf>,
     /// The levels that services log.
@@ -181,6 +183,11 @@ impl World {
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
+        }
+        if *user == User::Apply {
+            lines.extend(
+                options.replay_window_seconds.map(|count| format!("replay_window_seconds = {count}")),
+            );
         }
         if matches!(program, Program::Propagate | Program::Poll) {
             lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());

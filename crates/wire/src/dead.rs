@@ -52,6 +52,14 @@ impl Original {
         }
     }
 
+    /// When the delivery came.
+    pub fn received_at(&self) -> Timestamp {
+        match self {
+            Self::Delivery(delivery) => delivery.received_at,
+            Self::Event(event) => event.received_at,
+        }
+    }
+
     /// Whose it is and where it came from.
     pub fn origin(&self) -> &Origin {
         match self {

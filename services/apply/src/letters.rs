@@ -6,15 +6,18 @@ use crate::STAGE;
 use bus::{Bus, BusError};
 use held::{GivenUp, Held, InRaw, Letter};
 use model::Partition;
-use prometheus::{IntCounterVec, Opts};
+use prometheus::{IntCounter, IntCounterVec, Opts};
 use runner::{Alerts, Metrics, delivery_in_raw, publish_letter};
 use stage::Fault;
+use store::Store;
 
 /// The letters of DEAD, as far as they were looked at.
 pub(crate) struct Letters {
     bus: Bus,
+    store: Store,
     alerts: Alerts,
     given_up: IntCounterVec,
+    erased: IntCounter,
     held: Held,
     /// Up to which sequence they were looked at.
     seen: u64,
@@ -22,7 +25,12 @@ pub(crate) struct Letters {
 
 impl Letters {
     /// Looks at none yet.
-    pub(crate) fn new(bus: &Bus, alerts: &Alerts, metrics: &Metrics) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(
+        bus: &Bus,
+        store: &Store,
+        alerts: &Alerts,
+        metrics: &Metrics,
+    ) -> Result<Self, prometheus::Error> {
         let given_up = IntCounterVec::new(
             Opts::new(
                 "tillflow_dead_letters_given_up_total",
@@ -31,12 +39,20 @@ impl Letters {
             &["room"],
         )?;
         metrics.registry().register(Box::new(given_up.clone()))?;
-        Ok(Self { bus: bus.clone(), alerts: alerts.clone(), given_up, held: Held::default(), seen: 0 })
+        let erased = IntCounter::new(
+            "tillflow_dead_letters_erased_total",
+            "Dead letters that were erased with the data of their account",
+        )?;
+        metrics.registry().register(Box::new(erased.clone()))?;
+        let (bus, store, alerts) = (bus.clone(), store.clone(), alerts.clone());
+        Ok(Self { bus, store, alerts, given_up, erased, held: Held::default(), seen: 0 })
     }
 
-    /// Looks at the letters that came since, sets aside those that aren't ours, and makes room.
-    pub(crate) async fn sweep(&mut self) -> Result<(), BusError> {
+    /// Looks at the letters that came since, sets aside those that aren't ours, erases those of erased accounts, and makes
+    /// room.
+    pub(crate) async fn sweep(&mut self) -> Result<(), Fault> {
         self.look().await?;
+        self.erase().await?;
         for given_up in self.held.make_room(self.bus.dead_max_bytes()) {
             self.give_up(&given_up).await?;
         }
@@ -77,7 +93,36 @@ impl Letters {
         let Ok(letter) = wire::decode_dead(payload) else { return };
         let raw_sequence = letter.position.raw_sequence;
         let in_raw = letter.body_in_raw.map(|body| InRaw { sequence: raw_sequence, bytes: body.bytes });
-        self.held.add(letter.original.origin(), Letter { sequence, bytes, in_raw });
+        let received_at = letter.original.received_at();
+        self.held.add(letter.original.origin(), Letter { sequence, bytes, received_at, in_raw });
+    }
+
+    /// Erases the letters of accounts whose data had to be erased, as far as their deliveries came before that.
+    async fn erase(&mut self) -> Result<(), Fault> {
+        if self.held.letters() == 0 {
+            return Ok(());
+        }
+        for (connection, before) in self.store.erasures().await? {
+            let sequences = self.held.take_before(&connection, before);
+            if sequences.is_empty() {
+                continue;
+            }
+            for sequence in &sequences {
+                match self.bus.remove_dead(*sequence).await {
+                    Ok(true) => self.erased.inc(),
+                    // Another replica did it.
+                    Ok(false) => {}
+                    Err(error) => {
+                        // They are looked at again.
+                        (self.held, self.seen) = (Held::default(), 0);
+                        return Err(error.into());
+                    }
+                }
+            }
+            let letters = sequences.len();
+            tracing::info!(stage = STAGE, connection.id = %connection, letters, "dead letters erased with their account");
+        }
+        Ok(())
     }
 
     async fn give_up(&self, given_up: &GivenUp) -> Result<(), BusError> {

@@ -16,7 +16,7 @@ pub(crate) const CODINGS: &str = "gzip, x-gzip, deflate, identity";
 /// Time limit for reading a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Upper limit of bodies that are worked on at once, each on a thread of its own.
-const WORKED_ON_AT_ONCE_MAX: usize = 4;
+pub(crate) const WORKED_ON_AT_ONCE_MAX: usize = 4;
 /// Upper limit of a body that is worked on in its place, in bytes: its digest takes less than a switch of threads is worth.
 const WORKED_ON_IN_PLACE_BYTES_MAX: usize = 32 * 1024;
 /// Time limit for the rest of a refused body, which is thrown away so that its sender reads the answer.

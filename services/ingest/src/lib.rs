@@ -8,6 +8,8 @@ mod directory;
 mod door;
 mod http;
 mod limits;
+#[cfg(test)]
+mod memory;
 mod noted;
 mod pace;
 mod publish;
@@ -64,9 +66,9 @@ pub struct Config {
     pub requests_per_http_connection_max: u64,
     /// Greatest age of an HTTP connection, in seconds.
     pub connection_age_max_seconds: u64,
-    /// Upper limit of requests under way.
+    /// Upper limit of HTTP requests under way.
     pub requests_in_flight_max: usize,
-    /// Upper limit of what they hold of bodies, in bytes. At least the largest body of a platform, twice.
+    /// Upper limit of the bodies that requests under way hold, over HTTP and the bus together, in bytes. At least the largest body of a platform, twice.
     pub body_bytes_in_flight_max: usize,
     /// The networks of the proxies before us, such as `10.0.0.0/8`: their `X-Forwarded-For` says whom a request is from.
     pub trusted_proxies: Vec<IpNet>,
@@ -159,13 +161,13 @@ pub async fn serve(
     let answers = publish::Answers::new(&service.metrics)?;
     let platforms =
         publish::Platforms { rule: config.replies.platforms, credentials: config.door_credentials };
-    let platforms = platforms.serve(&service, &door, &answers).await?;
-    let fetchers = publish::serve_fetchers(&service, &door, config.replies.services, &answers).await?;
+    let room = Room::new(config.requests_in_flight_max, config.body_bytes_in_flight_max);
+    let platforms = platforms.serve(&service, &door, &answers, &room).await?;
+    let fetchers = publish::serve_fetchers(&service, &door, config.replies.services, &answers, &room).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }
     service.readiness.set(true);
-    let room = Room::new(config.requests_in_flight_max, config.body_bytes_in_flight_max);
     let listening = Listening {
         name: "webhooks",
         connections_max: config.connections_max,

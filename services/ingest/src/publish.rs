@@ -1,7 +1,11 @@
 //! The doors on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
 //! own services that fetch.
 
-use crate::{Answer, BodyRefusal, Door, noted::Noted};
+use crate::{
+    Answer, BodyRefusal, Door,
+    noted::Noted,
+    room::{Held, NoRoom, Room},
+};
 use bus::{ACCEPT_SUBJECT, Answered, Credentials, PLATFORMS_SUBJECT, ReplyRule, Request, Requests, User};
 use prometheus::{IntCounter, IntCounterVec, Opts};
 use runner::{Failure, Metrics, Service};
@@ -10,7 +14,7 @@ use std::{
     time::Instant,
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -21,8 +25,13 @@ const QUEUE: &str = "ingest";
 /// How many connections platforms' messages come in by. A message that can't be read ends the one that it comes by and
 /// is gone with it; the others go on meanwhile.
 const CONNECTIONS: usize = 4;
+/// How many connections of ours take requests from the bus: those of platforms, and the one of our own services.
+#[cfg(test)]
+pub(crate) const READING_CONNECTIONS: usize = CONNECTIONS + 1;
 /// How many requests are answered at once.
 const REQUESTS_MAX: usize = 1024;
+/// How many wait for that; what they hold is in the room for bodies.
+const WAITING_MAX: usize = 8192;
 
 /// Answers, and what was said of those that couldn't be given; cheap to clone.
 #[derive(Clone)]
@@ -115,8 +124,9 @@ impl Platforms {
         service: &Service,
         door: &Arc<Door>,
         answers: &Answers,
+        room: &Room,
     ) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let (rule, places) = (Arc::new(self.rule), Arc::new(Semaphore::new(REQUESTS_MAX)));
+        let (rule, places) = (Arc::new(self.rule), Places::new(room));
         let mut serving = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             let credentials = self.credentials.as_ref();
@@ -130,14 +140,17 @@ impl Platforms {
                 tokio::spawn(count_connections(connections, answers.reconnects.clone(), stop));
             }
             let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::clone(&rule));
-            let answer = move |request: Request| {
+            let answer = move |request: Request, place: Option<Place>| {
                 let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
                 async move {
-                    let answer = published(&door, &request).await;
+                    let answer = match place {
+                        Some(place) => place.run(published(&door, &request)).await,
+                        None => Ok(door.take_up().ends(Answer::NoRoom)),
+                    };
                     answers.give(request, &rule, "platforms", answer).await;
                 }
             };
-            serving.push(serve(requests, service, Arc::clone(&places), answer));
+            serving.push(serve(requests, service, places.clone(), answer));
         }
         Ok(serving)
     }
@@ -163,48 +176,89 @@ pub(crate) async fn serve_fetchers(
     door: &Arc<Door>,
     rule: ReplyRule,
     answers: &Answers,
+    room: &Room,
 ) -> Result<JoinHandle<()>, Failure> {
     let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(rule));
     let requests = service.bus.serve(ACCEPT_SUBJECT, QUEUE).await?;
-    let answer = move |request: Request| {
+    let answer = move |request: Request, place: Option<Place>| {
         let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
         async move {
-            let answer = match wire::decode_delivery(request.payload.clone()) {
-                Ok(delivery) => Ok(door.fetched(delivery).await),
-                Err(error) => Err(format!("not a delivery: {error}")),
+            let answer = match place {
+                Some(place) => place.run(fetched(&door, &request)).await,
+                None => Ok(door.take_up().ends(Answer::NoRoom)),
             };
             answers.give(request, &rule, "services", answer).await;
         }
     };
-    Ok(serve(requests, service, Arc::new(Semaphore::new(REQUESTS_MAX)), answer))
+    Ok(serve(requests, service, Places::new(room), answer))
 }
 
-fn serve<Run, Running>(
-    mut requests: Requests,
-    service: &Service,
-    places: Arc<Semaphore>,
-    run: Run,
-) -> JoinHandle<()>
+/// The places of those who come over one subject, and the room for what they bring; cheap to clone.
+#[derive(Clone)]
+struct Places {
+    room: Room,
+    waiting: Arc<Semaphore>,
+    at_once: Arc<Semaphore>,
+}
+
+/// A request's place and room, until it is answered.
+struct Place {
+    _held: Held,
+    _waiting: OwnedSemaphorePermit,
+    at_once: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(room: &Room) -> Self {
+        let [waiting, at_once] = [WAITING_MAX, REQUESTS_MAX].map(|count| Arc::new(Semaphore::new(count)));
+        Self { room: room.clone(), waiting, at_once }
+    }
+
+    /// A place for a request of so many bytes, if there is one. Nobody waits here: what isn't read lies in no room.
+    fn take(&self, bytes: usize) -> Result<Place, NoRoom> {
+        let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| NoRoom)?;
+        let held = self.room.hold(bytes)?;
+        Ok(Place { _held: held, _waiting: waiting, at_once: Arc::clone(&self.at_once) })
+    }
+}
+
+impl Place {
+    /// Runs it when its turn has come.
+    async fn run<T>(self, run: impl Future<Output = T>) -> T {
+        // Never closed.
+        let _turn = self.at_once.acquire().await;
+        run.await
+    }
+}
+
+fn serve<Run, Running>(mut requests: Requests, service: &Service, places: Places, run: Run) -> JoinHandle<()>
 where
-    Run: Fn(Request) -> Running + Send + 'static,
+    Run: Fn(Request, Option<Place>) -> Running + Send + 'static,
     Running: Future<Output = ()> + Send + 'static,
 {
     let stop = service.stop.clone();
     tokio::spawn(async move {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let request = tokio::select! {
                 request = requests.next() => request,
                 () = stop.cancelled() => None,
             };
             let Some(request) = request else { return };
-            let answering = run(request);
-            tokio::spawn(async move {
-                answering.await;
-                drop(place);
-            });
+            match places.take(request.bytes()) {
+                Ok(place) => drop(tokio::spawn(run(request, Some(place)))),
+                // It is gone before the next one is read.
+                Err(NoRoom) => run(request, None).await,
+            }
         }
     })
+}
+
+/// Takes in what a service of ours fetched.
+async fn fetched(door: &Door, request: &Request) -> Result<Answer, String> {
+    match wire::decode_delivery(request.payload.clone()) {
+        Ok(delivery) => Ok(door.fetched(delivery).await),
+        Err(error) => Err(format!("not a delivery: {error}")),
+    }
 }
 
 /// Whose it is comes from the subject, never from headers or body; a client's message id only tells its retries.

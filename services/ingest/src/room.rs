@@ -1,4 +1,5 @@
-//! The room for requests under way: how many, and how much of their bodies is held in memory.
+//! The room for requests under way: how many come over HTTP, and how much of the bodies of all is held in memory, whether
+//! they came over HTTP or the bus.
 //!
 //! Whose a body is shows only once all of it is there. Until then its request gives way, the oldest first, when another
 //! needs the room: an honest body is there within moments, one that never ends becomes the oldest.
@@ -54,6 +55,20 @@ impl Room {
         Ok(Taken { room: self.clone(), number, bytes: 0, displaced })
     }
 
+    /// Takes room for what the bus brought whole, by a sender that the broker knows: it gives way to nobody, and bodies that
+    /// aren't believed yet give way to it. The number of those requests has a limit of its own.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<Held, NoRoom> {
+        let mut table = self.table();
+        while table.bytes + bytes > self.bytes_max {
+            if !table.displace_oldest() {
+                return Err(NoRoom);
+            }
+        }
+        table.bytes += bytes;
+        drop(table);
+        Ok(Held { room: self.clone(), bytes })
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,6 +81,19 @@ impl Table {
         self.requests -= 1;
         self.bytes -= oldest.bytes;
         true
+    }
+}
+
+/// Room for so many bytes that came over the bus; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    room: Room,
+    bytes: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.table().bytes -= self.bytes;
     }
 }
 
@@ -154,6 +182,23 @@ mod tests {
         let mut fourth = room.enter().unwrap();
         assert_eq!(fourth.grow(7), Err(NoRoom), "none is left to give way but itself");
         drop((first, third, fourth));
+        assert_eq!(held(&room), (0, 0));
+    }
+
+    #[test]
+    fn what_the_bus_brings_shares_the_bytes_and_displaces_only_what_is_not_believed() {
+        let room = Room::new(1, 10);
+        let published = room.hold(6).unwrap();
+        let mut body = room.enter().unwrap();
+        body.grow(4).unwrap();
+        let another = room.hold(3).unwrap();
+        assert_eq!((body.prove(), held(&room)), (Err(NoRoom), (0, 9)), "the body gave way");
+        assert!(room.hold(2).is_err(), "what was published doesn't");
+        let mut believed = room.enter().unwrap();
+        believed.grow(1).unwrap();
+        believed.prove().unwrap();
+        assert!(room.hold(1).is_err(), "nor what is believed");
+        drop((published, another, believed));
         assert_eq!(held(&room), (0, 0));
     }
 

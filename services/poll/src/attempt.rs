@@ -1,6 +1,6 @@
 //! One attempt to fetch what a notification speaks of.
 
-use crate::{STAGE, lane::Shared, settings::Settings};
+use crate::{STAGE, lane::Shared};
 use model::{Delivery, Timestamp};
 use outlet::{NotFetched, Target};
 use platforms::{Access, AccountRefusal, Fetch, Platform};
@@ -19,7 +19,7 @@ pub(crate) enum Attempt {
     /// Not while the connection is paused.
     Paused,
     /// Not before the account's credentials or settings are others.
-    AccountRefused(AccountRefusal, Reject, Settings),
+    AccountRefused(AccountRefusal, Reject, Box<Connection>),
     /// Not now.
     Later {
         /// How it showed.
@@ -52,7 +52,7 @@ impl Shared {
     async fn fetch(&self, delivery: &Delivery) -> Result<Attempt, Attempt> {
         let name = delivery.origin.platform.as_str();
         let connection = self.connection_of(delivery).await?;
-        if !connection.enabled || connection.health == Health::Revoked {
+        if !connection.call_gate().lets_fetch() {
             return Ok(Attempt::Paused);
         }
         let (platform, schemas) = platforms::find(name)
@@ -71,7 +71,7 @@ impl Shared {
             Err(attempt) => return Ok(attempt),
         };
         if connection.health != Health::Ok {
-            self.store.note_account_accepted(&connection.id).await?;
+            self.store.note_account_accepted(&connection).await?;
         }
         runner::kill_point(STAGE, "fetched");
         let mark =
@@ -114,7 +114,7 @@ fn not_fetched(error: NotFetched, connection: &Connection) -> Attempt {
     match error.into_reject() {
         Ok(reject) => Attempt::Refused(reject),
         Err(NotFetched::AccountRefused(refusal, reject)) => {
-            Attempt::AccountRefused(refusal, reject, Settings::of(connection))
+            Attempt::AccountRefused(refusal, reject, Box::new(connection.clone()))
         }
         Err(NotFetched::Later { reason, after }) => Attempt::Later { reason, after },
         Err(other @ (NotFetched::Gone | NotFetched::Refused(_))) => {

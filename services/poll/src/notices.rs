@@ -5,6 +5,7 @@ use crate::{
     attempt::Attempt,
     lane::Shared,
     parking::{Parked, Woken},
+    settings::Settings,
 };
 use model::{ConnectionId, Delivery, Position};
 use runner::{Backoff, Service, dead_letter};
@@ -90,9 +91,9 @@ impl Notices {
                     return Ok("emitted");
                 }
                 Attempt::Paused => self.parked = Some(Parked::paused()),
-                Attempt::AccountRefused(refusal, reject, settings) => {
-                    self.note_refused(refusal, &reject).await;
-                    self.parked = Some(Parked::refused(None, settings));
+                Attempt::AccountRefused(refusal, reject, called_as) => {
+                    self.note_refused(refusal, &reject, &called_as).await;
+                    self.parked = Some(Parked::refused(None, Settings::of(&called_as)));
                 }
                 Attempt::Refused(reject) => {
                     self.dead_letter(position, &delivery, &reject).await?;

@@ -11,7 +11,7 @@ use platforms::AccountRefusal;
 use runner::{Backoff, now};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
-use store::{Changed, ParkedNotice, StoreError};
+use store::{Changed, Connection, ParkedNotice, StoreError};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::Instant,
@@ -170,9 +170,9 @@ impl Notices {
                 Parked::due_in(Duration::ZERO)
             }
             Attempt::Paused => Parked::paused(),
-            Attempt::AccountRefused(refusal, reject, settings) => {
-                self.note_refused(refusal, &reject).await;
-                Parked::refused(refused, settings)
+            Attempt::AccountRefused(refusal, reject, called_as) => {
+                self.note_refused(refusal, &reject, &called_as).await;
+                Parked::refused(refused, Settings::of(&called_as))
             }
             Attempt::Later { reason, after } => {
                 tracing::debug!(stage = STAGE, connection.id = %self.connection, reason, "not fetched");
@@ -183,9 +183,14 @@ impl Notices {
     }
 
     /// Tells people that the account refuses us.
-    pub(crate) async fn note_refused(&self, refusal: AccountRefusal, reject: &Reject) {
+    pub(crate) async fn note_refused(
+        &self,
+        refusal: AccountRefusal,
+        reject: &Reject,
+        called_as: &Connection,
+    ) {
         let (connection, reason) = (&self.connection, reject.to_string());
-        let noted = crate::refusal::note(&self.shared.store, connection, refusal, &reason).await;
+        let noted = crate::refusal::note(&self.shared.store, called_as, refusal, &reason).await;
         if let Err(error) = noted {
             tracing::warn!(stage = STAGE, connection.id = %connection, %error, "a refusal can't be noted");
         }

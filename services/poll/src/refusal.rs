@@ -1,13 +1,12 @@
 //! The note in the record that an account refuses us, and that it takes calls again.
 
-use model::ConnectionId;
 use platforms::AccountRefusal;
-use store::{Health, Store, StoreError};
+use store::{Connection, Health, Store, StoreError};
 
 /// Notes that the platform refused a call for the sake of the credentials or the account.
 pub(crate) async fn note(
     store: &Store,
-    connection: &ConnectionId,
+    called_as: &Connection,
     refusal: AccountRefusal,
     reason: &str,
 ) -> Result<(), StoreError> {
@@ -15,5 +14,5 @@ pub(crate) async fn note(
         AccountRefusal::Unauthorized => Health::NeedsReauth,
         AccountRefusal::Misconfigured => Health::Misconfigured,
     };
-    store.note_account_refused(connection, health, reason, runner::now()).await.map(drop)
+    store.note_account_refused(called_as, health, reason, runner::now()).await.map(drop)
 }

@@ -155,7 +155,7 @@ impl Calls {
             | CallOutcome::TooOld(_)
             | CallOutcome::Rejected(_) => {
                 if connection.health != Health::Ok {
-                    self.store.note_account_accepted(&connection.id).await?;
+                    self.store.note_account_accepted(connection).await?;
                 }
                 Ok(false)
             }
@@ -177,7 +177,7 @@ impl Calls {
             health = health.as_str(), %reject, "account refused by platform"
         );
         let noted =
-            self.store.note_account_refused(&connection.id, health, &reject.to_string(), runner::now()).await;
+            self.store.note_account_refused(connection, health, &reject.to_string(), runner::now()).await;
         noted.map(drop)
     }
 
@@ -259,7 +259,7 @@ impl Calls {
             match self.fetcher.fetch(platform, &target, &wanted, runner::now()).await {
                 Ok(_) => {
                     if connection.health != Health::Ok {
-                        self.store.note_account_accepted(&connection.id).await?;
+                        self.store.note_account_accepted(connection).await?;
                     }
                     return Ok(false);
                 }

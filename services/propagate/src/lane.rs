@@ -2,7 +2,7 @@
 
 use crate::{STAGE, calls::Calls, worker::DesiredWriter};
 use bus::{AppliedMessage, AppliedReader, BusError};
-use model::{ConnectionId, Partition, Timestamp, record::Applied};
+use model::{ConnectionId, Partition, record::Applied};
 use runner::{Alerts, Service, Turn, change_of, now, readable, unreadable};
 use stage::Fault;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, EventRow, Health, Store};
+use store::{Changed, Connection, Consumer, Cursor, CursorMove, DesiredChanges, EventRow, Store};
 use tokio::{sync::broadcast, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use wire::DecodeError;
@@ -184,7 +184,9 @@ impl Lane<'_> {
     /// when its next probe is due.
     fn idle(&self) -> Vec<ConnectionId> {
         let idle = self.connections.values().filter(|connection| !self.busy.contains(&connection.id));
-        idle.filter(|connection| is_callable(connection, now())).map(|found| found.id.clone()).collect()
+        idle.filter(|connection| connection.call_gate().is_open(now()))
+            .map(|found| found.id.clone())
+            .collect()
     }
 
     /// Reads what apply couldn't decide without, and asks again for readings that never came.
@@ -235,14 +237,4 @@ impl Lane<'_> {
         }
         Ok(())
     }
-}
-
-/// Returns whether calls are made at the connection.
-fn is_callable(connection: &Connection, now: Timestamp) -> bool {
-    let may_probe = match connection.health {
-        Health::Ok => true,
-        Health::NeedsReauth | Health::Misconfigured => connection.probe_at.is_none_or(|at| at <= now),
-        Health::Revoked => false,
-    };
-    connection.enabled && may_probe
 }

@@ -145,10 +145,14 @@ pub(crate) enum Verb {
                       tillflow nats-auth --partner acme acme-till\n  \
                       tillflow nats-auth --partner acme acme-till --public-key UB…\n  \
                       tillflow nats-auth --rotate ingest\n  tillflow nats-auth --retire ingest\n  \
-                      tillflow nats-auth --revoke partner-acme-till\n\n\
+                      tillflow nats-auth --revoke partner-acme-till\n  \
+                      tillflow nats-auth --route-server nats-0.nats --route-server nats-1.nats --route-server nats-2.nats\n\n\
                       Users: ingest, door, normalize, dedupe, enrich, apply, propagate, poll, operator (the command line), \
                       administrator, partner-CONNECTION.\n\n\
-                      Exit code 1 if there is no such user, or if its keys can't be changed so."
+                      A partner's connection is looked up in the record if a database is configured (`service.store`) or the \
+                      folder is that of a running `tillflow dev`; --unchecked doesn't ask.\n\n\
+                      Exit code 1 if there is no such user, if its keys can't be changed so, if the record has no such \
+                      connection of that store, or if it can't be asked."
     )]
     NatsAuth(NatsAuth),
     /// Measure, on servers of its own.

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
             Verb::Rebuild(arguments) => rebuild::run(arguments, cli.output).await,
             Verb::Doctor(arguments) => doctor::run(arguments, cli.output).await,
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
-            Verb::NatsAuth(arguments) => nats_auth::run(&arguments, cli.output),
+            Verb::NatsAuth(arguments) => nats_auth::run(&arguments, cli.output).await,
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,
         }
     });

@@ -1,12 +1,14 @@
 //! The users of the broker: their keys, and the file that the server's configuration includes.
 
+mod partners;
+
 use crate::{
     cli::{NatsAuth, Output},
     environment::Own,
     failure::Failed,
     output,
 };
-use bus::{Keyring, Keys, User, authorization_file, seed_file};
+use bus::{Keyring, Keys, Routes, User, authorization_file, cluster_file, seed_file};
 use runner::Config;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::Path};
@@ -31,8 +33,13 @@ impl Change {
     }
 }
 
-pub(crate) fn run(arguments: &NatsAuth, output: Output) -> Result<(), Failed> {
-    let config = Config::<Own>::load()?.bus;
+pub(crate) async fn run(arguments: &NatsAuth, output: Output) -> Result<(), Failed> {
+    let own = Config::<Own>::load()?;
+    let routes = routes(arguments)?;
+    if !arguments.unchecked {
+        partners::are_connections(arguments, own.service.store).await?;
+    }
+    let config = own.bus;
     let mut keyring = Keyring::open(&arguments.folder)?;
     let before: BTreeMap<String, Keys> =
         keyring.users().map(|keys| (keys.user.name(), keys.clone())).collect();
@@ -46,19 +53,49 @@ pub(crate) fn run(arguments: &NatsAuth, output: Output) -> Result<(), Failed> {
     if !arguments.dry_run {
         keyring.save(&arguments.folder, &config)?;
     }
+    let cluster = cluster_file(&arguments.folder);
+    let is_other_cluster =
+        routes.as_ref().map(|routes| routes.save(&arguments.folder, arguments.dry_run)).transpose()?;
     match output {
         Output::Json => output::json(&json!({
             "folder": arguments.folder,
             "authorization": file,
+            "cluster": routes.is_some().then_some(&cluster),
+            "cluster_changed": is_other_cluster,
             "streams_per_feed": config.streams_per_feed,
             "written": !arguments.dry_run,
             "server_has_to_reload": !is_same,
             "changes": changes.iter().map(|(name, change)| json!({"user": name, "change": change.as_str()})).collect::<Vec<_>>(),
             "users": after.values().map(|keys| value(keys, &arguments.folder)).collect::<Vec<_>>(),
         })),
-        Output::Text => tell(arguments, &changes, is_same, after.len()),
+        Output::Text => {
+            tell(arguments, &changes, is_same, after.len());
+            if let Some(is_other) = is_other_cluster {
+                tell_cluster(&cluster, is_other, arguments.dry_run);
+            }
+        }
     }
     Ok(())
+}
+
+/// The servers of a cluster, if any are named.
+fn routes(arguments: &NatsAuth) -> Result<Option<Routes>, Failed> {
+    if arguments.route_server.is_empty() {
+        return Ok(None);
+    }
+    let routes = Routes::new(&arguments.route_server, &arguments.route_tls);
+    routes.map(Some).map_err(|error| Failed::Usage(error.to_string()))
+}
+
+fn tell_cluster(file: &Path, is_other: bool, dry_run: bool) {
+    let file = file.display();
+    output::line(&match (is_other, dry_run) {
+        (false, _) => format!("{file} is as before"),
+        (true, true) => format!("{file} would be written; nothing was done"),
+        (true, false) => {
+            format!("{file} is written; restart the servers that include it, one after the other")
+        }
+    });
 }
 
 fn apply(keyring: &mut Keyring, arguments: &NatsAuth) -> Result<(), Failed> {

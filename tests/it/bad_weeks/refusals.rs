@@ -143,10 +143,7 @@ impl Shop<'_> {
         }
         sell(&self.square, 1);
         until("the call failed", async || shopify.calls().len() > before).await;
-        if !is_under_way {
-            // Noted after the connection is changed, the refusal would outlast the change.
-            until("it is noted", async || self.health(&self.shopify).await == Health::NeedsReauth).await;
-        }
+        // A refusal that is noted only after the connection is changed says nothing of it.
         match gone {
             Gone::Untracked => shopify.track(&ids.item, false),
             Gone::NotStocked => shopify.stop_stocking(&ids.item, &self.shopify.place()),

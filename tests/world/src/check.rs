@@ -28,7 +28,7 @@ pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
         world.oracle.violations.push(line);
     }
     let id = &world.shops[shop].connection;
-    if world.connections.get(id).is_some_and(|connection| connection.is_paused) {
+    if world.connections.get(id).is_some_and(|connection| !connection.enabled) {
         world.oracle.violations.push(format!("{} is written during a pause", due.key.subject()));
     }
     let (Asked::Level { to, from, .. }, MirrorKey::Level(key)) = (&due.asked, &due.key) else { return };

@@ -6,7 +6,7 @@
 
 use crate::{
     record::{Record, location_id},
-    shop::{Good, Shop, Webhook, place_id},
+    shop::{Good, Kind, PLACES_MAX, Shop, Webhook, place_id},
 };
 use model::{
     Baseline, ConnectionId, LevelKey, LevelMirror, LocationId, Phase, Quantity, Timestamp, VariantId,
@@ -143,8 +143,10 @@ impl Oracle {
     /// A shop is about to stop counting a good: what it didn't report by then it never will.
     pub(crate) fn stops_counting(&mut self, shops: &[Shop], shop: usize, good: usize, record: &Record) {
         let (shop, good) = (&shops[shop], &shops[shop].goods[good]);
-        for place in good.stock.keys() {
-            let key = key(shop, good, *place);
+        // Of a list of locations, those that are missing are reported as well.
+        let is_counted = |place: &usize| shop.kind == Kind::Treez || good.stock.contains_key(place);
+        for place in (0..PLACES_MAX).filter(is_counted) {
+            let key = key(shop, good, place);
             let Some(mirror) = record.mirrors.levels.get(&key) else { continue };
             let Some(variant) = mirror.variant.clone() else { continue };
             let is_reported = mirror.baseline.known().map(|known| known.decimal()) == actual(shops, &key);
@@ -319,9 +321,11 @@ fn settled<V>(baseline: &Baseline<V>, phase: &Phase<impl Sized>) -> bool {
     matches!(baseline, Baseline::Known(_)) && matches!(phase, Phase::Idle | Phase::Acknowledged { .. })
 }
 
-/// What a platform holds of a mirror's item there, if it counts it.
+/// The quantity that a platform holds of a mirror's item there, if it counts it.
 pub(crate) fn actual(shops: &[Shop], key: &LevelKey) -> Option<Decimal> {
     let shop = shops.iter().find(|shop| shop.connection == key.connection)?;
     let good = shop.goods.iter().find(|good| good.item == key.item && !good.is_deleted && good.is_tracked)?;
-    good.stock.get(&crate::record::place_of(&key.location)).copied()
+    let count = good.stock.get(&crate::record::place_of(&key.location)).copied();
+    // Of a list of locations, those that are missing have none.
+    count.or_else(|| (shop.kind == Kind::Treez).then_some(Decimal::ZERO))
 }

@@ -5,8 +5,8 @@ use crate::{
     shop::Asked,
 };
 use model::{
-    AskedBy, Attention, Begun, CallResult, ConflictKind, ConnectionId, ExternalId, Mirror, MirrorKey,
-    MirrorKind, MirrorValue, Timestamp,
+    AccountState, AskedBy, Attention, Begun, CallGate, CallResult, ConflictKind, ConnectionId, ExternalId,
+    Health, Mirror, MirrorKey, MirrorKind, MirrorValue, Timestamp,
 };
 use platforms::{CallOutcome, Platform};
 use std::{
@@ -18,20 +18,15 @@ use std::{
 const LEASE: Duration = Duration::from_secs(30);
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_mins(10);
-/// As in the store: the pauses between probes of a refused account.
-const FIRST_PROBE_PAUSE: Duration = Duration::from_mins(1);
-const LONGEST_PROBE_PAUSE: Duration = Duration::from_hours(1);
 
 /// A connection as propagate knows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) platform: &'static str,
-    pub(crate) is_paused: bool,
+    pub(crate) enabled: bool,
     pub(crate) held_back: BTreeSet<MirrorKind>,
-    is_refused: bool,
-    probe_at: Option<Timestamp>,
-    probes: u32,
+    account: AccountState,
     /// True if a call is under way.
     pub(crate) is_busy: bool,
 }
@@ -56,11 +51,9 @@ impl Connection {
         Self {
             id,
             platform,
-            is_paused: false,
+            enabled: true,
             held_back: BTreeSet::new(),
-            is_refused: false,
-            probe_at: None,
-            probes: 0,
+            account: AccountState::default(),
             is_busy: false,
         }
     }
@@ -69,13 +62,19 @@ impl Connection {
         platforms::find(self.platform)
     }
 
+    /// What decides whether its platform is called.
+    pub(crate) fn gate(&self) -> CallGate {
+        let AccountState { health, probe_at, .. } = self.account;
+        CallGate { enabled: self.enabled, health, probe_at }
+    }
+
     fn is_callable(&self, now: Timestamp) -> bool {
-        !self.is_busy && !self.is_paused && (!self.is_refused || self.probe_at.is_none_or(|at| at <= now))
+        !self.is_busy && self.gate().is_open(now)
     }
 
     /// Something about it was changed: it is called at once.
     pub(crate) fn begins_anew(&mut self, record: &mut Record) {
-        (self.is_refused, self.probe_at, self.probes) = (false, None, 0);
+        self.account = AccountState::default();
         record.open.retain(|(id, kind, _)| *id != self.id || *kind != ConflictKind::NeedsReauth);
     }
 
@@ -83,20 +82,13 @@ impl Connection {
     pub(crate) fn note(&mut self, outcome: &CallOutcome, record: &mut Record, now: Timestamp) -> bool {
         match outcome {
             CallOutcome::AccountRefused(..) => {
-                if !self.is_refused {
-                    (self.is_refused, self.probe_at, self.probes) =
-                        (true, Some(now.after(FIRST_PROBE_PAUSE)), 0);
-                } else if self.probe_at.is_none_or(|at| now >= at) {
-                    self.probes += 1;
-                    let pause = FIRST_PROBE_PAUSE.saturating_mul(2_u32.saturating_pow(self.probes));
-                    self.probe_at = Some(now.after(pause.min(LONGEST_PROBE_PAUSE)));
-                }
+                self.account = self.account.refused(Health::NeedsReauth, now);
                 record.open.insert((self.id.clone(), ConflictKind::NeedsReauth, "the connection".to_owned()));
                 true
             }
             CallOutcome::Throttled { .. } | CallOutcome::Retry { .. } => false,
             _ => {
-                if self.is_refused {
+                if self.account.health != Health::Ok {
                     self.begins_anew(record);
                 }
                 false
@@ -106,12 +98,10 @@ impl Connection {
 
     /// When the next call or reading is due, if any is.
     pub(crate) fn next_due(&self, record: &Record) -> Option<Timestamp> {
-        if self.is_busy || self.is_paused {
-            return None;
-        }
+        let opens = self.gate().opens_at().filter(|_| !self.is_busy)?;
         let of = self.mirrors(record).filter(|mirror| self.is_let_out(mirror));
         let due = of.map(|mirror| mirror.due_at()).min()?;
-        Some(if self.is_refused { due.max(self.probe_at.unwrap_or_default()) } else { due })
+        Some(due.max(opens))
     }
 
     fn mirrors<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Mirror> + 'a {

@@ -78,7 +78,6 @@ pub(crate) struct Pipeline {
     pub(crate) record: Record,
     pub(crate) origins: BTreeMap<ConnectionId, Origin>,
     pub(crate) doors: BTreeMap<ConnectionId, Door>,
-    pub(crate) paused: BTreeSet<ConnectionId>,
     lane: Lane,
     window: Window<EventId>,
     /// What reached the fold, in order.
@@ -92,7 +91,6 @@ impl Pipeline {
             record: Record::default(),
             origins: BTreeMap::new(),
             doors: BTreeMap::new(),
-            paused: BTreeSet::new(),
             lane: Lane::default(),
             window: Window::new(REMEMBERED_FOR, 10_000),
             raw: Vec::new(),

@@ -293,7 +293,7 @@ impl Draw {
             3 => one(Act::Price { shop, good, cents: self.rng.random_range(100..2_000) }),
             4 => one(Act::Description { shop, good, text: self.description(good) }),
             5 => one(Act::Track { shop, good, is_tracked: is_on }),
-            6 if kind == Kind::Shopify => one(Act::Stock { shop, good, place, is_stocked: is_on }),
+            6 if kind != Kind::Square => one(Act::Stock { shop, good, place, is_stocked: is_on }),
             7 => one(Act::Sku { shop, good, sku: self.number(good) }),
             8 => one(if is_on { Act::Remake { shop, good } } else { Act::Delete { shop, good } }),
             9 => one(Act::LateReport { shop, number: self.rng.random_range(0..5), is_customer: is_on }),

@@ -5,6 +5,7 @@
 
 mod calls;
 mod json;
+mod lists;
 
 pub(crate) use calls::Read;
 
@@ -400,16 +401,22 @@ impl Shop {
     pub(crate) fn report(&self, good: usize, distinct: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
         if good.is_deleted {
-            return vec![self.deleted(good)];
+            return self.deleted_everywhere(good);
         }
         let levels = good.level_at.keys().filter_map(|place| self.level(good, *place, distinct));
-        [self.product(good, distinct)].into_iter().chain(levels).collect()
+        let list = lists::complete(self.kind, good, distinct);
+        [self.product(good, distinct)].into_iter().chain(levels).chain(list).collect()
+    }
+
+    /// A deletion; where lists of locations are reported, that there is none any more comes first.
+    fn deleted_everywhere(&self, good: &Good) -> Vec<Mapped> {
+        lists::nowhere(self.kind, good).into_iter().chain([self.deleted(good)]).collect()
     }
 
     /// Deletions that a full report lists; Shopify lists none.
     pub(crate) fn deletions(&self) -> Vec<Mapped> {
         let is_listed = self.kind != Kind::Shopify;
-        self.gone.iter().filter(|_| is_listed).map(|good| self.deleted(good)).collect()
+        self.gone.iter().filter(|_| is_listed).flat_map(|good| self.deleted_everywhere(good)).collect()
     }
 
     /// What a thin notice of a good leads to: the catalog's object.
@@ -431,9 +438,14 @@ impl Shop {
 
     fn of_level(&mut self, index: usize, place: usize, by_people: bool) -> Option<Webhook> {
         let distinct = format!("w{}", self.numbers + 1);
+        let good = &self.goods[index];
         let mapped = match self.kind {
+            Kind::Treez if lists::is_partial(self.numbers) => [self.product(good, &distinct)]
+                .into_iter()
+                .chain(self.level(good, place, &distinct))
+                .collect(),
             Kind::Treez => self.report(index, &distinct),
-            _ => vec![self.level(&self.goods[index], place, &distinct)?],
+            _ => vec![self.level(good, place, &distinct)?],
         };
         Some(self.webhook(Some(index), Content::Full(mapped), by_people))
     }
@@ -493,7 +505,8 @@ impl Shop {
         places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect()
     }
 
-    /// Ends or begins stocking at a place; it begins with zero. Only Shopify has webhooks for it.
+    /// Ends or begins stocking at a place; it begins with zero. Shopify says that it no longer counts there; of Treez's list
+    /// the place is missing, which says that nothing is there.
     pub(crate) fn stocks(
         &mut self,
         index: usize,
@@ -513,6 +526,10 @@ impl Shop {
             }
             self.look();
             return self.told(index, true, !is_stocked);
+        }
+        if self.kind == Kind::Treez {
+            lists::change(good, place, is_stocked);
+            return vec![self.of_product(index, true)];
         }
         if is_stocked {
             good.stock.insert(place, Decimal::ZERO);

@@ -377,8 +377,9 @@ impl World {
     }
 
     fn arrives(&mut self, shop: usize, webhook: Webhook) {
+        let connection = self.connections.get(&self.shops[shop].connection);
         let is_active =
-            self.shops[shop].takes_token && !self.pipeline.paused.contains(&self.shops[shop].connection);
+            self.shops[shop].takes_token && connection.is_some_and(|found| found.gate().lets_fetch());
         let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
         if is_thin && !is_active {
             // A notice that can't be fetched now is parked, for as long as the pause lasts.
@@ -582,9 +583,8 @@ impl World {
         for shop in 0..self.shops.len() {
             self.shops[shop].takes_token = true;
             let id = self.shops[shop].connection.clone();
-            self.pipeline.paused.remove(&id);
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.is_paused = false;
+                connection.enabled = true;
                 connection.held_back.clear();
             }
             if self.is_connected(shop) {

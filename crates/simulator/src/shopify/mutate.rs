@@ -104,11 +104,12 @@ fn set_quantities(
         &["name", "reason", "referenceDocumentUri", "quantities"],
     )?;
     let rows = rows(input)?;
+    let mut changes = rival_restocks(state, &rows, now);
     let errors = refusals(state, input, &rows)?;
     if !errors.is_empty() {
-        return Ok((project(&set_payload(None, errors), field)?, Vec::new(), true));
+        return Ok((project(&set_payload(None, errors), field)?, changes, true));
     }
-    let (mut changes, mut nodes) = (Vec::new(), Vec::new());
+    let mut nodes = Vec::new();
     for row in rows {
         let before = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, Level::quantity);
         let quantity = Decimal::from(row.quantity);
@@ -120,6 +121,17 @@ fn set_quantities(
     let id = state.ids.number().to_string();
     let group = (!nodes.is_empty()).then(|| group(&Value::Object(input.clone()), &id, now, nodes));
     Ok((project(&set_payload(group, Vec::new()), field)?, changes, false))
+}
+
+/// Another program comes first.
+fn rival_restocks(state: &mut State, rows: &[Row], now: Instant) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for row in rows.iter().filter(|_| state.rival_restocks) {
+        if state.ledger.move_stock(&row.item, &row.location, Decimal::ONE, now).is_ok() {
+            changes.push(Change::Level(row.item.clone(), row.location.clone()));
+        }
+    }
+    changes
 }
 
 fn rows(input: &Map<String, Value>) -> Result<Vec<Row>, Fault> {

@@ -286,11 +286,8 @@ async fn a_connection_s_open_conflicts_are_counted_with_its_state() {
     let database = shop().await;
     let subject = Conflict::about_item(&external("item-a"), &place());
     database.store.note_conflict(&conflict(ConflictKind::FirstContact, &subject, "7 or 9")).await.unwrap();
-    database
-        .store
-        .note_account_refused(&connection_id("b"), Health::Misconfigured, "404", at(1))
-        .await
-        .unwrap();
+    let b = database.store.connection(&connection_id("b")).await.unwrap().unwrap();
+    database.store.note_account_refused(&b, Health::Misconfigured, "404", at(1)).await.unwrap();
     let states = database.store.connection_states(Some(&store_id())).await.unwrap();
     let counts: Vec<_> = states
         .iter()

@@ -17,7 +17,7 @@ async fn open_kinds(store: &Store) -> Vec<ConflictKind> {
 #[tokio::test]
 async fn a_refused_account_is_a_state_of_its_connection_until_a_call_is_accepted() {
     let database = shop().await;
-    let (store, a) = (&database.store, connection_id("a"));
+    let (store, a) = (&database.store, connection("a", "shopify"));
     assert!(store.note_account_refused(&a, Health::NeedsReauth, "401 token expired", at(0)).await.unwrap());
     let refused = found(store).await;
     assert_eq!(
@@ -51,7 +51,8 @@ async fn a_refused_account_is_a_state_of_its_connection_until_a_call_is_accepted
         let nonsense = store.note_account_refused(&a, state, "", at(0)).await;
         assert!(matches!(nonsense, Err(StoreError::Refused { .. })), "{state:?}");
     }
-    let nobody = store.note_account_refused(&connection_id("zzz"), Health::NeedsReauth, "", at(0)).await;
+    let nobody =
+        store.note_account_refused(&connection("zzz", "shopify"), Health::NeedsReauth, "", at(0)).await;
     assert!(matches!(nobody, Err(StoreError::Refused { .. })));
 }
 
@@ -68,7 +69,7 @@ async fn any_change_of_a_connection_makes_it_ok_and_a_probe_due_and_setting_it_u
     ];
     for (what, changed) in changes {
         store.upsert_connection(&as_it_was).await.unwrap();
-        store.note_account_refused(&a, Health::NeedsReauth, "401", at(0)).await.unwrap();
+        store.note_account_refused(&as_it_was, Health::NeedsReauth, "401", at(0)).await.unwrap();
         store.upsert_connection(&as_it_was).await.unwrap();
         assert_eq!(found(store).await.health, Health::NeedsReauth, "{what}");
         store.upsert_connection(&changed).await.unwrap();
@@ -83,13 +84,35 @@ async fn any_change_of_a_connection_makes_it_ok_and_a_probe_due_and_setting_it_u
     }
 
     store.upsert_connection(&as_it_was).await.unwrap();
-    store.note_account_refused(&a, Health::NeedsReauth, "401", at(0)).await.unwrap();
+    store.note_account_refused(&as_it_was, Health::NeedsReauth, "401", at(0)).await.unwrap();
     assert!(store.set_enabled(&a, true).await.unwrap());
     assert_eq!(found(store).await.health, Health::NeedsReauth, "it was enabled already");
     assert!(store.set_enabled(&a, false).await.unwrap());
     let paused = found(store).await;
     assert_eq!((paused.enabled, paused.health), (false, Health::Ok));
     assert!(!store.set_enabled(&connection_id("zzz"), false).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_a_call_came_to_that_was_made_before_a_change_of_the_connection_says_nothing_of_it() {
+    let database = shop().await;
+    let store = &database.store;
+    let before = connection("a", "shopify");
+    let changed = Connection { token: "another".to_owned(), ..before.clone() };
+    store.upsert_connection(&changed).await.unwrap();
+    assert!(!store.note_account_refused(&before, Health::NeedsReauth, "401", at(0)).await.unwrap());
+    assert_eq!((found(store).await.health, open_kinds(store).await), (Health::Ok, vec![]));
+
+    // Of its present credentials it does, and what the others came to ends that no more.
+    assert!(store.note_account_refused(&changed, Health::NeedsReauth, "401", at(0)).await.unwrap());
+    assert!(!store.note_account_accepted(&before).await.unwrap());
+    assert_eq!(found(store).await.health, Health::NeedsReauth);
+    assert_eq!(open_kinds(store).await, [ConflictKind::NeedsReauth]);
+
+    // A pause is a change, too.
+    assert!(store.set_enabled(&before.id, false).await.unwrap());
+    assert!(!store.note_account_refused(&changed, Health::NeedsReauth, "401", at(60)).await.unwrap());
+    assert_eq!((found(store).await.health, open_kinds(store).await), (Health::Ok, vec![]));
 }
 
 #[tokio::test]
@@ -151,7 +174,8 @@ async fn events_set_the_rule_and_revoke_and_a_copy_begins_as_the_connection_was_
     store.upsert_connection(&b).await.unwrap();
     assert_eq!(store.connection(&b.id).await.unwrap().unwrap().baseline, BaselineRule::Platform);
     // A call that is refused says less than the platform's own word.
-    store.note_account_refused(&a, Health::NeedsReauth, "401", at(0)).await.unwrap();
+    let as_it_is = connection("a", "shopify");
+    store.note_account_refused(&as_it_is, Health::NeedsReauth, "401", at(0)).await.unwrap();
     assert_eq!(found(store).await.health, Health::Revoked);
 
     let empty = empty_database().await;

@@ -26,8 +26,8 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
             (ConflictKind::ReportCustomer, format!("customer {external}"), detail, None)
         }
         Duty::EraseAccount => {
-            let detail = "the personal data of the account's customers was erased; RAW and dead letters are dropped at \
-                the end of their retention";
+            let detail = "the personal data of the account's customers was erased, and dead letters that came before \
+                are; RAW drops its bytes at the end of its retention";
             let write = Write::EraseAccount(sales::erasure(event));
             (ConflictKind::EraseAccount, format!("account {external}"), detail, Some(write))
         }

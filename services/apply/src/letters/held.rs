@@ -1,6 +1,6 @@
 //! How much room each connection's dead letters take, and which are given up when that is too much.
 
-use model::{ConnectionId, Origin, TenantId};
+use model::{ConnectionId, Origin, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The share of DEAD that the letters of one connection may take.
@@ -17,6 +17,8 @@ pub(super) struct Letter {
     pub(super) sequence: u64,
     /// What it holds, in bytes.
     pub(super) bytes: u64,
+    /// When its delivery came.
+    pub(super) received_at: Timestamp,
     /// The body that it left to RAW, if it did.
     pub(super) in_raw: Option<InRaw>,
 }
@@ -160,6 +162,17 @@ impl Held {
         }
     }
 
+    /// Takes out the letters of a connection whose deliveries came before `before`.
+    pub(super) fn take_before(&mut self, connection: &ConnectionId, before: Timestamp) -> Vec<u64> {
+        let Some(of) = self.of.get_mut(connection) else { return Vec::new() };
+        let (taken, kept): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut of.letters).into_iter().partition(|letter| letter.received_at < before);
+        of.letters = kept;
+        of.bytes -= taken.iter().map(|letter| letter.bytes + OVERHEAD_BYTES).sum::<u64>();
+        self.letters -= u64::try_from(taken.len()).unwrap_or(u64::MAX);
+        taken.into_iter().map(|letter| letter.sequence).collect()
+    }
+
     /// The letters of which RAW gives the body up below that sequence, where `is_there` says whose partition it is: the newest
     /// of each connection, as far as its room goes. The others stay without their body.
     pub(super) fn left_to_raw_below(
@@ -202,13 +215,18 @@ mod tests {
         }
     }
 
+    /// The second in which the letter of that sequence came.
+    fn at(sequence: u64) -> Timestamp {
+        Timestamp::from_micros(i64::try_from(sequence).unwrap() * 1_000_000)
+    }
+
     /// Letters of (tenant, connection, bytes), in the order of their sequences from 1 on.
     fn held(letters: &[(u8, u8, u64)]) -> Held {
         let mut held = Held::default();
         for (sequence, (tenant, connection, bytes)) in (1..).zip(letters) {
             held.add(
                 &origin(*tenant, *connection),
-                Letter { sequence, bytes: *bytes - OVERHEAD_BYTES, in_raw: None },
+                Letter { sequence, bytes: *bytes - OVERHEAD_BYTES, received_at: at(sequence), in_raw: None },
             );
         }
         held
@@ -217,6 +235,17 @@ mod tests {
     fn made_room(letters: &[(u8, u8, u64)]) -> Vec<(String, Room, Vec<u64>)> {
         let given_up = held(letters).make_room(ROOM_BYTES);
         given_up.into_iter().map(|it| (it.origin.connection.to_string(), it.room, it.sequences)).collect()
+    }
+
+    #[test]
+    fn letters_of_a_connection_that_came_before_a_time_are_taken_out_and_no_others() {
+        let mut held = held(&[(1, 1, 1_000), (1, 2, 1_000), (1, 1, 1_000), (1, 1, 1_000)]);
+        let before = held.bytes();
+        let connection = origin(1, 1).connection;
+        assert_eq!(held.take_before(&connection, at(4)), [1, 3]);
+        assert_eq!((held.letters(), held.bytes()), (2, before - 2_000));
+        assert_eq!(held.take_before(&connection, at(4)), []);
+        assert_eq!(held.take_before(&origin(9, 9).connection, at(9)), []);
     }
 
     #[test]
@@ -255,9 +284,9 @@ mod tests {
         let mut held = Held::default();
         for (sequence, raw) in [(1, 10), (2, 11), (3, 12), (4, 50)] {
             let in_raw = Some(InRaw { sequence: raw, bytes: 400_000 });
-            held.add(&origin(1, 1), Letter { sequence, bytes: 1_000, in_raw });
+            held.add(&origin(1, 1), Letter { sequence, bytes: 1_000, received_at: at(sequence), in_raw });
         }
-        held.add(&origin(1, 1), Letter { sequence: 5, bytes: 1_000, in_raw: None });
+        held.add(&origin(1, 1), Letter { sequence: 5, bytes: 1_000, received_at: at(5), in_raw: None });
         let below = |raw_sequence| held.left_to_raw_below(raw_sequence, ROOM_BYTES, |_| true);
         assert_eq!(below(10), [] as [u64; 0]);
         assert_eq!(below(12), [1, 2]);

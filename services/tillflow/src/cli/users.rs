@@ -25,6 +25,17 @@ pub(crate) struct NatsAuth {
     /// With --partner or --rotate: the public half (`U…`) of a key whose seed stays with whoever made it.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["retire", "revoke"])]
     pub(crate) public_key: Option<String>,
+    /// With --partner: don't ask the record whether the connections exist.
+    #[arg(long, requires = "partner")]
+    pub(crate) unchecked: bool,
+    /// Write `cluster.conf`, too: the `cluster` block that all servers of a cluster include. Say it for each of its three to
+    /// nine servers, as the others reach it.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) route_server: Vec<String>,
+    /// The folder on each server with the certificate that it shows the others, its key and their authority: `tls.crt`,
+    /// `tls.key`, `ca.crt`. The certificate is for both ends of a connection.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/nats-tls", requires = "route_server")]
+    pub(crate) route_tls: PathBuf,
     /// Say what would change, and write nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -5,7 +5,7 @@ use crate::{
     oracle::Field,
     pipeline::Delivered,
     plan::Act,
-    shop::{Edit, NewGood},
+    shop::{Edit, Kind, NewGood},
 };
 use model::{
     Action, Customer, EntityKind, Event, EventId, ExternalId, Instruction, Order, OrderStatus, Patch,
@@ -31,6 +31,9 @@ impl World {
                 self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
                 let webhooks = self.shops[shop].tracks(good, is_tracked, self.now);
                 self.send(shop, webhooks, false);
+            }
+            Act::Stock { shop, good, place, is_stocked } if self.shops[shop].kind == Kind::Treez => {
+                self.lists(shop, good, place, is_stocked);
             }
             Act::Stock { shop, good, place, is_stocked } => {
                 self.oracle.stops_counting(&self.shops, shop, good, &self.pipeline.record);
@@ -158,6 +161,20 @@ impl World {
         }
     }
 
+    /// A shop that reports lists of locations takes a good away from a place, with what is there, or begins with nothing.
+    fn lists(&mut self, shop: usize, good: usize, place: usize, is_stocked: bool) {
+        let about = &self.shops[shop].goods[good];
+        if !about.is_tracked {
+            return;
+        }
+        let count = about.stock.get(&place).copied().unwrap_or_default();
+        let webhooks = self.shops[shop].stocks(good, place, is_stocked, self.now);
+        if !webhooks.is_empty() && !is_stocked {
+            self.oracle.moved(&self.shops, shop, good, place, -count, &self.pipeline.record);
+        }
+        self.send(shop, webhooks, true);
+    }
+
     fn takes_back(&mut self, shop: usize, is_cancelled: bool, is_restocked: bool) {
         let before: Vec<_> = self.shops[shop].goods.iter().map(|good| good.stock.clone()).collect();
         let Some((sale, webhooks)) = self.shops[shop].takes_back(is_cancelled, is_restocked, self.now) else {
@@ -235,16 +252,13 @@ impl World {
     fn pause(&mut self, shop: usize, is_paused: bool) {
         let id = self.shops[shop].connection.clone();
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.is_paused == is_paused {
+        if connection.enabled != is_paused {
             return;
         }
-        connection.is_paused = is_paused;
+        connection.enabled = !is_paused;
         connection.begins_anew(&mut self.pipeline.record);
-        if is_paused {
-            self.pipeline.paused.insert(id);
-        } else {
+        if !is_paused {
             // The missed window is fetched.
-            self.pipeline.paused.remove(&id);
             self.full(shop);
         }
     }

@@ -1,0 +1,42 @@
+//! Complete lists of the locations of an item, as Treez reports them: at every other location it has none.
+
+use super::{Good, Kind, place_id};
+use model::{Action, Payload, StockedAt};
+use platforms::Mapped;
+use rust_decimal::Decimal;
+
+/// One report of a level in so many names the one location alone: its parts don't sum up to the total.
+const PARTIAL_EVERY: u64 = 5;
+
+/// Returns whether the report after so many webhooks is a partial list, which says nothing of other locations.
+pub(super) const fn is_partial(numbers: u64) -> bool {
+    numbers.is_multiple_of(PARTIAL_EVERY)
+}
+
+/// The complete list of a good's locations, if the platform reports one.
+pub(super) fn complete(kind: Kind, good: &Good, distinct: &str) -> Option<Mapped> {
+    let is_listed = kind == Kind::Treez && good.is_tracked;
+    is_listed.then(|| stocked(good, good.stock.keys().copied(), distinct))
+}
+
+/// That a deleted good is at no location, if the platform reports it.
+pub(super) fn nowhere(kind: Kind, good: &Good) -> Option<Mapped> {
+    (kind == Kind::Treez).then(|| stocked(good, [], "deleted"))
+}
+
+/// Takes a good away from a place, with what is there, or begins with nothing.
+pub(super) fn change(good: &mut Good, place: usize, is_stocked: bool) {
+    if is_stocked {
+        good.stock.insert(place, Decimal::ZERO);
+    } else {
+        good.stock.remove(&place);
+    }
+}
+
+fn stocked(good: &Good, places: impl IntoIterator<Item = usize>, distinct: &str) -> Mapped {
+    let locations: Vec<_> = places.into_iter().map(place_id).collect();
+    let mut identity = vec!["stocked".to_owned(), good.item.to_string(), distinct.to_owned()];
+    identity.extend(locations.iter().map(ToString::to_string));
+    let payload = Payload::Stocked(StockedAt { item: good.item.clone(), locations });
+    Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }
+}
