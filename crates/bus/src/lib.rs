@@ -26,6 +26,7 @@ mod placement;
 mod reply;
 mod seek;
 mod sign;
+mod unread;
 
 pub use alerts::{Alert, FOREIGN_KIND};
 pub use append::{Appender, PendingAck};
@@ -46,3 +47,4 @@ pub use message::{Message, Start};
 pub use permissions::{Permissions, User};
 pub use placement::{Follower, Placement};
 pub use reply::{Answered, BadInboxPrefix, InboxPrefix, ReplyRule};
+pub use unread::UnreadMessage;
