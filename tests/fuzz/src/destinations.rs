@@ -25,16 +25,14 @@ pub fn destinations(data: &[u8]) {
     assert!(read.username().is_empty() && read.password().is_none(), "{url:?}");
     let host = read.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.trim_end_matches('.').parse() {
-        Ok(address) => assert!(!is_inside(address), "{url:?} leads to {address}"),
-        Err(_) => {
-            let name = bare.trim_end_matches('.').to_ascii_lowercase();
-            let last = name.rsplit('.').next().unwrap_or_default();
-            assert!(name.contains('.') && !["localhost", "local", "internal"].contains(&last), "{url:?}");
-            // What ends in a number is read as an address by resolvers that know older spellings.
-            assert!(!last.bytes().all(|byte| byte.is_ascii_digit()), "{url:?}");
-        }
+    if let Ok(address) = bare.trim_end_matches('.').parse() {
+        return assert!(!is_inside(address), "{url:?} leads to {address}");
     }
+    let name = bare.trim_end_matches('.').to_ascii_lowercase();
+    let last = name.rsplit('.').next().unwrap_or_default();
+    assert!(name.contains('.') && !["localhost", "local", "internal"].contains(&last), "{url:?}");
+    // What ends in a number is read as an address by resolvers that know older spellings.
+    assert!(!last.bytes().all(|byte| byte.is_ascii_digit()), "{url:?}");
 }
 
 /// The addresses that lead inside, as the standard library tells them.
@@ -65,8 +63,9 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
 
 /// NAT64 (RFC 6052) and 6to4 (RFC 3056).
 fn is_translated_inside(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    ([a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0] && is_inside_v4(v4(g, h)))
-        || (a == 0x2002 && is_inside_v4(v4(b, c)))
+    let bits = address.to_bits();
+    // The last 32 bits of one, and those behind the first 16 of the other.
+    let v4 =
+        |shift: u32| Ipv4Addr::from_bits(u32::try_from((bits >> shift) & 0xffff_ffff).unwrap_or_default());
+    (bits >> 32 == 0x64_ff9b << 64 && is_inside_v4(v4(0))) || (bits >> 112 == 0x2002 && is_inside_v4(v4(80)))
 }

@@ -15,7 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Longer than a connection takes whose bytes are all there.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a client that has sent all waits before it closes its side: what it sent is worked on meanwhile.
 const WAITS: u32 = 64;
 

@@ -85,12 +85,12 @@ impl Pipeline {
         let mut events = Vec::new();
         for ((example, body), number) in payloads.iter().zip(1..) {
             let at = Position { raw_sequence: number, delivery: 0, event: 0 };
-            let through = || match delivery(example, body) {
-                Some(delivery) => self.one(delivery, at, &mut window, tally),
-                None => {
+            let through = || {
+                let Some(delivery) = delivery(example, body) else {
                     tally.unknown_topics += 1;
-                    Ok(Vec::new())
-                }
+                    return Ok(Vec::new());
+                };
+                self.one(delivery, at, &mut window, tally)
             };
             let outcome = catch_unwind(AssertUnwindSafe(through));
             match outcome.unwrap_or_else(|_| Err("panicked".to_owned())) {

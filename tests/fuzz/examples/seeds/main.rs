@@ -60,7 +60,8 @@ fn payload(example: &Example, source: &str) -> Seed {
     };
     let headers = account.sign(example.topic, "delivery", example.body.clone()).headers;
     let kept = headers.iter().filter(|(name, _)| example.platform.kept_headers().contains(&name.as_str()));
-    let kept: String = kept.map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let kept: Vec<String> = kept.map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let kept = kept.concat();
     let head =
         format!("{} {} {source}\n{kept}tillflow-currency: USD\n\n", example.platform.name(), example.topic);
     ("payloads", [head.as_bytes(), &example.body].concat())

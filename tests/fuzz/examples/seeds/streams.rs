@@ -107,10 +107,18 @@ fn batches(
     // Past the size from which a batch is compressed.
     add(&[0], &wire::encode_deliveries(deliveries));
     add(&[1], &wire::encode_events(events, &[]));
-    applied.iter().for_each(|applied| add(&[3], &wire::encode_applied(applied)));
-    letters.iter().for_each(|letter| add(&[4], &wire::encode_dead(letter)));
-    deliveries.iter().for_each(|delivery| add(&[5], &wire::encode_delivery(delivery)));
-    events.iter().for_each(|event| add(&[6, 7], &wire::encode_event(event)));
+    for applied in applied {
+        add(&[3], &wire::encode_applied(applied));
+    }
+    for letter in letters {
+        add(&[4], &wire::encode_dead(letter));
+    }
+    for delivery in deliveries {
+        add(&[5], &wire::encode_delivery(delivery));
+    }
+    for event in events {
+        add(&[6, 7], &wire::encode_event(event));
+    }
     seeds
 }
 

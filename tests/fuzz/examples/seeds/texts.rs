@@ -160,7 +160,8 @@ pub(crate) fn without_tokens(text: &str) -> String {
             // A token alone stands for a number.
             Some(number) if is_whole => {
                 plain.pop();
-                plain.push_str(&format!("90{number}"));
+                plain.push_str("90");
+                plain.push_str(number);
                 rest = &behind[1..];
                 continue;
             }
