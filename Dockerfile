@@ -8,7 +8,7 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked --workspace --exclude system-tests --exclude testkit \
+    cargo build --release --locked --workspace --exclude system-tests --exclude testkit --exclude fuzz-targets \
     && mkdir /programs \
     && for service in ingest normalize dedupe enrich apply propagate poll tillflow; do \
         cp "target/release/$service" /programs/ || exit 1; \

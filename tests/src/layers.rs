@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("poll", ROOMS),
     ("tillflow", RUNS_ALL),
     ("system-tests", EVERYTHING),
+    ("fuzz-targets", EVERYTHING),
     ("torture", EVERYTHING),
     ("world", EVERYTHING),
 ];

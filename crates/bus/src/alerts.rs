@@ -37,7 +37,7 @@ pub struct Alert {
 
 impl Alert {
     /// Reads an alert; a message that is none is an alert about itself.
-    fn read_any(stored: &Stored) -> Self {
+    pub(crate) fn read_any(stored: &Stored) -> Self {
         Self::read(stored).unwrap_or_else(|error| Self {
             stage: "alerts".to_owned(),
             partition: None,

@@ -324,7 +324,7 @@ impl Bus {
 }
 
 /// Reads a record; what isn't one is a foreign message itself.
-fn read_record(stored: &Stored) -> ForeignRecord {
+pub(crate) fn read_record(stored: &Stored) -> ForeignRecord {
     let clean = |record: ForeignRecord| ForeignRecord {
         stage: printable(&record.stage, SUBJECT_MAX),
         message: Foreign {

@@ -27,6 +27,7 @@ mod reply;
 mod routes;
 mod seek;
 mod sign;
+mod unread;
 
 pub use alerts::{Alert, FOREIGN_KIND};
 pub use append::{Appender, PendingAck};
@@ -48,3 +49,4 @@ pub use permissions::{Permissions, User};
 pub use placement::{Follower, Placement};
 pub use reply::{Answered, BadInboxPrefix, InboxPrefix, ReplyRule};
 pub use routes::{Routes, RoutesError, cluster_file};
+pub use unread::UnreadMessage;

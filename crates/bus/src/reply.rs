@@ -31,9 +31,8 @@ pub enum BadInboxPrefix {
 impl InboxPrefix {
     /// Checks that the prefix is whole tokens, and neither ours nor the broker's.
     pub fn new(text: &str) -> Result<Self, BadInboxPrefix> {
-        let first = text.split('.').next().unwrap_or_default();
-        // With a placeholder in it, it could become any token.
-        if first == "pos" || first.starts_with('$') || first.starts_with('{') {
+        // With a placeholder at its beginning, it could become any token.
+        if is_reserved(text) || text.starts_with('{') {
             return Err(BadInboxPrefix::Ours);
         }
         let plain = text.replace(CONNECTION, "c");
@@ -55,6 +54,12 @@ impl InboxPrefix {
         let Some(connection) = connection.filter(|connection| is_token(connection)) else { return false };
         reply.strip_prefix(&self.0.replace(CONNECTION, connection)).is_some_and(is_below)
     }
+}
+
+/// Returns whether a subject is one of ours or of the broker.
+fn is_reserved(subject: &str) -> bool {
+    let first = subject.split('.').next().unwrap_or_default();
+    first == "pos" || first.starts_with('$')
 }
 
 /// Whole tokens of visible characters, without wildcards.
@@ -101,7 +106,10 @@ impl ReplyRule {
 
     /// Returns whether the answer to a request of that connection may go to `reply`.
     pub fn allows(&self, reply: &str, connection: Option<&str>) -> bool {
-        reply.len() <= SUBJECT_MAX_BYTES && self.0.iter().any(|prefix| prefix.holds(reply, connection))
+        // With a connection in its place, a prefix may begin otherwise than it was written.
+        reply.len() <= SUBJECT_MAX_BYTES
+            && !is_reserved(reply)
+            && self.0.iter().any(|prefix| prefix.holds(reply, connection))
     }
 }
 
@@ -159,6 +167,9 @@ mod tests {
         assert!(!rule.allows("_INBOX_shop-2.x", Some("shop-1")));
         assert!(!rule.allows("_INBOX_shop-1.x", None), "a request of no connection");
         assert!(!rule.allows("_INBOX_a.b.x", Some("a.b")), "no token");
+        let rule = ReplyRule::new(vec![InboxPrefix::new("po{connection}.").unwrap()]);
+        assert!(rule.allows("port-1.x", Some("rt-1")));
+        assert!(!rule.allows("pos.raw.3", Some("s")), "what a connection makes of it is ours");
     }
 
     #[test]

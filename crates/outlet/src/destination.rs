@@ -43,6 +43,11 @@ pub struct CallsConfig {
 }
 
 impl CallsConfig {
+    /// Checks a URL as every call does before it is made. What its name resolves to is checked by the call alone.
+    pub fn check(&self, url: &str) -> Result<(), Forbidden> {
+        judge(url, &self.allow).map(drop)
+    }
+
     /// The settings for platforms that are simulated on this machine.
     pub fn simulated() -> Self {
         let port = None;
@@ -145,7 +150,8 @@ fn is_public_name(host: &str) -> bool {
     let is_below = |special: &&str| {
         name.strip_suffix(*special).is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
-    name.contains('.') && !SPECIAL_NAMES.iter().any(is_below)
+    let is_whole = name.contains('.') && name.split('.').all(|label| !label.is_empty());
+    is_whole && !SPECIAL_NAMES.iter().any(is_below)
 }
 
 #[cfg(test)]

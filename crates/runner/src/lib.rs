@@ -40,6 +40,6 @@ pub use ours::{Ours, batch_of, change_of, connect};
 pub use partitions::{Turn, own_partitions, until_set_up};
 pub use problem::problem;
 pub use process::{Failure, Service, chain, main, now, replica_name};
-pub use serve::{Client, Listening, Origin, doubled, serve};
+pub use serve::{Client, Listening, NoPlace, Origin, doubled, serve, serve_connection};
 pub use stage_loop::run_stage;
 pub use telemetry::start as start_logging;

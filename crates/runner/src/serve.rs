@@ -6,6 +6,7 @@ mod places;
 mod stream;
 
 pub use client::{Client, Origin};
+pub use places::NoPlace;
 
 use crate::{Metrics, problem};
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
-use places::{NoPlace, Place, Places};
+use places::{Place, Places};
 use std::{
     convert::Infallible,
     error::Error as _,
@@ -35,7 +36,8 @@ use std::{
 };
 use stream::Watched;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -90,7 +92,11 @@ pub async fn serve<Respond, Responding>(
             () = stop.cancelled() => break,
         };
         let (stream, peer) = match accepted {
-            Ok((stream, peer)) => (stream, peer.ip()),
+            Ok((stream, peer)) => {
+                // Answers are small, and each is waited for.
+                stream.set_nodelay(true).ok();
+                (stream, peer.ip())
+            }
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 shortage.note(listening.name, &error, Instant::now());
@@ -136,6 +142,26 @@ pub async fn serve<Respond, Responding>(
     }
 }
 
+/// Serves one connection over any stream, as [`serve`] serves each that it accepts; returns the cause of its end.
+pub async fn serve_connection<Stream, Respond, Responding>(
+    stream: Stream,
+    peer: IpAddr,
+    listening: Listening,
+    respond: Respond,
+) -> Result<&'static str, NoPlace>
+where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+    Respond: Fn(Request<Incoming>, Client) -> Responding + Clone + Send + Sync + 'static,
+    Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let places = Places::new(listening.connections_max, listening.connections_per_address_max);
+    let trusted = client::is_trusted(&listening.trusted_proxies, peer);
+    let place = Arc::new(places.take((!trusted).then(|| Origin::of(peer)))?);
+    let listening = Arc::new(listening);
+    let (requests, stop) = (Arc::default(), CancellationToken::new());
+    Ok(Connection { listening, peer, trusted, place, requests, stop }.run(stream, respond).await)
+}
+
 struct Connection {
     listening: Arc<Listening>,
     peer: IpAddr,
@@ -147,13 +173,12 @@ struct Connection {
 
 impl Connection {
     /// Serves the connection to its end; gives the cause of that.
-    async fn run<Respond, Responding>(self, stream: TcpStream, respond: Respond) -> &'static str
+    async fn run<Stream, Respond, Responding>(self, stream: Stream, respond: Respond) -> &'static str
     where
+        Stream: AsyncRead + AsyncWrite + Unpin,
         Respond: Fn(Request<Incoming>, Client) -> Responding + Clone + Send + Sync + 'static,
         Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        // Answers are small, and each is waited for.
-        stream.set_nodelay(true).ok();
         let (stream, ambiguous) = Watched::new(stream);
         let answering = service_fn(|request: Request<Incoming>| {
             let number = self.requests.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,7 @@ mod catalog;
 use crate::{
     DecodeError,
     error::{At as _, required},
+    lists::Listed as _,
     pb,
 };
 use bytes::Bytes;
@@ -29,7 +30,7 @@ pub fn encode_applied(applied: &Applied) -> Result<Bytes, DecodeError> {
 
 /// Reads a committed change.
 pub fn decode_applied(payload: Bytes) -> Result<Applied, DecodeError> {
-    let applied = pb::Applied::decode(payload)?;
+    let applied = pb::Applied::read(payload)?;
     let event = Event::try_from(required(applied.event, "event")?)?;
     let row = |row| catalog::row(row, &event.origin);
     Ok(Applied {

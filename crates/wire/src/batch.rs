@@ -1,6 +1,6 @@
 //! Batches: what waited, as one message. Over 16 KiB they are zstd-compressed, which the first bytes tell.
 
-use crate::{DecodeError, pb};
+use crate::{DecodeError, lists::Listed as _, pb};
 use bytes::Bytes;
 use model::{Delivery, Dismissal, Event};
 use prost::Message as _;
@@ -31,11 +31,7 @@ pub fn encode_deliveries<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>)
 
 /// Reads a RAW batch.
 pub fn decode_deliveries(payload: Bytes) -> Result<Vec<Delivery>, DecodeError> {
-    pb::DeliveryBatch::decode(decompressed(payload)?)?
-        .deliveries
-        .into_iter()
-        .map(Delivery::try_from)
-        .collect()
+    pb::DeliveryBatch::read(decompressed(payload)?)?.deliveries.into_iter().map(Delivery::try_from).collect()
 }
 
 /// What one message of a middle stream holds: events, or records of which only the head was read.
@@ -59,7 +55,7 @@ pub fn encode_events<'a>(
 
 /// Reads a batch of a middle stream.
 pub fn decode_events(payload: Bytes) -> Result<EventBatch, DecodeError> {
-    let batch = pb::EventBatch::decode(decompressed(payload)?)?;
+    let batch = pb::EventBatch::read(decompressed(payload)?)?;
     Ok(EventBatch {
         events: batch.events.into_iter().map(Event::try_from).collect::<Result<_, _>>()?,
         dismissals: batch.dismissals.into_iter().map(Dismissal::try_from).collect::<Result<_, _>>()?,

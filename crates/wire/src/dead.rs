@@ -3,6 +3,7 @@
 use crate::{
     DecodeError,
     error::{At as _, required},
+    lists::Listed as _,
     pb,
 };
 use bytes::Bytes;
@@ -183,7 +184,7 @@ pub fn encode_dead(letter: &DeadLetter) -> Bytes {
 
 /// Reads a dead letter.
 pub fn decode_dead(payload: Bytes) -> Result<DeadLetter, DecodeError> {
-    let letter = pb::DeadLetter::decode(payload)?;
+    let letter = pb::DeadLetter::read(payload)?;
     let original = match required(letter.original, "original")? {
         pb::dead_letter::Original::Delivery(delivery) => Original::Delivery(Box::new(delivery.try_into()?)),
         pb::dead_letter::Original::Event(event) => Original::Event(Box::new(event.try_into()?)),

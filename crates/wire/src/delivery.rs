@@ -3,6 +3,7 @@
 use crate::{
     DecodeError, asked_by,
     error::{At as _, required},
+    lists::Listed as _,
     pb,
 };
 use bytes::Bytes;
@@ -19,7 +20,7 @@ pub fn encode_delivery(delivery: &Delivery) -> Bytes {
 
 /// Reads one delivery.
 pub fn decode_delivery(payload: Bytes) -> Result<Delivery, DecodeError> {
-    pb::Delivery::decode(payload)?.try_into()
+    pb::Delivery::read(payload)?.try_into()
 }
 
 impl From<&Origin> for pb::Origin {

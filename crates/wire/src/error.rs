@@ -9,6 +9,9 @@ pub enum DecodeError {
     /// A compressed batch that isn't one, or that is larger than it may be.
     #[error("the compressed batch can't be read or exceeds its limit")]
     Compression(#[source] std::io::Error),
+    /// Its lists would take more memory than they may.
+    #[error("its lists are longer than a message's may be")]
+    Lists,
     /// A field that must be there isn't.
     #[error("{0} is missing")]
     Missing(&'static str),

@@ -7,6 +7,7 @@ mod sales;
 use crate::{
     DecodeError, asked_by,
     error::{At as _, required},
+    lists::Listed as _,
     pb,
 };
 use bytes::Bytes;
@@ -49,7 +50,7 @@ pub fn encode_published(event: &PublishedEvent) -> Bytes {
 
 /// Reads an `Event` that a platform published: ids, origin, links and position in it are not read.
 pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
-    let event = pb::Event::decode(payload)?;
+    let event = pb::Event::read(payload)?;
     Ok(PublishedEvent {
         action: action(event.action())?,
         occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
@@ -68,7 +69,7 @@ pub fn encode_event(event: &Event) -> Bytes {
 
 /// Reads an event whole.
 pub fn decode_event(payload: Bytes) -> Result<Event, DecodeError> {
-    pb::Event::decode(payload)?.try_into()
+    pb::Event::read(payload)?.try_into()
 }
 
 impl From<&Event> for pb::Event {

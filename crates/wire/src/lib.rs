@@ -8,6 +8,7 @@ mod delivery;
 mod dismissal;
 mod error;
 mod event;
+mod lists;
 mod record;
 
 /// The types that `proto/` generates.
@@ -33,4 +34,5 @@ pub use event::{
     CANONICAL_TOPIC, INSTRUCTION_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_instruction,
     decode_published, encode_event, encode_instruction, encode_published,
 };
+pub use lists::LISTS_BYTES_MAX;
 pub use record::{EventRecord, decode_records, encode_records};

@@ -5,6 +5,7 @@ use crate::{
     DecodeError, EventBatch,
     batch::{compressed, decompressed},
     error::{At as _, required},
+    lists::events_within_limit,
     pb,
 };
 use bytes::Bytes;
@@ -46,7 +47,10 @@ impl EventRecord {
 
 /// Reads a batch of a middle stream no further than the heads of its events.
 pub fn decode_records(payload: Bytes) -> Result<EventBatch<EventRecord>, DecodeError> {
-    let batch = Events::decode(decompressed(payload)?)?;
+    let payload = decompressed(payload)?;
+    // Who reads the events to their end refuses the same.
+    events_within_limit(&payload)?;
+    let batch = Events::decode(payload)?;
     Ok(EventBatch {
         events: batch.events.into_iter().map(EventRecord::try_from).collect::<Result<_, _>>()?,
         dismissals: batch.dismissals.into_iter().map(Dismissal::try_from).collect::<Result<_, _>>()?,

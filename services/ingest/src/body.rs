@@ -80,6 +80,21 @@ impl Coding {
     }
 }
 
+/// Decodes a body from the content coding that the values of its `Content-Encoding` name, as the door does: at most
+/// `limit_bytes` of it.
+pub fn decode_body<'a>(
+    encodings: impl IntoIterator<Item = &'a [u8]>,
+    body: &Bytes,
+    limit_bytes: usize,
+) -> Result<Bytes, BodyRefusal> {
+    let decoded = Coding::of(encodings).and_then(|coding| coding.decoded(body, limit_bytes));
+    decoded.map_err(|bad| match bad {
+        BadBody::Refused(refusal) => refusal,
+        // Not of a body that is there.
+        BadBody::TooSlow | BadBody::CutOff | BadBody::NoRoom => BodyRefusal::Malformed,
+    })
+}
+
 const MALFORMED: BadBody = BadBody::Refused(BodyRefusal::Malformed);
 
 fn bounded(decoder: impl Read, limit_bytes: usize) -> Result<Bytes, BadBody> {

@@ -18,6 +18,7 @@ mod refusals;
 mod room;
 mod unknown;
 
+pub use body::decode_body;
 pub use directory::{Directory, NotLookedUp};
 pub use door::{Answer, Door, Webhook};
 pub use limits::{ByteLimit, Limits};

@@ -11,6 +11,9 @@ use serde::Deserialize;
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::collections::HashMap;
 
+/// The reason why an instruction that came from without is rejected.
+const NOT_OURS: &str = "an instruction that no service of ours sent";
+
 /// The configuration of the service.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -123,6 +126,9 @@ fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize,
 fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     let published = wire::decode_published(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
+    if matches!(published.payload, Payload::Instruction { .. }) {
+        return Err(Reject::new(RejectClass::Auth, NOT_OURS));
+    }
     let mapped = Mapped {
         action: published.action,
         occurred_at: published.occurred_at,
@@ -136,7 +142,7 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
 /// A person's decision: only services of ours can send it, by way of `pos.accept`.
 fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     if delivery.source != Source::Poll {
-        return Err(Reject::new(RejectClass::Auth, "an instruction that no service of ours sent"));
+        return Err(Reject::new(RejectClass::Auth, NOT_OURS));
     }
     let (external, instruction) = wire::decode_instruction(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;

@@ -1,7 +1,7 @@
 use super::*;
 use model::{
-    ConnectionId, DeliveryId, ExternalId, Origin, Patch, PlatformName, Product, SourceVersion, StoreId,
-    TenantId, Timestamp, TraceParent,
+    BaselineRule, ConnectionId, DeliveryId, ExternalId, Instruction, Origin, Patch, PlatformName, Product,
+    SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
 };
 use wire::PublishedEvent;
 
@@ -122,4 +122,21 @@ fn a_topic_of_both_kinds_is_mapped_and_a_thin_one_is_not() {
     assert_eq!(decided("treez", "INVENTORY", inventory), Verdict::Skip(Skip::Thin));
     let nameless = r#"{"event_type":"INVENTORY","data":{"productId":null}}"#;
     assert!(matches!(decided("treez", "INVENTORY", nameless), Verdict::Reject(_)));
+}
+
+#[test]
+fn an_instruction_within_a_published_event_is_refused_like_one_alone() {
+    let (external, instruction) =
+        (ExternalId::new("x").unwrap(), Instruction::Baseline(BaselineRule::Platform));
+    let alone = wire::encode_instruction(&external, &instruction);
+    let payload = Payload::Instruction { external, instruction };
+    let event = PublishedEvent { action: Action::Updated, occurred_at: None, version: None, payload };
+    for (topic, body) in
+        [(wire::INSTRUCTION_TOPIC, alone), (wire::CANONICAL_TOPIC, wire::encode_published(&event))]
+    {
+        match decided("square", topic, body) {
+            Verdict::Reject(reject) => assert_eq!(reject.class, RejectClass::Auth, "{topic}"),
+            other => panic!("{topic}: {other:?}"),
+        }
+    }
 }

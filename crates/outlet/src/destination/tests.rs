@@ -48,6 +48,8 @@ const SPELLINGS: &[(&str, Option<Forbidden>)] = &[
     // Names of the loopback and of local networks.
     ("https://localhost", Some(Name)),
     ("https://localhost.", Some(Name)),
+    ("https://localhost..", Some(Name)),
+    ("https://shop.example.com..", Some(Name)),
     ("https://LOCALHOST", Some(Name)),
     ("https://ｌｏｃａｌｈｏｓｔ", Some(Name)),
     ("https://ⓛocalhost", Some(Name)),

@@ -12,7 +12,7 @@ const SPARE: usize = 16;
 
 /// Why a connection gets no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub enum NoPlace {
     /// All are held by proven connections.
     Full,
     /// All that one address may have are held by proven connections of it.

@@ -13,7 +13,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -32,15 +31,15 @@ impl Ambiguous {
 }
 
 /// A connection whose heads are looked at and whose writes are limited in time.
-pub(super) struct Watched {
-    stream: TcpStream,
+pub(super) struct Watched<S> {
+    stream: S,
     heads: Heads,
     ambiguous: Ambiguous,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-impl Watched {
-    pub(super) fn new(stream: TcpStream) -> (Self, Ambiguous) {
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S) -> (Self, Ambiguous) {
         let ambiguous = Ambiguous(Arc::new(AtomicU64::new(u64::MAX)));
         let watched = Self { stream, heads: Heads::new(), ambiguous: ambiguous.clone(), blocked: None };
         (watched, ambiguous)
@@ -58,7 +57,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -75,7 +74,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let wrote = Pin::new(&mut this.stream).poll_write(context, bytes);

@@ -1,4 +1,4 @@
-//! The decisions of all stages, one behind the other.
+//! The decisions of all stages, one behind the other, in one process.
 
 use apply::decide::{Fold, Folded, first_keys, row_keys};
 use dedupe::Dedupe;
@@ -6,7 +6,7 @@ use enrich::{Enrich, Known, Lane};
 use model::{
     ConnectionId, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome, Partition,
     Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
-    record::{Facts, RowKeys},
+    record::{Applied, CatalogRow, Facts, RowKeys},
 };
 use normalize::Normalize;
 use platforms::{Secrets, Signed};
@@ -28,7 +28,7 @@ const SHOWN: usize = 600;
 
 /// What has become of the payloads.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     unknown_topics: u64,
     rejected: u64,
     skipped: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Returns whether each way has been gone by some.
-    pub(crate) fn reaches_everything(&self) -> bool {
+    pub fn reaches_everything(&self) -> bool {
         [self.unknown_topics, self.rejected, self.skipped, self.events, self.applied, self.otherwise]
             .iter()
             .all(|count| *count > 0)
@@ -47,19 +47,19 @@ impl Tally {
 }
 
 /// The stages, and a store with a connection of every platform.
-pub(crate) struct Pipeline {
+pub struct Pipeline {
     normalize: Normalize,
     enrich: Lane,
 }
 
 impl Pipeline {
     /// A pipeline that knows the locations of these examples.
-    pub(crate) fn new(examples: &[Example]) -> Self {
+    pub fn new(examples: &[Example]) -> Self {
         let normalize = Normalize::new().expect("the schemas are schemas");
         let main = LocationId::new("main").expect("a location's id");
         let mut enrich = Lane::default();
         for example in examples {
-            let origin = origin(example);
+            let origin = origin_of(example.platform.name());
             let known = Known { origin: origin.clone(), default_location: Some(main.clone()) };
             enrich.connections.insert(origin.connection.clone(), Arc::new(known));
             let delivery = delivery(example, &example.body).expect("an example has its topic");
@@ -79,13 +79,19 @@ impl Pipeline {
     }
 
     /// Sends the payloads through and gives what is wrong.
-    pub(crate) fn run(&self, payloads: &[(&Example, Vec<u8>)], tally: &mut Tally) -> Vec<String> {
+    pub fn run(&self, payloads: &[(&Example, Vec<u8>)], tally: &mut Tally) -> Vec<String> {
         let mut failures = Vec::new();
         let mut window: Window<EventId> = dedupe::Config::default().window();
         let mut events = Vec::new();
         for ((example, body), number) in payloads.iter().zip(1..) {
             let at = Position { raw_sequence: number, delivery: 0, event: 0 };
-            let through = || self.one(example, body, at, &mut window, tally);
+            let through = || {
+                let Some(delivery) = delivery(example, body) else {
+                    tally.unknown_topics += 1;
+                    return Ok(Vec::new());
+                };
+                self.one(delivery, at, &mut window, tally)
+            };
             let outcome = catch_unwind(AssertUnwindSafe(through));
             match outcome.unwrap_or_else(|_| Err("panicked".to_owned())) {
                 Ok(emitted) => events.extend(emitted),
@@ -100,23 +106,55 @@ impl Pipeline {
         failures
     }
 
-    /// One payload up to the fold.
+    /// The events that normalize makes of a delivery.
+    pub fn events(&self, delivery: Delivery) -> Vec<Event> {
+        match self.normalize.decide(Position::default(), delivery, &mut ()) {
+            Verdict::Emit(events) => events,
+            Verdict::Rows(rows) => rows.into_iter().flatten().collect(),
+            Verdict::Skip(_) | Verdict::Reject(_) => Vec::new(),
+        }
+    }
+
+    /// The changes that apply makes of an event, on an empty record.
+    pub fn changes(&self, event: Event) -> Vec<Applied> {
+        let mut lane =
+            Lane { connections: self.enrich.connections.clone(), links: self.enrich.links.clone() };
+        let Verdict::Emit(enriched) = Enrich.decide(event.position, event, &mut lane) else {
+            return Vec::new();
+        };
+        fold(&enriched).changes.applied.into_iter().map(|(_, applied)| applied).collect()
+    }
+
+    /// Sends deliveries through, one after the other over one state of the record, and gives what is wrong. A panic is not
+    /// caught.
+    pub fn decide(&self, deliveries: Vec<Delivery>) -> Vec<String> {
+        let mut tally = Tally::default();
+        let mut window: Window<EventId> = dedupe::Config::default().window();
+        let (mut failures, mut events) = (Vec::new(), Vec::new());
+        for (delivery, raw_sequence) in deliveries.into_iter().zip(1..) {
+            let at = Position { raw_sequence, delivery: 0, event: 0 };
+            match self.one(delivery, at, &mut window, &mut tally) {
+                Ok(emitted) => events.extend(emitted),
+                Err(error) => failures.push(error),
+            }
+        }
+        failures.extend(self::folded(&events, &mut tally));
+        failures
+    }
+
+    /// One delivery up to the fold.
     fn one(
         &self,
-        example: &Example,
-        body: &[u8],
+        delivery: Delivery,
         at: Position,
         window: &mut Window<EventId>,
         tally: &mut Tally,
     ) -> Result<Vec<Event>, String> {
-        let Some(delivery) = delivery(example, body) else {
-            tally.unknown_topics += 1;
-            return Ok(Vec::new());
-        };
         let read = wire::decode_delivery(wire::encode_delivery(&delivery));
         if read.ok().as_ref() != Some(&delivery) {
             return Err("the delivery is read back otherwise".to_owned());
         }
+        let source = delivery.source;
         let verdict = self.normalize.decide(at, delivery.clone(), &mut ());
         if verdict != self.normalize.decide(at, delivery, &mut ()) {
             return Err("normalize decides twice and otherwise".to_owned());
@@ -149,6 +187,7 @@ impl Pipeline {
         let mut enriched = Vec::new();
         for event in normalized {
             tally.events += 1;
+            fits(&event, source)?;
             let read = wire::decode_event(wire::encode_event(&event));
             match read {
                 Ok(read) if read == event => {}
@@ -216,6 +255,7 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
         failures.push(format!("of {} events {ended} ended and {duplicates} were duplicates", events.len()));
     }
     for (_, applied) in &once.changes.applied {
+        failures.extend(beyond(applied));
         match wire::encode_applied(applied).and_then(wire::decode_applied) {
             Ok(read) if read == *applied => {}
             Ok(_) => failures.push(format!("a change is read back otherwise: {applied:?}")),
@@ -225,6 +265,35 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
     tally.applied += once.changes.applied.len() as u64;
     tally.otherwise += (events.len() - once.changes.applied.len()) as u64;
     failures
+}
+
+/// Checks that an event can be kept, and that it decides nothing that its way in can't decide.
+fn fits(event: &Event, source: Source) -> Result<(), String> {
+    event.payload.check().map_err(|beyond| format!("an event is beyond its limits: {beyond}"))?;
+    if event.occurred_at.is_some_and(|at| !at.is_storable()) {
+        return Err("an event is of a time that can't be stored".to_owned());
+    }
+    if matches!(event.payload, Payload::Instruction { .. }) && source != Source::Poll {
+        return Err("an instruction came from without".to_owned());
+    }
+    Ok(())
+}
+
+/// What of a change can't be stored.
+fn beyond(applied: &Applied) -> Option<String> {
+    let is_storable = |row: &CatalogRow| match row {
+        CatalogRow::Product(row) => {
+            let texts = [&row.title, &row.description, &row.vendor, &row.category];
+            let mut times = texts.into_iter().flatten().map(|text| text.at);
+            times.all(Timestamp::is_storable) && row.deleted_at.is_none_or(Timestamp::is_storable)
+        }
+        CatalogRow::Variant(row) => {
+            let texts = [&row.title, &row.sku, &row.barcode].into_iter().flatten().map(|text| text.at);
+            texts.chain(row.price.as_ref().map(|price| price.at)).all(Timestamp::is_storable)
+        }
+    };
+    let fits = applied.rows.iter().all(is_storable);
+    (!fits).then(|| format!("a row is of a time that can't be stored: {applied:?}"))
 }
 
 fn fold(events: &[Event]) -> Folded {
@@ -237,8 +306,8 @@ fn fold(events: &[Event]) -> Folded {
     fold.finish()
 }
 
-fn origin(example: &Example) -> Origin {
-    let platform = example.platform.name();
+/// The connection of that platform.
+pub(crate) fn origin_of(platform: &str) -> Origin {
     Origin {
         tenant: TenantId::new("t").expect("a tenant's id"),
         store: StoreId::new("s").expect("a store's id"),
@@ -248,8 +317,8 @@ fn origin(example: &Example) -> Origin {
 }
 
 /// The delivery that ingest makes of a payload; none if its topic is unknown or there is nothing in it.
-fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
-    let (platform, origin) = (example.platform, origin(example));
+pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
+    let (platform, origin) = (example.platform, origin_of(example.platform.name()));
     let account = Account {
         connection: origin.connection.clone(),
         platform: platform.name(),

@@ -1,11 +1,7 @@
 //! Wrong payloads by the thousand through every decision of the pipeline, in one process: no panic, one verdict for each
 //! input, the same verdict for the same input, and what is written reads back as it was.
 
-#![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
-
-mod pipeline;
-
-use pipeline::Pipeline;
+use fuzz_targets::pipeline::{Pipeline, Tally};
 use testkit::{Example, Mutator, examples};
 
 /// The number of payloads that all tests here try together.
@@ -32,7 +28,7 @@ fn share(number: u64) {
     let mut mutator = Mutator::new(set(SEED).unwrap_or(1) * SHARES + number);
     let examples = examples();
     let pipeline = Pipeline::new(&examples);
-    let (mut failures, mut tally) = (Vec::new(), pipeline::Tally::default());
+    let (mut failures, mut tally) = (Vec::new(), Tally::default());
     let mut left = count;
     while left > 0 && failures.len() < SHOWN {
         let payloads: Vec<(&Example, Vec<u8>)> = (0..left.min(FOLDED_TOGETHER as u64))

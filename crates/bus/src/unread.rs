@@ -1,0 +1,68 @@
+//! Messages as streams hold them, read without a broker, as every reader reads them.
+
+use crate::{
+    Alert, AppliedMessage, BusError, DeadMessage, Feed, ForeignRecord, Message, foreign, message::Stored,
+    sign::Seen,
+};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+
+/// A message of which nothing is read yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadMessage {
+    /// Its stream.
+    pub stream: String,
+    /// What it was published on.
+    pub subject: String,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Names and values; one that the broker takes for no header is left out.
+    pub headers: Vec<(String, String)>,
+    /// What was published.
+    pub payload: Bytes,
+    /// When the broker stored it, in nanoseconds since 1970.
+    pub stored_at_nanos: i128,
+}
+
+impl UnreadMessage {
+    /// Reads a batch of a feed; [`BusError::Foreign`] says what makes it none of ours.
+    pub fn batch(&self, feed: Feed) -> Result<Message, BusError> {
+        Message::read_of(feed, &self.stored())
+    }
+
+    /// Reads a committed change; [`BusError::Foreign`] says what makes it none of ours.
+    pub fn applied(&self) -> Result<AppliedMessage, BusError> {
+        AppliedMessage::read(&self.stored())
+    }
+
+    /// Reads a dead letter; [`BusError::Foreign`] says what makes it none of ours.
+    pub fn dead(&self) -> Result<DeadMessage, BusError> {
+        DeadMessage::read(&self.stored())
+    }
+
+    /// Reads an alert; a message that is none is an alert about itself.
+    pub fn alert(&self) -> Alert {
+        Alert::read_any(&self.stored())
+    }
+
+    /// Reads the record of a foreign message; one that is none is a foreign message itself.
+    pub fn foreign_record(&self) -> ForeignRecord {
+        foreign::read_record(&self.stored())
+    }
+
+    /// Reads the name of the replica of `stage` whose sign of life it is, or says why it is none.
+    pub fn replica(&self, stage: &str) -> Result<String, &'static str> {
+        Seen::read(stage, &self.stored()).map(|seen| seen.replica)
+    }
+
+    fn stored(&self) -> Stored {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+                headers.append(name, value);
+            }
+        }
+        let Self { stream, subject, sequence, payload, stored_at_nanos, .. } = self.clone();
+        Stored { stream, subject, sequence, headers, payload, nanos: stored_at_nanos }
+    }
+}

@@ -1,0 +1,128 @@
+//! The memory that a message's lists will take, counted before anything of it is decoded: an element takes two bytes on the
+//! wire and hundreds once decoded, so that the size of a message bounds little.
+
+use crate::{DecodeError, pb};
+use bytes::Bytes;
+use prost::Message;
+
+/// Upper limit of what the elements of all lists in a message take once decoded, in bytes, without their texts; far above
+/// what an encoder here makes.
+pub const LISTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The fields of a message that lead to lists. What isn't named is passed over.
+pub(crate) struct Fields(&'static [(u64, Field)]);
+
+/// A field, by its number.
+pub(crate) enum Field {
+    /// A message.
+    One(&'static Fields),
+    /// A list: the bytes of an element in memory, and the lists in it.
+    Many(usize, &'static Fields),
+}
+
+use Field::{Many, One};
+
+const NONE: Fields = Fields(&[]);
+const TEXTS: Fields = Fields(&[(1, Many(size_of::<String>(), &NONE))]);
+const PRODUCT: Fields = Fields(&[(7, One(&TEXTS)), (8, Many(size_of::<pb::Variant>(), &NONE))]);
+const ORDER: Fields = Fields(&[(13, Many(size_of::<pb::OrderLine>(), &NONE))]);
+const CUSTOMER: Fields = Fields(&[(6, One(&TEXTS))]);
+const STOCKED: Fields = Fields(&[(2, Many(size_of::<String>(), &NONE))]);
+const ROW: Fields = Fields(&[(1, One(&Fields(&[(7, One(&TEXTS))])))]);
+const DELIVERY: Fields = Fields(&[(8, Many(size_of::<pb::Header>(), &NONE))]);
+const EVENT: Fields = Fields(&[
+    (9, One(&PRODUCT)),
+    (11, One(&ORDER)),
+    (12, One(&CUSTOMER)),
+    (14, Many(size_of::<pb::Link>(), &NONE)),
+    (20, One(&STOCKED)),
+]);
+const DELIVERIES: Fields = Fields(&[(1, Many(size_of::<pb::Delivery>(), &DELIVERY))]);
+const EVENTS: Fields =
+    Fields(&[(1, Many(size_of::<pb::Event>(), &EVENT)), (2, Many(size_of::<pb::Dismissal>(), &NONE))]);
+const APPLIED: Fields = Fields(&[
+    (3, One(&EVENT)),
+    (4, Many(size_of::<pb::Effect>(), &NONE)),
+    (5, Many(size_of::<pb::CatalogRow>(), &ROW)),
+]);
+const DEAD_LETTER: Fields = Fields(&[(7, One(&DELIVERY)), (8, One(&EVENT))]);
+
+/// A message whose lists are counted before it is decoded.
+pub(crate) trait Listed: Message + Default {
+    /// Its fields that lead to lists.
+    const FIELDS: &'static Fields;
+
+    /// Decodes the message; refuses one whose lists take more than [`LISTS_BYTES_MAX`].
+    fn read(bytes: Bytes) -> Result<Self, DecodeError> {
+        within_limit(&bytes, Self::FIELDS)?;
+        Ok(Self::decode(bytes)?)
+    }
+}
+
+macro_rules! listed {
+    ($($message:ty: $fields:expr;)*) => {$(impl Listed for $message { const FIELDS: &'static Fields = &$fields; })*};
+}
+listed! {
+    pb::Delivery: DELIVERY;
+    pb::DeliveryBatch: DELIVERIES;
+    pb::Event: EVENT;
+    pb::EventBatch: EVENTS;
+    pb::Applied: APPLIED;
+    pb::DeadLetter: DEAD_LETTER;
+}
+
+/// Refuses a batch of events whose lists are too long, for whoever decodes only a part of it.
+pub(crate) fn events_within_limit(bytes: &[u8]) -> Result<(), DecodeError> {
+    within_limit(bytes, &EVENTS)
+}
+
+fn within_limit(bytes: &[u8], fields: &Fields) -> Result<(), DecodeError> {
+    let mut left = LISTS_BYTES_MAX;
+    count(bytes, fields, &mut left).ok_or(DecodeError::Lists)
+}
+
+/// Takes what the lists in a message take out of what is `left`; nothing if that isn't enough. Stops at what is no field:
+/// whoever decodes it says so.
+fn count(mut rest: &[u8], Fields(fields): &Fields, left: &mut usize) -> Option<()> {
+    while let Some((number, content)) = next_field(&mut rest) {
+        match fields.iter().find(|(named, _)| *named == number) {
+            Some((_, One(inner))) => count(content, inner, left)?,
+            Some((_, Many(bytes, inner))) => {
+                *left = left.checked_sub(*bytes)?;
+                count(content, inner, left)?;
+            }
+            None => {}
+        }
+    }
+    Some(())
+}
+
+/// Reads a field (protobuf.dev/programming-guides/encoding): its number, and its bytes if it has a length. The borders of a
+/// group are fields of no bytes, so that what it holds counts though it is passed over when it is decoded.
+fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let key = varint(rest)?;
+    let content_bytes = match key & 7 {
+        0 => {
+            varint(rest)?;
+            0
+        }
+        1 => return Some((key >> 3, rest.split_off(..8).map(|_| &[][..])?)),
+        2 => usize::try_from(varint(rest)?).ok()?,
+        3 | 4 => 0,
+        5 => return Some((key >> 3, rest.split_off(..4).map(|_| &[][..])?)),
+        _ => return None,
+    };
+    Some((key >> 3, rest.split_off(..content_bytes)?))
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *rest.split_off_first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}

@@ -1,0 +1,51 @@
+//! The fuzzer's targets: bytes of strangers through the shipped code, and what must hold whatever they are.
+//!
+//! A target is a function of bytes that panics if something doesn't hold. `fuzz/` has a program for each, which the fuzzer
+//! drives; the seeds there are replayed by the tests of this package. Nothing here decides anything itself: what a target
+//! expects is said apart from the code that it plays, or is a property of its results.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a target panics where something doesn't hold"
+)]
+
+mod batches;
+mod bodies;
+mod destinations;
+mod heads;
+mod messages;
+mod notation;
+mod payloads;
+pub mod pipeline;
+mod published;
+mod replies;
+mod signatures;
+mod texts;
+
+pub use batches::batches;
+pub use bodies::bodies;
+pub use destinations::destinations;
+pub use heads::heads;
+pub use messages::messages;
+pub use payloads::payloads;
+pub use published::published;
+pub use replies::replies;
+pub use signatures::signatures;
+pub use texts::texts;
+
+/// A target: its name, which is that of its program and of the folder of its seeds, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 10] = [
+    ("batches", batches),
+    ("bodies", bodies),
+    ("destinations", destinations),
+    ("heads", heads),
+    ("messages", messages),
+    ("payloads", payloads),
+    ("published", published),
+    ("replies", replies),
+    ("signatures", signatures),
+    ("texts", texts),
+];

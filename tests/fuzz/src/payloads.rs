@@ -1,0 +1,73 @@
+//! Payloads of every platform and topic, through the decisions of all stages.
+
+use crate::{
+    notation::{Parts, several},
+    pipeline::{Pipeline, origin_of},
+};
+use model::{
+    ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, DeliveryId, RawDigest, Source, Timestamp, TraceParent,
+};
+use platforms::{Platform, Signed};
+use std::sync::{Arc, LazyLock};
+
+static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new(&testkit::examples()));
+
+/// Deliveries, each as a line `<platform> <topic> <webhook|publish|poll>`, header lines, an empty line and the body: each
+/// has one verdict, and every event that comes of it is within its limits and read back as it was.
+pub fn payloads(data: &[u8]) {
+    let deliveries = several(data).into_iter().filter_map(|input| delivery(&Parts::of(input))).collect();
+    decide(deliveries);
+}
+
+/// Sends deliveries through all stages.
+pub(crate) fn decide(deliveries: Vec<Delivery>) {
+    let failures = PIPELINE.decide(deliveries);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
+    let platform = platforms::find(parts.word(0))?;
+    let signed = Signed { headers: &parts.headers, body: parts.body };
+    // A body of a topic that it doesn't name itself is one that a forger would send.
+    let _ = platform.split(&signed);
+    let topic = platform.topics().iter().find(|topic| topic.name == parts.word(1))?;
+    let source = match parts.word(2) {
+        "publish" => Source::Publish,
+        "poll" => Source::Poll,
+        _ => Source::Webhook,
+    };
+    Some(delivery_of(platform, topic.name, source, &parts.headers, parts.body))
+}
+
+/// A delivery as the door makes it: of a request's headers it keeps those that the platform reads.
+pub(crate) fn delivery_of(
+    platform: &dyn Platform,
+    topic: &str,
+    source: Source,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Delivery {
+    let origin = origin_of(platform.name());
+    let id = DeliveryId::derive(&origin.connection, topic, RawDigest::of(body).as_bytes());
+    let is_kept = |name: &str| {
+        platform.kept_headers().contains(&name) || [ACCOUNT_HEADER, CURRENCY_HEADER].contains(&name)
+    };
+    let kept = headers.iter().filter(|(name, _)| is_kept(name));
+    let kept = kept.map(|(name, value)| (Arc::from(name.as_str()), Arc::from(value.as_str())));
+    let trace = headers.iter().find(|(name, _)| name == "traceparent");
+    let trace = trace.and_then(|(_, value)| TraceParent::parse(value));
+    Delivery {
+        id,
+        origin,
+        topic: topic.into(),
+        received_at: Timestamp::parse("2026-11-26T00:00:00Z").expect("a time"),
+        source,
+        cause: None,
+        hops: 0,
+        asked_by: None,
+        attempt: 0,
+        headers: kept.collect(),
+        trace: trace.unwrap_or_else(|| TraceParent::from_delivery(id)),
+        body: body.to_vec().into(),
+    }
+}

@@ -1,0 +1,31 @@
+//! Canonical events as partners publish them on `pos.in.…`.
+
+use crate::{
+    notation::{line, text},
+    payloads::{decide, delivery_of},
+};
+use bytes::Bytes;
+use model::Source;
+
+/// A line with the platform, then an event as protobuf: what can be read is read back as it was, and decides nothing that
+/// only services of ours may say.
+pub fn published(data: &[u8]) {
+    let (platform, body) = line(data);
+    let body = Bytes::copy_from_slice(body);
+    if let Ok(event) = wire::decode_published(body.clone()) {
+        let again = wire::decode_published(wire::encode_published(&event));
+        assert_eq!(again.ok(), Some(event), "an event is read back otherwise");
+    }
+    if let Ok((external, instruction)) = wire::decode_instruction(body.clone()) {
+        let again = wire::decode_instruction(wire::encode_instruction(&external, &instruction));
+        assert_eq!(again.ok(), Some((external, instruction)), "an instruction is read back otherwise");
+    }
+    let Some(platform) = platforms::find(&text(platform)) else { return };
+    let of = |topic, source| delivery_of(platform, topic, source, &[], &body);
+    decide(vec![
+        of(wire::CANONICAL_TOPIC, Source::Publish),
+        of(wire::INSTRUCTION_TOPIC, Source::Publish),
+        of(wire::INSTRUCTION_TOPIC, Source::Webhook),
+    ]);
+    decide(vec![of(wire::INSTRUCTION_TOPIC, Source::Poll)]);
+}
