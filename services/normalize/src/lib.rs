@@ -133,11 +133,21 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// A person's decision: only services of ours can send it, by way of `pos.accept`.
-fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
-    if delivery.source != Source::Poll {
-        return Err(Reject::new(RejectClass::Auth, "an instruction that no service of ours sent"));
+/// Refuses a delivery of a topic that is our own, if it came in by a webhook or a publish: services of ours send these
+/// topics by way of `pos.accept`.
+fn from_within(delivery: &Delivery) -> Result<(), Reject> {
+    match delivery.source {
+        Source::Poll => Ok(()),
+        Source::Webhook | Source::Publish => {
+            let topic = &delivery.topic;
+            Err(Reject::new(RejectClass::Auth, format!("a {topic} that no service of ours sent")))
+        }
     }
+}
+
+/// A person's decision.
+fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    from_within(delivery)?;
     let (external, instruction) = wire::decode_instruction(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     let mapped = Mapped {
@@ -150,8 +160,10 @@ fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// An event that was a dead letter: the same event, at its new place.
+/// An event that was a dead letter: the same event, at its new place. Its id is the event's own word, so that a sender who
+/// could say it would have another's event taken for a duplicate.
 fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    from_within(delivery)?;
     let event = wire::decode_event(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     Ok(Event {
