@@ -1,7 +1,7 @@
 //! The doors on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
 //! own services that fetch.
 
-use crate::{Answer, BodyRefusal, Door, noted::Noted};
+use crate::{Answer, BodyRefusal, Door, http::held_too_much, noted::Noted};
 use bus::{ACCEPT_SUBJECT, Answered, Credentials, PLATFORMS_SUBJECT, ReplyRule, Request, Requests, User};
 use prometheus::{IntCounter, IntCounterVec, Opts};
 use runner::{Failure, Metrics, Service};
@@ -249,6 +249,7 @@ fn acknowledgement(answer: &Result<Answer, String>) -> String {
         Ok(Answer::TooMany(_) | Answer::TooManyUnknown(_)) => {
             refused(429, "more than this connection may send in a minute")
         }
+        Ok(Answer::HoldsTooMuch(holder)) => refused(429, &held_too_much(*holder)),
         Ok(Answer::Unavailable(unkept)) => refused(503, &unkept.to_string()),
         Err(what) => refused(400, what),
     };
