@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_change_is_ours_if_its_subject_and_headers_say_what_it_holds() {
         use bus::CloudEvent;
-        use model::Applied;
+        use model::record::Applied;
         let held =
             Applied { number: 7, sequence: 3, event: event(STORE, 4), effects: Vec::new(), rows: Vec::new() };
         let good = AppliedMessage {

@@ -250,7 +250,6 @@ impl Quotas {
         let (slot, mut counts) = (self.at(now).slot, self.counts());
         let Counts { rooms, of_rooms, of_connections, of_tenants } = &mut *counts;
         let (Some(of_room), Some(room_now)) = (of_rooms.get_mut(room), rooms.get_mut(room)) else { return };
-        of_room.add(slot, bytes);
         // Until it is looked at again.
         room_now.bytes = room_now.bytes.saturating_add(bytes);
         room_now.oldest.get_or_insert(now);
@@ -258,6 +257,8 @@ impl Quotas {
             let Origin { tenant, connection, .. } = &delivery.origin;
             let part = u128::from(bytes) * u128::from(weight(delivery)) / u128::from(total);
             let part = u64::try_from(part).unwrap_or(u64::MAX);
+            // The parts, not the bytes: who has all of them is alone, whatever was lost in dividing.
+            of_room.add(slot, part);
             let new =
                 || Count { slots: Slots { newest: slot, ..Slots::default() }, room, in_proportion: 1.0 };
             let of = counted_of(of_connections, connection, || (new(), tenant.clone()));
@@ -274,6 +275,12 @@ impl Quotas {
     pub(crate) fn note_rooms(&self, rooms: Vec<FeedRoom>, now: Timestamp) {
         let mut counts = self.counts();
         counts.of_rooms.resize(rooms.len(), Slots::default());
+        for (room, of_room) in rooms.iter().zip(&mut counts.of_rooms) {
+            // Those who are forgotten with it must not count as others later.
+            if room.oldest.is_none() {
+                *of_room = Slots::default();
+            }
+        }
         counts.rooms = rooms;
         counts.forget_gone(self.at(now));
     }

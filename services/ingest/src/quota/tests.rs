@@ -89,6 +89,25 @@ fn whoever_holds_more_than_its_share_is_refused_while_the_room_is_over_half_full
 }
 
 #[test]
+fn a_tenant_that_is_alone_stays_so_whatever_its_batches_are_and_however_often_raw_is_emptied() {
+    let mut raw = Raw::new();
+    for round in 0..3 {
+        for bytes in [333_331, 333_332, 333_337] {
+            let batch = ["a-1", "a-2", "a-3"].map(|connection| delivery("a", connection, 10));
+            raw.quotas.kept(0, batch.iter(), bytes, at(0));
+        }
+        raw.bytes = 1_000_000;
+        raw.oldest = Some(0);
+        raw.look(0);
+        assert_eq!(raw.check("a", "a-1", 1.0, 0), Ok(()), "round {round}");
+        raw.keep("b", "b-1", 10, 0);
+        assert_eq!(raw.check("a", "a-1", 1.0, 0), Err(Holder::Connection), "round {round}");
+        (raw.bytes, raw.oldest) = (0, None);
+        raw.look(0);
+    }
+}
+
+#[test]
 fn what_raw_has_given_up_is_held_by_nobody() {
     let mut raw = Raw::new();
     raw.keep("a", "a-1", 850_000, 0);
