@@ -108,7 +108,7 @@ impl Door {
             refusals: Refusals::new(&service.metrics, directory.store().clone())?,
             directory,
             unknown: UnknownLimit::new(UNKNOWN_PER_MINUTE_MAX),
-            raw: RawWriter::new(service, limits.quotas(), alerts),
+            raw: RawWriter::new(service, &limits.quotas(), alerts),
             limits,
             kept: Mutex::new(Window::new(KEPT_REMEMBERED_FOR, KEPT_REMEMBERED_MAX)),
             topics,

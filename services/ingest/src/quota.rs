@@ -16,7 +16,7 @@ use std::{
 };
 
 /// The number of parts of the window that are counted apart: of one of them, more may be counted than is still there.
-const SLOTS: usize = 14;
+const SLOTS: u8 = 14;
 const SLOTS_BACK: i64 = SLOTS as i64 - 1;
 /// Upper limit of connections that are counted at once, and of tenants in rooms. Beyond it new ones aren't counted until
 /// others have nothing in RAW any more.
@@ -97,7 +97,7 @@ fn ratio(bytes: u64, of_bytes: u64) -> f64 {
 /// The bytes that came in the latest slots of time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slots {
-    bytes: [u64; SLOTS],
+    bytes: [u64; SLOTS as usize],
     newest: i64,
 }
 
@@ -193,7 +193,7 @@ impl Quotas {
     /// Without shares, counts nothing and refuses nobody.
     pub(crate) fn new(shares: Option<RawShares>) -> Self {
         let window = shares.map_or(Duration::ZERO, |shares| shares.window);
-        let slot_micros = i64::try_from(window.as_micros() / SLOTS as u128).unwrap_or(i64::MAX).max(1);
+        let slot_micros = i64::try_from(window.as_micros() / u128::from(SLOTS)).unwrap_or(i64::MAX).max(1);
         Self { shares, slot_micros, counts: Mutex::default() }
     }
 

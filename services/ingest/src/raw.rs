@@ -70,12 +70,12 @@ pub struct RawWriter {
 
 impl RawWriter {
     /// One queue and one task for each partition; they end with the last clone.
-    pub(crate) fn new(service: &Service, quotas: Arc<Quotas>, alerts: Alerts) -> Self {
+    pub(crate) fn new(service: &Service, quotas: &Arc<Quotas>, alerts: Alerts) -> Self {
         let Service { bus, replica, metrics, .. } = service;
         let partitions = bus.partitions();
         let (brake, slowed) = watch::channel(Duration::ZERO);
         let pace = Arc::new(Pace::new(PACE, ENOUGH));
-        tokio::spawn(look_at_feeds(bus.clone(), brake, Arc::clone(&quotas), alerts));
+        tokio::spawn(look_at_feeds(bus.clone(), brake, Arc::clone(quotas), alerts));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
             let writer = Writer {
@@ -83,7 +83,7 @@ impl RawWriter {
                 partition,
                 batch_prefix: format!("{replica}-{partition}"),
                 metrics: metrics.clone(),
-                quotas: Arc::clone(&quotas),
+                quotas: Arc::clone(quotas),
                 slowed: slowed.clone(),
                 pace: Arc::clone(&pace),
             };
