@@ -331,12 +331,14 @@ mod tests {
             stored_at: Timestamp::from_micros(1),
         };
         let judged = |message: &AppliedMessage| Ours.applied(partitions(), message);
+        let mut neighbours = (0..).map(|number| StoreId::new(&format!("neighbour-{number}")).unwrap());
+        let neighbour = neighbours.find(|store| partitions().of(store) == here()).unwrap();
         assert_eq!(judged(&good), Ok(()));
         let (other, elsewhere) = ("other".to_owned(), event("shop-7", 4));
         let moved = Applied { event: elsewhere, ..held };
         for (what, bad) in [
             ("the number", AppliedMessage { number: 8, ..good.clone() }),
-            ("the store", AppliedMessage { store: StoreId::new("shop-7").unwrap(), ..good.clone() }),
+            ("the store", AppliedMessage { store: neighbour, ..good.clone() }),
             (
                 "the partition",
                 AppliedMessage {
