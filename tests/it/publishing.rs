@@ -112,6 +112,10 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     refused.expect_err("the platform has no such topic");
     let refused = publish("inventory_level/read", "four", level(9, 9)).await;
     refused.expect_err("what we read ourselves comes from nobody else");
+    for topic in [wire::REENTRY_TOPIC, wire::INSTRUCTION_TOPIC] {
+        let refused = publish(topic, topic, wire::encode_published(&event).to_vec()).await;
+        refused.expect_err("what our services say to each other comes from nobody else");
+    }
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_eq!(world.assert_sound(&merchant).await.len(), 3, "the product and two levels");
 }

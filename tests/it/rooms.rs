@@ -1,10 +1,12 @@
 //! DEAD and RAW are one room for all: who fills it is in nobody's way but its own.
 
-use crate::{PATIENCE, command_line::tillflow};
+use crate::{PATIENCE, clients::partner, command_line::tillflow};
+use async_nats::jetstream;
 use bus::Feed;
-use model::{Outcome, Quantity};
+use model::{ConflictKind, Outcome, Partition, Quantity};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+use store::ConflictFilter;
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, WorldOptions, eventually};
 
 const ITEM: u64 = 1101;
@@ -35,7 +37,11 @@ fn garbage(seed: usize, bytes: usize) -> Vec<u8> {
 
 async fn shop(world: &World, name: &str) -> (Merchant, Account) {
     let merchant = world.merchant(name).await;
-    let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
+    stocked(world, merchant, AccountOptions::silent()).await
+}
+
+async fn stocked(world: &World, merchant: Merchant, options: AccountOptions) -> (Merchant, Account) {
+    let account = world.account(&merchant, "shopify", options).await;
     Sender::default().send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
     (merchant, account)
 }
@@ -151,4 +157,92 @@ async fn a_long_body_stays_in_raw_and_comes_into_dead_before_raw_gives_it_up() {
     assert_eq!(shown[0]["original"].as_str().map(str::as_bytes), Some(&body[..]));
     let again = tillflow(&world, &["dlq", "replay", &letter["letter"].to_string()]).await.well();
     assert_eq!(again[0]["done"].as_u64(), Some(1));
+}
+
+/// The pause between two deliveries of whoever fills RAW: how full it is, is looked at once a second.
+const FILLS_EVERY: Duration = Duration::from_millis(50);
+/// How many long bodies are more than RAW holds.
+const FILLING: usize = 60;
+
+/// A shop of a tenant of its own, in that partition.
+async fn neighbour(world: &World, name: &str, partition: Partition) -> (Merchant, Account) {
+    let options = || AccountOptions { requests_per_minute: 1_600, ..AccountOptions::silent() };
+    for number in 0.. {
+        let merchant = world.merchant_of(name, &format!("{name}-{number}")).await;
+        if world.bus.partitions().of(&merchant.store) == partition {
+            return stocked(world, merchant, options()).await;
+        }
+    }
+    unreachable!("there are many names")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_doors_and_no_other_notices() {
+    let options = WorldOptions { feed_max_bytes: Some(RAW_BYTES), ..WorldOptions::default() };
+    let world = World::start_with(options, &Program::ALL).await;
+    let (honest, honest_account) = shop(&world, "honest").await;
+    let partition = world.bus.partitions().of(&honest.store);
+    let first = world.bus.tail(Feed::Raw, partition).await.expect("it answers").expect("there is one");
+    let (noisy, noisy_account) = neighbour(&world, "noisy", partition).await;
+    let sender = Sender::default();
+
+    let mut kept = Vec::new();
+    let refused = loop {
+        let number = kept.len();
+        assert!(number < FILLING, "it is never turned away");
+        let delivery = noisy_account.sign(LEVEL, &format!("long-{number}"), garbage(number, LONG_BYTES));
+        let answer = sender.send(&delivery).await.expect("the door answers");
+        match answer.delivery() {
+            Some(id) => kept.push(id),
+            None => break answer,
+        }
+        tokio::time::sleep(FILLS_EVERY).await;
+    };
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("300")), "{refused:?}");
+    let detail = refused.body["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with("the tenant of this connection holds more"), "{refused:?}");
+    let publisher = jetstream::new(partner(&world, &noisy, &noisy_account).await);
+    let to = format!("pos.in.{}.{}.{LEVEL}", noisy.store, noisy_account.connection);
+    let published = publisher.publish(to, garbage(0, 100).into()).await.expect("it is sent").await;
+    let refused = format!("{:?}", published.expect_err("the other door refuses it too"));
+    assert!(refused.contains("429"), "{refused}");
+
+    // The other goes on, and RAW keeps its history.
+    for (level, second) in [(7, 1), (6, 2), (5, 3)] {
+        let delivery = honest_account.level(&format!("level-{level}"), ITEM, level, second);
+        let answer = sender.send(&delivery).await.expect("the door answers");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let id = answer.delivery().expect("it is kept");
+        assert_eq!(world.ending(PATIENCE, &honest, &id).await.outcome, Outcome::Applied);
+    }
+    assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(5)));
+    let usage = world.bus.usage(Feed::Raw).await.expect("the broker answers");
+    assert!((0.4..0.7).contains(&usage), "what came in the last second may count twice: {usage}");
+    let still = world.bus.message_at(Feed::Raw, partition, first.sequence).await.expect("it answers");
+    assert!(still.is_some(), "nothing was given up");
+
+    let told = eventually(PATIENCE, "the doctor tells who holds so much", async || {
+        let doctor = tillflow(&world, &["doctor"]).await;
+        let alerts = doctor.lines[0]["alerts"].as_array().cloned().unwrap_or_default();
+        let alert = alerts.iter().find(|alert| alert["error"] == "raw_share").map(ToString::to_string);
+        alert.filter(|_| doctor.code == 1).ok_or_else(|| format!("{doctor:?}"))
+    })
+    .await;
+    assert!(told.contains("tenant noisy (") && !told.contains("tests"), "{told}");
+    let conflicts = eventually(PATIENCE, "it is a conflict of the connection", async || {
+        let filter = ConflictFilter { kind: Some(ConflictKind::HoldsTooMuch), ..ConflictFilter::default() };
+        let rows = world.store.conflicts(&filter, 10).await.expect("the database answers");
+        if rows.is_empty() { Err("there is none") } else { Ok(rows) }
+    })
+    .await;
+    let of: Vec<&str> = conflicts.iter().map(|row| row.conflict.connection.as_str()).collect();
+    assert_eq!(of, [noisy_account.connection.as_str()]);
+    let scrape = world.scrape().await;
+    assert_eq!(scrape.count("tillflow_held_too_much_total", &[("holder", "tenant")]), 2);
+    world.quiet(PATIENCE, &[&honest, &noisy], &[]).await;
+    let outcomes = world.outcomes().await;
+    for delivery in &kept {
+        let ended: Vec<&str> = outcomes.of(delivery).iter().map(|ended| ended.outcome.as_str()).collect();
+        assert_eq!(ended, ["dead"], "what was kept has its end");
+    }
 }

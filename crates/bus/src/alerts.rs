@@ -125,3 +125,33 @@ fn subject(stage: &str, partition: Option<Partition>, kind: &str) -> Option<Stri
     let partition = partition.map_or_else(|| NO_PARTITION.to_owned(), |partition| partition.to_string());
     (is_token(stage) && is_token(kind)).then(|| format!("pos.alerts.{stage}.{partition}.{kind}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::tests::stored;
+
+    #[test]
+    fn an_alert_on_a_subject_of_none_is_one_about_itself_and_nothing_of_it_acts_on_a_terminal() {
+        let read = |subject: &str| Alert::read_any(&stored(subject, &[], b"\x1b[31mred"));
+        for (subject, partition) in
+            [("pos.alerts.apply.3.input", Some(Partition(3))), ("pos.alerts.apply.all.setup", None)]
+        {
+            let alert = read(subject);
+            assert_eq!((alert.stage.as_str(), alert.partition), ("apply", partition));
+            assert!(!alert.text.contains('\x1b'), "{alert:?}");
+        }
+        for subject in [
+            "pos.alerts.apply.all",
+            "pos.alerts.apply.all.setup.x",
+            "pos.alerts.apply.99999.input",
+            "pos.alerts.apply.x.input",
+            "pos.alerts.\x1b[31m.all.input",
+            "pos.alerts.apply.all.\x1b[31m",
+        ] {
+            let alert = read(subject);
+            assert_eq!((alert.stage.as_str(), alert.kind.as_str()), ("alerts", FOREIGN_KIND), "{subject:?}");
+            assert!(!alert.text.contains("red") && !alert.text.contains('\x1b'), "{alert:?}");
+        }
+    }
+}

@@ -388,3 +388,45 @@ impl<T> Sequencer<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::tests::{stored, without_each};
+
+    #[test]
+    fn a_change_has_the_subject_and_all_headers_of_one() {
+        const SUBJECT: &str = "pos.applied.3.shop.inventory.updated";
+        let read = |subject: &str, headers: &[_]| AppliedMessage::read(&stored(subject, headers, b""));
+        let good = [
+            (POSITION, "12"),
+            ("Nats-Msg-Id", "id"),
+            ("ce-id", "id"),
+            ("ce-type", "type"),
+            ("ce-source", "source"),
+            ("ce-time", "2026-01-01T00:00:00Z"),
+        ];
+        let change = read(SUBJECT, &good).unwrap();
+        assert_eq!(
+            (change.partition, change.number, change.entity.as_str()),
+            (Partition(3), 12, "inventory")
+        );
+        for (name, headers) in without_each(&good) {
+            assert!(matches!(read(SUBJECT, &headers), Err(BusError::Foreign(_))), "without {name}");
+        }
+        for (name, value) in [(POSITION, "many"), ("ce-time", "today")] {
+            let headers = good.map(|header| if header.0 == name { (name, value) } else { header });
+            assert!(matches!(read(SUBJECT, &headers), Err(BusError::Foreign(_))), "{name}: {value}");
+        }
+        for subject in [
+            "pos.applied.3.shop.inventory",
+            "pos.applied.3.shop.inventory.updated.x",
+            "pos.applied.x.shop.inventory.updated",
+            "pos.applied.99999.shop.inventory.updated",
+            "pos.applied.3.s!op.inventory.updated",
+            "pos.dead.3.shop.inventory.updated",
+        ] {
+            assert!(matches!(read(subject, &good), Err(BusError::Foreign(_))), "{subject}");
+        }
+    }
+}

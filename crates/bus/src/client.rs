@@ -16,7 +16,7 @@ use async_nats::{
     },
 };
 use bytes::Bytes;
-use model::{Partition, PartitionCount};
+use model::{Partition, PartitionCount, Timestamp};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -63,6 +63,38 @@ struct Inner {
 impl std::fmt::Debug for Bus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bus").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+/// The room of a stream, and how much of it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedRoom {
+    /// The bytes that are taken.
+    pub bytes: u64,
+    /// The bytes that there are.
+    pub max_bytes: u64,
+    /// When its oldest message was stored; none if it is empty.
+    pub oldest: Option<Timestamp>,
+}
+
+impl FeedRoom {
+    fn of(info: &Info) -> Self {
+        let oldest = info.state.first_timestamp.unix_timestamp_nanos() / 1000;
+        Self {
+            bytes: info.state.bytes,
+            max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
+            oldest: i64::try_from(oldest)
+                .ok()
+                .filter(|_| info.state.messages > 0)
+                .map(Timestamp::from_micros),
+        }
+    }
+
+    /// How full it is, from 0 to 1.
+    pub fn usage(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
+        let share = self.bytes as f64 / self.max_bytes.max(1) as f64;
+        share
     }
 }
 
@@ -237,11 +269,21 @@ impl Bus {
 
     /// How full the fullest stream of the feed is, from 0 to 1.
     pub async fn usage(&self, feed: Feed) -> Result<f64, BusError> {
-        let mut fullest = 0.0_f64;
+        Ok(self.rooms(feed).await?.iter().map(FeedRoom::usage).fold(0.0, f64::max))
+    }
+
+    /// The room of each stream of the feed.
+    pub async fn rooms(&self, feed: Feed) -> Result<Vec<FeedRoom>, BusError> {
+        let mut rooms = Vec::new();
         for stream in self.inner.layout.streams_of(feed) {
-            fullest = fullest.max(self.usage_of(&stream).await?);
+            rooms.push(FeedRoom::of(&self.info_of(&stream).await?));
         }
-        Ok(fullest)
+        Ok(rooms)
+    }
+
+    /// The index in [`Bus::rooms`] of the room that holds the partition; the same for every feed.
+    pub fn room_of(&self, partition: Partition) -> usize {
+        self.inner.layout.room_of(partition)
     }
 
     /// Serves requests on `subject`, shared with all who serve it by the same `queue` name.
@@ -324,11 +366,13 @@ impl Bus {
         }
     }
 
-    pub(crate) async fn usage_of(&self, stream: &str) -> Result<f64, BusError> {
+    async fn info_of(&self, stream: &str) -> Result<Info, BusError> {
         let info = self.stream_info(stream).await?;
-        let info = info.ok_or_else(|| BusError::call("the state", stream)("there is no such stream"))?;
-        #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
-        Ok(info.state.bytes as f64 / info.config.max_bytes.max(1) as f64)
+        info.ok_or_else(|| BusError::call("the state", stream)("there is no such stream"))
+    }
+
+    pub(crate) async fn usage_of(&self, stream: &str) -> Result<f64, BusError> {
+        Ok(FeedRoom::of(&self.info_of(stream).await?).usage())
     }
 
     /// The last message of a subject, which may have wildcards.

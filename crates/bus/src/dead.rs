@@ -178,3 +178,25 @@ impl DeadReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::tests::stored;
+
+    #[test]
+    fn a_dead_letter_has_the_subject_of_one_and_an_id() {
+        let read = |subject: &str, headers: &[_]| DeadMessage::read(&stored(subject, headers, b""));
+        let id = [("Nats-Msg-Id", "id")];
+        assert_eq!(read("pos.dead.normalize.data.shop", &id).unwrap().class, "data");
+        for (subject, headers) in [
+            ("pos.dead.normalize.data.shop", &[][..]),
+            ("pos.dead.normalize.data", &id[..]),
+            ("pos.dead.normalize.data.shop.x", &id),
+            ("pos.dead.normalize.data.s!op", &id),
+            ("pos.applied.normalize.data.shop", &id),
+        ] {
+            assert!(matches!(read(subject, headers), Err(BusError::Foreign(_))), "{subject} {headers:?}");
+        }
+    }
+}

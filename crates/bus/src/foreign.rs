@@ -351,3 +351,26 @@ fn bounded(subject: &str, passed_over: usize) -> Result<(), BusError> {
     let source = format!("more than {PASSED_OVER_MAX} foreign messages in a row");
     Err(BusError::call("a search", subject)(source))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::tests::stored;
+
+    #[test]
+    fn what_a_record_quotes_of_others_has_no_controls_and_an_end() {
+        let long = format!("pos.raw.\x1b[31m{}", "x".repeat(1000));
+        let foreign = Foreign::of(&stored(&long, &[], b"secret"), "because\nof this");
+        assert_eq!(foreign.subject.chars().count(), SUBJECT_MAX);
+        assert_eq!((foreign.bytes, foreign.reason.contains('\n')), (6, false));
+        // One that somebody else wrote has both, and is read as it should have been.
+        let hostile = Foreign { subject: long, reason: "\x1b[31m".to_owned(), ..foreign };
+        let record = ForeignRecord { stage: "\x1b[31m".to_owned(), message: hostile };
+        let payload = serde_json::to_vec(&record).unwrap();
+        let read = read_record(&stored("pos.foreign.RAW-0.1.0", &[], &payload));
+        let Foreign { subject, reason, .. } = &read.message;
+        assert_eq!(subject.chars().count(), SUBJECT_MAX);
+        assert!([&read.stage, subject, reason].iter().all(|text| !text.contains('\x1b')), "{read:?}");
+        assert_eq!(read_record(&stored("pos.foreign.x", &[], b"\x1b[31m")).stage, "records");
+    }
+}

@@ -106,7 +106,16 @@ impl Layout {
 
     /// The stream that holds the partition.
     pub(crate) fn stream_of(&self, feed: Feed, partition: Partition) -> String {
-        feed.stream(partition.0 % self.streams_per_feed)
+        feed.stream(self.index_of(partition))
+    }
+
+    fn index_of(&self, partition: Partition) -> u16 {
+        partition.0 % self.streams_per_feed
+    }
+
+    /// The index of the stream that holds the partition among those of a feed.
+    pub(crate) fn room_of(&self, partition: Partition) -> usize {
+        self.index_of(partition).into()
     }
 
     /// All streams of a feed.
@@ -175,7 +184,7 @@ impl Layout {
     }
 
     fn feed_stream(&self, feed: Feed, index: u16) -> Config {
-        let mine = self.partitions.all().filter(|partition| partition.0 % self.streams_per_feed == index);
+        let mine = self.partitions.all().filter(|partition| self.index_of(*partition) == index);
         let subjects = mine.map(|partition| feed.subject(partition)).collect();
         let max_bytes = self.feed_max_bytes / u64::from(self.streams_per_feed);
         let stream = self.stream(feed.stream(index), subjects, max_bytes);

@@ -34,7 +34,7 @@ pub use append::{Appender, PendingAck};
 pub use applied::{APPLIED_WINDOW, AppliedMessage, AppliedReader, CloudEvent, ReadApplied};
 pub use assign::assign;
 pub use check::{Durability, PAYLOAD_BYTES_MIN, Profile};
-pub use client::Bus;
+pub use client::{Bus, FeedRoom};
 pub use config::{BusConfig, Credentials, Tls};
 pub use dead::{DeadMessage, DeadReader, DeadState};
 pub use door::{ACCEPT_SUBJECT, PLATFORMS_SUBJECT, Request, Requests};

@@ -172,3 +172,77 @@ pub(crate) fn printable(text: &str, max: usize) -> String {
 pub(crate) fn is_header(text: &str) -> bool {
     text.len() <= 512 && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A message that a stream holds at the sequence 7.
+    pub(crate) fn stored(subject: &str, headers: &[(&'static str, &str)], payload: &[u8]) -> Stored {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, *value);
+        }
+        Stored {
+            stream: "STREAM".to_owned(),
+            subject: subject.to_owned(),
+            sequence: 7,
+            headers: map,
+            payload: Bytes::copy_from_slice(payload),
+            nanos: 0,
+        }
+    }
+
+    /// Those headers without each of them in turn, and the name of the one that is missing.
+    pub(crate) fn without_each<'a>(
+        headers: &'a [(&'static str, &'a str)],
+    ) -> impl Iterator<Item = (&'static str, Vec<(&'static str, &'a str)>)> {
+        let without = |name| headers.iter().filter(|(other, _)| *other != name).copied().collect();
+        headers.iter().map(move |(name, _)| (*name, without(*name)))
+    }
+
+    #[test]
+    fn a_message_of_raw_has_an_id_a_number_of_records_and_no_header_of_a_derived_batch() {
+        let read = |headers: &[_]| Message::read_of(Feed::Raw, &stored("pos.raw.3", headers, b""));
+        let good = [(MESSAGE_ID, "a"), (RECORDS, "1")];
+        assert_eq!(read(&good).unwrap().records, 1);
+        for (name, headers) in without_each(&good) {
+            assert!(matches!(read(&headers), Err(BusError::Foreign(_))), "without {name}");
+        }
+        for derived in
+            [(FROM_POSITION, "1.0.0"), (RAW_POSITION, "1.0.0"), (INPUT_SEQUENCE, "1"), (RECORDS_TOTAL, "1")]
+        {
+            let headers = [good[0], good[1], derived];
+            assert!(matches!(read(&headers), Err(BusError::Foreign(_))), "with {}", derived.0);
+        }
+    }
+
+    #[test]
+    fn a_derived_batch_has_all_its_headers_and_none_says_what_cannot_be() {
+        let read = |headers: &[_]| Message::read_of(Feed::Unique, &stored("pos.unique.3", headers, b""));
+        let good = [
+            (EXPECTED_SEQUENCE, "6"),
+            (FROM_POSITION, "1.0.0"),
+            (RAW_POSITION, "2.0.0"),
+            (INPUT_SEQUENCE, "5"),
+            (RECORDS, "1"),
+            (RECORDS_TOTAL, "1"),
+        ];
+        assert_eq!(read(&good).unwrap().input_sequence, Some(5));
+        for (name, headers) in without_each(&good) {
+            assert!(matches!(read(&headers), Err(BusError::Foreign(_))), "without {name}");
+        }
+        for (name, value) in [
+            (EXPECTED_SEQUENCE, "7"),
+            (EXPECTED_SEQUENCE, "x"),
+            (FROM_POSITION, "3.0.0"),
+            (RAW_POSITION, "2.0"),
+            (INPUT_SEQUENCE, "-1"),
+            (RECORDS, "2"),
+            (RECORDS_TOTAL, "0"),
+        ] {
+            let headers = good.map(|header| if header.0 == name { (name, value) } else { header });
+            assert!(matches!(read(&headers), Err(BusError::Foreign(_))), "{name}: {value}");
+        }
+    }
+}

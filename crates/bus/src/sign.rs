@@ -134,23 +134,13 @@ fn nanos_of(duration: Duration) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use async_nats::HeaderMap;
+    use crate::message::tests;
 
     const SECOND: i128 = 1_000_000_000;
 
     fn stored(subject: &str, payload: &[u8], ttl: Option<&str>) -> Stored {
-        let mut headers = HeaderMap::new();
-        if let Some(ttl) = ttl {
-            headers.insert("Nats-TTL", ttl);
-        }
-        Stored {
-            stream: "MEMBERS".to_owned(),
-            subject: subject.to_owned(),
-            sequence: 1,
-            headers,
-            payload: Bytes::copy_from_slice(payload),
-            nanos: 0,
-        }
+        let ttl = ttl.map(|ttl| [("Nats-TTL", ttl)]);
+        tests::stored(subject, ttl.as_ref().map_or(&[], |ttl| ttl), payload)
     }
 
     fn sign(replica: &str, partitions: impl IntoIterator<Item = u16>, second: i128) -> Seen {

@@ -40,6 +40,8 @@ kinds! {
     UnlinkedLocation = "unlinked_location",
     /// A platform refused the body of a request.
     BodyRefused = "body_refused",
+    /// A connection, or its tenant, holds more than its share of what is kept for all.
+    HoldsTooMuch = "holds_too_much",
     /// A platform refused a value.
     WriteRefused = "write_refused",
     /// A value that should be read from a platform can't be read.

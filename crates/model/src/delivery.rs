@@ -19,7 +19,8 @@ pub enum Source {
     Webhook,
     /// A request on `pos.in.…`.
     Publish,
-    /// Fetched by us, to complete a thin notification or to read back.
+    /// Handed over by a service of ours: fetched to complete a thin notification or to read back, a person's instruction, or
+    /// a dead event that comes in again.
     Poll,
 }
 

@@ -50,6 +50,7 @@ fn every_schema_belongs_to_a_topic_and_every_topic_has_one() {
         for topic in platform.topics() {
             let file = schemas.join(format!("{}.schema.json", stem(topic.name)));
             let label = format!("{} {}", platform.name(), topic.name);
+            assert!(!topic.name.starts_with("tillflow."), "{label}: a topic of our own services");
             assert_eq!(
                 std::fs::read_to_string(file).unwrap(),
                 topic.schema,

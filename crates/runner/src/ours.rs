@@ -310,4 +310,57 @@ mod tests {
         assert!(dead("normalize", "data", STORE).is_err());
         assert!(dead("normalize", "schema", "shop-7").is_err());
     }
+
+    #[test]
+    fn a_change_is_ours_if_its_subject_and_headers_say_what_it_holds() {
+        use bus::CloudEvent;
+        use model::record::Applied;
+        let held =
+            Applied { number: 7, sequence: 3, event: event(STORE, 4), effects: Vec::new(), rows: Vec::new() };
+        let good = AppliedMessage {
+            partition: here(),
+            number: 7,
+            store: StoreId::new(STORE).unwrap(),
+            entity: "product".to_owned(),
+            change: "deleted".to_owned(),
+            message_id: "id".to_owned(),
+            event: CloudEvent {
+                id: held.event.id.to_string(),
+                kind: "kind".to_owned(),
+                source: "source".to_owned(),
+                time: Timestamp::from_micros(1),
+                trace: None,
+            },
+            payload: wire::encode_applied(&held),
+            sequence: 1,
+            stored_at: Timestamp::from_micros(1),
+        };
+        let judged = |message: &AppliedMessage| Ours.applied(partitions(), message);
+        let mut neighbours = (0..).map(|number| StoreId::new(&format!("neighbour-{number}")).unwrap());
+        let neighbour = neighbours.find(|store| partitions().of(store) == here()).unwrap();
+        assert_eq!(judged(&good), Ok(()));
+        let (other, elsewhere) = ("other".to_owned(), event("shop-7", 4));
+        let moved = Applied { event: elsewhere, ..held };
+        for (what, bad) in [
+            ("the number", AppliedMessage { number: 8, ..good.clone() }),
+            ("the store", AppliedMessage { store: neighbour, ..good.clone() }),
+            (
+                "the partition",
+                AppliedMessage {
+                    store: StoreId::new("shop-7").unwrap(),
+                    payload: wire::encode_applied(&moved),
+                    ..good.clone()
+                },
+            ),
+            ("the entity", AppliedMessage { entity: other.clone(), ..good.clone() }),
+            ("the change", AppliedMessage { change: other.clone(), ..good.clone() }),
+            (
+                "the id",
+                AppliedMessage { event: CloudEvent { id: other, ..good.event.clone() }, ..good.clone() },
+            ),
+            ("what it holds", AppliedMessage { payload: Bytes::from_static(b"\xff"), ..good.clone() }),
+        ] {
+            assert!(judged(&bad).is_err(), "{what}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ const RETRIES: Retries =
 /// A store with one location.
 #[derive(Debug, Clone)]
 pub struct Merchant {
+    /// Whose it is.
+    pub tenant: TenantId,
     /// The store.
     pub store: StoreId,
     /// Its location.
@@ -126,18 +128,23 @@ impl Account {
     }
 }
 
-fn tenant() -> TenantId {
-    TenantId::new("tests").expect("a token")
-}
+/// The tenant of merchants that need none of their own.
+const TENANT: &str = "tests";
 
 impl World {
     /// Makes a store with one location.
     pub async fn merchant(&self, name: &str) -> Merchant {
+        self.merchant_of(TENANT, name).await
+    }
+
+    /// The same, of that tenant.
+    pub async fn merchant_of(&self, tenant: &str, name: &str) -> Merchant {
+        let tenant = TenantId::new(tenant).expect("a tenant's id");
         let store = StoreId::new(name).expect("a store's id");
         let location = LocationId::new(&format!("{name}-main")).expect("a location's id");
-        self.store.upsert_tenant(&tenant()).await.expect("a tenant can be made");
+        self.store.upsert_tenant(&tenant).await.expect("a tenant can be made");
         let setup = StoreSetup {
-            tenant: tenant(),
+            tenant: tenant.clone(),
             id: store.clone(),
             name: format!("Store {name}"),
             currency: Currency::new("USD").ok(),
@@ -145,13 +152,13 @@ impl World {
         };
         self.store.upsert_store(&setup).await.expect("a store can be made");
         let setup = LocationSetup {
-            tenant: tenant(),
+            tenant: tenant.clone(),
             store: store.clone(),
             id: location.clone(),
             name: "Main".to_owned(),
         };
         self.store.upsert_location(&setup).await.expect("a location can be made");
-        Merchant { store, location }
+        Merchant { tenant, store, location }
     }
 
     /// Connects an account that has no stand-in.
@@ -160,7 +167,7 @@ impl World {
         let webhook_url = format!("{}/webhook/{platform}/{connection}", self.ingest_url());
         let secret = format!("secret-of-{connection}");
         let row = Connection {
-            tenant: tenant(),
+            tenant: of.tenant.clone(),
             store: of.store.clone(),
             id: connection.clone(),
             platform: PlatformName::new(platform).expect("a platform's name"),

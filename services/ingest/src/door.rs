@@ -1,12 +1,14 @@
 //! Who may come in, and as what.
 
-use crate::{BodyRefusal, Directory, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit};
+use crate::{
+    BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit,
+};
 use bytes::Bytes;
 use model::{
     ACCOUNT_HEADER, CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent,
 };
 use platforms::{Platform, Secrets, Signed, Unverified};
-use runner::{Failure, Metrics, Origin, Service};
+use runner::{Alerts, Failure, Metrics, Origin, Service};
 use stage::Window;
 use std::{
     collections::HashMap,
@@ -69,6 +71,8 @@ pub enum Answer {
     UnknownConnection,
     /// Too often.
     TooMany(Duration),
+    /// It, or its tenant, holds too much of RAW.
+    HoldsTooMuch(Holder),
     /// Too many connections that don't exist were asked for from that address.
     TooManyUnknown(Duration),
     /// Too much is under way.
@@ -99,12 +103,13 @@ impl Door {
                 platform.topics().iter().map(|topic| ((platform.name(), topic.name), topic.name.into()))
             })
             .collect();
+        let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
         Ok(Self {
             refusals: Refusals::new(&service.metrics, directory.store().clone())?,
             directory,
-            limits,
             unknown: UnknownLimit::new(UNKNOWN_PER_MINUTE_MAX),
-            raw: RawWriter::new(&service.bus, &service.replica, &service.metrics),
+            raw: RawWriter::new(service, &limits.quotas(), alerts),
+            limits,
             kept: Mutex::new(Window::new(KEPT_REMEMBERED_FOR, KEPT_REMEMBERED_MAX)),
             topics,
             metrics: service.metrics.clone(),
@@ -290,14 +295,23 @@ impl Door {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a delivery of a known topic within its connection's budget. A repeat of one that was kept takes nothing out of
+    /// Keeps a delivery of a known topic within what its connection may hold and send. A repeat of one that was kept takes nothing out of
     /// it: a platform that missed our answers sends all of them again at once.
     async fn admit(&self, connection: &Connection, delivery: Option<Delivery>) -> Answer {
         if let Some(repeat) = delivery.as_ref().and_then(|delivery| self.repeat(delivery)) {
             return repeat;
         }
         let bytes = delivery.as_ref().map_or(0, |delivery| delivery.body.len());
-        let Connection { tenant, id, requests_per_minute, .. } = connection;
+        let Connection { tenant, store, id, requests_per_minute, .. } = connection;
+        let room = self.raw.room_of(store);
+        // What isn't kept takes no room.
+        if delivery.is_some()
+            && let Err(holder) =
+                self.limits.check_held(room, (tenant, id), *requests_per_minute, runner::now())
+        {
+            self.refusals.note_held(connection, holder, Instant::now());
+            return Answer::HoldsTooMuch(holder);
+        }
         if let Err(wait) = self.limits.take(tenant, id, *requests_per_minute, bytes) {
             return Answer::TooMany(wait);
         }
@@ -396,7 +410,7 @@ impl<'a> Taken<'a> {
             Answer::BodyRefused(_) => "body_refused",
             Answer::Unverified(_) => "unverified",
             Answer::UnknownConnection => "unknown_connection",
-            Answer::TooMany(_) | Answer::TooManyUnknown(_) => "limited",
+            Answer::TooMany(_) | Answer::HoldsTooMuch(_) | Answer::TooManyUnknown(_) => "limited",
             Answer::NoRoom => "no_room",
             Answer::Unavailable(_) => "unavailable",
         };

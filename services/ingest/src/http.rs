@@ -1,7 +1,7 @@
 //! `POST /webhook/{platform}/{connection}`.
 
 use crate::{
-    Answer, BodyRefusal, Door,
+    Answer, BodyRefusal, Door, Holder,
     body::{self, BadBody, Coding, Workshop},
     room::{NoRoom, Room},
 };
@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 /// After how long one that found no room may.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
+/// After how long one that holds too much of RAW may: what it holds goes by the hour, or when RAW is less full.
+const HELD_RETRY: Duration = Duration::from_mins(5);
 
 /// What requests are taken in with.
 struct Intake {
@@ -190,6 +192,9 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
             ),
             wait,
         ),
+        Answer::HoldsTooMuch(holder) => {
+            later(problem(StatusCode::TOO_MANY_REQUESTS, "held", &held_too_much(holder)), HELD_RETRY)
+        }
         Answer::TooManyUnknown(wait) => later(
             problem(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -206,6 +211,15 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
             later(problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &unkept.to_string()), OUTAGE_RETRY)
         }
     }
+}
+
+/// The words for whoever holds too much of RAW.
+pub(crate) fn held_too_much(holder: Holder) -> String {
+    let who = match holder {
+        Holder::Connection => "this connection",
+        Holder::Tenant => "the tenant of this connection",
+    };
+    format!("{who} holds more than its share of what is kept for all")
 }
 
 fn refuse_body(refusal: BodyRefusal) -> Response<Full<Bytes>> {

@@ -13,6 +13,7 @@ mod memory;
 mod noted;
 mod pace;
 mod publish;
+mod quota;
 mod raw;
 mod refusals;
 mod room;
@@ -22,6 +23,7 @@ pub use body::decode_body;
 pub use directory::{Directory, NotLookedUp};
 pub use door::{Answer, Door, Webhook};
 pub use limits::{ByteLimit, Limits};
+pub use quota::{Holder, RawShares};
 pub use raw::{RawWriter, Unkept};
 pub use refusals::BodyRefusal;
 
@@ -59,6 +61,13 @@ pub struct Config {
     pub tenant_bytes_per_minute: u64,
     /// The number of them that a tenant may send at once after it was quiet. 512 MiB unless set.
     pub tenant_bytes_burst: u64,
+    /// The share of a stream of RAW that one connection may hold at once while others need the room, from 0 to 1: more in
+    /// proportion where its row allows more requests. 0.0625 unless set.
+    pub connection_raw_share: f64,
+    /// The share that all connections of a tenant may hold. 0.25 unless set.
+    pub tenant_raw_share: f64,
+    /// The time, in seconds, that RAW keeps what is done: apply's `replay_window_seconds`. Seven days unless set.
+    pub raw_window_seconds: u64,
     /// Upper limit of HTTP connections at once. One more closes the oldest that has sent no delivery of a connection of ours.
     pub connections_max: usize,
     /// Upper limit of those of one address (IPv6: one /64); trusted proxies have none.
@@ -108,6 +117,9 @@ impl Default for Config {
             bytes_burst: 128 << 20,
             tenant_bytes_per_minute: 64 << 20,
             tenant_bytes_burst: 512 << 20,
+            connection_raw_share: 0.0625,
+            tenant_raw_share: 0.25,
+            raw_window_seconds: 7 * 24 * 3600,
             connections_max: 4096,
             connections_per_address_max: 1024,
             requests_per_http_connection_max: 10_000,
@@ -155,8 +167,14 @@ pub async fn serve(
     let of_connections = ByteLimit { per_minute: config.bytes_per_minute, burst: config.bytes_burst };
     let of_tenants =
         ByteLimit { per_minute: config.tenant_bytes_per_minute, burst: config.tenant_bytes_burst };
-    let limits =
-        Limits::new(config.requests_per_minute, config.requests_burst).with_bytes(of_connections, of_tenants);
+    let shares = RawShares {
+        of_connections: config.connection_raw_share,
+        of_tenants: config.tenant_raw_share,
+        window: Duration::from_secs(config.raw_window_seconds),
+    };
+    let limits = Limits::new(config.requests_per_minute, config.requests_burst)
+        .with_bytes(of_connections, of_tenants)
+        .with_raw_shares(shares);
     let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let answers = publish::Answers::new(&service.metrics)?;

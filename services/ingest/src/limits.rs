@@ -1,8 +1,9 @@
-//! How often a connection may send, and how much. Counted after the signature, so that an unauthenticated client can't spend
+//! How often a connection may send, how much, and how much of RAW it may hold. Counted after the signature, so that an unauthenticated client can't spend
 //! a connection's budget.
 
+use crate::{Holder, RawShares, quota::Quotas};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
-use model::{ConnectionId, TenantId};
+use model::{ConnectionId, TenantId, Timestamp};
 use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// Upper limit of connections that are counted at once; the least used are forgotten.
@@ -69,6 +70,7 @@ pub struct Limits {
     bytes: Option<(ByteLimit, ByteLimit)>,
     connection_bytes: Budgets<(ConnectionId, u32)>,
     tenant_bytes: Budgets<TenantId>,
+    quotas: Arc<Quotas>,
 }
 
 impl Limits {
@@ -76,7 +78,16 @@ impl Limits {
     /// for each connection, whatever its sustained limit; where that is higher it is the burst too. Bytes aren't limited.
     pub fn new(requests_per_minute: u32, requests_burst: u32) -> Self {
         let (requests, connection_bytes, tenant_bytes) = (Budgets::new(), Budgets::new(), Budgets::new());
-        Self { requests_per_minute, requests_burst, requests, bytes: None, connection_bytes, tenant_bytes }
+        let quotas = Arc::new(Quotas::new(None));
+        Self {
+            requests_per_minute,
+            requests_burst,
+            requests,
+            bytes: None,
+            connection_bytes,
+            tenant_bytes,
+            quotas,
+        }
     }
 
     /// The same, with bytes limited as well: of each connection, in proportion to a limit of requests of its own, and of each
@@ -84,6 +95,30 @@ impl Limits {
     #[must_use]
     pub fn with_bytes(self, of_connections: ByteLimit, of_tenants: ByteLimit) -> Self {
         Self { bytes: Some((of_connections, of_tenants)), ..self }
+    }
+
+    /// The same, with what connections and tenants hold of RAW limited as well.
+    #[must_use]
+    pub fn with_raw_shares(self, shares: RawShares) -> Self {
+        Self { quotas: Arc::new(Quotas::new(Some(shares))), ..self }
+    }
+
+    /// The counts of what is held of RAW.
+    pub(crate) fn quotas(&self) -> Arc<Quotas> {
+        Arc::clone(&self.quotas)
+    }
+
+    /// Refuses another delivery of a connection that holds too much of that room of RAW.
+    pub(crate) fn check_held(
+        &self,
+        room: usize,
+        of: (&TenantId, &ConnectionId),
+        own_limit: Option<u32>,
+        now: Timestamp,
+    ) -> Result<(), Holder> {
+        let usual = f64::from(self.requests_per_minute.max(1));
+        let in_proportion = own_limit.map_or(1.0, |own| f64::from(own) / usual);
+        self.quotas.check(room, of, in_proportion, now)
     }
 
     /// Takes one request of so many bytes out of the budgets of its connection and tenant, or gives the time until it fits.

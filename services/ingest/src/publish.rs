@@ -3,6 +3,7 @@
 
 use crate::{
     Answer, BodyRefusal, Door,
+    http::held_too_much,
     noted::Noted,
     room::{Held, NoRoom, Room},
 };
@@ -303,6 +304,7 @@ fn acknowledgement(answer: &Result<Answer, String>) -> String {
         Ok(Answer::TooMany(_) | Answer::TooManyUnknown(_)) => {
             refused(429, "more than this connection may send in a minute")
         }
+        Ok(Answer::HoldsTooMuch(holder)) => refused(429, &held_too_much(*holder)),
         Ok(Answer::Unavailable(unkept)) => refused(503, &unkept.to_string()),
         Err(what) => refused(400, what),
     };

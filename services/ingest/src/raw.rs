@@ -1,9 +1,9 @@
 //! RAW: one append in flight per partition; what waits meanwhile goes into the next batch.
 
-use crate::pace::Pace;
-use bus::{AppendError, Bus, Feed};
-use model::{Delivery, Partition, PartitionCount};
-use runner::Metrics;
+use crate::{pace::Pace, quota::Quotas};
+use bus::{AppendError, Bus, Feed, FeedRoom};
+use model::{Delivery, Partition, PartitionCount, StoreId};
+use runner::{Alerts, Metrics, Service};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -24,7 +24,11 @@ const BRAKE_FROM: f64 = 0.8;
 /// By how much each batch is held back when a feed is all but full.
 const BRAKE_LONGEST: Duration = Duration::from_secs(1);
 /// How often the feeds are looked at.
-const BRAKE_LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many looks there are from one to the next that tells who holds most of its share of RAW.
+const LOOKS_PER_TELLING: u32 = 5;
+/// The kind of the alert about those who do.
+const RAW_SHARE: &str = "raw_share";
 /// How long after an append the next one begins at the earliest, whichever partitions they are of. Under load each batch
 /// then takes what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds
 /// the door idle never waits.
@@ -58,6 +62,7 @@ struct Waiting {
 /// Has RAW keep deliveries; cheap to clone.
 #[derive(Clone)]
 pub struct RawWriter {
+    bus: Bus,
     partitions: PartitionCount,
     queues: Arc<[mpsc::Sender<Waiting>]>,
     pace: Arc<Pace>,
@@ -65,11 +70,12 @@ pub struct RawWriter {
 
 impl RawWriter {
     /// One queue and one task for each partition; they end with the last clone.
-    pub fn new(bus: &Bus, replica: &str, metrics: &Metrics) -> Self {
+    pub(crate) fn new(service: &Service, quotas: &Arc<Quotas>, alerts: Alerts) -> Self {
+        let Service { bus, replica, metrics, .. } = service;
         let partitions = bus.partitions();
         let (brake, slowed) = watch::channel(Duration::ZERO);
         let pace = Arc::new(Pace::new(PACE, ENOUGH));
-        tokio::spawn(look_at_feeds(bus.clone(), brake));
+        tokio::spawn(look_at_feeds(bus.clone(), brake, Arc::clone(quotas), alerts));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
             let writer = Writer {
@@ -77,13 +83,19 @@ impl RawWriter {
                 partition,
                 batch_prefix: format!("{replica}-{partition}"),
                 metrics: metrics.clone(),
+                quotas: Arc::clone(quotas),
                 slowed: slowed.clone(),
                 pace: Arc::clone(&pace),
             };
             tokio::spawn(writer.run(waiting));
             sender
         };
-        Self { partitions, queues: partitions.all().map(queue).collect(), pace }
+        Self { bus: bus.clone(), partitions, queues: partitions.all().map(queue).collect(), pace }
+    }
+
+    /// The room of RAW that keeps the deliveries of that store.
+    pub(crate) fn room_of(&self, store: &StoreId) -> usize {
+        self.bus.room_of(self.partitions.of(store))
     }
 
     /// Waits until RAW has the delivery on disk; gives the sequence number of its batch.
@@ -101,15 +113,25 @@ impl RawWriter {
 }
 
 /// Slows the door down the more the fuller the fullest feed is beyond 80 %; a full one refuses by itself. A broker that
-/// doesn't answer slows nothing down: appends will tell.
-async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>) {
-    while !brake.is_closed() {
+/// doesn't answer slows nothing down: appends will tell. Then tells who holds most of its share of RAW.
+async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quotas>, alerts: Alerts) {
+    for look in 0_u32.. {
+        if brake.is_closed() {
+            return;
+        }
         let mut fullest = 0.0_f64;
-        for feed in [Feed::Raw, Feed::Normalized, Feed::Unique, Feed::Enriched] {
+        if let Ok(rooms) = bus.rooms(Feed::Raw).await {
+            fullest = rooms.iter().map(FeedRoom::usage).fold(0.0, f64::max);
+            quotas.note_rooms(rooms, runner::now());
+        }
+        for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
             fullest = fullest.max(bus.usage(feed).await.unwrap_or(0.0));
         }
         brake.send_replace(held_back(fullest));
-        tokio::time::sleep(BRAKE_LOOK_EVERY).await;
+        if look % LOOKS_PER_TELLING == 0 {
+            alerts.holds(None, RAW_SHARE, quotas.told(runner::now()).as_deref());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -124,6 +146,7 @@ struct Writer {
     partition: Partition,
     batch_prefix: String,
     metrics: Metrics,
+    quotas: Arc<Quotas>,
     slowed: watch::Receiver<Duration>,
     pace: Arc<Pace>,
 }
@@ -156,6 +179,7 @@ impl Writer {
     async fn append(&self, batch: Vec<Waiting>, batch_number: u64) {
         let began = Instant::now();
         let payload = wire::encode_deliveries(batch.iter().map(|waiting| &waiting.delivery));
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         let records = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let batch_id = format!("{}-{batch_number}", self.batch_prefix);
         let kept = self.bus.append_raw(self.partition, payload, &batch_id, records).await.map_err(|error| {
@@ -170,6 +194,8 @@ impl Writer {
             runner::kill_point(STAGE, "appended");
             // Counted here, since a sender may have gone away while its delivery was kept.
             self.metrics.passed_on(STAGE, batch.len());
+            let deliveries = batch.iter().map(|waiting| &waiting.delivery);
+            self.quotas.kept(self.bus.room_of(self.partition), deliveries, bytes, runner::now());
         }
         for waiting in batch {
             // A sender that went away in the meantime will try again; its delivery is the same then.

@@ -1,9 +1,9 @@
-//! Bodies that are refused: counted each time, logged and kept as an open conflict at most once a minute per connection.
+//! Bodies that are refused, and deliveries of whoever holds too much: counted each time, logged and kept as an open conflict at most once a minute per connection.
 //!
 //! A refused body is mostly one whose signature can't be checked, so whoever knows a connection's path may cause it: what it
 //! costs is bounded, and nothing of it lies on the way of the response.
 
-use crate::noted::Noted;
+use crate::{Holder, noted::Noted};
 use model::{Conflict, ConflictKind, ConnectionId};
 use prometheus::{IntCounterVec, Opts};
 use runner::Metrics;
@@ -80,7 +80,8 @@ impl ConflictLog for Store {
 /// Counts refused bodies and hands them to the log of conflicts.
 pub(crate) struct Refusals {
     count: IntCounterVec,
-    noted: Mutex<Noted<ConnectionId>>,
+    held: IntCounterVec,
+    noted: Mutex<Noted<(ConnectionId, ConflictKind)>>,
     queue: mpsc::Sender<Conflict>,
 }
 
@@ -90,29 +91,61 @@ impl Refusals {
         let help = "Bodies that were refused, by reason";
         let count = IntCounterVec::new(Opts::new("tillflow_bodies_refused_total", help), &["reason"])?;
         metrics.registry().register(Box::new(count.clone()))?;
+        let help =
+            "Deliveries that were refused because their connection or its tenant holds too much of RAW";
+        let held = IntCounterVec::new(Opts::new("tillflow_held_too_much_total", help), &["holder"])?;
+        metrics.registry().register(Box::new(held.clone()))?;
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(write(waiting, log));
-        Ok(Self { count, noted: Mutex::default(), queue })
+        Ok(Self { count, held, noted: Mutex::default(), queue })
     }
 
     /// Counts a refused body of a connection; the first in a minute is logged and noted as a conflict.
     pub(crate) fn note(&self, connection: &Connection, refusal: BodyRefusal, now: Instant) {
         self.count.with_label_values(&[refusal.as_str()]).inc();
-        if !self.noted.lock().unwrap_or_else(PoisonError::into_inner).is_due(&connection.id, now) {
+        if !self.is_due(connection, ConflictKind::BodyRefused, now) {
             return;
         }
         tracing::warn!(
             stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
             reason = refusal.as_str(), limit_bytes = refusal.limit_bytes(), "body refused"
         );
+        self.keep(connection, ConflictKind::BodyRefused, refusal.detail());
+    }
+
+    /// Counts a delivery of a connection that holds too much of RAW, or whose tenant does; the first in a minute is logged and
+    /// noted as a conflict.
+    pub(crate) fn note_held(&self, connection: &Connection, holder: Holder, now: Instant) {
+        self.held.with_label_values(&[holder.as_str()]).inc();
+        if !self.is_due(connection, ConflictKind::HoldsTooMuch, now) {
+            return;
+        }
+        tracing::warn!(
+            stage = STAGE, tenant.id = %connection.tenant, store.id = %connection.store, connection.id = %connection.id,
+            holder = holder.as_str(), "delivery refused: too much of RAW is held"
+        );
+        let who = match holder {
+            Holder::Connection => "the connection",
+            Holder::Tenant => "its tenant",
+        };
+        let detail = format!("deliveries are refused (429): {who} holds more than its share of RAW");
+        self.keep(connection, ConflictKind::HoldsTooMuch, detail);
+    }
+
+    fn is_due(&self, connection: &Connection, kind: ConflictKind, now: Instant) -> bool {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.is_due(&(connection.id.clone(), kind), now)
+    }
+
+    fn keep(&self, connection: &Connection, kind: ConflictKind, detail: String) {
         let conflict = Conflict {
             tenant: connection.tenant.clone(),
             store: connection.store.clone(),
             connection: connection.id.clone(),
             event: None,
-            kind: ConflictKind::BodyRefused,
+            kind,
             subject: String::new(),
-            detail: refusal.detail(),
+            detail,
         };
         if self.queue.try_send(conflict).is_err() {
             tracing::warn!(stage = STAGE, connection.id = %connection.id, "conflict dropped: too many wait");

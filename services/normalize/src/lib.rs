@@ -11,9 +11,6 @@ use serde::Deserialize;
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::collections::HashMap;
 
-/// The reason why an instruction that came from without is rejected.
-const NOT_OURS: &str = "an instruction that no service of ours sent";
-
 /// The configuration of the service.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -127,7 +124,7 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     let published = wire::decode_published(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     if matches!(published.payload, Payload::Instruction { .. }) {
-        return Err(Reject::new(RejectClass::Auth, NOT_OURS));
+        return Err(Reject::new(RejectClass::Auth, "a published instruction: only services of ours send one"));
     }
     let mapped = Mapped {
         action: published.action,
@@ -139,11 +136,21 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// A person's decision: only services of ours can send it, by way of `pos.accept`.
-fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
-    if delivery.source != Source::Poll {
-        return Err(Reject::new(RejectClass::Auth, NOT_OURS));
+/// Refuses a delivery of a topic that is our own, if it came in by a webhook or a publish: services of ours send these
+/// topics by way of `pos.accept`.
+fn from_within(delivery: &Delivery) -> Result<(), Reject> {
+    match delivery.source {
+        Source::Poll => Ok(()),
+        Source::Webhook | Source::Publish => {
+            let topic = &delivery.topic;
+            Err(Reject::new(RejectClass::Auth, format!("a {topic} that no service of ours sent")))
+        }
     }
+}
+
+/// A person's decision.
+fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    from_within(delivery)?;
     let (external, instruction) = wire::decode_instruction(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     let mapped = Mapped {
@@ -156,8 +163,10 @@ fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// An event that was a dead letter: the same event, at its new place.
+/// An event that was a dead letter: the same event, at its new place. Its id is the event's own word, so that a sender who
+/// could say it would have another's event taken for a duplicate.
 fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
+    from_within(delivery)?;
     let event = wire::decode_event(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     Ok(Event {

@@ -8,6 +8,10 @@ use wire::PublishedEvent;
 const AT: Position = Position { raw_sequence: 7, delivery: 2, event: 0 };
 
 fn decided(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Event> {
+    decided_from(Source::Webhook, platform, topic, body)
+}
+
+fn decided_from(source: Source, platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Event> {
     let id = DeliveryId::from_bytes([1; 16]);
     let delivery = Delivery {
         id,
@@ -19,7 +23,7 @@ fn decided(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Eve
         },
         topic: topic.into(),
         received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
-        source: Source::Webhook,
+        source,
         cause: None,
         hops: 0,
         asked_by: None,
@@ -32,7 +36,16 @@ fn decided(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Eve
 }
 
 fn rows(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Rows {
-    match decided(platform, topic, body) {
+    rows_of(decided(platform, topic, body))
+}
+
+/// The rows of what a service of ours handed over.
+fn rows_from_within(topic: &str, body: impl Into<Vec<u8>>) -> Rows {
+    rows_of(decided_from(Source::Poll, "shopify", topic, body))
+}
+
+fn rows_of(verdict: Verdict<Event>) -> Rows {
+    match verdict {
         Verdict::Rows(rows) => rows,
         other => panic!("rows expected: {other:?}"),
     }
@@ -96,11 +109,28 @@ fn a_payload_beyond_a_limit_is_rejected_whichever_way_it_came() {
     assert_eq!((reject.class, reject.reason.contains("/title")), (RejectClass::Data, true));
 
     let event = published(product("Tea"), None).remove(0).unwrap();
-    let again = |event: &Event| rows("shopify", wire::REENTRY_TOPIC, wire::encode_event(event)).remove(0);
+    let again = |event: &Event| rows_from_within(wire::REENTRY_TOPIC, wire::encode_event(event)).remove(0);
     assert!(again(&event).is_ok());
     let Payload::Product(product) = event.payload.clone() else { panic!("a product expected") };
     let payload = Payload::Product(Product { title: Some("Te\0a".to_owned()), ..product });
     assert!(again(&Event { payload, ..event }).is_err());
+}
+
+#[test]
+fn a_topic_of_our_own_is_believed_from_services_of_ours_alone() {
+    let event = published(product("Tea"), None).remove(0).unwrap();
+    let external = ExternalId::new("p").unwrap();
+    let instruction = wire::encode_instruction(&external, &Instruction::Baseline(BaselineRule::Store));
+    for (topic, body) in
+        [(wire::REENTRY_TOPIC, wire::encode_event(&event)), (wire::INSTRUCTION_TOPIC, instruction)]
+    {
+        for source in [Source::Webhook, Source::Publish] {
+            let verdict = decided_from(source, "shopify", topic, body.clone());
+            let is_refused = matches!(&verdict, Verdict::Reject(reject) if reject.class == RejectClass::Auth);
+            assert!(is_refused, "{topic} from {source:?}: {verdict:?}");
+        }
+        assert!(rows_from_within(topic, body).remove(0).is_ok(), "{topic}");
+    }
 }
 
 #[test]

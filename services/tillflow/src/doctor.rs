@@ -55,7 +55,7 @@ pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
     }
     match standing.findings() {
         0 => Ok(()),
-        findings => Err(Failed::Other(format!("{findings} partitions can't go on"))),
+        findings => Err(Failed::Other(format!("{findings} of these need someone to act"))),
     }
 }
 

@@ -132,6 +132,25 @@ async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
 }
 
 #[tokio::test]
+async fn a_batch_that_holds_what_is_not_ours_is_no_tail_whatever_its_headers_say() {
+    let broker = Broker::start().await;
+    let bus = broker.declared().await.judged_by(Picky);
+    bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
+    let mut appender = bus.appender(Feed::Normalized, HERE, None);
+    appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
+    let unjudged = broker.connect().await;
+    let tail = unjudged.tail(Feed::Normalized, HERE).await.unwrap();
+    let mut hostile = unjudged.appender(Feed::Normalized, HERE, tail.as_ref());
+    hostile.append(Bytes::from_static(b"not ours"), position(1), 1, 0).await.unwrap();
+    let tail = bus.tail(Feed::Normalized, HERE).await.unwrap().unwrap();
+    assert_eq!(tail.sequence, 1);
+    let behind = bus.first_waiting(Feed::Normalized, HERE, position(0)).await.unwrap().unwrap();
+    assert_eq!(behind.sequence, 1);
+    appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
+    assert_eq!(appender.tail_sequence(), 3);
+}
+
+#[tokio::test]
 async fn what_lacks_the_headers_of_ours_is_foreign_whatever_else_it_has() {
     let broker = Broker::start().await;
     let (bus, stranger) = (broker.declared().await, stranger(&broker).await);

@@ -1,0 +1,339 @@
+//! The share of RAW that a connection or a tenant may hold.
+//!
+//! RAW is one room for all: whoever fills it stops everybody, or has everybody's history given up before its time. While
+//! a room is over half full and several tenants are in it, whoever holds more than its share is refused. A tenant that is
+//! alone in a room takes nobody's.
+//!
+//! What each holds is counted here: of what this replica has appended since it started.
+
+use bus::FeedRoom;
+use model::{ConnectionId, Delivery, Origin, TenantId, Timestamp};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// The number of parts of the window that are counted apart: of one of them, more may be counted than is still there.
+const SLOTS: u8 = 14;
+const SLOTS_BACK: i64 = SLOTS as i64 - 1;
+/// Upper limit of connections that are counted at once, and of tenants in rooms. Beyond it new ones aren't counted until
+/// others have nothing in RAW any more.
+const COUNTED_MAX: usize = 100_000;
+/// The level of a room from which on shares are held to: below the one from which on history is given up.
+const HELD_TO_FROM: f64 = 0.5;
+/// The part of a share, and of that level, from which on it is told.
+const TOLD_FROM: f64 = 0.7;
+/// Upper limit of connections and tenants that are named at once.
+const NAMED_MAX: usize = 5;
+/// The bytes that a delivery takes besides its body, roughly: what a batch takes is put down to its deliveries by size.
+const ENVELOPE_BYTES: u64 = 256;
+
+/// The shares of a room of RAW, from 0 to 1, and the time that RAW keeps what is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RawShares {
+    /// The share that one connection may hold; more in proportion where its row allows more requests.
+    pub of_connections: f64,
+    /// The share that all connections of a tenant may hold.
+    pub of_tenants: f64,
+    /// What is older than that isn't counted.
+    pub window: Duration,
+}
+
+/// The holder of too large a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The connection.
+    Connection,
+    /// Its tenant.
+    Tenant,
+}
+
+impl Holder {
+    /// The value of the metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Tenant => "tenant",
+        }
+    }
+}
+
+/// The use of a room, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Use {
+    room: FeedRoom,
+    /// Counted of all, back to the oldest that the room holds or longer.
+    counted: u64,
+    /// Counted of one tenant in the same time.
+    counted_of_tenant: u64,
+}
+
+impl Use {
+    /// The bytes of the room that somebody holds of whom so many were counted: its part of what is there, as some of what
+    /// was counted may have been given up.
+    fn held(&self, counted: u64) -> u64 {
+        let held = u128::from(counted) * u128::from(self.room.bytes) / u128::from(self.counted.max(1));
+        counted.min(u64::try_from(held).unwrap_or(u64::MAX))
+    }
+
+    /// Returns whether somebody of the tenant, of whom so many bytes were counted, holds at least `part` of `share`, while
+    /// the room is filled to at least that part of the level from which on shares are held to.
+    fn is_over(&self, part: f64, counted: u64, share: f64) -> bool {
+        let is_alone = self.counted <= self.counted_of_tenant;
+        !is_alone
+            && self.room.usage() >= HELD_TO_FROM * part
+            && ratio(self.held(counted), self.room.max_bytes) >= share.min(1.0) * part
+    }
+}
+
+fn ratio(bytes: u64, of_bytes: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
+    let ratio = bytes as f64 / of_bytes.max(1) as f64;
+    ratio
+}
+
+/// The bytes that came in the latest slots of time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slots {
+    bytes: [u64; SLOTS as usize],
+    newest: i64,
+}
+
+impl Slots {
+    fn index(slot: i64) -> usize {
+        usize::try_from(slot.rem_euclid(SLOTS_BACK + 1)).unwrap_or_default()
+    }
+
+    /// Adds bytes of a slot; of one that is past, as where the clock was set back, to the newest.
+    fn add(&mut self, slot: i64, bytes: u64) {
+        if slot > self.newest {
+            let first_skipped = slot.saturating_sub(SLOTS_BACK).max(self.newest.saturating_add(1));
+            for skipped in first_skipped..=slot {
+                self.bytes[Self::index(skipped)] = 0;
+            }
+            self.newest = slot;
+        }
+        self.bytes[Self::index(self.newest)] += bytes;
+    }
+
+    /// The bytes since the slot `oldest`, as seen at `now`.
+    fn since(&self, oldest: i64, now: i64) -> u64 {
+        let first = oldest.max(now.max(self.newest).saturating_sub(SLOTS_BACK));
+        (first..=self.newest).map(|slot| self.bytes[Self::index(slot)]).sum()
+    }
+}
+
+/// The count of one connection or tenant, in one room.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    slots: Slots,
+    room: usize,
+    /// How many times as much as others it may hold.
+    in_proportion: f64,
+}
+
+/// All that is counted.
+#[derive(Debug, Default)]
+struct Counts {
+    rooms: Vec<FeedRoom>,
+    of_rooms: Vec<Slots>,
+    of_connections: HashMap<ConnectionId, (Count, TenantId)>,
+    of_tenants: HashMap<(TenantId, usize), Count>,
+}
+
+/// A time, as counts see it.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    slot: i64,
+    slot_micros: i64,
+}
+
+impl Counts {
+    /// The bytes that were counted back to the oldest that the room holds.
+    fn counted(&self, slots: &Slots, room: usize, at: At) -> u64 {
+        let Some(oldest) = self.rooms.get(room).and_then(|room| room.oldest) else { return 0 };
+        slots.since(oldest.as_micros().div_euclid(at.slot_micros), at.slot)
+    }
+
+    /// The use of a room; none as long as nothing is known of it.
+    fn used(&self, room: usize, tenant: &TenantId, at: At) -> Option<Use> {
+        let of_tenant = self.of_tenants.get(&(tenant.clone(), room));
+        Some(Use {
+            room: *self.rooms.get(room)?,
+            counted: self.counted(self.of_rooms.get(room)?, room, at),
+            counted_of_tenant: of_tenant.map_or(0, |of| self.counted(&of.slots, room, at)),
+        })
+    }
+
+    fn forget_gone(&mut self, at: At) {
+        let gone = |count: &Count| self.counted(&count.slots, count.room, at) == 0;
+        let connections: Vec<_> =
+            self.of_connections.iter().filter(|(_, (of, _))| gone(of)).map(|(of, _)| of.clone()).collect();
+        let tenants: Vec<_> =
+            self.of_tenants.iter().filter(|(_, of)| gone(of)).map(|(of, _)| of.clone()).collect();
+        for connection in connections {
+            self.of_connections.remove(&connection);
+        }
+        for tenant in tenants {
+            self.of_tenants.remove(&tenant);
+        }
+    }
+}
+
+/// Counts what each connection and tenant holds of RAW, and refuses whoever holds too much.
+pub(crate) struct Quotas {
+    shares: Option<RawShares>,
+    slot_micros: i64,
+    counts: Mutex<Counts>,
+}
+
+impl Quotas {
+    /// Without shares, counts nothing and refuses nobody.
+    pub(crate) fn new(shares: Option<RawShares>) -> Self {
+        let window = shares.map_or(Duration::ZERO, |shares| shares.window);
+        let slot_micros = i64::try_from(window.as_micros() / u128::from(SLOTS)).unwrap_or(i64::MAX).max(1);
+        Self { shares, slot_micros, counts: Mutex::default() }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at(&self, now: Timestamp) -> At {
+        At { slot: now.as_micros().div_euclid(self.slot_micros), slot_micros: self.slot_micros }
+    }
+
+    /// Refuses another delivery of a connection that holds too much of its room, or whose tenant does. The connection may
+    /// hold `in_proportion` times as much as others.
+    pub(crate) fn check(
+        &self,
+        room: usize,
+        (tenant, connection): (&TenantId, &ConnectionId),
+        in_proportion: f64,
+        now: Timestamp,
+    ) -> Result<(), Holder> {
+        let Some(shares) = self.shares else { return Ok(()) };
+        let (at, mut counts) = (self.at(now), self.counts());
+        if let Some((count, _)) = counts.of_connections.get_mut(connection) {
+            count.in_proportion = in_proportion;
+        }
+        let Some(used) = counts.used(room, tenant, at) else { return Ok(()) };
+        let of_connection = counts.of_connections.get(connection);
+        let of_connection = of_connection.map_or(0, |(count, _)| counts.counted(&count.slots, room, at));
+        drop(counts);
+        if used.is_over(1.0, of_connection, shares.of_connections * in_proportion) {
+            return Err(Holder::Connection);
+        }
+        if used.is_over(1.0, used.counted_of_tenant, shares.of_tenants) {
+            return Err(Holder::Tenant);
+        }
+        Ok(())
+    }
+
+    /// Counts a batch that RAW has kept and that takes so many bytes there.
+    pub(crate) fn kept<'a>(
+        &self,
+        room: usize,
+        deliveries: impl Iterator<Item = &'a Delivery> + Clone,
+        bytes: u64,
+        now: Timestamp,
+    ) {
+        if self.shares.is_none() {
+            return;
+        }
+        let weight = |delivery: &Delivery| {
+            u64::try_from(delivery.body.len()).unwrap_or(u64::MAX).saturating_add(ENVELOPE_BYTES)
+        };
+        let total = deliveries.clone().map(weight).fold(0, u64::saturating_add).max(1);
+        let (slot, mut counts) = (self.at(now).slot, self.counts());
+        let Counts { rooms, of_rooms, of_connections, of_tenants } = &mut *counts;
+        let (Some(of_room), Some(room_now)) = (of_rooms.get_mut(room), rooms.get_mut(room)) else { return };
+        // Until it is looked at again.
+        room_now.bytes = room_now.bytes.saturating_add(bytes);
+        room_now.oldest.get_or_insert(now);
+        for delivery in deliveries {
+            let Origin { tenant, connection, .. } = &delivery.origin;
+            let part = u128::from(bytes) * u128::from(weight(delivery)) / u128::from(total);
+            let part = u64::try_from(part).unwrap_or(u64::MAX);
+            // The parts, not the bytes: who has all of them is alone, whatever was lost in dividing.
+            of_room.add(slot, part);
+            let new =
+                || Count { slots: Slots { newest: slot, ..Slots::default() }, room, in_proportion: 1.0 };
+            let of = counted_of(of_connections, connection, || (new(), tenant.clone()));
+            if let Some((count, _)) = of {
+                count.slots.add(slot, part);
+            }
+            if let Some(count) = counted_of(of_tenants, &(tenant.clone(), room), new) {
+                count.slots.add(slot, part);
+            }
+        }
+    }
+
+    /// Notes how full RAW's rooms are, and forgets who has nothing in them any more.
+    pub(crate) fn note_rooms(&self, rooms: Vec<FeedRoom>, now: Timestamp) {
+        let mut counts = self.counts();
+        counts.of_rooms.resize(rooms.len(), Slots::default());
+        for (room, of_room) in rooms.iter().zip(&mut counts.of_rooms) {
+            // Those who are forgotten with it must not count as others later.
+            if room.oldest.is_none() {
+                *of_room = Slots::default();
+            }
+        }
+        counts.rooms = rooms;
+        counts.forget_gone(self.at(now));
+    }
+
+    /// The text of an alert about those that hold most of their share, largest first; none while nobody does.
+    pub(crate) fn told(&self, now: Timestamp) -> Option<String> {
+        let (shares, at, counts) = (self.shares?, self.at(now), self.counts());
+        if counts.rooms.iter().all(|room| room.usage() < HELD_TO_FROM * TOLD_FROM) {
+            return None;
+        }
+        let over = |count: &Count, tenant: &TenantId, share: f64| {
+            let used = counts.used(count.room, tenant, at)?;
+            let counted = counts.counted(&count.slots, count.room, at);
+            let of_share = ratio(used.held(counted), used.room.max_bytes) / share.min(1.0);
+            used.is_over(TOLD_FROM, counted, share).then_some(of_share * 100.0)
+        };
+        let connections = counts.of_connections.iter().filter_map(|(connection, (count, tenant))| {
+            let percent = over(count, tenant, shares.of_connections * count.in_proportion)?;
+            Some((percent, format!("connection {connection} of tenant {tenant} ({percent:.0} %)")))
+        });
+        let tenants = counts.of_tenants.iter().filter_map(|((tenant, _), count)| {
+            let percent = over(count, tenant, shares.of_tenants)?;
+            Some((percent, format!("tenant {tenant} ({percent:.0} %)")))
+        });
+        let mut over: Vec<(f64, String)> = connections.chain(tenants).collect();
+        over.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+        let unnamed = over.len().saturating_sub(NAMED_MAX);
+        let named: Vec<String> = over.into_iter().take(NAMED_MAX).map(|(_, name)| name).collect();
+        let further = if unnamed > 0 { format!(", and {unnamed} further") } else { String::new() };
+        (!named.is_empty()).then(|| {
+            let part = TOLD_FROM * 100.0;
+            format!(
+                "RAW fills up, and these hold more than {part:.0} % of their share of it: {}{further}",
+                named.join(", ")
+            )
+        })
+    }
+}
+
+/// The count of that key, or a new one unless too many are counted.
+fn counted_of<'a, Key: Hash + Eq + Clone, Value>(
+    of: &'a mut HashMap<Key, Value>,
+    key: &Key,
+    new: impl FnOnce() -> Value,
+) -> Option<&'a mut Value> {
+    if !of.contains_key(key) {
+        if of.len() >= COUNTED_MAX {
+            return None;
+        }
+        of.insert(key.clone(), new());
+    }
+    of.get_mut(key)
+}
+
+#[cfg(test)]
+mod tests;
