@@ -331,7 +331,7 @@ mod tests {
                 time: Timestamp::from_micros(1),
                 trace: None,
             },
-            payload: wire::encode_applied(&held),
+            payload: wire::encode_applied(&held).unwrap(),
             sequence: 1,
             stored_at: Timestamp::from_micros(1),
         };
@@ -348,7 +348,7 @@ mod tests {
                 "the partition",
                 AppliedMessage {
                     store: StoreId::new("shop-7").unwrap(),
-                    payload: wire::encode_applied(&moved),
+                    payload: wire::encode_applied(&moved).unwrap(),
                     ..good.clone()
                 },
             ),

@@ -124,7 +124,10 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     let published = wire::decode_published(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
     if matches!(published.payload, Payload::Instruction { .. }) {
-        return Err(Reject::new(RejectClass::Auth, "a published instruction: only services of ours send one"));
+        return Err(Reject::new(
+            RejectClass::Auth,
+            "a published instruction: only services of ours send one",
+        ));
     }
     let mapped = Mapped {
         action: published.action,

@@ -33,7 +33,9 @@ fn play(what: u8, payload: Bytes) {
         0 => deliveries(payload),
         1 => events(payload),
         2 => records(payload),
-        3 => same(payload, wire::decode_applied, wire::encode_applied),
+        3 => same(payload, wire::decode_applied, |applied| {
+            wire::encode_applied(applied).expect("what was read can be read again")
+        }),
         4 => same(payload, wire::decode_dead, wire::encode_dead),
         5 => same(payload, wire::decode_delivery, wire::encode_delivery),
         6 => same(payload, wire::decode_event, wire::encode_event),

@@ -244,8 +244,8 @@ mod tests {
         let connection = origin(1, 1).connection;
         assert_eq!(held.take_before(&connection, at(4)), [1, 3]);
         assert_eq!((held.letters(), held.bytes()), (2, before - 2_000));
-        assert_eq!(held.take_before(&connection, at(4)), []);
-        assert_eq!(held.take_before(&origin(9, 9).connection, at(9)), []);
+        assert_eq!(held.take_before(&connection, at(4)), Vec::<u64>::new());
+        assert_eq!(held.take_before(&origin(9, 9).connection, at(9)), Vec::<u64>::new());
     }
 
     #[test]

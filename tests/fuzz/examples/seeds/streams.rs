@@ -108,7 +108,7 @@ fn batches(
     add(&[0], &wire::encode_deliveries(deliveries));
     add(&[1], &wire::encode_events(events, &[]));
     for applied in applied {
-        add(&[3], &wire::encode_applied(applied));
+        add(&[3], &wire::encode_applied(applied).expect("it can be read again"));
     }
     for letter in letters {
         add(&[4], &wire::encode_dead(letter));
@@ -164,7 +164,7 @@ fn messages(
             event.id,
             event.trace.as_str(),
         );
-        add(head, &wire::encode_applied(applied));
+        add(head, &wire::encode_applied(applied).expect("it can be read again"));
     }
     for letter in letters {
         let store = &letter.original.origin().store;
