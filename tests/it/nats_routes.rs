@@ -111,7 +111,9 @@ async fn three_servers_join_by_the_file_that_is_written_and_nobody_without_its_p
     let (routes, ports) = ports.split_at(SERVERS);
     let servers: Vec<String> = routes.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let mut arguments = vec!["--route-tls", tls.to_str().expect("a path")];
-    servers.iter().for_each(|server| arguments.extend(["--route-server", server]));
+    for server in &servers {
+        arguments.extend(["--route-server", server]);
+    }
     let dry = nats_auth(&users, &[&arguments[..], &["--dry-run"]].concat()).await;
     assert_eq!((dry.code, &dry.value["cluster_changed"]), (Some(0), &true.into()), "{}", dry.error);
     assert!(!users.exists());

@@ -40,9 +40,10 @@ impl Companions {
         if before == mirror.variant.as_ref() {
             return;
         }
-        if let Some(before) = before {
-            let keys = self.0.get_mut(&(before.clone(), key.location.clone()));
-            keys.into_iter().for_each(|keys| keys.retain(|other| other != key));
+        if let Some(before) = before
+            && let Some(keys) = self.0.get_mut(&(before.clone(), key.location.clone()))
+        {
+            keys.retain(|other| other != key);
         }
         self.add(key, mirror);
     }
