@@ -15,8 +15,8 @@ const A_GOOD_MANY: usize = 300;
 
 /// Two of three: the one that is left is no majority.
 const TWO: [&str; 2] = ["nats-1", "nats-3"];
-/// How long answers that were given before the majority was lost may be on their way.
-const ON_THE_WAY: Duration = Duration::from_millis(500);
+/// How long nothing is taken once all answers that were given before the majority was lost have come.
+const STILL_FOR: Duration = Duration::from_secs(1);
 const WITHOUT_MAJORITY: Duration = Duration::from_secs(4);
 
 /// The server that orders what is in the stream.
@@ -61,8 +61,12 @@ async fn a_cluster_loses_and_repeats_nothing_while_its_servers_die_and_are_renew
     for killed in TWO {
         world.server_mut(killed).kill().await.expect("it can be killed");
     }
-    tokio::time::sleep(ON_THE_WAY).await;
-    let taken = stream.taken();
+    let taken = eventually(PATIENCE, "the answers that were on their way have come", async || {
+        let taken = stream.taken();
+        tokio::time::sleep(STILL_FOR).await;
+        if stream.taken() == taken { Ok(taken) } else { Err(stream.taken()) }
+    })
+    .await;
     tokio::time::sleep(WITHOUT_MAJORITY).await;
     assert_eq!(stream.taken(), taken, "one server alone keeps nothing");
     for killed in TWO {
