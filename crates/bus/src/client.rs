@@ -73,7 +73,7 @@ pub struct FeedRoom {
     pub bytes: u64,
     /// The bytes that there are.
     pub max_bytes: u64,
-    /// When its oldest message was stored; none if it is empty.
+    /// The time at which its oldest message was stored; none if it is empty.
     pub oldest: Option<Timestamp>,
 }
 
@@ -90,7 +90,7 @@ impl FeedRoom {
         }
     }
 
-    /// How full it is, from 0 to 1.
+    /// The part of it that is filled, from 0 to 1.
     pub fn usage(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
         let share = self.bytes as f64 / self.max_bytes.max(1) as f64;

@@ -33,7 +33,7 @@ const SERVERS_MIN: usize = 3;
 const SERVERS_MAX: usize = 9;
 /// The longest address.
 const ADDRESS_MAX: usize = 253;
-/// How many seconds a server may take to show who it is.
+/// The number of seconds a server may take to show who it is.
 const AUTHORIZED_WITHIN_SECONDS: u64 = 5;
 
 /// Why no cluster can be made of these servers.

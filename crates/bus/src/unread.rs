@@ -12,15 +12,15 @@ use bytes::Bytes;
 pub struct UnreadMessage {
     /// Its stream.
     pub stream: String,
-    /// What it was published on.
+    /// The subject that it was published on.
     pub subject: String,
     /// Its sequence in the stream.
     pub sequence: u64,
     /// Names and values; one that the broker takes for no header is left out.
     pub headers: Vec<(String, String)>,
-    /// What was published.
+    /// The payload.
     pub payload: Bytes,
-    /// When the broker stored it, in nanoseconds since 1970.
+    /// The time at which the broker stored it, in nanoseconds since 1970.
     pub stored_at_nanos: i128,
 }
 

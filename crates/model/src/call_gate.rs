@@ -1,10 +1,10 @@
-//! Whether a platform is called: a connection's pause, the account's health, and the probes of an account that refuses.
+//! The decision whether a platform is called: a connection's pause, the account's health, and the probes of an account that refuses.
 
 use crate::{ConflictKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Whether a platform accepts the calls of a connection.
+/// The platform's acceptance of a connection's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
@@ -58,9 +58,9 @@ fn probe_pause(attempts: u32) -> Duration {
 /// The state of a connection's account, as its calls found it. The default is an account that nothing is known against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AccountState {
-    /// Whether the platform accepts its calls.
+    /// The platform's acceptance of its calls.
     pub health: Health,
-    /// When the next call may be made to see whether the platform accepts calls again.
+    /// The time from which the next call may be made to see whether the platform accepts calls again.
     pub probe_at: Option<Timestamp>,
     /// The number of refused probes since the state began.
     pub probe_attempts: u32,
@@ -83,15 +83,15 @@ impl AccountState {
     }
 }
 
-/// What decides whether a platform is called for a connection. It gates calls alone: what the platform reports counts, and
+/// The facts that decide whether a platform is called for a connection. It gates calls alone: what the platform reports counts, and
 /// what it should hold is computed, whatever the gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallGate {
     /// True if the connection isn't paused.
     pub enabled: bool,
-    /// Whether the platform accepts its calls.
+    /// The platform's acceptance of its calls.
     pub health: Health,
-    /// When the next call may be made to see whether the platform accepts calls again.
+    /// The time from which the next call may be made to see whether the platform accepts calls again.
     pub probe_at: Option<Timestamp>,
 }
 

@@ -86,7 +86,7 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// When each connection's account last had to be erased, whether or not a person has confirmed it: at most
+    /// The time at which each connection's account last had to be erased, whether or not a person has confirmed it: at most
     /// [`LISTED_ROWS`].
     pub async fn erasures(&self) -> Result<Vec<(ConnectionId, Timestamp)>, StoreError> {
         let statement = sqlx::query(

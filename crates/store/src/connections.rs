@@ -117,7 +117,7 @@ impl Connection {
             && self.rules == other.rules
     }
 
-    /// What decides whether its platform is called.
+    /// The facts that decide whether its platform is called.
     pub const fn call_gate(&self) -> CallGate {
         CallGate { enabled: self.enabled, health: self.health, probe_at: self.probe_at }
     }

@@ -132,7 +132,7 @@ struct Wanted {
     seen: Seen,
 }
 
-/// What was read of a mirror without a lock.
+/// The part of a mirror that was read without a lock.
 enum Seen {
     /// There is none.
     Nothing,

@@ -53,7 +53,7 @@ impl Original {
         }
     }
 
-    /// When the delivery came.
+    /// The time at which the delivery came.
     pub fn received_at(&self) -> Timestamp {
         match self {
             Self::Delivery(delivery) => delivery.received_at,

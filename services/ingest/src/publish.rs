@@ -26,12 +26,12 @@ const QUEUE: &str = "ingest";
 /// How many connections platforms' messages come in by. A message that can't be read ends the one that it comes by and
 /// is gone with it; the others go on meanwhile.
 const CONNECTIONS: usize = 4;
-/// How many connections of ours take requests from the bus: those of platforms, and the one of our own services.
+/// The number of connections of ours that take requests from the bus: those of platforms, and the one of our own services.
 #[cfg(test)]
 pub(crate) const READING_CONNECTIONS: usize = CONNECTIONS + 1;
 /// How many requests are answered at once.
 const REQUESTS_MAX: usize = 1024;
-/// How many wait for that; what they hold is in the room for bodies.
+/// The number that may wait for that; what they hold is in the room for bodies.
 const WAITING_MAX: usize = 8192;
 
 /// Answers, and what was said of those that couldn't be given; cheap to clone.

@@ -37,7 +37,7 @@ pub struct RawShares {
     pub of_connections: f64,
     /// The share that all connections of a tenant may hold.
     pub of_tenants: f64,
-    /// What is older than that isn't counted.
+    /// The age beyond which nothing is counted.
     pub window: Duration,
 }
 
@@ -130,7 +130,7 @@ impl Slots {
 struct Count {
     slots: Slots,
     room: usize,
-    /// How many times as much as others it may hold.
+    /// The multiple of what others may hold.
     in_proportion: f64,
 }
 

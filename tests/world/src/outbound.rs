@@ -62,7 +62,7 @@ impl Connection {
         platforms::find(self.platform)
     }
 
-    /// What decides whether its platform is called.
+    /// The facts that decide whether its platform is called.
     pub(crate) fn gate(&self) -> CallGate {
         let AccountState { health, probe_at, .. } = self.account;
         CallGate { enabled: self.enabled, health, probe_at }

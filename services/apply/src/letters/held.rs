@@ -17,7 +17,7 @@ pub(super) struct Letter {
     pub(super) sequence: u64,
     /// What it holds, in bytes.
     pub(super) bytes: u64,
-    /// When its delivery came.
+    /// The time at which its delivery came.
     pub(super) received_at: Timestamp,
     /// The body that it left to RAW, if it did.
     pub(super) in_raw: Option<InRaw>,

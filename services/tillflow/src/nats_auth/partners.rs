@@ -1,4 +1,4 @@
-//! Whether the connections that shall publish exist in the record.
+//! The look-up of the connections that shall publish in the record.
 
 use crate::{
     cli::NatsAuth,
