@@ -117,7 +117,7 @@ pub(crate) struct State {
     pub(crate) judged_ahead: TimeDelta,
     /// True if webhooks of later acts are lost.
     pub(crate) webhooks_lost: bool,
-    /// Whether another program restocks one of each item just before each write of Shopify's levels.
+    /// True if another program restocks one of each item just before each write of Shopify's levels.
     pub(crate) rival_restocks: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a message's lists take in memory is bounded before it is decoded.
+//! Bounds of the memory that a message's lists take, before it is decoded.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

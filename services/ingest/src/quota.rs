@@ -4,7 +4,7 @@
 //! a room is over half full and several tenants are in it, whoever holds more than its share is refused. A tenant that is
 //! alone in a room takes nobody's.
 //!
-//! What each holds is counted here: of what this replica has appended since it started.
+//! The count is of what this replica has appended since it started.
 
 use bus::FeedRoom;
 use model::{ConnectionId, Delivery, Origin, TenantId, Timestamp};

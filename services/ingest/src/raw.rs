@@ -25,7 +25,7 @@ const BRAKE_FROM: f64 = 0.8;
 const BRAKE_LONGEST: Duration = Duration::from_secs(1);
 /// How often the feeds are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many looks there are from one to the next that tells who holds most of its share of RAW.
+/// The number of looks from one to the next that tells who holds most of its share of RAW.
 const LOOKS_PER_TELLING: u32 = 5;
 /// The kind of the alert about those who do.
 const RAW_SHARE: &str = "raw_share";

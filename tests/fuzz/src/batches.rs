@@ -1,4 +1,4 @@
-//! What streams hold, as protobuf: batches and records.
+//! Contents of streams, as protobuf: batches and records.
 
 use bytes::Bytes;
 use model::{Delivery, Event};

@@ -1,4 +1,4 @@
-//! What streams hold: batches, records, and messages with their headers.
+//! Contents of streams: batches, records, and messages with their headers.
 
 use crate::Seed;
 use fuzz_targets::pipeline::{Pipeline, delivery};
