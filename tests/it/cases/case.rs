@@ -37,7 +37,8 @@ impl Case {
     }
 }
 
-/// One step: something is sent (`send`), a query has to give rows (`sql`), or a service has to keep up (`keeps_up`).
+/// One step: something is sent (`send`), a query has to give rows (`sql`), a service has to keep up (`keeps_up`), or a
+/// connection is paused (`pause`).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
@@ -45,6 +46,8 @@ pub(super) struct Step {
     pub(super) send: Option<String>,
     pub(super) sql: Option<String>,
     pub(super) keeps_up: Option<String>,
+    /// The platform whose connection isn't called from now on; what it sends is taken.
+    pub(super) pause: Option<String>,
     /// What a failure is called.
     pub(super) what: Option<String>,
     /// The platform of the connection that publishes.
@@ -185,9 +188,9 @@ fn every_case_says_where_it_is_from_and_what_is_right() {
         assert!(!case.source.is_empty() && !case.right.is_empty(), "{}", case.name);
         assert!(!case.steps.is_empty(), "{}", case.name);
         for step in &case.steps {
-            let kinds = [&step.send, &step.sql, &step.keeps_up].into_iter().flatten().count();
-            assert_eq!(kinds, 1, "{}: a step sends, asks or waits", case.name);
-            let expects = step.expect.is_some() || step.keeps_up.is_some();
+            let kinds = [&step.send, &step.sql, &step.keeps_up, &step.pause].into_iter().flatten().count();
+            assert_eq!(kinds, 1, "{}: a step sends, asks, waits or pauses", case.name);
+            let expects = step.expect.is_some() || step.keeps_up.is_some() || step.pause.is_some();
             assert!(expects, "{}: every step expects something", case.name);
         }
     }

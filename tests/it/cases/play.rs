@@ -96,10 +96,11 @@ impl<'a> Player<'a> {
         let tokens = Tokens { run: format!("r{base}"), base, store, main: shop::location };
         let (mut complaints, mut sent) = (Vec::new(), Vec::new());
         for (step, index) in case.steps.iter().zip(1..) {
-            let found = match (&step.sql, &step.keeps_up) {
-                (Some(query), _) => self.ask(&tokens.text(query, None), step, &tokens, &sent).await,
-                (_, Some(consumer)) => self.keeps_up(consumer, Some(&shop.merchant.store)).await,
-                (None, None) => self.send(step, &shop, &tokens, &mut sent).await,
+            let found = match (&step.sql, &step.keeps_up, &step.pause) {
+                (Some(query), ..) => self.ask(&tokens.text(query, None), step, &tokens, &sent).await,
+                (_, Some(consumer), _) => self.keeps_up(consumer, Some(&shop.merchant.store)).await,
+                (.., Some(platform)) => self.pause(shop.account(platform)).await,
+                (None, None, None) => self.send(step, &shop, &tokens, &mut sent).await,
             };
             let stopped = found.iter().any(|complaint| complaint == NOTHING);
             let what = step.what.as_ref().map(|what| format!("{what}: ")).unwrap_or_default();
@@ -154,6 +155,11 @@ impl<'a> Player<'a> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    async fn pause(&self, account: &Account) -> Vec<String> {
+        let was_enabled = self.world.store.set_enabled(&account.connection, false).await;
+        was_enabled.err().map(|error| error.to_string()).into_iter().collect()
     }
 
     async fn send(&self, step: &Step, shop: &Shop, tokens: &Tokens, sent: &mut Vec<String>) -> Vec<String> {
