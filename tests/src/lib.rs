@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod layers;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod network;

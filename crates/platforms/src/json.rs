@@ -5,24 +5,64 @@ use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::borrow::Cow;
 
-/// How deep a payload may nest. What is deeper is refused before it is read as a value.
+/// The deepest nesting of a payload or reply.
 pub const MAX_DEPTH: usize = 64;
+/// The most memory that a payload or reply may take once it is read, in bytes, as [`Shape::memory`] counts them. A body of
+/// 4 MiB of short fields takes about 100 MiB; of objects with one field each, 350 MiB.
+pub const MEMORY_MAX: usize = 128 * 1024 * 1024;
 
+/// The memory of an object's first node, which has room for eleven fields, in bytes.
+const OBJECT_BYTES: usize = 640;
+/// The memory that a comma or colon stands for, in bytes: an element's share of a list that grew to twice its room, or half
+/// of a field with its key, its text and its share of a node.
+const SEPARATOR_BYTES: usize = 90;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes of a `\uXXXX` escape.
 const ESCAPE_BYTES: usize = 6;
+
+/// Why bytes aren't read as a value.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// It nests deeper than [`MAX_DEPTH`].
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// It would take more than [`MEMORY_MAX`].
+    #[error("so many values that they would take {0} bytes of memory; {MEMORY_MAX} are allowed")]
+    TooLarge(usize),
+    /// It isn't JSON.
+    #[error("not JSON: line {line} column {column}")]
+    NotJson {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+}
 
 /// Reads `body` as a value. A byte order mark before it is ignored (RFC 8259, 8.1). Half of a surrogate pair and bytes
 /// that are no UTF-8 are read as [`UNREADABLE`]: only texts that are mapped refuse it.
 pub(crate) fn read(body: &[u8]) -> Result<Value, Reject> {
     let body = without_mark(body);
-    if depth(body) > MAX_DEPTH {
-        return Err(Reject::new(RejectClass::Schema, format!("nested deeper than {MAX_DEPTH} levels")));
+    let value = within_bounds(body).and_then(|()| parsed(&repaired(body)));
+    value.map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))
+}
+
+/// Reads a platform's reply as a value. Nothing in it is replaced: parts of it may be written back.
+pub(crate) fn reply(body: &[u8]) -> Result<Value, Unreadable> {
+    within_bounds(body).and_then(|()| parsed(body))
+}
+
+fn within_bounds(body: &[u8]) -> Result<(), Unreadable> {
+    let Shape { depth, memory } = Shape::of(body);
+    if depth > MAX_DEPTH {
+        return Err(Unreadable::TooDeep);
     }
-    serde_json::from_slice(&repaired(body)).map_err(|error| {
-        let reason = format!("not JSON: line {} column {}", error.line(), error.column());
-        Reject::new(RejectClass::Schema, reason)
-    })
+    if memory > MEMORY_MAX { Err(Unreadable::TooLarge(memory)) } else { Ok(()) }
+}
+
+fn parsed(body: &[u8]) -> Result<Value, Unreadable> {
+    serde_json::from_slice(body)
+        .map_err(|error| Unreadable::NotJson { line: error.line(), column: error.column() })
 }
 
 /// The body without a byte order mark.
@@ -36,24 +76,37 @@ pub(crate) fn object(body: &[u8]) -> Option<&[u8]> {
     body.trim_ascii_start().starts_with(b"{").then_some(body)
 }
 
-/// The deepest nesting of brackets, strings left out.
-fn depth(body: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
+/// What reading a body as a value takes, as its brackets and separators show it, those in strings left out.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    /// The deepest nesting.
+    depth: usize,
+    /// An upper bound of the memory, in bytes.
+    memory: usize,
+}
+
+impl Shape {
+    fn of(body: &[u8]) -> Self {
+        let (mut depth, mut deepest, mut memory) = (0_usize, 0, body.len());
+        let (mut in_string, mut escaped) = (false, false);
+        for byte in body {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'{' | b'[' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                    memory += if *byte == b'{' { OBJECT_BYTES } else { SEPARATOR_BYTES };
+                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' | b':' => memory += SEPARATOR_BYTES,
+                _ => {}
             }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
         }
+        Self { depth: deepest, memory }
     }
-    deepest
 }
 
 /// The body with [`UNREADABLE`] in place of what serde refuses to read as text; most bodies have none of it.
@@ -121,9 +174,36 @@ mod tests {
 
     #[test]
     fn brackets_in_strings_are_not_depth() {
+        let depth = |body: &[u8]| Shape::of(body).depth;
         assert_eq!(depth(br#"{"a":["[[[[\"[[",{"b":1}]}"#), 3);
         assert_eq!(depth(&b"[".repeat(100_000)), 100_000);
         assert_eq!(depth(b"]]]["), 1);
+    }
+
+    #[test]
+    fn a_body_of_tiny_objects_is_refused_before_it_takes_memory() {
+        let list =
+            |element: &str| format!("[{}1]", format!("{element},").repeat((4 << 20) / (element.len() + 1)));
+        for tiny in [r#"{"":0}"#, "{}", "[]", "[[0]]", "0", r#"{"":{"":0}}"#] {
+            let body = list(tiny);
+            assert!(matches!(reply(body.as_bytes()), Err(Unreadable::TooLarge(_))), "{tiny}");
+            assert!(read(body.as_bytes()).unwrap_err().to_string().contains("bytes of memory"), "{tiny}");
+        }
+        for usual in [
+            r#"{"name":"gift wrap","value":"no, thank you, it is for me"}"#,
+            r#"{"id":5189287,"quantity":1,"price":"1.00","title":"Green tea, 100 g","tax":{"amount":"0.00","rate":0.1}}"#,
+            r#""{{{{{{[[[[[[,,,,,,::::::""#,
+        ] {
+            let body = list(usual);
+            assert!(read(body.as_bytes()).is_ok(), "{usual}: {}", Shape::of(body.as_bytes()).memory >> 20);
+        }
+    }
+
+    #[test]
+    fn a_reply_is_read_as_it_is_or_not_at_all() {
+        assert_eq!(reply(br#"{"a":1}"#).unwrap()["a"], 1);
+        assert_eq!(reply(br#"{"a":"\ud83d"}"#).unwrap_err().to_string(), "not JSON: line 1 column 13");
+        assert_eq!(reply("[".repeat(65).as_bytes()), Err(Unreadable::TooDeep));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use contract::{
     HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Rows, Secrets, Signed, Step, Topic,
     TopicKind, Unverified, WriteLimits, check_account,
 };
-pub use json::MAX_DEPTH;
+pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};
 
 /// Every platform, in alphabetical order.

@@ -1,6 +1,6 @@
 //! One GraphQL request, and what its reply means before anyone reads the data in it.
 
-use crate::{AccountRefusal, CallContext, CallOutcome, HttpReply, HttpRequest, Method};
+use crate::{AccountRefusal, CallContext, CallOutcome, HttpReply, HttpRequest, Method, json};
 use model::ExternalId;
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -43,14 +43,14 @@ pub(super) fn number(id: &ExternalId) -> Result<u64, Reject> {
 /// The `data` of a reply without errors, or else what the reply means.
 pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, CallOutcome> {
     refused_by_status(reply)?;
-    let retry = |reason: &str| CallOutcome::Retry { reason: reason.to_owned() };
-    let mut body: Value = serde_json::from_slice(reply.body).map_err(|_| retry("the reply is not JSON"))?;
+    let retry = |reason: String| CallOutcome::Retry { reason };
+    let mut body = json::reply(reply.body).map_err(|error| retry(format!("the reply is {error}")))?;
     if let Some(errors) = body.get("errors").filter(|errors| !errors.is_null() && errors != &&json!([])) {
         return Err(refused_by_errors(errors, &body));
     }
     match body.get_mut("data").map(Value::take) {
         Some(data @ Value::Object(_)) => Ok(data),
-        _ => Err(retry("the reply has no data")),
+        _ => Err(retry("the reply has no data".to_owned())),
     }
 }
 

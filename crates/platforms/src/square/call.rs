@@ -1,7 +1,7 @@
 //! Our change as Square's request: stock as an adjustment, prices and texts as the whole object written back.
 
 use super::{http, map};
-use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced};
+use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced, json};
 use model::{Currency, ExternalId, MirrorKind, MirrorValue, Money, ProductText, Quantity};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -102,7 +102,7 @@ fn rewrite(
     };
     let unread =
         || Reject::new(RejectClass::Platform, "square's reply holds no catalog object with a version");
-    let mut reply: Value = serde_json::from_slice(read.body).map_err(|_| unread())?;
+    let mut reply = json::reply(read.body).map_err(|_| unread())?;
     let mut object = reply.get_mut("object").map(Value::take).ok_or_else(unread)?;
     let version = object.get("version").and_then(Value::as_i64).ok_or_else(unread)?;
     if object.get("is_deleted").and_then(Value::as_bool) == Some(true) {
@@ -187,8 +187,7 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
 
 /// What the reply to a write, or to the read before it, means.
 pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
-    let written =
-        |body: &[u8]| serde_json::from_slice::<Value>(body).ok()?.get_mut("catalog_object").map(Value::take);
+    let written = |body: &[u8]| json::reply(body).ok()?.get_mut("catalog_object").map(Value::take);
     match (http::meaning(reply), call) {
         (CallOutcome::Done { .. }, Call::SetPrice { .. } | Call::SetText { .. }) => {
             written(reply.body).map_or(CallOutcome::DONE, |object| shown(call, &object))

@@ -1,7 +1,7 @@
 //! From a thin notification to the objects it speaks of, and a level read back.
 
 use super::{COUNT_ABSENT, http};
-use crate::{Access, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest};
+use crate::{Access, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, json};
 use model::{ExternalId, Timestamp};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -67,8 +67,9 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
         (CallOutcome::Gone, Fetch::Product { product, .. }) => return deleted(product, context.now),
         (other, _) => return Fetched::Failed(other),
     }
-    let Ok(body) = serde_json::from_slice::<Value>(reply.body) else {
-        return Fetched::Failed(CallOutcome::Retry { reason: "the reply is not JSON".to_owned() });
+    let body = match json::reply(reply.body) {
+        Ok(read) => read,
+        Err(error) => return Fetched::Failed(CallOutcome::Retry { reason: format!("the reply is {error}") }),
     };
     match *wanted {
         Fetch::Notified { topic: "catalog.version.updated", since, .. } => {

@@ -1,7 +1,7 @@
 //! The ticket that a status speaks of, the products of a ticket or of a change of stock, and a product read again.
 
 use super::{LEVEL_ABSENT, call::meaning};
-use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method};
+use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method, json};
 use bytes::Bytes;
 use model::ExternalId;
 use serde_json::{Value, json};
@@ -96,8 +96,9 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
         (_, Sought::Ticket(_)) if reply.status == 404 => return Fetched::Failed(CallOutcome::Gone),
         (other, _) => return Fetched::Failed(other),
     }
-    let Ok(reply) = serde_json::from_slice::<Value>(reply.body) else {
-        return Fetched::Failed(CallOutcome::Retry { reason: "the reply is not JSON".to_owned() });
+    let reply = match json::reply(reply.body) {
+        Ok(read) => read,
+        Err(error) => return Fetched::Failed(CallOutcome::Retry { reason: format!("the reply is {error}") }),
     };
     let (topic, list, key) = match sought {
         Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
