@@ -20,6 +20,9 @@ pub enum NotAccepted {
     /// Ingest refused it for now, with its reason.
     #[error("the door refused it: {0}")]
     Refused(String),
+    /// Its answer names no place in RAW: whether it was kept is unknown.
+    #[error("the door's answer can't be read")]
+    Unreadable,
     /// Its body is larger than its platform's limit: it is refused however often it is handed over.
     #[error("the door refused it for good: {0}")]
     TooLarge(String),
@@ -31,10 +34,13 @@ pub async fn accept(bus: &Bus, delivery: &Delivery) -> Result<(), NotAccepted> {
     accepted(&answer)
 }
 
-/// Reads a publish acknowledgement or error.
+/// Reads a publish acknowledgement or error. Only an acknowledgement that names where RAW has it says that it was kept.
 fn accepted(answer: &[u8]) -> Result<(), NotAccepted> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let Some(error) = answer.get("error") else { return Ok(()) };
+    let Some(error) = answer.get("error") else {
+        let is_kept = answer["stream"].is_string() && answer["seq"].is_u64();
+        return if is_kept { Ok(()) } else { Err(NotAccepted::Unreadable) };
+    };
     let reason = error.get("description").and_then(Value::as_str).unwrap_or("without a reason").to_owned();
     match error.get("code").and_then(Value::as_u64) {
         Some(TOO_LARGE) => Err(NotAccepted::TooLarge(reason)),
@@ -49,12 +55,17 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_refused_for_good_and_anything_else_for_now() {
-        let cases: [(&[u8], &str); 5] = [
+        let cases: [(&[u8], &str); 10] = [
             (br#"{"stream": "RAW", "seq": 1}"#, "kept"),
             (br#"{"error": {"code": 413, "description": "a delivery may have 1048576 bytes"}}"#, "never"),
             (br#"{"error": {"code": 503, "description": "the stream is full"}}"#, "later"),
             (br#"{"error": {"description": "no code"}}"#, "later"),
             (br#"{"error": {}}"#, "later"),
+            (b"", "later"),
+            (b"kept", "later"),
+            (b"{}", "later"),
+            (b"[]", "later"),
+            (br#"{"stream": "RAW", "seq": "1"}"#, "later"),
         ];
         for (answer, expected) in cases {
             let became = match accepted(answer).map_err(NotFetched::from) {

@@ -42,7 +42,7 @@ impl From<NotAccepted> for NotFetched {
     fn from(error: NotAccepted) -> Self {
         match error {
             NotAccepted::TooLarge(_) => Self::Refused(Reject::new(RejectClass::Config, error.to_string())),
-            NotAccepted::Bus(_) | NotAccepted::Refused(_) => {
+            NotAccepted::Bus(_) | NotAccepted::Refused(_) | NotAccepted::Unreadable => {
                 Self::Later { reason: error.to_string(), after: None }
             }
         }
