@@ -13,6 +13,7 @@ mod process;
 mod scram;
 mod scratch;
 mod session;
+mod template;
 
 pub use cluster::NatsCluster;
 pub use error::SandboxError;

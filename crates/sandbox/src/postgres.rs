@@ -1,7 +1,7 @@
 use crate::{
     SandboxError, find, private,
     process::{Home, Kind, LOOK_INTERVAL, Server},
-    scram, session,
+    scram, session, template,
 };
 use rustix::process::Signal;
 use std::{
@@ -48,15 +48,26 @@ pub struct PostgresOptions {
     pub data_dir: PathBuf,
     /// The port on loopback; 0 takes a free one.
     pub port: u16,
+    /// True if nothing in it has to outlive the machine: a new cluster is copied from one that was made once for all, in the
+    /// folder for temporary files, and isn't synced before it is used.
+    pub is_throwaway: bool,
 }
 
 impl PostgresOptions {
     /// A server on a free port.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), port: 0 }
+        Self { data_dir: data_dir.into(), port: 0, is_throwaway: false }
+    }
+
+    /// A server on a free port that is thrown away after a test.
+    pub fn throwaway(data_dir: impl Into<PathBuf>) -> Self {
+        Self { is_throwaway: true, ..Self::new(data_dir) }
     }
 }
 
+/// The arguments that make a cluster: as it is made nobody can connect, and it gets its password before it is started.
+const NEW_CLUSTER: [&str; 5] =
+    ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
 /// The file in its folder that holds the password of the user `postgres`.
 const PASSWORD_FILE: &str = "password";
 /// Who may come in: with the password, and from this machine alone.
@@ -83,7 +94,7 @@ impl Postgres {
         let home = Home::take(&options.data_dir).await?;
         let password = String::new();
         let mut postgres = Self { home, password, programs, user, port: options.port, server: None, pid: 0 };
-        postgres.init().await?;
+        postgres.init(options.is_throwaway).await?;
         postgres.launch(options.port == 0).await?;
         Ok(postgres)
     }
@@ -159,7 +170,7 @@ impl Postgres {
         self.home.path().join("cluster")
     }
 
-    async fn init(&mut self) -> Result<(), SandboxError> {
+    async fn init(&mut self, is_throwaway: bool) -> Result<(), SandboxError> {
         let cluster = self.cluster();
         if let Some(user) = &self.user {
             user.reach(self.home.path())?;
@@ -184,12 +195,26 @@ impl Postgres {
         if let Some(user) = &self.user {
             chown(&cluster, Some(user.uid), Some(user.gid)).map_err(SandboxError::file(&cluster))?;
         }
-        // Both write many small files; they are synced once.
-        let options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
-        self.initdb(&cluster, &options).await?;
-        self.set_password(&file, &["-F"]).await?;
-        self.initdb(&cluster, &["--sync-only"]).await?;
+        if is_throwaway {
+            self.copy_template(&cluster).await?;
+            self.set_password(&file, &["-F"]).await?;
+        } else {
+            // Both write many small files; they are synced once.
+            self.initdb(&cluster, &NEW_CLUSTER).await?;
+            self.set_password(&file, &["-F"]).await?;
+            self.initdb(&cluster, &["--sync-only"]).await?;
+        }
         fs::write(cluster.join("made"), []).map_err(SandboxError::file(&cluster))
+    }
+
+    async fn copy_template(&self, cluster: &Path) -> Result<(), SandboxError> {
+        let uid = self.user.as_ref().map_or(rustix::process::geteuid().as_raw(), |user| user.uid);
+        let folder = template::folder(&self.programs, uid);
+        if template::copy(&folder, cluster, uid)? {
+            return Ok(());
+        }
+        self.initdb(cluster, &NEW_CLUSTER).await?;
+        template::keep(cluster, &folder, uid)
     }
 
     /// Gives a cluster its password, has it ask for one from now on, and writes it into `file`, where the next start reads

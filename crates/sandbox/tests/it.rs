@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, SandboxError, Scratch};
-use std::path::Path;
+use std::{fs, path::Path};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -108,6 +108,30 @@ async fn a_postgres_keeps_its_port_and_its_data_over_a_kill_and_leaves_no_proces
     let again = Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))).await.unwrap();
     again.create_database("shop_1").await.unwrap();
     again.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn clusters_to_throw_away_are_copies_of_one_and_have_passwords_of_their_own() {
+    let scratch = Scratch::new().unwrap();
+    let start = async |name: &str| {
+        let options = PostgresOptions::throwaway(scratch.path().join(name));
+        Postgres::start(options).await.unwrap()
+    };
+    let (one, mut other) = (start("one").await, start("other").await);
+    one.create_database("only_here").await.unwrap();
+    let identifier = |name: &str| {
+        let control = fs::read(scratch.path().join(name).join("cluster/global/pg_control")).unwrap();
+        control[..8].to_vec()
+    };
+    assert_eq!(identifier("one"), identifier("other"), "the system identifier is the template's");
+    let password = |name: &str| fs::read(scratch.path().join(name).join("password")).unwrap();
+    assert_ne!(password("one"), password("other"));
+
+    other.kill().await.unwrap();
+    other.restart().await.unwrap();
+    other.create_database("only_here").await.unwrap();
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
 }
 
 #[tokio::test]

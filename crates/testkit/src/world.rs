@@ -87,9 +87,11 @@ impl World {
             let server = NatsOptions { authorization, ..NatsOptions::new(&broker_folder) };
             Nats::start(server).await.map(|server| vec![server])
         };
-        let (mut peers, postgres) =
-            tokio::try_join!(broker, Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))))
-                .expect("servers can be started");
+        let (mut peers, postgres) = tokio::try_join!(
+            broker,
+            Postgres::start(PostgresOptions::throwaway(scratch.path().join("postgres")))
+        )
+        .expect("servers can be started");
         let servers = peers.iter().map(Nats::url).collect();
         let nats = peers.remove(0);
         let mut config = StoreConfig::new(postgres.url());

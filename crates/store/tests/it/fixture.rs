@@ -78,7 +78,8 @@ pub(crate) async fn empty_database() -> Database {
         server
     } else {
         let scratch = Scratch::new().unwrap();
-        let postgres = Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))).await.unwrap();
+        let postgres =
+            Postgres::start(PostgresOptions::throwaway(scratch.path().join("postgres"))).await.unwrap();
         Arc::new(Server { postgres, _scratch: scratch })
     };
     *shared = Arc::downgrade(&server);

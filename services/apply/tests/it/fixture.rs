@@ -25,7 +25,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start() -> Self {
         let scratch = Scratch::new().unwrap();
-        let postgres = Postgres::start(PostgresOptions::new(scratch.path().join("postgres"))).await.unwrap();
+        let postgres =
+            Postgres::start(PostgresOptions::throwaway(scratch.path().join("postgres"))).await.unwrap();
         let vault = Vault::from_keys([("k1".to_owned(), [1; 32])].into(), "k1").unwrap();
         let store = Store::connect(&StoreConfig::new(postgres.url()), vault).await.unwrap();
         store.migrate().await.unwrap();
