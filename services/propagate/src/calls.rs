@@ -37,13 +37,13 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Makes what is due at the connection, one call at a time, until nothing is, until the platform refuses the account, or
-    /// until `stop`.
+    /// until `stop`; says whether the account was refused.
     pub(crate) async fn work_off(
         &self,
         connection: &Connection,
         stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
-        let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(()) };
+    ) -> Result<bool, StoreError> {
+        let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(false) };
         let partition = self.partitions.of(&connection.store);
         let limits = Limits::of(platform, connection.rules);
         // Of an account that was refused, one call shows whether it still is.
@@ -61,7 +61,7 @@ impl Calls {
             };
             let due = self.store.claim_due(&claim, runner::now()).await?;
             if due.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             runner::kill_point(STAGE, "marked");
             let (count, mut called, mut refused) = (due.len(), 0, false);
@@ -74,12 +74,12 @@ impl Calls {
                 }
             }
             if refused {
-                return Ok(());
+                return Ok(true);
             }
             // A slow platform gets no more than it does in time.
             at_once = if called < count { i64::try_from(called.max(1)).unwrap_or(1) } else { CLAIMED_MAX };
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Has whoever claims next make the call, this owner or another one.
@@ -125,7 +125,7 @@ impl Calls {
             attempt = due.attempt, result = label, "call"
         );
         match settled {
-            Settled::NeedsReading if !refusal => self.read_due(platform, connection, stop).await?,
+            Settled::NeedsReading if !refusal => return self.read_due(platform, connection, stop).await,
             Settled::Refused => {
                 tracing::warn!(stage = STAGE, connection.id = %connection.id, "the platform refused a write");
             }
@@ -212,22 +212,25 @@ impl Calls {
         CallOutcome::Rejected(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
-    /// Reads what is due for reading at the connection.
+    /// Reads what is due for reading at the connection; says whether the platform refused the account.
     pub(crate) async fn read_due(
         &self,
         platform: &dyn Platform,
         connection: &Connection,
         stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let of = self.partitions.of(&connection.store);
         let limit = if connection.health == Health::Ok { CLAIMED_MAX } else { 1 };
         let reads = self.store.claim_reads(of, &connection.origin(), runner::now(), limit).await?;
+        let mut refused = false;
         for read in &reads {
-            if stop.is_cancelled() || self.read(platform, connection, read, stop).await? {
-                break;
+            if refused || stop.is_cancelled() {
+                self.store.give_back_reading(of, &read.asked_by, runner::now()).await?;
+            } else {
+                refused = self.read(platform, connection, read, stop).await?;
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Asks the platform for what a mirror reflects and puts the object into RAW, like any report of it; says whether the
@@ -286,7 +289,11 @@ impl Calls {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return Ok(false),
+                () = stop.cancelled() => {
+                    let of = self.partitions.of(&connection.store);
+                    self.store.give_back_reading(of, &due.asked_by, runner::now()).await?;
+                    return Ok(false);
+                }
             }
         }
         Ok(false)

@@ -62,7 +62,11 @@ impl Shared {
                     turn.made_progress();
                 }
                 Some(done) = lane.calls.join_next() => {
-                    if let Ok(connection) = done {
+                    if let Ok((connection, refused)) = done {
+                        if refused {
+                            // Its notice may come after the next look at what is due.
+                            lane.forget(&Changed::Connection(connection.clone())).await?;
+                        }
                         lane.busy.remove(&connection);
                     }
                 }
@@ -96,7 +100,8 @@ struct Lane<'a> {
     reader: AppliedReader<Applied>,
     connections: HashMap<ConnectionId, Arc<Connection>>,
     busy: HashSet<ConnectionId>,
-    calls: JoinSet<ConnectionId>,
+    /// Each ends with its connection, and true if the platform refused the account.
+    calls: JoinSet<(ConnectionId, bool)>,
 }
 
 impl Lane<'_> {
@@ -171,10 +176,11 @@ impl Lane<'_> {
             self.busy.insert(id.clone());
             let (calls, stop) = (Arc::clone(&self.shared.calls), self.stop.clone());
             self.calls.spawn(async move {
-                if let Err(error) = calls.work_off(&connection, &stop).await {
+                let refused = calls.work_off(&connection, &stop).await.unwrap_or_else(|error| {
                     tracing::debug!(stage = STAGE, connection.id = %id, %error, "writes wait for the database");
-                }
-                id
+                    false
+                });
+                (id, refused)
             });
         }
         Ok(())
@@ -201,10 +207,11 @@ impl Lane<'_> {
             self.busy.insert(id.clone());
             let (calls, stop) = (Arc::clone(&self.shared.calls), self.stop.clone());
             self.calls.spawn(async move {
-                if let Err(error) = calls.read_due(platform, &connection, &stop).await {
-                    tracing::debug!(stage = STAGE, connection.id = %connection.id, %error, "readings wait for the database");
-                }
-                id
+                let refused = calls.read_due(platform, &connection, &stop).await.unwrap_or_else(|error| {
+                    tracing::debug!(stage = STAGE, connection.id = %id, %error, "readings wait for the database");
+                    false
+                });
+                (id, refused)
             });
         }
         Ok(())

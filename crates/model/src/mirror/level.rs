@@ -544,6 +544,17 @@ impl LevelMirror {
         self.schedule.due_at = now.after(if is_stuck { READ_AGAIN_SLOWLY } else { READ_AGAIN_AFTER });
         Some(Asked { waiting: self.waiting, is_stuck })
     }
+
+    /// Takes back a reading that was asked for in that waiting and wasn't made: it is due at once.
+    pub fn give_back_reading(&mut self, waiting: Waiting, now: Timestamp) {
+        if self.waiting != waiting {
+            return;
+        }
+        if let Phase::Reading { attempts, .. } = &mut self.phase {
+            *attempts = attempts.saturating_sub(1);
+            self.schedule.due_at = now;
+        }
+    }
 }
 
 /// The baseline moved as from `from` to `to`.

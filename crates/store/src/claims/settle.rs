@@ -75,6 +75,31 @@ impl Store {
         within(self.limit, work).await?;
         within(self.limit, transaction.commit()).await
     }
+
+    /// Has whoever claims next make a reading that was claimed and not made, this owner or another one. `of` is the
+    /// partition of the connection's store.
+    pub async fn give_back_reading(
+        &self,
+        of: Partition,
+        asked_by: &AskedBy,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.bounded(self.pool.begin()).await?;
+        let work = async {
+            let Some(mut mirror) = mirrors::lock(&mut transaction, [&asked_by.mirror]).await?.pop() else {
+                return Ok(());
+            };
+            match &mut mirror {
+                Mirror::Level(_, mirror) => mirror.give_back_reading(asked_by.waiting, now),
+                Mirror::Price(_, mirror) => mirror.give_back_reading(asked_by.waiting, now),
+                Mirror::Text(_, mirror) => mirror.give_back_reading(asked_by.waiting, now),
+            }
+            mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
+            marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
+        };
+        within(self.limit, work).await?;
+        within(self.limit, transaction.commit()).await
+    }
 }
 
 fn settle(mirror: &mut Mirror, key: &str, result: CallResult<MirrorValue>, now: Timestamp) -> Settled {

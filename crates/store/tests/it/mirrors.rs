@@ -248,6 +248,28 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
 }
 
 #[tokio::test]
+async fn a_reading_that_was_claimed_and_not_made_is_given_again_at_once() {
+    let database = shop().await;
+    report(&database.store, 1, "a", 10, 10).await;
+    link_b(&database).await;
+    set_level(&database, 1).await;
+    let asked_by = claim_reads(&database, "b", 9).await.remove(0).asked_by;
+    assert_eq!(claim_reads(&database, "b", 10).await, [], "it is under way");
+    let before = AskedBy { waiting: Waiting(0), ..asked_by.clone() };
+    database.store.give_back_reading(PARTITION, &before, at(10)).await.unwrap();
+    assert_eq!(claim_reads(&database, "b", 10).await, [], "asked in another waiting");
+    // As often as it may be asked for, and it isn't taken for unreadable.
+    for _ in 0..10 {
+        database.store.give_back_reading(PARTITION, &asked_by, at(10)).await.unwrap();
+        assert_eq!(claim_reads(&database, "b", 10).await.remove(0).asked_by, asked_by);
+    }
+    let row = level_mirror(&database, "b").await;
+    assert!(matches!(row.phase, Phase::Reading { attempts: 1, .. }), "{:?}", row.phase);
+    let nothing = AskedBy { mirror: level_mirror_key("zzz"), waiting: Waiting(1) };
+    database.store.give_back_reading(PARTITION, &nothing, at(10)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_happens_before_anything_of_a_partition_is_applied_is_marked_at_its_beginning() {
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;

@@ -114,6 +114,20 @@ fn what_is_gone_is_not_due_until_it_is_reported_again() {
 }
 
 #[test]
+fn a_reading_that_was_given_back_is_due_at_once_and_counts_for_none() {
+    let mut mirror = priced();
+    mirror.wait(None);
+    let asked = mirror.read(at(1)).unwrap();
+    let under_way = mirror.clone();
+    mirror.give_back_reading(asked.waiting.next(), at(2));
+    assert_eq!(mirror, under_way, "asked in another waiting");
+    mirror.give_back_reading(asked.waiting, at(2));
+    assert_eq!((mirror.attention(), mirror.schedule.due_at), (Some(Attention::Read), at(2)));
+    assert_eq!(mirror.read(at(2)), Some(asked));
+    assert!(matches!(mirror.phase, Phase::Reading { attempts: 1, .. }));
+}
+
+#[test]
 fn a_refused_price_waits_a_day_unless_another_is_due_or_the_platforms_own_changes() {
     let refused = || {
         let mut mirror = priced();
