@@ -20,8 +20,8 @@ pub enum NotAccepted {
     /// Ingest refused it for now, with its reason.
     #[error("the door refused it: {0}")]
     Refused(String),
-    /// Its answer names no place in RAW: whether it was kept is unknown.
-    #[error("the door's answer can't be read")]
+    /// Its answer names no position in RAW: whether it was kept is unknown.
+    #[error("ingest's answer can't be read")]
     Unreadable,
     /// Its body is larger than its platform's limit: it is refused however often it is handed over.
     #[error("the door refused it for good: {0}")]
