@@ -17,7 +17,7 @@ const SALES: i32 = 3;
 /// What the tea is called and costs in the end.
 const NAME: &str = "The best of teas";
 const PRICE: i64 = 1250;
-/// How long the trouble goes on after that, if calls met it by then: so short that no pause before the next attempt grows
+/// The time that the trouble goes on after that, if calls met it by then: so short that no pause before the next attempt grows
 /// beyond seconds.
 const TROUBLED: Duration = Duration::from_secs(5);
 /// The pause between two further sales, while no call has met the trouble.
@@ -109,7 +109,7 @@ impl Pair {
         timeout(IN_THE_END, met).await.unwrap_or_else(|_| panic!("{}: no call met it", self.trouble.name));
     }
 
-    /// Returns whether some calls ended as they do in this trouble, and whether repetitions could be told for what they were.
+    /// Returns whether some calls ended as they do in this trouble, and whether repetitions had the key of what they repeat.
     fn has_met_trouble(&self) -> bool {
         let calls = self.calls();
         let mut keys = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What a deployed service may hold is what its readers may take: one message or payload on each of its threads.
+//! The memory limit of a deployed service covers one message or payload of the largest size on each of its threads.
 
 use std::{fs, path::Path};
 

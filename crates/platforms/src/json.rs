@@ -76,7 +76,7 @@ pub(crate) fn object(body: &[u8]) -> Option<&[u8]> {
     body.trim_ascii_start().starts_with(b"{").then_some(body)
 }
 
-/// What reading a body as a value takes, as its brackets and separators show it, those in strings left out.
+/// The cost of reading a body as a value, as brackets and separators outside its strings show it.
 #[derive(Debug, PartialEq, Eq)]
 struct Shape {
     /// The deepest nesting.
