@@ -225,7 +225,7 @@ impl Calls {
         let mut refused = false;
         for read in &reads {
             if refused || stop.is_cancelled() {
-                self.store.give_back_reading(of, &read.asked_by, runner::now()).await?;
+                self.store.give_back_reading(of, &connection.origin(), &read.asked_by, runner::now()).await?;
             } else {
                 refused = self.read(platform, connection, read, stop).await?;
             }
@@ -291,7 +291,7 @@ impl Calls {
                 () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {
                     let of = self.partitions.of(&connection.store);
-                    self.store.give_back_reading(of, &due.asked_by, runner::now()).await?;
+                    self.store.give_back_reading(of, &connection.origin(), &due.asked_by, runner::now()).await?;
                     return Ok(false);
                 }
             }

@@ -3,7 +3,7 @@
 use crate::{Store, StoreError, apply::marks, conflicts, error::within, mirrors};
 use model::{
     AskedBy, CallResult, Conflict, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
-    Origin, Partition, Settled, Timestamp,
+    Origin, Partition, Settled, Timestamp, Waiting,
 };
 use sqlx::PgConnection;
 
@@ -57,23 +57,12 @@ impl Store {
         origin: &Origin,
         asked_by: &AskedBy,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.bounded(self.pool.begin()).await?;
-        let work = async {
-            let Some(mut mirror) = mirrors::lock(&mut transaction, [&asked_by.mirror]).await?.pop() else {
-                return Ok(());
-            };
-            let (before, waiting) = (mirror.clone(), asked_by.waiting);
-            match &mut mirror {
-                Mirror::Level(_, mirror) => mirror.is_gone(waiting),
-                Mirror::Price(_, mirror) => mirror.is_gone(waiting),
-                Mirror::Text(_, mirror) => mirror.is_gone(waiting),
-            }
-            mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
-            conflicts::end_about(&mut transaction, &origin.store, &before, &mirror).await?;
-            marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
-        };
-        within(self.limit, work).await?;
-        within(self.limit, transaction.commit()).await
+        self.change_asking(of, origin, asked_by, |mirror, waiting| match mirror {
+            Mirror::Level(_, mirror) => mirror.is_gone(waiting),
+            Mirror::Price(_, mirror) => mirror.is_gone(waiting),
+            Mirror::Text(_, mirror) => mirror.is_gone(waiting),
+        })
+        .await
     }
 
     /// Has whoever claims next make a reading that was claimed and not made, this owner or another one. `of` is the
@@ -81,20 +70,35 @@ impl Store {
     pub async fn give_back_reading(
         &self,
         of: Partition,
+        origin: &Origin,
         asked_by: &AskedBy,
         now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change_asking(of, origin, asked_by, |mirror, waiting| match mirror {
+            Mirror::Level(_, mirror) => mirror.give_back_reading(waiting, now),
+            Mirror::Price(_, mirror) => mirror.give_back_reading(waiting, now),
+            Mirror::Text(_, mirror) => mirror.give_back_reading(waiting, now),
+        })
+        .await
+    }
+
+    /// Changes the mirror that asked for a reading, and ends the conflicts that this ends.
+    async fn change_asking(
+        &self,
+        of: Partition,
+        origin: &Origin,
+        asked_by: &AskedBy,
+        change: impl FnOnce(&mut Mirror, Waiting),
     ) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             let Some(mut mirror) = mirrors::lock(&mut transaction, [&asked_by.mirror]).await?.pop() else {
                 return Ok(());
             };
-            match &mut mirror {
-                Mirror::Level(_, mirror) => mirror.give_back_reading(asked_by.waiting, now),
-                Mirror::Price(_, mirror) => mirror.give_back_reading(asked_by.waiting, now),
-                Mirror::Text(_, mirror) => mirror.give_back_reading(asked_by.waiting, now),
-            }
+            let before = mirror.clone();
+            change(&mut mirror, asked_by.waiting);
             mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
+            conflicts::end_about(&mut transaction, &origin.store, &before, &mirror).await?;
             marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
         };
         within(self.limit, work).await?;

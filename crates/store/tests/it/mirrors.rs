@@ -13,7 +13,8 @@ use crate::{
 use model::{
     AskedBy, Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue,
     Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
-    Position, ProductId, ProductText, Quantity, Report, Schedule, SourceVersion, Waiting, Write,
+    Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, SourceVersion, Waiting,
+    Write,
     record::{Changes, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -256,17 +257,26 @@ async fn a_reading_that_was_claimed_and_not_made_is_given_again_at_once() {
     let asked_by = claim_reads(&database, "b", 9).await.remove(0).asked_by;
     assert_eq!(claim_reads(&database, "b", 10).await, [], "it is under way");
     let before = AskedBy { waiting: Waiting(0), ..asked_by.clone() };
-    database.store.give_back_reading(PARTITION, &before, at(10)).await.unwrap();
+    database.store.give_back_reading(PARTITION, &origin("b"), &before, at(10)).await.unwrap();
     assert_eq!(claim_reads(&database, "b", 10).await, [], "asked in another waiting");
     // As often as it may be asked for, and it isn't taken for unreadable.
     for _ in 0..10 {
-        database.store.give_back_reading(PARTITION, &asked_by, at(10)).await.unwrap();
+        database.store.give_back_reading(PARTITION, &origin("b"), &asked_by, at(10)).await.unwrap();
         assert_eq!(claim_reads(&database, "b", 10).await.remove(0).asked_by, asked_by);
     }
     let row = level_mirror(&database, "b").await;
     assert!(matches!(row.phase, Phase::Reading { attempts: 1, .. }), "{:?}", row.phase);
+    // One too many is an open conflict, which ends with the reading that wasn't made.
+    let open = async || database.store.conflicts(&ConflictFilter::default(), 9).await.unwrap().len();
+    for count in 1..=i64::from(READINGS_MAX) {
+        assert_eq!(open().await, 0, "{count}");
+        assert_eq!(claim_reads(&database, "b", 10 + 61 * count).await.len(), 1);
+    }
+    assert_eq!(open().await, 1);
+    database.store.give_back_reading(PARTITION, &origin("b"), &asked_by, at(500)).await.unwrap();
+    assert_eq!(open().await, 0);
     let nothing = AskedBy { mirror: level_mirror_key("zzz"), waiting: Waiting(1) };
-    database.store.give_back_reading(PARTITION, &nothing, at(10)).await.unwrap();
+    database.store.give_back_reading(PARTITION, &origin("b"), &nothing, at(10)).await.unwrap();
 }
 
 #[tokio::test]
