@@ -31,8 +31,13 @@ pub const READ_AGAIN_SLOWLY: Duration = Duration::from_hours(1);
 pub const REFUSED_AGAIN_AFTER: Duration = Duration::from_hours(24);
 /// Upper limit of refused comparisons of one mirror within [`ROUNDS_WITHIN`]; one more stops its writes.
 pub const ROUNDS_MAX: u32 = 5;
-/// The time in which refused comparisons are counted.
+/// The time in which refused comparisons are counted; after writes have started again, the time in which one more stops them
+/// anew.
 pub const ROUNDS_WITHIN: Duration = Duration::from_mins(1);
+/// Upper limit of times in a row that writes which stopped start again by themselves; after that a person has to look.
+pub const RESTARTS_MAX: u32 = 6;
+/// The first pause of writes that have stopped. Each that follows it is twice as long: 32 minutes is the longest.
+pub const STOPPED_FOR: Duration = Duration::from_mins(1);
 /// The largest lead of a platform's clock that is believed.
 pub const CLOCK_LEAD_MAX: Duration = Duration::from_mins(5);
 
@@ -441,10 +446,10 @@ pub struct Schedule {
     /// True from the platform's refusal of a value until it takes one, or none is due any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
-    /// Refused comparisons since `rounds_since`.
+    /// Refused comparisons since `rounds_since`; beyond [`ROUNDS_MAX`], one for each time that writes stopped.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rounds: u32,
-    /// When the first of them was.
+    /// When the first of them was, or when writes that stopped start again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rounds_since: Timestamp,
 }
@@ -453,17 +458,6 @@ pub struct Schedule {
 /// idle, and what goes without saying isn't written.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl Schedule {
-    /// Counts a refused comparison; says whether there were too many.
-    fn flaps(&mut self, now: Timestamp) -> bool {
-        if self.rounds == 0 || now > self.rounds_since.after(ROUNDS_WITHIN) {
-            (self.rounds, self.rounds_since) = (0, now);
-        }
-        self.rounds += 1;
-        self.rounds > ROUNDS_MAX
-    }
 }
 
 /// The kinds of conflicts that are open in a state.

@@ -158,7 +158,7 @@ impl Store {
             mirrors::update(&mut transaction, &changed).await?;
             marks::note(&mut transaction, claim.partition, &noted).await?;
             if !ended.is_empty() {
-                conflicts::end(&mut transaction, &ended, conflicts::ANOTHER_VALUE).await?;
+                conflicts::end(&mut transaction, &ended, conflicts::NO_LONGER_SO).await?;
             }
             Ok::<_, StoreError>(due)
         };

@@ -357,7 +357,7 @@ impl World {
     async fn nothing_due(&self, merchant: &Merchant) -> Result<(), String> {
         let view = self.store.show_store(&merchant.store).await.map_err(|error| error.to_string())?;
         let stirs = view.mirrors.iter().find(|line| match line.mirror.attention() {
-            Some(Attention::Write) => line.mirror.summary().phase != "refused",
+            Some(Attention::Write) => line.mirror.summary().phase != "refused" && !line.mirror.is_stopped(),
             Some(Attention::Read) => true,
             Some(Attention::Answer) | None => false,
         });

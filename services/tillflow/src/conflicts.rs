@@ -213,8 +213,8 @@ fn way_to_end(row: &ConflictRow) -> String {
                 .to_owned()
         }
         ConflictKind::Flapping => format!(
-            "find the other program that writes there, then start the writes again: tillflow conflicts resolve {} \
-             --note TEXT",
+            "find the other program that writes there, then start the writes at once: tillflow conflicts resolve {} \
+             --note TEXT; if it was many sales in a short time, they start again by themselves",
             row.id
         ),
         _ => format!("tillflow conflicts resolve {} --note TEXT", row.id),

@@ -25,7 +25,8 @@ pub enum Gate {
     /// Its only number is a zero that nothing stands behind, and the platform's numbers go before the store's: another
     /// number has to come first.
     Unproven,
-    /// Too many comparisons were refused within a minute: a person has to look.
+    /// Too many comparisons were refused within a minute: what is due waits for a pause to end, or, after
+    /// [`RESTARTS_MAX`](crate::RESTARTS_MAX) of them, for a person.
     Stopped,
 }
 
@@ -105,6 +106,7 @@ impl LevelMirror {
         // Another number than the one that it held when it refused.
         self.schedule.refused &= !was_refused || self.phase.is_refused();
         self.end_refusal();
+        self.start_again(report.received_at);
         outcome
     }
 
@@ -357,7 +359,7 @@ impl LevelMirror {
 
     /// The work that is due, if any.
     pub fn attention(&self) -> Option<Attention> {
-        let is_open = self.gate == Gate::Open && self.variant.is_some();
+        let is_open = self.is_let_out() && self.variant.is_some();
         match (&self.phase, &self.baseline) {
             (Phase::Writing { .. }, _) => Some(Attention::Write),
             (Phase::Reading { .. }, _) => Some(Attention::Read),
@@ -390,7 +392,8 @@ impl LevelMirror {
             self.schedule.due_at = now.after(lease);
             return Begun::Again(write.clone());
         }
-        if self.attention() != Some(Attention::Write) {
+        self.start_again(now);
+        if self.attention() != Some(Attention::Write) || self.gate == Gate::Stopped {
             return Begun::Nothing;
         }
         let (Some(value), Some(from)) = (self.desired, self.baseline.known().copied()) else {
@@ -569,6 +572,7 @@ fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Basel
 }
 
 mod refusal;
+mod stop;
 
 #[cfg(test)]
 mod tests;

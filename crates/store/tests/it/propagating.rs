@@ -4,8 +4,8 @@ use crate::fixture::{
 };
 use model::{
     AskedBy, Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelMirror,
-    LevelOutcome, Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity, Report, Settled,
-    VariantId, Waiting,
+    LevelOutcome, Mirror, MirrorKey, MirrorKind, MirrorValue, Phase, PlatformName, Quantity, Report,
+    STOPPED_FOR, Settled, VariantId, Waiting,
     record::{Changes, Effect, Facts, FirstKeys, Links, MovementReason, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection};
@@ -408,7 +408,7 @@ async fn a_refused_value_is_a_conflict_until_another_is_taken_and_is_tried_again
 }
 
 #[tokio::test]
-async fn comparisons_that_are_refused_over_and_over_are_a_conflict_and_stop_the_writes() {
+async fn comparisons_that_are_refused_over_and_over_are_a_conflict_and_stop_the_writes_for_a_while() {
     let database = due_on_b().await;
     let mut last = Settled::Done;
     for round in 0..6 {
@@ -422,9 +422,13 @@ async fn comparisons_that_are_refused_over_and_over_are_a_conflict_and_stop_the_
         .await;
     }
     assert_eq!(last, Settled::Flapping);
-    assert_eq!(claim(&database, "b", 99_999).await, []);
+    let pause = i64::try_from(STOPPED_FOR.as_secs()).unwrap();
+    assert_eq!(claim(&database, "b", 14 + pause).await, []);
     let open = database.store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
     assert_eq!(open.iter().map(|row| row.conflict.kind).collect::<Vec<_>>(), [ConflictKind::Flapping]);
+
+    assert_eq!(claim(&database, "b", 15 + pause).await.len(), 1);
+    assert_eq!(database.store.open_conflicts_of(&store_id()).await.unwrap(), 0);
 }
 
 #[tokio::test]

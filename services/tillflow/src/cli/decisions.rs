@@ -46,7 +46,7 @@ pub(crate) enum ConflictsVerb {
     /// End a conflict by your word; a first contact by saying whose number stands.
     #[command(after_help = "Example:\n  tillflow conflicts resolve 17 --take store\n  \
                             tillflow conflicts resolve 18 --note 'counted again, 4 pieces were broken'\n\n\
-                            Ending a conflict `flapping` starts its writes again.\n\n\
+                            Ending a conflict `flapping` starts its writes at once.\n\n\
                             Exit code 1 if there is no such conflict, if it was resolved before, or if the answer to a \
                             first contact wasn't applied within --wait.")]
     Resolve {

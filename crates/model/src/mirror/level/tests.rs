@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::{
-    CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, ROUNDS_MAX,
-    ROUNDS_WITHIN, SourceVersion,
+    CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, SourceVersion,
 };
 use proptest::prelude::*;
 
@@ -205,26 +204,6 @@ fn of_an_account_that_is_refused_a_first_attempt_was_not_made_and_a_later_one_ke
         assert_eq!(later.phase.write().unwrap().key, "k", "{reported:?}");
         assert!(matches!(later.phase, Phase::Writing { .. }), "{reported:?}: it may have been let in before");
     }
-}
-
-#[test]
-fn a_sixth_refused_comparison_within_a_minute_stops_the_writes() {
-    let rounds = |seconds: i64| {
-        let mut mirror = known("10");
-        let mut last = Settled::Done;
-        for round in 0..=i64::from(ROUNDS_MAX) {
-            let now = at(10 + round * seconds);
-            let number = (20 + round).to_string();
-            mirror.want(quantity(&(50 + round).to_string()), 0, now, None);
-            let Begun::New(write) = mirror.begin(&number, now, LEASE, None) else { panic!("{mirror:?}") };
-            last = mirror.settle(&write.key, CallResult::Conflict, now);
-            mirror.observe(&reading(&mirror.clone(), &number, 10 + round, 10 + round * seconds));
-        }
-        (last, mirror.gate, mirror.attention())
-    };
-    assert_eq!(rounds(5), (Settled::Flapping, Gate::Stopped, None));
-    let apart = i64::try_from(ROUNDS_WITHIN.as_secs()).unwrap();
-    assert_eq!(rounds(apart), (Settled::NeedsReading, Gate::Open, Some(Attention::Write)));
 }
 
 #[test]
@@ -450,27 +429,15 @@ fn a_changed_connection_makes_what_was_refused_due_and_nothing_else() {
 }
 
 #[test]
-fn writes_that_stopped_start_again_by_a_persons_word_and_a_reading_ends_the_conflict_about_none() {
-    let mut mirror = known("5");
-    mirror.want(quantity("7"), 0, at(1), None);
-    for round in 0..=i64::from(ROUNDS_MAX) {
-        assert!(matches!(mirror.begin("k", at(2 + round), LEASE, None), Begun::New(_)), "{round}");
-        mirror.settle("k", CallResult::Conflict, at(2 + round));
-        assert_eq!(mirror.observe(&reading(&mirror, "5", 2 + round, 2 + round)), LevelOutcome::Unchanged);
-    }
-    let stopped = named(&mirror);
-    assert!(stopped.is_stopped());
-    assert_eq!(stopped.attention(), None);
-    mirror.adopt(Side::Store);
-    assert_eq!(named(&mirror).ended_since(&stopped), [ConflictKind::Flapping]);
-    assert!(matches!(mirror.begin("k", at(9), LEASE, None), Begun::New(_)), "what differs is due again");
-    assert_eq!(mirror.settle("k", CallResult::Conflict, at(9)), Settled::NeedsReading, "rounds count anew");
-
+fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
+    let mut mirror = LevelMirror::to_be_read(known("5").variant, at(1));
     while mirror.read(at(9)).is_some_and(|asked| !asked.is_stuck) {}
     let stuck = named(&mirror);
-    assert_eq!(mirror.observe(&reading(&mirror, "5", 99, 99)), LevelOutcome::Unchanged);
+    assert_eq!(mirror.observe(&reading(&mirror, "5", 99, 99)), LevelOutcome::FirstContact);
     assert_eq!(named(&mirror).ended_since(&stuck), [ConflictKind::Unreadable]);
 }
+
+mod stop;
 
 mod early {
     //! Readings that were asked for before the waiting that they meet.

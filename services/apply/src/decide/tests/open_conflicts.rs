@@ -79,6 +79,7 @@ fn writes_that_stopped_start_again_by_an_instruction_that_ends_their_conflict() 
     let mut record = one_left();
     let stopped = record.tables.mirrors.levels.get_mut(&key("b")).unwrap();
     (stopped.gate, stopped.desired) = (model::Gate::Stopped, Some(Quantity::pieces(5)));
+    stopped.schedule.rounds = model::ROUNDS_MAX + model::RESTARTS_MAX + 1;
     record.conflicts.push(open(ConflictKind::Flapping, key("b").subject()));
     record.commit(vec![counted("b", 12, Some(1))]);
     assert_eq!(kinds(&record), [ConflictKind::Flapping], "a report starts nothing");

@@ -1,0 +1,52 @@
+//! Writes that stop after too many refused comparisons, and start again.
+//!
+//! Another program that carries levels between the same platforms answers each of our writes with a movement, for ever. Many
+//! sales in a minute look the same. So writes start again by themselves, after pauses that double: sales end, and a program
+//! that goes on does so a few times before a person has to look.
+
+use super::{Attention, Gate, LevelMirror, Schedule};
+use crate::{
+    Timestamp,
+    mirror::{RESTARTS_MAX, ROUNDS_MAX, ROUNDS_WITHIN, STOPPED_FOR},
+};
+
+impl LevelMirror {
+    /// Returns whether writes go out, now or after a pause.
+    pub(super) fn is_let_out(&self) -> bool {
+        match self.gate {
+            Gate::Open => true,
+            Gate::Stopped => self.schedule.starts_again_at().is_some(),
+            Gate::Asked | Gate::Unproven => false,
+        }
+    }
+
+    /// Starts writes that have stopped again, once their pause is over. Until then none is due.
+    pub(super) fn start_again(&mut self, now: Timestamp) {
+        if self.gate != Gate::Stopped {
+            return;
+        }
+        match self.schedule.starts_again_at() {
+            Some(at) if now >= at => self.gate = Gate::Open,
+            Some(at) if self.attention() == Some(Attention::Write) => self.schedule.due_at = at,
+            Some(_) | None => {}
+        }
+    }
+}
+
+impl Schedule {
+    /// Counts a refused comparison; says whether there were too many. Then writes stop, for longer each time in a row.
+    pub(super) fn flaps(&mut self, now: Timestamp) -> bool {
+        if self.rounds == 0 || now > self.rounds_since.after(ROUNDS_WITHIN) {
+            (self.rounds, self.rounds_since) = (0, now);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        let Some(restarts) = self.rounds.checked_sub(ROUNDS_MAX + 1) else { return false };
+        self.rounds_since = now.after(STOPPED_FOR * (1 << restarts.min(RESTARTS_MAX)));
+        true
+    }
+
+    /// When writes that have stopped start again by themselves; none if they don't.
+    fn starts_again_at(&self) -> Option<Timestamp> {
+        (self.rounds <= ROUNDS_MAX + RESTARTS_MAX).then_some(self.rounds_since)
+    }
+}
