@@ -9,8 +9,33 @@ use prost::Message;
 /// what an encoder here makes.
 pub const LISTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The least that an element takes on the wire, in bytes: its field's number and its length.
+const ELEMENT_BYTES_MIN: usize = 2;
+
 /// The fields of a message that lead to lists. What isn't named is passed over.
 pub(crate) struct Fields(&'static [(u64, Field)]);
+
+impl Fields {
+    /// The bytes in memory of the largest element of any list; 1 without lists.
+    const fn largest(&self) -> usize {
+        let (mut largest, mut rest) = (1, self.0);
+        while let [(_, field), others @ ..] = rest {
+            let (element, inner) = match field {
+                Field::One(inner) => (1, inner.largest()),
+                Field::Many(element, inner) => (*element, inner.largest()),
+            };
+            let larger = if element > inner { element } else { inner };
+            largest = if larger > largest { larger } else { largest };
+            rest = others;
+        }
+        largest
+    }
+
+    /// The size of a message, in bytes, that can't hold too much in its lists, whatever it holds.
+    const fn harmless_bytes(&self) -> usize {
+        LISTS_BYTES_MAX / self.largest() * ELEMENT_BYTES_MIN
+    }
+}
 
 /// A field, by its number.
 pub(crate) enum Field {
@@ -52,9 +77,12 @@ pub(crate) trait Listed: Message + Default {
     /// Its fields that lead to lists.
     const FIELDS: &'static Fields;
 
+    /// See [`Fields::harmless_bytes`].
+    const HARMLESS_BYTES: usize = Self::FIELDS.harmless_bytes();
+
     /// Decodes the message; refuses one whose lists take more than [`LISTS_BYTES_MAX`].
     fn read(bytes: Bytes) -> Result<Self, DecodeError> {
-        within_limit(&bytes, Self::FIELDS)?;
+        within_limit(&bytes, Self::FIELDS, Self::HARMLESS_BYTES)?;
         Ok(Self::decode(bytes)?)
     }
 }
@@ -73,10 +101,13 @@ listed! {
 
 /// Refuses a batch of events whose lists are too long, for whoever decodes only a part of it.
 pub(crate) fn events_within_limit(bytes: &[u8]) -> Result<(), DecodeError> {
-    within_limit(bytes, &EVENTS)
+    within_limit(bytes, &EVENTS, pb::EventBatch::HARMLESS_BYTES)
 }
 
-fn within_limit(bytes: &[u8], fields: &Fields) -> Result<(), DecodeError> {
+fn within_limit(bytes: &[u8], fields: &Fields, harmless_bytes: usize) -> Result<(), DecodeError> {
+    if bytes.len() <= harmless_bytes {
+        return Ok(());
+    }
     let mut left = LISTS_BYTES_MAX;
     count(bytes, fields, &mut left).ok_or(DecodeError::Lists)
 }
