@@ -17,8 +17,8 @@ const CUT_OFF: u64 = 10;
 
 async fn assert_nothing_dead(world: &World) {
     let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
-    let letter = reader.next().await.expect("the broker answers");
-    assert!(letter.is_none(), "an outage is no dead letter: {letter:?}");
+    let dead_letter = reader.next().await.expect("the broker answers");
+    assert!(dead_letter.is_none(), "an outage is no dead letter: {dead_letter:?}");
 }
 
 async fn interruptions(world: &World, program: Program) -> u64 {

@@ -51,14 +51,14 @@ fn order(account: &Account, delivery: &str, id: u64, second: u32) -> Signed {
     account.sign("orders/updated", delivery, body.to_string().into_bytes())
 }
 
-async fn letters(world: &World) -> usize {
-    let listed = tillflow(world, &["dlq", "ls", "--letters"]).await.well();
+async fn dead_letters(world: &World) -> usize {
+    let listed = tillflow(world, &["dlq", "ls", "--dead-letters"]).await.well();
     listed.len()
 }
 
-async fn wait_for_letters(world: &World, count: usize) {
+async fn wait_for_dead_letters(world: &World, count: usize) {
     eventually(PATIENCE, &format!("there are {count} dead letters"), async || {
-        let there = letters(world).await;
+        let there = dead_letters(world).await;
         if there == count { Ok(()) } else { Err(format!("there are {there}")) }
     })
     .await;
@@ -75,7 +75,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     let second = send(order(&account, "second", 1, 2)).await;
     let poison =
         send(account.sign("inventory_levels/update", "poison", b"{\"available\": \"no\"}".to_vec())).await;
-    wait_for_letters(&world, 3).await;
+    wait_for_dead_letters(&world, 3).await;
 
     let causes = tillflow(&world, &["dlq", "ls"]).await.well();
     assert_eq!(causes.len(), 2, "{causes:?}");
@@ -86,7 +86,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     );
     let fingerprint = causes[0]["fingerprint"].as_str().expect("a cause has one").to_owned();
 
-    // The currency is said, and something newer comes before the letters are taken in again.
+    // The currency is said, and something newer comes before the dead letters are taken in again.
     say_currency(&mut world, &merchant).await;
     let third = send(order(&account, "third", 1, 3)).await;
     assert_eq!(world.ending(PATIENCE, &merchant, &third).await.outcome, Outcome::Applied);
@@ -94,8 +94,8 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     let preview = tillflow(&world, &["dlq", "replay", "--fingerprint", &fingerprint, "--dry-run"]).await;
     assert_eq!(preview.well()[0]["count"].as_u64(), Some(2));
     let nothing = tillflow(&world, &["dlq", "replay"]).await;
-    assert_eq!(nothing.code, 2, "all letters are meant only if one says so: {nothing:?}");
-    assert_eq!((letters(&world).await, world.endings(&merchant).await.len()), (3, before));
+    assert_eq!(nothing.code, 2, "all dead letters are meant only if one says so: {nothing:?}");
+    assert_eq!((dead_letters(&world).await, world.endings(&merchant).await.len()), (3, before));
 
     let replayed = tillflow(&world, &["dlq", "replay", "--fingerprint", &fingerprint]).await.well();
     assert_eq!(replayed[0]["done"].as_u64(), Some(2));
@@ -108,23 +108,26 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     }
 
     // What is still wrong dies again, and tells of it.
-    let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well()[0]["letter"].to_string();
-    let again = tillflow(&world, &["dlq", "replay", &letter]).await.well();
+    let dead_letter =
+        tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well()[0]["dead_letter"].to_string();
+    let again = tillflow(&world, &["dlq", "replay", &dead_letter]).await.well();
     assert_eq!(again[0]["done"].as_u64(), Some(1));
     eventually(PATIENCE, "it has died again", async || {
-        let listed = tillflow(&world, &["dlq", "ls", "--letters"]).await.well();
-        let attempts: Vec<_> = listed.iter().map(|letter| letter["attempts"].as_u64()).collect();
+        let listed = tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well();
+        let attempts: Vec<_> = listed.iter().map(|dead_letter| dead_letter["attempts"].as_u64()).collect();
         if attempts == [Some(2)] { Ok(()) } else { Err(format!("{attempts:?}")) }
     })
     .await;
-    let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well()[0]["letter"].to_string();
-    let shown = tillflow(&world, &["dlq", "show", &letter, "--bytes"]).await.well().remove(0);
+    let dead_letter =
+        tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well()[0]["dead_letter"].to_string();
+    let shown = tillflow(&world, &["dlq", "show", &dead_letter, "--bytes"]).await.well().remove(0);
     assert_eq!(shown["delivery_id"].as_str(), Some(&*poison));
     assert_eq!(shown["original"].as_str(), Some("{\"available\": \"no\"}"));
     assert_eq!(shown["history"].as_array().map(Vec::len), Some(1), "{shown}");
-    let given_up = tillflow(&world, &["dlq", "discard", &letter, "--note", "no such platform"]).await.well();
+    let given_up =
+        tillflow(&world, &["dlq", "discard", &dead_letter, "--note", "no such platform"]).await.well();
     assert_eq!(given_up[0]["done"].as_u64(), Some(1));
-    assert_eq!(letters(&world).await, 0);
+    assert_eq!(dead_letters(&world).await, 0);
 
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_audited(&world, 2 + 1).await;
@@ -132,7 +135,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event() {
+async fn a_dead_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event() {
     let world = World::start(&Program::ALL).await;
     let merchant = world.merchant("shop").await;
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
@@ -140,8 +143,8 @@ async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event()
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
     let dead = send(account.product("dead", 2000, "Tea", 1, 1)).await;
-    wait_for_letters(&world, 1).await;
-    let letter = tillflow(&world, &["dlq", "ls", "--letters"]).await.well().remove(0);
+    wait_for_dead_letters(&world, 1).await;
+    let dead_letter = tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well().remove(0);
 
     world.sql(ACCEPT).await;
     let other = send(account.product("other", 3000, "Tea", 1, 2)).await;
@@ -151,17 +154,17 @@ async fn a_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_event()
     let last = world.bus.tail(Feed::Raw, partition).await.expect("the broker answers").expect("a message");
     world.bus.purge_below(Feed::Raw, partition, last.sequence).await.expect("purged");
 
-    let replayed = tillflow(&world, &["dlq", "replay", &letter["letter"].to_string()]).await.well();
+    let replayed = tillflow(&world, &["dlq", "replay", &dead_letter["dead_letter"].to_string()]).await.well();
     assert_eq!(replayed[0]["done"].as_u64(), Some(1));
     eventually(PATIENCE, "it is applied", async || {
         let endings = world.endings(&merchant).await;
         let again = endings.iter().find(|ending| ending.delivery.to_string() == *dead);
         let again = again.map(|ending| (ending.outcome, ending.event.to_string()));
-        let event = letter["event_id"].as_str().expect("an event died").to_owned();
+        let event = dead_letter["event_id"].as_str().expect("an event died").to_owned();
         if again == Some((Outcome::Applied, event)) { Ok(()) } else { Err(format!("{again:?}")) }
     })
     .await;
-    assert_eq!(letters(&world).await, 0);
+    assert_eq!(dead_letters(&world).await, 0);
     world.assert_sound(&merchant).await;
 }
 

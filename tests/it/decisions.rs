@@ -179,7 +179,7 @@ async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_told() {
             (
                 line["stage"] == "normalize",
                 line["outcome"] == "dead",
-                line["letter"].is_u64(),
+                line["dead_letter"].is_u64(),
                 line["recorded_at"].is_string(),
             )
         });

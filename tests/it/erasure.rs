@@ -53,11 +53,11 @@ async fn rows_with(world: &World, text: &str) -> Vec<(String, String)> {
 }
 
 /// The number of dead letters that hold a text.
-async fn letters_with(world: &World, text: &str) -> usize {
-    let mut letters = world.bus.read_dead(None).await.expect("the broker answers");
+async fn dead_letters_with(world: &World, text: &str) -> usize {
+    let mut dead_letters = world.bus.read_dead(None).await.expect("the broker answers");
     let mut count = 0;
-    while let Some(letter) = letters.next().await.expect("the broker answers") {
-        count += usize::from(letter.payload.windows(text.len()).any(|part| part == text.as_bytes()));
+    while let Some(dead_letter) = dead_letters.next().await.expect("the broker answers") {
+        count += usize::from(dead_letter.payload.windows(text.len()).any(|part| part == text.as_bytes()));
     }
     count
 }
@@ -82,7 +82,7 @@ async fn a_shop_s_erasure_clears_record_and_dead_letters_of_it_alone_and_raw_at_
     let [(merchant, erased), (_, kept)] = &accounts[..] else { panic!("there are two") };
     let [mine, others] = [erased, kept].map(|account| format!("@{}.example", account.connection));
     assert!(!rows_with(&world, &mine).await.is_empty(), "the record has them");
-    assert_eq!((letters_with(&world, &mine).await, letters_with(&world, &others).await), (1, 1));
+    assert_eq!((dead_letters_with(&world, &mine).await, dead_letters_with(&world, &others).await), (1, 1));
     let before = rows_with(&world, &others).await;
 
     let notice = json!({"shop_id": 1, "shop_domain": "erased.myshopify.com"});
@@ -91,20 +91,21 @@ async fn a_shop_s_erasure_clears_record_and_dead_letters_of_it_alone_and_raw_at_
     assert_eq!(rows_with(&world, &mine).await, [], "no table has them");
     assert_eq!(rows_with(&world, &others).await, before, "nobody else's are touched");
     eventually(PATIENCE, "its dead letters are erased", async || {
-        let left = letters_with(&world, &mine).await;
+        let left = dead_letters_with(&world, &mine).await;
         if left == 0 { Ok(()) } else { Err(left) }
     })
     .await;
-    assert_eq!(letters_with(&world, &others).await, 1, "and nobody else's");
+    assert_eq!(dead_letters_with(&world, &others).await, 1, "and nobody else's");
 
-    // A report from before that comes late brings nothing back; a letter of later is kept: the shop may be set up anew.
+    // A report from before that comes late brings nothing back; a dead letter of later is kept: the shop may be set up
+    // anew.
     let late = customer(erased, "customers/update", 1, "2026-01-01T00:00:01Z");
     ends(&world, merchant, &late, Outcome::Stale).await;
     assert_eq!(rows_with(&world, &mine).await, []);
     ends(&world, merchant, &customer(erased, "customers/update", 4, "tomorrow"), Outcome::Dead).await;
     // Longer than the janitor takes to look again.
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    assert_eq!(letters_with(&world, &mine).await, 1);
+    assert_eq!(dead_letters_with(&world, &mine).await, 1);
 
     // A person confirms the duty; the erasure of what was there doesn't wait for it.
     let filter = ConflictFilter { kind: Some(ConflictKind::EraseAccount), ..ConflictFilter::default() };

@@ -167,19 +167,27 @@ async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
     assert_eq!(world.ending(PATIENCE, &merchant, &next).await.outcome, Outcome::Applied);
     assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(10)));
 
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
     while let Some(message) = reader.next().await.expect("the broker answers") {
         assert_eq!(message.store, merchant.store);
-        letters.push(wire::decode_dead(message.payload).expect("a dead letter"));
+        dead_letters.push(wire::decode_dead(message.payload).expect("a dead letter"));
     }
-    let told: Vec<_> = letters
+    let told: Vec<_> = dead_letters
         .iter()
-        .map(|letter| (letter.stage.as_str(), letter.reject.class.as_str(), letter.reject.pointer.as_deref()))
+        .map(|dead_letter| {
+            (
+                dead_letter.stage.as_str(),
+                dead_letter.reject.class.as_str(),
+                dead_letter.reject.pointer.as_deref(),
+            )
+        })
         .collect();
     assert_eq!(told, [("normalize", "data", Some("/available")), ("normalize", "schema", None)]);
-    for (letter, (id, body)) in letters.iter().zip(ids.iter().zip(&bodies)) {
-        let Original::Delivery(delivery) = &letter.original else { panic!("not a delivery: {letter:?}") };
+    for (dead_letter, (id, body)) in dead_letters.iter().zip(ids.iter().zip(&bodies)) {
+        let Original::Delivery(delivery) = &dead_letter.original else {
+            panic!("not a delivery: {dead_letter:?}")
+        };
         assert_eq!(
             (&delivery.id.to_string(), &*delivery.body),
             (id, &**body),

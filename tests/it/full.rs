@@ -30,8 +30,8 @@ const BROKER_AWAY: &str = "the broker can't take it now";
 
 async fn assert_nothing_dead(world: &World) {
     let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
-    let letter = reader.next().await.expect("the broker answers");
-    assert!(letter.is_none(), "no room is no dead letter: {letter:?}");
+    let dead_letter = reader.next().await.expect("the broker answers");
+    assert!(dead_letter.is_none(), "no room is no dead letter: {dead_letter:?}");
 }
 
 async fn turned_away(stream: &Stream, reason: &str) {

@@ -153,12 +153,12 @@ async fn assert_dead(world: &World, expected: &BTreeSet<String>) {
         let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
         let mut dead = BTreeSet::new();
         while let Some(message) = reader.next().await.expect("the broker answers") {
-            let letter = wire::decode_dead(message.payload).expect("a dead letter");
-            dead.insert(match letter.original {
+            let dead_letter = wire::decode_dead(message.payload).expect("a dead letter");
+            dead.insert(match dead_letter.original {
                 Original::Delivery(delivery) => delivery.id.to_string(),
                 Original::Event(event) => event.delivery.to_string(),
             });
-            assert_eq!(letter.reject.class.as_str(), "schema", "{:?}", letter.reject);
+            assert_eq!(dead_letter.reject.class.as_str(), "schema", "{:?}", dead_letter.reject);
         }
         let strange = dead.difference(expected).count();
         assert_eq!(strange, 0, "nothing is there that wasn't poison");

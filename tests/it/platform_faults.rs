@@ -17,8 +17,8 @@ const SALES: i32 = 3;
 /// What the tea is called and costs in the end.
 const NAME: &str = "The best of teas";
 const PRICE: i64 = 1250;
-/// The time that the trouble goes on after that, if calls met it by then: so short that no pause before the next attempt grows
-/// beyond seconds.
+/// The time that the trouble goes on after that, if calls met it by then: so short that no pause before the next
+/// attempt grows beyond seconds.
 const TROUBLED: Duration = Duration::from_secs(5);
 /// The pause between two further sales, while no call has met the trouble.
 const SELL_EVERY: Duration = Duration::from_millis(300);
@@ -74,8 +74,8 @@ impl Pair {
         self.accounts.iter().for_each(|account| account.shop().set_chaos(chaos));
     }
 
-    /// Shopify renames the tea and Square raises its price, each several times within a second or two, and each sells one
-    /// after the other.
+    /// Shopify renames the tea and Square raises its price, each several times within a second or two, and each sells
+    /// one after the other.
     async fn trade(&self) {
         let [shopify, square] = self.accounts.each_ref().map(Account::shop);
         for left in (0..SALES).rev() {
@@ -109,7 +109,8 @@ impl Pair {
         timeout(IN_THE_END, met).await.unwrap_or_else(|_| panic!("{}: no call met it", self.trouble.name));
     }
 
-    /// Returns whether some calls ended as they do in this trouble, and whether repetitions had the key of what they repeat.
+    /// Returns whether some calls ended as they do in this trouble, and whether repetitions had the key of what they
+    /// repeat.
     fn has_met_trouble(&self) -> bool {
         let calls = self.calls();
         let mut keys = BTreeMap::new();
@@ -147,8 +148,8 @@ impl Pair {
 
 async fn assert_nothing_dead(world: &World) {
     let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
-    let letter = reader.next().await.expect("the broker answers");
-    assert!(letter.is_none(), "a platform's outage is no dead letter: {letter:?}");
+    let dead_letter = reader.next().await.expect("the broker answers");
+    assert!(dead_letter.is_none(), "a platform's outage is no dead letter: {dead_letter:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,22 +93,33 @@ async fn every_poison_ends_as_its_class_with_its_bytes_and_the_next_event_of_the
     world.launch(&[Program::Normalize]).await;
     world.quiet(PATIENCE, &[&merchant], &[]).await;
 
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     let mut reader = world.bus.read_dead(None).await.expect("the broker answers");
     while let Some(message) = reader.next().await.expect("the broker answers") {
-        letters.push(wire::decode_dead(message.payload).expect("a dead letter"));
+        dead_letters.push(wire::decode_dead(message.payload).expect("a dead letter"));
     }
-    let ended: Vec<_> = letters.iter().map(|letter| (&*letter.stage, letter.reject.class.as_str())).collect();
+    let ended: Vec<_> = dead_letters
+        .iter()
+        .map(|dead_letter| (&*dead_letter.stage, dead_letter.reject.class.as_str()))
+        .collect();
     let expected: Vec<_> = poisons.iter().map(|(_, _, _, class)| ("normalize", *class)).collect();
-    assert_eq!(ended, expected, "{:#?}", letters.iter().map(|letter| &letter.reject).collect::<Vec<_>>());
-    for (letter, (id, (what, _, body, _))) in letters.into_iter().zip(poisoned.iter().zip(&poisons)) {
-        let letter = if letter.body_in_raw.is_some() {
-            let found = runner::delivery_in_raw(&world.bus, &merchant.store, letter.position).await;
-            letter.with_body_of(&found.expect("the broker answers").expect("RAW has it")).expect("its body")
+    assert_eq!(
+        ended,
+        expected,
+        "{:#?}",
+        dead_letters.iter().map(|dead_letter| &dead_letter.reject).collect::<Vec<_>>()
+    );
+    for (dead_letter, (id, (what, _, body, _))) in dead_letters.into_iter().zip(poisoned.iter().zip(&poisons))
+    {
+        let dead_letter = if dead_letter.body_in_raw.is_some() {
+            let found = runner::delivery_in_raw(&world.bus, &merchant.store, dead_letter.position).await;
+            dead_letter
+                .with_body_of(&found.expect("the broker answers").expect("RAW has it"))
+                .expect("its body")
         } else {
-            letter
+            dead_letter
         };
-        let Original::Delivery(delivery) = &letter.original else { panic!("{what}: not a delivery") };
+        let Original::Delivery(delivery) = &dead_letter.original else { panic!("{what}: not a delivery") };
         assert_eq!(&delivery.id.to_string(), id, "{what}: in the order of acceptance");
         assert_eq!(&delivery.body, body, "{what}: the bytes are those that came");
     }

@@ -53,10 +53,10 @@ async fn a_store_with_an_event_that_the_database_refuses_goes_on_and_so_does_its
     let merchants: Vec<_> = shops.iter().map(|(merchant, _)| merchant).collect();
     world.quiet(PATIENCE, &merchants, &[]).await;
 
-    let letters = tillflow(&world, &["dlq", "ls"]).await.well();
-    assert_eq!(letters.len(), 1, "{letters:?}");
-    let said = ["stage", "class"].map(|field| letters[0][field].as_str());
-    assert_eq!((said, letters[0]["count"].as_u64()), ([Some("apply"), Some("bug")], Some(1)));
+    let dead_letters = tillflow(&world, &["dlq", "ls"]).await.well();
+    assert_eq!(dead_letters.len(), 1, "{dead_letters:?}");
+    let said = ["stage", "class"].map(|field| dead_letters[0][field].as_str());
+    assert_eq!((said, dead_letters[0]["count"].as_u64()), ([Some("apply"), Some("bug")], Some(1)));
     for (merchant, dead) in merchants.iter().zip([1, 0]) {
         let endings = world.endings(merchant).await;
         let outcomes: Vec<_> = endings.iter().map(|ending| ending.outcome).collect();

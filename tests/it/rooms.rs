@@ -17,7 +17,7 @@ const DEAD_BYTES: u64 = 512 << 10;
 const SHARE_BYTES: u64 = DEAD_BYTES / 16;
 /// So little that some dozen long bodies press RAW.
 const RAW_BYTES: u64 = 1 << 20;
-/// A body that is longer than a letter holds itself.
+/// A body that is longer than a dead letter holds itself.
 const LONG_BYTES: usize = 64 << 10;
 const GARBAGE_BYTES: usize = 4 << 10;
 const GARBAGE: usize = 200;
@@ -46,15 +46,15 @@ async fn stocked(world: &World, merchant: Merchant, options: AccountOptions) -> 
     (merchant, account)
 }
 
-async fn letters(world: &World) -> Vec<Value> {
-    tillflow(world, &["dlq", "ls", "--letters", "--limit", "10000"]).await.well()
+async fn dead_letters(world: &World) -> Vec<Value> {
+    tillflow(world, &["dlq", "ls", "--dead-letters", "--limit", "10000"]).await.well()
 }
 
-/// The number of letters and of the bytes of their bodies, of each store.
-fn of_stores(letters: &[Value]) -> BTreeMap<String, (u64, u64)> {
+/// The number of dead letters and of the bytes of their bodies, of each store.
+fn of_stores(dead_letters: &[Value]) -> BTreeMap<String, (u64, u64)> {
     let mut of_stores = BTreeMap::<_, (u64, u64)>::new();
-    for letter in letters {
-        let (store, bytes) = (letter["store"].as_str(), letter["original_bytes"].as_u64());
+    for dead_letter in dead_letters {
+        let (store, bytes) = (dead_letter["store"].as_str(), dead_letter["original_bytes"].as_u64());
         let of = of_stores.entry(store.expect("a store").to_owned()).or_default();
         *of = (of.0 + 1, of.1 + bytes.expect("a number"));
     }
@@ -89,15 +89,15 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
     assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(7)));
 
     eventually(PATIENCE, "the noisy one has given up what is too much", async || {
-        let there = of_stores(&letters(&world).await);
+        let there = of_stores(&dead_letters(&world).await);
         let (count, bytes) = there.get(noisy.store.as_str()).copied().unwrap_or_default();
         if count > 0 && bytes <= SHARE_BYTES { Ok(()) } else { Err(format!("{there:?}")) }
     })
     .await;
-    let there = letters(&world).await;
-    assert_eq!(of_stores(&there)[honest.store.as_str()].0, 1, "the honest one's letter stays");
+    let there = dead_letters(&world).await;
+    assert_eq!(of_stores(&there)[honest.store.as_str()].0, 1, "the honest one's dead letter stays");
     assert_eq!(
-        there.last().expect("letters")["delivery_id"].as_str(),
+        there.last().expect("dead_letters")["delivery_id"].as_str(),
         sent.last().map(String::as_str),
         "the newest stay"
     );
@@ -112,9 +112,9 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
     assert_eq!(given_up, (GARBAGE + 1 - there.len()) as u64);
 }
 
-/// The first letter, and what it was.
+/// The first dead letter, and what it was.
 async fn first(world: &World) -> Value {
-    let number = letters(world).await[0]["letter"].to_string();
+    let number = dead_letters(world).await[0]["dead_letter"].to_string();
     tillflow(world, &["dlq", "show", &number, "--bytes"]).await.well().remove(0)
 }
 
@@ -126,20 +126,22 @@ async fn a_long_body_stays_in_raw_and_comes_into_dead_before_raw_gives_it_up() {
     let sender = Sender::default();
     let body = garbage(0, LONG_BYTES);
     let (delivery, _) = sender.send_until_kept(&account.sign(LEVEL, "long", body.clone()), PATIENCE).await;
-    eventually(PATIENCE, "there is a letter", async || match letters(&world).await.len() {
+    eventually(PATIENCE, "there is a dead letter", async || match dead_letters(&world).await.len() {
         1 => Ok(()),
         count => Err(format!("there are {count}")),
     })
     .await;
-    let letter = first(&world).await;
-    assert_eq!(letter["original_in"], "raw", "{}", letter["reason"]);
-    assert_eq!(letter["original"].as_str().map(str::as_bytes), Some(&body[..]));
+    let dead_letter = first(&world).await;
+    assert_eq!(dead_letter["original_in"], "raw", "{}", dead_letter["reason"]);
+    assert_eq!(dead_letter["original"].as_str().map(str::as_bytes), Some(&body[..]));
 
     let partition = world.bus.partitions().of(&merchant.store);
     let mut number = 0;
     let taken_over = async || {
-        let mut letters = letters(&world).await.into_iter();
-        letters.find(|letter| letter["delivery_id"] == delivery.as_str() && letter["original_in"] == "dead")
+        let mut dead_letters = dead_letters(&world).await.into_iter();
+        dead_letters.find(|dead_letter| {
+            dead_letter["delivery_id"] == delivery.as_str() && dead_letter["original_in"] == "dead"
+        })
     };
     while taken_over().await.is_none() {
         number += 1;
@@ -152,10 +154,11 @@ async fn a_long_body_stays_in_raw_and_comes_into_dead_before_raw_gives_it_up() {
         if first.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
     })
     .await;
-    let letter = taken_over().await.expect("it is there");
-    let shown = tillflow(&world, &["dlq", "show", &letter["letter"].to_string(), "--bytes"]).await.well();
+    let dead_letter = taken_over().await.expect("it is there");
+    let shown =
+        tillflow(&world, &["dlq", "show", &dead_letter["dead_letter"].to_string(), "--bytes"]).await.well();
     assert_eq!(shown[0]["original"].as_str().map(str::as_bytes), Some(&body[..]));
-    let again = tillflow(&world, &["dlq", "replay", &letter["letter"].to_string()]).await.well();
+    let again = tillflow(&world, &["dlq", "replay", &dead_letter["dead_letter"].to_string()]).await.well();
     assert_eq!(again[0]["done"].as_u64(), Some(1));
 }
 

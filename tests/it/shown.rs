@@ -102,8 +102,8 @@ async fn no_secret_and_nothing_of_a_delivery_is_in_a_log_at_any_level() {
     let unknown = shopify.sign("walter-marked@example.com", "unknown", body);
     assert!(sender.send(&unknown).await.is_some());
     eventually(PATIENCE, "what is refused is a dead letter", async || {
-        let letters = command_line::tillflow(&world, &["dlq", "ls", "--letters"]).await.well();
-        if letters.len() >= 3 { Ok(()) } else { Err(format!("{letters:?}")) }
+        let dead_letters = command_line::tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well();
+        if dead_letters.len() >= 3 { Ok(()) } else { Err(format!("{dead_letters:?}")) }
     })
     .await;
 
@@ -178,8 +178,8 @@ async fn no_output_of_the_command_line_acts_on_a_terminal() {
     let world = World::start(&Program::ALL).await;
     let (merchant, account, id) = hostile_shop(&world).await;
     let (store, connection) = (merchant.store.as_str(), account.connection.as_str());
-    let letters = command_line::tillflow(&world, &["dlq", "ls", "--letters"]).await.well();
-    let letter = letters[0]["letter"].to_string();
+    let dead_letters = command_line::tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well();
+    let dead_letter = dead_letters[0]["dead_letter"].to_string();
     let conflicts = command_line::tillflow(&world, &["conflicts", "ls", "--store", store]).await.well();
     let conflict = conflicts[0]["conflict"].to_string();
     let verbs: &[&[&str]] = &[
@@ -191,10 +191,10 @@ async fn no_output_of_the_command_line_acts_on_a_terminal() {
         &["connection", "ls"],
         &["connection", "show", connection],
         &["dlq", "ls"],
-        &["dlq", "ls", "--letters"],
-        &["dlq", "show", &letter],
-        &["dlq", "show", &letter, "--bytes"],
-        &["dlq", "discard", &letter, "--note", HOSTILE, "--dry-run"],
+        &["dlq", "ls", "--dead-letters"],
+        &["dlq", "show", &dead_letter],
+        &["dlq", "show", &dead_letter, "--bytes"],
+        &["dlq", "discard", &dead_letter, "--note", HOSTILE, "--dry-run"],
         &["audit"],
         &["doctor"],
         &["rebuild", "--dry-run"],

@@ -1,4 +1,5 @@
-//! Bodies that are signed, sent again as something else, to someone else, or too late: nothing that isn't signed decides.
+//! Bodies that are signed, sent again as something else, to someone else, or too late: nothing that isn't signed
+//! decides.
 
 use crate::{PATIENCE, command_line::tillflow};
 use model::{ConflictKind, Outcome, Quantity};
@@ -137,9 +138,10 @@ async fn a_delivery_of_another_account_is_set_aside_until_the_connection_says_th
     assert_eq!(world.sql("SELECT count(*) FROM inventory_movements").await, "0");
     // Nothing is fetched for another seller's notification: there is nobody who could be asked.
     world.quiet(PATIENCE, &[&merchant], &[]).await;
-    let letters = tillflow(&world, &["dlq", "ls"]).await.well();
-    let classes: Vec<_> = letters.iter().filter_map(|letter| letter["class"].as_str()).collect();
-    assert_eq!(classes, vec!["config"; letters.len()], "{letters:?}");
+    let dead_letters = tillflow(&world, &["dlq", "ls"]).await.well();
+    let classes: Vec<_> =
+        dead_letters.iter().filter_map(|dead_letter| dead_letter["class"].as_str()).collect();
+    assert_eq!(classes, vec!["config"; dead_letters.len()], "{dead_letters:?}");
 
     let own = square.sign("", "", count("MOWN", "e-3", "7"));
     assert_eq!(outcome(&world, &merchant, &own).await, Outcome::Applied);
@@ -150,9 +152,11 @@ async fn a_delivery_of_another_account_is_set_aside_until_the_connection_says_th
         .await
         .expect("it can be changed");
     let replayed = async || {
-        let letters = tillflow(&world, &["dlq", "ls", "--letters"]).await.well();
-        let of_square = letters.iter().filter(|letter| letter["topic"] == "inventory.count.updated");
-        let numbers: Vec<String> = of_square.map(|letter| letter["letter"].to_string()).collect();
+        let dead_letters = tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well();
+        let of_square =
+            dead_letters.iter().filter(|dead_letter| dead_letter["topic"] == "inventory.count.updated");
+        let numbers: Vec<String> =
+            of_square.map(|dead_letter| dead_letter["dead_letter"].to_string()).collect();
         for number in &numbers {
             tillflow(&world, &["dlq", "replay", number]).await.well();
         }

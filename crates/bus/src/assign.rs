@@ -26,7 +26,7 @@ pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) 
 }
 
 /// FNV-1a (64 bits) of both, then the finalizer of `SplitMix64`: FNV alone leaves names that differ in their last
-/// letter too much alike.
+/// dead letter too much alike.
 fn liking(partition: Partition, member: &str) -> u64 {
     let bytes = partition.0.to_be_bytes().into_iter().chain(member.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -119,11 +119,11 @@ impl Bus {
         }
     }
 
-    /// Returns the number of letters in DEAD and its last sequence.
+    /// Returns the number of dead letters in DEAD and its last sequence.
     pub async fn dead_state(&self) -> Result<DeadState, BusError> {
         let state = self.stream_info(DEAD).await?.map(|info| info.state);
         Ok(state.map_or_else(DeadState::default, |state| DeadState {
-            letters: state.messages,
+            dead_letters: state.messages,
             last_sequence: state.last_sequence,
         }))
     }
@@ -143,7 +143,7 @@ impl Bus {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeadState {
     /// The number of messages.
-    pub letters: u64,
+    pub dead_letters: u64,
     /// The sequence of the last one that ever was.
     pub last_sequence: u64,
 }

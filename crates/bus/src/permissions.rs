@@ -304,7 +304,7 @@ impl<'a> Grants<'a> {
         }
         read.push(DEAD.to_owned());
         self.sets_aside(&User::Apply, &read);
-        // It keeps the room of all stages' letters: old ones go, and some come in again with their bodies.
+        // It keeps the room of all stages' dead letters: old ones go, and some come in again with their bodies.
         self.publish.insert("pos.dead.>".to_owned());
         self.calls(&format!("STREAM.MSG.DELETE.{DEAD}"));
         self.publish.insert("pos.applied.>".to_owned());

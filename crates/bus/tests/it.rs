@@ -192,7 +192,8 @@ async fn what_is_appended_is_the_tail_and_is_read_in_order() {
         "not of that partition"
     );
 
-    // Batches of three, and those of the neighbour between them: the last seven records begin in the third from the end.
+    // Batches of three, and those of the neighbour between them: the last seven records begin in the third from the
+    // end.
     assert_eq!(tail.records_total, Some(150));
     let start = bus.seek_last_records(Feed::Unique, HERE, 7).await.unwrap();
     let mut last = bus.read(Feed::Unique, HERE, start).await.unwrap();
@@ -402,10 +403,11 @@ async fn a_message_of_the_largest_delivery_passes_every_way_there_is() {
 
     let dead = DeadMessage::new("normalize", "schema", store(), "large".to_owned(), payload.clone());
     bus.publish_dead(&dead).await.unwrap();
-    let mut letters = bus.read_dead(None).await.unwrap();
-    let letter = timeout(PATIENCE, letters.next()).await.expect("in time").unwrap().expect("a dead letter");
-    assert_eq!(letter.payload, payload);
-    let shown = bus.dead_at(letter.sequence).await.unwrap().expect("a dead letter");
+    let mut dead_letters = bus.read_dead(None).await.unwrap();
+    let dead_letter =
+        timeout(PATIENCE, dead_letters.next()).await.expect("in time").unwrap().expect("a dead letter");
+    assert_eq!(dead_letter.payload, payload);
+    let shown = bus.dead_at(dead_letter.sequence).await.unwrap().expect("a dead letter");
     assert_eq!(shown.payload, payload);
 
     let mut requests = bus.serve("pos.accept", "ingest").await.unwrap();
@@ -485,12 +487,15 @@ async fn a_dead_letter_is_stored_once_and_found_by_its_stage() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
     assert!(bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
-    let letter = |id: &str, stage| {
+    let dead_letter = |id: &str, stage| {
         DeadMessage::new(stage, "schema", store(), id.to_owned(), Bytes::from_static(b"why"))
     };
-    for message in
-        [letter("1", "normalize"), letter("1", "normalize"), letter("2", "apply"), letter("3", "normalize")]
-    {
+    for message in [
+        dead_letter("1", "normalize"),
+        dead_letter("1", "normalize"),
+        dead_letter("2", "apply"),
+        dead_letter("3", "normalize"),
+    ] {
         bus.publish_dead(&message).await.unwrap();
     }
     let mut found = Vec::new();
@@ -500,7 +505,7 @@ async fn a_dead_letter_is_stored_once_and_found_by_its_stage() {
     }
     assert_eq!(found, ["1", "3"]);
     assert_eq!(bus.dead_at(2).await.unwrap().unwrap().stage, "apply");
-    let wrong = bus.publish_dead(&letter("4", "a.b")).await;
+    let wrong = bus.publish_dead(&dead_letter("4", "a.b")).await;
     assert!(matches!(wrong, Err(AppendError::Token { what: "a stage" })));
 }
 

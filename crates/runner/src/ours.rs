@@ -107,11 +107,11 @@ impl Judge for Ours {
     }
 
     fn dead(&self, message: &DeadMessage) -> Result<(), String> {
-        let letter = wire::decode_dead(message.payload.clone())
+        let dead_letter = wire::decode_dead(message.payload.clone())
             .map_err(|error| format!("it can't be decoded: {}", chain(&error)))?;
-        let agrees = letter.stage == message.stage
-            && letter.reject.class.as_str() == message.class
-            && letter.original.origin().store == message.store;
+        let agrees = dead_letter.stage == message.stage
+            && dead_letter.reject.class.as_str() == message.class
+            && dead_letter.original.origin().store == message.store;
         if agrees { Ok(()) } else { Err("its subject says another dead letter than it holds".to_owned()) }
     }
 }
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn a_dead_letter_is_ours_if_its_subject_says_what_it_holds() {
         use stage::{Reject, RejectClass};
-        let letter = wire::DeadLetter {
+        let dead_letter = wire::DeadLetter {
             stage: "normalize".to_owned(),
             reject: Reject::new(RejectClass::Schema, "no"),
             rejected_at: Timestamp::from_micros(7),
@@ -302,7 +302,8 @@ mod tests {
         };
         let dead = |stage: &str, class: &str, store: &str| {
             let store = StoreId::new(store).unwrap();
-            let message = DeadMessage::new(stage, class, store, "id".to_owned(), wire::encode_dead(&letter));
+            let message =
+                DeadMessage::new(stage, class, store, "id".to_owned(), wire::encode_dead(&dead_letter));
             Ours.dead(&message)
         };
         assert_eq!(dead("normalize", "schema", STORE), Ok(()));

@@ -2,10 +2,9 @@
 
 use crate::{
     Alerts, Batch, Doors, Failure, Input, Output, Placed, Service, Turn, chain,
+    dead_letters::dead_letter,
     decided::{Packed, Piece, Settled, pack, refused, settle_within},
-    kill_point,
-    letters::dead_letter,
-    now,
+    kill_point, now,
     ours::{batch_of, undecodable},
     own_partitions, readable,
 };
@@ -194,8 +193,8 @@ where
         }
     }
 
-    /// Loads what the decisions need, and decides. If a look-up refuses one of the inputs for good, they are halved until
-    /// that one is alone: at most two look-ups for each level of halving and rejected input.
+    /// Loads what the decisions need, and decides. If a look-up refuses one of the inputs for good, they are halved
+    /// until that one is alone: at most two look-ups for each level of halving and rejected input.
     async fn load_and_decide(&mut self, inputs: Vec<Placed<S::In>>) -> Result<Decided<S::Out>, Fault> {
         let mut decided =
             Decided { count: 0, pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
@@ -314,8 +313,8 @@ fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
     weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit
 }
 
-/// Each message with its batch, if it is ours, and the position behind which that is new: `covered`, or what the batches
-/// before it cover. A broker that crashed may hold two messages of one span.
+/// Each message with its batch, if it is ours, and the position behind which that is new: `covered`, or what the
+/// batches before it cover. A broker that crashed may hold two messages of one span.
 fn batches<'m, S, D>(
     shared: &'m Shared<S, D>,
     partition: Partition,

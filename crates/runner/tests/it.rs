@@ -182,14 +182,18 @@ async fn a_poison_event_is_dead_lettered_alone_and_a_panic_is_our_own_mistake() 
     assert_eq!(world.passed_on(15).await, expected);
 
     let mut dead = world.bus.read_dead(None).await.unwrap();
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     while let Some(message) = dead.next().await.unwrap() {
-        let letter = wire::decode_dead(message.payload).unwrap();
-        letters.push((letter.position.raw_sequence, letter.reject.class, letter.original));
+        let dead_letter = wire::decode_dead(message.payload).unwrap();
+        dead_letters.push((
+            dead_letter.position.raw_sequence,
+            dead_letter.reject.class,
+            dead_letter.original,
+        ));
     }
     let original = |number| wire::Original::Event(Box::new(event(number)));
     assert_eq!(
-        letters,
+        dead_letters,
         [(REJECTED, RejectClass::Data, original(REJECTED)), (PANICS, RejectClass::Bug, original(PANICS))]
     );
     stop.cancel();
@@ -248,12 +252,12 @@ async fn an_input_whose_look_up_is_refused_for_good_is_dead_lettered_alone() {
     let expected: Vec<u64> = (100..=110).filter(|number| !REFUSED.contains(number)).collect();
     assert_eq!(world.passed_on(110).await, expected);
     let mut dead = world.bus.read_dead(None).await.unwrap();
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     while let Some(message) = dead.next().await.unwrap() {
-        let letter = wire::decode_dead(message.payload).unwrap();
-        letters.push((letter.position.raw_sequence, letter.reject.class));
+        let dead_letter = wire::decode_dead(message.payload).unwrap();
+        dead_letters.push((dead_letter.position.raw_sequence, dead_letter.reject.class));
     }
-    assert_eq!(letters, REFUSED.map(|number| (number, RejectClass::Bug)));
+    assert_eq!(dead_letters, REFUSED.map(|number| (number, RejectClass::Bug)));
     let text = String::from_utf8(metrics.render()).unwrap();
     assert!(text.contains("tillflow_permanent_errors_total{kind=\"input\",stage=\"picky\"} 2"), "{text}");
     stop.cancel();

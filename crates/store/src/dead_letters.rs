@@ -9,14 +9,14 @@ use sqlx::Row as _;
 
 /// What is done with a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LetterAction {
+pub enum DeadLetterAction {
     /// It is taken in again.
     Replay,
     /// It is given up.
     Discard,
 }
 
-impl LetterAction {
+impl DeadLetterAction {
     /// The name that rows carry.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,23 +26,23 @@ impl LetterAction {
     }
 }
 
-/// One act on one letter.
+/// One act on one dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LetterActed {
+pub struct DeadLetterActed {
     /// Whose it is.
     pub origin: Origin,
-    /// The letter's name for ever.
+    /// The dead letter's name for ever.
     pub message_id: String,
     /// The delivery that it is, or that brought it.
     pub delivery: DeliveryId,
     /// The event, if it was understood as one.
     pub event: Option<EventId>,
-    /// Names letters of the same cause.
+    /// Names dead letters of the same cause.
     pub fingerprint: String,
-    /// What the letter said.
+    /// What the dead letter said.
     pub reason: String,
     /// What was done.
-    pub action: LetterAction,
+    pub action: DeadLetterAction,
     /// The attempt that a replay begins; the one that failed, if it was given up.
     pub attempt: u32,
     /// Why a person gave it up.
@@ -50,8 +50,8 @@ pub struct LetterActed {
 }
 
 impl Store {
-    /// Notes what is about to be done with a letter.
-    pub async fn note_letter(&self, acted: &LetterActed) -> Result<(), StoreError> {
+    /// Notes what is about to be done with a dead letter.
+    pub async fn note_dead_letter(&self, acted: &DeadLetterActed) -> Result<(), StoreError> {
         let statement = sqlx::query(
             "INSERT INTO dead_letter_actions (tenant, store, connection, message_id, delivery_id, event_id,
                  fingerprint, reason, action, attempt, note)
@@ -71,9 +71,9 @@ impl Store {
         self.execute(statement).await.map(drop)
     }
 
-    /// What was done with letters of a delivery, oldest first: the action, the attempt, the note, the event and when. At
-    /// most 10,000.
-    pub async fn letter_history(
+    /// What was done with dead letters of a delivery, oldest first: the action, the attempt, the note, the event and
+    /// when. At most 10,000.
+    pub async fn dead_letter_history(
         &self,
         delivery: DeliveryId,
     ) -> Result<Vec<(String, i64, String, Option<EventId>, Timestamp)>, StoreError> {

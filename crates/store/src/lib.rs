@@ -41,7 +41,7 @@ pub use connection_list::ConnectionState;
 pub use connections::{Connection, Rules};
 pub use conservation::{Account, Place};
 pub use cursors::{Consumer, Cursor, CursorMove, CursorMoved};
-pub use dead_letters::{LetterActed, LetterAction};
+pub use dead_letters::{DeadLetterActed, DeadLetterAction};
 pub use desired::{DesiredChanges, Writes};
 pub use digest::Digest;
 pub use endings::EndingRow;
@@ -162,7 +162,8 @@ fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
         ("statement_timeout", milliseconds.as_str()),
         ("idle_in_transaction_session_timeout", milliseconds.as_str()),
         ("jit", "off"),
-        // Every statement is the same for any number of keys; planning it anew each time would cost more than running it.
+        // Every statement is the same for any number of keys; planning it anew each time would cost more than running
+        // it.
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),

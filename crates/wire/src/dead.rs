@@ -97,7 +97,7 @@ pub struct BodyInRaw {
 }
 
 impl DeadLetter {
-    /// The number of bytes of the delivery's body that the letter holds itself; 0 for an event.
+    /// The number of bytes of the delivery's body that the dead letter holds itself; 0 for an event.
     pub fn body_bytes(&self) -> usize {
         match &self.original {
             Original::Delivery(delivery) => delivery.body.len(),
@@ -116,7 +116,7 @@ impl DeadLetter {
         self
     }
 
-    /// The letter with the body of that delivery of RAW, if it is the one that the letter lacks.
+    /// The dead letter with the body of that delivery of RAW, if it is the one that the dead letter lacks.
     pub fn with_body_of(mut self, found: &Delivery) -> Option<Self> {
         let lacking = self.body_in_raw.take()?;
         let Original::Delivery(delivery) = &mut self.original else { return None };
@@ -127,8 +127,8 @@ impl DeadLetter {
         Some(self)
     }
 
-    /// The same for letters of one cause: stage, class, platform, topic, place and reason, without what differs from
-    /// one payload to the next. Twelve hexadecimal digits.
+    /// The same for dead letters of one cause: stage, class, platform, topic, place and reason, without what differs
+    /// from one payload to the next. Twelve hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         let pointer = self.reject.pointer.as_deref().unwrap_or_default();
         let pointer: Vec<&str> =
@@ -161,20 +161,20 @@ fn is_particular(word: &str) -> bool {
 }
 
 /// Writes a dead letter.
-pub fn encode_dead(letter: &DeadLetter) -> Bytes {
-    let original = match &letter.original {
+pub fn encode_dead(dead_letter: &DeadLetter) -> Bytes {
+    let original = match &dead_letter.original {
         Original::Delivery(delivery) => pb::dead_letter::Original::Delivery((&**delivery).into()),
         Original::Event(event) => pb::dead_letter::Original::Event((&**event).into()),
     };
     pb::DeadLetter {
-        stage: letter.stage.clone(),
-        class: letter.reject.class.as_str().to_owned(),
-        reason: letter.reject.reason.clone(),
-        pointer: letter.reject.pointer.clone(),
-        rejected_at_micros: letter.rejected_at.as_micros(),
-        position: Some(letter.position.into()),
+        stage: dead_letter.stage.clone(),
+        class: dead_letter.reject.class.as_str().to_owned(),
+        reason: dead_letter.reject.reason.clone(),
+        pointer: dead_letter.reject.pointer.clone(),
+        rejected_at_micros: dead_letter.rejected_at.as_micros(),
+        position: Some(dead_letter.position.into()),
         original: Some(original),
-        body_in_raw: letter
+        body_in_raw: dead_letter
             .body_in_raw
             .map(|body| pb::BodyInRaw { bytes: body.bytes, digest: body.digest.as_bytes().to_vec().into() }),
     }
@@ -184,21 +184,21 @@ pub fn encode_dead(letter: &DeadLetter) -> Bytes {
 
 /// Reads a dead letter.
 pub fn decode_dead(payload: Bytes) -> Result<DeadLetter, DecodeError> {
-    let letter = pb::DeadLetter::read(payload)?;
-    let original = match required(letter.original, "original")? {
+    let dead_letter = pb::DeadLetter::read(payload)?;
+    let original = match required(dead_letter.original, "original")? {
         pb::dead_letter::Original::Delivery(delivery) => Original::Delivery(Box::new(delivery.try_into()?)),
         pb::dead_letter::Original::Event(event) => Original::Event(Box::new(event.try_into()?)),
     };
-    let body_in_raw = letter.body_in_raw.map(|body| {
+    let body_in_raw = dead_letter.body_in_raw.map(|body| {
         let digest = RawDigest::try_from(&body.digest[..]).at("body_in_raw.digest")?;
         Ok::<_, DecodeError>(BodyInRaw { bytes: body.bytes, digest })
     });
-    let class = RejectClass::parse(&letter.class).ok_or("not a class").at("class")?;
+    let class = RejectClass::parse(&dead_letter.class).ok_or("not a class").at("class")?;
     Ok(DeadLetter {
-        stage: letter.stage,
-        reject: Reject { class, reason: letter.reason, pointer: letter.pointer },
-        rejected_at: Timestamp::from_micros(letter.rejected_at_micros),
-        position: required(letter.position, "position")?.into(),
+        stage: dead_letter.stage,
+        reject: Reject { class, reason: dead_letter.reason, pointer: dead_letter.pointer },
+        rejected_at: Timestamp::from_micros(dead_letter.rejected_at_micros),
+        position: required(dead_letter.position, "position")?.into(),
         original,
         body_in_raw: body_in_raw.transpose()?,
     })

@@ -257,7 +257,7 @@ fn the_largest_delivery_fits_with_its_head_even_if_it_cannot_be_compressed() {
     assert!(batch.len() > DELIVERY_BYTES_MAX && batch.len() < DELIVERY_BYTES_MAX + HEAD_BYTES_MAX);
     assert_eq!(wire::decode_deliveries(batch).unwrap(), [largest.clone()]);
 
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         stage: "normalize".to_owned(),
         reject: Reject::new(RejectClass::Schema, "no"),
         rejected_at: Timestamp::from_micros(7),
@@ -265,9 +265,9 @@ fn the_largest_delivery_fits_with_its_head_even_if_it_cannot_be_compressed() {
         original: Original::Delivery(Box::new(largest)),
         body_in_raw: None,
     };
-    let dead = wire::encode_dead(&letter);
+    let dead = wire::encode_dead(&dead_letter);
     assert!(dead.len() < DELIVERY_BYTES_MAX + HEAD_BYTES_MAX, "{} bytes", dead.len());
-    assert_eq!(wire::decode_dead(dead).unwrap(), letter);
+    assert_eq!(wire::decode_dead(dead).unwrap(), dead_letter);
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn changes_and_dead_letters_are_read_as_they_were_written() {
         rows: rows(),
     };
     assert_eq!(wire::decode_applied(wire::encode_applied(&applied).unwrap()).unwrap(), applied);
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         stage: "normalize".to_owned(),
         reject: Reject::at(RejectClass::Schema, "/id", "not a number"),
         rejected_at: Timestamp::from_micros(9),
@@ -377,11 +377,11 @@ fn changes_and_dead_letters_are_read_as_they_were_written() {
         original: Original::Delivery(Box::new(delivery(b"\x00\xff{".to_vec()))),
         body_in_raw: None,
     };
-    assert_eq!(wire::decode_dead(wire::encode_dead(&letter)).unwrap(), letter);
+    assert_eq!(wire::decode_dead(wire::encode_dead(&dead_letter)).unwrap(), dead_letter);
 }
 
 #[test]
-fn a_letter_whose_body_lies_in_raw_gets_that_body_back_and_no_other() {
+fn a_dead_letter_whose_body_lies_in_raw_gets_that_body_back_and_no_other() {
     let whole = DeadLetter {
         stage: "normalize".to_owned(),
         reject: Reject::new(RejectClass::Schema, "no"),
@@ -391,21 +391,21 @@ fn a_letter_whose_body_lies_in_raw_gets_that_body_back_and_no_other() {
         body_in_raw: None,
     };
     let stored = wire::encode_dead(&whole.clone().without_body());
-    let letter = wire::decode_dead(stored).unwrap();
-    assert_eq!((letter.body_bytes(), letter.body_in_raw.map(|body| body.bytes)), (0, Some(11)));
-    let refused = |found: model::Delivery| letter.clone().with_body_of(&found).is_none();
+    let dead_letter = wire::decode_dead(stored).unwrap();
+    assert_eq!((dead_letter.body_bytes(), dead_letter.body_in_raw.map(|body| body.bytes)), (0, Some(11)));
+    let refused = |found: model::Delivery| dead_letter.clone().with_body_of(&found).is_none();
     assert!(refused(delivery(b"another body".to_vec())));
     assert!(refused(model::Delivery {
         id: model::DeliveryId::from_bytes([9; 16]),
         ..delivery(b"a long body".to_vec())
     }));
-    assert_eq!(letter.clone().with_body_of(&delivery(b"a long body".to_vec())), Some(whole.clone()));
+    assert_eq!(dead_letter.clone().with_body_of(&delivery(b"a long body".to_vec())), Some(whole.clone()));
     assert_eq!(whole.with_body_of(&delivery(b"a long body".to_vec())), None, "it lacks none");
 }
 
 #[test]
-fn letters_of_one_cause_have_one_fingerprint_and_others_another() {
-    let letter = |reason: &str, pointer: &str| DeadLetter {
+fn dead_letters_of_one_cause_have_one_fingerprint_and_others_another() {
+    let dead_letter = |reason: &str, pointer: &str| DeadLetter {
         stage: "normalize".to_owned(),
         reject: Reject::at(RejectClass::Schema, pointer, reason),
         rejected_at: Timestamp::from_micros(9),
@@ -413,11 +413,13 @@ fn letters_of_one_cause_have_one_fingerprint_and_others_another() {
         original: Original::Delivery(Box::new(delivery(b"{}".to_vec()))),
         body_in_raw: None,
     };
-    let first = letter("12 isn't a text", "/variants/0/sku").fingerprint();
+    let first = dead_letter("12 isn't a text", "/variants/0/sku").fingerprint();
     assert_eq!(first.len(), 12);
-    assert_eq!(first, letter("7 isn't a text", "/variants/31/sku").fingerprint());
-    for other in [letter("12 isn't a number", "/variants/0/sku"), letter("12 isn't a text", "/variants/0/id")]
-    {
+    assert_eq!(first, dead_letter("7 isn't a text", "/variants/31/sku").fingerprint());
+    for other in [
+        dead_letter("12 isn't a number", "/variants/0/sku"),
+        dead_letter("12 isn't a text", "/variants/0/id"),
+    ] {
         assert_ne!(first, other.fingerprint());
     }
 }

@@ -1,6 +1,6 @@
 //! Makes room: streams are purged below what is no longer needed. Nothing else ever deletes from them.
 
-use crate::{Config, STAGE, letters::Letters};
+use crate::{Config, STAGE, dead_letters::DeadLetters};
 use bus::{Bus, BusError, Feed, Start};
 use model::{Partition, Timestamp};
 use prometheus::IntGauge;
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     store: Store,
     config: Config,
     in_flight: IntGauge,
-    mut letters: Letters,
+    mut dead_letters: DeadLetters,
 ) {
     let (mut maintained, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
@@ -43,7 +43,7 @@ pub(crate) async fn run(
         });
         alerts.holds(None, NEARLY_FULL, pressed.text().as_deref());
         // Before what may need the room.
-        if let Err(error) = letters.sweep().await {
+        if let Err(error) = dead_letters.sweep().await {
             tracing::debug!(stage = STAGE, %error, "dead letters can't be looked at");
         }
         if is_due(swept, SWEEP_EVERY) || pressed.any() {
@@ -52,7 +52,7 @@ pub(crate) async fn run(
                 Ok(count) => in_flight.set(count),
                 Err(error) => tracing::debug!(stage = STAGE, %error, "what is under way can't be counted"),
             }
-            sweep_all(&service, &store, &config, &pressed, &letters).await;
+            sweep_all(&service, &store, &config, &pressed, &dead_letters).await;
         }
         if is_due(maintained, MAINTAIN_EVERY) {
             maintained = Some(Instant::now());
@@ -121,7 +121,13 @@ async fn pressed(bus: &Bus) -> Result<Pressed, BusError> {
     Ok(pressed)
 }
 
-async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &Pressed, letters: &Letters) {
+async fn sweep_all(
+    service: &Service,
+    store: &Store,
+    config: &Config,
+    pressed: &Pressed,
+    dead_letters: &DeadLetters,
+) {
     let unless_pressed =
         |feed: Feed, seconds| if pressed.feeds.contains(feed.as_str()) { 0 } else { seconds };
     let kept_for = KeptFor {
@@ -130,7 +136,7 @@ async fn sweep_all(service: &Service, store: &Store, config: &Config, pressed: &
     };
     for partition in service.bus.partitions().all() {
         // One partition that can't be swept must not fill the streams of all.
-        if let Err(error) = sweep(service, store, &kept_for, pressed.applied, letters, partition).await {
+        if let Err(error) = sweep(service, store, &kept_for, pressed.applied, dead_letters, partition).await {
             let (partition, permanent, error) = (partition.0, error.blame().is_some(), chain(&error));
             if permanent {
                 tracing::error!(stage = STAGE, partition, error, "not swept, and won't be: streams fill up");
@@ -148,7 +154,7 @@ async fn sweep(
     store: &Store,
     kept_for: &KeptFor,
     applied_pressed: bool,
-    letters: &Letters,
+    dead_letters: &DeadLetters,
     partition: Partition,
 ) -> Result<(), Fault> {
     let bus = &service.bus;
@@ -170,7 +176,7 @@ async fn sweep(
     let done = bus.seek(Feed::Raw, partition, applied.min(polled)).await?;
     let below = below(bus, Feed::Raw, partition, done, kept_for.raw_seconds).await?;
     if let Some(below) = below {
-        letters.take_bodies_over(partition, below).await?;
+        dead_letters.take_bodies_over(partition, below).await?;
     }
     purge(bus, Feed::Raw, partition, below).await
 }

@@ -5,11 +5,11 @@
 //! published from what was committed.
 
 mod batch;
+mod dead_letters;
 pub mod decide;
 pub mod halving;
 mod janitor;
 mod lane;
-mod letters;
 mod publish;
 pub mod rebuild;
 mod refused;
@@ -62,8 +62,8 @@ pub async fn serve(service: Service, store: Store, config: Config) -> Result<(),
     let workers = Workers::start(config.workers, &store, &service.metrics, Some(&service.bus));
     let in_flight = janitor::in_flight(&service.metrics)?;
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
-    let letters = letters::Letters::new(&service.bus, &store, &alerts, &service.metrics)?;
-    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight, letters));
+    let dead_letters = dead_letters::DeadLetters::new(&service.bus, &store, &alerts, &service.metrics)?;
+    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight, dead_letters));
     let shared = Arc::new(lane::Shared { service: service.clone(), alerts, store, workers });
     let outcome = runner::own_partitions(&service, STAGE, move |turn| {
         let shared = Arc::clone(&shared);

@@ -51,7 +51,7 @@ impl Worker {
         }
         let reject = Reject::new(RejectClass::Bug, chain(fault));
         for event in &batch.content.events {
-            if let Some(bus) = &self.letters {
+            if let Some(bus) = &self.dead_letters {
                 let original = Original::Event(Box::new(event.clone()));
                 dead_letter(bus, &self.metrics, STAGE, event.position, original, &reject).await?;
             }

@@ -29,8 +29,8 @@ const EVENTS_MAX: usize = 2000;
 /// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
 /// meanwhile instead of a handful of events; one that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(4);
-/// The number of rounds of loading that a batch takes at most: events, the mirrors they are about, the links where there is
-/// none, the mirrors of those, their levels and the other platforms' mirrors.
+/// The number of rounds of loading that a batch takes at most: events, the mirrors they are about, the links where
+/// there is none, the mirrors of those, their levels and the other platforms' mirrors.
 pub(crate) const ROUNDS_MAX: usize = 7;
 /// How many batches may wait for a worker.
 const WAITING_MAX: usize = 64;
@@ -49,18 +49,18 @@ pub(crate) struct Workers {
 impl Workers {
     /// Starts so many.
     ///
-    /// What can't be applied goes to the dead letters of `letters`; without, it is only recorded.
+    /// What can't be applied goes to the dead letters of `dead_letters`; without, it is only recorded.
     pub(crate) fn start(
         count: NonZeroUsize,
         store: &Store,
         metrics: &Metrics,
-        letters: Option<&Bus>,
+        dead_letters: Option<&Bus>,
     ) -> Self {
         let start = |_| {
             let (queue, jobs) = mpsc::channel(WAITING_MAX);
-            let alerts = Alerts::new(STAGE, metrics, letters);
+            let alerts = Alerts::new(STAGE, metrics, dead_letters);
             let (store, metrics) = (store.clone(), metrics.clone());
-            let worker = Worker { store, metrics, alerts, letters: letters.cloned() };
+            let worker = Worker { store, metrics, alerts, dead_letters: dead_letters.cloned() };
             tokio::spawn(worker.run(jobs));
             queue
         };
@@ -82,7 +82,7 @@ pub(crate) struct Worker {
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
     pub(crate) alerts: Alerts,
-    pub(crate) letters: Option<Bus>,
+    pub(crate) dead_letters: Option<Bus>,
 }
 
 impl Worker {
@@ -138,8 +138,8 @@ impl Worker {
         }
     }
 
-    /// All or nothing: if one partition is fenced, the others try again without it. A panic refuses what is decided, as the
-    /// database would.
+    /// All or nothing: if one partition is fenced, the others try again without it. A panic refuses what is decided, as
+    /// the database would.
     pub(crate) async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, Fault> {
         let deciding = AssertUnwindSafe(self.decide_and_commit(batches)).catch_unwind();
         deciding
@@ -170,9 +170,9 @@ impl Worker {
             })
             .collect();
         kill_point(STAGE, "folded");
-        // Before the commit: afterwards nobody would know that a letter is missing. If the commit fails, the same letter
-        // comes again.
-        if let Some(bus) = &self.letters {
+        // Before the commit: afterwards nobody would know that a dead letter is missing. If the commit fails, the same
+        // dead letter comes again.
+        if let Some(bus) = &self.dead_letters {
             for (_, event, reject) in &folded.rejected {
                 let original = Original::Event(Box::new(event.clone()));
                 dead_letter(bus, &self.metrics, STAGE, event.position, original, reject).await?;
@@ -243,7 +243,8 @@ pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     fold.finish()
 }
 
-/// The wire's form of a change. One that nobody could read is never committed: whoever follows would stop at it for ever.
+/// The wire's form of a change. One that nobody could read is never committed: whoever follows would stop at it for
+/// ever.
 fn payload(applied: &Applied) -> Result<Vec<u8>, Fault> {
     wire::encode_applied(applied).map(Vec::from).map_err(|error| Fault::input("whoever reads APPLIED", error))
 }

@@ -18,7 +18,7 @@ use wire::Original;
 /// After how many attempts a notification that isn't fetched is warned of.
 const WARNED_AFTER: u32 = 5;
 /// How long to wait before the broker is asked again to keep a dead letter.
-const LETTER_PAUSE: Duration = Duration::from_secs(1);
+const DEAD_LETTER_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Notice {
     pub(crate) position: Position,
@@ -131,7 +131,7 @@ impl Notices {
             if dead_letter(bus, metrics, STAGE, position, original, reject).await.is_ok() {
                 return Ok(());
             }
-            self.pause(LETTER_PAUSE).await?;
+            self.pause(DEAD_LETTER_PAUSE).await?;
         }
     }
 }

@@ -56,7 +56,8 @@ pub(crate) enum Verb {
     /// Show what the record holds.
     #[command(after_help = "Example:\n  tillflow show store demo")]
     Show(Show),
-    /// List how the events of a store ended, the latest last; or every outcome of one delivery, whichever stage it ended in.
+    /// List how the events of a store ended, the latest last; or every outcome of one delivery, whichever stage it
+    /// ended in.
     #[command(after_help = "Example:\n  tillflow events --store demo --limit 20\n  \
                       tillflow events --delivery 6f1c2a9b3d4e5f60718293a4b5c6d7e8\n\n\
                       With --store too, --delivery reads that store only, which is faster.\n\n\
@@ -83,8 +84,8 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  tillflow unlink --connection demo-square --variant VAR7\n\n\
                       Exit code 1 if there is no such connection or link, or if it wasn't applied within --wait.")]
     Unlink(Unlink),
-    /// Link a platform's location to a location of the store: what is reported there counts from then on, and the platform is
-    /// read for each of its items there.
+    /// Link a platform's location to a location of the store: what is reported there counts from then on, and the
+    /// platform is read for each of its items there.
     #[command(
         after_help = "Example:\n  tillflow link-location --connection demo-shopify --location 655441491 --to demo-main --dry-run\n  \
                       tillflow link-location --connection demo-shopify --location 655441491 --to demo-main\n\n\
@@ -119,12 +120,13 @@ pub(crate) enum Verb {
                       Exit code 1 if a store differs, or if the present record would change."
     )]
     Replay(Replay),
-    /// Hold levels, ledger, products, variants and orders against what the event store tells, and put right what differs.
+    /// Hold levels, ledger, products, variants and orders against what the event store tells, and put right what
+    /// differs.
     ///
-    /// The projections (current orders, daily sales, current inventory) are views of these and need nothing of their own.
-    /// Customers aren't rebuilt: events hold no personal data. Nothing is deleted: rows that no event made, and lines of
-    /// the ledger that differ, are named and left alone. Services may run meanwhile. A run over all stores that was cut
-    /// short less than a day ago is gone on with.
+    /// The projections (current orders, daily sales, current inventory) are views of these and need nothing of their
+    /// own. Customers aren't rebuilt: events hold no personal data. Nothing is deleted: rows that no event made, and
+    /// lines of the ledger that differ, are named and left alone. Services may run meanwhile. A run over all stores
+    /// that was cut short less than a day ago is gone on with.
     #[command(after_help = "Example:\n  tillflow rebuild --dry-run\n  tillflow rebuild --store demo\n\n\
                       Exit code 1 if anything can't be put right; with --dry-run, if anything differs.")]
     Rebuild(Rebuild),
@@ -134,11 +136,12 @@ pub(crate) enum Verb {
     /// Bring the database's tables up to date.
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
     Migrate(Place),
-    /// Make the users of the broker: for each service, for people, and for each connection that publishes itself, a key and
-    /// exactly the permissions that it needs.
+    /// Make the users of the broker: for each service, for people, and for each connection that publishes itself, a key
+    /// and exactly the permissions that it needs.
     ///
-    /// Users that are there stay as they are; their permissions are written anew, for the layout that the configuration says
-    /// (`bus.streams_per_feed`). The server takes the file by `include` outside of any block, and reads it again at
+    /// Users that are there stay as they are; their permissions are written anew, for the layout that the configuration
+    /// says (`bus.streams_per_feed`). The server takes the file by `include` outside of any block, and reads it again
+    /// at
     /// `nats-server --signal reload`.
     #[command(
         after_help = "Example:\n  tillflow nats-auth --folder nats-users --dry-run\n  tillflow nats-auth --folder nats-users\n  \
@@ -258,34 +261,34 @@ pub(crate) struct Dlq {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqVerb {
-    /// List causes, with how many letters each has; or letters.
+    /// List causes, with how many dead letters each has; or dead letters.
     Ls {
         #[command(flatten)]
-        of: Letters,
-        /// One line for each letter instead of for each cause.
+        of: DeadLetters,
+        /// One line for each dead letter instead of for each cause.
         #[arg(long)]
-        letters: bool,
+        dead_letters: bool,
         /// How many lines.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
         #[command(flatten)]
         place: Place,
     },
-    /// Show one letter: why, where, and what was done about it.
+    /// Show one dead letter: why, where, and what was done about it.
     Show {
-        /// The letter's number.
-        letter: u64,
+        /// The dead letter's number.
+        dead_letter: u64,
         /// Print the original bytes too. They may hold personal data.
         #[arg(long)]
         bytes: bool,
         #[command(flatten)]
         place: Place,
     },
-    /// Take letters in again, through the whole pipeline, as the same events: newer changes stand, and nothing takes
-    /// effect twice.
+    /// Take dead letters in again, through the whole pipeline, as the same events: newer changes stand, and nothing
+    /// takes effect twice.
     Replay {
         #[command(flatten)]
-        of: Letters,
+        of: DeadLetters,
         /// Say what would be taken in, and do nothing.
         #[arg(long)]
         dry_run: bool,
@@ -295,10 +298,10 @@ pub(crate) enum DlqVerb {
         #[command(flatten)]
         place: Place,
     },
-    /// Give letters up. RAW keeps their bytes as long as it keeps anything.
+    /// Give dead letters up. RAW keeps their bytes as long as it keeps anything.
     Discard {
         #[command(flatten)]
-        of: Letters,
+        of: DeadLetters,
         /// Why; kept for ever.
         #[arg(long)]
         note: String,
@@ -312,30 +315,30 @@ pub(crate) enum DlqVerb {
 
 /// Which dead letters.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Letters {
-    /// Letters by their numbers.
+pub(crate) struct DeadLetters {
+    /// Dead letters by their numbers.
     pub(crate) numbers: Vec<u64>,
-    /// Letters of one cause.
+    /// Dead letters of one cause.
     #[arg(long)]
     pub(crate) fingerprint: Option<String>,
-    /// Letters of one store.
+    /// Dead letters of one store.
     #[arg(long)]
     pub(crate) store: Option<String>,
-    /// Letters of one stage.
+    /// Dead letters of one stage.
     #[arg(long)]
     pub(crate) stage: Option<String>,
-    /// Letters of one class: schema, data, config, auth, platform, bug.
+    /// Dead letters of one class: schema, data, config, auth, platform, bug.
     #[arg(long)]
     pub(crate) class: Option<String>,
-    /// All letters.
+    /// All dead letters.
     #[arg(long)]
     pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The database to rebuild the record in: empty. Its tables are made, and what was set up is copied from the present
-    /// one.
+    /// The database to rebuild the record in: empty. Its tables are made, and what was set up is copied from the
+    /// present one.
     #[arg(long, env = "TILLFLOW_REPLAY_INTO", hide_env_values = true)]
     pub(crate) into: Option<String>,
     /// Go on where a replay into that database ended.

@@ -5,7 +5,7 @@ mod list;
 mod show;
 
 use crate::{
-    cli::{Dlq, DlqVerb, Letters, Output},
+    cli::{DeadLetters, Dlq, DlqVerb, Output},
     environment::open_bus,
     failure::Failed,
     output,
@@ -16,12 +16,12 @@ use wire::DeadLetter;
 
 pub(crate) async fn run(arguments: Dlq, output: Output) -> Result<(), Failed> {
     match arguments.what {
-        DlqVerb::Ls { of, letters, limit, place } => {
+        DlqVerb::Ls { of, dead_letters, limit, place } => {
             let bus = open_bus(&place).await?;
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            list::run(&bus, &of, letters, limit, output).await
+            list::run(&bus, &of, dead_letters, limit, output).await
         }
-        DlqVerb::Show { letter, bytes, place } => show::run(letter, bytes, &place, output).await,
+        DlqVerb::Show { dead_letter, bytes, place } => show::run(dead_letter, bytes, &place, output).await,
         DlqVerb::Replay { of, dry_run, rate, place } => {
             let what = act::What::Replay { rate_per_second: rate };
             act::run(&selected(of, "replay")?, dry_run, &what, &place, output).await
@@ -33,8 +33,8 @@ pub(crate) async fn run(arguments: Dlq, output: Output) -> Result<(), Failed> {
     }
 }
 
-/// Nothing is done to all letters by leaving words out.
-fn selected(of: Letters, verb: &str) -> Result<Letters, Failed> {
+/// Nothing is done to all dead letters by leaving words out.
+fn selected(of: DeadLetters, verb: &str) -> Result<DeadLetters, Failed> {
     let said = of.all
         || !of.numbers.is_empty()
         || [&of.fingerprint, &of.store, &of.stage, &of.class].into_iter().any(Option::is_some);
@@ -42,42 +42,47 @@ fn selected(of: Letters, verb: &str) -> Result<Letters, Failed> {
         return Ok(of);
     }
     Err(Failed::Usage(format!(
-        "say which letters to {verb}: numbers, --fingerprint, --store, --stage, --class or --all"
+        "say which dead letters to {verb}: numbers, --fingerprint, --store, --stage, --class or --all"
     )))
 }
 
-/// A letter, read.
+/// A dead letter, read.
 struct Found {
     number: u64,
     message_id: String,
     fingerprint: String,
-    letter: DeadLetter,
+    dead_letter: DeadLetter,
 }
 
 impl Found {
     fn read(message: DeadMessage) -> Result<Self, Failed> {
-        let letter = wire::decode_dead(message.payload)
-            .map_err(|error| Failed::Other(format!("letter {} can't be read: {error}", message.sequence)))?;
-        let fingerprint = letter.fingerprint();
-        Ok(Self { number: message.sequence, message_id: message.message_id, fingerprint, letter })
+        let dead_letter = wire::decode_dead(message.payload).map_err(|error| {
+            Failed::Other(format!("dead letter {} can't be read: {error}", message.sequence))
+        })?;
+        let fingerprint = dead_letter.fingerprint();
+        Ok(Self { number: message.sequence, message_id: message.message_id, fingerprint, dead_letter })
     }
 
-    fn is_of(&self, of: &Letters) -> bool {
-        let (origin, reject) = (self.letter.original.origin(), &self.letter.reject);
+    fn is_of(&self, of: &DeadLetters) -> bool {
+        let (origin, reject) = (self.dead_letter.original.origin(), &self.dead_letter.reject);
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         (of.numbers.is_empty() || of.numbers.contains(&self.number))
             && same(&of.fingerprint, &self.fingerprint)
             && same(&of.store, origin.store.as_str())
-            && same(&of.stage, &self.letter.stage)
+            && same(&of.stage, &self.dead_letter.stage)
             && same(&of.class, reject.class.as_str())
     }
 }
 
-/// Calls `each` for every letter of the selection, oldest first; tells of messages in DEAD that aren't ours.
-async fn for_each_letter(bus: &Bus, of: &Letters, mut each: impl FnMut(Found)) -> Result<(), Failed> {
-    let mut letters = bus.read_dead(of.stage.as_deref()).await?;
+/// Calls `each` for every dead letter of the selection, oldest first; tells of messages in DEAD that aren't ours.
+async fn for_each_dead_letter(
+    bus: &Bus,
+    of: &DeadLetters,
+    mut each: impl FnMut(Found),
+) -> Result<(), Failed> {
+    let mut dead_letters = bus.read_dead(of.stage.as_deref()).await?;
     loop {
-        let message = match letters.next().await {
+        let message = match dead_letters.next().await {
             Err(BusError::Foreign(foreign)) => {
                 output::progress(&format!("passed over: {foreign}"));
                 continue;
@@ -93,7 +98,7 @@ async fn for_each_letter(bus: &Bus, of: &Letters, mut each: impl FnMut(Found)) -
 }
 
 /// A dead letter of a delivery.
-pub(crate) struct LetterOfDelivery {
+pub(crate) struct DeadLetterOfDelivery {
     /// Its number.
     pub(crate) number: u64,
     pub(crate) stage: String,
@@ -101,35 +106,35 @@ pub(crate) struct LetterOfDelivery {
     pub(crate) position: model::Position,
 }
 
-/// The letters of a delivery that lie in DEAD, oldest first.
-pub(crate) async fn letters_of(
+/// The dead letters of a delivery that lie in DEAD, oldest first.
+pub(crate) async fn dead_letters_of(
     bus: &Bus,
     delivery: model::DeliveryId,
-) -> Result<Vec<LetterOfDelivery>, Failed> {
-    let mut letters = Vec::new();
-    for_each_letter(bus, &Letters::default(), |found| {
-        let Found { number, letter, .. } = found;
-        if letter.original.delivery() == delivery {
-            let (stage, reason) = (letter.stage.clone(), letter.reject.to_string());
-            letters.push(LetterOfDelivery { number, stage, reason, position: letter.position });
+) -> Result<Vec<DeadLetterOfDelivery>, Failed> {
+    let mut dead_letters = Vec::new();
+    for_each_dead_letter(bus, &DeadLetters::default(), |found| {
+        let Found { number, dead_letter, .. } = found;
+        if dead_letter.original.delivery() == delivery {
+            let (stage, reason) = (dead_letter.stage.clone(), dead_letter.reject.to_string());
+            dead_letters.push(DeadLetterOfDelivery { number, stage, reason, position: dead_letter.position });
         }
     })
     .await?;
-    Ok(letters)
+    Ok(dead_letters)
 }
 
-/// Letters of one cause.
+/// Dead letters of one cause.
 struct Cause {
     count: usize,
     example: Found,
     latest: model::Timestamp,
 }
 
-/// The letters of the selection by cause, the most frequent first.
-async fn causes(bus: &Bus, of: &Letters) -> Result<Vec<Cause>, Failed> {
+/// The dead letters of the selection by cause, the most frequent first.
+async fn causes(bus: &Bus, of: &DeadLetters) -> Result<Vec<Cause>, Failed> {
     let mut causes: BTreeMap<String, Cause> = BTreeMap::new();
-    for_each_letter(bus, of, |found| {
-        let at = found.letter.rejected_at;
+    for_each_dead_letter(bus, of, |found| {
+        let at = found.dead_letter.rejected_at;
         let fingerprint = found.fingerprint.clone();
         let cause =
             causes.entry(fingerprint).or_insert_with(|| Cause { count: 0, latest: at, example: found });

@@ -9,8 +9,8 @@ use runner::Ours;
 const SUBJECT_CHARS_MAX: usize = 256;
 const TEXT_CHARS_MAX: usize = 2048;
 
-/// A line `<subject> <sequence> <nanoseconds>`, header lines, an empty line and the payload: a message is one of ours, whose
-/// headers say a range of positions and agree with what it holds, or it is described without quoting it.
+/// A line `<subject> <sequence> <nanoseconds>`, header lines, an empty line and the payload: a message is one of ours,
+/// whose headers say a range of positions and agree with what it holds, or it is described without quoting it.
 pub fn messages(data: &[u8]) {
     let parts = Parts::of(data);
     let message = UnreadMessage {
@@ -101,8 +101,8 @@ fn dead(message: &UnreadMessage) {
     if Ours.dead(&read).is_err() {
         return;
     }
-    let letter = wire::decode_dead(read.payload.clone()).expect("ours can be decoded");
-    assert_eq!((letter.stage, &letter.original.origin().store), (read.stage, &read.store));
+    let dead_letter = wire::decode_dead(read.payload.clone()).expect("ours can be decoded");
+    assert_eq!((dead_letter.stage, &dead_letter.original.origin().store), (read.stage, &read.store));
 }
 
 /// What was read; what wasn't is described as foreign.

@@ -1,12 +1,12 @@
-//! What is left when everything has come to rest: the record, the streams, the simulated platforms, and what the senders
-//! know. Read once; checks are functions of it.
+//! What is left when everything has come to rest: the record, the streams, the simulated platforms, and what the
+//! senders know. Read once; checks are functions of it.
 
 mod audit;
 mod bus;
 mod sql;
 
 pub(crate) use audit::audit;
-pub(crate) use bus::{gaps_in_applied, letters, raw, uncovered};
+pub(crate) use bus::{dead_letters, gaps_in_applied, raw, uncovered};
 pub(crate) use sql::Sql;
 
 use crate::{journal, ledger::Closed};
@@ -140,7 +140,7 @@ pub(crate) struct Thing {
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct DeadLetter {
     pub(crate) stage: String,
     pub(crate) class: String,
     pub(crate) reason: String,
@@ -191,7 +191,7 @@ pub(crate) struct Evidence {
     pub(crate) mirrors: Vec<MirrorRow>,
     pub(crate) products: Vec<Thing>,
     pub(crate) orders: Vec<Thing>,
-    pub(crate) letters: Vec<Letter>,
+    pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) conflicts: u64,
     /// Values of simulated platforms.
     pub(crate) compared: Vec<Compared>,

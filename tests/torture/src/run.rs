@@ -290,7 +290,7 @@ async fn read(
         mirrors,
         products: sql.products().await?,
         orders: sql.orders().await?,
-        letters: evidence::letters(bus).await?,
+        dead_letters: evidence::dead_letters(bus).await?,
         conflicts: sql.conflicts().await?,
         compared,
         compared_min: simulated_count * 3 * usize::from(crowd.simulated_products()),

@@ -100,7 +100,7 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
         ("unchanged", ended("unchanged"), true),
         ("echo", ended("echo"), simulated),
         ("filtered", filtered + evidence.ledger.unknown_topics + ended("filtered"), true),
-        ("dead", evidence.letters.len() as u64, true),
+        ("dead", evidence.dead_letters.len() as u64, true),
         ("conflicts", evidence.conflicts, true),
         ("refused at the door", evidence.ledger.refused.values().sum(), true),
         ("fenced", fenced(scrape), has(Group::Pauses)),

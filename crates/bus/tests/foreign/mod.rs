@@ -250,12 +250,12 @@ async fn changes_that_nobody_committed_are_told_as_foreign_when_the_record_lacks
     assert_eq!(numbers(&mut reader, 1).await, [2]);
 }
 
-async fn letters(reader: &mut DeadReader) -> (Vec<u64>, Vec<u64>) {
-    let (mut letters, mut foreign) = (Vec::new(), Vec::new());
+async fn dead_letters(reader: &mut DeadReader) -> (Vec<u64>, Vec<u64>) {
+    let (mut dead_letters, mut foreign) = (Vec::new(), Vec::new());
     loop {
         match timeout(PATIENCE, reader.next()).await.unwrap() {
-            Ok(Some(letter)) => letters.push(letter.sequence),
-            Ok(None) => return (letters, foreign),
+            Ok(Some(dead_letter)) => dead_letters.push(dead_letter.sequence),
+            Ok(None) => return (dead_letters, foreign),
             Err(BusError::Foreign(message)) => foreign.push(message.sequence),
             Err(error) => panic!("{error}"),
         }
@@ -267,19 +267,19 @@ async fn dead_letters_and_alerts_are_read_among_foreign_messages() {
     let broker = Broker::start().await;
     let bus = broker.declared().await.judged_by(Picky);
     let stranger = stranger(&broker).await;
-    let letter = |id: &str, payload: &'static [u8]| {
+    let dead_letter = |id: &str, payload: &'static [u8]| {
         DeadMessage::new("normalize", "data", store(), id.to_owned(), Bytes::from_static(payload))
     };
     put(&stranger, "pos.dead.x", b"?", 1).await;
-    bus.publish_dead(&letter("1", b"a")).await.unwrap();
+    bus.publish_dead(&dead_letter("1", b"a")).await.unwrap();
     put(&stranger, "pos.dead.normalize.data.shop-1", b"?", 1).await;
-    bus.publish_dead(&letter("2", b"not ours")).await.unwrap();
-    bus.publish_dead(&letter("3", b"b")).await.unwrap();
+    bus.publish_dead(&dead_letter("2", b"not ours")).await.unwrap();
+    bus.publish_dead(&dead_letter("3", b"b")).await.unwrap();
     put(&stranger, "pos.dead.normalize.data.shop-1", b"?", 1).await;
     let mut all = bus.read_dead(None).await.unwrap();
-    assert_eq!(letters(&mut all).await, (vec![2, 5], vec![1, 3, 4, 6]));
+    assert_eq!(dead_letters(&mut all).await, (vec![2, 5], vec![1, 3, 4, 6]));
     let mut behind = bus.read_dead_behind(Some("normalize"), 3).await.unwrap();
-    assert_eq!(letters(&mut behind).await, (vec![5], vec![4, 6]));
+    assert_eq!(dead_letters(&mut behind).await, (vec![5], vec![4, 6]));
     assert!(matches!(bus.dead_at(4).await, Err(BusError::Foreign(_))));
 
     put(&stranger, "pos.alerts.x", b"\x1b[31mred", 1).await;

@@ -1,8 +1,8 @@
-//! Taking letters in again, and giving them up.
+//! Taking dead letters in again, and giving them up.
 
-use super::{Found, causes, for_each_letter, list};
+use super::{Found, causes, for_each_dead_letter, list};
 use crate::{
-    cli::{Letters, Output, Place},
+    cli::{DeadLetters, Output, Place},
     environment::{open_bus, open_store},
     failure::Failed,
     output,
@@ -12,7 +12,7 @@ use model::{Delivery, Source};
 use runner::delivery_in_raw;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use store::{LetterActed, LetterAction, Store};
+use store::{DeadLetterActed, DeadLetterAction, Store};
 use wire::{DeadLetter, Original};
 
 /// How often progress is told.
@@ -34,7 +34,7 @@ impl What {
 }
 
 pub(super) async fn run(
-    of: &Letters,
+    of: &DeadLetters,
     dry_run: bool,
     what: &What,
     place: &Place,
@@ -47,13 +47,13 @@ pub(super) async fn run(
         for cause in &causes {
             list::tell_cause(cause, output);
         }
-        output::progress(&format!("{count} letters would be {}; nothing was done", what.done()));
+        output::progress(&format!("{count} dead letters would be {}; nothing was done", what.done()));
         return Ok(());
     }
     let store = open_store(place).await?;
-    // The numbers only: letters are read again one by one, so that memory doesn't grow with their bytes.
+    // The numbers only: dead letters are read again one by one, so that memory doesn't grow with their bytes.
     let mut numbers = Vec::new();
-    for_each_letter(&bus, of, |found| numbers.push(found.number)).await?;
+    for_each_dead_letter(&bus, of, |found| numbers.push(found.number)).await?;
     if let What::Discard { .. } = what {
         // A message that isn't ours is given up by its number alone.
         for number in &of.numbers {
@@ -69,7 +69,7 @@ pub(super) async fn run(
         pace.tick().await;
         if let Err(error) = one(&bus, &store, number, what).await {
             failed += 1;
-            output::progress(&format!("letter {number}: {}", runner::chain(&error)));
+            output::progress(&format!("dead letter {number}: {}", runner::chain(&error)));
         }
         if told.elapsed() > TOLD_EVERY {
             told = Instant::now();
@@ -77,10 +77,12 @@ pub(super) async fn run(
         }
     }
     match output {
-        Output::Text => output::line(&format!("{} of {total} letters {}", total - failed, what.done())),
-        Output::Json => output::json(&json!({"letters": total, "done": total - failed, "failed": failed})),
+        Output::Text => output::line(&format!("{} of {total} dead letters {}", total - failed, what.done())),
+        Output::Json => {
+            output::json(&json!({"dead_letters": total, "done": total - failed, "failed": failed}))
+        }
     }
-    if failed > 0 { Err(Failed::Other(format!("{failed} letters stay as they are"))) } else { Ok(()) }
+    if failed > 0 { Err(Failed::Other(format!("{failed} dead letters stay as they are"))) } else { Ok(()) }
 }
 
 fn pace(what: &What) -> tokio::time::Interval {
@@ -93,7 +95,8 @@ fn pace(what: &What) -> tokio::time::Interval {
     pace
 }
 
-/// The record first, then the act, then the letter goes: cut short in between, the act is done again, as the same event.
+/// The record first, then the act, then the dead letter goes: cut short in between, the act is done again, as the same
+/// event.
 async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), Failed> {
     let message = match bus.dead_at(number).await {
         Err(BusError::Foreign(_)) if matches!(what, What::Discard { .. }) => {
@@ -104,27 +107,27 @@ async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), F
     };
     let Some(message) = message else { return Ok(()) };
     let found = Found::read(message)?;
-    let original = &found.letter.original;
+    let original = &found.dead_letter.original;
     let (action, attempt, note) = match what {
-        What::Replay { .. } => (LetterAction::Replay, original.attempt() + 1, String::new()),
-        What::Discard { note } => (LetterAction::Discard, original.attempt(), note.clone()),
+        What::Replay { .. } => (DeadLetterAction::Replay, original.attempt() + 1, String::new()),
+        What::Discard { note } => (DeadLetterAction::Discard, original.attempt(), note.clone()),
     };
     let again = match what {
         What::Replay { .. } => Some(Delivery { attempt, ..delivery(bus, &found).await? }),
         What::Discard { .. } => None,
     };
-    let acted = LetterActed {
+    let acted = DeadLetterActed {
         origin: original.origin().clone(),
         message_id: found.message_id.clone(),
         delivery: original.delivery(),
         event: original.event(),
         fingerprint: found.fingerprint.clone(),
-        reason: found.letter.reject.to_string(),
+        reason: found.dead_letter.reject.to_string(),
         action,
         attempt,
         note,
     };
-    store.note_letter(&acted).await?;
+    store.note_dead_letter(&acted).await?;
     if let Some(delivery) = again {
         outlet::accept(bus, &delivery).await?;
     }
@@ -132,18 +135,18 @@ async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), F
     Ok(())
 }
 
-/// The delivery as it came: the letter's own, or RAW's; if RAW no longer has it, the event itself.
+/// The delivery as it came: the dead letter's own, or RAW's; if RAW no longer has it, the event itself.
 pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
-    let (letter, store) = (&found.letter, &found.letter.original.origin().store);
-    let in_raw = async || delivery_in_raw(bus, store, letter.position).await;
-    let event = match &letter.original {
-        Original::Delivery(_) if letter.body_in_raw.is_some() => {
-            return body_left_to_raw(letter, in_raw().await?);
+    let (dead_letter, store) = (&found.dead_letter, &found.dead_letter.original.origin().store);
+    let in_raw = async || delivery_in_raw(bus, store, dead_letter.position).await;
+    let event = match &dead_letter.original {
+        Original::Delivery(_) if dead_letter.body_in_raw.is_some() => {
+            return body_left_to_raw(dead_letter, in_raw().await?);
         }
         Original::Delivery(delivery) => return Ok((**delivery).clone()),
         Original::Event(event) => event,
     };
-    // A message there that isn't ours is none of this letter: a broker that began anew gives sequences again.
+    // A message there that isn't ours is none of this dead letter: a broker that began anew gives sequences again.
     if let Some(delivery) = in_raw().await?.filter(|delivery| delivery.id == event.delivery) {
         return Ok(delivery);
     }
@@ -163,8 +166,8 @@ pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Faile
     })
 }
 
-fn body_left_to_raw(letter: &DeadLetter, found: Option<Delivery>) -> Result<Delivery, Failed> {
-    let whole = found.and_then(|found| letter.clone().with_body_of(&found));
+fn body_left_to_raw(dead_letter: &DeadLetter, found: Option<Delivery>) -> Result<Delivery, Failed> {
+    let whole = found.and_then(|found| dead_letter.clone().with_body_of(&found));
     match whole.map(|whole| whole.original) {
         Some(Original::Delivery(delivery)) => Ok(*delivery),
         _ => Err(Failed::Other("its body was too long for DEAD and has left RAW since".to_owned())),

@@ -1,8 +1,8 @@
-//! Which letters there are.
+//! Which dead letters there are.
 
-use super::{Cause, Found, causes, for_each_letter};
+use super::{Cause, Found, causes, for_each_dead_letter};
 use crate::{
-    cli::{Letters, Output},
+    cli::{DeadLetters, Output},
     failure::Failed,
     output,
 };
@@ -11,17 +11,17 @@ use serde_json::json;
 
 pub(super) async fn run(
     bus: &Bus,
-    of: &Letters,
-    letters: bool,
+    of: &DeadLetters,
+    dead_letters: bool,
     limit: usize,
     output: Output,
 ) -> Result<(), Failed> {
-    if letters {
+    if dead_letters {
         let mut told = 0;
-        return for_each_letter(bus, of, |found| {
+        return for_each_dead_letter(bus, of, |found| {
             if told < limit {
                 told += 1;
-                tell_letter(&found, output);
+                tell_dead_letter(&found, output);
             }
         })
         .await;
@@ -34,20 +34,20 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// What a cause has in common, and one of its letters.
+/// What a cause has in common, and one of its dead letters.
 pub(super) fn tell_cause(cause: &Cause, output: Output) {
-    let letter = &cause.example.letter;
-    let (origin, reject) = (letter.original.origin(), &letter.reject);
+    let dead_letter = &cause.example.dead_letter;
+    let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);
     match output {
         Output::Text => {
             output::line(&format!(
                 "{} {:>6} {:<9} {:<8} {:<8} {:<28} e.g. {}: {}",
                 cause.example.fingerprint,
                 cause.count,
-                letter.stage,
+                dead_letter.stage,
                 reject.class.as_str(),
                 origin.platform,
-                letter.original.topic(),
+                dead_letter.original.topic(),
                 cause.example.number,
                 reject
             ));
@@ -55,29 +55,29 @@ pub(super) fn tell_cause(cause: &Cause, output: Output) {
         Output::Json => output::json(&json!({
             "fingerprint": cause.example.fingerprint,
             "count": cause.count,
-            "stage": letter.stage,
+            "stage": dead_letter.stage,
             "class": reject.class.as_str(),
             "platform": origin.platform,
-            "topic": letter.original.topic(),
+            "topic": dead_letter.original.topic(),
             "example": cause.example.number,
             "reason": reject.reason,
             "pointer": reject.pointer,
-            "first_at": letter.rejected_at.to_string(),
+            "first_at": dead_letter.rejected_at.to_string(),
             "latest_at": cause.latest.to_string(),
         })),
     }
 }
 
-fn tell_letter(found: &Found, output: Output) {
-    let letter = &found.letter;
-    let (origin, reject) = (letter.original.origin(), &letter.reject);
+fn tell_dead_letter(found: &Found, output: Output) {
+    let dead_letter = &found.dead_letter;
+    let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);
     match output {
         Output::Text => output::line(&format!(
             "{:>6} {} {} {:<9} {:<24} {:<24} {}",
             found.number,
-            letter.rejected_at,
+            dead_letter.rejected_at,
             found.fingerprint,
-            letter.stage,
+            dead_letter.stage,
             origin.store,
             origin.connection,
             reject

@@ -1,4 +1,4 @@
-//! One letter.
+//! One dead letter.
 
 use super::Found;
 use crate::{
@@ -12,13 +12,13 @@ use model::Event;
 use serde_json::{Value, json};
 use wire::Original;
 
-pub(super) async fn run(letter: u64, bytes: bool, place: &Place, output: Output) -> Result<(), Failed> {
+pub(super) async fn run(dead_letter: u64, bytes: bool, place: &Place, output: Output) -> Result<(), Failed> {
     let bus = open_bus(place).await?;
-    let message = bus.dead_at(letter).await?;
-    let message = message.ok_or_else(|| Failed::Other(format!("there is no dead letter {letter}")))?;
+    let message = bus.dead_at(dead_letter).await?;
+    let message = message.ok_or_else(|| Failed::Other(format!("there is no dead letter {dead_letter}")))?;
     let found = Found::read(message)?;
     let store = open_store(place).await?;
-    let history = store.letter_history(found.letter.original.delivery()).await?;
+    let history = store.dead_letter_history(found.dead_letter.original.delivery()).await?;
     let history: Vec<Value> = history
         .into_iter()
         .map(|(action, attempt, note, event, at)| {
@@ -28,7 +28,7 @@ pub(super) async fn run(letter: u64, bytes: bool, place: &Place, output: Output)
     let mut value = value(&found);
     value["history"] = Value::from(history);
     if bytes {
-        let original = match &found.letter.original {
+        let original = match &found.dead_letter.original {
             Original::Delivery(_) => super::act::delivery(&bus, &found).await?.body,
             Original::Event(event) => described(event),
         };
@@ -41,32 +41,32 @@ pub(super) async fn run(letter: u64, bytes: bool, place: &Place, output: Output)
     Ok(())
 }
 
-/// What a letter says, its bytes aside.
+/// What a dead letter says, its bytes aside.
 pub(super) fn value(found: &Found) -> Value {
-    let letter = &found.letter;
-    let (origin, reject) = (letter.original.origin(), &letter.reject);
+    let dead_letter = &found.dead_letter;
+    let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);
     json!({
-        "letter": found.number,
+        "dead_letter": found.number,
         "fingerprint": found.fingerprint,
-        "stage": letter.stage,
+        "stage": dead_letter.stage,
         "class": reject.class.as_str(),
         "reason": reject.reason,
         "pointer": reject.pointer,
-        "rejected_at": letter.rejected_at.to_string(),
-        "attempts": letter.original.attempt() + 1,
+        "rejected_at": dead_letter.rejected_at.to_string(),
+        "attempts": dead_letter.original.attempt() + 1,
         "tenant": origin.tenant,
         "store": origin.store,
         "connection": origin.connection,
         "platform": origin.platform,
-        "topic": letter.original.topic(),
-        "delivery_id": letter.original.delivery().to_string(),
-        "event_id": letter.original.event().map(|event| event.to_string()),
-        "position": letter.position.to_string(),
-        "original_bytes": match &letter.original {
-            Original::Delivery(_) => letter.body_in_raw.map_or(letter.body_bytes() as u64, |body| body.bytes),
+        "topic": dead_letter.original.topic(),
+        "delivery_id": dead_letter.original.delivery().to_string(),
+        "event_id": dead_letter.original.event().map(|event| event.to_string()),
+        "position": dead_letter.position.to_string(),
+        "original_bytes": match &dead_letter.original {
+            Original::Delivery(_) => dead_letter.body_in_raw.map_or(dead_letter.body_bytes() as u64, |body| body.bytes),
             Original::Event(event) => described(event).len() as u64,
         },
-        "original_in": if letter.body_in_raw.is_some() { "raw" } else { "dead" },
+        "original_in": if dead_letter.body_in_raw.is_some() { "raw" } else { "dead" },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{Output, Place},
-    dlq::{self, LetterOfDelivery},
+    dlq::{self, DeadLetterOfDelivery},
     environment::{open_bus, open_store},
     failure::Failed,
     output,
@@ -22,33 +22,35 @@ pub(super) async fn run(
     let store = open_store(place).await?;
     let within = store_id.map_or(OutcomesIn::AllStores, OutcomesIn::Store);
     let outcomes = store.outcomes_of_delivery(id, within).await?;
-    let mut letters = dlq::letters_of(&open_bus(place).await?, id).await?;
-    if outcomes.is_empty() && letters.is_empty() {
+    let mut dead_letters = dlq::dead_letters_of(&open_bus(place).await?, id).await?;
+    if outcomes.is_empty() && dead_letters.is_empty() {
         return Err(Failed::Other(format!(
             "nothing is known of delivery {id}: it is under way, was never accepted, or is older than what is kept"
         )));
     }
     for outcome in &outcomes {
-        let of_it =
-            |letter: &LetterOfDelivery| letter.position == outcome.position && letter.stage == outcome.stage;
-        let letter = letters.iter().position(of_it).map(|index| letters.remove(index));
-        tell(outcome, letter.as_ref(), output);
+        let of_it = |dead_letter: &DeadLetterOfDelivery| {
+            dead_letter.position == outcome.position && dead_letter.stage == outcome.stage
+        };
+        let dead_letter = dead_letters.iter().position(of_it).map(|index| dead_letters.remove(index));
+        tell(outcome, dead_letter.as_ref(), output);
     }
-    for letter in &letters {
-        tell_letter(letter, output);
+    for dead_letter in &dead_letters {
+        tell_dead_letter(dead_letter, output);
     }
     Ok(())
 }
 
-fn tell(outcome: &DeliveryOutcome, letter: Option<&LetterOfDelivery>, output: Output) {
-    let letter = letter.map(|letter| letter.number);
+fn tell(outcome: &DeliveryOutcome, dead_letter: Option<&DeadLetterOfDelivery>, output: Output) {
+    let dead_letter = dead_letter.map(|dead_letter| dead_letter.number);
     match output {
         Output::Text => {
             let about = outcome.about.as_ref().map(|(entity, external)| format!("{entity} {external}"));
             let sequence = outcome.sequence.map_or("-".to_owned(), |sequence| format!("#{sequence}"));
-            let letter = letter.map(|number| format!(" (dead letter {number})")).unwrap_or_default();
+            let dead_letter =
+                dead_letter.map(|number| format!(" (dead letter {number})")).unwrap_or_default();
             output::line(&format!(
-                "{} {sequence:>7} {:<9} {:<9} at {:<12} {:<24} {:<24} {}{letter}",
+                "{} {sequence:>7} {:<9} {:<9} at {:<12} {:<24} {:<24} {}{dead_letter}",
                 outcome.recorded_at,
                 outcome.stage,
                 outcome.outcome,
@@ -69,7 +71,7 @@ fn tell(outcome: &DeliveryOutcome, letter: Option<&LetterOfDelivery>, output: Ou
             "entity": outcome.about.as_ref().map(|(entity, _)| entity),
             "external": outcome.about.as_ref().map(|(_, external)| external),
             "sequence": outcome.sequence,
-            "letter": letter,
+            "dead_letter": dead_letter,
             "received_at": outcome.received_at.to_string(),
             "recorded_at": outcome.recorded_at.to_string(),
         })),
@@ -77,18 +79,18 @@ fn tell(outcome: &DeliveryOutcome, letter: Option<&LetterOfDelivery>, output: Ou
 }
 
 /// A dead letter whose outcome isn't recorded yet.
-fn tell_letter(letter: &LetterOfDelivery, output: Output) {
+fn tell_dead_letter(dead_letter: &DeadLetterOfDelivery, output: Output) {
     match output {
         Output::Text => output::line(&format!(
             "dead letter {} of {} at {}: {}",
-            letter.number, letter.stage, letter.position, letter.reason
+            dead_letter.number, dead_letter.stage, dead_letter.position, dead_letter.reason
         )),
         Output::Json => output::json(&json!({
-            "stage": letter.stage,
+            "stage": dead_letter.stage,
             "outcome": model::Outcome::Dead,
-            "reason": letter.reason,
-            "position": letter.position.to_string(),
-            "letter": letter.number,
+            "reason": dead_letter.reason,
+            "position": dead_letter.position.to_string(),
+            "dead_letter": dead_letter.number,
         })),
     }
 }

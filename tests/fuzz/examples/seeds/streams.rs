@@ -18,17 +18,17 @@ pub(crate) fn seeds() -> Vec<Seed> {
     let events: Vec<Event> =
         deliveries.iter().flat_map(|delivery| pipeline.events(delivery.clone())).collect();
     let applied: Vec<Applied> = events.iter().flat_map(|event| pipeline.changes(event.clone())).collect();
-    let letters: Vec<DeadLetter> = letters(&deliveries, &events);
+    let dead_letters: Vec<DeadLetter> = dead_letters(&deliveries, &events);
     let mut seeds = published(&events);
-    seeds.extend(batches(&deliveries, &events, &applied, &letters));
-    seeds.extend(messages(&deliveries, &events, &applied, &letters));
+    seeds.extend(batches(&deliveries, &events, &applied, &dead_letters));
+    seeds.extend(messages(&deliveries, &events, &applied, &dead_letters));
     seeds
 }
 
-fn letters(deliveries: &[Delivery], events: &[Event]) -> Vec<DeadLetter> {
+fn dead_letters(deliveries: &[Delivery], events: &[Event]) -> Vec<DeadLetter> {
     let of_deliveries = deliveries.iter().map(|delivery| Original::Delivery(Box::new(delivery.clone())));
     let of_events = events.iter().map(|event| Original::Event(Box::new(event.clone())));
-    let letter = |original| DeadLetter {
+    let dead_letter = |original| DeadLetter {
         stage: "normalize".to_owned(),
         reject: Reject::at(RejectClass::Schema, "/variants/0", "a reason"),
         rejected_at: Timestamp::from_micros(7),
@@ -36,7 +36,7 @@ fn letters(deliveries: &[Delivery], events: &[Event]) -> Vec<DeadLetter> {
         original,
         body_in_raw: None,
     };
-    of_deliveries.step_by(9).chain(of_events.step_by(9)).map(letter).collect()
+    of_deliveries.step_by(9).chain(of_events.step_by(9)).map(dead_letter).collect()
 }
 
 fn published(events: &[Event]) -> Vec<Seed> {
@@ -88,7 +88,7 @@ fn batches(
     deliveries: &[Delivery],
     events: &[Event],
     applied: &[Applied],
-    letters: &[DeadLetter],
+    dead_letters: &[DeadLetter],
 ) -> Vec<Seed> {
     let mut seeds = Vec::new();
     let mut add = |kinds: &[u8], written: &[u8]| {
@@ -110,8 +110,8 @@ fn batches(
     for applied in applied {
         add(&[3], &wire::encode_applied(applied).expect("it can be read again"));
     }
-    for letter in letters {
-        add(&[4], &wire::encode_dead(letter));
+    for dead_letter in dead_letters {
+        add(&[4], &wire::encode_dead(dead_letter));
     }
     for delivery in deliveries {
         add(&[5], &wire::encode_delivery(delivery));
@@ -126,7 +126,7 @@ fn messages(
     deliveries: &[Delivery],
     events: &[Event],
     applied: &[Applied],
-    letters: &[DeadLetter],
+    dead_letters: &[DeadLetter],
 ) -> Vec<Seed> {
     let mut seeds: Vec<Seed> = Vec::new();
     let mut add =
@@ -166,14 +166,14 @@ fn messages(
         );
         add(head, &wire::encode_applied(applied).expect("it can be read again"));
     }
-    for letter in letters {
-        let store = &letter.original.origin().store;
+    for dead_letter in dead_letters {
+        let store = &dead_letter.original.origin().store;
         let head = format!(
             "pos.dead.{}.{}.{store} 9 0\nNats-Msg-Id: x\n\n",
-            letter.stage,
-            letter.reject.class.as_str()
+            dead_letter.stage,
+            dead_letter.reject.class.as_str()
         );
-        add(head, &wire::encode_dead(letter));
+        add(head, &wire::encode_dead(dead_letter));
     }
     add("pos.alerts.apply.3.refused 9 0\n\n".to_owned(), b"the database refuses\x1b[31m a batch");
     add("pos.alerts.apply.all.foreign 9 0\n\n".to_owned(), b"");

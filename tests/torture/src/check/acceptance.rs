@@ -52,14 +52,15 @@ pub(super) fn without_outcome(evidence: &Evidence) -> Vec<String> {
 }
 
 fn dead_deliveries(evidence: &Evidence) -> HashSet<DeliveryId> {
-    evidence.letters.iter().map(|letter| letter.delivery).collect()
+    evidence.dead_letters.iter().map(|dead_letter| dead_letter.delivery).collect()
 }
 
 /// What is in RAW and hasn't come to its end, whoever sent it: each of its events ended or is a dead letter.
 pub(super) fn in_flight(evidence: &Evidence) -> Vec<String> {
     let ended: HashSet<(&str, EventId)> =
         evidence.endings.iter().map(|ending| (ending.connection.as_str(), ending.event)).collect();
-    let dead_events: HashSet<EventId> = evidence.letters.iter().filter_map(|letter| letter.event).collect();
+    let dead_events: HashSet<EventId> =
+        evidence.dead_letters.iter().filter_map(|dead_letter| dead_letter.event).collect();
     let dead = dead_deliveries(evidence);
     let open = |id: &DeliveryId, kept: &Kept| match &kept.meaning {
         Meaning::Filtered => None,
@@ -135,8 +136,12 @@ pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
             Some(_) => {}
         }
     }
-    let letters = evidence.letters.iter().filter(|letter| !evidence.raw.contains_key(&letter.delivery));
-    found.extend(letters.map(|letter| format!("a dead letter of {}, which isn't in RAW", letter.delivery)));
+    let dead_letters =
+        evidence.dead_letters.iter().filter(|dead_letter| !evidence.raw.contains_key(&dead_letter.delivery));
+    found.extend(
+        dead_letters
+            .map(|dead_letter| format!("a dead letter of {}, which isn't in RAW", dead_letter.delivery)),
+    );
     found
 }
 
@@ -161,15 +166,18 @@ pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
             found.push(format!("isn't dead but {outcome:?}: {}", say(evidence, *id, told)));
         }
     }
-    for letter in &evidence.letters {
-        let about = format!("{} at {}: {}: {}", letter.delivery, letter.stage, letter.class, letter.reason);
-        match evidence.ledger.told.get(&letter.delivery) {
+    for dead_letter in &evidence.dead_letters {
+        let about = format!(
+            "{} at {}: {}: {}",
+            dead_letter.delivery, dead_letter.stage, dead_letter.class, dead_letter.reason
+        );
+        match evidence.ledger.told.get(&dead_letter.delivery) {
             Some(told) if !told.what.is_dead() => found.push(format!("is true, and dead: {about}")),
-            Some(told) if letter.digest.is_some_and(|digest| digest != told.digest) => {
+            Some(told) if dead_letter.digest.is_some_and(|digest| digest != told.digest) => {
                 found.push(format!("has other bytes than were sent: {about}"));
             }
             None => found.push(format!("a platform's own is dead: {about}")),
-            Some(_) if letter.class == "bug" => found.push(format!("a mistake of ours: {about}")),
+            Some(_) if dead_letter.class == "bug" => found.push(format!("a mistake of ours: {about}")),
             Some(_) => {}
         }
     }

@@ -19,9 +19,14 @@ pub(super) fn several_outcomes(evidence: &Evidence) -> Vec<String> {
     }
     let ended: HashSet<EventId> = evidence.endings.iter().map(|ending| ending.event).collect();
     // Apply's own dead letters have an ending that says so.
-    let before_apply = evidence.letters.iter().filter(|letter| letter.stage != "apply");
-    let both = before_apply.filter(|letter| letter.event.is_some_and(|event| ended.contains(&event)));
-    found.extend(both.map(|letter| format!("{} ended and is dead at {}", letter.delivery, letter.stage)));
+    let before_apply = evidence.dead_letters.iter().filter(|dead_letter| dead_letter.stage != "apply");
+    let both =
+        before_apply.filter(|dead_letter| dead_letter.event.is_some_and(|event| ended.contains(&event)));
+    found.extend(
+        both.map(|dead_letter| {
+            format!("{} ended and is dead at {}", dead_letter.delivery, dead_letter.stage)
+        }),
+    );
     found.extend(twins_that_both_ended(evidence));
     found
 }

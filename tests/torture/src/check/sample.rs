@@ -1,7 +1,9 @@
 //! A small sound record, and ways to break it: one for each thing that a check has to see.
 
 use crate::{
-    evidence::{Account, Change, Compared, Ending, Evidence, Kept, Letter, Level, Meaning, MirrorRow, Thing},
+    evidence::{
+        Account, Change, Compared, DeadLetter, Ending, Evidence, Kept, Level, Meaning, MirrorRow, Thing,
+    },
     ledger::Told,
     plan::{self, OrderStage, OrderState, Poison, Refusal, What},
 };
@@ -101,7 +103,7 @@ pub(super) fn sound() -> Evidence {
     told(all, 5, What::Order { order: 0, version: 1, state }, events(5));
     applied(all, 5, 4, "order 3 ", 1);
     told(all, 6, What::Poison(Poison::Nul), Meaning::Rejected);
-    all.letters.push(Letter {
+    all.dead_letters.push(DeadLetter {
         stage: "normalize".to_owned(),
         class: "data".to_owned(),
         reason: "a reason".to_owned(),
@@ -162,10 +164,10 @@ type Spoil = fn(&mut Evidence);
 pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("every 2xx is in RAW", |all| drop(all.raw.remove(&delivery(3)))),
     ("every 2xx has an outcome", |all| all.endings.retain(|ending| ending.delivery != delivery(4))),
-    ("every 2xx has an outcome", |all| all.letters.clear()),
+    ("every 2xx has an outcome", |all| all.dead_letters.clear()),
     ("every 2xx has an outcome", |all| drop(all.raw.remove(&delivery(8)))),
     ("all that is in RAW has an outcome", |all| drop(all.endings.pop())),
-    ("all that is in RAW has an outcome", |all| all.letters.clear()),
+    ("all that is in RAW has an outcome", |all| all.dead_letters.clear()),
     ("all that is in RAW has an outcome", |all| {
         let kept = all.raw.get_mut(&delivery(2)).expect("it is there");
         kept.meaning = Meaning::Events(vec![event(2), event(99)]);
@@ -184,7 +186,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     }),
     ("nothing comes from nowhere", |all| all.endings[0].delivery = delivery(77)),
     ("nothing comes from nowhere", |all| all.endings[0].store = "t".to_owned()),
-    ("nothing comes from nowhere", |all| all.letters[0].delivery = delivery(77)),
+    ("nothing comes from nowhere", |all| all.dead_letters[0].delivery = delivery(77)),
     ("what was refused got nowhere", |all| {
         let kept = all.raw[&delivery(6)].clone();
         all.raw.insert(delivery(7), kept);
@@ -193,19 +195,19 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
         all.ledger.told.get_mut(&delivery(7)).expect("it is there").kept = Some(1);
     }),
     ("poison is dead, whole, and alone", |all| ended(all, 6, "applied", Some(5))),
-    ("poison is dead, whole, and alone", |all| all.letters.clear()),
-    ("poison is dead, whole, and alone", |all| all.letters[0].delivery = delivery(2)),
-    ("poison is dead, whole, and alone", |all| all.letters[0].digest = Some(RawDigest::of(b"other"))),
-    ("poison is dead, whole, and alone", |all| all.letters[0].class = "bug".to_owned()),
-    ("poison is dead, whole, and alone", |all| all.letters[0].delivery = delivery(77)),
+    ("poison is dead, whole, and alone", |all| all.dead_letters.clear()),
+    ("poison is dead, whole, and alone", |all| all.dead_letters[0].delivery = delivery(2)),
+    ("poison is dead, whole, and alone", |all| all.dead_letters[0].digest = Some(RawDigest::of(b"other"))),
+    ("poison is dead, whole, and alone", |all| all.dead_letters[0].class = "bug".to_owned()),
+    ("poison is dead, whole, and alone", |all| all.dead_letters[0].delivery = delivery(77)),
     ("every event has one outcome", |all| {
         let again = all.endings[0].clone();
         all.endings.push(again);
     }),
     ("every event has one outcome", |all| all.endings[0].attempts = 2),
     ("every event has one outcome", |all| {
-        all.letters[0].event = Some(event(2));
-        all.letters[0].stage = "enrich".to_owned();
+        all.dead_letters[0].event = Some(event(2));
+        all.dead_letters[0].stage = "enrich".to_owned();
     }),
     ("every event has one outcome", |all| {
         all.ledger.told.get_mut(&delivery(4)).expect("it is there").number = 3;

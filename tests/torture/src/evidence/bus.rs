@@ -1,6 +1,6 @@
 //! The streams, read to their ends.
 
-use super::{Kept, Letter, Meaning};
+use super::{DeadLetter, Kept, Meaning};
 use ::bus::{Bus, BusError, Feed, Start};
 use model::{Delivery, DeliveryId, Position, Source};
 use normalize::Normalize;
@@ -64,29 +64,29 @@ fn read(normalize: &Normalize, position: Position, delivery: Delivery) -> Kept {
 }
 
 /// Every dead letter.
-pub(crate) async fn letters(bus: &Bus) -> Result<Vec<Letter>, String> {
-    let mut letters = Vec::new();
+pub(crate) async fn dead_letters(bus: &Bus) -> Result<Vec<DeadLetter>, String> {
+    let mut dead_letters = Vec::new();
     let mut reader = bus.read_dead(None).await.map_err(|error| error.to_string())?;
     while let Some(message) = timeout(READ_LIMIT, reader.next())
         .await
         .map_err(|_| "DEAD doesn't end")?
         .map_err(|error| error.to_string())?
     {
-        let letter = wire::decode_dead(message.payload).map_err(|error| error.to_string())?;
-        let (delivery, event, digest) = match &letter.original {
+        let dead_letter = wire::decode_dead(message.payload).map_err(|error| error.to_string())?;
+        let (delivery, event, digest) = match &dead_letter.original {
             Original::Delivery(delivery) => (delivery.id, None, Some(model::RawDigest::of(&delivery.body))),
             Original::Event(event) => (event.delivery, Some(event.id), None),
         };
-        letters.push(Letter {
-            stage: letter.stage,
-            class: letter.reject.class.as_str().to_owned(),
-            reason: letter.reject.reason,
+        dead_letters.push(DeadLetter {
+            stage: dead_letter.stage,
+            class: dead_letter.reject.class.as_str().to_owned(),
+            reason: dead_letter.reject.reason,
             delivery,
             event,
             digest,
         });
     }
-    Ok(letters)
+    Ok(dead_letters)
 }
 
 /// Partitions of feeds that don't cover RAW to its end.

@@ -6,12 +6,13 @@ use model::{Delivery, Position, StoreId};
 use stage::{Blame, Reject};
 use wire::{DeadLetter, Original};
 
-/// The longest body that a letter holds itself, in bytes. What is longer stays in RAW as long as RAW has it: DEAD is one
-/// room for all.
-const BODY_IN_LETTER_BYTES_MAX: usize = 16 << 10;
+/// The longest body that a dead letter holds itself, in bytes. What is longer stays in RAW as long as RAW has it: DEAD
+/// is one room for all.
+const BODY_IN_DEAD_LETTER_BYTES_MAX: usize = 16 << 10;
 
-/// Keeps what `stage` rejected, as it came, with the reason; then counts it and says so in the log. The same letter may be
-/// put down again: within five minutes it is stored once. One that no message can hold is only counted and logged.
+/// Keeps what `stage` rejected, as it came, with the reason; then counts it and says so in the log. The same dead
+/// letter may be put down again: within five minutes it is stored once. One that no message can hold is only counted
+/// and logged.
 pub async fn dead_letter(
     bus: &Bus,
     metrics: &Metrics,
@@ -20,7 +21,7 @@ pub async fn dead_letter(
     original: Original,
     reject: &Reject,
 ) -> Result<(), AppendError> {
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         stage: stage.to_owned(),
         reject: reject.clone(),
         rejected_at: now(),
@@ -28,14 +29,14 @@ pub async fn dead_letter(
         original,
         body_in_raw: None,
     };
-    let letter = leave_to_raw(bus, letter).await?;
-    let DeadLetter { original, .. } = &letter;
+    let dead_letter = leave_to_raw(bus, dead_letter).await?;
+    let DeadLetter { original, .. } = &dead_letter;
     let (origin, delivery, event) = (original.origin(), original.delivery(), original.event());
     let message_id = match event {
         Some(event) => format!("{stage}/{event}/{position}"),
         None => format!("{stage}/{delivery}/{position}"),
     };
-    match publish_letter(bus, message_id, &letter).await {
+    match publish_dead_letter(bus, message_id, &dead_letter).await {
         Err(error) if error.is_of_message() => {
             // The input's outcome is recorded all the same, and RAW has its bytes.
             metrics.permanent(stage, Blame::Input.as_str());
@@ -51,27 +52,31 @@ pub async fn dead_letter(
     Ok(())
 }
 
-/// Puts a letter down under that id.
-pub async fn publish_letter(bus: &Bus, message_id: String, letter: &DeadLetter) -> Result<(), AppendError> {
-    let (stage, class) = (letter.stage.as_str(), letter.reject.class.as_str());
-    let store = letter.original.origin().store.clone();
-    bus.publish_dead(&DeadMessage::new(stage, class, store, message_id, wire::encode_dead(letter))).await
+/// Puts a dead letter down under that id.
+pub async fn publish_dead_letter(
+    bus: &Bus,
+    message_id: String,
+    dead_letter: &DeadLetter,
+) -> Result<(), AppendError> {
+    let (stage, class) = (dead_letter.stage.as_str(), dead_letter.reject.class.as_str());
+    let store = dead_letter.original.origin().store.clone();
+    bus.publish_dead(&DeadMessage::new(stage, class, store, message_id, wire::encode_dead(dead_letter))).await
 }
 
-/// The letter without its body, if that is long and RAW has it.
-async fn leave_to_raw(bus: &Bus, letter: DeadLetter) -> Result<DeadLetter, AppendError> {
-    if letter.body_bytes() <= BODY_IN_LETTER_BYTES_MAX {
-        return Ok(letter);
+/// The dead letter without its body, if that is long and RAW has it.
+async fn leave_to_raw(bus: &Bus, dead_letter: DeadLetter) -> Result<DeadLetter, AppendError> {
+    if dead_letter.body_bytes() <= BODY_IN_DEAD_LETTER_BYTES_MAX {
+        return Ok(dead_letter);
     }
-    let lacking = letter.clone().without_body();
-    let found = delivery_in_raw(bus, &letter.original.origin().store, letter.position).await;
+    let lacking = dead_letter.clone().without_body();
+    let found = delivery_in_raw(bus, &dead_letter.original.origin().store, dead_letter.position).await;
     let found = found.map_err(|error| AppendError::Unavailable { source: error.into() })?;
     let is_there = found.is_some_and(|found| lacking.clone().with_body_of(&found).is_some());
-    Ok(if is_there { lacking } else { letter })
+    Ok(if is_there { lacking } else { dead_letter })
 }
 
-/// The delivery that RAW has at that position of the store's partition, if any: a broker that began anew gives sequences
-/// again, so whoever asks compares what came.
+/// The delivery that RAW has at that position of the store's partition, if any: a broker that began anew gives
+/// sequences again, so whoever asks compares what came.
 pub async fn delivery_in_raw(
     bus: &Bus,
     store: &StoreId,

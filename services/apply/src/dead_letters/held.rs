@@ -3,16 +3,16 @@
 use model::{ConnectionId, Origin, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The share of DEAD that the letters of one connection may take.
+/// The share of DEAD that the dead letters of one connection may take.
 const CONNECTION_SHARE: u64 = 16;
-/// The share of DEAD that the letters of one tenant may take.
+/// The share of DEAD that the dead letters of one tenant may take.
 const TENANT_SHARE: u64 = 4;
-/// The bytes that the broker stores of a letter besides what it holds: subject, headers and its own.
+/// The bytes that the broker stores of a dead letter besides what it holds: subject, headers and its own.
 const OVERHEAD_BYTES: u64 = 256;
 
-/// A letter of DEAD.
+/// A dead letter of DEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Letter {
+pub(super) struct DeadLetter {
     /// Its sequence.
     pub(super) sequence: u64,
     /// What it holds, in bytes.
@@ -35,7 +35,7 @@ pub(super) struct InRaw {
 /// Whose room was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
-    /// That of the letter's connection.
+    /// That of the dead letter's connection.
     Connection,
     /// That of its tenant.
     Tenant,
@@ -53,7 +53,7 @@ impl Room {
     }
 }
 
-/// Letters of one connection that are given up, oldest first.
+/// Dead letters of one connection that are given up, oldest first.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct GivenUp {
     pub(super) origin: Origin,
@@ -61,53 +61,53 @@ pub(super) struct GivenUp {
     pub(super) sequences: Vec<u64>,
 }
 
-/// The letters of DEAD by connection, oldest first.
+/// The dead letters of DEAD by connection, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     of: BTreeMap<ConnectionId, Connection>,
-    letters: u64,
+    dead_letters: u64,
 }
 
 #[derive(Debug)]
 struct Connection {
     origin: Origin,
-    letters: VecDeque<Letter>,
+    dead_letters: VecDeque<DeadLetter>,
     bytes: u64,
 }
 
 impl Connection {
-    /// The oldest letter, but for one that is the only one: what came last is kept, however large it is.
+    /// The oldest dead letter, but for one that is the only one: what came last is kept, however large it is.
     fn give_up_oldest(&mut self) -> Option<u64> {
-        if self.letters.len() < 2 {
+        if self.dead_letters.len() < 2 {
             return None;
         }
-        let letter = self.letters.pop_front()?;
-        self.bytes -= letter.bytes + OVERHEAD_BYTES;
-        Some(letter.sequence)
+        let dead_letter = self.dead_letters.pop_front()?;
+        self.bytes -= dead_letter.bytes + OVERHEAD_BYTES;
+        Some(dead_letter.sequence)
     }
 }
 
 impl Held {
-    /// Adds a letter behind those that are there.
-    pub(super) fn add(&mut self, origin: &Origin, letter: Letter) {
-        let new = || Connection { origin: origin.clone(), letters: VecDeque::new(), bytes: 0 };
+    /// Adds a dead letter behind those that are there.
+    pub(super) fn add(&mut self, origin: &Origin, dead_letter: DeadLetter) {
+        let new = || Connection { origin: origin.clone(), dead_letters: VecDeque::new(), bytes: 0 };
         let of = self.of.entry(origin.connection.clone()).or_insert_with(new);
-        of.letters.push_back(letter);
-        of.bytes += letter.bytes + OVERHEAD_BYTES;
-        self.letters += 1;
+        of.dead_letters.push_back(dead_letter);
+        of.bytes += dead_letter.bytes + OVERHEAD_BYTES;
+        self.dead_letters += 1;
     }
 
-    /// The number of letters.
-    pub(super) const fn letters(&self) -> u64 {
-        self.letters
+    /// The number of dead letters.
+    pub(super) const fn dead_letters(&self) -> u64 {
+        self.dead_letters
     }
 
     fn bytes(&self) -> u64 {
         self.of.values().map(|connection| connection.bytes).sum()
     }
 
-    /// Gives up the oldest letters of whoever takes more than its share of `room_bytes`: a connection a sixteenth, a tenant
-    /// a quarter, all together seven tenths. Then whoever takes most gives way, until six tenths are taken.
+    /// Gives up the oldest dead letters of whoever takes more than its share of `room_bytes`: a connection a sixteenth,
+    /// a tenant a quarter, all together seven tenths. Then whoever takes most gives way, until six tenths are taken.
     pub(super) fn make_room(&mut self, room_bytes: u64) -> Vec<GivenUp> {
         let mut given_up = Vec::new();
         let connection_max = room_bytes / CONNECTION_SHARE;
@@ -138,7 +138,8 @@ impl Held {
         loop {
             let among = || self.of.values().filter(|connection| is_among(&connection.origin));
             let over = among().map(|connection| connection.bytes).sum::<u64>().saturating_sub(max_bytes);
-            let largest = among().filter(|connection| connection.letters.len() > 1).max_by_key(|it| it.bytes);
+            let largest =
+                among().filter(|connection| connection.dead_letters.len() > 1).max_by_key(|it| it.bytes);
             let Some(largest) = largest.filter(|_| over > 0) else { return };
             // Half of what it takes at most, then the largest is looked for again.
             let (connection, bytes) = (largest.origin.connection.clone(), over.min(largest.bytes / 2));
@@ -146,7 +147,7 @@ impl Held {
         }
     }
 
-    /// Gives up the oldest letters of a connection until they make so many bytes.
+    /// Gives up the oldest dead letters of a connection until they make so many bytes.
     fn shrink(&mut self, connection: &ConnectionId, bytes: u64, room: Room, given_up: &mut Vec<GivenUp>) {
         let Some(of) = self.of.get_mut(connection) else { return };
         let target = of.bytes - bytes;
@@ -156,25 +157,26 @@ impl Held {
         {
             sequences.push(sequence);
         }
-        self.letters -= u64::try_from(sequences.len()).unwrap_or(u64::MAX);
+        self.dead_letters -= u64::try_from(sequences.len()).unwrap_or(u64::MAX);
         if !sequences.is_empty() {
             given_up.push(GivenUp { origin: of.origin.clone(), room, sequences });
         }
     }
 
-    /// Takes out the letters of a connection whose deliveries came before `before`.
+    /// Takes out the dead letters of a connection whose deliveries came before `before`.
     pub(super) fn take_before(&mut self, connection: &ConnectionId, before: Timestamp) -> Vec<u64> {
         let Some(of) = self.of.get_mut(connection) else { return Vec::new() };
-        let (taken, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut of.letters).into_iter().partition(|letter| letter.received_at < before);
-        of.letters = kept;
-        of.bytes -= taken.iter().map(|letter| letter.bytes + OVERHEAD_BYTES).sum::<u64>();
-        self.letters -= u64::try_from(taken.len()).unwrap_or(u64::MAX);
-        taken.into_iter().map(|letter| letter.sequence).collect()
+        let (taken, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut of.dead_letters)
+            .into_iter()
+            .partition(|dead_letter| dead_letter.received_at < before);
+        of.dead_letters = kept;
+        of.bytes -= taken.iter().map(|dead_letter| dead_letter.bytes + OVERHEAD_BYTES).sum::<u64>();
+        self.dead_letters -= u64::try_from(taken.len()).unwrap_or(u64::MAX);
+        taken.into_iter().map(|dead_letter| dead_letter.sequence).collect()
     }
 
-    /// The letters of which RAW gives the body up below that sequence, where `is_there` says whose partition it is: the newest
-    /// of each connection, as far as its room goes. The others stay without their body.
+    /// The dead letters of which RAW gives the body up below that sequence, where `is_there` says whose partition it
+    /// is: the newest of each connection, as far as its room goes. The others stay without their body.
     pub(super) fn left_to_raw_below(
         &self,
         raw_sequence: u64,
@@ -184,13 +186,15 @@ impl Held {
         let mut sequences = Vec::new();
         for connection in self.of.values().filter(|connection| is_there(&connection.origin)) {
             let mut room = (room_bytes / CONNECTION_SHARE).saturating_sub(connection.bytes);
-            for letter in connection.letters.iter().rev() {
-                let Some(body) = letter.in_raw.filter(|body| body.sequence < raw_sequence) else { continue };
+            for dead_letter in connection.dead_letters.iter().rev() {
+                let Some(body) = dead_letter.in_raw.filter(|body| body.sequence < raw_sequence) else {
+                    continue;
+                };
                 if body.bytes > room {
                     break;
                 }
                 room -= body.bytes;
-                sequences.push(letter.sequence);
+                sequences.push(dead_letter.sequence);
             }
         }
         sequences.sort_unstable();
@@ -215,44 +219,49 @@ mod tests {
         }
     }
 
-    /// The second in which the letter of that sequence came.
+    /// The second in which the dead letter of that sequence came.
     fn at(sequence: u64) -> Timestamp {
         Timestamp::from_micros(i64::try_from(sequence).unwrap() * 1_000_000)
     }
 
-    /// Letters of (tenant, connection, bytes), in the order of their sequences from 1 on.
-    fn held(letters: &[(u8, u8, u64)]) -> Held {
+    /// Dead letters of (tenant, connection, bytes), in the order of their sequences from 1 on.
+    fn held(dead_letters: &[(u8, u8, u64)]) -> Held {
         let mut held = Held::default();
-        for (sequence, (tenant, connection, bytes)) in (1..).zip(letters) {
+        for (sequence, (tenant, connection, bytes)) in (1..).zip(dead_letters) {
             held.add(
                 &origin(*tenant, *connection),
-                Letter { sequence, bytes: *bytes - OVERHEAD_BYTES, received_at: at(sequence), in_raw: None },
+                DeadLetter {
+                    sequence,
+                    bytes: *bytes - OVERHEAD_BYTES,
+                    received_at: at(sequence),
+                    in_raw: None,
+                },
             );
         }
         held
     }
 
-    fn made_room(letters: &[(u8, u8, u64)]) -> Vec<(String, Room, Vec<u64>)> {
-        let given_up = held(letters).make_room(ROOM_BYTES);
+    fn made_room(dead_letters: &[(u8, u8, u64)]) -> Vec<(String, Room, Vec<u64>)> {
+        let given_up = held(dead_letters).make_room(ROOM_BYTES);
         given_up.into_iter().map(|it| (it.origin.connection.to_string(), it.room, it.sequences)).collect()
     }
 
     #[test]
-    fn letters_of_a_connection_that_came_before_a_time_are_taken_out_and_no_others() {
+    fn dead_letters_of_a_connection_that_came_before_a_time_are_taken_out_and_no_others() {
         let mut held = held(&[(1, 1, 1_000), (1, 2, 1_000), (1, 1, 1_000), (1, 1, 1_000)]);
         let before = held.bytes();
         let connection = origin(1, 1).connection;
         assert_eq!(held.take_before(&connection, at(4)), [1, 3]);
-        assert_eq!((held.letters(), held.bytes()), (2, before - 2_000));
+        assert_eq!((held.dead_letters(), held.bytes()), (2, before - 2_000));
         assert_eq!(held.take_before(&connection, at(4)), Vec::<u64>::new());
         assert_eq!(held.take_before(&origin(9, 9).connection, at(9)), Vec::<u64>::new());
     }
 
     #[test]
-    fn a_connection_over_its_room_gives_up_its_own_oldest_letters() {
+    fn a_connection_over_its_room_gives_up_its_own_oldest_dead_letters() {
         assert_eq!(made_room(&[(1, 1, 500_000), (2, 1, 900_000), (1, 1, 500_000)]), []);
-        let letters = [(1, 1, 500_000), (2, 1, 900_000), (1, 1, 500_000), (1, 1, 600_000)];
-        assert_eq!(made_room(&letters), [("t1-c1".to_owned(), Room::Connection, vec![1, 3])]);
+        let dead_letters = [(1, 1, 500_000), (2, 1, 900_000), (1, 1, 500_000), (1, 1, 600_000)];
+        assert_eq!(made_room(&dead_letters), [("t1-c1".to_owned(), Room::Connection, vec![1, 3])]);
         assert_eq!(made_room(&[(1, 1, 9_000_000)]), [], "the only one stays");
         assert_eq!(
             made_room(&[(1, 1, 100_000), (1, 1, 9_000_000)]),
@@ -261,18 +270,19 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_over_its_room_gives_up_letters_of_its_largest_connections() {
-        let mut letters: Vec<_> = (1..=5).flat_map(|connection| vec![(1, connection, 100_000); 9]).collect();
-        assert_eq!(made_room(&[letters.clone(), vec![(2, 1, 900_000)]].concat()).len(), 1);
-        letters.truncate(36);
-        assert_eq!(made_room(&letters), [], "3.6 of 4 million");
+    fn a_tenant_over_its_room_gives_up_dead_letters_of_its_largest_connections() {
+        let mut dead_letters: Vec<_> =
+            (1..=5).flat_map(|connection| vec![(1, connection, 100_000); 9]).collect();
+        assert_eq!(made_room(&[dead_letters.clone(), vec![(2, 1, 900_000)]].concat()).len(), 1);
+        dead_letters.truncate(36);
+        assert_eq!(made_room(&dead_letters), [], "3.6 of 4 million");
     }
 
     #[test]
     fn where_all_is_short_of_room_whoever_takes_most_gives_way() {
-        let mut letters: Vec<_> = (1..=13).flat_map(|tenant| vec![(tenant, 1, 90_000); 10]).collect();
-        letters.push((14, 1, 2_000));
-        let given_up = made_room(&letters);
+        let mut dead_letters: Vec<_> = (1..=13).flat_map(|tenant| vec![(tenant, 1, 90_000); 10]).collect();
+        dead_letters.push((14, 1, 2_000));
+        let given_up = made_room(&dead_letters);
         assert!(given_up.iter().all(|(_, room, _)| *room == Room::All), "{given_up:?}");
         assert!(given_up.iter().all(|(connection, ..)| connection != "t14-c1"), "{given_up:?}");
         let bytes: u64 = given_up.iter().map(|(.., sequences)| 90_000 * sequences.len() as u64).sum();
@@ -284,9 +294,9 @@ mod tests {
         let mut held = Held::default();
         for (sequence, raw) in [(1, 10), (2, 11), (3, 12), (4, 50)] {
             let in_raw = Some(InRaw { sequence: raw, bytes: 400_000 });
-            held.add(&origin(1, 1), Letter { sequence, bytes: 1_000, received_at: at(sequence), in_raw });
+            held.add(&origin(1, 1), DeadLetter { sequence, bytes: 1_000, received_at: at(sequence), in_raw });
         }
-        held.add(&origin(1, 1), Letter { sequence: 5, bytes: 1_000, received_at: at(5), in_raw: None });
+        held.add(&origin(1, 1), DeadLetter { sequence: 5, bytes: 1_000, received_at: at(5), in_raw: None });
         let below = |raw_sequence| held.left_to_raw_below(raw_sequence, ROOM_BYTES, |_| true);
         assert_eq!(below(10), [] as [u64; 0]);
         assert_eq!(below(12), [1, 2]);
@@ -296,18 +306,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_within_its_share_loses_a_letter_while_room_is_left_for_all(
-            letters in prop::collection::vec((1u8..4, 1u8..3, 1_000u64..300_000), 0..60),
+        fn nobody_within_its_share_loses_a_dead_letter_while_room_is_left_for_all(
+            dead_letters in prop::collection::vec((1u8..4, 1u8..3, 1_000u64..300_000), 0..60),
         ) {
-            let mut held = held(&letters);
+            let mut held = held(&dead_letters);
             let before: BTreeMap<ConnectionId, u64> =
                 held.of.iter().map(|(id, it)| (id.clone(), it.bytes)).collect();
             let total: u64 = before.values().sum();
             let given_up = held.make_room(ROOM_BYTES);
             let count: usize = given_up.iter().map(|it| it.sequences.len()).sum();
-            prop_assert_eq!(held.letters() + count as u64, letters.len() as u64);
+            prop_assert_eq!(held.dead_letters() + count as u64, dead_letters.len() as u64);
             for connection in held.of.values() {
-                prop_assert!(connection.bytes <= ROOM_BYTES / CONNECTION_SHARE || connection.letters.len() == 1);
+                prop_assert!(connection.bytes <= ROOM_BYTES / CONNECTION_SHARE || connection.dead_letters.len() == 1);
             }
             for it in given_up.iter().filter(|it| it.room == Room::Connection) {
                 prop_assert!(before[&it.origin.connection] > ROOM_BYTES / CONNECTION_SHARE);

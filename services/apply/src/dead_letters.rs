@@ -1,18 +1,18 @@
-//! DEAD is one room for all: whoever takes more than a share of it gives up letters of its own, the oldest first.
+//! DEAD is one room for all: whoever takes more than a share of it gives up dead letters of its own, the oldest first.
 
 mod held;
 
 use crate::STAGE;
 use bus::{Bus, BusError};
-use held::{GivenUp, Held, InRaw, Letter};
+use held::{DeadLetter, GivenUp, Held, InRaw};
 use model::Partition;
 use prometheus::{IntCounter, IntCounterVec, Opts};
-use runner::{Alerts, Metrics, delivery_in_raw, publish_letter};
+use runner::{Alerts, Metrics, delivery_in_raw, publish_dead_letter};
 use stage::Fault;
 use store::Store;
 
-/// The letters of DEAD, as far as they were looked at.
-pub(crate) struct Letters {
+/// The dead letters of DEAD, as far as they were looked at.
+pub(crate) struct DeadLetters {
     bus: Bus,
     store: Store,
     alerts: Alerts,
@@ -23,7 +23,7 @@ pub(crate) struct Letters {
     seen: u64,
 }
 
-impl Letters {
+impl DeadLetters {
     /// Looks at none yet.
     pub(crate) fn new(
         bus: &Bus,
@@ -48,8 +48,8 @@ impl Letters {
         Ok(Self { bus, store, alerts, given_up, erased, held: Held::default(), seen: 0 })
     }
 
-    /// Looks at the letters that came since, sets aside those that aren't ours, erases those of erased accounts, and makes
-    /// room.
+    /// Looks at the dead letters that came since, sets aside those that aren't ours, erases those of erased accounts,
+    /// and makes room.
     pub(crate) async fn sweep(&mut self) -> Result<(), Fault> {
         self.look().await?;
         self.erase().await?;
@@ -61,16 +61,16 @@ impl Letters {
 
     async fn look(&mut self) -> Result<(), BusError> {
         let there = self.bus.dead_state().await?;
-        // Whoever saw to letters removed them, or the broker began anew.
-        if there.last_sequence < self.seen || there.letters < self.held.letters() {
+        // Whoever saw to dead letters removed them, or the broker began anew.
+        if there.last_sequence < self.seen || there.dead_letters < self.held.dead_letters() {
             (self.held, self.seen) = (Held::default(), 0);
         }
         if there.last_sequence <= self.seen {
             return Ok(());
         }
-        let mut letters = self.bus.read_dead_behind(None, self.seen).await?;
+        let mut dead_letters = self.bus.read_dead_behind(None, self.seen).await?;
         loop {
-            match letters.next().await {
+            match dead_letters.next().await {
                 Ok(None) => break,
                 Ok(Some(message)) => {
                     self.seen = message.sequence;
@@ -90,16 +90,16 @@ impl Letters {
     fn hold(&mut self, sequence: u64, payload: bytes::Bytes) {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         // What can't be decoded isn't ours, which the reader has judged.
-        let Ok(letter) = wire::decode_dead(payload) else { return };
-        let raw_sequence = letter.position.raw_sequence;
-        let in_raw = letter.body_in_raw.map(|body| InRaw { sequence: raw_sequence, bytes: body.bytes });
-        let received_at = letter.original.received_at();
-        self.held.add(letter.original.origin(), Letter { sequence, bytes, received_at, in_raw });
+        let Ok(dead_letter) = wire::decode_dead(payload) else { return };
+        let raw_sequence = dead_letter.position.raw_sequence;
+        let in_raw = dead_letter.body_in_raw.map(|body| InRaw { sequence: raw_sequence, bytes: body.bytes });
+        let received_at = dead_letter.original.received_at();
+        self.held.add(dead_letter.original.origin(), DeadLetter { sequence, bytes, received_at, in_raw });
     }
 
-    /// Erases the letters of accounts whose data had to be erased, as far as their deliveries came before that.
+    /// Erases the dead letters of accounts whose data had to be erased, as far as their deliveries came before that.
     async fn erase(&mut self) -> Result<(), Fault> {
-        if self.held.letters() == 0 {
+        if self.held.dead_letters() == 0 {
             return Ok(());
         }
         for (connection, before) in self.store.erasures().await? {
@@ -119,8 +119,8 @@ impl Letters {
                     }
                 }
             }
-            let letters = sequences.len();
-            tracing::info!(stage = STAGE, connection.id = %connection, letters, "dead letters erased with their account");
+            let dead_letters = sequences.len();
+            tracing::info!(stage = STAGE, connection.id = %connection, dead_letters, "dead letters erased with their account");
         }
         Ok(())
     }
@@ -138,15 +138,15 @@ impl Letters {
             tenant.id = %origin.tenant,
             store.id = %origin.store,
             connection.id = %origin.connection,
-            letters = sequences.len(),
+            dead_letters = sequences.len(),
             room = room.as_str(),
             "the oldest dead letters were given up: too many for the room"
         );
         Ok(())
     }
 
-    /// Takes the bodies that letters of the partition left to RAW over into DEAD, before RAW is purged below that sequence: the
-    /// newest of each connection, as far as its room goes.
+    /// Takes the bodies that dead letters of the partition left to RAW over into DEAD, before RAW is purged below that
+    /// sequence: the newest of each connection, as far as its room goes.
     pub(crate) async fn take_bodies_over(&self, partition: Partition, below: u64) -> Result<(), Fault> {
         let partitions = self.bus.partitions();
         let is_there = |origin: &model::Origin| partitions.of(&origin.store) == partition;
@@ -156,11 +156,11 @@ impl Letters {
                 message => message?,
             };
             let Some(message) = message else { continue };
-            let Ok(letter) = wire::decode_dead(message.payload) else { continue };
-            let found = delivery_in_raw(&self.bus, &message.store, letter.position).await?;
-            let Some(whole) = found.and_then(|found| letter.with_body_of(&found)) else { continue };
-            // Another id: within five minutes the letter without its body would count as the same.
-            publish_letter(&self.bus, format!("{}/whole", message.message_id), &whole).await?;
+            let Ok(dead_letter) = wire::decode_dead(message.payload) else { continue };
+            let found = delivery_in_raw(&self.bus, &message.store, dead_letter.position).await?;
+            let Some(whole) = found.and_then(|found| dead_letter.with_body_of(&found)) else { continue };
+            // Another id: within five minutes the dead letter without its body would count as the same.
+            publish_dead_letter(&self.bus, format!("{}/whole", message.message_id), &whole).await?;
             self.bus.remove_dead(sequence).await?;
         }
         Ok(())
