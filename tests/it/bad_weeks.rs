@@ -1,5 +1,5 @@
-//! Everyday incidents that once cost a shop its stock or a change, in the order in which they happen, with the services'
-//! own processes and stand-ins of the platforms. Rules: `model::mirror`, and `services/apply/src/decide`.
+//! Everyday incidents that once cost a shop its stock or a change, in the order in which they happen, with the
+//! services' own processes and stand-ins of the platforms. Rules: `model::mirror`, and `services/apply/src/decide`.
 
 mod clocks;
 mod contacts;
@@ -123,7 +123,7 @@ impl<'a> Shop<'a> {
     /// The mirrors, for messages.
     async fn mirrors(&self) -> String {
         let view = self.world.store.show_store(&self.merchant.store).await.expect("the database answers");
-        let outcomes = self.world.endings(&self.merchant).await;
+        let outcomes = self.world.event_outcomes(&self.merchant).await;
         let mirrors = view.mirrors.iter().map(|line| format!("\n{:?}", line.mirror));
         let outcomes = outcomes.iter().map(|it| {
             format!(

@@ -149,9 +149,9 @@ impl Crowd {
             let merchant = &shop.merchant;
             let taken: BTreeSet<&str> = shop.taken.values().flatten().map(String::as_str).collect();
             eventually(patience, &format!("all of {} has ended", merchant.store), async || {
-                let endings = world.endings(merchant).await;
+                let event_outcomes = world.event_outcomes(merchant).await;
                 let ended: BTreeSet<String> =
-                    endings.iter().map(|ending| ending.delivery.to_string()).collect();
+                    event_outcomes.iter().map(|event_outcome| event_outcome.delivery.to_string()).collect();
                 let missing: Vec<&str> = taken.iter().filter(|id| !ended.contains(**id)).copied().collect();
                 let Some(first) = missing.first() else { return Ok(()) };
                 let outcomes = world.outcomes().await;
@@ -167,10 +167,16 @@ impl Crowd {
         let merchant = &shop.merchant;
         let events = world.assert_sound(merchant).await;
         assert_eq!(events.len(), taken + 1, "{}: each delivery and the product, once", merchant.store);
-        let endings = world.endings(merchant).await;
-        assert!(endings.iter().all(|ending| ending.outcome == Outcome::Applied), "each was news");
-        let order: BTreeMap<String, usize> =
-            endings.iter().enumerate().map(|(index, ending)| (ending.delivery.to_string(), index)).collect();
+        let event_outcomes = world.event_outcomes(merchant).await;
+        assert!(
+            event_outcomes.iter().all(|event_outcome| event_outcome.outcome == Outcome::Applied),
+            "each was news"
+        );
+        let order: BTreeMap<String, usize> = event_outcomes
+            .iter()
+            .enumerate()
+            .map(|(index, event_outcome)| (event_outcome.delivery.to_string(), index))
+            .collect();
         for (item, taken) in &shop.taken {
             let places: Vec<usize> = taken.iter().map(|id| order[id]).collect();
             assert!(places.is_sorted(), "{} item {item}: in the order of the 2xx", merchant.store);

@@ -83,7 +83,7 @@ async fn while_the_database_is_away_strangers_are_asked_to_come_back_and_look_up
     world.postgres.restart().await.expect("the database comes back");
 
     let (id, _) = sender.send_until_kept(&first, PATIENCE).await;
-    world.ending(PATIENCE, &merchant, &id).await;
+    world.event_outcome(PATIENCE, &merchant, &id).await;
     let mut crowd = crowd;
     crowd.finish(stream).await;
     crowd.assert_all_there(&world, WORKED_OFF).await;

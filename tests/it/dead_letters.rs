@@ -89,19 +89,19 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     // The currency is said, and something newer comes before the dead letters are taken in again.
     say_currency(&mut world, &merchant).await;
     let third = send(order(&account, "third", 1, 3)).await;
-    assert_eq!(world.ending(PATIENCE, &merchant, &third).await.outcome, Outcome::Applied);
-    let before = world.endings(&merchant).await.len();
+    assert_eq!(world.event_outcome(PATIENCE, &merchant, &third).await.outcome, Outcome::Applied);
+    let before = world.event_outcomes(&merchant).await.len();
     let preview = tillflow(&world, &["dlq", "replay", "--fingerprint", &fingerprint, "--dry-run"]).await;
     assert_eq!(preview.well()[0]["count"].as_u64(), Some(2));
     let nothing = tillflow(&world, &["dlq", "replay"]).await;
     assert_eq!(nothing.code, 2, "all dead letters are meant only if one says so: {nothing:?}");
-    assert_eq!((dead_letters(&world).await, world.endings(&merchant).await.len()), (3, before));
+    assert_eq!((dead_letters(&world).await, world.event_outcomes(&merchant).await.len()), (3, before));
 
     let replayed = tillflow(&world, &["dlq", "replay", "--fingerprint", &fingerprint]).await.well();
     assert_eq!(replayed[0]["done"].as_u64(), Some(2));
     for delivery in [&first, &second] {
         assert_eq!(
-            world.ending(PATIENCE, &merchant, delivery).await.outcome,
+            world.event_outcome(PATIENCE, &merchant, delivery).await.outcome,
             Outcome::Stale,
             "newer ones stand"
         );
@@ -148,7 +148,7 @@ async fn a_dead_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_ev
 
     world.sql(ACCEPT).await;
     let other = send(account.product("other", 3000, "Tea", 1, 2)).await;
-    assert_eq!(world.ending(PATIENCE, &merchant, &other).await.outcome, Outcome::Applied);
+    assert_eq!(world.event_outcome(PATIENCE, &merchant, &other).await.outcome, Outcome::Applied);
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     let partition = world.bus.partitions().of(&merchant.store);
     let last = world.bus.tail(Feed::Raw, partition).await.expect("the broker answers").expect("a message");
@@ -157,9 +157,9 @@ async fn a_dead_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_ev
     let replayed = tillflow(&world, &["dlq", "replay", &dead_letter["dead_letter"].to_string()]).await.well();
     assert_eq!(replayed[0]["done"].as_u64(), Some(1));
     eventually(PATIENCE, "it is applied", async || {
-        let endings = world.endings(&merchant).await;
-        let again = endings.iter().find(|ending| ending.delivery.to_string() == *dead);
-        let again = again.map(|ending| (ending.outcome, ending.event.to_string()));
+        let event_outcomes = world.event_outcomes(&merchant).await;
+        let again = event_outcomes.iter().find(|event_outcome| event_outcome.delivery.to_string() == *dead);
+        let again = again.map(|event_outcome| (event_outcome.outcome, event_outcome.event.to_string()));
         let event = dead_letter["event_id"].as_str().expect("an event died").to_owned();
         if again == Some((Outcome::Applied, event)) { Ok(()) } else { Err(format!("{again:?}")) }
     })
@@ -194,13 +194,13 @@ async fn an_audit_names_what_the_record_lost() {
     let sender = Sender::default();
     let (delivery, _) =
         sender.send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
-    world.ending(PATIENCE, &merchant, &delivery).await;
+    world.event_outcome(PATIENCE, &merchant, &delivery).await;
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_eq!(tillflow(&world, &["audit"]).await.code, 0);
     for program in Program::ALL {
         assert!(world.terminate(program).await.success());
     }
-    world.sql("DELETE FROM endings").await;
+    world.sql("DELETE FROM event_outcomes").await;
     let audit = tillflow(&world, &["audit"]).await;
     assert_eq!(audit.code, 1, "{audit:?}");
     let missing: Vec<_> = audit.lines.iter().filter(|line| line["kind"] == "missing").collect();

@@ -155,7 +155,7 @@ async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_told() {
     let (world, merchant, account) = shop(&Program::ALL).await;
     let sender = Sender::default();
     let (made, _) = sender.send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
-    world.ending(PATIENCE, &merchant, &made).await;
+    world.event_outcome(PATIENCE, &merchant, &made).await;
     let id = account.connection.as_str();
 
     let set = tillflow(&world, &["connection", "set", id, "--baseline", "store"]).await.well().remove(0);

@@ -122,7 +122,7 @@ async fn a_shop_s_erasure_clears_record_and_dead_letters_of_it_alone_and_raw_at_
     // The newest message of a partition stays until there is another.
     let last = erased.product("the last", 1000, "Tea", 1, 0);
     let (last, _) = Sender::default().send_until_kept(&last, PATIENCE).await;
-    let last = world.ending(PATIENCE, merchant, &last).await.position.raw_sequence;
+    let last = world.event_outcome(PATIENCE, merchant, &last).await.position.raw_sequence;
     let partition = world.bus.partitions().of(&merchant.store);
     eventually(PATIENCE * 3, "RAW has dropped the bytes", async || {
         let first = world.bus.first(Feed::Raw, partition).await.map_err(|error| error.to_string())?;

@@ -42,7 +42,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     let delivery = shopify.sign("inventory_levels/update", "told-7", body).with("traceparent", &parent);
     let (id, _) = Sender::default().send_until_kept(&delivery, PATIENCE).await;
 
-    assert_eq!(world.ending(PATIENCE, &merchant, &id).await.outcome, Outcome::Applied);
+    assert_eq!(world.event_outcome(PATIENCE, &merchant, &id).await.outcome, Outcome::Applied);
     assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(7)));
     let at_square = square.shop().find("tea").expect("it is on sale").item;
     eventually(PATIENCE, "Square has seven", async || {
@@ -58,8 +58,8 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     assert!(sent.contains(TRACE), "the call belongs to the delivery's trace: {sent}");
     assert!(calls[0].idempotency_key.is_some());
     assert_eq!(world.count(&merchant, Outcome::Echo).await, echoes_before + 1);
-    let endings = world.endings(&merchant).await;
-    let last = endings.last().expect("there are endings");
+    let event_outcomes = world.event_outcomes(&merchant).await;
+    let last = event_outcomes.last().expect("there are outcomes");
     assert_eq!((&last.connection, last.outcome), (&square.connection, Outcome::Echo), "{last:?}");
 
     // What the shop itself says of the same sale is no news and goes nowhere.
@@ -82,7 +82,7 @@ async fn the_same_delivery_three_times_changes_one_row() {
     sender.send_until_kept(&level, PATIENCE).await;
     let sold = account.level("sold", 1101, 9, 2);
     let (first, _) = sender.send_until_kept(&sold, PATIENCE).await;
-    world.ending(PATIENCE, &merchant, &first).await;
+    world.event_outcome(PATIENCE, &merchant, &first).await;
 
     // The door remembers it; after it was killed it doesn't, and RAW has it twice.
     let (second, _) = sender.send_until_kept(&sold, PATIENCE).await;
@@ -97,7 +97,7 @@ async fn the_same_delivery_three_times_changes_one_row() {
     assert_eq!(duplicates, 1, "the third one got as far as dedupe");
     assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(9)));
     assert_eq!(world.assert_sound(&merchant).await.len(), 3);
-    assert_eq!(world.endings(&merchant).await.len(), 3);
+    assert_eq!(world.event_outcomes(&merchant).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +108,7 @@ async fn a_repeat_of_what_a_new_owner_of_dedupe_did_not_read_back_is_known_to_th
     let (counted, sold) = (account.level("counted", 1101, 10, 1), account.level("sold", 1101, 9, 2));
     for delivery in [&account.product("made", 1000, "Tea", 1, 0), &counted, &sold] {
         let (id, _) = sender.send_until_kept(delivery, PATIENCE).await;
-        world.ending(PATIENCE, &merchant, &id).await;
+        world.event_outcome(PATIENCE, &merchant, &id).await;
     }
 
     for program in [Program::Ingest, Program::Dedupe] {
@@ -137,12 +137,12 @@ async fn a_product_update_that_comes_after_a_newer_one_is_stale() {
     for (delivery, title, second) in [("first", "Tea", 10), ("newer", "Green tea", 30), ("older", "Te", 20)] {
         let (id, _) =
             sender.send_until_kept(&account.product(delivery, 1000, title, 1, second), PATIENCE).await;
-        outcomes.push(world.ending(PATIENCE, &merchant, &id).await.outcome);
+        outcomes.push(world.event_outcome(PATIENCE, &merchant, &id).await.outcome);
     }
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied, Outcome::Stale]);
     // A level makes the product's name visible beside it.
     let (id, _) = sender.send_until_kept(&account.level("counted", 1101, 5, 40), PATIENCE).await;
-    world.ending(PATIENCE, &merchant, &id).await;
+    world.event_outcome(PATIENCE, &merchant, &id).await;
     let view = world.store.show_store(&merchant.store).await.expect("the database answers");
     assert_eq!(view.levels[0].product_title.as_deref(), Some("Green tea"));
     assert_eq!(world.assert_sound(&merchant).await.len(), 3);
@@ -164,7 +164,7 @@ async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
         ids.push(sender.send_until_kept(&delivery, PATIENCE).await.0);
     }
     let (next, _) = sender.send_until_kept(&account.level("counted", 1101, 10, 2), PATIENCE).await;
-    assert_eq!(world.ending(PATIENCE, &merchant, &next).await.outcome, Outcome::Applied);
+    assert_eq!(world.event_outcome(PATIENCE, &merchant, &next).await.outcome, Outcome::Applied);
     assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(10)));
 
     let mut dead_letters = Vec::new();

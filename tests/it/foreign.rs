@@ -1,4 +1,5 @@
-//! What others publish where only we should: answers that are aimed at our streams, and messages in them that aren't ours.
+//! What others publish where only we should: answers that are aimed at our streams, and messages in them that aren't
+//! ours.
 
 use crate::{
     PATIENCE,
@@ -36,8 +37,8 @@ impl Shop {
     async fn sells(&self, world: &World, id: &str, level: i32, second: i64) {
         let told = self.account.level(id, ITEM, level.into(), second);
         let (delivery, _) = Sender::default().send_until_kept(&told, PATIENCE).await;
-        let ending = world.ending(PATIENCE, &self.merchant, &delivery).await;
-        assert_eq!(ending.outcome, Outcome::Applied, "{ending:?}");
+        let event_outcome = world.event_outcome(PATIENCE, &self.merchant, &delivery).await;
+        assert_eq!(event_outcome.outcome, Outcome::Applied, "{event_outcome:?}");
         assert_eq!(world.level(&self.merchant, SKU).await, Some(Quantity::pieces(level)));
     }
 }
@@ -121,8 +122,8 @@ async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject
         let sent = client.publish_with_reply_and_headers(subject, reply.clone(), headers, body).await;
         sent.expect("it is sent");
         let delivery = DeliveryId::derive(&shop.account.connection, TOPIC, id.as_bytes()).to_string();
-        let ending = world.ending(PATIENCE, &shop.merchant, &delivery).await;
-        assert_eq!(ending.outcome, Outcome::Applied, "{reply}: it is kept without an answer");
+        let event_outcome = world.event_outcome(PATIENCE, &shop.merchant, &delivery).await;
+        assert_eq!(event_outcome.outcome, Outcome::Applied, "{reply}: it is kept without an answer");
     }
     eventually(PATIENCE, "each refused reply is counted", async || {
         let refused = world.scrape().await.count("tillflow_replies_refused_total", &[("by", "platforms")]);

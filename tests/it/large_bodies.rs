@@ -66,8 +66,8 @@ async fn shop() -> (World, Merchant, Account) {
 }
 
 async fn assert_applied(world: &World, merchant: &Merchant, delivery: &str) {
-    let ending = world.ending(PATIENCE, merchant, delivery).await;
-    assert_eq!(ending.outcome, Outcome::Applied, "{ending:?}");
+    let event_outcome = world.event_outcome(PATIENCE, merchant, delivery).await;
+    assert_eq!(event_outcome.outcome, Outcome::Applied, "{event_outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

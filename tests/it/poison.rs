@@ -124,11 +124,11 @@ async fn every_poison_ends_as_its_class_with_its_bytes_and_the_next_event_of_the
         assert_eq!(&delivery.body, body, "{what}: the bytes are those that came");
     }
 
-    let endings = world.endings(&merchant).await;
-    let applied: Vec<String> = endings
+    let event_outcomes = world.event_outcomes(&merchant).await;
+    let applied: Vec<String> = event_outcomes
         .iter()
-        .filter(|ending| ending.outcome == Outcome::Applied)
-        .map(|ending| ending.delivery.to_string())
+        .filter(|event_outcome| event_outcome.outcome == Outcome::Applied)
+        .map(|event_outcome| event_outcome.delivery.to_string())
         // A variant that was rejected leaves its product, which goes on.
         .filter(|delivery| !poisoned.contains(delivery))
         .collect();

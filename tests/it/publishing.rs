@@ -59,8 +59,8 @@ async fn assert_level(
     level: i32,
 ) {
     let delivery = DeliveryId::derive(&account.connection, topic, id.as_bytes()).to_string();
-    let ending = world.ending(PATIENCE, merchant, &delivery).await;
-    assert_eq!(ending.outcome, Outcome::Applied, "{ending:?}");
+    let event_outcome = world.event_outcome(PATIENCE, merchant, &delivery).await;
+    assert_eq!(event_outcome.outcome, Outcome::Applied, "{event_outcome:?}");
     assert_eq!(world.level(merchant, SKU).await, Some(Quantity::pieces(level)));
 }
 

@@ -58,8 +58,8 @@ async fn a_store_with_an_event_that_the_database_refuses_goes_on_and_so_does_its
     let said = ["stage", "class"].map(|field| dead_letters[0][field].as_str());
     assert_eq!((said, dead_letters[0]["count"].as_u64()), ([Some("apply"), Some("bug")], Some(1)));
     for (merchant, dead) in merchants.iter().zip([1, 0]) {
-        let endings = world.endings(merchant).await;
-        let outcomes: Vec<_> = endings.iter().map(|ending| ending.outcome).collect();
+        let event_outcomes = world.event_outcomes(merchant).await;
+        let outcomes: Vec<_> = event_outcomes.iter().map(|event_outcome| event_outcome.outcome).collect();
         let is_dead = |outcome: &&Outcome| **outcome == Outcome::Dead;
         assert_eq!(outcomes.len(), usize::try_from(PRODUCTS).expect("few"), "{outcomes:?}");
         assert_eq!(outcomes.iter().filter(is_dead).count(), dead, "{outcomes:?}");
@@ -114,7 +114,7 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
     .await;
 
     world.sql("GRANT INSERT ON events TO tillflow_pipeline").await;
-    assert_eq!(world.ending(PATIENCE, &merchant, &delivery).await.outcome, Outcome::Applied);
+    assert_eq!(world.event_outcome(PATIENCE, &merchant, &delivery).await.outcome, Outcome::Applied);
     eventually(PATIENCE, "apply is ready again", async || {
         let (status, text) = readyz().await;
         if status == 200 { Ok(()) } else { Err(text) }

@@ -6,7 +6,7 @@ use testkit::{Program, World, eventually};
 
 /// What a copy from before anything happened holds: only what was set up.
 const AS_AT_FIRST: &str = "
-TRUNCATE events, endings, dismissals, mirrors, inventory_levels, inventory_movements, products, variants, orders,
+TRUNCATE events, event_outcomes, dropped_inputs, mirrors, inventory_levels, inventory_movements, products, variants, orders,
     customers, cursors, accepted, send_marks;
 DELETE FROM links WHERE kind <> 'location';
 UPDATE stores SET last_sequence = 0, ended = 0";
@@ -43,7 +43,7 @@ async fn a_record_older_than_its_feed_is_refused_and_made_whole_from_raw() {
     })
     .await;
     for merchant in crowd.merchants() {
-        assert!(world.endings(merchant).await.is_empty(), "nothing is passed over");
+        assert!(world.event_outcomes(merchant).await.is_empty(), "nothing is passed over");
     }
 
     assert!(world.terminate(Program::Apply).await.success());

@@ -85,7 +85,7 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
     }
     assert!((GARBAGE * GARBAGE_BYTES) as u64 > DEAD_BYTES, "more than there is room for");
     let (level, _) = sender.send_until_kept(&honest_account.level("level", ITEM, 7, 1), PATIENCE).await;
-    assert_eq!(world.ending(PATIENCE, &honest, &level).await.outcome, Outcome::Applied);
+    assert_eq!(world.event_outcome(PATIENCE, &honest, &level).await.outcome, Outcome::Applied);
     assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(7)));
 
     eventually(PATIENCE, "the noisy one has given up what is too much", async || {
@@ -216,7 +216,7 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_doors_and_n
         let answer = sender.send(&delivery).await.expect("the door answers");
         assert_eq!(answer.status, 200, "{answer:?}");
         let id = answer.delivery().expect("it is kept");
-        assert_eq!(world.ending(PATIENCE, &honest, &id).await.outcome, Outcome::Applied);
+        assert_eq!(world.event_outcome(PATIENCE, &honest, &id).await.outcome, Outcome::Applied);
     }
     assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(5)));
     let usage = world.bus.usage(Feed::Raw).await.expect("the broker answers");

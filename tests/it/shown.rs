@@ -13,7 +13,7 @@ const HOSTILE: &str =
 /// Keeps a delivery and waits until it has ended.
 async fn end(world: &World, merchant: &Merchant, delivery: &Signed) -> String {
     let (id, _) = Sender::default().send_until_kept(delivery, PATIENCE).await;
-    world.ending(PATIENCE, merchant, &id).await;
+    world.event_outcome(PATIENCE, merchant, &id).await;
     id
 }
 

@@ -225,10 +225,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     let written = ["rs", "proto", "sql", "py", "sh", ""];
     paths
         .flat_map(|path| {
-            let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
             match path.is_dir() {
                 true => sources(&path),
-                false if written.contains(&ending.as_str()) => vec![path],
+                false if written.contains(&extension.as_str()) => vec![path],
                 false => Vec::new(),
             }
         })

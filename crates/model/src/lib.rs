@@ -9,7 +9,7 @@ mod call_gate;
 mod catalog;
 mod conflict;
 mod delivery;
-mod dismissal;
+mod dropped_input;
 mod event;
 mod id;
 mod instruction;
@@ -30,7 +30,7 @@ pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, Source, TraceParent};
-pub use dismissal::Dismissal;
+pub use dropped_input::DroppedInput;
 pub use event::{
     Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion,
 };

@@ -196,7 +196,7 @@ pub struct Movement {
 
 /// How one event ended; every event that reaches `apply` leaves one, duplicates aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
+pub struct EventOutcome {
     /// Whose.
     pub tenant: TenantId,
     /// Of which store.

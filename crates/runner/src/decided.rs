@@ -1,23 +1,23 @@
 //! What inputs came to, and how it is packed into batches: without a clock or I/O.
 
 use crate::{Head, Input, Output, outcome_label};
-use model::{Dismissal, Outcome, Position};
+use model::{DroppedInput, Outcome, Position};
 use stage::{Reject, RejectClass, Skip, Stage, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
-/// About how many bytes a dismissal takes in a batch.
-const DISMISSAL_WEIGHT: usize = 192;
+/// About how many bytes a dropped input takes in a batch.
+const DROPPED_INPUT_WEIGHT: usize = 192;
 
 /// An input's own particulars, for the case that it ends here.
 #[derive(Clone)]
-struct Ending(Dismissal);
+struct EventOutcome(DroppedInput);
 
-impl Ending {
+impl EventOutcome {
     /// The particulars of the input that stands at that place.
     fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
         let Head { origin, received_at, delivery, event, .. } = input.head();
-        Self(Dismissal {
+        Self(DroppedInput {
             position,
             origin: origin.clone(),
             delivery,
@@ -30,30 +30,30 @@ impl Ending {
     }
 
     /// It ends so, and that is fine.
-    fn skipped(self, skip: Skip) -> Dismissal {
+    fn skipped(self, skip: Skip) -> DroppedInput {
         let outcome = skip.outcome();
         let reason = if skip.as_str() == outcome.as_str() { "" } else { skip.as_str() };
-        Dismissal { outcome, reason: reason.into(), ..self.0 }
+        DroppedInput { outcome, reason: reason.into(), ..self.0 }
     }
 
     /// The same for one of the input's rows.
     fn at(&self, position: Position) -> Self {
-        Self(Dismissal { position, ..self.0.clone() })
+        Self(DroppedInput { position, ..self.0.clone() })
     }
 
     /// It becomes a dead letter.
-    fn rejected(self, reject: &Reject) -> Dismissal {
-        Dismissal { outcome: Outcome::Dead, reason: reject.to_string().into(), ..self.0 }
+    fn rejected(self, reject: &Reject) -> DroppedInput {
+        DroppedInput { outcome: Outcome::Dead, reason: reject.to_string().into(), ..self.0 }
     }
 }
 
-/// What an input came to. Each of its positions has exactly one outcome: an output, or a dismissal.
+/// What an input came to. Each of its positions has exactly one outcome: an output, or a dropped input.
 #[derive(Debug)]
 pub struct Settled<Out> {
     /// What goes on, in order.
     pub emitted: Vec<Out>,
     /// What ends here, in order.
-    pub dismissed: Vec<Dismissal>,
+    pub dropped: Vec<DroppedInput>,
     /// The rejections among what ends here: each becomes a dead letter.
     pub rejected: Vec<(Position, Reject)>,
     /// The label that the input counts under.
@@ -79,19 +79,19 @@ pub(crate) fn settle_within<S: Stage>(
 where
     S::In: Input,
 {
-    let ending = Ending::of(S::NAME, at, &input);
+    let event_outcome = EventOutcome::of(S::NAME, at, &input);
     let verdict = decide(stage, at, input, lane);
     let label = outcome_label(&verdict);
-    let mut settled = Settled { emitted: Vec::new(), dismissed: Vec::new(), rejected: Vec::new(), label };
+    let mut settled = Settled { emitted: Vec::new(), dropped: Vec::new(), rejected: Vec::new(), label };
     match verdict {
         Verdict::Emit(outputs) => settled.emitted = outputs,
-        Verdict::Skip(skip) => settled.dismissed.push(ending.clone().skipped(skip)),
-        Verdict::Reject(reject) => settled.reject(at, &ending, reject),
+        Verdict::Skip(skip) => settled.dropped.push(event_outcome.clone().skipped(skip)),
+        Verdict::Reject(reject) => settled.reject(at, &event_outcome, reject),
         Verdict::Rows(rows) => {
             for (event, row) in (at.event..).zip(rows) {
                 match row {
                     Ok(output) => settled.emitted.push(output),
-                    Err(reject) => settled.reject(Position { event, ..at }, &ending, reject),
+                    Err(reject) => settled.reject(Position { event, ..at }, &event_outcome, reject),
                 }
             }
         }
@@ -100,7 +100,7 @@ where
         return settled;
     }
     let reject = Reject::new(RejectClass::Bug, "what it comes to is larger than the broker takes");
-    rejected::<S>(at, &ending, reject)
+    rejected::<S>(at, &event_outcome, reject)
 }
 
 /// An input that is rejected without a decision.
@@ -108,19 +108,19 @@ pub(crate) fn refused<S: Stage>(at: Position, input: &S::In, reject: Reject) -> 
 where
     S::In: Input,
 {
-    rejected::<S>(at, &Ending::of(S::NAME, at, input), reject)
+    rejected::<S>(at, &EventOutcome::of(S::NAME, at, input), reject)
 }
 
-fn rejected<S: Stage>(at: Position, ending: &Ending, reject: Reject) -> Settled<S::Out> {
+fn rejected<S: Stage>(at: Position, event_outcome: &EventOutcome, reject: Reject) -> Settled<S::Out> {
     let label = outcome_label(&Verdict::<S::Out>::Reject(reject.clone()));
-    let mut settled = Settled { emitted: Vec::new(), dismissed: Vec::new(), rejected: Vec::new(), label };
-    settled.reject(at, ending, reject);
+    let mut settled = Settled { emitted: Vec::new(), dropped: Vec::new(), rejected: Vec::new(), label };
+    settled.reject(at, event_outcome, reject);
     settled
 }
 
 impl<Out> Settled<Out> {
-    fn reject(&mut self, at: Position, ending: &Ending, reject: Reject) {
-        self.dismissed.push(ending.at(at).rejected(&reject));
+    fn reject(&mut self, at: Position, event_outcome: &EventOutcome, reject: Reject) {
+        self.dropped.push(event_outcome.at(at).rejected(&reject));
         self.rejected.push((at, reject));
     }
 }
@@ -137,26 +137,26 @@ pub(crate) struct Piece<Out> {
     /// What goes on.
     pub(crate) emitted: Vec<Out>,
     /// What ended, here or before.
-    pub(crate) dismissed: Vec<Dismissal>,
+    pub(crate) dropped: Vec<DroppedInput>,
 }
 
-impl<Out> From<Dismissal> for Piece<Out> {
-    fn from(dismissal: Dismissal) -> Self {
-        Self { emitted: Vec::new(), dismissed: vec![dismissal] }
+impl<Out> From<DroppedInput> for Piece<Out> {
+    fn from(dropped_input: DroppedInput) -> Self {
+        Self { emitted: Vec::new(), dropped: vec![dropped_input] }
     }
 }
 
 /// One message's worth.
 pub(crate) struct Packed<Out> {
     pub(crate) records: Vec<Out>,
-    pub(crate) dismissals: Vec<Dismissal>,
+    pub(crate) dropped_inputs: Vec<DroppedInput>,
     /// Everything up to here is in this message or one before it.
     pub(crate) covers: Position,
 }
 
 impl<Out> Default for Packed<Out> {
     fn default() -> Self {
-        Self { records: Vec::new(), dismissals: Vec::new(), covers: Position::default() }
+        Self { records: Vec::new(), dropped_inputs: Vec::new(), covers: Position::default() }
     }
 }
 
@@ -167,11 +167,11 @@ pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<
     let mut batches: Vec<Packed<Out>> = Vec::new();
     let mut weight = 0;
     for (position, piece) in pieces {
-        let Piece { emitted, dismissed } = piece;
-        let more = emitted.iter().map(Output::weight).sum::<usize>() + dismissed.len() * DISMISSAL_WEIGHT;
+        let Piece { emitted, dropped } = piece;
+        let more = emitted.iter().map(Output::weight).sum::<usize>() + dropped.len() * DROPPED_INPUT_WEIGHT;
         let fits = batches.last().is_some_and(|batch| {
             batch.records.len() + emitted.len() <= BATCH_RECORDS_MAX
-                && batch.dismissals.len() + dismissed.len() <= BATCH_RECORDS_MAX
+                && batch.dropped_inputs.len() + dropped.len() <= BATCH_RECORDS_MAX
                 && weight + more <= BATCH_BYTES_MAX
         });
         if !fits {
@@ -181,7 +181,7 @@ pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<
         weight += more;
         if let Some(batch) = batches.last_mut() {
             batch.records.extend(emitted);
-            batch.dismissals.extend(dismissed);
+            batch.dropped_inputs.extend(dropped);
             batch.covers = position;
         }
     }
@@ -202,7 +202,7 @@ mod tests {
     struct Record(u64, usize);
 
     impl Output for Record {
-        fn encode(_: &[Self], _: &[Dismissal]) -> Bytes {
+        fn encode(_: &[Self], _: &[DroppedInput]) -> Bytes {
             Bytes::new()
         }
         fn weight(&self) -> usize {
@@ -214,8 +214,8 @@ mod tests {
         Position { raw_sequence, delivery: 0, event: 0 }
     }
 
-    fn dismissal(raw_sequence: u64) -> Dismissal {
-        Dismissal {
+    fn dropped_input(raw_sequence: u64) -> DroppedInput {
+        DroppedInput {
             position: at(raw_sequence),
             origin: Origin {
                 tenant: TenantId::new("t").unwrap(),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn settled(body: &'static str) -> Settled<Record> {
-        let Dismissal { origin, delivery: id, received_at, .. } = dismissal(3);
+        let DroppedInput { origin, delivery: id, received_at, .. } = dropped_input(3);
         let delivery = Delivery {
             id,
             origin,
@@ -271,13 +271,13 @@ mod tests {
 
     #[test]
     fn every_row_has_one_outcome_at_its_own_position() {
-        let Settled { emitted, dismissed, rejected, label } = settled("axbx");
+        let Settled { emitted, dropped, rejected, label } = settled("axbx");
         assert_eq!((emitted.len(), label), (2, "emitted"));
-        let events: Vec<_> = dismissed.iter().map(|dismissal| dismissal.position.event).collect();
+        let events: Vec<_> = dropped.iter().map(|dropped_input| dropped_input.position.event).collect();
         assert_eq!(events, [1, 3]);
-        assert!(dismissed.iter().all(|dismissal| dismissal.outcome == Outcome::Dead));
+        assert!(dropped.iter().all(|dropped_input| dropped_input.outcome == Outcome::Dead));
         let positions: Vec<_> = rejected.iter().map(|(position, _)| *position).collect();
-        let told: Vec<_> = dismissed.iter().map(|dismissal| dismissal.position).collect();
+        let told: Vec<_> = dropped.iter().map(|dropped_input| dropped_input.position).collect();
         assert_eq!(positions, told, "each has a dead letter of its own");
         assert!(positions.iter().all(|position| (position.raw_sequence, position.delivery) == (3, 4)));
         assert_eq!(settled("xx").label, "dead");
@@ -294,8 +294,8 @@ mod tests {
                 let raw_sequence = index as u64 + 1;
                 let emitted = vec![Record(raw_sequence, weight / 100); *count];
                 // Some inputs have rows of both kinds.
-                let dismissed = if count % 3 == 0 { vec![dismissal(raw_sequence)] } else { Vec::new() };
-                (at(raw_sequence), Piece { emitted, dismissed })
+                let dropped = if count % 3 == 0 { vec![dropped_input(raw_sequence)] } else { Vec::new() };
+                (at(raw_sequence), Piece { emitted, dropped })
             };
             let pieces: Vec<_> = kinds.iter().enumerate().map(piece).rev().collect();
             let records: usize = pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
@@ -304,15 +304,15 @@ mod tests {
             for batch in &batches {
                 let inside = |position: Position| position > before && position <= batch.covers;
                 prop_assert!(batch.records.iter().all(|record| inside(at(record.0))));
-                prop_assert!(batch.dismissals.iter().all(|dismissal| inside(dismissal.position)));
+                prop_assert!(batch.dropped_inputs.iter().all(|dropped_input| inside(dropped_input.position)));
                 prop_assert!(batch.records.is_sorted_by_key(|record| record.0));
                 prop_assert!(batch.records.len() <= BATCH_RECORDS_MAX);
-                prop_assert!(batch.dismissals.len() <= BATCH_RECORDS_MAX);
+                prop_assert!(batch.dropped_inputs.len() <= BATCH_RECORDS_MAX);
                 before = batch.covers;
             }
             prop_assert_eq!(batches.iter().map(|batch| batch.records.len()).sum::<usize>(), records);
-            let dismissed = kinds.iter().filter(|(count, _)| count % 3 == 0).count();
-            prop_assert_eq!(batches.iter().map(|batch| batch.dismissals.len()).sum::<usize>(), dismissed);
+            let dropped = kinds.iter().filter(|(count, _)| count % 3 == 0).count();
+            prop_assert_eq!(batches.iter().map(|batch| batch.dropped_inputs.len()).sum::<usize>(), dropped);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Alerts, ours::check_record};
 use bus::{Bus, BusError, Message};
 use bytes::Bytes;
-use model::{Delivery, DeliveryId, Dismissal, Event, EventId, Origin, Partition, Position, Timestamp};
+use model::{Delivery, DeliveryId, DroppedInput, Event, EventId, Origin, Partition, Position, Timestamp};
 use stage::{Fault, Stage};
 use std::future::Future;
 use wire::{DecodeError, EventBatch, EventRecord, Original};
@@ -28,8 +28,8 @@ pub trait Doors<S: Stage>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<S::Lane, Fault>> + Send;
 
     /// Tells the lane what the decisions about `inputs` need. An outage is [`Fault::Transient`]: the
-    /// partition waits. [`stage::Blame::Input`] says that one of the inputs can't be asked for: they are halved until that
-    /// one is alone, so what is loaded for fewer inputs replaces what was for more.
+    /// partition waits. [`stage::Blame::Input`] says that one of the inputs can't be asked for: they are halved until
+    /// that one is alone, so what is loaded for fewer inputs replaces what was for more.
     fn load(
         &self,
         inputs: &[Placed<S::In>],
@@ -43,7 +43,7 @@ pub struct Batch<T> {
     /// What is to be decided, in order.
     pub records: Vec<Placed<T>>,
     /// What ended in the stages before, in order.
-    pub dismissals: Vec<Dismissal>,
+    pub dropped_inputs: Vec<DroppedInput>,
 }
 
 /// What is known of an input, whatever it holds.
@@ -82,7 +82,7 @@ pub trait Input: Sized + Send + Sync + 'static {
 /// What a stage writes to a feed.
 pub trait Output: Sized + Send + Sync + 'static {
     /// Writes a message.
-    fn encode(records: &[Self], dismissals: &[Dismissal]) -> Bytes;
+    fn encode(records: &[Self], dropped_inputs: &[DroppedInput]) -> Bytes;
     /// About how many bytes it will take.
     fn weight(&self) -> usize;
 }
@@ -94,7 +94,7 @@ impl Input for Delivery {
             Placed { position: Position { raw_sequence: sequence, delivery, event: 0 }, value }
         };
         let records = wire::decode_deliveries(payload)?.into_iter().enumerate().map(place).collect();
-        Ok(Batch { records, dismissals: Vec::new() })
+        Ok(Batch { records, dropped_inputs: Vec::new() })
     }
     fn end(position: Position) -> Position {
         Position { event: u32::MAX, ..position }
@@ -110,7 +110,7 @@ impl Input for Delivery {
 
 fn placed<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T> {
     let place = |value| Placed { position: position(&value), value };
-    Batch { records: batch.events.into_iter().map(place).collect(), dismissals: batch.dismissals }
+    Batch { records: batch.events.into_iter().map(place).collect(), dropped_inputs: batch.dropped_inputs }
 }
 
 /// The words for a message of ours that can't be decoded: it never will be, so it is set aside.
@@ -165,8 +165,8 @@ impl Input for EventRecord {
 }
 
 impl Output for EventRecord {
-    fn encode(records: &[Self], dismissals: &[Dismissal]) -> Bytes {
-        wire::encode_records(records, dismissals)
+    fn encode(records: &[Self], dropped_inputs: &[DroppedInput]) -> Bytes {
+        wire::encode_records(records, dropped_inputs)
     }
     fn weight(&self) -> usize {
         self.encoded_bytes()
@@ -174,8 +174,8 @@ impl Output for EventRecord {
 }
 
 impl Output for Event {
-    fn encode(records: &[Self], dismissals: &[Dismissal]) -> Bytes {
-        wire::encode_events(records, dismissals)
+    fn encode(records: &[Self], dropped_inputs: &[DroppedInput]) -> Bytes {
+        wire::encode_events(records, dropped_inputs)
     }
     fn weight(&self) -> usize {
         let payload = match &self.payload {

@@ -49,8 +49,9 @@ fn batch<T: Input>(
     if u64::try_from(batch.records.len()).ok() != Some(message.records.into()) {
         return Err(format!("it holds {} records and says {}", batch.records.len(), message.records));
     }
-    let dismissed = batch.dismissals.iter().map(|dismissal| (&dismissal.origin, dismissal.position));
-    let placed = batch.records.iter().map(|it| (it.value.head().origin, it.position)).chain(dismissed);
+    let dropped =
+        batch.dropped_inputs.iter().map(|dropped_input| (&dropped_input.origin, dropped_input.position));
+    let placed = batch.records.iter().map(|it| (it.value.head().origin, it.position)).chain(dropped);
     for (Origin { store, .. }, position) in placed {
         if partitions.of(store) != partition {
             return Err("it holds a store of another partition".to_owned());
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use model::{
-        Action, ConnectionId, DeliveryId, Dismissal, EntityKind, EventId, ExternalId, Outcome, Payload,
+        Action, ConnectionId, DeliveryId, DroppedInput, EntityKind, EventId, ExternalId, Outcome, Payload,
         PlatformName, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
     };
 
@@ -183,8 +184,8 @@ mod tests {
         }
     }
 
-    fn dismissal(store: &str, raw_sequence: u64) -> Dismissal {
-        Dismissal {
+    fn dropped_input(store: &str, raw_sequence: u64) -> DroppedInput {
+        DroppedInput {
             position: at(raw_sequence),
             origin: origin(store),
             delivery: DeliveryId::from_bytes([1; 16]),
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn a_batch_is_ours_if_it_holds_what_its_header_says_of_its_own_partition_up_to_what_it_covers() {
         let events = [event(STORE, 4), event(STORE, 7)];
-        let good = wire::encode_events(&events, &[dismissal(STORE, 5)]);
+        let good = wire::encode_events(&events, &[dropped_input(STORE, 5)]);
         assert_eq!(judged::<Event>(good.clone(), 2), Ok(2));
         assert_eq!(judged::<EventRecord>(good.clone(), 2), Ok(2));
         assert_eq!(judged::<Event>(Bytes::new(), 0), Ok(0), "only a position");
@@ -243,9 +244,9 @@ mod tests {
             ("another number", good.clone(), 3),
             ("none at all", Bytes::new(), 1),
             ("an event behind", wire::encode_events(&[event(STORE, 8)], &[]), 1),
-            ("a dismissal behind", wire::encode_events(&[], &[dismissal(STORE, 8)]), 0),
+            ("a dropped input behind", wire::encode_events(&[], &[dropped_input(STORE, 8)]), 0),
             ("another store's event", wire::encode_events(&[event("shop-7", 4)], &[]), 1),
-            ("another store's dismissal", wire::encode_events(&[], &[dismissal("shop-7", 4)]), 0),
+            ("another store's dropped input", wire::encode_events(&[], &[dropped_input("shop-7", 4)]), 0),
             ("cut off", good.slice(..good.len() - 1), 2),
             ("an answer of ours", Bytes::from_static(b"{\"stream\":\"RAW\"}"), 0),
         ] {

@@ -9,7 +9,7 @@ use crate::{
     own_partitions, readable,
 };
 use bus::{Appender, Feed, Foreign, Message, Reader};
-use model::{Dismissal, Partition, Position, Timestamp};
+use model::{DroppedInput, Partition, Position, Timestamp};
 use stage::{Fault, Reject, RejectClass, Stage};
 use std::{
     collections::BTreeMap,
@@ -89,7 +89,7 @@ struct Lane<'a, S: Stage, D> {
     /// Everything up to here is in the output, is in `waiting`, or needs not be.
     covered: Position,
     /// What ended up to here and isn't told yet.
-    waiting: Vec<Dismissal>,
+    waiting: Vec<DroppedInput>,
     /// Since when `covered` is ahead of what the output says, and by which input.
     owed: Option<(Instant, u64)>,
 }
@@ -98,7 +98,7 @@ struct Lane<'a, S: Stage, D> {
 struct Decided<Out> {
     /// The number of inputs.
     count: usize,
-    /// What goes on or is dismissed, in order.
+    /// What goes on or is dropped, in order.
     pieces: Vec<(Position, Piece<Out>)>,
     /// By the index of the input: the position of each rejected row.
     rejects: BTreeMap<usize, Vec<(Position, Reject)>>,
@@ -108,12 +108,12 @@ struct Decided<Out> {
 impl<Out> Decided<Out> {
     /// Takes what the next input came to; it ends at `end`.
     fn take(&mut self, end: Position, settled: Settled<Out>) {
-        let Settled { emitted, dismissed, rejected, label } = settled;
+        let Settled { emitted, dropped, rejected, label } = settled;
         *self.ended.entry(label).or_default() += 1;
         if !rejected.is_empty() {
             self.rejects.insert(self.count, rejected);
         }
-        self.pieces.push((end, Piece { emitted, dismissed }));
+        self.pieces.push((end, Piece { emitted, dropped }));
         self.count += 1;
     }
 }
@@ -159,7 +159,9 @@ where
             }
             reaches = reaches.max(end_of(message));
             inputs.extend(batch.records.into_iter().filter(|input| input.position > after));
-            told.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
+            told.extend(
+                batch.dropped_inputs.into_iter().filter(|dropped_input| dropped_input.position > after),
+            );
         }
         if reaches == self.covered {
             return Ok(());
@@ -262,7 +264,7 @@ where
         Ok(())
     }
 
-    /// Appends as few messages as the limits of a batch allow; then the position moves on. What was dismissed while
+    /// Appends as few messages as the limits of a batch allow; then the position moves on. What was dropped while
     /// nothing goes on waits a while for company.
     async fn append(
         &mut self,
@@ -275,9 +277,9 @@ where
         for batch in batches {
             self.append_batch(&batch, batch.covers, input_sequence).await?;
         }
-        if last.records.is_empty() && last.dismissals.len() < BATCH_RECORDS_MAX {
+        if last.records.is_empty() && last.dropped_inputs.len() < BATCH_RECORDS_MAX {
             self.covered = reaches;
-            self.waiting = last.dismissals;
+            self.waiting = last.dropped_inputs;
             let since = self.owed.map_or_else(Instant::now, |(since, _)| since);
             self.owed = Some((since, input_sequence));
             return Ok(());
@@ -292,7 +294,7 @@ where
         input_sequence: u64,
     ) -> Result<(), Fault> {
         let records = u32::try_from(batch.records.len()).unwrap_or(u32::MAX);
-        let payload = S::Out::encode(&batch.records, &batch.dismissals);
+        let payload = S::Out::encode(&batch.records, &batch.dropped_inputs);
         self.appender.append(payload, covers, input_sequence, records).await?;
         self.covered = covers;
         self.owed = None;
@@ -302,7 +304,7 @@ where
     /// Writes down how far the inputs are covered although nothing goes on: a batch without records.
     async fn say_covered(&mut self) -> Result<(), Fault> {
         let Some((_, input_sequence)) = self.owed.take() else { return Ok(()) };
-        let batch = Packed { dismissals: std::mem::take(&mut self.waiting), ..Packed::default() };
+        let batch = Packed { dropped_inputs: std::mem::take(&mut self.waiting), ..Packed::default() };
         self.append_batch(&batch, self.covered, input_sequence).await
     }
 }

@@ -95,9 +95,9 @@ impl Store {
             places.iter().map(|(sequence, _)| signed(*sequence)).collect::<Result<Vec<_>, _>>()?;
         let statement = sqlx::query(
             "SELECT u.sequence, u.index FROM unnest($2::int8[], $3::int8[]) AS u(sequence, index)
-             WHERE NOT EXISTS (SELECT FROM endings e WHERE e.store = $1 AND e.raw_sequence = u.sequence
+             WHERE NOT EXISTS (SELECT FROM event_outcomes e WHERE e.store = $1 AND e.raw_sequence = u.sequence
                                AND e.delivery_index = u.index)
-               AND NOT EXISTS (SELECT FROM dismissals d WHERE d.store = $1 AND d.raw_sequence = u.sequence
+               AND NOT EXISTS (SELECT FROM dropped_inputs d WHERE d.store = $1 AND d.raw_sequence = u.sequence
                                AND d.delivery_index = u.index)",
         )
         .bind(store.as_str().to_owned())
@@ -112,8 +112,8 @@ impl Store {
         rows.iter().map(place).collect()
     }
 
-    /// What is wrong with a store's own history, in words: gaps in its sequence, changes without their ending, an order
-    /// that isn't that of acceptance, levels that the ledger doesn't sum up to. Always nothing.
+    /// What is wrong with a store's own history, in words: gaps in its sequence, changes without their outcome, an
+    /// order that isn't that of acceptance, levels that the ledger doesn't sum up to. Always nothing.
     pub async fn contradictions(&self, store: &StoreId) -> Result<Vec<String>, StoreError> {
         let statement = sqlx::query(CONTRADICTIONS).bind(store.as_str().to_owned());
         let found = |row: &PgRow| -> Result<String, StoreError> {
@@ -162,14 +162,14 @@ SELECT 'changes missing from the sequence' AS what, coalesce(max(sequence), 0) -
 UNION ALL SELECT 'changes that stand twice in the sequence', count(*) - count(DISTINCT sequence) FROM events WHERE store = $1
 UNION ALL SELECT 'events that changed something twice', count(*) - count(DISTINCT (connection, event_id))
     FROM events WHERE store = $1
-UNION ALL SELECT 'changes without their ending, or endings without their change', count(*)
+UNION ALL SELECT 'changes without their event_outcome, or event_outcomes without their change', count(*)
     FROM (SELECT event_id, sequence FROM events WHERE store = $1) AS e
-    FULL JOIN (SELECT event_id, sequence FROM endings WHERE store = $1 AND outcome = 'applied') AS o
+    FULL JOIN (SELECT event_id, sequence FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
         USING (event_id, sequence)
     WHERE e.event_id IS NULL OR o.event_id IS NULL
 UNION ALL SELECT 'changes out of the order of acceptance', count(*)
     FROM (SELECT sequence, lag(sequence) OVER (ORDER BY raw_sequence, delivery_index, event_index) AS before
-          FROM endings WHERE store = $1 AND outcome = 'applied') AS o
+          FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
     WHERE sequence < before
 UNION ALL SELECT 'levels that the ledger does not sum up to', count(*)
     FROM (SELECT variant, location, quantity FROM inventory_levels
@@ -178,7 +178,7 @@ UNION ALL SELECT 'levels that the ledger does not sum up to', count(*)
                WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
     WHERE l.quantity IS DISTINCT FROM m.quantity
 UNION ALL SELECT 'places that ended twice', count(*)
-    FROM endings e JOIN dismissals d USING (store, raw_sequence, delivery_index)
+    FROM event_outcomes e JOIN dropped_inputs d USING (store, raw_sequence, delivery_index)
     WHERE e.store = $1 AND e.event_index = d.event_index
 UNION ALL SELECT 'deliveries counted as ended that did not, or the other way round', abs(s.ended - o.deliveries)
     FROM stores s, (SELECT coalesce(sum(deliveries), 0)::bigint AS deliveries FROM outcomes_by_stage WHERE store = $1) AS o

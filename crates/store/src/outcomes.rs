@@ -63,11 +63,11 @@ impl Store {
             "SELECT store, connection, 'apply' AS stage, outcome, reason, raw_sequence,
                  delivery_index::int8 AS delivery_index, event_index::int8 AS event_index, event_id, entity, external,
                  sequence, received_at, recorded_at
-             FROM endings WHERE delivery_id = $1 AND {condition}
+             FROM event_outcomes WHERE delivery_id = $1 AND {condition}
              UNION ALL
              SELECT store, connection, stage, outcome, reason, raw_sequence, delivery_index, event_index, event_id, NULL,
                  NULL, NULL, received_at, recorded_at
-             FROM dismissals WHERE delivery_id = $1 AND {condition}
+             FROM dropped_inputs WHERE delivery_id = $1 AND {condition}
              ORDER BY raw_sequence, delivery_index, event_index LIMIT $4"
         ));
         let statement = sqlx::query(statement)
@@ -82,8 +82,8 @@ impl Store {
     pub async fn newest_outcome(&self, store: &StoreId) -> Result<u64, StoreError> {
         let statement = sqlx::query(
             "SELECT greatest(
-                 (SELECT max(raw_sequence) FROM endings WHERE store = $1),
-                 (SELECT max(raw_sequence) FROM dismissals WHERE store = $1), 0) AS newest",
+                 (SELECT max(raw_sequence) FROM event_outcomes WHERE store = $1),
+                 (SELECT max(raw_sequence) FROM dropped_inputs WHERE store = $1), 0) AS newest",
         )
         .bind(store.as_str().to_owned());
         let newest: i64 = self.fetch_one(statement).await?.try_get("newest")?;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 /// One line of JSON for each event or delivery that has ended.
 const ENDED: &str = "SELECT json_build_object('delivery', encode(delivery_id, 'hex'), 'outcome', outcome, \
-     'stage', stage, 'reason', reason) FROM (SELECT delivery_id, outcome, 'apply' AS stage, reason FROM endings \
-     UNION ALL SELECT delivery_id, outcome, stage, reason FROM dismissals) AS ended";
+     'stage', stage, 'reason', reason) FROM (SELECT delivery_id, outcome, 'apply' AS stage, reason FROM event_outcomes \
+     UNION ALL SELECT delivery_id, outcome, stage, reason FROM dropped_inputs) AS ended";
 
 /// How one event of a delivery ended, or the delivery itself where it came to no event.
 #[derive(Debug, Clone, PartialEq, Eq)]

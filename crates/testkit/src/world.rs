@@ -2,7 +2,7 @@
 
 use crate::{Account, Merchant, Process, Program, Replica, Users, eventually};
 use bus::{Bus, BusConfig, Feed, User};
-use model::{Attention, ConnectionId, EventId, Outcome, Position, Quantity, StoreId, record::Ending};
+use model::{Attention, ConnectionId, EventId, Outcome, Position, Quantity, StoreId, record::EventOutcome};
 use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, Scratch};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
@@ -253,19 +253,23 @@ impl World {
     }
 
     /// How the events of a store ended, in their order.
-    pub async fn endings(&self, merchant: &Merchant) -> Vec<Ending> {
-        let rows = self.store.endings_of(&merchant.store, i64::MAX).await.expect("the database answers");
-        let mut endings: Vec<Ending> = rows.into_iter().map(|row| row.ending).collect();
-        endings.sort_by_key(|ending| ending.position);
-        endings
+    pub async fn event_outcomes(&self, merchant: &Merchant) -> Vec<EventOutcome> {
+        let rows =
+            self.store.event_outcomes_of(&merchant.store, i64::MAX).await.expect("the database answers");
+        let mut event_outcomes: Vec<EventOutcome> = rows.into_iter().map(|row| row.event_outcome).collect();
+        event_outcomes.sort_by_key(|event_outcome| event_outcome.position);
+        event_outcomes
     }
 
     /// Waits until an event of that delivery (the door's id of it) has ended, and tells how.
-    pub async fn ending(&self, limit: Duration, merchant: &Merchant, delivery: &str) -> Ending {
+    pub async fn event_outcome(&self, limit: Duration, merchant: &Merchant, delivery: &str) -> EventOutcome {
         eventually(limit, &format!("delivery {delivery} has ended"), async || {
-            let endings = self.endings(merchant).await;
-            let found = endings.iter().find(|ending| ending.delivery.to_string() == delivery).cloned();
-            found.ok_or_else(|| format!("{} others have", endings.len()))
+            let event_outcomes = self.event_outcomes(merchant).await;
+            let found = event_outcomes
+                .iter()
+                .find(|event_outcome| event_outcome.delivery.to_string() == delivery)
+                .cloned();
+            found.ok_or_else(|| format!("{} others have", event_outcomes.len()))
         })
         .await
     }
@@ -277,7 +281,11 @@ impl World {
 
     /// How many events of a store ended so.
     pub async fn count(&self, merchant: &Merchant, outcome: Outcome) -> usize {
-        self.endings(merchant).await.iter().filter(|ending| ending.outcome == outcome).count()
+        self.event_outcomes(merchant)
+            .await
+            .iter()
+            .filter(|event_outcome| event_outcome.outcome == outcome)
+            .count()
     }
 
     /// The store's level of the variant with that merchant's number, if it has one.
@@ -287,15 +295,15 @@ impl World {
     }
 
     /// Asserts what is always true of a store: its sequence is 1..n without gaps and in the order of acceptance, every
-    /// change has its ending, and the ledger sums up to the levels. Gives the events in their order.
+    /// change has its outcome, and the ledger sums up to the levels. Gives the events in their order.
     pub async fn assert_sound(&self, merchant: &Merchant) -> Vec<EventId> {
-        let (events, endings) = (self.events(merchant).await, self.endings(merchant).await);
+        let (events, event_outcomes) = (self.events(merchant).await, self.event_outcomes(merchant).await);
         let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
         let expected: Vec<i64> = (1..).take(events.len()).collect();
         assert_eq!(sequences, expected, "the sequence of {} has no gaps", merchant.store);
-        let applied = endings.iter().filter(|ending| ending.outcome == Outcome::Applied);
+        let applied = event_outcomes.iter().filter(|event_outcome| event_outcome.outcome == Outcome::Applied);
         let by_position: Vec<(EventId, Option<i64>)> =
-            applied.map(|ending| (ending.event, ending.sequence)).collect();
+            applied.map(|event_outcome| (event_outcome.event, event_outcome.sequence)).collect();
         let by_sequence: Vec<(EventId, Option<i64>)> =
             events.iter().map(|event| (event.event, Some(event.sequence))).collect();
         assert_eq!(by_position, by_sequence, "{} has its events in the order of acceptance", merchant.store);

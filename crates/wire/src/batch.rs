@@ -2,7 +2,7 @@
 
 use crate::{DecodeError, lists::Listed as _, pb};
 use bytes::Bytes;
-use model::{Delivery, Dismissal, Event};
+use model::{Delivery, DroppedInput, Event};
 use prost::Message as _;
 use std::io::Read as _;
 
@@ -10,8 +10,8 @@ use std::io::Read as _;
 pub const BATCH_RECORDS_MAX: usize = 256;
 /// How many bytes of records one batch holds at most, unless a single record is larger.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
-/// Upper limit of one delivery's body, in bytes, decompressed; a platform's own limit is never higher. One that can't be
-/// compressed fits into one message of the broker, and so does a dead letter that carries it.
+/// Upper limit of one delivery's body, in bytes, decompressed; a platform's own limit is never higher. One that can't
+/// be compressed fits into one message of the broker, and so does a dead letter that carries it.
 pub const DELIVERY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// From which size on a batch is compressed.
 pub const COMPRESS_FROM_BYTES: usize = 16 * 1024;
@@ -40,17 +40,17 @@ pub struct EventBatch<E = Event> {
     /// What goes on, in order.
     pub events: Vec<E>,
     /// What ended on the way here, in order.
-    pub dismissals: Vec<Dismissal>,
+    pub dropped_inputs: Vec<DroppedInput>,
 }
 
 /// Writes a batch of a middle stream.
 pub fn encode_events<'a>(
     events: impl IntoIterator<Item = &'a Event>,
-    dismissals: impl IntoIterator<Item = &'a Dismissal>,
+    dropped_inputs: impl IntoIterator<Item = &'a DroppedInput>,
 ) -> Bytes {
     let events = events.into_iter().map(pb::Event::from).collect();
-    let dismissals = dismissals.into_iter().map(pb::Dismissal::from).collect();
-    compressed(pb::EventBatch { events, dismissals }.encode_to_vec())
+    let dropped_inputs = dropped_inputs.into_iter().map(pb::DroppedInput::from).collect();
+    compressed(pb::EventBatch { events, dropped_inputs }.encode_to_vec())
 }
 
 /// Reads a batch of a middle stream.
@@ -58,7 +58,11 @@ pub fn decode_events(payload: Bytes) -> Result<EventBatch, DecodeError> {
     let batch = pb::EventBatch::read(decompressed(payload)?)?;
     Ok(EventBatch {
         events: batch.events.into_iter().map(Event::try_from).collect::<Result<_, _>>()?,
-        dismissals: batch.dismissals.into_iter().map(Dismissal::try_from).collect::<Result<_, _>>()?,
+        dropped_inputs: batch
+            .dropped_inputs
+            .into_iter()
+            .map(DroppedInput::try_from)
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -5,7 +5,7 @@ mod asked_by;
 mod batch;
 mod dead;
 mod delivery;
-mod dismissal;
+mod dropped_input;
 mod error;
 mod event;
 mod lists;

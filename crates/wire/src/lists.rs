@@ -1,12 +1,12 @@
-//! The memory that a message's lists will take, counted before anything of it is decoded: an element takes two bytes on the
-//! wire and hundreds once decoded, so that the size of a message bounds little.
+//! The memory that a message's lists will take, counted before anything of it is decoded: an element takes two bytes on
+//! the wire and hundreds once decoded, so that the size of a message bounds little.
 
 use crate::{DecodeError, pb};
 use bytes::Bytes;
 use prost::Message;
 
-/// Upper limit of what the elements of all lists in a message take once decoded, in bytes, without their texts; far above
-/// what an encoder here makes.
+/// Upper limit of what the elements of all lists in a message take once decoded, in bytes, without their texts; far
+/// above what an encoder here makes.
 pub const LISTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The least that an element takes on the wire, in bytes: its field's number and its length.
@@ -64,7 +64,7 @@ const EVENT: Fields = Fields(&[
 ]);
 const DELIVERIES: Fields = Fields(&[(1, Many(size_of::<pb::Delivery>(), &DELIVERY))]);
 const EVENTS: Fields =
-    Fields(&[(1, Many(size_of::<pb::Event>(), &EVENT)), (2, Many(size_of::<pb::Dismissal>(), &NONE))]);
+    Fields(&[(1, Many(size_of::<pb::Event>(), &EVENT)), (2, Many(size_of::<pb::DroppedInput>(), &NONE))]);
 const APPLIED: Fields = Fields(&[
     (3, One(&EVENT)),
     (4, Many(size_of::<pb::Effect>(), &NONE)),
@@ -112,8 +112,8 @@ fn within_limit(bytes: &[u8], fields: &Fields, harmless_bytes: usize) -> Result<
     count(bytes, fields, &mut left).ok_or(DecodeError::Lists)
 }
 
-/// Takes what the lists in a message take out of what is `left`; nothing if that isn't enough. Stops at what is no field:
-/// whoever decodes it says so.
+/// Takes what the lists in a message take out of what is `left`; nothing if that isn't enough. Stops at what is no
+/// field: whoever decodes it says so.
 fn count(mut rest: &[u8], Fields(fields): &Fields, left: &mut usize) -> Option<()> {
     while let Some((number, content)) = next_field(&mut rest) {
         match fields.iter().find(|(named, _)| *named == number) {
@@ -128,8 +128,8 @@ fn count(mut rest: &[u8], Fields(fields): &Fields, left: &mut usize) -> Option<(
     Some(())
 }
 
-/// Reads a field (protobuf.dev/programming-guides/encoding): its number, and its bytes if it has a length. The borders of a
-/// group are fields of no bytes, so that what it holds counts though it is passed over when it is decoded.
+/// Reads a field (protobuf.dev/programming-guides/encoding): its number, and its bytes if it has a length. The borders
+/// of a group are fields of no bytes, so that what it holds counts though it is passed over when it is decoded.
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
     let key = varint(rest)?;
     let content_bytes = match key & 7 {

@@ -10,8 +10,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    ConnectionId, DeliveryId, Dismissal, Event, EventId, Origin, PlatformName, Position, StoreId, TenantId,
-    Timestamp,
+    ConnectionId, DeliveryId, DroppedInput, Event, EventId, Origin, PlatformName, Position, StoreId,
+    TenantId, Timestamp,
 };
 use prost::Message as _;
 
@@ -53,22 +53,27 @@ pub fn decode_records(payload: Bytes) -> Result<EventBatch<EventRecord>, DecodeE
     let batch = Events::decode(payload)?;
     Ok(EventBatch {
         events: batch.events.into_iter().map(EventRecord::try_from).collect::<Result<_, _>>()?,
-        dismissals: batch.dismissals.into_iter().map(Dismissal::try_from).collect::<Result<_, _>>()?,
+        dropped_inputs: batch
+            .dropped_inputs
+            .into_iter()
+            .map(DroppedInput::try_from)
+            .collect::<Result<_, _>>()?,
     })
 }
 
 /// Writes a batch of a middle stream of events as they came.
 pub fn encode_records<'a>(
     events: impl IntoIterator<Item = &'a EventRecord>,
-    dismissals: impl IntoIterator<Item = &'a Dismissal>,
+    dropped_inputs: impl IntoIterator<Item = &'a DroppedInput>,
 ) -> Bytes {
     let events = events.into_iter().map(|event| event.encoded.clone()).collect();
-    let dismissals = dismissals.into_iter().map(pb::Dismissal::from).collect();
-    compressed(Events { events, dismissals }.encode_to_vec())
+    let dropped_inputs = dropped_inputs.into_iter().map(pb::DroppedInput::from).collect();
+    compressed(Events { events, dropped_inputs }.encode_to_vec())
 }
 
 // The same fields by the same numbers as in `proto/`; a message within a message is written as its bytes are, and what
-// isn't named here is passed over (protobuf.dev/programming-guides/encoding). `tests/round_trip.rs` holds both together.
+// isn't named here is passed over (protobuf.dev/programming-guides/encoding). `tests/round_trip.rs` holds both
+// together.
 
 /// As `EventBatch`.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -76,7 +81,7 @@ struct Events {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     events: Vec<Bytes>,
     #[prost(message, repeated, tag = "2")]
-    dismissals: Vec<pb::Dismissal>,
+    dropped_inputs: Vec<pb::DroppedInput>,
 }
 
 /// As `Event`.

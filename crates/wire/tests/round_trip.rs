@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use model::{
     AccountNotice, Action, AskedBy, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId,
-    Dismissal, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction, InventoryReport,
+    DroppedInput, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction, InventoryReport,
     LevelKey, Link, LinkKind, LocationId, MirrorKey, Money, Order, OrderLine, OrderStatus, Origin, Outcome,
     Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Side,
     Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId, Waiting,
@@ -206,7 +206,7 @@ fn notices_and_instructions() -> Vec<Payload> {
 #[test]
 fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
     let events: Vec<Event> = payloads().into_iter().map(event).collect();
-    let dismissal = |event| Dismissal {
+    let dropped_input = |event| DroppedInput {
         position: Position { raw_sequence: 1, delivery: 2, event: 3 },
         origin: origin(),
         delivery: DeliveryId::from_bytes([5; 16]),
@@ -216,19 +216,23 @@ fn every_payload_is_read_as_it_was_written_unknown_zero_and_empty_apart() {
         reason: "schema: not a number at /id".into(),
         received_at: Timestamp::from_micros(6),
     };
-    let dismissals = vec![dismissal(None), dismissal(Some(EventId::from_bytes([1; 16])))];
-    let batch = wire::decode_events(wire::encode_events(&events, &dismissals)).unwrap();
-    assert_eq!(batch, EventBatch { events: events.clone(), dismissals: dismissals.clone() });
+    let dropped_inputs = vec![dropped_input(None), dropped_input(Some(EventId::from_bytes([1; 16])))];
+    let batch = wire::decode_events(wire::encode_events(&events, &dropped_inputs)).unwrap();
+    assert_eq!(batch, EventBatch { events: events.clone(), dropped_inputs: dropped_inputs.clone() });
 
-    let encoded = wire::encode_events(&events, &dismissals);
+    let encoded = wire::encode_events(&events, &dropped_inputs);
     let records = wire::decode_records(encoded.clone()).unwrap();
-    assert_eq!(records.dismissals, dismissals);
+    assert_eq!(records.dropped_inputs, dropped_inputs);
     for (record, event) in records.events.iter().zip(&events) {
         let head = (record.id, record.delivery, &record.origin, record.received_at, record.position);
         assert_eq!(head, (event.id, event.delivery, &event.origin, event.received_at, event.position));
         assert_eq!((record.attempt, &record.event().unwrap()), (event.attempt, event));
     }
-    assert_eq!(wire::encode_records(&records.events, &records.dismissals), encoded, "passed on as it came");
+    assert_eq!(
+        wire::encode_records(&records.events, &records.dropped_inputs),
+        encoded,
+        "passed on as it came"
+    );
 }
 
 #[test]

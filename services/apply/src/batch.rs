@@ -2,7 +2,7 @@
 
 use bus::Message;
 use bytes::Bytes;
-use model::{Dismissal, Event, Partition, Position, record::SendMark};
+use model::{DroppedInput, Event, Partition, Position, record::SendMark};
 use runner::{Input as _, Placed};
 use store::Cursor;
 use wire::DecodeError;
@@ -13,14 +13,14 @@ pub struct Content {
     /// The events to decide.
     pub events: Vec<Event>,
     /// Ends that earlier stages recorded.
-    pub dismissals: Vec<Dismissal>,
+    pub dropped_inputs: Vec<DroppedInput>,
     /// What propagate made of mirrors up to its end; only a replay tells.
     pub marks: Vec<SendMark>,
 }
 
 impl Content {
-    /// Gathers what is new behind `from` in batches that follow each other, each with its message. A broker that crashed may
-    /// hold two messages of one span.
+    /// Gathers what is new behind `from` in batches that follow each other, each with its message. A broker that
+    /// crashed may hold two messages of one span.
     pub(crate) fn gather(batches: Vec<(Message, runner::Batch<Event>)>, from: Position) -> (Self, Spare) {
         let (mut content, mut after) = (Self::default(), from);
         let mut spare = Vec::with_capacity(batches.len());
@@ -42,11 +42,12 @@ impl Content {
     fn take(&mut self, batch: runner::Batch<Event>, after: Position) {
         let records = batch.records.into_iter().filter(|record| record.position > after);
         self.events.extend(records.map(|Placed { value, .. }| value));
-        self.dismissals.extend(batch.dismissals.into_iter().filter(|dismissal| dismissal.position > after));
+        self.dropped_inputs
+            .extend(batch.dropped_inputs.into_iter().filter(|dropped_input| dropped_input.position > after));
     }
 
     pub(crate) fn weight(&self) -> usize {
-        self.events.len() + self.dismissals.len()
+        self.events.len() + self.dropped_inputs.len()
     }
 }
 
@@ -89,7 +90,7 @@ impl Spare {
 }
 
 /// Halves what was committed together: first across partitions, then inside one. None if it holds a single event or
-/// dismissal, or nothing. The second half begins where the first one's commit leaves the cursor.
+/// dropped input, or nothing. The second half begins where the first one's commit leaves the cursor.
 pub(crate) fn halves(mut batches: Vec<Batch>) -> Result<[Vec<Batch>; 2], Vec<Batch>> {
     if batches.len() > 1 {
         let behind = batches.split_off(batches.len() / 2);
@@ -103,9 +104,9 @@ pub(crate) fn halves(mut batches: Vec<Batch>) -> Result<[Vec<Batch>; 2], Vec<Bat
 }
 
 fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
-    let Content { events, dismissals, .. } = &batch.content;
+    let Content { events, dropped_inputs, .. } = &batch.content;
     let mut positions: Vec<Position> = events.iter().map(|event| event.position).collect();
-    positions.extend(dismissals.iter().map(|dismissal| dismissal.position));
+    positions.extend(dropped_inputs.iter().map(|dropped_input| dropped_input.position));
     positions.sort_unstable();
     positions.dedup();
     if positions.len() < 2 {
@@ -114,12 +115,12 @@ fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
     let (last, next) = (positions[positions.len() / 2 - 1], positions[positions.len() / 2]);
     let Batch { partition, content, from, reaches } = batch;
     let (events, later_events) = content.events.into_iter().partition(|event| event.position <= last);
-    let (dismissals, later_dismissals) =
-        content.dismissals.into_iter().partition(|dismissal| dismissal.position <= last);
+    let (dropped_inputs, later_dropped_inputs) =
+        content.dropped_inputs.into_iter().partition(|dropped_input| dropped_input.position <= last);
     // A mark is taken up before the first event behind it.
     let (marks, later_marks) = content.marks.into_iter().partition(|mark| mark.after < next);
-    let first = Content { events, dismissals, marks };
-    let second = Content { events: later_events, dismissals: later_dismissals, marks: later_marks };
+    let first = Content { events, dropped_inputs, marks };
+    let second = Content { events: later_events, dropped_inputs: later_dropped_inputs, marks: later_marks };
     Ok([
         Batch { partition, content: first, from, reaches: last },
         Batch { partition, content: second, from, reaches },
@@ -132,8 +133,8 @@ mod tests {
     use model::{ConnectionId, DeliveryId, Origin, Outcome, PlatformName, StoreId, TenantId, Timestamp};
     use runner::Output as _;
 
-    fn dismissal(raw_sequence: u64) -> Dismissal {
-        Dismissal {
+    fn dropped_input(raw_sequence: u64) -> DroppedInput {
+        DroppedInput {
             position: Position { raw_sequence, delivery: 0, event: 0 },
             origin: Origin {
                 tenant: TenantId::new("t").unwrap(),
@@ -151,12 +152,12 @@ mod tests {
     }
 
     fn message(sequence: u64, places: std::ops::RangeInclusive<u64>) -> Message {
-        let told: Vec<_> = places.clone().map(dismissal).collect();
+        let told: Vec<_> = places.clone().map(dropped_input).collect();
         Message {
             sequence,
             payload: Event::encode(&[], &told),
-            from: Some(dismissal(places.start() - 1).position),
-            covers: Some(dismissal(*places.end()).position),
+            from: Some(dropped_input(places.start() - 1).position),
+            covers: Some(dropped_input(*places.end()).position),
             input_sequence: Some(sequence),
             records: 0,
             records_total: Some(0),
@@ -172,17 +173,21 @@ mod tests {
             (message, batch)
         };
         let batches = messages.into_iter().map(decoded).collect();
-        let (content, spare) = Content::gather(batches, dismissal(1).position);
+        let (content, spare) = Content::gather(batches, dropped_input(1).position);
         for content in [content, spare.content()] {
-            let places: Vec<_> =
-                content.dismissals.iter().map(|dismissal| dismissal.position.raw_sequence).collect();
+            let places: Vec<_> = content
+                .dropped_inputs
+                .iter()
+                .map(|dropped_input| dropped_input.position.raw_sequence)
+                .collect();
             assert_eq!(places, [2, 3, 4, 5, 6, 7]);
         }
     }
 
     fn batch(partition: u16, sequences: std::ops::RangeInclusive<u64>) -> Batch {
         let reaches = Position { raw_sequence: *sequences.end(), delivery: u32::MAX, event: u32::MAX };
-        let content = Content { dismissals: sequences.map(dismissal).collect(), ..Content::default() };
+        let content =
+            Content { dropped_inputs: sequences.map(dropped_input).collect(), ..Content::default() };
         Batch { partition: Partition(partition), content, from: Cursor::default(), reaches }
     }
 
@@ -206,14 +211,14 @@ mod tests {
         let (alone, halvings) = alone(vec![batch(1, 1..=100), batch(2, 7..=7), batch(3, 20..=52)]);
         let positions: Vec<_> = alone
             .iter()
-            .map(|batch| (batch.partition.0, batch.content.dismissals[0].position.raw_sequence))
+            .map(|batch| (batch.partition.0, batch.content.dropped_inputs[0].position.raw_sequence))
             .collect();
         let expected = (1..=100).map(|n| (1, n)).chain([(2, 7)]).chain((20..=52).map(|n| (3, n)));
         assert_eq!(positions, expected.collect::<Vec<_>>());
         assert!(alone.iter().all(|batch| batch.content.weight() == 1));
         assert_eq!(halvings, 134 - 1);
         // Each reaches to its own place, the last of a partition to where its batch did.
-        assert_eq!(alone[0].reaches, dismissal(1).position);
+        assert_eq!(alone[0].reaches, dropped_input(1).position);
         assert_eq!(alone[99].reaches, batch(1, 1..=100).reaches);
     }
 }

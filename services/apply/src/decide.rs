@@ -18,11 +18,11 @@ mod sales;
 mod sight;
 
 use model::{
-    BaselineRule, Conflict, ConflictEnd, ConnectionId, Dismissal, EntityKind, Event, ExternalId, LocationId,
-    Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
+    BaselineRule, Conflict, ConflictEnd, ConnectionId, DroppedInput, EntityKind, Event, ExternalId,
+    LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
-        Applied, CatalogRow, Changes, CustomerRow, Effect, Ending, Erasure, Facts, Movement, MovementReason,
-        OrderRow, ProductRow, SendMark, VariantRow,
+        Applied, CatalogRow, Changes, CustomerRow, Effect, Erasure, EventOutcome, Facts, Movement,
+        MovementReason, OrderRow, ProductRow, SendMark, VariantRow,
     },
 };
 use sight::{Companions, Sight};
@@ -115,7 +115,7 @@ impl Fold {
         if self.facts.seen.contains_key(&identity)
             || recorded.is_some_and(|recorded| recorded > event.position)
         {
-            self.changes.dismissals.push(duplicate(&event));
+            self.changes.dropped_inputs.push(duplicate(&event));
             return;
         }
         if self.facts.dead.remove(&identity).is_some() {
@@ -133,16 +133,21 @@ impl Fold {
                 self.carry_out(partition, event, decision);
             }
             Err(reject) => {
-                self.changes.endings.push(ending(&event, Outcome::Dead, reject.to_string(), None));
+                self.changes.event_outcomes.push(event_outcome(
+                    &event,
+                    Outcome::Dead,
+                    reject.to_string(),
+                    None,
+                ));
                 self.rejected.push((partition, event, reject));
             }
         }
     }
 
     /// Takes up what ended in a stage before.
-    pub fn dismissal(&mut self, dismissal: Dismissal) {
-        self.count_delivery(&dismissal.origin, dismissal.position);
-        self.changes.dismissals.push(dismissal);
+    pub fn dropped_input(&mut self, dropped_input: DroppedInput) {
+        self.count_delivery(&dropped_input.origin, dropped_input.position);
+        self.changes.dropped_inputs.push(dropped_input);
     }
 
     /// Whatever a delivery came to, just one of its ends stands at its first place.
@@ -198,7 +203,7 @@ impl Fold {
         for write in writes {
             self.write(write, &event, sequence.unwrap_or_default());
         }
-        self.changes.endings.push(ending(&event, outcome, reason.to_owned(), sequence));
+        self.changes.event_outcomes.push(event_outcome(&event, outcome, reason.to_owned(), sequence));
         if let Some(sequence) = sequence {
             let number = self.numbers.entry(partition).or_default();
             *number += 1;
@@ -341,8 +346,8 @@ fn is_coarse(event: &Event) -> bool {
     platforms::find(event.origin.platform.as_str()).is_some_and(|platform| !platform.versions_are_unique())
 }
 
-fn ending(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>) -> Ending {
-    Ending {
+fn event_outcome(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>) -> EventOutcome {
+    EventOutcome {
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
@@ -359,8 +364,8 @@ fn ending(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>
     }
 }
 
-fn duplicate(event: &Event) -> Dismissal {
-    Dismissal {
+fn duplicate(event: &Event) -> DroppedInput {
+    DroppedInput {
         position: event.position,
         origin: event.origin.clone(),
         delivery: event.delivery,

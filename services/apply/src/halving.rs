@@ -4,8 +4,8 @@
 
 use crate::{STAGE, batch::halves};
 use model::{
-    Dismissal, Event, Outcome, Partition, Position,
-    record::{Applied, Changes, Ending, Facts},
+    DroppedInput, Event, Outcome, Partition, Position,
+    record::{Applied, Changes, EventOutcome, Facts},
 };
 use stage::{Fault, Reject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use crate::batch::{Batch, Content};
 pub use store::Cursor;
 
-/// The number of events that one refused transaction gives up at most. What remains comes again from where its partition then
-/// stands: a database that refuses everything is asked ever more seldom.
+/// The number of events that one refused transaction gives up at most. What remains comes again from where its
+/// partition then stands: a database that refuses everything is asked ever more seldom.
 const ALONE_MAX: usize = 64;
 
 /// A partition's batch, once it is committed.
@@ -32,9 +32,9 @@ impl Committed {
     }
 }
 
-/// The halving of what one refused transaction held: halved again and again, so that only what is refused alone is given
-/// up. Of `n` events of which `k` are refused that takes no more than `k * 2 * log2(n)` transactions. Each partition's
-/// halves are committed in order; one whose batch is fine is committed whole.
+/// The halving of what one refused transaction held: halved again and again, so that only what is refused alone is
+/// given up. Of `n` events of which `k` are refused that takes no more than `k * 2 * log2(n)` transactions. Each
+/// partition's halves are committed in order; one whose batch is fine is committed whole.
 #[derive(Debug)]
 pub struct Halving {
     progress: Progress,
@@ -153,7 +153,7 @@ impl Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// As any event that ends dead.
-    Ending,
+    EventOutcome,
     /// Without the texts that came with it.
     Bare,
 }
@@ -162,9 +162,9 @@ pub enum Form {
 pub fn given_up(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Changes {
     let mut changes = Changes::default();
     let mut seen = BTreeSet::new();
-    for dismissal in &batch.content.dismissals {
-        count_delivery(&mut changes, &dismissal.origin, dismissal.position);
-        changes.dismissals.push(Dismissal { reason: "".into(), ..dismissal.clone() });
+    for dropped_input in &batch.content.dropped_inputs {
+        count_delivery(&mut changes, &dropped_input.origin, dropped_input.position);
+        changes.dropped_inputs.push(DroppedInput { reason: "".into(), ..dropped_input.clone() });
     }
     for event in &batch.content.events {
         let identity = (event.origin.connection.clone(), event.id);
@@ -177,14 +177,14 @@ pub fn given_up(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Ch
             || recorded.is_some_and(|recorded| recorded > event.position)
             || !seen.insert(identity.clone());
         if is_duplicate {
-            changes.dismissals.push(dismissal(event, Outcome::Duplicate, String::new()));
+            changes.dropped_inputs.push(dropped_input(event, Outcome::Duplicate, String::new()));
         } else if form == Form::Bare {
-            changes.dismissals.push(dismissal(event, Outcome::Dead, reject.to_string()));
+            changes.dropped_inputs.push(dropped_input(event, Outcome::Dead, reject.to_string()));
         } else {
             if facts.dead.contains_key(&identity) {
                 changes.revived.insert(identity);
             }
-            changes.endings.push(ending(event, reject));
+            changes.event_outcomes.push(event_outcome(event, reject));
         }
     }
     changes
@@ -196,8 +196,8 @@ fn count_delivery(changes: &mut Changes, origin: &model::Origin, position: Posit
     }
 }
 
-fn ending(event: &Event, reject: &Reject) -> Ending {
-    Ending {
+fn event_outcome(event: &Event, reject: &Reject) -> EventOutcome {
+    EventOutcome {
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
@@ -214,8 +214,8 @@ fn ending(event: &Event, reject: &Reject) -> Ending {
     }
 }
 
-fn dismissal(event: &Event, outcome: Outcome, reason: String) -> Dismissal {
-    Dismissal {
+fn dropped_input(event: &Event, outcome: Outcome, reason: String) -> DroppedInput {
+    DroppedInput {
         position: event.position,
         origin: event.origin.clone(),
         delivery: event.delivery,

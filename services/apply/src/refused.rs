@@ -57,7 +57,7 @@ impl Worker {
             }
         }
         kill_point(STAGE, "gave_up");
-        let given_up = match self.record(&batch, &reject, Form::Ending).await {
+        let given_up = match self.record(&batch, &reject, Form::EventOutcome).await {
             Err(fault) if fault.is_of_input() => self.record(&batch, &reject, Form::Bare).await,
             recorded => recorded,
         };
@@ -78,7 +78,8 @@ impl Worker {
     async fn record(&self, batch: &Batch, reject: &Reject, form: Form) -> Result<Cursor, Fault> {
         let events = &batch.content.events;
         let origins = events.iter().map(|event| &event.origin);
-        let origins = origins.chain(batch.content.dismissals.iter().map(|dismissal| &dismissal.origin));
+        let origins =
+            origins.chain(batch.content.dropped_inputs.iter().map(|dropped_input| &dropped_input.origin));
         let keys = FirstKeys {
             events: events.iter().map(|event| (event.origin.connection.clone(), event.id)).collect(),
             stores: origins.map(|origin| origin.store.clone()).collect(),
@@ -101,7 +102,7 @@ impl Worker {
     /// What propagate made of mirrors before an event that was given up stays true.
     async fn marks_behind(&self, mut batch: Batch, cursor: Cursor) -> Result<Committed, Fault> {
         batch.content.events.clear();
-        batch.content.dismissals.clear();
+        batch.content.dropped_inputs.clear();
         batch.from = cursor;
         if batch.content.marks.is_empty() {
             return Ok(Committed::nothing(cursor));

@@ -4,7 +4,7 @@ use crate::{
     batch::{Batch, Content, Spare},
     worker::{self, Workers},
 };
-use model::{Dismissal, Event, EventId, Partition, Position, record::SendMark};
+use model::{DroppedInput, Event, EventId, Partition, Position, record::SendMark};
 use runner::Metrics;
 use stage::Fault;
 use std::{num::NonZeroUsize, sync::Arc};
@@ -17,7 +17,7 @@ pub struct Span {
     /// What goes on.
     pub events: Vec<Event>,
     /// What ended.
-    pub dismissals: Vec<Dismissal>,
+    pub dropped_inputs: Vec<DroppedInput>,
     /// What propagate made of mirrors up to its end, in order.
     pub marks: Vec<SendMark>,
     /// Where it ends.
@@ -39,8 +39,8 @@ impl Replay {
 
     /// Commits a span that begins at `from`; says where the partition stands then.
     pub async fn commit(&self, from: Cursor, span: Span) -> Result<Cursor, ReplayError> {
-        let Span { partition, events, dismissals, marks, reaches } = span;
-        let content = Content { events, dismissals, marks };
+        let Span { partition, events, dropped_inputs, marks, reaches } = span;
+        let content = Content { events, dropped_inputs, marks };
         let spare = Spare::Content(content.clone());
         let batch = Batch { partition, content, from, reaches };
         Ok(self.workers.commit(batch, spare).await.map(|committed| committed.cursor)?)
@@ -56,7 +56,7 @@ impl Replay {
         let facts = worker::facts(&mut transaction, &mut batches).await?;
         let changes = worker::fold(facts, batches).changes;
         transaction.rollback().await?;
-        Ok(changes.endings.into_iter().map(|ending| ending.event).collect())
+        Ok(changes.event_outcomes.into_iter().map(|event_outcome| event_outcome.event).collect())
     }
 }
 

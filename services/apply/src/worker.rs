@@ -188,10 +188,15 @@ impl Worker {
     fn count(&self, taken_up: usize, folded: &Folded) {
         self.metrics.taken_up(STAGE, taken_up);
         let duplicates =
-            folded.changes.dismissals.iter().filter(|dismissal| dismissal.stage == STAGE).count();
+            folded.changes.dropped_inputs.iter().filter(|dropped_input| dropped_input.stage == STAGE).count();
         self.metrics.ended(STAGE, Outcome::Duplicate.as_str(), duplicates);
         for outcome in Outcome::ALL {
-            let count = folded.changes.endings.iter().filter(|ending| ending.outcome == outcome).count();
+            let count = folded
+                .changes
+                .event_outcomes
+                .iter()
+                .filter(|event_outcome| event_outcome.outcome == outcome)
+                .count();
             if count > 0 {
                 self.metrics.ended(STAGE, outcome.as_str(), count);
             }
@@ -210,8 +215,8 @@ pub(crate) async fn facts(
         facts.marks.insert(batch.partition, std::mem::take(&mut batch.content.marks).into());
     }
     let events = || batches.iter().flat_map(|batch| &batch.content.events);
-    let dismissals = batches.iter().flat_map(|batch| &batch.content.dismissals);
-    transaction.first(&first_keys(events(), dismissals), &mut facts).await?;
+    let dropped_inputs = batches.iter().flat_map(|batch| &batch.content.dropped_inputs);
+    transaction.first(&first_keys(events(), dropped_inputs), &mut facts).await?;
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
         let mut keys = row_keys(events(), &facts, &asked);
@@ -232,9 +237,9 @@ pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     let numbers = batches.iter().map(|batch| (batch.partition, batch.from.number)).collect();
     let mut fold = Fold::new(facts, numbers);
     for batch in batches {
-        let Content { events, dismissals, .. } = batch.content;
-        for dismissal in dismissals {
-            fold.dismissal(dismissal);
+        let Content { events, dropped_inputs, .. } = batch.content;
+        for dropped_input in dropped_inputs {
+            fold.dropped_input(dropped_input);
         }
         for event in events {
             fold.event(batch.partition, event);

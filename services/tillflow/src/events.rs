@@ -25,40 +25,41 @@ pub(crate) async fn run(arguments: Events, output: Output) -> Result<(), Failed>
 
 async fn of_store(store_id: &StoreId, limit: i64, place: &Place, output: Output) -> Result<(), Failed> {
     let store = open_store(place).await?;
-    let mut rows = store.endings_of(store_id, limit).await?;
+    let mut rows = store.event_outcomes_of(store_id, limit).await?;
     rows.reverse();
     if rows.is_empty() && output == Output::Text {
         output::line(&format!("store {store_id} has no events yet"));
     }
     for row in rows {
-        let ending = row.ending;
+        let event_outcome = row.event_outcome;
         match output {
             Output::Text => {
-                let sequence = ending.sequence.map_or("-".to_owned(), |sequence| format!("#{sequence}"));
+                let sequence =
+                    event_outcome.sequence.map_or("-".to_owned(), |sequence| format!("#{sequence}"));
                 output::line(&format!(
                     "{} {sequence:>7} {:<9} {:<9} {:<7} {:<24} {} {}",
                     row.recorded_at,
-                    ending.outcome,
-                    ending.entity,
-                    ending.action,
-                    ending.external,
-                    ending.connection,
-                    ending.reason
+                    event_outcome.outcome,
+                    event_outcome.entity,
+                    event_outcome.action,
+                    event_outcome.external,
+                    event_outcome.connection,
+                    event_outcome.reason
                 ));
             }
             Output::Json => output::json(&json!({
                 "recorded_at": row.recorded_at.to_string(),
-                "received_at": ending.received_at.to_string(),
-                "sequence": ending.sequence,
-                "event_id": ending.event.to_string(),
-                "delivery_id": ending.delivery.to_string(),
-                "connection": ending.connection,
-                "entity": ending.entity,
-                "action": ending.action,
-                "external": ending.external,
-                "outcome": ending.outcome,
-                "reason": ending.reason,
-                "position": ending.position.to_string(),
+                "received_at": event_outcome.received_at.to_string(),
+                "sequence": event_outcome.sequence,
+                "event_id": event_outcome.event.to_string(),
+                "delivery_id": event_outcome.delivery.to_string(),
+                "connection": event_outcome.connection,
+                "entity": event_outcome.entity,
+                "action": event_outcome.action,
+                "external": event_outcome.external,
+                "outcome": event_outcome.outcome,
+                "reason": event_outcome.reason,
+                "position": event_outcome.position.to_string(),
             })),
         }
     }

@@ -10,8 +10,8 @@ const ZSTD_LEVEL: i32 = 1;
 const MEMORY_KIB_MAX: u64 = 256 * 1024;
 
 /// A byte that says what is decoded (its lower half) and whether the rest is repeated and compressed before (its upper
-/// half), then the bytes: whatever can be decoded is encoded and decoded again as it was, and nothing takes memory without
-/// measure.
+/// half), then the bytes: whatever can be decoded is encoded and decoded again as it was, and nothing takes memory
+/// without measure.
 pub fn batches(data: &[u8]) {
     let [what, rest @ ..] = data else { return };
     let payload = packed(what >> 4, rest);
@@ -73,10 +73,10 @@ fn events(payload: Bytes) {
     let whole = wire::decode_events(payload.clone());
     let heads = wire::decode_records(payload);
     let Ok(read) = whole else { return };
-    let again = wire::decode_events(wire::encode_events(&read.events, &read.dismissals));
+    let again = wire::decode_events(wire::encode_events(&read.events, &read.dropped_inputs));
     assert!(again.is_ok_and(|again| again == read), "a batch is read back otherwise");
     let heads = heads.expect("a batch that can be read to its end can be read by its heads");
-    assert_eq!(heads.dismissals, read.dismissals);
+    assert_eq!(heads.dropped_inputs, read.dropped_inputs);
     let of_heads: Vec<Event> =
         heads.events.iter().map(|record| record.event().expect("it was read before")).collect();
     assert_eq!(of_heads, read.events, "its heads say another batch");
@@ -84,7 +84,7 @@ fn events(payload: Bytes) {
 
 fn records(payload: Bytes) {
     let Ok(read) = wire::decode_records(payload) else { return };
-    let again = wire::decode_records(wire::encode_records(&read.events, &read.dismissals));
+    let again = wire::decode_records(wire::encode_records(&read.events, &read.dropped_inputs));
     assert!(again.is_ok_and(|again| again == read), "records are read back otherwise");
     for record in &read.events {
         let Ok(event) = record.event() else { continue };

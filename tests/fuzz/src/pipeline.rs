@@ -125,8 +125,8 @@ impl Pipeline {
         fold(&enriched).changes.applied.into_iter().map(|(_, applied)| applied).collect()
     }
 
-    /// Sends deliveries through, one after the other over one state of the record, and gives what is wrong. A panic is not
-    /// caught.
+    /// Sends deliveries through, one after the other over one state of the record, and gives what is wrong. A panic is
+    /// not caught.
     pub fn decide(&self, deliveries: Vec<Delivery>) -> Vec<String> {
         let mut tally = Tally::default();
         let mut window: Window<EventId> = dedupe::Config::default().window();
@@ -249,9 +249,9 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
         failures.push(format!("{reject}: {event:?}"));
     }
     let duplicates =
-        once.changes.dismissals.iter().filter(|ended| ended.outcome == Outcome::Duplicate).count();
-    if once.changes.endings.len() + duplicates != events.len() {
-        let ended = once.changes.endings.len();
+        once.changes.dropped_inputs.iter().filter(|ended| ended.outcome == Outcome::Duplicate).count();
+    if once.changes.event_outcomes.len() + duplicates != events.len() {
+        let ended = once.changes.event_outcomes.len();
         failures.push(format!("of {} events {ended} ended and {duplicates} were duplicates", events.len()));
     }
     for (_, applied) in &once.changes.applied {

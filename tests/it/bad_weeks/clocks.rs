@@ -42,7 +42,7 @@ impl Shop<'_> {
         let delivery =
             self.shopify.sign(topic, &format!("{}-{topic}", self.merchant.store), body.to_string().into());
         let (delivery, _) = Sender::default().send_until_kept(&delivery, PATIENCE).await;
-        self.world.ending(PATIENCE, &self.merchant, &delivery).await;
+        self.world.event_outcome(PATIENCE, &self.merchant, &delivery).await;
         self.quiet().await;
     }
 

@@ -46,7 +46,7 @@ pub(crate) enum Meaning {
 
 /// How an event ended.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Ending {
+pub(crate) struct EventOutcome {
     pub(crate) store: String,
     pub(crate) connection: String,
     #[serde(with = "sql::hexadecimal")]
@@ -62,7 +62,7 @@ pub(crate) struct Ending {
     pub(crate) attempts: i32,
 }
 
-impl Ending {
+impl EventOutcome {
     /// Its place in its partition.
     pub(crate) fn position(&self) -> Position {
         Position { raw_sequence: self.raw_sequence, delivery: self.delivery_index, event: self.event_index }
@@ -180,7 +180,7 @@ pub(crate) struct Evidence {
     pub(crate) raw: HashMap<DeliveryId, Kept>,
     /// Deliveries that simulated platforms sent.
     pub(crate) simulated: HashSet<DeliveryId>,
-    pub(crate) endings: Vec<Ending>,
+    pub(crate) event_outcomes: Vec<EventOutcome>,
     pub(crate) changes: Vec<Change>,
     pub(crate) accounts: Vec<Account>,
     /// What the product's own audit found.
@@ -219,9 +219,9 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// The deliveries that have an ending.
+    /// The deliveries that have an outcome.
     pub(crate) fn ended_deliveries(&self) -> HashSet<DeliveryId> {
-        self.endings.iter().map(|ending| ending.delivery).collect()
+        self.event_outcomes.iter().map(|event_outcome| event_outcome.delivery).collect()
     }
 
     /// The name of a store by its place in the crowd.

@@ -1,7 +1,7 @@
 //! How long it takes until work goes on.
 //!
 //! There is a store in each partition that only the run itself tells of. A question is one level in each of them; it is
-//! answered when every one of them, taken after the fault, has its ending in the record, and the consumer that was hit
+//! answered when every one of them, taken after the fault, has its outcome in the record, and the consumer that was hit
 //! has passed it.
 
 use crate::{
@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 
 /// How often the record is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
-/// How many endings of a store are looked at; it has few.
-const ENDINGS: i64 = 5;
+/// How many outcomes of a store are looked at; it has few.
+const EVENT_OUTCOMES: i64 = 5;
 /// Numbers of questions lie beyond those of the stream.
 const NUMBERS_FROM: u64 = 1 << 40;
 
@@ -116,16 +116,18 @@ impl Prober {
         partition: Partition,
         passes: Passes,
     ) -> Result<bool, StoreError> {
-        let endings = self.record.endings_of(store, ENDINGS).await?;
-        let Some(row) = endings.iter().find(|row| row.ending.delivery == id) else { return Ok(false) };
+        let event_outcomes = self.record.event_outcomes_of(store, EVENT_OUTCOMES).await?;
+        let Some(row) = event_outcomes.iter().find(|row| row.event_outcome.delivery == id) else {
+            return Ok(false);
+        };
         match passes {
             Passes::Record | Passes::Door(_) => Ok(true),
             Passes::Poll => {
                 let cursor = self.record.cursor(Consumer::Poll, partition).await?;
-                Ok(cursor.position >= row.ending.position)
+                Ok(cursor.position >= row.event_outcome.position)
             }
             Passes::Propagate => {
-                let before = row.ending.sequence.unwrap_or_default() - 1;
+                let before = row.event_outcome.sequence.unwrap_or_default() - 1;
                 let events = self.record.events_of(store, before, 1).await?;
                 let number = events.first().map_or(i64::MAX, |event| event.number);
                 let cursor = self.record.cursor(Consumer::Propagate, partition).await?;

@@ -281,7 +281,7 @@ async fn read(
         predictable: predictable.map(|merchant| merchant.index).collect(),
         raw: evidence::raw(bus).await?,
         simulated,
-        endings: sql.endings().await?,
+        event_outcomes: sql.event_outcomes().await?,
         changes,
         accounts: sql.accounts().await?,
         audit: evidence::audit(&hand.world, folder).await?,

@@ -80,8 +80,9 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
     let simulated = witnessed.options.simulated > 0;
     let scrape = &evidence.journal.scrape;
     let ended = |outcome: &str| {
-        let endings = evidence.endings.iter().filter(|ending| ending.outcome == outcome);
-        endings.count() as u64
+        let event_outcomes =
+            evidence.event_outcomes.iter().filter(|event_outcome| event_outcome.outcome == outcome);
+        event_outcomes.count() as u64
     };
     let counted = |labels: &[(&str, &str)]| scrape.count("tillflow_events_total", labels);
     let filtered = evidence.raw.values().filter(|kept| kept.meaning == Meaning::Filtered).count() as u64;

@@ -149,12 +149,12 @@ impl Record {
 
     /// Writes what was decided.
     pub(crate) fn commit(&mut self, changes: Changes, number: i64, reached: Position) {
-        for ending in &changes.endings {
-            let key = (ending.connection.clone(), ending.event);
-            let is_dead = ending.outcome == model::Outcome::Dead;
+        for event_outcome in &changes.event_outcomes {
+            let key = (event_outcome.connection.clone(), event_outcome.event);
+            let is_dead = event_outcome.outcome == model::Outcome::Dead;
             self.dead.remove(&key);
             let ends = if is_dead { &mut self.dead } else { &mut self.seen };
-            ends.insert(key, ending.position);
+            ends.insert(key, event_outcome.position);
         }
         for (store, step) in &changes.stores {
             if let Some(last) = step.last_sequence {

@@ -1,12 +1,12 @@
 //! What a batch changes.
 
 use super::{
-    Applied, CustomerRow, Ending, Erasure, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep,
+    Applied, CustomerRow, Erasure, EventOutcome, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep,
     VariantRow, facts::Changed,
 };
 use crate::{
-    BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, Dismissal, EventId, LocationId, OrderId,
-    Partition, ProductId, Quantity, StoreId, VariantId,
+    BaselineRule, Conflict, ConflictEnd, ConnectionId, CustomerId, DroppedInput, EventId, LocationId,
+    OrderId, Partition, ProductId, Quantity, StoreId, VariantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// How each event ended.
-    pub endings: Vec<Ending>,
-    /// Those of them that had ended dead before: that earlier end is kept as a dismissal.
+    pub event_outcomes: Vec<EventOutcome>,
+    /// Those of them that had ended dead before: that earlier end is kept as a dropped input.
     pub revived: BTreeSet<(ConnectionId, EventId)>,
-    /// What ended without an ending of its own.
-    pub dismissals: Vec<Dismissal>,
+    /// What ended without an outcome of its own.
+    pub dropped_inputs: Vec<DroppedInput>,
     /// The committed changes, in order.
     pub applied: Vec<(Partition, Applied)>,
     /// Links that were made, changed or retired.

@@ -1,6 +1,6 @@
 //! Writing: one statement for each kind of row, over the whole set; none for an empty set.
 
-use super::{catalog, conflicts, dismissals, links, stock, trade};
+use super::{catalog, conflicts, dropped_inputs, links, stock, trade};
 use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{
     MirrorKey, Partition, StoreId, Timestamp,
-    record::{Applied, Changes, Ending, StoreStep},
+    record::{Applied, Changes, EventOutcome, StoreStep},
 };
 use sqlx::{PgConnection, postgres::PgQueryResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,13 +62,13 @@ async fn write_history(
         write_events(connection, &changes.applied, payloads).await?;
     }
     if !changes.revived.is_empty() {
-        dismissals::keep_revived(connection, &changes.revived).await?;
+        dropped_inputs::keep_revived(connection, &changes.revived).await?;
     }
-    if !changes.endings.is_empty() {
-        write_endings(connection, &changes.endings, !changes.revived.is_empty()).await?;
+    if !changes.event_outcomes.is_empty() {
+        write_event_outcomes(connection, &changes.event_outcomes, !changes.revived.is_empty()).await?;
     }
-    if !changes.dismissals.is_empty() {
-        dismissals::write(connection, &changes.dismissals).await?;
+    if !changes.dropped_inputs.is_empty() {
+        dropped_inputs::write(connection, &changes.dropped_inputs).await?;
     }
     conflicts::write(connection, changes).await
 }
@@ -155,52 +155,79 @@ async fn write_events(
 }
 
 /// An event that ended before can't end again, unless it ended dead: then this is its replay. Only a batch with such
-/// ones pays for looking whether an ending is there.
-async fn write_endings(
+/// ones pays for looking whether an outcome is there.
+async fn write_event_outcomes(
     connection: &mut PgConnection,
-    endings: &[Ending],
+    event_outcomes: &[EventOutcome],
     revived: bool,
 ) -> Result<(), StoreError> {
     let index = |index: u32| i32::try_from(index).map_err(|_| StoreError::refused("an index is too large"));
-    let statement = if revived { REPLACE_ENDINGS } else { INSERT_ENDINGS };
+    let statement = if revived { REPLACE_EVENT_OUTCOMES } else { INSERT_EVENT_OUTCOMES };
     let written = sqlx::query(statement)
-        .bind(endings.iter().map(|ending| ending.tenant.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.store.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.connection.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.event.as_bytes().as_slice()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.delivery.as_bytes().as_slice()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.entity.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.external.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.action.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.outcome.as_str()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.reason.as_str()).collect::<Vec<_>>())
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.tenant.as_str()).collect::<Vec<_>>())
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.store.as_str()).collect::<Vec<_>>())
         .bind(
-            endings
+            event_outcomes.iter().map(|event_outcome| event_outcome.connection.as_str()).collect::<Vec<_>>(),
+        )
+        .bind(
+            event_outcomes
                 .iter()
-                .map(|ending| signed(ending.position.raw_sequence))
+                .map(|event_outcome| event_outcome.event.as_bytes().as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            event_outcomes
+                .iter()
+                .map(|event_outcome| event_outcome.delivery.as_bytes().as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.entity.as_str()).collect::<Vec<_>>())
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.external.as_str()).collect::<Vec<_>>())
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.action.as_str()).collect::<Vec<_>>())
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.outcome.as_str()).collect::<Vec<_>>())
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.reason.as_str()).collect::<Vec<_>>())
+        .bind(
+            event_outcomes
+                .iter()
+                .map(|event_outcome| signed(event_outcome.position.raw_sequence))
                 .collect::<Result<Vec<_>, _>>()?,
         )
-        .bind(endings.iter().map(|ending| index(ending.position.delivery)).collect::<Result<Vec<_>, _>>()?)
-        .bind(endings.iter().map(|ending| index(ending.position.event)).collect::<Result<Vec<_>, _>>()?)
-        .bind(endings.iter().map(|ending| ending.received_at.as_chrono()).collect::<Vec<_>>())
-        .bind(endings.iter().map(|ending| ending.sequence).collect::<Vec<_>>())
+        .bind(
+            event_outcomes
+                .iter()
+                .map(|event_outcome| index(event_outcome.position.delivery))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .bind(
+            event_outcomes
+                .iter()
+                .map(|event_outcome| index(event_outcome.position.event))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .bind(
+            event_outcomes
+                .iter()
+                .map(|event_outcome| event_outcome.received_at.as_chrono())
+                .collect::<Vec<_>>(),
+        )
+        .bind(event_outcomes.iter().map(|event_outcome| event_outcome.sequence).collect::<Vec<_>>())
         .execute(connection)
         .await?;
-    complete(&written, endings.len(), "an event would end twice")
+    complete(&written, event_outcomes.len(), "an event would end twice")
 }
 
-macro_rules! insert_endings {
+macro_rules! insert_event_outcomes {
     () => {
         "
-INSERT INTO endings AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome, reason,
+INSERT INTO event_outcomes AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome, reason,
     raw_sequence, delivery_index, event_index, received_at, sequence)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::int8[], $12::int4[], $13::int4[], $14::timestamptz[], $15::int8[])"
     };
 }
-const INSERT_ENDINGS: &str = insert_endings!();
-const REPLACE_ENDINGS: &str = concat!(
-    insert_endings!(),
+const INSERT_EVENT_OUTCOMES: &str = insert_event_outcomes!();
+const REPLACE_EVENT_OUTCOMES: &str = concat!(
+    insert_event_outcomes!(),
     "
 ON CONFLICT (connection, event_id) DO UPDATE
 SET delivery_id = excluded.delivery_id, action = excluded.action, outcome = excluded.outcome,

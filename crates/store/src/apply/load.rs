@@ -136,7 +136,7 @@ async fn seen(
     let rows = sqlx::query(
         "SELECT e.connection, e.event_id, e.outcome = 'dead' AS dead, e.raw_sequence, e.delivery_index, e.event_index
          FROM unnest($1::text[], $2::bytea[]) AS u(connection, event_id)
-         JOIN endings e USING (connection, event_id)",
+         JOIN event_outcomes e USING (connection, event_id)",
     )
     .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
     .bind(keys.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>())

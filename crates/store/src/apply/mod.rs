@@ -3,7 +3,7 @@
 mod catalog;
 mod commit;
 mod conflicts;
-mod dismissals;
+mod dropped_inputs;
 mod links;
 mod load;
 pub(crate) mod marks;

@@ -1,6 +1,8 @@
-use crate::fixture::{PARTITION, at, commit, connection_id, ending, event, reported, shop, step, store_id};
+use crate::fixture::{
+    PARTITION, at, commit, connection_id, event, event_outcome, reported, shop, step, store_id,
+};
 use model::{
-    Dismissal, Event, Outcome, Position, StoreId, TenantId,
+    DroppedInput, Event, Outcome, Position, StoreId, TenantId,
     record::{Changes, StoreStep},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +12,8 @@ fn place(raw_sequence: u64, event: u32) -> Position {
     Position { raw_sequence, delivery: 0, event }
 }
 
-pub(crate) fn dismissal(event: &Event, position: Position, outcome: Outcome) -> Dismissal {
-    Dismissal {
+pub(crate) fn dropped_input(event: &Event, position: Position, outcome: Outcome) -> DroppedInput {
+    DroppedInput {
         position,
         origin: event.origin.clone(),
         delivery: event.delivery,
@@ -46,10 +48,10 @@ async fn what_was_accepted_is_what_came_to_an_end_and_what_is_under_way() {
 
     // One delivery of two events, one of them a duplicate; a duplicate; one that is filtered.
     let mut changes = reported(1, "a", 1, 1);
-    changes.dismissals = vec![
-        dismissal(&event(1, "a"), place(1, 1), Outcome::Duplicate),
-        dismissal(&event(1, "a"), place(2, 0), Outcome::Duplicate),
-        dismissal(&event(3, "a"), place(3, 0), Outcome::Filtered),
+    changes.dropped_inputs = vec![
+        dropped_input(&event(1, "a"), place(1, 1), Outcome::Duplicate),
+        dropped_input(&event(1, "a"), place(2, 0), Outcome::Duplicate),
+        dropped_input(&event(3, "a"), place(3, 0), Outcome::Filtered),
     ];
     changes.stores.insert(store_id(), StoreStep { last_sequence: Some(1), ended: 3 });
     commit_at(store, &changes, 1, 3).await;
@@ -76,17 +78,17 @@ async fn a_dead_event_that_is_taken_in_again_keeps_its_earlier_end_and_its_count
     let store = &database.store;
     let first = event(1, "a");
     let dead = Changes {
-        endings: vec![ending(&first, Outcome::Dead, None)],
+        event_outcomes: vec![event_outcome(&first, Outcome::Dead, None)],
         stores: BTreeMap::from([(store_id(), StoreStep { last_sequence: None, ended: 1 })]),
         ..Changes::default()
     };
     commit_at(store, &dead, 0, 1).await;
     let mut revived = reported(1, "a", 1, 1);
-    revived.endings[0].position = place(2, 0);
+    revived.event_outcomes[0].position = place(2, 0);
     revived.revived = BTreeSet::from([(connection_id("a"), first.id)]);
     commit_at(store, &revived, 1, 2).await;
-    let row = store.ending(&connection_id("a"), first.id).await.unwrap().unwrap();
-    assert_eq!((row.ending.outcome, row.attempts), (Outcome::Applied, 2));
+    let row = store.event_outcome(&connection_id("a"), first.id).await.unwrap().unwrap();
+    assert_eq!((row.event_outcome.outcome, row.attempts), (Outcome::Applied, 2));
     accept(store, 2, 2).await;
     let account = store.accounts(Some(&store_id())).await.unwrap().remove(0);
     assert_eq!((account.outcomes[&Outcome::Dead], account.outcomes[&Outcome::Applied]), (1, 1));
@@ -102,17 +104,17 @@ async fn what_contradicts_itself_is_named() {
     assert!(store.contradictions(&store_id()).await.unwrap().is_empty());
     // Its place is before that of the change before it, the ledger lacks its movement, and its end isn't counted.
     let mut late = reported(2, "a", 1, 2);
-    late.endings[0].position = Position { raw_sequence: 0, ..late.endings[0].position };
+    late.event_outcomes[0].position = Position { raw_sequence: 0, ..late.event_outcomes[0].position };
     late.movements.clear();
     late.stores.insert(store_id(), StoreStep { last_sequence: Some(2), ended: 0 });
     commit_at(store, &late, 2, 2).await;
     let mut lost = reported(3, "a", 0, 2);
-    lost.endings.clear();
-    lost.dismissals = vec![dismissal(&event(1, "a"), place(1, 0), Outcome::Duplicate)];
+    lost.event_outcomes.clear();
+    lost.dropped_inputs = vec![dropped_input(&event(1, "a"), place(1, 0), Outcome::Duplicate)];
     commit_at(store, &lost, 3, 3).await;
     let found = store.contradictions(&store_id()).await.unwrap().join("; ");
     for part in [
-        "1 changes without their ending",
+        "1 changes without their outcome",
         "1 changes out of the order of acceptance",
         "1 levels that the ledger does not sum up to",
         "1 places that ended twice",

@@ -1,7 +1,7 @@
 use crate::{
     fixture::{
-        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database,
-        ending, event, external, level_key, level_mirror_key, pieces, place, report, report_of, reported,
+        Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
+        event_outcome, external, level_key, level_mirror_key, pieces, place, report, report_of, reported,
         shop, statements, step, store_id, variant,
     },
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
@@ -302,10 +302,10 @@ async fn the_outbox_and_the_store_s_history_are_read_in_order() {
     assert_eq!((row.occurred_at, &row.trace), (source.occurred_at, &source.trace));
     let history = database.store.events_of(&store_id(), 0, 100).await.unwrap();
     assert_eq!(history.iter().map(|row| row.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-    let ended = database.store.ending(&connection_id("a"), source.id).await.unwrap().unwrap();
-    assert_eq!(ended.ending, ending(&source, Outcome::Applied, Some(3)));
+    let ended = database.store.event_outcome(&connection_id("a"), source.id).await.unwrap().unwrap();
+    assert_eq!(ended.event_outcome, event_outcome(&source, Outcome::Applied, Some(3)));
     assert_eq!(database.store.outcomes_of(&store_id()).await.unwrap(), [(Outcome::Applied, 5)]);
-    assert_eq!(database.store.endings_of(&store_id(), 2).await.unwrap().len(), 2);
+    assert_eq!(database.store.event_outcomes_of(&store_id(), 2).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -334,7 +334,10 @@ async fn a_stale_owner_s_commit_changes_nothing() {
 async fn an_event_ends_once_unless_it_ended_dead() {
     let database = shop().await;
     let store = &database.store;
-    let dead = Changes { endings: vec![ending(&event(1, "a"), Outcome::Dead, None)], ..Changes::default() };
+    let dead = Changes {
+        event_outcomes: vec![event_outcome(&event(1, "a"), Outcome::Dead, None)],
+        ..Changes::default()
+    };
     let position = |raw_sequence| model::Position { raw_sequence, delivery: 0, event: 0 };
     let moved =
         |step: CursorMove, raw| CursorMove { position: position(raw), number: step.from.number, ..step };
@@ -350,11 +353,13 @@ async fn an_event_ends_once_unless_it_ended_dead() {
     let replayed = Changes { revived, ..reported(1, "a", 10, 10) };
     commit(store, &replayed, step(store, Consumer::Apply, 1).await).await.unwrap();
     assert_eq!(load(&database, &keys, &RowKeys::default()).await.seen.len(), 1);
-    let row = store.ending(&connection_id("a"), event(1, "a").id).await.unwrap().unwrap();
-    assert_eq!((row.ending.outcome, row.attempts), (Outcome::Applied, 2));
+    let row = store.event_outcome(&connection_id("a"), event(1, "a").id).await.unwrap().unwrap();
+    assert_eq!((row.event_outcome.outcome, row.attempts), (Outcome::Applied, 2));
 
-    let again =
-        Changes { endings: vec![ending(&event(1, "a"), Outcome::Unchanged, None)], ..Changes::default() };
+    let again = Changes {
+        event_outcomes: vec![event_outcome(&event(1, "a"), Outcome::Unchanged, None)],
+        ..Changes::default()
+    };
     let twice = commit(store, &again, moved(step(store, Consumer::Apply, 0).await, 9)).await;
     assert!(matches!(twice, Err(StoreError::Refused { .. })), "{twice:?}");
 }
@@ -544,7 +549,7 @@ async fn batches_of_any_size_come_to_the_same_digests() {
     let mut all = reported(1, "a", 1, 1);
     for number in 2..=4 {
         let next = reported(number, "a", 1, i32::try_from(number).unwrap());
-        all.endings.extend(next.endings);
+        all.event_outcomes.extend(next.event_outcomes);
         all.applied.extend(next.applied);
         all.movements.extend(next.movements);
         (all.mirrors, all.levels, all.stores) = (next.mirrors, next.levels, next.stores);
@@ -565,7 +570,7 @@ async fn a_batch_of_reports_costs_a_dozen_statements_however_long_it_is() {
         let mut all = reported(first, "a", 1, 1);
         for number in first + 1..=last {
             let next = reported(number, "a", 1, 1);
-            all.endings.extend(next.endings);
+            all.event_outcomes.extend(next.event_outcomes);
             all.applied.extend(next.applied);
             all.movements.extend(next.movements);
             all.stores = next.stores;
@@ -573,7 +578,11 @@ async fn a_batch_of_reports_costs_a_dozen_statements_however_long_it_is() {
         all.links = Links::default();
         let cursor = step(&database.store, Consumer::Apply, last).await;
         let keys = FirstKeys {
-            events: all.endings.iter().map(|ending| (ending.connection.clone(), ending.event)).collect(),
+            events: all
+                .event_outcomes
+                .iter()
+                .map(|event_outcome| (event_outcome.connection.clone(), event_outcome.event))
+                .collect(),
             stores: BTreeSet::from([store_id()]),
             ..FirstKeys::default()
         };

@@ -1,5 +1,6 @@
 use crate::fixture::{
-    at, commit, connection, connection_id, empty_database, ending, event, external, shop, step, store_id,
+    at, commit, connection, connection_id, empty_database, event, event_outcome, external, shop, step,
+    store_id,
 };
 use model::{BaselineRule, ConflictKind, Outcome, StoreId, TenantId, record::Changes};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,7 +160,7 @@ async fn events_set_the_rule_and_revoke_and_a_copy_begins_as_the_connection_was_
     let b = Connection { baseline: BaselineRule::Store, ..connection("b2", "square") };
     store.upsert_connection(&b).await.unwrap();
     let changes = Changes {
-        endings: vec![ending(&event(1, "a"), Outcome::Unchanged, None)],
+        event_outcomes: vec![event_outcome(&event(1, "a"), Outcome::Unchanged, None)],
         rules: BTreeMap::from([(b.id.clone(), BaselineRule::Platform)]),
         revoked: BTreeSet::from([a.clone()]),
         ..Changes::default()
@@ -192,11 +193,11 @@ async fn every_outcome_of_a_delivery_is_found_in_whichever_stage_it_ended() {
     let source = event(3, "a");
     let elsewhere = model::Position { event: 1, ..source.position };
     let changes = Changes {
-        endings: vec![
-            ending(&source, Outcome::Stale, None),
-            ending(&event(4, "a"), Outcome::Unchanged, None),
+        event_outcomes: vec![
+            event_outcome(&source, Outcome::Stale, None),
+            event_outcome(&event(4, "a"), Outcome::Unchanged, None),
         ],
-        dismissals: vec![crate::accounting::dismissal(&source, elsewhere, Outcome::Filtered)],
+        dropped_inputs: vec![crate::accounting::dropped_input(&source, elsewhere, Outcome::Filtered)],
         ..Changes::default()
     };
     assert_eq!(store.newest_outcome(&store_id()).await.unwrap(), 0);

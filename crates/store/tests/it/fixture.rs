@@ -6,7 +6,8 @@ use model::{
     Outcome, Partition, Payload, PlatformName, Position, Quantity, RawDigest, Report, SourceVersion, StoreId,
     TenantId, Timestamp, TraceParent, VariantId,
     record::{
-        Applied, Changes, Effect, Ending, Facts, Links, Mirrors, Movement, MovementReason, RowKeys, StoreStep,
+        Applied, Changes, Effect, EventOutcome, Facts, Links, Mirrors, Movement, MovementReason, RowKeys,
+        StoreStep,
     },
 };
 use sandbox::{Postgres, PostgresOptions, Scratch};
@@ -232,8 +233,8 @@ pub(crate) fn event(number: i64, connection: &str) -> Event {
     }
 }
 
-pub(crate) fn ending(event: &Event, outcome: Outcome, sequence: Option<i64>) -> Ending {
-    Ending {
+pub(crate) fn event_outcome(event: &Event, outcome: Outcome, sequence: Option<i64>) -> EventOutcome {
+    EventOutcome {
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
@@ -269,7 +270,7 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
     };
     let key = level_key(connection);
     Changes {
-        endings: vec![ending(&event, Outcome::Applied, Some(number))],
+        event_outcomes: vec![event_outcome(&event, Outcome::Applied, Some(number))],
         links: Links {
             items: BTreeMap::from([((key.connection.clone(), key.item.clone()), Some(variant()))]),
             ..Links::default()

@@ -324,7 +324,7 @@ async fn a_connection_that_is_changed_waits_for_its_mirrors_before_it_is_locked(
 async fn mirrors_that_wait_for_an_answer_are_found_by_their_connection() {
     let database = shop().await;
     let mut changes = reported(1, "a", 10, 10);
-    (changes.applied, changes.movements, changes.endings) = (Vec::new(), Vec::new(), Vec::new());
+    (changes.applied, changes.movements, changes.event_outcomes) = (Vec::new(), Vec::new(), Vec::new());
     changes.stores.clear();
     let mut asked = Vec::new();
     for (id, gate) in [("a", Gate::Asked), ("a", Gate::Unproven), ("a", Gate::Stopped), ("b", Gate::Asked)] {

@@ -1,5 +1,5 @@
 use crate::{
-    accounting::{accept, dismissal},
+    accounting::{accept, dropped_input},
     fixture::{commit, event, report, reported, shop, step},
 };
 use model::{Outcome, Position};
@@ -18,8 +18,8 @@ async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
         "inventory_movements",
         "mirrors",
         "events",
-        "endings",
-        "dismissals",
+        "event_outcomes",
+        "dropped_inputs",
         "accepted",
         "conservation",
         "current_inventory",
@@ -50,7 +50,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     let database = shop().await;
     let mut changes = reported(1, "a", 10, 10);
     let elsewhere = Position { raw_sequence: 9, delivery: 0, event: 0 };
-    changes.dismissals = vec![dismissal(&event(2, "a"), elsewhere, Outcome::Filtered)];
+    changes.dropped_inputs = vec![dropped_input(&event(2, "a"), elsewhere, Outcome::Filtered)];
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 1).await).await.unwrap();
     accept(&database.store, 2, 9).await;
     database.store.begin_rebuild(false).await.unwrap();

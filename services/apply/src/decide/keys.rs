@@ -1,7 +1,7 @@
 //! Which rows a batch may touch.
 //!
-//! Rows are loaded in rounds: what is loaded may show that more is needed. [`row_keys`] names what isn't asked for yet; once
-//! it names nothing new, everything that a decision can touch is there.
+//! Rows are loaded in rounds: what is loaded may show that more is needed. [`row_keys`] names what isn't asked for yet;
+//! once it names nothing new, everything that a decision can touch is there.
 
 use super::prospects::Prospects;
 use super::{
@@ -10,7 +10,7 @@ use super::{
     sight::{Companions, Sight, keys_of},
 };
 use model::{
-    Baseline, CustomerId, Dismissal, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
+    Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
     InventoryReport, LevelKey, LevelMirror, LinkKind, LocationId, MirrorKey, OrderId, Payload, Product,
     StockedAt, VariantId,
     record::{Facts, FirstKeys, RowKeys},
@@ -20,9 +20,9 @@ use model::{
 /// variant.
 pub fn first_keys<'a>(
     events: impl IntoIterator<Item = &'a Event>,
-    dismissals: impl IntoIterator<Item = &'a Dismissal>,
+    dropped_inputs: impl IntoIterator<Item = &'a DroppedInput>,
 ) -> FirstKeys {
-    let stores = dismissals.into_iter().map(|dismissal| dismissal.origin.store.clone()).collect();
+    let stores = dropped_inputs.into_iter().map(|dropped_input| dropped_input.origin.store.clone()).collect();
     let mut keys = FirstKeys { stores, ..FirstKeys::default() };
     for event in events {
         let connection = &event.origin.connection;
@@ -52,8 +52,8 @@ pub fn first_keys<'a>(
             Payload::Instruction { instruction: Instruction::LinkLocation { .. }, .. } => {
                 keys.linking.insert(connection.clone());
             }
-            // Mirrors know the link of their item; only an item without one is looked up. A location that enrich didn't find
-            // may have been linked since.
+            // Mirrors know the link of their item; only an item without one is looked up. A location that enrich didn't
+            // find may have been linked since.
             Payload::Inventory(InventoryReport { location, .. }) => {
                 let missing = location.iter().filter(|it| event.link(LinkKind::Location, it).is_none());
                 keys.links.locations.extend(missing.map(|external| (key(external), ())));
@@ -72,8 +72,8 @@ pub fn first_keys<'a>(
     keys
 }
 
-/// The rows, now that `facts` show who is who and `asked` were asked for, but for those of reports that are settled. A product event of the batch may link what a later
-/// report is about: the rows of both are among them.
+/// The rows, now that `facts` show who is who and `asked` were asked for, but for those of reports that are settled. A
+/// product event of the batch may link what a later report is about: the rows of both are among them.
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
     // Nothing that is named here depends on other platforms' mirrors.
     let companions = Companions::default();
@@ -158,8 +158,8 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys,
     }
 }
 
-/// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item, once it is known
-/// that there is no mirror: most levels have one.
+/// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item, once it
+/// is known that there is no mirror: most levels have one.
 fn level(
     event: &Event,
     item: &ExternalId,

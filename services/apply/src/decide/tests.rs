@@ -120,7 +120,7 @@ fn fold(facts: Facts, events: Vec<Event>) -> (Vec<Outcome>, Folded) {
         fold.event(P, event);
     }
     let folded = fold.finish();
-    (folded.changes.endings.iter().map(|ending| ending.outcome).collect(), folded)
+    (folded.changes.event_outcomes.iter().map(|event_outcome| event_outcome.outcome).collect(), folded)
 }
 
 fn level_of(folded: &Folded) -> Option<String> {
@@ -250,7 +250,7 @@ fn the_same_event_changes_one_row_and_an_older_one_none() {
     let (outcomes, folded) = fold(linked(), events);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Stale, Outcome::Unchanged]);
     let duplicates =
-        folded.changes.dismissals.iter().filter(|ended| ended.outcome == Outcome::Duplicate).count();
+        folded.changes.dropped_inputs.iter().filter(|ended| ended.outcome == Outcome::Duplicate).count();
     assert_eq!((duplicates, folded.changes.movements.len()), (2, 1));
     assert_eq!(folded.changes.applied.iter().map(|(_, applied)| applied.sequence).collect::<Vec<_>>(), [3]);
 }
@@ -452,7 +452,7 @@ fn a_replay_of_what_is_recorded_changes_nothing_and_a_dead_event_ends_anew_only_
         assert_eq!((outcomes, folded.changes), (vec![], Changes::default()), "this very arrival is recorded");
     }
     let (outcomes, folded) = fold(recorded(false), vec![again.clone()]);
-    assert!(outcomes.is_empty() && folded.changes.dismissals[0].outcome == Outcome::Duplicate);
+    assert!(outcomes.is_empty() && folded.changes.dropped_inputs[0].outcome == Outcome::Duplicate);
     let (outcomes, folded) = fold(recorded(true), vec![again]);
     assert_eq!(outcomes, [Outcome::Applied]);
     assert!(folded.changes.revived.contains(&identity));

@@ -4,7 +4,7 @@ use apply::replay::{Replay, ReplayError, Span};
 use model::{
     Action, BaselineRule, ConnectionId, Currency, DeliveryId, Event, EventId, ExternalId, Origin, Partition,
     Patch, Payload, PlatformName, Position, Product, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
-    Variant, record::Ending,
+    Variant, record::EventOutcome,
 };
 use runner::Metrics;
 use sandbox::{Postgres, PostgresOptions, Scratch};
@@ -73,14 +73,15 @@ impl World {
     pub(crate) async fn commit(&self, shop: usize, events: Vec<Event>) -> Result<Cursor, ReplayError> {
         let from = self.cursor(shop).await;
         let reaches = events.last().map_or(from.position, |event| event.position);
-        let span = Span { partition: partition(shop), events, dismissals: vec![], marks: vec![], reaches };
+        let span =
+            Span { partition: partition(shop), events, dropped_inputs: vec![], marks: vec![], reaches };
         self.replay.commit(from, span).await
     }
 
     /// The outcomes of a shop's events, in their order.
-    pub(crate) async fn endings(&self, shop: usize) -> Vec<Ending> {
-        let rows = self.store.endings_of(&store_id(shop), 1000).await.unwrap();
-        rows.into_iter().rev().map(|row| row.ending).collect()
+    pub(crate) async fn event_outcomes(&self, shop: usize) -> Vec<EventOutcome> {
+        let rows = self.store.event_outcomes_of(&store_id(shop), 1000).await.unwrap();
+        rows.into_iter().rev().map(|row| row.event_outcome).collect()
     }
 
     pub(crate) async fn assert_nothing_contradicts(&self) {

@@ -24,17 +24,20 @@ async fn an_event_that_the_database_refuses_is_given_up_alone_and_all_before_beh
         assert_eq!(cursor, world.cursor(shop).await);
         assert_eq!(cursor.position.raw_sequence, EVENTS);
         assert_eq!(cursor.number, i64::try_from(EVENTS - bad[shop].len() as u64).unwrap());
-        let endings = world.endings(shop).await;
-        let dead: Vec<u64> = endings
+        let event_outcomes = world.event_outcomes(shop).await;
+        let dead: Vec<u64> = event_outcomes
             .iter()
-            .filter(|ending| ending.outcome == Outcome::Dead)
-            .map(|ending| ending.position.raw_sequence)
+            .filter(|event_outcome| event_outcome.outcome == Outcome::Dead)
+            .map(|event_outcome| event_outcome.position.raw_sequence)
             .collect();
         assert_eq!(dead, bad[shop], "{}", SHOPS[shop]);
-        let applied: Vec<i64> = endings.iter().filter_map(|ending| ending.sequence).collect();
+        let applied: Vec<i64> =
+            event_outcomes.iter().filter_map(|event_outcome| event_outcome.sequence).collect();
         assert!(applied.iter().copied().eq(1..=cursor.number), "in order, without gaps: {applied:?}");
-        for ending in endings.iter().filter(|ending| ending.outcome == Outcome::Dead) {
-            let reason = &ending.reason;
+        for event_outcome in
+            event_outcomes.iter().filter(|event_outcome| event_outcome.outcome == Outcome::Dead)
+        {
+            let reason = &event_outcome.reason;
             assert!(
                 reason.starts_with("bug: ") && reason.contains("error 23514, constraint of_the_test"),
                 "{reason}"
@@ -60,9 +63,12 @@ async fn what_was_given_up_is_applied_when_it_comes_again_and_nothing_refuses_it
     again.delivery = DeliveryId::from_bytes([9; 16]);
     (again.attempt, again.position.raw_sequence) = (1, EVENTS + 1);
     world.commit(0, vec![again]).await.unwrap();
-    let endings = world.endings(0).await;
-    assert!(endings.iter().all(|ending| ending.outcome == Outcome::Applied), "{endings:?}");
-    let kept = "SELECT outcome || ' ' || raw_sequence FROM dismissals";
+    let event_outcomes = world.event_outcomes(0).await;
+    assert!(
+        event_outcomes.iter().all(|event_outcome| event_outcome.outcome == Outcome::Applied),
+        "{event_outcomes:?}"
+    );
+    let kept = "SELECT outcome || ' ' || raw_sequence FROM dropped_inputs";
     assert_eq!(world.sql(kept).await, "dead 2", "how it ended the first time is kept");
     world.assert_nothing_contradicts().await;
 }
@@ -70,11 +76,11 @@ async fn what_was_given_up_is_applied_when_it_comes_again_and_nothing_refuses_it
 #[tokio::test]
 async fn an_event_whose_own_outcome_is_refused_ends_without_its_texts() {
     let world = World::start().await;
-    world.refuse("endings", "NEW.external = 'product-3'").await;
+    world.refuse("event_outcomes", "NEW.external = 'product-3'").await;
     let cursor = world.commit(0, batch(0, &[])).await.unwrap();
     assert_eq!(cursor.position.raw_sequence, EVENTS);
-    assert_eq!(world.endings(0).await.len(), 99);
-    let bare = "SELECT stage || ' ' || outcome || ' ' || raw_sequence || ' ' || (reason LIKE '%23514%') FROM dismissals";
+    assert_eq!(world.event_outcomes(0).await.len(), 99);
+    let bare = "SELECT stage || ' ' || outcome || ' ' || raw_sequence || ' ' || (reason LIKE '%23514%') FROM dropped_inputs";
     assert_eq!(world.sql(bare).await, "apply dead 3 true");
     world.assert_nothing_contradicts().await;
 }
@@ -95,11 +101,11 @@ async fn a_database_that_is_not_set_up_or_refuses_everything_costs_no_event() {
         let text = runner::chain(&refused);
         assert!(text.starts_with("the database is not set up as it has to be"), "{break_it}: {text}");
         world.sql(mend_it).await;
-        assert!(world.endings(0).await.is_empty(), "{break_it}");
+        assert!(world.event_outcomes(0).await.is_empty(), "{break_it}");
         assert_eq!(world.cursor(0).await.position.raw_sequence, 0, "{break_it}");
     }
     world.commit(0, batch(0, &[])).await.unwrap();
-    assert_eq!(world.endings(0).await.len(), 100);
+    assert_eq!(world.event_outcomes(0).await.len(), 100);
 }
 
 #[tokio::test]
@@ -109,7 +115,9 @@ async fn a_merchants_number_longer_than_an_index_row_is_kept_and_found() {
     let other = format!("{long}x");
     let events = vec![product(0, 1, "Scroll", &long), product(0, 2, "Other", &other)];
     world.commit(0, events).await.unwrap();
-    assert!(world.endings(0).await.iter().all(|ending| ending.outcome == Outcome::Applied));
+    assert!(
+        world.event_outcomes(0).await.iter().all(|event_outcome| event_outcome.outcome == Outcome::Applied)
+    );
     let variants = "SELECT count(*) FROM variants";
     assert_eq!(world.sql(variants).await, "2", "numbers that differ behind the index's part are two");
     assert_eq!(world.store.cursor(store::Consumer::Apply, partition(0)).await.unwrap().number, 2);

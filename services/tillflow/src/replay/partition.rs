@@ -5,7 +5,7 @@ use apply::replay::{Replay as Committing, Span};
 use bus::Bus;
 use dedupe::Dedupe;
 use enrich::{Enrich, Lookup};
-use model::{Delivery, Dismissal, Event, EventId, Partition, Position, record::SendMark};
+use model::{Delivery, DroppedInput, Event, EventId, Partition, Position, record::SendMark};
 use normalize::Normalize;
 use runner::{Doors as _, Input, Metrics, Placed, Settled, settle};
 use stage::{Stage, Window};
@@ -102,8 +102,8 @@ impl Replaying {
             let Some(raw_sequence) = reaches else { return Ok(self.replayed) };
             self.replayed.deliveries += deliveries.len() as u64;
             let reaches = Position { raw_sequence, delivery: u32::MAX, event: u32::MAX }.min(self.end);
-            let (events, dismissals) = self.decide(deliveries).await?;
-            self.take(events, dismissals, reaches).await?;
+            let (events, dropped_inputs) = self.decide(deliveries).await?;
+            self.take(events, dropped_inputs, reaches).await?;
         }
     }
 
@@ -111,25 +111,25 @@ impl Replaying {
     async fn decide(
         &mut self,
         deliveries: Vec<Placed<Delivery>>,
-    ) -> Result<(Vec<Placed<Event>>, Vec<Dismissal>), Failed> {
-        let mut dismissals = Vec::new();
-        let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dismissals);
-        let events = pass(&Dedupe::default(), placed(events), &mut self.window, &mut dismissals);
+    ) -> Result<(Vec<Placed<Event>>, Vec<DroppedInput>), Failed> {
+        let mut dropped_inputs = Vec::new();
+        let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dropped_inputs);
+        let events = pass(&Dedupe::default(), placed(events), &mut self.window, &mut dropped_inputs);
         let events = placed(events);
         let mut lane = enrich::Lane::default();
         self.stages.lookup.load(&events, &mut lane).await.map_err(runner::Failure::from)?;
-        let events = pass(&Enrich, events, &mut lane, &mut dismissals);
-        Ok((placed(events), dismissals))
+        let events = pass(&Enrich, events, &mut lane, &mut dropped_inputs);
+        Ok((placed(events), dropped_inputs))
     }
 
     async fn take(
         &mut self,
         events: Vec<Placed<Event>>,
-        dismissals: Vec<Dismissal>,
+        dropped_inputs: Vec<DroppedInput>,
         reaches: Position,
     ) -> Result<(), Failed> {
         let events = events.into_iter().map(|placed| placed.value).collect();
-        let mut span = Span { partition: self.partition, events, dismissals, marks: Vec::new(), reaches };
+        let mut span = Span { partition: self.partition, events, dropped_inputs, marks: Vec::new(), reaches };
         match &mut self.into {
             Into::Record { present, committing, from } => {
                 if reaches <= from.position {
@@ -154,16 +154,16 @@ fn pass<S: Stage<Out = Event>>(
     stage: &S,
     inputs: Vec<Placed<S::In>>,
     lane: &mut S::Lane,
-    dismissals: &mut Vec<Dismissal>,
+    dropped_inputs: &mut Vec<DroppedInput>,
 ) -> Vec<Event>
 where
     S::In: Input,
 {
     let mut passed = Vec::new();
     for Placed { position, value } in inputs {
-        let Settled { emitted, dismissed, .. } = settle(stage, position, value, lane);
+        let Settled { emitted, dropped, .. } = settle(stage, position, value, lane);
         passed.extend(emitted);
-        dismissals.extend(dismissed);
+        dropped_inputs.extend(dropped);
     }
     passed
 }

@@ -3,7 +3,7 @@
 use crate::Seed;
 use fuzz_targets::pipeline::{Pipeline, delivery};
 use model::{
-    Action, BaselineRule, Delivery, Dismissal, Event, ExternalId, Instruction, LocationId, Outcome,
+    Action, BaselineRule, Delivery, DroppedInput, Event, ExternalId, Instruction, LocationId, Outcome,
     PartitionCount, Payload, Position, Side, Timestamp, VariantId, record::Applied,
 };
 use stage::{Reject, RejectClass};
@@ -71,8 +71,8 @@ fn instructions() -> [Instruction; 5] {
     ]
 }
 
-fn dismissal(event: &Event) -> Dismissal {
-    Dismissal {
+fn dropped_input(event: &Event) -> DroppedInput {
+    DroppedInput {
         position: event.position,
         origin: event.origin.clone(),
         delivery: event.delivery,
@@ -98,8 +98,8 @@ fn batches(
         add(&[0, 0x10, 0x60], &wire::encode_deliveries(few));
     }
     for few in events.chunks(5) {
-        let dismissed: Vec<Dismissal> = few.iter().take(2).map(dismissal).collect();
-        add(&[1, 2, 0x11, 0x62], &wire::encode_events(few, &dismissed));
+        let dropped: Vec<DroppedInput> = few.iter().take(2).map(dropped_input).collect();
+        add(&[1, 2, 0x11, 0x62], &wire::encode_events(few, &dropped));
     }
     // Lists of nothing, as long as they get.
     add(&[0xb0, 0xb1, 0xb2], b"\x0a\x00");
@@ -148,7 +148,7 @@ fn messages(
         );
         add(
             head,
-            &wire::encode_events(few, few.iter().take(1).map(dismissal).collect::<Vec<_>>().as_slice()),
+            &wire::encode_events(few, few.iter().take(1).map(dropped_input).collect::<Vec<_>>().as_slice()),
         );
     }
     for applied in applied.iter().step_by(5) {

@@ -57,8 +57,11 @@ fn dead_deliveries(evidence: &Evidence) -> HashSet<DeliveryId> {
 
 /// What is in RAW and hasn't come to its end, whoever sent it: each of its events ended or is a dead letter.
 pub(super) fn in_flight(evidence: &Evidence) -> Vec<String> {
-    let ended: HashSet<(&str, EventId)> =
-        evidence.endings.iter().map(|ending| (ending.connection.as_str(), ending.event)).collect();
+    let ended: HashSet<(&str, EventId)> = evidence
+        .event_outcomes
+        .iter()
+        .map(|event_outcome| (event_outcome.connection.as_str(), event_outcome.event))
+        .collect();
     let dead_events: HashSet<EventId> =
         evidence.dead_letters.iter().filter_map(|dead_letter| dead_letter.event).collect();
     let dead = dead_deliveries(evidence);
@@ -108,7 +111,7 @@ pub(super) fn audited(evidence: &Evidence) -> Vec<String> {
     evidence.audit.clone()
 }
 
-/// What nobody sent: in RAW, among the endings, among the dead letters; and what changed its owner on the way.
+/// What nobody sent: in RAW, among the outcomes, among the dead letters; and what changed its owner on the way.
 pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     for (id, kept) in &evidence.raw {
@@ -126,12 +129,19 @@ pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
             _ => {}
         }
     }
-    for ending in &evidence.endings {
-        match evidence.raw.get(&ending.delivery) {
-            None => found
-                .push(format!("event {} ended, its delivery {} isn't in RAW", ending.event, ending.delivery)),
-            Some(kept) if kept.store != ending.store || kept.connection != ending.connection => {
-                found.push(format!("event {} of {} ended in {}", ending.event, kept.store, ending.store));
+    for event_outcome in &evidence.event_outcomes {
+        match evidence.raw.get(&event_outcome.delivery) {
+            None => found.push(format!(
+                "event {} ended, its delivery {} isn't in RAW",
+                event_outcome.event, event_outcome.delivery
+            )),
+            Some(kept)
+                if kept.store != event_outcome.store || kept.connection != event_outcome.connection =>
+            {
+                found.push(format!(
+                    "event {} of {} ended in {}",
+                    event_outcome.event, kept.store, event_outcome.store
+                ));
             }
             Some(_) => {}
         }
@@ -155,8 +165,11 @@ pub(super) fn refused_got_in(evidence: &Evidence) -> Vec<String> {
 /// What can't be true is a dead letter with its bytes, and nothing else is one.
 pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
-    let ended: HashMap<DeliveryId, &str> =
-        evidence.endings.iter().map(|ending| (ending.delivery, ending.outcome.as_str())).collect();
+    let ended: HashMap<DeliveryId, &str> = evidence
+        .event_outcomes
+        .iter()
+        .map(|event_outcome| (event_outcome.delivery, event_outcome.outcome.as_str()))
+        .collect();
     let dead = dead_deliveries(evidence);
     let told = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_dead() && told.kept.is_some());
     for (id, told) in told {

@@ -1,6 +1,6 @@
 //! Each event once.
 
-use crate::evidence::{Change, Ending, Evidence};
+use crate::evidence::{Change, EventOutcome, Evidence};
 use model::EventId;
 use std::collections::{HashMap, HashSet};
 
@@ -8,17 +8,21 @@ use std::collections::{HashMap, HashSet};
 pub(super) fn several_outcomes(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen: HashSet<(&str, EventId)> = HashSet::new();
-    for ending in &evidence.endings {
-        if !seen.insert((&ending.connection, ending.event)) {
-            found.push(format!("event {} of {} ended twice", ending.event, ending.connection));
+    for event_outcome in &evidence.event_outcomes {
+        if !seen.insert((&event_outcome.connection, event_outcome.event)) {
+            found.push(format!("event {} of {} ended twice", event_outcome.event, event_outcome.connection));
         }
-        if ending.attempts > 1 {
-            let attempts = ending.attempts;
-            found.push(format!("event {} of {} ended {attempts} times", ending.event, ending.connection));
+        if event_outcome.attempts > 1 {
+            let attempts = event_outcome.attempts;
+            found.push(format!(
+                "event {} of {} ended {attempts} times",
+                event_outcome.event, event_outcome.connection
+            ));
         }
     }
-    let ended: HashSet<EventId> = evidence.endings.iter().map(|ending| ending.event).collect();
-    // Apply's own dead letters have an ending that says so.
+    let ended: HashSet<EventId> =
+        evidence.event_outcomes.iter().map(|event_outcome| event_outcome.event).collect();
+    // Apply's own dead letters have an outcome that says so.
     let before_apply = evidence.dead_letters.iter().filter(|dead_letter| dead_letter.stage != "apply");
     let both =
         before_apply.filter(|dead_letter| dead_letter.event.is_some_and(|event| ended.contains(&event)));
@@ -35,10 +39,10 @@ pub(super) fn several_outcomes(evidence: &Evidence) -> Vec<String> {
 fn twins_that_both_ended(evidence: &Evidence) -> Vec<String> {
     let mut by_number: HashMap<(u32, u64), EventId> = HashMap::new();
     let mut found = Vec::new();
-    for ending in &evidence.endings {
-        let Some(told) = evidence.ledger.told.get(&ending.delivery) else { continue };
-        if let Some(other) = by_number.insert((told.store, told.number), ending.event) {
-            found.push(format!("number {} ended as events {other} and {}", told.number, ending.event));
+    for event_outcome in &evidence.event_outcomes {
+        let Some(told) = evidence.ledger.told.get(&event_outcome.delivery) else { continue };
+        if let Some(other) = by_number.insert((told.store, told.number), event_outcome.event) {
+            found.push(format!("number {} ended as events {other} and {}", told.number, event_outcome.event));
         }
     }
     found
@@ -56,25 +60,29 @@ pub(super) fn several_effects(evidence: &Evidence) -> Vec<String> {
             ));
         }
     }
-    let applied = |ending: &&Ending| ending.outcome == "applied";
-    let mut endings: HashMap<(&str, EventId), &Ending> = evidence
-        .endings
+    let applied = |event_outcome: &&EventOutcome| event_outcome.outcome == "applied";
+    let mut event_outcomes: HashMap<(&str, EventId), &EventOutcome> = evidence
+        .event_outcomes
         .iter()
         .filter(applied)
-        .map(|ending| ((ending.connection.as_str(), ending.event), ending))
+        .map(|event_outcome| ((event_outcome.connection.as_str(), event_outcome.event), event_outcome))
         .collect();
     for (key, change) in &by_event {
-        match endings.remove(key) {
-            Some(ending) if ending.sequence == Some(change.sequence) && ending.store == change.store => {}
-            Some(ending) => found.push(format!(
+        match event_outcomes.remove(key) {
+            Some(event_outcome)
+                if event_outcome.sequence == Some(change.sequence) && event_outcome.store == change.store => {
+            }
+            Some(event_outcome) => found.push(format!(
                 "event {} of {} is change {} and ended as {:?}",
-                change.event, change.store, change.sequence, ending.sequence
+                change.event, change.store, change.sequence, event_outcome.sequence
             )),
-            None => found.push(format!("change {} of {} has no ending", change.sequence, change.store)),
+            None => found.push(format!("change {} of {} has no outcome", change.sequence, change.store)),
         }
     }
-    let without = endings.values();
-    found.extend(without.map(|ending| format!("event {} is applied and changed nothing", ending.event)));
+    let without = event_outcomes.values();
+    found.extend(
+        without.map(|event_outcome| format!("event {} is applied and changed nothing", event_outcome.event)),
+    );
     found.extend(evidence.orphans.iter().map(|line| format!("line {line} of the ledger has no change")));
     found
 }

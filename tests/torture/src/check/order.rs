@@ -1,6 +1,6 @@
 //! Order.
 
-use crate::evidence::{Change, Ending, Evidence};
+use crate::evidence::{Change, EventOutcome, Evidence};
 use model::{EventId, Position};
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,16 +29,21 @@ pub(super) fn gaps(evidence: &Evidence) -> Vec<String> {
     gaps.map(|(store, (expected, found))| format!("{store} has {found} where {expected} should be")).collect()
 }
 
-/// Changes that stand before one that was accepted earlier, and endings at another place than their delivery's first.
+/// Changes that stand before one that was accepted earlier, and outcomes at another place than their delivery's first.
 pub(super) fn against_raw(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
-    let endings: HashMap<(&str, EventId), &Ending> =
-        evidence.endings.iter().map(|ending| ((ending.connection.as_str(), ending.event), ending)).collect();
+    let event_outcomes: HashMap<(&str, EventId), &EventOutcome> = evidence
+        .event_outcomes
+        .iter()
+        .map(|event_outcome| ((event_outcome.connection.as_str(), event_outcome.event), event_outcome))
+        .collect();
     for (store, changes) in by_store(evidence) {
         let mut before: Option<(Position, i64)> = None;
         for change in changes {
-            let Some(ending) = endings.get(&(change.connection.as_str(), change.event)) else { continue };
-            let position = ending.position();
+            let Some(event_outcome) = event_outcomes.get(&(change.connection.as_str(), change.event)) else {
+                continue;
+            };
+            let position = event_outcome.position();
             if let Some((earlier, sequence)) = before.filter(|(earlier, _)| *earlier >= position) {
                 found.push(format!(
                     "{store}: change {} is at {position}, change {sequence} before it at {earlier}",
@@ -48,13 +53,13 @@ pub(super) fn against_raw(evidence: &Evidence) -> Vec<String> {
             before = Some((position, change.sequence));
         }
     }
-    for ending in &evidence.endings {
-        let Some(kept) = evidence.raw.get(&ending.delivery) else { continue };
-        let at = ending.position();
+    for event_outcome in &evidence.event_outcomes {
+        let Some(kept) = evidence.raw.get(&event_outcome.delivery) else { continue };
+        let at = event_outcome.position();
         if (at.raw_sequence, at.delivery) != (kept.position.raw_sequence, kept.position.delivery) {
             found.push(format!(
                 "event {} ended for {at}, its delivery {} came first at {}",
-                ending.event, ending.delivery, kept.position
+                event_outcome.event, event_outcome.delivery, kept.position
             ));
         }
     }

@@ -2,7 +2,7 @@
 //! newest version counts, in the order in which RAW has the deliveries.
 
 use crate::{
-    evidence::{Ending, Evidence, Thing},
+    evidence::{EventOutcome, Evidence, Thing},
     ledger::Told,
     plan::{self, OrderStage, What},
 };
@@ -99,18 +99,19 @@ fn accepted(evidence: &Evidence) -> Vec<Accepted<'_>> {
 
 /// Events that ended otherwise than they must.
 pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
-    let endings: HashMap<DeliveryId, &Ending> =
-        evidence.endings.iter().map(|ending| (ending.delivery, ending)).collect();
+    let event_outcomes: HashMap<DeliveryId, &EventOutcome> =
+        evidence.event_outcomes.iter().map(|event_outcome| (event_outcome.delivery, event_outcome)).collect();
     let mut reference = Reference::default();
     let mut found = Vec::new();
     for event in accepted(evidence) {
         let told = event.told;
         let wanted = reference.take(told, evidence.predictable.contains(&told.store));
-        let ending = event.deliveries.iter().find_map(|id| endings.get(id));
-        let (Some(wanted), Some(ending)) = (wanted, ending) else { continue };
-        if ending.outcome != wanted {
+        let event_outcome = event.deliveries.iter().find_map(|id| event_outcomes.get(id));
+        let (Some(wanted), Some(event_outcome)) = (wanted, event_outcome) else { continue };
+        if event_outcome.outcome != wanted {
             let (store, number) = (evidence.store_name(told.store), told.number);
-            let (outcome, at, what, reason) = (&ending.outcome, event.position, told.what, &ending.reason);
+            let (outcome, at, what, reason) =
+                (&event_outcome.outcome, event.position, told.what, &event_outcome.reason);
             found.push(format!(
                 "{store} number {number} at {at} ended as {outcome} ({reason}) and not as {wanted}: {what:?}"
             ));

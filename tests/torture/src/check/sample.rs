@@ -2,7 +2,7 @@
 
 use crate::{
     evidence::{
-        Account, Change, Compared, DeadLetter, Ending, Evidence, Kept, Level, Meaning, MirrorRow, Thing,
+        Account, Change, Compared, DeadLetter, EventOutcome, Evidence, Kept, Level, Meaning, MirrorRow, Thing,
     },
     ledger::Told,
     plan::{self, OrderStage, OrderState, Poison, Refusal, What},
@@ -51,7 +51,7 @@ fn told(evidence: &mut Evidence, number: u8, what: What, meaning: Meaning) {
 }
 
 fn ended(evidence: &mut Evidence, number: u8, outcome: &str, sequence: Option<i64>) {
-    evidence.endings.push(Ending {
+    evidence.event_outcomes.push(EventOutcome {
         store: STORE.to_owned(),
         connection: CONNECTION.to_owned(),
         event: event(number),
@@ -163,10 +163,12 @@ type Spoil = fn(&mut Evidence);
 /// By what the check holds, a way to break it.
 pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("every 2xx is in RAW", |all| drop(all.raw.remove(&delivery(3)))),
-    ("every 2xx has an outcome", |all| all.endings.retain(|ending| ending.delivery != delivery(4))),
+    ("every 2xx has an outcome", |all| {
+        all.event_outcomes.retain(|event_outcome| event_outcome.delivery != delivery(4))
+    }),
     ("every 2xx has an outcome", |all| all.dead_letters.clear()),
     ("every 2xx has an outcome", |all| drop(all.raw.remove(&delivery(8)))),
-    ("all that is in RAW has an outcome", |all| drop(all.endings.pop())),
+    ("all that is in RAW has an outcome", |all| drop(all.event_outcomes.pop())),
     ("all that is in RAW has an outcome", |all| all.dead_letters.clear()),
     ("all that is in RAW has an outcome", |all| {
         let kept = all.raw.get_mut(&delivery(2)).expect("it is there");
@@ -184,8 +186,8 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("nothing comes from nowhere", |all| {
         all.raw.get_mut(&delivery(2)).expect("it is there").store = "t".to_owned();
     }),
-    ("nothing comes from nowhere", |all| all.endings[0].delivery = delivery(77)),
-    ("nothing comes from nowhere", |all| all.endings[0].store = "t".to_owned()),
+    ("nothing comes from nowhere", |all| all.event_outcomes[0].delivery = delivery(77)),
+    ("nothing comes from nowhere", |all| all.event_outcomes[0].store = "t".to_owned()),
     ("nothing comes from nowhere", |all| all.dead_letters[0].delivery = delivery(77)),
     ("what was refused got nowhere", |all| {
         let kept = all.raw[&delivery(6)].clone();
@@ -201,10 +203,10 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("poison is dead, whole, and alone", |all| all.dead_letters[0].class = "bug".to_owned()),
     ("poison is dead, whole, and alone", |all| all.dead_letters[0].delivery = delivery(77)),
     ("every event has one outcome", |all| {
-        let again = all.endings[0].clone();
-        all.endings.push(again);
+        let again = all.event_outcomes[0].clone();
+        all.event_outcomes.push(again);
     }),
-    ("every event has one outcome", |all| all.endings[0].attempts = 2),
+    ("every event has one outcome", |all| all.event_outcomes[0].attempts = 2),
     ("every event has one outcome", |all| {
         all.dead_letters[0].event = Some(event(2));
         all.dead_letters[0].stage = "enrich".to_owned();
@@ -216,9 +218,11 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
         let again = Change { sequence: 5, ..all.changes[1].clone() };
         all.changes.push(again);
     }),
-    ("every event has at most one effect", |all| all.endings[0].sequence = Some(9)),
+    ("every event has at most one effect", |all| all.event_outcomes[0].sequence = Some(9)),
     ("every event has at most one effect", |all| drop(all.changes.pop())),
-    ("every event has at most one effect", |all| all.endings.retain(|ending| ending.event != event(1))),
+    ("every event has at most one effect", |all| {
+        all.event_outcomes.retain(|event_outcome| event_outcome.event != event(1))
+    }),
     ("every event has at most one effect", |all| all.orphans.push("s 9 v".to_owned())),
     ("a store's sequence is 1..n", |all| drop(all.changes.remove(0))),
     ("a store's sequence is 1..n", |all| all.changes[1].sequence = 1),
@@ -236,8 +240,8 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("the ledger sums up to the levels", |all| all.levels[0].last = Some("11".to_owned())),
     ("the ledger sums up to the levels", |all| all.levels[0].quantity = None),
     ("the ledger sums up to the levels", |all| all.levels[0].broken_lines = 1),
-    ("outcomes are those of the reference", |all| all.endings[3].outcome = "applied".to_owned()),
-    ("outcomes are those of the reference", |all| all.endings[2].outcome = "unchanged".to_owned()),
+    ("outcomes are those of the reference", |all| all.event_outcomes[3].outcome = "applied".to_owned()),
+    ("outcomes are those of the reference", |all| all.event_outcomes[2].outcome = "unchanged".to_owned()),
     ("values are those of the reference", |all| all.levels[0].quantity = Some("11".to_owned())),
     ("values are those of the reference", |all| all.levels.clear()),
     ("values are those of the reference", |all| all.products[0].text = Some("Tea".to_owned())),

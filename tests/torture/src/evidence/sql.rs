@@ -1,6 +1,6 @@
 //! The record, read by Postgres's own client: nothing of what is under test stands between.
 
-use super::{Account, Change, Ending, Level, MirrorRow, Thing};
+use super::{Account, Change, EventOutcome, Level, MirrorRow, Thing};
 use model::{Payload, record::Applied};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
@@ -13,8 +13,8 @@ use tokio::{
 /// How long a statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_mins(5);
 
-/// The work that is due at the platform of a mirror `m`; null for nothing, and for a write that the connection's rules keep back:
-/// what should stand there is known all the same.
+/// The work that is due at the platform of a mirror `m`; null for nothing, and for a write that the connection's rules
+/// keep back: what should stand there is known all the same.
 const DUE: &str =
     "(SELECT m.attention FROM connections c WHERE c.id = m.connection AND (m.attention <> 'write'
     OR coalesce((c.rules -> CASE m.kind WHEN 'inventory' THEN 'propagate_inventory'
@@ -90,8 +90,8 @@ impl Sql<'_> {
         Ok(rows.into_iter().map(|row| ((row.name, row.partition), row.stand)).collect())
     }
 
-    /// Something that has to be written or read at a platform, if there is anything. What a connection's rules keep from
-    /// being written is no such thing.
+    /// Something that has to be written or read at a platform, if there is anything. What a connection's rules keep
+    /// from being written is no such thing.
     pub(crate) async fn due(&self) -> Result<Option<String>, String> {
         let rows: Vec<serde_json::Value> = self
             .rows(&format!(
@@ -105,10 +105,10 @@ impl Sql<'_> {
     }
 
     /// How every event ended.
-    pub(crate) async fn endings(&self) -> Result<Vec<Ending>, String> {
+    pub(crate) async fn event_outcomes(&self) -> Result<Vec<EventOutcome>, String> {
         self.rows(
             "SELECT store, connection, encode(event_id, 'hex') AS event, encode(delivery_id, 'hex') AS delivery,
-                 outcome, reason, raw_sequence, delivery_index, event_index, sequence, attempts FROM endings",
+                 outcome, reason, raw_sequence, delivery_index, event_index, sequence, attempts FROM event_outcomes",
         )
         .await
     }
@@ -275,9 +275,9 @@ mod tests {
         let row = r#"{"store":"s","connection":"c","event":"00000000000000000000000000000001",
             "delivery":"00000000000000000000000000000002","outcome":"applied","reason":"","raw_sequence":3,
             "delivery_index":4,"event_index":5,"sequence":6,"attempts":1}"#;
-        let ending: Ending = serde_json::from_str(row).unwrap();
-        assert_eq!(ending.delivery.as_bytes()[15], 2);
-        assert_eq!(ending.position().to_string(), "3.4.5");
+        let event_outcome: EventOutcome = serde_json::from_str(row).unwrap();
+        assert_eq!(event_outcome.delivery.as_bytes()[15], 2);
+        assert_eq!(event_outcome.position().to_string(), "3.4.5");
         assert_eq!(bytes_of("00ff10"), Ok(vec![0, 255, 16]));
         assert!(bytes_of("0g").is_err());
     }

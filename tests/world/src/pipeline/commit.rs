@@ -82,7 +82,7 @@ fn give_up(
     let mut facts = Facts::default();
     record.first(&keys, &mut facts);
     let reject = Reject::new(RejectClass::Bug, fault.to_string());
-    let changes = given_up(&batch, &facts, &reject, Form::Ending);
+    let changes = given_up(&batch, &facts, &reject, Form::EventOutcome);
     record.commit(changes, batch.from.number, batch.reaches);
     let cursor = Cursor { position: batch.reaches, ..batch.from };
     batch.content.events.clear();
@@ -124,7 +124,7 @@ fn transaction(
     }
     let folded = fold.finish();
     // A duplicate leaves no row of its own that could be refused.
-    if folded.changes.endings.iter().any(|ending| refused.contains(&ending.position)) {
+    if folded.changes.event_outcomes.iter().any(|event_outcome| refused.contains(&event_outcome.position)) {
         return Err(Fault::input("the database", "it refuses a row"));
     }
     for (_, _, reject) in folded.rejected.iter().filter(|(_, _, reject)| reject.class == RejectClass::Bug) {
@@ -139,7 +139,9 @@ fn transaction(
     let effects: Vec<_> =
         folded.changes.applied.iter().flat_map(|(_, applied)| applied.effects.clone()).collect();
     let number = folded.numbers.get(&PARTITION).copied().unwrap_or(record.number);
-    debug_assert!(folded.changes.endings.iter().all(|ending| ending.outcome != Outcome::Duplicate));
+    debug_assert!(
+        folded.changes.event_outcomes.iter().all(|event_outcome| event_outcome.outcome != Outcome::Duplicate)
+    );
     record.commit(folded.changes, number, batch.reaches);
     record.set_desired(&effects, now);
     Ok(Committed::nothing(Cursor { position: batch.reaches, number, epoch: 0 }))

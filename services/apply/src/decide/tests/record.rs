@@ -49,10 +49,10 @@ impl Record {
         }
         let identities: Vec<_> = events.iter().map(|event| event.id).collect();
         let (_, folded) = fold(self.load(&events), events);
-        let mut endings = folded.changes.endings.iter().peekable();
+        let mut event_outcomes = folded.changes.event_outcomes.iter().peekable();
         let outcomes = identities.into_iter().map(|id| {
-            let ending = endings.next_if(|ending| ending.event == id);
-            ending.map(|ending| ending.outcome)
+            let event_outcome = event_outcomes.next_if(|event_outcome| event_outcome.event == id);
+            event_outcome.map(|event_outcome| event_outcome.outcome)
         });
         let outcomes = outcomes.collect();
         self.write(folded);
@@ -151,8 +151,12 @@ impl Record {
     fn write(&mut self, folded: Folded) {
         let (tables, changes) = (&mut self.tables, folded.changes);
         let mut rebuilt = Vec::new();
-        for ending in changes.endings.iter().filter(|ending| ending.outcome != Outcome::Dead) {
-            tables.seen.insert((ending.connection.clone(), ending.event), ending.position);
+        for event_outcome in
+            changes.event_outcomes.iter().filter(|event_outcome| event_outcome.outcome != Outcome::Dead)
+        {
+            tables
+                .seen
+                .insert((event_outcome.connection.clone(), event_outcome.event), event_outcome.position);
         }
         for (_, applied) in changes.applied {
             rebuilt.extend(self.rebuilt.take(applied.clone()).unwrap());
@@ -191,8 +195,8 @@ impl Record {
         self.assert_rebuilt();
     }
 
-    /// Asserts that the committed changes alone tell the tables. Of an order that was told again in a newer version, and
-    /// otherwise as before, they tell the older version.
+    /// Asserts that the committed changes alone tell the tables. Of an order that was told again in a newer version,
+    /// and otherwise as before, they tell the older version.
     fn assert_rebuilt(&self) {
         assert!(self.rebuilt.recounted.is_empty(), "no level is ever lost");
         let (mut rebuilt, tables) = (self.rebuilt.state.clone(), state(&self.tables));

@@ -4,14 +4,14 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{action, entity_kind, hash_id, id, outcome, position, time},
 };
-use model::{ConnectionId, EventId, Outcome, StoreId, Timestamp, record::Ending};
+use model::{ConnectionId, EventId, Outcome, StoreId, Timestamp, record::EventOutcome};
 use sqlx::{Row as _, postgres::PgRow};
 
 /// How one event ended, and when that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndingRow {
+pub struct EventOutcomeRow {
     /// How it ended.
-    pub ending: Ending,
+    pub event_outcome: EventOutcome,
     /// When that was committed.
     pub recorded_at: Timestamp,
     /// How often it came to an end: more than once if a dead event was replayed.
@@ -20,9 +20,13 @@ pub struct EndingRow {
 
 impl Store {
     /// How the newest events of a store ended, the newest first. At most `limit`.
-    pub async fn endings_of(&self, store: &StoreId, limit: i64) -> Result<Vec<EndingRow>, StoreError> {
+    pub async fn event_outcomes_of(
+        &self,
+        store: &StoreId,
+        limit: i64,
+    ) -> Result<Vec<EventOutcomeRow>, StoreError> {
         let statement = sqlx::query(
-            "SELECT * FROM endings WHERE store = $1
+            "SELECT * FROM event_outcomes WHERE store = $1
                  ORDER BY raw_sequence DESC, delivery_index DESC, event_index DESC LIMIT $2",
         )
         .bind(store.as_str().to_owned())
@@ -31,12 +35,12 @@ impl Store {
     }
 
     /// How one event ended, if it has.
-    pub async fn ending(
+    pub async fn event_outcome(
         &self,
         connection: &ConnectionId,
         event: EventId,
-    ) -> Result<Option<EndingRow>, StoreError> {
-        let statement = sqlx::query("SELECT * FROM endings WHERE connection = $1 AND event_id = $2")
+    ) -> Result<Option<EventOutcomeRow>, StoreError> {
+        let statement = sqlx::query("SELECT * FROM event_outcomes WHERE connection = $1 AND event_id = $2")
             .bind(connection.as_str().to_owned())
             .bind(event.as_bytes().to_vec());
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
@@ -45,7 +49,7 @@ impl Store {
     /// How many events of a store ended how.
     pub async fn outcomes_of(&self, store: &StoreId) -> Result<Vec<(Outcome, i64)>, StoreError> {
         let statement = sqlx::query(
-            "SELECT outcome, count(*) AS count FROM endings WHERE store = $1 GROUP BY outcome ORDER BY outcome",
+            "SELECT outcome, count(*) AS count FROM event_outcomes WHERE store = $1 GROUP BY outcome ORDER BY outcome",
         )
         .bind(store.as_str().to_owned());
         let rows = self.fetch_all(statement).await?;
@@ -53,8 +57,8 @@ impl Store {
     }
 }
 
-fn read(row: &PgRow) -> Result<EndingRow, StoreError> {
-    let ending = Ending {
+fn read(row: &PgRow) -> Result<EventOutcomeRow, StoreError> {
+    let event_outcome = EventOutcome {
         tenant: id(row, "tenant")?,
         store: id(row, "store")?,
         connection: id(row, "connection")?,
@@ -69,5 +73,9 @@ fn read(row: &PgRow) -> Result<EndingRow, StoreError> {
         received_at: time(row, "received_at")?,
         sequence: row.try_get("sequence")?,
     };
-    Ok(EndingRow { ending, recorded_at: time(row, "recorded_at")?, attempts: row.try_get("attempts")? })
+    Ok(EventOutcomeRow {
+        event_outcome,
+        recorded_at: time(row, "recorded_at")?,
+        attempts: row.try_get("attempts")?,
+    })
 }
