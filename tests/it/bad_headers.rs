@@ -14,8 +14,8 @@ use tokio::{
 
 const TOPIC: &str = "inventory_levels/update";
 const ITEM: u64 = 1101;
-/// How many connections the door has, as `services/ingest/src/publish.rs` says.
-const DOORS: u64 = 4;
+/// How many connections the intake has, as `services/ingest/src/publish.rs` says.
+const INTAKES: u64 = 4;
 /// How many unreadable messages are sent, each after the one before has had its effect.
 const MESSAGES: usize = 20;
 /// Headers that aren't: no colon, no UTF-8, nothing at all, another version.
@@ -87,7 +87,7 @@ fn connected(world: &World, name: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn headers_that_nobody_can_read_cost_the_door_of_partners_a_moment_and_webhooks_nothing() {
+async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_webhooks_nothing() {
     let world = World::start(&Program::ALL).await;
     let (hostile, account) = shop(&world, "hostile").await;
     let (merchant, till) = shop(&world, "good").await;
@@ -106,15 +106,15 @@ async fn headers_that_nobody_can_read_cost_the_door_of_partners_a_moment_and_web
         let answer = Sender::default().send(&told).await.expect("ingest answers");
         assert_eq!(answer.status, 200, "webhook {index}");
     }
-    eventually(PATIENCE, "the door's connection is back", async || {
-        let (door, counted) = (
-            connected(&world, "ingest-door"),
-            world.scrape().await.count("tillflow_door_reconnects_total", &[]),
+    eventually(PATIENCE, "the intake's connection is back", async || {
+        let (intake, counted) = (
+            connected(&world, "ingest-intake"),
+            world.scrape().await.count("tillflow_intake_reconnects_total", &[]),
         );
-        if counted > 0 && counted + DOORS == door as u64 {
+        if counted > 0 && counted + INTAKES == intake as u64 {
             Ok(())
         } else {
-            Err(format!("{door} connections, {counted} counted"))
+            Err(format!("{intake} connections, {counted} counted"))
         }
     })
     .await;

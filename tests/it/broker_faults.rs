@@ -8,8 +8,8 @@ const STORES: usize = 25;
 const ITEMS: u64 = 4;
 const EACH: usize = 100;
 const DELIVERIES: usize = 10_000;
-/// After how many deliveries the broker is killed, and how long it is away: once so short that the door has its senders
-/// wait, once so long that it sends them away.
+/// After how many deliveries the broker is killed, and how long it is away: once so short that the intake has its
+/// senders wait, once so long that it sends them away.
 const FAULTS: [(usize, Duration); 2] = [(3_000, Duration::from_secs(1)), (7_000, Duration::from_secs(12))];
 
 /// How long answers that were given before the broker died may be on their way.

@@ -51,8 +51,8 @@ async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what
     assert!(counted("normalize", "filtered") > 0, "Square's thin notifications were completed by poll");
 }
 
-/// One that is poison, one for a place that isn't linked, one that is stale, and one twice behind the door's back. Gives
-/// what the door had passed on before it was started again, since it counts anew then.
+/// One that is poison, one for a place that isn't linked, one that is stale, and one twice behind the intake's back.
+/// Gives what the intake had passed on before it was started again, since it counts anew then.
 async fn send_every_kind(world: &mut World, shopify: &Account) -> u64 {
     let sender = Sender::default();
     let topic = "inventory_levels/update";

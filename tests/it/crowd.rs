@@ -25,14 +25,14 @@ pub(crate) struct Crowd {
     shops: Vec<Shop>,
     items: u64,
     /// Schemes, hosts and ports of ingest.
-    doors: Arc<Mutex<Vec<String>>>,
+    intakes: Arc<Mutex<Vec<String>>>,
     pause: Duration,
 }
 
 struct Shop {
     merchant: Merchant,
     account: Arc<Account>,
-    /// By item, the door's ids of its levels, in the order in which they were taken.
+    /// By item, the intake's ids of its levels, in the order in which they were taken.
     taken: BTreeMap<u64, Vec<String>>,
 }
 
@@ -81,7 +81,7 @@ impl Crowd {
             sender.send_until_kept(&account.product("made", PRODUCT, "Tea", items, 0), PATIENCE).await;
             shops.push(Shop { merchant, account: Arc::new(account), taken: BTreeMap::new() });
         }
-        Self { shops, items, doors: Arc::new(Mutex::new(vec![world.ingest_url()])), pause: Duration::ZERO }
+        Self { shops, items, intakes: Arc::new(Mutex::new(vec![world.ingest_url()])), pause: Duration::ZERO }
     }
 
     /// Has every sender wait so long between two deliveries.
@@ -89,10 +89,10 @@ impl Crowd {
         Self { pause, ..self }
     }
 
-    /// Has deliveries go to all of these doors by turns from now on, each sent again at the next one, as behind a load
-    /// balancer.
-    pub(crate) fn spread_over(&self, doors: Vec<String>) {
-        *lock(&self.doors) = doors;
+    /// Has deliveries go to all of these intakes by turns from now on, each sent again at the next one, as behind a
+    /// load balancer.
+    pub(crate) fn spread_over(&self, intakes: Vec<String>) {
+        *lock(&self.intakes) = intakes;
     }
 
     /// The stores.
@@ -112,7 +112,7 @@ impl Crowd {
                 let told = before.get(&item).map_or(0, Vec::len);
                 let (account, sender, enough) = (Arc::clone(account), sender.clone(), Arc::clone(&enough));
                 let (taken, retried) = (Arc::clone(&taken), Arc::clone(&retried));
-                let (doors, reasons, pause) = (Arc::clone(&self.doors), Arc::clone(&reasons), self.pause);
+                let (intakes, reasons, pause) = (Arc::clone(&self.intakes), Arc::clone(&reasons), self.pause);
                 senders.spawn(async move {
                     let mut deliveries = Vec::new();
                     for level in (1..).skip(told).take(count) {
@@ -121,7 +121,7 @@ impl Crowd {
                         }
                         let delivery =
                             account.level(&format!("{item}-{level}"), PRODUCT + item + 100, level, level);
-                        let (delivery, attempts) = keep(&sender, delivery, &doors, &reasons).await;
+                        let (delivery, attempts) = keep(&sender, delivery, &intakes, &reasons).await;
                         deliveries.push(delivery);
                         taken.fetch_add(1, Ordering::Relaxed);
                         retried.fetch_add(usize::from(attempts > 1), Ordering::Relaxed);
@@ -222,11 +222,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends to one door after the other until one takes it; gives the door's id of the delivery and how often it was sent.
+/// Sends to one intake after the other until one takes it; gives the intake's id of the delivery and how often it was
+/// sent.
 async fn keep(
     sender: &Sender,
     delivery: Signed,
-    doors: &Mutex<Vec<String>>,
+    intakes: &Mutex<Vec<String>>,
     reasons: &Mutex<BTreeSet<String>>,
 ) -> (String, u32) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
@@ -236,11 +237,11 @@ async fn keep(
     let mut attempts = 0;
     loop {
         let turn = TURN.fetch_add(1, Ordering::Relaxed);
-        let door = {
-            let doors = lock(doors);
-            doors[turn % doors.len()].clone()
+        let intake = {
+            let intakes = lock(intakes);
+            intakes[turn % intakes.len()].clone()
         };
-        let answer = sender.send(&Signed { url: format!("{door}{path}"), ..delivery.clone() }).await;
+        let answer = sender.send(&Signed { url: format!("{intake}{path}"), ..delivery.clone() }).await;
         attempts += 1;
         if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
             return (answer.delivery().expect("the topic is known"), attempts);

@@ -69,10 +69,10 @@ async fn while_the_database_is_away_strangers_are_asked_to_come_back_and_look_up
     world.postgres.kill().await.expect("the database can be killed");
     let sender = Sender::default();
     let first = account.product("made", 1000, "Tea", 1, 0);
-    let answer = sender.send(&first).await.expect("the door answers");
+    let answer = sender.send(&first).await.expect("the intake answers");
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
-    // One whose connection the door knows, of an item that enrich doesn't.
+    // One whose connection the intake knows, of an item that enrich doesn't.
     let stream = crowd.send(1);
     stream.reaches(1).await;
     eventually(PATIENCE, "enrich pauses", async || {

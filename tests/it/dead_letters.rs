@@ -33,7 +33,7 @@ async fn set_currency(world: &World, merchant: &Merchant, currency: Option<Curre
     world.store.upsert_store(&store).await.expect("it is kept");
 }
 
-/// Says what the shop's amounts are in, and starts the door anew so that it knows.
+/// Says what the shop's amounts are in, and starts the intake anew so that it knows.
 async fn say_currency(world: &mut World, merchant: &Merchant) {
     set_currency(world, merchant, Currency::new("USD").ok()).await;
     assert!(world.terminate(Program::Ingest).await.success());

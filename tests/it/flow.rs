@@ -84,7 +84,7 @@ async fn the_same_delivery_three_times_changes_one_row() {
     let (first, _) = sender.send_until_kept(&sold, PATIENCE).await;
     world.event_outcome(PATIENCE, &merchant, &first).await;
 
-    // The door remembers it; after it was killed it doesn't, and RAW has it twice.
+    // The intake remembers it; after it was killed it doesn't, and RAW has it twice.
     let (second, _) = sender.send_until_kept(&sold, PATIENCE).await;
     world.kill(Program::Ingest).await;
     world.launch(&[Program::Ingest]).await;

@@ -133,7 +133,7 @@ fn sell(shop: &ShopHandle) {
     shop.sell(&tea.item, &place, 1).expect("there is enough");
 }
 
-/// Sends what normalize has to reject; gives the door's ids of what was taken.
+/// Sends what normalize has to reject; gives the intake's ids of what was taken.
 async fn poison(account: Account, enough: Arc<AtomicBool>) -> BTreeSet<String> {
     let sender = Sender::default();
     let mut taken = BTreeSet::new();

@@ -1,6 +1,7 @@
-//! Bodies that no platform sends, rightly signed: after `JSONTestSuite` (nst, `test_parsing`) and what else breaks readers.
+//! Bodies that no platform sends, rightly signed: after `JSONTestSuite` (nst, `test_parsing`) and what else breaks
+//! readers.
 
-use crate::door::kept;
+use crate::intake::kept;
 use testkit::{Account, AccountOptions, Program, Sender, World};
 
 /// Bodies of Shopify, whose topic is in a header; of the others those without a topic in them.
@@ -121,13 +122,13 @@ async fn every_body_that_is_signed_is_kept_byte_for_byte_whatever_it_holds() {
     for account in &accounts {
         for (index, body) in bodies.iter().enumerate() {
             let delivery = account.sign("products/update", &format!("naughty-{index}"), body.clone());
-            let answer = sender.send(&delivery).await.expect("the door answers");
+            let answer = sender.send(&delivery).await.expect("the intake answers");
             let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
             assert_eq!(answer.status, 200, "{} {shown:?}: {answer:?}", account.platform);
             assert!(answer.delivery().is_some(), "{} {shown:?}: {answer:?}", account.platform);
         }
         let empty = account.sign("products/update", "empty", Vec::new());
-        let answer = sender.send(&empty).await.expect("the door answers");
+        let answer = sender.send(&empty).await.expect("the intake answers");
         let expected = if account.platform == "shopify" { 401 } else { 200 };
         assert_eq!(answer.status, expected, "an empty body of {}", account.platform);
     }

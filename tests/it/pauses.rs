@@ -1,6 +1,6 @@
 //! Notifications of connections that are paused or refused: they wait, and none is lost.
 
-use crate::{PATIENCE, door::kept};
+use crate::{PATIENCE, intake::kept};
 use simulator::{Kind, NewVariant, Standing};
 use std::{collections::BTreeSet, time::Duration};
 use testkit::{Account, Merchant, Program, World, eventually};

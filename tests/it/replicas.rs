@@ -99,8 +99,8 @@ async fn replicas_share_the_partitions_evenly_and_each_has_one_owner() {
 }
 
 /// Where webhooks are taken, by those that have been there longest first.
-fn doors(world: &World) -> Vec<String> {
-    world.replicas(Program::Ingest).into_iter().map(|door| world.webhooks_of(door)).collect()
+fn intakes(world: &World) -> Vec<String> {
+    world.replicas(Program::Ingest).into_iter().map(|intake| world.webhooks_of(intake)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn replicas_that_are_killed_and_rolled_over_under_load_lose_and_repeat_not
         world.launch_replicas(program, 1).await;
     }
     let mut crowd = Crowd::in_every_partition(&world, 1).await;
-    crowd.spread_over(doors(&world));
+    crowd.spread_over(intakes(&world));
     let stream = crowd.send(usize::MAX);
 
     for program in Program::ALL {
@@ -118,7 +118,7 @@ async fn replicas_that_are_killed_and_rolled_over_under_load_lose_and_repeat_not
         let victim = world.replicas(program)[0];
         world.kill_replica(victim).await;
         if program == Program::Ingest {
-            crowd.spread_over(doors(&world));
+            crowd.spread_over(intakes(&world));
         }
     }
     shared_evenly(&world, &SHARING).await;
@@ -129,7 +129,7 @@ async fn replicas_that_are_killed_and_rolled_over_under_load_lose_and_repeat_not
         let old = world.replicas(program)[0];
         world.launch_replicas(program, 1).await;
         if program == Program::Ingest {
-            crowd.spread_over(doors(&world).split_off(1));
+            crowd.spread_over(intakes(&world).split_off(1));
         }
         stream.reaches(stream.taken() + BETWEEN).await;
         let status = world.terminate_replica(old).await;

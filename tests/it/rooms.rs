@@ -180,7 +180,7 @@ async fn neighbour(world: &World, name: &str, partition: Partition) -> (Merchant
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_doors_and_no_other_notices() {
+async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and_no_other_notices() {
     let options = WorldOptions { feed_max_bytes: Some(RAW_BYTES), ..WorldOptions::default() };
     let world = World::start_with(options, &Program::ALL).await;
     let (honest, honest_account) = shop(&world, "honest").await;
@@ -194,7 +194,7 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_doors_and_n
         let number = kept.len();
         assert!(number < FILLING, "it is never turned away");
         let delivery = noisy_account.sign(LEVEL, &format!("long-{number}"), garbage(number, LONG_BYTES));
-        let answer = sender.send(&delivery).await.expect("the door answers");
+        let answer = sender.send(&delivery).await.expect("the intake answers");
         match answer.delivery() {
             Some(id) => kept.push(id),
             None => break answer,
@@ -207,13 +207,13 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_doors_and_n
     let publisher = jetstream::new(partner(&world, &noisy, &noisy_account).await);
     let to = format!("pos.in.{}.{}.{LEVEL}", noisy.store, noisy_account.connection);
     let published = publisher.publish(to, garbage(0, 100).into()).await.expect("it is sent").await;
-    let refused = format!("{:?}", published.expect_err("the other door refuses it too"));
+    let refused = format!("{:?}", published.expect_err("the other intake refuses it too"));
     assert!(refused.contains("429"), "{refused}");
 
     // The other goes on, and RAW keeps its history.
     for (level, second) in [(7, 1), (6, 2), (5, 3)] {
         let delivery = honest_account.level(&format!("level-{level}"), ITEM, level, second);
-        let answer = sender.send(&delivery).await.expect("the door answers");
+        let answer = sender.send(&delivery).await.expect("the intake answers");
         assert_eq!(answer.status, 200, "{answer:?}");
         let id = answer.delivery().expect("it is kept");
         assert_eq!(world.event_outcome(PATIENCE, &honest, &id).await.outcome, Outcome::Applied);

@@ -1,4 +1,4 @@
-//! What who has proven nothing can do to the door, and to those who have.
+//! What who has proven nothing can do to the intake, and to those who have.
 
 mod client;
 
@@ -16,14 +16,14 @@ const MEBIBYTE: usize = 1024 * 1024;
 const TOPIC: &str = "inventory_levels/update";
 /// How long an honest sender waits: as a generous time-out, where it is answered within milliseconds.
 const HONEST_LIMIT: Duration = Duration::from_secs(3);
-/// The places of the door, unless set.
+/// The places of the intake, unless set.
 const PLACES: usize = 4096;
 /// Addresses of strangers.
 const ADDRESSES: u8 = 16;
 /// Strangers of each: with their pauses more than there are places.
 const OF_EACH: usize = 320;
 
-async fn door_with(settings: &[&'static str]) -> (World, Merchant, Account) {
+async fn intake_with(settings: &[&'static str]) -> (World, Merchant, Account) {
     let options = WorldOptions { ingest_settings: settings.to_vec(), ..WorldOptions::default() };
     let world = World::start_with(options, &[Program::Ingest]).await;
     let merchant = world.merchant("shop").await;
@@ -66,7 +66,7 @@ async fn status(delivery: &Signed) -> Option<u16> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_never_end_take_bounded_memory_and_hold_up_no_honest_sender() {
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     honest_ms(&account, "before", 5).await;
     let signed = account.sign(TOPIC, "endless", b"{}".to_vec());
     for (what, delivery) in
@@ -95,7 +95,7 @@ async fn bodies_that_never_end_take_bounded_memory_and_hold_up_no_honest_sender(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_decompressed_before_it_is_believed_and_then_one_member_alone() {
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     let gzipped = |delivery: Signed| delivery.with("content-encoding", "gzip");
     let empty = empty_members(4 * MEBIBYTE - 1);
     let unsigned = gzipped(missigned(&account, empty.clone()).without("x-shopify-hmac-sha256"));
@@ -121,7 +121,7 @@ async fn nothing_is_decompressed_before_it_is_believed_and_then_one_member_alone
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() {
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     let signed = account.sign(TOPIC, "long", b"{}".to_vec());
     let unsigned = signed.clone().without("x-shopify-hmac-sha256");
     let nobody = Signed { url: format!("{}-no", signed.url), ..signed.clone() };
@@ -149,11 +149,11 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_door_has_places() {
+async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_intake_has_places() {
     runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor");
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
-    // Each comes again as soon as it is closed, as who wants to fill the door would.
+    // Each comes again as soon as it is closed, as who wants to fill the intake would.
     let address = world.ingest_url().trim_start_matches("http://").parse().expect("an address");
     let idle: Vec<_> = (0..ADDRESSES)
         .flat_map(|host| (0..OF_EACH).map(move |_| host + 2))
@@ -168,7 +168,7 @@ async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_door_ha
         held.send(request.as_bytes()).await;
         assert_eq!(held.status().await, Some(200), "a connection that has proven itself stays");
         looks += 1;
-        assert!(looks < 300, "the door is never full: {}", client::descriptors(&world));
+        assert!(looks < 300, "the intake is never full: {}", client::descriptors(&world));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     println!(
@@ -185,8 +185,8 @@ async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_door_ha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probes_are_answered_beside_strangers_at_their_own_door() {
-    let (world, _, _) = door_with(&[]).await;
+async fn probes_are_answered_beside_strangers_at_their_own_intake() {
+    let (world, _, _) = intake_with(&[]).await;
     let admin = world.process(Program::Ingest).admin().expect("it has said so");
     let idle: Vec<_> = (0..100).map(|_| tokio::spawn(client::idle_for_ever(admin, 1))).collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -205,7 +205,7 @@ async fn probes_are_answered_beside_strangers_at_their_own_door() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_can_be_read_in_two_ways_is_refused() {
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     let delivery = account.sign(TOPIC, "twice", b"{}".to_vec());
     let whole = format!("{}{{}}", head(&delivery, 2));
     let path = delivery.url.trim_start_matches(&world.ingest_url()).to_owned();
@@ -260,7 +260,7 @@ async fn a_request_that_can_be_read_in_two_ways_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_for_connections_that_do_not_exist_is_soon_refused_and_no_other_is() {
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     let ask = async |from: u8, id: &str| {
         let delivery = Signed {
             url: format!("{}/webhook/shopify/{id}", world.ingest_url()),
@@ -287,7 +287,7 @@ async fn who_asks_for_connections_that_do_not_exist_is_soon_refused_and_no_other
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_trusted_proxy_says_whose_requests_it_brings() {
-    let (world, _, account) = door_with(&["trusted_proxies = [\"127.0.0.9/32\"]"]).await;
+    let (world, _, account) = intake_with(&["trusted_proxies = [\"127.0.0.9/32\"]"]).await;
     let mut number = 0;
     let mut ask = async |from: u8, speaks_for: &str| {
         number += 1;
@@ -315,7 +315,7 @@ async fn only_a_trusted_proxy_says_whose_requests_it_brings() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_one_connection_share_one_look_up() {
-    let (world, _, account) = door_with(&[]).await;
+    let (world, _, account) = intake_with(&[]).await;
     let held =
         world.sql("BEGIN; LOCK TABLE connections IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT");
     let sending = async {
@@ -334,8 +334,8 @@ async fn requests_for_one_connection_share_one_look_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_door_without_descriptors_says_so_once_and_serves_again_at_once() {
-    let (world, _, account) = door_with(&[]).await;
+async fn a_intake_without_descriptors_says_so_once_and_serves_again_at_once() {
+    let (world, _, account) = intake_with(&[]).await;
     honest_ms(&account, "before", 3).await;
     client::limit_descriptors(&world, client::descriptors(&world) as u64 + 300);
     let address = world.ingest_url().trim_start_matches("http://").parse().expect("an address");
@@ -353,8 +353,8 @@ async fn a_door_without_descriptors_says_so_once_and_serves_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_door_that_may_have_too_few_descriptors_is_not_opened() {
-    let (world, _, _) = door_with(&[]).await;
+async fn a_intake_that_may_have_too_few_descriptors_is_not_opened() {
+    let (world, _, _) = intake_with(&[]).await;
     let file = world.streams_folder().join("../../ingest-of-millions.toml");
     std::fs::write(&file, world.configuration(Program::Ingest)).expect("a file can be written");
     let file = file.to_string_lossy().into_owned();

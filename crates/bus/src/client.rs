@@ -1,11 +1,12 @@
 use crate::{
     AppendError, Appender, BusConfig, BusError, Credentials, Feed, Judge, Message, Reader, Start, User,
-    append, check, connect, door,
+    append, check, connect,
     error::not_yet,
     follow::{Follow, PULL_BATCHES},
     foreign::Holding,
     layout::{self, Layout},
     message::Stored,
+    request,
 };
 use async_nats::{
     Client,
@@ -156,8 +157,8 @@ impl Bus {
         check::check(&self.inner.client, &self.inner.config).await
     }
 
-    /// Makes the streams that are missing, trying for 30 seconds. Refuses a server that has others by the same names: another number of
-    /// partitions, another retention. How much a stream may hold follows the configuration.
+    /// Makes the streams that are missing, trying for 30 seconds. Refuses a server that has others by the same names:
+    /// another number of partitions, another retention. How much a stream may hold follows the configuration.
     pub async fn declare(&self) -> Result<(), BusError> {
         let deadline = Instant::now() + DECLARE_LIMIT;
         for declared in self.inner.layout.streams() {
@@ -249,8 +250,8 @@ impl Bus {
         Appender::new(self.clone(), feed, partition, tail)
     }
 
-    /// Appends a batch of deliveries to RAW and tells its sequence. Tries again for ten seconds while the outcome is not
-    /// known; the same `batch_id` is stored once within five minutes, so calling again is safe too.
+    /// Appends a batch of deliveries to RAW and tells its sequence. Tries again for ten seconds while the outcome is
+    /// not known; the same `batch_id` is stored once within five minutes, so calling again is safe too.
     pub async fn append_raw(
         &self,
         partition: Partition,
@@ -287,19 +288,19 @@ impl Bus {
     }
 
     /// Serves requests on `subject`, shared with all who serve it by the same `queue` name.
-    pub async fn serve(&self, subject: &str, queue: &str) -> Result<door::Requests, BusError> {
-        door::serve(&self.inner.client, subject, queue).await
+    pub async fn serve(&self, subject: &str, queue: &str) -> Result<request::Requests, BusError> {
+        request::serve(&self.inner.client, subject, queue).await
     }
 
-    /// The same, over a connection of its own, as another user if one is given. What a sender's bytes do to a connection,
-    /// they do to that one alone.
+    /// The same, over a connection of its own, as another user if one is given. What a sender's bytes do to a
+    /// connection, they do to that one alone.
     pub async fn serve_apart(
         &self,
         subject: &str,
         queue: &str,
         user: &User,
         credentials: Option<&Credentials>,
-    ) -> Result<door::Requests, BusError> {
+    ) -> Result<request::Requests, BusError> {
         let mut config = self.inner.config.clone();
         if let Some(credentials) = credentials {
             config.credentials = Some(credentials.clone());
@@ -307,12 +308,12 @@ impl Bus {
         config.inbox_prefix = Some(user.inbox_prefix());
         config.name = format!("{}-{user}", config.name);
         let (client, connections) = connect::connect(&config).await?;
-        Ok(door::serve(&client, subject, queue).await?.apart(connections))
+        Ok(request::serve(&client, subject, queue).await?.apart(connections))
     }
 
     /// Sends a request and waits for the answer.
     pub async fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> Result<Bytes, BusError> {
-        door::request(&self.inner.client, subject, payload, limit).await
+        request::request(&self.inner.client, subject, payload, limit).await
     }
 
     /// Ends the connection: requests that came are still answered, what was written leaves, within ten seconds.

@@ -22,7 +22,7 @@ const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// How often a silent server is asked whether it lives; after two questions without an answer it is left.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How many messages wait for one subscriber before further ones are dropped; a puller never asks for so many, and
-/// who sends requests through the door without an answer sends again.
+/// who sends requests through the intake without an answer sends again.
 const SUBSCRIPTION_CAPACITY: usize = 1024;
 
 /// A connection, and how often it was made: who reads begins anew when that changes.

@@ -1,4 +1,4 @@
-//! The broker: streams, partitions, ordered readers, fenced appends, the door and membership.
+//! The broker: streams, partitions, ordered readers, fenced appends, the intake and membership.
 //!
 //! The only room that knows NATS. Code addresses feeds and partitions; which stream holds one is decided here. Every
 //! call has a time limit, every queue a length. One [`Bus`] is one connection, shared by everything in the process:
@@ -13,7 +13,6 @@ mod client;
 mod config;
 mod connect;
 mod dead;
-mod door;
 mod error;
 mod follow;
 mod foreign;
@@ -24,6 +23,7 @@ mod message;
 mod permissions;
 mod placement;
 mod reply;
+mod request;
 mod routes;
 mod seek;
 mod sign;
@@ -37,7 +37,6 @@ pub use check::{Durability, PAYLOAD_BYTES_MIN, Profile};
 pub use client::{Bus, FeedRoom};
 pub use config::{BusConfig, Credentials, Tls};
 pub use dead::{DeadMessage, DeadReader, DeadState};
-pub use door::{ACCEPT_SUBJECT, PLATFORMS_SUBJECT, Request, Requests};
 pub use error::{AppendError, BusError};
 pub use follow::Reader;
 pub use foreign::{Foreign, ForeignRecord, Judge};
@@ -48,5 +47,6 @@ pub use message::{Message, Start};
 pub use permissions::{Permissions, User};
 pub use placement::{Follower, Placement};
 pub use reply::{Answered, BadInboxPrefix, InboxPrefix, ReplyRule};
+pub use request::{ACCEPT_SUBJECT, PLATFORMS_SUBJECT, Request, Requests};
 pub use routes::{Routes, RoutesError, cluster_file};
 pub use unread::UnreadMessage;

@@ -5,9 +5,9 @@
 
 use crate::{
     BusConfig, BusError, Feed,
-    door::{ACCEPT_SUBJECT, PLATFORMS_SUBJECT},
     layout::{ALERTS, APPLIED, DEAD, FOREIGN, Layout, MEMBERS},
     message::is_token,
+    request::{ACCEPT_SUBJECT, PLATFORMS_SUBJECT},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub enum User {
     /// The service that appends to RAW.
     Ingest,
     /// The connection of ingest that partners' messages come in by; it can't append.
-    Door,
+    Intake,
     /// The stage.
     Normalize,
     /// The stage.
@@ -66,7 +66,7 @@ impl User {
     /// All users but partners.
     pub const OURS: [Self; 10] = [
         Self::Ingest,
-        Self::Door,
+        Self::Intake,
         Self::Normalize,
         Self::Dedupe,
         Self::Enrich,
@@ -96,7 +96,7 @@ impl User {
     pub fn name(&self) -> String {
         match self {
             Self::Ingest => "ingest".to_owned(),
-            Self::Door => "door".to_owned(),
+            Self::Intake => "intake".to_owned(),
             Self::Normalize => "normalize".to_owned(),
             Self::Dedupe => "dedupe".to_owned(),
             Self::Enrich => "enrich".to_owned(),
@@ -128,7 +128,7 @@ impl User {
         let mut grants = Grants::new(&layout, &self.inbox_prefix());
         match self {
             Self::Ingest => grants.ingest(),
-            Self::Door => {
+            Self::Intake => {
                 grants.subscribe.insert(PLATFORMS_SUBJECT.to_owned());
                 grants.publish.insert(format!("{PARTNERS_INBOX}.*.>"));
                 // How it learns that the server knows of its subscription.
@@ -171,7 +171,7 @@ impl User {
             |feeds: &[Feed]| feeds.iter().flat_map(|feed| layout.streams_of(*feed)).collect::<Vec<_>>();
         let (of_feeds, others): (Vec<String>, &[&str]) = match self {
             Self::Ingest => (feeds(&Feed::ALL), &[ALERTS]),
-            Self::Door | Self::Partner { .. } => (Vec::new(), &[]),
+            Self::Intake | Self::Partner { .. } => (Vec::new(), &[]),
             Self::Normalize => (feeds(&[Feed::Raw, Feed::Normalized]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
             Self::Dedupe => {
                 (feeds(&[Feed::Raw, Feed::Normalized, Feed::Unique]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
@@ -399,7 +399,7 @@ mod tests {
             ("pos.in.shop.till.sales", &["partner-till"]),
             ("pos.in.shop.web.sales", &["partner-web"]),
             ("pos.in.other.till.sales", &[]),
-            ("_INBOX.partner.till.x", &["door"]),
+            ("_INBOX.partner.till.x", &["intake"]),
             ("_INBOX.poll.x", &["ingest"]),
             ("_INBOX.apply.x", &[]),
             ("$JS.API.STREAM.PURGE.RAW-0", &["apply"]),
@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn nobody_hears_more_than_its_own_inbox_and_what_it_serves() {
         for (subject, hearers) in [
-            ("pos.in.shop.till.sales", &["door"][..]),
+            ("pos.in.shop.till.sales", &["intake"][..]),
             ("pos.accept", &["ingest"]),
             ("pos.raw.3", &[]),
             ("pos.applied.3.shop.inventory.updated", &[]),

@@ -1,7 +1,7 @@
 //! Where answers may go.
 //!
 //! Whoever sends a request names the subject of its answer, and we publish there with our own permissions. Only inboxes
-//! are answered: a reply subject can be a stream of ours, another connection's door, or the broker's own interface.
+//! are answered: a reply subject can be a stream of ours, another connection's intake, or the broker's own interface.
 
 use crate::{User, message::is_token, permissions::PARTNERS_INBOX};
 use serde::Deserialize;
@@ -45,8 +45,8 @@ impl InboxPrefix {
         Self("_INBOX.".to_owned())
     }
 
-    /// Returns whether `reply` is below this prefix. A prefix with a place for the connection holds nothing for a request
-    /// that is of none.
+    /// Returns whether `reply` is below this prefix. A prefix with a place for the connection holds nothing for a
+    /// request that is of none.
     fn holds(&self, reply: &str, connection: Option<&str>) -> bool {
         if !self.0.contains(CONNECTION) {
             return reply.strip_prefix(&self.0).is_some_and(is_below);

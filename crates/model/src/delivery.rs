@@ -4,12 +4,12 @@ use crate::{AskedBy, DeliveryId, Origin, Timestamp};
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
 
-/// The kept header in which the door notes the store's currency, for payloads whose amounts come without one. A
+/// The kept header in which the intake notes the store's currency, for payloads whose amounts come without one. A
 /// platform can't send it: names of headers that came in never begin with `tillflow-`.
 pub const CURRENCY_HEADER: &str = "tillflow-currency";
 
-/// The kept header in which the door notes the connection's account, so that a delivery that names another one is told
-/// apart. A platform can't send it either.
+/// The kept header in which the intake notes the connection's account, so that a delivery that names another one is
+/// told apart. A platform can't send it either.
 pub const ACCOUNT_HEADER: &str = "tillflow-account";
 
 /// By which way a delivery came in.
@@ -19,8 +19,8 @@ pub enum Source {
     Webhook,
     /// A request on `pos.in.…`.
     Publish,
-    /// Handed over by a service of ours: fetched to complete a thin notification or to read back, a person's instruction, or
-    /// a dead event that comes in again.
+    /// Handed over by a service of ours: fetched to complete a thin notification or to read back, a person's
+    /// instruction, or a dead event that comes in again.
     Poll,
 }
 
@@ -93,16 +93,16 @@ impl fmt::Debug for TraceParent {
     }
 }
 
-/// One accepted delivery: the bytes as they came, and what the door knows about them.
+/// One accepted delivery: the bytes as they came, and what the intake knows about them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The same for every retry.
     pub id: DeliveryId,
-    /// Whose it is, as the door established it; never as the body claims.
+    /// Whose it is, as the intake established it; never as the body claims.
     pub origin: Origin,
     /// The platform's name of the kind of event.
     pub topic: Arc<str>,
-    /// When the door had read it.
+    /// When the intake had read it.
     pub received_at: Timestamp,
     /// By which way.
     pub source: Source,

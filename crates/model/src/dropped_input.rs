@@ -21,6 +21,6 @@ pub struct DroppedInput {
     pub outcome: Outcome,
     /// Why, for people, without payload; empty where the outcome says it all.
     pub reason: Cow<'static, str>,
-    /// When the door had it.
+    /// When the intake had it.
     pub received_at: Timestamp,
 }

@@ -204,7 +204,7 @@ pub struct Event {
     pub action: Action,
     /// When, as the platform says.
     pub occurred_at: Option<Timestamp>,
-    /// When the door had it.
+    /// When the intake had it.
     pub received_at: Timestamp,
     /// The platform's version of the object.
     pub version: Option<SourceVersion>,
@@ -238,7 +238,8 @@ impl Event {
             .map(|link| link.internal.as_str())
     }
 
-    /// The waiting for which it was read, of the mirror that `is_mirror` names: none if it wasn't read, or for another mirror.
+    /// The waiting for which it was read, of the mirror that `is_mirror` names: none if it wasn't read, or for another
+    /// mirror.
     pub fn read_for(&self, is_mirror: impl FnOnce(&MirrorKey) -> bool) -> Option<Waiting> {
         match &self.asked_by {
             Some(asked) => is_mirror(&asked.mirror).then_some(asked.waiting),

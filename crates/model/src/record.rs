@@ -219,7 +219,7 @@ pub struct EventOutcome {
     pub reason: String,
     /// Its place in the partition.
     pub position: Position,
-    /// When the door had it.
+    /// When the intake had it.
     pub received_at: Timestamp,
     /// The store's sequence number, if it was applied.
     pub sequence: Option<i64>,

@@ -1,34 +1,34 @@
-//! Hands deliveries to the door.
+//! Hands deliveries to the intake.
 
 use bus::{ACCEPT_SUBJECT, Bus, BusError};
 use model::Delivery;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long the door may take to have a delivery on disk.
+/// How long the intake may take to have a delivery on disk.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The error's code for a body over its limit.
 const TOO_LARGE: u64 = 413;
 
-/// Why the door didn't take a delivery; the same may be handed over again unless it is too large.
+/// Why the intake didn't take a delivery; the same may be handed over again unless it is too large.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAccepted {
     /// No answer came: whether it was kept is unknown.
     #[error(transparent)]
     Bus(#[from] BusError),
     /// Ingest refused it for now, with its reason.
-    #[error("the door refused it: {0}")]
+    #[error("the intake refused it: {0}")]
     Refused(String),
     /// Its answer names no position in RAW: whether it was kept is unknown.
     #[error("ingest's answer can't be read")]
     Unreadable,
     /// Its body is larger than its platform's limit: it is refused however often it is handed over.
-    #[error("the door refused it for good: {0}")]
+    #[error("the intake refused it for good: {0}")]
     TooLarge(String),
 }
 
-/// Hands a delivery to the door and waits, for at most 15 seconds, until RAW has it on disk.
+/// Hands a delivery to the intake and waits, for at most 15 seconds, until RAW has it on disk.
 pub async fn accept(bus: &Bus, delivery: &Delivery) -> Result<(), NotAccepted> {
     let answer = bus.request(ACCEPT_SUBJECT, wire::encode_delivery(delivery), ACCEPT_TIMEOUT).await?;
     accepted(&answer)

@@ -1,4 +1,4 @@
-//! Fetches what a notification speaks of, and hands it to the door.
+//! Fetches what a notification speaks of, and hands it to the intake.
 
 use crate::{Budgets, Client, NotAccepted, accept};
 use bus::Bus;
@@ -74,14 +74,14 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// One that hands objects to the door on `bus`.
+    /// One that hands objects to the intake on `bus`.
     pub const fn new(bus: Bus, client: Client, budgets: Budgets) -> Self {
         Self { bus, client, budgets }
     }
 
-    /// Fetches what is wanted, all pages of it, and waits until the door has each object on disk. Says how many there
-    /// were. Fetching again is safe: the same object is the same delivery; only what is read back counts each time, since
-    /// someone waits for that very report.
+    /// Fetches what is wanted, all pages of it, and waits until the intake has each object on disk. Says how many there
+    /// were. Fetching again is safe: the same object is the same delivery; only what is read back counts each time,
+    /// since someone waits for that very report.
     pub async fn fetch(
         &self,
         platform: &dyn Platform,

@@ -1,7 +1,7 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Alerts, Batch, Doors, Failure, Input, Output, Placed, Service, Turn, chain,
+    Alerts, Batch, Failure, Input, Output, Placed, Service, StageIo, Turn, chain,
     dead_letters::dead_letter,
     decided::{Packed, Piece, Settled, pack, refused, settle_within},
     kill_point, now,
@@ -27,21 +27,15 @@ const QUIET_COVER: Duration = Duration::from_secs(1);
 
 /// Moves every partition that this replica owns from the feed `from` to the feed `to`, through `stage`, until the
 /// service stops. Outages pause a partition with growing delays; nothing is dead-lettered for them.
-pub async fn run_stage<S, D>(
-    service: &Service,
-    stage: S,
-    doors: D,
-    from: Feed,
-    to: Feed,
-) -> Result<(), Failure>
+pub async fn run_stage<S, D>(service: &Service, stage: S, io: D, from: Feed, to: Feed) -> Result<(), Failure>
 where
     S: Stage,
     S::In: Input,
     S::Out: Output,
-    D: Doors<S>,
+    D: StageIo<S>,
 {
     let alerts = Alerts::new(S::NAME, &service.metrics, Some(&service.bus));
-    let shared = Arc::new(Shared { service: service.clone(), alerts, stage, doors, from, to });
+    let shared = Arc::new(Shared { service: service.clone(), alerts, stage, io, from, to });
     own_partitions(service, S::NAME, move |turn| {
         let shared = Arc::clone(&shared);
         async move { shared.run_lane(&turn).await }
@@ -53,7 +47,7 @@ struct Shared<S, D> {
     service: Service,
     alerts: Alerts,
     stage: S,
-    doors: D,
+    io: D,
     from: Feed,
     to: Feed,
 }
@@ -63,7 +57,7 @@ where
     S: Stage,
     S::In: Input,
     S::Out: Output,
-    D: Doors<S>,
+    D: StageIo<S>,
 {
     /// Opens the partition at its own tail and works until `stop` or an interruption.
     async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
@@ -71,7 +65,7 @@ where
         let tail = bus.tail(self.to, partition).await?;
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
         let start = bus.seek(self.from, partition, covered).await?;
-        let lane = self.doors.open(bus, partition, tail.as_ref()).await?;
+        let lane = self.io.open(bus, partition, tail.as_ref()).await?;
         let appender = bus.appender(self.to, partition, tail.as_ref());
         let reader = bus.read(self.from, partition, start).await?;
         self.service.metrics.opened(S::NAME, &partition.to_string());
@@ -123,7 +117,7 @@ where
     S: Stage,
     S::In: Input,
     S::Out: Output,
-    D: Doors<S>,
+    D: StageIo<S>,
 {
     async fn run(&mut self, mut reader: Reader, turn: &Turn) -> Result<(), Fault> {
         loop {
@@ -203,7 +197,7 @@ where
         // The last is next.
         let mut parts = vec![inputs];
         while let Some(mut part) = parts.pop() {
-            match self.shared.doors.load(&part, &mut self.memory).await {
+            match self.shared.io.load(&part, &mut self.memory).await {
                 Ok(()) => {
                     kill_point(S::NAME, "loaded");
                     for input in part {

@@ -6,7 +6,7 @@ use model::{
     Action, ConnectionId, DeliveryId, EntityKind, Event, EventId, ExternalId, Origin, Partition,
     PartitionCount, Payload, PlatformName, Position, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
 };
-use runner::{Doors, Input as _, Metrics, Output as _, Placed, Readiness, Service, run_stage};
+use runner::{Input as _, Metrics, Output as _, Placed, Readiness, Service, StageIo, run_stage};
 use sandbox::{Nats, NatsOptions, Scratch};
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::{
@@ -50,7 +50,7 @@ impl Stage for Picky {
 /// Look-ups that are down for the first so many times.
 struct Flaky(Arc<AtomicUsize>);
 
-impl Doors<Picky> for Flaky {
+impl StageIo<Picky> for Flaky {
     async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
         Ok(())
     }
@@ -97,9 +97,9 @@ impl World {
             stop: stop.clone(),
             replica: runner::replica_name(),
         };
-        let doors = Flaky(Arc::new(AtomicUsize::new(faults)));
+        let io = Flaky(Arc::new(AtomicUsize::new(faults)));
         let task = tokio::spawn(async move {
-            run_stage(&service, Picky, doors, Feed::Normalized, Feed::Unique).await.unwrap();
+            run_stage(&service, Picky, io, Feed::Normalized, Feed::Unique).await.unwrap();
         });
         (stop, metrics, task)
     }

@@ -32,7 +32,8 @@ impl<K: Hash + Eq + Copy, V> Window<K, V> {
     pub fn remember(&mut self, identity: K, value: V, at: Timestamp) {
         self.forget(at);
         if self.known.insert(identity, value).is_some() {
-            // It passed twice within the span, as it may where the clocks of several doors differ: the later time counts.
+            // It passed twice within the span, as it may where the clocks of several intakes differ: the later time
+            // counts.
             self.order.retain(|(_, known)| *known != identity);
         }
         self.order.push_back((at, identity));

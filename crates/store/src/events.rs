@@ -39,7 +39,7 @@ pub struct EventRow {
     pub external: ExternalId,
     /// When it happened, as the platform says.
     pub occurred_at: Option<Timestamp>,
-    /// When the door had it.
+    /// When the intake had it.
     pub received_at: Timestamp,
     /// When it was committed.
     pub recorded_at: Timestamp,

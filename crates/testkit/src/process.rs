@@ -21,7 +21,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A program of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
-    /// The door.
+    /// The intake.
     Ingest,
     /// Deliveries to events.
     Normalize,
@@ -148,7 +148,11 @@ impl Process {
             if !answer.status().is_success() {
                 return Err("it says it isn't ready");
             }
-            if self.program == Program::Ingest && self.webhooks().is_none() { Err("no door") } else { Ok(()) }
+            if self.program == Program::Ingest && self.webhooks().is_none() {
+                Err("no intake")
+            } else {
+                Ok(())
+            }
         })
         .await;
     }

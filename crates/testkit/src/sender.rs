@@ -12,12 +12,12 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an answer is waited for: longer than the door tries to have the broker keep a delivery.
+/// How long an answer is waited for: longer than the intake tries to have the broker keep a delivery.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// The pause before a delivery is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the door said.
+/// What the intake said.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
@@ -34,7 +34,7 @@ impl Answer {
         self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
-    /// The door's id of the delivery that it kept.
+    /// The intake's id of the delivery that it kept.
     pub fn delivery(&self) -> Option<String> {
         self.body["delivery"].as_str().map(str::to_owned)
     }
@@ -99,8 +99,8 @@ impl Sender {
         Some(Answer { status, headers: Vec::new(), body: serde_json::from_str(body).unwrap_or_default() })
     }
 
-    /// Sends again and again until it is taken, as platforms do, and gives the door's id of the delivery and how often
-    /// it was sent. Panics if that takes longer than `limit`.
+    /// Sends again and again until it is taken, as platforms do, and gives the intake's id of the delivery and how
+    /// often it was sent. Panics if that takes longer than `limit`.
     pub async fn send_until_kept(&self, delivery: &Signed, limit: Duration) -> (String, u32) {
         let deadline = Instant::now() + limit;
         let mut attempts = 0;

@@ -180,8 +180,8 @@ impl World {
             lines.push(format!("listen = \"{ingest_address}\""));
             lines.extend(options.requests_burst.map(|count| format!("requests_burst = {count}")));
             lines.extend(options.ingest_settings.iter().map(|&line| line.to_owned()));
-            let seed_file = self.users.seed_file(&User::Door);
-            lines.push(format!("[service.door_credentials]\nseed_file = \"{}\"", seed_file.display()));
+            let seed_file = self.users.seed_file(&User::Intake);
+            lines.push(format!("[service.partner_credentials]\nseed_file = \"{}\"", seed_file.display()));
         }
         if program == Program::Dedupe {
             lines.extend(options.read_back_max.map(|count| format!("read_back_max = {count}")));
@@ -261,7 +261,7 @@ impl World {
         event_outcomes
     }
 
-    /// Waits until an event of that delivery (the door's id of it) has ended, and tells how.
+    /// Waits until an event of that delivery (the intake's id of it) has ended, and tells how.
     pub async fn event_outcome(&self, limit: Duration, merchant: &Merchant, delivery: &str) -> EventOutcome {
         eventually(limit, &format!("delivery {delivery} has ended"), async || {
             let event_outcomes = self.event_outcomes(merchant).await;

@@ -13,7 +13,7 @@ use model::{
 };
 use prost::Message as _;
 
-/// Writes one delivery, as the door between services takes it.
+/// Writes one delivery, as the intake between services takes it.
 pub fn encode_delivery(delivery: &Delivery) -> Bytes {
     pb::Delivery::from(delivery).encode_to_vec().into()
 }

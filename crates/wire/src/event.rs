@@ -22,7 +22,7 @@ pub use account::{INSTRUCTION_TOPIC, decode_instruction, encode_instruction};
 /// The topic of canonical events that a platform publishes itself.
 pub const CANONICAL_TOPIC: &str = "tillflow.v1.Event";
 
-/// What a platform that publishes canonical events itself says; the door sets everything else.
+/// What a platform that publishes canonical events itself says; the intake sets everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedEvent {
     /// What was done.
@@ -35,7 +35,7 @@ pub struct PublishedEvent {
     pub payload: Payload,
 }
 
-/// Writes an `Event` as a platform publishes it: what the door sets is left out.
+/// Writes an `Event` as a platform publishes it: what the intake sets is left out.
 pub fn encode_published(event: &PublishedEvent) -> Bytes {
     pb::Event {
         action: pb::Action::from(event.action).into(),

@@ -24,7 +24,7 @@ pub struct EventRecord {
     pub delivery: DeliveryId,
     /// Whose it is and where it came from.
     pub origin: Origin,
-    /// When the door had it.
+    /// When the intake had it.
     pub received_at: Timestamp,
     /// Its place in the partition.
     pub position: Position,

@@ -6,7 +6,7 @@
 
 use bus::{Bus, Feed, Message};
 use model::{EventId, Partition, Position};
-use runner::{Alerts, Doors, Failure, Head, Input, Placed, Service, batch_of, readable};
+use runner::{Alerts, Failure, Head, Input, Placed, Service, StageIo, batch_of, readable};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict, Window};
 use std::{marker::PhantomData, time::Duration};
@@ -16,12 +16,12 @@ use wire::EventRecord;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How long an event is remembered, in seconds of the door's time; a day unless set.
+    /// How long an event is remembered, in seconds of the intake's time; a day unless set.
     pub window_seconds: u64,
     /// How many events a partition remembers at most; the oldest are forgotten first. About 60 bytes each.
     pub remembered_max: usize,
-    /// How many of a partition's events a new owner reads back before it begins: the partition waits for it. Repeats come
-    /// soon, as a rule; those of older events go on to the record.
+    /// How many of a partition's events a new owner reads back before it begins: the partition waits for it. Repeats
+    /// come soon, as a rule; those of older events go on to the record.
     pub read_back_max: usize,
 }
 
@@ -71,7 +71,7 @@ struct OwnOutput {
     alerts: Alerts,
 }
 
-impl Doors<Dedupe<EventRecord>> for OwnOutput {
+impl StageIo<Dedupe<EventRecord>> for OwnOutput {
     async fn open(
         &self,
         bus: &Bus,
@@ -111,6 +111,6 @@ impl Doors<Dedupe<EventRecord>> for OwnOutput {
 /// Runs the service until it is asked to stop.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let alerts = Alerts::new(Dedupe::<EventRecord>::NAME, &service.metrics, Some(&service.bus));
-    let doors = OwnOutput { config, alerts };
-    runner::run_stage(&service, Dedupe::default(), doors, Feed::Normalized, Feed::Unique).await
+    let io = OwnOutput { config, alerts };
+    runner::run_stage(&service, Dedupe::default(), io, Feed::Normalized, Feed::Unique).await
 }

@@ -3,7 +3,7 @@
 use crate::{Enrich, Known, Lane, located};
 use bus::{Bus, Message};
 use model::{ConnectionId, Event, LinkKind, Partition};
-use runner::{Doors, Placed};
+use runner::{Placed, StageIo};
 use stage::Fault;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -110,7 +110,7 @@ impl Lookup {
     }
 }
 
-impl Doors<Enrich> for Lookup {
+impl StageIo<Enrich> for Lookup {
     async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<Lane, Fault> {
         Ok(Lane::default())
     }

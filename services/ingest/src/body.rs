@@ -17,7 +17,8 @@ pub(crate) const CODINGS: &str = "gzip, x-gzip, deflate, identity";
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Upper limit of bodies that are worked on at once, each on a thread of its own.
 pub(crate) const WORKED_ON_AT_ONCE_MAX: usize = 4;
-/// Upper limit of a body that is worked on in its place, in bytes: its digest takes less than a switch of threads is worth.
+/// Upper limit of a body that is worked on in its place, in bytes: its digest takes less than a switch of threads is
+/// worth.
 const WORKED_ON_IN_PLACE_BYTES_MAX: usize = 32 * 1024;
 /// Time limit for the rest of a refused body, which is thrown away so that its sender reads the answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,7 +50,8 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// The coding that the values of `Content-Encoding` name (RFC 9110, 8.4.1): in any case, with white space around it;
+    /// The coding that the values of `Content-Encoding` name (RFC 9110, 8.4.1): in any case, with white space around
+    /// it;
     /// `identity` and empty list elements count for nothing. Two codings over each other are refused as unknown.
     pub(crate) fn of<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, BadBody> {
         let mut coding = Self::Identity;
@@ -80,7 +82,7 @@ impl Coding {
     }
 }
 
-/// Decodes a body from the content coding that the values of its `Content-Encoding` name, as the door does: at most
+/// Decodes a body from the content coding that the values of its `Content-Encoding` name, as the intake does: at most
 /// `limit_bytes` of it.
 pub fn decode_body<'a>(
     encodings: impl IntoIterator<Item = &'a [u8]>,
@@ -189,8 +191,8 @@ where
     }
 }
 
-/// Throws away what still comes of a body that is refused: a sender that finds its connection closed while it sends may not
-/// see the answer.
+/// Throws away what still comes of a body that is refused: a sender that finds its connection closed while it sends may
+/// not see the answer.
 pub(crate) fn discard(mut body: Incoming) {
     if body.is_end_stream() {
         return;

@@ -1,4 +1,4 @@
-//! Which connections there are: cached, so that an outage of the database doesn't close the door.
+//! Which connections there are: cached, so that an outage of the database doesn't close the intake.
 
 use model::ConnectionId;
 use std::{
@@ -36,7 +36,7 @@ pub enum NotLookedUp {
     TooSlow,
 }
 
-/// The connections, as the door needs them; cheap to clone.
+/// The connections, as the intake needs them; cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
     store: Store,

@@ -1,7 +1,7 @@
 //! `POST /webhook/{platform}/{connection}`.
 
 use crate::{
-    Answer, BodyRefusal, Door, Holder,
+    Answer, BodyRefusal, Holder, Intake,
     body::{self, BadBody, Coding, Workshop},
     room::{NoRoom, Room},
 };
@@ -25,8 +25,8 @@ const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
 const HELD_RETRY: Duration = Duration::from_mins(5);
 
 /// What requests are taken in with.
-struct Intake {
-    door: Arc<Door>,
+struct WebhookServer {
+    intake: Arc<Intake>,
     room: Room,
     workshop: Workshop,
 }
@@ -35,19 +35,19 @@ struct Intake {
 pub(crate) async fn serve(
     listener: TcpListener,
     listening: Listening,
-    door: Arc<Door>,
+    intake: Arc<Intake>,
     room: Room,
     service: &Service,
 ) {
-    let intake = Arc::new(Intake { door, room, workshop: Workshop::default() });
+    let server = Arc::new(WebhookServer { intake, room, workshop: Workshop::default() });
     let respond = move |request, client| {
-        let intake = Arc::clone(&intake);
-        async move { intake.respond(request, client).await }
+        let server = Arc::clone(&server);
+        async move { server.respond(request, client).await }
     };
     runner::serve(listener, listening, service.metrics.clone(), service.stop.clone(), respond).await;
 }
 
-impl Intake {
+impl WebhookServer {
     async fn respond(&self, request: Request<Incoming>, client: Client) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
         let inner = path.strip_prefix('/').unwrap_or(&path);
@@ -79,8 +79,8 @@ impl Intake {
         }
     }
 
-    /// Takes a webhook in, the cheapest question first: nothing of a request is worked on that the sender hasn't earned with
-    /// the step before.
+    /// Takes a webhook in, the cheapest question first: nothing of a request is worked on that the sender hasn't earned
+    /// with the step before.
     async fn take_in(
         &self,
         platform: &str,
@@ -88,7 +88,7 @@ impl Intake {
         request: Request<Incoming>,
         client: &Client,
     ) -> Result<Answer, BadBody> {
-        let taken = self.door.take_up();
+        let taken = self.intake.take_up();
         let (parts, body) = request.into_parts();
         let refuse = |body, answer| {
             // Who waits to be asked for the body hasn't sent any.
@@ -101,7 +101,7 @@ impl Intake {
         if let Some(answer) = known.and_then(|platform| malformed(platform, &parts.headers)) {
             return refuse(body, taken.ends(answer));
         }
-        let claim = match self.door.claim(platform, connection, Some(client.origin())).await {
+        let claim = match self.intake.claim(platform, connection, Some(client.origin())).await {
             Ok(claim) => claim,
             Err(answer) => return refuse(body, taken.ends(answer)),
         };
@@ -112,7 +112,7 @@ impl Intake {
         }
         let limit_bytes = claim.platform.body_bytes_max();
         if body.size_hint().lower() > limit_bytes as u64 {
-            let answer = self.door.refuse(&claim, BodyRefusal::TooLarge { limit_bytes });
+            let answer = self.intake.refuse(&claim, BodyRefusal::TooLarge { limit_bytes });
             return refuse(body, taken.ends(answer));
         }
         let Ok(mut room) = self.room.enter() else {
@@ -120,7 +120,7 @@ impl Intake {
         };
         let signed = match body::read(body, limit_bytes, &mut room).await {
             Ok(signed) => signed,
-            Err(BadBody::Refused(refusal)) => return Ok(taken.ends(self.door.refuse(&claim, refusal))),
+            Err(BadBody::Refused(refusal)) => return Ok(taken.ends(self.intake.refuse(&claim, refusal))),
             Err(BadBody::NoRoom) => return Ok(taken.ends(Answer::NoRoom)),
             Err(bad) => return Err(bad),
         };
@@ -145,8 +145,8 @@ impl Intake {
         };
         drop(signed);
         let answer = match plain {
-            Ok(plain) => self.door.accept(&proven, &headers, plain).await,
-            Err(BadBody::Refused(refusal)) => self.door.refuse(&claim, refusal),
+            Ok(plain) => self.intake.accept(&proven, &headers, plain).await,
+            Err(BadBody::Refused(refusal)) => self.intake.refuse(&claim, refusal),
             Err(BadBody::NoRoom) => Answer::NoRoom,
             Err(bad) => return Err(bad),
         };

@@ -1,12 +1,12 @@
-//! The door: verifies deliveries, has RAW keep them, and only then says so.
+//! The intake: verifies deliveries, has RAW keep them, and only then says so.
 //!
 //! A 2xx means on disk: it is answered when the broker has acknowledged the batch that holds the delivery. If that
 //! can't be had in time the sender gets 503 and tries again; the delivery's id makes the second try the same delivery.
 
 mod body;
 mod directory;
-mod door;
 mod http;
+mod intake;
 mod limits;
 #[cfg(test)]
 mod memory;
@@ -21,7 +21,7 @@ mod unknown;
 
 pub use body::decode_body;
 pub use directory::{Directory, NotLookedUp};
-pub use door::{Answer, Door, Webhook};
+pub use intake::{Answer, Intake, Webhook};
 pub use limits::{ByteLimit, Limits};
 pub use quota::{Holder, RawShares};
 pub use raw::{RawWriter, Unkept};
@@ -36,8 +36,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{Store, StoreConfig};
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Upper limit of connections that wait to be accepted, as far as the system has as many (`net.core.somaxconn`): who finds it
-/// full tries again after a second only.
+/// Upper limit of connections that wait to be accepted, as far as the system has as many (`net.core.somaxconn`): who
+/// finds it full tries again after a second only.
 const BACKLOG_MAX: u32 = 4096;
 /// How long HTTP requests under way may take once the service was asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,8 +52,8 @@ pub struct Config {
     pub requests_per_minute: u32,
     /// The number of them that a connection may send at once after it was quiet: a bulk edit at a till sends hundreds.
     pub requests_burst: u32,
-    /// The number of bytes of bodies a minute that each connection may send, sustained: more in proportion where its row allows
-    /// more requests. 16 MiB unless set.
+    /// The number of bytes of bodies a minute that each connection may send, sustained: more in proportion where its
+    /// row allows more requests. 16 MiB unless set.
     pub bytes_per_minute: u64,
     /// The number of them that a connection may send at once after it was quiet. 128 MiB unless set.
     pub bytes_burst: u64,
@@ -61,14 +61,15 @@ pub struct Config {
     pub tenant_bytes_per_minute: u64,
     /// The number of them that a tenant may send at once after it was quiet. 512 MiB unless set.
     pub tenant_bytes_burst: u64,
-    /// The share of a stream of RAW that one connection may hold at once while others need the room, from 0 to 1: more in
-    /// proportion where its row allows more requests. 0.0625 unless set.
+    /// The share of a stream of RAW that one connection may hold at once while others need the room, from 0 to 1: more
+    /// in proportion where its row allows more requests. 0.0625 unless set.
     pub connection_raw_share: f64,
     /// The share that all connections of a tenant may hold. 0.25 unless set.
     pub tenant_raw_share: f64,
     /// The time, in seconds, that RAW keeps what is done: apply's `replay_window_seconds`. Seven days unless set.
     pub raw_window_seconds: u64,
-    /// Upper limit of HTTP connections at once. One more closes the oldest that has sent no delivery of a connection of ours.
+    /// Upper limit of HTTP connections at once. One more closes the oldest that has sent no delivery of a connection of
+    /// ours.
     pub connections_max: usize,
     /// Upper limit of those of one address (IPv6: one /64); trusted proxies have none.
     pub connections_per_address_max: usize,
@@ -78,15 +79,17 @@ pub struct Config {
     pub connection_age_max_seconds: u64,
     /// Upper limit of HTTP requests under way.
     pub requests_in_flight_max: usize,
-    /// Upper limit of the bodies that requests under way hold, over HTTP and the bus together, in bytes. At least the largest body of a platform, twice.
+    /// Upper limit of the bodies that requests under way hold, over HTTP and the bus together, in bytes. At least the
+    /// largest body of a platform, twice.
     pub body_bytes_in_flight_max: usize,
-    /// The networks of the proxies before us, such as `10.0.0.0/8`: their `X-Forwarded-For` says whom a request is from.
+    /// The networks of the proxies before us, such as `10.0.0.0/8`: their `X-Forwarded-For` says whom a request is
+    /// from.
     pub trusted_proxies: Vec<IpNet>,
     /// Where platforms that publish are answered.
     pub replies: Replies,
     /// Whose connection the messages of platforms that publish come in by: a user that can't append. That of
     /// `bus.credentials` unless set.
-    pub door_credentials: Option<Credentials>,
+    pub partner_credentials: Option<Credentials>,
     /// The database.
     pub store: StoreConfig,
 }
@@ -128,7 +131,7 @@ impl Default for Config {
             body_bytes_in_flight_max: 64 * 1024 * 1024,
             trusted_proxies: Vec::new(),
             replies: Replies::default(),
-            door_credentials: None,
+            partner_credentials: None,
             store: StoreConfig::default(),
         }
     }
@@ -175,14 +178,15 @@ pub async fn serve(
     let limits = Limits::new(config.requests_per_minute, config.requests_burst)
         .with_bytes(of_connections, of_tenants)
         .with_raw_shares(shares);
-    let door = Arc::new(Door::new(&service, directory.clone(), limits)?);
+    let intake = Arc::new(Intake::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
     let answers = publish::Answers::new(&service.metrics)?;
     let platforms =
-        publish::Platforms { rule: config.replies.platforms, credentials: config.door_credentials };
+        publish::Platforms { rule: config.replies.platforms, credentials: config.partner_credentials };
     let room = Room::new(config.requests_in_flight_max, config.body_bytes_in_flight_max);
-    let platforms = platforms.serve(&service, &door, &answers, &room).await?;
-    let fetchers = publish::serve_fetchers(&service, &door, config.replies.services, &answers, &room).await?;
+    let platforms = platforms.serve(&service, &intake, &answers, &room).await?;
+    let fetchers =
+        publish::serve_fetchers(&service, &intake, config.replies.services, &answers, &room).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }
@@ -196,10 +200,10 @@ pub async fn serve(
         trusted_proxies: config.trusted_proxies,
         drain_timeout: DRAIN_TIMEOUT,
     };
-    http::serve(listener, listening, door, room, &service).await;
+    http::serve(listener, listening, intake, room, &service).await;
     for task in platforms.into_iter().chain([watch, fetchers]) {
         if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the door broke");
+            tracing::error!(%error, "a task of the intake broke");
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! One rhythm for all partitions of a door: what they append then comes to the stages behind it together, and is committed
-//! together.
+//! One rhythm for all partitions of an intake: what they append then comes to the stages behind it together, and is
+//! committed together.
 
 use std::{
     sync::{
@@ -52,8 +52,8 @@ impl Pace {
         }
     }
 
-    /// The slot of whoever has something from `now` on: at once after a quiet period, otherwise the next, which all share
-    /// who ask until then.
+    /// The slot of whoever has something from `now` on: at once after a quiet period, otherwise the next, which all
+    /// share who ask until then.
     fn slot(&self, now: Instant) -> Instant {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = match *latest {
@@ -89,7 +89,7 @@ mod tests {
         pace.arrived();
         pace.turn().await;
         pace.taken(1);
-        assert_eq!(began.elapsed(), Duration::ZERO, "the first finds the door idle");
+        assert_eq!(began.elapsed(), Duration::ZERO, "the first finds the intake idle");
 
         pace.arrived();
         let two_more = async {

@@ -1,8 +1,8 @@
-//! The doors on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
+//! The intakes on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
 //! own services that fetch.
 
 use crate::{
-    Answer, BodyRefusal, Door,
+    Answer, BodyRefusal, Intake,
     http::held_too_much,
     noted::Noted,
     room::{Held, NoRoom, Room},
@@ -26,7 +26,8 @@ const QUEUE: &str = "ingest";
 /// How many connections platforms' messages come in by. A message that can't be read ends the one that it comes by and
 /// is gone with it; the others go on meanwhile.
 const CONNECTIONS: usize = 4;
-/// The number of connections of ours that take requests from the bus: those of platforms, and the one of our own services.
+/// The number of connections of ours that take requests from the bus: those of platforms, and the one of our own
+/// services.
 #[cfg(test)]
 pub(crate) const READING_CONNECTIONS: usize = CONNECTIONS + 1;
 /// How many requests are answered at once.
@@ -50,7 +51,7 @@ impl Answers {
         let refused = IntCounterVec::new(Opts::new("tillflow_replies_refused_total", help), &["by"])?;
         metrics.registry().register(Box::new(refused.clone()))?;
         let reconnects = IntCounter::new(
-            "tillflow_door_reconnects_total",
+            "tillflow_intake_reconnects_total",
             "How often a connection that platforms' messages come in by had to be made anew",
         )?;
         metrics.registry().register(Box::new(reconnects.clone()))?;
@@ -123,7 +124,7 @@ impl Platforms {
     pub(crate) async fn serve(
         self,
         service: &Service,
-        door: &Arc<Door>,
+        intake: &Arc<Intake>,
         answers: &Answers,
         room: &Room,
     ) -> Result<Vec<JoinHandle<()>>, Failure> {
@@ -131,7 +132,7 @@ impl Platforms {
         let mut serving = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             let credentials = self.credentials.as_ref();
-            let opening = service.bus.serve_apart(PLATFORMS_SUBJECT, QUEUE, &User::Door, credentials);
+            let opening = service.bus.serve_apart(PLATFORMS_SUBJECT, QUEUE, &User::Intake, credentials);
             let requests = tokio::select! {
                 requests = opening => requests?,
                 () = service.stop.cancelled() => break,
@@ -140,13 +141,13 @@ impl Platforms {
                 let stop = service.stop.clone();
                 tokio::spawn(count_connections(connections, answers.reconnects.clone(), stop));
             }
-            let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::clone(&rule));
+            let (intake, answers, rule) = (Arc::clone(intake), answers.clone(), Arc::clone(&rule));
             let answer = move |request: Request, place: Option<Place>| {
-                let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
+                let (intake, answers, rule) = (Arc::clone(&intake), answers.clone(), Arc::clone(&rule));
                 async move {
                     let answer = match place {
-                        Some(place) => place.run(published(&door, &request)).await,
-                        None => Ok(door.take_up().ends(Answer::NoRoom)),
+                        Some(place) => place.run(published(&intake, &request)).await,
+                        None => Ok(intake.take_up().ends(Answer::NoRoom)),
                     };
                     answers.give(request, &rule, "platforms", answer).await;
                 }
@@ -174,19 +175,19 @@ async fn count_connections(
 /// Answers our own services that fetch what thin notifications speak of.
 pub(crate) async fn serve_fetchers(
     service: &Service,
-    door: &Arc<Door>,
+    intake: &Arc<Intake>,
     rule: ReplyRule,
     answers: &Answers,
     room: &Room,
 ) -> Result<JoinHandle<()>, Failure> {
-    let (door, answers, rule) = (Arc::clone(door), answers.clone(), Arc::new(rule));
+    let (intake, answers, rule) = (Arc::clone(intake), answers.clone(), Arc::new(rule));
     let requests = service.bus.serve(ACCEPT_SUBJECT, QUEUE).await?;
     let answer = move |request: Request, place: Option<Place>| {
-        let (door, answers, rule) = (Arc::clone(&door), answers.clone(), Arc::clone(&rule));
+        let (intake, answers, rule) = (Arc::clone(&intake), answers.clone(), Arc::clone(&rule));
         async move {
             let answer = match place {
-                Some(place) => place.run(fetched(&door, &request)).await,
-                None => Ok(door.take_up().ends(Answer::NoRoom)),
+                Some(place) => place.run(fetched(&intake, &request)).await,
+                None => Ok(intake.take_up().ends(Answer::NoRoom)),
             };
             answers.give(request, &rule, "services", answer).await;
         }
@@ -255,15 +256,15 @@ where
 }
 
 /// Takes in what a service of ours fetched.
-async fn fetched(door: &Door, request: &Request) -> Result<Answer, String> {
+async fn fetched(intake: &Intake, request: &Request) -> Result<Answer, String> {
     match wire::decode_delivery(request.payload.clone()) {
-        Ok(delivery) => Ok(door.fetched(delivery).await),
+        Ok(delivery) => Ok(intake.fetched(delivery).await),
         Err(error) => Err(format!("not a delivery: {error}")),
     }
 }
 
 /// Whose it is comes from the subject, never from headers or body; a client's message id only tells its retries.
-async fn published(door: &Door, request: &Request) -> Result<Answer, String> {
+async fn published(intake: &Intake, request: &Request) -> Result<Answer, String> {
     let mut tokens = request.subject.splitn(5, '.').skip(2);
     let (Some(store), Some(connection), Some(topic)) = (tokens.next(), tokens.next(), tokens.next()) else {
         return Err("publish on pos.in.<store>.<connection>.<topic>".to_owned());
@@ -276,7 +277,7 @@ async fn published(door: &Door, request: &Request) -> Result<Answer, String> {
             .map(|(_, value)| value.as_str())
     };
     let distinct = header("nats-msg-id").or_else(|| header("ce-id")).map(str::to_owned);
-    Ok(door
+    Ok(intake
         .published(store, connection, topic, distinct, header("traceparent"), request.payload.clone())
         .await)
 }

@@ -19,7 +19,7 @@ const _: () = assert!(
     "every server that is taken takes a message with one delivery of the largest size"
 );
 
-/// From which share of its room on the fullest feed slows the door down.
+/// From which share of its room on the fullest feed slows the intake down.
 const BRAKE_FROM: f64 = 0.8;
 /// By how much each batch is held back when a feed is all but full.
 const BRAKE_LONGEST: Duration = Duration::from_secs(1);
@@ -29,12 +29,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOKS_PER_TELLING: u32 = 5;
 /// The kind of the alert about those who do.
 const RAW_SHARE: &str = "raw_share";
-/// How long after an append the next one begins at the earliest, whichever partitions they are of. Under load each batch
-/// then takes what came meanwhile, and every stage behind the door has as many fewer messages to handle; one that finds
-/// the door idle never waits.
+/// How long after an append the next one begins at the earliest, whichever partitions they are of. Under load each
+/// batch then takes what came meanwhile, and every stage behind the intake has as many fewer messages to handle; one
+/// that finds the intake idle never waits.
 const PACE: Duration = Duration::from_millis(16);
-/// From how many waiting deliveries on, of all partitions, none of them waits for the pace: so many senders that send on
-/// only after an answer aren't held up by it.
+/// From how many waiting deliveries on, of all partitions, none of them waits for the pace: so many senders that send
+/// on only after an answer aren't held up by it.
 const ENOUGH: usize = 32;
 /// How many deliveries may wait for their partition; beyond it the sender is told to come back.
 const WAITING_MAX: usize = 2048;
@@ -112,8 +112,8 @@ impl RawWriter {
     }
 }
 
-/// Slows the door down the more the fuller the fullest feed is beyond 80 %; a full one refuses by itself. A broker that
-/// doesn't answer slows nothing down: appends will tell. Then tells who holds most of its share of RAW.
+/// Slows the intake down the more the fuller the fullest feed is beyond 80 %; a full one refuses by itself. A broker
+/// that doesn't answer slows nothing down: appends will tell. Then tells who holds most of its share of RAW.
 async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quotas>, alerts: Alerts) {
     for look in 0_u32.. {
         if brake.is_closed() {
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_door_slows_down_only_as_a_feed_fills_and_never_beyond_a_second() {
+    fn the_intake_slows_down_only_as_a_feed_fills_and_never_beyond_a_second() {
         assert_eq!([0.0, 0.5, BRAKE_FROM].map(held_back), [Duration::ZERO; 3]);
         let half = held_back(0.9);
         assert!(half > Duration::from_millis(490) && half < Duration::from_millis(510), "{half:?}");

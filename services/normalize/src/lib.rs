@@ -6,7 +6,7 @@
 use bus::{Bus, Feed, Message};
 use model::{Action, Currency, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
-use runner::{Doors, Failure, Placed, Service};
+use runner::{Failure, Placed, Service, StageIo};
 use serde::Deserialize;
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::collections::HashMap;
@@ -80,14 +80,14 @@ impl Stage for Normalize {
 /// What a delivery holds: events, and rows of it that can't be events.
 type Rows = Vec<Result<Event, Reject>>;
 
-/// The event, if all that it holds can be encoded, stored and read again. A time of the platform that can't be stored is
-/// none: it rejects nothing, as the time of receipt stands in for it.
+/// The event, if all that it holds can be encoded, stored and read again. A time of the platform that can't be stored
+/// is none: it rejects nothing, as the time of receipt stands in for it.
 fn bounded(event: Event) -> Result<Event, Reject> {
     event.payload.check().map_err(|beyond| Reject::new(RejectClass::Data, beyond.to_string()))?;
     Ok(Event { occurred_at: event.occurred_at.filter(|at| at.is_storable()), ..event })
 }
 
-/// The store's currency, which the door writes beside the platform's own headers.
+/// The store's currency, which the intake writes beside the platform's own headers.
 fn currency(delivery: &Delivery) -> Option<Currency> {
     delivery.header(model::CURRENCY_HEADER).and_then(|code| Currency::new(code).ok())
 }
@@ -95,8 +95,8 @@ fn currency(delivery: &Delivery) -> Option<Currency> {
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
     if delivery.source == Source::Poll {
-        // What was fetched is awaited as such: a webhook that reported the same may have been dropped in a pause, or came
-        // before the reading was asked for.
+        // What was fetched is awaited as such: a webhook that reported the same may have been dropped in a pause, or
+        // came before the reading was asked for.
         identity.push(delivery.id.as_bytes());
     }
     Event {
@@ -166,8 +166,8 @@ fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// An event that was a dead letter: the same event, at its new place. Its id is the event's own word, so that a sender who
-/// could say it would have another's event taken for a duplicate.
+/// An event that was a dead letter: the same event, at its new place. Its id is the event's own word, so that a sender
+/// who could say it would have another's event taken for a duplicate.
 fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     from_within(delivery)?;
     let event = wire::decode_event(delivery.body.clone())
@@ -185,7 +185,7 @@ fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
 /// Normalize needs to know nothing beyond its input.
 struct Nothing;
 
-impl Doors<Normalize> for Nothing {
+impl StageIo<Normalize> for Nothing {
     async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
         Ok(())
     }

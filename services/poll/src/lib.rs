@@ -1,6 +1,6 @@
 //! Completes thin notifications by fetching what they speak of.
 //!
-//! It reads RAW beside normalize. The full objects go through the door into RAW like any delivery, with the
+//! It reads RAW beside normalize. The full objects go through the intake into RAW like any delivery, with the
 //! notification as their cause; so they are verified, counted, ordered and replayed like everything else. While a
 //! connection is paused or its account refuses us, its notifications are parked in the record.
 

@@ -150,7 +150,7 @@ pub(crate) enum Verb {
                       tillflow nats-auth --rotate ingest\n  tillflow nats-auth --retire ingest\n  \
                       tillflow nats-auth --revoke partner-acme-till\n  \
                       tillflow nats-auth --route-server nats-0.nats --route-server nats-1.nats --route-server nats-2.nats\n\n\
-                      Users: ingest, door, normalize, dedupe, enrich, apply, propagate, poll, operator (the command line), \
+                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, poll, operator (the command line), \
                       administrator, partner-CONNECTION.\n\n\
                       A partner's connection is looked up in the record if a database is configured (`service.store`) or the \
                       folder is that of a running `tillflow dev`; --unchecked doesn't ask.\n\n\
@@ -386,7 +386,7 @@ pub(crate) struct Bench {
 pub(crate) enum Benched {
     /// Signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
     Pipeline(PipelineBench),
-    /// The same at a steady rate: how long from the door to APPLIED.
+    /// The same at a steady rate: how long from the intake to APPLIED.
     Latency(LatencyBench),
     /// Signed webhooks over HTTP until the answer that they are on disk.
     Ingest(IngestBench),

@@ -9,13 +9,13 @@ use flate2::{
 use ingest::{BodyRefusal, decode_body};
 use std::io::Write as _;
 
-/// Smaller than the door's, so that the fuzzer meets it.
+/// Smaller than the intake's, so that the fuzzer meets it.
 const LIMIT_BYTES: usize = 64 * 1024;
 /// Upper limit of how often an input is repeated before it is compressed.
 const COPIES_MAX: usize = 512 * 1024;
 
-/// A line with values of `Content-Encoding` (between bars), then the body: what is decoded is within its limit, and what
-/// was encoded apart is read as it was.
+/// A line with values of `Content-Encoding` (between bars), then the body: what is decoded is within its limit, and
+/// what was encoded apart is read as it was.
 pub fn bodies(data: &[u8]) {
     let (encodings, body) = line(data);
     let body = Bytes::copy_from_slice(body);

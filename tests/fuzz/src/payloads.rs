@@ -12,8 +12,8 @@ use std::sync::{Arc, LazyLock};
 
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new(&testkit::examples()));
 
-/// Deliveries, each as a line `<platform> <topic> <webhook|publish|poll>`, header lines, an empty line and the body: each
-/// has one verdict, and every event that comes of it is within its limits and read back as it was.
+/// Deliveries, each as a line `<platform> <topic> <webhook|publish|poll>`, header lines, an empty line and the body:
+/// each has one verdict, and every event that comes of it is within its limits and read back as it was.
 pub fn payloads(data: &[u8]) {
     let deliveries = several(data).into_iter().filter_map(|input| delivery(&Parts::of(input))).collect();
     decide(deliveries);
@@ -39,7 +39,7 @@ fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
     Some(delivery_of(platform, topic.name, source, &parts.headers, parts.body))
 }
 
-/// A delivery as the door makes it: of a request's headers it keeps those that the platform reads.
+/// A delivery as the intake makes it: of a request's headers it keeps those that the platform reads.
 pub(crate) fn delivery_of(
     platform: &dyn Platform,
     topic: &str,

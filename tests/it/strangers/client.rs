@@ -36,10 +36,10 @@ pub(super) async fn idle_for_ever(to: SocketAddr, host: u8) {
 }
 
 impl Stranger {
-    /// Connects to the door from `127.0.0.<host>`.
+    /// Connects to the intake from `127.0.0.<host>`.
     pub(super) async fn connect(world: &World, host: u8) -> Self {
         let to = world.ingest_url().trim_start_matches("http://").parse().expect("an address");
-        Self(connect(to, host).await.expect("the door can be reached"))
+        Self(connect(to, host).await.expect("the intake can be reached"))
     }
 
     /// Sends bytes, as many as are taken.
@@ -74,10 +74,10 @@ pub(super) fn head(delivery: &Signed, body_bytes: usize) -> String {
 
 fn proc_file(world: &World, name: &str) -> String {
     let pid = world.process(Program::Ingest).pid();
-    std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the door runs")
+    std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the intake runs")
 }
 
-/// The memory that the door has, and the most that it ever had since it was last asked, in KiB.
+/// The memory that the intake has, and the most that it ever had since it was last asked, in KiB.
 pub(super) fn memory_kib(world: &World) -> (u64, u64) {
     let status = proc_file(world, "status");
     let field = |name: &str| {
@@ -87,7 +87,7 @@ pub(super) fn memory_kib(world: &World) -> (u64, u64) {
     (field("VmRSS:"), field("VmHWM:"))
 }
 
-/// The CPU time that the door has used, in ms.
+/// The CPU time that the intake has used, in ms.
 pub(super) fn processor_ms(world: &World) -> u64 {
     let stat = proc_file(world, "stat");
     let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
@@ -96,13 +96,13 @@ pub(super) fn processor_ms(world: &World) -> u64 {
     (ticks(11) + ticks(12)) * 10
 }
 
-/// The number of the door's descriptors.
+/// The number of the intake's descriptors.
 pub(super) fn descriptors(world: &World) -> usize {
     let pid = world.process(Program::Ingest).pid();
-    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the door runs").count()
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the intake runs").count()
 }
 
-/// Has the door run with so many descriptors from now on.
+/// Has the intake run with so many descriptors from now on.
 pub(super) fn limit_descriptors(world: &World, count: u64) {
     let pid = i32::try_from(world.process(Program::Ingest).pid()).ok().and_then(Pid::from_raw);
     let limit = Rlimit { current: Some(count), maximum: getrlimit(Resource::Nofile).maximum };

@@ -76,7 +76,7 @@ pub(crate) enum Group {
     Database,
     /// Platforms are slow, fail, refuse, or end connections after they did what was asked.
     Platforms,
-    /// Strangers press against the doors, and a partner of the broker means harm.
+    /// Strangers press against the intakes, and a partner of the broker means harm.
     Strangers,
 }
 

@@ -47,7 +47,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { number: "I14", holds: "platforms hold our values", violations: agreement::differing },
     Check { number: "I15", holds: "calls stop when nothing changes", violations: agreement::restless },
     Check { number: "I17", holds: "everything comes to rest and is ready", violations: liveness::unrest },
-    Check { number: "", holds: "the door answers as it should", violations: liveness::surprises },
+    Check { number: "", holds: "the intake answers as it should", violations: liveness::surprises },
     Check { number: "", holds: "nobody gets in who isn't ours", violations: liveness::intruders },
     Check { number: "", holds: "nothing broke inside", violations: liveness::broken },
 ];

@@ -66,15 +66,15 @@ impl Simulated {
 }
 
 impl Merchant {
-    /// A delivery, as it goes to that replica of the door.
-    pub(crate) fn sign(&self, door: SocketAddr, topic: &str, name: &str, body: Vec<u8>) -> Signed {
+    /// A delivery, as it goes to that replica of the intake.
+    pub(crate) fn sign(&self, intake: SocketAddr, topic: &str, name: &str, body: Vec<u8>) -> Signed {
         let signed = self.account.sign(topic, name, body);
-        Signed { url: self.url(door), ..signed }
+        Signed { url: self.url(intake), ..signed }
     }
 
     /// Where its deliveries go at that replica.
-    pub(crate) fn url(&self, door: SocketAddr) -> String {
-        format!("http://{door}/webhook/shopify/{}", self.account.connection)
+    pub(crate) fn url(&self, intake: SocketAddr) -> String {
+        format!("http://{intake}/webhook/shopify/{}", self.account.connection)
     }
 }
 
@@ -95,7 +95,7 @@ impl Crowd {
     pub(crate) async fn open(
         record: &Store,
         partitions: PartitionCount,
-        doors: &[SocketAddr],
+        intakes: &[SocketAddr],
         options: &Options,
     ) -> Self {
         let Options { tenants, stores, products, simulated, overtaking, .. } = *options;
@@ -106,24 +106,24 @@ impl Crowd {
             record.upsert_tenant(&tenant).await.expect("a tenant can be made");
             for number in 0..stores {
                 let id = StoreId::new(&format!("{tenant}-store-{number}")).expect("a token");
-                crowd.add(record, &tenant, id, doors).await;
+                crowd.add(record, &tenant, id, intakes).await;
             }
         }
         crowd.streamed = crowd.stores.len();
         for index in 0..crowd.streamed.min(usize::from(simulated)) {
-            let door = doors[index % doors.len()];
+            let intake = intakes[index % intakes.len()];
             for kind in [Kind::Shopify, Kind::Square] {
-                let simulated = simulate(record, &crowd.stores[index], door, kind).await;
+                let simulated = simulate(record, &crowd.stores[index], intake, kind).await;
                 crowd.stores[index].simulated.push(simulated);
             }
         }
         crowd.set_chaos(everyday);
-        crowd.add_probes(record, partitions, doors).await;
+        crowd.add_probes(record, partitions, intakes).await;
         crowd
     }
 
     /// One store in each partition, for the run's own questions.
-    async fn add_probes(&mut self, record: &Store, partitions: PartitionCount, doors: &[SocketAddr]) {
+    async fn add_probes(&mut self, record: &Store, partitions: PartitionCount, intakes: &[SocketAddr]) {
         let tenant = TenantId::new("probe").expect("a token");
         record.upsert_tenant(&tenant).await.expect("a tenant can be made");
         let mut missing: BTreeSet<_> = partitions.all().collect();
@@ -133,12 +133,12 @@ impl Crowd {
                 return;
             }
             if missing.remove(&partitions.of(&id)) {
-                self.add(record, &tenant, id, doors).await;
+                self.add(record, &tenant, id, intakes).await;
             }
         }
     }
 
-    async fn add(&mut self, record: &Store, tenant: &TenantId, id: StoreId, doors: &[SocketAddr]) {
+    async fn add(&mut self, record: &Store, tenant: &TenantId, id: StoreId, intakes: &[SocketAddr]) {
         let index = u32::try_from(self.stores.len()).expect("few stores");
         let setup = StoreSetup {
             tenant: tenant.clone(),
@@ -156,7 +156,7 @@ impl Crowd {
         };
         record.upsert_location(&setup).await.expect("a location can be made");
         let connection = ConnectionId::new(&format!("{id}-shopify")).expect("a token");
-        let webhook_url = format!("http://{}/webhook/shopify/{connection}", doors[0]);
+        let webhook_url = format!("http://{}/webhook/shopify/{connection}", intakes[0]);
         let secret = format!("secret-of-{connection}");
         let account = account(connection, "shopify", webhook_url, secret);
         let place = plan::external_location(index).to_string();
@@ -266,14 +266,14 @@ async fn connect(
     linked.expect("a location can be linked");
 }
 
-async fn simulate(record: &Store, store: &Merchant, door: SocketAddr, kind: Kind) -> Simulated {
+async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, kind: Kind) -> Simulated {
     let connection =
         ConnectionId::new(&format!("{}-simulated-{}", store.id, kind.as_str())).expect("a token");
     let place = match kind {
         Kind::Shopify => (700_000 + u64::from(store.index)).to_string(),
         Kind::Square | Kind::Treez => format!("L{}", store.index),
     };
-    let webhook_url = format!("http://{door}/webhook/{}/{connection}", kind.as_str());
+    let webhook_url = format!("http://{intake}/webhook/{}/{connection}", kind.as_str());
     let secret = format!("secret-of-{connection}");
     let shop = SimulatedShop {
         platform: kind,

@@ -33,7 +33,7 @@ const RECOVERY_LIMIT: Duration = Duration::from_mins(3);
 const PAUSE: std::ops::Range<f64> = 4.5..7.0;
 /// How long platforms misbehave.
 const CHAOS: std::ops::Range<f64> = 4.0..9.0;
-/// How long the broker is away: so short that the door has its senders wait, or so long that it sends them away.
+/// How long the broker is away: so short that the intake has its senders wait, or so long that it sends them away.
 const SHORT_OUTAGE: std::ops::Range<f64> = 0.0..3.0;
 const LONG_OUTAGE: std::ops::Range<f64> = 11.0..13.0;
 /// How long the database is away.
@@ -52,7 +52,7 @@ pub(crate) enum Fault {
     Pause(Program),
     /// The broker is killed; it comes back soon.
     Broker,
-    /// The broker is killed; it stays away for longer than the door waits.
+    /// The broker is killed; it stays away for longer than the intake waits.
     BrokerAway,
     /// The database is killed and comes back.
     Database,
@@ -66,9 +66,9 @@ pub(crate) enum Fault {
     Resets,
     /// Platforms say that it is too much.
     Throttling,
-    /// Strangers press against the doors.
+    /// Strangers press against the intakes.
     Strangers,
-    /// A partner tries to write into streams, and to have the door write there.
+    /// A partner tries to write into streams, and to have the intake write there.
     Partner,
 }
 
@@ -96,7 +96,7 @@ impl Fault {
     pub(crate) fn of(group: Group) -> Vec<(Self, u32)> {
         match group {
             Group::StageKills => Program::ALL.map(|program| (Self::Kill(program), 10)).to_vec(),
-            // A stopped poll or door shows nothing that a stopped stage doesn't.
+            // A stopped poll or intake shows nothing that a stopped stage doesn't.
             Group::Pauses => Program::ALL.map(|program| (Self::Pause(program), 2)).to_vec(),
             Group::Broker => vec![(Self::Broker, 5), (Self::BrokerAway, 1)],
             Group::Database => vec![(Self::Database, 5), (Self::Sessions, 5)],
@@ -300,7 +300,7 @@ impl Hand {
             Fault::Kill(program) => {
                 let slot = self.some(program);
                 let since = Instant::now();
-                self.fleet.kill(&slot).await.then(|| over((since, Passes::of(program, slot.door))))
+                self.fleet.kill(&slot).await.then(|| over((since, Passes::of(program, slot.intake))))
             }
             Fault::Pause(program) => self.pause(program).await,
             Fault::Broker => Some(over(self.broker(SHORT_OUTAGE).await)),
@@ -329,7 +329,7 @@ impl Hand {
 
     async fn pause(&mut self, program: Program) -> Option<Made> {
         let (slot, length) = (self.some(program), self.order.seconds(PAUSE));
-        let (since, passes) = (Instant::now(), Passes::of(program, slot.door));
+        let (since, passes) = (Instant::now(), Passes::of(program, slot.intake));
         if !self.fleet.pause(&slot).await {
             return None;
         }

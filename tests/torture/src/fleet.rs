@@ -29,8 +29,8 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 const COUNT_LIMIT: Duration = Duration::from_millis(500);
 /// How long all of them may take to take work.
 const READY_LIMIT: Duration = Duration::from_mins(3);
-/// Doors stay where they are over restarts, so their ports lie below those that outgoing connections take.
-const DOOR_PORTS: std::ops::Range<u16> = 18_000..30_000;
+/// Intakes stay where they are over restarts, so their ports lie below those that outgoing connections take.
+const INTAKE_PORTS: std::ops::Range<u16> = 18_000..30_000;
 /// How many sessions of the database there are for all replicas: of 60, less those that listen for changes and our own.
 const SESSIONS: u8 = 42;
 /// Says less than usual of what happens thousands of times, and more of what is counted here.
@@ -42,8 +42,8 @@ pub(crate) struct Slot {
     pub(crate) program: Program,
     /// Which of its replicas.
     pub(crate) index: u8,
-    /// Where it takes webhooks; only doors do.
-    pub(crate) door: Option<SocketAddr>,
+    /// Where it takes webhooks; only intakes do.
+    pub(crate) intake: Option<SocketAddr>,
     configuration: PathBuf,
     logs: PathBuf,
     state: Mutex<State>,
@@ -146,15 +146,15 @@ impl Fleet {
     /// Starts `replicas` of each service on the world's servers, and waits until all take work.
     pub(crate) async fn start(world: &World, folder: &Path, replicas: u8) -> Self {
         let (journal, memory) = (Arc::new(Journal::default()), Arc::new(Memory::default()));
-        let mut ports = DOOR_PORTS;
+        let mut ports = INTAKE_PORTS;
         let mut slots = Vec::new();
         for program in Program::ALL {
             for index in 0..replicas {
-                let door = (program == Program::Ingest).then(|| free_port(&mut ports));
+                let intake = (program == Program::Ingest).then(|| free_port(&mut ports));
                 let slot = Slot {
                     program,
                     index,
-                    door,
+                    intake,
                     configuration: folder.join(format!("{}-{index}.toml", program.name())),
                     logs: folder.to_owned(),
                     state: Mutex::new(State {
@@ -165,7 +165,7 @@ impl Fleet {
                         began: Instant::now(),
                     }),
                 };
-                let text = adapted(&world.configuration(program), door, sessions(replicas));
+                let text = adapted(&world.configuration(program), intake, sessions(replicas));
                 std::fs::write(&slot.configuration, text).expect("a configuration can be written");
                 slots.push(Arc::new(slot));
             }
@@ -209,8 +209,8 @@ impl Fleet {
     }
 
     /// Where webhooks are taken.
-    pub(crate) fn doors(&self) -> Vec<SocketAddr> {
-        self.slots.iter().filter_map(|slot| slot.door).collect()
+    pub(crate) fn intakes(&self) -> Vec<SocketAddr> {
+        self.slots.iter().filter_map(|slot| slot.intake).collect()
     }
 
     /// What replicas have written and counted.
@@ -335,14 +335,16 @@ fn sessions(replicas: u8) -> u8 {
     (SESSIONS / (WITH_RECORD * replicas)).clamp(1, 4)
 }
 
-/// The world's configuration, with our logs, our door, and so many sessions.
-fn adapted(configuration: &str, door: Option<SocketAddr>, sessions: u8) -> String {
+/// The world's configuration, with our logs, our intake, and so many sessions.
+fn adapted(configuration: &str, intake: Option<SocketAddr>, sessions: u8) -> String {
     let mut text = String::new();
     for line in configuration.lines() {
-        let line = match (line.split_once(" = "), door) {
+        let line = match (line.split_once(" = "), intake) {
             (Some(("filter", _)), _) => format!("filter = \"{LOG_FILTER}\""),
             (Some(("max_connections", _)), _) => format!("max_connections = {sessions}"),
-            (Some(("listen", _)), Some(door)) if text.contains("[service]") => format!("listen = \"{door}\""),
+            (Some(("listen", _)), Some(intake)) if text.contains("[service]") => {
+                format!("listen = \"{intake}\"")
+            }
             _ => line.to_owned(),
         };
         text.push_str(&line);
@@ -360,7 +362,7 @@ fn free_port(ports: &mut std::ops::Range<u16>) -> SocketAddr {
             return address;
         }
     }
-    panic!("no port is free for a door");
+    panic!("no port is free for an intake");
 }
 
 #[cfg(test)]
@@ -368,10 +370,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_door_of_the_service_is_moved() {
+    fn only_the_intake_of_the_service_is_moved() {
         let text = "[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nfilter = \"info\"\n[service]\nlisten = \"127.0.0.1:0\"\nmax_connections = 4\n";
-        let door = SocketAddr::from(([127, 0, 0, 1], 19_000));
-        let adapted = adapted(text, Some(door), 3);
+        let intake = SocketAddr::from(([127, 0, 0, 1], 19_000));
+        let adapted = adapted(text, Some(intake), 3);
         assert!(adapted.starts_with("[admin]\nlisten = \"127.0.0.1:0\"\n"), "{adapted}");
         assert!(
             adapted.ends_with("[service]\nlisten = \"127.0.0.1:19000\"\nmax_connections = 3\n"),

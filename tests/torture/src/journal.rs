@@ -19,7 +19,7 @@ const PUBLISHED_AGAIN: &str = "published again";
 /// How many records a replica has read and not passed on.
 const IN_HAND: &str = "tillflow_stage_lag_events";
 /// What nobody should ever have to say.
-const BROKEN: [&str; 3] = ["panicked at", "a partition's loop broke", "a task of the door broke"];
+const BROKEN: [&str; 3] = ["panicked at", "a partition's loop broke", "a task of the intake broke"];
 
 /// One life of one replica: service, place, number.
 pub(crate) type Life = (&'static str, u8, u32);

@@ -29,7 +29,7 @@ pub(crate) struct Told {
     pub(crate) digest: RawDigest,
 }
 
-/// What the door said, in numbers.
+/// What the intake said, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Answers {
     /// Requests by status; 0 where there was no answer.
@@ -55,13 +55,13 @@ pub(crate) struct Ledger(Mutex<Books>);
 /// The ledger, closed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Closed {
-    /// By the door's id.
+    /// By the intake's id.
     pub(crate) told: HashMap<DeliveryId, Told>,
-    /// What the door said, in numbers.
+    /// What the intake said, in numbers.
     pub(crate) answers: Answers,
-    /// How many of an unknown topic were answered as the door should.
+    /// How many of an unknown topic were answered as the intake should.
     pub(crate) unknown_topics: u64,
-    /// How many the door refused as it should, by what was wrong with them.
+    /// How many the intake refused as it should, by what was wrong with them.
     pub(crate) refused: BTreeMap<&'static str, u64>,
     /// Answers that mustn't be.
     pub(crate) surprises: Vec<String>,

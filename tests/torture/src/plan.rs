@@ -58,7 +58,7 @@ pub(crate) enum What {
     Misplaced { product: u16 },
     /// What can't be true.
     Poison(Poison),
-    /// What the door must refuse.
+    /// What the intake must refuse.
     Refused(Refusal),
 }
 
@@ -101,7 +101,7 @@ pub(crate) enum Poison {
     AbsurdPrice,
 }
 
-/// What the door must refuse.
+/// What the intake must refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// Signed with another secret.
@@ -117,7 +117,7 @@ pub(crate) enum Refusal {
 }
 
 impl What {
-    /// Whether the door must not take it.
+    /// Whether the intake must not take it.
     pub(crate) const fn is_refused(self) -> bool {
         matches!(self, Self::Refused(_))
     }

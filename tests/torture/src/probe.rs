@@ -38,8 +38,8 @@ pub(crate) struct Prober {
 pub(crate) enum Passes {
     /// It is in the record.
     Record,
-    /// Through this door, and it is in the record.
-    Door(SocketAddr),
+    /// Through this intake, and it is in the record.
+    Intake(SocketAddr),
     /// Platforms were told, as far as they care.
     Propagate,
     /// It was looked at for whether anything has to be fetched.
@@ -48,9 +48,9 @@ pub(crate) enum Passes {
 
 impl Passes {
     /// What a killed replica of this service held up.
-    pub(crate) fn of(program: Program, door: Option<SocketAddr>) -> Self {
-        match (program, door) {
-            (Program::Ingest, Some(door)) => Self::Door(door),
+    pub(crate) fn of(program: Program, intake: Option<SocketAddr>) -> Self {
+        match (program, intake) {
+            (Program::Ingest, Some(intake)) => Self::Intake(intake),
             (Program::Propagate, _) => Self::Propagate,
             (Program::Poll, _) => Self::Poll,
             _ => Self::Record,
@@ -98,11 +98,11 @@ impl Prober {
     }
 
     async fn one(&self, planned: Planned, store: &StoreId, partition: Partition, passes: Passes) {
-        let door = match passes {
-            Passes::Door(door) => Some(door),
+        let intake = match passes {
+            Passes::Intake(intake) => Some(intake),
             _ => None,
         };
-        let id = self.desk.until_kept(&planned, door).await;
+        let id = self.desk.until_kept(&planned, intake).await;
         // What the database can't say now is asked again.
         while !self.has_passed(id, store, partition, passes).await.unwrap_or(false) {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -121,7 +121,7 @@ impl Prober {
             return Ok(false);
         };
         match passes {
-            Passes::Record | Passes::Door(_) => Ok(true),
+            Passes::Record | Passes::Intake(_) => Ok(true),
             Passes::Poll => {
                 let cursor = self.record.cursor(Consumer::Poll, partition).await?;
                 Ok(cursor.position >= row.event_outcome.position)

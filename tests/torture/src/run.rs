@@ -120,11 +120,11 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let world = World::start(&[]).await;
     let fleet = Arc::new(Fleet::start(&world, scratch.path(), options.replicas).await);
     tell("the services take work");
-    let (doors, partitions) = (fleet.doors(), world.bus.partitions());
-    let crowd = Arc::new(Crowd::open(&world.store, partitions, &doors, options).await);
+    let (intakes, partitions) = (fleet.intakes(), world.bus.partitions());
+    let crowd = Arc::new(Crowd::open(&world.store, partitions, &intakes, options).await);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let bodies = Bodies { begins: i64::try_from(since.as_secs()).unwrap_or(0) };
-    let desk = Desk::new(Arc::clone(&crowd), &doors, bodies, seed);
+    let desk = Desk::new(Arc::clone(&crowd), &intakes, bodies, seed);
     let watch = Watch::start(Arc::clone(&crowd));
     tell_products(&desk).await;
     let sql = Sql(&world);

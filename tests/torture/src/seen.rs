@@ -36,7 +36,7 @@ pub(crate) struct Witnessed<'a> {
 pub(crate) struct Caused {
     /// Commits and appends refused because another replica owns the partition.
     pub(crate) fenced: u64,
-    /// Requests that the door answered with 503.
+    /// Requests that the intake answered with 503.
     pub(crate) sent_away: u64,
     /// Interruptions of apply while the database was gone.
     pub(crate) unknown_commits: u64,
@@ -90,7 +90,7 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
         + counted(&[("stage", "dedupe"), ("outcome", "duplicate")])
         + counted(&[("stage", "apply"), ("outcome", "duplicate")]);
     let twice: u64 = evidence.raw.values().map(|kept| u64::from(kept.times - 1)).sum();
-    let door = |status: u16| evidence.ledger.answers.statuses.get(&status).copied().unwrap_or(0);
+    let intake = |status: u16| evidence.ledger.answers.statuses.get(&status).copied().unwrap_or(0);
     let platforms = |status: u16| witnessed.platforms.get(&status).copied().unwrap_or(0);
     let failing = witnessed.platforms.range(500..).map(|(_, count)| count).sum();
     let platforms_fail = has(Group::Platforms) && simulated;
@@ -103,15 +103,15 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
         ("filtered", filtered + evidence.ledger.unknown_topics + ended("filtered"), true),
         ("dead", evidence.dead_letters.len() as u64, true),
         ("conflicts", evidence.conflicts, true),
-        ("refused at the door", evidence.ledger.refused.values().sum(), true),
+        ("refused at the intake", evidence.ledger.refused.values().sum(), true),
         ("fenced", fenced(scrape), has(Group::Pauses)),
         ("redelivered: more than once in RAW", twice, has(Group::StageKills)),
         ("redelivered: read by a replica that was killed", witnessed.read_again, false),
         ("unknown commits", witnessed.done.unknown_commits, has(Group::Database)),
         ("sessions ended in a transaction", witnessed.done.sessions_ended, has(Group::Database)),
         ("unknown publishes", evidence.journal.published_again, has(Group::Broker)),
-        ("503 from the door", door(503), has(Group::Broker)),
-        ("no answer from the door", door(0), false),
+        ("503 from the intake", intake(503), has(Group::Broker)),
+        ("no answer from the intake", intake(0), false),
         ("429 from platforms", platforms(429), platforms_fail),
         ("5xx from platforms", failing, platforms_fail),
         ("connections ended by platforms", platforms(0), platforms_fail),
@@ -127,7 +127,7 @@ pub(crate) fn missing(seen: &[Seen], witnessed: &Witnessed<'_>) -> Vec<String> {
     let mut missing: Vec<String> = unseen.map(|seen| format!("this run saw no {}", seen.what)).collect();
     for group in witnessed.options.groups() {
         let never = |fault: &Fault| witnessed.done.tallies.get(fault).is_none_or(|tally| tally.count == 0);
-        // A stopped poll, propagate or door shows nothing that must be seen.
+        // A stopped poll, propagate or intake shows nothing that must be seen.
         let must = |fault: &Fault| !matches!(fault, Fault::Pause(program) if !is_fenced(*program));
         let unmade = Fault::of(group).into_iter().map(|(fault, _)| fault).filter(must).filter(never);
         missing.extend(unmade.map(|fault| format!("this run made no fault of the kind: {fault}")));
@@ -161,7 +161,7 @@ mod tests {
         let pauses = missing("pauses");
         assert!(pauses.contains(&"this run saw no fenced".to_owned()), "{pauses:?}");
         assert!(pauses.contains(&"this run made no fault of the kind: pause apply".to_owned()), "{pauses:?}");
-        assert!(missing("broker").contains(&"this run saw no 503 from the door".to_owned()));
+        assert!(missing("broker").contains(&"this run saw no 503 from the intake".to_owned()));
         assert!(!missing("platforms").contains(&"this run saw no 429 from platforms".to_owned()));
     }
 

@@ -18,7 +18,7 @@ use std::{
 use testkit::{Answer, Sender, Signed};
 use tokio::{sync::mpsc, task::JoinSet};
 
-/// How long an answer is waited for; a paused door gives none.
+/// How long an answer is waited for; a paused intake gives none.
 const ANSWER_LIMIT: Duration = Duration::from_secs(13);
 /// The pause before a delivery is sent again, half of it at least.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
@@ -35,7 +35,7 @@ pub(crate) struct Desk {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) bodies: Bodies,
-    doors: Arc<[SocketAddr]>,
+    intakes: Arc<[SocketAddr]>,
     sender: Sender,
     /// Names of deliveries begin with it.
     run: Arc<str>,
@@ -49,19 +49,26 @@ pub(crate) struct Sending {
 }
 
 impl Desk {
-    /// Sends to these doors.
-    pub(crate) fn new(crowd: Arc<Crowd>, doors: &[SocketAddr], bodies: Bodies, seed: u64) -> Self {
+    /// Sends to these intakes.
+    pub(crate) fn new(crowd: Arc<Crowd>, intakes: &[SocketAddr], bodies: Bodies, seed: u64) -> Self {
         let run = format!("{seed:x}").into();
         let ledger = Arc::new(Ledger::default());
-        Self { crowd, ledger, bodies, doors: doors.into(), sender: Sender::patient_for(ANSWER_LIMIT), run }
+        Self {
+            crowd,
+            ledger,
+            bodies,
+            intakes: intakes.into(),
+            sender: Sender::patient_for(ANSWER_LIMIT),
+            run,
+        }
     }
 
     fn merchant(&self, planned: &Planned) -> &Merchant {
         &self.crowd.stores[planned.store as usize]
     }
 
-    fn some_door(&self) -> SocketAddr {
-        self.doors[rand::rng().random_range(0..self.doors.len())]
+    fn some_intake(&self) -> SocketAddr {
+        self.intakes[rand::rng().random_range(0..self.intakes.len())]
     }
 
     /// The name by which the platform tells the delivery from others.
@@ -69,7 +76,7 @@ impl Desk {
         format!("{}-{}", self.run, planned.number)
     }
 
-    /// The door's id of it.
+    /// The intake's id of it.
     pub(crate) fn id(&self, planned: &Planned, topic: &str) -> DeliveryId {
         let connection = &self.merchant(planned).account.connection;
         DeliveryId::derive(connection, topic, self.name(planned).as_bytes())
@@ -97,15 +104,15 @@ impl Desk {
         }
     }
 
-    /// Sends until it is kept: at one door, or at any. Gives the door's id.
-    pub(crate) async fn until_kept(&self, planned: &Planned, door: Option<SocketAddr>) -> DeliveryId {
+    /// Sends until it is kept: at one intake, or at any. Gives the intake's id.
+    pub(crate) async fn until_kept(&self, planned: &Planned, intake: Option<SocketAddr>) -> DeliveryId {
         let (topic, body) = self.bodies.of(planned);
         let id = self.id(planned, topic);
         self.ledger.sends(id, planned, &body);
         let merchant = self.merchant(planned);
         loop {
-            let door = door.unwrap_or_else(|| self.some_door());
-            let answer = self.send(&merchant.sign(door, topic, &self.name(planned), body.clone())).await;
+            let intake = intake.unwrap_or_else(|| self.some_intake());
+            let answer = self.send(&merchant.sign(intake, topic, &self.name(planned), body.clone())).await;
             match &answer {
                 Some(answer) if is_success(answer) => {
                     if answer.delivery() != Some(id.to_string()) {
@@ -133,7 +140,7 @@ impl Desk {
         let (topic, body) = self.bodies.of(planned);
         loop {
             let name = self.name(planned);
-            let signed = self.merchant(planned).sign(self.some_door(), topic, &name, body.clone());
+            let signed = self.merchant(planned).sign(self.some_intake(), topic, &name, body.clone());
             match self.send(&signed).await {
                 Some(answer) if is_success(&answer) && answer.delivery().is_none() => {
                     return self.ledger.unknown_topic();
@@ -172,8 +179,8 @@ impl Desk {
     }
 
     fn forged(&self, planned: &Planned, refusal: Refusal, topic: &str, body: Vec<u8>) -> Signed {
-        let (merchant, door) = (self.merchant(planned), self.some_door());
-        let signed = merchant.sign(door, topic, &self.name(planned), body);
+        let (merchant, intake) = (self.merchant(planned), self.some_intake());
+        let signed = merchant.sign(intake, topic, &self.name(planned), body);
         match refusal {
             Refusal::TooLarge => signed,
             Refusal::NoSuchConnection => Signed { url: format!("{}-none", signed.url), ..signed },
@@ -182,7 +189,7 @@ impl Desk {
             }
             Refusal::OtherStore => {
                 let other = (planned.store as usize + 1) % self.crowd.stores.len();
-                Signed { url: self.crowd.stores[other].url(door), ..signed }
+                Signed { url: self.crowd.stores[other].url(intake), ..signed }
             }
             Refusal::BadSignature => {
                 let connection = merchant.account.connection.clone();

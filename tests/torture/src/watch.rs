@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What was seen.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    /// The door's ids of what they sent.
+    /// The intake's ids of what they sent.
     pub(crate) sent: HashSet<DeliveryId>,
     /// How they answered.
     pub(crate) statuses: Statuses,

@@ -1,5 +1,5 @@
-//! From deliveries to the record: the shipped stages normalize, dedupe and enrich, then the fold and, if the database refuses
-//! what it comes to, the halving; then what is desired.
+//! From deliveries to the record: the shipped stages normalize, dedupe and enrich, then the fold and, if the database
+//! refuses what it comes to, the halving; then what is desired.
 
 mod commit;
 
@@ -67,7 +67,7 @@ pub(crate) struct Done {
 
 /// How webhooks of a connection are believed.
 #[derive(Debug, Clone)]
-pub(crate) struct Door {
+pub(crate) struct Intake {
     pub(crate) secrets: Vec<String>,
     pub(crate) url: String,
     pub(crate) currency: Option<Currency>,
@@ -77,7 +77,7 @@ pub(crate) struct Door {
 pub(crate) struct Pipeline {
     pub(crate) record: Record,
     pub(crate) origins: BTreeMap<ConnectionId, Origin>,
-    pub(crate) doors: BTreeMap<ConnectionId, Door>,
+    pub(crate) intakes: BTreeMap<ConnectionId, Intake>,
     lane: Lane,
     window: Window<EventId>,
     /// What reached the fold, in order.
@@ -90,7 +90,7 @@ impl Pipeline {
         Self {
             record: Record::default(),
             origins: BTreeMap::new(),
-            doors: BTreeMap::new(),
+            intakes: BTreeMap::new(),
             lane: Lane::default(),
             window: Window::new(REMEMBERED_FOR, 10_000),
             raw: Vec::new(),
@@ -99,7 +99,7 @@ impl Pipeline {
     }
 
     /// Sets a connection up.
-    pub(crate) fn connect(&mut self, origin: Origin, door: Door) {
+    pub(crate) fn connect(&mut self, origin: Origin, intake: Intake) {
         let id = origin.connection.clone();
         let known = Known { origin: origin.clone(), default_location: None };
         self.lane.connections.insert(id.clone(), Arc::new(known));
@@ -107,7 +107,7 @@ impl Pipeline {
             let key = (id.clone(), LinkKind::Location, place_id(place));
             self.lane.links.insert(key, location_id(place).as_str().into());
         }
-        self.doors.insert(id.clone(), door);
+        self.intakes.insert(id.clone(), intake);
         self.origins.insert(id, origin);
     }
 
@@ -181,10 +181,10 @@ impl Pipeline {
         enriched
     }
 
-    /// The delivery as the door makes it of what came in.
+    /// The delivery as the intake makes it of what came in.
     fn delivery(&self, delivered: &Delivered, origin: &Origin) -> Result<Delivery, String> {
         let platform = platforms::find(origin.platform.as_str()).ok_or("there is no such platform")?;
-        let door = self.doors.get(&delivered.connection).ok_or("there is no such connection")?;
+        let intake = self.intakes.get(&delivered.connection).ok_or("there is no such connection")?;
         let (topic, distinct, body, headers) = match &delivered.told {
             Told::Words(_) => return Err("words are no delivery".to_owned()),
             Told::Object(topic, body, distinct) => {
@@ -194,7 +194,7 @@ impl Pipeline {
                 let headers: Vec<(String, String)> =
                     headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
                 let signed = Signed { headers: &headers, body };
-                let secrets = Secrets { active: &door.secrets, notification_url: &door.url };
+                let secrets = Secrets { active: &intake.secrets, notification_url: &intake.url };
                 platform
                     .verify(&signed, &secrets)
                     .map_err(|unverified| format!("a webhook of the platform's own: {unverified}"))?;
@@ -208,7 +208,7 @@ impl Pipeline {
             }
         };
         let id = DeliveryId::derive(&delivered.connection, &topic, &distinct);
-        let of_us = door.currency.map(|currency| (CURRENCY_HEADER.to_owned(), currency.to_string()));
+        let of_us = intake.currency.map(|currency| (CURRENCY_HEADER.to_owned(), currency.to_string()));
         Ok(Delivery {
             id,
             origin: origin.clone(),

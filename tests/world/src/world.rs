@@ -6,7 +6,7 @@ use crate::{
     check,
     oracle::Oracle,
     outbound::{self, Connection},
-    pipeline::{Delivered, Door, Pipeline, Told},
+    pipeline::{Delivered, Intake, Pipeline, Told},
     plan::{self, Fate, Fault, Plan, Step},
     shop::{Content, Kind, NewGood, Read, Shop, Webhook},
     story::Story,
@@ -273,9 +273,9 @@ impl World {
             platform,
         };
         let currency = Currency::new("USD").ok();
-        let lean = Door { secrets: Vec::new(), url: String::new(), currency };
-        let door = self.shops[shop].json.as_ref().map_or(lean, |json| json.door(currency));
-        self.pipeline.connect(origin, door);
+        let lean = Intake { secrets: Vec::new(), url: String::new(), currency };
+        let intake = self.shops[shop].json.as_ref().map_or(lean, |json| json.intake(currency));
+        self.pipeline.connect(origin, intake);
         self.connections.insert(id.clone(), Connection::new(id, kind.as_str()));
         self.story.tell(self.now, &format!("{} is connected", self.name(shop)));
         for good in 0..self.shops[shop].goods.len() {

@@ -22,7 +22,7 @@ async fn a_revoked_partner_is_disconnected_and_stays_out_and_nobody_else_notices
     let broker = Broker::start().await;
     let (revoked, kept) = (broker.client(&till()).await, broker.client(&web()).await);
     let seed = broker.seed(&till());
-    let mut serving = broker.bus_of(&User::Door).await.serve("pos.in.*.*.>", "ingest").await.unwrap();
+    let mut serving = broker.bus_of(&User::Intake).await.serve("pos.in.*.*.>", "ingest").await.unwrap();
     let connections = *broker.bus.connections().borrow();
 
     broker.change(|keyring| keyring.revoke("partner-till").unwrap()).await;
@@ -78,7 +78,7 @@ async fn a_partner_cannot_have_its_answer_put_into_the_inbox_of_another() {
     let (hostile, victim) = (broker.client(&till()).await, broker.client(&web()).await);
     let mut heard = victim.client.subscribe("_INBOX.partner.web.>").await.unwrap();
     victim.client.flush().await.unwrap();
-    let mut serving = broker.bus_of(&User::Door).await.serve("pos.in.*.*.>", "ingest").await.unwrap();
+    let mut serving = broker.bus_of(&User::Intake).await.serve("pos.in.*.*.>", "ingest").await.unwrap();
     for (reply, expected) in [
         ("_INBOX.partner.web.x", Answered::Refused),
         ("_INBOX.apply.x", Answered::Refused),

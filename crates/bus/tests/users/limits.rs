@@ -91,8 +91,8 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("pos.in.shop.web.sales", &["partner-web"]),
     ("pos.in.other.till.sales", &[]),
     ("pos.in.shop.till", &[]),
-    ("_INBOX.partner.till.x", &["door"]),
-    ("_INBOX.partner.web.x", &["door"]),
+    ("_INBOX.partner.till.x", &["intake"]),
+    ("_INBOX.partner.web.x", &["intake"]),
     ("_INBOX.poll.x", &["ingest"]),
     ("_INBOX.apply.x", &[]),
     ("_INBOX.x", &[]),
@@ -151,8 +151,8 @@ async fn each_user_hears_its_own_inbox_and_what_it_serves_and_nothing_else() {
         }
         for (subject, hearers) in [
             ("pos.accept", &["ingest"][..]),
-            ("pos.in.*.*.>", &["door"]),
-            ("pos.in.shop.till.>", &["door"]),
+            ("pos.in.*.*.>", &["intake"]),
+            ("pos.in.shop.till.>", &["intake"]),
             ("pos.membership.apply", &["apply"]),
             ("pos.membership.poll", &["poll"]),
         ] {

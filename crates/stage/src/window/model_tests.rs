@@ -8,14 +8,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 const SPAN_SECONDS: i64 = 10;
 const REMEMBERED_MAX: usize = 6;
-/// Less than the span: a door whose clock is a whole window off has nothing to expect.
+/// Less than the span: an intake whose clock is a whole window off has nothing to expect.
 const SKEW_SECONDS: i64 = 3;
 
 type Passed = (i64, u8);
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// An event comes, by a door whose clock is off by so much.
+    /// An event comes, by an intake whose clock is off by so much.
     See { id: u8, skew_seconds: i64 },
     /// Time passes.
     Wait { seconds: i64 },

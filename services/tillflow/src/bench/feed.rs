@@ -1,7 +1,7 @@
 //! Shops of many stores, and their signed deliveries.
 
 use crate::{cli::Load, failure::Failed, trigger};
-use ::ingest::{Answer, Door, Webhook};
+use ::ingest::{Answer, Intake, Webhook};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
@@ -28,8 +28,8 @@ impl Signed {
         Ok(Self { connection, headers, body: body.into() })
     }
 
-    /// Sends it through the door, as the HTTP side does once it has the bytes.
-    pub(crate) async fn send(self, door: &Door) -> Answer {
+    /// Sends it through the intake, as the HTTP side does once it has the bytes.
+    pub(crate) async fn send(self, intake: &Intake) -> Answer {
         let webhook = Webhook {
             platform: "shopify",
             connection: &self.connection,
@@ -37,13 +37,13 @@ impl Signed {
             signed_body: &self.body,
             body: self.body.clone(),
         };
-        door.webhook(webhook).await
+        intake.webhook(webhook).await
     }
 }
 
-/// Sends through the door in order: at `rate` a second, or, if that is 0, as fast as answers come, `in_flight` at once.
-/// Gives how many were refused.
-pub(crate) async fn send(deliveries: Vec<Signed>, door: &Door, rate: u64, in_flight: usize) -> u64 {
+/// Sends through the intake in order: at `rate` a second, or, if that is 0, as fast as answers come, `in_flight` at
+/// once. Gives how many were refused.
+pub(crate) async fn send(deliveries: Vec<Signed>, intake: &Intake, rate: u64, in_flight: usize) -> u64 {
     let began = Instant::now();
     let mut waiting = FuturesUnordered::new();
     let mut refused = 0;
@@ -62,7 +62,7 @@ pub(crate) async fn send(deliveries: Vec<Signed>, door: &Door, rate: u64, in_fli
                 refused += was_refused(answer);
             }
         }
-        waiting.push(delivery.send(door));
+        waiting.push(delivery.send(intake));
         // Polled once at the least, so that deliveries reach their queues in this order.
         if let Some(Some(answer)) = futures::FutureExt::now_or_never(waiting.next()) {
             refused += was_refused(answer);

@@ -12,7 +12,7 @@ use crate::{
     failure::Failed,
     output,
 };
-use ::ingest::{Answer, Directory, Door, Limits};
+use ::ingest::{Answer, Directory, Intake, Limits};
 use bus::{AppliedReader, Bus, Start};
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
@@ -60,7 +60,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
         replica: "bench".into(),
     };
     let limits = Limits::new(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE);
-    let door = Arc::new(Door::new(&service, Directory::new(servers.store.clone()), limits)?);
+    let intake = Arc::new(Intake::new(&service, Directory::new(servers.store.clone()), limits)?);
     // Who measures judges nothing: propagate does, and is measured.
     let mut applied = Bus::connect(&servers.bus).await?.read_applied_all(None, Start::First).await?;
 
@@ -68,7 +68,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let products = feed::products(&arguments.load)?;
     let stocked = products.len();
     for product in products {
-        if !matches!(product.send(&door).await, Answer::Kept { .. }) {
+        if !matches!(product.send(&intake).await, Answer::Kept { .. }) {
             return Err(Failed::Other("a product was refused".to_owned()));
         }
     }
@@ -83,7 +83,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let expected = deliveries.len();
     let rate = arguments.rate;
     let in_flight = usize::try_from(arguments.in_flight).unwrap_or(usize::MAX);
-    let sending = tokio::spawn(async move { feed::send(deliveries, &door, rate, in_flight).await });
+    let sending = tokio::spawn(async move { feed::send(deliveries, &intake, rate, in_flight).await });
     let latencies_ms = wait_for(&mut applied, expected).await?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
@@ -92,7 +92,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     Ok(Measured { seconds, latencies_ms, cpu, refused })
 }
 
-/// Waits for so many changes; gives the time from the door to here of each, in ms.
+/// Waits for so many changes; gives the time from the intake to here of each, in ms.
 async fn wait_for(applied: &mut AppliedReader, count: usize) -> Result<Vec<f64>, Failed> {
     let mut latencies_ms = Vec::with_capacity(count);
     while latencies_ms.len() < count {
@@ -139,7 +139,7 @@ fn report(arguments: &PipelineBench, measured: &Measured, plain_per_second: f64,
         "  {per_second:.0} events/s in {:.1} s; {} refused and not sent again",
         measured.seconds, measured.refused
     ));
-    output::line(&format!("  latency, door to APPLIED: p50 {p50:.1} ms, p99 {p99:.1} ms"));
+    output::line(&format!("  latency, intake to APPLIED: p50 {p50:.1} ms, p99 {p99:.1} ms"));
     output::line(&format!(
         "  CPU per event: {:.0} µs = ours {:.0} + broker {:.0} + database {:.0}",
         each(cpu.total()),

@@ -7,7 +7,7 @@ use crate::{
     failure::Failed,
     output, replay,
 };
-use ::ingest::{Directory, Door, Limits};
+use ::ingest::{Directory, Intake, Limits};
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
 use serde_json::json;
@@ -60,11 +60,11 @@ async fn measure(servers: &Servers, arguments: &ReplayBench) -> Result<(u64, f64
         replica: "bench".into(),
     };
     let limits = Limits::new(u32::MAX, u32::MAX);
-    let door = Door::new(&service, Directory::new(servers.store.clone()), limits)?;
+    let intake = Intake::new(&service, Directory::new(servers.store.clone()), limits)?;
     output::progress("filling RAW");
     let mut deliveries = feed::products(&arguments.load)?;
     deliveries.extend(feed::levels(&arguments.load)?);
-    feed::send(deliveries, &door, 0, IN_FLIGHT).await;
+    feed::send(deliveries, &intake, 0, IN_FLIGHT).await;
     output::progress("replaying");
     let (nats, postgres) = (servers.nats.pid(), servers.postgres.pid());
     let (before, began) = (CpuSeconds::now(nats, postgres), Instant::now());

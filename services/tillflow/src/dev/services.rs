@@ -34,13 +34,13 @@ impl Services {
         let services = Self { tasks: JoinSet::new(), stop: CancellationToken::new(), buses: vec![first] };
         let mut starting = Starting { services, servers, metrics };
         let store = &servers.store;
-        let door = ingest::Config {
+        let intake = ingest::Config {
             requests_per_minute: REQUESTS_PER_MINUTE,
-            door_credentials: Some(servers.credentials(&User::Door)),
+            partner_credentials: Some(servers.credentials(&User::Intake)),
             ..ingest::Config::default()
         };
         let ingest_store = store.clone();
-        starting.service("ingest", |service| ingest::serve(service, ingest_store, door, listener)).await?;
+        starting.service("ingest", |service| ingest::serve(service, ingest_store, intake, listener)).await?;
         starting
             .service("normalize", |service| normalize::run(service, normalize::Config::default()))
             .await?;

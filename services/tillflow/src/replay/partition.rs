@@ -7,7 +7,7 @@ use dedupe::Dedupe;
 use enrich::{Enrich, Lookup};
 use model::{Delivery, DroppedInput, Event, EventId, Partition, Position, record::SendMark};
 use normalize::Normalize;
-use runner::{Doors as _, Input, Metrics, Placed, Settled, settle};
+use runner::{Input, Metrics, Placed, Settled, StageIo as _, settle};
 use stage::{Stage, Window};
 use std::{collections::VecDeque, sync::Arc};
 use store::{Cursor, Store};

@@ -155,7 +155,7 @@ pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// What the door had to refuse and is in RAW all the same.
+/// What the intake had to refuse and is in RAW all the same.
 pub(super) fn refused_got_in(evidence: &Evidence) -> Vec<String> {
     let refused = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_refused());
     let got_in = refused.filter(|(id, told)| told.kept.is_some() || evidence.raw.contains_key(*id));

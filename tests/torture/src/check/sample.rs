@@ -267,7 +267,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("everything comes to rest and is ready", |all| {
         all.journal.in_hand.push("apply-0 has 3".to_owned());
     }),
-    ("the door answers as it should", |all| all.ledger.surprises.push("a 404".to_owned())),
+    ("the intake answers as it should", |all| all.ledger.surprises.push("a 404".to_owned())),
     ("nobody gets in who isn't ours", |all| all.let_in = 1),
     ("nobody gets in who isn't ours", |all| all.foreign.push("pos.raw.0".to_owned())),
     ("nothing broke inside", |all| all.journal.broken.push("panicked at".to_owned())),

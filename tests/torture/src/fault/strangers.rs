@@ -1,4 +1,4 @@
-//! Faults that people make: strangers at the doors, and a partner at the broker that means harm.
+//! Faults that people make: strangers at the intakes, and a partner at the broker that means harm.
 
 use super::{Hand, Made, Since};
 use crate::probe::Passes;
@@ -24,7 +24,7 @@ use tokio::{
 
 /// How long they go on.
 const LENGTH: Range<f64> = 4.0..9.0;
-/// How many strangers stand at each door.
+/// How many strangers stand at each intake.
 const STRANGERS: u8 = 40;
 /// How long a stranger waits for an answer before it comes again.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -77,10 +77,10 @@ fn tries() -> Vec<(String, &'static str)> {
     answers.chain(appends).collect()
 }
 
-/// What a stranger sends to a connection's door in its turn. None of it is signed.
+/// What a stranger sends to a connection's intake in its turn. None of it is signed.
 fn request(turn: usize, ours: &str) -> Vec<u8> {
     let head = |path: &str, fields: &str| {
-        format!("POST {path} HTTP/1.1\r\nHost: door\r\nX-Shopify-Topic: products/update\r\n{fields}\r\n")
+        format!("POST {path} HTTP/1.1\r\nHost: intake\r\nX-Shopify-Topic: products/update\r\n{fields}\r\n")
     };
     let body = "x".repeat(64 << 10);
     let whole = |path: &str, fields: &str| {
@@ -99,11 +99,11 @@ fn request(turn: usize, ours: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The status that the door answers, if it does.
-async fn ask(door: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<Option<u16>> {
+/// The status that the intake answers, if it does.
+async fn ask(intake: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<Option<u16>> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
-    let mut stream = socket.connect(door).await?;
+    let mut stream = socket.connect(intake).await?;
     stream.write_all(request).await?;
     let mut answer = [0; 16];
     let length = stream.read(&mut answer).await?;
@@ -112,16 +112,16 @@ async fn ask(door: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<Opt
 }
 
 impl Hand {
-    /// Strangers from addresses of their own press against every door.
+    /// Strangers from addresses of their own press against every intake.
     pub(super) fn strangers(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
         let account = &self.crowd.stores[0].account;
         let ours = format!("/webhook/shopify/{}", account.connection);
         let mut strangers = JoinSet::new();
-        for door in self.fleet.doors() {
+        for intake in self.fleet.intakes() {
             for number in 1..=STRANGERS {
                 let (ours, let_in) = (ours.clone(), Arc::clone(&self.let_in));
-                strangers.spawn(stranger(door, Ipv4Addr::new(127, 0, 66, number), ours, until, let_in));
+                strangers.spawn(stranger(intake, Ipv4Addr::new(127, 0, 66, number), ours, until, let_in));
             }
         }
         let told = tokio::spawn(async move {
@@ -151,14 +151,14 @@ impl Hand {
     }
 }
 
-async fn stranger(door: SocketAddr, from: Ipv4Addr, ours: String, until: Instant, let_in: Arc<AtomicU64>) {
+async fn stranger(intake: SocketAddr, from: Ipv4Addr, ours: String, until: Instant, let_in: Arc<AtomicU64>) {
     let mut turn = usize::from(from.octets()[3]);
     while Instant::now() < until {
-        let answer = timeout(PATIENCE, ask(door, from, &request(turn, &ours))).await;
+        let answer = timeout(PATIENCE, ask(intake, from, &request(turn, &ours))).await;
         match answer {
             Ok(Ok(Some(200..300))) => drop(let_in.fetch_add(1, Ordering::Relaxed)),
             Ok(Ok(_)) | Err(_) => {}
-            // The door is being restarted.
+            // The intake is being restarted.
             Ok(Err(_)) => sleep(TRIES_EVERY).await,
         }
         turn += 1;

@@ -3,7 +3,7 @@
 use super::{Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
 use crate::{
     outbound::Due,
-    pipeline::{Door, Told},
+    pipeline::{Intake, Told},
 };
 use chrono::{DateTime, Utc};
 use model::{ConnectionId, Currency, ExternalId, MirrorKey, Timestamp};
@@ -71,7 +71,7 @@ impl Json {
             Kind::Treez => return None,
         };
         let (account, url) =
-            (format!("{connection}.example"), format!("https://door.example/webhook/{connection}"));
+            (format!("{connection}.example"), format!("https://intake.example/webhook/{connection}"));
         let shop = simulator::Shop {
             platform,
             account: account.clone(),
@@ -87,8 +87,8 @@ impl Json {
     }
 
     /// How its webhooks are believed.
-    pub(crate) fn door(&self, currency: Option<Currency>) -> Door {
-        Door { secrets: vec![SECRET.to_owned()], url: self.url.clone(), currency }
+    pub(crate) fn intake(&self, currency: Option<Currency>) -> Intake {
+        Intake { secrets: vec![SECRET.to_owned()], url: self.url.clone(), currency }
     }
 
     fn platform(&self) -> Option<&'static dyn Platform> {
@@ -140,7 +140,8 @@ impl Json {
         Some(())
     }
 
-    /// Takes the last sale that stands back: it is cancelled, or only its money goes back. Says the sale, if it could be.
+    /// Takes the last sale that stands back: it is cancelled, or only its money goes back. Says the sale, if it could
+    /// be.
     pub(super) fn takes_back(
         &mut self,
         is_cancelled: bool,

@@ -18,7 +18,7 @@ pub struct Placed<T> {
 }
 
 /// The asynchronous side of a stage: opens a partition's lane, and tells it before each batch what it has to know.
-pub trait Doors<S: Stage>: Send + Sync + 'static {
+pub trait StageIo<S: Stage>: Send + Sync + 'static {
     /// The lane of a partition that this replica takes over. `tail` is the last message that the stage appended.
     fn open(
         &self,
@@ -51,7 +51,7 @@ pub struct Batch<T> {
 pub struct Head<'a> {
     /// Whose it is.
     pub origin: &'a Origin,
-    /// When the door had it.
+    /// When the intake had it.
     pub received_at: Timestamp,
     /// The delivery that it is, or that brought it.
     pub delivery: DeliveryId,

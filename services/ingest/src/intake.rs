@@ -28,12 +28,12 @@ const TOPIC_SHOWN_MAX: usize = 100;
 const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
 /// What the signature of a request for no connection is checked with, so that its answer takes as long as another's.
 const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
-/// What the names of the door's own headers begin with.
+/// What the names of the intake's own headers begin with.
 const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
 const NO_TOPIC: &str = "unreadable";
 
-/// A request for the door.
+/// A request for the intake.
 pub struct Webhook<'a> {
     /// The platform, as the path names it.
     pub platform: &'a str,
@@ -47,7 +47,7 @@ pub struct Webhook<'a> {
     pub body: Bytes,
 }
 
-/// What the door says.
+/// What the intake says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// On disk.
@@ -81,8 +81,8 @@ pub enum Answer {
     Unavailable(Unkept),
 }
 
-/// The door, whatever a delivery comes in by.
-pub struct Door {
+/// The intake, whatever a delivery comes in by.
+pub struct Intake {
     directory: Directory,
     limits: Limits,
     unknown: UnknownLimit,
@@ -94,8 +94,8 @@ pub struct Door {
     metrics: Metrics,
 }
 
-impl Door {
-    /// A door that keeps in the service's RAW.
+impl Intake {
+    /// An intake that keeps in the service's RAW.
     pub fn new(service: &Service, directory: Directory, limits: Limits) -> Result<Self, Failure> {
         let topics = platforms::all()
             .iter()
@@ -133,8 +133,8 @@ impl Door {
         Taken::up(&self.metrics)
     }
 
-    /// Finds whose a webhook says it is. `origin` is where it is from, whose look-ups of connections that don't exist are
-    /// limited; what is remembered costs nothing.
+    /// Finds whose a webhook says it is. `origin` is where it is from, whose look-ups of connections that don't exist
+    /// are limited; what is remembered costs nothing.
     pub(crate) async fn claim(
         &self,
         platform: &str,
@@ -282,7 +282,8 @@ impl Door {
         })
     }
 
-    /// The topic of a delivery that comes from without, if it is known. Those of our own readings come from within alone.
+    /// The topic of a delivery that comes from without, if it is known. Those of our own readings come from within
+    /// alone.
     fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<Arc<str>> {
         let known = platform.topics().iter().find(|known| known.name == topic)?;
         if platform.read_topics().contains(&known.name) {
@@ -295,8 +296,8 @@ impl Door {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a delivery of a known topic within what its connection may hold and send. A repeat of one that was kept takes nothing out of
-    /// it: a platform that missed our answers sends all of them again at once.
+    /// Keeps a delivery of a known topic within what its connection may hold and send. A repeat of one that was kept
+    /// takes nothing out of it: a platform that missed our answers sends all of them again at once.
     async fn admit(&self, connection: &Connection, delivery: Option<Delivery>) -> Answer {
         if let Some(repeat) = delivery.as_ref().and_then(|delivery| self.repeat(delivery)) {
             return repeat;
@@ -479,8 +480,8 @@ fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(A
         .collect()
 }
 
-/// Returns whether a topic that nobody knows reads like one, so that it may be logged: at Shopify it is an unsigned header,
-/// and may hold anything.
+/// Returns whether a topic that nobody knows reads like one, so that it may be logged: at Shopify it is an unsigned
+/// header, and may hold anything.
 fn is_name(topic: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
     topic.len() <= TOPIC_SHOWN_MAX && topic.bytes().all(is_part)

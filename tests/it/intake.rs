@@ -1,4 +1,4 @@
-//! What the door answers over HTTP.
+//! What the intake answers over HTTP.
 
 use crate::PATIENCE;
 use bus::Feed;
@@ -15,7 +15,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 const LARGEST: usize = 4 * MEBIBYTE;
 const TOPIC: &str = "inventory_levels/update";
 
-async fn door() -> (World, Merchant, Account) {
+async fn intake() -> (World, Merchant, Account) {
     let world = World::start(&[Program::Ingest]).await;
     let merchant = world.merchant("shop").await;
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
@@ -23,7 +23,7 @@ async fn door() -> (World, Merchant, Account) {
 }
 
 async fn answer(delivery: &Signed) -> Answer {
-    Sender::default().send(delivery).await.expect("the door answers")
+    Sender::default().send(delivery).await.expect("the intake answers")
 }
 
 /// A problem (RFC 9457) of that status.
@@ -61,7 +61,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_signed_known_and_small_enough_gets_in() {
-    let (world, merchant, account) = door().await;
+    let (world, merchant, account) = intake().await;
     let signed = || account.level("told", 1, 10, 1);
 
     assert_problem(&answer(&signed().without("x-shopify-hmac-sha256")).await, 401);
@@ -85,7 +85,7 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
         let url = format!("{}{path}", world.ingest_url());
         assert_problem(&answer(&Signed { url, ..signed() }).await, 404);
     }
-    let read = reqwest::get(signed().url).await.expect("the door answers");
+    let read = reqwest::get(signed().url).await.expect("the intake answers");
     assert_eq!((read.status().as_u16(), read.headers()["allow"].to_str().ok()), (405, Some("POST")));
 
     let blank = |bytes: usize| vec![b' '; bytes];
@@ -128,7 +128,7 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_taken_in_any_spelling_of_its_coding_and_kept_byte_for_byte() {
-    let (world, merchant, account) = door().await;
+    let (world, merchant, account) = intake().await;
     let plain = b"\xef\xbb\xbf{\"a\":1}";
     let spelled = ["GZIP", " gzip ", "x-gzip", "identity, gzip"];
     for (index, coding) in spelled.into_iter().enumerate() {
@@ -144,7 +144,7 @@ async fn a_body_is_taken_in_any_spelling_of_its_coding_and_kept_byte_for_byte() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_connection() {
-    let (world, merchant, shopify) = door().await;
+    let (world, merchant, shopify) = intake().await;
     let treez = world.account(&merchant, "treez", AccountOptions::silent()).await;
     let blank = |bytes: usize| vec![b' '; bytes];
     let refused = answer(&treez.sign("", "", blank(MEBIBYTE + 1))).await;
@@ -221,8 +221,8 @@ async fn a_bulk_edit_of_three_hundred_passes_at_once_within_a_hundred_a_minute()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_broker_the_door_says_503_and_the_retry_is_the_same_delivery() {
-    let (mut world, merchant, account) = door().await;
+async fn without_the_broker_the_intake_says_503_and_the_retry_is_the_same_delivery() {
+    let (mut world, merchant, account) = intake().await;
     let sender = Sender::default();
     sender.send_until_kept(&account.level("before", 1, 10, 1), PATIENCE).await;
     world.nats.kill().await.expect("the broker can be killed");
@@ -240,7 +240,7 @@ async fn without_the_broker_the_door_says_503_and_the_retry_is_the_same_delivery
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_that_goes_away_before_the_answer_is_counted_and_so_is_what_was_kept_for_it() {
-    let (mut world, merchant, account) = door().await;
+    let (mut world, merchant, account) = intake().await;
     Sender::default().send_until_kept(&account.level("before", 1, 10, 1), PATIENCE).await;
     world.nats.kill().await.expect("the broker can be killed");
     let hasty = Sender::patient_for(Duration::from_secs(1));
