@@ -4,7 +4,7 @@ use crate::StoreId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One of the fixed number of lanes that stores are spread over.
+/// One of the fixed number of partitions that stores are spread over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Partition(pub u16);
 

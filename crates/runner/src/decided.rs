@@ -61,11 +61,16 @@ pub struct Settled<Out> {
 }
 
 /// Decides about the input that stands `at` that position.
-pub fn settle<S: Stage>(stage: &S, at: Position, input: S::In, lane: &mut S::Lane) -> Settled<S::Out>
+pub fn settle<S: Stage>(
+    stage: &S,
+    at: Position,
+    input: S::In,
+    state: &mut S::PartitionState,
+) -> Settled<S::Out>
 where
     S::In: Input,
 {
-    settle_within(stage, at, input, lane, |_| true)
+    settle_within(stage, at, input, state, |_| true)
 }
 
 /// The same, and rejects an input whose outputs together don't fit a message.
@@ -73,14 +78,14 @@ pub(crate) fn settle_within<S: Stage>(
     stage: &S,
     at: Position,
     input: S::In,
-    lane: &mut S::Lane,
+    state: &mut S::PartitionState,
     fits: impl Fn(&[S::Out]) -> bool,
 ) -> Settled<S::Out>
 where
     S::In: Input,
 {
     let event_outcome = EventOutcome::of(S::NAME, at, &input);
-    let verdict = decide(stage, at, input, lane);
+    let verdict = decide(stage, at, input, state);
     let label = outcome_label(&verdict);
     let mut settled = Settled { emitted: Vec::new(), dropped: Vec::new(), rejected: Vec::new(), label };
     match verdict {
@@ -126,8 +131,8 @@ impl<Out> Settled<Out> {
 }
 
 /// The verdict; a decision that panics is our own mistake, and rejects its input alone.
-fn decide<S: Stage>(stage: &S, at: Position, input: S::In, lane: &mut S::Lane) -> Verdict<S::Out> {
-    catch_unwind(AssertUnwindSafe(|| stage.decide(at, input, lane))).unwrap_or_else(|_| {
+fn decide<S: Stage>(stage: &S, at: Position, input: S::In, state: &mut S::PartitionState) -> Verdict<S::Out> {
+    catch_unwind(AssertUnwindSafe(|| stage.decide(at, input, state))).unwrap_or_else(|_| {
         Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
     })
 }
@@ -239,7 +244,7 @@ mod tests {
         const NAME: &'static str = "bytewise";
         type In = Delivery;
         type Out = Record;
-        type Lane = ();
+        type PartitionState = ();
 
         fn decide(&self, at: Position, input: Delivery, (): &mut ()) -> Verdict<Record> {
             let row = |byte: &u8| match byte {

@@ -36,7 +36,7 @@ pub use descriptors::need_descriptors;
 pub use kill_point::kill_point;
 pub use metrics::{Metrics, outcome_label};
 pub use ours::{Ours, batch_of, change_of, connect};
-pub use partitions::{Turn, own_partitions, until_set_up};
+pub use partitions::{PartitionRun, own_partitions, until_set_up};
 pub use problem::problem;
 pub use process::{Failure, Service, chain, main, now, replica_name};
 pub use serve::{Client, Listening, NoPlace, Origin, doubled, serve, serve_connection};

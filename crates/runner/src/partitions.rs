@@ -27,23 +27,23 @@ use tokio_util::sync::CancellationToken;
 
 /// From which attempt on an interruption is worth a warning: most are over before.
 const WARN_AT_ATTEMPT: u32 = 3;
-/// How long a loop that was asked to stop may take to finish what it has begun. Beyond it, it is dropped where it stands,
-/// which is no worse than a crash, so that the partition can be taken up again.
+/// How long a loop that was asked to stop may take to finish what it has begun. Beyond it, it is dropped where it
+/// stands, which is no worse than a crash, so that the partition can be taken up again.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a partition may be interrupted again and again without progress until its replica counts as not ready.
 const STANDS_STILL_AFTER: Duration = Duration::from_mins(1);
 /// How long a run that followed a permanent error must go without one until that counts as put right.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
-/// How long a run that followed an outage must go on until that counts as over, where there is nothing to do: longer than any
-/// call of a run waits for its answer.
+/// How long a run that followed an outage must go on until that counts as over, where there is nothing to do: longer
+/// than any call of a run waits for its answer.
 const CALM_AFTER: Duration = Duration::from_secs(30);
 /// The number of times it is looked whether such a run has made progress.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// One run of a partition's loop: from what was last written down to the next interruption.
 #[derive(Clone)]
-pub struct Turn {
+pub struct PartitionRun {
     /// The partition.
     pub partition: Partition,
     /// Cancelled when another replica takes the partition over or the service stops; the loop then finishes what it has
@@ -52,7 +52,7 @@ pub struct Turn {
     progress: Arc<AtomicBool>,
 }
 
-impl Turn {
+impl PartitionRun {
     /// Says that something was done: the next interruption is then the first again, and waited out shortly.
     pub fn made_progress(&self) {
         self.progress.store(true, Ordering::Relaxed);
@@ -61,15 +61,15 @@ impl Turn {
 
 /// Joins the replicas of `stage` and runs `run` for each partition while it is ours. A run that is interrupted begins
 /// again, with growing delays and jitter: an outage pauses the partition and loses nothing. A run that ends well was
-/// asked to. What a person has to put right is waited for with pauses of up to [`Backoff::LONGEST_OF_SETUP`], said once per
-/// change, and makes the process unready.
+/// asked to. What a person has to put right is waited for with pauses of up to [`Backoff::LONGEST_OF_SETUP`], said once
+/// per change, and makes the process unready.
 pub async fn own_partitions<Run, Running>(
     service: &Service,
     stage: &'static str,
     run: Run,
 ) -> Result<(), Failure>
 where
-    Run: Fn(Turn) -> Running + Send + Sync + 'static,
+    Run: Fn(PartitionRun) -> Running + Send + Sync + 'static,
     Running: Future<Output = Result<(), Fault>> + Send + 'static,
 {
     let run = Arc::new(run);
@@ -80,11 +80,11 @@ where
     service.readiness.set(true);
     let alerts = Alerts::new(stage, &service.metrics, Some(&service.bus));
     let begin = |partition: Partition, stop| {
-        let turn = Turn { partition, stop, progress: Arc::default() };
+        let partition_run = PartitionRun { partition, stop, progress: Arc::default() };
         let (metrics, run) = (service.metrics.clone(), Arc::clone(&run));
         let waiting = Waiting::new(stage, Some(partition), alerts.clone(), service.readiness.clone());
         async move {
-            keep_running(&metrics, waiting, turn, &*run).await;
+            keep_running(&metrics, waiting, partition_run, &*run).await;
             metrics.forget_lag(stage, &partition.to_string());
         }
     };
@@ -271,15 +271,19 @@ impl Stopped {
 }
 
 /// Runs a partition's loop until it has stopped, in time or not.
-async fn keep_running<Run, Running>(metrics: &Metrics, mut waiting: Waiting, turn: Turn, run: &Run)
-where
-    Run: Fn(Turn) -> Running,
+async fn keep_running<Run, Running>(
+    metrics: &Metrics,
+    mut waiting: Waiting,
+    partition_run: PartitionRun,
+    run: &Run,
+) where
+    Run: Fn(PartitionRun) -> Running,
     Running: Future<Output = Result<(), Fault>>,
 {
     let mut backoff = Backoff::default();
     loop {
-        let Err(stopped) = attempt(&mut waiting, &turn, run).await else { return };
-        if turn.progress.swap(false, Ordering::Relaxed) {
+        let Err(stopped) = attempt(&mut waiting, &partition_run, run).await else { return };
+        if partition_run.progress.swap(false, Ordering::Relaxed) {
             backoff.reset();
             waiting.progressed();
         }
@@ -292,7 +296,7 @@ where
             // What waits for a person goes on waiting: an outage meanwhile says nothing about it.
             backoff.next_delay()
         };
-        let (stage, partition, error) = (waiting.stage, turn.partition.0, stopped.text());
+        let (stage, partition, error) = (waiting.stage, partition_run.partition.0, stopped.text());
         if backoff.attempts() == WARN_AT_ATTEMPT && !stopped.is_permanent() {
             tracing::warn!(stage, partition, error, "paused; trying again");
         } else {
@@ -300,29 +304,33 @@ where
         }
         tokio::select! {
             () = sleep(delay) => {}
-            () = turn.stop.cancelled() => return,
+            () = partition_run.stop.cancelled() => return,
         }
     }
 }
 
 /// One run, to its end; one that doesn't stop in time ends well. What was waited for is over once it works again.
-async fn attempt<Run, Running>(waiting: &mut Waiting, turn: &Turn, run: &Run) -> Result<(), Stopped>
+async fn attempt<Run, Running>(
+    waiting: &mut Waiting,
+    partition_run: &PartitionRun,
+    run: &Run,
+) -> Result<(), Stopped>
 where
-    Run: Fn(Turn) -> Running,
+    Run: Fn(PartitionRun) -> Running,
     Running: Future<Output = Result<(), Fault>>,
 {
     // What a broken run leaves behind is dropped with it; the next one begins at the tail.
-    let running = AssertUnwindSafe(async { run(turn.clone()).await }).catch_unwind();
+    let running = AssertUnwindSafe(async { run(partition_run.clone()).await }).catch_unwind();
     tokio::pin!(running);
     loop {
         tokio::select! {
             outcome = &mut running => {
                 return outcome.map_or(Err(Stopped::Panicked), |outcome| outcome.map_err(Stopped::Fault));
             }
-            () = settled(turn, SETTLED_AFTER), if waiting.said.is_some() => waiting.over(),
-            () = settled(turn, CALM_AFTER), if waiting.interrupted_since.is_some() => waiting.progressed(),
-            () = overdue(&turn.stop) => {
-                let (stage, partition) = (waiting.stage, turn.partition.0);
+            () = settled(partition_run, SETTLED_AFTER), if waiting.said.is_some() => waiting.over(),
+            () = settled(partition_run, CALM_AFTER), if waiting.interrupted_since.is_some() => waiting.progressed(),
+            () = overdue(&partition_run.stop) => {
+                let (stage, partition) = (waiting.stage, partition_run.partition.0);
                 tracing::warn!(stage, partition, limit = ?STOP_LIMIT, "dropped: did not stop");
                 return Ok(());
             }
@@ -331,9 +339,9 @@ where
 }
 
 /// Until the run has done something, or has gone on so long.
-async fn settled(turn: &Turn, after: Duration) {
+async fn settled(partition_run: &PartitionRun, after: Duration) {
     let progress = async {
-        while !turn.progress.load(Ordering::Relaxed) {
+        while !partition_run.progress.load(Ordering::Relaxed) {
             sleep(LOOK_EVERY).await;
         }
     };

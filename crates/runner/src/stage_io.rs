@@ -17,23 +17,23 @@ pub struct Placed<T> {
     pub value: T,
 }
 
-/// The asynchronous side of a stage: opens a partition's lane, and tells it before each batch what it has to know.
+/// The asynchronous side of a stage: opens a partition's state, and tells it before each batch what it has to know.
 pub trait StageIo<S: Stage>: Send + Sync + 'static {
-    /// The lane of a partition that this replica takes over. `tail` is the last message that the stage appended.
+    /// The state of a partition that this replica takes over. `tail` is the last message that the stage appended.
     fn open(
         &self,
         bus: &Bus,
         partition: Partition,
         tail: Option<&Message>,
-    ) -> impl Future<Output = Result<S::Lane, Fault>> + Send;
+    ) -> impl Future<Output = Result<S::PartitionState, Fault>> + Send;
 
-    /// Tells the lane what the decisions about `inputs` need. An outage is [`Fault::Transient`]: the
+    /// Loads what the decisions about `inputs` need. An outage is [`Fault::Transient`]: the
     /// partition waits. [`stage::Blame::Input`] says that one of the inputs can't be asked for: they are halved until
     /// that one is alone, so what is loaded for fewer inputs replaces what was for more.
     fn load(
         &self,
         inputs: &[Placed<S::In>],
-        lane: &mut S::Lane,
+        state: &mut S::PartitionState,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 

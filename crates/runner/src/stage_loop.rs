@@ -1,7 +1,7 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Alerts, Batch, Failure, Input, Output, Placed, Service, StageIo, Turn, chain,
+    Alerts, Batch, Failure, Input, Output, PartitionRun, Placed, Service, StageIo, chain,
     dead_letters::dead_letter,
     decided::{Packed, Piece, Settled, pack, refused, settle_within},
     kill_point, now,
@@ -36,9 +36,9 @@ where
 {
     let alerts = Alerts::new(S::NAME, &service.metrics, Some(&service.bus));
     let shared = Arc::new(Shared { service: service.clone(), alerts, stage, io, from, to });
-    own_partitions(service, S::NAME, move |turn| {
+    own_partitions(service, S::NAME, move |run| {
         let shared = Arc::clone(&shared);
-        async move { shared.run_lane(&turn).await }
+        async move { shared.run_partition(&run).await }
     })
     .await
 }
@@ -60,25 +60,33 @@ where
     D: StageIo<S>,
 {
     /// Opens the partition at its own tail and works until `stop` or an interruption.
-    async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
-        let (bus, partition) = (&self.service.bus, turn.partition);
+    async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
+        let (bus, partition) = (&self.service.bus, run.partition);
         let tail = bus.tail(self.to, partition).await?;
         let covered = tail.as_ref().and_then(|tail| tail.covers).unwrap_or_default();
         let start = bus.seek(self.from, partition, covered).await?;
-        let lane = self.io.open(bus, partition, tail.as_ref()).await?;
+        let state = self.io.open(bus, partition, tail.as_ref()).await?;
         let appender = bus.appender(self.to, partition, tail.as_ref());
         let reader = bus.read(self.from, partition, start).await?;
         self.service.metrics.opened(S::NAME, &partition.to_string());
         let waiting = Vec::new();
-        let mut work = Lane { shared: self, partition, memory: lane, appender, covered, waiting, owed: None };
-        work.run(reader, turn).await
+        let mut work = PartitionWorker {
+            shared: self,
+            partition,
+            memory: state,
+            appender,
+            covered,
+            waiting,
+            owed: None,
+        };
+        work.run(reader, run).await
     }
 }
 
-struct Lane<'a, S: Stage, D> {
+struct PartitionWorker<'a, S: Stage, D> {
     shared: &'a Shared<S, D>,
     partition: Partition,
-    memory: S::Lane,
+    memory: S::PartitionState,
     appender: Appender,
     /// Everything up to here is in the output, is in `waiting`, or needs not be.
     covered: Position,
@@ -112,25 +120,25 @@ impl<Out> Decided<Out> {
     }
 }
 
-impl<S, D> Lane<'_, S, D>
+impl<S, D> PartitionWorker<'_, S, D>
 where
     S: Stage,
     S::In: Input,
     S::Out: Output,
     D: StageIo<S>,
 {
-    async fn run(&mut self, mut reader: Reader, turn: &Turn) -> Result<(), Fault> {
+    async fn run(&mut self, mut reader: Reader, run: &PartitionRun) -> Result<(), Fault> {
         loop {
             let owed = self.owed.map(|(since, _)| since + QUIET_COVER);
             let messages = tokio::select! {
                 messages = reader.waiting(MESSAGES_MAX) => {
                     readable(&self.shared.alerts, self.partition, messages).await?
                 }
-                () = turn.stop.cancelled() => return self.say_covered().await,
+                () = run.stop.cancelled() => return self.say_covered().await,
                 () = until(owed) => { self.say_covered().await?; continue }
             };
             self.work(messages).await?;
-            turn.made_progress();
+            run.made_progress();
         }
     }
 

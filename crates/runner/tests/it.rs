@@ -35,7 +35,7 @@ impl Stage for Picky {
     const NAME: &'static str = "picky";
     type In = Event;
     type Out = Event;
-    type Lane = ();
+    type PartitionState = ();
 
     fn decide(&self, at: Position, event: Event, (): &mut ()) -> Verdict<Event> {
         match at.raw_sequence {

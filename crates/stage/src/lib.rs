@@ -1,8 +1,8 @@
 //! The contract of a stage: one verdict for every input.
 //!
 //! A stage decides; it does not wait, read a clock, draw a random number or see bytes. What it needs to know comes
-//! in as its lane, which the runner loads; what it says goes out as a verdict, which the runner carries out. The same
-//! inputs in the same order always give the same verdicts.
+//! in as the partition's state, which the runner loads; what it says goes out as a verdict, which the runner carries
+//! out. The same inputs in the same order always give the same verdicts.
 
 mod fault;
 mod window;
@@ -22,11 +22,11 @@ pub trait Stage: Send + Sync + 'static {
     /// What goes on.
     type Out: Send + Sync;
     /// What the stage must be told, per partition: loaded before a batch is decided, changed by what is decided.
-    type Lane: Send + Sync;
+    type PartitionState: Send + Sync;
 
     /// Decides about one input, which stands `at` that place of the partition. Inputs of a store come in the order in
     /// which they were accepted.
-    fn decide(&self, at: Position, input: Self::In, lane: &mut Self::Lane) -> Verdict<Self::Out>;
+    fn decide(&self, at: Position, input: Self::In, state: &mut Self::PartitionState) -> Verdict<Self::Out>;
 }
 
 /// What becomes of one input.

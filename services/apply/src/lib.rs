@@ -9,7 +9,7 @@ mod dead_letters;
 pub mod decide;
 pub mod halving;
 mod janitor;
-mod lane;
+mod partition;
 mod publish;
 pub mod rebuild;
 mod refused;
@@ -64,10 +64,10 @@ pub async fn serve(service: Service, store: Store, config: Config) -> Result<(),
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
     let dead_letters = dead_letters::DeadLetters::new(&service.bus, &store, &alerts, &service.metrics)?;
     let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight, dead_letters));
-    let shared = Arc::new(lane::Shared { service: service.clone(), alerts, store, workers });
-    let outcome = runner::own_partitions(&service, STAGE, move |turn| {
+    let shared = Arc::new(partition::Shared { service: service.clone(), alerts, store, workers });
+    let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
-        async move { shared.run_lane(&turn).await }
+        async move { shared.run_partition(&run).await }
     })
     .await;
     janitor.abort();

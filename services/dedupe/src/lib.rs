@@ -46,7 +46,7 @@ impl<T: Input> Stage for Dedupe<T> {
     type In = T;
     type Out = T;
     /// An event's id is derived from its connection too, so the id alone is enough to tell tenants apart.
-    type Lane = Window<EventId>;
+    type PartitionState = Window<EventId>;
 
     fn decide(&self, _at: Position, event: T, window: &mut Window<EventId>) -> Verdict<T> {
         let Head { event: id, received_at, attempt, .. } = event.head();

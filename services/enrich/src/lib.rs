@@ -1,7 +1,7 @@
 //! Adds the store's locations to events and refuses those of connections that aren't set up.
 //!
-//! Connections and links of locations are looked up in batches and cached, and forgotten when the database says that they
-//! changed. What products and variants are in the store's own terms is decided by `apply` with the record.
+//! Connections and links of locations are looked up in batches and cached, and forgotten when the database says that
+//! they changed. What products and variants are in the store's own terms is decided by `apply` with the record.
 
 mod lookup;
 
@@ -37,7 +37,7 @@ pub struct Known {
 
 /// What the decisions about a batch need.
 #[derive(Debug, Default)]
-pub struct Lane {
+pub struct PartitionState {
     /// The connections of the batch that there are.
     pub connections: HashMap<ConnectionId, Arc<Known>>,
     /// The links of the batch that there are.
@@ -52,11 +52,11 @@ impl Stage for Enrich {
     const NAME: &'static str = "enrich";
     type In = Event;
     type Out = Event;
-    type Lane = Lane;
+    type PartitionState = PartitionState;
 
-    fn decide(&self, _at: Position, mut event: Event, lane: &mut Lane) -> Verdict<Event> {
+    fn decide(&self, _at: Position, mut event: Event, state: &mut PartitionState) -> Verdict<Event> {
         let connection = &event.origin.connection;
-        let Some(known) = lane.connections.get(connection) else {
+        let Some(known) = state.connections.get(connection) else {
             return Verdict::Reject(Reject::new(
                 RejectClass::Config,
                 format!("there is no connection {connection}"),
@@ -66,17 +66,17 @@ impl Stage for Enrich {
             let reason = format!("connection {connection} belongs to another tenant, store or platform");
             return Verdict::Reject(Reject::new(RejectClass::Config, reason));
         }
-        event.links = locations(&event, known, lane);
+        event.links = locations(&event, known, state);
         Verdict::Emit(vec![event])
     }
 }
 
-/// The locations that the event is about, as far as they are linked to one of the store's. What products and variants are
-/// in the store's own terms, only the record knows for sure when the event is decided: links change.
-fn locations(event: &Event, known: &Known, lane: &Lane) -> Vec<Link> {
+/// The locations that the event is about, as far as they are linked to one of the store's. What products and variants
+/// are in the store's own terms, only the record knows for sure when the event is decided: links change.
+fn locations(event: &Event, known: &Known, state: &PartitionState) -> Vec<Link> {
     let linked = |external: &ExternalId| {
         let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
-        let internal = (**lane.links.get(&key)?).to_owned();
+        let internal = (**state.links.get(&key)?).to_owned();
         Some(Link { kind: LinkKind::Location, external: external.clone(), internal })
     };
     let default = || {

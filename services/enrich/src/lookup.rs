@@ -1,6 +1,6 @@
 //! Batched look-ups behind a cache.
 
-use crate::{Enrich, Known, Lane, located};
+use crate::{Enrich, Known, PartitionState, located};
 use bus::{Bus, Message};
 use model::{ConnectionId, Event, LinkKind, Partition};
 use runner::{Placed, StageIo};
@@ -111,12 +111,13 @@ impl Lookup {
 }
 
 impl StageIo<Enrich> for Lookup {
-    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<Lane, Fault> {
-        Ok(Lane::default())
+    async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<PartitionState, Fault> {
+        Ok(PartitionState::default())
     }
 
-    async fn load(&self, inputs: &[Placed<Event>], lane: &mut Lane) -> Result<(), Fault> {
-        *lane = Lane { connections: self.connections(inputs).await?, links: self.links(inputs).await? };
+    async fn load(&self, inputs: &[Placed<Event>], state: &mut PartitionState) -> Result<(), Fault> {
+        *state =
+            PartitionState { connections: self.connections(inputs).await?, links: self.links(inputs).await? };
         Ok(())
     }
 }

@@ -39,36 +39,36 @@ fn level(location: Option<&str>) -> Event {
     }
 }
 
-fn lane(default_location: Option<&str>) -> Lane {
+fn state(default_location: Option<&str>) -> PartitionState {
     let default_location = default_location.map(|text| LocationId::new(text).unwrap());
     let known = Known { origin: origin(), default_location };
-    let mut lane = Lane::default();
-    lane.connections.insert(origin().connection, Arc::new(known));
+    let mut state = PartitionState::default();
+    state.connections.insert(origin().connection, Arc::new(known));
     let key = (origin().connection, LinkKind::Location, ExternalId::new("L").unwrap());
-    lane.links.insert(key, "main".into());
-    lane
+    state.links.insert(key, "main".into());
+    state
 }
 
-fn decide(event: Event, mut lane: Lane) -> Verdict<Event> {
-    Enrich.decide(Position::default(), event, &mut lane)
+fn decide(event: Event, mut state: PartitionState) -> Verdict<Event> {
+    Enrich.decide(Position::default(), event, &mut state)
 }
 
-fn linked(event: Event, lane: Lane) -> Vec<(LinkKind, String)> {
-    let Verdict::Emit(events) = decide(event, lane) else { panic!("not passed on") };
+fn linked(event: Event, state: PartitionState) -> Vec<(LinkKind, String)> {
+    let Verdict::Emit(events) = decide(event, state) else { panic!("not passed on") };
     events[0].links.iter().map(|link| (link.kind, link.internal.clone())).collect()
 }
 
 #[test]
 fn a_level_is_at_the_location_that_is_linked_or_at_the_connections_default() {
     let main = [(LinkKind::Location, "main".to_owned())];
-    assert_eq!(linked(level(Some("L")), lane(None)), main);
-    assert_eq!(linked(level(None), lane(Some("main"))), main);
+    assert_eq!(linked(level(Some("L")), state(None)), main);
+    assert_eq!(linked(level(None), state(Some("main"))), main);
 }
 
 #[test]
 fn a_level_at_a_location_that_nobody_linked_goes_on_without_one() {
-    assert_eq!(linked(level(Some("elsewhere")), lane(Some("main"))), []);
-    assert_eq!(linked(level(None), lane(None)), []);
+    assert_eq!(linked(level(Some("elsewhere")), state(Some("main"))), []);
+    assert_eq!(linked(level(None), state(None)), []);
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn the_locations_of_a_complete_list_are_linked_as_far_as_they_are_known() {
     let locations = ["elsewhere", "L"].map(|text| ExternalId::new(text).unwrap()).to_vec();
     let stocked = StockedAt { item: ExternalId::new("item").unwrap(), locations };
     let event = Event { payload: Payload::Stocked(stocked), ..level(None) };
-    assert_eq!(linked(event, lane(None)), [(LinkKind::Location, "main".to_owned())]);
+    assert_eq!(linked(event, state(None)), [(LinkKind::Location, "main".to_owned())]);
 }
 
 #[test]
 fn a_connection_that_is_unknown_or_anothers_passes_nothing_on() {
-    assert!(matches!(decide(level(Some("L")), Lane::default()), Verdict::Reject(_)));
+    assert!(matches!(decide(level(Some("L")), PartitionState::default()), Verdict::Reject(_)));
     let mut anothers = level(Some("L"));
     anothers.origin.store = StoreId::new("other").unwrap();
-    assert!(matches!(decide(anothers, lane(None)), Verdict::Reject(_)));
+    assert!(matches!(decide(anothers, state(None)), Verdict::Reject(_)));
 }

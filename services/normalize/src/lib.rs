@@ -65,7 +65,7 @@ impl Stage for Normalize {
     const NAME: &'static str = "normalize";
     type In = Delivery;
     type Out = Event;
-    type Lane = ();
+    type PartitionState = ();
 
     fn decide(&self, at: Position, delivery: Delivery, (): &mut ()) -> Verdict<Event> {
         match self.rows(at, &delivery) {

@@ -1,6 +1,6 @@
 //! One attempt to fetch what a notification speaks of.
 
-use crate::{STAGE, lane::Shared};
+use crate::{STAGE, partition::Shared};
 use model::{Delivery, Timestamp};
 use outlet::{NotFetched, Target};
 use platforms::{Access, AccountRefusal, Fetch, Platform};

@@ -5,9 +5,9 @@
 //! connection is paused or its account refuses us, its notifications are parked in the record.
 
 mod attempt;
-mod lane;
 mod notices;
 mod parking;
+mod partition;
 mod refusal;
 mod settings;
 
@@ -52,10 +52,10 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
     let schemas = schemas()?;
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
     let shared =
-        Arc::new(lane::Shared { service: service.clone(), alerts, store, fetcher, schemas, changes });
-    let outcome = runner::own_partitions(&service, STAGE, move |turn| {
+        Arc::new(partition::Shared { service: service.clone(), alerts, store, fetcher, schemas, changes });
+    let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
-        async move { shared.run_lane(&turn).await }
+        async move { shared.run_partition(&run).await }
     })
     .await;
     listening.abort();
@@ -78,7 +78,7 @@ async fn listen(store: Store, told: broadcast::Sender<Changed>, stop: Cancellati
 /// The schemas of the platforms that have topics which name objects to fetch.
 fn schemas() -> Result<HashMap<&'static str, Validator>, Fault> {
     let names_objects = |platform: &&&dyn platforms::Platform| {
-        platform.topics().iter().any(|topic| lane::names_objects(topic.kind))
+        platform.topics().iter().any(|topic| partition::names_objects(topic.kind))
     };
     let compile = |platform: &&'static dyn platforms::Platform| {
         let validator = Validator::of(*platform).map_err(|error| Fault::new("a valid schema", error))?;

@@ -3,8 +3,8 @@
 use crate::{
     STAGE,
     attempt::Attempt,
-    lane::Shared,
     parking::{Parked, Woken},
+    partition::Shared,
     settings::Settings,
 };
 use model::{ConnectionId, Delivery, Position};

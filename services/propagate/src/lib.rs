@@ -5,10 +5,10 @@
 //! an answer that was lost is asked for again with the same idempotency key.
 
 mod calls;
-mod lane;
+mod desired;
 mod limits;
 mod measure;
-mod worker;
+mod partition;
 
 use outlet::{Budgets, CallsConfig, Client, Fetcher};
 use runner::{Alerts, Failure, Service};
@@ -58,12 +58,13 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let listening = tokio::spawn(listen(store.clone(), notices.clone(), service.stop.clone()));
     let calls = Arc::new(calls);
-    let desired = worker::DesiredWriter::start(store.clone(), limits::writes(), runner::now);
+    let desired = desired::DesiredWriter::start(store.clone(), limits::writes(), runner::now);
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
-    let shared = Arc::new(lane::Shared { service: service.clone(), alerts, store, calls, desired, notices });
-    let outcome = runner::own_partitions(&service, STAGE, move |turn| {
+    let shared =
+        Arc::new(partition::Shared { service: service.clone(), alerts, store, calls, desired, notices });
+    let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);
-        async move { shared.run_lane(&turn).await }
+        async move { shared.run_partition(&run).await }
     })
     .await;
     listening.abort();

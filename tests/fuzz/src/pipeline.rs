@@ -2,7 +2,7 @@
 
 use apply::decide::{Fold, Folded, first_keys, row_keys};
 use dedupe::Dedupe;
-use enrich::{Enrich, Known, Lane};
+use enrich::{Enrich, Known, PartitionState};
 use model::{
     ConnectionId, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome, Partition,
     Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
@@ -49,7 +49,7 @@ impl Tally {
 /// The stages, and a store with a connection of every platform.
 pub struct Pipeline {
     normalize: Normalize,
-    enrich: Lane,
+    enrich: PartitionState,
 }
 
 impl Pipeline {
@@ -57,7 +57,7 @@ impl Pipeline {
     pub fn new(examples: &[Example]) -> Self {
         let normalize = Normalize::new().expect("the schemas are schemas");
         let main = LocationId::new("main").expect("a location's id");
-        let mut enrich = Lane::default();
+        let mut enrich = PartitionState::default();
         for example in examples {
             let origin = origin_of(example.platform.name());
             let known = Known { origin: origin.clone(), default_location: Some(main.clone()) };
@@ -117,9 +117,9 @@ impl Pipeline {
 
     /// The changes that apply makes of an event, on an empty record.
     pub fn changes(&self, event: Event) -> Vec<Applied> {
-        let mut lane =
-            Lane { connections: self.enrich.connections.clone(), links: self.enrich.links.clone() };
-        let Verdict::Emit(enriched) = Enrich.decide(event.position, event, &mut lane) else {
+        let mut state =
+            PartitionState { connections: self.enrich.connections.clone(), links: self.enrich.links.clone() };
+        let Verdict::Emit(enriched) = Enrich.decide(event.position, event, &mut state) else {
             return Vec::new();
         };
         fold(&enriched).changes.applied.into_iter().map(|(_, applied)| applied).collect()
@@ -215,9 +215,11 @@ impl Pipeline {
             if again != Verdict::Skip(Skip::Duplicate) {
                 return Err("dedupe lets the same event through twice".to_owned());
             }
-            let mut lane =
-                Lane { connections: self.enrich.connections.clone(), links: self.enrich.links.clone() };
-            match Enrich.decide(at, event, &mut lane) {
+            let mut state = PartitionState {
+                connections: self.enrich.connections.clone(),
+                links: self.enrich.links.clone(),
+            };
+            match Enrich.decide(at, event, &mut state) {
                 Verdict::Emit(events) => passed.extend(events),
                 Verdict::Reject(reject) if reject.class == RejectClass::Bug => {
                     return Err(format!("enrich rejects: {reject}"));

@@ -34,7 +34,7 @@ const INTAKE_PORTS: std::ops::Range<u16> = 18_000..30_000;
 /// How many sessions of the database there are for all replicas: of 60, less those that listen for changes and our own.
 const SESSIONS: u8 = 42;
 /// Says less than usual of what happens thousands of times, and more of what is counted here.
-const LOG_FILTER: &str = "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::lane=error,poll=error";
+const LOG_FILTER: &str = "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::partition=error,poll=error";
 
 /// One place for a replica.
 pub(crate) struct Slot {

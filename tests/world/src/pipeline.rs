@@ -7,7 +7,7 @@ use crate::record::{Record, location_id};
 use crate::shop::{PLACES_MAX, place_id};
 use bytes::Bytes;
 use dedupe::Dedupe;
-use enrich::{Enrich, Known, Lane};
+use enrich::{Enrich, Known, PartitionState};
 use model::{
     AskedBy, CURRENCY_HEADER, ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, Origin,
     Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, record::Movement,
@@ -78,7 +78,7 @@ pub(crate) struct Pipeline {
     pub(crate) record: Record,
     pub(crate) origins: BTreeMap<ConnectionId, Origin>,
     pub(crate) intakes: BTreeMap<ConnectionId, Intake>,
-    lane: Lane,
+    enrich_state: PartitionState,
     window: Window<EventId>,
     /// What reached the fold, in order.
     pub(crate) raw: Vec<Event>,
@@ -91,7 +91,7 @@ impl Pipeline {
             record: Record::default(),
             origins: BTreeMap::new(),
             intakes: BTreeMap::new(),
-            lane: Lane::default(),
+            enrich_state: PartitionState::default(),
             window: Window::new(REMEMBERED_FOR, 10_000),
             raw: Vec::new(),
             sequence: 0,
@@ -102,10 +102,10 @@ impl Pipeline {
     pub(crate) fn connect(&mut self, origin: Origin, intake: Intake) {
         let id = origin.connection.clone();
         let known = Known { origin: origin.clone(), default_location: None };
-        self.lane.connections.insert(id.clone(), Arc::new(known));
+        self.enrich_state.connections.insert(id.clone(), Arc::new(known));
         for place in 0..PLACES_MAX {
             let key = (id.clone(), LinkKind::Location, place_id(place));
-            self.lane.links.insert(key, location_id(place).as_str().into());
+            self.enrich_state.links.insert(key, location_id(place).as_str().into());
         }
         self.intakes.insert(id.clone(), intake);
         self.origins.insert(id, origin);
@@ -170,7 +170,7 @@ impl Pipeline {
                 continue;
             };
             for event in unique {
-                match Enrich.decide(at, event, &mut self.lane) {
+                match Enrich.decide(at, event, &mut self.enrich_state) {
                     Verdict::Emit(events) => enriched.extend(events),
                     Verdict::Reject(reject) => bugs.push(format!("enrich refused an event: {reject}")),
                     Verdict::Skip(_) | Verdict::Rows(_) => {}

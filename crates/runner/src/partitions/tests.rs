@@ -46,8 +46,8 @@ async fn play(changes: Vec<Change>, finishing: Vec<u64>) -> (BTreeSet<Partition>
     let stop = CancellationToken::new();
     let begun = AtomicUsize::new(0);
     let begin = |partition, stop| {
-        let turn = begun.fetch_add(1, Ordering::Relaxed);
-        let finishing = Duration::from_millis(finishing[turn % finishing.len()]);
+        let nth = begun.fetch_add(1, Ordering::Relaxed);
+        let finishing = Duration::from_millis(finishing[nth % finishing.len()]);
         Arc::clone(&running).run(partition, stop, finishing)
     };
     let member = async {
@@ -84,8 +84,8 @@ fn waiting(metrics: &Metrics, readiness: &Readiness) -> Waiting {
     Waiting::new("apply", Some(Partition(0)), alerts, readiness.clone())
 }
 
-fn turn(stop: &CancellationToken) -> Turn {
-    Turn { partition: Partition(0), stop: stop.clone(), progress: Arc::default() }
+fn partition_run(stop: &CancellationToken) -> PartitionRun {
+    PartitionRun { partition: Partition(0), stop: stop.clone(), progress: Arc::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,10 +101,10 @@ async fn a_loop_has_time_to_finish_and_one_that_does_not_stop_is_dropped() {
             Ok(())
         }
     };
-    keep_running(&metrics, waiting(&metrics, &Readiness::default()), turn(&stop), &slow).await;
+    keep_running(&metrics, waiting(&metrics, &Readiness::default()), partition_run(&stop), &slow).await;
     assert!(finished.load(Ordering::Relaxed));
     let stuck = |_| std::future::pending::<Result<(), Fault>>();
-    keep_running(&metrics, waiting(&metrics, &Readiness::default()), turn(&stop), &stuck).await;
+    keep_running(&metrics, waiting(&metrics, &Readiness::default()), partition_run(&stop), &stuck).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn a_loop_that_panics_begins_again_and_is_counted() {
             Ok(())
         }
     };
-    keep_running(&metrics, waiting(&metrics, &Readiness::default()), turn(&stop), &run).await;
+    keep_running(&metrics, waiting(&metrics, &Readiness::default()), partition_run(&stop), &run).await;
     assert_eq!(runs.load(Ordering::Relaxed), 3);
     let text = String::from_utf8(metrics.render()).unwrap();
     assert!(text.contains("tillflow_interruptions_total{cause=\"panic\",stage=\"apply\"} 2"), "{text}");
@@ -153,7 +153,7 @@ async fn what_a_person_has_to_put_right_is_waited_for_with_growing_pauses_and_ma
         stop.cancel();
         ready
     };
-    let running = keep_running(&metrics, waiting(&metrics, &readiness), turn(&stop), &run);
+    let running = keep_running(&metrics, waiting(&metrics, &readiness), partition_run(&stop), &run);
     let ((), ready_again) = tokio::join!(running, put_right);
     assert!(ready_again, "it is ready again once it works");
     let begun = begun.into_inner().unwrap();
@@ -165,8 +165,8 @@ async fn what_a_person_has_to_put_right_is_waited_for_with_growing_pauses_and_ma
     assert!(text.contains("tillflow_permanent_errors_total{kind=\"setup\",stage=\"apply\"} 20"), "{text}");
 }
 
-/// Runs for `seconds` and is interrupted, `ATTEMPTS` times; then it works. Returns for how long it had been interrupted when
-/// its replica was seen to be unready first, and whether it is ready once it works.
+/// Runs for `seconds` and is interrupted, `ATTEMPTS` times; then it works. Returns for how long it had been interrupted
+/// when its replica was seen to be unready first, and whether it is ready once it works.
 async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>, bool) {
     const ATTEMPTS: usize = 30;
     let (stop, metrics, readiness) =
@@ -174,7 +174,7 @@ async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>
     readiness.set(true);
     let (runs, began) = (AtomicUsize::new(0), Instant::now());
     let unready_after = Mutex::new(None);
-    let run = |turn: Turn| {
+    let run = |partition_run: PartitionRun| {
         let run = runs.fetch_add(1, Ordering::Relaxed);
         let stop = stop.clone();
         if !readiness.get() {
@@ -184,7 +184,7 @@ async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>
             if run < ATTEMPTS {
                 sleep(Duration::from_secs(seconds)).await;
                 if makes_progress {
-                    turn.made_progress();
+                    partition_run.made_progress();
                 }
                 return Err(Fault::transient("the broker", std::io::Error::other("no room")));
             }
@@ -201,7 +201,7 @@ async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>
         stop.cancel();
         ready
     };
-    let running = keep_running(&metrics, waiting(&metrics, &readiness), turn(&stop), &run);
+    let running = keep_running(&metrics, waiting(&metrics, &readiness), partition_run(&stop), &run);
     let ((), ready_again) = tokio::join!(running, over);
     (unready_after.into_inner().unwrap(), ready_again)
 }

@@ -116,9 +116,9 @@ impl Replaying {
         let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dropped_inputs);
         let events = pass(&Dedupe::default(), placed(events), &mut self.window, &mut dropped_inputs);
         let events = placed(events);
-        let mut lane = enrich::Lane::default();
-        self.stages.lookup.load(&events, &mut lane).await.map_err(runner::Failure::from)?;
-        let events = pass(&Enrich, events, &mut lane, &mut dropped_inputs);
+        let mut state = enrich::PartitionState::default();
+        self.stages.lookup.load(&events, &mut state).await.map_err(runner::Failure::from)?;
+        let events = pass(&Enrich, events, &mut state, &mut dropped_inputs);
         Ok((placed(events), dropped_inputs))
     }
 
@@ -153,7 +153,7 @@ fn placed(events: Vec<Event>) -> Vec<Placed<Event>> {
 fn pass<S: Stage<Out = Event>>(
     stage: &S,
     inputs: Vec<Placed<S::In>>,
-    lane: &mut S::Lane,
+    state: &mut S::PartitionState,
     dropped_inputs: &mut Vec<DroppedInput>,
 ) -> Vec<Event>
 where
@@ -161,7 +161,7 @@ where
 {
     let mut passed = Vec::new();
     for Placed { position, value } in inputs {
-        let Settled { emitted, dropped, .. } = settle(stage, position, value, lane);
+        let Settled { emitted, dropped, .. } = settle(stage, position, value, state);
         passed.extend(emitted);
         dropped_inputs.extend(dropped);
     }

@@ -1,9 +1,9 @@
 //! One partition: what changed becomes what platforms should hold; what is due is written.
 
-use crate::{STAGE, calls::Calls, worker::DesiredWriter};
+use crate::{STAGE, calls::Calls, desired::DesiredWriter};
 use bus::{AppliedMessage, AppliedReader, BusError};
 use model::{ConnectionId, Partition, record::Applied};
-use runner::{Alerts, Service, Turn, change_of, now, readable, unreadable};
+use runner::{Alerts, PartitionRun, Service, change_of, now, readable, unreadable};
 use stage::Fault;
 use std::{
     collections::{HashMap, HashSet},
@@ -33,8 +33,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Works on the partition until it is asked to stop, or interrupted.
-    pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
-        let partition = turn.partition;
+    pub(crate) async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
+        let partition = run.partition;
         let cursor = self.store.take_epoch(Consumer::Propagate, partition).await?;
         let reader = self.read_behind(partition, cursor.number).await?;
         let mut notices = self.notices.subscribe();
@@ -42,42 +42,42 @@ impl Shared {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reads = tokio::time::interval(READ_AGAIN_EVERY);
         reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut lane = Lane {
+        let mut worker = PartitionWorker {
             shared: self,
             partition,
-            stop: turn.stop.clone(),
+            stop: run.stop.clone(),
             cursor,
             reader,
             connections: HashMap::new(),
             busy: HashSet::new(),
             calls: JoinSet::new(),
         };
-        lane.forget(&Changed::Everything).await?;
+        worker.forget(&Changed::Everything).await?;
         loop {
             tokio::select! {
-                taken = lane.reader.waiting_read(CHANGES_MAX) => {
-                    if lane.take(taken).await? {
-                        lane.write_due().await?;
+                taken = worker.reader.waiting_read(CHANGES_MAX) => {
+                    if worker.take(taken).await? {
+                        worker.write_due().await?;
                     }
-                    turn.made_progress();
+                    run.made_progress();
                 }
-                Some(done) = lane.calls.join_next() => {
+                Some(done) = worker.calls.join_next() => {
                     if let Ok((connection, refused)) = done {
                         if refused {
                             // Its notice may come after the next look at what is due.
-                            lane.forget(&Changed::Connection(connection.clone())).await?;
+                            worker.forget(&Changed::Connection(connection.clone())).await?;
                         }
-                        lane.busy.remove(&connection);
+                        worker.busy.remove(&connection);
                     }
                 }
-                _ = reads.tick() => lane.read_again().await?,
-                _ = looks.tick() => lane.write_due().await?,
-                changed = notices.recv() => lane.forget(&changed.unwrap_or(Changed::Everything)).await?,
-                () = turn.stop.cancelled() => break,
+                _ = reads.tick() => worker.read_again().await?,
+                _ = looks.tick() => worker.write_due().await?,
+                changed = notices.recv() => worker.forget(&changed.unwrap_or(Changed::Everything)).await?,
+                () = run.stop.cancelled() => break,
             }
         }
         // Calls under way end on their own time limits; what they leave is settled by the next owner.
-        while lane.calls.join_next().await.is_some() {}
+        while worker.calls.join_next().await.is_some() {}
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Shared {
     }
 }
 
-struct Lane<'a> {
+struct PartitionWorker<'a> {
     shared: &'a Shared,
     partition: Partition,
     stop: CancellationToken,
@@ -104,7 +104,7 @@ struct Lane<'a> {
     calls: JoinSet<(ConnectionId, bool)>,
 }
 
-impl Lane<'_> {
+impl PartitionWorker<'_> {
     /// Sets what platforms should hold by now; says whether there was anything.
     async fn take(&mut self, taken: Result<Vec<(AppliedMessage, Applied)>, BusError>) -> Result<bool, Fault> {
         let taken: Vec<(i64, Option<Applied>)> = match taken {
@@ -145,8 +145,9 @@ impl Lane<'_> {
         Ok(due)
     }
 
-    /// The changes that APPLIED lacks, from where they were committed, each by its number; none for one that can't be read,
-    /// which is set aside. The reader goes on behind them. What APPLIED has instead was never committed if there are none.
+    /// The changes that APPLIED lacks, from where they were committed, each by its number; none for one that can't be
+    /// read, which is set aside. The reader goes on behind them. What APPLIED has instead was never committed if there
+    /// are none.
     async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Option<Applied>)>, Fault> {
         let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
         let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await?;

@@ -8,7 +8,7 @@ use crate::{
 };
 use bus::{Bus, Feed, Foreign, Message};
 use model::{Event, Partition, Position, Timestamp};
-use runner::{Alerts, Service, Turn, batch_of, now, readable};
+use runner::{Alerts, PartitionRun, Service, batch_of, now, readable};
 use stage::Fault;
 use store::{Consumer, Cursor, Store};
 
@@ -24,8 +24,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Works on the partition until it is asked to stop, or interrupted.
-    pub(crate) async fn run_lane(&self, turn: &Turn) -> Result<(), Fault> {
-        let partition = turn.partition;
+    pub(crate) async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
+        let partition = run.partition;
         let bus = &self.service.bus;
         let mut connections = bus.connections();
         connections.mark_unchanged();
@@ -41,12 +41,12 @@ impl Shared {
                 biased;
                 // A broker that crashed may have lost the end of APPLIED, which is made good at the beginning only.
                 Ok(()) = connections.changed() => return Err(Fault::transient("the broker", "connected anew")),
-                () = turn.stop.cancelled() => return Ok(()),
+                () = run.stop.cancelled() => return Ok(()),
                 messages = reader.waiting(MESSAGES_MAX) => messages,
             };
             let messages = readable(&self.alerts, partition, messages).await?;
             cursor = self.work(partition, cursor, messages).await?;
-            turn.made_progress();
+            run.made_progress();
         }
     }
 
@@ -82,8 +82,8 @@ impl Shared {
         Ok(committed.cursor)
     }
 
-    /// Reads a batch, or says what makes it foreign. One that begins behind where the record stands is: its own stage goes
-    /// on where the record stands. Where the record has another owner by now, that one went on meanwhile.
+    /// Reads a batch, or says what makes it foreign. One that begins behind where the record stands is: its own stage
+    /// goes on where the record stands. Where the record has another owner by now, that one went on meanwhile.
     async fn judge(
         &self,
         partition: Partition,

@@ -9,7 +9,7 @@ use bus::{Feed, Message};
 use model::{ConnectionId, Delivery, Origin, Partition, Position, StoreId, TenantId};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
-use runner::{Alerts, Service, Turn, batch_of, readable};
+use runner::{Alerts, PartitionRun, Service, batch_of, readable};
 use stage::Fault;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -41,15 +41,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Works on the partition until it is asked to stop, or interrupted.
-    pub(crate) async fn run_lane(self: &Arc<Self>, turn: &Turn) -> Result<(), Fault> {
-        let partition = turn.partition;
+    pub(crate) async fn run_partition(self: &Arc<Self>, run: &PartitionRun) -> Result<(), Fault> {
+        let partition = run.partition;
         let cursor = self.store.take_epoch(Consumer::Poll, partition).await?;
         let counted = self.store.take_epoch(Consumer::Accepted, partition).await?;
         let start =
             self.service.bus.seek(Feed::Raw, partition, cursor.position.min(counted.position)).await?;
         let mut reader = self.service.bus.read(Feed::Raw, partition, start).await?;
         let (done, mut finished) = mpsc::channel(UNDER_WAY_MAX);
-        let mut lane = Lane {
+        let mut worker = PartitionWorker {
             shared: Arc::clone(self),
             partition,
             read: cursor.position.min(counted.position),
@@ -59,22 +59,22 @@ impl Shared {
             connections: HashMap::new(),
             done,
         };
-        lane.take_over_parked().await?;
+        worker.take_over_parked().await?;
         let mut notes = tokio::time::interval(NOTE_EVERY);
         notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                messages = reader.waiting(MESSAGES_MAX), if lane.under_way.len() < UNDER_WAY_MAX => {
+                messages = reader.waiting(MESSAGES_MAX), if worker.under_way.len() < UNDER_WAY_MAX => {
                     for message in readable(&self.alerts, partition, messages).await? {
-                        lane.take_message(&message).await;
+                        worker.take_message(&message).await;
                     }
-                    turn.made_progress();
+                    run.made_progress();
                 }
                 Some(position) = finished.recv() => {
-                    lane.under_way.remove(&position);
+                    worker.under_way.remove(&position);
                 }
-                _ = notes.tick() => lane.note().await?,
-                () = turn.stop.cancelled() => return lane.note().await,
+                _ = notes.tick() => worker.note().await?,
+                () = run.stop.cancelled() => return worker.note().await,
             }
         }
     }
@@ -94,7 +94,7 @@ pub(crate) const fn names_objects(kind: TopicKind) -> bool {
     }
 }
 
-struct Lane {
+struct PartitionWorker {
     shared: Arc<Shared>,
     partition: Partition,
     cursor: Cursor,
@@ -107,7 +107,7 @@ struct Lane {
     done: mpsc::Sender<Position>,
 }
 
-impl Lane {
+impl PartitionWorker {
     /// Takes up a batch of deliveries; one that isn't ours is passed over. Reads all of it, as normalize does: what the
     /// one counts and the other refuses would never balance.
     async fn take_message(&mut self, message: &Message) {
