@@ -81,7 +81,7 @@ async fn a_replay_into_an_empty_database_comes_to_the_same_and_one_over_the_pres
     assert_eq!(resumed.last().and_then(|line| line["different"].as_u64()), Some(0));
 
     // Without what was sent, echoes would count as sales: the comparison sees it.
-    world.sql("DELETE FROM send_marks").await;
+    world.sql("DELETE FROM write_log").await;
     let other = world.postgres.create_database("without_marks").await.expect("a database can be made");
     let said = tillflow(&world, &["replay", "--into", &other]).await;
     assert_eq!(said.code, 1, "{said:?}");

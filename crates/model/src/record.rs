@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 pub use crate::conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use changes::Changes;
 pub use facts::{
-    Changed, ConnectionFacts, ExternalKey, Facts, FirstKeys, Linked, Links, Mirrors, Ours, RowKeys, SendMark,
-    SkuCandidate,
+    Changed, ConnectionFacts, ExternalKey, Facts, FirstKeys, Linked, Links, Mirrors, Ours, RowKeys,
+    SkuCandidate, WriteLogEntry,
 };
 
 /// A field with the time of the change that set it: the later change wins, field by field.

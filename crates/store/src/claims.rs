@@ -9,7 +9,7 @@ mod targets;
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    apply::marks,
+    apply::write_log,
     columns::id,
     conflicts,
     error::within,
@@ -121,9 +121,9 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(|row| id(row, "connection")).collect()
     }
 
-    /// Begins writes of a connection, those that have been due longest first. What is written is the store's value of this
-    /// moment; a mirror that turns out to hold it already is not claimed. A write that is too old to be repeated is given
-    /// up, and its mirror is due for reading.
+    /// Begins writes of a connection, those that have been due longest first. What is written is the store's value of
+    /// this moment; a mirror that turns out to hold it already is not claimed. A write that is too old to be repeated
+    /// is given up, and its mirror is due for reading.
     pub async fn claim_due(&self, claim: &Claim<'_>, now: Timestamp) -> Result<Vec<DueWrite>, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
@@ -156,7 +156,7 @@ impl Store {
                 }
             }
             mirrors::update(&mut transaction, &changed).await?;
-            marks::note(&mut transaction, claim.partition, &noted).await?;
+            write_log::note(&mut transaction, claim.partition, &noted).await?;
             if !ended.is_empty() {
                 conflicts::end(&mut transaction, &ended, conflicts::NO_LONGER_SO).await?;
             }
@@ -168,8 +168,8 @@ impl Store {
     }
 }
 
-/// Gives the mirror the store's value of this moment and begins what is due. Says whether an event could meet what came of
-/// it.
+/// Gives the mirror the store's value of this moment and begins what is due. Says whether an event could meet what came
+/// of it.
 fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp) -> (Option<DueWrite>, bool) {
     let Target { quantity, price, text, location, product, fresh_key } = target;
     let repeatable_for = claim.repeatable_for.get(&mirror.key().kind()).copied();
@@ -241,8 +241,8 @@ fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -
     (begun, is_noted)
 }
 
-// A row that apply holds is skipped: what it is about to hold isn't known. A write that is under way goes on, whatever the
-// rules say by now.
+// A row that apply holds is skipped: what it is about to hold isn't known. A write that is under way goes on, whatever
+// the rules say by now.
 const LOCK_DUE: &str = "
 SELECT m.store, m.connection, m.kind, m.external, m.place, m.state
 FROM mirrors m

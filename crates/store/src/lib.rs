@@ -21,7 +21,7 @@ mod digest;
 mod error;
 mod event_outcomes;
 mod events;
-mod fetch_marks;
+mod fetch_cursors;
 mod links;
 mod migrations;
 mod mirrors;

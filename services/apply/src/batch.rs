@@ -2,7 +2,7 @@
 
 use bus::Message;
 use bytes::Bytes;
-use model::{DroppedInput, Event, Partition, Position, record::SendMark};
+use model::{DroppedInput, Event, Partition, Position, record::WriteLogEntry};
 use runner::{Input as _, Placed};
 use store::Cursor;
 use wire::DecodeError;
@@ -15,7 +15,7 @@ pub struct Content {
     /// Ends that earlier stages recorded.
     pub dropped_inputs: Vec<DroppedInput>,
     /// What propagate made of mirrors up to its end; only a replay tells.
-    pub marks: Vec<SendMark>,
+    pub write_log: Vec<WriteLogEntry>,
 }
 
 impl Content {
@@ -117,10 +117,11 @@ fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
     let (events, later_events) = content.events.into_iter().partition(|event| event.position <= last);
     let (dropped_inputs, later_dropped_inputs) =
         content.dropped_inputs.into_iter().partition(|dropped_input| dropped_input.position <= last);
-    // A mark is taken up before the first event behind it.
-    let (marks, later_marks) = content.marks.into_iter().partition(|mark| mark.after < next);
-    let first = Content { events, dropped_inputs, marks };
-    let second = Content { events: later_events, dropped_inputs: later_dropped_inputs, marks: later_marks };
+    // An entry of the write log is taken up before the first event behind it.
+    let (write_log, later_write_log) = content.write_log.into_iter().partition(|entry| entry.after < next);
+    let first = Content { events, dropped_inputs, write_log };
+    let second =
+        Content { events: later_events, dropped_inputs: later_dropped_inputs, write_log: later_write_log };
     Ok([
         Batch { partition, content: first, from, reaches: last },
         Batch { partition, content: second, from, reaches },

@@ -22,7 +22,7 @@ use model::{
     LocationId, Mirror, Outcome, Partition, Payload, Position, ProductId, Quantity, VariantId,
     record::{
         Applied, CatalogRow, Changes, CustomerRow, Effect, Erasure, EventOutcome, Facts, Movement,
-        MovementReason, OrderRow, ProductRow, SendMark, VariantRow,
+        MovementReason, OrderRow, ProductRow, VariantRow, WriteLogEntry,
     },
 };
 use sight::{Companions, Sight};
@@ -159,11 +159,11 @@ impl Fold {
 
     /// Brings mirrors to what propagate had made of them before the event at that place was first decided.
     fn take_marks(&mut self, partition: Partition, before: Option<Position>) {
-        let is_due = |mark: &mut SendMark| before.is_none_or(|before| mark.after < before);
-        while let Some(mark) =
-            self.facts.marks.get_mut(&partition).and_then(|marks| marks.pop_front_if(is_due))
+        let is_due = |entry: &mut WriteLogEntry| before.is_none_or(|before| entry.after < before);
+        while let Some(entry) =
+            self.facts.write_log.get_mut(&partition).and_then(|write_log| write_log.pop_front_if(is_due))
         {
-            self.set_mirror(mark.mirror);
+            self.set_mirror(entry.mirror);
         }
     }
 
@@ -184,7 +184,7 @@ impl Fold {
 
     /// Ends the fold.
     pub fn finish(mut self) -> Folded {
-        for partition in self.facts.marks.keys().copied().collect::<Vec<_>>() {
+        for partition in self.facts.write_log.keys().copied().collect::<Vec<_>>() {
             self.take_marks(partition, None);
         }
         Folded { changes: self.changes, rejected: self.rejected, numbers: self.numbers }

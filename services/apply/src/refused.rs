@@ -72,7 +72,7 @@ impl Worker {
         }
         self.metrics.taken_up(STAGE, batch.content.events.len());
         self.metrics.ended(STAGE, Outcome::Dead.as_str(), batch.content.events.len());
-        self.marks_behind(batch, cursor).await
+        self.write_log_behind(batch, cursor).await
     }
 
     async fn record(&self, batch: &Batch, reject: &Reject, form: Form) -> Result<Cursor, Fault> {
@@ -100,11 +100,11 @@ impl Worker {
     }
 
     /// What propagate made of mirrors before an event that was given up stays true.
-    async fn marks_behind(&self, mut batch: Batch, cursor: Cursor) -> Result<Committed, Fault> {
+    async fn write_log_behind(&self, mut batch: Batch, cursor: Cursor) -> Result<Committed, Fault> {
         batch.content.events.clear();
         batch.content.dropped_inputs.clear();
         batch.from = cursor;
-        if batch.content.marks.is_empty() {
+        if batch.content.write_log.is_empty() {
             return Ok(Committed::nothing(cursor));
         }
         Ok(self.transaction(vec![batch]).await?.pop().unwrap_or_else(|| Committed::nothing(cursor)))

@@ -4,7 +4,7 @@ use crate::{
     batch::{Batch, Content, Spare},
     worker::{self, Workers},
 };
-use model::{DroppedInput, Event, EventId, Partition, Position, record::SendMark};
+use model::{DroppedInput, Event, EventId, Partition, Position, record::WriteLogEntry};
 use runner::Metrics;
 use stage::Fault;
 use std::{num::NonZeroUsize, sync::Arc};
@@ -19,7 +19,7 @@ pub struct Span {
     /// What ended.
     pub dropped_inputs: Vec<DroppedInput>,
     /// What propagate made of mirrors up to its end, in order.
-    pub marks: Vec<SendMark>,
+    pub write_log: Vec<WriteLogEntry>,
     /// Where it ends.
     pub reaches: Position,
 }
@@ -39,8 +39,8 @@ impl Replay {
 
     /// Commits a span that begins at `from`; says where the partition stands then.
     pub async fn commit(&self, from: Cursor, span: Span) -> Result<Cursor, ReplayError> {
-        let Span { partition, events, dropped_inputs, marks, reaches } = span;
-        let content = Content { events, dropped_inputs, marks };
+        let Span { partition, events, dropped_inputs, write_log, reaches } = span;
+        let content = Content { events, dropped_inputs, write_log };
         let spare = Spare::Content(content.clone());
         let batch = Batch { partition, content, from, reaches };
         Ok(self.workers.commit(batch, spare).await.map(|committed| committed.cursor)?)

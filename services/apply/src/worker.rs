@@ -211,8 +211,8 @@ pub(crate) async fn facts(
     batches: &mut [Batch],
 ) -> Result<Facts, StoreError> {
     let mut facts = Facts::default();
-    for batch in batches.iter_mut().filter(|batch| !batch.content.marks.is_empty()) {
-        facts.marks.insert(batch.partition, std::mem::take(&mut batch.content.marks).into());
+    for batch in batches.iter_mut().filter(|batch| !batch.content.write_log.is_empty()) {
+        facts.write_log.insert(batch.partition, std::mem::take(&mut batch.content.write_log).into());
     }
     let events = || batches.iter().flat_map(|batch| &batch.content.events);
     let dropped_inputs = batches.iter().flat_map(|batch| &batch.content.dropped_inputs);
@@ -220,7 +220,7 @@ pub(crate) async fn facts(
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
         let mut keys = row_keys(events(), &facts, &asked);
-        keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
+        keys.mirrors.extend(facts.write_log.values().flatten().map(|entry| entry.mirror.key()));
         let mut more = keys.without(&asked);
         // Mirrors bring their levels along.
         more.levels.retain(|level| !facts.levels.contains_key(level));

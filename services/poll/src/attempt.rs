@@ -63,7 +63,7 @@ impl Shared {
         let read = read.and_then(|body| platforms::check_account(platform, delivery, &body).map(|()| body));
         let Ok(body) = read else { return Ok(Attempt::Fetched(0)) };
         let began = now();
-        let since = self.store.fetch_mark(&connection.id, &delivery.topic).await?;
+        let since = self.store.fetch_cursor(&connection.id, &delivery.topic).await?;
         let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
         let fetched = self.objects(platform, &connection, delivery, &wanted, began).await;
         let count = match fetched.map_err(|error| not_fetched(error, &connection)) {
@@ -74,9 +74,9 @@ impl Shared {
             self.store.note_account_accepted(&connection).await?;
         }
         runner::kill_point(STAGE, "fetched");
-        let mark =
+        let cursor =
             Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
-        self.store.set_fetch_mark(&connection.id, &delivery.topic, mark).await?;
+        self.store.set_fetch_cursor(&connection.id, &delivery.topic, cursor).await?;
         Ok(Attempt::Fetched(count))
     }
 

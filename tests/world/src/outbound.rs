@@ -1,4 +1,5 @@
-//! What propagate does around the mirrors: which connections are called, what a call's outcome means, when it is made again.
+//! What propagate does around the mirrors: which connections are called, what a call's outcome means, when it is made
+//! again.
 
 use crate::{
     record::{Record, Target, place_of},
@@ -146,7 +147,7 @@ impl Connection {
             let (due, is_noted) = begin(&mut mirror, target, &key, now, decimals, repeatable_for);
             record.mirrors.insert(mirror.clone());
             if is_noted {
-                record.mark(mirror.clone());
+                record.log_write(mirror.clone());
             }
             if let (None, true, Mirror::Level(key, _)) = (&due, is_noted, &mirror) {
                 record.doubted.push(key.clone());
@@ -186,7 +187,7 @@ impl Connection {
             record.open.insert((self.id.clone(), ConflictKind::Unreadable, mirror_key.subject()));
         }
         record.mirrors.insert(mirror.clone());
-        record.mark(mirror);
+        record.log_write(mirror);
         Some((AskedBy { mirror: mirror_key, waiting: asked.waiting }, product))
     }
 }

@@ -275,8 +275,8 @@ impl Pipeline {
     ) -> Record {
         let refuses = self.record.refuses.clone();
         let mut empty = Record { connections, refuses, ..Record::default() };
-        let (marks, reached) = (self.record.marks.clone(), self.record.position);
-        commit::commit(&mut empty, self.raw.clone(), marks, reached, Timestamp::default());
+        let (write_log, reached) = (self.record.write_log.clone(), self.record.position);
+        commit::commit(&mut empty, self.raw.clone(), write_log, reached, Timestamp::default());
         empty
     }
 }

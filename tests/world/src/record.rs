@@ -7,7 +7,7 @@ use model::{
     StoreId, Timestamp, VariantId,
     record::{
         Changes, ConnectionFacts, CustomerRow, Effect, Facts, FirstKeys, Links, Mirrors, Movement, OrderRow,
-        Ours, ProductRow, RowKeys, SendMark, SkuCandidate, VariantRow,
+        Ours, ProductRow, RowKeys, SkuCandidate, VariantRow, WriteLogEntry,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub(crate) struct Record {
     pub(crate) applied: Vec<model::record::Applied>,
     pub(crate) number: i64,
     pub(crate) position: Position,
-    pub(crate) marks: Vec<SendMark>,
+    pub(crate) write_log: Vec<WriteLogEntry>,
     /// Events that the database refuses for good when they first come in.
     pub(crate) refuses: BTreeSet<EventId>,
     /// Levels of which a write was given up without its outcome being known.
@@ -344,8 +344,8 @@ impl Record {
     }
 
     /// Notes a mirror for replays.
-    pub(crate) fn mark(&mut self, mirror: Mirror) {
-        self.marks.push(SendMark { after: self.position, mirror });
+    pub(crate) fn log_write(&mut self, mirror: Mirror) {
+        self.write_log.push(WriteLogEntry { after: self.position, mirror });
     }
 
     /// Ends a call, as `store::claims::settle` does.
@@ -366,7 +366,7 @@ impl Record {
         self.end_about(key, &before, &mirror);
         self.mirrors.insert(mirror.clone());
         if !is_retry {
-            self.mark(mirror);
+            self.log_write(mirror);
         }
         match settled {
             Settled::Refused => drop(self.open.insert((connection, ConflictKind::WriteRefused, subject))),
@@ -392,7 +392,7 @@ impl Record {
         }
         self.end_about(&asked_by.mirror, &before, &mirror);
         self.mirrors.insert(mirror.clone());
-        self.mark(mirror);
+        self.log_write(mirror);
     }
 
     /// Ends the conflicts about a mirror that what became of it ends.

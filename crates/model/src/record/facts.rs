@@ -22,8 +22,8 @@ pub struct FirstKeys {
     pub skus: BTreeSet<(StoreId, String)>,
     /// Stores whose sequence goes on.
     pub stores: BTreeSet<StoreId>,
-    /// Connections of which a location is linked by hand: every link of their items and locations counts, and every location of
-    /// their stores.
+    /// Connections of which a location is linked by hand: every link of their items and locations counts, and every
+    /// location of their stores.
     pub linking: BTreeSet<ConnectionId>,
 }
 
@@ -249,9 +249,9 @@ pub struct Facts {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
-    /// Mirrors as propagate left them while the events were decided the first time, in order, by partition; only a replay
-    /// has any.
-    pub marks: BTreeMap<Partition, VecDeque<SendMark>>,
+    /// Mirrors as propagate left them while the events were decided the first time, in order, by partition; only a
+    /// replay has any.
+    pub write_log: BTreeMap<Partition, VecDeque<WriteLogEntry>>,
 }
 
 /// What is set up of a connection, as far as decisions depend on it.
@@ -271,7 +271,7 @@ pub struct ConnectionFacts {
 
 /// A mirror as propagate left it when it began or ended a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SendMark {
+pub struct WriteLogEntry {
     /// Events up to here were decided without it, events behind it with it.
     pub after: Position,
     /// The mirror.

@@ -6,9 +6,9 @@ mod conflicts;
 mod dropped_inputs;
 mod links;
 mod load;
-pub(crate) mod marks;
 mod stock;
 mod trade;
+pub(crate) mod write_log;
 
 use crate::{CursorMove, Store, StoreError, error::within};
 use model::{

@@ -1,7 +1,7 @@
 //! Readings that are due.
 
 use super::targets;
-use crate::{LISTED_ROWS, Store, StoreError, apply::marks, conflicts, error::within, mirrors};
+use crate::{LISTED_ROWS, Store, StoreError, apply::write_log, conflicts, error::within, mirrors};
 use model::{AskedBy, Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Origin, Partition, Timestamp};
 
 /// A level, price or text that has to be read: the reading carries who asked for it.
@@ -16,8 +16,9 @@ pub struct DueRead {
 }
 
 impl Store {
-    /// Mirrors of a connection that have to be read, or whose reading hasn't come within its time: each is given once, then
-    /// not before more time has passed. One that was given too often is an open conflict, and is given seldom. At most
+    /// Mirrors of a connection that have to be read, or whose reading hasn't come within its time: each is given once,
+    /// then not before more time has passed. One that was given too often is an open conflict, and is given seldom. At
+    /// most
     /// `limit`. `of` is the partition of the connection's store.
     pub async fn claim_reads(
         &self,
@@ -55,7 +56,7 @@ impl Store {
                 changed.push(mirror);
             }
             mirrors::update(&mut transaction, &changed).await?;
-            marks::note(&mut transaction, of, &changed).await?;
+            write_log::note(&mut transaction, of, &changed).await?;
             if !stuck.is_empty() {
                 conflicts::open(&mut transaction, &stuck).await?;
             }

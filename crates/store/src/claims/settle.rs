@@ -1,6 +1,6 @@
 //! Calls that ended.
 
-use crate::{Store, StoreError, apply::marks, conflicts, error::within, mirrors};
+use crate::{Store, StoreError, apply::write_log, conflicts, error::within, mirrors};
 use model::{
     AskedBy, CallResult, Conflict, ConflictKind, FieldMirror, FieldValue, Mirror, MirrorKey, MirrorValue,
     Origin, Partition, Settled, Timestamp, Waiting,
@@ -12,8 +12,8 @@ const ERROR_CHARACTERS: usize = 500;
 
 impl Store {
     /// Records how the call of a claimed write ended, if that write is still the one under way. A refused value and a
-    /// comparison that is refused over and over are conflicts; a write that is taken ends those. `of` is the partition of
-    /// the connection's store.
+    /// comparison that is refused over and over are conflicts; a write that is taken ends those. `of` is the partition
+    /// of the connection's store.
     pub async fn settle_write(
         &self,
         of: Partition,
@@ -36,7 +36,7 @@ impl Store {
             }
             mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
             if !is_retry {
-                marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await?;
+                write_log::note(&mut transaction, of, std::slice::from_ref(&mirror)).await?;
             }
             conflicts::end_about(&mut transaction, &origin.store, &before, &mirror).await?;
             note(&mut transaction, origin, key, settled, error).await?;
@@ -99,7 +99,7 @@ impl Store {
             change(&mut mirror, asked_by.waiting);
             mirrors::update(&mut transaction, std::slice::from_ref(&mirror)).await?;
             conflicts::end_about(&mut transaction, &origin.store, &before, &mirror).await?;
-            marks::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
+            write_log::note(&mut transaction, of, std::slice::from_ref(&mirror)).await
         };
         within(self.limit, work).await?;
         within(self.limit, transaction.commit()).await

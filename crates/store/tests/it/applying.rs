@@ -234,7 +234,7 @@ async fn what_was_committed_is_what_the_next_batch_loads() {
         linked_by: linked_by.into(),
         skus: skus.into(),
         dead: BTreeMap::new(),
-        marks: BTreeMap::new(),
+        write_log: BTreeMap::new(),
         stores: BTreeMap::from([(store_id(), 1)]),
         mirrors: changes.mirrors,
         levels: changes.levels,

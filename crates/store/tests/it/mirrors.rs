@@ -234,8 +234,8 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     assert_eq!(claim_reads(&database, "b", 99_999).await, []);
     assert_eq!(claim(&database, "b", 99_999).await, []);
     let position = database.store.apply_cursor(PARTITION).await.unwrap().position;
-    let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
-    assert_eq!(marks.last().unwrap().mirror, Mirror::Level(level_key("b"), row), "a replay meets it");
+    let (write_log, _) = database.store.write_log(PARTITION, None, position).await.unwrap();
+    assert_eq!(write_log.last().unwrap().mirror, Mirror::Level(level_key("b"), row), "a replay meets it");
 
     let report = report_of(pieces(3), 20);
     decide_level(&database.store, "b", |mirror| {
@@ -288,8 +288,8 @@ async fn what_happens_before_anything_of_a_partition_is_applied_is_marked_at_its
     let untouched = Partition(PARTITION.0 + 1);
     let asked_by = claim_reads(&database, "b", 9).await.remove(0).asked_by;
     database.store.note_gone(untouched, &origin("b"), &asked_by).await.unwrap();
-    let (marks, _) = database.store.send_marks(untouched, None, Position::default()).await.unwrap();
-    assert_eq!(marks.iter().map(|mark| mark.after).collect::<Vec<_>>(), [Position::default()]);
+    let (write_log, _) = database.store.write_log(untouched, None, Position::default()).await.unwrap();
+    assert_eq!(write_log.iter().map(|entry| entry.after).collect::<Vec<_>>(), [Position::default()]);
 }
 
 #[tokio::test]

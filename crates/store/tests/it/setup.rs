@@ -142,12 +142,12 @@ async fn changes_to_the_set_up_are_heard_and_a_lost_database_means_everything() 
 }
 
 #[tokio::test]
-async fn a_fetch_mark_never_goes_back() {
+async fn a_fetch_cursor_never_goes_back() {
     let database = shop().await;
     let (store, a) = (&database.store, connection_id("a"));
-    assert_eq!(store.fetch_mark(&a, "catalog").await.unwrap(), None);
+    assert_eq!(store.fetch_cursor(&a, "catalog").await.unwrap(), None);
     for (set, found) in [(5, 5), (3, 5), (9, 9)] {
-        store.set_fetch_mark(&a, "catalog", crate::fixture::at(set)).await.unwrap();
-        assert_eq!(store.fetch_mark(&a, "catalog").await.unwrap(), Some(crate::fixture::at(found)));
+        store.set_fetch_cursor(&a, "catalog", crate::fixture::at(set)).await.unwrap();
+        assert_eq!(store.fetch_cursor(&a, "catalog").await.unwrap(), Some(crate::fixture::at(found)));
     }
 }

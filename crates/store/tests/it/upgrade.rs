@@ -202,7 +202,7 @@ async fn what_was_noted_for_replays_is_the_state_of_a_mirror() {
     .unwrap();
     database.store.migrate().await.unwrap();
     let position = Position { raw_sequence: 1, delivery: 0, event: 0 };
-    let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
+    let (entries, _) = database.store.write_log(PARTITION, None, position).await.unwrap();
     let expected = LevelMirror {
         observed: Some(Observation { value: Some(pieces(10)), version: Some(SourceVersion(5)), at: at(3) }),
         baseline: Baseline::Known(pieces(10)),
@@ -214,5 +214,5 @@ async fn what_was_noted_for_replays_is_the_state_of_a_mirror() {
         schedule: Schedule { due_at: at(3), ..Schedule::default() },
         ..LevelMirror::of(Some(variant()))
     };
-    assert_eq!((marks.len(), &marks[0].mirror), (1, &Mirror::Level(level_key("b"), expected)));
+    assert_eq!((entries.len(), &entries[0].mirror), (1, &Mirror::Level(level_key("b"), expected)));
 }

@@ -49,8 +49,8 @@ async fn price_under_way() -> (Database, DueWrite) {
 async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
     let (database, write) = price_under_way().await;
     let begun = mirror(&database, &price_key()).await;
-    // What is reported while the call is under way, if anything is: the price and its version. Then the version that the
-    // reply names; which version is known then, what the platform holds, the phase.
+    // What is reported while the call is under way, if anything is: the price and its version. Then the version that
+    // the reply names; which version is known then, what the platform holds, the phase.
     for (told, reply, known, holds, after) in [
         (Some((1_100, Some(5))), Some(7), Some(7), 1_250, "acknowledged"),
         (Some((1_100, Some(5))), Some(5), Some(5), 1_100, "reading"),
@@ -76,8 +76,10 @@ async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
         assert_eq!(row.baseline.known().map(|held| held.value), Some(usd(holds)), "{case}");
         assert_eq!(row.phase.as_str(), after, "{case}");
         let position = database.store.apply_cursor(PARTITION).await.unwrap().position;
-        let (marks, _) = database.store.send_marks(PARTITION, None, position).await.unwrap();
-        let Mirror::Price(_, noted) = &marks.last().unwrap().mirror else { panic!("no price: {marks:?}") };
+        let (write_log, _) = database.store.write_log(PARTITION, None, position).await.unwrap();
+        let Mirror::Price(_, noted) = &write_log.last().unwrap().mirror else {
+            panic!("no price: {write_log:?}")
+        };
         assert_eq!(noted, &row, "a replay meets it: {case}");
     }
 }

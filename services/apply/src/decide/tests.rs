@@ -20,7 +20,7 @@ use model::{
     LevelMirror, Link, LinkKind, LocationId, Meanwhile, Mirror, MirrorKey, Money, Order, OrderStatus, Origin,
     Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product, ProductText, Quantity,
     RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    record::{Changes, ConnectionFacts, Effect, Facts, Links, RowKeys, SendMark},
+    record::{Changes, ConnectionFacts, Effect, Facts, Links, RowKeys, WriteLogEntry},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -464,11 +464,11 @@ fn a_replay_meets_each_mirror_as_propagate_had_left_it() {
     let (told, echo) = (event("a", 1, Some(1), level(10)), event("a", 2, Some(2), level(8)));
     let mut facts = linked();
     let (outcomes, _) = fold(facts.clone(), vec![told.clone(), echo.clone()]);
-    assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied], "without the mark, it is a sale");
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied], "without the write log, it is a sale");
     let mut written = mirror(&facts_after(facts.clone(), vec![told.clone()]), "a");
     begin_level(&mut written, 8);
-    let mark = SendMark { after: told.position, mirror: Mirror::Level(key("a"), written.clone()) };
-    facts.marks.insert(P, [mark].into());
+    let entry = WriteLogEntry { after: told.position, mirror: Mirror::Level(key("a"), written.clone()) };
+    facts.write_log.insert(P, [entry].into());
     let (outcomes, folded) = fold(facts, vec![told, echo]);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Echo]);
     assert_eq!(folded.changes.movements.len(), 1);

@@ -74,7 +74,7 @@ impl World {
         let from = self.cursor(shop).await;
         let reaches = events.last().map_or(from.position, |event| event.position);
         let span =
-            Span { partition: partition(shop), events, dropped_inputs: vec![], marks: vec![], reaches };
+            Span { partition: partition(shop), events, dropped_inputs: vec![], write_log: vec![], reaches };
         self.replay.commit(from, span).await
     }
 

@@ -5,7 +5,7 @@ use apply::replay::{Replay as Committing, Span};
 use bus::Bus;
 use dedupe::Dedupe;
 use enrich::{Enrich, Lookup};
-use model::{Delivery, DroppedInput, Event, EventId, Partition, Position, record::SendMark};
+use model::{Delivery, DroppedInput, Event, EventId, Partition, Position, record::WriteLogEntry};
 use normalize::Normalize;
 use runner::{Input, Metrics, Placed, Settled, StageIo as _, settle};
 use stage::{Stage, Window};
@@ -35,7 +35,7 @@ impl Stages {
 
 /// What becomes of the decisions.
 pub(super) enum Into {
-    /// They are committed, from there on, with the marks of the present record.
+    /// They are committed, from there on, with the write log of the present record.
     Record { present: Box<Store>, committing: Committing, from: Cursor },
     /// It is only said what they would change.
     Nothing { committing: Committing },
@@ -58,7 +58,7 @@ pub(super) struct Replaying {
     into: Into,
     /// The last position that is replayed: how far the present record has come.
     end: Position,
-    marks: Marks,
+    write_log: WriteLog,
     progress: Progress,
     replayed: Replayed,
 }
@@ -80,9 +80,9 @@ impl Replaying {
         let reader = RawReader::open(&bus, partition, from).await?;
         progress.expect(reader.span());
         let window = dedupe::Config::default().window();
-        let (marks, replayed) = (Marks::default(), Replayed::default());
+        let (write_log, replayed) = (WriteLog::default(), Replayed::default());
         let read = from.raw_sequence;
-        Ok(Self { partition, stages, window, reader, read, into, end, marks, progress, replayed })
+        Ok(Self { partition, stages, window, reader, read, into, end, write_log, progress, replayed })
     }
 
     pub(super) async fn run(mut self) -> Result<Replayed, Failed> {
@@ -129,13 +129,14 @@ impl Replaying {
         reaches: Position,
     ) -> Result<(), Failed> {
         let events = events.into_iter().map(|placed| placed.value).collect();
-        let mut span = Span { partition: self.partition, events, dropped_inputs, marks: Vec::new(), reaches };
+        let mut span =
+            Span { partition: self.partition, events, dropped_inputs, write_log: Vec::new(), reaches };
         match &mut self.into {
             Into::Record { present, committing, from } => {
                 if reaches <= from.position {
                     return Ok(());
                 }
-                span.marks = self.marks.before(present, self.partition, reaches).await?;
+                span.write_log = self.write_log.before(present, self.partition, reaches).await?;
                 *from = committing.commit(*from, span).await?;
             }
             Into::Nothing { committing } => {
@@ -170,25 +171,25 @@ where
 
 /// What propagate made of mirrors, read along with RAW.
 #[derive(Default)]
-struct Marks {
+struct WriteLog {
     read_up_to: Option<Position>,
-    waiting: VecDeque<SendMark>,
+    waiting: VecDeque<WriteLogEntry>,
 }
 
-impl Marks {
+impl WriteLog {
     /// Those that came before the event at `end` was decided, in order.
     async fn before(
         &mut self,
         present: &Store,
         of: Partition,
         end: Position,
-    ) -> Result<Vec<SendMark>, Failed> {
+    ) -> Result<Vec<WriteLogEntry>, Failed> {
         while self.read_up_to.is_none_or(|read| read < end) {
-            let (marks, read) = present.send_marks(of, self.read_up_to, end).await?;
-            self.waiting.extend(marks);
+            let (write_log, read) = present.write_log(of, self.read_up_to, end).await?;
+            self.waiting.extend(write_log);
             self.read_up_to = Some(read);
         }
-        let count = self.waiting.partition_point(|mark| mark.after < end);
+        let count = self.waiting.partition_point(|entry| entry.after < end);
         Ok(self.waiting.drain(..count).collect())
     }
 }

@@ -8,7 +8,7 @@ use model::{
 };
 use std::collections::BTreeSet;
 
-/// Conflicts that calls open: a replay calls nobody. What people see of them is kept by the marks.
+/// Conflicts that calls open: a replay calls nobody. What people see of them is kept by the write log.
 const OF_CALLS: [ConflictKind; 4] =
     [ConflictKind::WriteRefused, ConflictKind::Flapping, ConflictKind::Unreadable, ConflictKind::NeedsReauth];
 
@@ -52,8 +52,8 @@ pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
     rebuilt(record, found);
 }
 
-/// What platforms reported and hold, and how far writes have come. What is desired and when it is due are set by propagate,
-/// which a replay doesn't run.
+/// What platforms reported and hold, and how far writes have come. What is desired and when it is due are set by
+/// propagate, which a replay doesn't run.
 fn mirrors(record: &Record, replayed: &Record, found: &mut Vec<String>) {
     for (key, mirror) in record.mirrors.levels.iter().filter(|(_, mirror)| mirror.observed.is_some()) {
         let again = replayed.mirrors.levels.get(key);

@@ -8,7 +8,7 @@ use apply::{
 };
 use model::{
     Event, Outcome, Position, Timestamp,
-    record::{Facts, FirstKeys, RowKeys, SendMark},
+    record::{Facts, FirstKeys, RowKeys, WriteLogEntry},
 };
 use stage::{Fault, Reject, RejectClass};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,12 +20,12 @@ const ROUNDS_MAX: usize = 7;
 pub(super) fn commit(
     record: &mut Record,
     events: Vec<Event>,
-    marks: Vec<SendMark>,
+    write_log: Vec<WriteLogEntry>,
     reaches: Position,
     now: Timestamp,
 ) -> Done {
     let mut done = Done::default();
-    let content = Content { events, marks, ..Content::default() };
+    let content = Content { events, write_log, ..Content::default() };
     let from = Cursor { position: record.position, number: record.number, epoch: 0 };
     let batch = Batch { partition: PARTITION, content, from, reaches };
     match transaction(record, &batch, now, &mut done) {
@@ -101,14 +101,14 @@ fn transaction(
     if record.number != batch.from.number {
         return Err(Fault::Fenced);
     }
-    let Content { events, marks, .. } = batch.content.clone();
-    let marks = BTreeMap::from([(PARTITION, marks.into())]);
-    let mut facts = Facts { marks, ..Facts::default() };
+    let Content { events, write_log, .. } = batch.content.clone();
+    let write_log = BTreeMap::from([(PARTITION, write_log.into())]);
+    let mut facts = Facts { write_log, ..Facts::default() };
     record.first(&first_keys(&events, []), &mut facts);
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
         let mut keys = row_keys(&events, &facts, &asked);
-        keys.mirrors.extend(facts.marks.values().flatten().map(|mark| mark.mirror.key()));
+        keys.mirrors.extend(facts.write_log.values().flatten().map(|entry| entry.mirror.key()));
         let more = keys.without(&asked);
         if more.is_empty() {
             break;

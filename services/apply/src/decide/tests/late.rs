@@ -132,7 +132,7 @@ fn a_replay_knows_the_versions_that_writes_made() {
     let mut written = facts_after(facts.clone(), vec![edit.clone()]);
     price_taken(&mut written, 1200, 13);
     let mirror = written.mirrors.get(&MirrorKey::Price(price_key("b"))).unwrap();
-    facts.marks.insert(P, VecDeque::from([SendMark { after: edit.position, mirror }]));
+    facts.write_log.insert(P, VecDeque::from([WriteLogEntry { after: edit.position, mirror }]));
     let (_, folded) = fold(facts, vec![edit, late]);
     let row = folded.changes.variants.values().next().unwrap();
     assert_eq!(row.price.as_ref().unwrap().value.minor, 1200);

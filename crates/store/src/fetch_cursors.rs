@@ -5,28 +5,28 @@ use model::{ConnectionId, Timestamp};
 
 impl Store {
     /// Since when changes of `what` have to be fetched; `None` before the first fetch.
-    pub async fn fetch_mark(
+    pub async fn fetch_cursor(
         &self,
         connection: &ConnectionId,
         what: &str,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let statement = sqlx::query("SELECT since FROM fetch_marks WHERE connection = $1 AND what = $2")
+        let statement = sqlx::query("SELECT since FROM fetch_cursors WHERE connection = $1 AND what = $2")
             .bind(connection.as_str().to_owned())
             .bind(what.to_owned());
         self.fetch_optional(statement).await?.map(|row| time(&row, "since")).transpose()
     }
 
-    /// Sets the mark; it never goes back.
-    pub async fn set_fetch_mark(
+    /// Sets the write log; it never goes back.
+    pub async fn set_fetch_cursor(
         &self,
         connection: &ConnectionId,
         what: &str,
         since: Timestamp,
     ) -> Result<(), StoreError> {
         let statement = sqlx::query(
-            "INSERT INTO fetch_marks (connection, what, since) VALUES ($1, $2, $3)
+            "INSERT INTO fetch_cursors (connection, what, since) VALUES ($1, $2, $3)
              ON CONFLICT (connection, what) DO UPDATE SET since = excluded.since
-             WHERE fetch_marks.since < excluded.since",
+             WHERE fetch_cursors.since < excluded.since",
         )
         .bind(connection.as_str().to_owned())
         .bind(what.to_owned())

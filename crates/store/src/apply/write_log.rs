@@ -5,21 +5,21 @@ use crate::{
     columns::{partition, position, signed},
     mirrors::{self, KeyColumns, state_json},
 };
-use model::{Mirror, MirrorKey, Partition, Position, record::SendMark};
+use model::{Mirror, MirrorKey, Partition, Position, record::WriteLogEntry};
 use sqlx::{PgConnection, postgres::PgRow};
 
 impl Store {
-    /// The marks of a partition behind `after` and up to `up_to`, in order. There are no others up to the position that
-    /// comes with them: `up_to`, or one before it if there are very many.
-    pub async fn send_marks(
+    /// The write log of a partition behind `after` and up to `up_to`, in order. There are no others up to the position
+    /// that comes with them: `up_to`, or one before it if there are very many.
+    pub async fn write_log(
         &self,
         of: Partition,
         after: Option<Position>,
         up_to: Position,
-    ) -> Result<(Vec<SendMark>, Position), StoreError> {
+    ) -> Result<(Vec<WriteLogEntry>, Position), StoreError> {
         let from = after.unwrap_or_default();
         let statement = sqlx::query(
-            "SELECT m.*, m.delivery AS delivery_index, m.event AS event_index FROM send_marks m
+            "SELECT m.*, m.delivery AS delivery_index, m.event AS event_index FROM write_log m
              WHERE m.partition = $1 AND (m.raw_sequence, m.delivery, m.event) >= ($2, $3, $4)
                AND (m.raw_sequence, m.delivery, m.event) <= ($5, $6, $7)
                AND ($8 OR (m.raw_sequence, m.delivery, m.event) > ($2, $3, $4))
@@ -35,26 +35,26 @@ impl Store {
         .bind(after.is_none())
         .bind(LISTED_ROWS);
         let rows = self.fetch_all(statement).await?;
-        let mut marks = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        if signed(marks.len())? < LISTED_ROWS {
-            return Ok((marks, up_to));
+        let mut write_log = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if signed(write_log.len())? < LISTED_ROWS {
+            return Ok((write_log, up_to));
         }
         // The last place may have more of them: those come with the next question.
-        let last = marks.last().map(|mark| mark.after).unwrap_or_default();
-        marks.retain(|mark| mark.after < last);
-        match marks.last().map(|mark| mark.after) {
-            Some(reached) => Ok((marks, reached)),
+        let last = write_log.last().map(|entry| entry.after).unwrap_or_default();
+        write_log.retain(|entry| entry.after < last);
+        match write_log.last().map(|entry| entry.after) {
+            Some(reached) => Ok((write_log, reached)),
             None => Err(StoreError::refused("too many writes were marked at one place")),
         }
     }
 }
 
-fn read(row: &PgRow) -> Result<SendMark, StoreError> {
-    Ok(SendMark { after: position::<i64>(row)?, mirror: mirrors::read(row)? })
+fn read(row: &PgRow) -> Result<WriteLogEntry, StoreError> {
+    Ok(WriteLogEntry { after: position::<i64>(row)?, mirror: mirrors::read(row)? })
 }
 
-/// Notes what was made of mirrors, and behind which position of the partition: that of the moment at which their rows were
-/// locked, or the beginning where nothing of it was ever applied.
+/// Notes what was made of mirrors, and behind which position of the partition: that of the moment at which their rows
+/// were locked, or the beginning where nothing of it was ever applied.
 pub(crate) async fn note(
     connection: &mut PgConnection,
     of: Partition,
@@ -66,7 +66,7 @@ pub(crate) async fn note(
     let keys: Vec<MirrorKey> = changed.iter().map(Mirror::key).collect();
     let columns = KeyColumns::of(&keys);
     sqlx::query(
-        "INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external, place,
+        "INSERT INTO write_log (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external, place,
              internal, state)
          SELECT $1, coalesce(at.raw_sequence, 0), coalesce(at.delivery, 0), coalesce(at.event, 0), c.tenant, c.store, u.connection, u.kind, u.external, u.place,
              u.internal, u.state::jsonb
