@@ -89,5 +89,7 @@ pub async fn delivery_in_raw(
     };
     let batch = message.and_then(|message| batch_of::<Delivery>(bus, Feed::Raw, partition, &message).ok());
     let mut records = batch.into_iter().flat_map(|batch| batch.records);
-    Ok(records.find(|placed| placed.position.delivery == position.delivery).map(|placed| placed.value))
+    Ok(records
+        .find(|positioned| positioned.position.delivery == position.delivery)
+        .map(|positioned| positioned.value))
 }

@@ -2,7 +2,7 @@
 //!
 //! All who read a feed judge alike. What one took for progress and another for foreign would be lost between them.
 
-use crate::{Batch, Input, Placed, chain};
+use crate::{Batch, Input, Positioned, chain};
 use bus::{AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Judge, Message, User};
 use model::{Delivery, Event, Origin, Partition, PartitionCount, Position, record::Applied};
 use wire::{DecodeError, EventRecord};
@@ -51,8 +51,8 @@ fn batch<T: Input>(
     }
     let dropped =
         batch.dropped_inputs.iter().map(|dropped_input| (&dropped_input.origin, dropped_input.position));
-    let placed = batch.records.iter().map(|it| (it.value.head().origin, it.position)).chain(dropped);
-    for (Origin { store, .. }, position) in placed {
+    let positioned = batch.records.iter().map(|it| (it.value.head().origin, it.position)).chain(dropped);
+    for (Origin { store, .. }, position) in positioned {
         if partitions.of(store) != partition {
             return Err("it holds a store of another partition".to_owned());
         }
@@ -61,7 +61,7 @@ fn batch<T: Input>(
             return Err(format!("it covers up to {covers} and holds {position}"));
         }
     }
-    batch.records.iter().try_for_each(|Placed { position, value }| value.check(*position))?;
+    batch.records.iter().try_for_each(|Positioned { position, value }| value.check(*position))?;
     Ok(batch)
 }
 

@@ -1,12 +1,13 @@
-//! One loop for every HTTP listener: who gets a place and for how long, and which requests are refused whatever they ask.
+//! One loop for every HTTP listener: who gets a permit and for how long, and which requests are refused whatever they
+//! ask.
 
 mod client;
 mod head;
-mod places;
+mod permits;
 mod stream;
 
 pub use client::{Client, Origin};
-pub use places::NoPlace;
+pub use permits::NoPermit;
 
 use crate::{Metrics, problem};
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
-use places::{Place, Places};
+use permits::{Permit, Permits};
 use std::{
     convert::Infallible,
     error::Error as _,
@@ -42,13 +43,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Time limit for a request's head, counted from when the connection is ready for it: also how long an idle one stays open.
+/// Time limit for a request's head, counted from when the connection is ready for it: also how long an idle one stays
+/// open.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that has reached its greatest age may take to finish its request.
 const AGED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause before the next connection is accepted when the system has no room for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Time without such a pause after which the listener has all its places again.
+/// Time without such a pause after which the listener has all its permits again.
 const SHORTAGE_OVER_AFTER: Duration = Duration::from_secs(10);
 /// Time from one log line about that to its next.
 const ACCEPT_LOG_EVERY: Duration = Duration::from_secs(10);
@@ -83,7 +85,7 @@ pub async fn serve<Respond, Responding>(
     Respond: Fn(Request<Incoming>, Client) -> Responding + Clone + Send + Sync + 'static,
     Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let places = Places::new(listening.connections_max, listening.connections_per_address_max);
+    let permits = Permits::new(listening.connections_max, listening.connections_per_address_max);
     let (listening, tasks) = (Arc::new(listening), TaskTracker::new());
     let mut shortage = Shortage::default();
     loop {
@@ -100,21 +102,21 @@ pub async fn serve<Respond, Responding>(
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 shortage.note(listening.name, &error, Instant::now());
-                places.shrink();
+                permits.shrink();
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         if shortage.has_passed(Instant::now()) {
-            places.restore();
+            permits.restore();
         }
         let trusted = client::is_trusted(&listening.trusted_proxies, peer);
-        let place = match places.take((!trusted).then(|| Origin::of(peer))) {
-            Ok(place) => Arc::new(place),
+        let permit = match permits.take((!trusted).then(|| Origin::of(peer))) {
+            Ok(permit) => Arc::new(permit),
             Err(none) => {
                 let cause = match none {
-                    NoPlace::Full => "full",
-                    NoPlace::Address => "address",
+                    NoPermit::Full => "full",
+                    NoPermit::Address => "address",
                 };
                 metrics.connection_closed(listening.name, cause);
                 continue;
@@ -124,7 +126,7 @@ pub async fn serve<Respond, Responding>(
             listening: Arc::clone(&listening),
             peer,
             trusted,
-            place,
+            permit,
             requests: Arc::default(),
             stop: stop.clone(),
         };
@@ -148,25 +150,25 @@ pub async fn serve_connection<Stream, Respond, Responding>(
     peer: IpAddr,
     listening: Listening,
     respond: Respond,
-) -> Result<&'static str, NoPlace>
+) -> Result<&'static str, NoPermit>
 where
     Stream: AsyncRead + AsyncWrite + Unpin,
     Respond: Fn(Request<Incoming>, Client) -> Responding + Clone + Send + Sync + 'static,
     Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let places = Places::new(listening.connections_max, listening.connections_per_address_max);
+    let permits = Permits::new(listening.connections_max, listening.connections_per_address_max);
     let trusted = client::is_trusted(&listening.trusted_proxies, peer);
-    let place = Arc::new(places.take((!trusted).then(|| Origin::of(peer)))?);
+    let permit = Arc::new(permits.take((!trusted).then(|| Origin::of(peer)))?);
     let listening = Arc::new(listening);
     let (requests, stop) = (Arc::default(), CancellationToken::new());
-    Ok(Connection { listening, peer, trusted, place, requests, stop }.run(stream, respond).await)
+    Ok(Connection { listening, peer, trusted, permit, requests, stop }.run(stream, respond).await)
 }
 
 struct Connection {
     listening: Arc<Listening>,
     peer: IpAddr,
     trusted: bool,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
     requests: Arc<AtomicU64>,
     stop: CancellationToken,
 }
@@ -193,10 +195,10 @@ impl Connection {
             };
             if self.trusted {
                 // Requests of many share its connection: each has to prove itself.
-                self.place.doubt();
+                self.permit.doubt();
             }
             let origin = client::origin(&self.listening.trusted_proxies, self.peer, request.headers());
-            let client = Client { origin, place: Arc::clone(&self.place) };
+            let client = Client { origin, permit: Arc::clone(&self.permit) };
             let responding = malformed.is_none().then(|| respond(request, client));
             async move {
                 let mut response = match (responding, malformed) {
@@ -222,7 +224,7 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                () = self.place.evicted() => return "evicted",
+                () = self.permit.evicted() => return "evicted",
                 served = connection.as_mut() => {
                     return match (served, ending) {
                         (Err(error), _) => cause_of(&error),

@@ -10,7 +10,7 @@ use wire::{DecodeError, EventBatch, EventRecord, Original};
 
 /// A value and its place in the partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed<T> {
+pub struct Positioned<T> {
     /// The place.
     pub position: Position,
     /// The value.
@@ -32,7 +32,7 @@ pub trait StageIo<S: Stage>: Send + Sync + 'static {
     /// that one is alone, so what is loaded for fewer inputs replaces what was for more.
     fn load(
         &self,
-        inputs: &[Placed<S::In>],
+        inputs: &[Positioned<S::In>],
         state: &mut S::PartitionState,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
@@ -41,7 +41,7 @@ pub trait StageIo<S: Stage>: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<T> {
     /// What is to be decided, in order.
-    pub records: Vec<Placed<T>>,
+    pub records: Vec<Positioned<T>>,
     /// What ended in the stages before, in order.
     pub dropped_inputs: Vec<DroppedInput>,
 }
@@ -91,7 +91,7 @@ impl Input for Delivery {
     fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError> {
         let place = |(index, value)| {
             let delivery = u32::try_from(index).unwrap_or(u32::MAX);
-            Placed { position: Position { raw_sequence: sequence, delivery, event: 0 }, value }
+            Positioned { position: Position { raw_sequence: sequence, delivery, event: 0 }, value }
         };
         let records = wire::decode_deliveries(payload)?.into_iter().enumerate().map(place).collect();
         Ok(Batch { records, dropped_inputs: Vec::new() })
@@ -108,8 +108,8 @@ impl Input for Delivery {
     }
 }
 
-fn placed<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T> {
-    let place = |value| Placed { position: position(&value), value };
+fn positioned<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T> {
+    let place = |value| Positioned { position: position(&value), value };
     Batch { records: batch.events.into_iter().map(place).collect(), dropped_inputs: batch.dropped_inputs }
 }
 
@@ -135,7 +135,7 @@ pub async fn readable<T>(
 
 impl Input for Event {
     fn decode(payload: Bytes, _sequence: u64) -> Result<Batch<Self>, DecodeError> {
-        Ok(placed(wire::decode_events(payload)?, |event| event.position))
+        Ok(positioned(wire::decode_events(payload)?, |event| event.position))
     }
     fn head(&self) -> Head<'_> {
         let Self { origin, received_at, delivery, id, attempt, .. } = self;
@@ -149,7 +149,7 @@ impl Input for Event {
 
 impl Input for EventRecord {
     fn decode(payload: Bytes, _sequence: u64) -> Result<Batch<Self>, DecodeError> {
-        Ok(placed(wire::decode_records(payload)?, |record| record.position))
+        Ok(positioned(wire::decode_records(payload)?, |record| record.position))
     }
     fn head(&self) -> Head<'_> {
         let Self { origin, received_at, delivery, id, attempt, .. } = self;

@@ -1,7 +1,7 @@
 //! The loop: read what waits, load, decide, dead-letter, append, count.
 
 use crate::{
-    Alerts, Batch, Failure, Input, Output, PartitionRun, Placed, Service, StageIo, chain,
+    Alerts, Batch, Failure, Input, Output, PartitionRun, Positioned, Service, StageIo, chain,
     dead_letters::dead_letter,
     decided::{Packed, Piece, Settled, pack, refused, settle_within},
     kill_point, now,
@@ -199,7 +199,7 @@ where
 
     /// Loads what the decisions need, and decides. If a look-up refuses one of the inputs for good, they are halved
     /// until that one is alone: at most two look-ups for each level of halving and rejected input.
-    async fn load_and_decide(&mut self, inputs: Vec<Placed<S::In>>) -> Result<Decided<S::Out>, Fault> {
+    async fn load_and_decide(&mut self, inputs: Vec<Positioned<S::In>>) -> Result<Decided<S::Out>, Fault> {
         let mut decided =
             Decided { count: 0, pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
         // The last is next.
@@ -219,7 +219,7 @@ where
                 Err(fault) if fault.is_of_input() && !part.is_empty() => {
                     let text = chain(&fault);
                     self.shared.alerts.set_aside(self.partition, &text);
-                    for Placed { position, value } in part {
+                    for Positioned { position, value } in part {
                         let reject = Reject::new(RejectClass::Bug, text.clone());
                         decided.take(position, refused::<S>(position, &value, reject));
                     }
@@ -230,8 +230,8 @@ where
         Ok(decided)
     }
 
-    fn decide(&mut self, input: Placed<S::In>, decided: &mut Decided<S::Out>) {
-        let Placed { position, value } = input;
+    fn decide(&mut self, input: Positioned<S::In>, decided: &mut Decided<S::Out>) {
+        let Positioned { position, value } = input;
         let limit = self.shared.service.bus.payload_max_bytes().saturating_sub(HEADERS_MAX_BYTES);
         let fits = |outputs: &[S::Out]| fits(outputs, limit);
         let settled = settle_within(&self.shared.stage, position, value, &mut self.memory, fits);
@@ -249,7 +249,7 @@ where
             let records = batch.map(|batch| batch.records).unwrap_or_default();
             records.into_iter().filter(move |input| input.position > after)
         });
-        for (index, Placed { position, value }) in inputs.enumerate() {
+        for (index, Positioned { position, value }) in inputs.enumerate() {
             let Some(rejected) = rejects.get(&index) else { continue };
             let original = match value.into_original() {
                 Ok(original) => original,

@@ -6,7 +6,7 @@ use model::{
     Action, ConnectionId, DeliveryId, EntityKind, Event, EventId, ExternalId, Origin, Partition,
     PartitionCount, Payload, PlatformName, Position, RawDigest, StoreId, TenantId, Timestamp, TraceParent,
 };
-use runner::{Input as _, Metrics, Output as _, Placed, Readiness, Service, StageIo, run_stage};
+use runner::{Input as _, Metrics, Output as _, Positioned, Readiness, Service, StageIo, run_stage};
 use sandbox::{Nats, NatsOptions, Scratch};
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::{
@@ -54,7 +54,7 @@ impl StageIo<Picky> for Flaky {
     async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
         Ok(())
     }
-    async fn load(&self, inputs: &[Placed<Event>], (): &mut ()) -> Result<(), Fault> {
+    async fn load(&self, inputs: &[Positioned<Event>], (): &mut ()) -> Result<(), Fault> {
         if inputs.iter().any(|input| REFUSED.contains(&input.position.raw_sequence)) {
             return Err(Fault::input("the look-up", "no such text"));
         }

@@ -33,8 +33,8 @@ pub struct Account {
     pub in_flight: i64,
 }
 
-/// A place in RAW: the sequence of the message and the index in it.
-pub type Place = (u64, u32);
+/// A position in RAW: the sequence of the message and the index in it.
+pub type DeliveryPosition = (u64, u32);
 
 impl Store {
     /// Adds deliveries, by store, to what is known to be accepted, and moves that count's cursor, in one commit:
@@ -85,14 +85,14 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Those of a store's places in RAW at which nothing has ended.
-    pub async fn places_without_end(
+    /// Those of a store's positions in RAW at which nothing has ended.
+    pub async fn positions_without_outcome(
         &self,
         store: &StoreId,
-        places: &BTreeSet<Place>,
-    ) -> Result<BTreeSet<Place>, StoreError> {
+        positions: &BTreeSet<DeliveryPosition>,
+    ) -> Result<BTreeSet<DeliveryPosition>, StoreError> {
         let sequences =
-            places.iter().map(|(sequence, _)| signed(*sequence)).collect::<Result<Vec<_>, _>>()?;
+            positions.iter().map(|(sequence, _)| signed(*sequence)).collect::<Result<Vec<_>, _>>()?;
         let statement = sqlx::query(
             "SELECT u.sequence, u.index FROM unnest($2::int8[], $3::int8[]) AS u(sequence, index)
              WHERE NOT EXISTS (SELECT FROM event_outcomes e WHERE e.store = $1 AND e.raw_sequence = u.sequence
@@ -102,14 +102,14 @@ impl Store {
         )
         .bind(store.as_str().to_owned())
         .bind(sequences)
-        .bind(places.iter().map(|(_, index)| i64::from(*index)).collect::<Vec<_>>());
+        .bind(positions.iter().map(|(_, index)| i64::from(*index)).collect::<Vec<_>>());
         let rows = self.fetch_all(statement).await?;
-        let place = |row: &PgRow| -> Result<Place, StoreError> {
+        let position = |row: &PgRow| -> Result<DeliveryPosition, StoreError> {
             let number = |column: &str| row.try_get::<i64, _>(column);
             let sequence = u64::try_from(number("sequence")?).map_err(|_| unreadable("sequence"))?;
             Ok((sequence, u32::try_from(number("index")?).map_err(|_| unreadable("index"))?))
         };
-        rows.iter().map(place).collect()
+        rows.iter().map(position).collect()
     }
 
     /// What is wrong with a store's own history, in words: gaps in its sequence, changes without their outcome, an
@@ -177,7 +177,7 @@ UNION ALL SELECT 'levels that the ledger does not sum up to', count(*)
     FULL JOIN (SELECT variant, location, sum(delta) AS quantity FROM inventory_movements
                WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
     WHERE l.quantity IS DISTINCT FROM m.quantity
-UNION ALL SELECT 'places that ended twice', count(*)
+UNION ALL SELECT 'positions that ended twice', count(*)
     FROM event_outcomes e JOIN dropped_inputs d USING (store, raw_sequence, delivery_index)
     WHERE e.store = $1 AND e.event_index = d.event_index
 UNION ALL SELECT 'deliveries counted as ended that did not, or the other way round', abs(s.ended - o.deliveries)

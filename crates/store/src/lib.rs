@@ -39,7 +39,7 @@ pub use config::StoreConfig;
 pub use conflicts::{ConflictFilter, ConflictRow, Resolved};
 pub use connection_list::ConnectionState;
 pub use connections::{Connection, Rules};
-pub use conservation::{Account, Place};
+pub use conservation::{Account, DeliveryPosition};
 pub use cursors::{Consumer, Cursor, CursorMove, CursorMoved};
 pub use dead_letters::{DeadLetterActed, DeadLetterAction};
 pub use desired::{DesiredChanges, Writes};

@@ -3,7 +3,7 @@
 use bus::Message;
 use bytes::Bytes;
 use model::{DroppedInput, Event, Partition, Position, record::WriteLogEntry};
-use runner::{Input as _, Placed};
+use runner::{Input as _, Positioned};
 use store::Cursor;
 use wire::DecodeError;
 
@@ -41,7 +41,7 @@ impl Content {
     /// Adds what a batch holds behind `after`.
     fn take(&mut self, batch: runner::Batch<Event>, after: Position) {
         let records = batch.records.into_iter().filter(|record| record.position > after);
-        self.events.extend(records.map(|Placed { value, .. }| value));
+        self.events.extend(records.map(|Positioned { value, .. }| value));
         self.dropped_inputs
             .extend(batch.dropped_inputs.into_iter().filter(|dropped_input| dropped_input.position > after));
     }

@@ -6,7 +6,7 @@
 
 use bus::{Bus, Feed, Message};
 use model::{EventId, Partition, Position};
-use runner::{Alerts, Failure, Head, Input, Placed, Service, StageIo, batch_of, readable};
+use runner::{Alerts, Failure, Head, Input, Positioned, Service, StageIo, batch_of, readable};
 use serde::Deserialize;
 use stage::{Fault, Skip, Stage, Verdict, Window};
 use std::{marker::PhantomData, time::Duration};
@@ -103,7 +103,7 @@ impl StageIo<Dedupe<EventRecord>> for OwnOutput {
         }
     }
 
-    async fn load(&self, _: &[Placed<EventRecord>], _: &mut Window<EventId>) -> Result<(), Fault> {
+    async fn load(&self, _: &[Positioned<EventRecord>], _: &mut Window<EventId>) -> Result<(), Fault> {
         Ok(())
     }
 }

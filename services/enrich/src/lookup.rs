@@ -3,7 +3,7 @@
 use crate::{Enrich, Known, PartitionState, located};
 use bus::{Bus, Message};
 use model::{ConnectionId, Event, LinkKind, Partition};
-use runner::{Placed, StageIo};
+use runner::{Positioned, StageIo};
 use stage::Fault;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -60,7 +60,10 @@ impl Lookup {
         }
     }
 
-    async fn connections(&self, batch: &[Placed<Event>]) -> Result<HashMap<ConnectionId, Arc<Known>>, Fault> {
+    async fn connections(
+        &self,
+        batch: &[Positioned<Event>],
+    ) -> Result<HashMap<ConnectionId, Arc<Known>>, Fault> {
         let ids: BTreeSet<&ConnectionId> = batch.iter().map(|event| &event.value.origin.connection).collect();
         let mut found = HashMap::new();
         let mut missing = Vec::new();
@@ -83,7 +86,7 @@ impl Lookup {
         Ok(found)
     }
 
-    async fn links(&self, batch: &[Placed<Event>]) -> Result<HashMap<LinkKey, Arc<str>>, Fault> {
+    async fn links(&self, batch: &[Positioned<Event>]) -> Result<HashMap<LinkKey, Arc<str>>, Fault> {
         let mut found = HashMap::new();
         let mut missing = BTreeSet::new();
         for event in batch.iter().map(|event| &event.value) {
@@ -115,7 +118,7 @@ impl StageIo<Enrich> for Lookup {
         Ok(PartitionState::default())
     }
 
-    async fn load(&self, inputs: &[Placed<Event>], state: &mut PartitionState) -> Result<(), Fault> {
+    async fn load(&self, inputs: &[Positioned<Event>], state: &mut PartitionState) -> Result<(), Fault> {
         *state =
             PartitionState { connections: self.connections(inputs).await?, links: self.links(inputs).await? };
         Ok(())

@@ -128,7 +128,7 @@ impl Platforms {
         answers: &Answers,
         room: &Room,
     ) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let (rule, places) = (Arc::new(self.rule), Places::new(room));
+        let (rule, permits) = (Arc::new(self.rule), Permits::new(room));
         let mut serving = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             let credentials = self.credentials.as_ref();
@@ -142,17 +142,17 @@ impl Platforms {
                 tokio::spawn(count_connections(connections, answers.reconnects.clone(), stop));
             }
             let (intake, answers, rule) = (Arc::clone(intake), answers.clone(), Arc::clone(&rule));
-            let answer = move |request: Request, place: Option<Place>| {
+            let answer = move |request: Request, permit: Option<Permit>| {
                 let (intake, answers, rule) = (Arc::clone(&intake), answers.clone(), Arc::clone(&rule));
                 async move {
-                    let answer = match place {
-                        Some(place) => place.run(published(&intake, &request)).await,
+                    let answer = match permit {
+                        Some(permit) => permit.run(published(&intake, &request)).await,
                         None => Ok(intake.take_up().ends(Answer::NoRoom)),
                     };
                     answers.give(request, &rule, "platforms", answer).await;
                 }
             };
-            serving.push(serve(requests, service, places.clone(), answer));
+            serving.push(serve(requests, service, permits.clone(), answer));
         }
         Ok(serving)
     }
@@ -182,49 +182,49 @@ pub(crate) async fn serve_fetchers(
 ) -> Result<JoinHandle<()>, Failure> {
     let (intake, answers, rule) = (Arc::clone(intake), answers.clone(), Arc::new(rule));
     let requests = service.bus.serve(ACCEPT_SUBJECT, QUEUE).await?;
-    let answer = move |request: Request, place: Option<Place>| {
+    let answer = move |request: Request, permit: Option<Permit>| {
         let (intake, answers, rule) = (Arc::clone(&intake), answers.clone(), Arc::clone(&rule));
         async move {
-            let answer = match place {
-                Some(place) => place.run(fetched(&intake, &request)).await,
+            let answer = match permit {
+                Some(permit) => permit.run(fetched(&intake, &request)).await,
                 None => Ok(intake.take_up().ends(Answer::NoRoom)),
             };
             answers.give(request, &rule, "services", answer).await;
         }
     };
-    Ok(serve(requests, service, Places::new(room), answer))
+    Ok(serve(requests, service, Permits::new(room), answer))
 }
 
-/// The places of those who come over one subject, and the room for what they bring; cheap to clone.
+/// The permits of those who come over one subject, and the room for what they bring; cheap to clone.
 #[derive(Clone)]
-struct Places {
+struct Permits {
     room: Room,
     waiting: Arc<Semaphore>,
     at_once: Arc<Semaphore>,
 }
 
-/// A request's place and room, until it is answered.
-struct Place {
+/// A request's permit and room, until it is answered.
+struct Permit {
     _held: Held,
     _waiting: OwnedSemaphorePermit,
     at_once: Arc<Semaphore>,
 }
 
-impl Places {
+impl Permits {
     fn new(room: &Room) -> Self {
         let [waiting, at_once] = [WAITING_MAX, REQUESTS_MAX].map(|count| Arc::new(Semaphore::new(count)));
         Self { room: room.clone(), waiting, at_once }
     }
 
-    /// A place for a request of so many bytes, if there is one. Nobody waits here: what isn't read lies in no room.
-    fn take(&self, bytes: usize) -> Result<Place, NoRoom> {
+    /// A permit for a request of so many bytes, if there is one. Nobody waits here: what isn't read lies in no room.
+    fn take(&self, bytes: usize) -> Result<Permit, NoRoom> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| NoRoom)?;
         let held = self.room.hold(bytes)?;
-        Ok(Place { _held: held, _waiting: waiting, at_once: Arc::clone(&self.at_once) })
+        Ok(Permit { _held: held, _waiting: waiting, at_once: Arc::clone(&self.at_once) })
     }
 }
 
-impl Place {
+impl Permit {
     /// Runs it when its turn has come.
     async fn run<T>(self, run: impl Future<Output = T>) -> T {
         // Never closed.
@@ -233,9 +233,14 @@ impl Place {
     }
 }
 
-fn serve<Run, Running>(mut requests: Requests, service: &Service, places: Places, run: Run) -> JoinHandle<()>
+fn serve<Run, Running>(
+    mut requests: Requests,
+    service: &Service,
+    permits: Permits,
+    run: Run,
+) -> JoinHandle<()>
 where
-    Run: Fn(Request, Option<Place>) -> Running + Send + 'static,
+    Run: Fn(Request, Option<Permit>) -> Running + Send + 'static,
     Running: Future<Output = ()> + Send + 'static,
 {
     let stop = service.stop.clone();
@@ -246,8 +251,8 @@ where
                 () = stop.cancelled() => None,
             };
             let Some(request) = request else { return };
-            match places.take(request.bytes()) {
-                Ok(place) => drop(tokio::spawn(run(request, Some(place)))),
+            match permits.take(request.bytes()) {
+                Ok(permit) => drop(tokio::spawn(run(request, Some(permit)))),
                 // It is gone before the next one is read.
                 Err(NoRoom) => run(request, None).await,
             }

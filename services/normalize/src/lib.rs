@@ -6,7 +6,7 @@
 use bus::{Bus, Feed, Message};
 use model::{Action, Currency, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
-use runner::{Failure, Placed, Service, StageIo};
+use runner::{Failure, Positioned, Service, StageIo};
 use serde::Deserialize;
 use stage::{Fault, Reject, RejectClass, Skip, Stage, Verdict};
 use std::collections::HashMap;
@@ -189,7 +189,7 @@ impl StageIo<Normalize> for Nothing {
     async fn open(&self, _: &Bus, _: Partition, _: Option<&Message>) -> Result<(), Fault> {
         Ok(())
     }
-    async fn load(&self, _: &[Placed<Delivery>], (): &mut ()) -> Result<(), Fault> {
+    async fn load(&self, _: &[Positioned<Delivery>], (): &mut ()) -> Result<(), Fault> {
         Ok(())
     }
 }

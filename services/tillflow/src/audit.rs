@@ -15,9 +15,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use store::{Account, Consumer, Place, Store};
+use store::{Account, Consumer, DeliveryPosition, Store};
 
-/// How many places of a store are asked for at once.
+/// How many positions of a store are asked for at once.
 const PLACES_MAX: usize = 4000;
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ struct Found {
 pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> {
     let wanted = arguments.store.as_deref().map(StoreId::new).transpose();
     let wanted = wanted.map_err(|error| Failed::Usage(error.to_string()))?;
-    let (bus, store) = (open_bus(&arguments.place).await?, open_store(&arguments.place).await?);
+    let (bus, store) = (open_bus(&arguments.target).await?, open_store(&arguments.target).await?);
     let mut audit = Auditing { bus, store, wanted, found: Found::default(), told: Instant::now() };
     for partition in audit.bus.partitions().all() {
         audit.partition(partition).await?;
@@ -74,7 +74,7 @@ impl Auditing {
     async fn partition(&mut self, partition: Partition) -> Result<(), Failed> {
         let applied = self.store.cursor(Consumer::Apply, partition).await?.position;
         let mut reader = RawReader::open(&self.bus, partition, Position::default()).await?;
-        let mut waiting: BTreeMap<StoreId, BTreeMap<Place, DeliveryId>> = BTreeMap::new();
+        let mut waiting: BTreeMap<StoreId, BTreeMap<DeliveryPosition, DeliveryId>> = BTreeMap::new();
         loop {
             let messages = reader.next().await?;
             if messages.is_empty() {
@@ -83,36 +83,40 @@ impl Auditing {
             for message in &messages {
                 self.found.foreign.extend(message.foreign.clone());
             }
-            for placed in messages.into_iter().flat_map(|message| message.deliveries) {
-                let store = &placed.value.origin.store;
+            for positioned in messages.into_iter().flat_map(|message| message.deliveries) {
+                let store = &positioned.value.origin.store;
                 if self.wanted.as_ref().is_some_and(|wanted| wanted != store) {
                     continue;
                 }
-                if placed.position > applied {
+                if positioned.position > applied {
                     self.found.in_flight += 1;
                     continue;
                 }
-                let place = (placed.position.raw_sequence, placed.position.delivery);
-                let places = waiting.entry(store.clone()).or_default();
-                places.insert(place, placed.value.id);
-                if places.len() >= PLACES_MAX {
-                    let (store, places) = (store.clone(), std::mem::take(places));
-                    self.check(store, places).await?;
+                let position = (positioned.position.raw_sequence, positioned.position.delivery);
+                let positions = waiting.entry(store.clone()).or_default();
+                positions.insert(position, positioned.value.id);
+                if positions.len() >= PLACES_MAX {
+                    let (store, positions) = (store.clone(), std::mem::take(positions));
+                    self.check(store, positions).await?;
                 }
             }
         }
-        for (store, places) in waiting {
-            self.check(store, places).await?;
+        for (store, positions) in waiting {
+            self.check(store, positions).await?;
         }
         Ok(())
     }
 
-    async fn check(&mut self, store: StoreId, places: BTreeMap<Place, DeliveryId>) -> Result<(), Failed> {
-        let keys: BTreeSet<Place> = places.keys().copied().collect();
-        let missing = self.store.places_without_end(&store, &keys).await?;
-        self.found.checked += places.len();
+    async fn check(
+        &mut self,
+        store: StoreId,
+        positions: BTreeMap<DeliveryPosition, DeliveryId>,
+    ) -> Result<(), Failed> {
+        let keys: BTreeSet<DeliveryPosition> = positions.keys().copied().collect();
+        let missing = self.store.positions_without_outcome(&store, &keys).await?;
+        self.found.checked += positions.len();
         self.found.missing.extend(missing.into_iter().filter_map(|(raw_sequence, delivery)| {
-            let id = *places.get(&(raw_sequence, delivery))?;
+            let id = *positions.get(&(raw_sequence, delivery))?;
             let position = Position { raw_sequence, delivery, event: 0 };
             Some(Missing { store: store.clone(), delivery: id, position })
         }));

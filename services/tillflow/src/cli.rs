@@ -132,10 +132,10 @@ pub(crate) enum Verb {
     Rebuild(Rebuild),
     /// Check the broker and the database, and say how to mend what is wrong.
     #[command(after_help = "Example:\n  tillflow doctor")]
-    Doctor(Place),
+    Doctor(Target),
     /// Bring the database's tables up to date.
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
-    Migrate(Place),
+    Migrate(Target),
     /// Make the users of the broker: for each service, for people, and for each connection that publishes itself, a key
     /// and exactly the permissions that it needs.
     ///
@@ -168,7 +168,7 @@ pub(crate) enum Verb {
 
 /// Where the environment is: that of a running `tillflow dev`, else what the configuration and the environment say.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Place {
+pub(crate) struct Target {
     /// The folder of a running `tillflow dev`.
     #[arg(long, default_value = ".tillflow")]
     pub(crate) dir: PathBuf,
@@ -209,7 +209,7 @@ pub(crate) struct Trigger {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) dup: u32,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -218,7 +218,7 @@ pub(crate) struct Tail {
     #[arg(long)]
     pub(crate) store: Option<String>,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -234,7 +234,7 @@ pub(crate) enum Shown {
         /// The store.
         store: String,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
 }
 
@@ -250,7 +250,7 @@ pub(crate) struct Events {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -272,7 +272,7 @@ pub(crate) enum DlqVerb {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Show one dead letter: why, where, and what was done about it.
     Show {
@@ -282,7 +282,7 @@ pub(crate) enum DlqVerb {
         #[arg(long)]
         bytes: bool,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Take dead letters in again, through the whole pipeline, as the same events: newer changes stand, and nothing
     /// takes effect twice.
@@ -296,7 +296,7 @@ pub(crate) enum DlqVerb {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         rate: u32,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Give dead letters up. RAW keeps their bytes as long as it keeps anything.
     Discard {
@@ -309,7 +309,7 @@ pub(crate) enum DlqVerb {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
 }
 
@@ -349,7 +349,7 @@ pub(crate) struct Replay {
     #[arg(long, conflicts_with = "into")]
     pub(crate) repair: bool,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -364,7 +364,7 @@ pub(crate) struct Rebuild {
     #[arg(long, conflicts_with_all = ["store", "dry_run"])]
     pub(crate) restart: bool,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -373,7 +373,7 @@ pub(crate) struct Audit {
     #[arg(long)]
     pub(crate) store: Option<String>,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Conflicts, for the people who end them.
 
 use crate::{
-    cli::{Conflicts, ConflictsVerb, Output, Place, Take, Wait},
+    cli::{Conflicts, ConflictsVerb, Output, Take, Target, Wait},
     connection,
     environment::{open_bus, open_store},
     failure::Failed,
@@ -16,12 +16,12 @@ const NO_NOTE: &str = "resolved by hand";
 
 pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Failed> {
     match arguments.what {
-        ConflictsVerb::Ls { store, connection, kind, all, limit, place } => {
+        ConflictsVerb::Ls { store, connection, kind, all, limit, target } => {
             let filter = filter(store.as_deref(), connection.as_deref(), kind.as_deref(), all)?;
-            list(&open_store(&place).await?, &filter, i64::from(limit), output).await
+            list(&open_store(&target).await?, &filter, i64::from(limit), output).await
         }
-        ConflictsVerb::Show { conflict, place } => {
-            let row = find(&open_store(&place).await?, conflict).await?;
+        ConflictsVerb::Show { conflict, target } => {
+            let row = find(&open_store(&target).await?, conflict).await?;
             let mut value = value(&row);
             if row.resolved.is_none() {
                 value["to_end_it"] = Value::from(way_to_end(&row));
@@ -32,9 +32,9 @@ pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Fail
             }
             Ok(())
         }
-        ConflictsVerb::Resolve { conflict, take, note, by, wait, place } => {
+        ConflictsVerb::Resolve { conflict, take, note, by, wait, target } => {
             let word = Word { by, note };
-            resolve(conflict, take, &word, wait, &place, output).await
+            resolve(conflict, take, &word, wait, &target, output).await
         }
     }
 }
@@ -114,10 +114,10 @@ async fn resolve(
     take: Option<Take>,
     word: &Word,
     wait: Wait,
-    place: &Place,
+    target: &Target,
     output: Output,
 ) -> Result<(), Failed> {
-    let store = open_store(place).await?;
+    let store = open_store(target).await?;
     let row = find(&store, id).await?;
     if let Some(resolved) = &row.resolved {
         return Err(Failed::Other(format!(
@@ -126,7 +126,7 @@ async fn resolve(
         )));
     }
     match (row.conflict.kind == ConflictKind::FirstContact, take) {
-        (true, Some(take)) => adopt(&store, &row, take, word, wait, place, output).await,
+        (true, Some(take)) => adopt(&store, &row, take, word, wait, target, output).await,
         (true, None) => {
             Err(Failed::Usage("say whose number stands: --take store or --take platform".to_owned()))
         }
@@ -135,7 +135,7 @@ async fn resolve(
             if row.conflict.kind == ConflictKind::Flapping
                 && Conflict::item_of(&row.conflict.subject).is_some() =>
         {
-            adopt(&store, &row, Take::Store, word, wait, place, output).await
+            adopt(&store, &row, Take::Store, word, wait, target, output).await
         }
         (false, Some(_)) => Err(Failed::Usage(format!(
             "--take answers first contacts only; conflict {id} is {}: say --note",
@@ -160,7 +160,7 @@ async fn adopt(
     take: Take,
     word: &Word,
     wait: Wait,
-    place: &Place,
+    target: &Target,
     output: Output,
 ) -> Result<(), Failed> {
     let (item, location) = Conflict::item_of(&row.conflict.subject).ok_or_else(|| {
@@ -171,7 +171,7 @@ async fn adopt(
         Take::Platform => (Side::Platform, "the platform's number stands"),
     };
     let state = connection::find(store, row.conflict.connection.as_str()).await?;
-    let bus = open_bus(place).await?;
+    let bus = open_bus(target).await?;
     let adopt = Instruction::Adopt { item: item.clone(), location, side };
     let instructed = instruct::send(&bus, store, &state.origin, (&item, &adopt), wait).await?;
     let resolution = word.resolution(decided);

@@ -1,7 +1,7 @@
 //! Connections: their states, pausing them, and whose number stands at a first contact.
 
 use crate::{
-    cli::{Baseline, ConnectionVerb, Connections, Output, Place, Wait},
+    cli::{Baseline, ConnectionVerb, Connections, Output, Target, Wait},
     environment::{open_bus, open_store},
     failure::Failed,
     instruct, output,
@@ -12,27 +12,27 @@ use store::{ConflictFilter, ConnectionState, Health, LISTED_ROWS, Store};
 
 pub(crate) async fn run(arguments: Connections, output: Output) -> Result<(), Failed> {
     match arguments.what {
-        ConnectionVerb::Ls { store, place } => list(store.as_deref(), &place, output).await,
-        ConnectionVerb::Show { connection, place } => {
-            let state = find(&open_store(&place).await?, &connection).await?;
+        ConnectionVerb::Ls { store, target } => list(store.as_deref(), &target, output).await,
+        ConnectionVerb::Show { connection, target } => {
+            let state = find(&open_store(&target).await?, &connection).await?;
             match output {
                 Output::Json => output::json(&value(&state)),
                 Output::Text => output::fields(&value(&state)),
             }
             Ok(())
         }
-        ConnectionVerb::Pause { connection, place } => enable(&connection, false, &place, output).await,
-        ConnectionVerb::Resume { connection, place } => enable(&connection, true, &place, output).await,
-        ConnectionVerb::Set { connection, baseline, dry_run, wait, place } => {
+        ConnectionVerb::Pause { connection, target } => enable(&connection, false, &target, output).await,
+        ConnectionVerb::Resume { connection, target } => enable(&connection, true, &target, output).await,
+        ConnectionVerb::Set { connection, baseline, dry_run, wait, target } => {
             let rule = match baseline {
                 Baseline::Ask => BaselineRule::Ask,
                 Baseline::Store => BaselineRule::Store,
                 Baseline::Platform => BaselineRule::Platform,
             };
             if dry_run {
-                return preview(&connection, rule, &place, output).await;
+                return preview(&connection, rule, &target, output).await;
             }
-            set(&connection, rule, wait, &place, output).await
+            set(&connection, rule, wait, &target, output).await
         }
     }
 }
@@ -44,10 +44,10 @@ pub(crate) async fn find(store: &Store, connection: &str) -> Result<ConnectionSt
     found.ok_or_else(|| Failed::Other(format!("there is no connection {id}")))
 }
 
-async fn list(store_id: Option<&str>, place: &Place, output: Output) -> Result<(), Failed> {
+async fn list(store_id: Option<&str>, target: &Target, output: Output) -> Result<(), Failed> {
     let store_id = store_id.map(StoreId::new).transpose();
     let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
-    let states = open_store(place).await?.connection_states(store_id.as_ref()).await?;
+    let states = open_store(target).await?.connection_states(store_id.as_ref()).await?;
     if states.is_empty() && output == Output::Text {
         output::line("no connections");
     }
@@ -91,8 +91,8 @@ pub(crate) fn trouble(state: &ConnectionState) -> String {
     )
 }
 
-async fn enable(connection: &str, enabled: bool, place: &Place, output: Output) -> Result<(), Failed> {
-    let store = open_store(place).await?;
+async fn enable(connection: &str, enabled: bool, target: &Target, output: Output) -> Result<(), Failed> {
+    let store = open_store(target).await?;
     let known = find(&store, connection).await?;
     store.set_enabled(&known.origin.connection, enabled).await?;
     match output {
@@ -114,22 +114,27 @@ async fn set(
     connection: &str,
     rule: BaselineRule,
     wait: Wait,
-    place: &Place,
+    target: &Target,
     output: Output,
 ) -> Result<(), Failed> {
-    let store = open_store(place).await?;
+    let store = open_store(target).await?;
     let state = find(&store, connection).await?;
     let external = ExternalId::new(state.origin.connection.as_str());
     let external = external.map_err(|error| Failed::Usage(error.to_string()))?;
-    let bus = open_bus(place).await?;
+    let bus = open_bus(target).await?;
     let instruction = Instruction::Baseline(rule);
     let instructed = instruct::send(&bus, &store, &state.origin, (&external, &instruction), wait).await?;
     instructed.tell(&format!("baseline of {} is {}", state.origin.connection, rule.as_str()), output);
     Ok(())
 }
 
-async fn preview(connection: &str, rule: BaselineRule, place: &Place, output: Output) -> Result<(), Failed> {
-    let store = open_store(place).await?;
+async fn preview(
+    connection: &str,
+    rule: BaselineRule,
+    target: &Target,
+    output: Output,
+) -> Result<(), Failed> {
+    let store = open_store(target).await?;
     let state = find(&store, connection).await?;
     let filter = ConflictFilter {
         store: Some(state.origin.store.clone()),

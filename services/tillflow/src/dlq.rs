@@ -16,19 +16,19 @@ use wire::DeadLetter;
 
 pub(crate) async fn run(arguments: Dlq, output: Output) -> Result<(), Failed> {
     match arguments.what {
-        DlqVerb::Ls { of, dead_letters, limit, place } => {
-            let bus = open_bus(&place).await?;
+        DlqVerb::Ls { of, dead_letters, limit, target } => {
+            let bus = open_bus(&target).await?;
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             list::run(&bus, &of, dead_letters, limit, output).await
         }
-        DlqVerb::Show { dead_letter, bytes, place } => show::run(dead_letter, bytes, &place, output).await,
-        DlqVerb::Replay { of, dry_run, rate, place } => {
+        DlqVerb::Show { dead_letter, bytes, target } => show::run(dead_letter, bytes, &target, output).await,
+        DlqVerb::Replay { of, dry_run, rate, target } => {
             let what = act::What::Replay { rate_per_second: rate };
-            act::run(&selected(of, "replay")?, dry_run, &what, &place, output).await
+            act::run(&selected(of, "replay")?, dry_run, &what, &target, output).await
         }
-        DlqVerb::Discard { of, note, dry_run, place } => {
+        DlqVerb::Discard { of, note, dry_run, target } => {
             let what = act::What::Discard { note };
-            act::run(&selected(of, "discard")?, dry_run, &what, &place, output).await
+            act::run(&selected(of, "discard")?, dry_run, &what, &target, output).await
         }
     }
 }

@@ -3,7 +3,7 @@
 mod standing;
 
 use crate::{
-    cli::{Output, Place},
+    cli::{Output, Target},
     connection,
     environment::{configuration, open_store},
     failure::Failed,
@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use store::Store;
 
 /// Checks both, and says what is in force.
-pub(crate) async fn run(place: Place, output: Output) -> Result<(), Failed> {
-    let bus = runner::connect(&configuration(&place)?.0).await?;
+pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
+    let bus = runner::connect(&configuration(&target)?.0).await?;
     let profile = bus.check().await?;
     let placements = bus.placements().await?;
-    let store = open_store(&place).await?;
+    let store = open_store(&target).await?;
     store.ping().await?;
     let standing = standing::Standing::look(&bus, &store).await?;
     let troubled = store.connections_not_ok().await?;
@@ -96,8 +96,8 @@ fn placement(it: &Placement) -> serde_json::Value {
 }
 
 /// Brings the tables up to date.
-pub(crate) async fn migrate(place: Place, output: Output) -> Result<(), Failed> {
-    let config = configuration(&place)?.1;
+pub(crate) async fn migrate(target: Target, output: Output) -> Result<(), Failed> {
+    let config = configuration(&target)?.1;
     let store = Store::connect(&config, config.vault()?).await?;
     store.migrate().await?;
     store.maintain().await?;

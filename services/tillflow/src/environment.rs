@@ -1,6 +1,6 @@
 //! Which broker and database a verb speaks to.
 
-use crate::{cli::Place, failure::Failed};
+use crate::{cli::Target, failure::Failed};
 use bus::{Bus, BusConfig, Credentials, User, seed_file};
 use runner::Config;
 use serde::{Deserialize, Serialize};
@@ -109,9 +109,9 @@ pub(crate) struct Own {
 }
 
 /// The broker and the database, as configuration.
-pub(crate) fn configuration(place: &Place) -> Result<(BusConfig, StoreConfig), Failed> {
-    if let Some(running) = Running::find(&place.dir)? {
-        return Ok((bus_config(&running), dev_store_config(&place.dir, &running.postgres_url)?));
+pub(crate) fn configuration(target: &Target) -> Result<(BusConfig, StoreConfig), Failed> {
+    if let Some(running) = Running::find(&target.dir)? {
+        return Ok((bus_config(&running), dev_store_config(&target.dir, &running.postgres_url)?));
     }
     let config = Config::<Own>::load()?;
     Ok((config.bus.of(&User::Operator), config.service.store))
@@ -134,13 +134,13 @@ fn bus_config(running: &Running) -> BusConfig {
 }
 
 /// The database.
-pub(crate) async fn open_store(place: &Place) -> Result<Store, Failed> {
-    Ok(Store::open(&configuration(place)?.1).await?)
+pub(crate) async fn open_store(target: &Target) -> Result<Store, Failed> {
+    Ok(Store::open(&configuration(target)?.1).await?)
 }
 
 /// The broker; whoever asks by hand is told soon that it isn't there.
-pub(crate) async fn open_bus(place: &Place) -> Result<Bus, Failed> {
-    let mut config = configuration(place)?.0;
+pub(crate) async fn open_bus(target: &Target) -> Result<Bus, Failed> {
+    let mut config = configuration(target)?.0;
     config.connect_limit_ms = config.connect_limit_ms.min(CONNECT_LIMIT_MS);
     Ok(runner::connect(&config).await?)
 }

@@ -3,7 +3,7 @@
 mod delivery;
 
 use crate::{
-    cli::{Events, Output, Place},
+    cli::{Events, Output, Target},
     environment::open_store,
     failure::Failed,
     output,
@@ -15,16 +15,16 @@ pub(crate) async fn run(arguments: Events, output: Output) -> Result<(), Failed>
     let store_id = arguments.store.as_deref().map(StoreId::new).transpose();
     let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
     if let Some(delivery) = &arguments.delivery {
-        return delivery::run(delivery, store_id.as_ref(), &arguments.place, output).await;
+        return delivery::run(delivery, store_id.as_ref(), &arguments.target, output).await;
     }
     let Some(store_id) = store_id else {
         return Err(Failed::Usage("say --store or --delivery".to_owned()));
     };
-    of_store(&store_id, i64::from(arguments.limit), &arguments.place, output).await
+    of_store(&store_id, i64::from(arguments.limit), &arguments.target, output).await
 }
 
-async fn of_store(store_id: &StoreId, limit: i64, place: &Place, output: Output) -> Result<(), Failed> {
-    let store = open_store(place).await?;
+async fn of_store(store_id: &StoreId, limit: i64, target: &Target, output: Output) -> Result<(), Failed> {
+    let store = open_store(target).await?;
     let mut rows = store.event_outcomes_of(store_id, limit).await?;
     rows.reverse();
     if rows.is_empty() && output == Output::Text {

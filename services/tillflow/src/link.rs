@@ -14,12 +14,12 @@ use std::collections::BTreeSet;
 pub(crate) async fn link(arguments: Link, output: Output) -> Result<(), Failed> {
     let variant = external(&arguments.variant)?;
     let to = VariantId::new(&arguments.to).map_err(|error| Failed::Usage(error.to_string()))?;
-    let store = open_store(&arguments.place).await?;
+    let store = open_store(&arguments.target).await?;
     let state = connection::find(&store, &arguments.connection).await?;
     if !store.has_variant(&state.origin.store, &to).await? {
         return Err(Failed::Other(format!("store {} has no variant {to}", state.origin.store)));
     }
-    let bus = open_bus(&arguments.place).await?;
+    let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::Link { variant: variant.clone(), to: to.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
     sent.tell(&format!("{variant} of {} is {to}", state.origin.connection), output);
@@ -28,7 +28,7 @@ pub(crate) async fn link(arguments: Link, output: Output) -> Result<(), Failed> 
 
 pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Failed> {
     let variant = external(&arguments.variant)?;
-    let store = open_store(&arguments.place).await?;
+    let store = open_store(&arguments.target).await?;
     let state = connection::find(&store, &arguments.connection).await?;
     let key = (state.origin.connection.clone(), LinkKind::Variant, variant.clone());
     if store.links(&BTreeSet::from([key])).await?.is_empty() {
@@ -37,7 +37,7 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
             state.origin.connection
         )));
     }
-    let bus = open_bus(&arguments.place).await?;
+    let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::Unlink { variant: variant.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&variant, &instruction), arguments.wait).await?;
     sent.tell(&format!("{variant} of {} is linked to nothing", state.origin.connection), output);
@@ -47,7 +47,7 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
 pub(crate) async fn link_location(arguments: LinkLocation, output: Output) -> Result<(), Failed> {
     let location = external(&arguments.location)?;
     let to = LocationId::new(&arguments.to).map_err(|error| Failed::Usage(error.to_string()))?;
-    let store = open_store(&arguments.place).await?;
+    let store = open_store(&arguments.target).await?;
     let state = connection::find(&store, &arguments.connection).await?;
     let connection = &state.origin.connection;
     if !store.locations_of(&state.origin.store).await?.iter().any(|of| of.id == to) {
@@ -74,7 +74,7 @@ pub(crate) async fn link_location(arguments: LinkLocation, output: Output) -> Re
         }
         return Ok(());
     }
-    let bus = open_bus(&arguments.place).await?;
+    let bus = open_bus(&arguments.target).await?;
     let instruction = Instruction::LinkLocation { location: location.clone(), to: to.clone() };
     let sent = instruct::send(&bus, &store, &state.origin, (&location, &instruction), arguments.wait).await?;
     let is_linked = store.location_links(connection).await?.contains(&(location.clone(), to.clone()));
@@ -87,7 +87,7 @@ pub(crate) async fn link_location(arguments: LinkLocation, output: Output) -> Re
 
 pub(crate) async fn ignore_location(arguments: IgnoreLocation, output: Output) -> Result<(), Failed> {
     let location = external(&arguments.location)?;
-    let store = open_store(&arguments.place).await?;
+    let store = open_store(&arguments.target).await?;
     let state = connection::find(&store, &arguments.connection).await?;
     let ignored = !arguments.undo;
     store.ignore_location(&state.origin.connection, &location, ignored).await?;

@@ -3,7 +3,7 @@
 use crate::{failure::Failed, output};
 use bus::{Bus, BusError, Feed, Foreign, Message, Reader, Start};
 use model::{Delivery, Partition, Position};
-use runner::{Placed, batch_of};
+use runner::{Positioned, batch_of};
 
 /// How many messages are taken at once.
 const MESSAGES_MAX: usize = 16;
@@ -57,7 +57,7 @@ impl RawReader {
 pub(crate) struct RawMessage {
     pub(crate) sequence: u64,
     /// None of a foreign message.
-    pub(crate) deliveries: Vec<Placed<Delivery>>,
+    pub(crate) deliveries: Vec<Positioned<Delivery>>,
     /// What makes it foreign.
     pub(crate) foreign: Option<Foreign>,
 }

@@ -21,7 +21,7 @@ const CHANGES_MAX: i64 = 1000;
 const STORES_AT_ONCE: usize = 2;
 
 pub(crate) async fn run(arguments: Rebuild, output: Output) -> Result<(), Failed> {
-    let store = open_store(&arguments.place).await?;
+    let store = open_store(&arguments.target).await?;
     let run = begin(&store, &arguments).await?;
     let progress = Progress::new("the changes");
     progress.expect(run.stores.iter().map(|store| store.last_sequence.unsigned_abs()).sum());
@@ -95,8 +95,8 @@ impl Rebuilds<'_> {
         self.store.rebuilding(store, !self.told.dry_run).await
     }
 
-    /// Folds the changes with the ledger page by page, while the store lives on; holds it only to fold the last ones and
-    /// to put its state right.
+    /// Folds the changes with the ledger page by page, while the store lives on; holds it only to fold the last ones
+    /// and to put its state right.
     async fn history(
         &self,
         store: &StoreId,

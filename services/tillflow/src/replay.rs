@@ -23,14 +23,14 @@ use tokio::task::JoinSet;
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two isn't zero");
 
 pub(crate) async fn run(arguments: Replay, output: Output) -> Result<(), Failed> {
-    let bus = open_bus(&arguments.place).await?;
-    let present = open_store(&arguments.place).await?;
+    let bus = open_bus(&arguments.target).await?;
+    let present = open_store(&arguments.target).await?;
     if arguments.repair {
         return repair(&bus, &present, output).await;
     }
     match &arguments.into {
         Some(url) => {
-            let config = StoreConfig { url: url.clone(), ..configuration(&arguments.place)?.1 };
+            let config = StoreConfig { url: url.clone(), ..configuration(&arguments.target)?.1 };
             into(&bus, &present, &config, arguments.resume, output).await
         }
         None => against(&bus, &present, output).await,
@@ -68,8 +68,8 @@ async fn repair(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed
     Ok(())
 }
 
-/// Commits what RAW has to `target`, with what propagate made of the mirrors of `present`: up to its end, or as far as the
-/// present record has come.
+/// Commits what RAW has to `target`, with what propagate made of the mirrors of `present`: up to its end, or as far as
+/// the present record has come.
 pub(crate) async fn commit(
     bus: &Bus,
     present: &Store,

@@ -19,7 +19,7 @@ const CHANGES_MAX: usize = 256;
 pub(crate) async fn run(arguments: Tail, output: Output) -> Result<(), Failed> {
     let store = arguments.store.as_deref().map(StoreId::new).transpose();
     let store = store.map_err(|error| Failed::Usage(error.to_string()))?;
-    let bus = open_bus(&arguments.place).await?;
+    let bus = open_bus(&arguments.target).await?;
     let end = bus.applied_end().await?;
     let mut changes = bus.read_applied_all(store.as_ref(), bus::Start::After(end)).await?;
     loop {

@@ -59,7 +59,7 @@ pub(crate) fn first_topic(platform: &str) -> &'static str {
 }
 
 pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed> {
-    let running = Running::expect(&arguments.place.dir)?;
+    let running = Running::expect(&arguments.target.dir)?;
     let connection = find(&running, &arguments)?;
     let body = body(&arguments, connection)?;
     // The same for every repetition, as for a platform's retries.

@@ -1,6 +1,6 @@
 //! Where a request is from.
 
-use super::places::Place;
+use super::permits::Permit;
 use hyper::HeaderMap;
 use ipnet::IpNet;
 use std::{
@@ -34,7 +34,7 @@ impl Origin {
 #[derive(Clone)]
 pub struct Client {
     pub(super) origin: Origin,
-    pub(super) place: Arc<Place>,
+    pub(super) permit: Arc<Permit>,
 }
 
 impl Client {
@@ -45,7 +45,7 @@ impl Client {
 
     /// Says that its request was proven to be whose it says: its connection gives way to no other from now on.
     pub fn prove(&self) {
-        self.place.prove();
+        self.permit.prove();
     }
 }
 
@@ -55,8 +55,8 @@ pub(super) fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// The address that a request is from. What a trusted proxy says is believed from its end on, up to the first that isn't
-/// such a proxy itself; of all others the header is never read.
+/// The address that a request is from. What a trusted proxy says is believed from its end on, up to the first that
+/// isn't such a proxy itself; of all others the header is never read.
 pub(super) fn origin(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> Origin {
     let mut from = peer;
     if is_trusted(trusted, peer) {

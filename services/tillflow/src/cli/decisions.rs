@@ -1,6 +1,6 @@
 //! Verbs by which people decide what rules can't: conflicts, connections, links.
 
-use super::Place;
+use super::Target;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) enum ConflictsVerb {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Show one conflict: what stands against what, since when, and the way to end it.
     #[command(
@@ -41,7 +41,7 @@ pub(crate) enum ConflictsVerb {
         /// The conflict's number.
         conflict: i64,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// End a conflict by your word; a first contact by saying whose number stands.
     #[command(after_help = "Example:\n  tillflow conflicts resolve 17 --take store\n  \
@@ -64,7 +64,7 @@ pub(crate) enum ConflictsVerb {
         #[command(flatten)]
         wait: Wait,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
 }
 
@@ -94,7 +94,7 @@ pub(crate) enum ConnectionVerb {
         #[arg(long)]
         store: Option<String>,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Show one connection: its state, why and since when, its rule, and what waits.
     #[command(
@@ -104,7 +104,7 @@ pub(crate) enum ConnectionVerb {
         /// The connection.
         connection: String,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Stop calling a platform. What happens meanwhile is kept and made good on resume.
     #[command(
@@ -114,7 +114,7 @@ pub(crate) enum ConnectionVerb {
         /// The connection.
         connection: String,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Call a platform again: what was missed is fetched, and what differs is written.
     #[command(
@@ -124,7 +124,7 @@ pub(crate) enum ConnectionVerb {
         /// The connection.
         connection: String,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Set whose number stands when the platform reports an item for the first time and the store has another number.
     #[command(
@@ -146,7 +146,7 @@ pub(crate) enum ConnectionVerb {
         #[command(flatten)]
         wait: Wait,
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
 }
 
@@ -175,7 +175,7 @@ pub(crate) struct Link {
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -189,7 +189,7 @@ pub(crate) struct Unlink {
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -209,7 +209,7 @@ pub(crate) struct LinkLocation {
     #[command(flatten)]
     pub(crate) wait: Wait,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -224,7 +224,7 @@ pub(crate) struct IgnoreLocation {
     #[arg(long)]
     pub(crate) undo: bool,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 }
 
 /// How long a decision is waited for.

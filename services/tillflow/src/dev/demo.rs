@@ -51,7 +51,7 @@ impl Demo {
             let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
             // Behind its own, so that `tillflow trigger` has places to speak of.
             let mut examples = crate::trigger::example_locations(kind.as_str());
-            examples.retain(|place| !shop.locations.contains(place));
+            examples.retain(|target| !shop.locations.contains(target));
             let wanted = Wanted {
                 platform: kind.as_str(),
                 base_url: simulator.base_url(),

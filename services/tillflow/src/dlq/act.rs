@@ -2,7 +2,7 @@
 
 use super::{Found, causes, for_each_dead_letter, list};
 use crate::{
-    cli::{DeadLetters, Output, Place},
+    cli::{DeadLetters, Output, Target},
     environment::{open_bus, open_store},
     failure::Failed,
     output,
@@ -37,10 +37,10 @@ pub(super) async fn run(
     of: &DeadLetters,
     dry_run: bool,
     what: &What,
-    place: &Place,
+    target: &Target,
     output: Output,
 ) -> Result<(), Failed> {
-    let bus = open_bus(place).await?;
+    let bus = open_bus(target).await?;
     if dry_run {
         let causes = causes(&bus, of).await?;
         let count: usize = causes.iter().map(|cause| cause.count).sum();
@@ -50,7 +50,7 @@ pub(super) async fn run(
         output::progress(&format!("{count} dead letters would be {}; nothing was done", what.done()));
         return Ok(());
     }
-    let store = open_store(place).await?;
+    let store = open_store(target).await?;
     // The numbers only: dead letters are read again one by one, so that memory doesn't grow with their bytes.
     let mut numbers = Vec::new();
     for_each_dead_letter(&bus, of, |found| numbers.push(found.number)).await?;

@@ -2,7 +2,7 @@
 
 use super::Found;
 use crate::{
-    cli::{Output, Place},
+    cli::{Output, Target},
     environment::{open_bus, open_store},
     failure::Failed,
     output,
@@ -12,12 +12,17 @@ use model::Event;
 use serde_json::{Value, json};
 use wire::Original;
 
-pub(super) async fn run(dead_letter: u64, bytes: bool, place: &Place, output: Output) -> Result<(), Failed> {
-    let bus = open_bus(place).await?;
+pub(super) async fn run(
+    dead_letter: u64,
+    bytes: bool,
+    target: &Target,
+    output: Output,
+) -> Result<(), Failed> {
+    let bus = open_bus(target).await?;
     let message = bus.dead_at(dead_letter).await?;
     let message = message.ok_or_else(|| Failed::Other(format!("there is no dead letter {dead_letter}")))?;
     let found = Found::read(message)?;
-    let store = open_store(place).await?;
+    let store = open_store(target).await?;
     let history = store.dead_letter_history(found.dead_letter.original.delivery()).await?;
     let history: Vec<Value> = history
         .into_iter()

@@ -1,7 +1,7 @@
 //! Every outcome of one delivery, in whichever stage it ended.
 
 use crate::{
-    cli::{Output, Place},
+    cli::{Output, Target},
     dlq::{self, DeadLetterOfDelivery},
     environment::{open_bus, open_store},
     failure::Failed,
@@ -14,15 +14,15 @@ use store::{DeliveryOutcome, OutcomesIn};
 pub(super) async fn run(
     delivery: &str,
     store_id: Option<&StoreId>,
-    place: &Place,
+    target: &Target,
     output: Output,
 ) -> Result<(), Failed> {
     let id: DeliveryId =
         delivery.parse().map_err(|error: model::InvalidId| Failed::Usage(error.to_string()))?;
-    let store = open_store(place).await?;
+    let store = open_store(target).await?;
     let within = store_id.map_or(OutcomesIn::AllStores, OutcomesIn::Store);
     let outcomes = store.outcomes_of_delivery(id, within).await?;
-    let mut dead_letters = dlq::dead_letters_of(&open_bus(place).await?, id).await?;
+    let mut dead_letters = dlq::dead_letters_of(&open_bus(target).await?, id).await?;
     if outcomes.is_empty() && dead_letters.is_empty() {
         return Err(Failed::Other(format!(
             "nothing is known of delivery {id}: it is under way, was never accepted, or is older than what is kept"

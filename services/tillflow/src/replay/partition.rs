@@ -7,7 +7,7 @@ use dedupe::Dedupe;
 use enrich::{Enrich, Lookup};
 use model::{Delivery, DroppedInput, Event, EventId, Partition, Position, record::WriteLogEntry};
 use normalize::Normalize;
-use runner::{Input, Metrics, Placed, Settled, StageIo as _, settle};
+use runner::{Input, Metrics, Positioned, Settled, StageIo as _, settle};
 use stage::{Stage, Window};
 use std::{collections::VecDeque, sync::Arc};
 use store::{Cursor, Store};
@@ -97,7 +97,7 @@ impl Replaying {
                 self.progress.add(last.saturating_sub(std::mem::replace(&mut self.read, last)));
                 reaches = messages.last().map(|message| message.sequence).or(reaches);
                 let records = messages.into_iter().flat_map(|message| message.deliveries);
-                deliveries.extend(records.filter(|placed| placed.position <= self.end));
+                deliveries.extend(records.filter(|positioned| positioned.position <= self.end));
             }
             let Some(raw_sequence) = reaches else { return Ok(self.replayed) };
             self.replayed.deliveries += deliveries.len() as u64;
@@ -110,25 +110,25 @@ impl Replaying {
     /// The stages' verdicts, in the order of the stages.
     async fn decide(
         &mut self,
-        deliveries: Vec<Placed<Delivery>>,
-    ) -> Result<(Vec<Placed<Event>>, Vec<DroppedInput>), Failed> {
+        deliveries: Vec<Positioned<Delivery>>,
+    ) -> Result<(Vec<Positioned<Event>>, Vec<DroppedInput>), Failed> {
         let mut dropped_inputs = Vec::new();
         let events = pass(&self.stages.normalize, deliveries, &mut (), &mut dropped_inputs);
-        let events = pass(&Dedupe::default(), placed(events), &mut self.window, &mut dropped_inputs);
-        let events = placed(events);
+        let events = pass(&Dedupe::default(), positioned(events), &mut self.window, &mut dropped_inputs);
+        let events = positioned(events);
         let mut state = enrich::PartitionState::default();
         self.stages.lookup.load(&events, &mut state).await.map_err(runner::Failure::from)?;
         let events = pass(&Enrich, events, &mut state, &mut dropped_inputs);
-        Ok((placed(events), dropped_inputs))
+        Ok((positioned(events), dropped_inputs))
     }
 
     async fn take(
         &mut self,
-        events: Vec<Placed<Event>>,
+        events: Vec<Positioned<Event>>,
         dropped_inputs: Vec<DroppedInput>,
         reaches: Position,
     ) -> Result<(), Failed> {
-        let events = events.into_iter().map(|placed| placed.value).collect();
+        let events = events.into_iter().map(|positioned| positioned.value).collect();
         let mut span =
             Span { partition: self.partition, events, dropped_inputs, write_log: Vec::new(), reaches };
         match &mut self.into {
@@ -147,13 +147,13 @@ impl Replaying {
     }
 }
 
-fn placed(events: Vec<Event>) -> Vec<Placed<Event>> {
-    events.into_iter().map(|value| Placed { position: value.position, value }).collect()
+fn positioned(events: Vec<Event>) -> Vec<Positioned<Event>> {
+    events.into_iter().map(|value| Positioned { position: value.position, value }).collect()
 }
 
 fn pass<S: Stage<Out = Event>>(
     stage: &S,
-    inputs: Vec<Placed<S::In>>,
+    inputs: Vec<Positioned<S::In>>,
     state: &mut S::PartitionState,
     dropped_inputs: &mut Vec<DroppedInput>,
 ) -> Vec<Event>
@@ -161,7 +161,7 @@ where
     S::In: Input,
 {
     let mut passed = Vec::new();
-    for Placed { position, value } in inputs {
+    for Positioned { position, value } in inputs {
         let Settled { emitted, dropped, .. } = settle(stage, position, value, state);
         passed.extend(emitted);
         dropped_inputs.extend(dropped);

@@ -1,4 +1,4 @@
-//! Places of connections: who has one, and who gives way when there is none left.
+//! Permits of connections: who has one, and who gives way when there is none left.
 
 use super::client::Origin;
 use std::{
@@ -7,23 +7,24 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Places that are given up at once when the system has no descriptor left: one that is evicted closes its own a moment later.
+/// Permits that are given up at once when the system has no descriptor left: one that is evicted closes its own a
+/// moment later.
 const SPARE: usize = 16;
 
-/// Why a connection gets no place.
+/// Why a connection gets no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum NoPermit {
     /// All are held by proven connections.
     Full,
     /// All that one address may have are held by proven connections of it.
     Address,
 }
 
-/// The places of one listener. A connection is unproven until [`Place::prove`]; when a place is wanted and none is free,
-/// the oldest unproven connection loses its own, so that a stranger's is worth no more than the time until as many others
-/// came. Of an address that has all it may, the oldest of that address does.
+/// The permits of one listener. A connection is unproven until [`Permit::prove`]; when a permit is wanted and none is
+/// free, the oldest unproven connection loses its own, so that a stranger's is worth no more than the time until as
+/// many others came. Of an address that has all it may, the oldest of that address does.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Permits {
     connections_max: usize,
     of_address_max: usize,
     table: Mutex<Table>,
@@ -33,7 +34,7 @@ pub(super) struct Places {
 struct Table {
     next: u64,
     taken: usize,
-    /// The places that the system has descriptors for; none has shown to be lacking unless set.
+    /// The permits that the system has descriptors for; none has shown to be lacking unless set.
     shrunk_to: Option<usize>,
     unproven: BTreeMap<u64, (Option<Origin>, CancellationToken)>,
     of: HashMap<Origin, OfAddress>,
@@ -45,23 +46,23 @@ struct OfAddress {
     unproven: BTreeSet<u64>,
 }
 
-impl Places {
+impl Permits {
     pub(super) fn new(connections_max: usize, of_address_max: usize) -> Arc<Self> {
         Arc::new(Self { connections_max, of_address_max, table: Mutex::default() })
     }
 
-    /// Takes a place; `origin` is counted against the limit of its address, unless there is none.
-    pub(super) fn take(self: &Arc<Self>, origin: Option<Origin>) -> Result<Place, NoPlace> {
+    /// Takes a permit; `origin` is counted against the limit of its address, unless there is none.
+    pub(super) fn take(self: &Arc<Self>, origin: Option<Origin>) -> Result<Permit, NoPermit> {
         let mut table = self.table();
         if let Some(of) = origin.as_ref().and_then(|origin| table.of.get(origin))
             && of.taken >= self.of_address_max
         {
-            let oldest = of.unproven.first().copied().ok_or(NoPlace::Address)?;
+            let oldest = of.unproven.first().copied().ok_or(NoPermit::Address)?;
             table.evict(oldest);
         }
-        let places = table.shrunk_to.unwrap_or(self.connections_max);
-        if table.taken >= places && !table.evict_oldest() {
-            return Err(NoPlace::Full);
+        let permits = table.shrunk_to.unwrap_or(self.connections_max);
+        if table.taken >= permits && !table.evict_oldest() {
+            return Err(NoPermit::Full);
         }
         let evicted = CancellationToken::new();
         let number = table.enter(origin, evicted.clone());
@@ -70,18 +71,18 @@ impl Places {
             table.of.entry(origin).or_default().taken += 1;
         }
         drop(table);
-        Ok(Place { places: Arc::clone(self), origin, evicted, number: Mutex::new(Some(number)) })
+        Ok(Permit { permits: Arc::clone(self), origin, evicted, number: Mutex::new(Some(number)) })
     }
 
-    /// The system has no descriptor for another connection: there are fewer places from now on than are taken.
+    /// The system has no descriptor for another connection: there are fewer permits from now on than are taken.
     pub(super) fn shrink(&self) {
         let mut table = self.table();
-        let places = table.taken.saturating_sub(SPARE).max(1);
-        table.shrunk_to = Some(places);
-        while table.taken > places && table.evict_oldest() {}
+        let permits = table.taken.saturating_sub(SPARE).max(1);
+        table.shrunk_to = Some(permits);
+        while table.taken > permits && table.evict_oldest() {}
     }
 
-    /// There are as many places again as were set.
+    /// There are as many permits again as were set.
     pub(super) fn restore(&self) {
         self.table().shrunk_to = None;
     }
@@ -135,18 +136,18 @@ impl Table {
     }
 }
 
-/// The place of one connection; given back when dropped.
+/// The permit of one connection; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct Permit {
+    permits: Arc<Permits>,
     origin: Option<Origin>,
     evicted: CancellationToken,
     /// Its number among the unproven; nothing once it is proven.
     number: Mutex<Option<u64>>,
 }
 
-impl Place {
-    /// Waits until the place was given to another connection.
+impl Permit {
+    /// Waits until the permit was given to another connection.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
@@ -154,7 +155,7 @@ impl Place {
     /// A request of the connection was proven to be whose it says: it gives way to nobody any more.
     pub(super) fn prove(&self) {
         if let Some(number) = self.number().take() {
-            self.places.table().leave(number);
+            self.permits.table().leave(number);
         }
     }
 
@@ -162,7 +163,7 @@ impl Place {
     pub(super) fn doubt(&self) {
         let mut number = self.number();
         if number.is_none() && !self.evicted.is_cancelled() {
-            *number = Some(self.places.table().enter(self.origin, self.evicted.clone()));
+            *number = Some(self.permits.table().enter(self.origin, self.evicted.clone()));
         }
     }
 
@@ -171,14 +172,14 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let number = self.number().take();
-        let mut table = self.places.table();
+        let mut table = self.permits.table();
         if let Some(number) = number {
             table.leave(number);
         }
-        // An evicted one gave its place back when it was evicted.
+        // An evicted one gave its permit back when it was evicted.
         if !self.evicted.is_cancelled() {
             table.give_back(self.origin);
         }
@@ -194,81 +195,81 @@ mod tests {
         Origin::of(text.parse::<IpAddr>().unwrap())
     }
 
-    fn is_evicted(place: &Place) -> bool {
-        place.evicted.is_cancelled()
+    fn is_evicted(permit: &Permit) -> bool {
+        permit.evicted.is_cancelled()
     }
 
     #[test]
     fn the_oldest_stranger_gives_way_and_a_proven_connection_does_not() {
-        let places = Places::new(3, 3);
-        let held: Vec<Place> = (0..3).map(|_| places.take(Some(origin("192.0.2.1"))).unwrap()).collect();
+        let permits = Permits::new(3, 3);
+        let held: Vec<Permit> = (0..3).map(|_| permits.take(Some(origin("192.0.2.1"))).unwrap()).collect();
         held[0].prove();
-        let fourth = places.take(Some(origin("192.0.2.2"))).unwrap();
+        let fourth = permits.take(Some(origin("192.0.2.2"))).unwrap();
         let evicted = || held.iter().map(is_evicted).collect::<Vec<_>>();
         assert_eq!(evicted(), [false, true, false]);
         fourth.prove();
         held[2].prove();
-        assert_eq!(places.take(None).unwrap_err(), NoPlace::Full);
+        assert_eq!(permits.take(None).unwrap_err(), NoPermit::Full);
         drop(fourth);
         drop(held);
-        let table = places.table();
+        let table = permits.table();
         assert_eq!((table.taken, table.unproven.len(), table.of.len()), (0, 0, 0), "all was given back once");
     }
 
     #[test]
     fn an_address_displaces_its_own_and_no_other() {
-        let places = Places::new(100, 2);
-        let other = places.take(Some(origin("192.0.2.9"))).unwrap();
-        let held: Vec<Place> = (0..3).map(|_| places.take(Some(origin("192.0.2.1"))).unwrap()).collect();
+        let permits = Permits::new(100, 2);
+        let other = permits.take(Some(origin("192.0.2.9"))).unwrap();
+        let held: Vec<Permit> = (0..3).map(|_| permits.take(Some(origin("192.0.2.1"))).unwrap()).collect();
         assert_eq!(held.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, false]);
         held[1].prove();
         held[2].prove();
-        assert_eq!(places.take(Some(origin("192.0.2.1"))).unwrap_err(), NoPlace::Address);
+        assert_eq!(permits.take(Some(origin("192.0.2.1"))).unwrap_err(), NoPermit::Address);
         assert!(!is_evicted(&other));
         // One network of IPv6 is one address.
-        let _held: Vec<Place> = ["2001:db8::1", "2001:db8::2"]
+        let _held: Vec<Permit> = ["2001:db8::1", "2001:db8::2"]
             .map(|text| {
-                let place = places.take(Some(origin(text))).unwrap();
-                place.prove();
-                place
+                let permit = permits.take(Some(origin(text))).unwrap();
+                permit.prove();
+                permit
             })
             .into();
-        assert_eq!(places.take(Some(origin("2001:db8::ffff"))).unwrap_err(), NoPlace::Address);
-        assert!(places.take(Some(origin("2001:db8:0:1::1"))).is_ok());
+        assert_eq!(permits.take(Some(origin("2001:db8::ffff"))).unwrap_err(), NoPermit::Address);
+        assert!(permits.take(Some(origin("2001:db8:0:1::1"))).is_ok());
         // Proxies that are trusted have no limit of their own.
-        let proxied: Vec<Place> = (0..50).map(|_| places.take(None).unwrap()).collect();
-        assert!(proxied.iter().all(|place| !is_evicted(place)));
+        let proxied: Vec<Permit> = (0..50).map(|_| permits.take(None).unwrap()).collect();
+        assert!(proxied.iter().all(|permit| !is_evicted(permit)));
     }
 
     #[test]
-    fn without_descriptors_there_are_fewer_places_until_there_are_more_again() {
-        let places = Places::new(100, 100);
-        let held: Vec<Place> = (0..30).map(|_| places.take(None).unwrap()).collect();
+    fn without_descriptors_there_are_fewer_permits_until_there_are_more_again() {
+        let permits = Permits::new(100, 100);
+        let held: Vec<Permit> = (0..30).map(|_| permits.take(None).unwrap()).collect();
         held[0].prove();
-        places.shrink();
-        let evicted = |held: &[Place]| held.iter().filter(|place| is_evicted(place)).count();
-        assert_eq!((evicted(&held), places.table().taken), (SPARE, 30 - SPARE));
-        let newcomer = places.take(None).unwrap();
+        permits.shrink();
+        let evicted = |held: &[Permit]| held.iter().filter(|permit| is_evicted(permit)).count();
+        assert_eq!((evicted(&held), permits.table().taken), (SPARE, 30 - SPARE));
+        let newcomer = permits.take(None).unwrap();
         assert_eq!((evicted(&held), is_evicted(&held[0])), (SPARE + 1, false));
-        places.restore();
-        assert!(places.take(None).is_ok());
+        permits.restore();
+        assert!(permits.take(None).is_ok());
         assert_eq!((evicted(&held), is_evicted(&newcomer)), (SPARE + 1, false));
     }
 
     #[test]
     fn who_has_to_prove_itself_anew_is_the_youngest_stranger() {
-        let places = Places::new(2, 2);
-        let (proxy, stranger) = (places.take(None).unwrap(), places.take(None).unwrap());
+        let permits = Permits::new(2, 2);
+        let (proxy, stranger) = (permits.take(None).unwrap(), permits.take(None).unwrap());
         proxy.prove();
         proxy.doubt();
         proxy.doubt();
-        let _third = places.take(None).unwrap();
+        let _third = permits.take(None).unwrap();
         assert!(is_evicted(&stranger) && !is_evicted(&proxy));
-        let _fourth = places.take(None).unwrap();
+        let _fourth = permits.take(None).unwrap();
         assert!(is_evicted(&proxy));
         proxy.prove();
         proxy.doubt();
         drop((proxy, stranger));
-        assert_eq!(places.table().taken, 2);
+        assert_eq!(permits.table().taken, 2);
     }
 }
