@@ -58,7 +58,7 @@ async fn a_database_killed_amid_commits_pauses_the_services_and_nothing_is_lost_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_away_strangers_are_asked_to_come_back_and_look_ups_wait() {
+async fn while_the_database_is_away_unauthenticated_clients_are_asked_to_come_back_and_look_ups_wait() {
     let options = WorldOptions { acquire_timeout_ms: Some(1_000), ..WorldOptions::default() };
     let mut world = World::start_with(options, &Program::ALL).await;
     let crowd = Crowd::open(&world, 1, 1).await;

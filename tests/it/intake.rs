@@ -157,7 +157,7 @@ async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_con
     for _ in 0..3 {
         assert_problem(&answer(&broken).await, 400);
     }
-    // A stranger's isn't looked into, and is nothing of the connection's.
+    // An unauthenticated client's isn't looked into, and is nothing of the connection's.
     assert_problem(&answer(&broken.clone().without("x-shopify-hmac-sha256")).await, 401);
     let nobody = Signed { url: format!("{}-no", broken.url), ..broken };
     assert_problem(&answer(&nobody).await, 404);
@@ -190,7 +190,7 @@ async fn a_connection_that_knocks_too_often_is_told_when_to_come_back_and_no_oth
     let ticket = |number: u32| {
         limited.sign("", "", format!("{{\"event_type\":\"TICKET\",\"n\":{number}}}").into_bytes())
     };
-    // A stranger's knocking costs the merchant nothing.
+    // An unauthenticated client's knocking costs the merchant nothing.
     for _ in 0..5 {
         assert_problem(&answer(&ticket(0).without("authorization")).await, 401);
     }

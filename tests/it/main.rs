@@ -44,7 +44,7 @@ mod restored;
 mod rooms;
 mod shown;
 mod stopping;
-mod strangers;
+mod unauthenticated;
 mod unsigned;
 
 use std::time::Duration;

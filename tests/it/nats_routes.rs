@@ -162,19 +162,21 @@ async fn three_servers_join_by_the_file_that_is_written_and_nobody_without_its_p
     // The right certificate without the password, and the password without the right certificate.
     let password = fs::read_to_string(users.join("seeds/routes.password")).expect("it was written");
     let guessed = block.replace(password.trim(), &"0".repeat(password.trim().len()));
-    let foreign_tls = certificates(scratch.path(), "stranger", "authority");
+    let foreign_tls = certificates(scratch.path(), "foreign_client", "authority");
     let foreign = block.replace(tls.to_str().expect("a path"), foreign_tls.to_str().expect("a path"));
     assert!(guessed != block && foreign != block);
-    for (index, (name, block, said)) in
-        [("guesser", guessed, "authentication error"), ("stranger", foreign, "TLS route handshake error")]
-            .into_iter()
-            .enumerate()
+    for (index, (name, block, said)) in [
+        ("guesser", guessed, "authentication error"),
+        ("foreign_client", foreign, "TLS route handshake error"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let own = &ports[2 * SERVERS + 3 * index..];
-        let stranger = Server::start(scratch.path(), name, &block, own[0], [own[1], own[2]]);
+        let foreign_client = Server::start(scratch.path(), name, &block, own[0], [own[1], own[2]]);
         eventually(PATIENCE, &format!("each server refuses the {name}"), async || {
             let accepting = cluster.iter().find(|server| !server.log().contains(said));
-            accepting.map_or(Ok(()), |server| Err(format!("{}\n{}", server.log(), stranger.log())))
+            accepting.map_or(Ok(()), |server| Err(format!("{}\n{}", server.log(), foreign_client.log())))
         })
         .await;
         // What it has dialled and not been refused on yet is no route to the others.

@@ -103,10 +103,10 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
 
     // One whom the broker lets, as no partner is.
     let inboxes = world.partner(&merchant.store, &account.connection).await.inbox_prefix();
-    let stranger = jetstream::new(client_of(&world, &User::Administrator, &inboxes).await);
-    let stranger =
-        stranger.publish(format!("pos.in.elsewhere.{}.{TOPIC}", account.connection), "{}".into()).await;
-    let refused = stranger.expect("it is sent").await.expect_err("the connection is of another store");
+    let foreign_client = jetstream::new(client_of(&world, &User::Administrator, &inboxes).await);
+    let foreign_client =
+        foreign_client.publish(format!("pos.in.elsewhere.{}.{TOPIC}", account.connection), "{}".into()).await;
+    let refused = foreign_client.expect("it is sent").await.expect_err("the connection is of another store");
     assert_eq!(refused.kind(), PublishErrorKind::Other, "{refused}");
     let refused = publish("carts/update", "three", b"{}".to_vec()).await;
     refused.expect_err("the platform has no such topic");

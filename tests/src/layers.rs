@@ -78,7 +78,7 @@ const EVERYTHING: &[&str] = &[
     "poll",
     "tillflow",
 ];
-/// What only one room knows; tests of the whole system may play a stranger.
+/// What only one room knows; tests of the whole system may play an unauthenticated client.
 const KEPT_IN: &[(&str, &str)] = &[
     ("async-nats", "bus"),
     ("sqlx", "store"),

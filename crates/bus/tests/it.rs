@@ -514,8 +514,8 @@ async fn a_message_that_is_not_ours_is_told_once_and_what_is_behind_it_is_read()
     let broker = Broker::start().await;
     let bus = broker.declared().await;
     bus.append_raw(HERE, Bytes::from_static(b"1"), "a", 1).await.unwrap();
-    let stranger = async_nats::connect(broker.nats.url()).await.unwrap();
-    stranger.request(format!("pos.raw.{HERE}"), Bytes::from_static(b"no header")).await.unwrap();
+    let foreign_client = async_nats::connect(broker.nats.url()).await.unwrap();
+    foreign_client.request(format!("pos.raw.{HERE}"), Bytes::from_static(b"no header")).await.unwrap();
     bus.append_raw(HERE, Bytes::from_static(b"3"), "b", 1).await.unwrap();
     let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
     let (mut read, mut told) = (Vec::new(), 0);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 const KNOWN_MAX: u64 = 100_000;
 /// Upper limit of unknown ones that are.
 const UNKNOWN_MAX: u64 = 10_000;
-/// Upper limit of look-ups at once: strangers may cause them, and the database has others to serve.
+/// Upper limit of look-ups at once: unauthenticated clients may cause them, and the database has others to serve.
 const LOOK_UPS_MAX: usize = 8;
 /// Time limit for a look-up, with the wait for its turn.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,5 +1,5 @@
-//! How often a connection may send, how much, and how much of RAW it may hold. Counted after the signature, so that an unauthenticated client can't spend
-//! a connection's budget.
+//! How often a connection may send, how much, and how much of RAW it may hold. Counted after the signature, so that an
+//! unauthenticated client can't spend a connection's budget.
 
 use crate::{Holder, RawShares, quota::Quotas};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
@@ -8,8 +8,8 @@ use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// Upper limit of connections that are counted at once; the least used are forgotten.
 const COUNTED_MAX: u64 = 100_000;
-/// Time after which a quiet connection is forgotten: longer than a burst of 1,000 takes to come back at one a minute, or
-/// being forgotten would give it back too early.
+/// Time after which a quiet connection is forgotten: longer than a burst of 1,000 takes to come back at one a minute,
+/// or being forgotten would give it back too early.
 const QUIET_FOR: Duration = Duration::from_hours(24);
 /// The time that is named to whom no time helps: nothing is allowed, or less than one request takes.
 const NEVER: Duration = Duration::from_mins(1);
@@ -75,7 +75,8 @@ pub struct Limits {
 
 impl Limits {
     /// `requests_per_minute`, sustained, for each connection that has no limit of its own, and `requests_burst` at once
-    /// for each connection, whatever its sustained limit; where that is higher it is the burst too. Bytes aren't limited.
+    /// for each connection, whatever its sustained limit; where that is higher it is the burst too. Bytes aren't
+    /// limited.
     pub fn new(requests_per_minute: u32, requests_burst: u32) -> Self {
         let (requests, connection_bytes, tenant_bytes) = (Budgets::new(), Budgets::new(), Budgets::new());
         let quotas = Arc::new(Quotas::new(None));
@@ -90,8 +91,8 @@ impl Limits {
         }
     }
 
-    /// The same, with bytes limited as well: of each connection, in proportion to a limit of requests of its own, and of each
-    /// tenant. RAW is one room for all.
+    /// The same, with bytes limited as well: of each connection, in proportion to a limit of requests of its own, and
+    /// of each tenant. RAW is one room for all.
     #[must_use]
     pub fn with_bytes(self, of_connections: ByteLimit, of_tenants: ByteLimit) -> Self {
         Self { bytes: Some((of_connections, of_tenants)), ..self }
@@ -121,7 +122,8 @@ impl Limits {
         self.quotas.check(room, of, in_proportion, now)
     }
 
-    /// Takes one request of so many bytes out of the budgets of its connection and tenant, or gives the time until it fits.
+    /// Takes one request of so many bytes out of the budgets of its connection and tenant, or gives the time until it
+    /// fits.
     pub fn take(
         &self,
         tenant: &TenantId,
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_burst_passes_whatever_the_sustained_limit_and_then_the_limit_holds() {
-        // The defaults' limit and burst, a connection's own limit: how many pass at once, and the longest wait after them.
+        // The defaults' limit and burst, a connection's own limit: how many pass at once, and the longest wait after
+        // them.
         let cases = [
             (100, 1000, None, 1000, 600),
             (100, 1000, Some(20), 1000, 3_000),
@@ -195,7 +198,8 @@ mod tests {
         let limits = Limits::new(100, 1000).with_bytes(mib(1, 8), mib(2, 20));
         let [one, other, third, fast] =
             ["one", "other", "third", "fast"].map(|id| ConnectionId::new(id).unwrap());
-        let [tenant, stranger] = ["tenant", "stranger"].map(|id| TenantId::new(id).unwrap());
+        let [tenant, unauthenticated_client] =
+            ["tenant", "unauthenticated_client"].map(|id| TenantId::new(id).unwrap());
         let passes = |tenant, connection, own| {
             (0..40).take_while(|_| limits.take(tenant, connection, own, 4 * MIB).is_ok()).count()
         };
@@ -204,7 +208,15 @@ mod tests {
         assert!(wait > Duration::from_mins(3) && wait <= Duration::from_mins(4), "{wait:?}");
         assert_eq!(passes(&tenant, &other, None), 2);
         assert_eq!(passes(&tenant, &third, None), 1, "its tenant's burst");
-        assert_eq!(passes(&stranger, &fast, Some(200)), 4, "twice the requests, twice the bytes");
-        assert_eq!(limits.take(&stranger, &third, None, 9 * MIB), Err(NEVER), "more than its burst");
+        assert_eq!(
+            passes(&unauthenticated_client, &fast, Some(200)),
+            4,
+            "twice the requests, twice the bytes"
+        );
+        assert_eq!(
+            limits.take(&unauthenticated_client, &third, None, 9 * MIB),
+            Err(NEVER),
+            "more than its burst"
+        );
     }
 }

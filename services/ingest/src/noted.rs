@@ -1,4 +1,4 @@
-//! What strangers may cause is said once a minute for each connection.
+//! What unauthenticated clients may cause is said once a minute for each connection.
 
 use std::{
     collections::HashMap,

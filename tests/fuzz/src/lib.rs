@@ -1,8 +1,9 @@
-//! The fuzzer's targets: bytes of strangers through the shipped code, and what must hold whatever they are.
+//! The fuzzer's targets: bytes of unauthenticated clients through the shipped code, and what must hold whatever they
+//! are.
 //!
-//! A target is a function of bytes that panics if something doesn't hold. `fuzz/` has a program for each, which the fuzzer
-//! drives; the seeds there are replayed by the tests of this package. Nothing here decides anything itself: what a target
-//! expects is said apart from the code that it plays, or is a property of its results.
+//! A target is a function of bytes that panics if something doesn't hold. `fuzz/` has a program for each, which the
+//! fuzzer drives; the seeds there are replayed by the tests of this package. Nothing here decides anything itself: what
+//! a target expects is said apart from the code that it plays, or is a property of its results.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

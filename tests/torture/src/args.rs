@@ -76,8 +76,8 @@ pub(crate) enum Group {
     Database,
     /// Platforms are slow, fail, refuse, or end connections after they did what was asked.
     Platforms,
-    /// Strangers press against the intakes, and a partner of the broker means harm.
-    Strangers,
+    /// Unauthenticated clients press against the intakes, and a partner of the broker means harm.
+    UnauthenticatedClients,
 }
 
 impl Options {
@@ -89,7 +89,7 @@ impl Options {
             Group::Broker,
             Group::Database,
             Group::Platforms,
-            Group::Strangers,
+            Group::UnauthenticatedClients,
         ];
         if self.faults.contains(&Group::All) {
             return every.into();

@@ -210,7 +210,7 @@ pub(crate) struct Evidence {
     pub(crate) late_senders: usize,
     /// After which faults work didn't go on.
     pub(crate) stuck: Vec<String>,
-    /// How often a stranger was answered as if it were let in.
+    /// How often an unauthenticated client was answered as if it were let in.
     pub(crate) let_in: u64,
     /// The records of messages that aren't ours.
     pub(crate) foreign: Vec<String>,

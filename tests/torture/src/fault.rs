@@ -1,9 +1,9 @@
 //! Faults: which one is next, how it is made, and how long until work goes on.
 
 mod server;
-mod strangers;
+mod unauthenticated;
 
-pub(crate) use strangers::Partner;
+pub(crate) use unauthenticated::Partner;
 
 use crate::{
     args::Group,
@@ -66,8 +66,8 @@ pub(crate) enum Fault {
     Resets,
     /// Platforms say that it is too much.
     Throttling,
-    /// Strangers press against the intakes.
-    Strangers,
+    /// Unauthenticated clients press against the intakes.
+    UnauthenticatedClients,
     /// A partner tries to write into streams, and to have the intake write there.
     Partner,
 }
@@ -85,7 +85,7 @@ impl fmt::Display for Fault {
             Self::Failing => f.write_str("platforms failing"),
             Self::Resets => f.write_str("platforms reset"),
             Self::Throttling => f.write_str("platforms 429"),
-            Self::Strangers => f.write_str("strangers"),
+            Self::UnauthenticatedClients => f.write_str("unauthenticated_clients"),
             Self::Partner => f.write_str("hostile partner"),
         }
     }
@@ -103,7 +103,7 @@ impl Fault {
             Group::Platforms => {
                 [Self::Slow, Self::Failing, Self::Resets, Self::Throttling].map(|fault| (fault, 4)).to_vec()
             }
-            Group::Strangers => vec![(Self::Strangers, 4), (Self::Partner, 4)],
+            Group::UnauthenticatedClients => vec![(Self::UnauthenticatedClients, 4), (Self::Partner, 4)],
             Group::All | Group::None => Vec::new(),
         }
     }
@@ -123,7 +123,7 @@ impl Fault {
                 Self::Pause(Program::Enrich),
                 Self::Pause(Program::Apply),
             ],
-            Group::Broker | Group::Database | Group::Platforms | Group::Strangers => {
+            Group::Broker | Group::Database | Group::Platforms | Group::UnauthenticatedClients => {
                 Self::of(*group).into_iter().map(|(fault, _)| fault).collect()
             }
             Group::All | Group::None => Vec::new(),
@@ -252,7 +252,7 @@ pub(crate) struct Hand {
     pub(crate) misbehaved: Arc<AtomicU64>,
     /// Who means harm at the broker.
     pub(crate) partner: Partner,
-    /// How often a stranger was answered as if it were let in.
+    /// How often an unauthenticated client was answered as if it were let in.
     pub(crate) let_in: Arc<AtomicU64>,
     pub(crate) done: Done,
 }
@@ -313,7 +313,7 @@ impl Hand {
                 Some(self.chaos(Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday }))
             }
             Fault::Throttling => Some(self.chaos(Chaos { throttle_429: 0.8, ..everyday })),
-            Fault::Strangers => Some(self.strangers()),
+            Fault::UnauthenticatedClients => Some(self.unauthenticated_clients()),
             Fault::Partner => Some(self.partner()),
         };
         if made.is_some() {

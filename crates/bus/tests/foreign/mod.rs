@@ -25,14 +25,14 @@ impl Judge for Picky {
     }
 }
 
-async fn stranger(broker: &Broker) -> Client {
+async fn foreign_client(broker: &Broker) -> Client {
     async_nats::connect(broker.nats.url()).await.unwrap()
 }
 
 /// Publishes and waits until the broker has it.
-async fn put(stranger: &Client, subject: &str, payload: &'static [u8], times: usize) {
+async fn put(foreign_client: &Client, subject: &str, payload: &'static [u8], times: usize) {
     for _ in 0..times {
-        let kept = stranger.request(subject.to_owned(), Bytes::from_static(payload)).await.unwrap();
+        let kept = foreign_client.request(subject.to_owned(), Bytes::from_static(payload)).await.unwrap();
         assert!(!String::from_utf8_lossy(&kept.payload).contains("error"), "{kept:?}");
     }
 }
@@ -40,13 +40,13 @@ async fn put(stranger: &Client, subject: &str, payload: &'static [u8], times: us
 #[tokio::test]
 async fn an_owner_appends_behind_foreign_messages_and_another_owner_still_cannot() {
     let broker = Broker::start().await;
-    let (bus, stranger) = (broker.declared().await, stranger(&broker).await);
+    let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     let mut appender = bus.appender(Feed::Unique, HERE, None);
-    put(&stranger, "pos.unique.3", b"first of all", 2).await;
+    put(&foreign_client, "pos.unique.3", b"first of all", 2).await;
     appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
-    put(&stranger, "pos.unique.3", b"", 3).await;
+    put(&foreign_client, "pos.unique.3", b"", 3).await;
     appender.append(Bytes::new(), position(2), 2, 0).await.unwrap();
-    put(&stranger, "pos.unique.3", b"last of all", 1).await;
+    put(&foreign_client, "pos.unique.3", b"last of all", 1).await;
 
     let tail = bus.tail(Feed::Unique, HERE).await.unwrap().unwrap();
     assert_eq!((tail.covers, tail.sequence), (Some(position(2)), 7));
@@ -72,13 +72,13 @@ async fn an_owner_appends_behind_foreign_messages_and_another_owner_still_cannot
 async fn the_tail_and_every_place_are_found_among_many_foreign_messages() {
     const MANY: usize = 700;
     let broker = Broker::start().await;
-    let (bus, stranger) = (broker.declared().await, stranger(&broker).await);
-    put(&stranger, "pos.enriched.3", b"?", 1).await;
+    let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
+    put(&foreign_client, "pos.enriched.3", b"?", 1).await;
     assert_eq!(bus.tail(Feed::Enriched, HERE).await.unwrap(), None, "nothing of ours");
     let mut appender = bus.appender(Feed::Enriched, HERE, None);
     for raw in [10, 20, 30] {
         appender.append(Bytes::new(), position(raw), raw, 5).await.unwrap();
-        put(&stranger, "pos.enriched.3", b"?", MANY).await;
+        put(&foreign_client, "pos.enriched.3", b"?", MANY).await;
     }
     let tail = bus.tail(Feed::Enriched, HERE).await.unwrap().unwrap();
     assert_eq!(tail.covers, Some(position(30)));
@@ -153,7 +153,7 @@ async fn a_batch_that_holds_what_is_not_ours_is_no_tail_whatever_its_headers_say
 #[tokio::test]
 async fn what_lacks_the_headers_of_ours_is_foreign_whatever_else_it_has() {
     let broker = Broker::start().await;
-    let (bus, stranger) = (broker.declared().await, stranger(&broker).await);
+    let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     bus.appender(Feed::Unique, HERE, None).append(Bytes::new(), position(5), 5, 1).await.unwrap();
     let ours = [
         ("tf-from-pos", "5.0.0"),
@@ -174,7 +174,7 @@ async fn what_lacks_the_headers_of_ours_is_foreign_whatever_else_it_has() {
         if let Some(value) = if name == "expected" { value } else { Some(expected.as_str()) } {
             headers.insert("Nats-Expected-Last-Subject-Sequence", value);
         }
-        let kept = stranger.request_with_headers("pos.unique.3", headers, Bytes::new()).await.unwrap();
+        let kept = foreign_client.request_with_headers("pos.unique.3", headers, Bytes::new()).await.unwrap();
         let refused = String::from_utf8_lossy(&kept.payload).contains("error");
         last += u64::from(!refused);
         !refused
@@ -204,11 +204,11 @@ async fn what_lacks_the_headers_of_ours_is_foreign_whatever_else_it_has() {
 async fn a_change_is_published_and_read_among_foreign_messages() {
     let broker = Broker::start().await;
     let bus = broker.declared().await.judged_by(Picky);
-    let stranger = stranger(&broker).await;
-    put(&stranger, "pos.applied.3.shop-1.inventory.updated", b"?", 2).await;
+    let foreign_client = foreign_client(&broker).await;
+    put(&foreign_client, "pos.applied.3.shop-1.inventory.updated", b"?", 2).await;
     assert_eq!(bus.last_applied(HERE).await.unwrap(), None);
     bus.publish_applied_all(&[applied(1)]).await.unwrap();
-    put(&stranger, "pos.applied.3.x", b"?", 2).await;
+    put(&foreign_client, "pos.applied.3.x", b"?", 2).await;
     // It has the number of the next change, and isn't it.
     let hostile = AppliedMessage {
         payload: Bytes::from_static(b"not ours"),
@@ -266,25 +266,25 @@ async fn dead_letters(reader: &mut DeadReader) -> (Vec<u64>, Vec<u64>) {
 async fn dead_letters_and_alerts_are_read_among_foreign_messages() {
     let broker = Broker::start().await;
     let bus = broker.declared().await.judged_by(Picky);
-    let stranger = stranger(&broker).await;
+    let foreign_client = foreign_client(&broker).await;
     let dead_letter = |id: &str, payload: &'static [u8]| {
         DeadMessage::new("normalize", "data", store(), id.to_owned(), Bytes::from_static(payload))
     };
-    put(&stranger, "pos.dead.x", b"?", 1).await;
+    put(&foreign_client, "pos.dead.x", b"?", 1).await;
     bus.publish_dead(&dead_letter("1", b"a")).await.unwrap();
-    put(&stranger, "pos.dead.normalize.data.shop-1", b"?", 1).await;
+    put(&foreign_client, "pos.dead.normalize.data.shop-1", b"?", 1).await;
     bus.publish_dead(&dead_letter("2", b"not ours")).await.unwrap();
     bus.publish_dead(&dead_letter("3", b"b")).await.unwrap();
-    put(&stranger, "pos.dead.normalize.data.shop-1", b"?", 1).await;
+    put(&foreign_client, "pos.dead.normalize.data.shop-1", b"?", 1).await;
     let mut all = bus.read_dead(None).await.unwrap();
     assert_eq!(dead_letters(&mut all).await, (vec![2, 5], vec![1, 3, 4, 6]));
     let mut behind = bus.read_dead_behind(Some("normalize"), 3).await.unwrap();
     assert_eq!(dead_letters(&mut behind).await, (vec![5], vec![4, 6]));
     assert!(matches!(bus.dead_at(4).await, Err(BusError::Foreign(_))));
 
-    put(&stranger, "pos.alerts.x", b"\x1b[31mred", 1).await;
+    put(&foreign_client, "pos.alerts.x", b"\x1b[31mred", 1).await;
     bus.raise_alert("apply", Some(HERE), "input", "first").await.unwrap();
-    put(&stranger, "pos.alerts.apply.9999999.input", b"?", 1).await;
+    put(&foreign_client, "pos.alerts.apply.9999999.input", b"?", 1).await;
     let alerts = bus.alerts().await.unwrap();
     let kinds: Vec<&str> = alerts.iter().map(|alert| alert.kind.as_str()).collect();
     assert_eq!(kinds, ["foreign", "input", "foreign"]);
@@ -295,9 +295,9 @@ async fn dead_letters_and_alerts_are_read_among_foreign_messages() {
 async fn a_foreign_message_is_recorded_once_whoever_meets_it() {
     let broker = Broker::start().await;
     assert!(broker.connect().await.foreign_records().await.unwrap().is_empty(), "nothing is declared yet");
-    let (bus, stranger) = (broker.declared().await, stranger(&broker).await);
+    let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     assert!(bus.foreign_records().await.unwrap().is_empty());
-    put(&stranger, "pos.raw.3", b"secret", 1).await;
+    put(&foreign_client, "pos.raw.3", b"secret", 1).await;
     let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
     let Err(BusError::Foreign(met)) = timeout(PATIENCE, reader.waiting(8)).await.unwrap() else {
         panic!("it isn't ours");
@@ -305,7 +305,7 @@ async fn a_foreign_message_is_recorded_once_whoever_meets_it() {
     assert!(bus.record_foreign("normalize", &met).await.unwrap());
     assert!(!bus.record_foreign("normalize", &met).await.unwrap());
     assert!(!broker.connect().await.record_foreign("poll", &met).await.unwrap());
-    put(&stranger, "pos.foreign.x", b"\x1b[31mred", 1).await;
+    put(&foreign_client, "pos.foreign.x", b"\x1b[31mred", 1).await;
     let records = bus.foreign_records().await.unwrap();
     let said: Vec<_> = records.iter().map(|it| (it.stage.as_str(), it.message.stream.as_str())).collect();
     assert_eq!(said, [("normalize", "RAW-1"), ("records", "FOREIGN")]);
@@ -317,13 +317,13 @@ async fn a_foreign_message_is_recorded_once_whoever_meets_it() {
 #[tokio::test]
 async fn what_is_no_sign_of_life_takes_no_partition() {
     let broker = Broker::start().await;
-    let (bus, stranger) = (broker.declared().await, stranger(&broker).await);
-    put(&stranger, "pos.members.apply.ghost", b"{\"stream\":\"RAW\"}", 1).await;
-    put(&stranger, "pos.members.apply.other", b"", 1).await;
+    let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
+    put(&foreign_client, "pos.members.apply.ghost", b"{\"stream\":\"RAW\"}", 1).await;
+    put(&foreign_client, "pos.members.apply.other", b"", 1).await;
     let first = bus.join("apply", "pod-1").await.unwrap();
     assert_eq!(first.owned().borrow().len(), 4);
     assert_eq!(*first.ignored().borrow(), BTreeSet::from(["ghost".to_owned(), "other".to_owned()]));
-    put(&stranger, "pos.members.apply.later", b"?", 1).await;
+    put(&foreign_client, "pos.members.apply.later", b"?", 1).await;
     let mut ignored = first.ignored();
     timeout(PATIENCE, ignored.wait_for(|names| names.len() == 3)).await.expect("in time").unwrap();
     assert_eq!(first.owned().borrow().len(), 4);
@@ -338,7 +338,7 @@ async fn what_is_no_sign_of_life_takes_no_partition() {
 #[tokio::test]
 async fn an_answer_never_goes_onto_a_subject_that_is_no_inbox() {
     let broker = Broker::start().await;
-    let (bus, stranger) = (broker.declared().await, stranger(&broker).await);
+    let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     let mut requests = bus.serve("pos.in.*.*.>", "ingest").await.unwrap();
     let rule =
         ReplyRule::new(vec![InboxPrefix::of_clients(), InboxPrefix::new("_INBOX_{connection}.").unwrap()]);
@@ -350,12 +350,12 @@ async fn an_answer_never_goes_onto_a_subject_that_is_no_inbox() {
         ("_INBOX_mine.x", Some("mine"), Answered::Sent),
         ("_INBOX.x", Some("mine"), Answered::Sent),
     ] {
-        stranger.publish_with_reply("pos.in.s.c.t", reply, Bytes::new()).await.unwrap();
+        foreign_client.publish_with_reply("pos.in.s.c.t", reply, Bytes::new()).await.unwrap();
         let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
         let answered = request.respond(Bytes::from_static(b"!"), &rule, connection).await.unwrap();
         assert_eq!(answered, expected, "{reply}");
     }
-    stranger.publish("pos.in.s.c.t", Bytes::new()).await.unwrap();
+    foreign_client.publish("pos.in.s.c.t", Bytes::new()).await.unwrap();
     let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
     assert_eq!(request.respond(Bytes::new(), &rule, None).await.unwrap(), Answered::NotWanted);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.expect("RAW is there");

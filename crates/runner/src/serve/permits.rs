@@ -21,8 +21,8 @@ pub enum NoPermit {
 }
 
 /// The permits of one listener. A connection is unproven until [`Permit::prove`]; when a permit is wanted and none is
-/// free, the oldest unproven connection loses its own, so that a stranger's is worth no more than the time until as
-/// many others came. Of an address that has all it may, the oldest of that address does.
+/// free, the oldest unproven connection loses its own, so that an unauthenticated client's is worth no more than the
+/// time until as many others came. Of an address that has all it may, the oldest of that address does.
 #[derive(Debug)]
 pub(super) struct Permits {
     connections_max: usize,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_stranger_gives_way_and_a_proven_connection_does_not() {
+    fn the_oldest_unauthenticated_client_gives_way_and_a_proven_connection_does_not() {
         let permits = Permits::new(3, 3);
         let held: Vec<Permit> = (0..3).map(|_| permits.take(Some(origin("192.0.2.1"))).unwrap()).collect();
         held[0].prove();
@@ -257,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn who_has_to_prove_itself_anew_is_the_youngest_stranger() {
+    fn who_has_to_prove_itself_anew_is_the_youngest_unauthenticated_client() {
         let permits = Permits::new(2, 2);
-        let (proxy, stranger) = (permits.take(None).unwrap(), permits.take(None).unwrap());
+        let (proxy, unauthenticated_client) = (permits.take(None).unwrap(), permits.take(None).unwrap());
         proxy.prove();
         proxy.doubt();
         proxy.doubt();
         let _third = permits.take(None).unwrap();
-        assert!(is_evicted(&stranger) && !is_evicted(&proxy));
+        assert!(is_evicted(&unauthenticated_client) && !is_evicted(&proxy));
         let _fourth = permits.take(None).unwrap();
         assert!(is_evicted(&proxy));
         proxy.prove();
         proxy.doubt();
-        drop((proxy, stranger));
+        drop((proxy, unauthenticated_client));
         assert_eq!(permits.table().taken, 2);
     }
 }

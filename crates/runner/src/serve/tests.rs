@@ -93,7 +93,7 @@ async fn ask(stream: &mut TcpStream, path: &str) -> std::io::Result<String> {
 }
 
 #[tokio::test]
-async fn a_full_listener_serves_a_newcomer_and_closes_the_oldest_stranger() {
+async fn a_full_listener_serves_a_newcomer_and_closes_the_oldest_unauthenticated_client() {
     let served = served(listening()).await;
     let mut held = Vec::new();
     for _ in 0..4 {

@@ -226,7 +226,7 @@ async fn chaos_loses_the_reply_but_not_the_effect() {
 }
 
 #[tokio::test]
-async fn strangers_and_unknown_paths_are_turned_away() {
+async fn unauthenticated_clients_and_unknown_paths_are_turned_away() {
     let simulator = open(Kind::Shopify).await;
     let url = format!("{}/admin/api/2026-07/graphql.json", simulator.base_url());
     assert_eq!(call("POST", &url, &[("X-Shopify-Access-Token", "wrong")], "{}").await.0, 401);

@@ -60,7 +60,7 @@ async fn a_sale_is_a_ticket_and_does_not_move_the_products_time() {
 }
 
 #[tokio::test]
-async fn strangers_are_turned_away() {
+async fn unauthenticated_clients_are_turned_away() {
     let simulator = open(Kind::Treez).await;
     let (status, reply) = get(&simulator, "wrong", "/product/product_list").await;
     assert_eq!((status, &reply["resultCode"]), (401, &json!("FAIL")));

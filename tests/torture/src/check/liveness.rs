@@ -22,10 +22,10 @@ pub(super) fn surprises(evidence: &Evidence) -> Vec<String> {
     evidence.ledger.surprises.clone()
 }
 
-/// Strangers that were let in, and messages of a partner in a stream of ours.
+/// Unauthenticated clients that were let in, and messages of a partner in a stream of ours.
 pub(super) fn intruders(evidence: &Evidence) -> Vec<String> {
-    let let_in =
-        (evidence.let_in > 0).then(|| format!("strangers were answered 2xx {} times", evidence.let_in));
+    let let_in = (evidence.let_in > 0)
+        .then(|| format!("unauthenticated clients were answered 2xx {} times", evidence.let_in));
     let foreign = evidence.foreign.iter().map(|record| format!("not ours, in a stream: {record}"));
     let_in.into_iter().chain(foreign).collect()
 }

@@ -3,7 +3,7 @@
 mod client;
 
 use crate::PATIENCE;
-use client::{Stranger, head, memory_kib, milliseconds, processor_ms};
+use client::{UnauthenticatedClient, head, memory_kib, milliseconds, processor_ms};
 use flate2::{Compression, write::GzEncoder};
 use futures::future::join_all;
 use std::{
@@ -18,9 +18,9 @@ const TOPIC: &str = "inventory_levels/update";
 const HONEST_LIMIT: Duration = Duration::from_secs(3);
 /// The places of the intake, unless set.
 const PLACES: usize = 4096;
-/// Addresses of strangers.
+/// Addresses of unauthenticated clients.
 const ADDRESSES: u8 = 16;
-/// Strangers of each: with their pauses more than there are places.
+/// Unauthenticated clients of each: with their pauses more than there are places.
 const OF_EACH: usize = 320;
 
 async fn intake_with(settings: &[&'static str]) -> (World, Merchant, Account) {
@@ -73,23 +73,23 @@ async fn bodies_that_never_end_take_bounded_memory_and_hold_up_no_honest_sender(
         [("unsigned", signed.clone().without("x-shopify-hmac-sha256")), ("missigned", signed)]
     {
         let (before, _) = memory_kib(&world);
-        let strangers = (0..300_u16).map(|number| {
+        let unauthenticated_clients = (0..300_u16).map(|number| {
             let (world, delivery) = (&world, &delivery);
             async move {
-                let mut stranger =
-                    Stranger::connect(world, 2 + u8::try_from(number % 4).expect("small")).await;
-                stranger.send(head(delivery, 4 * MEBIBYTE - 1).as_bytes()).await;
-                stranger.send(&vec![b' '; MEBIBYTE]).await;
-                stranger
+                let mut unauthenticated_client =
+                    UnauthenticatedClient::connect(world, 2 + u8::try_from(number % 4).expect("small")).await;
+                unauthenticated_client.send(head(delivery, 4 * MEBIBYTE - 1).as_bytes()).await;
+                unauthenticated_client.send(&vec![b' '; MEBIBYTE]).await;
+                unauthenticated_client
             }
         });
-        let strangers = join_all(strangers).await;
+        let unauthenticated_clients = join_all(unauthenticated_clients).await;
         let times = honest_ms(&account, what, 20).await;
         let (_, highest) = memory_kib(&world);
         let grown = highest.saturating_sub(before) / 1024;
         println!("300 {what} bodies of 1 MiB that never end: +{grown} MiB; honest {}", milliseconds(times));
         assert!(grown < 240, "{what}: +{grown} MiB of at most 64 for bodies");
-        drop(strangers);
+        drop(unauthenticated_clients);
     }
 }
 
@@ -126,30 +126,30 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
     let unsigned = signed.clone().without("x-shopify-hmac-sha256");
     let nobody = Signed { url: format!("{}-no", signed.url), ..signed.clone() };
     for (delivery, expected) in [(&signed, 413), (&unsigned, 401), (&nobody, 404)] {
-        let mut stranger = Stranger::connect(&world, 1).await;
-        stranger.send(head(delivery, 4 * MEBIBYTE + 1).as_bytes()).await;
-        assert_eq!(stranger.status().await, Some(expected), "before a byte of it was sent");
+        let mut unauthenticated_client = UnauthenticatedClient::connect(&world, 1).await;
+        unauthenticated_client.send(head(delivery, 4 * MEBIBYTE + 1).as_bytes()).await;
+        assert_eq!(unauthenticated_client.status().await, Some(expected), "before a byte of it was sent");
     }
     // Signed, the body is read to its end before anything is said, of a connection that doesn't exist too.
     let wrong = missigned(&account, vec![b' '; 100]);
     let nobody = Signed { url: format!("{}-no", wrong.url), ..wrong.clone() };
     for (delivery, expected) in [(&wrong, 401), (&nobody, 404)] {
-        let mut stranger = Stranger::connect(&world, 1).await;
-        stranger.send([head(delivery, 100).as_bytes(), &[b' '; 99]].concat().as_slice()).await;
-        let early = tokio::time::timeout(Duration::from_millis(300), stranger.status()).await;
+        let mut unauthenticated_client = UnauthenticatedClient::connect(&world, 1).await;
+        unauthenticated_client.send([head(delivery, 100).as_bytes(), &[b' '; 99]].concat().as_slice()).await;
+        let early = tokio::time::timeout(Duration::from_millis(300), unauthenticated_client.status()).await;
         assert!(early.is_err(), "{expected} was said early: {early:?}");
-        stranger.send(b" ").await;
-        assert_eq!(stranger.status().await, Some(expected));
+        unauthenticated_client.send(b" ").await;
+        assert_eq!(unauthenticated_client.status().await, Some(expected));
     }
     // Nor is a body asked for that won't be taken.
-    let mut stranger = Stranger::connect(&world, 1).await;
+    let mut unauthenticated_client = UnauthenticatedClient::connect(&world, 1).await;
     let asking = head(&unsigned, 100).replacen("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n", 1);
-    stranger.send(asking.as_bytes()).await;
-    assert_eq!(stranger.status().await, Some(401));
+    unauthenticated_client.send(asking.as_bytes()).await;
+    assert_eq!(unauthenticated_client.status().await, Some(401));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_intake_has_places() {
+async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_as_the_intake_has_places() {
     runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor");
     let (world, _, account) = intake_with(&[]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
@@ -160,7 +160,7 @@ async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_intake_
         .map(|host| tokio::spawn(client::idle_for_ever(address, host)))
         .collect();
     // One that was there before, and goes on sending.
-    let mut held = Stranger::connect(&world, 1).await;
+    let mut held = UnauthenticatedClient::connect(&world, 1).await;
     let delivery = account.sign(TOPIC, "held", b"{}".to_vec());
     let request = format!("{}{{}}", head(&delivery, 2));
     let mut looks = 0;
@@ -172,7 +172,7 @@ async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_intake_
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     println!(
-        "beside {} idle strangers: {}",
+        "beside {} idle unauthenticated clients: {}",
         OF_EACH * usize::from(ADDRESSES),
         milliseconds(honest_ms(&account, "beside", 20).await)
     );
@@ -185,7 +185,7 @@ async fn an_honest_sender_is_served_beside_as_many_idle_strangers_as_the_intake_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn probes_are_answered_beside_strangers_at_their_own_intake() {
+async fn probes_are_answered_beside_unauthenticated_clients_at_their_own_intake() {
     let (world, _, _) = intake_with(&[]).await;
     let admin = world.process(Program::Ingest).admin().expect("it has said so");
     let idle: Vec<_> = (0..100).map(|_| tokio::spawn(client::idle_for_ever(admin, 1))).collect();
@@ -248,9 +248,9 @@ async fn a_request_that_can_be_read_in_two_ways_is_refused() {
         (at(&format!("{path}%00")), 404, "a NUL"),
     ];
     for (sent, expected, what) in table {
-        let mut stranger = Stranger::connect(&world, 1).await;
-        stranger.send(sent.as_bytes()).await;
-        let answer = stranger.answer().await;
+        let mut unauthenticated_client = UnauthenticatedClient::connect(&world, 1).await;
+        unauthenticated_client.send(sent.as_bytes()).await;
+        let answer = unauthenticated_client.answer().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{what}:\n{sent}\n{answer}");
         let is_problem = answer.contains("application/problem+json");
         // hyper itself refuses lengths that differ, without a body.
@@ -266,9 +266,9 @@ async fn who_asks_for_connections_that_do_not_exist_is_soon_refused_and_no_other
             url: format!("{}/webhook/shopify/{id}", world.ingest_url()),
             ..account.sign(TOPIC, "nobody", b"{}".to_vec())
         };
-        let mut stranger = Stranger::connect(&world, from).await;
-        stranger.send(format!("{}{{}}", head(&delivery, 2)).as_bytes()).await;
-        stranger.answer().await
+        let mut unauthenticated_client = UnauthenticatedClient::connect(&world, from).await;
+        unauthenticated_client.send(format!("{}{{}}", head(&delivery, 2)).as_bytes()).await;
+        unauthenticated_client.answer().await
     };
     honest_ms(&account, "known", 1).await;
     let mut statuses = Vec::new();
@@ -295,9 +295,9 @@ async fn only_a_trusted_proxy_says_whose_requests_it_brings() {
             url: format!("{}/webhook/shopify/nobody-{number}", world.ingest_url()),
             ..account.sign(TOPIC, "nobody", b"{}".to_vec()).with("x-forwarded-for", speaks_for)
         };
-        let mut stranger = Stranger::connect(&world, from).await;
-        stranger.send(format!("{}{{}}", head(&delivery, 2)).as_bytes()).await;
-        stranger.status().await
+        let mut unauthenticated_client = UnauthenticatedClient::connect(&world, from).await;
+        unauthenticated_client.send(format!("{}{{}}", head(&delivery, 2)).as_bytes()).await;
+        unauthenticated_client.status().await
     };
     for _ in 0..60 {
         assert_eq!(ask(9, "198.51.100.7").await, Some(404));
@@ -402,7 +402,7 @@ async fn other_shops_of_a_partition_are_served_beside_an_attack() {
         ("missigned 4 MiB", missigned(attacked, vec![b' '; 4 * MEBIBYTE])),
     ];
     for (what, attack) in attacks {
-        let strangers: Vec<_> = (0..4)
+        let unauthenticated_clients: Vec<_> = (0..4)
             .map(|_| {
                 let attack = attack.clone();
                 tokio::spawn(async move {
@@ -414,8 +414,8 @@ async fn other_shops_of_a_partition_are_served_beside_an_attack() {
             })
             .collect();
         println!("beside four senders of {what}: {}", milliseconds(honest(what).await));
-        for stranger in strangers {
-            stranger.abort();
+        for unauthenticated_client in unauthenticated_clients {
+            unauthenticated_client.abort();
         }
     }
 }

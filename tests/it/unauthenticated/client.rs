@@ -12,11 +12,11 @@ use tokio::{
 /// How long an answer is waited for.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// The pause before a stranger whose connection was closed comes again.
+/// The pause before an unauthenticated client whose connection was closed comes again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// One connection.
-pub(super) struct Stranger(TcpStream);
+pub(super) struct UnauthenticatedClient(TcpStream);
 
 /// A connection from `127.0.0.<host>`.
 async fn connect(to: SocketAddr, host: u8) -> std::io::Result<TcpStream> {
@@ -35,7 +35,7 @@ pub(super) async fn idle_for_ever(to: SocketAddr, host: u8) {
     }
 }
 
-impl Stranger {
+impl UnauthenticatedClient {
     /// Connects to the intake from `127.0.0.<host>`.
     pub(super) async fn connect(world: &World, host: u8) -> Self {
         let to = world.ingest_url().trim_start_matches("http://").parse().expect("an address");

@@ -1,4 +1,4 @@
-//! Faults that people make: strangers at the intakes, and a partner at the broker that means harm.
+//! Faults that people make: unauthenticated clients at the intakes, and a partner at the broker that means harm.
 
 use super::{Hand, Made, Since};
 use crate::probe::Passes;
@@ -24,9 +24,9 @@ use tokio::{
 
 /// How long they go on.
 const LENGTH: Range<f64> = 4.0..9.0;
-/// How many strangers stand at each intake.
+/// How many unauthenticated clients stand at each intake.
 const STRANGERS: u8 = 40;
-/// How long a stranger waits for an answer before it comes again.
+/// How long an unauthenticated client waits for an answer before it comes again.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the partner goes through all that it tries.
 const TRIES_EVERY: Duration = Duration::from_millis(20);
@@ -77,7 +77,7 @@ fn tries() -> Vec<(String, &'static str)> {
     answers.chain(appends).collect()
 }
 
-/// What a stranger sends to a connection's intake in its turn. None of it is signed.
+/// What an unauthenticated client sends to a connection's intake in its turn. None of it is signed.
 fn request(turn: usize, ours: &str) -> Vec<u8> {
     let head = |path: &str, fields: &str| {
         format!("POST {path} HTTP/1.1\r\nHost: intake\r\nX-Shopify-Topic: products/update\r\n{fields}\r\n")
@@ -112,20 +112,26 @@ async fn ask(intake: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<O
 }
 
 impl Hand {
-    /// Strangers from addresses of their own press against every intake.
-    pub(super) fn strangers(&mut self) -> Made {
+    /// Unauthenticated clients from addresses of their own press against every intake.
+    pub(super) fn unauthenticated_clients(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
         let account = &self.crowd.stores[0].account;
         let ours = format!("/webhook/shopify/{}", account.connection);
-        let mut strangers = JoinSet::new();
+        let mut unauthenticated_clients = JoinSet::new();
         for intake in self.fleet.intakes() {
             for number in 1..=STRANGERS {
                 let (ours, let_in) = (ours.clone(), Arc::clone(&self.let_in));
-                strangers.spawn(stranger(intake, Ipv4Addr::new(127, 0, 66, number), ours, until, let_in));
+                unauthenticated_clients.spawn(unauthenticated_client(
+                    intake,
+                    Ipv4Addr::new(127, 0, 66, number),
+                    ours,
+                    until,
+                    let_in,
+                ));
             }
         }
         let told = tokio::spawn(async move {
-            strangers.join_all().await;
+            unauthenticated_clients.join_all().await;
             Instant::now()
         });
         Made { since: Since::Told(told), passes: Passes::Record }
@@ -151,7 +157,13 @@ impl Hand {
     }
 }
 
-async fn stranger(intake: SocketAddr, from: Ipv4Addr, ours: String, until: Instant, let_in: Arc<AtomicU64>) {
+async fn unauthenticated_client(
+    intake: SocketAddr,
+    from: Ipv4Addr,
+    ours: String,
+    until: Instant,
+    let_in: Arc<AtomicU64>,
+) {
     let mut turn = usize::from(from.octets()[3]);
     while Instant::now() < until {
         let answer = timeout(PATIENCE, ask(intake, from, &request(turn, &ours))).await;
