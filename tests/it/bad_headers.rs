@@ -102,8 +102,8 @@ async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_w
         raw.publish(&subject, headers, b"{}").await;
         // A webhook is on disk meanwhile, at once.
         let second = i64::try_from(index).expect("few");
-        let told = till.level(&format!("webhook-{index}"), ITEM, second, second);
-        let answer = Sender::default().send(&told).await.expect("ingest answers");
+        let reported = till.level(&format!("webhook-{index}"), ITEM, second, second);
+        let answer = Sender::default().send(&reported).await.expect("ingest answers");
         assert_eq!(answer.status, 200, "webhook {index}");
     }
     eventually(PATIENCE, "the intake's connection is back", async || {

@@ -6,7 +6,7 @@ use testkit::{Program, World, WorldOptions, eventually};
 
 const STORES: usize = 12;
 const ITEMS: u64 = 4;
-/// More than fit into the test; the senders are told when it is enough.
+/// More than fit into the test; the senders are reported when it is enough.
 const EACH: usize = 100_000;
 /// How long each item rests between two of its levels.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -37,7 +37,7 @@ struct Shop {
 }
 
 /// What one sender got through.
-struct Told {
+struct Reported {
     shop: usize,
     item: u64,
     deliveries: Vec<String>,
@@ -49,7 +49,7 @@ pub(crate) struct Stream {
     retried: Arc<AtomicUsize>,
     reasons: Arc<Mutex<BTreeSet<String>>>,
     enough: Arc<AtomicBool>,
-    senders: JoinSet<Told>,
+    senders: JoinSet<Reported>,
 }
 
 impl Crowd {
@@ -109,13 +109,13 @@ impl Crowd {
         let mut senders = JoinSet::new();
         for (shop, Shop { account, taken: before, .. }) in self.shops.iter().enumerate() {
             for item in 1..=self.items {
-                let told = before.get(&item).map_or(0, Vec::len);
+                let reported = before.get(&item).map_or(0, Vec::len);
                 let (account, sender, enough) = (Arc::clone(account), sender.clone(), Arc::clone(&enough));
                 let (taken, retried) = (Arc::clone(&taken), Arc::clone(&retried));
                 let (intakes, reasons, pause) = (Arc::clone(&self.intakes), Arc::clone(&reasons), self.pause);
                 senders.spawn(async move {
                     let mut deliveries = Vec::new();
-                    for level in (1..).skip(told).take(count) {
+                    for level in (1..).skip(reported).take(count) {
                         if enough.load(Ordering::Relaxed) {
                             break;
                         }
@@ -129,7 +129,7 @@ impl Crowd {
                             tokio::time::sleep(pause).await;
                         }
                     }
-                    Told { shop, item, deliveries }
+                    Reported { shop, item, deliveries }
                 });
             }
         }
@@ -138,8 +138,8 @@ impl Crowd {
 
     /// Waits until all of it was taken, and remembers it.
     pub(crate) async fn finish(&mut self, stream: Stream) {
-        for told in stream.senders.join_all().await {
-            self.shops[told.shop].taken.entry(told.item).or_default().extend(told.deliveries);
+        for reported in stream.senders.join_all().await {
+            self.shops[reported.shop].taken.entry(reported.item).or_default().extend(reported.deliveries);
         }
     }
 

@@ -56,8 +56,8 @@ async fn a_person_lists_conflicts_and_ends_them_once() {
     let store = merchant.store.as_str();
 
     let listed = tillflow(&world, &["conflicts", "ls", "--store", store]).await.well();
-    let told: Vec<_> = listed.iter().map(|line| (line["kind"].as_str(), line["seen"].as_u64())).collect();
-    assert_eq!(told, [(Some("first_contact"), Some(1)), (Some("oversold"), Some(2))]);
+    let reported: Vec<_> = listed.iter().map(|line| (line["kind"].as_str(), line["seen"].as_u64())).collect();
+    assert_eq!(reported, [(Some("first_contact"), Some(1)), (Some("oversold"), Some(2))]);
     let (contact, oversold) = (listed[0]["conflict"].to_string(), listed[1]["conflict"].to_string());
     let of_kind = tillflow(&world, &["conflicts", "ls", "--kind", "oversold"]).await.well();
     assert_eq!(of_kind.len(), 1);
@@ -151,7 +151,7 @@ async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_told() {
+async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_reported() {
     let (world, merchant, account) = shop(&Program::ALL).await;
     let sender = Sender::default();
     let (made, _) = sender.send_until_kept(&account.product("made", PRODUCT, "Tea", 1, 0), PATIENCE).await;
@@ -170,12 +170,12 @@ async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_told() {
     assert!(accepted["outcome"].is_null(), "{accepted}");
     assert_ne!(accepted["delivery_id"].as_str(), Some(delivery), "each word of a person is one of its own");
 
-    // What ended before it was understood is told as well, with its dead letter.
+    // What ended before it was understood is reported as well, with its dead letter.
     let poison = account.sign("inventory_levels/update", "poison", b"{\"available\": \"no\"}".to_vec());
     let (poison, _) = sender.send_until_kept(&poison, PATIENCE).await;
-    testkit::eventually(PATIENCE, "its outcome is told", async || {
+    testkit::eventually(PATIENCE, "its outcome is reported", async || {
         let said = tillflow(&world, &["events", "--delivery", &poison]).await;
-        let told = said.lines.first().map(|line| {
+        let reported = said.lines.first().map(|line| {
             (
                 line["stage"] == "normalize",
                 line["outcome"] == "dead",
@@ -183,7 +183,7 @@ async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_told() {
                 line["recorded_at"].is_string(),
             )
         });
-        if told == Some((true, true, true, true)) { Ok(()) } else { Err(format!("{said:?}")) }
+        if reported == Some((true, true, true, true)) { Ok(()) } else { Err(format!("{said:?}")) }
     })
     .await;
     let nothing = "00000000000000000000000000000000";

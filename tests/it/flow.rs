@@ -39,7 +39,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     let now = i64::from(u32::MAX);
     let body = level_body(number, Account::SHOPIFY_LOCATION, 7, now);
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
-    let delivery = shopify.sign("inventory_levels/update", "told-7", body).with("traceparent", &parent);
+    let delivery = shopify.sign("inventory_levels/update", "reported-7", body).with("traceparent", &parent);
     let (id, _) = Sender::default().send_until_kept(&delivery, PATIENCE).await;
 
     assert_eq!(world.event_outcome(PATIENCE, &merchant, &id).await.outcome, Outcome::Applied);
@@ -173,7 +173,7 @@ async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
         assert_eq!(message.store, merchant.store);
         dead_letters.push(wire::decode_dead(message.payload).expect("a dead letter"));
     }
-    let told: Vec<_> = dead_letters
+    let reported: Vec<_> = dead_letters
         .iter()
         .map(|dead_letter| {
             (
@@ -183,7 +183,7 @@ async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
             )
         })
         .collect();
-    assert_eq!(told, [("normalize", "data", Some("/available")), ("normalize", "schema", None)]);
+    assert_eq!(reported, [("normalize", "data", Some("/available")), ("normalize", "schema", None)]);
     for (dead_letter, (id, body)) in dead_letters.iter().zip(ids.iter().zip(&bodies)) {
         let Original::Delivery(delivery) = &dead_letter.original else {
             panic!("not a delivery: {dead_letter:?}")

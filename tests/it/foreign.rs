@@ -35,8 +35,8 @@ impl Shop {
 
     /// Reports a level by webhook, and waits until it is the store's.
     async fn sells(&self, world: &World, id: &str, level: i32, second: i64) {
-        let told = self.account.level(id, ITEM, level.into(), second);
-        let (delivery, _) = Sender::default().send_until_kept(&told, PATIENCE).await;
+        let reported = self.account.level(id, ITEM, level.into(), second);
+        let (delivery, _) = Sender::default().send_until_kept(&reported, PATIENCE).await;
         let event_outcome = world.event_outcome(PATIENCE, &self.merchant, &delivery).await;
         assert_eq!(event_outcome.outcome, Outcome::Applied, "{event_outcome:?}");
         assert_eq!(world.level(&self.merchant, SKU).await, Some(Quantity::pieces(level)));
@@ -236,24 +236,25 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
     // Whoever of RAW's readers meets a message first raises its alert.
     let (streams, readers_of_raw) =
         (["RAW-0", "NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED", "DEAD"], ["normalize", "poll"]);
-    let told = eventually(PATIENCE + PATIENCE, "the doctor tells of each stream and of RAW", async || {
-        let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
-        let list = |name: &str| doctor[name].as_array().cloned().unwrap_or_default();
-        let told: BTreeSet<String> = list("foreign")
-            .iter()
-            .filter_map(|message| message["stream"].as_str().map(str::to_owned))
-            .collect();
-        let is_alerted = list("alerts").iter().any(|alert| {
-            alert["error"] == "foreign" && readers_of_raw.iter().any(|stage| alert["stage"] == *stage)
-        });
-        if is_alerted && streams.iter().all(|stream| told.contains(*stream)) {
-            Ok(doctor)
-        } else {
-            Err(doctor.to_string())
-        }
-    })
-    .await;
-    let said = told.to_string();
+    let reported =
+        eventually(PATIENCE + PATIENCE, "the doctor tells of each stream and of RAW", async || {
+            let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
+            let list = |name: &str| doctor[name].as_array().cloned().unwrap_or_default();
+            let reported: BTreeSet<String> = list("foreign")
+                .iter()
+                .filter_map(|message| message["stream"].as_str().map(str::to_owned))
+                .collect();
+            let is_alerted = list("alerts").iter().any(|alert| {
+                alert["error"] == "foreign" && readers_of_raw.iter().any(|stage| alert["stage"] == *stage)
+            });
+            if is_alerted && streams.iter().all(|stream| reported.contains(*stream)) {
+                Ok(doctor)
+            } else {
+                Err(doctor.to_string())
+            }
+        })
+        .await;
+    let said = reported.to_string();
     assert!(!said.contains('\u{1b}'), "nothing that a terminal obeys");
     assert!(said.contains("it covers what RAW has not taken"), "{said}");
     let audit = tillflow(&world, &["audit"]).await.well();

@@ -62,7 +62,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_signed_known_and_small_enough_gets_in() {
     let (world, merchant, account) = intake().await;
-    let signed = || account.level("told", 1, 10, 1);
+    let signed = || account.level("reported", 1, 10, 1);
 
     assert_problem(&answer(&signed().without("x-shopify-hmac-sha256")).await, 401);
     let forged = Account {
@@ -73,7 +73,7 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
         webhook_url: account.webhook_url.clone(),
         ..account
     };
-    assert_problem(&answer(&forged.level("told", 1, 10, 1)).await, 401);
+    assert_problem(&answer(&forged.level("reported", 1, 10, 1)).await, 401);
     let mut changed = signed();
     changed.body.push(b' ');
     assert_problem(&answer(&changed).await, 401);
@@ -180,7 +180,7 @@ async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_con
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_knocks_too_often_is_told_when_to_come_back_and_no_other_is() {
+async fn a_connection_that_knocks_too_often_learns_when_to_come_back_and_no_other_is() {
     let options = WorldOptions { requests_burst: Some(3), ..WorldOptions::default() };
     let world = World::start_with(options, &[Program::Ingest]).await;
     let merchant = world.merchant("shop").await;
@@ -202,7 +202,7 @@ async fn a_connection_that_knocks_too_often_is_told_when_to_come_back_and_no_oth
     assert_problem(&refused, 429);
     let seconds: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
     assert!((1..=20).contains(&seconds), "{seconds}");
-    assert_eq!(answer(&other.level("told", 1, 10, 1)).await.status, 200);
+    assert_eq!(answer(&other.level("reported", 1, 10, 1)).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ async fn comes_in(nats: &Nats, folder: &Path, user: &User) -> bool {
 }
 
 #[tokio::test]
-async fn users_are_made_once_change_as_they_are_told_and_nothing_is_written_by_a_dry_run() {
+async fn users_are_made_once_change_as_requested_and_nothing_is_written_by_a_dry_run() {
     let scratch = Scratch::new().expect("a folder to throw away");
     let folder = scratch.path().join("users");
     let dry = nats_auth(&folder, &["--dry-run"]).await;

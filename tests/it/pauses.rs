@@ -56,7 +56,7 @@ async fn change(world: &World, account: &Account, change: impl FnOnce(&mut store
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_paused_connection_tells_waits_through_a_restart_and_is_fetched_when_it_is_active_again() {
+async fn what_a_paused_connection_reports_waits_through_a_restart_and_is_fetched_when_it_is_active_again() {
     let (mut world, merchant, account) = square().await;
     change(&world, &account, |connection| connection.enabled = false).await;
     let product = add(&account, "meanwhile").await;

@@ -146,7 +146,7 @@ async fn the_publish_of_a_client_in_python_is_acknowledged_by_raw_and_applied() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_publish_shares_the_room_for_bodies_and_is_told_to_come_again_where_it_finds_none() {
+async fn a_publish_shares_the_room_for_bodies_and_is_asked_to_come_again_where_it_finds_none() {
     let options =
         WorldOptions { ingest_settings: vec!["body_bytes_in_flight_max = 16384"], ..WorldOptions::default() };
     let world = World::start_with(options, &Program::ALL).await;

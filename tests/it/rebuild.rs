@@ -183,12 +183,12 @@ async fn a_history_longer_than_what_is_taken_up_at_once_is_rebuilt_whole() {
     let sender = Sender::default();
     sender.send_until_kept(&account.product("made", PRODUCT, "Tea", ITEMS, 0), PATIENCE).await;
     for round in 1..=ROUNDS {
-        let told = (1..=ITEMS).map(|item| {
+        let reported = (1..=ITEMS).map(|item| {
             let level = account.level(&format!("{item}-{round}"), PRODUCT + item + 100, 2 * round, round);
             let sender = &sender;
             async move { sender.send_until_kept(&level, PATIENCE).await }
         });
-        futures::future::join_all(told).await;
+        futures::future::join_all(reported).await;
     }
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     let before = world.store.digest(&merchant.store).await.expect("a digest");

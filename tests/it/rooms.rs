@@ -224,14 +224,14 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and
     let still = world.bus.message_at(Feed::Raw, partition, first.sequence).await.expect("it answers");
     assert!(still.is_some(), "nothing was given up");
 
-    let told = eventually(PATIENCE, "the doctor tells who holds so much", async || {
+    let reported = eventually(PATIENCE, "the doctor tells who holds so much", async || {
         let doctor = tillflow(&world, &["doctor"]).await;
         let alerts = doctor.lines[0]["alerts"].as_array().cloned().unwrap_or_default();
         let alert = alerts.iter().find(|alert| alert["error"] == "raw_share").map(ToString::to_string);
         alert.filter(|_| doctor.code == 1).ok_or_else(|| format!("{doctor:?}"))
     })
     .await;
-    assert!(told.contains("tenant noisy (") && !told.contains("tests"), "{told}");
+    assert!(reported.contains("tenant noisy (") && !reported.contains("tests"), "{reported}");
     let conflicts = eventually(PATIENCE, "it is a conflict of the connection", async || {
         let filter = ConflictFilter { kind: Some(ConflictKind::HoldsTooMuch), ..ConflictFilter::default() };
         let rows = world.store.conflicts(&filter, 10).await.expect("the database answers");

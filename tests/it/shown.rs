@@ -152,7 +152,7 @@ async fn hostile_shop(world: &World) -> (Merchant, Account, String) {
     });
     end(world, &merchant, &account.sign("products/create", "product", bytes(&product))).await;
     let id = end(world, &merchant, &account.level("level", 1101, 5, 1)).await;
-    // Square's ids are texts: what can't be told from an id but turns the text around.
+    // Square's ids are texts: what can't be distinguished from an id but turns the text around.
     let count = json!({
         "merchant_id": "tests", "type": "inventory.count.updated", "event_id": "e1", "created_at": "2026-01-01T00:00:00Z",
         "data": {"type": "inventory_counts", "id": "x", "object": {"inventory_counts": [{

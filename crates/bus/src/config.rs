@@ -3,7 +3,7 @@ use model::PartitionCount;
 use serde::Deserialize;
 use std::{fmt, path::PathBuf};
 
-/// The prefix of inboxes that clients of NATS have unless told otherwise.
+/// The prefix of inboxes that clients of NATS have unless reported otherwise.
 const INBOX_OF_CLIENTS: &str = "_INBOX";
 
 /// How the broker is reached and what it is to hold.
@@ -19,8 +19,8 @@ pub struct BusConfig {
     pub tls: Option<Tls>,
     /// The name that the server shows for the connection.
     pub name: String,
-    /// The prefix of the inboxes that answers are sent to; a user's permissions admit its own alone. That of the service's
-    /// user unless set.
+    /// The prefix of the inboxes that answers are sent to; a user's permissions admit its own alone. That of the
+    /// service's user unless set.
     pub inbox_prefix: Option<String>,
     /// Where the server tells about itself (`http://host:port`): by it a single server shows that it syncs.
     pub monitoring_url: Option<String>,

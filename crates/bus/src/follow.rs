@@ -19,25 +19,26 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// The number of batches that are asked for at once. Up to half as many again are on their way: at 512 KiB each that is 12 MiB. A
-/// larger delivery is a batch of its own: of those that have 4 MiB and can't be compressed it is 96 MiB at worst.
+/// The number of batches that are asked for at once. Up to half as many again are on their way: at 512 KiB each that is
+/// 12 MiB. A larger delivery is a batch of its own: of those that have 4 MiB and can't be compressed it is 96 MiB at
+/// worst.
 pub(crate) const PULL_BATCHES: usize = 16;
 /// How many changes of APPLIED are asked for at once. They come by the dozen and are small; a question costs the server
 /// and us as much as several of them.
 pub(crate) const PULL_CHANGES: usize = 64;
-/// How long the server keeps a question open. A pipeline was once seen to stand still for about as long as questions were
-/// open then, 30 seconds (2.15.1, under load; the cause wasn't found): asking anew more often bounds that.
+/// How long the server keeps a question open. A pipeline was once seen to stand still for about as long as questions
+/// were open then, 30 seconds (2.15.1, under load; the cause wasn't found): asking anew more often bounds that.
 const PULL_LIMIT: Duration = Duration::from_secs(3);
 /// How often the server shows that it lives while it has nothing.
 const HEARTBEAT: Duration = Duration::from_millis(1400);
-/// Time without a message after which the stream is asked for its last one: a reader that the server shows life of and delivers
-/// nothing to would stand still for ever.
+/// Time without a message after which the stream is asked for its last one: a reader that the server shows life of and
+/// delivers nothing to would stand still for ever.
 const QUIET_LIMIT: Duration = Duration::from_secs(10);
 /// The same for a caller that has not read for longer than that: there may be a lot that it simply didn't take.
 const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
 /// After this time without a reader the server forgets it.
 const INACTIVE_LIMIT: Duration = Duration::from_secs(30);
-/// How long reading is tried to be taken up again before the caller is told.
+/// How long reading is tried to be taken up again before the caller is reported.
 const RESUME_LIMIT: Duration = Duration::from_mins(1);
 /// The pause before the second attempt; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -162,8 +163,8 @@ impl Follow {
         Ok(())
     }
 
-    /// Takes what was gathered. A message that can't be read is reported once, as [`BusError::Foreign`], when all before it
-    /// is taken; then it is passed over.
+    /// Takes what was gathered. A message that can't be read is reported once, as [`BusError::Foreign`], when all
+    /// before it is taken; then it is passed over.
     pub(crate) fn take<T>(
         &mut self,
         max: usize,

@@ -240,7 +240,7 @@ impl<'a> Grants<'a> {
     }
 
     /// Alerts of the whole process or of a partition.
-    fn tells(&mut self, user: &User) {
+    fn reports(&mut self, user: &User) {
         self.looks_at(ALERTS);
         self.publish.insert(format!("pos.alerts.{user}.>"));
     }
@@ -248,7 +248,7 @@ impl<'a> Grants<'a> {
     /// A share of the partitions. The memory of who is there is gone when its server restarts; whoever notices makes
     /// the stream anew.
     fn runs(&mut self, user: &User) {
-        self.tells(user);
+        self.reports(user);
         self.looks_at(MEMBERS);
         self.calls(&format!("STREAM.CREATE.{MEMBERS}"));
         self.calls(&format!("DIRECT.GET.{MEMBERS}"));
@@ -278,7 +278,7 @@ impl<'a> Grants<'a> {
     }
 
     fn ingest(&mut self) {
-        self.tells(&User::Ingest);
+        self.reports(&User::Ingest);
         for feed in Feed::ALL {
             self.looks_at_feed(feed);
         }

@@ -458,7 +458,7 @@ async fn changes_that_were_stored_out_of_order_are_read_in_order() {
 }
 
 #[tokio::test]
-async fn reading_changes_begins_behind_any_number_and_tells_of_purged_ones() {
+async fn reading_changes_begins_behind_any_number_and_reports_of_purged_ones() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
     let elsewhere = |number| AppliedMessage {
@@ -510,7 +510,7 @@ async fn a_dead_letter_is_stored_once_and_found_by_its_stage() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_ours_is_told_once_and_what_is_behind_it_is_read() {
+async fn a_message_that_is_not_ours_is_reported_once_and_what_is_behind_it_is_read() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
     bus.append_raw(HERE, Bytes::from_static(b"1"), "a", 1).await.unwrap();
@@ -518,18 +518,18 @@ async fn a_message_that_is_not_ours_is_told_once_and_what_is_behind_it_is_read()
     foreign_client.request(format!("pos.raw.{HERE}"), Bytes::from_static(b"no header")).await.unwrap();
     bus.append_raw(HERE, Bytes::from_static(b"3"), "b", 1).await.unwrap();
     let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
-    let (mut read, mut told) = (Vec::new(), 0);
+    let (mut read, mut reported) = (Vec::new(), 0);
     while read.len() < 2 {
         match timeout(PATIENCE, reader.waiting(8)).await.unwrap() {
             Ok(messages) => read.extend(messages.into_iter().map(|message| message.payload)),
             Err(BusError::Foreign(foreign)) => {
                 assert_eq!(foreign.sequence, 2);
-                told += 1;
+                reported += 1;
             }
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!((read, told), (vec![Bytes::from_static(b"1"), Bytes::from_static(b"3")], 1));
+    assert_eq!((read, reported), (vec![Bytes::from_static(b"1"), Bytes::from_static(b"3")], 1));
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ pub struct Product {
     pub status: Option<ProductStatus>,
     /// Its tags; `None` if the platform didn't say.
     pub tags: Option<Vec<String>>,
-    /// The variants that the platform told of.
+    /// The variants that the platform reported of.
     pub variants: Vec<Variant>,
     /// Whether those are all it has: only then is a missing one gone.
     pub variants_complete: bool,
@@ -102,7 +102,8 @@ pub struct InventoryReport {
     pub item: ExternalId,
     /// The platform's id of where; `None` means the connection's default location.
     pub location: Option<ExternalId>,
-    /// The quantity that can be sold; `None` means that the platform doesn't count the item there: not tracked, not stocked, gone.
+    /// The quantity that can be sold; `None` means that the platform doesn't count the item there: not tracked, not
+    /// stocked, gone.
     pub available: Option<Quantity>,
 }
 

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 pub const CURRENCY_HEADER: &str = "tillflow-currency";
 
 /// The kept header in which the intake notes the connection's account, so that a delivery that names another one is
-/// told apart. A platform can't send it either.
+/// distinguished. A platform can't send it either.
 pub const ACCOUNT_HEADER: &str = "tillflow-account";
 
 /// By which way a delivery came in.

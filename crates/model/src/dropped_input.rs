@@ -3,8 +3,8 @@
 use crate::{DeliveryId, EventId, Origin, Outcome, Position, Timestamp};
 use std::borrow::Cow;
 
-/// An input that ended in a stage before `apply`, or there as a duplicate: it leaves no outcome of its own, and is told
-/// along the pipeline to the record, so that everything accepted is accounted for.
+/// An input that ended in a stage before `apply`, or there as a duplicate: it leaves no outcome of its own, and is
+/// reported along the pipeline to the record, so that everything accepted is accounted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroppedInput {
     /// Its place in the partition; no two inputs have the same.

@@ -13,9 +13,9 @@ pub enum Outcome {
     Duplicate,
     /// Something newer about the same object had been applied.
     Stale,
-    /// It told what was known.
+    /// It reported what was known.
     Unchanged,
-    /// It told of our own write.
+    /// It reported of our own write.
     Echo,
     /// It is none that this connection takes part in.
     Filtered,

@@ -77,7 +77,7 @@ pub struct VariantRow {
     pub compare_at_price: Option<Clocked<Option<Money>>>,
 }
 
-/// An order of a store, as last told.
+/// An order of a store, as last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRow {
     /// Our id.
@@ -88,13 +88,13 @@ pub struct OrderRow {
     pub store: StoreId,
     /// Through which connection it came; an order belongs to one platform.
     pub connection: ConnectionId,
-    /// The version it was told in.
+    /// The version it was reported in.
     pub version: Option<SourceVersion>,
     /// The order itself.
     pub order: Order,
 }
 
-/// A customer of a store, as last told by one platform.
+/// A customer of a store, as last reported by one platform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CustomerRow {
     /// Our id.
@@ -105,9 +105,9 @@ pub struct CustomerRow {
     pub store: StoreId,
     /// Through which connection.
     pub connection: ConnectionId,
-    /// The version it was told in.
+    /// The version it was reported in.
     pub version: Option<SourceVersion>,
-    /// The customer; fields that were never told are `Keep`.
+    /// The customer; fields that were never reported are `Keep`.
     pub customer: Customer,
     /// When the platform said that it is gone; the personal fields are then cleared.
     pub deleted_at: Option<Timestamp>,
@@ -138,7 +138,7 @@ impl CustomerRow {
 /// Why a level moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MovementReason {
-    /// The first level that anyone told.
+    /// The first level that anyone reported.
     FirstCount,
     /// A platform's level differs from its baseline.
     Reported,

@@ -36,7 +36,7 @@ impl Timestamp {
         DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
-    /// The instant `wait` later; the last one that can be told if there is none.
+    /// The instant `wait` later; the last one that can be distinguished if there is none.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)))

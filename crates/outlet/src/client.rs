@@ -165,12 +165,12 @@ fn retry_after(response: &Response) -> Option<Duration> {
     wait_of(text(RETRY_AFTER)?, text(DATE), Utc::now())
 }
 
-fn wait_of(told: &str, date: Option<&str>, now: DateTime<Utc>) -> Option<Duration> {
-    if let Ok(seconds) = told.trim().parse::<f64>() {
+fn wait_of(reported: &str, date: Option<&str>, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = reported.trim().parse::<f64>() {
         return Some(Duration::try_from_secs_f64(seconds).unwrap_or(RETRY_AFTER_MAX).min(RETRY_AFTER_MAX));
     }
     let read = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok().map(|at| at.to_utc());
-    let wait = read(told)? - date.and_then(read).unwrap_or(now);
+    let wait = read(reported)? - date.and_then(read).unwrap_or(now);
     // A date that has passed is now.
     Some(wait.to_std().unwrap_or_default().min(RETRY_AFTER_MAX))
 }

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_refused_for_good_is_told_from_what_an_account_is_refused() {
+    fn what_is_refused_for_good_is_distinguished_from_what_an_account_is_refused() {
         let reject = |class| NotFetched::from(Reject::new(class, "no"));
         assert!(matches!(
             reject(RejectClass::Config),

@@ -20,8 +20,8 @@ pub trait Platform: Send + Sync + 'static {
     /// Every topic that it sends and that we know. Topics of fetched objects are among them.
     fn topics(&self) -> &'static [Topic];
 
-    /// Those of [`Platform::topics`] that no webhook has: objects that we have read ourselves. From anybody else they are
-    /// topics that aren't known.
+    /// Those of [`Platform::topics`] that no webhook has: objects that we have read ourselves. From anybody else they
+    /// are topics that aren't known.
     fn read_topics(&self) -> &'static [&'static str];
 
     /// The names (lower case) of the headers of which one has to be there for `verify` to find a signature.
@@ -39,8 +39,8 @@ pub trait Platform: Send + Sync + 'static {
     /// a body that can't be read has no topic and is `None`: it is kept and becomes a dead letter later.
     fn split(&self, signed: &Signed<'_>) -> Option<Delivered>;
 
-    /// Upper limit of one delivery's body, in bytes: as sent, and again decompressed. Larger than the default only with a
-    /// source in the README, and never larger than a RAW message can hold (4 MiB).
+    /// Upper limit of one delivery's body, in bytes: as sent, and again decompressed. Larger than the default only with
+    /// a source in the README, and never larger than a RAW message can hold (4 MiB).
     fn body_bytes_max(&self) -> usize {
         BODY_BYTES_DEFAULT
     }
@@ -66,9 +66,10 @@ pub trait Platform: Send + Sync + 'static {
         named == account
     }
 
-    /// The payload in our words: one row for each event in it, in their order; none means that nothing in it concerns us.
+    /// The payload in our words: one row for each event in it, in their order; none means that nothing in it concerns
+    /// us.
     /// `body` has passed the topic's schema. Says `Reject` rather than guess: of a row, which leaves its neighbours as
-    /// they are, or of the whole, where the rows can't be told apart.
+    /// they are, or of the whole, where the rows can't be distinguished.
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject>;
 
     /// The request that fetches what a thin notification speaks of, or what `Fetch` names. `None` if the delivery
@@ -100,8 +101,9 @@ pub trait Platform: Send + Sync + 'static {
     fn rate(&self) -> (f64, u32);
 }
 
-/// Refuses a delivery that says to be of another account than its connection's: one URL may get those of all sellers, and
-/// one secret may sign those of all shops. Says nothing where the delivery names none, or the connection's isn't known.
+/// Refuses a delivery that says to be of another account than its connection's: one URL may get those of all sellers,
+/// and one secret may sign those of all shops. Says nothing where the delivery names none, or the connection's isn't
+/// known.
 pub fn check_account(platform: &dyn Platform, delivery: &Delivery, body: &Value) -> Result<(), Reject> {
     let Some(account) = delivery.header(ACCOUNT_HEADER) else { return Ok(()) };
     if platform.accounts(delivery, body).into_iter().all(|named| platform.is_account(named, account)) {
@@ -157,7 +159,7 @@ pub struct Secrets<'a> {
     pub notification_url: &'a str,
 }
 
-/// Why a delivery isn't believed. Which of the two is never told to the sender.
+/// Why a delivery isn't believed. Which of the two is never reported to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
     /// No signature at all.

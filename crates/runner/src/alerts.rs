@@ -24,9 +24,9 @@ pub struct Alerts {
     stage: &'static str,
     metrics: Metrics,
     bus: Option<Bus>,
-    /// What is being told to the broker: one at a time of each partition and kind, so that a flood of errors is no flood
-    /// of messages.
-    telling: Arc<Mutex<BTreeSet<Subject>>>,
+    /// What is being reported to the broker: one at a time of each partition and kind, so that a flood of errors is no
+    /// flood of messages.
+    reporting: Arc<Mutex<BTreeSet<Subject>>>,
     foreign: Arc<Mutex<ForeignLog>>,
     /// The states that hold.
     holding: Arc<Mutex<BTreeMap<Subject, String>>>,
@@ -58,7 +58,7 @@ impl Alerts {
             stage,
             metrics: metrics.clone(),
             bus: bus.cloned(),
-            telling: Arc::default(),
+            reporting: Arc::default(),
             foreign: Arc::default(),
             holding: Arc::default(),
         }
@@ -72,8 +72,8 @@ impl Alerts {
         self.tell((Some(partition), kind), text);
     }
 
-    /// Sets a foreign message aside: records and counts it, and alerts the first time that anyone meets it. Never fails:
-    /// the message stays in its stream, and what is behind it goes on.
+    /// Sets a foreign message aside: records and counts it, and alerts the first time that anyone meets it. Never
+    /// fails: the message stays in its stream, and what is behind it goes on.
     pub async fn foreign(&self, partition: Option<Partition>, message: &Foreign) {
         let is_new = match &self.bus {
             Some(bus) => bus.record_foreign(self.stage, message).await.unwrap_or_else(|error| {
@@ -155,7 +155,7 @@ impl Alerts {
 
     fn tell(&self, subject: Subject, text: &str) {
         let Some(bus) = self.bus.clone() else { return };
-        if !self.telling().insert(subject) {
+        if !self.reporting().insert(subject) {
             return;
         }
         let (alerts, text) = (self.clone(), text.to_owned());
@@ -163,12 +163,12 @@ impl Alerts {
             if let Err(error) = bus.raise_alert(alerts.stage, subject.0, subject.1, &text).await {
                 tracing::debug!(stage = alerts.stage, %error, "an alert isn't kept");
             }
-            alerts.telling().remove(&subject);
+            alerts.reporting().remove(&subject);
         });
     }
 
-    fn telling(&self) -> MutexGuard<'_, BTreeSet<Subject>> {
-        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reporting(&self) -> MutexGuard<'_, BTreeSet<Subject>> {
+        self.reporting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

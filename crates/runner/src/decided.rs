@@ -282,8 +282,8 @@ mod tests {
         assert_eq!(events, [1, 3]);
         assert!(dropped.iter().all(|dropped_input| dropped_input.outcome == Outcome::Dead));
         let positions: Vec<_> = rejected.iter().map(|(position, _)| *position).collect();
-        let told: Vec<_> = dropped.iter().map(|dropped_input| dropped_input.position).collect();
-        assert_eq!(positions, told, "each has a dead letter of its own");
+        let reported: Vec<_> = dropped.iter().map(|dropped_input| dropped_input.position).collect();
+        assert_eq!(positions, reported, "each has a dead letter of its own");
         assert!(positions.iter().all(|position| (position.raw_sequence, position.delivery) == (3, 4)));
         assert_eq!(settled("xx").label, "dead");
     }

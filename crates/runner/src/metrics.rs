@@ -188,7 +188,7 @@ impl Metrics {
 
     /// The partition isn't ours any more: its lag is for the next owner to tell.
     pub fn forget_lag(&self, stage: &str, partition: &str) {
-        // Fails only if no lag was ever told, which is what was wanted.
+        // Fails only if no lag was ever reported, which is what was wanted.
         drop(self.lag_seconds.remove_label_values(&[stage, partition]));
         drop(self.lag_events.remove_label_values(&[stage, partition]));
     }
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partition_that_was_given_up_tells_no_lag() {
+    fn a_partition_that_was_given_up_reports_no_lag() {
         let metrics = Metrics::new().unwrap();
         let lags = || {
             let page = String::from_utf8(metrics.render()).unwrap();

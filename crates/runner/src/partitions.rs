@@ -89,7 +89,7 @@ where
         }
     };
     let owns = |count| service.metrics.owns(stage, count);
-    let watching = tokio::spawn(tell_ignored(membership.ignored(), alerts.clone()));
+    let watching = tokio::spawn(print_ignored(membership.ignored(), alerts.clone()));
     follow(membership.owned(), &service.stop, owns, begin).await;
     watching.abort();
     membership.leave().await;
@@ -97,7 +97,7 @@ where
 }
 
 /// Tells of members that don't count, whenever they change.
-async fn tell_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: Alerts) {
+async fn print_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: Alerts) {
     loop {
         let names = ignored.borrow_and_update().clone();
         alerts.ignores(&names);

@@ -73,8 +73,8 @@ pub fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A name for this replica: the host's, which Kubernetes makes the pod's, and 64 bits drawn by chance. Ids of batches begin
-/// with it, so no two processes may ever share one.
+/// A name for this replica: the host's, which Kubernetes makes the pod's, and 64 bits drawn by chance. Ids of batches
+/// begin with it, so no two processes may ever share one.
 pub fn replica_name() -> Arc<str> {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host: String =
@@ -234,18 +234,18 @@ mod tests {
     fn a_chain_says_each_cause_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("{said}")]
-        struct Told {
+        struct Reported {
             said: &'static str,
             source: io::Error,
         }
         let refused = || io::Error::other("connection refused");
-        let quiet = Told { said: "the database is not available", source: refused() };
+        let quiet = Reported { said: "the database is not available", source: refused() };
         assert_eq!(chain(&quiet), "the database is not available: connection refused");
-        let quoting = Told { said: "no answer: connection refused", source: refused() };
+        let quoting = Reported { said: "no answer: connection refused", source: refused() };
         assert_eq!(chain(&quoting), "no answer: connection refused");
         let fault = Fault::transient(
             "the database",
-            Told { said: "the database is not available", source: refused() },
+            Reported { said: "the database is not available", source: refused() },
         );
         assert_eq!(chain(&fault), "the database is not available: connection refused");
     }

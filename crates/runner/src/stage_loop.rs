@@ -90,7 +90,7 @@ struct PartitionWorker<'a, S: Stage, D> {
     appender: Appender,
     /// Everything up to here is in the output, is in `waiting`, or needs not be.
     covered: Position,
-    /// What ended up to here and isn't told yet.
+    /// What ended up to here and isn't reported yet.
     waiting: Vec<DroppedInput>,
     /// Since when `covered` is ahead of what the output says, and by which input.
     owed: Option<(Instant, u64)>,
@@ -146,7 +146,7 @@ where
         let began = Instant::now();
         let Some(last) = messages.last() else { return Ok(()) };
         let (input_sequence, mut reaches) = (last.sequence, self.covered);
-        let (mut inputs, mut told) = (Vec::new(), Vec::new());
+        let (mut inputs, mut reported) = (Vec::new(), Vec::new());
         for (message, batch, after) in batches(self.shared, self.partition, self.covered, &messages) {
             let batch = match batch {
                 Ok(batch) => batch,
@@ -161,7 +161,7 @@ where
             }
             reaches = reaches.max(end_of(message));
             inputs.extend(batch.records.into_iter().filter(|input| input.position > after));
-            told.extend(
+            reported.extend(
                 batch.dropped_inputs.into_iter().filter(|dropped_input| dropped_input.position > after),
             );
         }
@@ -176,8 +176,8 @@ where
             kill_point(S::NAME, "dead_lettered");
         }
         let passed_on = decided.pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
-        let told = std::mem::take(&mut self.waiting).into_iter().chain(told);
-        decided.pieces.extend(told.map(|told| (told.position, Piece::from(told))));
+        let reported = std::mem::take(&mut self.waiting).into_iter().chain(reported);
+        decided.pieces.extend(reported.map(|reported| (reported.position, Piece::from(reported))));
         self.append(decided.pieces, reaches, input_sequence).await?;
         kill_point(S::NAME, "appended");
 

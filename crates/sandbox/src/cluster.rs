@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep};
 
 /// How many servers make a cluster: the fewest of which one may be lost.
 const SERVERS: usize = 3;
-/// Ports below those that the kernel gives to outgoing connections, so that a server that was killed finds its own free.
+/// Ports below those that the kernel gives to outgoing connections, so that a server that was killed finds its own
+/// free.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 /// How often other ports are tried if somebody took one in between.
 const ATTEMPTS: usize = 3;
@@ -40,8 +41,8 @@ pub struct NatsCluster {
 
 impl NatsCluster {
     /// Starts the servers, each in a folder of its own under `folder`, and waits until they agree. They sync to disk as
-    /// they do unless told otherwise, every two minutes: an acknowledged message is on two of them. With an `authorization`
-    /// block, who isn't in it may do nothing.
+    /// they do unless reported otherwise, every two minutes: an acknowledged message is on two of them. With an
+    /// `authorization` block, who isn't in it may do nothing.
     pub async fn start(folder: &Path, authorization: Option<&Value>) -> Result<Self, SandboxError> {
         let mut attempt = 1;
         loop {

@@ -25,7 +25,8 @@ pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
 const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
 /// How long a server may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
-/// What the server writes into its log when it has read its configuration anew (2.15.1, `reload.go`), and when it can't.
+/// What the server writes into its log when it has read its configuration anew (2.15.1, `reload.go`), and when it
+/// can't.
 const RELOADED: &str = "Reloaded server configuration";
 const NOT_RELOADED: &str = "Failed to reload server configuration";
 pub(crate) const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
@@ -72,7 +73,7 @@ pub struct Nats {
     tls: Option<Value>,
     peer: Option<Peer>,
     ports: Ports,
-    /// The ports as the running server was told them: one that is to read its configuration anew takes no others.
+    /// The ports as the running server was reported them: one that is to read its configuration anew takes no others.
     asked_for: Ports,
     server: Option<Server>,
     pid: u32,

@@ -95,7 +95,7 @@ fn tail(log: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }
 
-/// What a server is called and how it wants to be told to stop.
+/// What a server is called and how it wants to be reported to stop.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) program: &'static str,

@@ -72,7 +72,7 @@ impl State {
         Ok(((), vec![self.ledger.refund(order, now)?]))
     }
 
-    /// Everything that is on sale and every level of it, as if each had just been told of.
+    /// Everything that is on sale and every level of it, as if each had just been reported of.
     pub(crate) fn everything(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for product in self.ledger.products().filter(|product| !product.deleted) {

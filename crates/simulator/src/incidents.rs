@@ -19,8 +19,8 @@ impl ShopHandle {
         self.act(|state, now| state.start_stocking(item, location, now))
     }
 
-    /// Switches the tracking of an item's stock on or off. While it is off, sales move nothing and Shopify tells and shows
-    /// a level of null, Square and Treez none. Switched on, the number from before stands again and is told.
+    /// Switches the tracking of an item's stock on or off. While it is off, sales move nothing and Shopify tells and
+    /// shows a level of null, Square and Treez none. Switched on, the number from before stands again and is reported.
     pub fn track(&self, item: &str, tracked: bool) -> Result<(), Impossible> {
         self.act(|state, now| state.track(item, tracked, now))
     }
@@ -73,8 +73,8 @@ impl ShopHandle {
         lock(&self.inner.state).webhooks_lost = lost;
     }
 
-    /// Has another program restock one of each item that is about to be written, just before each write of a level at Shopify:
-    /// every comparison is refused. Other platforms don't compare.
+    /// Has another program restock one of each item that is about to be written, just before each write of a level at
+    /// Shopify: every comparison is refused. Other platforms don't compare.
     pub fn restock_before_writes(&self, restocks: bool) {
         lock(&self.inner.state).rival_restocks = restocks;
     }

@@ -53,7 +53,7 @@ impl Level {
     }
 
     pub(crate) fn enter(&mut self, at: Instant, entry: Entry) {
-        // A count from before everything that is still told apart was overtaken by it.
+        // A count from before everything that is still distinguished was overtaken by it.
         if at < self.base_at && matches!(entry, Entry::Count(_)) {
             return;
         }

@@ -59,13 +59,14 @@ impl ShopMachine {
         })
     }
 
-    /// Gives the money of an order back; the goods stay where they are. Told by Shopify as `orders/updated`;
+    /// Gives the money of an order back; the goods stay where they are. Reported by Shopify as `orders/updated`;
     /// [`Impossible::Unsupported`] elsewhere.
     pub fn refund_order(&mut self, order: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.refund_order(order, now))
     }
 
-    /// Cancels a completed order; with `restock` its quantity goes back to the shelf. [`Impossible::Unsupported`] at Square.
+    /// Cancels a completed order; with `restock` its quantity goes back to the shelf. [`Impossible::Unsupported`] at
+    /// Square.
     pub fn cancel_order(&mut self, order: &str, restock: bool, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.cancel_order(order, restock, now))
     }
@@ -142,7 +143,7 @@ impl ShopMachine {
     }
 
     /// Makes the webhooks of everything that is on sale, as if someone had saved it unchanged.
-    pub fn tell_everything(&mut self, now: DateTime<Utc>) {
+    pub fn print_everything(&mut self, now: DateTime<Utc>) {
         // Nothing can be impossible in it.
         self.act(now, |state, _| Ok(((), state.everything()))).ok();
     }

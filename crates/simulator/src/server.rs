@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) calls: Mutex<Recent<RecordedCall>>,
 }
 
-/// What was done, and is never told: the connection ends instead.
+/// What was done, and is never reported: the connection ends instead.
 #[derive(Debug)]
 struct Reset(Box<Reply>);
 

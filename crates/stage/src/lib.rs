@@ -21,7 +21,7 @@ pub trait Stage: Send + Sync + 'static {
     type In: Send + Sync;
     /// What goes on.
     type Out: Send + Sync;
-    /// What the stage must be told, per partition: loaded before a batch is decided, changed by what is decided.
+    /// What the stage must be reported, per partition: loaded before a batch is decided, changed by what is decided.
     type PartitionState: Send + Sync;
 
     /// Decides about one input, which stands `at` that place of the partition. Inputs of a store come in the order in

@@ -82,11 +82,11 @@ enum Class {
 }
 
 /// Error classes and codes of Postgres (appendix A of its manual) that pass by themselves: connection exceptions,
-/// rolled back transactions, too few resources, objects in use, operator's intervention, system errors; time-outs of idle
-/// transactions, and a server that is read-only because it isn't the primary any more.
+/// rolled back transactions, too few resources, objects in use, operator's intervention, system errors; time-outs of
+/// idle transactions, and a server that is read-only because it isn't the primary any more.
 const PASSING: [&str; 9] = ["08", "40", "53", "55", "57", "58", "25P03", "25P04", "25006"];
-/// Those that the data causes: more rows than may be, data exceptions, constraints, triggers, checks of views, limits of
-/// the program, errors raised by functions.
+/// Those that the data causes: more rows than may be, data exceptions, constraints, triggers, checks of views, limits
+/// of the program, errors raised by functions.
 const OF_THE_DATA: [&str; 8] = ["21", "22", "23", "27", "39", "44", "54", "P0"];
 /// Those that someone has to put right, with the remedy; any other code is taken for one, since data that other data's
 /// rows pass beside must not be given up for it.
@@ -179,7 +179,7 @@ mod tests {
     use stage::Blame;
 
     #[test]
-    fn a_code_of_postgres_tells_who_has_to_act() {
+    fn a_code_of_postgres_reports_who_has_to_act() {
         for code in ["08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "58030", "25006"] {
             assert_eq!(Class::of(code), Class::Passing, "{code}");
         }

@@ -1,7 +1,7 @@
 //! Current state, held against what the events of its store come to, and put right.
 //!
-//! Nothing is deleted, and of the ledger nothing is changed: a row that is missing is added, one of the state that differs
-//! is set, and what no event made is named.
+//! Nothing is deleted, and of the ledger nothing is changed: a row that is missing is added, one of the state that
+//! differs is set, and what no event made is named.
 
 mod rows;
 mod runs;
@@ -98,8 +98,8 @@ impl Rebuilding {
         Ok((id(&row, "tenant")?, row.try_get("last_sequence")?))
     }
 
-    /// The store's next changes after a sequence number, in order, in the wire's form: at most `limit`, and fewer if they
-    /// are large; none at the end.
+    /// The store's next changes after a sequence number, in order, in the wire's form: at most `limit`, and fewer if
+    /// they are large; none at the end.
     pub async fn changes(&mut self, after: i64, limit: i64) -> Result<Vec<Vec<u8>>, StoreError> {
         let statement = sqlx::query(
             "SELECT payload FROM (
@@ -127,14 +127,14 @@ impl Rebuilding {
         let keys = sqlx::query(AssertSqlSafe(MOVEMENTS.keys()));
         let keys = keys.bind(self.store.as_str()).bind(after).bind(through);
         let keys = within(STATEMENT_LIMIT, keys.fetch_all(&mut *self.transaction)).await?;
-        let told: HashSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-        let mut found = without_event(&MOVEMENTS, &keys, &told)?;
+        let reported: HashSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
+        let mut found = without_event(&MOVEMENTS, &keys, &reported)?;
         found.extend(self.settle(&MOVEMENTS, &rows).await?);
         Ok(found)
     }
 
-    /// Holds the store's levels, products, variants and orders against what they have to be. To be called while the store
-    /// is held.
+    /// Holds the store's levels, products, variants and orders against what they have to be. To be called while the
+    /// store is held.
     pub async fn state(&mut self, tenant: &TenantId, state: &State) -> Result<Vec<Difference>, StoreError> {
         let store = self.store.clone();
         let levels = state.levels.iter();
@@ -175,10 +175,10 @@ impl Rebuilding {
     ) -> Result<Vec<Difference>, StoreError> {
         let keys = sqlx::query(AssertSqlSafe(table.keys())).bind(self.store.as_str());
         let keys = within(STATEMENT_LIMIT, keys.fetch_all(&mut *self.transaction)).await?;
-        let (mut found, mut told) = (Vec::new(), HashSet::new());
+        let (mut found, mut reported) = (Vec::new(), HashSet::new());
         let mut waiting = Vec::with_capacity(ROWS_MAX);
         for row in rows {
-            told.insert(row.key.clone());
+            reported.insert(row.key.clone());
             waiting.push(row);
             if waiting.len() == ROWS_MAX {
                 found.extend(self.settle(table, &waiting).await?);
@@ -186,8 +186,8 @@ impl Rebuilding {
             }
         }
         found.extend(self.settle(table, &waiting).await?);
-        let told = told.iter().map(String::as_str).collect();
-        found.extend(without_event(table, &keys, &told)?);
+        let reported = reported.iter().map(String::as_str).collect();
+        found.extend(without_event(table, &keys, &reported)?);
         Ok(found)
     }
 
@@ -221,12 +221,12 @@ impl Rebuilding {
 fn without_event(
     table: &'static Table,
     keys: &[PgRow],
-    told: &HashSet<&str>,
+    reported: &HashSet<&str>,
 ) -> Result<Vec<Difference>, StoreError> {
     let mut found = Vec::new();
     for row in keys {
         let key: String = row.try_get("key")?;
-        if !told.contains(key.as_str()) {
+        if !reported.contains(key.as_str()) {
             found.push(Difference { table: table.name, key, what: Wrong::WithoutEvent });
         }
     }

@@ -324,7 +324,7 @@ fn effects() -> Vec<Effect> {
     ]
 }
 
-/// Fields that are set, empty on purpose, and never told.
+/// Fields that are set, empty on purpose, and never reported.
 fn rows() -> Vec<CatalogRow> {
     fn clocked<T>(value: T) -> Clocked<T> {
         Clocked { value, at: Timestamp::from_micros(8) }

@@ -153,10 +153,10 @@ mod tests {
     }
 
     fn message(sequence: u64, places: std::ops::RangeInclusive<u64>) -> Message {
-        let told: Vec<_> = places.clone().map(dropped_input).collect();
+        let reported: Vec<_> = places.clone().map(dropped_input).collect();
         Message {
             sequence,
-            payload: Event::encode(&[], &told),
+            payload: Event::encode(&[], &reported),
             from: Some(dropped_input(places.start() - 1).position),
             covers: Some(dropped_input(*places.end()).position),
             input_sequence: Some(sequence),

@@ -20,8 +20,8 @@ pub struct Rebuilt {
     pub sequence: i64,
     /// The state after it.
     pub state: State,
-    /// Levels that were counted anew although they were known, because the record had lost them; by which change. Each is
-    /// what was counted, which the ledger doesn't sum up to.
+    /// Levels that were counted anew although they were known, because the record had lost them; by which change. Each
+    /// is what was counted, which the ledger doesn't sum up to.
     pub recounted: BTreeMap<(VariantId, LocationId), i64>,
 }
 
@@ -112,7 +112,7 @@ impl Rebuilt {
         })
     }
 
-    /// An order is as it was last told; stale reports of it aren't among the changes.
+    /// An order is as it was last reported; stale reports of it aren't among the changes.
     fn order(&mut self, event: Event) {
         let id = |external| OrderId::derive(&event.origin.connection, external);
         match event.payload {
@@ -154,8 +154,8 @@ impl Rebuilt {
 }
 
 /// Sets a field, if a change made at that time set it; the others of its row it only found as they were.
-fn set<T>(known: &mut Option<Clocked<T>>, told: Option<Clocked<T>>, at: Timestamp) {
-    if told.as_ref().is_some_and(|told| known.is_none() || told.at == at) {
-        *known = told;
+fn set<T>(known: &mut Option<Clocked<T>>, reported: Option<Clocked<T>>, at: Timestamp) {
+    if reported.as_ref().is_some_and(|reported| known.is_none() || reported.at == at) {
+        *known = reported;
     }
 }

@@ -1,8 +1,8 @@
 //! The share of RAW that a connection or a tenant may hold.
 //!
-//! RAW is one room for all: whoever fills it stops everybody, or has everybody's history given up before its time. While
-//! a room is over half full and several tenants are in it, whoever holds more than its share is refused. A tenant that is
-//! alone in a room takes nobody's.
+//! RAW is one room for all: whoever fills it stops everybody, or has everybody's history given up before its time.
+//! While a room is over half full and several tenants are in it, whoever holds more than its share is refused. A tenant
+//! that is alone in a room takes nobody's.
 //!
 //! The count is of what this replica has appended since it started.
 
@@ -18,13 +18,13 @@ use std::{
 /// The number of parts of the window that are counted apart: of one of them, more may be counted than is still there.
 const SLOTS: u8 = 14;
 const SLOTS_BACK: i64 = SLOTS as i64 - 1;
-/// Upper limit of connections that are counted at once, and of tenants in rooms. Beyond it new ones aren't counted until
-/// others have nothing in RAW any more.
+/// Upper limit of connections that are counted at once, and of tenants in rooms. Beyond it new ones aren't counted
+/// until others have nothing in RAW any more.
 const COUNTED_MAX: usize = 100_000;
 /// The level of a room from which on shares are held to: below the one from which on history is given up.
 const HELD_TO_FROM: f64 = 0.5;
-/// The part of a share, and of that level, from which on it is told.
-const TOLD_FROM: f64 = 0.7;
+/// The part of a share, and of that level, from which on it is reported.
+const REPORT_FROM: f64 = 0.7;
 /// Upper limit of connections and tenants that are named at once.
 const NAMED_MAX: usize = 5;
 /// The bytes that a delivery takes besides its body, roughly: what a batch takes is put down to its deliveries by size.
@@ -71,15 +71,15 @@ struct Use {
 }
 
 impl Use {
-    /// The bytes of the room that somebody holds of whom so many were counted: its part of what is there, as some of what
-    /// was counted may have been given up.
+    /// The bytes of the room that somebody holds of whom so many were counted: its part of what is there, as some of
+    /// what was counted may have been given up.
     fn held(&self, counted: u64) -> u64 {
         let held = u128::from(counted) * u128::from(self.room.bytes) / u128::from(self.counted.max(1));
         counted.min(u64::try_from(held).unwrap_or(u64::MAX))
     }
 
-    /// Returns whether somebody of the tenant, of whom so many bytes were counted, holds at least `part` of `share`, while
-    /// the room is filled to at least that part of the level from which on shares are held to.
+    /// Returns whether somebody of the tenant, of whom so many bytes were counted, holds at least `part` of `share`,
+    /// while the room is filled to at least that part of the level from which on shares are held to.
     fn is_over(&self, part: f64, counted: u64, share: f64) -> bool {
         let is_alone = self.counted <= self.counted_of_tenant;
         !is_alone
@@ -205,8 +205,8 @@ impl Quotas {
         At { slot: now.as_micros().div_euclid(self.slot_micros), slot_micros: self.slot_micros }
     }
 
-    /// Refuses another delivery of a connection that holds too much of its room, or whose tenant does. The connection may
-    /// hold `in_proportion` times as much as others.
+    /// Refuses another delivery of a connection that holds too much of its room, or whose tenant does. The connection
+    /// may hold `in_proportion` times as much as others.
     pub(crate) fn check(
         &self,
         room: usize,
@@ -286,16 +286,16 @@ impl Quotas {
     }
 
     /// The text of an alert about those that hold most of their share, largest first; none while nobody does.
-    pub(crate) fn told(&self, now: Timestamp) -> Option<String> {
+    pub(crate) fn reported(&self, now: Timestamp) -> Option<String> {
         let (shares, at, counts) = (self.shares?, self.at(now), self.counts());
-        if counts.rooms.iter().all(|room| room.usage() < HELD_TO_FROM * TOLD_FROM) {
+        if counts.rooms.iter().all(|room| room.usage() < HELD_TO_FROM * REPORT_FROM) {
             return None;
         }
         let over = |count: &Count, tenant: &TenantId, share: f64| {
             let used = counts.used(count.room, tenant, at)?;
             let counted = counts.counted(&count.slots, count.room, at);
             let of_share = ratio(used.held(counted), used.room.max_bytes) / share.min(1.0);
-            used.is_over(TOLD_FROM, counted, share).then_some(of_share * 100.0)
+            used.is_over(REPORT_FROM, counted, share).then_some(of_share * 100.0)
         };
         let connections = counts.of_connections.iter().filter_map(|(connection, (count, tenant))| {
             let percent = over(count, tenant, shares.of_connections * count.in_proportion)?;
@@ -311,7 +311,7 @@ impl Quotas {
         let named: Vec<String> = over.into_iter().take(NAMED_MAX).map(|(_, name)| name).collect();
         let further = if unnamed > 0 { format!(", and {unnamed} further") } else { String::new() };
         (!named.is_empty()).then(|| {
-            let part = TOLD_FROM * 100.0;
+            let part = REPORT_FROM * 100.0;
             format!(
                 "RAW fills up, and these hold more than {part:.0} % of their share of it: {}{further}",
                 named.join(", ")

@@ -36,7 +36,7 @@ const PACE: Duration = Duration::from_millis(16);
 /// From how many waiting deliveries on, of all partitions, none of them waits for the pace: so many senders that send
 /// on only after an answer aren't held up by it.
 const ENOUGH: usize = 32;
-/// How many deliveries may wait for their partition; beyond it the sender is told to come back.
+/// How many deliveries may wait for their partition; beyond it the sender is reported to come back.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
 
@@ -129,7 +129,7 @@ async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quo
         }
         brake.send_replace(held_back(fullest));
         if look % LOOKS_PER_TELLING == 0 {
-            alerts.holds(None, RAW_SHARE, quotas.told(runner::now()).as_deref());
+            alerts.holds(None, RAW_SHARE, quotas.reported(runner::now()).as_deref());
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -63,7 +63,7 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
 }
 
 /// Tells all connections what the database tells: one connection to it listens for them all.
-async fn listen(store: Store, told: broadcast::Sender<Changed>, stop: CancellationToken) {
+async fn listen(store: Store, reported: broadcast::Sender<Changed>, stop: CancellationToken) {
     let mut changes = store.listen_changes();
     loop {
         let changed = tokio::select! {
@@ -71,7 +71,7 @@ async fn listen(store: Store, told: broadcast::Sender<Changed>, stop: Cancellati
             () = stop.cancelled() => return,
         };
         // Nobody listens while no partition is owned.
-        told.send(changed).ok();
+        reported.send(changed).ok();
     }
 }
 

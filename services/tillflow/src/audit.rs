@@ -19,8 +19,8 @@ use store::{Account, Consumer, DeliveryPosition, Store};
 
 /// How many positions of a store are asked for at once.
 const PLACES_MAX: usize = 4000;
-/// How often progress is told.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
+/// How often progress is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// A delivery that RAW has and the record knows nothing of.
 struct Missing {
@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> 
     let wanted = arguments.store.as_deref().map(StoreId::new).transpose();
     let wanted = wanted.map_err(|error| Failed::Usage(error.to_string()))?;
     let (bus, store) = (open_bus(&arguments.target).await?, open_store(&arguments.target).await?);
-    let mut audit = Auditing { bus, store, wanted, found: Found::default(), told: Instant::now() };
+    let mut audit = Auditing { bus, store, wanted, found: Found::default(), reported: Instant::now() };
     for partition in audit.bus.partitions().all() {
         audit.partition(partition).await?;
     }
@@ -67,7 +67,7 @@ struct Auditing {
     store: Store,
     wanted: Option<StoreId>,
     found: Found,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Auditing {
@@ -120,8 +120,8 @@ impl Auditing {
             let position = Position { raw_sequence, delivery, event: 0 };
             Some(Missing { store: store.clone(), delivery: id, position })
         }));
-        if self.told.elapsed() > TOLD_EVERY {
-            self.told = Instant::now();
+        if self.reported.elapsed() > REPORT_EVERY {
+            self.reported = Instant::now();
             output::progress(&format!("{} deliveries checked", self.found.checked));
         }
         Ok(())
@@ -130,12 +130,12 @@ impl Auditing {
 
 fn tell(output: Output, accounts: &[Account], found: &Found) {
     match output {
-        Output::Text => tell_text(accounts, found),
-        Output::Json => tell_json(accounts, found),
+        Output::Text => print_text(accounts, found),
+        Output::Json => print_json(accounts, found),
     }
 }
 
-fn tell_text(accounts: &[Account], found: &Found) {
+fn print_text(accounts: &[Account], found: &Found) {
     output::line(&format!("{:<24} {:>9} {:>8} {}", "store", "accepted", "further", heads()));
     for account in accounts {
         let counts: Vec<String> =
@@ -178,7 +178,7 @@ fn heads() -> String {
     format!("{} {:>9}", outcomes.join(" "), "in flight")
 }
 
-fn tell_json(accounts: &[Account], found: &Found) {
+fn print_json(accounts: &[Account], found: &Found) {
     for account in accounts {
         output::json(&json!({
             "kind": "account", "tenant": account.tenant, "store": account.store, "accepted": account.accepted,

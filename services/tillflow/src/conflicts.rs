@@ -146,7 +146,7 @@ async fn resolve(
             if !store.resolve_conflict(id, &word.by, &resolution).await? {
                 return Err(Failed::Other(format!("conflict {id} was resolved meanwhile")));
             }
-            tell_resolved(id, &resolution, None, output);
+            print_resolved(id, &resolution, None, output);
             Ok(())
         }
     }
@@ -183,11 +183,11 @@ async fn adopt(
         store.credit_conflict(row.id, &word.by, &resolution).await?;
     }
     store.resolve_conflict(row.id, &word.by, &resolution).await?;
-    tell_resolved(row.id, &resolution, Some(&instructed.value()), output);
+    print_resolved(row.id, &resolution, Some(&instructed.value()), output);
     Ok(())
 }
 
-fn tell_resolved(id: i64, resolution: &str, instruction: Option<&Value>, output: Output) {
+fn print_resolved(id: i64, resolution: &str, instruction: Option<&Value>, output: Output) {
     match output {
         Output::Text => output::line(&format!("conflict {id} is resolved: {resolution}")),
         Output::Json => output::json(&json!({

@@ -29,7 +29,7 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
                 "broker    nats-server {}: {}",
                 profile.server_version, profile.durability
             ));
-            for line in told(&placements) {
+            for line in reported(&placements) {
                 output::line(&line);
             }
             output::line("database  answers, tables are of this version");
@@ -60,7 +60,7 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
 }
 
 /// Where a cluster's streams are: how many each server leads, and what is lacking. Nothing of a single server.
-fn told(placements: &[Placement]) -> Vec<String> {
+fn reported(placements: &[Placement]) -> Vec<String> {
     let Some(servers) = placements.iter().map(|it| it.followers.len() + 1).min() else { return Vec::new() };
     let mut led: BTreeMap<&str, usize> = BTreeMap::new();
     for leader in placements.iter().filter_map(|it| it.leader.as_deref()) {
@@ -131,9 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_told_by_its_leaders_and_by_what_is_lacking_and_a_single_server_by_nothing() {
-        assert!(told(&[]).is_empty());
-        let lines = told(&[stream("RAW-0", Some("a"), 0), stream("DEAD", None, 7)]).join("\n");
+    fn a_cluster_is_reported_by_its_leaders_and_by_what_is_lacking_and_a_single_server_by_nothing() {
+        assert!(reported(&[]).is_empty());
+        let lines = reported(&[stream("RAW-0", Some("a"), 0), stream("DEAD", None, 7)]).join("\n");
         assert!(lines.starts_with("streams   2, each on 3 servers or more; led by a (1)\n"), "{lines}");
         assert!(lines.contains("DEAD has no leader"), "{lines}");
         assert!(lines.ends_with("c lags behind DEAD, by 7 operations"), "{lines}");

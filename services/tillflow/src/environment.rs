@@ -138,7 +138,7 @@ pub(crate) async fn open_store(target: &Target) -> Result<Store, Failed> {
     Ok(Store::open(&configuration(target)?.1).await?)
 }
 
-/// The broker; whoever asks by hand is told soon that it isn't there.
+/// The broker; whoever asks by hand is reported soon that it isn't there.
 pub(crate) async fn open_bus(target: &Target) -> Result<Bus, Failed> {
     let mut config = configuration(target)?.0;
     config.connect_limit_ms = config.connect_limit_ms.min(CONNECT_LIMIT_MS);

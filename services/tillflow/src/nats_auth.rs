@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: &NatsAuth, output: Output) -> Result<(), Fail
         Output::Text => {
             tell(arguments, &changes, is_same, after.len());
             if let Some(is_other) = is_other_cluster {
-                tell_cluster(&cluster, is_other, arguments.dry_run);
+                print_cluster(&cluster, is_other, arguments.dry_run);
             }
         }
     }
@@ -87,7 +87,7 @@ fn routes(arguments: &NatsAuth) -> Result<Option<Routes>, Failed> {
     routes.map(Some).map_err(|error| Failed::Usage(error.to_string()))
 }
 
-fn tell_cluster(file: &Path, is_other: bool, dry_run: bool) {
+fn print_cluster(file: &Path, is_other: bool, dry_run: bool) {
     let file = file.display();
     output::line(&match (is_other, dry_run) {
         (false, _) => format!("{file} is as before"),

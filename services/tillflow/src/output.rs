@@ -1,5 +1,5 @@
-//! The only place that writes to standard output and standard error. What is written may hold texts of others: nothing of
-//! it reaches a terminal as it came.
+//! The only place that writes to standard output and standard error. What is written may hold texts of others: nothing
+//! of it reaches a terminal as it came.
 
 use crate::failure::Failed;
 use model::{visible, visible_json};
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_several_lines_can_be_told_from_lines_of_ours() {
+    fn a_text_of_several_lines_can_be_distinguished_from_lines_of_ours() {
         let value = json!({"reason": "no\ntillflow: all is well", "items": ["a\nb"]});
         assert_eq!(
             field_lines(&value),

@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often it is told.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
+/// How often it is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
-/// The progress of one piece of work; cheap to clone. Told on standard error.
+/// The progress of one piece of work; cheap to clone. Reported on standard error.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Counts>);
 
@@ -22,14 +22,14 @@ struct Counts {
     total: AtomicU64,
     done: AtomicU64,
     /// Milliseconds after `began`.
-    told_at: AtomicU64,
+    reported_at: AtomicU64,
 }
 
 impl Progress {
     /// Work that is counted in these.
     pub(crate) fn new(what: &'static str) -> Self {
         let zero = || AtomicU64::new(0);
-        let counts = Counts { what, began: Instant::now(), total: zero(), done: zero(), told_at: zero() };
+        let counts = Counts { what, began: Instant::now(), total: zero(), done: zero(), reported_at: zero() };
         Self(Arc::new(counts))
     }
 
@@ -44,10 +44,14 @@ impl Progress {
         let done = counts.done.fetch_add(more, Ordering::Relaxed) + more;
         let elapsed = counts.began.elapsed();
         let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let told_at = counts.told_at.load(Ordering::Relaxed);
-        let due = u128::from(now.saturating_sub(told_at)) >= TOLD_EVERY.as_millis();
-        let mine =
-            || counts.told_at.compare_exchange(told_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let reported_at = counts.reported_at.load(Ordering::Relaxed);
+        let due = u128::from(now.saturating_sub(reported_at)) >= REPORT_EVERY.as_millis();
+        let mine = || {
+            counts
+                .reported_at
+                .compare_exchange(reported_at, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        };
         if due && mine() {
             let total = counts.total.load(Ordering::Relaxed);
             let left = remaining(elapsed, done, total);

@@ -1,6 +1,6 @@
 //! Current state and ledger from the event store alone: held against the record, and put right.
 
-mod told;
+mod differences;
 
 use crate::{
     cli::{Output, Rebuild},
@@ -10,10 +10,10 @@ use crate::{
 };
 use apply::rebuild::{Broken, Rebuilt};
 use bytes::Bytes;
+use differences::{Counts, Reported};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::StoreId;
 use store::{Difference, RebuildRun, Rebuilding, Store, StoreError, StoreToRebuild};
-use told::{Counts, Told};
 
 /// How many changes are taken up at once.
 const CHANGES_MAX: i64 = 1000;
@@ -25,12 +25,12 @@ pub(crate) async fn run(arguments: Rebuild, output: Output) -> Result<(), Failed
     let run = begin(&store, &arguments).await?;
     let progress = Progress::new("the changes");
     progress.expect(run.stores.iter().map(|store| store.last_sequence.unsigned_abs()).sum());
-    let told = Told { dry_run: arguments.dry_run, output };
-    let rebuild = Rebuilds { store, run: &run, told, progress };
+    let reported = Reported { dry_run: arguments.dry_run, output };
+    let rebuild = Rebuilds { store, run: &run, reported, progress };
     let stores = stream::iter(&run.stores).map(|store| rebuild.one(store)).buffer_unordered(STORES_AT_ONCE);
     let sum = stores.try_fold(Counts::default(), |sum, one| async move { Ok(sum + one) }).await?;
     rebuild.progress.finish();
-    told.summary(&run, &sum)
+    reported.summary(&run, &sum)
 }
 
 async fn begin(store: &Store, arguments: &Rebuild) -> Result<RebuildRun, Failed> {
@@ -69,7 +69,7 @@ impl From<Broken> for Ended {
 struct Rebuilds<'a> {
     store: Store,
     run: &'a RebuildRun,
-    told: Told,
+    reported: Reported,
     progress: Progress,
 }
 
@@ -82,7 +82,7 @@ impl Rebuilds<'_> {
             Err(Ended::Failed(error)) => return Err(error.into()),
             Err(Ended::Broken(why)) => {
                 counts.left_alone += 1;
-                self.told.broken(&of.store, &why);
+                self.reported.broken(&of.store, &why);
                 let step = self.step(&of.store).await?;
                 step.finish(self.run, rebuilt.sequence, counts.left_alone).await?;
             }
@@ -92,7 +92,7 @@ impl Rebuilds<'_> {
     }
 
     async fn step(&self, store: &StoreId) -> Result<Rebuilding, StoreError> {
-        self.store.rebuilding(store, !self.told.dry_run).await
+        self.store.rebuilding(store, !self.reported.dry_run).await
     }
 
     /// Folds the changes with the ledger page by page, while the store lives on; holds it only to fold the last ones
@@ -107,7 +107,7 @@ impl Rebuilds<'_> {
             let mut step = self.step(store).await?;
             let Some(found) = self.page(&mut step, store, rebuilt).await? else { break };
             step.commit().await?;
-            self.told.differences(store, &found, counts);
+            self.reported.differences(store, &found, counts);
         }
         let mut step = self.step(store).await?;
         let (tenant, last_sequence) = step.hold().await?;
@@ -121,10 +121,10 @@ impl Rebuilds<'_> {
         }
         found.extend(step.ledger(&[], behind(rebuilt.sequence), i64::MAX).await?);
         found.extend(step.state(&tenant, &rebuilt.state).await?);
-        let left_alone = counts.left_alone + told::left_alone(&found) + rebuilt.recounted.len() as u64;
+        let left_alone = counts.left_alone + differences::left_alone(&found) + rebuilt.recounted.len() as u64;
         step.finish(self.run, rebuilt.sequence, left_alone).await?;
-        self.told.differences(store, &found, counts);
-        self.told.recounted(store, &rebuilt.recounted, counts);
+        self.reported.differences(store, &found, counts);
+        self.reported.recounted(store, &rebuilt.recounted, counts);
         Ok(())
     }
 

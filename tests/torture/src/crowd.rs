@@ -22,7 +22,7 @@ const RETRIES: Retries =
 const POINTS_PER_SECOND: f64 = 1_000.0;
 /// How many products a simulated shop has, of the store's.
 const SIMULATED_PRODUCTS_MAX: u16 = 12;
-/// What a simulated shop begins with, before it is told of ours.
+/// What a simulated shop begins with, before it is reported of ours.
 const PIECES: i64 = 50;
 /// What each simulated platform does to its webhooks when all is well.
 const EVERYDAY: Chaos = Chaos {

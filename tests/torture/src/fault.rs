@@ -227,14 +227,14 @@ enum Since {
     /// The fault is over, or work can go on without what it hit.
     Then(Instant),
     /// The fault lasts; it tells when work could go on.
-    Told(JoinHandle<Instant>),
+    Reported(JoinHandle<Instant>),
 }
 
 impl Since {
     async fn when(self) -> Instant {
         match self {
             Self::Then(then) => then,
-            Self::Told(told) => told.await.expect("a fault ends"),
+            Self::Reported(reported) => reported.await.expect("a fault ends"),
         }
     }
 }
@@ -248,7 +248,7 @@ pub(crate) struct Hand {
     pub(crate) order: Order,
     /// How likely a fault comes while the one before still hurts.
     pub(crate) overlapping: f64,
-    /// How often platforms were told to misbehave: what came first doesn't end what came later.
+    /// How often platforms were reported to misbehave: what came first doesn't end what came later.
     pub(crate) misbehaved: Arc<AtomicU64>,
     /// Who means harm at the broker.
     pub(crate) partner: Partner,
@@ -334,12 +334,12 @@ impl Hand {
             return None;
         }
         let fleet = Arc::clone(&self.fleet);
-        let told = tokio::spawn(async move {
+        let reported = tokio::spawn(async move {
             sleep(length).await;
             fleet.resume(&slot).await;
             since
         });
-        Some(Made { since: Since::Told(told), passes })
+        Some(Made { since: Since::Reported(reported), passes })
     }
 
     fn chaos(&mut self, chaos: Chaos) -> Made {
@@ -347,14 +347,14 @@ impl Hand {
         let turn = self.misbehaved.fetch_add(1, Ordering::Relaxed) + 1;
         self.crowd.set_chaos(chaos);
         let (crowd, misbehaved) = (Arc::clone(&self.crowd), Arc::clone(&self.misbehaved));
-        let told = tokio::spawn(async move {
+        let reported = tokio::spawn(async move {
             sleep(length).await;
             if misbehaved.load(Ordering::Relaxed) == turn {
                 crowd.set_chaos(crowd.everyday);
             }
             Instant::now()
         });
-        Made { since: Since::Told(told), passes: Passes::Record }
+        Made { since: Since::Reported(reported), passes: Passes::Record }
     }
 }
 

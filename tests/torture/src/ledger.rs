@@ -12,7 +12,7 @@ const SURPRISES_MAX: usize = 100;
 
 /// One delivery, as its sender knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Reported {
     /// Deliveries of one number tell of one event.
     pub(crate) number: u64,
     /// Under the other topic.
@@ -41,7 +41,7 @@ pub(crate) struct Answers {
 #[derive(Debug, Default)]
 struct Books {
     clock: u64,
-    told: HashMap<DeliveryId, Told>,
+    reported: HashMap<DeliveryId, Reported>,
     answers: Answers,
     unknown_topics: u64,
     refused: BTreeMap<&'static str, u64>,
@@ -56,7 +56,7 @@ pub(crate) struct Ledger(Mutex<Books>);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Closed {
     /// By the intake's id.
-    pub(crate) told: HashMap<DeliveryId, Told>,
+    pub(crate) reported: HashMap<DeliveryId, Reported>,
     /// What the intake said, in numbers.
     pub(crate) answers: Answers,
     /// How many of an unknown topic were answered as the intake should.
@@ -76,7 +76,7 @@ impl Ledger {
     pub(crate) fn sends(&self, id: DeliveryId, planned: &Planned, body: &[u8]) {
         let mut books = self.books();
         books.clock += 1;
-        let told = Told {
+        let reported = Reported {
             number: planned.number,
             twin: planned.twin,
             store: planned.store,
@@ -85,7 +85,7 @@ impl Ledger {
             kept: None,
             digest: RawDigest::of(body),
         };
-        books.told.entry(id).or_insert(told);
+        books.reported.entry(id).or_insert(reported);
     }
 
     /// A request was answered with this status, or not at all (0).
@@ -98,11 +98,11 @@ impl Ledger {
         let mut books = self.books();
         books.clock += 1;
         let clock = books.clock;
-        let Some(told) = books.told.get_mut(&id) else { return };
-        if told.kept.is_some() {
+        let Some(reported) = books.reported.get_mut(&id) else { return };
+        if reported.kept.is_some() {
             books.answers.repeated += 1;
         } else {
-            told.kept = Some(clock);
+            reported.kept = Some(clock);
         }
     }
 
@@ -126,7 +126,7 @@ impl Ledger {
 
     /// How many have a 2xx so far.
     pub(crate) fn kept(&self) -> usize {
-        self.books().told.values().filter(|told| told.kept.is_some()).count()
+        self.books().reported.values().filter(|reported| reported.kept.is_some()).count()
     }
 
     /// How many requests were answered with this status so far.
@@ -138,7 +138,7 @@ impl Ledger {
     pub(crate) fn close(&self) -> Closed {
         let books = std::mem::take(&mut *self.books());
         Closed {
-            told: books.told,
+            reported: books.reported,
             answers: books.answers,
             unknown_topics: books.unknown_topics,
             refused: books.refused,
@@ -162,7 +162,7 @@ mod tests {
             ledger.keeps(id);
         }
         let closed = ledger.close();
-        let told = &closed.told[&id];
-        assert_eq!((told.sent, told.kept, closed.answers.repeated), (1, Some(2), 1));
+        let reported = &closed.reported[&id];
+        assert_eq!((reported.sent, reported.kept, closed.answers.repeated), (1, Some(2), 1));
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_is_told_of_the_longest_life_and_the_highest_of_all() {
+    fn growth_is_reported_of_the_longest_life_and_the_highest_of_all() {
         let memory = Memory::default();
         memory.note(("apply", 0, 1), 900 * 1024);
         (0..40).for_each(|sample| memory.note(("apply", 0, 2), (100 + sample) * 1024));

@@ -41,7 +41,7 @@ pub(crate) struct Planned {
     pub(crate) repeats: u8,
 }
 
-/// What is told. Values follow from the counters in it, so that any value in the record names its source.
+/// What is reported. Values follow from the counters in it, so that any value in the record names its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// A level of a product's only variant.
@@ -305,12 +305,12 @@ impl Plan {
             (OrderStage::Open, _) => open.state.stage = OrderStage::Cancelled,
             _ => open.state.stage = OrderStage::Refunded,
         }
-        let told = *open;
-        let finished = matches!(told.state.stage, OrderStage::Refunded | OrderStage::Cancelled);
+        let reported = *open;
+        let finished = matches!(reported.state.stage, OrderStage::Refunded | OrderStage::Cancelled);
         if finished && life.orders.len() > OPEN_ORDERS_MAX / 2 {
             life.orders.swap_remove(place);
         }
-        What::Order { order: told.order, version: told.version, state: told.state }
+        What::Order { order: reported.order, version: reported.version, state: reported.state }
     }
 
     fn poison(&mut self) -> Poison {

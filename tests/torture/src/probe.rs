@@ -40,7 +40,7 @@ pub(crate) enum Passes {
     Record,
     /// Through this intake, and it is in the record.
     Intake(SocketAddr),
-    /// Platforms were told, as far as they care.
+    /// Platforms were reported, as far as they care.
     Propagate,
     /// It was looked at for whether anything has to be fetched.
     Poll,

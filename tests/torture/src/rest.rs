@@ -15,15 +15,15 @@ const TELL_EVERY: Duration = Duration::from_secs(20);
 /// Where everything stands: how far partitions are, how many changes there are, what simulated platforms were asked.
 type Stand = (Vec<u64>, i64, u64);
 
-/// Waits until everything that was accepted has passed every consumer, everything that is due is written, and no webhook
-/// waits; says what still stirs if that isn't so within the limit.
+/// Waits until everything that was accepted has passed every consumer, everything that is due is written, and no
+/// webhook waits; says what still stirs if that isn't so within the limit.
 pub(crate) async fn come(
     bus: &Bus,
     sql: &Sql<'_>,
     crowd: &Crowd,
     limit: Duration,
 ) -> Result<Duration, String> {
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (began, mut reported) = (Instant::now(), Instant::now());
     let (mut before, mut still) = (None, 0);
     loop {
         let stirs = match stand(bus, sql, crowd).await {
@@ -43,8 +43,8 @@ pub(crate) async fn come(
         if began.elapsed() > limit {
             return Err(stirs);
         }
-        if told.elapsed() > TELL_EVERY {
-            told = Instant::now();
+        if reported.elapsed() > TELL_EVERY {
+            reported = Instant::now();
             crate::fault::tell(&format!("not at rest: {stirs}"));
         }
         sleep(LOOK_EVERY).await;

@@ -87,7 +87,7 @@ pub(crate) async fn run(options: &Options) -> Report {
         seed,
         passed: missing.is_empty() && checks.iter().all(|check| check.violations == 0),
         planned,
-        kept: evidence.ledger.told.values().filter(|told| told.kept.is_some()).count(),
+        kept: evidence.ledger.reported.values().filter(|reported| reported.kept.is_some()).count(),
         in_raw: evidence.raw.len(),
         changes: evidence.changes.len(),
         kills: hand.done.kills(),
@@ -126,7 +126,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let bodies = Bodies { begins: i64::try_from(since.as_secs()).unwrap_or(0) };
     let desk = Desk::new(Arc::clone(&crowd), &intakes, bodies, seed);
     let watch = Watch::start(Arc::clone(&crowd));
-    tell_products(&desk).await;
+    print_products(&desk).await;
     let sql = Sql(&world);
     let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
     rested.unwrap_or_else(|stirs| panic!("the products aren't known: {stirs}"));
@@ -145,9 +145,9 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
 
 /// Tells of every product of every store, and of its first level where it will be in simulated shops too: theirs would
 /// count as the store's first otherwise, and is much lower than any that the stream tells.
-async fn tell_products(desk: &Desk) {
+async fn print_products(desk: &Desk) {
     let places = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
-    let mut telling = JoinSet::new();
+    let mut reporting = JoinSet::new();
     let mut number = SET_UP_NUMBERS;
     for (index, merchant) in desk.crowd.stores.iter().enumerate() {
         for product in 0..desk.crowd.products_of(index) {
@@ -164,7 +164,7 @@ async fn tell_products(desk: &Desk) {
                 })
                 .collect();
             let (desk, places) = (desk.clone(), Arc::clone(&places));
-            telling.spawn(async move {
+            reporting.spawn(async move {
                 let _place = places.acquire_owned().await;
                 for planned in first {
                     desk.until_kept(&planned, None).await;
@@ -172,7 +172,7 @@ async fn tell_products(desk: &Desk) {
             });
         }
     }
-    telling.join_all().await;
+    reporting.join_all().await;
 }
 
 /// The stream and the shops' people.
@@ -197,7 +197,7 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     let calm = options.sending() / QUIET_SHARE;
     tokio::time::sleep(calm).await;
     let until = began + options.sending().saturating_sub(calm);
-    let (mut told, mut once_more) = (0, 0);
+    let (mut reported, mut once_more) = (0, 0);
     loop {
         let enough = match options.kills {
             Some(kills) => hand.done.kills() >= kills,
@@ -215,8 +215,8 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
             tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
             break;
         }
-        if hand.done.kills() / TELL_EVERY > told {
-            told = hand.done.kills() / TELL_EVERY;
+        if hand.done.kills() / TELL_EVERY > reported {
+            reported = hand.done.kills() / TELL_EVERY;
             tell(&format!("{} kills, {} deliveries kept", hand.done.kills(), stage.desk.ledger.kept()));
         }
     }

@@ -86,7 +86,7 @@ impl Desk {
     async fn deliver(&self, planned: Planned) {
         match planned.what {
             What::Refused(refusal) => self.knock(&planned, refusal).await,
-            What::UnknownTopic => self.tell_unknown(&planned).await,
+            What::UnknownTopic => self.print_unknown(&planned).await,
             _ => {
                 self.until_kept(&planned, None).await;
                 let mut left = planned.repeats;
@@ -136,7 +136,7 @@ impl Desk {
         answer
     }
 
-    async fn tell_unknown(&self, planned: &Planned) {
+    async fn print_unknown(&self, planned: &Planned) {
         let (topic, body) = self.bodies.of(planned);
         loop {
             let name = self.name(planned);
@@ -199,7 +199,7 @@ impl Desk {
         }
     }
 
-    /// Sends the stream at this rate until it is told to stop.
+    /// Sends the stream at this rate until it is reported to stop.
     pub(crate) fn stream(&self, plan: Plan, per_second: u32) -> Sending {
         let stop = Arc::new(AtomicBool::new(false));
         let mut senders = JoinSet::new();

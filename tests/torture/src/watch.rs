@@ -26,7 +26,7 @@ pub(crate) struct Watched {
     seen: BTreeMap<String, (u64, u64)>,
 }
 
-/// Watches until it is told to stop.
+/// Watches until it is reported to stop.
 pub(crate) struct Watch {
     crowd: Arc<Crowd>,
     stop: Arc<AtomicBool>,

@@ -1,8 +1,8 @@
 //! What is so: the shelf and the last edits, as the people in the shops know them.
 //!
-//! The shelf of a variant at a place moves with everything that people do at a connection that Tillflow is in contact with.
-//! Where no rule and no person could say what a number meant (a sale before the first report was read, say), the shelf is
-//! not exact any more, and only weaker things are held against it.
+//! The shelf of a variant at a place moves with everything that people do at a connection that Tillflow is in contact
+//! with. Where no rule and no person could say what a number meant (a sale before the first report was read, say), the
+//! shelf is not exact any more, and only weaker things are held against it.
 
 use crate::{
     record::{Record, location_id},
@@ -305,7 +305,7 @@ impl Oracle {
         self.edits.insert((of, edit.0), Edit { clock, value: edit.1.to_owned() });
     }
 
-    /// The edits of a good can't be told any more.
+    /// The edits of a good can't be reported any more.
     pub(crate) fn blur_edits(&mut self, connection: &ConnectionId, good: &Good, record: &Record) {
         let of = (connection.clone(), good.variant.clone());
         let Some(variant) = record.links.variants.get(&of) else { return };

@@ -31,7 +31,7 @@ static NORMALIZE: LazyLock<Option<Normalize>> = LazyLock::new(|| Normalize::new(
 
 /// What a delivery tells.
 #[derive(Debug, Clone)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     /// Something in the model's own words, as normalize would map it.
     Words(Vec<Mapped>),
     /// A webhook as the platform sent it.
@@ -45,7 +45,7 @@ pub(crate) enum Told {
 pub(crate) struct Delivered {
     pub(crate) connection: ConnectionId,
     pub(crate) distinct: String,
-    pub(crate) told: Told,
+    pub(crate) reported: Reported,
     pub(crate) received_at: Timestamp,
     /// True if we fetched it.
     pub(crate) is_fetched: bool,
@@ -124,8 +124,8 @@ impl Pipeline {
             let delivery = u32::try_from(index).unwrap_or(u32::MAX);
             let at = Position { raw_sequence: self.sequence, delivery, event: 0 };
             let Some(origin) = self.origins.get(&delivered.connection) else { continue };
-            let normalized = match &delivered.told {
-                Told::Words(mapped) => Ok(mapped
+            let normalized = match &delivered.reported {
+                Reported::Words(mapped) => Ok(mapped
                     .iter()
                     .enumerate()
                     .map(|(index, mapped)| {
@@ -133,7 +133,7 @@ impl Pipeline {
                         event(origin, delivered, mapped, Position { event: index, ..at })
                     })
                     .collect()),
-                Told::Webhook(_) | Told::Object(..) => {
+                Reported::Webhook(_) | Reported::Object(..) => {
                     self.delivery(delivered, origin).and_then(|delivery| read(at, delivery))
                 }
             };
@@ -185,12 +185,12 @@ impl Pipeline {
     fn delivery(&self, delivered: &Delivered, origin: &Origin) -> Result<Delivery, String> {
         let platform = platforms::find(origin.platform.as_str()).ok_or("there is no such platform")?;
         let intake = self.intakes.get(&delivered.connection).ok_or("there is no such connection")?;
-        let (topic, distinct, body, headers) = match &delivered.told {
-            Told::Words(_) => return Err("words are no delivery".to_owned()),
-            Told::Object(topic, body, distinct) => {
+        let (topic, distinct, body, headers) = match &delivered.reported {
+            Reported::Words(_) => return Err("words are no delivery".to_owned()),
+            Reported::Object(topic, body, distinct) => {
                 ((*topic).to_owned(), distinct.clone(), body.clone(), Vec::new())
             }
-            Told::Webhook((headers, body)) => {
+            Reported::Webhook((headers, body)) => {
                 let headers: Vec<(String, String)> =
                     headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
                 let signed = Signed { headers: &headers, body };

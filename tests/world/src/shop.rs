@@ -233,8 +233,8 @@ impl Shop {
         self.numbers
     }
 
-    /// Makes goods with ids of their own; in the place of those that are there, they are made again. Several are the variants
-    /// of one product.
+    /// Makes goods with ids of their own; in the place of those that are there, they are made again. Several are the
+    /// variants of one product.
     pub(crate) fn make(&mut self, made: &[NewGood], now: Timestamp) {
         let ids = match &mut self.json {
             Some(json) => json.make(made, now),
@@ -453,7 +453,7 @@ impl Shop {
     /// The webhooks of a good that was made.
     pub(crate) fn announce(&mut self, index: usize) -> Vec<Webhook> {
         if self.json.is_some() {
-            return self.told(index, true, false);
+            return self.reported(index, true, false);
         }
         let places: Vec<usize> = self.goods[index].stock.keys().copied().collect();
         let product = self.of_product(index, true);
@@ -480,7 +480,7 @@ impl Shop {
         if let Some(json) = &mut self.json {
             json.moves(good, place, by, is_test, now)?;
             self.look();
-            return Some(self.told(index, true, false));
+            return Some(self.reported(index, true, false));
         }
         *count += by;
         good.level_at.insert(place, now);
@@ -497,7 +497,7 @@ impl Shop {
         if let Some(json) = &mut self.json {
             json.tracks(good, is_tracked, now);
             self.look();
-            return self.told(index, true, !is_tracked);
+            return self.reported(index, true, !is_tracked);
         }
         good.is_tracked = is_tracked;
         good.level_at.values_mut().for_each(|at| *at = now);
@@ -505,8 +505,8 @@ impl Shop {
         places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect()
     }
 
-    /// Ends or begins stocking at a place; it begins with zero. Shopify says that it no longer counts there; of Treez's list
-    /// the place is missing, which says that nothing is there.
+    /// Ends or begins stocking at a place; it begins with zero. Shopify says that it no longer counts there; of Treez's
+    /// list the place is missing, which says that nothing is there.
     pub(crate) fn stocks(
         &mut self,
         index: usize,
@@ -525,7 +525,7 @@ impl Shop {
                 good.made_zero.insert(place);
             }
             self.look();
-            return self.told(index, true, !is_stocked);
+            return self.reported(index, true, !is_stocked);
         }
         if self.kind == Kind::Treez {
             lists::change(good, place, is_stocked);
@@ -549,7 +549,7 @@ impl Shop {
             let ends = matches!(edit, Edit::Delete);
             json.edits(good, &edit, now);
             self.look();
-            return self.told(index, true, ends);
+            return self.reported(index, true, ends);
         }
         match edit {
             Edit::Title(text) => good.title = kind.rendered(&text),

@@ -6,7 +6,7 @@ use crate::{
     check,
     oracle::Oracle,
     outbound::{self, Connection},
-    pipeline::{Delivered, Intake, Pipeline, Told},
+    pipeline::{Delivered, Intake, Pipeline, Reported},
     plan::{self, Fate, Fault, Plan, Step},
     shop::{Content, Kind, NewGood, Read, Shop, Webhook},
     story::Story,
@@ -295,27 +295,27 @@ impl World {
     /// Everything of a shop is reported: fetched, or saved anew there.
     fn full(&mut self, shop: usize) {
         if self.shops[shop].json.is_some() {
-            for webhook in self.shops[shop].tell_everything(self.now) {
+            for webhook in self.shops[shop].print_everything(self.now) {
                 self.arrives(shop, webhook);
             }
             return;
         }
         self.number += 1;
         let distinct = format!("full-{}", self.number);
-        let deletions = Told::Words(self.shops[shop].deletions());
+        let deletions = Reported::Words(self.shops[shop].deletions());
         self.comes_in(shop, format!("{distinct}-deletions"), deletions, true, 0);
         for good in 0..self.shops[shop].goods.len() {
-            let told = Told::Words(self.shops[shop].report(good, &distinct));
-            self.comes_in(shop, format!("{distinct}-{good}"), told, true, 0);
+            let reported = Reported::Words(self.shops[shop].report(good, &distinct));
+            self.comes_in(shop, format!("{distinct}-{good}"), reported, true, 0);
         }
         self.go();
     }
 
-    fn comes_in(&mut self, shop: usize, distinct: String, told: Told, is_fetched: bool, hops: u8) {
+    fn comes_in(&mut self, shop: usize, distinct: String, reported: Reported, is_fetched: bool, hops: u8) {
         self.inbox.push(Delivered {
             connection: self.shops[shop].connection.clone(),
             distinct,
-            told,
+            reported,
             received_at: self.now,
             is_fetched,
             hops,
@@ -389,24 +389,24 @@ impl World {
         }
         self.oracle.arrived(shop, webhook.number);
         let distinct = format!("{}-w{}", self.name(shop), webhook.number);
-        let (told, is_fetched) = match (&webhook.content, webhook.good) {
-            (Content::Full(mapped), _) => (vec![Told::Words(mapped.clone())], false),
+        let (reported, is_fetched) = match (&webhook.content, webhook.good) {
+            (Content::Full(mapped), _) => (vec![Reported::Words(mapped.clone())], false),
             (Content::Thin, Some(good)) => {
-                (vec![Told::Words(self.shops[shop].fetched(good, &distinct))], true)
+                (vec![Reported::Words(self.shops[shop].fetched(good, &distinct))], true)
             }
             (Content::Thin, None) => return,
-            (Content::Raw(raw, false), _) => (vec![Told::Webhook(raw.clone())], false),
+            (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], false),
             (Content::Raw(raw, true), _) => {
-                self.comes_in(shop, distinct.clone(), Told::Webhook(raw.clone()), false, 0);
+                self.comes_in(shop, distinct.clone(), Reported::Webhook(raw.clone()), false, 0);
                 match self.shops[shop].notified(raw, self.now) {
-                    Read::Told(told) => (told, true),
+                    Read::Reported(reported) => (reported, true),
                     // An order or object that went meanwhile.
                     Read::Gone | Read::Nothing | Read::Refused => (Vec::new(), true),
                 }
             }
         };
-        for told in told {
-            self.comes_in(shop, distinct.clone(), told, is_fetched, 0);
+        for reported in reported {
+            self.comes_in(shop, distinct.clone(), reported, is_fetched, 0);
             if let Some(delivered) = self.inbox.last_mut() {
                 delivered.leads_by = webhook.leads_by;
                 delivered.is_refused = webhook.is_refused && !self.is_quiet;
@@ -541,7 +541,7 @@ impl World {
         self.story.tell(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
         let id = self.shops[shop].connection.clone();
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let told = match found {
+        let reported = match found {
             Read::Refused => {
                 let reject = stage::Reject::new(stage::RejectClass::Auth, "the token was revoked");
                 let outcome = CallOutcome::AccountRefused(platforms::AccountRefusal::Unauthorized, reject);
@@ -551,14 +551,14 @@ impl World {
             Read::Nothing => return,
             _ if fault.is_some_and(|fault| !matches!(fault, Fault::Slow(_))) => return,
             Read::Gone => return self.pipeline.record.note_gone(asked_by),
-            Read::Told(told) => told,
+            Read::Reported(reported) => reported,
         };
         connection.note(&CallOutcome::DONE, &mut self.pipeline.record, self.now);
-        for told in told {
+        for reported in reported {
             let delivered = Delivered {
                 connection: id.clone(),
                 distinct: distinct.clone(),
-                told,
+                reported,
                 received_at: self.now,
                 is_fetched: true,
                 hops: 1,

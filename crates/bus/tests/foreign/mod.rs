@@ -118,17 +118,17 @@ async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
     bus.append_raw(HERE, Bytes::new(), "b", 1).await.unwrap();
     appender.append(Bytes::new(), position(2), 2, 0).await.unwrap();
     let mut reader = bus.read(Feed::Normalized, HERE, Start::First).await.unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut covered = Vec::new();
     while covered.len() < 2 {
         match timeout(PATIENCE, reader.waiting(8)).await.unwrap() {
             Ok(messages) => covered.extend(messages.into_iter().filter_map(|message| message.covers)),
-            Err(BusError::Foreign(message)) => told.push(message.reason),
+            Err(BusError::Foreign(message)) => reported.push(message.reason),
             Err(error) => panic!("{error}"),
         }
     }
     assert_eq!(covered, [position(1), position(2)]);
-    assert_eq!(told, ["it covers what RAW has not taken"; 2]);
+    assert_eq!(reported, ["it covers what RAW has not taken"; 2]);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_change_is_published_and_read_among_foreign_messages() {
 }
 
 #[tokio::test]
-async fn changes_that_nobody_committed_are_told_as_foreign_when_the_record_lacks_them() {
+async fn changes_that_nobody_committed_are_reported_as_foreign_when_the_record_lacks_them() {
     let broker = Broker::start().await;
     let bus = broker.declared().await;
     bus.publish_applied_all(&[applied(1), applied(900)]).await.unwrap();
@@ -244,8 +244,8 @@ async fn changes_that_nobody_committed_are_told_as_foreign_when_the_record_lacks
     assert!(matches!(gap, Err(BusError::Gap { expected: 2, found: 900, .. })), "{gap:?}");
     reader.refuse_held();
     assert_eq!(numbers(&mut reader, 1).await, [1]);
-    let told = timeout(PATIENCE, reader.waiting(8)).await.unwrap();
-    assert!(matches!(told, Err(BusError::Foreign(message)) if message.sequence == 2));
+    let reported = timeout(PATIENCE, reader.waiting(8)).await.unwrap();
+    assert!(matches!(reported, Err(BusError::Foreign(message)) if message.sequence == 2));
     bus.publish_applied_all(&[applied(2)]).await.unwrap();
     assert_eq!(numbers(&mut reader, 1).await, [2]);
 }

@@ -182,7 +182,7 @@ async fn a_platform_that_says_nothing_is_given_up_at_the_time_limit() {
 #[test]
 fn a_wait_is_read_from_seconds_and_from_a_date() {
     let now = DateTime::from_timestamp(784_111_777, 0).unwrap_or_default();
-    let wait = |told, date| wait_of(told, date, now);
+    let wait = |reported, date| wait_of(reported, date, now);
     assert_eq!(wait("2.5", None), Some(Duration::from_millis(2_500)));
     assert_eq!(wait("99999", None), Some(RETRY_AFTER_MAX));
     let at = "Sun, 06 Nov 1994 08:50:07 GMT";

@@ -159,7 +159,7 @@ fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
     let codes: Vec<String> = errors.iter().filter_map(code_of).collect();
     let says = |wanted: &str| codes.iter().any(|code| code == wanted);
     // Versions before 2026-04 name the comparison otherwise.
-    // A retry of a write that was refused before its answer was lost is told only that it failed: most likely the
+    // A retry of a write that was refused before its answer was lost is reported only that it failed: most likely the
     // comparison had failed, and reading again is right in any case.
     let conflicts =
         ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"];

@@ -55,9 +55,9 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
     Ok(std::iter::once(Ok(mapped)).chain(rejected.into_iter().map(Err)).collect())
 }
 
-/// The version of a state. Shopify's times have whole seconds, and a creation is the first state of its second, in whatever
-/// order the two webhooks come. Of levels none is: a place may come and go. That it went carries no time of its own but that
-/// of the webhook, in finer digits: cut off, or what follows in the same second would be older.
+/// The version of a state. Shopify's times have whole seconds, and a creation is the first state of its second, in
+/// whatever order the two webhooks come. Of levels none is: a place may come and go. That it went carries no time of
+/// its own but that of the webhook, in finer digits: cut off, or what follows in the same second would be older.
 fn version(at: Timestamp, action: Action, payload: &Payload) -> SourceVersion {
     let SourceVersion(micros) = at.into();
     match (payload, action) {
@@ -80,8 +80,9 @@ fn notice(topic: &str, root: &Object<'_>) -> Result<AccountNotice, Reject> {
     Ok(AccountNotice { external, duty })
 }
 
-/// Returns whether there is one such event of an object, so that its body is known for the same whatever the headers say,
-/// which anyone may set who sends it again: an id that is gone doesn't come back, and a loss of access has the shop's time.
+/// Returns whether there is one such event of an object, so that its body is known for the same whatever the headers
+/// say, which anyone may set who sends it again: an id that is gone doesn't come back, and a loss of access has the
+/// shop's time.
 fn is_final(action: Action, payload: &Payload) -> bool {
     let is_loss = |notice: &AccountNotice| notice.duty == Duty::AccessRevoked;
     action == Action::Deleted || matches!(payload, Payload::Account(notice) if is_loss(notice))
@@ -128,7 +129,8 @@ fn deleted(root: &Object<'_>, entity: EntityKind) -> Result<Payload, Reject> {
     Ok(Payload::Deleted { entity, external: root.id("id")? })
 }
 
-/// The product with its variants. One that can't be read is `rejected` by itself, and the list is incomplete without it.
+/// The product with its variants. One that can't be read is `rejected` by itself, and the list is incomplete without
+/// it.
 fn product(
     root: &Object<'_>,
     currency: Option<Currency>,
@@ -137,10 +139,13 @@ fn product(
     if is_variant(root) {
         return Err(Reject::at(RejectClass::Schema, "", "a variant in the place of a product"));
     }
-    let told = root.rows("variants")?;
-    let has_list = told.is_some();
-    let (read, unread): (Vec<_>, Vec<_>) =
-        told.unwrap_or_default().into_iter().map(|told| variant(&told?, currency)).partition(Result::is_ok);
+    let reported = root.rows("variants")?;
+    let has_list = reported.is_some();
+    let (read, unread): (Vec<_>, Vec<_>) = reported
+        .unwrap_or_default()
+        .into_iter()
+        .map(|reported| variant(&reported?, currency))
+        .partition(Result::is_ok);
     let variants: Vec<Variant> = read.into_iter().flatten().collect();
     rejected.extend(unread.into_iter().filter_map(Result::err));
     let ids: BTreeSet<&ExternalId> = variants.iter().map(|variant| &variant.external).collect();
@@ -168,7 +173,7 @@ fn is_variant(root: &Object<'_>) -> bool {
         && !["variants", "handle", "body_html"].into_iter().any(|key| root.has(key))
 }
 
-/// A product of which only the variants that were asked for are told.
+/// A product of which only the variants that were asked for are reported.
 fn part(product: Product) -> Product {
     Product { variants_complete: false, ..product }
 }
@@ -188,15 +193,15 @@ fn complete(root: &Object<'_>, ids: &BTreeSet<&ExternalId>) -> Result<bool, Reje
     Ok(true)
 }
 
-fn variant(told: &Object<'_>, currency: Option<Currency>) -> Result<Variant, Reject> {
+fn variant(reported: &Object<'_>, currency: Option<Currency>) -> Result<Variant, Reject> {
     Ok(Variant {
-        external: told.id("id")?,
-        item: told.optional_id("inventory_item_id")?,
-        title: told.owned("title")?,
-        sku: told.code_patch("sku")?,
-        barcode: told.code_patch("barcode")?,
-        price: told.money_patch("price", currency)?,
-        compare_at_price: told.money_patch("compare_at_price", currency)?,
+        external: reported.id("id")?,
+        item: reported.optional_id("inventory_item_id")?,
+        title: reported.owned("title")?,
+        sku: reported.code_patch("sku")?,
+        barcode: reported.code_patch("barcode")?,
+        price: reported.money_patch("price", currency)?,
+        compare_at_price: reported.money_patch("compare_at_price", currency)?,
     })
 }
 
@@ -230,9 +235,9 @@ fn disconnected(root: &Object<'_>) -> Result<InventoryReport, Reject> {
 /// The order with all its lines: one of them that can't be read rejects it, as a sale without a line is another sale.
 fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject> {
     let currency = root.currency("currency")?.or(currency);
-    let told = root.objects("line_items")?;
-    let told = told.ok_or_else(|| root.missing("line_items"))?;
-    let lines = told.iter().map(|told| line(told, currency)).collect::<Result<Vec<_>, _>>()?;
+    let reported = root.objects("line_items")?;
+    let reported = reported.ok_or_else(|| root.missing("line_items"))?;
+    let lines = reported.iter().map(|reported| line(reported, currency)).collect::<Result<Vec<_>, _>>()?;
     let number = match root.text("name")? {
         Some(name) => Some(name.to_owned()),
         None => root.optional_id("order_number")?.map(|number| number.to_string()),
@@ -274,9 +279,9 @@ fn order_status(
     })
 }
 
-fn line(told: &Object<'_>, currency: Option<Currency>) -> Result<OrderLine, Reject> {
-    let quantity = told.pieces("quantity")?.ok_or_else(|| told.missing("quantity"))?;
-    let in_shop_money = match told.object("price_set")? {
+fn line(reported: &Object<'_>, currency: Option<Currency>) -> Result<OrderLine, Reject> {
+    let quantity = reported.pieces("quantity")?.ok_or_else(|| reported.missing("quantity"))?;
+    let in_shop_money = match reported.object("price_set")? {
         Some(set) => match set.object("shop_money")? {
             Some(money) => money.money("amount", money.currency("currency_code")?.or(currency))?,
             None => None,
@@ -285,13 +290,13 @@ fn line(told: &Object<'_>, currency: Option<Currency>) -> Result<OrderLine, Reje
     };
     let unit_price = match in_shop_money {
         Some(price) => Some(price),
-        None => told.money("price", currency)?,
+        None => reported.money("price", currency)?,
     };
     Ok(OrderLine {
-        external: told.id("id")?,
-        variant: told.optional_id("variant_id")?,
-        sku: told.code("sku")?,
-        title: told.owned("title")?,
+        external: reported.id("id")?,
+        variant: reported.optional_id("variant_id")?,
+        sku: reported.code("sku")?,
+        title: reported.owned("title")?,
         quantity,
         unit_price,
         // Shopify gives discounts and taxes of a line apart and no sum of it.

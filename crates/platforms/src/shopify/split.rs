@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn the_event_id_tells_no_deliveries_apart() {
+    fn the_event_id_reports_no_deliveries_apart() {
         let headers = [("x-shopify-topic", "orders/paid"), ("x-shopify-event-id", "e-1")];
         assert_eq!(split_of(&headers).unwrap().distinct, None);
         assert_eq!(split_of(&[("x-shopify-webhook-id", "w-1")]), None);

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_account_is_told_from_a_refused_value() {
+    fn a_refused_account_is_distinguished_from_a_refused_value() {
         let refusals = [
             (301, "<html>".to_owned(), AccountRefusal::Misconfigured),
             (404, "<html>".to_owned(), AccountRefusal::Misconfigured),

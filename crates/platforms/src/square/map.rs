@@ -37,8 +37,8 @@ pub(super) fn catalog_version(object: &Value) -> Option<SourceVersion> {
 
 /// The amount under `key`, in minor units; `None` if it is null.
 fn money(of: &Object<'_>, key: &'static str, context: MapContext) -> Result<Option<Money>, Reject> {
-    let Some(told) = of.object(key)? else { return Ok(None) };
-    let Some(minor) = told.integer("amount")? else { return Ok(None) };
-    let currency: Option<Currency> = told.currency("currency")?.or(context.currency);
+    let Some(reported) = of.object(key)? else { return Ok(None) };
+    let Some(minor) = reported.integer("amount")? else { return Ok(None) };
+    let currency: Option<Currency> = reported.currency("currency")?.or(context.currency);
     Ok(Some(Money { minor, currency: currency.ok_or_else(|| of.no_currency(key))? }))
 }

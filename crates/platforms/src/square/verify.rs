@@ -5,7 +5,7 @@ use crate::{Secrets, Signed, Unverified};
 /// The header that carries the signature.
 pub(super) const SIGNATURE_HEADER: &str = "x-square-hmacsha256-signature";
 
-/// Checks the signature with any active secret. Nothing that tells the time is signed: a replay is told by its
+/// Checks the signature with any active secret. Nothing that tells the time is signed: a replay is reported by its
 /// `event_id` alone.
 pub(super) fn verify(signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
     let signature = signed.header(SIGNATURE_HEADER).ok_or(Unverified::Missing)?;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 use std::{collections::BTreeSet, fmt::Write as _};
 
-/// The number of products of one ticket that are read again: as many ids as one product list takes. Those beyond it keep their
-/// levels until they change or are polled.
+/// The number of products of one ticket that are read again: as many ids as one product list takes. Those beyond it
+/// keep their levels until they change or are polled.
 const TICKET_PRODUCTS_MAX: usize = 50;
 
 /// A product list shows at most this many pieces (documented; whether still so isn't verified): "this or more".
@@ -130,7 +130,7 @@ fn missing(
     let now = context.now.to_string();
     match *wanted {
         Fetch::Notified { .. } => None,
-        Fetch::Level { location, .. } if found.iter().any(|product| tells_level(product, location)) => None,
+        Fetch::Level { location, .. } if found.iter().any(|product| reports_level(product, location)) => None,
         Fetch::Level { item, location } => {
             let location = location.map(ExternalId::as_str);
             let absent = json!({"product_id": item.as_str(), "location_id": location, "observed_at": now});
@@ -145,8 +145,9 @@ fn missing(
     }
 }
 
-/// Returns whether `map` finds a level at the location in a listed product: see there for parts and the list's own limit.
-fn tells_level(product: &Value, location: Option<&ExternalId>) -> bool {
+/// Returns whether `map` finds a level at the location in a listed product: see there for parts and the list's own
+/// limit.
+fn reports_level(product: &Value, location: Option<&ExternalId>) -> bool {
     if product.get("product_status").and_then(Value::as_str) != Some("ACTIVE") {
         return true;
     }

@@ -119,8 +119,8 @@ mod tests {
         let schema = |name: &str| -> Value {
             let topic = TOPICS.iter().find(|topic| topic.name == name).unwrap();
             let mut schema: Value = serde_json::from_str(topic.schema).unwrap();
-            for told_apart in ["/$id", "/title", "/description", "/properties/event_type"] {
-                if let Some(value) = schema.pointer_mut(told_apart) {
+            for distinguished in ["/$id", "/title", "/description", "/properties/event_type"] {
+                if let Some(value) = schema.pointer_mut(distinguished) {
                     *value = Value::Null;
                 }
             }

@@ -20,10 +20,10 @@ fn a_closed_topic_refuses_what_it_does_not_know_unless_it_says_nothing() {
     }
     for example in closed {
         let label = example.label();
-        for told in [json!("x"), json!(""), json!(1), json!(false), json!({}), json!([1])] {
-            let body = with_first_field(&example.body, told.to_string());
+        for reported in [json!("x"), json!(""), json!(1), json!(false), json!({}), json!([1])] {
+            let body = with_first_field(&example.body, reported.to_string());
             let reject = read(&example, &body).unwrap_err();
-            assert_eq!(reject.class, RejectClass::Schema, "{label}: {told}");
+            assert_eq!(reject.class, RejectClass::Schema, "{label}: {reported}");
         }
     }
 }
@@ -58,8 +58,8 @@ fn no_body_is_believed_under_a_topic_of_another_kind_or_act() {
                 continue;
             }
             tried += 1;
-            // An id alone says nothing but that it is one: of another kind it names another thing or none, and as an update
-            // it changes nothing.
+            // An id alone says nothing but that it is one: of another kind it names another thing or none, and as an
+            // update it changes nothing.
             let is_bare = act(own) == Some("delete") && act(topic.name).is_none_or(|act| act == "delete");
             let believed = believed_as(&example, topic.name);
             assert!(believed.is_err() || is_bare, "{} was believed as {}", example.label(), topic.name);

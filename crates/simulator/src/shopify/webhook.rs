@@ -62,10 +62,10 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
     bodies.into_iter().map(|(topic, body)| sealed(state, topic, &body, &event_id, url, now)).collect()
 }
 
-/// A change of stock counts as an update of its product now and then, unless the product is told of anyway.
+/// A change of stock counts as an update of its product now and then, unless the product is reported of anyway.
 fn touched(state: &mut State, changes: &[Change], item: &str, now: Instant) -> Option<Value> {
-    let told = changes.iter().any(|change| matches!(change, Change::ProductAdded(_)));
-    if told || !state.ids.one_in(STOCK_TOUCHES_PRODUCT_ONE_IN) {
+    let reported = changes.iter().any(|change| matches!(change, Change::ProductAdded(_)));
+    if reported || !state.ids.one_in(STOCK_TOUCHES_PRODUCT_ONE_IN) {
         return None;
     }
     let id = state.ledger.find(item)?.0.id.clone();

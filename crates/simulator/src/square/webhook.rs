@@ -9,7 +9,7 @@ use crate::state::State;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// A catalog change is told of twice in one of so many cases, with two event ids.
+/// A catalog change is reported of twice in one of so many cases, with two event ids.
 const CATALOG_TWICE_ONE_IN: u32 = 3;
 
 pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: Instant) -> Vec<Outgoing> {
     let mut events: Vec<(&str, Value)> = Vec::new();
-    let mut told: Vec<String> = Vec::new();
+    let mut reported: Vec<String> = Vec::new();
     for change in changes {
         match change {
             Change::Sold(id) => {
                 let data = state.ledger.order(id).map(|order| super::ticket(state, order));
                 events.extend(data.map(|data| ("TICKET", data)));
             }
-            // A cancelled ticket is told by its status alone.
+            // A cancelled ticket is reported by its status alone.
             Change::Cancelled(id) => {
                 let data = state
                     .ledger
@@ -37,8 +37,8 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
             | Change::Level(id, _)
             | Change::Connected(id, _)
             | Change::Disconnected(id, _) => {
-                if !told.contains(id) {
-                    told.push(id.clone());
+                if !reported.contains(id) {
+                    reported.push(id.clone());
                     events.extend(product(state, id).map(|data| ("PRODUCT", data)));
                 }
             }

@@ -50,7 +50,7 @@ async fn counts(simulator: &Simulator, ids: &ItemIds, location: &str) -> Value {
 }
 
 /// The webhooks of one act, by topic.
-async fn told(simulator: &Simulator, receiver: &mut Receiver) -> Vec<(String, Value)> {
+async fn reported(simulator: &Simulator, receiver: &mut Receiver) -> Vec<(String, Value)> {
     simulator.shop().deliver_now().await;
     let topic = |received: &Received| match received.header("X-Shopify-Topic") {
         "" => {
@@ -93,13 +93,13 @@ async fn stocking_stopped_and_started_on_shopify_is_a_disconnect_and_a_connect_w
     let shop = simulator.shop();
     shop.stop_stocking(&ids.item, &location).unwrap();
     let pair = json!({"inventory_item_id": ids.item.parse::<u64>().unwrap(), "location_id": location.parse::<u64>().unwrap()});
-    let webhooks = told(&simulator, &mut receiver).await;
+    let webhooks = reported(&simulator, &mut receiver).await;
     assert_eq!(webhooks, [("inventory_levels/disconnect".to_owned(), pair)]);
     assert_eq!(shop.level(&ids.item, &location), None);
     assert_eq!(shop.stop_stocking(&ids.item, &location), Err(Impossible::NotStocked));
 
     shop.start_stocking(&ids.item, &location).unwrap();
-    let webhooks = told(&simulator, &mut receiver).await;
+    let webhooks = reported(&simulator, &mut receiver).await;
     let [(topic, body)] = webhooks.as_slice() else { panic!("{webhooks:?}") };
     assert_eq!((topic.as_str(), &body["available"]), ("inventory_levels/connect", &json!(0)));
 }
@@ -110,7 +110,7 @@ async fn what_square_does_not_stock_has_no_count() {
     let shop = simulator.shop();
     shop.stop_stocking(&ids.item, &location).unwrap();
     assert_eq!(counts(&simulator, &ids, &location).await, Value::Null);
-    assert_eq!(told(&simulator, &mut receiver).await, []);
+    assert_eq!(reported(&simulator, &mut receiver).await, []);
     shop.start_stocking(&ids.item, &location).unwrap();
     assert_eq!(counts(&simulator, &ids, &location).await[0]["quantity"], "0");
     shop.restock(&ids.item, &location, Decimal::new(25, 1)).unwrap();
@@ -126,11 +126,11 @@ async fn an_item_that_is_not_tracked_has_no_number_until_it_is_again() {
         level.map(|(_, body)| body["available"].clone())
     };
     shop.track(&ids.item, false).unwrap();
-    assert_eq!(available(&told(&simulator, &mut receiver).await), Some(Value::Null));
+    assert_eq!(available(&reported(&simulator, &mut receiver).await), Some(Value::Null));
     shop.sell(&ids.item, &location, 3).unwrap();
-    assert_eq!(available(&told(&simulator, &mut receiver).await), None);
+    assert_eq!(available(&reported(&simulator, &mut receiver).await), None);
     shop.track(&ids.item, true).unwrap();
-    assert_eq!(available(&told(&simulator, &mut receiver).await), Some(json!(10)));
+    assert_eq!(available(&reported(&simulator, &mut receiver).await), Some(json!(10)));
 
     let (simulator, _receiver, ids, location) = watched(Kind::Square, "A").await;
     simulator.shop().track(&ids.item, false).unwrap();
@@ -169,9 +169,9 @@ async fn a_completed_order_is_cancelled_where_the_platform_can() {
     let (simulator, mut receiver, ids, location) = watched(Kind::Shopify, "A").await;
     let shop = simulator.shop();
     let order = shop.sell(&ids.item, &location, 4).unwrap();
-    told(&simulator, &mut receiver).await;
+    reported(&simulator, &mut receiver).await;
     shop.cancel_order(&order, true).unwrap();
-    let webhooks = told(&simulator, &mut receiver).await;
+    let webhooks = reported(&simulator, &mut receiver).await;
     let (_, cancelled) = webhooks.iter().find(|(topic, _)| topic == "orders/cancelled").unwrap();
     assert!(cancelled["cancelled_at"].is_string(), "{cancelled}");
     assert_eq!(shop.level(&ids.item, &location).as_deref(), Some("10"));
@@ -179,9 +179,9 @@ async fn a_completed_order_is_cancelled_where_the_platform_can() {
 
     let (simulator, mut receiver, ids, location) = watched(Kind::Treez, "A").await;
     let order = simulator.shop().sell(&ids.item, &location, 1).unwrap();
-    told(&simulator, &mut receiver).await;
+    reported(&simulator, &mut receiver).await;
     simulator.shop().cancel_order(&order, false).unwrap();
-    let webhooks = told(&simulator, &mut receiver).await;
+    let webhooks = reported(&simulator, &mut receiver).await;
     let [(topic, body)] = webhooks.as_slice() else { panic!("{webhooks:?}") };
     assert_eq!((topic.as_str(), &body["data"]["order_status"]), ("TICKET_STATUS", &json!("CANCELED")));
 
@@ -250,8 +250,8 @@ async fn lost_webhooks_are_never_sent() {
     let shop = simulator.shop();
     shop.lose_webhooks(true);
     shop.restock(&ids.item, &location, 1).unwrap();
-    assert_eq!(told(&simulator, &mut receiver).await, []);
+    assert_eq!(reported(&simulator, &mut receiver).await, []);
     shop.lose_webhooks(false);
     shop.restock(&ids.item, &location, 1).unwrap();
-    assert!(!told(&simulator, &mut receiver).await.is_empty());
+    assert!(!reported(&simulator, &mut receiver).await.is_empty());
 }

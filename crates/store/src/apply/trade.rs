@@ -73,26 +73,26 @@ SET version = excluded.version, status = excluded.status, total_minor = excluded
     total_currency = excluded.total_currency, is_refund = excluded.is_refund, placed_at = excluded.placed_at,
     closed_at = excluded.closed_at, body = excluded.body";
 
-/// The personal fields of a customer as the record keeps them: one that was never told is missing, one that is empty on
-/// purpose is null.
+/// The personal fields of a customer as the record keeps them: one that was never reported is missing, one that is
+/// empty on purpose is null.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Personal {
-    #[serde(skip_serializing_if = "never_told", with = "told")]
+    #[serde(skip_serializing_if = "never_reported", with = "reported")]
     first_name: Patch<String>,
-    #[serde(skip_serializing_if = "never_told", with = "told")]
+    #[serde(skip_serializing_if = "never_reported", with = "reported")]
     last_name: Patch<String>,
-    #[serde(skip_serializing_if = "never_told", with = "told")]
+    #[serde(skip_serializing_if = "never_reported", with = "reported")]
     email: Patch<String>,
-    #[serde(skip_serializing_if = "never_told", with = "told")]
+    #[serde(skip_serializing_if = "never_reported", with = "reported")]
     phone: Patch<String>,
 }
 
-fn never_told(field: &Patch<String>) -> bool {
+fn never_reported(field: &Patch<String>) -> bool {
     matches!(field, Patch::Keep)
 }
 
-mod told {
+mod reported {
     use model::Patch;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 pub(super) enum Column {
     /// It is set.
     Value(&'static str),
-    /// The time of the change that set a field: never set back, unless nobody told the field.
+    /// The time of the change that set a field: never set back, unless nobody reported the field.
     Clock(&'static str),
-    /// The version that was told: never set back. What was told again in a newer version is no event.
+    /// The version that was reported: never set back. What was reported again in a newer version is no event.
     Version(&'static str),
 }
 use Column::{Clock, Value as Plain, Version};
@@ -21,13 +21,13 @@ impl Column {
         }
     }
 
-    /// What it has to be: `t` is the row as it is, if there is one, `told` as the events tell.
-    fn wanted(self, told: &str) -> String {
+    /// What it has to be: `t` is the row as it is, if there is one, `reported` as the events tell.
+    fn wanted(self, reported: &str) -> String {
         let name = self.name();
-        let later = format!("greatest(t.{name}, {told}.{name})");
+        let later = format!("greatest(t.{name}, {reported}.{name})");
         match self {
-            Self::Value(_) => format!("{told}.{name}"),
-            Self::Clock(_) => format!("CASE WHEN {told}.{name} IS NOT NULL THEN {later} END"),
+            Self::Value(_) => format!("{reported}.{name}"),
+            Self::Clock(_) => format!("CASE WHEN {reported}.{name} IS NOT NULL THEN {later} END"),
             Self::Version(_) => later,
         }
     }

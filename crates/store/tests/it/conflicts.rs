@@ -141,10 +141,10 @@ async fn of_conflicts_that_were_open_twice_the_oldest_stays_open_and_the_others_
     let before = "INSERT INTO conflicts (tenant, store, connection, event_id, kind, detail, resolved_at)
                   SELECT 't1', 's1', 'a', '\\x00', 'final_order_changed', u.detail,
                       CASE WHEN u.resolved THEN now() END
-                  FROM (VALUES ('order o1 is completed and was told otherwise', false),
-                               ('order o1 is completed and was told otherwise', true),
-                               ('order o1 is completed and was told otherwise', false),
-                               ('order o2 is cancelled and was told otherwise', false)) AS u(detail, resolved)";
+                  FROM (VALUES ('order o1 is completed and was reported otherwise', false),
+                               ('order o1 is completed and was reported otherwise', true),
+                               ('order o1 is completed and was reported otherwise', false),
+                               ('order o2 is cancelled and was reported otherwise', false)) AS u(detail, resolved)";
     for statement in AS_BEFORE
         .into_iter()
         .chain([before, "UPDATE conflicts SET event_id = decode(repeat('00', 16), 'hex')"])

@@ -209,12 +209,12 @@ async fn every_outcome_of_a_delivery_is_found_in_whichever_stage_it_ended() {
     let (s1, s2) = (store_id(), StoreId::new("s2").unwrap());
     for of in [OutcomesIn::AllStores, OutcomesIn::Store(&s1), OutcomesIn::StoreAfter(&s1, 2)] {
         let outcomes = store.outcomes_of_delivery(source.delivery, of).await.unwrap();
-        let told: Vec<_> = outcomes
+        let reported: Vec<_> = outcomes
             .iter()
             .map(|outcome| (outcome.stage.as_str(), outcome.outcome, outcome.position))
             .collect();
         let (apply, other) = (("apply", Outcome::Stale, source.position), outcomes[1].stage.as_str());
-        assert_eq!(told, [apply, (other, Outcome::Filtered, elsewhere)], "{of:?}");
+        assert_eq!(reported, [apply, (other, Outcome::Filtered, elsewhere)], "{of:?}");
         assert_eq!(outcomes[0].about, Some(("inventory".to_owned(), external("item-a").to_string())));
     }
     for of in [OutcomesIn::Store(&s2), OutcomesIn::StoreAfter(&s1, 3)] {

@@ -18,7 +18,7 @@ fn euros(minor: i64) -> Money {
     Money { minor, currency: Currency::new("EUR").unwrap() }
 }
 
-/// A row of each kind, with fields that are set, empty on purpose, and never told.
+/// A row of each kind, with fields that are set, empty on purpose, and never reported.
 fn state() -> State {
     let (tenant, store) = (TenantId::new("t1").unwrap(), store_id());
     let product = ProductRow {
@@ -162,13 +162,13 @@ async fn rows_that_no_event_made_and_lines_that_differ_are_named_and_stay() {
     lines.extend(reported(2, "a", -1, 9).movements);
     let third = reported(3, "a", -2, 7).movements.remove(0);
     lines[1].level = Quantity::pieces(8);
-    let told = [lines[0].clone(), lines[1].clone(), third.clone()];
+    let reported = [lines[0].clone(), lines[1].clone(), third.clone()];
     let wrong = |key: &str, what| Difference { table: "inventory_movements", key: key.to_owned(), what };
     let columns = vec!["level".to_owned()];
     let (differs, missing) = (wrong("2 v1 l1", Wrong::Differs(columns)), wrong("3 v1 l1", Wrong::Missing));
     for expected in [vec![differs.clone(), missing], vec![differs]] {
         let mut step = store.rebuilding(&store_id(), true).await.unwrap();
-        let mut found = step.ledger(&told, i64::MIN, 3).await.unwrap();
+        let mut found = step.ledger(&reported, i64::MIN, 3).await.unwrap();
         step.commit().await.unwrap();
         found.sort();
         assert_eq!(found.iter().map(Difference::can_be_mended).filter(|mended| !mended).count(), 1);

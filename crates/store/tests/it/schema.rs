@@ -88,7 +88,7 @@ async fn partitions_of_the_coming_months_are_made_again_when_they_are_missing() 
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_told_from_one_that_refuses() {
+async fn a_database_that_is_away_is_distinguished_from_one_that_refuses() {
     let nobody = StoreConfig::new("postgres://postgres@127.0.0.1:1/nothing");
     let away = Store::connect(&nobody, vault(&[("k1", 1)], "k1")).await.err().unwrap();
     assert!(away.is_retryable(), "{away}");

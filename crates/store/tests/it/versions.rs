@@ -51,7 +51,7 @@ async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
     let begun = mirror(&database, &price_key()).await;
     // What is reported while the call is under way, if anything is: the price and its version. Then the version that
     // the reply names; which version is known then, what the platform holds, the phase.
-    for (told, reply, known, holds, after) in [
+    for (reported, reply, known, holds, after) in [
         (Some((1_100, Some(5))), Some(7), Some(7), 1_250, "acknowledged"),
         (Some((1_100, Some(5))), Some(5), Some(5), 1_100, "reading"),
         (Some((1_100, Some(5))), Some(3), Some(5), 1_100, "reading"),
@@ -63,14 +63,14 @@ async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
         (None, None, Some(1), 1_250, "acknowledged"),
     ] {
         decide(&database.store, &price_key(), |mirror| *mirror = begun.clone()).await;
-        if let Some((price, version)) = told {
+        if let Some((price, version)) = reported {
             let report = Report { version: version.map(SourceVersion), ..report_of(usd(price), 9) };
             reports_price(&database, report).await;
         }
         let result = CallResult::Taken { version: reply.map(SourceVersion), rendered: None };
         settle(&database, &write, result, 9).await;
         let row = price(&database).await;
-        let case = format!("{told:?} {reply:?}");
+        let case = format!("{reported:?} {reply:?}");
         let seen = row.observed.as_ref().and_then(|seen| seen.version);
         assert_eq!(seen, known.map(SourceVersion), "{case}");
         assert_eq!(row.baseline.known().map(|held| held.value), Some(usd(holds)), "{case}");

@@ -205,7 +205,7 @@ fn products_of_two_platforms_with_one_number_are_one_variant() {
 }
 
 #[test]
-fn a_number_that_a_connection_has_given_twice_tells_nothing() {
+fn a_number_that_a_connection_has_given_twice_reports_nothing() {
     let twin = Product {
         external: external("twin"),
         variants: vec![Variant {
@@ -269,7 +269,7 @@ fn our_own_write_that_comes_back_is_an_echo_and_moves_nothing() {
 }
 
 #[test]
-fn a_level_told_before_its_product_counts_once_the_product_is_known() {
+fn a_level_reported_before_its_product_counts_once_the_product_is_known() {
     let events = vec![
         event("a", 1, Some(1), level(7)),
         event("a", 2, Some(1), Payload::Product(shirt("Shirt", 1000))),
@@ -368,12 +368,13 @@ fn order_in(status: OrderStatus) -> Order {
 
 #[test]
 fn a_completed_order_changes_to_cancelled_alone_and_says_so() {
-    let told = |number, version, status| event("a", number, Some(version), Payload::Order(order_in(status)));
+    let reported =
+        |number, version, status| event("a", number, Some(version), Payload::Order(order_in(status)));
     let events = vec![
-        told(1, 1, OrderStatus::Open),
-        told(2, 3, OrderStatus::Completed),
-        told(3, 2, OrderStatus::Open),
-        told(4, 4, OrderStatus::Open),
+        reported(1, 1, OrderStatus::Open),
+        reported(2, 3, OrderStatus::Completed),
+        reported(3, 2, OrderStatus::Open),
+        reported(4, 4, OrderStatus::Open),
     ];
     let (outcomes, folded) = fold(Facts::default(), events.clone());
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied, Outcome::Stale, Outcome::Unchanged]);
@@ -381,9 +382,9 @@ fn a_completed_order_changes_to_cancelled_alone_and_says_so() {
     assert_eq!(folded.changes.conflicts.len(), 1);
 
     let since = vec![
-        told(5, 5, OrderStatus::Cancelled),
-        told(6, 6, OrderStatus::Completed),
-        told(7, 7, OrderStatus::Open),
+        reported(5, 5, OrderStatus::Cancelled),
+        reported(6, 6, OrderStatus::Completed),
+        reported(7, 7, OrderStatus::Open),
     ];
     let (outcomes, folded) = fold(facts_after(Facts::default(), events), since);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Unchanged, Outcome::Unchanged]);
@@ -461,15 +462,15 @@ fn a_replay_of_what_is_recorded_changes_nothing_and_a_dead_event_ends_anew_only_
 #[test]
 fn a_replay_meets_each_mirror_as_propagate_had_left_it() {
     // The store wrote 8 to `a` after its first report, and `a` reported 8: an echo, and no movement.
-    let (told, echo) = (event("a", 1, Some(1), level(10)), event("a", 2, Some(2), level(8)));
+    let (reported, echo) = (event("a", 1, Some(1), level(10)), event("a", 2, Some(2), level(8)));
     let mut facts = linked();
-    let (outcomes, _) = fold(facts.clone(), vec![told.clone(), echo.clone()]);
+    let (outcomes, _) = fold(facts.clone(), vec![reported.clone(), echo.clone()]);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied], "without the write log, it is a sale");
-    let mut written = mirror(&facts_after(facts.clone(), vec![told.clone()]), "a");
+    let mut written = mirror(&facts_after(facts.clone(), vec![reported.clone()]), "a");
     begin_level(&mut written, 8);
-    let entry = WriteLogEntry { after: told.position, mirror: Mirror::Level(key("a"), written.clone()) };
+    let entry = WriteLogEntry { after: reported.position, mirror: Mirror::Level(key("a"), written.clone()) };
     facts.write_log.insert(P, [entry].into());
-    let (outcomes, folded) = fold(facts, vec![told, echo]);
+    let (outcomes, folded) = fold(facts, vec![reported, echo]);
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Echo]);
     assert_eq!(folded.changes.movements.len(), 1);
     let now = &folded.changes.mirrors.levels[&key("a")];

@@ -145,16 +145,16 @@ fn whoever_holds_seven_tenths_of_its_share_is_named_before_it_is_refused() {
     let mut raw = Raw::new();
     raw.keep("b", "b-1", 1_000, 0);
     raw.keep("a", "a-1", 500_000, 0);
-    assert_eq!(raw.quotas.told(at(0)), None, "the room isn't full enough");
+    assert_eq!(raw.quotas.reported(at(0)), None, "the room isn't full enough");
     raw.keep("a", "a-2", 80_000, 0);
     assert_eq!(raw.check("a", "a-1", 1.0, 0), Ok(()));
-    let told = raw.quotas.told(at(0)).unwrap();
+    let reported = raw.quotas.reported(at(0)).unwrap();
     let named = "connection a-1 of tenant a (500 %), tenant a (145 %), connection a-2 of tenant a (80 %)";
-    assert!(told.ends_with(named), "{told}");
+    assert!(reported.ends_with(named), "{reported}");
     for number in 3..20 {
         raw.keep("a", &format!("a-{number}"), 90_000, 0);
     }
-    assert!(raw.quotas.told(at(0)).unwrap().ends_with(", and 15 further"));
+    assert!(raw.quotas.reported(at(0)).unwrap().ends_with(", and 15 further"));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use store::{DeadLetterActed, DeadLetterAction, Store};
 use wire::{DeadLetter, Original};
 
-/// How often progress is told.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
+/// How often progress is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// What is done.
 pub(super) enum What {
@@ -45,7 +45,7 @@ pub(super) async fn run(
         let causes = causes(&bus, of).await?;
         let count: usize = causes.iter().map(|cause| cause.count).sum();
         for cause in &causes {
-            list::tell_cause(cause, output);
+            list::print_cause(cause, output);
         }
         output::progress(&format!("{count} dead letters would be {}; nothing was done", what.done()));
         return Ok(());
@@ -63,7 +63,7 @@ pub(super) async fn run(
         }
     }
     let (total, mut failed) = (numbers.len(), 0);
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     let mut pace = pace(what);
     for (index, number) in numbers.into_iter().enumerate() {
         pace.tick().await;
@@ -71,8 +71,8 @@ pub(super) async fn run(
             failed += 1;
             output::progress(&format!("dead letter {number}: {}", runner::chain(&error)));
         }
-        if told.elapsed() > TOLD_EVERY {
-            told = Instant::now();
+        if reported.elapsed() > REPORT_EVERY {
+            reported = Instant::now();
             output::progress(&format!("{} of {total}", index + 1));
         }
     }

@@ -17,11 +17,11 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failed> {
     if dead_letters {
-        let mut told = 0;
+        let mut reported = 0;
         return for_each_dead_letter(bus, of, |found| {
-            if told < limit {
-                told += 1;
-                tell_dead_letter(&found, output);
+            if reported < limit {
+                reported += 1;
+                print_dead_letter(&found, output);
             }
         })
         .await;
@@ -30,12 +30,12 @@ pub(super) async fn run(
     if causes.is_empty() && output == Output::Text {
         output::line("no dead letters");
     }
-    causes.iter().take(limit).for_each(|cause| tell_cause(cause, output));
+    causes.iter().take(limit).for_each(|cause| print_cause(cause, output));
     Ok(())
 }
 
 /// What a cause has in common, and one of its dead letters.
-pub(super) fn tell_cause(cause: &Cause, output: Output) {
+pub(super) fn print_cause(cause: &Cause, output: Output) {
     let dead_letter = &cause.example.dead_letter;
     let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);
     match output {
@@ -68,7 +68,7 @@ pub(super) fn tell_cause(cause: &Cause, output: Output) {
     }
 }
 
-fn tell_dead_letter(found: &Found, output: Output) {
+fn print_dead_letter(found: &Found, output: Output) {
     let dead_letter = &found.dead_letter;
     let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);
     match output {

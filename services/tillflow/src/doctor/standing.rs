@@ -10,8 +10,8 @@ use store::{Consumer, CursorMoved, Store};
 
 /// How long input may wait for a partition that doesn't move until that counts as standing still.
 const STANDS_STILL_AFTER: Duration = Duration::from_mins(10);
-/// For how long an alert of what someone has to put right counts as going on: such a partition tries again at least once a
-/// minute, and tells of it each time.
+/// For how long an alert of what someone has to put right counts as going on: such a partition tries again at least
+/// once a minute, and tells of it each time.
 const GOES_ON_FOR: Duration = Duration::from_mins(2);
 /// The stages between RAW and the record, each with what it reads and what it writes.
 const STAGES: [(&str, Feed, Feed); 3] = [
@@ -55,7 +55,7 @@ impl Stalled {
     }
 }
 
-/// What stands still, and what was told.
+/// What stands still, and what was reported.
 pub(super) struct Standing {
     stalled: Vec<Stalled>,
     /// Oldest first.
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_messages_are_told_by_stream_and_reason_with_the_latest_of_each() {
+    fn foreign_messages_are_reported_by_stream_and_reason_with_the_latest_of_each() {
         let record = |stream: &str, sequence, reason: &str| ForeignRecord {
             stage: "poll".to_owned(),
             message: Foreign {

@@ -36,7 +36,7 @@ pub(super) async fn run(
         tell(outcome, dead_letter.as_ref(), output);
     }
     for dead_letter in &dead_letters {
-        tell_dead_letter(dead_letter, output);
+        print_dead_letter(dead_letter, output);
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ fn tell(outcome: &DeliveryOutcome, dead_letter: Option<&DeadLetterOfDelivery>, o
 }
 
 /// A dead letter whose outcome isn't recorded yet.
-fn tell_dead_letter(dead_letter: &DeadLetterOfDelivery, output: Output) {
+fn print_dead_letter(dead_letter: &DeadLetterOfDelivery, output: Output) {
     match output {
         Output::Text => output::line(&format!(
             "dead letter {} of {} at {}: {}",

@@ -1,31 +1,36 @@
 //! What was accepted, and what became of it.
 
 use crate::evidence::{Evidence, Kept, Meaning};
-use crate::ledger::Told;
+use crate::ledger::Reported;
 use crate::plan::What;
 use model::{DeliveryId, EventId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-fn say(evidence: &Evidence, id: DeliveryId, told: &Told) -> String {
-    let twin = if told.twin { " (twin)" } else { "" };
-    format!("{id} number {}{twin} of {}: {:?}", told.number, evidence.store_name(told.store), told.what)
+fn say(evidence: &Evidence, id: DeliveryId, reported: &Reported) -> String {
+    let twin = if reported.twin { " (twin)" } else { "" };
+    format!(
+        "{id} number {}{twin} of {}: {:?}",
+        reported.number,
+        evidence.store_name(reported.store),
+        reported.what
+    )
 }
 
-/// What was answered 2xx and isn't in RAW, with its place among what its store was told: what is lost in the middle is
-/// worse than what is lost at the end.
+/// What was answered 2xx and isn't in RAW, with its place among what its store was reported: what is lost in the middle
+/// is worse than what is lost at the end.
 pub(super) fn lost(evidence: &Evidence) -> Vec<String> {
-    let mut by_store: BTreeMap<u32, Vec<(u64, DeliveryId, &Told)>> = BTreeMap::new();
-    for (id, told) in &evidence.ledger.told {
-        if let Some(kept) = told.kept {
-            by_store.entry(told.store).or_default().push((kept, *id, told));
+    let mut by_store: BTreeMap<u32, Vec<(u64, DeliveryId, &Reported)>> = BTreeMap::new();
+    for (id, reported) in &evidence.ledger.reported {
+        if let Some(kept) = reported.kept {
+            by_store.entry(reported.store).or_default().push((kept, *id, reported));
         }
     }
     let mut lost = Vec::new();
-    for told in by_store.values_mut() {
-        told.sort_unstable_by_key(|(kept, ..)| *kept);
-        let is_there = |(_, id, _): &(u64, DeliveryId, &Told)| evidence.raw.contains_key(id);
-        let (first, last) = (told.iter().position(is_there), told.iter().rposition(is_there));
-        for (place, entry) in told.iter().enumerate().filter(|(_, entry)| !is_there(entry)) {
+    for reported in by_store.values_mut() {
+        reported.sort_unstable_by_key(|(kept, ..)| *kept);
+        let is_there = |(_, id, _): &(u64, DeliveryId, &Reported)| evidence.raw.contains_key(id);
+        let (first, last) = (reported.iter().position(is_there), reported.iter().rposition(is_there));
+        for (place, entry) in reported.iter().enumerate().filter(|(_, entry)| !is_there(entry)) {
             let part = match (first, last) {
                 (Some(first), _) if place < first => "at the beginning",
                 (_, Some(last)) if place > last => "at the end",
@@ -42,13 +47,13 @@ pub(super) fn lost(evidence: &Evidence) -> Vec<String> {
 pub(super) fn without_outcome(evidence: &Evidence) -> Vec<String> {
     let (ended, dead) = (evidence.ended_deliveries(), dead_deliveries(evidence));
     let ended_numbers: HashSet<u64> =
-        ended.iter().filter_map(|id| Some(evidence.ledger.told.get(id)?.number)).collect();
-    let kept = evidence.ledger.told.iter().filter(|(_, told)| told.kept.is_some());
-    let open = kept.filter(|(id, told)| {
-        let filtered = matches!(told.what, What::Thin { .. }) && evidence.raw.contains_key(*id);
-        !(filtered || ended_numbers.contains(&told.number) || dead.contains(*id))
+        ended.iter().filter_map(|id| Some(evidence.ledger.reported.get(id)?.number)).collect();
+    let kept = evidence.ledger.reported.iter().filter(|(_, reported)| reported.kept.is_some());
+    let open = kept.filter(|(id, reported)| {
+        let filtered = matches!(reported.what, What::Thin { .. }) && evidence.raw.contains_key(*id);
+        !(filtered || ended_numbers.contains(&reported.number) || dead.contains(*id))
     });
-    open.map(|(id, told)| say(evidence, *id, told)).collect()
+    open.map(|(id, reported)| say(evidence, *id, reported)).collect()
 }
 
 fn dead_deliveries(evidence: &Evidence) -> HashSet<DeliveryId> {
@@ -115,11 +120,11 @@ pub(super) fn audited(evidence: &Evidence) -> Vec<String> {
 pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     for (id, kept) in &evidence.raw {
-        match evidence.ledger.told.get(id) {
-            Some(told) if evidence.store_name(told.store) != kept.store => {
+        match evidence.ledger.reported.get(id) {
+            Some(reported) if evidence.store_name(reported.store) != kept.store => {
                 found.push(format!(
-                    "{id} was told by {} and is of {}",
-                    evidence.store_name(told.store),
+                    "{id} was reported by {} and is of {}",
+                    evidence.store_name(reported.store),
                     kept.store
                 ));
             }
@@ -157,9 +162,9 @@ pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
 
 /// What the intake had to refuse and is in RAW all the same.
 pub(super) fn refused_got_in(evidence: &Evidence) -> Vec<String> {
-    let refused = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_refused());
-    let got_in = refused.filter(|(id, told)| told.kept.is_some() || evidence.raw.contains_key(*id));
-    got_in.map(|(id, told)| say(evidence, *id, told)).collect()
+    let refused = evidence.ledger.reported.iter().filter(|(_, reported)| reported.what.is_refused());
+    let got_in = refused.filter(|(id, reported)| reported.kept.is_some() || evidence.raw.contains_key(*id));
+    got_in.map(|(id, reported)| say(evidence, *id, reported)).collect()
 }
 
 /// What can't be true is a dead letter with its bytes, and nothing else is one.
@@ -171,12 +176,16 @@ pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
         .map(|event_outcome| (event_outcome.delivery, event_outcome.outcome.as_str()))
         .collect();
     let dead = dead_deliveries(evidence);
-    let told = evidence.ledger.told.iter().filter(|(_, told)| told.what.is_dead() && told.kept.is_some());
-    for (id, told) in told {
+    let reported = evidence
+        .ledger
+        .reported
+        .iter()
+        .filter(|(_, reported)| reported.what.is_dead() && reported.kept.is_some());
+    for (id, reported) in reported {
         let outcome = ended.get(id).copied();
-        let alive = if told.what.is_dead_in_part() { "applied" } else { "dead" };
+        let alive = if reported.what.is_dead_in_part() { "applied" } else { "dead" };
         if !dead.contains(id) || outcome.is_some_and(|outcome| outcome != alive) {
-            found.push(format!("isn't dead but {outcome:?}: {}", say(evidence, *id, told)));
+            found.push(format!("isn't dead but {outcome:?}: {}", say(evidence, *id, reported)));
         }
     }
     for dead_letter in &evidence.dead_letters {
@@ -184,9 +193,9 @@ pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
             "{} at {}: {}: {}",
             dead_letter.delivery, dead_letter.stage, dead_letter.class, dead_letter.reason
         );
-        match evidence.ledger.told.get(&dead_letter.delivery) {
-            Some(told) if !told.what.is_dead() => found.push(format!("is true, and dead: {about}")),
-            Some(told) if dead_letter.digest.is_some_and(|digest| digest != told.digest) => {
+        match evidence.ledger.reported.get(&dead_letter.delivery) {
+            Some(reported) if !reported.what.is_dead() => found.push(format!("is true, and dead: {about}")),
+            Some(reported) if dead_letter.digest.is_some_and(|digest| digest != reported.digest) => {
                 found.push(format!("has other bytes than were sent: {about}"));
             }
             None => found.push(format!("a platform's own is dead: {about}")),

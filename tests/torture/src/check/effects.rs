@@ -40,9 +40,12 @@ fn twins_that_both_ended(evidence: &Evidence) -> Vec<String> {
     let mut by_number: HashMap<(u32, u64), EventId> = HashMap::new();
     let mut found = Vec::new();
     for event_outcome in &evidence.event_outcomes {
-        let Some(told) = evidence.ledger.told.get(&event_outcome.delivery) else { continue };
-        if let Some(other) = by_number.insert((told.store, told.number), event_outcome.event) {
-            found.push(format!("number {} ended as events {other} and {}", told.number, event_outcome.event));
+        let Some(reported) = evidence.ledger.reported.get(&event_outcome.delivery) else { continue };
+        if let Some(other) = by_number.insert((reported.store, reported.number), event_outcome.event) {
+            found.push(format!(
+                "number {} ended as events {other} and {}",
+                reported.number, event_outcome.event
+            ));
         }
     }
     found

@@ -72,17 +72,17 @@ type Timed = (Position, u64, Option<u64>, u64);
 /// Deliveries that stand in RAW behind one that was first sent after they had their 2xx.
 pub(super) fn against_2xx(evidence: &Evidence) -> Vec<String> {
     let mut stores: BTreeMap<u32, Vec<Timed>> = BTreeMap::new();
-    for (id, told) in &evidence.ledger.told {
+    for (id, reported) in &evidence.ledger.reported {
         if let Some(kept) = evidence.raw.get(id) {
-            let entry = (kept.position, told.sent, told.kept, told.number);
-            stores.entry(told.store).or_default().push(entry);
+            let entry = (kept.position, reported.sent, reported.kept, reported.number);
+            stores.entry(reported.store).or_default().push(entry);
         }
     }
     let mut found = Vec::new();
-    for (store, mut told) in stores {
-        told.sort_unstable();
+    for (store, mut reported) in stores {
+        reported.sort_unstable();
         let mut latest: Option<(u64, u64)> = None;
-        for (position, sent, kept, number) in told {
+        for (position, sent, kept, number) in reported {
             if let (Some(kept), Some((sent_later, other))) = (kept, latest)
                 && kept < sent_later
             {

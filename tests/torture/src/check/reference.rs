@@ -3,7 +3,7 @@
 
 use crate::{
     evidence::{EventOutcome, Evidence, Thing},
-    ledger::Told,
+    ledger::Reported,
     plan::{self, OrderStage, What},
 };
 use model::{DeliveryId, Position};
@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 /// One event of the stream, at its first place in RAW.
 struct Accepted<'a> {
     position: Position,
-    told: &'a Told,
-    /// Every delivery that told of it.
+    reported: &'a Reported,
+    /// Every delivery that reported of it.
     deliveries: Vec<DeliveryId>,
 }
 
@@ -37,10 +37,10 @@ const fn status(stage: OrderStage) -> &'static str {
 
 impl Reference {
     /// How it has to end; `None` where that isn't known here.
-    fn take(&mut self, told: &Told, predictable: bool) -> Option<&'static str> {
-        match told.what {
+    fn take(&mut self, reported: &Reported, predictable: bool) -> Option<&'static str> {
+        match reported.what {
             What::Level { product, version, level } => {
-                let key = (told.store, u32::from(product));
+                let key = (reported.store, u32::from(product));
                 let known = self.levels.get(&key).copied();
                 if known.is_some_and(|(newest, _)| version < newest) {
                     return Some("stale");
@@ -49,7 +49,7 @@ impl Reference {
                 Some(if known.is_some_and(|(_, held)| held == level) { "unchanged" } else { "applied" })
             }
             What::Product { product, version } => {
-                let key = (told.store, u32::from(product));
+                let key = (reported.store, u32::from(product));
                 if self.products.get(&key).is_some_and(|newest| version < *newest) {
                     return Some("stale");
                 }
@@ -57,7 +57,7 @@ impl Reference {
                 predictable.then_some("applied")
             }
             What::Order { order, version, state } => {
-                let (key, status) = ((told.store, order), status(state.stage));
+                let (key, status) = ((reported.store, order), status(state.stage));
                 let now = (version, status, state.total_minor);
                 match self.orders.get_mut(&key) {
                     Some((newest, ..)) if version < *newest => return Some("stale"),
@@ -85,15 +85,15 @@ impl Reference {
 /// The events of the stream, store by store in the order of RAW.
 fn accepted(evidence: &Evidence) -> Vec<Accepted<'_>> {
     let mut events: BTreeMap<(u32, u64), Accepted<'_>> = BTreeMap::new();
-    for (id, told) in &evidence.ledger.told {
+    for (id, reported) in &evidence.ledger.reported {
         let Some(kept) = evidence.raw.get(id) else { continue };
-        let first = Accepted { position: kept.position, told, deliveries: Vec::new() };
-        let event = events.entry((told.store, told.number)).or_insert(first);
+        let first = Accepted { position: kept.position, reported, deliveries: Vec::new() };
+        let event = events.entry((reported.store, reported.number)).or_insert(first);
         event.position = event.position.min(kept.position);
         event.deliveries.push(*id);
     }
     let mut events: Vec<_> = events.into_values().collect();
-    events.sort_by_key(|event| (event.told.store, event.position));
+    events.sort_by_key(|event| (event.reported.store, event.position));
     events
 }
 
@@ -104,14 +104,14 @@ pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
     let mut reference = Reference::default();
     let mut found = Vec::new();
     for event in accepted(evidence) {
-        let told = event.told;
-        let wanted = reference.take(told, evidence.predictable.contains(&told.store));
+        let reported = event.reported;
+        let wanted = reference.take(reported, evidence.predictable.contains(&reported.store));
         let event_outcome = event.deliveries.iter().find_map(|id| event_outcomes.get(id));
         let (Some(wanted), Some(event_outcome)) = (wanted, event_outcome) else { continue };
         if event_outcome.outcome != wanted {
-            let (store, number) = (evidence.store_name(told.store), told.number);
+            let (store, number) = (evidence.store_name(reported.store), reported.number);
             let (outcome, at, what, reason) =
-                (&event_outcome.outcome, event.position, told.what, &event_outcome.reason);
+                (&event_outcome.outcome, event.position, reported.what, &event_outcome.reason);
             found.push(format!(
                 "{store} number {number} at {at} ended as {outcome} ({reason}) and not as {wanted}: {what:?}"
             ));
@@ -120,11 +120,11 @@ pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Values of the record that aren't the newest that was told, where only the stream tells.
+/// Values of the record that aren't the newest that was reported, where only the stream tells.
 pub(super) fn values(evidence: &Evidence) -> Vec<String> {
     let mut reference = Reference::default();
     for event in accepted(evidence) {
-        reference.take(event.told, true);
+        reference.take(event.reported, true);
     }
     let mut found = wrong_levels(evidence, &reference);
     found.extend(wrong_products(evidence, &reference));

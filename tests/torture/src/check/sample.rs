@@ -4,7 +4,7 @@ use crate::{
     evidence::{
         Account, Change, Compared, DeadLetter, EventOutcome, Evidence, Kept, Level, Meaning, MirrorRow, Thing,
     },
-    ledger::Told,
+    ledger::Reported,
     plan::{self, OrderStage, OrderState, Poison, Refusal, What},
 };
 use model::{DeliveryId, EventId, Position, RawDigest};
@@ -26,9 +26,9 @@ fn position(raw_sequence: u64) -> Position {
 }
 
 /// One delivery: in the ledger and in RAW, at the place of its number.
-fn told(evidence: &mut Evidence, number: u8, what: What, meaning: Meaning) {
+fn reported(evidence: &mut Evidence, number: u8, what: What, meaning: Meaning) {
     let at = u64::from(number);
-    let told = Told {
+    let reported = Reported {
         number: at,
         twin: false,
         store: 0,
@@ -37,7 +37,7 @@ fn told(evidence: &mut Evidence, number: u8, what: What, meaning: Meaning) {
         kept: Some(at * 2 + 1),
         digest: RawDigest::of(&[number]),
     };
-    evidence.ledger.told.insert(delivery(number), told);
+    evidence.ledger.reported.insert(delivery(number), reported);
     let kept = Kept {
         position: position(at),
         times: 1,
@@ -92,17 +92,17 @@ pub(super) fn sound() -> Evidence {
     all.predictable = [0, 1].into();
     let events = |number| Meaning::Events(vec![event(number)]);
     let state = OrderState { stage: OrderStage::Open, total_minor: 500 };
-    told(all, 1, What::Product { product: 0, version: 0 }, events(1));
+    reported(all, 1, What::Product { product: 0, version: 0 }, events(1));
     applied(all, 1, 1, "product 1 ", 0);
-    told(all, 2, level(1, 10), events(2));
+    reported(all, 2, level(1, 10), events(2));
     applied(all, 2, 2, "inventory 2 place", 1);
-    told(all, 3, level(3, 12), events(3));
+    reported(all, 3, level(3, 12), events(3));
     applied(all, 3, 3, "inventory 2 place", 3);
-    told(all, 4, level(2, 11), events(4));
+    reported(all, 4, level(2, 11), events(4));
     ended(all, 4, "stale", None);
-    told(all, 5, What::Order { order: 0, version: 1, state }, events(5));
+    reported(all, 5, What::Order { order: 0, version: 1, state }, events(5));
     applied(all, 5, 4, "order 3 ", 1);
-    told(all, 6, What::Poison(Poison::Nul), Meaning::Rejected);
+    reported(all, 6, What::Poison(Poison::Nul), Meaning::Rejected);
     all.dead_letters.push(DeadLetter {
         stage: "normalize".to_owned(),
         class: "data".to_owned(),
@@ -111,10 +111,10 @@ pub(super) fn sound() -> Evidence {
         event: None,
         digest: Some(RawDigest::of(&[6])),
     });
-    told(all, 7, What::Refused(Refusal::BadSignature), Meaning::Rejected);
+    reported(all, 7, What::Refused(Refusal::BadSignature), Meaning::Rejected);
     all.raw.remove(&delivery(7));
-    all.ledger.told.entry(delivery(7)).and_modify(|told| told.kept = None);
-    told(all, 8, What::Thin { order: 0 }, Meaning::Filtered);
+    all.ledger.reported.entry(delivery(7)).and_modify(|reported| reported.kept = None);
+    reported(all, 8, What::Thin { order: 0 }, Meaning::Filtered);
     all.accounts.push(Account {
         store: STORE.to_owned(),
         accepted: 7,
@@ -181,7 +181,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("the record accounts for all of RAW", |all| all.accounts.clear()),
     ("tillflow audit finds nothing", |all| all.audit.push("missing".to_owned())),
     ("nothing comes from nowhere", |all| {
-        all.ledger.told.remove(&delivery(2));
+        all.ledger.reported.remove(&delivery(2));
     }),
     ("nothing comes from nowhere", |all| {
         all.raw.get_mut(&delivery(2)).expect("it is there").store = "t".to_owned();
@@ -194,7 +194,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
         all.raw.insert(delivery(7), kept);
     }),
     ("what was refused got nowhere", |all| {
-        all.ledger.told.get_mut(&delivery(7)).expect("it is there").kept = Some(1);
+        all.ledger.reported.get_mut(&delivery(7)).expect("it is there").kept = Some(1);
     }),
     ("poison is dead, whole, and alone", |all| ended(all, 6, "applied", Some(5))),
     ("poison is dead, whole, and alone", |all| all.dead_letters.clear()),
@@ -212,7 +212,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
         all.dead_letters[0].stage = "enrich".to_owned();
     }),
     ("every event has one outcome", |all| {
-        all.ledger.told.get_mut(&delivery(4)).expect("it is there").number = 3;
+        all.ledger.reported.get_mut(&delivery(4)).expect("it is there").number = 3;
     }),
     ("every event has at most one effect", |all| {
         let again = Change { sequence: 5, ..all.changes[1].clone() };

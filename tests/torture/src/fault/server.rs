@@ -16,9 +16,9 @@ const LOOKS: u32 = 25;
 const SESSIONS_EACH: u32 = 2;
 /// How long a statement may take.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(20);
-/// How long after the database's return apply may take to say that it was interrupted: it is told at the next
+/// How long after the database's return apply may take to say that it was interrupted: it is reported at the next
 /// answer that it waits for, and its counters are read every second.
-const TOLD_WITHIN: Duration = Duration::from_millis(1_500);
+const REPORT_WITHIN: Duration = Duration::from_millis(1_500);
 
 impl Hand {
     pub(super) async fn broker(&mut self, outage: std::ops::Range<f64>) -> (Instant, Passes) {
@@ -76,7 +76,7 @@ impl Hand {
     }
 
     async fn note_unknown_commits(&mut self, before: u64) {
-        sleep(TOLD_WITHIN).await;
+        sleep(REPORT_WITHIN).await;
         let after = interruptions(&self.fleet.journal().scrape());
         self.done.unknown_commits += after.saturating_sub(before);
     }

@@ -130,18 +130,18 @@ impl Hand {
                 ));
             }
         }
-        let told = tokio::spawn(async move {
+        let reported = tokio::spawn(async move {
             unauthenticated_clients.join_all().await;
             Instant::now()
         });
-        Made { since: Since::Told(told), passes: Passes::Record }
+        Made { since: Since::Reported(reported), passes: Passes::Record }
     }
 
     /// A partner tries to write where it may not, and to have us write there.
     pub(super) fn partner(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
         let (options, url) = (self.partner.options(), self.partner.url.clone());
-        let told = tokio::spawn(async move {
+        let reported = tokio::spawn(async move {
             // Another fault may have the broker away.
             if let Ok(client) = options.connect(url).await {
                 while Instant::now() < until {
@@ -153,7 +153,7 @@ impl Hand {
             }
             Instant::now()
         });
-        Made { since: Since::Told(told), passes: Passes::Record }
+        Made { since: Since::Reported(reported), passes: Passes::Record }
     }
 }
 

@@ -15,16 +15,16 @@ fn the_same_seed_gives_the_same_stream_and_another_seed_another() {
 
 #[test]
 fn the_same_number_is_always_the_same_thing() {
-    let mut told: HashMap<u64, (u32, What)> = HashMap::new();
+    let mut reported: HashMap<u64, (u32, What)> = HashMap::new();
     for planned in stream(1, 20_000) {
-        let known = told.entry(planned.number).or_insert((planned.store, planned.what));
+        let known = reported.entry(planned.number).or_insert((planned.store, planned.what));
         assert_eq!(*known, (planned.store, planned.what));
     }
 }
 
 #[test]
-fn no_version_of_a_thing_is_told_with_two_values() {
-    let mut told: HashMap<(u32, String), What> = HashMap::new();
+fn no_version_of_a_thing_is_reported_with_two_values() {
+    let mut reported: HashMap<(u32, String), What> = HashMap::new();
     for planned in stream(2, 20_000) {
         let key = match planned.what {
             What::Level { product, version, .. } => format!("level {product} {version}"),
@@ -32,7 +32,7 @@ fn no_version_of_a_thing_is_told_with_two_values() {
             What::Order { order, version, .. } => format!("order {order} {version}"),
             _ => continue,
         };
-        let known = told.entry((planned.store, key)).or_insert(planned.what);
+        let known = reported.entry((planned.store, key)).or_insert(planned.what);
         assert_eq!(*known, planned.what);
     }
 }

@@ -104,7 +104,7 @@ fn rebuilt(record: &Record, found: &mut Vec<String>) {
             Err(broken) => return found.push(format!("the committed changes have a gap: {broken}")),
         }
     }
-    // What was told again in a newer version is no change.
+    // What was reported again in a newer version is no change.
     rebuilt.state.orders.values_mut().for_each(|row| row.version = None);
     let mut state = State {
         levels: record.levels.clone(),

@@ -1,7 +1,7 @@
 //! What a platform answers to calls, and what they change.
 
 use super::{AGE_MAX, Asked, Good, Kind, Shop, Webhook, place_id};
-use crate::{outbound::Due, pipeline::Told};
+use crate::{outbound::Due, pipeline::Reported};
 use model::{
     Action, EntityKind, ExternalId, InventoryReport, MirrorKey, MirrorValue, Payload, ProductText, Quantity,
     SourceVersion, Timestamp,
@@ -13,7 +13,7 @@ use stage::{Reject, RejectClass};
 #[derive(Debug)]
 pub(crate) enum Read {
     /// Objects, which come in like any delivery.
-    Told(Vec<Told>),
+    Reported(Vec<Reported>),
     /// There is no such thing, and no report says so.
     Gone,
     /// The account takes no calls.
@@ -37,7 +37,7 @@ impl Shop {
                 self.goods[index].made_zero.remove(place);
             }
             self.look();
-            return (outcome, index.map(|index| self.told(index, false, false)).unwrap_or_default());
+            return (outcome, index.map(|index| self.reported(index, false, false)).unwrap_or_default());
         }
         if !self.takes_token {
             let reject = Reject::new(RejectClass::Auth, "the token was revoked");
@@ -149,7 +149,7 @@ impl Shop {
             (MirrorKey::Price(_), Some(product)) => self.read_product(product, distinct, now),
             (MirrorKey::Price(_), None) => return Read::Nothing,
         };
-        mapped.map_or(Read::Refused, |mapped| Read::Told(vec![Told::Words(mapped)]))
+        mapped.map_or(Read::Refused, |mapped| Read::Reported(vec![Reported::Words(mapped)]))
     }
 
     /// Reads one level back; `None` if the platform takes no calls.

@@ -3,7 +3,7 @@
 use super::{Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
 use crate::{
     outbound::Due,
-    pipeline::{Intake, Told},
+    pipeline::{Intake, Reported},
 };
 use chrono::{DateTime, Utc};
 use model::{ConnectionId, Currency, ExternalId, MirrorKey, Timestamp};
@@ -255,7 +255,7 @@ impl Json {
         let access = self.access();
         let context = CallContext { access: &access, idempotency_key: "", now };
         let Ok(mut next) = platform.fetch(wanted, &context) else { return Read::Nothing };
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { break };
             let reply = self.call(&request, now);
@@ -272,13 +272,13 @@ impl Json {
                                 now.as_micros().to_le_bytes().to_vec()
                             }
                         };
-                        told.push(Told::Object(topic, body.into(), distinct));
+                        reported.push(Reported::Object(topic, body.into(), distinct));
                     }
                     next = more;
                 }
             }
         }
-        Read::Told(told)
+        Read::Reported(reported)
     }
 
     /// Fetches what a thin webhook speaks of, as `poll` does.
@@ -288,7 +288,7 @@ impl Json {
         let is_catalog = topic == "catalog.version.updated";
         let since = self.mark.filter(|_| is_catalog);
         let read = self.fetch(&Fetch::Notified { topic: &topic, body: &body, since }, now);
-        if let (Read::Told(_), true) = (&read, is_catalog) {
+        if let (Read::Reported(_), true) = (&read, is_catalog) {
             let overlap = i64::try_from(OVERLAP.as_micros()).unwrap_or(0);
             self.mark = Some(Timestamp::from_micros(now.as_micros() - overlap));
         }
@@ -320,7 +320,7 @@ impl Shop {
     }
 
     /// The webhooks that the machine made since the last time, of an act on a good.
-    pub(super) fn told(&mut self, index: usize, by_people: bool, ends_contact: bool) -> Vec<Webhook> {
+    pub(super) fn reported(&mut self, index: usize, by_people: bool, ends_contact: bool) -> Vec<Webhook> {
         let Some(json) = &mut self.json else { return Vec::new() };
         let raw = json.machine.take_webhooks();
         let mut webhooks = Vec::new();
@@ -338,11 +338,11 @@ impl Shop {
     }
 
     /// The webhooks of everything that is on sale.
-    pub(crate) fn tell_everything(&mut self, now: Timestamp) -> Vec<Webhook> {
+    pub(crate) fn print_everything(&mut self, now: Timestamp) -> Vec<Webhook> {
         let Some(json) = &mut self.json else { return Vec::new() };
-        json.machine.tell_everything(time(now));
-        let told = self.told(0, false, false);
-        told.into_iter().map(|webhook| Webhook { good: None, ..webhook }).collect()
+        json.machine.print_everything(time(now));
+        let reported = self.reported(0, false, false);
+        reported.into_iter().map(|webhook| Webhook { good: None, ..webhook }).collect()
     }
 
     /// Takes the last sale back; says what it was, and the webhooks.
@@ -355,7 +355,7 @@ impl Shop {
         let sale = self.json.as_mut()?.takes_back(is_cancelled, is_restocked, now)?;
         self.look();
         let index = self.goods.iter().position(|good| good.item == sale.item).unwrap_or_default();
-        Some((sale, self.told(index, true, false)))
+        Some((sale, self.reported(index, true, false)))
     }
 
     /// Fetches what a thin webhook speaks of.

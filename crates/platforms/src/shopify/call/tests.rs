@@ -182,7 +182,7 @@ fn a_write_shows_what_the_platform_made_of_it() {
 }
 
 #[test]
-fn errors_of_the_mutation_are_told_apart_by_their_code() {
+fn errors_of_the_mutation_are_distinguished_by_their_code() {
     let with = |code: Value| {
         let errors = json!([{ "code": code, "field": ["input"], "message": "about Alice's secret gift" }]);
         said(&set_level("7", "9"), &json!({ "data": { "inventorySetQuantities": { "userErrors": errors } } }))
@@ -271,7 +271,7 @@ fn a_product_or_variant_that_is_missing_is_gone() {
 }
 
 #[test]
-fn a_status_tells_the_account_from_the_value() {
+fn a_status_reports_the_account_from_the_value() {
     let with = |status| outcome(&set_level("7", "9"), &HttpReply { status, retry_after: None, body: b"{}" });
     for status in [401, 403] {
         let said = with(status);

@@ -105,15 +105,15 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
         }
         other => panic!("{other:?}"),
     };
-    let told = json!({ "title": "Tea", "descriptionHtml": "", "updatedAt": "2026-07-01T10:00:00Z" });
+    let reported = json!({ "title": "Tea", "descriptionHtml": "", "updatedAt": "2026-07-01T10:00:00Z" });
     let text = json!({ "id": 788_032_119_674_292_922_u64, "title": "Tea", "body_html": "",
         "updated_at": "2026-07-01T10:00:00Z" });
-    let (asked, found) = read(None, json!({ "product": told }));
+    let (asked, found) = read(None, json!({ "product": reported }));
     assert_eq!(asked, json!({ "product": "gid://shopify/Product/788032119674292922" }));
     assert_eq!(body(found), (PRODUCT_READ, text.clone()));
 
     let (asked, found) =
-        read(Some(&variant), json!({ "product": told, "productVariant": { "price": "12.50" } }));
+        read(Some(&variant), json!({ "product": reported, "productVariant": { "price": "12.50" } }));
     assert_eq!(asked["variant"], "gid://shopify/ProductVariant/642667041472713922");
     let mut with_price = text;
     with_price["variants"] = json!([{ "id": 642_667_041_472_713_922_u64, "price": "12.50" }]);
@@ -122,9 +122,9 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
     let (_, gone) = read(Some(&variant), json!({ "product": null, "productVariant": null }));
     let deleted = json!({ "id": 788_032_119_674_292_922_u64, "updated_at": "2026-07-02T00:00:00Z" });
     assert_eq!(body(gone), (PRODUCT_DELETED, deleted));
-    let (_, gone) = read(Some(&variant), json!({ "product": told, "productVariant": null }));
+    let (_, gone) = read(Some(&variant), json!({ "product": reported, "productVariant": null }));
     assert_eq!(gone, Fetched::Failed(CallOutcome::Gone));
-    let (_, half) = read(Some(&variant), json!({ "product": told }));
+    let (_, half) = read(Some(&variant), json!({ "product": reported }));
     assert!(matches!(half, Fetched::Failed(CallOutcome::Retry { .. })), "{half:?}");
 }
 

@@ -201,7 +201,7 @@ fn variants_are_complete_only_if_none_of_the_list_is_missing() {
     ));
     assert!(!complete(json!({ "id": 1, "variants": [{ "id": 2 }], "variant_gids": [gid(3), gid(2)] })));
     assert!(!complete(json!({ "id": 1, "variants": [{ "id": 2 }], "variant_gids": [{}] })));
-    assert!(!complete(json!({ "id": 1, "variant_gids": [] })), "variants were not told at all");
+    assert!(!complete(json!({ "id": 1, "variant_gids": [] })), "variants were not reported at all");
     let many = |count: u64| (1..=count).map(|id| json!({ "id": id })).collect::<Vec<_>>();
     assert!(complete(json!({ "id": 1, "variants": many(99) })));
     assert!(!complete(json!({ "id": 1, "variants": many(100) })), "may have been cut");
@@ -217,13 +217,13 @@ fn one_id_for_two_variants_is_refused() {
 #[test]
 fn a_level_that_is_missing_is_neither_zero_nor_untracked() {
     let level = |body: Value| mapped("inventory_levels/update", &[], &body).map(|mapped| mapped.payload);
-    let told = |available| json!({ "inventory_item_id": 1, "location_id": 2, "available": available });
+    let reported = |available| json!({ "inventory_item_id": 1, "location_id": 2, "available": available });
     assert!(level(json!({ "inventory_item_id": 1, "location_id": 2 })).is_err());
     for (available, expected) in [(json!(null), None), (json!(-3), Some("-3")), (json!(0), Some("0"))] {
-        let Payload::Inventory(report) = level(told(available)).unwrap() else { panic!("not a level") };
+        let Payload::Inventory(report) = level(reported(available)).unwrap() else { panic!("not a level") };
         assert_eq!(report.available.map(|quantity| quantity.to_string()).as_deref(), expected);
     }
-    assert!(level(told(json!(1_000_000_001))).is_err() && level(told(json!(1.5))).is_err());
+    assert!(level(reported(json!(1_000_000_001))).is_err() && level(reported(json!(1.5))).is_err());
 }
 
 #[test]
@@ -304,18 +304,18 @@ fn a_place_that_comes_in_the_second_in_which_it_went_is_not_older() {
 
 #[test]
 fn events_differ_by_object_version_and_delivery() {
-    let told = |location: u64, available: i64| json!({ "inventory_item_id": 1, "location_id": location, "available": available, "updated_at": "2026-07-01T10:00:00Z" });
+    let reported = |location: u64, available: i64| json!({ "inventory_item_id": 1, "location_id": location, "available": available, "updated_at": "2026-07-01T10:00:00Z" });
     let identity = |webhook: &str, body: &Value| {
         mapped("inventory_levels/update", &[("x-shopify-webhook-id", webhook)], body).unwrap().identity
     };
-    let first = identity("w-1", &told(2, 5));
+    let first = identity("w-1", &reported(2, 5));
     assert_eq!(first, ["inventory", "1", "2", "2026-07-01T10:00:00Z", "w-1"]);
-    assert_eq!(identity("w-1", &told(2, 5)), first);
-    assert_ne!(identity("w-2", &told(2, 5)), first, "two changes within one second");
-    assert_ne!(identity("w-1", &told(3, 5)), first);
+    assert_eq!(identity("w-1", &reported(2, 5)), first);
+    assert_ne!(identity("w-2", &reported(2, 5)), first, "two changes within one second");
+    assert_ne!(identity("w-1", &reported(3, 5)), first);
     let read = |body: &Value| mapped(LEVEL_READ, &[], body).unwrap().identity;
-    assert_eq!(read(&told(2, 5)), read(&told(2, 5)));
-    assert_ne!(read(&told(2, 5)), read(&told(2, 6)));
+    assert_eq!(read(&reported(2, 5)), read(&reported(2, 5)));
+    assert_ne!(read(&reported(2, 5)), read(&reported(2, 6)));
 }
 
 #[test]

@@ -21,8 +21,10 @@ pub(super) fn version(object: &Object<'_>) -> Result<SourceVersion, Reject> {
     let own = object.integer("version")?.ok_or_else(|| object.missing("version"))?;
     let item = object.object("item_data")?;
     let variations = item.as_ref().map(|item| item.rows("variations")).transpose()?.flatten();
-    let versions =
-        variations.unwrap_or_default().into_iter().filter_map(|told| told.ok()?.integer("version").ok()?);
+    let versions = variations
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|reported| reported.ok()?.integer("version").ok()?);
     Ok(SourceVersion(versions.fold(own, i64::max)))
 }
 
@@ -32,9 +34,10 @@ pub(super) fn object(root: &Object<'_>, context: MapContext) -> Result<Rows, Rej
     let (external, own_version) =
         (root.text_id("id")?, root.integer("version")?.ok_or_else(|| root.missing("version"))?);
     let item = root.object("item_data")?;
-    let told = item.as_ref().map(|item| item.rows("variations")).transpose()?.flatten().unwrap_or_default();
+    let reported =
+        item.as_ref().map(|item| item.rows("variations")).transpose()?.flatten().unwrap_or_default();
     let (read, unread): (Vec<_>, Vec<_>) =
-        told.into_iter().map(|told| variation(&told?, context)).partition(Result::is_ok);
+        reported.into_iter().map(|reported| variation(&reported?, context)).partition(Result::is_ok);
     let variations: Vec<Variation> = read.into_iter().flatten().collect();
     let rejected: Vec<Reject> = unread.into_iter().filter_map(Result::err).collect();
 
@@ -82,13 +85,14 @@ fn described(external: ExternalId, item: Option<&Object<'_>>) -> Result<Product,
     Ok(product)
 }
 
-fn variation(told: &Object<'_>, context: MapContext) -> Result<Variation, Reject> {
-    let variant = if told.flag("is_deleted")? == Some(true) { None } else { Some(variant(told, context)?) };
-    Ok(Variation { version: told.integer("version")?, updated_at: told.time("updated_at")?, variant })
+fn variation(reported: &Object<'_>, context: MapContext) -> Result<Variation, Reject> {
+    let variant =
+        if reported.flag("is_deleted")? == Some(true) { None } else { Some(variant(reported, context)?) };
+    Ok(Variation { version: reported.integer("version")?, updated_at: reported.time("updated_at")?, variant })
 }
 
-fn variant(told: &Object<'_>, context: MapContext) -> Result<Variant, Reject> {
-    let external = told.text_id("id")?;
+fn variant(reported: &Object<'_>, context: MapContext) -> Result<Variant, Reject> {
+    let external = reported.text_id("id")?;
     let mut variant = Variant {
         item: Some(external.clone()),
         external,
@@ -98,7 +102,7 @@ fn variant(told: &Object<'_>, context: MapContext) -> Result<Variant, Reject> {
         price: Patch::Keep,
         compare_at_price: Patch::Keep,
     };
-    let Some(data) = told.object("item_variation_data")? else { return Ok(variant) };
+    let Some(data) = reported.object("item_variation_data")? else { return Ok(variant) };
     variant.title = data.owned("name")?;
     variant.sku = data.code_patch("sku")?;
     variant.barcode = data.code_patch("upc")?;

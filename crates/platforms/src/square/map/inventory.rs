@@ -12,8 +12,8 @@ pub(super) fn updated(root: &Object<'_>) -> Result<Rows, Reject> {
     Ok(counts.into_iter().filter_map(|row| row.and_then(|row| count(&row)).transpose()).collect())
 }
 
-/// The level in one row of a webhook or of a read-back: the same event whichever brought it. `None` if the row is none of
-/// ours: another state, or a count of something that isn't a variation.
+/// The level in one row of a webhook or of a read-back: the same event whichever brought it. `None` if the row is none
+/// of ours: another state, or a count of something that isn't a variation.
 pub(super) fn count(row: &Object<'_>) -> Result<Option<Mapped>, Reject> {
     let of_variation = row.text("catalog_object_type")?.is_none_or(|kind| kind == "ITEM_VARIATION");
     let state = row.required_text("state")?;
@@ -59,8 +59,8 @@ mod tests {
         updated(&Object::root(&body).unwrap()).unwrap()
     }
 
-    fn webhook(told: &[Value]) -> Result<Vec<Mapped>, Reject> {
-        rows(told).into_iter().collect()
+    fn webhook(reported: &[Value]) -> Result<Vec<Mapped>, Reject> {
+        rows(reported).into_iter().collect()
     }
 
     fn reread(row: &Value) -> Vec<Mapped> {
@@ -92,11 +92,11 @@ mod tests {
 
     #[test]
     fn a_webhook_and_a_read_back_tell_the_same_event() {
-        let told = webhook(&[row("IN_STOCK", "10", "2019-10-29T18:38:45.100Z")]).unwrap();
+        let reported = webhook(&[row("IN_STOCK", "10", "2019-10-29T18:38:45.100Z")]).unwrap();
         let again = reread(&row("IN_STOCK", "10.0", "2019-10-29T18:38:45.1Z"));
-        assert_eq!(told, again);
+        assert_eq!(reported, again);
         let later = reread(&row("IN_STOCK", "10", "2019-10-29T18:38:45.2Z"));
-        assert_ne!(told[0].identity, later[0].identity);
+        assert_ne!(reported[0].identity, later[0].identity);
     }
 
     #[test]
@@ -115,8 +115,8 @@ mod tests {
         nameless["catalog_object_id"] = Value::Null;
         let mut elsewhere = row("WASTE", "a lot", "some day");
         elsewhere["location_id"] = 7.into();
-        let told = [row("IN_STOCK", "3", at), nameless, json!("row"), elsewhere, row("IN_STOCK", "", at)];
-        let rows = rows(&told);
+        let reported = [row("IN_STOCK", "3", at), nameless, json!("row"), elsewhere, row("IN_STOCK", "", at)];
+        let rows = rows(&reported);
         assert!(rows[0].is_ok());
         let pointers: Vec<_> = rows.iter().filter_map(|row| row.as_ref().err()?.pointer.clone()).collect();
         let counts = "/data/object/inventory_counts";

@@ -35,7 +35,7 @@ fn changed(
     external: ExternalId,
     (occurred_at, version): (Option<Timestamp>, Option<SourceVersion>),
 ) -> Result<Mapped, Reject> {
-    let told = match version {
+    let reported = match version {
         Some(version) => version.0.to_string(),
         None => root.required_text("event_id")?.to_owned(),
     };
@@ -43,7 +43,7 @@ fn changed(
         action: if topic == "customer.created" { Action::Created } else { Action::Updated },
         occurred_at,
         version,
-        identity: vec!["customer".to_owned(), external.to_string(), told],
+        identity: vec!["customer".to_owned(), external.to_string(), reported],
         payload: Payload::Customer(Customer {
             external,
             first_name: fields.patch("given_name")?,

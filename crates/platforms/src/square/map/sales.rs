@@ -21,7 +21,7 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
         _ => OrderStatus::Open,
     };
     let lines = root.objects("line_items")?.unwrap_or_default();
-    let lines = lines.iter().enumerate().map(|(index, told)| line(index, told, context));
+    let lines = lines.iter().enumerate().map(|(index, reported)| line(index, reported, context));
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: updated_at.or(placed_at),
@@ -47,24 +47,25 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
     })
 }
 
-fn line(index: usize, told: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
+fn line(index: usize, reported: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
     // `uid` is nullable; a line without one is known by its place.
-    let uid = told.optional_text_id("uid")?;
+    let uid = reported.optional_text_id("uid")?;
     Ok(OrderLine {
-        external: uid.map_or_else(|| told.external("uid", &index.to_string()), Ok)?,
-        variant: told.optional_text_id("catalog_object_id")?,
+        external: uid.map_or_else(|| reported.external("uid", &index.to_string()), Ok)?,
+        variant: reported.optional_text_id("catalog_object_id")?,
         sku: None,
-        title: told.owned("name")?,
-        quantity: told.decimal("quantity")?,
-        unit_price: money(told, "base_price_money", context)?,
-        total: money(told, "total_money", context)?,
+        title: reported.owned("name")?,
+        quantity: reported.decimal("quantity")?,
+        unit_price: money(reported, "base_price_money", context)?,
+        total: money(reported, "total_money", context)?,
     })
 }
 
 /// The order that this one takes back, if there is exactly one.
 fn source(root: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
     let returns = root.objects("returns")?.unwrap_or_default();
-    let sources = returns.iter().filter_map(|told| told.optional_text_id("source_order_id").transpose());
+    let sources =
+        returns.iter().filter_map(|reported| reported.optional_text_id("source_order_id").transpose());
     let mut sources: Vec<ExternalId> = sources.collect::<Result<_, _>>()?;
     sources.sort_unstable();
     sources.dedup();

@@ -63,7 +63,7 @@ fn a_status_makes_us_read_the_ticket() {
 }
 
 #[test]
-fn the_reply_is_read_as_the_webhook_that_tells_of_the_product() {
+fn the_reply_is_read_as_the_webhook_that_reports_of_the_product() {
     let item = ExternalId::new("p-1").unwrap();
     let wanted = Fetch::Level { item: &item, location: None };
     let read = |body: Value| received(&wanted, 200, body.to_string().as_bytes());
@@ -87,8 +87,8 @@ fn absent(location: Option<&str>, products: &Value) -> Vec<(&'static str, Value)
     let (item, location) = (ExternalId::new("p-1").unwrap(), location.map(|id| ExternalId::new(id).unwrap()));
     let wanted = Fetch::Level { item: &item, location: location.as_ref() };
     let reply = json!({"data": {"product_list": products}}).to_string();
-    let told = objects(received(&wanted, 200, reply.as_bytes()));
-    told.into_iter().filter(|(topic, _)| *topic == LEVEL_ABSENT).collect()
+    let reported = objects(received(&wanted, 200, reply.as_bytes()));
+    reported.into_iter().filter(|(topic, _)| *topic == LEVEL_ABSENT).collect()
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn a_level_that_is_not_listed_ends_the_reading_as_unknown_at_that_location() {
         (None, product(json!(30), json!(null))),
         (Some("B"), product(json!(3), json!([part("A", 3)]))),
     ] {
-        let told = absent(location, &products);
-        let [(topic, body)] = told.as_slice() else { panic!("{products}: {told:?}") };
+        let reported = absent(location, &products);
+        let [(topic, body)] = reported.as_slice() else { panic!("{products}: {reported:?}") };
         let validator = Validator::of(&super::super::PLATFORM).unwrap();
         let body = validator.read(topic, body.to_string().as_bytes()).unwrap();
         let delivery = super::super::map::tests_delivery(topic, &body);
@@ -124,8 +124,8 @@ fn a_level_that_is_not_listed_ends_the_reading_as_unknown_at_that_location() {
 fn a_product_that_is_not_listed_ends_the_reading_as_a_deletion() {
     let product = ExternalId::new("p-1").unwrap();
     let wanted = Fetch::Product { product: &product, variant: None };
-    let told = objects(received(&wanted, 200, br#"{"data":{"product_list":[]}}"#));
-    let [("PRODUCT", body)] = told.as_slice() else { panic!("{told:?}") };
+    let reported = objects(received(&wanted, 200, br#"{"data":{"product_list":[]}}"#));
+    let [("PRODUCT", body)] = reported.as_slice() else { panic!("{reported:?}") };
     assert_eq!(body["data"]["product_status"], "DELETED");
     assert!(
         Validator::of(&super::super::PLATFORM).unwrap().read("PRODUCT", body.to_string().as_bytes()).is_ok()
@@ -155,8 +155,8 @@ fn a_sale_or_a_change_of_stock_makes_us_read_the_products() {
     let body = ticket("COMPLETED");
     let wanted = Fetch::Notified { topic: "TICKET", body: &body, since: None };
     let list = br#"{"data":{"product_list":[{"product_id":"other"},{"product_id":"7"}]}}"#;
-    let told = objects(received(&wanted, 200, list));
-    let [("PRODUCT", product)] = told.as_slice() else { panic!("{told:?}") };
+    let reported = objects(received(&wanted, 200, list));
+    let [("PRODUCT", product)] = reported.as_slice() else { panic!("{reported:?}") };
     assert_eq!(product["data"]["product_id"], "7");
 }
 

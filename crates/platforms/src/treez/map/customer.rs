@@ -11,7 +11,7 @@ pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped,
     let external = required_id(data, "customer_id")?;
     let at = data.time("last_update")?;
     let merged_into = id(data, "merged_into_customer_id")?;
-    let told = match at {
+    let reported = match at {
         Some(at) => at.to_string(),
         None => format!("{}/{}", RawDigest::of(&delivery.body), window(delivery)),
     };
@@ -20,7 +20,7 @@ pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped,
         action: Action::Updated,
         occurred_at: at,
         version: at.map(SourceVersion::from),
-        identity: vec!["customer".to_owned(), external.to_string(), told, target],
+        identity: vec!["customer".to_owned(), external.to_string(), reported, target],
         payload: Payload::Customer(Customer {
             external,
             first_name: patch(data, "first_name")?,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_is_told_even_if_the_time_did_not_move() {
+    fn a_merge_is_reported_even_if_the_time_did_not_move() {
         let data = json!({"customer_id": 3904, "last_update": "2025-07-29T12:47:37.316-07:00"});
         let mut merged = data.clone();
         merged["merged_into_customer_id"] = "4000".into();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_time_the_body_tells_events_apart() {
+    fn without_a_time_the_body_reports_events_apart() {
         let one = mapped(&json!({"customer_id": 1, "last_update": null, "phone": "1"})).0;
         let other = mapped(&json!({"customer_id": 1, "last_update": null, "phone": "2"})).0;
         assert_eq!(one.version, None);

@@ -1,6 +1,6 @@
 //! How much of a product can be sold, and at which locations.
 
-use super::{id, product::Told, quantity, window};
+use super::{id, product::Reported, quantity, window};
 use crate::{Mapped, Rows, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload, Quantity, RawDigest, Source, StockedAt};
 use stage::{Reject, RejectClass};
@@ -14,7 +14,7 @@ type Located = BTreeMap<ExternalId, Result<Option<Quantity>, Reject>>;
 
 /// One level for each location, or one for the connection's default location if the locations aren't named. Where the
 /// locations sum up to the whole, their list is complete and comes last.
-pub(super) fn levels(told: &Told<'_>, data: &Object<'_>, for_sale: bool) -> Rows {
+pub(super) fn levels(reported: &Reported<'_>, data: &Object<'_>, for_sale: bool) -> Rows {
     let located = match by_location(data) {
         Ok(located) => located,
         Err(reject) => return vec![Err(reject)],
@@ -23,27 +23,27 @@ pub(super) fn levels(told: &Told<'_>, data: &Object<'_>, for_sale: bool) -> Rows
     let known_total = total.as_ref().ok().copied().flatten();
     let sum = located.as_ref().and_then(sum);
     let places: Vec<ExternalId> = located.iter().flat_map(BTreeMap::keys).cloned().collect();
-    if told.is_capped(for_sale, known_total, if places.is_empty() { known_total } else { sum }) {
+    if reported.is_capped(for_sale, known_total, if places.is_empty() { known_total } else { sum }) {
         return Vec::new();
     }
     let levels = located.into_iter().flatten();
-    let levels = levels.filter_map(|(place, amount)| told.level(Some(place), amount, for_sale));
+    let levels = levels.filter_map(|(place, amount)| reported.level(Some(place), amount, for_sale));
     let mut rows: Rows = levels.collect();
     match total {
-        total if places.is_empty() => rows.extend(told.level(None, total, for_sale)),
-        // The sum can't be told, but each location speaks for itself.
+        total if places.is_empty() => rows.extend(reported.level(None, total, for_sale)),
+        // The sum can't be reported, but each location speaks for itself.
         Err(reject) if for_sale => rows.push(Err(reject)),
         _ => {}
     }
     if sum.is_some() && sum == known_total {
-        rows.push(Ok(told.stocked(places)));
+        rows.push(Ok(reported.stocked(places)));
     }
     rows
 }
 
 /// That the product is at no location any more.
-pub(super) fn nowhere(told: &Told<'_>) -> Mapped {
-    told.stocked(Vec::new())
+pub(super) fn nowhere(reported: &Reported<'_>) -> Mapped {
+    reported.stocked(Vec::new())
 }
 
 /// The sums over all kinds of inventory; `None` without a list, or if a part of it names no location.
@@ -75,9 +75,9 @@ fn sum(located: &Located) -> Option<Quantity> {
     located.values().try_fold(Quantity::ZERO, |sum, amount| sum.plus((*amount.as_ref().ok()?)?))
 }
 
-impl Told<'_> {
-    /// Returns whether a list's number is at its limit, which says "this or more" and is no level; with more in the parts the limit
-    /// is not in force.
+impl Reported<'_> {
+    /// Returns whether a list's number is at its limit, which says "this or more" and is no level; with more in the
+    /// parts the limit is not in force.
     fn is_capped(&self, for_sale: bool, total: Option<Quantity>, listed: Option<Quantity>) -> bool {
         let limit = Some(Quantity::pieces(LISTED_QUANTITY_LIMIT));
         self.delivery.source == Source::Poll && for_sale && total == limit && listed == limit
@@ -112,7 +112,8 @@ impl Told<'_> {
         Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }
     }
 
-    /// No version moves with stock: levels are told apart by what they say, by the rest of the body, and by when they came.
+    /// No version moves with stock: levels are distinguished by what they say, by the rest of the body, and by when
+    /// they came.
     fn identity(&self, kind: &str, said: impl IntoIterator<Item = String>) -> Vec<String> {
         let occasion = match self.delivery.source {
             // Each reading of ours is news of its own.

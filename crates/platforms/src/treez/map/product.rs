@@ -10,44 +10,45 @@ use serde_json::json;
 use stage::{Reject, RejectClass};
 
 /// What every event of a product's delivery shares.
-pub(super) struct Told<'a> {
+pub(super) struct Reported<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) external: ExternalId,
     /// `last_updated_at`; doesn't move with stock, nor with everything else.
     pub(super) at: Timestamp,
 }
 
-/// The product and its levels. What is switched off has a level of nothing: it must not be sold anywhere else either. What
-/// is gone is at no location.
+/// The product and its levels. What is switched off has a level of nothing: it must not be sold anywhere else either.
+/// What is gone is at no location.
 pub(super) fn product(delivery: &Delivery, data: &Object<'_>, context: MapContext) -> Result<Rows, Reject> {
     let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
-    let told = Told { delivery, external: required_id(data, "product_id")?, at };
+    let reported = Reported { delivery, external: required_id(data, "product_id")?, at };
     let status = match data.required_text("product_status")? {
         "ACTIVE" => ProductStatus::Active,
         "DEACTIVATED" => ProductStatus::Archived,
         // The list of locations first, while the product is still known.
-        "DELETED" => return Ok(vec![Ok(levels::nowhere(&told)), Ok(told.gone())]),
+        "DELETED" => return Ok(vec![Ok(levels::nowhere(&reported)), Ok(reported.gone())]),
         _ => {
             let reason = "none of the statuses that treez documents";
             return Err(data.reject(RejectClass::Schema, "product_status", reason));
         }
     };
-    let product = described(&told, status, data, context).map(|product| {
+    let product = described(&reported, status, data, context).map(|product| {
         let digest = digest(&product);
-        told.event(Action::Updated, digest, Payload::Product(product))
+        reported.event(Action::Updated, digest, Payload::Product(product))
     });
-    let levels = levels::levels(&told, data, status == ProductStatus::Active);
+    let levels = levels::levels(&reported, data, status == ProductStatus::Active);
     Ok([product].into_iter().chain(levels).collect())
 }
 
-impl Told<'_> {
-    /// A change to the product. `last_updated_at` doesn't move with everything, so that `told` has to tell changes apart.
-    fn event(&self, action: Action, told: String, payload: Payload) -> Mapped {
+impl Reported<'_> {
+    /// A change to the product. `last_updated_at` doesn't move with everything, so that `reported` has to tell changes
+    /// apart.
+    fn event(&self, action: Action, reported: String, payload: Payload) -> Mapped {
         let identity = vec![
             "product".to_owned(),
             self.external.to_string(),
             self.at.to_string(),
-            told,
+            reported,
             window(self.delivery),
         ];
         let version = Some(SourceVersion::from(self.at));
@@ -62,7 +63,7 @@ impl Told<'_> {
 }
 
 fn described(
-    told: &Told<'_>,
+    reported: &Reported<'_>,
     status: ProductStatus,
     data: &Object<'_>,
     context: MapContext,
@@ -77,8 +78,8 @@ fn described(
     let pricing = data.object("pricing")?;
     let (sku, barcode) = numbers(data)?;
     let variant = Variant {
-        external: told.external.clone(),
-        item: Some(told.external.clone()),
+        external: reported.external.clone(),
+        item: Some(reported.external.clone()),
         title: None,
         sku,
         barcode,
@@ -86,7 +87,7 @@ fn described(
         compare_at_price: Patch::Keep,
     };
     Ok(Product {
-        external: told.external.clone(),
+        external: reported.external.clone(),
         title,
         description,
         vendor,
@@ -98,12 +99,12 @@ fn described(
     })
 }
 
-/// SKU and bar code. The SKU is the one bar code that the merchant set: with several none is *the* number. The bar code is
-/// the first of the list.
+/// SKU and bar code. The SKU is the one bar code that the merchant set: with several none is *the* number. The bar code
+/// is the first of the list.
 fn numbers(data: &Object<'_>) -> Result<(Patch<String>, Patch<String>), Reject> {
-    let told = data.objects("product_barcodes")?.unwrap_or_default();
+    let reported = data.objects("product_barcodes")?.unwrap_or_default();
     let (mut own, mut all) = (Vec::new(), Vec::new());
-    for barcode in &told {
+    for barcode in &reported {
         let Some(code) = barcode.code("sku")? else { continue };
         if barcode.text("type")? == Some("USER_DEFINED") {
             own.push(code.clone());
@@ -122,14 +123,14 @@ fn price(pricing: &Object<'_>, context: MapContext) -> Result<Patch<Money>, Reje
     Ok(pricing.patched("price_sell", money(pricing, "price_sell", context)?))
 }
 
-/// `general` and `effects`, in lower case; `None` if neither is told.
+/// `general` and `effects`, in lower case; `None` if neither is reported.
 fn tags(data: &Object<'_>) -> Result<Option<Vec<String>>, Reject> {
     let Some(attributes) = data.object("attributes")? else { return Ok(None) };
-    let (mut tags, mut are_told) = (Vec::new(), false);
+    let (mut tags, mut are_reported) = (Vec::new(), false);
     for key in ["general", "effects"] {
         let Some(list) = attributes.value(key) else { continue };
         let wrong = || attributes.reject(RejectClass::Schema, key, "not a list of texts");
-        are_told = true;
+        are_reported = true;
         for tag in list.as_array().ok_or_else(wrong)? {
             let tag = text::readable(tag.as_str().ok_or_else(wrong)?);
             let tag = tag.map_err(|reason| attributes.reject(RejectClass::Data, key, reason))?;
@@ -139,13 +140,13 @@ fn tags(data: &Object<'_>) -> Result<Option<Vec<String>>, Reject> {
             }
         }
     }
-    Ok(are_told.then_some(tags))
+    Ok(are_reported.then_some(tags))
 }
 
 fn digest(product: &Product) -> String {
     let variants =
         product.variants.iter().map(|variant| json!([variant.sku, variant.barcode, variant.price]));
-    let told = json!([
+    let reported = json!([
         product.title,
         product.description,
         product.vendor,
@@ -154,7 +155,7 @@ fn digest(product: &Product) -> String {
         product.tags,
         variants.collect::<Vec<_>>(),
     ]);
-    RawDigest::of(told.to_string().as_bytes()).to_string()
+    RawDigest::of(reported.to_string().as_bytes()).to_string()
 }
 
 #[cfg(test)]

@@ -5,24 +5,24 @@ use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::Reject;
 
-/// The order. A status belongs to the event: a ticket and the same ticket told by its status are one. A line that can't
-/// be read rejects all of it, as a sale without a line is another sale.
+/// The order. A status belongs to the event: a ticket and the same ticket reported by its status are one. A line that
+/// can't be read rejects all of it, as a sale without a line is another sale.
 pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
     let external = required_id(data, "ticket_id")?;
     let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
-    let told_status = data.required_text("order_status")?;
-    let status = match told_status.to_ascii_uppercase().as_str() {
+    let reported_status = data.required_text("order_status")?;
+    let status = match reported_status.to_ascii_uppercase().as_str() {
         "COMPLETED" => OrderStatus::Completed,
         "CANCELED" | "CANCELLED" => OrderStatus::Cancelled,
         _ => OrderStatus::Open,
     };
     let lines = data.objects("items")?.unwrap_or_default();
-    let lines = lines.iter().enumerate().map(|(index, told)| line(index, told, context));
+    let lines = lines.iter().enumerate().map(|(index, reported)| line(index, reported, context));
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: Some(at),
         version: Some(SourceVersion::from(at)),
-        identity: vec!["order".to_owned(), external.to_string(), at.to_string(), told_status.to_owned()],
+        identity: vec!["order".to_owned(), external.to_string(), at.to_string(), reported_status.to_owned()],
         payload: Payload::Order(Order {
             // No page tells of test tickets: the sandbox is a dispensary of its own (README).
             is_test: false,
@@ -49,17 +49,17 @@ fn employee(data: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
     Ok(id(&employee, "employee_id")?.filter(|id| id.as_str() != "Default"))
 }
 
-fn line(index: usize, told: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
+fn line(index: usize, reported: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
     // A line without an id is known by its place.
-    let external = id(told, "id")?.map_or_else(|| told.external("id", &index.to_string()), Ok)?;
+    let external = id(reported, "id")?.map_or_else(|| reported.external("id", &index.to_string()), Ok)?;
     Ok(OrderLine {
         external,
-        variant: id(told, "product_id")?,
+        variant: id(reported, "product_id")?,
         sku: None,
-        title: owned(told, "product_size_name")?,
-        quantity: quantity(told, "quantity")?.ok_or_else(|| told.missing("quantity"))?,
-        unit_price: money(told, "price_sell", context)?,
-        total: money(told, "price_total", context)?,
+        title: owned(reported, "product_size_name")?,
+        quantity: quantity(reported, "quantity")?.ok_or_else(|| reported.missing("quantity"))?,
+        unit_price: money(reported, "price_sell", context)?,
+        total: money(reported, "price_total", context)?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! Two platforms sell while we write to both: whatever is delayed, lost, repeated or refused, they end with what is
 //! left.
 //!
-//! The platforms stand here as plainly as they can be said; every decision is the real one, and claims and answers go to
-//! the state machine that `store` calls (`claims.rs`). One platform compares and sets, the other
+//! The platforms stand here as plainly as they can be said; every decision is the real one, and claims and answers go
+//! to the state machine that `store` calls (`claims.rs`). One platform compares and sets, the other
 //! takes differences; both answer a key that they have seen as they did before.
 
 mod platform;
@@ -123,12 +123,12 @@ impl World {
         let mut record = Record::of(linked());
         let platforms =
             [Platform::new("a", true, spans[0], FIRST), Platform::new("b", false, spans[1], FIRST)];
-        let told = platforms.each_ref().map(|platform| platform.report(10));
-        record.commit(told.to_vec());
+        let reported = platforms.each_ref().map(|platform| platform.report(10));
+        record.commit(reported.to_vec());
         Self {
             record,
             platforms,
-            arrived: told.to_vec(),
+            arrived: reported.to_vec(),
             taken_up: 0,
             numbers: 1_000,
             waited: Duration::ZERO,

@@ -136,19 +136,19 @@ proptest! {
 
 #[test]
 fn two_products_of_one_platform_may_be_one_of_another_and_keep_their_links() {
-    let told = |platform: &str, number: u64, slot: usize, variants: &[(usize, usize)]| {
+    let reported = |platform: &str, number: u64, slot: usize, variants: &[(usize, usize)]| {
         let payload = payload(&Happening::Product { slot, variants: variants.to_vec() });
         event(platform, number, Some(i64::try_from(number).unwrap()), payload)
     };
     let mut record = Record::default();
     // One product with two variants here, two products with one each there.
-    record.commit(vec![told("a", 1, 0, &[(0, 0), (1, 1)])]);
-    record.commit(vec![told("b", 2, 0, &[(0, 0)])]);
-    record.commit(vec![told("b", 3, 1, &[(0, 1)])]);
+    record.commit(vec![reported("a", 1, 0, &[(0, 0), (1, 1)])]);
+    record.commit(vec![reported("b", 2, 0, &[(0, 0)])]);
+    record.commit(vec![reported("b", 3, 1, &[(0, 1)])]);
     let linked = record.tables.links.clone();
     assert_eq!(linked.products.values().collect::<BTreeSet<_>>().len(), 1, "{linked:?}");
-    record.commit(vec![told("b", 4, 0, &[(0, 0)])]);
-    record.commit(vec![told("b", 5, 1, &[(0, 1)])]);
+    record.commit(vec![reported("b", 4, 0, &[(0, 0)])]);
+    record.commit(vec![reported("b", 5, 1, &[(0, 1)])]);
     assert_eq!(record.tables.links, linked, "a complete list of one product says nothing of the other");
     let deleted = payload(&Happening::Deleted { slot: 1 });
     record.commit(vec![event("b", 6, Some(6), deleted)]);

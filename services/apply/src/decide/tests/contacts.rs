@@ -3,8 +3,8 @@
 use super::{record::Record, *};
 use model::Gate;
 
-/// What a first number of `b` comes to: `count` moves the store to it, `agree` leaves both, `store` makes the store's level
-/// due at the platform, `ask` opens a conflict, `wait` leaves the platform alone until it reports another number.
+/// What a first number of `b` comes to: `count` moves the store to it, `agree` leaves both, `store` makes the store's
+/// level due at the platform, `ask` opens a conflict, `wait` leaves the platform alone until it reports another number.
 const TABLE: &str = "
 store      others count it  reports  ask      store    platform
 no level   no               0        count 0  count 0  count 0
@@ -187,15 +187,15 @@ fn no_rule_takes_a_zero_that_nothing_stands_behind_and_a_persons_word_does() {
     let mut counts = record.clone();
     counts.commit(vec![counted("b", 14, Some(4))]);
     assert_eq!(comes_to(&counts), (Quantity::pieces(4), Gate::Open, 0), "another number comes first");
-    let mut told = record.clone();
-    told.commit(vec![instructed(14, adopt)]);
-    assert_eq!(comes_to(&told), (Quantity::ZERO, Gate::Open, 0), "or a person's word");
+    let mut reported = record.clone();
+    reported.commit(vec![instructed(14, adopt)]);
+    assert_eq!(comes_to(&reported), (Quantity::ZERO, Gate::Open, 0), "or a person's word");
 
     record.commit(vec![instructed(14, rule(BaselineRule::Ask))]);
     assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Asked, 1), "it is asked about again");
     record.commit(vec![instructed(15, rule(BaselineRule::Store))]);
     assert_eq!(comes_to(&record), (Quantity::pieces(10), Gate::Open, 0));
-    for record in [&record, &counts, &told] {
+    for record in [&record, &counts, &reported] {
         record.assert_balanced();
     }
 }

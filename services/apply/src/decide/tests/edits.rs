@@ -1,9 +1,10 @@
 //! Two platforms on which people change a text and a price while we write both: whatever is late, early, lost or made
-//! twice, the last word that was told stands in the end, in the record and on both.
+//! twice, the last word that was reported stands in the end, in the record and on both.
 //!
-//! As in `agreement`, the platforms are said plainly here, the decisions are the real ones, and claims and answers go to
-//! the state machine that `store` calls. Nobody compares: a write overwrites what it meets. So a
-//! change that nobody told before it was overwritten is lost; any other one counts as of when it was told to be made.
+//! As in `agreement`, the platforms are said plainly here, the decisions are the real ones, and claims and answers go
+//! to the state machine that `store` calls. Nobody compares: a write overwrites what it meets. So a
+//! change that nobody reported before it was overwritten is lost; any other one counts as of when it was reported to be
+//! made.
 
 mod platform;
 mod propagate;
@@ -151,7 +152,7 @@ struct World {
     record: Record,
     platforms: [Platform; 2],
     clock: i64,
-    /// The changes, by where and when they were made, and whether they were told.
+    /// The changes, by where and when they were made, and whether they were reported.
     edits: BTreeMap<(usize, Field, i64), bool>,
     /// The last word of each field.
     last: BTreeMap<Field, Word>,
@@ -200,9 +201,9 @@ impl World {
         self.record.commit(vec![event]);
     }
 
-    /// A change counts when it is told first, by a report that is not older than what is known, and stands if no later
-    /// one was told. One of the same second as another that is known counts once the platform was read, and counts anew if
-    /// an older reading was taken for the present.
+    /// A change counts when it is reported first, by a report that is not older than what is known, and stands if no
+    /// later one was reported. One of the same second as another that is known counts once the platform was read, and
+    /// counts anew if an older reading was taken for the present.
     fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
         let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
         let (held, known, awaited, is_too_early) = on_mirror!(self, platform, field, |mirror| {
@@ -218,13 +219,16 @@ impl World {
         let is_coarse = self.platforms[platform].version(1) == 0;
         let awaited = is_coarse && awaited;
         let is_unsure = is_coarse && at == known && held != number;
-        let Some(was_told) = self.edits.get_mut(&(platform, field, number)) else { return };
-        let counts =
-            if awaited { held != number && !is_too_early } else { at >= known && !is_unsure && !*was_told };
+        let Some(was_reported) = self.edits.get_mut(&(platform, field, number)) else { return };
+        let counts = if awaited {
+            held != number && !is_too_early
+        } else {
+            at >= known && !is_unsure && !*was_reported
+        };
         if !counts {
             return;
         }
-        *was_told = true;
+        *was_reported = true;
         let last = self.last.get_mut(&field).unwrap();
         if at >= last.at {
             *last = Word { number, at };

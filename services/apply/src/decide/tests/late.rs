@@ -4,7 +4,7 @@ use super::*;
 use model::{AskedBy, Waiting};
 use std::collections::VecDeque;
 
-fn told(from: &str, number: u64, version: i64, title: &str, cents: i64) -> Event {
+fn reported(from: &str, number: u64, version: i64, title: &str, cents: i64) -> Event {
     event(from, number, Some(version), Payload::Product(shirt(title, cents)))
 }
 
@@ -50,8 +50,10 @@ fn cents(facts: &Facts) -> i64 {
 
 #[test]
 fn a_late_echo_does_not_undo_a_newer_edit() {
-    let edited =
-        facts_after(linked(), vec![told("a", 3, 10, "First", 1100), told("a", 4, 20, "Second", 1200)]);
+    let edited = facts_after(
+        linked(),
+        vec![reported("a", 3, 10, "First", 1100), reported("a", 4, 20, "Second", 1200)],
+    );
     // Both were written to b, at 21 and at 22, and taken, before b's report of either came.
     for is_text in [true, false] {
         let mut facts = edited.clone();
@@ -61,7 +63,7 @@ fn a_late_echo_does_not_undo_a_newer_edit() {
             price_taken(&mut facts, 1200, 22);
         }
         let (title_then, cents_then) = if is_text { ("First", 1000) } else { ("Shirt", 1100) };
-        let facts = facts_after(facts, vec![told("b", 5, 21, title_then, cents_then)]);
+        let facts = facts_after(facts, vec![reported("b", 5, 21, title_then, cents_then)]);
         assert_eq!((title(&facts), cents(&facts)), ("Second", 1200), "of the text: {is_text}");
     }
 }
@@ -71,16 +73,16 @@ fn a_write_of_the_price_hides_no_edit_of_the_text_and_the_other_way_round() {
     // b's text was edited at 21 and its price at 23; we wrote one of the two at 25, and the report of it is late.
     let mut facts = linked();
     price_taken(&mut facts, 1100, 25);
-    let facts = facts_after(facts, vec![told("b", 5, 21, "Edited", 1000)]);
+    let facts = facts_after(facts, vec![reported("b", 5, 21, "Edited", 1000)]);
     assert_eq!((title(&facts), cents(&facts)), ("Edited", 1000));
     assert_eq!(held_price(&facts), dollars(1100), "what was written stays so");
 
     let mut facts = linked();
     text_taken(&mut facts, "Written", 25);
-    let (outcomes, folded) = fold(facts.clone(), vec![told("b", 5, 23, "Shirt", 1300)]);
+    let (outcomes, folded) = fold(facts.clone(), vec![reported("b", 5, 23, "Shirt", 1300)]);
     assert_eq!(outcomes, [Outcome::Applied]);
     assert!(folded.changes.products.is_empty(), "the text is older than ours");
-    let facts = facts_after(facts, vec![told("b", 5, 23, "Shirt", 1300)]);
+    let facts = facts_after(facts, vec![reported("b", 5, 23, "Shirt", 1300)]);
     assert_eq!((title(&facts), cents(&facts)), ("Shirt", 1300));
     assert_eq!(held_text(&facts), titled("Written"));
 }
@@ -90,12 +92,12 @@ fn what_is_older_than_both_is_stale_and_what_is_older_than_a_deletion_brings_not
     let mut facts = linked();
     text_taken(&mut facts, "Written", 25);
     price_taken(&mut facts, 1100, 24);
-    let (outcomes, folded) = fold(facts, vec![told("b", 5, 23, "Late", 900)]);
+    let (outcomes, folded) = fold(facts, vec![reported("b", 5, 23, "Late", 900)]);
     assert_eq!((outcomes, folded.changes.mirrors.len()), (vec![Outcome::Stale], 0));
 
     let gone = Payload::Deleted { entity: model::EntityKind::Product, external: external("product") };
     let deleted = Event { action: Action::Deleted, ..event("b", 5, Some(30), gone) };
-    let facts = facts_after(linked(), vec![deleted, told("b", 6, 29, "Late", 900)]);
+    let facts = facts_after(linked(), vec![deleted, reported("b", 6, 29, "Late", 900)]);
     assert_eq!((title(&facts), cents(&facts)), ("Shirt", 1000), "nor a price");
     assert!(facts.products.values().next().unwrap().deleted_at.is_none(), "a still has it");
     assert!(!facts.links.products.contains_key(&(connection("b"), external("product"))), "and b has not");
@@ -103,9 +105,9 @@ fn what_is_older_than_both_is_stale_and_what_is_older_than_a_deletion_brings_not
 
 #[test]
 fn the_report_of_our_last_write_is_its_echo() {
-    let mut facts = facts_after(linked(), vec![told("a", 3, 10, "Shirt", 1100)]);
+    let mut facts = facts_after(linked(), vec![reported("a", 3, 10, "Shirt", 1100)]);
     price_taken(&mut facts, 1100, 12);
-    let (outcomes, folded) = fold(facts, vec![told("b", 5, 12, "Shirt", 1100)]);
+    let (outcomes, folded) = fold(facts, vec![reported("b", 5, 12, "Shirt", 1100)]);
     assert_eq!(outcomes, [Outcome::Echo]);
     assert_eq!(folded.changes.mirrors.prices[&price_key("b")].phase, Phase::Idle);
 }
@@ -113,12 +115,12 @@ fn the_report_of_our_last_write_is_its_echo() {
 #[test]
 fn a_write_that_is_made_twice_echoes_twice_and_undoes_nothing() {
     // 11 was written to b, its answer lost and its echo seen; b's own 12 came; then 11 is written again.
-    let mut facts = facts_after(linked(), vec![told("a", 3, 10, "Shirt", 1100)]);
+    let mut facts = facts_after(linked(), vec![reported("a", 3, 10, "Shirt", 1100)]);
     begin_field(facts.mirrors.prices.get_mut(&price_key("b")).unwrap(), dollars(1100));
     let events = vec![
-        told("b", 5, 12, "Shirt", 1100),
-        told("b", 6, 14, "Shirt", 1200),
-        told("b", 7, 16, "Shirt", 1100),
+        reported("b", 5, 12, "Shirt", 1100),
+        reported("b", 6, 14, "Shirt", 1200),
+        reported("b", 7, 16, "Shirt", 1100),
     ];
     let facts = facts_after(facts, events);
     assert_eq!(cents(&facts), 1200);
@@ -126,8 +128,8 @@ fn a_write_that_is_made_twice_echoes_twice_and_undoes_nothing() {
 
 #[test]
 fn a_replay_knows_the_versions_that_writes_made() {
-    let edit = told("a", 3, 10, "Shirt", 1200);
-    let late = told("b", 5, 12, "Shirt", 1100);
+    let edit = reported("a", 3, 10, "Shirt", 1200);
+    let late = reported("b", 5, 12, "Shirt", 1100);
     let mut facts = linked();
     let mut written = facts_after(facts.clone(), vec![edit.clone()]);
     price_taken(&mut written, 1200, 13);
@@ -143,7 +145,7 @@ fn a_replay_knows_the_versions_that_writes_made() {
 /// `b` read by ourselves, for the first waiting of a mirror.
 fn read(mirror: &MirrorKey, number: u64, version: i64, title: &str, cents: i64) -> Event {
     let asked_by = Some(AskedBy { mirror: mirror.clone(), waiting: Waiting(1) });
-    Event { hops: 1, asked_by, ..told("b", number, version, title, cents) }
+    Event { hops: 1, asked_by, ..reported("b", number, version, title, cents) }
 }
 
 /// The mirror of b's text.
@@ -160,13 +162,15 @@ fn price_of_b() -> MirrorKey {
 fn of_two_reports_of_one_second_that_differ_the_platform_has_the_last_word() {
     // b's title was edited twice within one second; the reports come in either order, and then our reading.
     for (first, second) in [("Earlier", "Later"), ("Later", "Earlier")] {
-        let facts =
-            facts_after(linked(), vec![told("b", 3, 20, first, 1000), told("b", 4, 20, second, 1000)]);
+        let facts = facts_after(
+            linked(),
+            vec![reported("b", 3, 20, first, 1000), reported("b", 4, 20, second, 1000)],
+        );
         assert_eq!(title(&facts), first, "it may be the later, and nothing is undone before that is known");
         assert_eq!(text_phase(&facts), "reading");
         assert_eq!(price_phase(&facts), "idle", "of the price both say the same");
-        let facts = facts_after(facts, vec![told("b", 5, 20, first, 1000)]);
-        assert_eq!(text_phase(&facts), "reading", "what was told ends no waiting");
+        let facts = facts_after(facts, vec![reported("b", 5, 20, first, 1000)]);
+        assert_eq!(text_phase(&facts), "reading", "what was reported ends no waiting");
 
         let facts = facts_after(facts, vec![read(&text_of_b(), 6, 20, "Later", 1000)]);
         assert_eq!(title(&facts), "Later");
@@ -179,11 +183,11 @@ fn of_two_reports_of_one_second_that_differ_the_platform_has_the_last_word() {
 
 #[test]
 fn an_echo_of_the_second_in_which_we_wrote_anew_undoes_nothing() {
-    let mut facts = facts_after(linked(), vec![told("a", 3, 20, "Shirt", 1200)]);
+    let mut facts = facts_after(linked(), vec![reported("a", 3, 20, "Shirt", 1200)]);
     price_taken(&mut facts, 1200, 20);
-    let (outcomes, folded) = fold(facts.clone(), vec![told("b", 4, 20, "Shirt", 1100)]);
+    let (outcomes, folded) = fold(facts.clone(), vec![reported("b", 4, 20, "Shirt", 1100)]);
     assert_eq!((outcomes, folded.changes.variants.len()), (vec![Outcome::Unchanged], 0));
-    let facts = facts_after(facts, vec![told("b", 4, 20, "Shirt", 1100)]);
+    let facts = facts_after(facts, vec![reported("b", 4, 20, "Shirt", 1100)]);
     assert_eq!((cents(&facts), price_phase(&facts)), (1200, "reading"));
     assert_eq!(held_price(&facts), dollars(1200));
     let facts = facts_after(facts, vec![read(&price_of_b(), 5, 20, "Shirt", 1200)]);
@@ -192,25 +196,27 @@ fn an_echo_of_the_second_in_which_we_wrote_anew_undoes_nothing() {
 
 #[test]
 fn a_write_under_way_goes_on_and_the_platform_is_read_after_it() {
-    let mut facts = facts_after(linked(), vec![told("b", 3, 20, "Shirt", 1100)]);
+    let mut facts = facts_after(linked(), vec![reported("b", 3, 20, "Shirt", 1100)]);
     begin_field(facts.mirrors.prices.get_mut(&price_key("b")).unwrap(), dollars(1300));
-    let facts = facts_after(facts, vec![told("b", 4, 20, "Shirt", 1200)]);
+    let facts = facts_after(facts, vec![reported("b", 4, 20, "Shirt", 1200)]);
     assert_eq!((cents(&facts), price_phase(&facts)), (1100, "contested"));
 }
 
 #[test]
 fn a_later_report_ends_the_waiting_for_a_reading() {
     let events = [(3, 20, "One"), (4, 20, "Two"), (5, 21, "Three")];
-    let facts =
-        facts_after(linked(), events.map(|(number, at, title)| told("b", number, at, title, 1000)).to_vec());
+    let facts = facts_after(
+        linked(),
+        events.map(|(number, at, title)| reported("b", number, at, title, 1000)).to_vec(),
+    );
     assert_eq!((title(&facts), text_phase(&facts)), ("Three", "idle"));
 }
 
 #[test]
 fn a_reading_that_is_waited_for_counts_whatever_its_version() {
     let events = vec![
-        told("b", 3, 20, "One", 1000),
-        told("b", 4, 20, "Two", 1000),
+        reported("b", 3, 20, "One", 1000),
+        reported("b", 4, 20, "Two", 1000),
         read(&text_of_b(), 5, 19, "One", 1000),
     ];
     let facts = facts_after(linked(), events);
@@ -229,7 +235,7 @@ fn where_versions_are_unique_nothing_is_read_again() {
         Event { origin: Origin { platform, ..event.origin }, ..event }
     };
     let events = [(3, "One"), (4, "Two")];
-    let events = events.map(|(number, title)| of_square(told("b", number, 20, title, 1000)));
+    let events = events.map(|(number, title)| of_square(reported("b", number, 20, title, 1000)));
     let facts = facts_after(linked(), events.to_vec());
     assert_eq!((title(&facts), text_phase(&facts)), ("Two", "idle"));
 }
@@ -244,14 +250,14 @@ fn level_read(number: i32) -> Event {
 fn a_reading_ends_no_waiting_of_another_mirror() {
     // a's text was set to b while b's own text was edited in the same second: the platform is read for what came last.
     let mut facts =
-        facts_after(linked(), vec![told("a", 3, 10, "Ours", 1000), told("b", 4, 19, "Shirt", 1000)]);
+        facts_after(linked(), vec![reported("a", 3, 10, "Ours", 1000), reported("b", 4, 19, "Shirt", 1000)]);
     begin_field(facts.mirrors.texts.get_mut(&text_key("b")).unwrap(), titled("Ours"));
-    let mut facts = facts_after(facts, vec![told("b", 5, 20, "Edited", 1000)]);
+    let mut facts = facts_after(facts, vec![reported("b", 5, 20, "Edited", 1000)]);
     let mirror = facts.mirrors.texts.get_mut(&text_key("b")).unwrap();
     assert_eq!(take_field(mirror, Some(20)), Settled::NeedsReading);
 
     // What was read for the price shows b as it was before our write; our write's own report comes after it.
-    let events = vec![read(&price_of_b(), 6, 20, "Edited", 1000), told("b", 7, 20, "Ours", 1000)];
+    let events = vec![read(&price_of_b(), 6, 20, "Edited", 1000), reported("b", 7, 20, "Ours", 1000)];
     let facts = facts_after(facts, events);
     assert_eq!((title(&facts), text_phase(&facts)), ("Edited", "reading"));
     let facts = facts_after(facts, vec![read(&text_of_b(), 8, 20, "Ours", 1000)]);
@@ -260,9 +266,9 @@ fn a_reading_ends_no_waiting_of_another_mirror() {
 
 #[test]
 fn a_reading_of_before_waitings_were_numbered_ends_a_waiting_of_before() {
-    let events = vec![told("b", 3, 20, "One", 1000), told("b", 4, 20, "Two", 1000)];
+    let events = vec![reported("b", 3, 20, "One", 1000), reported("b", 4, 20, "Two", 1000)];
     let waiting = facts_after(linked(), events);
-    let unnumbered = Event { hops: 1, ..told("b", 5, 20, "One", 1000) };
+    let unnumbered = Event { hops: 1, ..reported("b", 5, 20, "One", 1000) };
     let mut before = waiting.clone();
     before.mirrors.texts.get_mut(&text_key("b")).unwrap().waiting = Waiting::default();
     assert_eq!(text_phase(&facts_after(before, vec![unnumbered.clone()])), "idle");

@@ -20,11 +20,11 @@ fn report(platform: usize, place: usize, number: u64, version: i64, available: O
         location: Some(external(external_place)),
         available: available.map(Quantity::pieces),
     });
-    let mut told = event(PLATFORMS[platform], number, Some(version), payload);
-    internal.clone_into(&mut told.links[0].internal);
+    let mut reported = event(PLATFORMS[platform], number, Some(version), payload);
+    internal.clone_into(&mut reported.links[0].internal);
     // Of these, no version is that of two states.
-    told.origin.platform = PlatformName::new("square").unwrap();
-    told
+    reported.origin.platform = PlatformName::new("square").unwrap();
+    reported
 }
 
 fn product(platform: usize, number: u64) -> Event {
@@ -237,7 +237,7 @@ prop_state_machine! {
     fn levels_are_sums_of_what_each_platform_reported_differently(sequential 40..60 => Model);
 }
 
-/// Both platforms are known and have told once.
+/// Both platforms are known and have reported once.
 fn begun() -> Record {
     let mut record = Record::of(with_rule(Facts::default(), BaselineRule::Store));
     record.commit((0..2).map(|platform| product(platform, platform as u64)).collect());
@@ -247,8 +247,8 @@ fn begun() -> Record {
 
 proptest! {
     #[test]
-    fn movements_of_different_platforms_commute(told in prop::collection::vec((0_usize..2, 0..30), 1..50)) {
-        let reports = told.iter().zip(100..).map(|((platform, available), number)| {
+    fn movements_of_different_platforms_commute(reported in prop::collection::vec((0_usize..2, 0..30), 1..50)) {
+        let reports = reported.iter().zip(100..).map(|((platform, available), number)| {
             (*platform, report(*platform, 0, number, i64::try_from(number).unwrap(), Some(*available)))
         });
         let mut as_it_came: Vec<(usize, Event)> = reports.collect();

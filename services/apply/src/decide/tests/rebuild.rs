@@ -48,8 +48,8 @@ fn what_was_decided_over_damaged_rows_is_rebuilt_as_if_they_had_not_been() {
     let (rebuilt, lines) = rebuilt(changes);
     let Facts { levels, products, variants, orders, .. } = whole;
     assert_eq!(rebuilt.state, State { levels, products, variants, orders });
-    let told: Vec<String> = lines.iter().map(|line| line.level.to_string()).collect();
-    assert_eq!(told, ["10", "98", "95"], "the ledger's lines are as they were written");
+    let reported: Vec<String> = lines.iter().map(|line| line.level.to_string()).collect();
+    assert_eq!(reported, ["10", "98", "95"], "the ledger's lines are as they were written");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_level_that_was_lost_and_counted_anew_is_what_was_counted_and_is_named() {
 }
 
 #[test]
-fn a_history_with_a_gap_tells_no_state() {
+fn a_history_with_a_gap_reports_no_state() {
     let (_, mut changes) = decided(Facts::default(), begin());
     let found = changes.len();
     let last = changes.pop().unwrap();

@@ -195,8 +195,8 @@ impl Record {
         self.assert_rebuilt();
     }
 
-    /// Asserts that the committed changes alone tell the tables. Of an order that was told again in a newer version,
-    /// and otherwise as before, they tell the older version.
+    /// Asserts that the committed changes alone tell the tables. Of an order that was reported again in a newer
+    /// version, and otherwise as before, they tell the older version.
     fn assert_rebuilt(&self) {
         assert!(self.rebuilt.recounted.is_empty(), "no level is ever lost");
         let (mut rebuilt, tables) = (self.rebuilt.state.clone(), state(&self.tables));

@@ -1,5 +1,5 @@
 //! Versions of one object in any order, against a plain model: the highest version counts, and what is older changes
-//! nothing. A price that was told before its product was deleted counts all the same.
+//! nothing. A price that was reported before its product was deleted counts all the same.
 
 use super::{record::Record, *};
 use model::EntityKind;
@@ -20,7 +20,7 @@ struct Content {
     deleted: bool,
 }
 
-/// Something that a platform told of one of its objects; its version is its place among all.
+/// Something that a platform reported of one of its objects; its version is its place among all.
 #[derive(Debug, Clone, Copy)]
 struct Report {
     platform: usize,
@@ -32,7 +32,8 @@ struct Report {
 enum Step {
     /// Someone edits an object on its platform, which will tell of it.
     Edit { platform: usize, entity: EntityKind, edit: Edit },
-    /// One of all that was told comes: late, early, once more as the same delivery or as another of the same version.
+    /// One of all that was reported comes: late, early, once more as the same delivery or as another of the same
+    /// version.
     Arrive { which: Index, afresh: bool },
 }
 
@@ -51,13 +52,13 @@ type Field = Option<(u8, i64)>;
 struct Plain {
     /// What the platforms hold.
     objects: BTreeMap<(usize, EntityKind), Content>,
-    told: Vec<Report>,
+    reported: Vec<Report>,
     arrived: BTreeSet<usize>,
     /// By object, the highest version that came, and what it said.
     highest: BTreeMap<(usize, EntityKind), (i64, Content)>,
     title: Field,
     price: Field,
-    /// By platform, the highest version that told a price, or that there is none.
+    /// By platform, the highest version that reported a price, or that there is none.
     priced: BTreeMap<usize, i64>,
     deleted: bool,
     /// Which platforms have the product.
@@ -90,11 +91,11 @@ impl Plain {
             Edit::Finish => content.is_final = true,
             Edit::Delete => content.deleted = true,
         }
-        self.told.push(Report { platform, entity, content: *content });
+        self.reported.push(Report { platform, entity, content: *content });
     }
 
     fn arrive(&mut self, index: usize, afresh: bool) {
-        let report = self.told[index];
+        let report = self.reported[index];
         let ends = self.take(index, report, afresh);
         self.last = Some(Arrival { index, report, ends });
     }
@@ -130,8 +131,8 @@ impl Plain {
     }
 
     /// Only a field that the platform changed itself wins, and only over what was changed before.
-    fn product(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
-        if told.deleted {
+    fn product(&mut self, platform: usize, version: i64, known: Option<Content>, reported: Content) {
+        if reported.deleted {
             if std::mem::replace(&mut self.linked[platform], false) {
                 self.priced.insert(platform, version);
                 self.deleted |= !self.linked[1 - platform];
@@ -140,22 +141,22 @@ impl Plain {
         }
         (self.linked[platform], self.deleted) = (true, false);
         let text = known.filter(|known| !known.deleted).map(|known| known.text);
-        settle(&mut self.title, version, text, told.text);
-        self.price(platform, version, known, told);
+        settle(&mut self.title, version, text, reported.text);
+        self.price(platform, version, known, reported);
     }
 
-    fn price(&mut self, platform: usize, version: i64, known: Option<Content>, told: Content) {
+    fn price(&mut self, platform: usize, version: i64, known: Option<Content>, reported: Content) {
         // What was deleted and comes again is reported for the first time.
         let known = known.filter(|known| !known.deleted).map(|known| known.price);
-        settle(&mut self.price, version, known, told.price);
+        settle(&mut self.price, version, known, reported.price);
         self.priced.insert(platform, version);
     }
 }
 
-fn settle(field: &mut Field, version: i64, known: Option<u8>, told: u8) {
-    let changed = known.is_some_and(|known| known != told);
+fn settle(field: &mut Field, version: i64, known: Option<u8>, reported: u8) {
+    let changed = known.is_some_and(|known| known != reported);
     if field.is_none_or(|(_, at)| changed && version >= at) {
-        *field = Some((told, version));
+        *field = Some((reported, version));
     }
 }
 
@@ -169,7 +170,7 @@ impl ReferenceStateMachine for Model {
     type State = Plain;
     type Transition = Step;
 
-    /// Both platforms have told of the product once.
+    /// Both platforms have reported of the product once.
     fn init_state() -> BoxedStrategy<Plain> {
         let mut plain = Plain::default();
         for platform in 0..2 {
@@ -202,7 +203,7 @@ impl ReferenceStateMachine for Model {
         plain.last = None;
         match step {
             Step::Edit { platform, entity, edit } => plain.edit(*platform, *entity, *edit),
-            Step::Arrive { which, afresh } => plain.arrive(which.index(plain.told.len()), *afresh),
+            Step::Arrive { which, afresh } => plain.arrive(which.index(plain.reported.len()), *afresh),
         }
         plain
     }
@@ -242,12 +243,12 @@ fn object(entity: EntityKind) -> ExternalId {
 impl Real {
     fn arrive(&mut self, number: u64, Arrival { index, report, .. }: Arrival) -> Option<Outcome> {
         let version = Some(version_of(index));
-        let mut told =
+        let mut reported =
             event(PLATFORMS[report.platform], number, version, payload(report.entity, report.content));
         if report.content.deleted {
-            told.action = Action::Deleted;
+            reported.action = Action::Deleted;
         }
-        self.record.commit(vec![told]).remove(0)
+        self.record.commit(vec![reported]).remove(0)
     }
 
     fn assert_object(&self, platform: usize, entity: EntityKind, version: i64, content: Content) {
@@ -257,7 +258,7 @@ impl Real {
             EntityKind::Product => {
                 let key = FieldKey { connection, external: object(entity) };
                 let observed = tables.mirrors.texts[&key].observed.as_ref().unwrap();
-                let title = observed.value.as_ref().and_then(|told| told.title.clone());
+                let title = observed.value.as_ref().and_then(|reported| reported.title.clone());
                 (observed.version, title == (!content.deleted).then_some(text))
             }
             EntityKind::Order => {
@@ -290,7 +291,7 @@ impl StateMachineTest for Model {
 
     fn init_test(plain: &Plain) -> Real {
         let mut real = Real { record: Record::default(), events: 1_000_000 };
-        for (index, report) in plain.told.iter().enumerate() {
+        for (index, report) in plain.reported.iter().enumerate() {
             let arrival = Arrival { index, report: *report, ends: Ends::Taken };
             assert_eq!(real.arrive(index as u64, arrival), Some(Outcome::Applied));
         }

@@ -31,7 +31,7 @@ fn rows(changes: Value) -> Rows {
     read(&tests_delivery("PRODUCT", &body), &body, MapContext { currency: Currency::new("USD").ok() })
 }
 
-/// The complete list of locations, if one is told.
+/// The complete list of locations, if one is reported.
 fn stocked(changes: Value) -> Option<Vec<String>> {
     let list = |mapped: Mapped| match mapped.payload {
         Payload::Stocked(StockedAt { locations, .. }) => {
@@ -135,7 +135,7 @@ fn what_is_switched_off_or_gone_has_nothing_to_sell() {
 }
 
 #[test]
-fn a_change_is_told_apart_though_the_time_stands_still() {
+fn a_change_is_distinguished_though_the_time_stands_still() {
     let identities = |changes| mapped(changes).into_iter().map(|mapped| mapped.identity).collect::<Vec<_>>();
     let [before, sold] = [json!({}), json!({"sellable_quantity": 11})].map(identities);
     assert_eq!(before[0], sold[0], "the product is the same");
@@ -198,10 +198,10 @@ fn a_bad_row_leaves_the_others_as_they_are() {
     let part = |location: &str, amount: Value| json!({"location_id": location, "sellable_quantity": amount});
     let parts =
         json!([part("a", json!(1)), part("b", json!("some")), part("c", json!(null)), part("d", json!(2))]);
-    let told = rows(json!({"sellable_quantity_detail": parts, "category_type": "FL\u{0}"}));
-    let pointers: Vec<_> = told.iter().filter_map(|row| row.as_ref().err()?.pointer.clone()).collect();
+    let reported = rows(json!({"sellable_quantity_detail": parts, "category_type": "FL\u{0}"}));
+    let pointers: Vec<_> = reported.iter().filter_map(|row| row.as_ref().err()?.pointer.clone()).collect();
     assert_eq!(pointers, ["/data/category_type", "/data/sellable_quantity_detail/1/sellable_quantity"]);
-    let places: Vec<_> = told
+    let places: Vec<_> = reported
         .iter()
         .flatten()
         .filter_map(|mapped| match &mapped.payload {
@@ -219,8 +219,9 @@ fn a_level_that_comes_back_counts_and_a_retry_does_not() {
         let mut delivery = tests_delivery("PRODUCT", &body);
         delivery.received_at = model::Timestamp::parse(received).unwrap();
         let context = MapContext { currency: Currency::new("USD").ok() };
-        let told = read(&delivery, &body, context).into_iter().flatten();
-        let mapped = told.filter(|mapped| matches!(mapped.payload, Payload::Inventory(_))).last().unwrap();
+        let reported = read(&delivery, &body, context).into_iter().flatten();
+        let mapped =
+            reported.filter(|mapped| matches!(mapped.payload, Payload::Inventory(_))).last().unwrap();
         assert!(
             matches!(&mapped.payload, Payload::Inventory(report) if report.available == Some(Quantity::pieces(quantity)))
         );

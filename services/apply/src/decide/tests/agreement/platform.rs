@@ -40,7 +40,7 @@ pub(super) struct Platform {
     /// How many states have one version.
     span: i64,
     version: i64,
-    /// Told and not yet arrived, oldest first.
+    /// Reported and not yet arrived, oldest first.
     pub(super) reports: Vec<Event>,
     pub(super) calls: Vec<Call>,
     pub(super) answers: Vec<(u64, Answer)>,
@@ -68,8 +68,8 @@ impl Platform {
     pub(super) fn change(&mut self, by: i32) {
         self.holds += by;
         self.version += 1;
-        let told = self.report(10 + self.version.unsigned_abs());
-        self.reports.push(told);
+        let reported = self.report(10 + self.version.unsigned_abs());
+        self.reports.push(reported);
     }
 
     /// Tells who reads it what it holds.

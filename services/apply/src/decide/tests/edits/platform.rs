@@ -10,7 +10,7 @@ pub(super) struct Snapshot {
     pub(super) price: i64,
     /// When either was last set.
     pub(super) at: i64,
-    /// The mirror that it was read for, in which of its waitings; `None` where it was told.
+    /// The mirror that it was read for, in which of its waitings; `None` where it was reported.
     pub(super) read_for: Option<(Field, Waiting)>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Platform {
     /// How many ticks of the clock have one version.
     span: i64,
     pub(super) holds: Snapshot,
-    /// Told and not yet arrived, oldest first.
+    /// Reported and not yet arrived, oldest first.
     pub(super) reports: Vec<Snapshot>,
     /// What is to be set. A call that is overdue is given up before it is made again.
     pub(super) calls: BTreeMap<Field, i64>,
@@ -57,13 +57,13 @@ impl Platform {
     }
 
     /// What arrives; the number makes it an event of its own.
-    pub(super) fn report(&self, told: Snapshot, number: i64) -> Event {
-        let product = Payload::Product(shirt(&title(told.text), told.price));
-        let mut event = event(self.name, number.unsigned_abs(), Some(self.version(told.at)), product);
+    pub(super) fn report(&self, reported: Snapshot, number: i64) -> Event {
+        let product = Payload::Product(shirt(&title(reported.text), reported.price));
+        let mut event = event(self.name, number.unsigned_abs(), Some(self.version(reported.at)), product);
         let platform = if self.span == 1 { "square" } else { "shopify" };
         event.origin.platform = PlatformName::new(platform).unwrap();
-        event.hops = u8::from(told.read_for.is_some());
-        event.asked_by = told.read_for.map(|(field, waiting)| AskedBy {
+        event.hops = u8::from(reported.read_for.is_some());
+        event.asked_by = reported.read_for.map(|(field, waiting)| AskedBy {
             mirror: match field {
                 Field::Text => MirrorKey::Text(text_key(self.name)),
                 Field::Price => MirrorKey::Price(price_key(self.name)),

@@ -35,12 +35,12 @@ pub(super) fn left_alone(found: &[Difference]) -> u64 {
 
 /// Says what was found.
 #[derive(Clone, Copy)]
-pub(super) struct Told {
+pub(super) struct Reported {
     pub(super) dry_run: bool,
     pub(super) output: Output,
 }
 
-impl Told {
+impl Reported {
     /// Names differences, and counts them.
     pub(super) fn differences(self, store: &StoreId, found: &[Difference], counts: &mut Counts) {
         for difference in found {
