@@ -1,4 +1,4 @@
-//! Builds again when a migration changed: the migrations are compiled in.
+//! Rebuilds when a migration changes: the migrations are compiled in.
 
 fn main() {
     println!("cargo:rerun-if-changed=../../migrations");

@@ -1,10 +1,10 @@
-//! Platforms come to agree.
+//! Agreement between platforms after simultaneous sales.
 
 use crate::PATIENCE;
 use model::Quantity;
 use testkit::{Account, Program, World, eventually};
 
-/// How often both sell at the same moment.
+/// Number of rounds in which both sell at the same moment.
 const ROUNDS: i32 = 3;
 
 fn level(account: &Account) -> Option<String> {

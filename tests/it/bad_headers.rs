@@ -1,4 +1,4 @@
-//! Partners whose bytes our client of the broker can't read.
+//! Partners whose headers the intake's broker client can't parse.
 
 use crate::{PATIENCE, clients::partner};
 use std::time::Duration;
@@ -14,11 +14,11 @@ use tokio::{
 
 const TOPIC: &str = "inventory_levels/update";
 const ITEM: u64 = 1101;
-/// How many connections the intake has, as `services/ingest/src/publish.rs` says.
+/// Number of connections of the intake to the broker, as in `services/ingest/src/publish.rs`.
 const INTAKES: u64 = 4;
-/// How many unreadable messages are sent, each after the one before has had its effect.
+/// Number of unreadable messages, each sent after the one before has had its effect.
 const MESSAGES: usize = 20;
-/// Headers that aren't: no colon, no UTF-8, nothing at all, another version.
+/// Invalid headers: no colon, no UTF-8, empty, another version.
 const HEADERS: [&[u8]; 4] = [
     b"NATS/1.0\r\nno colon\r\n\r\n",
     b"NATS/1.0\r\na: \xff\xfe\r\n\r\n",
@@ -26,7 +26,7 @@ const HEADERS: [&[u8]; 4] = [
     b"HTTP/1.1 200\r\n\r\n",
 ];
 
-/// A client of a partner's that speaks the protocol by hand.
+/// A partner's client that writes the protocol itself.
 struct Raw(BufReader<TcpStream>);
 
 impl Raw {
@@ -49,7 +49,7 @@ impl Raw {
         self.0.write_all(bytes).await.expect("it is sent");
     }
 
-    /// Waits until the broker has taken all that was sent.
+    /// Waits until the broker has processed everything sent.
     async fn taken(&mut self) {
         self.send(b"PING\r\n").await;
         let mut said = String::new();
@@ -100,7 +100,7 @@ async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_w
     let mut raw = Raw::connect(&world).await;
     for (index, headers) in HEADERS.iter().cycle().take(MESSAGES).enumerate() {
         raw.publish(&subject, headers, b"{}").await;
-        // A webhook is on disk meanwhile, at once.
+        // A webhook sent meanwhile is on disk at once.
         let second = i64::try_from(index).expect("few");
         let reported = till.level(&format!("webhook-{index}"), ITEM, second, second);
         let answer = Sender::default().send(&reported).await.expect("ingest answers");
@@ -120,7 +120,7 @@ async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_w
     .await;
     assert_eq!(connected(&world, "ingest"), 1, "the connection that RAW is appended over was never lost");
 
-    // Another partner is served again, with the retries that every client makes.
+    // Another partner gets responses again, with the retries that every client makes.
     let subject = format!("pos.in.{}.{}.{TOPIC}", merchant.store, till.connection);
     eventually(PATIENCE, "another partner is answered", async || {
         let body = level_body(ITEM, Account::SHOPIFY_LOCATION, 40, 40);

@@ -1,5 +1,5 @@
 //! Everyday incidents that once cost a shop its stock or a change, in the order in which they happen, with the
-//! services' own processes and stand-ins of the platforms. Rules: `model::mirror`, and `services/apply/src/decide`.
+//! services' own processes and simulated platforms. Rules: `model::mirror`, and `services/apply/src/decide`.
 
 mod clocks;
 mod contacts;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use store::{ConflictFilter, Connection};
 use testkit::{Account, Merchant, World, eventually};
 
-/// The time for which nothing must happen at a shop that is at rest: propagate looks every second for work that is due.
+/// Time in which nothing may happen at a shop at rest: propagate looks for due work every second.
 const STILL: Duration = Duration::from_millis(2_500);
 /// The title of the product in every shop.
 const TITLE: &str = "Green tea";
@@ -30,7 +30,7 @@ struct Shop<'a> {
     square: Account,
 }
 
-/// The number of calls that each platform got.
+/// Number of calls that each platform received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Calls {
     shopify: usize,
@@ -38,7 +38,7 @@ struct Calls {
 }
 
 impl<'a> Shop<'a> {
-    /// Sells nothing yet; `rule` decides first contacts of both accounts.
+    /// Opens a shop that sells nothing yet; `rule` decides first contacts of both accounts.
     async fn open(world: &'a World, name: &str, rule: BaselineRule) -> Self {
         let merchant = world.merchant(name).await;
         let shopify = world.simulated_with(&merchant, Kind::Shopify, rule).await;
@@ -46,7 +46,7 @@ impl<'a> Shop<'a> {
         Self { world, merchant, shopify, square }
     }
 
-    /// Sells tea, of which both platforms have `pieces`.
+    /// Opens a shop that sells tea, with `pieces` of it at both platforms.
     async fn with_tea(world: &'a World, name: &str, rule: BaselineRule, pieces: i64) -> Self {
         let shop = Self::open(world, name, rule).await;
         for account in [&shop.shopify, &shop.square] {
@@ -62,13 +62,13 @@ impl<'a> Shop<'a> {
         self.world.quiet(PATIENCE, &[&self.merchant], &accounts).await;
     }
 
-    /// What the store, Shopify and Square hold of the tea.
+    /// The level of the tea in the store, at Shopify and at Square.
     async fn levels(&self) -> [Option<String>; 3] {
         let store = self.world.level(&self.merchant, "tea").await;
         [store.map(|level| level.to_string()), level(&self.shopify), level(&self.square)]
     }
 
-    /// Waits until the store, Shopify and Square hold these levels and nothing stirs.
+    /// Waits until the store, Shopify and Square have these levels and nothing is under way.
     async fn holds(&self, store: &str, shopify: &str, square: &str) {
         let wanted = [store, shopify, square].map(|level| Some(level.to_owned()));
         let name = &self.merchant.store;
@@ -93,7 +93,7 @@ impl<'a> Shop<'a> {
         rows.into_iter().map(|row| (row.conflict.kind, row.conflict.connection.to_string())).collect()
     }
 
-    /// Waits until just these conflicts are open.
+    /// Waits until exactly these conflicts are open.
     async fn has_conflicts(&self, wanted: &[(ConflictKind, &Account)]) {
         let mut wanted: Vec<_> =
             wanted.iter().map(|(kind, account)| (*kind, account.connection.to_string())).collect();
@@ -120,7 +120,7 @@ impl<'a> Shop<'a> {
         assert_eq!(self.calls(), before, "{} is at rest", self.merchant.store);
     }
 
-    /// The mirrors, for messages.
+    /// The mirrors and event outcomes, for failure messages.
     async fn mirrors(&self) -> String {
         let view = self.world.store.show_store(&self.merchant.store).await.expect("the database answers");
         let outcomes = self.world.event_outcomes(&self.merchant).await;
@@ -135,12 +135,12 @@ impl<'a> Shop<'a> {
     }
 }
 
-/// The tea of an account.
+/// The ids of an account's tea.
 fn tea(account: &Account) -> ItemIds {
     account.shop().find("tea").expect("it is on sale")
 }
 
-/// What a platform holds of the tea.
+/// The level of the tea at a platform.
 fn level(account: &Account) -> Option<String> {
     let item = account.shop().find("tea")?.item;
     account.shop().level(&item, &account.place())
@@ -163,7 +163,7 @@ fn sell(account: &Account, pieces: i64) {
     account.shop().sell(&item, &account.place(), pieces).expect("it is on sale");
 }
 
-/// Waits until `is_so`.
+/// Waits until `is_so` returns true.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     eventually(PATIENCE, what, async || if is_so().await { Ok(()) } else { Err("not yet") }).await;
 }

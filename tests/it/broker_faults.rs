@@ -1,4 +1,4 @@
-//! The broker dies and comes back.
+//! Crashes and restarts of the broker.
 
 use crate::crowd::Crowd;
 use std::time::Duration;
@@ -8,11 +8,11 @@ const STORES: usize = 25;
 const ITEMS: u64 = 4;
 const EACH: usize = 100;
 const DELIVERIES: usize = 10_000;
-/// After how many deliveries the broker is killed, and how long it is away: once so short that the intake has its
-/// senders wait, once so long that it sends them away.
+/// Number of deliveries before each kill of the broker, and its downtime: once so short that the intake lets its
+/// senders wait, once so long that it turns them away.
 const FAULTS: [(usize, Duration); 2] = [(3_000, Duration::from_secs(1)), (7_000, Duration::from_secs(12))];
 
-/// How long answers that were given before the broker died may be on their way.
+/// Time limit for responses that were sent before the broker was killed.
 const ON_THE_WAY: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Cases made after public reports of people who do this job, and wrong payloads by the thousand, against the real
-//! services. Each file of `tests/cases` says where its case is from and which behaviour is right.
+//! Cases made after public reports by engineers in this field, and thousands of malformed payloads, against the real
+//! services. Each file of `tests/cases` names the source of its case and the right behaviour.
 
 mod case;
 mod encode;
@@ -17,10 +17,10 @@ use play::Player;
 use shop::Platforms;
 use testkit::{Program, World, WorldOptions};
 
-/// The number of cases that are played at once.
+/// Number of cases that are played at once.
 const AT_ONCE: usize = 24;
 
-/// How much each stream may hold: these tests need little, and the broker reserves it.
+/// Size limit of each stream in bytes: these tests need little, and the broker reserves it.
 const STREAM_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 async fn start() -> World {
@@ -34,7 +34,7 @@ async fn start() -> World {
     World::start_with(options, &Program::ALL).await
 }
 
-/// Prints the complaints about a case beside what is right.
+/// Prints the complaints about a case, the right behaviour and the source.
 #[expect(clippy::print_stdout, reason = "a failing case doesn't hide the others")]
 fn report(case: &Case, complaints: &[String]) {
     println!("{} {}", if complaints.is_empty() { "held  " } else { "FAILED" }, case.name);
@@ -48,7 +48,7 @@ fn report(case: &Case, complaints: &[String]) {
     println!("       source: {}", case.provenance());
 }
 
-/// Plays these cases, several at once, and gives the names of those that have failed.
+/// Plays these cases, several at once, and returns the names of the failed ones.
 async fn play(player: &Player<'_>, cases: &[Case]) -> Vec<String> {
     let numbered = (0_u64..).zip(cases);
     let played = stream::iter(numbered)

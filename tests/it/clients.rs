@@ -1,11 +1,11 @@
-//! Stock clients of the broker, as one of its users.
+//! Stock clients of the broker, each as one of its users.
 
 use crate::PATIENCE;
 use async_nats::{Client, ConnectOptions};
 use bus::User;
 use testkit::{Account, Merchant, World, eventually};
 
-/// A client that may do everything: whoever repairs the broker by hand, or has taken over who may.
+/// A client with all permissions: an operator who repairs the broker by hand, or an attacker with that user's key.
 pub(crate) async fn administrator(world: &World) -> Client {
     client(world, &User::Administrator).await
 }
@@ -23,7 +23,7 @@ pub(crate) async fn client(world: &World, user: &User) -> Client {
 
 /// A client with the key of that user, and these inboxes.
 pub(crate) async fn client_of(world: &World, user: &User, inbox_prefix: &str) -> Client {
-    // Who is just connecting while the broker reads its users anew is put out, as if it were nobody.
+    // A client that connects while the broker reloads its users is disconnected, as if its user were unknown.
     eventually(PATIENCE, "the broker knows the user", async || {
         let options = ConnectOptions::with_nkey(world.users.seed(user)).custom_inbox_prefix(inbox_prefix);
         options.connect(world.nats.url()).await

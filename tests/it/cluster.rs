@@ -1,4 +1,4 @@
-//! The broker is three servers: each may die, or be renewed, while the others go on.
+//! A broker of three servers: each may fail or be replaced while the others continue.
 
 use crate::{PATIENCE, command_line::tillflow, crowd::Crowd};
 use std::time::Duration;
@@ -6,20 +6,20 @@ use testkit::{Program, World, WorldOptions, eventually};
 
 const STORES: usize = 12;
 const ITEMS: u64 = 4;
-/// More than fit into the test; the senders are reported when it is enough.
+/// More deliveries than fit into the test; the senders are stopped earlier.
 const EACH: usize = 100_000;
-/// How long each item rests between two of its levels.
+/// Pause between two levels of an item.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many deliveries must be taken to be sure that all is well.
+/// Number of accepted deliveries that shows that the cluster works.
 const A_GOOD_MANY: usize = 300;
 
-/// Two of three: the one that is left is no majority.
+/// Two of three: the one left is no majority.
 const TWO: [&str; 2] = ["nats-1", "nats-3"];
-/// How long nothing is taken once all answers that were given before the majority was lost have come.
+/// Time without an accepted delivery after which all responses from before the loss of the majority have arrived.
 const STILL_FOR: Duration = Duration::from_secs(1);
 const WITHOUT_MAJORITY: Duration = Duration::from_secs(4);
 
-/// The server that orders what is in the stream.
+/// The leader of a stream.
 async fn leader(world: &World, stream: &str) -> String {
     eventually(PATIENCE, &format!("{stream} has a leader"), async || {
         let placements = world.bus.placements().await.map_err(|error| error.to_string())?;
@@ -29,7 +29,7 @@ async fn leader(world: &World, stream: &str) -> String {
     .await
 }
 
-/// Waits until every stream is on all servers: one of them may be lost then.
+/// Waits until every stream is on all servers, so that one of them may be lost.
 async fn whole(world: &World) {
     for server in world.servers() {
         server.caught_up().await.expect("it catches up");

@@ -1,4 +1,4 @@
-//! `tillflow` on a system that others run.
+//! `tillflow` on a running system.
 
 use serde_json::Value;
 use std::{
@@ -8,10 +8,10 @@ use std::{
 use testkit::{Program, World};
 use tokio::process::Command;
 
-/// How long a verb may take.
+/// Time limit of a verb.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What a verb said.
+/// Output of a verb.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
@@ -21,7 +21,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Its lines, if it went well.
+    /// Its lines; panics if it failed.
     pub(crate) fn well(self) -> Vec<Value> {
         assert_eq!(self.code, 0, "{}\n{:?}", self.error, self.lines);
         self.lines
@@ -39,11 +39,11 @@ pub(crate) async fn tillflow(world: &World, arguments: &[&str]) -> Said {
     }
 }
 
-/// Runs `tillflow` with these arguments on the world's servers and gives what it wrote, as it wrote it.
+/// Runs `tillflow` with these arguments on the world's servers and returns its raw output.
 pub(crate) async fn run(world: &World, arguments: &[&str]) -> Output {
     let folder = tempfile(world);
     let config = folder.join("tillflow.toml");
-    // As a service with a database has it.
+    // The configuration of a service with a database.
     std::fs::write(&config, world.configuration_of_operator()).expect("a configuration can be written");
     let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
     command.env_clear().env("TILLFLOW_CONFIG", &config).current_dir(&folder).kill_on_drop(true);

@@ -1,4 +1,4 @@
-//! Nothing vanishes: what goes in comes out, by the numbers that every service shows.
+//! Conservation: each service's inputs equal its outcomes, and its outputs the next one's inputs, by their metrics.
 
 use crate::PATIENCE;
 use model::Outcome;
@@ -34,7 +34,7 @@ async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what
         assert_eq!(outputs(pair[0]), inputs(pair[1]), "from {} to {}", pair[0], pair[1]);
     }
 
-    // What each stage says of an outcome is what the record says of it.
+    // Each stage's counts of outcomes equal those of the record.
     let outcome = |outcome: Outcome| {
         scrape.count("tillflow_events_total", &[("stage", "apply"), ("outcome", outcome.as_str())])
     };
@@ -51,8 +51,8 @@ async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what
     assert!(counted("normalize", "filtered") > 0, "Square's thin notifications were completed by poll");
 }
 
-/// One that is poison, one for a place that isn't linked, one that is stale, and one twice behind the intake's back.
-/// Gives what the intake had passed on before it was started again, since it counts anew then.
+/// Sends an invalid delivery, one for a location that isn't linked, a stale one, and one twice, the second time after
+/// the intake's restart. Returns the intake's outputs before its restart, since it counts from zero then.
 async fn send_every_kind(world: &mut World, shopify: &Account) -> u64 {
     let sender = Sender::default();
     let topic = "inventory_levels/update";

@@ -1,4 +1,4 @@
-//! Many stores whose platforms send without a pause, and what must be true of all of it afterwards.
+//! Many stores whose platforms send without a pause, and the checks of all their deliveries afterwards.
 
 use crate::PATIENCE;
 use model::{Outcome, Quantity, StoreId};
@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 
 /// Every store's product.
 const PRODUCT: u64 = 1000;
-/// How long a platform goes on sending one delivery again.
+/// Time limit for a platform's retries of one delivery.
 const RETRY_LIMIT: Duration = Duration::from_secs(90);
-/// The pause before it does.
+/// The pause before a retry.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Stores with an account on Shopify each, and a product of several items.
@@ -32,18 +32,18 @@ pub(crate) struct Crowd {
 struct Shop {
     merchant: Merchant,
     account: Arc<Account>,
-    /// By item, the intake's ids of its levels, in the order in which they were taken.
+    /// By item, the intake's ids of its levels, in the order of acceptance.
     taken: BTreeMap<u64, Vec<String>>,
 }
 
-/// What one sender got through.
+/// Accepted deliveries of one sender.
 struct Reported {
     shop: usize,
     item: u64,
     deliveries: Vec<String>,
 }
 
-/// Deliveries under way.
+/// A stream of deliveries under way.
 pub(crate) struct Stream {
     taken: Arc<AtomicUsize>,
     retried: Arc<AtomicUsize>,
@@ -53,7 +53,7 @@ pub(crate) struct Stream {
 }
 
 impl Crowd {
-    /// Sets the stores up and has their products known.
+    /// Sets up the stores and sends their products.
     pub(crate) async fn open(world: &World, stores: usize, items: u64) -> Self {
         let names: Vec<String> = (0..stores).map(|index| format!("shop-{index}")).collect();
         Self::named(world, &names, items).await
@@ -84,13 +84,12 @@ impl Crowd {
         Self { shops, items, intakes: Arc::new(Mutex::new(vec![world.ingest_url()])), pause: Duration::ZERO }
     }
 
-    /// Has every sender wait so long between two deliveries.
+    /// Sets the pause of every sender between two deliveries.
     pub(crate) fn with_pause(self, pause: Duration) -> Self {
         Self { pause, ..self }
     }
 
-    /// Has deliveries go to all of these intakes by turns from now on, each sent again at the next one, as behind a
-    /// load balancer.
+    /// Sends deliveries to these intakes in turn from now on, each retry to the next one, as behind a load balancer.
     pub(crate) fn spread_over(&self, intakes: Vec<String>) {
         *lock(&self.intakes) = intakes;
     }
@@ -100,7 +99,7 @@ impl Crowd {
         self.shops.iter().map(|shop| &shop.merchant).collect()
     }
 
-    /// Has each item of each store tell `count` further levels, one after the other, all items at once.
+    /// Sends `count` further levels of each item of each store, one after the other, all items at once.
     pub(crate) fn send(&self, count: usize) -> Stream {
         let (taken, retried) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let enough = Arc::new(AtomicBool::new(false));
@@ -136,14 +135,14 @@ impl Crowd {
         Stream { taken, retried, reasons, enough, senders }
     }
 
-    /// Waits until all of it was taken, and remembers it.
+    /// Waits until all of the stream was accepted, and records it.
     pub(crate) async fn finish(&mut self, stream: Stream) {
         for reported in stream.senders.join_all().await {
             self.shops[reported.shop].taken.entry(reported.item).or_default().extend(reported.deliveries);
         }
     }
 
-    /// Asserts that every delivery that was taken has its row, once, and that each store has them in order.
+    /// Asserts that every accepted delivery has one row, and that each store has them in order.
     pub(crate) async fn assert_all_there(&self, world: &World, patience: Duration) {
         for shop in &self.shops {
             let merchant = &shop.merchant;
@@ -188,7 +187,7 @@ impl Crowd {
 }
 
 impl Stream {
-    /// Waits until so many were taken.
+    /// Waits until `taken` deliveries were accepted.
     pub(crate) async fn reaches(&self, taken: usize) {
         eventually(RETRY_LIMIT, &format!("{taken} were taken"), async || {
             let so_far = self.taken.load(Ordering::Relaxed);
@@ -197,22 +196,22 @@ impl Stream {
         .await;
     }
 
-    /// Has every sender end with the delivery that it is at.
+    /// Ends every sender after its present delivery.
     pub(crate) fn end(&self) {
         self.enough.store(true, Ordering::Relaxed);
     }
 
-    /// How many were taken.
+    /// Number of accepted deliveries.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Why senders were asked to come back, of all the reasons so far.
+    /// All reasons so far for which senders were turned away.
     pub(crate) fn reasons(&self) -> BTreeSet<String> {
         lock(&self.reasons).clone()
     }
 
-    /// How many had to be sent more than once.
+    /// Number of deliveries that were sent more than once.
     pub(crate) fn retried(&self) -> usize {
         self.retried.load(Ordering::Relaxed)
     }
@@ -222,8 +221,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends to one intake after the other until one takes it; gives the intake's id of the delivery and how often it was
-/// sent.
+/// Sends to one intake after the other until one accepts; returns the intake's delivery id and the number of attempts.
 async fn keep(
     sender: &Sender,
     delivery: Signed,

@@ -1,4 +1,4 @@
-//! The database dies, is slow, takes sides between transactions, and refuses them.
+//! A database that crashes, is slow, resolves deadlocks against a transaction, and refuses transactions.
 
 use crate::{PATIENCE, crowd::Crowd};
 use std::time::Duration;
@@ -6,13 +6,13 @@ use testkit::{AccountOptions, Program, Sender, World, WorldOptions, eventually};
 
 const STORES: usize = 8;
 const ITEMS: u64 = 2;
-/// How many are taken between two faults.
+/// Number of accepted deliveries between two faults.
 const BETWEEN: usize = 100;
-/// How long services may take to work off what came in meanwhile.
+/// Time limit for the services to process their backlog.
 const WORKED_OFF: Duration = Duration::from_mins(1);
-/// How often the database is killed under load.
+/// Number of kills of the database under load.
 const KILLS: usize = 3;
-/// How many transactions are cut off in the middle.
+/// Number of transactions that are cut off in the middle.
 const CUT_OFF: u64 = 10;
 
 async fn assert_nothing_dead(world: &World) {
@@ -45,7 +45,7 @@ async fn a_database_killed_amid_commits_pauses_the_services_and_nothing_is_lost_
             if times > 0 { Ok(()) } else { Err("it hasn't yet") }
         })
         .await;
-        // Who is known may go on sending: what it sends is on disk, if not in the record yet.
+        // Known connections may continue to send: their deliveries are on disk, if not in the record yet.
         stream.reaches(stream.taken() + BETWEEN).await;
         world.postgres.restart().await.expect("the database comes back");
     }
@@ -72,7 +72,7 @@ async fn while_the_database_is_away_unauthenticated_clients_are_asked_to_come_ba
     let answer = sender.send(&first).await.expect("the intake answers");
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
-    // One whose connection the intake knows, of an item that enrich doesn't.
+    // A delivery whose connection the intake has cached, with an item that enrich hasn't.
     let stream = crowd.send(1);
     stream.reaches(1).await;
     eventually(PATIENCE, "enrich pauses", async || {
@@ -90,7 +90,7 @@ async fn while_the_database_is_away_unauthenticated_clients_are_asked_to_come_ba
     assert_nothing_dead(&world).await;
 }
 
-/// Ends sessions of services in the middle of their transactions; gives how many.
+/// Terminates sessions of services in the middle of their transactions; returns their number.
 async fn cut_off_transactions(world: &World) -> u64 {
     let query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
@@ -98,8 +98,8 @@ async fn cut_off_transactions(world: &World) -> u64 {
     number(world, query).await
 }
 
-/// Takes the locks of all stores, one by one, in the order opposite to that of apply, and leaves it to apply to notice:
-/// it waits longer itself.
+/// Locks all stores, one by one, in the order opposite to that of apply. Apply detects the deadlock, since this
+/// session's `deadlock_timeout` is longer.
 async fn cross_locks(world: &World) {
     let mut statements = vec!["BEGIN; SET LOCAL deadlock_timeout = '20s'".to_owned()];
     for index in (0..STORES).rev() {
@@ -110,7 +110,7 @@ async fn cross_locks(world: &World) {
     world.sql(&statements.join("; ")).await;
 }
 
-/// Half of all steps of cursors are refused, some at once, some only by the commit.
+/// About half of all cursor updates are refused, some at once, some only at the commit.
 const REFUSE: &str = "
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -150,7 +150,7 @@ async fn transactions_that_are_cut_off_crossed_refused_or_kept_waiting_are_made_
     .await;
     stream.reaches(stream.taken() + BETWEEN).await;
 
-    // Longer than a statement may take, and then shorter.
+    // Longer than the statement timeout, then shorter.
     for seconds in [4, 1] {
         let kept_waiting =
             format!("BEGIN; SELECT 1 FROM stores FOR UPDATE; SELECT pg_sleep({seconds}); ROLLBACK");

@@ -1,4 +1,4 @@
-//! Dead letters, seen to by a person.
+//! Dead letters, handled by a person.
 
 use crate::{
     PATIENCE,
@@ -13,7 +13,7 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, Signed, World,
 
 const PRODUCT: u64 = 1000;
 
-/// A shop whose currency nobody has said.
+/// A shop whose currency isn't set.
 async fn shop() -> (World, Merchant, Account) {
     let world = World::start(&Program::ALL).await;
     let merchant = world.merchant("shop").await;
@@ -33,7 +33,7 @@ async fn set_currency(world: &World, merchant: &Merchant, currency: Option<Curre
     world.store.upsert_store(&store).await.expect("it is kept");
 }
 
-/// Says what the shop's amounts are in, and starts the intake anew so that it knows.
+/// Sets the currency of the shop's amounts, and restarts the intake so that it reads it.
 async fn say_currency(world: &mut World, merchant: &Merchant) {
     set_currency(world, merchant, Currency::new("USD").ok()).await;
     assert!(world.terminate(Program::Ingest).await.success());
@@ -70,7 +70,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     let sender = Sender::default();
     let send = async |delivery| sender.send_until_kept(&delivery, PATIENCE).await.0;
 
-    // Two states of an order whose currency nobody knows yet, and one body that no platform ever sends.
+    // Two states of an order whose currency isn't set yet, and one body that no platform ever sends.
     let first = send(order(&account, "first", 1, 1)).await;
     let second = send(order(&account, "second", 1, 2)).await;
     let poison =
@@ -86,7 +86,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
     );
     let fingerprint = causes[0]["fingerprint"].as_str().expect("a cause has one").to_owned();
 
-    // The currency is said, and something newer comes before the dead letters are taken in again.
+    // The currency is set, and a newer report arrives before the dead letters are re-ingested.
     say_currency(&mut world, &merchant).await;
     let third = send(order(&account, "third", 1, 3)).await;
     assert_eq!(world.event_outcome(PATIENCE, &merchant, &third).await.outcome, Outcome::Applied);
@@ -107,7 +107,7 @@ async fn dead_letters_are_listed_by_cause_taken_in_again_as_the_same_events_and_
         );
     }
 
-    // What is still wrong dies again, and tells of it.
+    // A delivery that is still invalid becomes a dead letter again, with its history.
     let dead_letter =
         tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well()[0]["dead_letter"].to_string();
     let again = tillflow(&world, &["dlq", "replay", &dead_letter]).await.well();
@@ -168,7 +168,7 @@ async fn a_dead_letter_whose_delivery_has_left_raw_comes_in_again_as_the_same_ev
     world.assert_sound(&merchant).await;
 }
 
-/// Everything accepted is accounted for, the dead ones among it.
+/// Asserts that all accepted deliveries are accounted for, including the dead ones.
 async fn assert_audited(world: &World, dead_at_least: u64) {
     eventually(PATIENCE, "what was accepted is counted", async || {
         let audit = tillflow(world, &["audit"]).await.well();

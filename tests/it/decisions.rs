@@ -1,4 +1,4 @@
-//! Conflicts, connections and links, seen to by a person.
+//! Conflicts, connections and links, handled by a person.
 
 use crate::{
     PATIENCE,
@@ -40,7 +40,7 @@ async fn note(world: &World, account: &Account, kind: ConflictKind, subject: Str
     world.store.note_conflict(&conflict).await.expect("it is kept");
 }
 
-/// Says why it failed, with this exit code.
+/// Asserts that a command failed with this exit code and reason.
 fn refused(said: &Said, code: i32, why: &str) {
     assert_eq!(said.code, code, "{said:?}");
     assert!(said.error.contains(why), "{said:?}");
@@ -73,7 +73,7 @@ async fn a_person_lists_conflicts_and_ends_them_once() {
     refused(&tillflow(&world, &["conflicts", "resolve", "4711"]).await, 1, "there is no conflict 4711");
     refused(&tillflow(&world, &["conflicts", "resolve", &contact]).await, 2, "--take");
     refused(&tillflow(&world, &["conflicts", "resolve", &oversold, "--take", "store"]).await, 2, "--note");
-    // Nobody takes the answer up: nothing is changed.
+    // No service consumes the decision, so nothing changes.
     refused(&tillflow(&world, &["conflicts", "resolve", &contact, "--take", "store"]).await, 1, "tillflow:");
 
     let by = ["conflicts", "resolve", &oversold, "--note", "counted again", "--by", "ada"];
@@ -170,7 +170,7 @@ async fn a_decision_goes_the_way_of_every_delivery_and_its_outcome_is_reported()
     assert!(accepted["outcome"].is_null(), "{accepted}");
     assert_ne!(accepted["delivery_id"].as_str(), Some(delivery), "each word of a person is one of its own");
 
-    // What ended before it was understood is reported as well, with its dead letter.
+    // A delivery that normalize has dead-lettered is reported as well, with its dead letter.
     let poison = account.sign("inventory_levels/update", "poison", b"{\"available\": \"no\"}".to_vec());
     let (poison, _) = sender.send_until_kept(&poison, PATIENCE).await;
     testkit::eventually(PATIENCE, "its outcome is reported", async || {

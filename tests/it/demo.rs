@@ -1,4 +1,4 @@
-//! `tillflow dev --demo`, as someone does who tries it for the first time.
+//! `tillflow dev --demo`, run as a new user would.
 
 use crate::PATIENCE;
 use sandbox::Scratch;
@@ -11,7 +11,7 @@ use std::{
 use testkit::{Program, eventually};
 use tokio::process::Command;
 
-/// How many of our levels have to come back from the platforms.
+/// Number of our levels that have to come back from the platforms.
 const ECHOES: u64 = 30;
 
 fn tillflow() -> Command {
@@ -20,7 +20,7 @@ fn tillflow() -> Command {
     command
 }
 
-/// How many events of the demo's store were our own writes come back.
+/// Number of events of the demo's store that are echoes of our own writes.
 async fn echoes(folder: &Path) -> Result<u64, String> {
     let output = tillflow().args(["--output", "json", "audit", "--dir"]).arg(folder).output().await;
     let output = output.map_err(|error| error.to_string())?;

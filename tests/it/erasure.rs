@@ -1,4 +1,4 @@
-//! The erasure of a whole shop: what is cleared at once, what at the end of its retention, and what stays.
+//! The erasure of a whole shop: data cleared at once, data cleared at the end of its retention, and data that stays.
 
 use crate::{PATIENCE, command_line::tillflow};
 use bus::Feed;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use store::ConflictFilter;
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, Signed, World, WorldOptions, eventually};
 
-/// Sends a delivery and waits until it has ended so.
+/// Sends a delivery and waits until it has that outcome.
 async fn ends(world: &World, merchant: &Merchant, delivery: &Signed, wanted: Outcome) {
     let (id, _) = Sender::default().send_until_kept(delivery, PATIENCE).await;
     eventually(PATIENCE, &format!("delivery {id} ends {wanted:?}"), async || {
@@ -29,7 +29,7 @@ fn customer(account: &Account, topic: &str, id: u64, updated_at: &str) -> Signed
     account.sign(topic, &format!("{topic} {id} {updated_at}"), body.to_string().into_bytes())
 }
 
-/// The rows of all tables that hold a text, as text or as bytes.
+/// The tables with rows that contain a text, as text or as bytes, and the number of these rows.
 async fn rows_with(world: &World, text: &str) -> Vec<(String, String)> {
     let tables = world
         .sql(
@@ -52,7 +52,7 @@ async fn rows_with(world: &World, text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The number of dead letters that hold a text.
+/// Number of dead letters that contain a text.
 async fn dead_letters_with(world: &World, text: &str) -> usize {
     let mut dead_letters = world.bus.read_dead(None).await.expect("the broker answers");
     let mut count = 0;
@@ -75,7 +75,7 @@ async fn a_shop_s_erasure_clears_record_and_dead_letters_of_it_alone_and_raw_at_
             let made = customer(&account, "customers/create", id, "2026-01-01T00:00:00Z");
             ends(&world, &merchant, &made, Outcome::Applied).await;
         }
-        // Nobody can read its time: a dead letter with personal data.
+        // Its time can't be parsed: a dead letter with personal data.
         ends(&world, &merchant, &customer(&account, "customers/update", 3, "today"), Outcome::Dead).await;
         accounts.push((merchant, account));
     }
@@ -97,17 +97,17 @@ async fn a_shop_s_erasure_clears_record_and_dead_letters_of_it_alone_and_raw_at_
     .await;
     assert_eq!(dead_letters_with(&world, &others).await, 1, "and nobody else's");
 
-    // A report from before that comes late brings nothing back; a dead letter of later is kept: the shop may be set up
-    // anew.
+    // A late report from before the erasure brings nothing back; a dead letter from after it is kept: the shop may have
+    // been set up again.
     let late = customer(erased, "customers/update", 1, "2026-01-01T00:00:01Z");
     ends(&world, merchant, &late, Outcome::Stale).await;
     assert_eq!(rows_with(&world, &mine).await, []);
     ends(&world, merchant, &customer(erased, "customers/update", 4, "tomorrow"), Outcome::Dead).await;
-    // Longer than the janitor takes to look again.
+    // Longer than the interval of the janitor.
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     assert_eq!(dead_letters_with(&world, &mine).await, 1);
 
-    // A person confirms the duty; the erasure of what was there doesn't wait for it.
+    // A person confirms the duty; the erasure of existing data doesn't wait for it.
     let filter = ConflictFilter { kind: Some(ConflictKind::EraseAccount), ..ConflictFilter::default() };
     let open = world.store.conflicts(&filter, 10).await.expect("the database answers");
     let [conflict] = &open[..] else { panic!("{open:?}") };
@@ -119,7 +119,7 @@ async fn a_shop_s_erasure_clears_record_and_dead_letters_of_it_alone_and_raw_at_
     );
     let arguments = ["conflicts", "resolve", &conflict.id.to_string(), "--note", "RAW is empty"];
     tillflow(&world, &arguments).await.well();
-    // The newest message of a partition stays until there is another.
+    // The newest message of a partition stays until there is a newer one.
     let last = erased.product("the last", 1000, "Tea", 1, 0);
     let (last, _) = Sender::default().send_until_kept(&last, PATIENCE).await;
     let last = world.event_outcome(PATIENCE, merchant, &last).await.position.raw_sequence;

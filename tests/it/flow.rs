@@ -1,4 +1,4 @@
-//! One event's whole way.
+//! The whole path of one event.
 
 use crate::PATIENCE;
 use model::{Outcome, Quantity};
@@ -31,7 +31,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     let echoes_before = world.count(&merchant, Outcome::Echo).await;
     let calls_before = square.shop().calls().len();
 
-    // The shop's own webhook of the sale is held back; the same news comes with a trace context.
+    // The shop's own webhook of the sale is delayed; the same report arrives with a trace context.
     shopify.shop().hold_webhooks(true);
     let item = shopify.shop().find("tea").expect("it is on sale").item;
     shopify.shop().sell(&item, &shopify.place(), 3).expect("there are ten");
@@ -62,7 +62,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     let last = event_outcomes.last().expect("there are outcomes");
     assert_eq!((&last.connection, last.outcome), (&square.connection, Outcome::Echo), "{last:?}");
 
-    // What the shop itself says of the same sale is no news and goes nowhere.
+    // The shop's own report of the same sale changes nothing and isn't forwarded.
     let writes =
         |account: &Account| account.shop().calls().iter().filter(|call| call.method == "POST").count();
     let written = (writes(&shopify), writes(&square));
@@ -84,7 +84,7 @@ async fn the_same_delivery_three_times_changes_one_row() {
     let (first, _) = sender.send_until_kept(&sold, PATIENCE).await;
     world.event_outcome(PATIENCE, &merchant, &first).await;
 
-    // The intake remembers it; after it was killed it doesn't, and RAW has it twice.
+    // The intake remembers the delivery; after a kill it doesn't, and RAW has it twice.
     let (second, _) = sender.send_until_kept(&sold, PATIENCE).await;
     world.kill(Program::Ingest).await;
     world.launch(&[Program::Ingest]).await;
@@ -140,7 +140,7 @@ async fn a_product_update_that_comes_after_a_newer_one_is_stale() {
         outcomes.push(world.event_outcome(PATIENCE, &merchant, &id).await.outcome);
     }
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Applied, Outcome::Stale]);
-    // A level makes the product's name visible beside it.
+    // A level makes the store's view show the product's title.
     let (id, _) = sender.send_until_kept(&account.level("counted", 1101, 5, 40), PATIENCE).await;
     world.event_outcome(PATIENCE, &merchant, &id).await;
     let view = world.store.show_store(&merchant.store).await.expect("the database answers");

@@ -1,5 +1,5 @@
-//! What others publish where only we should: answers that are aimed at our streams, and messages in them that aren't
-//! ours.
+//! Messages of others where only our services should publish: replies directed into our streams, and foreign messages
+//! in the streams.
 
 use crate::{
     PATIENCE,
@@ -16,7 +16,7 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventua
 const TOPIC: &str = "inventory_levels/update";
 const ITEM: u64 = 1101;
 const SKU: &str = "sku-1000-1";
-/// Time that partitions may be nobody's while a replica is given the chance to take them.
+/// Time in which partitions may have no owner while the replica assigned to them may still claim them.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(15);
 
 struct Shop {
@@ -33,7 +33,7 @@ impl Shop {
         Self { merchant, account }
     }
 
-    /// Reports a level by webhook, and waits until it is the store's.
+    /// Reports a level by webhook, and waits until the store has it.
     async fn sells(&self, world: &World, id: &str, level: i32, second: i64) {
         let reported = self.account.level(id, ITEM, level.into(), second);
         let (delivery, _) = Sender::default().send_until_kept(&reported, PATIENCE).await;
@@ -43,7 +43,7 @@ impl Shop {
     }
 }
 
-/// Two stores of one partition, of which the first one's partner is hostile, and one of another.
+/// Two stores of one partition, the first with a hostile partner, and one of another partition.
 async fn street(world: &World) -> [Shop; 3] {
     let partitions = world.bus.partitions();
     let of = |name: &str| partitions.of(&StoreId::new(name).expect("a name"));
@@ -56,7 +56,7 @@ async fn street(world: &World) -> [Shop; 3] {
     [Shop::open(world, "shop-0").await, Shop::open(world, &same).await, Shop::open(world, &other).await]
 }
 
-/// Everything still works: all stores sell on, before and after a restart of everything, and whoever looks is answered.
+/// Asserts that all stores can still sell, before and after a restart of everything, and that readers get responses.
 async fn goes_on(world: &mut World, shops: &[Shop]) {
     for shop in shops {
         shop.sells(world, "goes-on", 70, 100).await;
@@ -193,7 +193,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
             write(&client, subject, HeaderMap::new(), payload).await;
         }
     }
-    // With headers as ours have them, and what can't be: payloads that can't be decoded, and progress that isn't.
+    // With headers like ours, and impossible contents: payloads that can't be decoded, and progress beyond the input.
     for (feed, covers) in [
         (Feed::Normalized, "999999999.0.0"),
         (Feed::Unique, "999999999.0.0"),
@@ -216,7 +216,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
         let payload = if covers == "1.0.0" { &b"\xff"[..] } else { b"" };
         write(&client, &subject, headers, payload).await;
     }
-    // A change as APPLIED has them, of which the payload is another's.
+    // A change with valid headers of APPLIED, but a foreign payload.
     let number = world.sql(&format!("SELECT max(number) FROM events WHERE partition = {here}")).await;
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -233,7 +233,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
 
     goes_on(&mut world, &shops).await;
 
-    // Whoever of RAW's readers meets a message first raises its alert.
+    // The first reader of RAW to reach a message raises its alert.
     let (streams, readers_of_raw) =
         (["RAW-0", "NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED", "DEAD"], ["normalize", "poll"]);
     let reported =
@@ -266,12 +266,12 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
 async fn a_ghost_among_the_members_takes_no_partition_away_for_good() {
     let world = World::start(&Program::ALL).await;
     let client = administrator(&world).await;
-    // Not a sign of life at all: it would never end.
+    // An invalid sign of life, without an expiry: it would never end.
     for stage in ["normalize", "dedupe", "enrich", "apply", "propagate", "poll"] {
         let subject = format!("pos.members.{stage}.ghost");
         client.publish(subject, "{\"stream\":\"RAW\"}".into()).await.expect("it is sent");
     }
-    // One that shows life as replicas do, and never takes over what it gets.
+    // A member with valid signs of life that never takes over its partitions.
     let shows_life = tokio::spawn({
         let client = client.clone();
         async move {
@@ -287,7 +287,7 @@ async fn a_ghost_among_the_members_takes_no_partition_away_for_good() {
         }
     });
     client.flush().await.expect("it is sent");
-    // A new process sees both from its beginning on.
+    // A new process sees both from its start.
     let mut world = world;
     for program in [Program::Apply, Program::Normalize] {
         assert!(world.terminate(program).await.success());

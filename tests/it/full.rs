@@ -1,4 +1,4 @@
-//! No room: a stream is full, or the broker's whole disk.
+//! Full storage: of a stream, or of the broker's whole disk.
 
 use crate::{PATIENCE, crowd::Crowd, crowd::Stream};
 use sandbox::Scratch;
@@ -11,19 +11,19 @@ use std::{
 };
 use testkit::{Program, World, WorldOptions, eventually};
 
-/// So little that a few hundred deliveries fill a feed.
+/// Small enough that a few hundred deliveries fill a feed.
 const FEED_BYTES: u64 = 128 * 1024;
-/// So little that a few hundred changes fill APPLIED, but more than what is kept of one partition in any case.
+/// Small enough that a few hundred changes fill APPLIED, but more than the minimum kept of one partition.
 const APPLIED_BYTES: u64 = 384 * 1024;
-/// How large the disk is; it is made of memory.
+/// Size of the disk, which is in memory.
 const DISK: &str = "80m";
-/// How much each stream may hold on that disk: all of them together what the broker takes it to have room for.
+/// Size limit of each stream on that disk, in bytes: their sum is the space that the broker assumes it has.
 const STREAM_BYTES: u64 = 6 * 1024 * 1024;
-/// How long it may take to fill, and how long services may take to work off what came in meanwhile.
+/// Time limit for filling, and for the services to process their backlog.
 const A_WHILE: Duration = Duration::from_mins(1);
-/// How many are taken once there is room again.
+/// Number of deliveries that are accepted once there is room again.
 const FURTHER: usize = 60;
-/// How long answers that were given before may be on their way.
+/// Time limit for responses that were sent before.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
 const STREAM_FULL: &str = "the stream is full";
 const BROKER_AWAY: &str = "the broker can't take it now";
@@ -42,7 +42,7 @@ async fn turned_away(stream: &Stream, reason: &str) {
     .await;
 }
 
-/// Waits for further deliveries, then for the end of all, and asserts that nothing is missing.
+/// Waits for further deliveries, then for all outcomes, and asserts that nothing is missing.
 async fn recovers(world: &World, mut crowd: Crowd, stream: Stream) {
     stream.reaches(stream.taken() + FURTHER).await;
     stream.end();
@@ -60,7 +60,7 @@ async fn a_full_raw_turns_senders_away_and_recovers_by_itself_once_events_are_ap
     assert!(world.terminate(Program::Apply).await.success());
     let stream = crowd.send(usize::MAX);
     turned_away(&stream, STREAM_FULL).await;
-    // What was in the way comes back, and nobody does anything else.
+    // The missing service is restarted, and nothing else is done.
     world.launch(&[Program::Apply]).await;
     recovers(&world, crowd, stream).await;
 }
@@ -84,9 +84,9 @@ async fn a_full_applied_pauses_apply_and_recovers_by_itself_once_it_is_read_agai
     recovers(&world, crowd, stream).await;
 }
 
-/// A small disk of one's own; given back when it is dropped.
+/// A small disk, unmounted when it is dropped.
 struct Disk {
-    // Before the folder that it is in.
+    // Dropped before the folder that contains it.
     _mounted: Mounted,
     folder: PathBuf,
     _scratch: Scratch,
@@ -96,13 +96,13 @@ struct Mounted(PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // What can't be given back is gone with the machine's memory at the latest.
+        // A mount that can't be undone ends with the machine's memory at the latest.
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 
 impl Disk {
-    /// None where we may not mount.
+    /// `None` if this process may not mount.
     fn small() -> Option<Self> {
         let scratch = Scratch::new().expect("a folder to throw away");
         let folder = scratch.path().join("disk");
@@ -118,7 +118,7 @@ impl Disk {
         self.folder.join("ballast")
     }
 
-    /// Leaves no room for anything.
+    /// Fills the disk completely.
     fn fill(&self) {
         let mut ballast = File::create(self.ballast()).expect("a file can be made");
         for size in [1 << 20, 1 << 12, 1] {
@@ -157,7 +157,7 @@ async fn a_full_disk_of_the_broker_turns_senders_away_and_costs_nothing_once_it_
     assert_eq!(stream.taken(), taken, "nothing is taken that can't be kept");
 
     disk.make_room();
-    // The broker doesn't notice by itself; started again, it has all that it has acknowledged.
+    // The broker doesn't detect it by itself; after a restart, it has all that it has acknowledged.
     world.nats.restart().await.expect("the broker comes back");
     recovers(&world, crowd, stream).await;
 }

@@ -1,4 +1,4 @@
-//! What the intake answers over HTTP.
+//! HTTP responses of the intake.
 
 use crate::PATIENCE;
 use bus::Feed;
@@ -11,7 +11,7 @@ use testkit::{
 };
 
 const MEBIBYTE: usize = 1024 * 1024;
-/// What Shopify may send.
+/// Maximum body size for Shopify, in bytes.
 const LARGEST: usize = 4 * MEBIBYTE;
 const TOPIC: &str = "inventory_levels/update";
 
@@ -26,7 +26,7 @@ async fn answer(delivery: &Signed) -> Answer {
     Sender::default().send(delivery).await.expect("the intake answers")
 }
 
-/// A problem (RFC 9457) of that status.
+/// Asserts that the response is a problem (RFC 9457) with that status.
 fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
@@ -34,7 +34,7 @@ fn assert_problem(answer: &Answer, status: u16) {
     assert!(answer.body["title"].is_string() && answer.body["detail"].is_string(), "{answer:?}");
 }
 
-/// What RAW holds of the store, in order.
+/// The deliveries of the store in RAW, in order.
 pub(crate) async fn kept(world: &World, merchant: &Merchant) -> Vec<Delivery> {
     let partition = world.bus.partitions().of(&merchant.store);
     let last = world
@@ -94,7 +94,7 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
     assert!(bomb.len() < MEBIBYTE / 4);
     assert_problem(&answer(&account.sign(TOPIC, "bomb", bomb).with("content-encoding", "gzip")).await, 413);
 
-    // A topic of what we read ourselves, or of what our services say to each other, is none of the platform's.
+    // Topics of our own readings, and of messages between our services, aren't the platform's.
     let ours = ["inventory_level/read", "product/read", wire::REENTRY_TOPIC, wire::INSTRUCTION_TOPIC];
     for topic in ["carts/update"].into_iter().chain(ours) {
         let unknown = answer(&account.sign(topic, "unknown", b"{}".to_vec())).await;
@@ -157,7 +157,7 @@ async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_con
     for _ in 0..3 {
         assert_problem(&answer(&broken).await, 400);
     }
-    // An unauthenticated client's isn't looked into, and is nothing of the connection's.
+    // An unauthenticated client's body isn't decompressed, and doesn't count for the connection.
     assert_problem(&answer(&broken.clone().without("x-shopify-hmac-sha256")).await, 401);
     let nobody = Signed { url: format!("{}-no", broken.url), ..broken };
     assert_problem(&answer(&nobody).await, 404);
@@ -190,11 +190,11 @@ async fn a_connection_that_knocks_too_often_learns_when_to_come_back_and_no_othe
     let ticket = |number: u32| {
         limited.sign("", "", format!("{{\"event_type\":\"TICKET\",\"n\":{number}}}").into_bytes())
     };
-    // An unauthenticated client's knocking costs the merchant nothing.
+    // Requests of an unauthenticated client don't count against the merchant's limit.
     for _ in 0..5 {
         assert_problem(&answer(&ticket(0).without("authorization")).await, 401);
     }
-    // Nor do repeats of what was kept.
+    // Nor do repeats of kept deliveries.
     for number in [0, 1, 0, 1, 0, 2, 2] {
         assert_eq!(answer(&ticket(number)).await.status, 200);
     }

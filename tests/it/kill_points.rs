@@ -1,4 +1,4 @@
-//! Every service dies at every place where a crash could tear apart what belongs together.
+//! Crashes of every service at every point where a crash could separate two steps that belong together.
 
 use crate::{PATIENCE, command_line::tillflow, crowd::Crowd};
 use model::{ConflictKind, Quantity};
@@ -17,7 +17,7 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventua
 use tokio::task::JoinHandle;
 use wire::Original;
 
-/// The places, by service. In each round every service dies at its next one, all of them at about the same time.
+/// The points, by service. In each round every service crashes at its next one, all of them at about the same time.
 const POINTS: [(Program, &[&str]); 7] = [
     (Program::Ingest, &["taken", "appended"]),
     (Program::Normalize, &["loaded", "dead_lettered", "appended"]),
@@ -27,18 +27,18 @@ const POINTS: [(Program, &[&str]); 7] = [
     (Program::Propagate, &["marked", "called", "desired", "settled"]),
     (Program::Poll, &["fetched", "noted"]),
 ];
-/// At which pass they die: some work goes well before.
+/// Number of the pass at which they crash: some work succeeds before.
 const PASS: u32 = 3;
-/// SIGABRT.
+/// Signal number of SIGABRT.
 const ABORTED: Option<i32> = Some(6);
-/// Between two deliveries of one sender, two sales, two poisons.
+/// Pauses between two deliveries of one sender, two sales, two invalid deliveries.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(80), Duration::from_millis(150)];
 const STOCK: i32 = 100_000;
-/// How long a service may take to come to its place.
+/// Time limit for a service to reach its point.
 const DEATH: Duration = Duration::from_secs(45);
-/// How long everything may take in the end; a write that was under way when its maker died is due again after half a
-/// minute, a reading after one.
+/// Time limit for everything at the end; a write that was under way when its service crashed is due again after half a
+/// minute, a reading after one minute.
 const WORKED_OFF: Duration = Duration::from_mins(2);
 
 /// Two shops that sell the same tea.
@@ -62,7 +62,7 @@ impl Shops {
         shops
     }
 
-    /// Sells at both and renames the tea at Square, whose notification of that is thin; gives how many were sold.
+    /// Sells at both and renames the tea at Square, whose notification of that is thin; returns the number of sales.
     fn trade(&self, enough: &Arc<AtomicBool>) -> JoinHandle<i32> {
         let shops = [self.accounts[0].shop(), self.accounts[1].shop()];
         let enough = Arc::clone(enough);
@@ -80,7 +80,7 @@ impl Shops {
         })
     }
 
-    /// A person sees to writes that have stopped; returns whether there were any.
+    /// Resolves stopped writes, as a person would; returns true if there were any.
     async fn is_seen_to(&self, world: &World) -> bool {
         let filter = ConflictFilter {
             store: Some(self.merchant.store.clone()),
@@ -98,7 +98,7 @@ impl Shops {
     async fn assert_agreed(&self, world: &World, sold: i32) {
         let accounts = [&self.accounts[0], &self.accounts[1]];
         world.quiet(WORKED_OFF, &[&self.merchant], &accounts).await;
-        // So many sales in a minute may look like another program's answers to our writes.
+        // So many sales in a minute may look like another program's reactions to our writes.
         while self.is_seen_to(world).await {
             world.quiet(WORKED_OFF, &[&self.merchant], &accounts).await;
         }
@@ -122,7 +122,7 @@ impl Shops {
     }
 }
 
-/// What the tea is called after so many sales.
+/// The title of the tea after `sold` sales.
 fn name(sold: i32) -> String {
     format!("Green tea {sold}")
 }
@@ -133,7 +133,7 @@ fn sell(shop: &ShopHandle) {
     shop.sell(&tea.item, &place, 1).expect("there is enough");
 }
 
-/// Sends what normalize has to reject; gives the intake's ids of what was taken.
+/// Sends deliveries that normalize has to reject; returns the intake's ids of the accepted ones.
 async fn poison(account: Account, enough: Arc<AtomicBool>) -> BTreeSet<String> {
     let sender = Sender::default();
     let mut taken = BTreeSet::new();
@@ -168,7 +168,7 @@ async fn assert_dead(world: &World, expected: &BTreeSet<String>) {
     .await;
 }
 
-/// Has the services die at the points of a round, and starts them again.
+/// Crashes the services at the points of a round, and restarts them.
 async fn die_and_rise(world: &mut World, round: usize) {
     let points = POINTS.iter().filter_map(|(program, points)| Some((*program, *points.get(round)?)));
     let mut doomed = Vec::new();
@@ -182,7 +182,7 @@ async fn die_and_rise(world: &mut World, round: usize) {
         let name = replica.program().name();
         assert_eq!(status.signal(), ABORTED, "{name} dies at {point}: {status}\n{said}");
         assert!(said.contains(&format!("\"point\":\"{point}\"")), "{name} dies at {point}:\n{said}");
-        // Each as soon as it is dead: others may wait for it on their way to their own places.
+        // Each is restarted as soon as it is dead: others may need it to reach their own points.
         world.launch(&[replica.program()]).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies of the largest size, through every stage and back.
+//! Bodies of the maximum size, through every stage and back.
 
 use crate::{
     PATIENCE,
@@ -11,13 +11,13 @@ use model::{Delivery, DeliveryId, Outcome, Source, Timestamp, TraceParent};
 use serde_json::{Value, json};
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventually};
 
-/// What Shopify may send.
+/// Maximum body size for Shopify, in bytes.
 const LARGEST: usize = 4 * 1024 * 1024;
-/// What platforms may send unless they are known to send more.
+/// Maximum body size for platforms that aren't known to send more, in bytes.
 const DEFAULT: usize = 1024 * 1024;
 const ORDER: &str = "orders/create";
 
-/// Text that compression makes nothing of.
+/// Incompressible text.
 mod bytes_of {
     /// xorshift64 (Marsaglia, 2003).
     pub(super) struct Noise(pub(super) u64);
@@ -36,7 +36,7 @@ mod bytes_of {
     }
 }
 
-/// An order that was placed, of just so many bytes, with as many lines as they take.
+/// A placed order of exactly `bytes` bytes, with as many lines as that takes.
 fn order(id: u64, bytes: usize) -> Vec<u8> {
     let mut noise = Noise(id);
     let mut line = |number: u64| {
@@ -101,7 +101,7 @@ async fn an_order_of_the_largest_size_is_applied_and_a_poisoned_one_comes_back_f
     assert_eq!(world.assert_sound(&merchant).await.len(), 1);
 }
 
-/// The error's code, if there is one.
+/// Sends a request; returns the error's code, if there is one.
 async fn asked(client: &Client, subject: String, payload: Vec<u8>) -> Option<u64> {
     let answer = client.request(subject, payload.into()).await.expect("ingest answers");
     let answer: Value = serde_json::from_slice(&answer.payload).expect("JSON");
@@ -154,7 +154,7 @@ async fn what_is_published_and_what_is_fetched_obeys_the_limit_of_its_platform()
     assert_eq!(accept(&shopify, ORDER, 0, order(3, LARGEST)).await, None);
     assert_eq!(accept(&shopify, ORDER, 0, order(4, LARGEST + 1)).await, Some(413));
     assert_eq!(accept(&square, "inventory.count.updated", 0, vec![b' '; DEFAULT + 1]).await, Some(413));
-    // Taken in again: it was within its limit when it came.
+    // Re-ingested: it was within its limit when it was first received.
     assert_eq!(accept(&square, "inventory.count.updated", 1, vec![b' '; DEFAULT + 1]).await, None);
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     assert_eq!(world.count(&merchant, Outcome::Applied).await, 2, "two orders");

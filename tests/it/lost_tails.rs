@@ -1,7 +1,7 @@
-//! The broker's machine loses power: what was not synced is gone.
+//! A power loss of the broker's machine: data that wasn't synced is lost.
 //!
-//! Only RAW and DEAD are on disk before they are acknowledged; the other streams may end earlier after a crash. A copy of
-//! a stream's folder, put back later, is such a stream.
+//! Only RAW and DEAD are on disk before they are acknowledged; the other streams may end earlier after a crash. A copy
+//! of a stream's folder, restored later, is such a stream.
 
 use crate::{PATIENCE, crowd::Crowd};
 use bus::Start;
@@ -12,7 +12,7 @@ use std::{
 };
 use testkit::{Merchant, Program, World, eventually};
 
-/// What is lost together.
+/// Streams that are lost together.
 const LOSSES: [&[&str]; 5] = [
     &["NORMALIZED-0"],
     &["UNIQUE-0"],
@@ -20,7 +20,7 @@ const LOSSES: [&[&str]; 5] = [
     &["APPLIED"],
     &["NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED"],
 ];
-/// How many levels each item tells between two crashes.
+/// Number of levels that each item reports between two crashes.
 const LEVELS: usize = 8;
 
 fn copy(from: &Path, to: &Path) {
@@ -36,11 +36,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Copies of streams as they were.
+/// Earlier copies of streams.
 struct Copies(Vec<(PathBuf, PathBuf)>);
 
 impl Copies {
-    /// The broker must be down.
+    /// Copies the streams' folders. The broker must be down.
     fn of(world: &World, streams: &[&str]) -> Self {
         let folder = world.streams_folder();
         let pairs = streams.iter().map(|name| (folder.join(name), folder.join(format!("../{name}.copy"))));
@@ -51,7 +51,7 @@ impl Copies {
         Self(pairs)
     }
 
-    /// The broker must be down.
+    /// Restores the copies. The broker must be down.
     fn put_back(self) {
         for (stream, held) in self.0 {
             fs::remove_dir_all(&stream).expect("a folder can be removed");

@@ -1,6 +1,6 @@
-//! The system as real processes: the services' own binaries on a broker and a database of the test's own.
+//! Tests of the system as real processes: the services' own binaries on the test's own broker and database.
 //!
-//! Each test starts everything for itself and runs by itself. `cargo build --workspace` makes the binaries.
+//! Each test starts everything that it needs and runs independently. `cargo build --workspace` makes the binaries.
 
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
@@ -49,5 +49,5 @@ mod unsigned;
 
 use std::time::Duration;
 
-/// How long what has to come about may take where two cores carry everything; it takes milliseconds mostly.
+/// Time limit for expected events where two cores run everything; mostly they take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! `tillflow nats-auth`, as whoever sets a broker up runs it.
+//! `tillflow nats-auth`, run as an operator who sets up a broker would.
 
 use crate::command_line::tillflow;
 use bus::{Bus, BusConfig, Credentials, User};
@@ -12,7 +12,7 @@ use std::{
 use testkit::{AccountOptions, Program, World};
 use tokio::process::Command;
 
-/// What it said.
+/// Output of a run.
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) value: Value,
@@ -26,7 +26,7 @@ impl Said {
     }
 }
 
-/// Runs it without any database that it could ask.
+/// Runs it without access to any database.
 pub(crate) async fn nats_auth(folder: &Path, arguments: &[&str]) -> Said {
     let mut command = Command::new(Program::Apply.binary().with_file_name("tillflow"));
     command.env_clear().env("TILLFLOW_BUS__STREAMS_PER_FEED", "4").kill_on_drop(true);
@@ -39,7 +39,7 @@ pub(crate) async fn nats_auth(folder: &Path, arguments: &[&str]) -> Said {
     }
 }
 
-/// The block of the file for the server.
+/// The block of `authorization.conf` for the server.
 fn block(folder: &Path) -> Value {
     let text = fs::read_to_string(folder.join("authorization.conf")).expect("it was written");
     let block = text.strip_prefix("authorization:").expect("it is a block of the server's");
@@ -172,7 +172,7 @@ async fn a_partner_whose_connection_is_not_in_the_record_gets_no_user_unless_nob
         changes.iter().map(|it| it["user"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
     assert!(names(&added).contains(&format!("partner-{connection}")), "{added:?}");
-    // Before the connection is set up.
+    // For a connection that isn't set up yet.
     let added = run(&["--partner", "acme", "acme-till", "--unchecked"]).await.well();
     assert_eq!(names(&added), ["partner-acme-till"]);
     assert_eq!(run(&["--unchecked"]).await.code, 2, "there is nothing to check");

@@ -1,4 +1,4 @@
-//! A cluster of three from what `tillflow nats-auth` writes, and servers that aren't of it.
+//! A cluster of three with the files of `tillflow nats-auth`, and servers that don't belong to it.
 
 use crate::{PATIENCE, nats_auth::nats_auth};
 use bus::{Bus, BusConfig, Credentials, User};
@@ -29,7 +29,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server on that `cluster` block, which hears others at that port.
+    /// Starts a server with that `cluster` block, which listens for routes at that port.
     fn start(folder: &Path, name: &str, cluster: &str, route: u16, ports: [u16; 2]) -> Self {
         let [client, monitoring] = ports;
         let own = folder.join(name);
@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// The answer of a server's monitoring, if it answers.
+/// The response of a server's monitoring, if there is one.
 async fn get(port: u16, path: &str) -> Option<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
@@ -77,14 +77,14 @@ async fn get(port: u16, path: &str) -> Option<Value> {
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }
 
-/// Ports that nobody has, taken all at once.
+/// Unused ports, all reserved before any is released.
 fn free_ports(count: usize) -> Vec<u16> {
     let bound: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a port is free")).collect();
     bound.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
 }
 
-/// The folder of a server's certificate, key and authority, under the names that the block says.
+/// The folder of a server's certificate, key and authority, with the file names in the block.
 fn certificates(scratch: &Path, name: &str, authority: &str) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/routes_tls");
     let folder = scratch.join(format!("tls-{name}"));
@@ -142,7 +142,7 @@ async fn three_servers_join_by_the_file_that_is_written_and_nobody_without_its_p
         })
         .await;
     }
-    // Streams of three replicas need the three of them.
+    // Streams of three replicas need all three servers.
     let config = BusConfig {
         servers: cluster.iter().map(|server| format!("nats://127.0.0.1:{}", server.client)).collect(),
         monitoring_url: Some(format!("http://127.0.0.1:{}", cluster[0].monitoring)),
@@ -179,7 +179,7 @@ async fn three_servers_join_by_the_file_that_is_written_and_nobody_without_its_p
             accepting.map_or(Ok(()), |server| Err(format!("{}\n{}", server.log(), foreign_client.log())))
         })
         .await;
-        // What it has dialled and not been refused on yet is no route to the others.
+        // A route that it has dialled and that isn't refused yet isn't a route of the others.
         for server in &cluster {
             assert!(!server.routes().await.iter().any(|other| other == name), "{name}");
         }

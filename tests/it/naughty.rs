@@ -1,10 +1,10 @@
-//! Bodies that no platform sends, rightly signed: after `JSONTestSuite` (nst, `test_parsing`) and what else breaks
-//! readers.
+//! Correctly signed bodies that no platform sends: after `JSONTestSuite` (nst, `test_parsing`), and other inputs that
+//! break parsers.
 
 use crate::intake::kept;
 use testkit::{Account, AccountOptions, Program, Sender, World};
 
-/// Bodies of Shopify, whose topic is in a header; of the others those without a topic in them.
+/// Bodies for Shopify, whose topic is in a header; for the other platforms, bodies without a topic.
 fn bodies() -> Vec<Vec<u8>> {
     let texts = [
         // Not JSON.
@@ -55,7 +55,7 @@ fn bodies() -> Vec<Vec<u8>> {
         "[1e+]",
         "[--1]",
         "\u{0}",
-        // JSON, and nothing that a platform means.
+        // JSON without a meaning for any platform.
         "null",
         "true",
         "0",

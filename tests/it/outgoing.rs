@@ -1,4 +1,4 @@
-//! Where calls may go: URLs that a tenant set and that lead inside.
+//! Destinations of calls: URLs set by a tenant that lead into the internal network.
 
 use crate::{PATIENCE, command_line::tillflow};
 use model::{Attention, Quantity};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use store::{Connection, Health};
 use testkit::{Account, Merchant, Program, World, eventually};
 
-/// The time for which nothing must happen that shall not.
+/// Time for which the absence of an event is checked.
 const STILL: Duration = Duration::from_secs(1);
 
 async fn connection(world: &World, account: &Account) -> Connection {
@@ -36,7 +36,7 @@ async fn conflicts(world: &World, account: &Account) -> Vec<String> {
     listed.iter().map(|line| format!("{}: {}", text(line, "kind"), text(line, "detail"))).collect()
 }
 
-/// The number of writes that wait for the account.
+/// Number of writes due at the account.
 async fn due(world: &World, merchant: &Merchant, account: &Account) -> usize {
     let view = world.store.show_store(&merchant.store).await.expect("the database answers");
     let is_due = |line: &&store::MirrorLine| {
@@ -53,7 +53,7 @@ async fn a_url_that_leads_inside_is_never_called_and_its_connection_says_so_unti
     let right = connection(&world, &square).await.base_url;
     let port = right.rsplit(':').next().expect("a port");
     let wrong = [
-        // The tests' own exception is http://127.0.0.1 alone.
+        // The tests' only exception is http://127.0.0.1.
         (format!("http://localhost:{port}"), "isn't https"),
         (format!("https://127.0.0.1:{port}"), "another port than 443"),
         ("https://[::ffff:127.0.0.1]".to_owned(), "isn't a public one"),
@@ -62,7 +62,7 @@ async fn a_url_that_leads_inside_is_never_called_and_its_connection_says_so_unti
     for (number, (url, reason)) in (1..).zip(wrong) {
         let calls = square.shop().calls().len();
         move_to(&world, &square, &url).await;
-        // A write is due there, and a notification speaks of something to be fetched there.
+        // A write is due there, and a notification names an object to be fetched there.
         let tea = shopify.shop().find("tea").expect("tea is on sale");
         shopify.shop().sell(&tea.item, &shopify.place(), 1).expect("there is some");
         let other = NewVariant::stocked(&format!("other-{number}"), 950, 10, &square.shop().locations());

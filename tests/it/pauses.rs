@@ -1,23 +1,23 @@
-//! Notifications of connections that are paused or refused: they wait, and none is lost.
+//! Notifications of paused or refused connections: they are parked, and none is lost.
 
 use crate::{PATIENCE, intake::kept};
 use simulator::{Kind, NewVariant, Standing};
 use std::{collections::BTreeSet, time::Duration};
 use testkit::{Account, Merchant, Program, World, eventually};
 
-/// The time for which nothing must happen that shall not.
+/// Time for which the absence of an event is checked.
 const STILL: Duration = Duration::from_secs(1);
 
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     eventually(PATIENCE, what, async || if is_so().await { Ok(()) } else { Err("not yet") }).await;
 }
 
-/// The number of notifications that wait.
+/// Number of parked notifications.
 async fn parked(world: &World) -> String {
     world.sql("SELECT count(*) FROM parked_notices").await
 }
 
-/// The number of times the platform was asked for its catalog.
+/// Number of requests for the platform's catalog.
 fn searches(account: &Account) -> usize {
     account.shop().calls().iter().filter(|call| call.path == "/v2/catalog/search").count()
 }
@@ -39,7 +39,7 @@ async fn square() -> (World, Merchant, Account) {
     (world, merchant, account)
 }
 
-/// Puts a product on sale, and waits until its webhooks were taken.
+/// Puts a product on sale, and waits until its webhooks were accepted.
 async fn add(account: &Account, sku: &str) -> String {
     let shop = account.shop();
     let variant = NewVariant::stocked(sku, 950, 10, &shop.locations());

@@ -1,4 +1,4 @@
-//! Platforms that are slow, fail half of the time, lose their answers, or want no more calls.
+//! Platforms that are slow, fail half of the time, lose their replies, or throttle calls.
 
 use crate::PATIENCE;
 use model::Quantity;
@@ -12,34 +12,34 @@ use testkit::{Account, Merchant, Program, World, eventually};
 use tokio::time::timeout;
 
 const STOCK: i32 = 500;
-/// How many each shop sells while its platform is in trouble.
+/// Number of sales of each shop while its platform has faults.
 const SALES: i32 = 3;
-/// What the tea is called and costs in the end.
+/// Final title of the tea; `PRICE` is its final price.
 const NAME: &str = "The best of teas";
 const PRICE: i64 = 1250;
-/// The time that the trouble goes on after that, if calls met it by then: so short that no pause before the next
+/// Time for which the faults continue after that, if calls met them by then: so short that no pause before the next
 /// attempt grows beyond seconds.
 const TROUBLED: Duration = Duration::from_secs(5);
-/// The pause between two further sales, while no call has met the trouble.
+/// The pause between two further sales, until a call has met the fault.
 const SELL_EVERY: Duration = Duration::from_millis(300);
-/// How long it may take until all agree.
+/// Time limit until all agree.
 const IN_THE_END: Duration = Duration::from_mins(1);
 
-/// What a pair of shops goes through.
+/// A fault that a pair of shops has.
 #[derive(Clone, Copy)]
 struct Trouble {
     name: &'static str,
     chaos: Chaos,
-    /// How some of the calls end; 0 for no answer.
+    /// Status of some of the calls; 0 for no response.
     status: u16,
-    /// Whether some of those had their effect, and are made again.
+    /// True if some of these had their effect and are repeated.
     repeats: bool,
 }
 
 fn troubles() -> [Trouble; 5] {
     let calm = Chaos::default();
     let trouble = |name, status, repeats, chaos| Trouble { name, chaos, status, repeats };
-    // Webhooks are late, so that it isn't the echo of a write that tells that it had its effect.
+    // Webhooks are late, so that the echo of a write doesn't reveal that it had its effect.
     let late = Chaos { delay_ms_max: 3_000, ..calm };
     [
         trouble("failing", 503, false, Chaos { server_error: 0.5, ..calm }),
@@ -75,7 +75,7 @@ impl Pair {
     }
 
     /// Shopify renames the tea and Square raises its price, each several times within a second or two, and each sells
-    /// one after the other.
+    /// one piece after the other.
     async fn trade(&self) {
         let [shopify, square] = self.accounts.each_ref().map(Account::shop);
         for left in (0..SALES).rev() {
@@ -89,7 +89,7 @@ impl Pair {
         }
     }
 
-    /// Each sells one.
+    /// Sells one piece at each shop.
     fn sell(&self) {
         for account in &self.accounts {
             let tea = account.shop().find("tea").expect("it is on sale");
@@ -98,7 +98,7 @@ impl Pair {
         }
     }
 
-    /// Goes on selling until calls have met the trouble: which of them do is chance.
+    /// Continues to sell until calls have met the fault, since the affected calls are random.
     async fn meet_trouble(&self) {
         let met = async {
             while !self.has_met_trouble() {
@@ -109,8 +109,8 @@ impl Pair {
         timeout(IN_THE_END, met).await.unwrap_or_else(|_| panic!("{}: no call met it", self.trouble.name));
     }
 
-    /// Returns whether some calls ended as they do in this trouble, and whether repetitions had the key of what they
-    /// repeat.
+    /// Returns true if some calls had this fault's status and, where the fault causes repetitions, some call repeated
+    /// an idempotency key.
     fn has_met_trouble(&self) -> bool {
         let calls = self.calls();
         let mut keys = BTreeMap::new();
@@ -121,7 +121,7 @@ impl Pair {
         calls.iter().any(|call| call.status == self.trouble.status) && (is_repeated || !self.trouble.repeats)
     }
 
-    /// What the shops hold, if it isn't what they should.
+    /// Returns an error with the shops' state if it isn't the expected one.
     async fn differs(&self, world: &World) -> Result<(), String> {
         let left = STOCK - self.sold.load(Ordering::Relaxed);
         let wanted = (Some(left.to_string()), Some(PRICE), Some(NAME.to_owned()));

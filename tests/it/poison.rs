@@ -1,4 +1,4 @@
-//! What can't be true ends alone, with its reason and its bytes, and never stops what is behind it.
+//! Invalid payloads end alone, with their reason and bytes, and never stop the deliveries behind them.
 
 use crate::PATIENCE;
 use model::{Outcome, Quantity};
@@ -10,10 +10,10 @@ const ITEM: u64 = 1101;
 const LEVEL: &str = "inventory_levels/update";
 const PRODUCT: &str = "products/update";
 
-/// What is wrong, its topic, its body, and as what it ends.
+/// Name of the fault, topic, body, and class of the rejection.
 type Poison = (&'static str, &'static str, Vec<u8>, &'static str);
 
-/// A level whose `field` says this instead, as it stands.
+/// A level whose `field` has `text` as its raw JSON.
 fn level_with(field: &str, text: &str) -> Vec<u8> {
     const MARK: &str = "\"what is replaced\"";
     let mut body: Value = body(&level_body(ITEM, Account::SHOPIFY_LOCATION, 1, 1));
@@ -79,7 +79,7 @@ async fn every_poison_ends_as_its_class_with_its_bytes_and_the_next_event_of_the
     let sender = Sender::default();
     sender.send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
 
-    // Every other one is sound. They come while nobody reads, so that poison shares its batches with what is sound.
+    // Every second delivery is valid. All arrive while normalize is stopped, so that both kinds share batches.
     assert!(world.terminate(Program::Normalize).await.success());
     let poisons = poisons();
     let mut poisoned = Vec::new();
@@ -129,7 +129,7 @@ async fn every_poison_ends_as_its_class_with_its_bytes_and_the_next_event_of_the
         .iter()
         .filter(|event_outcome| event_outcome.outcome == Outcome::Applied)
         .map(|event_outcome| event_outcome.delivery.to_string())
-        // A variant that was rejected leaves its product, which goes on.
+        // A rejected variant leaves its product, which is applied.
         .filter(|delivery| !poisoned.contains(delivery))
         .collect();
     assert_eq!(applied[1..], sound[..], "each sound one behind a poison is applied, in order");

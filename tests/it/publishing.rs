@@ -1,4 +1,4 @@
-//! Platforms that publish themselves, with the clients that everyone has.
+//! Platforms that publish to the broker themselves, with stock clients.
 
 use crate::{
     PATIENCE,
@@ -101,7 +101,7 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     publish(topic, "two", wire::encode_published(&event).to_vec()).await.expect("an acknowledgement");
     assert_level(&world, &merchant, &account, topic, "two", 7).await;
 
-    // One whom the broker lets, as no partner is.
+    // A client that the broker permits, which no partner is.
     let inboxes = world.partner(&merchant.store, &account.connection).await.inbox_prefix();
     let foreign_client = jetstream::new(client_of(&world, &User::Administrator, &inboxes).await);
     let foreign_client =
@@ -161,7 +161,7 @@ async fn a_publish_shares_the_room_for_bodies_and_is_asked_to_come_again_where_i
         let answer = client.request_with_headers(to, headers, payload.into()).await.expect("an answer");
         serde_json::from_slice::<Value>(&answer.payload).expect("it is JSON")
     };
-    // White space around it, so that it is the same report.
+    // With white space around it, so that it is the same report.
     let large = [level(10, 1), vec![b' '; 20_000]].concat();
     for number in 0..3 {
         let refused = publish(&format!("large {number}"), large.clone()).await;
@@ -176,7 +176,7 @@ async fn a_publish_shares_the_room_for_bodies_and_is_asked_to_come_again_where_i
     assert_eq!(count, 3);
 }
 
-/// Feeds the program and reads the one line of JSON that it prints.
+/// Passes `input` to the program and parses the one line of JSON that it prints.
 fn run(mut command: std::process::Command, input: &[u8]) -> Value {
     use std::{io::Write as _, process::Stdio};
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

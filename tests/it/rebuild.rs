@@ -1,4 +1,4 @@
-//! Current state, put right from the event store.
+//! Rebuilds of the current state from the event store.
 
 use crate::{
     PATIENCE,
@@ -10,9 +10,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use testkit::{AccountOptions, Program, Sender, World};
 
-/// The first variant's number is behind it, and its item a hundred further.
+/// Id of the product; its first variant has the next number, and that variant's item one that is a hundred higher.
 const PRODUCT: u64 = 1000;
-/// Those that bring events into the record.
+/// Services that bring events into the record.
 const STAGES: [Program; 5] =
     [Program::Ingest, Program::Normalize, Program::Dedupe, Program::Enrich, Program::Apply];
 const STORES: [&str; 2] = ["shop", "silent"];
@@ -26,7 +26,7 @@ async fn digests(world: &World) -> Vec<BTreeMap<String, String>> {
     digests
 }
 
-/// What was found, as table and kind, and the summary.
+/// The differences found, as table and kind, and the summary.
 fn found(said: &Said) -> (BTreeSet<(String, String)>, Value) {
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
     let differences = said.lines.iter().filter(|line| line["kind"] == "difference");
@@ -38,7 +38,7 @@ fn expected(found: &[(&str, &str)]) -> BTreeSet<(String, String)> {
     found.iter().map(|(table, what)| ((*table).to_owned(), (*what).to_owned())).collect()
 }
 
-/// What services can't do: rows of all kinds are lost, or otherwise; one can't even be read any more.
+/// Damage that services can't cause: rows of all kinds are missing or differ; one can't even be parsed any more.
 const DAMAGE: &str = "
 UPDATE inventory_levels SET quantity = quantity + 7
     WHERE (variant, location) IN (SELECT variant, location FROM inventory_levels WHERE store = 'shop' LIMIT 1);
@@ -131,7 +131,7 @@ async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_d
     lived(&world).await;
     let before = digests(&world).await;
 
-    // As if it had been killed between the stores.
+    // As if it had been killed between the two stores.
     tillflow(&world, &["rebuild"]).await.well();
     world.sql("UPDATE rebuilds SET finished_at = NULL WHERE store = 'silent'").await;
     world.sql("UPDATE inventory_levels SET quantity = 0").await;

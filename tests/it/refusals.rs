@@ -1,4 +1,4 @@
-//! What a service doesn't start with.
+//! Settings with which a service refuses to start.
 
 use bus::{Bus, BusConfig};
 use sandbox::{Nats, NatsOptions, Scratch};

@@ -1,11 +1,11 @@
-//! What the database refuses for good stops nobody else, and a database that isn't set up costs nothing but time.
+//! Rows that the database refuses permanently stop no other store, and a database that isn't set up costs only time.
 
 use crate::{PATIENCE, clients::administrator, command_line::tillflow};
 use model::{Outcome, StoreId};
 use std::time::Duration;
 use testkit::{AccountOptions, Program, Sender, World, eventually};
 
-/// Refuses the variants of product 2000, as a check would.
+/// Refuses the variants of product 2000, as a check constraint would.
 pub(crate) const REFUSE: &str = "
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,7 +19,7 @@ pub(crate) const ACCEPT: &str = "DROP TRIGGER refuse ON variants; DROP FUNCTION 
 /// The number of products that each store reports.
 const PRODUCTS: u64 = 6;
 
-/// Names of two stores of one partition.
+/// Names of two stores in one partition.
 fn neighbours(world: &World) -> [String; 2] {
     let partitions = world.bus.partitions();
     let of = |name: &str| partitions.of(&StoreId::new(name).expect("a name"));
@@ -39,11 +39,11 @@ async fn a_store_with_an_event_that_the_database_refuses_goes_on_and_so_does_its
         shops.push((merchant, account));
     }
     world.sql(REFUSE).await;
-    // They come while nobody applies, so that what is refused shares its batch with what isn't.
+    // They arrive while apply is stopped, so that the refused event shares its batch with valid ones.
     assert!(world.terminate(Program::Apply).await.success());
     for number in 1..=PRODUCTS {
         for (index, (_, account)) in shops.iter().enumerate() {
-            // Only the first store sells what is refused.
+            // Only the first store sells the refused product.
             let product = number * 1000 + if index == 0 { 0 } else { 500 };
             let delivery = account.product(&format!("made-{product}"), product, "Tea", 1, 0);
             sender.send_until_kept(&delivery, PATIENCE).await;
@@ -128,7 +128,7 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_nobody_can_decode_stops_neither_its_publisher_nor_propagate() {
-    /// How long a missing change is waited for before it is read from the record.
+    /// Time that a missing change is waited for before it is read from the record.
     const GAP: Duration = Duration::from_secs(30);
     let mut world = World::start(&Program::ALL).await;
     let merchant = world.merchant("shop").await;
@@ -139,7 +139,7 @@ async fn a_change_that_nobody_can_decode_stops_neither_its_publisher_nor_propaga
     for program in [Program::Apply, Program::Propagate] {
         assert!(world.terminate(program).await.success());
     }
-    // APPLIED lost it, and the record holds what can't be decoded.
+    // APPLIED has lost it, and the record has a payload that can't be decoded.
     world
         .sql(
             "UPDATE events SET payload = '\\xffffff'; UPDATE cursors SET number = 0 WHERE name = 'propagate'",

@@ -1,4 +1,4 @@
-//! A broker that begins anew under a record that doesn't: the sequences that it gives out were decided already.
+//! A new, empty broker beside an existing record: the sequences that it assigns were already decided.
 
 use crate::{PATIENCE, clients::administrator, crowd::Crowd};
 use bus::Feed;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use testkit::{Program, World, eventually};
 
 const LEVELS: usize = 10;
-/// Long enough for what is taken to be decided, if it were.
+/// Long enough for accepted deliveries to be decided, if apply did that.
 const A_WHILE: Duration = Duration::from_secs(2);
 
 /// The sequence of the last batch in RAW.
@@ -29,7 +29,7 @@ async fn replace_broker(world: &mut World) {
     world.nats.restart().await.expect("it begins anew");
 }
 
-/// Has RAW go on behind what it had, as the runbook says.
+/// Sets RAW to continue after its former end, as in the runbook.
 async fn go_on_behind(world: &World, sequence: u64) {
     world.bus.declare().await.expect("streams can be made");
     let client = administrator(world).await;
@@ -54,7 +54,7 @@ async fn a_broker_that_begins_anew_goes_on_behind_the_record_or_has_apply_wait_a
     }
 
     replace_broker(&mut world).await;
-    // It makes the streams that the others wait for, and takes no work itself.
+    // Apply makes the streams that the other services wait for, and consumes nothing itself.
     world.launch_unready(Program::Apply);
     world.launch(&Program::ALL.into_iter().filter(|it| *it != Program::Apply).collect::<Vec<_>>()).await;
     let stream = crowd.send(LEVELS);

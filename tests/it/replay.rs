@@ -1,4 +1,4 @@
-//! RAW, decided once more.
+//! Replays of RAW.
 
 use crate::{PATIENCE, command_line::tillflow};
 use model::Outcome;
@@ -7,7 +7,7 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, World};
 
 const PRODUCT: u64 = 1000;
 
-/// Two platforms that sell and are written to, and a third connection with duplicates, old news and poison.
+/// Two platforms that sell and are written to, and a connection with duplicates, stale reports and an invalid one.
 pub(crate) async fn lived(world: &World) -> (Merchant, Account, Account) {
     let merchant = world.merchant("shop").await;
     let shopify = world.simulated(&merchant, Kind::Shopify).await;
@@ -80,14 +80,14 @@ async fn a_replay_into_an_empty_database_comes_to_the_same_and_one_over_the_pres
     let resumed = tillflow(&world, &["replay", "--into", &url, "--resume"]).await.well();
     assert_eq!(resumed.last().and_then(|line| line["different"].as_u64()), Some(0));
 
-    // Without what was sent, echoes would count as sales: the comparison sees it.
+    // Without the write log, echoes would count as sales; the comparison detects this.
     world.sql("DELETE FROM write_log").await;
     let other = world.postgres.create_database("without_marks").await.expect("a database can be made");
     let said = tillflow(&world, &["replay", "--into", &other]).await;
     assert_eq!(said.code, 1, "{said:?}");
 }
 
-/// The number of rows that transactions from this one on have written, but for those of how far services are.
+/// Number of rows written by transactions from this one on, without the rows of the services' progress.
 async fn rows(world: &World, transaction: u64) -> u64 {
     let count = "format('SELECT count(*) AS n FROM %I WHERE xmin::text::bigint >= %s', relname, $1)";
     let counted =

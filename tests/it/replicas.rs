@@ -1,4 +1,4 @@
-//! Several processes of one service share its work, come, go, and come back from the dead.
+//! Several processes of one service that share its work, start, stop, and resume after others have replaced them.
 
 use crate::{PATIENCE, clients::administrator, crowd::Crowd};
 use async_nats::jetstream;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{Program, Replica, World, WorldOptions, eventually};
 
-/// Those whose replicas share partitions; all but poll, which has nothing to do here.
+/// Services whose replicas share partitions; all but `poll`, which has nothing to do here.
 const SHARING: [Program; 5] =
     [Program::Normalize, Program::Dedupe, Program::Enrich, Program::Apply, Program::Propagate];
 const WITHOUT_POLL: [Program; 6] = [
@@ -18,9 +18,9 @@ const WITHOUT_POLL: [Program; 6] = [
     Program::Apply,
     Program::Propagate,
 ];
-/// How many are taken between two of the things that happen.
+/// Number of accepted deliveries between two incidents.
 const BETWEEN: usize = 150;
-/// How long services may take to work off what came in meanwhile.
+/// Time limit for the services to process their backlog.
 const WORKED_OFF: Duration = Duration::from_mins(1);
 
 fn partitions(world: &World) -> u64 {
@@ -32,8 +32,8 @@ async fn owned(world: &World, replica: Replica) -> u64 {
     scrape.count("tillflow_partitions_owned", &[("stage", replica.program().name())])
 }
 
-/// Waits until the replicas of each service own all partitions together, and none more than its share; gives how many
-/// each owns.
+/// Waits until the replicas of each service own all partitions together, and none more than its share; returns the
+/// number that each owns.
 async fn shared_evenly(world: &World, programs: &[Program]) -> BTreeMap<Replica, u64> {
     let all = partitions(world);
     let mut shares = BTreeMap::new();
@@ -60,8 +60,8 @@ async fn inputs(world: &World, replica: Replica) -> u64 {
     world.scrape_of(replica).await.count("tillflow_inputs_total", &[("stage", replica.program().name())])
 }
 
-/// Sends one level to each partition, and asserts that each replica took up one for every partition that it owns: so
-/// each partition has one owner.
+/// Sends one level to each partition, and asserts that each replica consumed one for every partition that it owns, so
+/// that each partition has one owner.
 async fn each_partition_has_one_owner(world: &World, crowd: &mut Crowd, shares: &BTreeMap<Replica, u64>) {
     world.quiet(PATIENCE, &crowd.merchants(), &[]).await;
     let mut before = BTreeMap::new();
@@ -98,7 +98,7 @@ async fn replicas_share_the_partitions_evenly_and_each_has_one_owner() {
     each_partition_has_one_owner(&world, &mut crowd, &shares).await;
 }
 
-/// Where webhooks are taken, by those that have been there longest first.
+/// URLs for webhooks, those of the oldest replicas first.
 fn intakes(world: &World) -> Vec<String> {
     world.replicas(Program::Ingest).into_iter().map(|intake| world.webhooks_of(intake)).collect()
 }
@@ -124,7 +124,7 @@ async fn replicas_that_are_killed_and_rolled_over_under_load_lose_and_repeat_not
     shared_evenly(&world, &SHARING).await;
     stream.reaches(stream.taken() + BETWEEN).await;
 
-    // As a rolling deployment: the new one takes work before the old one is asked to go.
+    // As in a rolling deployment: the new replica accepts work before the old one is stopped.
     for program in Program::ALL {
         let old = world.replicas(program)[0];
         world.launch_replicas(program, 1).await;
@@ -143,7 +143,7 @@ async fn replicas_that_are_killed_and_rolled_over_under_load_lose_and_repeat_not
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_that_was_paused_past_its_time_can_neither_append_nor_commit() {
-    // A transaction that a paused owner holds open is given up by the database after this time.
+    // The database aborts a transaction that a paused owner keeps open after this time.
     let options = WorldOptions { statement_timeout_ms: Some(3_000), ..WorldOptions::default() };
     let mut world = World::start_with(options, &WITHOUT_POLL).await;
     let fenced_ones = [Program::Normalize, Program::Apply, Program::Propagate];
@@ -187,7 +187,7 @@ async fn an_owner_that_was_paused_past_its_time_can_neither_append_nor_commit() 
     crowd.assert_all_there(&world, WORKED_OFF).await;
 }
 
-/// Who counts as there.
+/// The members that haven't left.
 async fn members(world: &World, program: Program) -> Vec<String> {
     let client = administrator(world).await;
     let stream = jetstream::new(client).get_stream("MEMBERS").await.expect("there are members");
@@ -196,7 +196,7 @@ async fn members(world: &World, program: Program) -> Vec<String> {
         subjects.expect("the broker answers").try_collect().await.expect("the broker answers");
     let mut there = Vec::new();
     for (subject, _) in subjects {
-        // Who leaves says so in its last sign.
+        // A leaving member marks this in its last sign of life.
         let last = stream.direct_get_last_for_subject(subject.as_str()).await;
         let sign = last.ok().and_then(|last| serde_json::from_slice::<Value>(&last.payload).ok());
         there.extend(sign.filter(|sign| sign["leaves"] != true).map(|_| subject));

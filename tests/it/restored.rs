@@ -1,10 +1,10 @@
-//! The database comes back from an older copy.
+//! A database restored from an older copy.
 
 use crate::{PATIENCE, command_line::tillflow, crowd::Crowd};
 use bus::Feed;
 use testkit::{Program, World, eventually};
 
-/// What a copy from before anything happened holds: only what was set up.
+/// Contents of a copy from before any event: only the setup.
 const AS_AT_FIRST: &str = "
 TRUNCATE events, event_outcomes, dropped_inputs, mirrors, inventory_levels, inventory_movements, products, variants, orders,
     customers, cursors, accepted, write_log;
@@ -21,7 +21,7 @@ async fn a_record_older_than_its_feed_is_refused_and_made_whole_from_raw() {
     for program in Program::ALL {
         assert!(world.terminate(program).await.success());
     }
-    // The janitor has made room behind the record.
+    // As after the janitor's purge of the derived feeds, which leaves only their newest messages.
     for partition in world.bus.partitions().all() {
         for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
             if let Some(tail) = world.bus.tail(feed, partition).await.expect("the broker answers") {

@@ -1,4 +1,4 @@
-//! DEAD and RAW are one room for all: who fills it is in nobody's way but its own.
+//! DEAD and RAW are shared by all tenants: a tenant that fills them obstructs only itself.
 
 use crate::{PATIENCE, clients::partner, command_line::tillflow};
 use async_nats::jetstream;
@@ -11,18 +11,18 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, WorldOp
 
 const ITEM: u64 = 1101;
 const LEVEL: &str = "inventory_levels/update";
-/// So little that a shop's garbage of a minute is more.
+/// Small enough that a shop's invalid deliveries of a minute exceed it.
 const DEAD_BYTES: u64 = 512 << 10;
-/// What one connection may take of it.
+/// Share of it for one connection.
 const SHARE_BYTES: u64 = DEAD_BYTES / 16;
-/// So little that some dozen long bodies press RAW.
+/// Small enough that some dozen long bodies fill RAW.
 const RAW_BYTES: u64 = 1 << 20;
-/// A body that is longer than a dead letter holds itself.
+/// Size of a body that is too long to be stored in its dead letter.
 const LONG_BYTES: usize = 64 << 10;
 const GARBAGE_BYTES: usize = 4 << 10;
 const GARBAGE: usize = 200;
 
-/// A signed body that no platform sends, which doesn't compress.
+/// A signed, incompressible body that no platform sends.
 fn garbage(seed: usize, bytes: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed as u64 + 1);
     let mut digit = || {
@@ -50,7 +50,7 @@ async fn dead_letters(world: &World) -> Vec<Value> {
     tillflow(world, &["dlq", "ls", "--dead-letters", "--limit", "10000"]).await.well()
 }
 
-/// The number of dead letters and of the bytes of their bodies, of each store.
+/// Number of dead letters, and total bytes of their bodies, by store.
 fn of_stores(dead_letters: &[Value]) -> BTreeMap<String, (u64, u64)> {
     let mut of_stores = BTreeMap::<_, (u64, u64)>::new();
     for dead_letter in dead_letters {
@@ -66,7 +66,7 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
     let options = WorldOptions { dead_max_bytes: Some(DEAD_BYTES), ..WorldOptions::default() };
     let world = World::start_with(options, &Program::ALL).await;
     let (honest, honest_account) = shop(&world, "honest").await;
-    // In the partition of the honest one.
+    // In the partition of the honest shop.
     let partition = world.bus.partitions().of(&honest.store);
     let (mut noisy, mut noisy_account) = shop(&world, "noisy-0").await;
     for number in 1.. {
@@ -112,7 +112,7 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
     assert_eq!(given_up, (GARBAGE + 1 - there.len()) as u64);
 }
 
-/// The first dead letter, and what it was.
+/// The first dead letter, with its original's bytes.
 async fn first(world: &World) -> Value {
     let number = dead_letters(world).await[0]["dead_letter"].to_string();
     tillflow(world, &["dlq", "show", &number, "--bytes"]).await.well().remove(0)
@@ -162,12 +162,12 @@ async fn a_long_body_stays_in_raw_and_comes_into_dead_before_raw_gives_it_up() {
     assert_eq!(again[0]["done"].as_u64(), Some(1));
 }
 
-/// The pause between two deliveries of whoever fills RAW: how full it is, is looked at once a second.
+/// The pause between two deliveries of the tenant that fills RAW; the fill level is read once a second.
 const FILLS_EVERY: Duration = Duration::from_millis(50);
-/// How many long bodies are more than RAW holds.
+/// Number of long bodies that exceed RAW's size.
 const FILLING: usize = 60;
 
-/// A shop of a tenant of its own, in that partition.
+/// A shop of another tenant, in that partition.
 async fn neighbour(world: &World, name: &str, partition: Partition) -> (Merchant, Account) {
     let options = || AccountOptions { requests_per_minute: 1_600, ..AccountOptions::silent() };
     for number in 0.. {
@@ -210,7 +210,7 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and
     let refused = format!("{:?}", published.expect_err("the other intake refuses it too"));
     assert!(refused.contains("429"), "{refused}");
 
-    // The other goes on, and RAW keeps its history.
+    // The other shop continues, and RAW keeps its history.
     for (level, second) in [(7, 1), (6, 2), (5, 3)] {
         let delivery = honest_account.level(&format!("level-{level}"), ITEM, level, second);
         let answer = sender.send(&delivery).await.expect("the intake answers");

@@ -1,4 +1,5 @@
-//! What people see: logs without anything of a delivery, and output in which nothing of others acts on a terminal.
+//! Output for people: logs without contents of deliveries, and command output in which no foreign text controls a
+//! terminal.
 
 use crate::{PATIENCE, command_line};
 use model::is_hidden;
@@ -6,11 +7,11 @@ use serde_json::{Value, json};
 use simulator::NewVariant;
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, Signed, World, WorldOptions, eventually};
 
-/// A text with commands to a terminal, in both forms that terminals know, and a change of the direction of writing.
+/// A text with terminal commands, in both forms that terminals accept, and a change of the text direction.
 const HOSTILE: &str =
     "\u{1b}[31mred\u{1b}]0;title\u{7}\u{9b}2J\u{202e}gpj\u{2066}\u{2028}\r\ntillflow: all is well";
 
-/// Keeps a delivery and waits until it has ended.
+/// Sends a delivery until it is kept, and waits for its outcome; returns its id.
 async fn end(world: &World, merchant: &Merchant, delivery: &Signed) -> String {
     let (id, _) = Sender::default().send_until_kept(delivery, PATIENCE).await;
     world.event_outcome(PATIENCE, merchant, &id).await;
@@ -21,7 +22,7 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-/// Every text in a JSON value that could only come from it.
+/// Collects every marked text in a JSON value, which can only come from it.
 fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) if text.contains("-marked") => found.push(text.clone()),
@@ -58,7 +59,7 @@ async fn no_secret_and_nothing_of_a_delivery_is_in_a_log_at_any_level() {
     let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
     let mut marks = Vec::new();
 
-    // What is taken: people, orders, a title and a price that are written to the other platform.
+    // Accepted: people, orders, a title and a price that are written to the other platform.
     for (topic, body) in
         [("customers/create", customer(5)), ("customers/update", customer(5)), ("orders/create", order(6))]
     {
@@ -80,7 +81,7 @@ async fn no_secret_and_nothing_of_a_delivery_is_in_a_log_at_any_level() {
         Some("Blacker tea-marked")
     );
 
-    // What is refused: what no schema takes, what is no number, what is no JSON, what nobody signed, what nobody knows.
+    // Refused: a body against the schema, an invalid number, invalid JSON, an unsigned body, an unknown topic.
     let misplaced = json!({"id": "mallory-marked@example.com", "email": {"trent-marked@example.com": 1}});
     let no_number = json!({"id": 8, "total_price": "peggy-marked@example.com", "line_items": []});
     for (number, (topic, body)) in [
@@ -131,13 +132,13 @@ async fn no_secret_and_nothing_of_a_delivery_is_in_a_log_at_any_level() {
     }
 }
 
-/// What a verb wrote, both streams.
+/// The output of a verb, both streams.
 async fn written(world: &World, arguments: &[&str]) -> String {
     let output = command_line::run(world, arguments).await;
     String::from_utf8([output.stdout, output.stderr].concat()).expect("it writes UTF-8")
 }
 
-/// A shop in whose every text of others there is something hostile.
+/// A shop in which every foreign text contains terminal commands.
 async fn hostile_shop(world: &World) -> (Merchant, Account, String) {
     let merchant = world.merchant("shop").await;
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
@@ -152,7 +153,7 @@ async fn hostile_shop(world: &World) -> (Merchant, Account, String) {
     });
     end(world, &merchant, &account.sign("products/create", "product", bytes(&product))).await;
     let id = end(world, &merchant, &account.level("level", 1101, 5, 1)).await;
-    // Square's ids are texts: what can't be distinguished from an id but turns the text around.
+    // Square's ids are texts: this one is a valid id, but reverses the text direction.
     let count = json!({
         "merchant_id": "tests", "type": "inventory.count.updated", "event_id": "e1", "created_at": "2026-01-01T00:00:00Z",
         "data": {"type": "inventory_counts", "id": "x", "object": {"inventory_counts": [{
@@ -165,7 +166,7 @@ async fn hostile_shop(world: &World) -> (Merchant, Account, String) {
         .send_until_kept(&account.sign("products/update", "broken", bytes(&broken)), PATIENCE)
         .await;
     world.quiet(PATIENCE, &[&merchant], &[]).await;
-    // As a platform would have said it, and a person.
+    // As a platform or a person could have written it.
     let hostile = HOSTILE.replace('\'', "''");
     world.sql(&format!("UPDATE connections SET health = 'misconfigured', health_since = now(), health_reason = '{hostile}'")).await;
     world.sql(&format!("UPDATE conflicts SET detail = detail || '{hostile}'")).await;
@@ -199,7 +200,7 @@ async fn no_output_of_the_command_line_acts_on_a_terminal() {
         &["doctor"],
         &["rebuild", "--dry-run"],
         &["replay"],
-        // What a person typed, or pasted.
+        // Arguments typed or pasted by a person.
         &["show", "store", HOSTILE],
         &["show", HOSTILE],
         &["connection", "show", HOSTILE],

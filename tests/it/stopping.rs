@@ -1,4 +1,4 @@
-//! Services are stopped in the middle of their work.
+//! Services that are stopped in the middle of their work.
 
 use crate::crowd::Crowd;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use testkit::{Program, World};
 
 const STORES: usize = 8;
 const ITEMS: u64 = 4;
-/// How many are taken between two services' stops.
+/// Number of accepted deliveries between the stops of two services.
 const BETWEEN: usize = 180;
-/// How long services may take to work off what came in meanwhile.
+/// Time limit for the services to process their backlog.
 const WORKED_OFF: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! What who has proven nothing can do to the intake, and to those who have.
+//! Effects of unauthenticated clients on the intake and on authenticated ones.
 
 mod client;
 
@@ -14,13 +14,13 @@ use testkit::{Account, AccountOptions, Merchant, Program, Sender, Signed, World,
 
 const MEBIBYTE: usize = 1024 * 1024;
 const TOPIC: &str = "inventory_levels/update";
-/// How long an honest sender waits: as a generous time-out, where it is answered within milliseconds.
+/// Time-out of an honest sender: a generous one, since responses take milliseconds.
 const HONEST_LIMIT: Duration = Duration::from_secs(3);
-/// The places of the intake, unless set.
+/// Number of connection permits of the intake, unless set.
 const PLACES: usize = 4096;
 /// Addresses of unauthenticated clients.
 const ADDRESSES: u8 = 16;
-/// Unauthenticated clients of each: with their pauses more than there are places.
+/// Unauthenticated clients of each address: even with their pauses, more than there are permits.
 const OF_EACH: usize = 320;
 
 async fn intake_with(settings: &[&'static str]) -> (World, Merchant, Account) {
@@ -31,7 +31,7 @@ async fn intake_with(settings: &[&'static str]) -> (World, Merchant, Account) {
     (world, merchant, account)
 }
 
-/// The time of each of so many deliveries, each over a connection of its own, one after the other.
+/// The times of `count` deliveries, in milliseconds, each over its own connection, one after the other.
 async fn honest_ms(account: &Account, prefix: &str, count: usize) -> Vec<u128> {
     let mut times = Vec::new();
     for number in 0..count {
@@ -108,10 +108,10 @@ async fn nothing_is_decompressed_before_it_is_believed_and_then_one_member_alone
         }
         println!("4 MiB of empty members, {what}: {} ms of CPU each", (processor_ms(&world) - before) / 5);
     }
-    // What isn't gzip at all isn't looked into either.
+    // A body that isn't gzip at all isn't parsed either.
     assert_eq!(status(&gzipped(missigned(&account, b"[]".to_vec()))).await, Some(401));
     assert_eq!(status(&missigned(&account, b"[]".to_vec()).with("content-encoding", "br")).await, Some(401));
-    // Signed, it is looked into: one member is taken, more are not.
+    // A signed body is parsed: one member is accepted, more are not.
     let members = [(gzip(b"{}"), 200), ([gzip(b"{"), gzip(b"}")].concat(), 400), (empty, 400)];
     for (index, (body, expected)) in members.into_iter().enumerate() {
         let delivery = gzipped(account.sign(TOPIC, &format!("member-{index}"), body));
@@ -130,7 +130,7 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
         unauthenticated_client.send(head(delivery, 4 * MEBIBYTE + 1).as_bytes()).await;
         assert_eq!(unauthenticated_client.status().await, Some(expected), "before a byte of it was sent");
     }
-    // Signed, the body is read to its end before anything is said, of a connection that doesn't exist too.
+    // With a signature, the body is read to its end before the response, even for a connection that doesn't exist.
     let wrong = missigned(&account, vec![b' '; 100]);
     let nobody = Signed { url: format!("{}-no", wrong.url), ..wrong.clone() };
     for (delivery, expected) in [(&wrong, 401), (&nobody, 404)] {
@@ -141,7 +141,7 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
         unauthenticated_client.send(b" ").await;
         assert_eq!(unauthenticated_client.status().await, Some(expected));
     }
-    // Nor is a body asked for that won't be taken.
+    // The intake doesn't request a body (`100-continue`) that it won't accept.
     let mut unauthenticated_client = UnauthenticatedClient::connect(&world, 1).await;
     let asking = head(&unsigned, 100).replacen("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n", 1);
     unauthenticated_client.send(asking.as_bytes()).await;
@@ -153,13 +153,13 @@ async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_
     runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor");
     let (world, _, account) = intake_with(&[]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
-    // Each comes again as soon as it is closed, as who wants to fill the intake would.
+    // Each reconnects as soon as it is closed, as an attacker that wants to fill the intake would.
     let address = world.ingest_url().trim_start_matches("http://").parse().expect("an address");
     let idle: Vec<_> = (0..ADDRESSES)
         .flat_map(|host| (0..OF_EACH).map(move |_| host + 2))
         .map(|host| tokio::spawn(client::idle_for_ever(address, host)))
         .collect();
-    // One that was there before, and goes on sending.
+    // A connection from before, which continues to send.
     let mut held = UnauthenticatedClient::connect(&world, 1).await;
     let delivery = account.sign(TOPIC, "held", b"{}".to_vec());
     let request = format!("{}{{}}", head(&delivery, 2));
@@ -253,7 +253,7 @@ async fn a_request_that_can_be_read_in_two_ways_is_refused() {
         let answer = unauthenticated_client.answer().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{what}:\n{sent}\n{answer}");
         let is_problem = answer.contains("application/problem+json");
-        // hyper itself refuses lengths that differ, without a body.
+        // `hyper` itself refuses lengths that differ, without a body.
         assert!(expected == 200 || is_problem || what == "two lengths that differ", "{what}: {answer}");
     }
 }
@@ -280,7 +280,7 @@ async fn who_asks_for_connections_that_do_not_exist_is_soon_refused_and_no_other
     let expected: Vec<u16> = (0..80).map(|number| if number < 60 { 404 } else { 429 }).collect();
     assert_eq!(statuses, expected);
     honest_ms(&account, "remembered", 1).await;
-    // What is remembered costs nothing, and another address has asked for nothing.
+    // A cached connection costs nothing, and the other address hasn't sent a request yet.
     assert!(ask(2, account.connection.as_str()).await.starts_with("HTTP/1.1 200"));
     assert!(ask(3, "nobody-100").await.starts_with("HTTP/1.1 404"));
 }
@@ -305,7 +305,7 @@ async fn only_a_trusted_proxy_says_whose_requests_it_brings() {
     assert_eq!(ask(9, "198.51.100.7").await, Some(429));
     assert_eq!(ask(9, "198.51.100.7, 198.51.100.8").await, Some(404), "another client of the proxy");
     assert_eq!(ask(9, "198.51.100.8, 198.51.100.7").await, Some(429), "the client's own claim");
-    // Whoever is no proxy can't take another's allowance, nor a new one with each request.
+    // A client that is no proxy can't use another's allowance, nor get a new one with each request.
     assert_eq!(ask(8, "198.51.100.7").await, Some(404));
     for other in 0..59 {
         assert_eq!(ask(8, &format!("203.0.113.{other}")).await, Some(404));

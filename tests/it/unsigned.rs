@@ -1,5 +1,5 @@
-//! Bodies that are signed, sent again as something else, to someone else, or too late: nothing that isn't signed
-//! decides.
+//! Signed bodies that are sent again as something else, to another recipient, or too late: unsigned parts of a request
+//! decide nothing.
 
 use crate::{PATIENCE, command_line::tillflow};
 use model::{ConflictKind, Outcome, Quantity};
@@ -20,10 +20,10 @@ async fn shop_with(options: WorldOptions) -> (World, Merchant, Account) {
     (world, merchant, account)
 }
 
-/// Keeps a delivery, waits until it has ended, and says how.
+/// Sends a delivery until it is kept, and returns its outcome.
 async fn outcome(world: &World, merchant: &Merchant, delivery: &Signed) -> Outcome {
     let (id, _) = Sender::default().send_until_kept(delivery, PATIENCE).await;
-    // What ends as another delivery's duplicate has an outcome of its own delivery, too.
+    // A duplicate of another delivery also has an outcome under its own id.
     eventually(PATIENCE, &format!("delivery {id} has ended"), async || {
         let outcomes =
             tillflow(world, &["events", "--delivery", &id, "--store", merchant.store.as_str()]).await;
@@ -44,7 +44,7 @@ fn customer(id: u64) -> Vec<u8> {
     )
 }
 
-/// The customers of whom personal data is kept.
+/// Number of customers with personal data.
 async fn known_customers(world: &World) -> String {
     world.sql("SELECT count(*) FROM customers WHERE personal <> '{}'").await
 }
@@ -71,7 +71,7 @@ async fn an_update_sent_again_as_a_deletion_or_as_a_loss_of_access_does_neither(
     let connection =
         world.store.connection(&account.connection).await.expect("it answers").expect("it is there");
     assert_eq!(connection.health, Health::Ok);
-    // What Shopify does send is believed.
+    // A genuine deletion of Shopify is accepted.
     let real = account.sign("products/delete", "real", bytes(&json!({"id": 1000})));
     assert_eq!(outcome(&world, &merchant, &real).await, Outcome::Applied);
     assert_ne!(title(&world).await, before);
@@ -88,10 +88,10 @@ async fn an_erasure_of_one_customer_or_of_another_shop_erases_no_one_else() {
     let notice = |shop: &str, id: u64| json!({"shop_id": 1, "shop_domain": shop, "customer": {"id": id, "email": "x@example.com"}, "orders_to_redact": []});
     let asked = json!({"shop_id": 1, "shop_domain": "tests.myshopify.com", "customer": {"id": 5}, "orders_requested": [], "data_request": {"id": 9}});
     let refused = [
-        // One customer's erasure as that of all, and a question as an erasure.
+        // One customer's erasure sent as that of all, and a data request sent as an erasure.
         ("shop/redact", notice("tests.myshopify.com", 5)),
         ("customers/redact", asked),
-        // Another shop's notices, whatever the header says: the secret is the app's.
+        // Another shop's notices, under any header: the secret is the app's.
         ("shop/redact", json!({"shop_id": 2, "shop_domain": "other.myshopify.com"})),
         ("customers/redact", notice("other.myshopify.com", 5)),
     ];
@@ -108,7 +108,7 @@ async fn an_erasure_of_one_customer_or_of_another_shop_erases_no_one_else() {
     assert_eq!(kinds, [ConflictKind::EraseCustomer]);
 }
 
-/// Square's report of a count, of that seller.
+/// Square's report of a count, with that merchant id.
 fn count(merchant_id: &str, event: &str, quantity: &str) -> Vec<u8> {
     bytes(&json!({
         "merchant_id": merchant_id, "type": "inventory.count.updated", "event_id": event, "created_at": "2026-01-01T00:00:00Z",
@@ -136,7 +136,7 @@ async fn a_delivery_of_another_account_is_set_aside_until_the_connection_says_th
         account.level("misrouted", 1101, 5, 1).with("x-shopify-shop-domain", "other.myshopify.com");
     assert_eq!(outcome(&world, &merchant, &misrouted).await, Outcome::Dead);
     assert_eq!(world.sql("SELECT count(*) FROM inventory_movements").await, "0");
-    // Nothing is fetched for another seller's notification: there is nobody who could be asked.
+    // Nothing is fetched for another seller's notification: no connection could be used for it.
     world.quiet(PATIENCE, &[&merchant], &[]).await;
     let dead_letters = tillflow(&world, &["dlq", "ls"]).await.well();
     let classes: Vec<_> =
@@ -169,7 +169,7 @@ async fn a_delivery_of_another_account_is_set_aside_until_the_connection_says_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_body_sent_again_undoes_nothing_newer() {
-    // A new owner of dedupe remembers nothing, as after a week: the record has to know.
+    // A new owner of dedupe has an empty window, as after a week: the record has to recognise the repeats.
     let options = WorldOptions { read_back_max: Some(1), ..WorldOptions::default() };
     let (mut world, merchant, account) = shop_with(options).await;
     let old = product_body(1000, "Tea", 1, 10);
@@ -194,7 +194,7 @@ async fn an_old_body_sent_again_undoes_nothing_newer() {
     );
     outcome(&world, &merchant, &of("orders/updated", "o2", &order("paid", 20))).await;
 
-    // The old bodies under new names of deliveries, with a time that says that they were sent just now.
+    // The old bodies under new delivery ids, with a header that claims that they were sent just now.
     let late = |signed: Signed| signed.with("x-shopify-triggered-at", "2026-11-01T00:00:00Z");
     for (what, signed) in [
         ("product", of("products/update", "r1", &old)),
@@ -206,7 +206,7 @@ async fn an_old_body_sent_again_undoes_nothing_newer() {
     assert_eq!(title(&world).await, "Better tea|t");
     assert_eq!(world.level(&merchant, "sku-1000-1").await, Some(Quantity::pieces(4)));
 
-    // A deletion, and then the product anew: the deletion's body names no time of its own.
+    // A deletion, and then the product again: the deletion's body has no time of its own.
     let gone = bytes(&json!({"id": 1000}));
     let deletion =
         |delivery: &str, at: &str| of("products/delete", delivery, &gone).with("x-shopify-triggered-at", at);
@@ -221,7 +221,7 @@ async fn an_old_body_sent_again_undoes_nothing_newer() {
     for (delivery, at) in [("d2", "2026-01-01T00:00:30Z"), ("d3", "2026-11-01T00:00:00Z")] {
         assert!(world.terminate(Program::Dedupe).await.success());
         world.launch(&[Program::Dedupe]).await;
-        // The newest event is all that is read back.
+        // Only the newest event is read back.
         let other = account.level(&format!("between {delivery}"), 1101, 4, 60);
         outcome(&world, &merchant, &other).await;
         assert_eq!(outcome(&world, &merchant, &deletion(delivery, at)).await, Outcome::Duplicate, "{at}");

@@ -3,10 +3,10 @@
 use std::{fs, path::Path};
 
 const MIB: usize = 1 << 20;
-/// The program, its connections and caches, and the batches of its partitions.
+/// Memory for the program, its connections and caches, and the batches of its partitions.
 const REST_BYTES: usize = 128 * MIB;
 
-/// The number that stands between these words of a manifest.
+/// The number between these texts of a manifest.
 fn number(manifest: &str, before: &str, after: &str) -> usize {
     let (_, text) = manifest.split_once(before).unwrap_or_else(|| panic!("no {before:?}"));
     let (number, _) = text.split_once(after).unwrap_or_else(|| panic!("no {after:?}"));
@@ -17,7 +17,7 @@ fn number(manifest: &str, before: &str, after: &str) -> usize {
 fn every_pod_may_have_the_memory_of_what_its_threads_read() {
     let json = platforms::MEMORY_MAX;
     let lists = wire::LISTS_BYTES_MAX;
-    // Of what a service reads, the kind that takes most.
+    // Each service with the kind of input that takes the most memory.
     for (service, most) in [
         ("apply", lists),
         ("dedupe", lists),

@@ -1,4 +1,4 @@
-//! What the cluster's network lets through is what the services need.
+//! Checks that the cluster's network policies allow what the services need, and no more.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The services that are deployed: folders with a deployment.
+/// The deployed services: folders with a deployment.
 fn deployed() -> BTreeSet<String> {
     let folders = fs::read_dir(base()).expect("k8s/base is there");
     let folders = folders.map(|entry| entry.expect("an entry").path());

@@ -1,4 +1,4 @@
-//! ALERTS: the last permanent error of each stage, partition and kind, for whoever looks.
+//! ALERTS: the last permanent error of each stage, partition and kind, for people.
 
 use crate::{
     AppendError, Bus, BusError, Start, append,
@@ -10,9 +10,9 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use model::{Partition, Timestamp};
 
-/// Upper limit of what one alert says, in bytes; the rest is cut off.
+/// Upper limit of an alert's text, in bytes; the rest is cut off.
 const TEXT_MAX_BYTES: usize = 2048;
-/// The partition's token in the subject of an alert that is of none.
+/// The partition's token in the subject of an alert without a partition.
 const NO_PARTITION: &str = "all";
 /// The number of alerts that are read at once.
 const READ_MESSAGES: usize = 64;
@@ -23,20 +23,20 @@ pub const FOREIGN_KIND: &str = "foreign";
 /// A permanent error, as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {
-    /// The stage that met it: a token.
+    /// The stage that reported it: a token.
     pub stage: String,
-    /// The partition; none if it is of the whole process.
+    /// The partition; `None` if the error concerns the whole process.
     pub partition: Option<Partition>,
-    /// The kind of change that it waits for: a token.
+    /// The kind of the error, by the change that would resolve it: a token.
     pub kind: String,
-    /// The cause, for people.
+    /// The cause, as text for people.
     pub text: String,
-    /// When it was last seen; set by the broker.
+    /// Time at which it was last seen; set by the broker.
     pub at: Timestamp,
 }
 
 impl Alert {
-    /// Reads an alert; a message that is none is an alert about itself.
+    /// Reads an alert; a message that is no valid alert is returned as an alert about itself.
     pub(crate) fn read_any(stored: &Stored) -> Self {
         Self::read(stored).unwrap_or_else(|error| Self {
             stage: "alerts".to_owned(),
@@ -70,7 +70,7 @@ impl Alert {
 }
 
 impl Bus {
-    /// Keeps an alert, in the place of the one before of the same stage, partition and kind; for seven days.
+    /// Stores an alert for seven days; it replaces the one before of the same stage, partition and kind.
     pub async fn raise_alert(
         &self,
         stage: &str,
@@ -86,7 +86,8 @@ impl Bus {
         append::publish_until_known(self, &subject, &message, bytes).await.map(drop)
     }
 
-    /// Takes an alert back: its cause is over. An empty one stands in its place, so that nobody needs to purge.
+    /// Clears an alert whose cause is resolved. An empty message replaces it, so that no user needs permission
+    /// to purge.
     pub async fn clear_alert(
         &self,
         stage: &str,

@@ -1,4 +1,4 @@
-//! Writing to a feed.
+//! Appends to feeds.
 
 use crate::{
     AppendError, Bus, Feed, Message,
@@ -11,15 +11,15 @@ use model::{Partition, Position};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a batch whose outcome isn't known is sent again.
+/// Time limit for sending a message again while its outcome is unknown.
 const RETRY_LIMIT: Duration = Duration::from_secs(10);
 /// The first pause between two attempts; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(500);
-/// The number of times that one append passes over foreign messages that came before it.
+/// Upper limit of attempts in which one append skips foreign messages that were stored before it.
 const PASSED_OVER_MAX: usize = 16;
 
-/// A publish that is under way. Dropped, nobody learns whether it failed.
+/// A publish in progress. If it is dropped, its failure goes unnoticed.
 #[must_use = "only the acknowledgement tells that the message is stored"]
 pub struct PendingAck {
     future: PublishAckFuture,
@@ -37,7 +37,7 @@ impl PendingAck {
     }
 }
 
-/// Sends a message of which `bytes` are payload.
+/// Sends a message with a payload of `bytes` bytes.
 pub(crate) async fn publish(
     bus: &Bus,
     subject: String,
@@ -48,7 +48,8 @@ pub(crate) async fn publish(
     sent.map(|future| PendingAck { future, bytes }).map_err(|error| AppendError::from_publish(error, bytes))
 }
 
-/// Publishes a message that carries an id, again and again while its outcome isn't known.
+/// Publishes a message that carries an id; repeats the attempt while its outcome is unknown, for [`RETRY_LIMIT`]
+/// at most.
 pub(crate) async fn publish_until_known(
     bus: &Bus,
     subject: &str,
@@ -86,17 +87,17 @@ pub(crate) async fn append_raw(
     publish_until_known(bus, &subject, &message, bytes).await.map(|ack| ack.sequence)
 }
 
-/// Appends to one partition of a feed, as its only owner: what another one appended meanwhile refuses ours. What isn't
-/// ours refuses nothing: it is passed over.
+/// Appends to one partition of a feed, as its only owner: an append is refused if another owner has appended meanwhile.
+/// Foreign messages do not lead to a refusal; they are skipped.
 pub struct Appender {
     bus: Bus,
     feed: Feed,
     partition: Partition,
     subject: String,
     tail_sequence: u64,
-    /// What the next batch begins behind.
+    /// The position behind which the next batch begins.
     from: Position,
-    /// The position that a batch which reaches so far begins behind at least.
+    /// The end of a declared gap: a batch that reaches this position begins behind it, or later.
     gap_end: Position,
     records_total: u64,
     spent: bool,
@@ -121,15 +122,15 @@ impl Appender {
         }
     }
 
-    /// Says that what lies before `position` and isn't appended yet is not to be had: the next batch that reaches it begins
-    /// behind it.
+    /// Declares a gap: input before `position` that isn't appended yet is not available. The next batch that reaches
+    /// `position` begins behind it.
     pub fn begin_behind(&mut self, position: Position) {
         self.gap_end = self.gap_end.max(position);
     }
 
-    /// Appends a batch that covers everything up to `covers`, made of the input's message `input_sequence`; tells its
-    /// sequence. After an error, or when it was dropped half-way, the appender is of no more use: begin again at the
-    /// tail, which tells what became of it.
+    /// Appends a batch that covers everything up to `covers` and was made of the input message `input_sequence`;
+    /// returns the sequence of the batch. After an error or a call that was dropped half-way, the appender is unusable:
+    /// open another one at the tail, which shows whether the batch was stored.
     pub async fn append(
         &mut self,
         payload: Bytes,
@@ -167,8 +168,8 @@ impl Appender {
         Ok(ack.sequence)
     }
 
-    /// The sequence of the partition's last message, if all that came behind our tail is foreign; else another owner has
-    /// appended.
+    /// The sequence of the partition's last message, if all messages behind our tail are foreign; otherwise
+    /// [`AppendError::Fenced`], because another owner has appended.
     async fn end_of_foreign(&self) -> Result<u64, AppendError> {
         let Self { bus, feed, partition, subject, tail_sequence, .. } = self;
         let stream = bus.layout().stream_of(*feed, *partition);
@@ -184,7 +185,7 @@ impl Appender {
         }
     }
 
-    /// The sequence of the partition's last message, as far as this appender knows.
+    /// The sequence of the partition's last message that this appender has appended or skipped, or began behind.
     pub fn tail_sequence(&self) -> u64 {
         self.tail_sequence
     }

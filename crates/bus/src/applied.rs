@@ -1,4 +1,4 @@
-//! APPLIED: the changes that were committed, and the public contract.
+//! APPLIED: the stream of committed changes. It is the public contract.
 
 use crate::{
     AppendError, Bus, BusError, Foreign, PendingAck, Start, append,
@@ -17,11 +17,10 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// How many changes of a partition may be published without knowing that they are stored, and so how far behind the
-/// last one a missing one can be. Who begins to publish publishes so many again; their ids keep them from being
-/// stored twice.
+/// Upper limit of unacknowledged changes of a partition, and so the greatest distance of a missing change from the last
+/// one. A new publisher publishes that many changes again; their ids prevent a second copy.
 pub const APPLIED_WINDOW: i64 = 256;
-/// How long a missing change is waited for: its publisher sends it again as soon as it learns of it.
+/// Time limit for a missing change: its publisher sends it again as soon as it detects the failure.
 const GAP_LIMIT: Duration = Duration::from_secs(30);
 const POSITION: &str = "tf-position";
 
@@ -34,19 +33,19 @@ pub struct AppliedMessage {
     pub number: i64,
     /// The store whose change it is.
     pub store: StoreId,
-    /// What changed: a token.
+    /// The entity that changed: a token.
     pub entity: String,
-    /// How it changed: a token.
+    /// The kind of the change: a token.
     pub change: String,
-    /// Names the change for ever; the same one is stored once within five minutes.
+    /// The permanent id of the change; the broker stores an id once within five minutes.
     pub message_id: String,
-    /// What others need to handle it without knowing us.
+    /// The attributes that a consumer needs to handle it without knowledge of Tillflow.
     pub event: CloudEvent,
     /// The change, as protobuf.
     pub payload: Bytes,
     /// Its sequence in the stream; 0 before it is stored.
     pub sequence: u64,
-    /// When it was stored.
+    /// Time at which it was stored.
     pub stored_at: Timestamp,
 }
 
@@ -126,21 +125,21 @@ impl AppliedMessage {
 }
 
 impl Bus {
-    /// Publishes a change and tells where to wait for its acknowledgement. A failed one must be published again before
+    /// Publishes a change and returns its pending acknowledgement. A change that failed must be published again before
     /// more than [`APPLIED_WINDOW`] later ones are; [`Bus::publish_applied_all`] does that.
     pub async fn publish_applied(&self, message: &AppliedMessage) -> Result<PendingAck, AppendError> {
         append::publish(self, message.subject()?, message.publish()?, message.payload.len()).await
     }
 
-    /// Publishes changes of one partition in their order and waits until all are stored; those whose outcome isn't
-    /// known are sent again, with their ids, for ten seconds each. After an error, begin again with the same changes.
+    /// Publishes changes of one partition in their order and waits until all are stored; those with an unknown outcome
+    /// are sent again, with their ids, for ten seconds each. After an error, call again with the same changes.
     pub async fn publish_applied_all(&self, messages: &[AppliedMessage]) -> Result<(), AppendError> {
         for window in messages.chunks(usize::try_from(APPLIED_WINDOW).unwrap_or(1)) {
             let mut pending = Vec::with_capacity(window.len());
             for message in window {
                 pending.push(self.publish_applied(message).await);
             }
-            // All at once: when a server dies, none of them comes, and each is waited for as long.
+            // Concurrently: when a server dies, no acknowledgement arrives, and the time-outs would add up.
             let acknowledged = join_all(pending.into_iter().map(async |sent| sent?.wait().await)).await;
             for (message, outcome) in window.iter().zip(acknowledged) {
                 match outcome {
@@ -156,7 +155,7 @@ impl Bus {
         Ok(())
     }
 
-    /// The partition's change that was stored last; foreign messages behind it are passed over.
+    /// The partition's change that was stored last; foreign messages behind it are skipped.
     pub async fn last_applied(&self, partition: Partition) -> Result<Option<AppliedMessage>, BusError> {
         let last = self.last_ours(APPLIED, &subject_of(partition), Holding::Applied).await?;
         last.as_ref().map(AppliedMessage::read).transpose()
@@ -167,8 +166,8 @@ impl Bus {
         next.as_ref().map(AppliedMessage::read).transpose()
     }
 
-    /// The number behind which a new publisher of the partition begins: [`APPLIED_WINDOW`] before the last one stored,
-    /// since a former publisher may have died with some of those missing.
+    /// The number behind which a new publisher of the partition begins: [`APPLIED_WINDOW`] before the last stored one,
+    /// since an earlier publisher may have died before all of those were stored.
     pub async fn applied_resume(&self, partition: Partition) -> Result<i64, BusError> {
         let last = self.last_applied(partition).await?;
         Ok(last.map_or(0, |last| (last.number - APPLIED_WINDOW).max(0)))
@@ -183,7 +182,8 @@ impl Bus {
         self.read_applied_as(partition, after_number, self.judging()).await
     }
 
-    /// The same, with what `read` makes of each change: it is the judge, so that no change is decoded twice.
+    /// Reads as [`Bus::read_applied`] does, with the result of `read` for each change. `read` takes the place of the
+    /// judge, so that no change is decoded twice.
     pub async fn read_applied_as<T>(
         &self,
         partition: Partition,
@@ -197,8 +197,8 @@ impl Bus {
         Ok(AppliedReader::new(follow, read, Some(sequencer)))
     }
 
-    /// Reads the changes of all stores, or of one, as they were stored: a change that had to be sent again may come
-    /// after later ones, or twice.
+    /// Reads the changes of all stores, or of one, in the order of storage: a change that had to be sent again may
+    /// follow later ones, or occur twice.
     pub async fn read_applied_all(
         &self,
         store: Option<&StoreId>,
@@ -210,7 +210,7 @@ impl Bus {
         Ok(AppliedReader::new(follow, self.judging(), None))
     }
 
-    /// Reads nothing of a change: only refuses what the judge refuses.
+    /// Returns a `read` that decodes nothing: it only applies the judge.
     fn judging(&self) -> impl ReadApplied<()> {
         let bus = self.clone();
         move |message: &AppliedMessage| {
@@ -218,13 +218,13 @@ impl Bus {
         }
     }
 
-    /// The sequence of the last message of APPLIED: reading after it gives what is new.
+    /// The sequence of the last message of APPLIED: a read after it returns new changes only.
     pub async fn applied_end(&self) -> Result<u64, BusError> {
         Ok(self.stream_info(APPLIED).await?.map_or(0, |info| info.state.last_sequence))
     }
 
-    /// Removes the partition's changes up to the one numbered `number`, but for the window that a new publisher repeats;
-    /// the last one always stays.
+    /// Removes the partition's changes up to the one numbered `number`, except the window that a new publisher repeats;
+    /// the last change always stays.
     pub async fn purge_applied_to(&self, partition: Partition, number: i64) -> Result<(), BusError> {
         let subject = subject_of(partition);
         match self.applied_start(&subject, partition, number).await? {
@@ -233,13 +233,13 @@ impl Bus {
         }
     }
 
-    /// How full APPLIED is, from 0 to 1.
+    /// Fill level of APPLIED, from 0 to 1.
     pub async fn applied_usage(&self) -> Result<f64, BusError> {
         self.usage_of(APPLIED).await
     }
 
-    /// Where the changes behind `after_number` begin. Numbers grow with sequences, but for those that were sent again,
-    /// which are no more than a window away.
+    /// Finds the start of the changes behind `after_number`. Numbers grow with sequences, except those of changes that
+    /// were sent again, which are at most one window away.
     async fn applied_start(
         &self,
         subject: &str,
@@ -269,25 +269,25 @@ fn subject_of(partition: Partition) -> String {
     format!("pos.applied.{partition}.>")
 }
 
-/// Reads what a change holds, or refuses one that isn't ours with the reason.
+/// Decodes a change, or refuses a foreign one with the reason.
 pub trait ReadApplied<T>: Fn(&AppliedMessage) -> Result<T, String> + Send + Sync + 'static {}
 
 impl<T, F: Fn(&AppliedMessage) -> Result<T, String> + Send + Sync + 'static> ReadApplied<T> for F {}
 
-/// Reads changes, each with what was read of it.
+/// Reads changes, each with its decoded value.
 pub struct AppliedReader<T = ()> {
     follow: Follow,
     read: Box<dyn ReadApplied<T>>,
-    /// The messages that were read and aren't ours.
+    /// The foreign messages that were read and not reported yet.
     foreign: VecDeque<Foreign>,
     sequencer: Option<Sequencer<T>>,
-    /// The change that is missing, and until when it is waited for, however often waiting is dropped meanwhile.
+    /// The missing change, and the deadline for it; a call that is dropped meanwhile does not extend the deadline.
     missing: Option<(i64, Instant)>,
     ready: VecDeque<(AppliedMessage, T)>,
 }
 
 impl AppliedReader {
-    /// The same as [`Self::waiting_read`], where nothing is read of a change.
+    /// Waits as [`Self::waiting_read`] does, for a reader without decoded values.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<AppliedMessage>, BusError> {
         let changes = self.waiting_read(max_messages).await?;
         Ok(changes.into_iter().map(|(message, ())| message).collect())
@@ -300,8 +300,8 @@ impl<T> AppliedReader<T> {
         Self { follow, read: Box::new(read), foreign, sequencer, missing: None, ready }
     }
 
-    /// Takes back all changes that wait for one that is missing, which the event store doesn't have: none of them was
-    /// committed, so they aren't ours. They are reported as [`BusError::Foreign`].
+    /// Refuses all changes that wait for a missing one which the event store doesn't have: none of them was committed,
+    /// so they are foreign. They are reported as [`BusError::Foreign`].
     pub fn refuse_held(&mut self) {
         let held = self.sequencer.as_mut().map(|sequencer| std::mem::take(&mut sequencer.held));
         let refuse = |(message, _)| Bus::foreign_applied(&message, "no such change was committed");
@@ -309,9 +309,9 @@ impl<T> AppliedReader<T> {
         self.missing = None;
     }
 
-    /// Waits for a change, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
-    /// missing change is waited for, 30 seconds long; then this is [`BusError::Gap`], and the event store has it.
-    /// [`BusError::Foreign`] reports a message that isn't one of ours; the next call goes on behind it.
+    /// Waits for a change, then returns all that are available, up to `max_messages`. A call that is dropped half-way
+    /// loses nothing. For a missing change it waits 30 seconds, then returns [`BusError::Gap`]; the event store has the
+    /// change. [`BusError::Foreign`] reports a foreign message; the next call continues behind it.
     pub async fn waiting_read(&mut self, max_messages: usize) -> Result<Vec<(AppliedMessage, T)>, BusError> {
         while self.ready.is_empty() {
             if let Some(foreign) = self.foreign.pop_front() {
@@ -342,7 +342,7 @@ impl<T> AppliedReader<T> {
         Ok(self.ready.drain(..count).collect())
     }
 
-    /// Takes what came; what is refused is reported later.
+    /// Returns the received changes that `read` accepts; the refused ones are reported later.
     fn ours(&mut self, max_messages: usize) -> Result<Vec<(AppliedMessage, T)>, BusError> {
         let taken = self.follow.take(max_messages, AppliedMessage::read)?;
         let mut ours = Vec::with_capacity(taken.len());
@@ -356,7 +356,7 @@ impl<T> AppliedReader<T> {
     }
 }
 
-/// Puts a partition's changes back into their order.
+/// Restores the order of a partition's changes.
 struct Sequencer<T> {
     partition: Partition,
     expected: i64,
@@ -379,7 +379,8 @@ impl<T> Sequencer<T> {
         Some(BusError::Gap { partition: self.partition, expected: self.expected, found })
     }
 
-    /// What is missing longer than a publisher may leave it out was never published.
+    /// Returns [`BusError::Gap`] if a change is missing and later ones are more than two windows ahead: no publisher
+    /// may leave it out for so long, so it was never published.
     fn bounded(&self) -> Result<(), BusError> {
         let last = self.held.keys().next_back().copied().unwrap_or(self.expected);
         match self.gap() {

@@ -1,9 +1,9 @@
 use model::{Partition, PartitionCount};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The partitions that `me` owns among `members`: each partition goes to the member it likes best (rendezvous hash),
-/// as long as that one has fewer than its share, ⌈partitions / members⌉. All who know the same members come to the
-/// same answer: every partition has exactly one owner. Who isn't a member owns nothing.
+/// The partitions that `me` owns among `members`: each partition goes to the member with its highest score (rendezvous
+/// hash) that still has fewer than its share, ⌈partitions / members⌉. The same members give the same result in every
+/// process: every partition has exactly one owner. A name that is not among the members owns nothing.
 pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) -> BTreeSet<Partition> {
     let share = usize::from(partitions.get()).div_ceil(members.len().max(1));
     let mut wishes: Vec<(u64, Partition, &str)> = partitions
@@ -12,7 +12,7 @@ pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) 
             members.iter().map(move |member| (liking(partition, member), partition, member.as_str()))
         })
         .collect();
-    // The dearest wishes first, so that what a full member must refuse is what liked it least.
+    // Highest scores first, so that a full member refuses the partitions with its lowest scores.
     wishes.sort_unstable_by(|a, b| b.cmp(a));
     let mut owned: BTreeMap<&str, BTreeSet<Partition>> = BTreeMap::new();
     let mut taken = BTreeSet::new();
@@ -25,8 +25,8 @@ pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) 
     owned.remove(me).unwrap_or_default()
 }
 
-/// FNV-1a (64 bits) of both, then the finalizer of `SplitMix64`: FNV alone leaves names that differ in their last
-/// dead letter too much alike.
+/// Score of a member for a partition: FNV-1a (64 bits) of both, then the finalizer of `SplitMix64`. With FNV alone,
+/// names that differ in their last letter only get too similar scores.
 fn liking(partition: Partition, member: &str) -> u64 {
     let bytes = partition.0.to_be_bytes().into_iter().chain(member.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

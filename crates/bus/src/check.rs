@@ -1,4 +1,4 @@
-//! Whether the server is fit, before anything relies on it.
+//! Checks of the server, before it is used.
 
 use crate::{BusConfig, BusError};
 use async_nats::{Client, ServerInfo};
@@ -10,15 +10,15 @@ use tokio::{
     time::timeout,
 };
 
-/// The first version that has all that is used (per-message time to live, `persist_mode`).
+/// The first version with all features in use (per-message time to live, `persist_mode`).
 const OLDEST_VERSION: (u32, u32) = (2, 12);
-/// Lower limit of the server's `max_payload`, in bytes. A delivery's body may have 4 MiB and shares its message with its
-/// headers, a dead letter with the reason too, and events made of it may be larger than it. NATS takes up to 64 MiB and
-/// advises against more than 8 MiB.
+/// Lower limit of the server's `max_payload`, in bytes. A delivery's body may have 4 MiB and shares its message with
+/// its headers, a dead letter with the reason too, and events made of it may be larger than it. NATS accepts up to 64
+/// MiB and advises against more than 8 MiB.
 pub const PAYLOAD_BYTES_MIN: usize = 8 * 1024 * 1024;
-/// How long the server may take to tell about itself.
+/// Time limit of the monitoring URL's response.
 const MONITORING_LIMIT: Duration = Duration::from_secs(5);
-/// How much of what it tells is read, in bytes.
+/// Upper limit of the monitoring URL's response, in bytes; the rest is not read.
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 const REMEDY: &str = "set `jetstream { sync_interval: always }` in the server's configuration and monitoring_url in \
                       ours, or run three replicas, or say --allow-unsafe (allow_unsafe = true in [bus]) to go on without the promise";
@@ -26,18 +26,18 @@ const REMEDY: &str = "set `jetstream { sync_interval: always }` in the server's 
 const CLUSTER_REMEDY: &str =
     "run three servers as a cluster, or one with `jetstream { sync_interval: always }` and replicas = 1";
 
-/// What the server is and promises.
+/// The server's version and limits, and its durability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Its version.
     pub server_version: String,
-    /// The largest message it takes, in bytes.
+    /// The largest message it accepts, in bytes.
     pub max_payload_bytes: usize,
-    /// What an acknowledgement means.
+    /// The durability of an acknowledged message.
     pub durability: Durability,
 }
 
-/// What the broker's acknowledgement means.
+/// The durability of a message that the broker has acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Durability {
     /// The message is on the server's disk.
@@ -46,7 +46,7 @@ pub enum Durability {
     Replicated(u8),
     /// The message may be lost in a power cut; the configuration allows it.
     Unsafe {
-        /// Why nothing better could be shown.
+        /// The reason why no better durability could be shown.
         reason: String,
     },
 }
@@ -96,7 +96,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// What can be shown, or why nothing can.
+/// The durability that can be shown, or the reason why none can.
 async fn durability(info: &ServerInfo, config: &BusConfig) -> Result<Durability, String> {
     if config.replicas >= 3 {
         return Ok(Durability::Replicated(config.replicas));
@@ -137,7 +137,7 @@ struct VarzConfig {
     sync_always: bool,
 }
 
-/// Plain HTTP/1.0 on purpose: one page of one server, once per start.
+/// Reads the monitoring page. Plain HTTP/1.0 on purpose: one page of one server, once per start.
 async fn ask(url: &str) -> Result<Varz, String> {
     let failed = |error: std::io::Error| format!("its monitoring URL could not be read: {error}");
     let host = url.strip_prefix("http://").ok_or("its monitoring URL does not begin with http://")?;

@@ -28,19 +28,19 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long an acknowledgement or an answer to a read may take.
+/// Time limit of an acknowledgement and of the reply to a read.
 const ACK_LIMIT: Duration = Duration::from_secs(2);
-/// How long a change of streams may take; a slow disk syncs several files for it.
+/// Time limit of a change of streams; a slow disk syncs several files for it.
 const ADMIN_LIMIT: Duration = Duration::from_secs(10);
-/// How long it is tried to declare the streams.
+/// Time limit for declaring the streams.
 const DECLARE_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts.
 const DECLARE_PAUSE: Duration = Duration::from_millis(500);
-/// The pause between two looks for streams that another user makes.
+/// The pause between two checks for streams that another user creates.
 const AWAIT_PAUSE: Duration = Duration::from_millis(100);
-/// How many acknowledgements may be waited for at once; further publishers wait.
+/// Upper limit of pending acknowledgements; further publishers wait.
 const MAX_ACKS_IN_FLIGHT: usize = 4096;
-/// How long what was written may take to leave at the end.
+/// Time limit for sending buffered output when the connection is closed.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The broker: one connection, cheap to clone.
@@ -67,14 +67,14 @@ impl std::fmt::Debug for Bus {
     }
 }
 
-/// The room of a stream, and how much of it is taken.
+/// Capacity of a stream, and its use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedRoom {
-    /// The bytes that are taken.
+    /// The bytes in use.
     pub bytes: u64,
-    /// The bytes that there are.
+    /// The capacity, in bytes.
     pub max_bytes: u64,
-    /// The time at which its oldest message was stored; none if it is empty.
+    /// The time at which its oldest message was stored; `None` if it is empty.
     pub oldest: Option<Timestamp>,
 }
 
@@ -91,7 +91,7 @@ impl FeedRoom {
         }
     }
 
-    /// The part of it that is filled, from 0 to 1.
+    /// Fill level, from 0 to 1.
     pub fn usage(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
         let share = self.bytes as f64 / self.max_bytes.max(1) as f64;
@@ -100,7 +100,8 @@ impl FeedRoom {
 }
 
 impl Bus {
-    /// Connects, trying for 30 seconds. Afterwards the connection is kept up for ever; calls meanwhile fail in time.
+    /// Connects, with attempts for `connect_limit_ms` (30 seconds by default). A lost connection is then restored
+    /// without a time limit; meanwhile calls fail within their own time limits.
     pub async fn connect(config: &BusConfig) -> Result<Self, BusError> {
         let layout = Layout::new(config).map_err(BusError::Config)?;
         let (client, connections) = connect::connect(config).await?;
@@ -117,7 +118,8 @@ impl Bus {
         Ok(Self { inner: Arc::new(inner), judge: None })
     }
 
-    /// The same connection, which takes for ours only what `judge` lets pass. Without a judge, headers alone decide.
+    /// Returns the same connection with a judge: a message that `judge` refuses is foreign. Without a judge, headers
+    /// alone decide.
     #[must_use]
     pub fn judged_by(self, judge: impl Judge) -> Self {
         Self { judge: Some(Arc::new(judge)), ..self }
@@ -127,8 +129,8 @@ impl Bus {
         self.judge.as_deref()
     }
 
-    /// Returns whether the partition's RAW has ever taken a message of that sequence; asks only for what wasn't known
-    /// before.
+    /// Returns true if the partition's RAW has ever stored a message with that sequence; queries the server only if the
+    /// cached end is lower.
     pub(crate) async fn raw_reaches(&self, partition: Partition, sequence: u64) -> Result<bool, BusError> {
         let stream = self.inner.layout.stream_of(Feed::Raw, partition);
         let known = || self.inner.raw_ends.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,29 +143,30 @@ impl Bus {
         Ok(reached)
     }
 
-    /// How many partitions the installation has.
+    /// Number of partitions of the installation.
     pub fn partitions(&self) -> PartitionCount {
         self.inner.layout.partitions()
     }
 
-    /// The largest payload that the server takes, in bytes, headers included.
+    /// The largest payload that the server accepts, in bytes, headers included.
     pub fn payload_max_bytes(&self) -> usize {
         self.inner.client.server_info().max_payload
     }
 
-    /// Looks at the server before anything relies on it: at least 2.12, messages of 4 MiB, and the durability that is
-    /// promised. Refuses with what to do, unless the configuration allows the unsafe.
+    /// Checks the server before it is used: at least version 2.12, messages of
+    /// [`PAYLOAD_BYTES_MIN`](crate::PAYLOAD_BYTES_MIN), and the promised durability. An error contains the remedy.
+    /// `allow_unsafe` in the configuration permits a server without that durability.
     pub async fn check(&self) -> Result<check::Profile, BusError> {
         check::check(&self.inner.client, &self.inner.config).await
     }
 
-    /// Makes the streams that are missing, trying for 30 seconds. Refuses a server that has others by the same names:
-    /// another number of partitions, another retention. How much a stream may hold follows the configuration.
+    /// Creates the missing streams, with attempts for 30 seconds. Refuses a server whose streams of these names differ:
+    /// another number of partitions, another retention. The capacity of a stream is adjusted to the configuration.
     pub async fn declare(&self) -> Result<(), BusError> {
         let deadline = Instant::now() + DECLARE_LIMIT;
         for declared in self.inner.layout.streams() {
             while let Err(error) = self.declare_one(&declared).await {
-                // A cluster that has just begun, or has lost a server, has to elect who decides.
+                // A cluster that has just started, or has lost a server, must first elect a leader.
                 if !matches!(error, BusError::Call { .. }) || Instant::now() > deadline {
                     return Err(error);
                 }
@@ -174,8 +177,8 @@ impl Bus {
         Ok(())
     }
 
-    /// Waits for the streams that `user` needs, for 30 seconds, and refuses them as [`Bus::declare`] does if they are
-    /// others. Who may not make streams begins so.
+    /// Waits for the streams that `user` needs, for 30 seconds, and refuses differing ones as [`Bus::declare`] does. A
+    /// service that may not create streams starts with this call.
     pub async fn await_declared(&self, user: &User) -> Result<(), BusError> {
         let deadline = Instant::now() + DECLARE_LIMIT;
         let needed = user.streams(&self.inner.layout);
@@ -209,7 +212,7 @@ impl Bus {
         }
     }
 
-    /// The last batch of the partition; foreign messages behind it are passed over.
+    /// The last batch of the partition; foreign messages behind it are skipped.
     pub async fn tail(&self, feed: Feed, partition: Partition) -> Result<Option<Message>, BusError> {
         let stream = self.inner.layout.stream_of(feed, partition);
         let holding = Holding::Batches(feed, partition);
@@ -223,7 +226,8 @@ impl Bus {
         Ok(self.last(&stream, &feed.subject(partition)).await?.map_or(0, |last| last.sequence))
     }
 
-    /// The batch of the partition that has this sequence, if it is kept; [`BusError::Foreign`] if it isn't ours.
+    /// The batch of the partition with this sequence, if it is still stored; [`BusError::Foreign`] if the message
+    /// is foreign.
     pub async fn message_at(
         &self,
         feed: Feed,
@@ -245,13 +249,13 @@ impl Bus {
         Ok(Reader::new(follow, self.clone(), feed, partition))
     }
 
-    /// Appends to the partition behind its last message, which is `tail`.
+    /// Opens an appender to the partition, behind its last batch `tail`.
     pub fn appender(&self, feed: Feed, partition: Partition, tail: Option<&Message>) -> Appender {
         Appender::new(self.clone(), feed, partition, tail)
     }
 
-    /// Appends a batch of deliveries to RAW and tells its sequence. Tries again for ten seconds while the outcome is
-    /// not known; the same `batch_id` is stored once within five minutes, so calling again is safe too.
+    /// Appends a batch of deliveries to RAW and returns its sequence. Repeats the attempt for ten seconds while the
+    /// outcome is unknown; the same `batch_id` is stored once within five minutes, so a repeated call is safe too.
     pub async fn append_raw(
         &self,
         partition: Partition,
@@ -262,18 +266,19 @@ impl Bus {
         append::append_raw(self, Feed::Raw.subject(partition), payload, batch_id, records).await
     }
 
-    /// Removes the partition's batches below `sequence`; its last one, which says how far it is, always stays.
+    /// Removes the partition's batches below `sequence`; the last one, which carries the partition's position,
+    /// always stays.
     pub async fn purge_below(&self, feed: Feed, partition: Partition, sequence: u64) -> Result<(), BusError> {
         let (stream, subject) = (self.inner.layout.stream_of(feed, partition), feed.subject(partition));
         self.purge(&stream, &subject, sequence).await
     }
 
-    /// How full the fullest stream of the feed is, from 0 to 1.
+    /// Fill level of the feed's fullest stream, from 0 to 1.
     pub async fn usage(&self, feed: Feed) -> Result<f64, BusError> {
         Ok(self.rooms(feed).await?.iter().map(FeedRoom::usage).fold(0.0, f64::max))
     }
 
-    /// The room of each stream of the feed.
+    /// The capacity and use of each stream of the feed.
     pub async fn rooms(&self, feed: Feed) -> Result<Vec<FeedRoom>, BusError> {
         let mut rooms = Vec::new();
         for stream in self.inner.layout.streams_of(feed) {
@@ -282,18 +287,18 @@ impl Bus {
         Ok(rooms)
     }
 
-    /// The index in [`Bus::rooms`] of the room that holds the partition; the same for every feed.
+    /// The index in [`Bus::rooms`] of the stream that holds the partition; the same for every feed.
     pub fn room_of(&self, partition: Partition) -> usize {
         self.inner.layout.room_of(partition)
     }
 
-    /// Serves requests on `subject`, shared with all who serve it by the same `queue` name.
+    /// Serves requests on `subject`, shared with all processes that serve it under the same `queue` name.
     pub async fn serve(&self, subject: &str, queue: &str) -> Result<request::Requests, BusError> {
         request::serve(&self.inner.client, subject, queue).await
     }
 
-    /// The same, over a connection of its own, as another user if one is given. What a sender's bytes do to a
-    /// connection, they do to that one alone.
+    /// Serves as [`Bus::serve`] does, over a connection of its own, as another user if `credentials` are given. A
+    /// sender's bytes can then disturb this connection only.
     pub async fn serve_apart(
         &self,
         subject: &str,
@@ -311,12 +316,13 @@ impl Bus {
         Ok(request::serve(&client, subject, queue).await?.apart(connections))
     }
 
-    /// Sends a request and waits for the answer.
+    /// Sends a request and waits for the response.
     pub async fn request(&self, subject: &str, payload: Bytes, limit: Duration) -> Result<Bytes, BusError> {
         request::request(&self.inner.client, subject, payload, limit).await
     }
 
-    /// Ends the connection: requests that came are still answered, what was written leaves, within ten seconds.
+    /// Closes the connection within ten seconds: requests that were received still get a response, and buffered output
+    /// is sent.
     pub async fn drain(self) -> Result<(), BusError> {
         let name = &self.inner.config.name;
         let client = &self.inner.client;
@@ -343,7 +349,7 @@ impl Bus {
         &self.inner.layout
     }
 
-    /// Changes with every connection that is made. The server that it is made to may have crashed before, and have lost
+    /// Watches the number of connections so far. The server of a new connection may have crashed before, and have lost
     /// the end of what it acknowledged without syncing.
     pub fn connections(&self) -> watch::Receiver<u64> {
         self.inner.connections.clone()
@@ -354,7 +360,7 @@ impl Bus {
         self.inner.admin.create_stream(declared).await.map_err(BusError::call("the declaration", &name))
     }
 
-    /// What the server says about a stream; nothing if there is none.
+    /// The configuration and state of a stream; `None` if there is none.
     pub(crate) async fn stream_info(&self, name: &str) -> Result<Option<Info>, BusError> {
         match self.inner.jetstream.get_stream(name).await {
             Ok(stream) => Ok(Some(stream.cached_info().clone())),
@@ -413,7 +419,7 @@ impl Bus {
         self.inner.jetstream.get_stream_no_info(stream).await.map_err(BusError::call("a read", stream))
     }
 
-    /// Refuses a stream that differs in what can't be changed; brings the rest up to what was declared.
+    /// Refuses a stream with a difference that can't be changed; adjusts its capacity to the declaration.
     async fn adjust(&self, declared: &Config, found: &Config) -> Result<(), BusError> {
         agrees(declared, found)?;
         if found.max_bytes != declared.max_bytes {
@@ -436,7 +442,7 @@ fn found(got: Result<Stored, DirectGetError>, subject: &str) -> Result<Option<St
     }
 }
 
-/// Refuses a stream that differs in what can't be changed.
+/// Refuses a stream with a difference that can't be changed.
 fn agrees(declared: &Config, found: &Config) -> Result<(), BusError> {
     match difference(declared, found) {
         None => Ok(()),
@@ -447,7 +453,7 @@ fn agrees(declared: &Config, found: &Config) -> Result<(), BusError> {
     }
 }
 
-/// What differs, what was found, what was declared, and what to do.
+/// The first difference: the property, the found value, the declared value, and the remedy.
 fn difference(declared: &Config, found: &Config) -> Option<(&'static str, String, String, &'static str)> {
     const CHOSEN_ONCE: &str = "it is chosen once: set it back, or begin with an empty broker";
     const FOREIGN: &str = "it is not ours or was changed by hand: change it back, or use another broker";

@@ -3,42 +3,42 @@ use model::PartitionCount;
 use serde::Deserialize;
 use std::{fmt, path::PathBuf};
 
-/// The prefix of inboxes that clients of NATS have unless reported otherwise.
+/// The default inbox prefix of NATS clients.
 const INBOX_OF_CLIENTS: &str = "_INBOX";
 
-/// How the broker is reached and what it is to hold.
+/// The connection to the broker, and the layout and capacity of its streams.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BusConfig {
-    /// Where servers are: `nats://host:port` or `tls://host:port`, without a user or password.
+    /// The addresses of the servers: `nats://host:port` or `tls://host:port`, without a user or password.
     pub servers: Vec<String>,
-    /// Who we are, if the servers ask.
+    /// Our credentials, if the servers require any.
     pub credentials: Option<Credentials>,
-    /// Whom to trust, and that nothing is sent in the clear; without it, `tls://` alone asks for TLS, with the system's
-    /// authorities.
+    /// TLS settings; with them nothing is sent unencrypted. Without them, `tls://` alone requests TLS, with the
+    /// system's authorities.
     pub tls: Option<Tls>,
     /// The name that the server shows for the connection.
     pub name: String,
-    /// The prefix of the inboxes that answers are sent to; a user's permissions admit its own alone. That of the
-    /// service's user unless set.
+    /// The prefix of the inboxes that responses are sent to; a user's permissions allow its own prefix only. Default:
+    /// the prefix of the service's user.
     pub inbox_prefix: Option<String>,
-    /// Where the server tells about itself (`http://host:port`): by it a single server shows that it syncs.
+    /// The server's monitoring URL (`http://host:port`): it is needed to show that a single server syncs.
     pub monitoring_url: Option<String>,
-    /// How many milliseconds the first connection may take, all attempts together.
+    /// Time limit of the first connection, all attempts together, in milliseconds.
     pub connect_limit_ms: u64,
-    /// How many partitions the installation has; chosen once.
+    /// Number of partitions of the installation; chosen once.
     pub partitions: PartitionCount,
-    /// Over how many streams a feed's partitions are spread; chosen once, at most as many as partitions.
+    /// Number of streams over which a feed's partitions are spread; chosen once, at most as many as partitions.
     pub streams_per_feed: u16,
-    /// How many servers hold each message: 1 or 3.
+    /// Number of servers that hold each message: 1 or 3.
     pub replicas: u8,
-    /// Whether to go on where an acknowledged message may be lost in a power cut.
+    /// True to continue even if an acknowledged message may be lost in a power cut.
     pub allow_unsafe: bool,
-    /// How much one feed may hold, in bytes; a full feed is back-pressure.
+    /// Upper limit of one feed, in bytes; a full feed is back-pressure.
     pub feed_max_bytes: u64,
-    /// How much APPLIED may hold, in bytes.
+    /// Upper limit of APPLIED, in bytes.
     pub applied_max_bytes: u64,
-    /// How much DEAD may hold, in bytes.
+    /// Upper limit of DEAD, in bytes.
     pub dead_max_bytes: u64,
 }
 
@@ -67,7 +67,7 @@ impl Default for BusConfig {
 }
 
 impl BusConfig {
-    /// The same, as that user: its name, and its inboxes unless others are set.
+    /// Returns the configuration for that user: with its inboxes, unless others are set.
     #[must_use]
     pub fn of(self, user: &User) -> Self {
         let inbox_prefix = self.inbox_prefix.unwrap_or_else(|| user.inbox_prefix());
@@ -85,17 +85,17 @@ impl BusConfig {
 pub struct Tls {
     /// A file with the certificates of the authorities that are trusted beside the system's, as PEM.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate, where the servers ask for one.
+    /// Our own certificate, if the servers require one.
     pub certificate_file: Option<PathBuf>,
     /// Its key.
     pub key_file: Option<PathBuf>,
 }
 
-/// Who we are to the servers.
+/// Our credentials for the servers.
 #[derive(Clone, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Credentials {
-    /// A user that the server knows.
+    /// A user with a password.
     Password {
         /// The name.
         user: String,
@@ -104,10 +104,10 @@ pub enum Credentials {
     },
     /// A credentials file with a JWT and a seed.
     File {
-        /// Where it is.
+        /// The path of the file.
         file: PathBuf,
     },
-    /// A key of which the server knows the public half.
+    /// A key of which the server has the public half.
     Seed {
         /// The file that holds the seed (`SU…`).
         seed_file: PathBuf,

@@ -1,4 +1,4 @@
-//! One connection, and what is said about it in the log.
+//! One connection, and its log lines.
 
 use crate::{BusConfig, BusError, Credentials, Tls, error::Source};
 use async_nats::{Client, ConnectOptions, Event, ServerError};
@@ -15,17 +15,17 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long one attempt may take.
+/// Time limit of one attempt.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts.
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// How often a silent server is asked whether it lives; after two questions without an answer it is left.
+/// Interval of pings to a silent server; after two pings without a reply the connection is closed.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// How many messages wait for one subscriber before further ones are dropped; a puller never asks for so many, and
-/// who sends requests through the intake without an answer sends again.
+/// Upper limit of messages that wait for one subscriber; further ones are dropped. A pull request never asks for so
+/// many, and a client that gets no response from the intake sends its request again.
 const SUBSCRIPTION_CAPACITY: usize = 1024;
 
-/// A connection, and how often it was made: who reads begins anew when that changes.
+/// Connects; returns the client and the number of its connections so far. Readers start anew when that number changes.
 pub(crate) async fn connect(config: &BusConfig) -> Result<(Client, watch::Receiver<u64>), BusError> {
     if config.servers.is_empty() {
         return Err(BusError::Config("servers is empty"));
@@ -86,7 +86,7 @@ async fn options(
     }))
 }
 
-/// Reads a seed; an error says which file, and never what it holds.
+/// Reads a seed; an error names the file, and never contains its content.
 async fn seed(file: &Path) -> Result<String, BusError> {
     let text = tokio::fs::read_to_string(file).await.map_err(|error| unusable(file)(error.into()))?;
     let seed = text.trim();
@@ -115,7 +115,8 @@ fn secured(options: ConnectOptions, tls: &Tls) -> Result<ConnectOptions, BusErro
     }
 }
 
-/// Doubles up to the longest pause, less up to a half of it, so that not all come back at once.
+/// Pause before a reconnect: doubles up to the longest pause, less up to a half of it at random, so that clients don't
+/// reconnect all at once.
 fn reconnect_pause(attempts: usize) -> Duration {
     let exponent = u32::try_from(attempts).unwrap_or(u32::MAX).min(10);
     let pause = Duration::from_millis(2_u64.saturating_pow(exponent)).min(MAX_RECONNECT_PAUSE);
@@ -126,7 +127,7 @@ struct Log {
     /// The name of the connection: a process may have several.
     name: String,
     connections: Arc<watch::Sender<u64>>,
-    /// Each dropped message makes an event; one line is enough until the next connection.
+    /// True if a dropped message was logged: each makes an event, and one line is enough until the next connection.
     slow: AtomicBool,
 }
 
@@ -143,7 +144,7 @@ impl Log {
             Event::LameDuckMode => tracing::warn!(name, "the broker is about to stop"),
             Event::SlowConsumer(_) if self.slow.swap(true, Ordering::Relaxed) => {}
             Event::SlowConsumer(_) => tracing::warn!(name, "messages were dropped: a subscriber is too slow"),
-            // A refused publish shows as a time-out only; this is the place that tells why.
+            // A refused publish only times out; this event alone has the reason.
             Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions") => {
                 tracing::error!(name, error = %text, "the broker does not permit what we do");
             }

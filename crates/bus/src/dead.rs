@@ -1,4 +1,4 @@
-//! DEAD: what can't pass, until a person has seen it.
+//! DEAD: the stream of rejected inputs, kept until a person has handled them.
 
 use crate::{
     AppendError, Bus, BusError, Start, append,
@@ -11,7 +11,7 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use model::{StoreId, Timestamp};
 
-/// How many dead letters are read at once.
+/// Number of dead letters that are read at once.
 const READ_MESSAGES: usize = 64;
 
 /// One dead letter.
@@ -19,22 +19,22 @@ const READ_MESSAGES: usize = 64;
 pub struct DeadMessage {
     /// The stage that rejected it: a token.
     pub stage: String,
-    /// Whose fault it is: a token.
+    /// The class of the rejection, by its cause: a token.
     pub class: String,
     /// The store.
     pub store: StoreId,
-    /// Names the rejection for ever; the same one is stored once within five minutes.
+    /// The permanent id of the rejection; the broker stores an id once within five minutes.
     pub message_id: String,
     /// The original and the reason, as protobuf.
     pub payload: Bytes,
     /// Its sequence in the stream; 0 before it is stored.
     pub sequence: u64,
-    /// When it was stored.
+    /// Time at which it was stored.
     pub published_at: Timestamp,
 }
 
 impl DeadMessage {
-    /// A dead letter that is still to be published.
+    /// Creates a dead letter that is not published yet.
     pub fn new(stage: &str, class: &str, store: StoreId, message_id: String, payload: Bytes) -> Self {
         let (stage, class) = (stage.to_owned(), class.to_owned());
         Self {
@@ -65,7 +65,8 @@ impl DeadMessage {
 }
 
 impl Bus {
-    /// Publishes a dead letter and waits until it is stored; tries again for ten seconds while that isn't known.
+    /// Publishes a dead letter and waits until it is stored; repeats the attempt for ten seconds while the outcome
+    /// is unknown.
     pub async fn publish_dead(&self, message: &DeadMessage) -> Result<(), AppendError> {
         for (text, what) in [(&message.stage, "a stage"), (&message.class, "a class")] {
             if !is_token(text) {
@@ -86,7 +87,7 @@ impl Bus {
         self.read_dead_behind(stage, 0).await
     }
 
-    /// The same, behind a sequence.
+    /// Reads as [`Bus::read_dead`] does, behind a sequence.
     pub async fn read_dead_behind(&self, stage: Option<&str>, sequence: u64) -> Result<DeadReader, BusError> {
         if stage.is_some_and(|stage| !is_token(stage)) {
             return Err(BusError::Token { what: "a stage" });
@@ -98,7 +99,7 @@ impl Bus {
         Ok(DeadReader { bus: self.clone(), follow, next: sequence + 1, last })
     }
 
-    /// The dead letter of this sequence, if it is kept; [`BusError::Foreign`] if it isn't ours.
+    /// The dead letter with this sequence, if it is still stored; [`BusError::Foreign`] if the message is foreign.
     pub async fn dead_at(&self, sequence: u64) -> Result<Option<DeadMessage>, BusError> {
         let Some(stored) = self.at(DEAD, sequence).await? else { return Ok(None) };
         match self.strangeness(Holding::Dead, &stored).await? {
@@ -107,7 +108,7 @@ impl Bus {
         }
     }
 
-    /// Removes a dead letter that someone has seen to, and returns whether it was there; nothing if it is gone already.
+    /// Removes a dead letter that was handled; returns false if it was gone already.
     pub async fn remove_dead(&self, sequence: u64) -> Result<bool, BusError> {
         const DOING: &str = "removing the dead letter";
         let name = sequence.to_string();
@@ -133,7 +134,7 @@ impl Bus {
         self.layout().dead_max_bytes()
     }
 
-    /// How full DEAD is, from 0 to 1.
+    /// Fill level of DEAD, from 0 to 1.
     pub async fn dead_usage(&self) -> Result<f64, BusError> {
         self.usage_of(DEAD).await
     }
@@ -144,7 +145,7 @@ impl Bus {
 pub struct DeadState {
     /// The number of messages.
     pub dead_letters: u64,
-    /// The sequence of the last one that ever was.
+    /// The sequence of the last message that was ever stored.
     pub last_sequence: u64,
 }
 
@@ -152,14 +153,14 @@ pub struct DeadState {
 pub struct DeadReader {
     bus: Bus,
     follow: Follow,
-    /// At or above this sequence nothing was read yet.
+    /// The lowest sequence that was not read yet.
     next: u64,
     last: u64,
 }
 
 impl DeadReader {
-    /// The next dead letter; none at the end. [`BusError::Foreign`] reports a message that isn't one of ours; the next
-    /// call goes on behind it.
+    /// The next dead letter; `None` at the end. [`BusError::Foreign`] reports a foreign message; the next call
+    /// continues behind it.
     pub async fn next(&mut self) -> Result<Option<DeadMessage>, BusError> {
         if self.next > self.last {
             return Ok(None);

@@ -8,10 +8,10 @@ use std::error::Error;
 
 pub(crate) type Source = Box<dyn Error + Send + Sync>;
 
-/// Why the broker could not be used.
+/// Reason why the broker could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The configuration can't be.
+    /// The configuration is invalid.
     #[error("the configuration of the broker is wrong: {0}")]
     Config(&'static str),
     /// No server could be reached in time.
@@ -19,7 +19,7 @@ pub enum BusError {
     Connect {
         /// The servers that were tried.
         servers: String,
-        /// How the last attempt failed.
+        /// The error of the last attempt.
         #[source]
         source: Source,
     },
@@ -28,59 +28,60 @@ pub enum BusError {
     Keyring {
         /// The file or folder.
         file: String,
-        /// The error underneath.
+        /// The underlying error.
         #[source]
         source: Source,
     },
-    /// The keys of the broker's users can't be changed so.
+    /// The keys of the broker's users can't be changed as requested.
     #[error(transparent)]
     Keys(#[from] crate::KeyringError),
-    /// A stream isn't there, and this user doesn't make it.
+    /// A stream doesn't exist, and this user doesn't create it.
     #[error("the stream {stream} isn't there; `apply` makes it when it starts")]
     NotDeclared {
         /// The name of the stream.
         stream: String,
     },
-    /// The server can't do what is asked of it.
+    /// The server lacks something that is required.
     #[error("the broker can't be used: {reason}; {remedy}")]
     Unfit {
-        /// What it lacks.
+        /// The missing part.
         reason: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The server has a stream that isn't what was declared.
+    /// A stream of the server differs from its declaration.
     #[error("the stream {stream} has {what} {found}, and the configuration says {declared}; {remedy}")]
     Different {
         /// The name of the stream.
         stream: String,
-        /// What differs.
+        /// The property that differs.
         what: &'static str,
-        /// What the server has.
+        /// The server's value.
         found: String,
-        /// What was declared.
+        /// The declared value.
         declared: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The stream's end isn't what was read before: a crash lost what had not been written. Find the place again.
+    /// The end of the stream differs from what was read before: a crash lost messages that were not on disk. Determine
+    /// the position again.
     #[error("the end of {subject} was lost: {sequence} was read before and is gone or another message")]
     TailLost {
-        /// Of which subject.
+        /// The subject.
         subject: String,
-        /// What was read last.
+        /// The sequence that was read last.
         sequence: u64,
     },
-    /// RAW ends before what the record has decided: another broker, or an older copy. What it takes from then on would pass
-    /// for decided.
+    /// RAW ends before a position that is recorded as decided: another broker, or an older copy. Its next messages
+    /// would count as decided.
     #[error(
         "{subject} ends before {sequence}, which was decided already: the broker began anew or lost its end; see the \
          runbook broker-refused"
     )]
     Behind {
-        /// Of which partition of RAW.
+        /// The subject of the partition of RAW.
         subject: String,
-        /// The last decision.
+        /// The sequence of the last decision.
         sequence: u64,
     },
     /// Changes are missing from APPLIED: they were purged, or never published. The event store has them.
@@ -88,34 +89,34 @@ pub enum BusError {
     Gap {
         /// The partition.
         partition: model::Partition,
-        /// The first that is missing.
+        /// The number of the first missing change.
         expected: i64,
-        /// The first that is there.
+        /// The number of the first change that is there.
         found: i64,
     },
-    /// A message isn't one of ours: record it and go on behind it.
+    /// A message is foreign: record it and continue behind it.
     #[error("{0}")]
     Foreign(Box<Foreign>),
-    /// A text can't be a part of a subject.
-    #[error("{what} must be 1 to 64 of A-Z a-z 0-9 _ -")]
+    /// A text is not valid as part of a message's subject or headers.
+    #[error("{what} has a length or characters that subjects and headers don't allow")]
     Token {
-        /// Which part.
+        /// The name of the part.
         what: &'static str,
     },
-    /// Nobody serves the subject.
+    /// No process serves the subject.
     #[error("nobody serves {subject}")]
     NoResponders {
         /// The subject.
         subject: String,
     },
-    /// The broker didn't do it, or not in time.
+    /// A call to the broker failed or timed out.
     #[error("{doing} of {subject} failed")]
     Call {
-        /// What was asked.
+        /// The call.
         doing: &'static str,
-        /// Of which stream or subject.
+        /// The stream or subject.
         subject: String,
-        /// The error underneath.
+        /// The underlying error.
         #[source]
         source: Source,
     },
@@ -138,7 +139,8 @@ impl From<BusError> for Fault {
             | BusError::Behind { .. }
             | BusError::Token { .. } => Self::setup("the broker", error),
             BusError::Foreign(_) => Self::input("the broker's reader", error),
-            // The place is found again at the next start; what lacks is then there, or read from the event store.
+            // The next start determines the position again; missing changes are then there, or read from the
+            // event store.
             BusError::TailLost { .. } | BusError::Gap { .. } => Self::transient("what was read last", error),
             BusError::Connect { .. }
             | BusError::NoResponders { .. }
@@ -148,64 +150,65 @@ impl From<BusError> for Fault {
     }
 }
 
-/// Says that what has just failed is tried again.
+/// Logs that an attempt has failed and is repeated.
 pub(crate) fn not_yet(what: &'static str, error: &BusError) {
     let cause = error.source().map(tracing::field::display);
     tracing::info!(%error, cause, "not {what} yet; trying again");
 }
 
-/// Why a message was not appended, or isn't known to be.
+/// Reason why a message was not appended, or why its outcome is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Another owner wrote meanwhile: stop, read the membership, begin at the tail.
+    /// Another owner has appended meanwhile: stop, read the membership, start again at the tail.
     #[error("another owner appended meanwhile")]
     Fenced,
     /// The stream is full: wait until the janitor has made room.
     #[error("the stream is full")]
     Full,
-    /// No server takes a message of this size.
+    /// The server accepts no message of this size.
     #[error("a message of {bytes} bytes is larger than the broker takes")]
     TooLarge {
-        /// Its size.
+        /// The size of its payload, in bytes.
         bytes: usize,
     },
-    /// A text can't be a part of a subject.
-    #[error("{what} must be 1 to 64 of A-Z a-z 0-9 _ -")]
+    /// A text is not valid as part of a message's subject or headers.
+    #[error("{what} has a length or characters that subjects and headers don't allow")]
     Token {
-        /// Which part.
+        /// The name of the part.
         what: &'static str,
     },
     /// An earlier append of this appender failed: open another one at the tail.
     #[error("the appender has failed before")]
     Spent,
-    /// No answer came: it may or may not be stored.
+    /// No acknowledgement arrived: the message may or may not be stored.
     #[error("whether the message is stored is not known")]
     Unknown {
-        /// The error underneath.
+        /// The underlying error.
         #[source]
         source: Source,
     },
-    /// The broker refused.
+    /// The broker refused the message.
     #[error("the stream is not available")]
     Unavailable {
-        /// The error underneath.
+        /// The underlying error.
         #[source]
         source: Source,
     },
 }
 
 impl AppendError {
-    /// Whether the same message may be sent again, with the same id, to find out.
+    /// Returns true if the same message may be sent again, with the same id, to determine the outcome.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unknown { .. } | Self::Unavailable { .. })
     }
 
-    /// Returns whether the message itself can never be stored: what is behind it can.
+    /// Returns true if the message itself can never be stored: later ones can.
     pub const fn is_of_message(&self) -> bool {
         matches!(self, Self::TooLarge { .. } | Self::Token { .. })
     }
 
-    /// The client knows two of the server's codes; the rest it calls `Other`.
+    /// Classifies the error of a publish. The client distinguishes two of the server's codes; all others are
+    /// `Other` there.
     pub(crate) fn from_publish(error: PublishError, bytes: usize) -> Self {
         let code = error
             .source()

@@ -1,4 +1,4 @@
-//! Reading a subject of a stream, in order, each message once, over restarts of the server and lost connections.
+//! Reads a subject of a stream: in order, each message once, across restarts of the server and lost connections.
 
 use crate::{Bus, BusError, Feed, Message, Start, message::Stored};
 use async_nats::{
@@ -19,26 +19,27 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// The number of batches that are asked for at once. Up to half as many again are on their way: at 512 KiB each that is
-/// 12 MiB. A larger delivery is a batch of its own: of those that have 4 MiB and can't be compressed it is 96 MiB at
-/// worst.
+/// Number of batches per pull request. Up to half as many again may be in flight: at 512 KiB each, 12 MiB in total.
+/// A larger delivery is a batch of its own: with deliveries of 4 MiB that can't be compressed, the total is 96 MiB
+/// at worst.
 pub(crate) const PULL_BATCHES: usize = 16;
-/// How many changes of APPLIED are asked for at once. They come by the dozen and are small; a question costs the server
-/// and us as much as several of them.
+/// Number of changes of APPLIED per pull request. Changes are small and arrive by the dozen; one pull request costs the
+/// server and the client as much as several changes.
 pub(crate) const PULL_CHANGES: usize = 64;
-/// How long the server keeps a question open. A pipeline was once seen to stand still for about as long as questions
-/// were open then, 30 seconds (2.15.1, under load; the cause wasn't found): asking anew more often bounds that.
+/// Expiry of a pull request. A pipeline once stalled for about 30 seconds, the expiry at that time (2.15.1, under load;
+/// the cause was not found): a shorter expiry bounds such a stall.
 const PULL_LIMIT: Duration = Duration::from_secs(3);
-/// How often the server shows that it lives while it has nothing.
+/// Interval of the server's heartbeats while it has no message to deliver.
 const HEARTBEAT: Duration = Duration::from_millis(1400);
-/// Time without a message after which the stream is asked for its last one: a reader that the server shows life of and
-/// delivers nothing to would stand still for ever.
+/// Time without a message after which the subject's last one is queried. Without this check, a reader that receives
+/// heartbeats and no messages would stall for ever.
 const QUIET_LIMIT: Duration = Duration::from_secs(10);
-/// The same for a caller that has not read for longer than that: there may be a lot that it simply didn't take.
+/// The same limit after a pause of the caller that was longer than [`QUIET_LIMIT`]: there may be messages that are only
+/// not consumed yet.
 const QUIET_AT_FIRST: Duration = Duration::from_secs(1);
-/// After this time without a reader the server forgets it.
+/// Time without pull requests after which the server deletes the consumer.
 const INACTIVE_LIMIT: Duration = Duration::from_secs(30);
-/// How long reading is tried to be taken up again before the caller is reported.
+/// Time limit for resuming a read; after it the caller gets the error.
 const RESUME_LIMIT: Duration = Duration::from_mins(1);
 /// The pause before the second attempt; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -50,7 +51,7 @@ pub struct Reader {
     bus: Bus,
     feed: Feed,
     partition: Partition,
-    /// The messages that were read and aren't given out yet.
+    /// The messages that were read and not returned yet.
     taken: VecDeque<Result<Message, BusError>>,
 }
 
@@ -59,9 +60,9 @@ impl Reader {
         Self { follow, bus, feed, partition, taken: VecDeque::new() }
     }
 
-    /// Waits for a batch, then takes all that are there, up to `max_messages`. Dropped half-way, nothing is lost. A
-    /// server that is away is waited for, a minute at a time; what was read is not read again. [`BusError::Foreign`]
-    /// tells of a message that isn't one of ours; the next call goes on behind it.
+    /// Waits for a batch, then returns all that are available, up to `max_messages`. A call that is dropped half-way
+    /// loses nothing. While no server is reachable, a call waits up to one minute before it fails; batches that were
+    /// read are not read again. [`BusError::Foreign`] reports a foreign message; the next call continues behind it.
     pub async fn waiting(&mut self, max_messages: usize) -> Result<Vec<Message>, BusError> {
         let Self { follow, bus, feed, partition, taken } = self;
         if taken.is_empty() {
@@ -69,7 +70,7 @@ impl Reader {
             let read = |stored: &Stored| Message::read_of(*feed, stored);
             taken.extend(follow.ready.drain(..max_messages.min(follow.ready.len())).map(|it| read(&it)));
         }
-        // Messages leave `taken` only behind the last point at which this may be dropped.
+        // Messages leave `taken` only after the last await, so that a dropped call loses none.
         let mut ours = 0;
         while let Some(Ok(message)) = taken.get(ours).filter(|_| ours < max_messages) {
             if let Some(foreign) = bus.beyond_raw(*feed, *partition, message).await? {
@@ -85,7 +86,7 @@ impl Reader {
     }
 }
 
-/// What is between a stream and whoever reads a subject of it.
+/// A read of one subject of a stream: its position, its consumer, and the received messages.
 pub(crate) struct Follow {
     bus: Bus,
     stream: String,
@@ -96,9 +97,9 @@ pub(crate) struct Follow {
     last: Option<(u64, i128)>,
     connections: watch::Receiver<u64>,
     pull: Option<Pull>,
-    /// How often reading was taken up since the last message.
+    /// Number of attempts to resume since the last message.
     resumed: u32,
-    /// When it is looked whether the stream has something.
+    /// Time of the next check for messages that were not delivered.
     look_at: Instant,
     ready: VecDeque<Stored>,
 }
@@ -110,7 +111,7 @@ struct Pull {
 }
 
 impl Follow {
-    /// Begins to read; asks for `pull_messages` at once.
+    /// Begins to read, with `pull_messages` messages per pull request.
     pub(crate) async fn open(
         bus: Bus,
         stream: String,
@@ -135,7 +136,7 @@ impl Follow {
         Ok(follow)
     }
 
-    /// Waits until a message is there, then gathers those that are there too, up to `max`.
+    /// Waits for a message, then collects the others that are available, up to `max` in total.
     pub(crate) async fn fill(&mut self, max: usize) -> Result<(), BusError> {
         let now = Instant::now();
         if self.look_at <= now {
@@ -149,7 +150,7 @@ impl Follow {
             tokio::select! {
                 biased;
                 item = pull.messages.next() => self.accept(item),
-                // What the server knew of us is gone if it was restarted; a new question is cheap.
+                // A restarted server has lost the consumer; a new one is cheap.
                 Ok(()) = self.connections.changed() => self.pull = None,
                 () = sleep_until(self.look_at) => self.look().await,
             }
@@ -163,8 +164,8 @@ impl Follow {
         Ok(())
     }
 
-    /// Takes what was gathered. A message that can't be read is reported once, as [`BusError::Foreign`], when all
-    /// before it is taken; then it is passed over.
+    /// Returns collected messages. A message that can't be decoded is reported once, as [`BusError::Foreign`], after
+    /// all messages before it were returned; then it is skipped.
     pub(crate) fn take<T>(
         &mut self,
         max: usize,
@@ -187,10 +188,11 @@ impl Follow {
         Ok(taken)
     }
 
-    /// Takes reading up again if the stream has a message that should have come long ago.
+    /// Drops the consumer, to resume with a new one, if the stream has a message that should have been delivered
+    /// long ago.
     async fn look(&mut self) {
         self.look_at = Instant::now() + QUIET_LIMIT;
-        // What can't be looked at now is looked at the next time.
+        // A check that fails is repeated after the next interval.
         let Ok(Some(last)) = self.bus.last(&self.stream, &self.subject).await else { return };
         let next = match (self.last, self.start) {
             (Some((sequence, _)), _) | (None, Start::After(sequence)) => sequence + 1,
@@ -218,10 +220,10 @@ impl Follow {
                     self.look_at = Instant::now() + QUIET_LIMIT;
                     self.ready.push_back(stored);
                 }
-                // One was dropped on the way.
+                // A delivery was lost in between.
                 Ok(_) | Err(_) => self.pull = None,
             },
-            // A busy server misses one now and then.
+            // A busy server misses a heartbeat now and then.
             Some(Err(error)) if error.kind() == MessagesErrorKind::MissingHeartbeat && !pull.silent => {
                 pull.silent = true;
             }
@@ -233,7 +235,7 @@ impl Follow {
         }
     }
 
-    /// Takes up reading behind the last message that was delivered.
+    /// Resumes behind the last message that was delivered.
     async fn resume(&mut self) -> Result<(), BusError> {
         let deadline = Instant::now() + RESUME_LIMIT;
         loop {
@@ -243,7 +245,7 @@ impl Follow {
             }
             self.resumed = self.resumed.saturating_add(1);
             if self.bus.client().connection_state() != State::Connected {
-                // Questions asked meanwhile would all be asked at once later.
+                // Requests made while disconnected would all be sent at once later.
                 let _ = timeout(MAX_PAUSE, self.connections.changed()).await;
             }
             match self.begin().await {
@@ -271,7 +273,8 @@ impl Follow {
                 (None, Start::First) => DeliverPolicy::All,
             },
             ack_policy: AckPolicy::None,
-            // With a name, the subject of the call says what is read, and permissions can tell.
+            // With a name, the subject of the API call contains the filter subject, so that permissions can
+            // restrict it.
             name: Some(format!("{:032x}", rand::random::<u128>())),
             filter_subject: self.subject.clone(),
             inactive_threshold: INACTIVE_LIMIT,
@@ -291,8 +294,9 @@ impl Follow {
         Ok(())
     }
 
-    /// A stream that was not synced may end earlier after a crash, and then grow again by other messages: whoever
-    /// asked for what comes next by sequence alone would pass over them.
+    /// Verifies that the stream was not cut off at or before the last message that was read. After a crash, a stream
+    /// that was not synced may end earlier, and then grow again with other messages: a reader that continued by
+    /// sequence alone would skip them.
     async fn verify_end(&self) -> Result<(), BusError> {
         let sequence = match (self.last, self.start) {
             (None, Start::First | Start::At(0 | 1) | Start::After(0)) => return Ok(()),

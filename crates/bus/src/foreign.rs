@@ -1,7 +1,7 @@
-//! Messages in our streams that aren't ours: what makes one, how it is described, and the record of them.
+//! Foreign messages: messages in our streams that are not Tillflow's. This module detects, describes and records them.
 //!
-//! Whoever may publish on a stream's subject may append to it. A reader passes such a message over and records it; it is
-//! never taken as progress, and never a reason to stop.
+//! A user that may publish on a stream's subject may append to the stream. A reader skips and records such a message;
+//! the message never counts as progress, and never stops a reader.
 
 use crate::{
     AppendError, AppliedMessage, Bus, BusError, DeadMessage, Feed, Message, Start, append,
@@ -13,9 +13,9 @@ use async_nats::jetstream::message::PublishMessage;
 use model::{Partition, PartitionCount, RawDigest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Upper limit of foreign messages of one subject that are passed over in a row while a place is sought.
+/// Upper limit of consecutive foreign messages of one subject that a search skips.
 const PASSED_OVER_MAX: usize = 100_000;
-/// The number of sequences that a backward step of the search for the last message of ours spans at first; it doubles.
+/// The number of sequences in the first backward step of the search for the last message of ours; it doubles.
 const FIRST_STEP: u64 = 16;
 const MAX_STEP: u64 = 512;
 /// Upper limit of records that are listed.
@@ -24,13 +24,14 @@ const LISTED_MAX: usize = 1000;
 const READ_MESSAGES: usize = 64;
 /// The number of hexadecimal digits of a digest in the subject of a record.
 const SUBJECT_DIGITS: usize = 16;
-/// Upper limits of what a record quotes, in characters.
+/// Upper limits of the texts that a record quotes, in characters.
 const SUBJECT_MAX: usize = 256;
 const REASON_MAX: usize = 512;
 
-/// Decides whether what a message holds is ours, beyond what its subject and headers say. Without a clock or I/O.
+/// Decides by a message's content if it is one of ours, beyond the check of its subject and headers. Without a clock
+/// or I/O.
 pub trait Judge: Send + Sync + 'static {
-    /// Refuses, with the reason, what isn't a batch of that feed and partition.
+    /// Refuses, with the reason, a message that isn't a batch of that feed and partition.
     fn batch(
         &self,
         feed: Feed,
@@ -38,28 +39,28 @@ pub trait Judge: Send + Sync + 'static {
         partitions: PartitionCount,
         message: &Message,
     ) -> Result<(), String>;
-    /// Refuses, with the reason, what isn't a committed change.
+    /// Refuses, with the reason, a message that isn't a committed change.
     fn applied(&self, partitions: PartitionCount, message: &AppliedMessage) -> Result<(), String>;
-    /// Refuses, with the reason, what isn't a dead letter.
+    /// Refuses, with the reason, a message that isn't a dead letter.
     fn dead(&self, message: &DeadMessage) -> Result<(), String>;
 }
 
-/// A message that isn't ours. Its payload is not kept here: it stays in its stream until that is purged.
+/// A foreign message. Its payload is not part of this description: it stays in its stream until that is purged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foreign {
     /// The stream that holds it.
     pub stream: String,
-    /// Its subject, with what can't be printed replaced.
+    /// Its subject, with control characters replaced.
     pub subject: String,
     /// Its sequence in the stream.
     pub sequence: u64,
-    /// When the broker stored it, in microseconds since 1970.
+    /// Time at which the broker stored it, in microseconds since 1970.
     pub stored_at_micros: i64,
-    /// The size of its payload.
+    /// The size of its payload, in bytes.
     pub bytes: usize,
     /// The SHA-256 of its payload, in hexadecimal.
     pub digest: String,
-    /// Why it isn't ours; quotes no payload.
+    /// The reason why it is foreign; quotes no payload.
     pub reason: String,
 }
 
@@ -94,7 +95,7 @@ impl Foreign {
         }
     }
 
-    /// When the broker stored it.
+    /// Time at which the broker stored it.
     pub fn stored_at(&self) -> Timestamp {
         Timestamp::from_micros(self.stored_at_micros)
     }
@@ -110,7 +111,7 @@ impl std::fmt::Display for Foreign {
 /// The record of a foreign message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignRecord {
-    /// The stage that met it first.
+    /// The stage that found it first.
     pub stage: String,
     /// The message.
     pub message: Foreign,
@@ -128,7 +129,7 @@ pub(crate) enum Holding {
 }
 
 impl Bus {
-    /// Describes a batch that was read and turns out not to be ours.
+    /// Describes a batch that was read and proved to be foreign.
     pub fn foreign_batch(
         &self,
         feed: Feed,
@@ -153,7 +154,7 @@ impl Bus {
         Foreign::new(DEAD, &subject, message.sequence, message.published_at, &message.payload, reason)
     }
 
-    /// Why a stored message isn't ours; nothing if it is.
+    /// The description of a stored message with the reason why it is foreign; `None` if it is ours.
     pub(crate) async fn strangeness(
         &self,
         holding: Holding,
@@ -193,7 +194,8 @@ impl Bus {
         Ok(judged.and_then(Result::err).map(|reason| Foreign::of(stored, &reason)))
     }
 
-    /// A batch that claims to cover what RAW hasn't taken isn't ours.
+    /// The description of a batch that claims to cover more than RAW has ever stored: it is foreign. Without a judge
+    /// this is not checked.
     pub(crate) async fn beyond_raw(
         &self,
         feed: Feed,
@@ -208,7 +210,7 @@ impl Bus {
         Ok(Some(self.foreign_batch(feed, partition, message, reason)))
     }
 
-    /// The last message of a subject that is ours, which may have wildcards. Steps backward over those that aren't.
+    /// The last message of ours on a subject, which may have wildcards. Steps backward over foreign ones.
     pub(crate) async fn last_ours(
         &self,
         stream: &str,
@@ -243,7 +245,7 @@ impl Bus {
         Ok(None)
     }
 
-    /// The first message of a subject at or behind a sequence that is ours.
+    /// The first message of ours on a subject, at or behind a sequence.
     pub(crate) async fn next_ours(
         &self,
         stream: &str,
@@ -263,7 +265,7 @@ impl Bus {
         Ok(None)
     }
 
-    /// The sequence of a subject's last message, if none behind `sequence` is ours.
+    /// The sequence of a subject's last message, if none behind `sequence` is ours; otherwise `None`.
     pub(crate) async fn end_of_foreign(
         &self,
         stream: &str,
@@ -277,8 +279,8 @@ impl Bus {
         Ok(Some(self.last(stream, subject).await?.map_or(0, |last| last.sequence)))
     }
 
-    /// Records a foreign message, and returns whether it wasn't recorded before. The record lasts 30 days, or until the
-    /// stream of records is full.
+    /// Records a foreign message; returns true if it wasn't recorded before. The record is kept for 30 days, or until
+    /// the stream of records is full.
     pub async fn record_foreign(&self, stage: &str, message: &Foreign) -> Result<bool, AppendError> {
         if !is_token(stage) || !is_token(&message.stream) {
             return Err(AppendError::Token { what: "a stage or stream" });
@@ -323,7 +325,7 @@ impl Bus {
     }
 }
 
-/// Reads a record; what isn't one is a foreign message itself.
+/// Reads a record; a message that is no valid record is described as a foreign message itself.
 pub(crate) fn read_record(stored: &Stored) -> ForeignRecord {
     let clean = |record: ForeignRecord| ForeignRecord {
         stage: printable(&record.stage, SUBJECT_MAX),
@@ -363,7 +365,7 @@ mod tests {
         let foreign = Foreign::of(&stored(&long, &[], b"secret"), "because\nof this");
         assert_eq!(foreign.subject.chars().count(), SUBJECT_MAX);
         assert_eq!((foreign.bytes, foreign.reason.contains('\n')), (6, false));
-        // One that somebody else wrote has both, and is read as it should have been.
+        // A record that somebody else wrote has both; it is read with the same replacements and limits.
         let hostile = Foreign { subject: long, reason: "\x1b[31m".to_owned(), ..foreign };
         let record = ForeignRecord { stage: "\x1b[31m".to_owned(), message: hostile };
         let payload = serde_json::to_vec(&record).unwrap();

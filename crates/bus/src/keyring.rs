@@ -1,7 +1,7 @@
-//! The keys of the broker's users: which there are, and the folder that holds them.
+//! The keys of the broker's users, and the folder that holds them.
 //!
-//! A key is a pair (nkey, Ed25519). The server learns the public half; the secret half, the seed, lies in a file that only
-//! its owner reads and never comes to the server. What becomes of a keyring is decided without I/O; [`Keyring::open`] and
+//! A key is a pair (nkey, Ed25519). The server gets the public half; the secret half, the seed, is in a file that only
+//! its owner can read, and is never sent to the server. Changes to a keyring need no I/O; [`Keyring::open`] and
 //! [`Keyring::save`] read and write the folder.
 
 use crate::{BusConfig, BusError, User, error::Source, permissions};
@@ -22,10 +22,10 @@ const USERS_FILE: &str = "users.json";
 const AUTHORIZATION_FILE: &str = "authorization.conf";
 /// The folder of the seeds.
 pub(crate) const SEEDS_FOLDER: &str = "seeds";
-/// Upper limit of users, so that a mistake in a loop is one error and no full disk.
+/// Upper limit of users, so that a faulty loop ends in an error before the disk is full.
 const USERS_MAX: usize = 10_000;
 
-/// The secret half of a key, in the form that NATS writes (`SU…`). Never shown.
+/// The secret half of a key, in the text form of NATS (`SU…`). Its `Debug` output does not contain it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed(String);
 
@@ -42,7 +42,7 @@ impl Seed {
     }
 }
 
-/// Draws a key by chance: its public half and its seed.
+/// Generates a random key; returns its public half and its seed.
 pub fn new_key() -> Result<(String, Seed), BusError> {
     let failed = |error: nkeys::error::Error| BusError::call("a new key", "a user")(error);
     let pair = KeyPair::new_from_raw(KeyPairType::User, rand::random()).map_err(failed)?;
@@ -55,35 +55,35 @@ pub struct Keys {
     /// The owner of the keys.
     #[serde(flatten)]
     pub user: User,
-    /// The key that is handed out.
+    /// The current key.
     pub key: String,
-    /// The one before, which the server takes too until it is retired.
+    /// The previous key, which the server accepts too until it is retired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
 }
 
-/// Why a keyring can't be changed as was asked.
+/// Reason why a keyring can't be changed as requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// Nobody is called so.
+    /// No user has this name.
     #[error("there is no user {0:?}; known are {1}")]
     Unknown(String, String),
     /// A partner's connection has another store, or another key was given.
     #[error("the user {0} is there already, with another store or key; revoke it first")]
     Taken(String),
-    /// The key before the present one is still taken.
+    /// The previous key is still accepted.
     #[error("the user {0} has two keys already: retire the older one first")]
     NotRetired(String),
     /// There is only one key.
     #[error("the user {0} has no older key")]
     NothingToRetire(String),
-    /// One of our own users can't be missing.
+    /// Tillflow's own users can't be removed.
     #[error("{0} is a user of Tillflow's own: rotate its key and retire the older one instead")]
     Ours(String),
     /// The text is no public half of a user's key.
     #[error("{0:?} is not the public half of a user's key (`U…`, 56 characters)")]
     NoKey(String),
-    /// No more users fit.
+    /// The upper limit of users is reached.
     #[error("more than {USERS_MAX} users")]
     Full,
 }
@@ -92,7 +92,7 @@ pub enum KeyringError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keyring {
     users: BTreeMap<String, Keys>,
-    /// The seeds that were drawn and aren't in the folder yet.
+    /// The seeds that were generated and aren't in the folder yet.
     fresh: BTreeMap<String, Seed>,
     /// The users whose seeds are to be removed from the folder.
     removed: Vec<String>,
@@ -116,7 +116,7 @@ impl Keyring {
         let listed: Listed = serde_json::from_slice(&text).map_err(|error| unusable(&file)(error.into()))?;
         let mut users = BTreeMap::new();
         for keys in listed.users {
-            // A name is a part of a path, an id one of a subject.
+            // A name becomes part of a path, an id part of a subject.
             if let User::Partner { store, connection } = &keys.user {
                 User::partner(store, connection)?;
             }
@@ -130,7 +130,7 @@ impl Keyring {
         self.users.values()
     }
 
-    /// The seed that was drawn since the keyring was opened, if one was.
+    /// The user's seed, if it was generated since the keyring was opened and is not saved yet.
     pub fn fresh_seed(&self, user: &User) -> Option<&Seed> {
         self.fresh.get(&user.name())
     }
@@ -148,7 +148,8 @@ impl Keyring {
         Ok(added)
     }
 
-    /// Adds a partner's user, with a key that the partner made, or else with a new one. Returns whether it wasn't there.
+    /// Adds a partner's user, with a key that the partner made, or else with a new one. Returns true if the user
+    /// is new.
     pub fn add_partner(&mut self, user: User, key: Option<&str>) -> Result<bool, BusError> {
         let name = user.name();
         if let Some(found) = self.users.get(&name) {
@@ -167,7 +168,8 @@ impl Keyring {
         Ok(())
     }
 
-    /// Gives a user a new key, or the one that it made itself; the one before is taken too until [`Keyring::retire`].
+    /// Gives a user a new key: `key` if the user made one itself, otherwise a generated one. The previous key is
+    /// accepted too until [`Keyring::retire`].
     pub fn rotate(&mut self, name: &str, key: Option<&str>) -> Result<(), BusError> {
         let found = self.find(name)?.clone();
         if found.previous.is_some() {
@@ -178,7 +180,7 @@ impl Keyring {
         Ok(())
     }
 
-    /// Ends a user's key before the present one.
+    /// Removes a user's previous key.
     pub fn retire(&mut self, name: &str) -> Result<(), BusError> {
         let found = self.find(name)?.clone();
         if found.previous.is_none() {
@@ -188,7 +190,7 @@ impl Keyring {
         Ok(())
     }
 
-    /// Takes a partner's user off, with all its keys.
+    /// Removes a partner's user, with all its keys.
     pub fn revoke(&mut self, name: &str) -> Result<(), BusError> {
         if !matches!(self.find(name)?.user, User::Partner { .. }) {
             return Err(KeyringError::Ours(name.to_owned()).into());
@@ -213,7 +215,7 @@ impl Keyring {
             if !is_of_a_user {
                 return Err(KeyringError::NoKey(given.to_owned()).into());
             }
-            // What lies in the folder would be the seed of another key.
+            // The seed in the folder would be that of another key.
             self.fresh.remove(&name);
             self.removed.push(name);
             return Ok(given.to_owned());
@@ -232,13 +234,13 @@ impl Keyring {
         permissions::authorization(config, keys)
     }
 
-    /// The text of the file that the server's configuration includes, for such a block.
+    /// The text of the file that the server's configuration includes, for an `authorization` block.
     pub fn server_file(authorization: &Value) -> String {
         format!("authorization: {authorization:#}\n")
     }
 
-    /// Writes the folder: new seeds first, then the server's file, then the list of users, each whole or not at all.
-    /// Folders are open to their owner only (0700), and so are files (0600).
+    /// Writes the folder: new seeds first, then the server's file, then the list of users, each file whole or not at
+    /// all. Only the owner can open the folders (0700) and the files (0600).
     pub fn save(&mut self, folder: &Path, config: &BusConfig) -> Result<(), BusError> {
         let authorization = self.authorization(config)?;
         let seeds = folder.join(SEEDS_FOLDER);
@@ -281,11 +283,11 @@ pub(crate) fn close_folder(folder: &Path) -> std::io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
 }
 
-/// Into a file of its own first: nobody ever reads half of it.
+/// Writes a file atomically: the content is written to a temporary file, which is then renamed.
 pub(crate) fn write(file: &Path, content: &[u8]) -> Result<(), BusError> {
     let making = file.with_extension("new");
     let write = || {
-        // A file that was left half-way may be open to others.
+        // A file that was left half-way may be readable by others.
         match fs::remove_file(&making) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,11 +1,11 @@
-//! Which streams there are and which of them holds what.
+//! The streams, and the assignment of partitions to them.
 
 use crate::BusConfig;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
 use model::Partition;
 use std::{collections::HashMap, time::Duration};
 
-/// Within this time a message with the id of a stored one is not stored again.
+/// Time within which a message with the id of a stored one is not stored again.
 pub(crate) const DUPLICATE_WINDOW: Duration = Duration::from_mins(5);
 pub(crate) const PARTITIONS_KEY: &str = "tillflow-partitions";
 pub(crate) const STREAMS_KEY: &str = "tillflow-streams";
@@ -14,27 +14,28 @@ pub(crate) const DEAD: &str = "DEAD";
 pub(crate) const ALERTS: &str = "ALERTS";
 pub(crate) const FOREIGN: &str = "FOREIGN";
 pub(crate) const MEMBERS: &str = "MEMBERS";
-/// For how long an alert is kept.
+/// Retention of alerts.
 const ALERTS_MAX_AGE: Duration = Duration::from_hours(7 * 24);
-/// The bytes that all alerts may hold: three of a kilobyte for each stage and 64 partitions take about one megabyte.
+/// Upper limit of all alerts, in bytes: three alerts of a kilobyte per stage and partition, with 64 partitions, take
+/// about one megabyte.
 const ALERTS_MAX_BYTES: u64 = 8 << 20;
 /// Retention of records of foreign messages.
 const FOREIGN_MAX_AGE: Duration = Duration::from_hours(30 * 24);
-/// The bytes that all records of foreign messages may hold: about 20,000 of them.
+/// Upper limit of all records of foreign messages, in bytes: about 20,000 of them.
 const FOREIGN_MAX_BYTES: u64 = 8 << 20;
-/// How much the memory of who is there may hold; a member takes about a hundred bytes.
+/// Upper limit of all signs of life, in bytes; a member takes about a hundred.
 const MEMBERS_MAX_BYTES: i64 = 1 << 20;
 
-/// What flows from stage to stage, in batches.
+/// The data that one stage passes to the next, in batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
-    /// Accepted deliveries: the truth.
+    /// Accepted deliveries: the source of truth.
     Raw,
     /// Canonical events.
     Normalized,
-    /// The same, each once.
+    /// Canonical events, each once.
     Unique,
-    /// The same, with what the store knows.
+    /// Canonical events, each once, with data from the store.
     Enriched,
 }
 
@@ -42,7 +43,7 @@ impl Feed {
     /// All feeds, in the order in which an event passes them.
     pub const ALL: [Self; 4] = [Self::Raw, Self::Normalized, Self::Unique, Self::Enriched];
 
-    /// The name that subjects and labels carry.
+    /// The feed's name in subjects and labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -56,7 +57,7 @@ impl Feed {
         format!("pos.{}.{partition}", self.as_str())
     }
 
-    /// The subjects of all partitions.
+    /// The subjects of all partitions, as a wildcard.
     pub(crate) fn subjects(self) -> String {
         format!("pos.{}.*", self.as_str())
     }
@@ -78,7 +79,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Refuses what can't be laid out, with the reason.
+    /// Validates the configuration; the error is the reason of a refusal.
     pub(crate) fn new(config: &BusConfig) -> Result<Self, &'static str> {
         if !(1..=config.partitions.get()).contains(&config.streams_per_feed) {
             return Err("streams_per_feed must be from 1 to the number of partitions");
@@ -123,7 +124,7 @@ impl Layout {
         (0..self.streams_per_feed).map(move |index| feed.stream(index))
     }
 
-    /// Everything that is declared.
+    /// The configurations of all declared streams.
     pub(crate) fn streams(&self) -> Vec<Config> {
         let mut streams: Vec<Config> = Feed::ALL
             .into_iter()
@@ -141,7 +142,7 @@ impl Layout {
         streams
     }
 
-    /// The alerts of what can't go on by itself: the last one of each stage, partition and kind.
+    /// The stream of alerts about errors that need a person: it keeps the last one of each stage, partition and kind.
     fn alerts(&self) -> Config {
         let alerts = self.stream(ALERTS.to_owned(), vec!["pos.alerts.>".to_owned()], ALERTS_MAX_BYTES);
         Config {
@@ -153,7 +154,7 @@ impl Layout {
         }
     }
 
-    /// The records of messages that aren't ours: each once, the oldest give way.
+    /// The stream of records of foreign messages: each once; the oldest are discarded first.
     fn foreign(&self) -> Config {
         let foreign = self.stream(FOREIGN.to_owned(), vec!["pos.foreign.>".to_owned()], FOREIGN_MAX_BYTES);
         Config {
@@ -165,7 +166,8 @@ impl Layout {
         }
     }
 
-    /// Who is there: one message per member, which ends with its time to live. Nothing that must last.
+    /// The stream of members: one message per member, which ends with its time to live. It is in memory, since nothing
+    /// in it must persist.
     pub(crate) fn members(&self) -> Config {
         Config {
             name: MEMBERS.to_owned(),
@@ -196,7 +198,8 @@ impl Layout {
         }
     }
 
-    /// What can be computed again need not be on disk when it is acknowledged; replicated streams don't know the mode.
+    /// Persistence of a derived stream: data that can be computed again need not be on disk when it is acknowledged.
+    /// Replicated streams don't support this mode.
     fn derived(&self) -> Option<PersistenceMode> {
         (self.replicas == 1).then_some(PersistenceMode::Async)
     }

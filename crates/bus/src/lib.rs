@@ -1,8 +1,8 @@
 //! The broker: streams, partitions, ordered readers, fenced appends, the intake and membership.
 //!
-//! The only room that knows NATS. Code addresses feeds and partitions; which stream holds one is decided here. Every
-//! call has a time limit, every queue a length. One [`Bus`] is one connection, shared by everything in the process:
-//! appends of different partitions travel together, and what one partition waits for holds up no other.
+//! The only crate that uses NATS. Callers address feeds and partitions; the mapping to streams is internal. Every call
+//! has a time limit, every queue an upper limit. One [`Bus`] is one connection, shared by the whole process: appends to
+//! different partitions are in flight at the same time, and a partition that waits does not block another.
 
 mod alerts;
 mod append;

@@ -1,8 +1,8 @@
-//! Who is there, and which partitions are ours.
+//! Membership of a stage: the replicas that are live, and the partitions of this one.
 //!
 //! Each replica of a stage keeps one message with a time to live, in memory: no disk is synced for it. Two owners of a
-//! partition for a moment are waste, never damage: the second append is refused. What isn't a sign of life counts for
-//! nobody, and neither does whoever leaves its partitions (`sign.rs`).
+//! partition for a moment waste work but do no damage: the second append is refused. A message that is no sign of life
+//! does not count, and neither does a replica that does not run its partitions (`sign.rs`).
 
 use crate::{
     AppendError, Bus, BusError, Foreign, append,
@@ -29,25 +29,25 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
 
-/// Upper limit of signs of life that are read; who is beyond it isn't seen.
+/// Upper limit of signs of life that are read; replicas beyond it are not seen.
 const SIGNS_MAX: usize = 512;
-/// Time limit for reading them; meanwhile we show no life.
+/// Time limit for reading them; meanwhile this replica sends no sign of life.
 const SIGNS_LIMIT: Duration = Duration::from_secs(2);
 /// The status behind the last message of a batch.
 const END_OF_BATCH: u16 = 204;
-/// The number of characters of a name that are kept of one that doesn't count.
+/// Upper limit of the name of an ignored replica, in characters; the rest is cut off.
 const NAME_MAX: usize = 64;
-/// How often a replica shows life and looks who else does.
+/// Interval at which a replica sends a sign of life and reads those of the others.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long it is tried to join.
+/// Time limit for joining.
 const JOIN_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts.
 const JOIN_PAUSE: Duration = Duration::from_millis(250);
-/// How long a leaving replica may take to say so.
+/// Time limit for the announcement that a replica leaves.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
-/// A replica's place among those of its stage. Dropped without [`Membership::leave`], it counts as there for three
-/// seconds more.
+/// A replica's membership in its stage. If it is dropped without [`Membership::leave`], the replica counts as live for
+/// three more seconds.
 pub struct Membership {
     owned: watch::Receiver<Arc<BTreeSet<Partition>>>,
     ignored: watch::Receiver<BTreeSet<String>>,
@@ -56,23 +56,23 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// The partitions that are ours, as they change.
+    /// Watches the partitions of this replica.
     pub fn owned(&self) -> watch::Receiver<Arc<BTreeSet<Partition>>> {
         self.owned.clone()
     }
 
-    /// The names of those that show signs of life and don't count, as they change: no sign of ours, too old, or of a
-    /// replica that leaves its partitions.
+    /// Watches the names of ignored replicas: those whose message is no sign of life, whose sign is too old, or that do
+    /// not run their partitions.
     pub fn ignored(&self) -> watch::Receiver<BTreeSet<String>> {
         self.ignored.clone()
     }
 
-    /// Leaves, so that the others take over at once.
+    /// Leaves the stage, so that the other replicas take over at once.
     pub async fn leave(mut self) {
         if let Some(leave) = self.leave.take() {
             let _ = leave.send(());
         }
-        // What could not be said in time is said by the time to live.
+        // If the announcement fails, the sign's time to live ends the membership.
         let _ = timeout(LEAVE_LIMIT, &mut self.task).await;
     }
 }
@@ -120,21 +120,21 @@ struct Member {
     bus: Bus,
     stage: String,
     replica: String,
-    /// Where members tell each other that there is something to see.
+    /// The subject on which members notify each other of changes.
     notice: String,
     /// The sequence of our last sign of life.
     sequence: Option<u64>,
-    /// The memory was lost, ours or the server's: others may not have shown themselves yet.
+    /// True if our sign of life or the server's memory was lost: other replicas may not have sent a sign since.
     settling: bool,
-    /// The partitions that are ours, as others see it.
+    /// The partitions that our next sign of life lists.
     owns: BTreeSet<Partition>,
     others: Others,
     ignored: watch::Sender<BTreeSet<String>>,
 }
 
 impl Member {
-    /// Shows life for the first time and looks who else is there. A cluster that has just begun, or has lost a server,
-    /// has to elect who orders the signs of life.
+    /// Sends the first sign of life and reads those of the others. Repeats this, since a cluster that has just started,
+    /// or has lost a server, must first elect a leader of the members' stream.
     async fn begin(&mut self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
         let deadline = Instant::now() + JOIN_LIMIT;
         loop {
@@ -197,7 +197,8 @@ impl Member {
         }
     }
 
-    /// Shows life. A restarted server has forgotten everyone, the stream included.
+    /// Sends a sign of life. A restarted server has lost all signs, and the stream itself; then the stream is
+    /// created again.
     async fn renew(&mut self) -> Result<(), AppendError> {
         match self.show().await {
             Err(AppendError::Fenced) => {
@@ -221,7 +222,7 @@ impl Member {
         }
     }
 
-    /// Whether the stream is gone; else its servers are only electing who orders it.
+    /// Returns true if the stream is gone; otherwise its servers are only electing a leader.
     async fn is_forgotten(&self) -> Result<bool, Source> {
         match self.bus.jetstream().get_stream(MEMBERS).await {
             Ok(_) => Ok(false),
@@ -248,7 +249,7 @@ impl Member {
         Ok(())
     }
 
-    /// Looks who is there and tells what is ours.
+    /// Reads the signs of life and returns the partitions of this replica.
     async fn look(&mut self) -> Result<Arc<BTreeSet<Partition>>, BusError> {
         let (mut seen, mut no_signs) = (Vec::new(), Vec::new());
         for stored in self.signs().await? {
@@ -263,7 +264,7 @@ impl Member {
         for foreign in no_signs {
             let name = foreign.subject.rsplit('.').next().unwrap_or_default();
             let name = printable(name, NAME_MAX);
-            // One that is written again each second is recorded once.
+            // A message that is written again each second is recorded once.
             let known = self.ignored.borrow().contains(&name);
             if !known && let Err(error) = self.bus.record_foreign(&self.stage, &foreign).await {
                 tracing::warn!(stage = self.stage, %error, "a foreign message among the members isn't recorded");
@@ -309,11 +310,11 @@ impl Member {
     }
 
     async fn notify(&self) {
-        // Who misses it sees it at the next look.
+        // A replica that misses the notice sees the change at its next tick.
         let _ = self.bus.client().publish(self.notice.clone(), Bytes::new()).await;
     }
 
-    /// Says that no sign follows. Nothing is purged: who may purge one sign may purge all.
+    /// Announces that no further sign follows. Nothing is purged: a user that may purge one sign may purge all.
     async fn leave(&self) -> Result<(), AppendError> {
         let (stage, replica) = (self.stage.clone(), self.replica.clone());
         let sign = SignOfLife { stage, replica, partitions: BTreeSet::new(), leaves: true }.encode();

@@ -14,14 +14,14 @@ pub(crate) const INPUT_SEQUENCE: &str = "tf-input-seq";
 pub(crate) const RECORDS: &str = "tf-records";
 pub(crate) const RECORDS_TOTAL: &str = "tf-records-total";
 
-/// Where reading begins.
+/// Start of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// At the first message that is kept.
+    /// At the first message that is still stored.
     First,
-    /// Behind the message of this sequence.
+    /// Behind the message with this sequence.
     After(u64),
-    /// At the message of this sequence, or the first behind it.
+    /// At the message with this sequence, or the first one behind it.
     At(u64),
 }
 
@@ -32,23 +32,23 @@ pub struct Message {
     pub sequence: u64,
     /// The batch.
     pub payload: Bytes,
-    /// The position behind which it begins: what the batch before it covers, unless something was missing between them.
-    /// RAW's own batches say none.
+    /// The position behind which the batch begins: the end of the batch before it, unless input between them was
+    /// missing. `None` in RAW.
     pub from: Option<Position>,
-    /// The highest position it covers; RAW's own batches say none.
+    /// The highest position that the batch covers. `None` in RAW.
     pub covers: Option<Position>,
-    /// The sequence of the input it was made of; RAW's own batches say none.
+    /// The sequence of the input message that the batch was made of. `None` in RAW.
     pub input_sequence: Option<u64>,
-    /// How many records the batch has.
+    /// Number of records in the batch.
     pub records: u32,
-    /// How many records the partition has had with this batch; RAW's own batches say none.
+    /// Number of records in the partition up to and including this batch. `None` in RAW.
     pub records_total: Option<u64>,
-    /// When the broker stored it.
+    /// Time at which the broker stored it.
     pub published_at: Timestamp,
 }
 
 impl Message {
-    /// Reads a message of a feed; [`BusError::Foreign`] if its headers aren't those that ours have there.
+    /// Reads a message of a feed; [`BusError::Foreign`] if its headers are not those of the feed.
     pub(crate) fn read_of(feed: Feed, stored: &Stored) -> Result<Self, BusError> {
         match feed {
             Feed::Raw => Self::read_raw(stored),
@@ -66,7 +66,8 @@ impl Message {
         Self::read(stored)
     }
 
-    /// Each append to a middle stream names the sequence that it expects, and the broker has compared it.
+    /// Reads a batch of a derived feed. Each append to such a feed carries the sequence that it expects, and the broker
+    /// has compared it.
     pub(crate) fn read_derived(stored: &Stored) -> Result<Self, BusError> {
         let expected: Option<u64> = stored.number(EXPECTED_SEQUENCE)?;
         let message = Self::read(stored)?;
@@ -100,7 +101,7 @@ impl Message {
     }
 }
 
-/// A message as a stream holds it, however it was got.
+/// A stored message, delivered by a consumer or read directly.
 #[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) stream: String,
@@ -108,7 +109,7 @@ pub(crate) struct Stored {
     pub(crate) sequence: u64,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
-    /// When it was stored; with the sequence it tells one message from any other.
+    /// Time of storage, in nanoseconds since 1970; with the sequence, it identifies the message.
     pub(crate) nanos: i128,
 }
 
@@ -118,7 +119,7 @@ impl Stored {
         self.headers.get(name).map(async_nats::HeaderValue::as_str)
     }
 
-    /// The value of a header, read as what it should be.
+    /// The value of a header, parsed.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, BusError> {
         self.header(name).map(|text| text.parse().map_err(|_| self.malformed(name))).transpose()
     }
@@ -131,7 +132,7 @@ impl Stored {
         Timestamp::from_micros(i64::try_from(self.nanos / 1000).unwrap_or(i64::MAX))
     }
 
-    /// A message that a consumer delivered, and its number among those.
+    /// Converts a message that a consumer delivered; also returns its number among the consumer's deliveries.
     pub(crate) fn delivered(message: jetstream::Message) -> Result<(Self, u64), async_nats::Error> {
         let (stream, sequence, number, nanos) = {
             let info = message.info()?;
@@ -143,7 +144,7 @@ impl Stored {
         Ok((Self { stream, subject, sequence, headers, payload: message.payload, nanos }, number))
     }
 
-    /// A message that was asked for.
+    /// Converts a message that was read directly.
     pub(crate) fn got(stream: &str, message: StreamMessage) -> Self {
         Self {
             stream: stream.to_owned(),
@@ -156,19 +157,19 @@ impl Stored {
     }
 }
 
-/// Whether `text` may stand between the dots of a subject.
+/// Returns true if `text` is valid between the dots of a subject: 1 to 64 of A-Z a-z 0-9 _ -.
 pub(crate) fn is_token(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// The first `max` characters of `text`, with what can't be printed replaced: who wrote it isn't known.
+/// The first `max` characters of `text`, with control characters replaced: its author is unknown.
 pub(crate) fn printable(text: &str, max: usize) -> String {
     let print = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().take(max).map(print).collect()
 }
 
-/// Whether `text` may stand in a header.
+/// Returns true if `text` is valid in a header: at most 512 bytes, without control characters.
 pub(crate) fn is_header(text: &str) -> bool {
     text.len() <= 512 && !text.chars().any(char::is_control)
 }
@@ -177,7 +178,7 @@ pub(crate) fn is_header(text: &str) -> bool {
 pub(crate) mod tests {
     use super::*;
 
-    /// A message that a stream holds at the sequence 7.
+    /// A stored message with the sequence 7.
     pub(crate) fn stored(subject: &str, headers: &[(&'static str, &str)], payload: &[u8]) -> Stored {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -193,7 +194,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Those headers without each of them in turn, and the name of the one that is missing.
+    /// The headers with each one left out in turn, and the name of the missing one.
     pub(crate) fn without_each<'a>(
         headers: &'a [(&'static str, &'a str)],
     ) -> impl Iterator<Item = (&'static str, Vec<(&'static str, &'a str)>)> {

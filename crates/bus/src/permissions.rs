@@ -1,7 +1,7 @@
-//! Who connects to the broker, and what each may do there: pure, derived from the layout of the streams.
+//! The users of the broker, and the permissions of each: pure, derived from the layout of the streams.
 //!
-//! Permissions of NATS are lists of subjects. Whatever stands in none of a user's lists is refused; so are the calls of
-//! `JetStream`'s interface, which are subjects too.
+//! Permissions of NATS are lists of subjects. A subject that is in none of a user's lists is refused; so is a call of
+//! the `JetStream` API, since its calls are subjects too.
 
 use crate::{
     BusConfig, BusError, Feed,
@@ -17,7 +17,7 @@ use std::{collections::BTreeSet, fmt};
 const INBOX: &str = "_INBOX";
 /// The beginning of the name of a partner's user.
 const PARTNER: &str = "partner-";
-/// Where an inbox of a partner is; the connection's token follows.
+/// The prefix of partners' inboxes; the connection's token follows.
 pub(crate) const PARTNERS_INBOX: &str = "_INBOX.partner";
 
 /// A user of the broker.
@@ -26,7 +26,7 @@ pub(crate) const PARTNERS_INBOX: &str = "_INBOX.partner";
 pub enum User {
     /// The service that appends to RAW.
     Ingest,
-    /// The connection of ingest that partners' messages come in by; it can't append.
+    /// The connection on which ingest receives partners' messages; it can't append.
     Intake,
     /// The stage.
     Normalize,
@@ -34,17 +34,18 @@ pub enum User {
     Dedupe,
     /// The stage.
     Enrich,
-    /// The stage that declares the streams, and purges what is done.
+    /// The stage that declares the streams, and purges processed messages.
     Apply,
     /// The stage.
     Propagate,
     /// The stage.
     Poll,
-    /// The command line: reads everything, hands deliveries to ingest, removes dead letters.
+    /// The command line: reads everything, sends deliveries to ingest, removes dead letters.
     Operator,
-    /// A person who repairs the broker by hand, `tillflow dev`'s own set-up, and tests: everything in the account.
+    /// A person who repairs the broker by hand, `tillflow dev`'s own set-up, and tests: may do everything in
+    /// the account.
     Administrator,
-    /// A platform that publishes itself: one connection of one store.
+    /// A platform that publishes to the broker itself: one connection of one store.
     Partner {
         /// The store's token.
         store: String,
@@ -77,7 +78,7 @@ impl User {
         Self::Administrator,
     ];
 
-    /// A partner's user; an error if a text can't be a part of a subject.
+    /// A partner's user; an error if a text is no valid token of a subject.
     pub fn partner(store: &str, connection: &str) -> Result<Self, BusError> {
         for (text, what) in [(store, "a store"), (connection, "a connection")] {
             if !is_token(text) {
@@ -92,7 +93,7 @@ impl User {
         Self::OURS.into_iter().find(|user| user.name() == name)
     }
 
-    /// The name: that of its files, and the one that `tillflow nats-auth` takes.
+    /// The user's name, for its files and for `tillflow nats-auth`.
     pub fn name(&self) -> String {
         match self {
             Self::Ingest => "ingest".to_owned(),
@@ -117,12 +118,13 @@ impl User {
         }
     }
 
-    /// Returns whether the user makes streams and changes how much they may hold. One does; the others wait for them.
+    /// Returns true if the user creates streams and changes their capacity. One service does; the others wait for
+    /// the streams.
     pub const fn declares_streams(&self) -> bool {
         matches!(self, Self::Apply | Self::Administrator)
     }
 
-    /// The permissions of the user on a broker that is laid out as `config` says.
+    /// The permissions of the user on a broker with the layout of `config`.
     pub fn permissions(&self, config: &BusConfig) -> Result<Permissions, BusError> {
         let layout = Layout::new(config).map_err(BusError::Config)?;
         let mut grants = Grants::new(&layout, &self.inbox_prefix());
@@ -131,7 +133,7 @@ impl User {
             Self::Intake => {
                 grants.subscribe.insert(PLATFORMS_SUBJECT.to_owned());
                 grants.publish.insert(format!("{PARTNERS_INBOX}.*.>"));
-                // How it learns that the server knows of its subscription.
+                // For the echo that confirms its subscription.
                 grants.publish.insert(format!("{}.>", self.inbox_prefix()));
             }
             Self::Normalize => grants.stage(self, Feed::Raw, Feed::Normalized),
@@ -165,7 +167,7 @@ impl User {
         })
     }
 
-    /// The streams that the user has to find before it begins.
+    /// The streams that must exist before the user's service starts.
     pub(crate) fn streams(&self, layout: &Layout) -> BTreeSet<String> {
         let feeds =
             |feeds: &[Feed]| feeds.iter().flat_map(|feed| layout.streams_of(*feed)).collect::<Vec<_>>();
@@ -206,24 +208,24 @@ impl<'a> Grants<'a> {
         Self { layout, publish: BTreeSet::new(), subscribe: BTreeSet::from([format!("{inbox_prefix}.>")]) }
     }
 
-    /// Calls of `JetStream`'s interface.
+    /// Permits a call of the `JetStream` API.
     fn calls(&mut self, call: &str) {
         self.publish.insert(format!("$JS.API.{call}"));
     }
 
-    /// The state of a stream: its configuration, how full it is, its ends.
+    /// Permits reading the state of a stream: its configuration, its fill level, its first and last sequence.
     fn looks_at(&mut self, stream: &str) {
         self.calls(&format!("STREAM.INFO.{stream}"));
     }
 
-    /// Single messages, and readers of `subjects` in their order.
+    /// Permits reading single messages, and ordered readers of `subjects`.
     fn reads(&mut self, stream: &str, subjects: &str) {
         self.looks_at(stream);
         self.calls(&format!("DIRECT.GET.{stream}"));
         self.calls(&format!("DIRECT.GET.{stream}.{subjects}"));
         self.calls(&format!("CONSUMER.CREATE.{stream}.*.{subjects}"));
         self.calls(&format!("CONSUMER.MSG.NEXT.{stream}.*"));
-        // The client asks for it when its connection was made anew.
+        // The client requests it after a reconnect.
         self.calls(&format!("CONSUMER.INFO.{stream}.*"));
     }
 
@@ -239,14 +241,14 @@ impl<'a> Grants<'a> {
         }
     }
 
-    /// Alerts of the whole process or of a partition.
+    /// Permits alerts of the whole process or of a partition.
     fn reports(&mut self, user: &User) {
         self.looks_at(ALERTS);
         self.publish.insert(format!("pos.alerts.{user}.>"));
     }
 
-    /// A share of the partitions. The memory of who is there is gone when its server restarts; whoever notices makes
-    /// the stream anew.
+    /// Permits membership of a stage, with a share of the partitions. The members' stream is lost when its server
+    /// restarts; the replica that notices it creates the stream again.
     fn runs(&mut self, user: &User) {
         self.reports(user);
         self.looks_at(MEMBERS);
@@ -257,7 +259,7 @@ impl<'a> Grants<'a> {
         self.subscribe.insert(format!("pos.membership.{user}"));
     }
 
-    /// Dead letters, and records of foreign messages of these streams and among the members.
+    /// Permits dead letters, and records of foreign messages of these streams and among the members.
     fn sets_aside(&mut self, user: &User, streams: &[String]) {
         self.looks_at(DEAD);
         self.looks_at(FOREIGN);
@@ -304,7 +306,7 @@ impl<'a> Grants<'a> {
         }
         read.push(DEAD.to_owned());
         self.sets_aside(&User::Apply, &read);
-        // It keeps the room of all stages' dead letters: old ones go, and some come in again with their bodies.
+        // It limits the dead letters of all stages: it removes old ones, and publishes some again with their bodies.
         self.publish.insert("pos.dead.>".to_owned());
         self.calls(&format!("STREAM.MSG.DELETE.{DEAD}"));
         self.publish.insert("pos.applied.>".to_owned());
@@ -332,8 +334,8 @@ impl<'a> Grants<'a> {
     }
 }
 
-/// The server's `authorization` block: these users, each known by the public halves of its keys, and nobody else. It
-/// holds no secret. A user with two keys may come with either.
+/// The server's `authorization` block: these users, each identified by the public halves of its keys, and no others. It
+/// contains no secret. A user with two keys may connect with either.
 pub(crate) fn authorization<'a>(
     config: &BusConfig,
     users: impl IntoIterator<Item = (&'a User, &'a str)>,
@@ -355,7 +357,7 @@ mod tests {
         User::OURS.into_iter().chain([partner("shop", "till"), partner("shop", "web")]).collect()
     }
 
-    /// Returns whether NATS takes `subject` for one that `pattern` admits.
+    /// Returns true if `subject` matches the NATS pattern `pattern`.
     fn admits(pattern: &str, subject: &str) -> bool {
         let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
         loop {
@@ -460,7 +462,7 @@ mod tests {
 
     #[test]
     fn no_two_users_have_one_name() {
-        // A partner's begins with what none of ours does, whatever its connection is called.
+        // A partner's name begins with a prefix that none of ours has, whatever the name of its connection.
         let names: BTreeSet<String> = all().iter().map(User::name).collect();
         assert_eq!(names.len(), all().len());
         assert!(User::OURS.iter().all(|user| !user.name().starts_with(PARTNER)));

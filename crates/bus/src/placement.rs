@@ -1,13 +1,13 @@
-//! Which servers hold what.
+//! Placement of the streams on servers.
 
 use crate::{Bus, BusError};
 
-/// Where one stream is.
+/// The servers that hold one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// The stream.
     pub stream: String,
-    /// The server that orders its messages; nothing while one is being elected.
+    /// The server that orders its messages; `None` while one is being elected.
     pub leader: Option<String>,
     /// The servers that follow.
     pub followers: Vec<Follower>,
@@ -18,23 +18,23 @@ pub struct Placement {
 pub struct Follower {
     /// The server's name.
     pub server: String,
-    /// Whether it has what the leader has.
+    /// True if it has everything that the leader has.
     pub is_current: bool,
-    /// Whether it can't be reached.
+    /// True if it can't be reached.
     pub is_offline: bool,
-    /// How many operations it lacks.
+    /// Number of operations that it lacks.
     pub behind: u64,
 }
 
 impl Placement {
-    /// Whether it may lose one server and go on.
+    /// Returns true if the stream may lose one server and stays available.
     pub fn is_whole(&self) -> bool {
         self.leader.is_some() && self.followers.iter().all(|it| it.is_current && !it.is_offline)
     }
 }
 
 impl Bus {
-    /// Where the streams are that are declared, by their leaders; none where the broker is a single server.
+    /// Placements of the declared streams, as their leaders report them; none if the broker is a single server.
     pub async fn placements(&self) -> Result<Vec<Placement>, BusError> {
         let mut placements = Vec::new();
         for declared in self.layout().streams() {

@@ -1,35 +1,36 @@
-//! Where answers may go.
+//! The subjects that responses may be sent to.
 //!
-//! Whoever sends a request names the subject of its answer, and we publish there with our own permissions. Only inboxes
-//! are answered: a reply subject can be a stream of ours, another connection's intake, or the broker's own interface.
+//! The sender of a request names the reply subject, and we publish there with our own permissions. Therefore responses
+//! are sent to inboxes only: a reply subject could be a stream of ours, another connection's intake, or the broker's
+//! own API.
 
 use crate::{User, message::is_token, permissions::PARTNERS_INBOX};
 use serde::Deserialize;
 
 /// Upper limit of a reply subject, in bytes.
 const SUBJECT_MAX_BYTES: usize = 255;
-/// The place in a prefix that stands for the connection that a request is of.
+/// The placeholder in a prefix for the connection of a request.
 const CONNECTION: &str = "{connection}";
 
-/// The beginning of subjects that answers may go to: whole tokens, with a dot at the end. `{connection}` stands for the
-/// connection that the request is of, so that each may have an inbox that no other's user can read.
+/// A prefix of subjects that responses may be sent to: whole tokens, with a dot at the end. `{connection}` stands for
+/// the connection of the request, so that each connection may have an inbox that no other connection's user can read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct InboxPrefix(String);
 
-/// Why a text can't be the prefix of inboxes.
+/// Reason why a text can't be the prefix of inboxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadInboxPrefix {
-    /// It could be the beginning of part of a token, or of nothing.
+    /// It isn't made of whole tokens with a dot behind each.
     #[error("a prefix of inboxes is tokens of A-Z a-z 0-9 _ - with a dot behind each, as in `_INBOX.`")]
     Tokens,
-    /// It holds subjects of ours or of the broker.
+    /// It covers subjects of ours or of the broker.
     #[error("a prefix of inboxes begins with a token of its own, not with `pos` or `$`")]
     Ours,
 }
 
 impl InboxPrefix {
-    /// Checks that the prefix is whole tokens, and neither ours nor the broker's.
+    /// Validates that the prefix is made of whole tokens, and is neither ours nor the broker's.
     pub fn new(text: &str) -> Result<Self, BadInboxPrefix> {
         // With a placeholder at its beginning, it could become any token.
         if is_reserved(text) || text.starts_with('{') {
@@ -45,8 +46,8 @@ impl InboxPrefix {
         Self("_INBOX.".to_owned())
     }
 
-    /// Returns whether `reply` is below this prefix. A prefix with a place for the connection holds nothing for a
-    /// request that is of none.
+    /// Returns true if `reply` is below this prefix. A prefix with the placeholder covers nothing for a request without
+    /// a connection.
     fn holds(&self, reply: &str, connection: Option<&str>) -> bool {
         if !self.0.contains(CONNECTION) {
             return reply.strip_prefix(&self.0).is_some_and(is_below);
@@ -56,13 +57,13 @@ impl InboxPrefix {
     }
 }
 
-/// Returns whether a subject is one of ours or of the broker.
+/// Returns true if a subject is one of ours or of the broker.
 fn is_reserved(subject: &str) -> bool {
     let first = subject.split('.').next().unwrap_or_default();
     first == "pos" || first.starts_with('$')
 }
 
-/// Whole tokens of visible characters, without wildcards.
+/// Returns true if `rest` is whole tokens of visible characters, without wildcards.
 fn is_below(rest: &str) -> bool {
     let is_plain =
         |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) && token != "*";
@@ -76,7 +77,7 @@ impl TryFrom<String> for InboxPrefix {
     }
 }
 
-/// The subjects that answers to one kind of request may go to.
+/// The subjects that responses to one kind of request may be sent to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct ReplyRule(Vec<InboxPrefix>);
@@ -88,39 +89,39 @@ impl Default for ReplyRule {
 }
 
 impl ReplyRule {
-    /// Answers below any of these.
+    /// Permits subjects below any of these prefixes.
     pub fn new(prefixes: Vec<InboxPrefix>) -> Self {
         Self(prefixes)
     }
 
-    /// Answers to partners: each in the inbox of its own user.
+    /// Permits responses to partners: each in the inbox of its own user.
     pub fn of_partners() -> Self {
         Self(vec![InboxPrefix(format!("{PARTNERS_INBOX}.{CONNECTION}."))])
     }
 
-    /// Answers to our own services and the command line, in the inboxes of their users.
+    /// Permits responses to our own services and the command line, in the inboxes of their users.
     pub fn of_services() -> Self {
         let users = [User::Poll, User::Propagate, User::Operator, User::Administrator];
         Self(users.iter().map(|user| InboxPrefix(format!("{}.", user.inbox_prefix()))).collect())
     }
 
-    /// Returns whether the answer to a request of that connection may go to `reply`.
+    /// Returns true if the response to a request of that connection may be sent to `reply`.
     pub fn allows(&self, reply: &str, connection: Option<&str>) -> bool {
-        // With a connection in its place, a prefix may begin otherwise than it was written.
+        // With the connection inserted, a prefix may begin differently than it was written.
         reply.len() <= SUBJECT_MAX_BYTES
             && !is_reserved(reply)
             && self.0.iter().any(|prefix| prefix.holds(reply, connection))
     }
 }
 
-/// The fate of an answer.
+/// Outcome of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answered {
     /// It was sent.
     Sent,
-    /// The sender waits for none.
+    /// The sender does not wait for one.
     NotWanted,
-    /// The subject it was to go to is no inbox: nothing was sent.
+    /// The reply subject is not permitted: nothing was sent.
     Refused,
 }
 

@@ -1,4 +1,4 @@
-//! Requests and answers that no stream keeps.
+//! Requests and responses that no stream stores.
 
 use crate::{Answered, BusError, ReplyRule, error::Source};
 use async_nats::{Client, RequestErrorKind, Subscriber};
@@ -7,19 +7,20 @@ use futures::StreamExt;
 use std::time::Duration;
 use tokio::{sync::watch, time::timeout};
 
-/// How long the server may take to know of a subscription.
+/// Time limit for the server to register a subscription.
 const SERVE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where ingest takes in what our own services fetched; partners have no permission for it.
+/// The subject on which ingest accepts what our own services fetched; partners have no permission for it.
 pub const ACCEPT_SUBJECT: &str = "pos.accept";
 /// The subjects that platforms publish on themselves.
 pub const PLATFORMS_SUBJECT: &str = "pos.in.*.*.>";
 
-/// Requests as they come; dropped, no further ones do. At most 1,024 wait; who sends more gets no answer in time.
+/// Receives requests until it is dropped. At most 1,024 requests wait; the senders of further ones get no response
+/// in time.
 pub struct Requests {
     client: Client,
     subscriber: Subscriber,
-    /// Changes with every connection that is made, where the requests have one of their own.
+    /// The number of connections so far, if the requests have a connection of their own.
     connections: Option<watch::Receiver<u64>>,
 }
 
@@ -28,12 +29,12 @@ impl Requests {
         Self { connections: Some(connections), ..self }
     }
 
-    /// Changes with every connection that is made for these requests; nothing where they share the bus's.
+    /// Watches the number of connections so far for these requests; `None` if they share the bus's connection.
     pub fn connections(&self) -> Option<watch::Receiver<u64>> {
         self.connections.clone()
     }
 
-    /// The next request; none once the connection has ended.
+    /// The next request; `None` once the connection has ended.
     pub async fn next(&mut self) -> Option<Request> {
         let message = self.subscriber.next().await?;
         let headers = message.headers.iter().flat_map(async_nats::HeaderMap::iter);
@@ -52,31 +53,31 @@ impl Requests {
     }
 }
 
-/// One request; answer it, or the sender waits for nothing.
+/// One request; without a response, its sender waits until a time-out.
 pub struct Request {
-    /// What it was sent to.
+    /// The subject that it was sent to.
     pub subject: String,
-    /// What the sender added; nothing in it is to be trusted.
+    /// The headers that the sender added; they are not to be trusted.
     pub headers: Vec<(String, String)>,
-    /// What was sent.
+    /// The payload.
     pub payload: Bytes,
     reply: Option<async_nats::Subject>,
     client: Client,
 }
 
 impl Request {
-    /// The number of bytes that it holds: subject, headers and payload.
+    /// Its size in bytes: subject, headers and payload.
     pub fn bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         self.subject.len() + headers.sum::<usize>() + self.payload.len()
     }
 
-    /// Whether the sender waits for an answer.
+    /// Returns true if the sender waits for a response.
     pub fn wants_answer(&self) -> bool {
         self.reply.is_some()
     }
 
-    /// Answers, if the sender waits for an answer at a place that `rule` allows for this connection.
+    /// Sends the response, if the sender waits for one on a reply subject that `rule` allows for this connection.
     pub async fn respond(
         self,
         payload: Bytes,
@@ -99,8 +100,8 @@ pub(crate) async fn serve(client: &Client, subject: &str, queue: &str) -> Result
     Ok(Requests { client: client.clone(), subscriber, connections: None })
 }
 
-/// Requests sent from now on must find us, so the server has to know: it takes what we send in order, and a flush
-/// alone tells only that it was sent.
+/// Waits until the server has registered the subscription, so that requests sent from now on reach us. The server
+/// processes our output in order, so an echo confirms it; a flush alone only confirms that the output was sent.
 async fn round_trip(client: &Client, subject: &str) -> Result<(), BusError> {
     let failed = |source: Source| BusError::call("the subscription", subject)(source);
     let inbox = client.new_inbox();

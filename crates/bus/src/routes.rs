@@ -1,7 +1,7 @@
-//! Routes: the way on which the servers of a cluster speak with each other.
+//! Routes: the connections between the servers of a cluster.
 //!
-//! Who joins as a server may do everything, so that a route has credentials of its own, a user that no client has, and both
-//! ends show a certificate of one authority.
+//! A process that joins as a server may do everything. Therefore a route has credentials of its own, a user that no
+//! client has, and both ends present a certificate of one authority.
 
 use crate::{
     BusError,
@@ -19,38 +19,38 @@ use std::{
 const CLUSTER_FILE: &str = "cluster.conf";
 /// The file of the routes' password, in the folder of the seeds.
 const PASSWORD_FILE: &str = "routes.password";
-/// The user that servers are to each other.
+/// The user name of the servers on routes.
 const USER: &str = "routes";
-/// The name of the cluster; servers of another name aren't taken.
+/// The name of the cluster; servers with another cluster name are refused.
 const NAME: &str = "tillflow";
-/// The port at which servers hear each other unless the address of one says another.
+/// The port of routes, unless the address of a server contains another.
 const PORT: u16 = 6222;
-/// The bytes of chance in a password.
+/// The number of random bytes in a password.
 const PASSWORD_BYTES: usize = 32;
-/// The fewest servers of which one may be lost.
+/// Lower limit of servers: the fewest of which one may be lost.
 const SERVERS_MIN: usize = 3;
 /// Upper limit of servers.
 const SERVERS_MAX: usize = 9;
-/// The longest address.
+/// Upper limit of a host name, in bytes.
 const ADDRESS_MAX: usize = 253;
-/// The number of seconds a server may take to show who it is.
+/// Time limit for a server to authenticate, in seconds.
 const AUTHORIZED_WITHIN_SECONDS: u64 = 5;
 
-/// Why no cluster can be made of these servers.
+/// Reason why these servers can't form a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoutesError {
-    /// One of them may be lost only if there are three.
+    /// The number of servers is out of range; at least three are needed to lose one.
     #[error("a cluster has {SERVERS_MIN} to {SERVERS_MAX} servers, not {0}")]
     Servers(usize),
-    /// It is no `host` or `host:port`.
+    /// The address is not of the form `host` or `host:port`.
     #[error("{0:?} is no address of a server: write host or host:port")]
     Address(String),
-    /// It is named twice.
+    /// The address occurs twice.
     #[error("{0:?} is named twice")]
     Twice(String),
 }
 
-/// The servers of a cluster, as they reach each other.
+/// The servers of a cluster, by the addresses of their routes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routes {
     servers: Vec<String>,
@@ -58,8 +58,8 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Checks the addresses of three to nine servers, `host` or `host:port`. Each has its certificate, key and authority in
-    /// that folder, as `tls.crt`, `tls.key` and `ca.crt`.
+    /// Validates the addresses of three to nine servers, `host` or `host:port`. Each has its certificate, key and
+    /// authority in `tls_folder`, as `tls.crt`, `tls.key` and `ca.crt`.
     pub fn new(servers: &[String], tls_folder: &Path) -> Result<Self, RoutesError> {
         if !(SERVERS_MIN..=SERVERS_MAX).contains(&servers.len()) {
             return Err(RoutesError::Servers(servers.len()));
@@ -90,8 +90,8 @@ impl Routes {
         })
     }
 
-    /// Writes the `cluster` block that all servers include into a keyring's folder, with the password that is there, or a new
-    /// one. Returns whether it says something else than before; with `dry_run` nothing is written.
+    /// Writes the `cluster` block that all servers include into a keyring's folder, with the existing password or a new
+    /// one. Returns true if the block differs from the one in the folder; with `dry_run` nothing is written.
     pub fn save(&self, folder: &Path, dry_run: bool) -> Result<bool, BusError> {
         let seeds = folder.join(crate::keyring::SEEDS_FOLDER);
         let (file, password_file) = (cluster_file(folder), seeds.join(PASSWORD_FILE));
@@ -131,7 +131,7 @@ fn is_password(text: &str) -> bool {
     text.len() == 2 * PASSWORD_BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The address with its port; `None` if it is none.
+/// The address with its port; `None` if it is invalid.
 fn address(server: &str) -> Option<String> {
     let (host, port) = match server.split_once(':') {
         Some((host, port)) => (host, port.parse::<u16>().ok().filter(|port| *port > 0)?),

@@ -1,7 +1,7 @@
 use crate::{Bus, BusError, Feed, Message, Start, foreign::Holding};
 use model::{Partition, Position, Timestamp};
 
-/// Upper limit of batches that are looked at one by one.
+/// Upper limit of batches that are examined one by one.
 const LOOKED_AT_MAX: usize = 1000;
 
 enum Search {
@@ -11,9 +11,9 @@ enum Search {
 }
 
 impl Bus {
-    /// Where to go on reading a partition of which everything up to `covered` is done: at the first batch that reaches
-    /// further. Finds it by the positions that batches say, never by remembered sequences: a broker that crashed may
-    /// have lost the end of a stream and given its sequences to other batches.
+    /// Returns the start for reading a partition that is processed up to `covered`: the first batch that reaches
+    /// further. Finds it by the positions in the batches, never by remembered sequences: a broker that crashed may have
+    /// lost the end of a stream and given its sequences to other batches.
     pub async fn seek(&self, feed: Feed, partition: Partition, covered: Position) -> Result<Start, BusError> {
         if covered == Position::default() {
             return Ok(Start::First);
@@ -29,13 +29,13 @@ impl Bus {
         })
     }
 
-    /// The partition's first batch that is kept.
+    /// The partition's first batch that is still stored.
     pub async fn first(&self, feed: Feed, partition: Partition) -> Result<Option<Message>, BusError> {
         self.next_batch(feed, partition, 1).await
     }
 
-    /// Returns whether one of the partition's batches begins at or before a position and reaches behind it; looks at the
-    /// first [`LOOKED_AT_MAX`] of them.
+    /// Returns true if one of the partition's batches begins at or before a position and reaches behind it; examines
+    /// the first [`LOOKED_AT_MAX`] of them.
     pub async fn goes_on_at(
         &self,
         feed: Feed,
@@ -53,7 +53,7 @@ impl Bus {
         Ok(false)
     }
 
-    /// The partition's first batch at or behind a sequence; foreign messages are passed over.
+    /// The partition's first batch at or behind a sequence; foreign messages are skipped.
     async fn next_batch(
         &self,
         feed: Feed,
@@ -65,8 +65,8 @@ impl Bus {
         found.map(|found| Message::read_of(feed, &found)).transpose()
     }
 
-    /// Refuses, as [`BusError::Behind`], a broker whose RAW ends before a position that was decided already: it began
-    /// anew, or lost its end. What it takes from then on would pass for decided.
+    /// Returns [`BusError::Behind`] if RAW ends before a position that was already decided: the broker was created
+    /// anew, or lost the end of the stream. Its next messages would get sequences that count as decided.
     pub async fn verify_reached(&self, partition: Partition, decided: Position) -> Result<(), BusError> {
         let info = self.stream_info(&self.layout().stream_of(Feed::Raw, partition)).await?;
         if info.is_some_and(|info| info.state.last_sequence >= decided.raw_sequence) {
@@ -75,8 +75,8 @@ impl Bus {
         Err(BusError::Behind { subject: Feed::Raw.subject(partition), sequence: decided.raw_sequence })
     }
 
-    /// The partition's first batch that reaches behind `covered`: what waits for whoever has come that far. Of RAW, whose
-    /// batches say no position, the first that begins behind it.
+    /// The partition's first batch that reaches behind `covered`: the oldest one that waits for a reader at that
+    /// position. In RAW, whose batches carry no position, the first batch that begins behind it.
     pub async fn first_waiting(
         &self,
         feed: Feed,
@@ -92,7 +92,7 @@ impl Bus {
         self.next_batch(feed, partition, from).await
     }
 
-    /// The sequence of the partition's first batch that was stored at `since` or later; nothing if there is none.
+    /// The sequence of the partition's first batch that was stored at `since` or later; `None` if there is none.
     pub async fn first_since(
         &self,
         feed: Feed,
@@ -105,7 +105,7 @@ impl Bus {
         })
     }
 
-    /// Where to begin to read a partition's last `records` records, and at most a batch more.
+    /// Returns the start for reading a partition's last `records` records, and at most one batch more.
     pub async fn seek_last_records(
         &self,
         feed: Feed,
@@ -121,7 +121,8 @@ impl Bus {
         })
     }
 
-    /// The first batch that `holds`, by halving: what holds for a batch must hold for all behind it.
+    /// Finds the first batch for which `holds` is true, by binary search: if `holds` is true for a batch, it must be
+    /// true for all batches behind it.
     async fn search(
         &self,
         feed: Feed,

@@ -1,4 +1,4 @@
-//! Signs of life: what makes one, and whose they are. Decisions without a clock or I/O.
+//! Signs of life: their validation, and the partitions that follow from them. Decisions without a clock or I/O.
 
 use crate::{assign, message::Stored};
 use bytes::Bytes;
@@ -9,23 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time that a replica counts as there without a sign of life; the server knows whole seconds only.
+/// Time for which a replica counts as live after its last sign of life; the server supports whole seconds only.
 pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(3);
-/// Time that a sign's age may exceed its time to live: ours, which it is compared with, may be the older one.
+/// Time by which a sign's age may exceed its time to live: our own sign, which it is compared with, may be the
+/// older one.
 const AGE_TOLERANCE: Duration = Duration::from_secs(2);
-/// Time that a replica may leave partitions that it should have until it no longer counts.
+/// Time for which a replica may fail to run a partition of its share before it no longer counts.
 const CLAIM_LIMIT: Duration = Duration::from_secs(15);
-/// Upper limit of replicas that are remembered as leaving partitions.
+/// Upper limit of replicas that are remembered for not running their partitions.
 const REMEMBERED_MAX: usize = 1024;
 
-/// A replica's own account of itself.
+/// A replica's report about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignOfLife {
     pub(crate) stage: String,
     pub(crate) replica: String,
     /// The partitions that it runs.
     pub(crate) partitions: BTreeSet<Partition>,
-    /// Says that it was its last one.
+    /// True if it is the replica's last one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) leaves: bool,
 }
@@ -36,18 +37,18 @@ impl SignOfLife {
     }
 }
 
-/// A stored sign, read.
+/// A stored sign of life, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) replica: String,
     partitions: BTreeSet<Partition>,
-    /// Says that it was the replica's last one: it counts for nobody any more.
+    /// True if it is the replica's last one: the replica no longer counts.
     leaves: bool,
     nanos: i128,
 }
 
 impl Seen {
-    /// Reads a sign of `stage`; an error says why the message is none.
+    /// Reads a sign of life of `stage`; an error is the reason why the message is no such sign.
     pub(crate) fn read(stage: &str, stored: &Stored) -> Result<Self, &'static str> {
         let prefix = format!("pos.members.{stage}.");
         let replica = stored.subject.strip_prefix(&prefix).ok_or("it is of another stage")?;
@@ -55,7 +56,7 @@ impl Seen {
         if lives.is_none_or(|seconds| seconds > TIME_TO_LIVE.as_secs()) {
             return Err("it doesn't end by itself in time");
         }
-        // The version before wrote nothing about itself.
+        // The version before wrote signs without content.
         if stored.payload.is_empty() {
             return Ok(Self {
                 replica: replica.to_owned(),
@@ -74,16 +75,16 @@ impl Seen {
     }
 }
 
-/// One replica's knowledge of the others.
+/// One replica's state about the other replicas.
 #[derive(Debug, Default)]
 pub(crate) struct Others {
-    /// Replicas that don't run all that they should, and since when.
+    /// Replicas that don't run all partitions of their share, with the time at which that began.
     leaving: BTreeMap<String, Instant>,
 }
 
 impl Others {
-    /// The partitions that are ours among the replicas that `seen` shows, and the names of those that don't count: whose
-    /// sign is too old beside ours, or who has left partitions of its own for 15 seconds.
+    /// Returns our partitions among the replicas in `seen`, and the names of those that don't count: their sign is too
+    /// old compared with ours, or they have not run partitions of their share for 15 seconds.
     pub(crate) fn share(
         &mut self,
         partitions: PartitionCount,
@@ -111,7 +112,7 @@ impl Others {
         members.insert(me.to_owned());
         let others = recent.iter().filter(|sign| sign.replica != me);
         ignored.extend(others.clone().map(|it| it.replica.clone()).filter(|name| !members.contains(name)));
-        // Whoever doesn't count is held to what it should have if it did.
+        // A replica that doesn't count is validated against the share that it would have if it did.
         let mut leaving = BTreeMap::new();
         for sign in others {
             let mut with = members.clone();

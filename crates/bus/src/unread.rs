@@ -1,4 +1,4 @@
-//! Messages as streams hold them, read without a broker, as every reader reads them.
+//! Stored messages, decoded without a broker in the same way as by every reader.
 
 use crate::{
     Alert, AppliedMessage, BusError, DeadMessage, Feed, ForeignRecord, Message, foreign, message::Stored,
@@ -7,7 +7,7 @@ use crate::{
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-/// A message of which nothing is read yet.
+/// A stored message that is not decoded yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadMessage {
     /// Its stream.
@@ -16,7 +16,7 @@ pub struct UnreadMessage {
     pub subject: String,
     /// Its sequence in the stream.
     pub sequence: u64,
-    /// Names and values; one that the broker takes for no header is left out.
+    /// Names and values; one that is no valid header for the broker is left out.
     pub headers: Vec<(String, String)>,
     /// The payload.
     pub payload: Bytes,
@@ -25,32 +25,34 @@ pub struct UnreadMessage {
 }
 
 impl UnreadMessage {
-    /// Reads a batch of a feed; [`BusError::Foreign`] says what makes it none of ours.
+    /// Reads a batch of a feed; a foreign message is [`BusError::Foreign`], with the reason.
     pub fn batch(&self, feed: Feed) -> Result<Message, BusError> {
         Message::read_of(feed, &self.stored())
     }
 
-    /// Reads a committed change; [`BusError::Foreign`] says what makes it none of ours.
+    /// Reads a committed change; a foreign message is [`BusError::Foreign`], with the reason.
     pub fn applied(&self) -> Result<AppliedMessage, BusError> {
         AppliedMessage::read(&self.stored())
     }
 
-    /// Reads a dead letter; [`BusError::Foreign`] says what makes it none of ours.
+    /// Reads a dead letter; a foreign message is [`BusError::Foreign`], with the reason.
     pub fn dead(&self) -> Result<DeadMessage, BusError> {
         DeadMessage::read(&self.stored())
     }
 
-    /// Reads an alert; a message that is none is an alert about itself.
+    /// Reads an alert; a message that is no valid alert is returned as an alert about itself.
     pub fn alert(&self) -> Alert {
         Alert::read_any(&self.stored())
     }
 
-    /// Reads the record of a foreign message; one that is none is a foreign message itself.
+    /// Reads the record of a foreign message; a message that is no valid record is described as a foreign
+    /// message itself.
     pub fn foreign_record(&self) -> ForeignRecord {
         foreign::read_record(&self.stored())
     }
 
-    /// Reads the name of the replica of `stage` whose sign of life it is, or says why it is none.
+    /// Reads the name of the replica of `stage` that sent this sign of life; an error is the reason why it is no sign
+    /// of life.
     pub fn replica(&self, stage: &str) -> Result<String, &'static str> {
         Seen::read(stage, &self.stored()).map(|seen| seen.replica)
     }

@@ -1,4 +1,4 @@
-//! Against three real nats-servers.
+//! Tests against three real nats-servers.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 use bus::{AppendError, Bus, BusConfig, BusError, Durability, Feed, Start};
@@ -12,7 +12,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 const HERE: Partition = Partition(3);
-/// How long what needs an election may take.
+/// Time limit of a step that needs an election.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,7 +44,7 @@ async fn kill_leader(cluster: &mut NatsCluster, bus: &Bus, stream: &str) {
     cluster.servers.iter_mut().find(|server| server.name() == leader).unwrap().kill().await.unwrap();
 }
 
-/// Tries until it is done, as everything that uses the bus does.
+/// Repeats `act` until it succeeds, as every user of the bus does.
 async fn until_done<T, E: std::fmt::Debug>(mut act: impl AsyncFnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -56,7 +56,7 @@ async fn until_done<T, E: std::fmt::Debug>(mut act: impl AsyncFnMut() -> Result<
     }
 }
 
-/// Waits until every stream is on three servers that agree.
+/// Waits until every stream is on three servers that are in sync.
 async fn whole(bus: &Bus) {
     until_done(async || {
         let placements = bus.placements().await.map_err(|error| error.to_string())?;
@@ -84,7 +84,7 @@ async fn a_cluster_is_fit_without_syncing_and_gives_everything_back_to_a_server_
     cluster.agreed().await.unwrap();
     whole(&bus).await;
     cluster.servers[1].kill().await.unwrap();
-    // With what the others gave back to the first, there is a majority.
+    // The first server has got its data back from the others, so there is a majority.
     until_done(async || bus.append_raw(HERE, Bytes::from_static(b"too"), "another", 1).await).await;
     let mut reader = until_done(async || bus.read(Feed::Raw, HERE, Start::First).await).await;
     let mut read = Vec::new();
@@ -130,7 +130,7 @@ async fn a_leader_that_dies_takes_nothing_along_repeats_nothing_and_lets_no_seco
     let mut reader = bus.read(Feed::Raw, HERE, Start::First).await.unwrap();
     kill_leader(&mut cluster, &bus, "RAW-0").await;
     for number in 20..=40 {
-        // The twentieth is sent again, to another leader than the one that has it.
+        // The twentieth is sent again, to another leader than the one that stored it.
         let (payload, id) = (Bytes::from(number.to_string()), format!("batch-{number}"));
         until_done(async || bus.append_raw(HERE, payload.clone(), &id, 1).await).await;
     }
@@ -141,7 +141,7 @@ async fn a_leader_that_dies_takes_nothing_along_repeats_nothing_and_lets_no_seco
     }
     assert_eq!(read, (1..=40).map(|number| number.to_string()).collect::<Vec<_>>(), "each once, in order");
 
-    // Whoever began at the tail goes on; whoever began before it is refused, by the next leader too.
+    // An appender that begins at the tail continues; one that began before it is refused, by the next leader too.
     let tail = until_done(async || bus.tail(Feed::Normalized, HERE).await).await.unwrap();
     assert_eq!(tail.covers, Some(position(1)));
     until_done(async || {

@@ -1,4 +1,4 @@
-//! Against a real nats-server.
+//! Tests against a real nats-server.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -192,8 +192,8 @@ async fn what_is_appended_is_the_tail_and_is_read_in_order() {
         "not of that partition"
     );
 
-    // Batches of three, and those of the neighbour between them: the last seven records begin in the third from the
-    // end.
+    // Batches of three records, with those of the neighbouring partition between them: the last seven records begin in
+    // the third batch from the end.
     assert_eq!(tail.records_total, Some(150));
     let start = bus.seek_last_records(Feed::Unique, HERE, 7).await.unwrap();
     let mut last = bus.read(Feed::Unique, HERE, start).await.unwrap();
@@ -242,7 +242,7 @@ async fn a_broker_that_begins_anew_is_refused_by_what_was_decided_until_it_goes_
     let refused = bus.verify_reached(HERE, position(40)).await.unwrap_err();
     assert!(matches!(refused, BusError::Behind { sequence: 40, .. }), "{refused}");
 
-    // What the runbook says.
+    // The purge that the runbook describes.
     let client = async_nats::connect(broker.nats.url()).await.unwrap();
     let raw = async_nats::jetstream::new(client).get_stream("RAW-1").await.unwrap();
     raw.purge().sequence(41).await.unwrap();
@@ -334,7 +334,7 @@ async fn a_reader_goes_on_over_kills_of_the_server_without_loss_or_repetition() 
         for batch in 0..40 {
             bus.append_raw(HERE, Bytes::new(), &format!("{round}-{batch}"), 1).await.unwrap();
         }
-        // Some of it is read before the kill, the rest after.
+        // Some batches are read before the kill, the rest after it.
         read.extend(timeout(PATIENCE, reader.waiting(10)).await.unwrap().unwrap());
         broker.nats.kill().await.unwrap();
         broker.nats.restart().await.unwrap();
@@ -380,7 +380,7 @@ async fn a_batch_that_no_server_takes_is_too_large() {
 
 #[tokio::test]
 async fn a_message_of_the_largest_delivery_passes_every_way_there_is() {
-    // The largest body, and what is around it.
+    // The largest body, and the rest of its message.
     const BYTES: usize = (4 << 20) + (64 << 10);
     let broker = Broker::start().await;
     let config = BusConfig { dead_max_bytes: 64 << 20, ..broker.config() };

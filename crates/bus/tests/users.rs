@@ -1,4 +1,4 @@
-//! What each user of the broker can do and can't, against a real nats-server.
+//! Tests of the permissions of each user of the broker, against a real nats-server.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,11 +22,11 @@ use tokio::{sync::mpsc, time::timeout};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A broker that knows Tillflow's users and two partners of one store, with the streams that apply has made.
+/// A broker with Tillflow's users, two partners of one store, and the streams that apply has created.
 struct Broker {
     nats: Nats,
     users: PathBuf,
-    /// As apply.
+    /// Connected as apply.
     bus: Bus,
     scratch: Scratch,
 }
@@ -39,7 +39,7 @@ fn web() -> User {
     User::partner("shop", "web").unwrap()
 }
 
-/// A client, and what the server says against it.
+/// A client, and the errors that the server sends to it.
 struct Watched {
     client: Client,
     errors: mpsc::UnboundedReceiver<String>,
@@ -96,7 +96,7 @@ impl Broker {
         Ok(Watched { client, errors })
     }
 
-    /// Changes the users, and has the server read them anew.
+    /// Changes the users, and reloads the server's configuration.
     async fn change(&self, change: impl FnOnce(&mut Keyring)) {
         let mut keyring = Keyring::open(&self.users).unwrap();
         change(&mut keyring);
@@ -123,13 +123,13 @@ fn as_user(config: BusConfig, users: &std::path::Path, user: &User) -> BusConfig
 }
 
 impl Watched {
-    /// What the server says next.
+    /// The server's next error.
     async fn error(&mut self) -> String {
         timeout(PATIENCE, self.errors.recv()).await.expect("the server says no").unwrap()
     }
 
-    /// Returns whether the server takes a publish on `subject`. What it says is in the order of what it is sent, so a
-    /// publish that nobody may make shows that it was silent before.
+    /// Returns true if the server accepts a publish on `subject`. Errors arrive in the order of the publishes, so the
+    /// error of a publish that nobody may make shows that there was none before it.
     async fn may_publish(&mut self, subject: &str) -> bool {
         self.client.publish(subject.to_owned(), Bytes::new()).await.unwrap();
         self.client.publish("nobody.may", Bytes::new()).await.unwrap();
@@ -142,7 +142,7 @@ impl Watched {
         false
     }
 
-    /// The same of a subscription.
+    /// Returns true if the server accepts a subscription to `subject`, determined in the same way.
     async fn may_subscribe(&mut self, subject: &str) -> bool {
         let subscription = self.client.subscribe(subject.to_owned()).await.unwrap();
         self.client.publish("nobody.may", Bytes::new()).await.unwrap();

@@ -1,11 +1,11 @@
-//! Notices about a platform's account: duties that follow from privacy law and from a lost authorisation.
+//! Notices about a platform's account: duties that follow from privacy law or from a revoked authorisation.
 
 use crate::ExternalId;
 
 /// A notice that a platform sends about the account, or about a person whose data it shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountNotice {
-    /// The platform's id of what the notice names: a customer, or the account.
+    /// The platform's id of the subject: a customer, or the account.
     pub external: ExternalId,
     /// The duty.
     pub duty: Duty,
@@ -14,22 +14,22 @@ pub struct AccountNotice {
 /// A duty that follows from a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Duty {
-    /// Erase a customer's personal data.
+    /// Erases a customer's personal data.
     EraseCustomer,
-    /// Report the personal data that is kept of a customer: a person has to answer.
+    /// Reports the personal data that is kept of a customer; a person has to do it.
     ReportCustomer,
-    /// Erase the personal data of all customers of the account, which is gone.
+    /// Erases the personal data of all customers of the account, which no longer exists.
     EraseAccount,
-    /// Stop calling: the platform revoked the authorisation.
+    /// Stops all calls: the platform revoked the authorisation.
     AccessRevoked,
 }
 
 impl Duty {
-    /// All of them.
+    /// Every duty.
     pub const ALL: [Self; 4] =
         [Self::EraseCustomer, Self::ReportCustomer, Self::EraseAccount, Self::AccessRevoked];
 
-    /// The name that conflicts and labels carry.
+    /// Returns the name used in conflicts and labels.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::EraseCustomer => "erase_customer",

@@ -1,7 +1,7 @@
-//! Limits of what an event may hold, checked once for every event that comes in, whichever way it came.
+//! Limits of an event's content, checked once for every received event, whatever its source.
 //!
-//! Ids, currencies and quantities are bounded by their types. What passes [`Payload::check`] can be encoded, decoded and
-//! stored.
+//! The types of ids, currencies and quantities have limits of their own. A payload that passes [`Payload::check`] can
+//! be encoded, decoded and stored.
 
 use crate::{
     Customer, InventoryReport, Money, Order, OrderLine, Patch, Payload, Product, Quantity, StockedAt,
@@ -9,41 +9,41 @@ use crate::{
 };
 use std::ops::RangeInclusive;
 
-/// Characters of a SKU, a bar code or an order's number.
+/// Upper limit of characters in a SKU, a bar code or an order's number.
 pub const CODE_CHARS_MAX: usize = 255;
-/// Characters of a title of a product, a variant or a line.
+/// Upper limit of characters in the title of a product, a variant or a line.
 pub const TITLE_CHARS_MAX: usize = 1_000;
-/// Characters of a vendor, a category, a tag, a name, a mail address or a telephone number.
+/// Upper limit of characters in a vendor, a category, a tag, a name, a mail address or a telephone number.
 pub const NAME_CHARS_MAX: usize = 255;
-/// Bytes of a description: pictures may be inlined in it.
+/// Upper limit of bytes in a description, which may contain inline pictures.
 pub const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
-/// Tags of a product or a customer.
+/// Upper limit of tags of a product or a customer.
 pub const TAGS_MAX: usize = 250;
-/// Variants of a product.
+/// Upper limit of variants of a product.
 pub const VARIANTS_MAX: usize = 2_048;
-/// Lines of an order.
+/// Upper limit of lines of an order.
 pub const LINES_MAX: usize = 20_000;
-/// Locations in a complete list of an item's locations.
+/// Upper limit of locations in the complete list of an item's locations.
 pub const LOCATIONS_MAX: usize = 1_000;
-/// Minor units of an amount, either way.
+/// Upper limit of an amount, positive or negative, in minor units.
 pub const MONEY_MINOR_MAX: u64 = 1_000_000_000_000_000;
-/// Microseconds since 1970 of a time that can be stored: up to the end of the year 9999.
+/// Range of times that can be stored, in microseconds since 1970: up to the end of the year 9999.
 const STORABLE: RangeInclusive<i64> = 0..=253_402_300_799_999_999;
 
-/// A value beyond a limit.
+/// Error for a value beyond its limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} in the event's {field}")]
 pub struct OutOfBounds {
-    /// The field of the payload, as a path: `/variants/3/sku`.
+    /// Path of the field in the payload: `/variants/3/sku`.
     pub field: String,
-    /// The limit, in words; never quotes the value.
+    /// The limit in words; never quotes the value.
     pub reason: String,
 }
 
 type Checked = Result<(), OutOfBounds>;
 
 impl Timestamp {
-    /// Returns whether it lies between 1970 and the end of 9999: others can't be stored.
+    /// Returns whether the time is between 1970 and the end of 9999. Other times can't be stored.
     pub fn is_storable(self) -> bool {
         STORABLE.contains(&self.as_micros())
     }
@@ -54,7 +54,7 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// The first field that is beyond its limit.
+    /// Returns the first field that is beyond its limit.
     pub fn check(&self) -> Result<(), OutOfBounds> {
         match self {
             Self::Product(product) => product_fits(product),
@@ -64,7 +64,7 @@ impl Payload {
             Self::Order(order) => order_fits(order),
             Self::Customer(customer) => customer_fits(customer),
             Self::Stocked(StockedAt { locations, .. }) => count("/locations", locations.len(), LOCATIONS_MAX),
-            // Ids alone.
+            // They contain only ids.
             Self::Account(_) | Self::Instruction { .. } | Self::Deleted { .. } => Ok(()),
         }
     }
@@ -156,12 +156,12 @@ fn optional(field: &str, value: Option<&str>, chars_max: usize) -> Checked {
 
 fn text(field: &str, value: &str, chars_max: usize) -> Checked {
     no_nul(field, value)?;
-    // A text has no more characters than bytes: most need no counting.
+    // A text has at most as many characters as bytes: most texts need no counting.
     let fits = value.len() <= chars_max || value.chars().count() <= chars_max;
     ensure(fits, field, || format!("more than {chars_max} characters"))
 }
 
-/// Postgres keeps U+0000 neither in text nor in jsonb.
+/// Rejects U+0000, which Postgres stores neither in text nor in jsonb.
 fn no_nul(field: &str, value: &str) -> Checked {
     ensure(!value.contains('\0'), field, || "the character U+0000".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The decision whether a platform is called: a connection's pause, the account's health, and the probes of an account that refuses.
+//! Gate for calls of a platform: a connection's pause, the account's health, and the probes of a refused account.
 
 use crate::{ConflictKind, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,22 +8,22 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// Nothing is known against it.
+    /// No refusal is known.
     #[default]
     Ok,
     /// The platform no longer accepts the credentials.
     NeedsReauth,
     /// The platform refuses the account or the settings.
     Misconfigured,
-    /// The platform said that the authorisation was revoked.
+    /// The platform reported that the authorisation was revoked.
     Revoked,
 }
 
 impl Health {
-    /// All of them.
+    /// Every state.
     pub const ALL: [Self; 4] = [Self::Ok, Self::NeedsReauth, Self::Misconfigured, Self::Revoked];
 
-    /// The name that rows and messages carry.
+    /// Returns the name used in rows and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -33,7 +33,7 @@ impl Health {
         }
     }
 
-    /// The kind of the conflict that stays open as long as a connection is in this state.
+    /// Returns the kind of the conflict that stays open as long as a connection is in this state.
     pub const fn conflict(self) -> Option<ConflictKind> {
         match self {
             Self::Ok => None,
@@ -44,31 +44,32 @@ impl Health {
     }
 }
 
-/// The pause before the first probe of a refused account; it doubles with each probe that is refused.
+/// Pause before the first probe of a refused account; it doubles with each refused probe.
 const FIRST_PROBE_PAUSE: Duration = Duration::from_mins(1);
-/// The longest pause between two probes.
+/// Upper limit of the pause between two probes.
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_hours(1);
 
-/// The pause after the probe `attempts` (0 for the refusal that came first).
+/// Returns the pause after the probe `attempts`, with 0 for the first refusal.
 fn probe_pause(attempts: u32) -> Duration {
     let factor = 2_u32.checked_pow(attempts).unwrap_or(u32::MAX);
     FIRST_PROBE_PAUSE.saturating_mul(factor).min(LONGEST_PROBE_PAUSE)
 }
 
-/// The state of a connection's account, as its calls found it. The default is an account that nothing is known against.
+/// The state of a connection's account, as found by its calls. By default, no refusal is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AccountState {
     /// The platform's acceptance of its calls.
     pub health: Health,
-    /// The time from which the next call may be made to see whether the platform accepts calls again.
+    /// Earliest time of the next probe, a call that shows whether the platform accepts calls again.
     pub probe_at: Option<Timestamp>,
-    /// The number of refused probes since the state began.
+    /// Number of refused probes since the state began.
     pub probe_attempts: u32,
 }
 
 impl AccountState {
-    /// The state after a refusal at `now`. What the platform said of the whole account stands above what it answers to one
-    /// call; a refusal of a call that was under way before the next probe was due makes no pause longer.
+    /// Returns the state after a refusal at `now`. A revoked account stays revoked: the platform's notice about the
+    /// whole account outranks its reply to one call. A refusal before the next probe is due belongs to a call that was
+    /// already under way; it doesn't lengthen the pause.
     #[must_use]
     pub fn refused(self, health: Health, now: Timestamp) -> Self {
         let health = if self.health == Health::Revoked { Health::Revoked } else { health };
@@ -83,21 +84,21 @@ impl AccountState {
     }
 }
 
-/// The facts that decide whether a platform is called for a connection. It gates calls alone: what the platform reports counts, and
-/// what it should hold is computed, whatever the gate says.
+/// The facts that decide whether a platform is called for a connection. The gate applies to calls alone: reports count
+/// and desired values are computed in any state of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallGate {
     /// True if the connection isn't paused.
     pub enabled: bool,
-    /// The platform's acceptance of its calls.
+    /// The platform's acceptance of the connection's calls.
     pub health: Health,
-    /// The time from which the next call may be made to see whether the platform accepts calls again.
+    /// Earliest time of the next probe, a call that shows whether the platform accepts calls again.
     pub probe_at: Option<Timestamp>,
 }
 
 impl CallGate {
-    /// Returns since when writes and readings may be called; `None` if not before the connection is changed: it is paused,
-    /// or its authorisation was revoked. An account that was refused is called when its next probe is due.
+    /// Returns the time from which writes and readings may be called. `None` if the connection has to be changed first:
+    /// it is paused, or its authorisation was revoked. A refused account is called when its next probe is due.
     pub fn opens_at(self) -> Option<Timestamp> {
         match self.health {
             _ if !self.enabled => None,
@@ -112,7 +113,7 @@ impl CallGate {
         self.opens_at().is_some_and(|at| at <= now)
     }
 
-    /// Returns whether what a notification names may be fetched at all. Who fetches pauses by itself after refusals.
+    /// Returns whether objects named by notifications may be fetched at all. The fetcher itself pauses after refusals.
     pub fn lets_fetch(self) -> bool {
         self.opens_at().is_some()
     }
@@ -142,7 +143,7 @@ mod tests {
             first,
             AccountState { health: Health::NeedsReauth, probe_at: Some(minutes(11)), probe_attempts: 0 }
         );
-        // Calls that were under way when the first was refused.
+        // A call that was under way at the first refusal.
         assert_eq!(first.refused(Health::NeedsReauth, minutes(10)), first);
         let probed = first.refused(Health::NeedsReauth, minutes(11));
         assert_eq!((probed.probe_at, probed.probe_attempts), (Some(minutes(13)), 1));

@@ -1,22 +1,22 @@
-//! Products, variants and levels, as a platform tells of them.
+//! Products, variants and levels, as reported by a platform.
 
 use crate::{ExternalId, Money, Quantity};
 use serde::{Deserialize, Serialize};
 
-/// A field that a platform may leave out, empty on purpose, or set.
+/// A field of a report that may be absent, empty on purpose, or set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Patch<T> {
-    /// The platform didn't say: what is known stays.
+    /// The report doesn't contain the field: the known value stays.
     #[default]
     Keep,
-    /// The platform says that it is empty.
+    /// The field is reported as empty.
     Clear,
-    /// The platform says what it is.
+    /// The field is reported with this value.
     Set(T),
 }
 
 impl<T> Patch<T> {
-    /// The value, where one was set.
+    /// Returns the value, if one was set.
     pub const fn set(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
@@ -24,26 +24,26 @@ impl<T> Patch<T> {
         }
     }
 
-    /// `Set` for a value, `Clear` for a null: for a field that was present.
+    /// Returns `Set` for a value and `Clear` for a null, for a field that is present in a report.
     pub fn present(value: Option<T>) -> Self {
         value.map_or(Self::Clear, Self::Set)
     }
 }
 
-/// Whether a product is for sale.
+/// The sales status of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProductStatus {
-    /// For sale.
+    /// It is for sale.
     Active,
-    /// Not yet.
+    /// It is not yet for sale.
     Draft,
-    /// No longer.
+    /// It is no longer for sale.
     Archived,
 }
 
 impl ProductStatus {
-    /// The name that rows carry.
+    /// Returns the name used in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -53,64 +53,64 @@ impl ProductStatus {
     }
 }
 
-/// A product as a platform tells of it.
+/// A product as reported by a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
     /// The platform's id.
     pub external: ExternalId,
-    /// Its name.
+    /// The name.
     pub title: Option<String>,
-    /// What it is, as HTML or plain text.
+    /// The description, as HTML or plain text.
     pub description: Patch<String>,
-    /// Who makes it.
+    /// The manufacturer.
     pub vendor: Patch<String>,
-    /// What it is kept under.
+    /// The category.
     pub category: Patch<String>,
-    /// Whether it is for sale.
+    /// The sales status.
     pub status: Option<ProductStatus>,
-    /// Its tags; `None` if the platform didn't say.
+    /// The tags; `None` if the platform didn't report them.
     pub tags: Option<Vec<String>>,
-    /// The variants that the platform reported of.
+    /// The variants in the report.
     pub variants: Vec<Variant>,
-    /// Whether those are all it has: only then is a missing one gone.
+    /// True if those are all variants of the product: only then does a missing one no longer exist.
     pub variants_complete: bool,
 }
 
-/// A variant as a platform tells of it.
+/// A variant as reported by a platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
-    /// The platform's id of what is sold.
+    /// The platform's id of the variant, as it is sold.
     pub external: ExternalId,
-    /// The platform's id of what is counted; `None` if the platform didn't say.
+    /// The platform's id of the item, as it is counted; `None` if the platform didn't report it.
     pub item: Option<ExternalId>,
-    /// Its name within the product.
+    /// The name within the product.
     pub title: Option<String>,
-    /// The merchant's own number, by which a store's variants on different platforms are found to be one.
+    /// The merchant's own number (SKU); it identifies a store's variants on different platforms as one.
     pub sku: Patch<String>,
     /// The bar code.
     pub barcode: Patch<String>,
-    /// What it costs.
+    /// The price.
     pub price: Patch<Money>,
-    /// What it cost before.
+    /// The former price.
     pub compare_at_price: Patch<Money>,
 }
 
-/// A level as a platform tells of it: absolute, and read as a movement against what the platform last held.
+/// A level as reported by a platform: an absolute number, read as a movement from the platform's baseline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventoryReport {
-    /// The platform's id of what is counted.
+    /// The platform's id of the item.
     pub item: ExternalId,
-    /// The platform's id of where; `None` means the connection's default location.
+    /// The platform's id of the location; `None` means the connection's default location.
     pub location: Option<ExternalId>,
     /// The quantity that can be sold; `None` means that the platform doesn't count the item there: not tracked, not
-    /// stocked, gone.
+    /// stocked, or deleted.
     pub available: Option<Quantity>,
 }
 
-/// The complete list of the locations at which a platform counts an item: at every other one it has none.
+/// The complete list of the locations at which a platform counts an item; at every other location it has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockedAt {
-    /// The platform's id of what is counted.
+    /// The platform's id of the item.
     pub item: ExternalId,
     /// The platform's ids of the locations; empty if the item is counted nowhere.
     pub locations: Vec<ExternalId>,

@@ -1,21 +1,21 @@
-//! Conflicts: what rules can't decide, or what a person has to know.
+//! Conflicts: cases that rules can't decide, or that a person has to be informed of.
 
 use crate::{ConnectionId, EventId, ExternalId, LocationId, StoreId, TenantId, VariantId, record::Changes};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The kind of a conflict. Of one kind and subject, at most one conflict of a connection is open; of those of
-        /// [`Self::OF_STORES`], at most one of a store.
+        /// The kind of a conflict. At most one conflict is open per connection, kind and subject; for the kinds in
+        /// [`Self::OF_STORES`], at most one per store, kind and subject.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ConflictKind {
             $($(#[$doc])* $name,)*
         }
 
         impl ConflictKind {
-            /// All of them.
+            /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The name that rows, options and labels carry.
+            /// Returns the name used in rows, options and labels.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
@@ -28,35 +28,35 @@ macro_rules! kinds {
 kinds! {
     /// A connection reports an item for the first time, and the store has another number.
     FirstContact = "first_contact",
-    /// A platform states a time that lies in the future.
+    /// A platform reports a time in the future.
     ClockSkew = "clock_skew",
     /// Several variants of the store have the number that an item would be matched by.
     SkuAmbiguous = "sku_ambiguous",
-    /// More was sold than there was.
+    /// More was sold than was in stock.
     Oversold = "oversold",
-    /// An amount has another currency than the connection.
+    /// An amount is in another currency than the connection's.
     CurrencyMismatch = "currency_mismatch",
-    /// A platform's location is linked to none of the store's.
+    /// A platform's location is linked to no location of the store.
     UnlinkedLocation = "unlinked_location",
     /// A platform refused the body of a request.
     BodyRefused = "body_refused",
-    /// A connection, or its tenant, holds more than its share of what is kept for all.
+    /// A connection, or its tenant, holds more than its share of RAW.
     HoldsTooMuch = "holds_too_much",
     /// A platform refused a value.
     WriteRefused = "write_refused",
-    /// A value that should be read from a platform can't be read.
+    /// A value that has to be read from a platform can't be read.
     Unreadable = "unreadable",
     /// A value goes back and forth between the store and a platform; its writes are stopped.
     Flapping = "flapping",
-    /// The outcome of a write is unknown and can't be found out.
+    /// The outcome of a write is unknown and can't be determined.
     WriteUncertain = "write_uncertain",
     /// An order changed after it was final.
     OrderChanged = "order_changed",
-    /// A customer's personal data was to be erased.
+    /// The platform requested the erasure of a customer's personal data.
     EraseCustomer = "erase_customer",
     /// The personal data that is kept of a customer has to be reported.
     ReportCustomer = "report_customer",
-    /// The personal data of all customers of an account was to be erased.
+    /// The platform requested the erasure of the personal data of all customers of an account.
     EraseAccount = "erase_account",
     /// The platform revoked the authorisation.
     AccessRevoked = "access_revoked",
@@ -67,10 +67,10 @@ kinds! {
 }
 
 impl ConflictKind {
-    /// Those of which, of one subject, at most one is open in a store, whichever connection showed it.
+    /// The kinds of which at most one conflict per subject is open in a store, whichever connection caused it.
     pub const OF_STORES: [Self; 1] = [Self::Oversold];
 
-    /// Those that end by a report which says that their cause is gone.
+    /// The kinds that a report ends by showing that their cause no longer exists.
     pub const ENDED_BY_REPORTS: [Self; 3] = [Self::ClockSkew, Self::SkuAmbiguous, Self::CurrencyMismatch];
 
     /// Returns whether it is one of [`Self::OF_STORES`].
@@ -78,67 +78,67 @@ impl ConflictKind {
         Self::OF_STORES.contains(&self)
     }
 
-    /// Reads the name that rows and options carry.
+    /// Parses the name used in rows and options.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
     }
 }
 
-/// A conflict as it is found: the store keeps one open row for its connection, kind and subject, however often it is found.
+/// A detected conflict. The record keeps one open row per connection, kind and subject, however often it is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// The connection that it came through.
+    /// The connection that it was detected on.
     pub connection: ConnectionId,
-    /// The event that showed it, if one did.
+    /// The event that revealed it, if any.
     pub event: Option<EventId>,
     /// The kind.
     pub kind: ConflictKind,
-    /// The thing that it is about, such as `item 123 at main`: at most [`Conflict::SUBJECT_MAX_BYTES`], without personal
-    /// data. A longer one is cut where it is stored.
+    /// The subject, such as `item 123 at main`: at most [`Conflict::SUBJECT_MAX_BYTES`], without personal data. A
+    /// longer one is cut when it is stored.
     pub subject: String,
-    /// The two sides of it, for people: at most [`Conflict::DETAIL_MAX_BYTES`], without personal data.
+    /// The two sides of the conflict, for people: at most [`Conflict::DETAIL_MAX_BYTES`], without personal data.
     pub detail: String,
 }
 
 impl Conflict {
-    /// Upper limit of a subject, in bytes: a platform's id (255) at a location (64), with the words around them.
+    /// Upper limit of a subject, in bytes: a platform's id (255) and a location (64), with the words around them.
     pub const SUBJECT_MAX_BYTES: usize = 400;
     /// Upper limit of a detail, in bytes.
     pub const DETAIL_MAX_BYTES: usize = 2_000;
 
-    /// The subject of conflicts about an item at a location of the store.
+    /// Returns the subject of conflicts about an item at a location of the store.
     pub fn about_item(item: &ExternalId, location: &LocationId) -> String {
         format!("item {item} at {location}")
     }
 
-    /// Reads a subject that [`Conflict::about_item`] wrote.
+    /// Parses a subject that [`Conflict::about_item`] wrote.
     pub fn item_of(subject: &str) -> Option<(ExternalId, LocationId)> {
-        // A location's id has no space in it, a platform's id may.
+        // A location's id contains no space, but a platform's id may.
         let (item, location) = subject.strip_prefix("item ")?.rsplit_once(" at ")?;
         Some((ExternalId::new(item).ok()?, LocationId::new(location).ok()?))
     }
 
-    /// The subject of conflicts about a variant at a location of the store.
+    /// Returns the subject of conflicts about a variant at a location of the store.
     pub fn about_variant(variant: &VariantId, location: &LocationId) -> String {
         format!("variant {variant} at {location}")
     }
 
-    /// Reads a subject that [`Conflict::about_variant`] wrote.
+    /// Parses a subject that [`Conflict::about_variant`] wrote.
     pub fn variant_of(subject: &str) -> Option<(VariantId, LocationId)> {
         let (variant, location) = subject.strip_prefix("variant ")?.split_once(" at ")?;
         Some((VariantId::new(variant).ok()?, LocationId::new(location).ok()?))
     }
 
-    /// The subject of conflicts about a platform's variant.
+    /// Returns the subject of conflicts about a platform's variant.
     pub fn about_external(variant: &ExternalId) -> String {
         format!("variant {variant}")
     }
 
-    /// The subject of conflicts about a platform's location.
+    /// Returns the subject of conflicts about a platform's location.
     pub fn about_location(location: &ExternalId) -> String {
         format!("location {location}")
     }
@@ -152,27 +152,27 @@ impl Conflict {
     }
 }
 
-/// A conflict that ended by itself: what it was about is no longer so.
+/// The end of a conflict whose cause no longer exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictEnd {
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// The connection that it came through.
+    /// The connection that it was detected on.
     pub connection: ConnectionId,
     /// The kind.
     pub kind: ConflictKind,
-    /// The thing that it was about.
+    /// The subject.
     pub subject: String,
 }
 
 impl Changes {
-    /// Opens a conflict, or counts it once more; of an earlier end in the same batch nothing is left.
+    /// Opens a conflict, or counts it once more. Removes an earlier end of it from the same batch.
     pub fn open_conflict(&mut self, conflict: Conflict) {
         self.conflicts_ended.retain(|end| !conflict.is_ended_by(end));
         self.conflicts.push(conflict);
     }
 
-    /// Ends a conflict, if it is open; of an earlier opening in the same batch nothing is left.
+    /// Ends a conflict, if it is open. Removes an earlier opening of it from the same batch.
     pub fn end_conflict(&mut self, end: ConflictEnd) {
         self.conflicts.retain(|conflict| !conflict.is_ended_by(&end));
         if !self.conflicts_ended.contains(&end) {

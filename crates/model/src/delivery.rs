@@ -1,31 +1,31 @@
-//! What comes in, before anyone has understood it.
+//! Deliveries: accepted inputs that aren't parsed yet.
 
 use crate::{AskedBy, DeliveryId, Origin, Timestamp};
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
 
-/// The kept header in which the intake notes the store's currency, for payloads whose amounts come without one. A
-/// platform can't send it: names of headers that came in never begin with `tillflow-`.
+/// The stored header in which the intake notes the store's currency, for payloads whose amounts have none. A platform
+/// can't send it: the names of received headers never begin with `tillflow-`.
 pub const CURRENCY_HEADER: &str = "tillflow-currency";
 
-/// The kept header in which the intake notes the connection's account, so that a delivery that names another one is
-/// distinguished. A platform can't send it either.
+/// The stored header in which the intake notes the connection's account, so that a delivery that names another account
+/// is recognised. A platform can't send it either.
 pub const ACCOUNT_HEADER: &str = "tillflow-account";
 
-/// By which way a delivery came in.
+/// The way by which a delivery was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A signed HTTP request of the platform.
     Webhook,
-    /// A request on `pos.in.…`.
+    /// A NATS request on `pos.in.…`.
     Publish,
-    /// Handed over by a service of ours: fetched to complete a thin notification or to read back, a person's
-    /// instruction, or a dead event that comes in again.
+    /// A hand-over by one of our services: data fetched to complete a thin notification or to read a value back, a
+    /// person's instruction, or a dead event that is re-ingested.
     Poll,
 }
 
 impl Source {
-    /// The name that labels and rows carry.
+    /// Returns the name used in labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
@@ -35,7 +35,7 @@ impl Source {
     }
 }
 
-/// How long a `traceparent` of version 00 is, in bytes.
+/// Length of a `traceparent` of version 00, in bytes.
 const TRACE_PARENT_BYTES: usize = 55;
 
 /// A W3C `traceparent` of version 00, kept from the delivery to the calls that it causes.
@@ -43,7 +43,7 @@ const TRACE_PARENT_BYTES: usize = 55;
 pub struct TraceParent([u8; TRACE_PARENT_BYTES]);
 
 impl TraceParent {
-    /// Reads `00-<32 hex>-<16 hex>-<2 hex>`; anything else is no context (W3C Trace Context, 3.2.2).
+    /// Parses `00-<32 hex>-<16 hex>-<2 hex>`; anything else is no context (W3C Trace Context, 3.2.2).
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; TRACE_PARENT_BYTES] = text.as_bytes().try_into().ok()?;
         let dashes = [bytes[2], bytes[35], bytes[52]];
@@ -58,7 +58,7 @@ impl TraceParent {
         valid.then_some(Self(bytes))
     }
 
-    /// A context whose ids come from the delivery's: used where it brought none.
+    /// Returns a context whose ids are derived from the delivery's id, for a delivery without a context of its own.
     pub fn from_delivery(id: DeliveryId) -> Self {
         let trace = hex::encode(id.as_bytes()).into_bytes();
         let mut bytes = *b"00-00000000000000000000000000000000-0000000000000000-01";
@@ -69,7 +69,7 @@ impl TraceParent {
 
     /// The header's value.
     pub fn as_str(&self) -> &str {
-        // It is nothing else: no other bytes can be made one.
+        // It is always valid UTF-8: both constructors write ASCII only.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -93,26 +93,26 @@ impl fmt::Debug for TraceParent {
     }
 }
 
-/// One accepted delivery: the bytes as they came, and what the intake knows about them.
+/// One accepted delivery: the bytes as received, and the intake's facts about them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The same for every retry.
+    /// The id, the same for every retry of the delivery.
     pub id: DeliveryId,
-    /// Whose it is, as the intake established it; never as the body claims.
+    /// The owner and source as established by the intake, never as stated in the body.
     pub origin: Origin,
-    /// The platform's name of the kind of event.
+    /// The platform's name of the event type.
     pub topic: Arc<str>,
-    /// When the intake had read it.
+    /// Time at which the intake had read it.
     pub received_at: Timestamp,
-    /// By which way.
+    /// The way by which it was received.
     pub source: Source,
-    /// The delivery that made us fetch this one.
+    /// The delivery that caused us to fetch this one.
     pub cause: Option<DeliveryId>,
-    /// How many of our own writes lie between the first cause and this delivery; zero for what a platform began.
+    /// Number of our own writes between the first cause and this delivery; zero if a platform caused it.
     pub hops: u8,
-    /// Who asked for it, where we read it for a mirror.
+    /// The mirror that requested it, if it is a reading for a mirror.
     pub asked_by: Option<AskedBy>,
-    /// How often it was taken in again after it had become a dead letter; zero at first.
+    /// Number of times it was re-ingested after it became a dead letter; zero at first.
     pub attempt: u32,
     /// The headers that the platform's map reads, names in lower case.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
@@ -130,7 +130,7 @@ impl Delivery {
 }
 
 impl fmt::Debug for Delivery {
-    // The body never reaches a log.
+    // The body must never reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("id", &self.id)

@@ -3,24 +3,24 @@
 use crate::{DeliveryId, EventId, Origin, Outcome, Position, Timestamp};
 use std::borrow::Cow;
 
-/// An input that ended in a stage before `apply`, or there as a duplicate: it leaves no outcome of its own, and is
-/// reported along the pipeline to the record, so that everything accepted is accounted for.
+/// An input that ended in a stage before `apply`, or in `apply` as a duplicate. It has no event outcome of its own; the
+/// pipeline reports it to the record, so that everything accepted is accounted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroppedInput {
-    /// Its place in the partition; no two inputs have the same.
+    /// Its position in the partition; no two inputs have the same.
     pub position: Position,
-    /// Whose it was.
+    /// Its owner and source.
     pub origin: Origin,
-    /// The delivery that brought it.
+    /// The delivery that contained it.
     pub delivery: DeliveryId,
-    /// The event, if it was understood as one.
+    /// The event, if the input was parsed as one.
     pub event: Option<EventId>,
-    /// The stage that it ended in.
+    /// The stage in which it ended.
     pub stage: Cow<'static, str>,
-    /// How; never [`Outcome::Applied`].
+    /// The outcome; never [`Outcome::Applied`].
     pub outcome: Outcome,
-    /// Why, for people, without payload; empty where the outcome says it all.
+    /// The reason, for people, without payload; empty where the outcome is sufficient.
     pub reason: Cow<'static, str>,
-    /// When the intake had it.
+    /// Time of receipt by the intake.
     pub received_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! The canonical event: one thing that happened, in our own words.
+//! The canonical event: one occurrence, in our own terms.
 
 use crate::{
     AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction,
@@ -8,28 +8,28 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Whose event it is and where it came from.
+/// The owner and source of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// Who owns the store.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// The scope of order.
+    /// The store: the scope of ordering.
     pub store: StoreId,
-    /// The platform's account it came through.
+    /// The platform's account that it was received through.
     pub connection: ConnectionId,
     /// The platform.
     pub platform: PlatformName,
 }
 
-/// What kind of thing an event is about.
+/// The kind of object that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityKind {
     /// A product with its variants.
     Product,
-    /// How much of a variant is at a location.
+    /// The level of a variant at a location.
     Inventory,
-    /// An order or a till's ticket.
+    /// An order, or a ticket of a till.
     Order,
     /// A customer.
     Customer,
@@ -38,7 +38,7 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    /// The name that subjects, labels and rows carry.
+    /// Returns the name used in subjects, labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Product => "product",
@@ -55,20 +55,21 @@ impl fmt::Display for EntityKind {
     }
 }
 
-/// What the platform says was done. A platform that doesn't tell creation from change says `Updated`.
+/// The kind of change, as reported by the platform. A platform that doesn't distinguish creation from
+/// change reports `Updated`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It is new.
+    /// The object is new.
     Created,
-    /// It changed.
+    /// The object changed.
     Updated,
-    /// It is gone.
+    /// The object no longer exists.
     Deleted,
 }
 
 impl Action {
-    /// The name that subjects, labels and rows carry.
+    /// Returns the name used in subjects, labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -83,8 +84,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// The platform's version of an object: a number that only grows with the object's changes, be it a counter or a
-/// time in microseconds. Comparable only between versions of one object of one connection.
+/// The platform's version of an object: a number that only grows with the object's changes, either a counter or a time
+/// in microseconds. Comparable only between versions of one object of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceVersion(pub i64);
 
@@ -94,7 +95,7 @@ impl From<Timestamp> for SourceVersion {
     }
 }
 
-/// What happened, with what the platform said. *Unknown is not zero; missing is not empty.*
+/// The content of an event, as reported by the platform. *Unknown is not zero; missing is not empty.*
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
     /// A product as the platform now has it.
@@ -109,16 +110,16 @@ pub enum Payload {
     Stocked(StockedAt),
     /// A duty that concerns the account, or a person's data in it.
     Account(AccountNotice),
-    /// A decision of a person about the connection: only services of ours send it.
+    /// A person's decision about the connection; only our own services send it.
     Instruction {
-        /// The platform's id of what it is about; of the whole connection, its own id.
+        /// The platform's id of the subject; the connection's own id if it is about the whole connection.
         external: ExternalId,
         /// The decision.
         instruction: Instruction,
     },
     /// The platform no longer has the object of this kind and id.
     Deleted {
-        /// What it was.
+        /// The kind of object.
         entity: EntityKind,
         /// The platform's id of it.
         external: ExternalId,
@@ -126,7 +127,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// What kind of thing it is about.
+    /// Returns the kind of object that it is about.
     pub const fn entity(&self) -> EntityKind {
         match self {
             Self::Product(_) => EntityKind::Product,
@@ -138,7 +139,7 @@ impl Payload {
         }
     }
 
-    /// The platform's id of the object; of a level, the item's; of a notice, what it names.
+    /// Returns the platform's id of the object: the item for a level, the subject for a notice.
     pub fn external(&self) -> &ExternalId {
         match self {
             Self::Product(product) => &product.external,
@@ -152,22 +153,22 @@ impl Payload {
     }
 }
 
-/// What kind of thing a platform's id names.
+/// The kind of object that a platform's id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkKind {
     /// A product.
     Product,
-    /// A variant, where it is sold.
+    /// A variant, as it is sold.
     Variant,
-    /// A variant, where it is counted; some platforms have one id for both.
+    /// A variant, as it is counted; some platforms have one id for both.
     Item,
     /// A location.
     Location,
 }
 
 impl LinkKind {
-    /// The name that rows carry.
+    /// Returns the name used in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Product => "product",
@@ -178,10 +179,10 @@ impl LinkKind {
     }
 }
 
-/// What a platform's id of this event is in the store's own terms. A link never changes once it is made.
+/// The store's own id for one of the platform's ids in an event. A link never changes once it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// What kind of thing.
+    /// The kind of object.
     pub kind: LinkKind,
     /// The platform's id.
     pub external: ExternalId,
@@ -189,48 +190,48 @@ pub struct Link {
     pub internal: String,
 }
 
-/// One thing that happened.
+/// One occurrence, with its origin and position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The same however often the event comes in.
+    /// The id, the same however often the event is received.
     pub id: EventId,
-    /// The delivery that began the chain this event belongs to.
+    /// The first delivery of the chain of causes that this event belongs to.
     pub correlation: DeliveryId,
-    /// The delivery that brought the event.
+    /// The delivery that contained the event.
     pub delivery: DeliveryId,
-    /// Whose it is and where it came from.
+    /// The owner and source.
     pub origin: Origin,
-    /// What was done.
+    /// The kind of change.
     pub action: Action,
-    /// When, as the platform says.
+    /// Time of the occurrence, as reported by the platform.
     pub occurred_at: Option<Timestamp>,
-    /// When the intake had it.
+    /// Time of receipt by the intake.
     pub received_at: Timestamp,
     /// The platform's version of the object.
     pub version: Option<SourceVersion>,
-    /// What the platform said.
+    /// The content, as reported by the platform.
     pub payload: Payload,
-    /// What the ids in the payload are in the store's own terms, as far as enrich knew.
+    /// The store's own ids for ids in the payload, as far as enrich found them.
     pub links: Vec<Link>,
     /// SHA-256 of the delivery's body.
     pub raw_digest: RawDigest,
-    /// How many of our own writes lie between the first cause and this event.
+    /// Number of our own writes between the first cause and this event.
     pub hops: u8,
-    /// Who asked for it, where we read it for a mirror.
+    /// The mirror that requested it, if it is a reading for a mirror.
     pub asked_by: Option<AskedBy>,
-    /// How often its delivery was taken in again after it had become a dead letter; zero at first.
+    /// Number of times its delivery was re-ingested after it became a dead letter; zero at first.
     pub attempt: u32,
     /// The trace it belongs to.
     pub trace: TraceParent,
-    /// Its place in the partition.
+    /// Its position in the partition.
     pub position: Position,
 }
 
-/// What stands for a report's location where the platform names none: enrich links it to the connection's default.
+/// The location id of a report without one; enrich links it to the connection's default location.
 pub const DEFAULT_LOCATION: &str = "default";
 
 impl Event {
-    /// Our id of what the platform calls `external`, if enrich knew it.
+    /// Returns our id for the platform's id `external`, if enrich found it.
     pub fn link(&self, kind: LinkKind, external: &ExternalId) -> Option<&str> {
         self.links
             .iter()
@@ -238,12 +239,12 @@ impl Event {
             .map(|link| link.internal.as_str())
     }
 
-    /// The waiting for which it was read, of the mirror that `is_mirror` names: none if it wasn't read, or for another
-    /// mirror.
+    /// Returns the wait that the event was read for, of the mirror that `is_mirror` accepts; `None` if the event wasn't
+    /// read for a mirror, or for another one.
     pub fn read_for(&self, is_mirror: impl FnOnce(&MirrorKey) -> bool) -> Option<Waiting> {
         match &self.asked_by {
             Some(asked) => is_mirror(&asked.mirror).then_some(asked.waiting),
-            // Readings of before waitings were numbered.
+            // Readings from before waits were numbered have no mirror.
             None => (self.hops > 0).then(Waiting::default),
         }
     }

@@ -4,29 +4,29 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 
-/// Why a text can't be an id.
+/// Error for a text that isn't a valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Our tokens go into subjects and file names: `[A-Za-z0-9_-]{1,64}`.
+    /// The text isn't a token: tokens are used in subjects and file names, and match `[A-Za-z0-9_-]{1,64}`.
     #[error("{kind} must be 1 to 64 of A-Z a-z 0-9 _ -, got {length} bytes")]
     Token {
-        /// Which id was meant.
+        /// The type of the id.
         kind: &'static str,
-        /// How long the refused text was, in bytes.
+        /// Length of the refused text, in bytes.
         length: usize,
     },
-    /// A platform's id is kept as it came, within bounds.
+    /// The text isn't a platform's id, which is kept as received, within its limits.
     #[error("a platform's id must have 1 to 255 bytes and no control characters, got {length} bytes")]
     External {
-        /// How long the refused text was, in bytes.
+        /// Length of the refused text, in bytes.
         length: usize,
     },
-    /// A computed id is written as lower-case hexadecimal.
+    /// The text isn't a computed id, which is written as lower-case hexadecimal.
     #[error("{kind} must be {bytes} bytes in hexadecimal")]
     Hexadecimal {
-        /// Which id was meant.
+        /// The type of the id.
         kind: &'static str,
-        /// How many bytes it has.
+        /// Length of the id, in bytes.
         bytes: usize,
     },
 }
@@ -73,17 +73,17 @@ macro_rules! token {
 }
 
 token! {
-    /// Who pays: owns stores, sees only its own.
+    /// The paying customer: owns stores and has access only to its own.
     TenantId
-    /// The scope in which order matters: one merchant with all its connections and locations.
+    /// The scope of ordering: one merchant with all its connections and locations.
     StoreId
     /// One platform's account of one store.
     ConnectionId
-    /// A place that holds stock.
+    /// A location that holds stock.
     LocationId
-    /// A product of a store, whatever the platforms call it.
+    /// A product of a store, whatever its names on the platforms.
     ProductId
-    /// What is sold and counted: one variant of a product.
+    /// The unit that is sold and counted: one variant of a product.
     VariantId
     /// An order of a store.
     OrderId
@@ -96,8 +96,8 @@ token! {
 macro_rules! derived_token {
     ($($name:ident $prefix:literal)*) => {$(
         impl $name {
-            /// The id of what `connection` calls `external`, when nothing in the store matches it yet: a
-            /// function of both, so that a replay gives the same id.
+            /// Derives the id for the platform's id `external` of `connection`, used while nothing in the store matches
+            /// it. It depends on these two only, so that a replay gives the same id.
             pub fn derive(connection: &ConnectionId, external: &ExternalId) -> Self {
                 let hash = digest(&[$prefix.as_bytes(), connection.as_str().as_bytes(), external.as_str().as_bytes()]);
                 Self(format!("{}_{}", $prefix, hex::encode(&hash[..12])).into())
@@ -114,7 +114,7 @@ derived_token! { ProductId "prd" VariantId "var" OrderId "ord" CustomerId "cus" 
 pub struct ExternalId(Arc<str>);
 
 impl ExternalId {
-    /// Checks the bounds of a platform's id.
+    /// Checks the limits of a platform's id.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         if (1..=255).contains(&text.len()) && !text.chars().any(char::is_control) {
             Ok(Self(text.into()))
@@ -150,7 +150,7 @@ impl From<ExternalId> for String {
     }
 }
 
-/// SHA-256 over length-prefixed parts, so that no two lists of parts give the same bytes.
+/// Returns the SHA-256 of length-prefixed parts, so that no two lists of parts give the same bytes.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -167,7 +167,7 @@ macro_rules! hash_id {
         pub struct $name([u8; $bytes]);
 
         impl $name {
-            /// Takes the bytes as they are.
+            /// Wraps the bytes as they are.
             pub const fn from_bytes(bytes: [u8; $bytes]) -> Self { Self(bytes) }
 
             /// The bytes.
@@ -204,12 +204,12 @@ hash_id! {
     DeliveryId 16
     /// Identifies one event: the same however often it is delivered, replayed or fetched.
     EventId 16
-    /// SHA-256 of the bytes that came in.
+    /// SHA-256 of the received bytes.
     RawDigest 32
 }
 
 impl RawDigest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
@@ -222,16 +222,16 @@ fn shortened(hash: [u8; 32]) -> [u8; 16] {
 }
 
 impl DeliveryId {
-    /// From the connection, the topic and what tells this delivery from another: the platform's own id of it, or
-    /// else the digest of its body.
+    /// Derives the id from the connection, the topic and `distinct`: the platform's own id of the delivery, or else the
+    /// digest of its body.
     pub fn derive(connection: &ConnectionId, topic: &str, distinct: &[u8]) -> Self {
         Self(shortened(digest(&[b"delivery", connection.as_str().as_bytes(), topic.as_bytes(), distinct])))
     }
 }
 
 impl EventId {
-    /// From the connection and what the platform says the event is: `identity` is written by the platform's map
-    /// and names the object and its version, or the delivery when there is no version.
+    /// Derives the id from the connection and `identity`, which the platform's map writes: it names the object and its
+    /// version, or the delivery if there is no version.
     pub fn derive(connection: &ConnectionId, identity: &[&[u8]]) -> Self {
         let mut parts: Vec<&[u8]> = vec![b"event", connection.as_str().as_bytes()];
         parts.extend_from_slice(identity);

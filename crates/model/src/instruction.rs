@@ -1,25 +1,25 @@
-//! Instructions: what a person decided where rules can't, as events of the store like any other.
+//! Instructions: a person's decisions where rules can't decide, as events of the store like any other.
 
 use crate::{ExternalId, LocationId, VariantId};
 
-/// Which number stands where a connection reports an item for the first time and the store has another number.
+/// The rule for a first contact: a connection reports an item for the first time, and the store has another number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BaselineRule {
-    /// Nobody's yet: a conflict is opened, and nothing is written there until it is resolved.
+    /// No number stands yet: a conflict is opened, and nothing is written there until it is resolved.
     #[default]
     Ask,
-    /// The store's: its level is due at the platform.
+    /// The store's number stands: its level is due at the platform.
     Store,
-    /// The platform's: it is a count, and the store follows.
+    /// The platform's number stands: it is a count, and the store adopts it.
     Platform,
 }
 
 impl BaselineRule {
-    /// All of them.
+    /// Every rule.
     pub const ALL: [Self; 3] = [Self::Ask, Self::Store, Self::Platform];
 
-    /// The name that rows and options carry.
+    /// Returns the name used in rows and options.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ask => "ask",
@@ -28,7 +28,7 @@ impl BaselineRule {
         }
     }
 
-    /// Reads the name that rows and options carry.
+    /// Parses the name used in rows and options.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rule| rule.as_str() == text)
     }
@@ -37,13 +37,13 @@ impl BaselineRule {
 /// The side whose number stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The store's.
+    /// The store's number stands.
     Store,
-    /// The platform's.
+    /// The platform's number stands.
     Platform,
 }
 
-/// A decision of a person about one connection.
+/// A person's decision about one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Instruction {
     /// Links a platform's variant to a variant of the store.
@@ -53,7 +53,7 @@ pub enum Instruction {
         /// Our id.
         to: VariantId,
     },
-    /// Retires the link of a platform's variant; it is not matched again by its number.
+    /// Retires the link of a platform's variant; the variant isn't matched by its number again.
     Unlink {
         /// The platform's id.
         variant: ExternalId,
@@ -65,15 +65,15 @@ pub enum Instruction {
         /// Our id.
         to: LocationId,
     },
-    /// Answers a first contact, and starts writes again that had stopped.
+    /// Decides a first contact, and restarts writes that had stopped.
     Adopt {
-        /// The platform's id of what is counted.
+        /// The platform's id of the item.
         item: ExternalId,
         /// Our id of the location.
         location: LocationId,
-        /// Whose number stands.
+        /// The side whose number stands.
         side: Side,
     },
-    /// Sets the rule for first contacts of the connection; those that wait for an answer get this one.
+    /// Sets the connection's rule for first contacts; undecided ones get this rule.
     Baseline(BaselineRule),
 }

@@ -1,7 +1,7 @@
-//! The nouns of Tillflow: ids, money, quantities, time, events, and what the record holds.
+//! The domain types of Tillflow: ids, money, quantities, time, events, and the content of the record.
 //!
-//! Nothing here waits, reads a clock or knows a platform. Every value that can be wrong is checked when it is
-//! built, so that whoever holds one may rely on it.
+//! Nothing here waits, reads a clock or depends on a platform. Every value that can be invalid is checked when it is
+//! built, so that code that holds one can rely on it.
 
 mod account;
 pub mod bounds;

@@ -1,9 +1,10 @@
-//! Mirrors: what one platform has of one thing, what it should have, and the write between the two.
+//! Mirrors: the observed state of one object on one platform, its desired state, and the write between the two.
 //!
-//! A mirror is a state machine without clock or I/O. `apply` feeds it reports ([`LevelMirror::observe`],
-//! [`FieldMirror::observe`]), propagate tells it the store's value ([`LevelMirror::want`]), begins calls
-//! ([`LevelMirror::begin`]) and ends them ([`LevelMirror::settle`]). Each function takes the mirror, an input and the
-//! present, and gives what follows; the record locks, loads and stores. `docs/decisions/0002` and `0007` say why.
+//! A mirror is a state machine without clock or I/O. `apply` passes it reports ([`LevelMirror::observe`],
+//! [`FieldMirror::observe`]); propagate sets the store's value ([`LevelMirror::want`]), begins calls
+//! ([`LevelMirror::begin`]) and ends them ([`LevelMirror::settle`]). Each function gets the mirror, an input and the
+//! current time, and returns the result; the record locks, loads and stores. The reasons are in
+//! `docs/decisions/0002` and `0007`.
 
 mod call;
 mod field;
@@ -21,27 +22,28 @@ pub use level::{Contact, ContactOutcome, Gate, LevelMirror, LevelOutcome};
 pub use reading::{Asked, AskedBy, Waiting};
 pub use value::{FieldValue, Held, MirrorValue, ProductText};
 
-/// Upper limit of readings that end a waiting; beyond it the reading that came last counts, or a person is asked.
+/// Upper limit of readings per wait; beyond it the last reading counts, or a conflict is opened for a person.
 pub const READINGS_MAX: u32 = 8;
-/// Time until a reading that brought nothing is made again.
+/// Time until a reading without a result is repeated.
 pub const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
-/// Time until a reading is made again once [`READINGS_MAX`] brought nothing.
+/// Time until a reading is repeated after [`READINGS_MAX`] readings without a result.
 pub const READ_AGAIN_SLOWLY: Duration = Duration::from_hours(1);
 /// Time until a refused value is tried again unchanged.
 pub const REFUSED_AGAIN_AFTER: Duration = Duration::from_hours(24);
-/// Upper limit of refused comparisons of one mirror within [`ROUNDS_WITHIN`]; one more stops its writes.
+/// Upper limit of refused comparisons ([`CallResult::Conflict`]) of one mirror within [`ROUNDS_WITHIN`]; one more
+/// stops its writes.
 pub const ROUNDS_MAX: u32 = 5;
-/// The time in which refused comparisons are counted; after writes have started again, the time in which one more stops them
-/// anew.
+/// Time in which refused comparisons are counted. After writes have restarted, it is the time in which a single one
+/// stops them again.
 pub const ROUNDS_WITHIN: Duration = Duration::from_mins(1);
-/// Upper limit of times in a row that writes which stopped start again by themselves; after that a person has to look.
+/// Upper limit of consecutive automatic restarts of stopped writes; after that a person has to restart them.
 pub const RESTARTS_MAX: u32 = 6;
-/// The first pause of writes that have stopped. Each that follows it is twice as long: 32 minutes is the longest.
+/// The first pause of stopped writes. Each further pause is twice as long; the longest is 32 minutes.
 pub const STOPPED_FOR: Duration = Duration::from_mins(1);
-/// The largest lead of a platform's clock that is believed.
+/// Upper limit of a platform's clock lead; a version further in the future is ignored.
 pub const CLOCK_LEAD_MAX: Duration = Duration::from_mins(5);
 
-/// The kind of thing that a mirror reflects.
+/// The kind of value that a mirror reflects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MirrorKind {
@@ -54,10 +56,10 @@ pub enum MirrorKind {
 }
 
 impl MirrorKind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 3] = [Self::Inventory, Self::Price, Self::Product];
 
-    /// The name that rows carry.
+    /// Returns the name used in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
@@ -66,31 +68,31 @@ impl MirrorKind {
         }
     }
 
-    /// Reads the name that rows carry.
+    /// Parses the name used in rows.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// Names the mirror of a level.
+/// The key of a level's mirror.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LevelKey {
     /// The platform's account.
     pub connection: ConnectionId,
-    /// The platform's id of what is counted.
+    /// The platform's id of the item.
     pub item: ExternalId,
-    /// Our id of the location, since a platform without locations has none.
+    /// Our id of the location, because a platform without locations has no id for it.
     pub location: LocationId,
 }
 
 impl LevelKey {
-    /// The subject of a conflict about the level.
+    /// Returns the subject of a conflict about the level.
     pub fn subject(&self) -> String {
         crate::Conflict::about_item(&self.item, &self.location)
     }
 }
 
-/// Names the mirror of a price or a text.
+/// The key of a price's or a text's mirror.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldKey {
     /// The platform's account.
@@ -99,14 +101,14 @@ pub struct FieldKey {
     pub external: ExternalId,
 }
 
-/// Names a mirror of any kind.
+/// The key of a mirror of any kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MirrorKey {
-    /// Of a level.
+    /// Key of a level's mirror.
     Level(LevelKey),
-    /// Of a price.
+    /// Key of a price's mirror.
     Price(FieldKey),
-    /// Of a text.
+    /// Key of a text's mirror.
     Text(FieldKey),
 }
 
@@ -119,7 +121,7 @@ impl MirrorKey {
         }
     }
 
-    /// The kind of thing.
+    /// The kind of value.
     pub const fn kind(&self) -> MirrorKind {
         match self {
             Self::Level(_) => MirrorKind::Inventory,
@@ -128,7 +130,7 @@ impl MirrorKey {
         }
     }
 
-    /// The platform's id of it.
+    /// The platform's id of the item, variant or product.
     pub const fn external(&self) -> &ExternalId {
         match self {
             Self::Level(key) => &key.item,
@@ -136,7 +138,7 @@ impl MirrorKey {
         }
     }
 
-    /// The subject of a conflict about it.
+    /// Returns the subject of a conflict about the mirrored value.
     pub fn subject(&self) -> String {
         match self {
             Self::Level(key) => key.subject(),
@@ -145,7 +147,7 @@ impl MirrorKey {
         }
     }
 
-    /// The location of a level.
+    /// Returns the location of a level; `None` for other kinds.
     pub const fn location(&self) -> Option<&LocationId> {
         match self {
             Self::Level(key) => Some(&key.location),
@@ -154,19 +156,19 @@ impl MirrorKey {
     }
 }
 
-/// A mirror with its name: kind, value and location always belong together.
+/// A mirror with its key: kind, value and location always match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mirror {
-    /// Of a level.
+    /// Mirror of a level.
     Level(LevelKey, LevelMirror),
-    /// Of a price.
+    /// Mirror of a price.
     Price(FieldKey, PriceMirror),
-    /// Of a text.
+    /// Mirror of a text.
     Text(FieldKey, TextMirror),
 }
 
 impl Mirror {
-    /// Its name.
+    /// Returns the mirror's key.
     pub fn key(&self) -> MirrorKey {
         match self {
             Self::Level(key, _) => MirrorKey::Level(key.clone()),
@@ -175,7 +177,7 @@ impl Mirror {
         }
     }
 
-    /// Our id of the variant or product that it is linked to.
+    /// Returns our id of the variant or product that it is linked to.
     pub fn internal(&self) -> Option<&str> {
         match self {
             Self::Level(_, mirror) => mirror.variant.as_ref().map(crate::VariantId::as_str),
@@ -184,7 +186,7 @@ impl Mirror {
         }
     }
 
-    /// What people and programs outside see of it.
+    /// Returns the summary for people and external programs.
     pub fn summary(&self) -> Summary<'_> {
         match self {
             Self::Level(_, mirror) => Summary {
@@ -201,7 +203,7 @@ impl Mirror {
         }
     }
 
-    /// The work that is due at the platform, if any.
+    /// Returns the work that is due at the platform, if any.
     pub fn attention(&self) -> Option<Attention> {
         match self {
             Self::Level(_, mirror) => mirror.attention(),
@@ -219,7 +221,7 @@ impl Mirror {
         }
     }
 
-    /// Returns whether writes stopped because comparisons were refused over and over.
+    /// Returns whether writes are stopped because of repeatedly refused comparisons.
     pub const fn is_stopped(&self) -> bool {
         match self {
             Self::Level(_, mirror) => matches!(mirror.gate, Gate::Stopped),
@@ -227,7 +229,7 @@ impl Mirror {
         }
     }
 
-    /// Makes a refused value due at once, because something about its connection was changed. Says whether there is one.
+    /// Makes a refused value due at once, after a change of its connection. Returns true if there is one.
     pub fn rearm(&mut self, now: Timestamp) -> bool {
         let is_refused = self.is_refused();
         if is_refused {
@@ -240,13 +242,13 @@ impl Mirror {
         is_refused
     }
 
-    /// The kinds of conflicts about the mirror that what became of it ends: a conflict is open no longer than the state
-    /// that it is about.
+    /// Returns the kinds of conflicts about the mirror that its change from `before` ends: a conflict is open no longer
+    /// than its state lasts.
     pub fn ended_since(&self, before: &Self) -> Vec<ConflictKind> {
         self.closes(before.open_kinds())
     }
 
-    /// Those of `open` that the mirror's state is none of.
+    /// Returns the kinds in `open` that don't correspond to the mirror's state.
     pub(crate) fn closes(&self, mut open: Vec<ConflictKind>) -> Vec<ConflictKind> {
         if !open.is_empty() {
             let now = self.open_kinds();
@@ -255,7 +257,7 @@ impl Mirror {
         open
     }
 
-    /// The kinds of conflicts that are open because of the mirror's state.
+    /// Returns the kinds of conflicts that are open because of the mirror's state.
     fn open_kinds(&self) -> Vec<ConflictKind> {
         match self {
             Self::Level(_, mirror) => mirror.open_kinds(),
@@ -264,7 +266,7 @@ impl Mirror {
         }
     }
 
-    /// When that work is due.
+    /// Returns the time at which that work is due.
     pub fn due_at(&self) -> Timestamp {
         match self {
             Self::Level(_, mirror) => mirror.schedule.due_at,
@@ -274,22 +276,22 @@ impl Mirror {
     }
 }
 
-/// A mirror at a glance.
+/// Summary of a mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary<'a> {
-    /// What the platform reported last.
+    /// The last reported value.
     pub reported: Option<MirrorValue>,
-    /// When that was received.
+    /// Time of receipt of that report.
     pub reported_at: Option<Timestamp>,
-    /// What the platform holds, as far as is known.
+    /// The value that the platform holds, as far as is known.
     pub holds: Option<MirrorValue>,
-    /// What it should hold.
+    /// The value that it should hold.
     pub desired: Option<MirrorValue>,
-    /// How far the last write has come: see [`Phase::as_str`].
+    /// The phase of the last write: see [`Phase::as_str`].
     pub phase: &'static str,
-    /// The number of times its call was made.
+    /// Number of times that its call was made.
     pub attempts: u32,
-    /// Why it failed last.
+    /// The last failure.
     pub error: Option<&'a str>,
 }
 
@@ -316,16 +318,16 @@ fn field_summary<V: FieldValue>(mirror: &FieldMirror<V>, value: impl Fn(&V) -> M
 /// The work that a mirror needs at its platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Attention {
-    /// A write has to be begun, or its call made again.
+    /// A write has to be begun, or its call has to be repeated.
     Write,
     /// The platform has to be read.
     Read,
-    /// A person has to say which number stands: see [`Gate`].
+    /// A person has to decide which number stands: see [`Gate`].
     Answer,
 }
 
 impl Attention {
-    /// The name that rows carry.
+    /// Returns the name used in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Write => "write",
@@ -335,21 +337,22 @@ impl Attention {
     }
 }
 
-/// What a platform is known to hold.
+/// The value that a platform is known to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Baseline<T> {
-    /// It never reported: it has to be read before anything is written.
+    /// The platform never reported: it has to be read before anything is written.
     #[default]
     Unheard,
-    /// It reported that there is nothing to hold: not tracked, not stocked, gone. Nothing is due until it reports a value.
+    /// The platform reported that it holds no value: not tracked, not stocked, or deleted. Nothing is due until
+    /// it reports one.
     Absent,
-    /// It holds this.
+    /// The platform holds this value.
     Known(T),
 }
 
 impl<T> Baseline<T> {
-    /// The value, where it is known.
+    /// Returns the value, if it is known.
     pub const fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
@@ -358,39 +361,39 @@ impl<T> Baseline<T> {
     }
 }
 
-/// What a platform reported last.
+/// The last report of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation<V> {
-    /// The value; `None` where it reported that there is none.
+    /// The value; `None` if the platform reported that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<V>,
-    /// The newest version known there, by a report or by the reply to a write; older reports are stale.
+    /// The newest known version, from a report or from the reply to a write; older reports are stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<SourceVersion>,
-    /// When the report was received.
+    /// Time of receipt of the report.
     pub at: Timestamp,
 }
 
 /// A platform's report of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report<V> {
-    /// The value; `None` where there is none: not tracked, not stocked, gone.
+    /// The value; `None` if there is none: not tracked, not stocked, or deleted.
     pub value: Option<V>,
-    /// Its version there.
+    /// The platform's version of the value.
     pub version: Option<SourceVersion>,
-    /// When it was received.
+    /// Time of receipt.
     pub received_at: Timestamp,
-    /// The waiting of this very mirror for which we read it ourselves, if we did.
+    /// The wait of this mirror that we read the value for; `None` if it isn't a reading for this mirror.
     pub read_for: Option<Waiting>,
-    /// True if one version may be that of two states.
+    /// True if one version may stand for two states.
     pub is_coarse: bool,
-    /// True if it was a dead letter and came in again.
+    /// True if it was a dead letter and was re-ingested.
     pub is_reentered: bool,
 }
 
 impl<V> Report<V> {
-    /// Returns whether the report is older than what was seen. Where the platform counts no versions, what comes in again is as
-    /// old as its first arrival. A version beyond the clock's lead is none.
+    /// Returns whether the report is older than the last observation. On a platform without versions, a re-ingested
+    /// report is as old as its first receipt. An observed version beyond [`CLOCK_LEAD_MAX`] counts as none.
     fn is_stale(&self, seen: Option<&Observation<V>>) -> bool {
         let Some(seen) = seen else { return false };
         match self.version.zip(self.believed(seen.version)) {
@@ -399,24 +402,24 @@ impl<V> Report<V> {
         }
     }
 
-    /// Returns whether the report's version may be that of two states and isn't beyond the one that was seen.
+    /// Returns whether the report's version may stand for two states and isn't greater than the observed one.
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
         self.is_coarse && self.version.zip(seen).is_some_and(|(version, seen)| version <= seen)
     }
 
-    /// Returns whether the report's version is beyond the one that was seen.
+    /// Returns whether the report's version is greater than the observed one.
     fn is_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
         self.version.zip(seen).is_some_and(|(version, seen)| version > seen)
     }
 
-    /// The version that was seen, unless it lies too far ahead to be believed.
+    /// Returns the observed version, unless it is too far in the future to be plausible.
     fn believed(&self, seen: Option<SourceVersion>) -> Option<SourceVersion> {
         seen.filter(|seen| seen.is_believed(self.received_at))
     }
 
-    /// The observation that the report leaves.
+    /// Returns the observation that the report leaves.
     fn observation(&self, seen: Option<&Observation<V>>) -> Observation<V>
     where
         V: Clone,
@@ -427,40 +430,40 @@ impl<V> Report<V> {
 }
 
 impl SourceVersion {
-    /// Returns whether the version isn't a time beyond `received_at` by more than [`CLOCK_LEAD_MAX`]. Counters are far below any
-    /// time in microseconds.
+    /// Returns whether the version is plausible: not a time more than [`CLOCK_LEAD_MAX`] after `received_at`. Counters
+    /// are far below any time in microseconds.
     pub fn is_believed(self, received_at: Timestamp) -> bool {
         self.0 <= received_at.after(CLOCK_LEAD_MAX).as_micros()
     }
 }
 
-/// When a mirror's work is due, and how often it failed.
+/// Due time of a mirror's work, and its failures.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Schedule {
-    /// When the next attempt is due. Kept in a column of its own, too.
+    /// Time at which the next attempt is due. Also stored in a column of its own.
     #[serde(default, skip_serializing_if = "is_default")]
     pub due_at: Timestamp,
     /// The last failure, without payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// True from the platform's refusal of a value until it takes one, or none is due any more.
+    /// True from the platform's refusal of a value until it accepts one, or until none is due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
-    /// Refused comparisons since `rounds_since`; beyond [`ROUNDS_MAX`], one for each time that writes stopped.
+    /// Number of refused comparisons since `rounds_since`; beyond [`ROUNDS_MAX`], each one is a stop of the writes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rounds: u32,
-    /// When the first of them was, or when writes that stopped start again.
+    /// Time of the first of them, or the time at which stopped writes restart.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rounds_since: Timestamp,
 }
 
-/// Returns whether it is what a field without a value is read as: mirrors are read and written with each report, most of them
-/// idle, and what goes without saying isn't written.
+/// Returns whether the value is the one that an absent field is read as. Such fields aren't written: mirrors are read
+/// and written with each report, and most of them are idle.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The kinds of conflicts that are open in a state.
+/// Returns the kinds of conflicts that are open in a state.
 fn kinds_of(has_refusal: bool, is_unreadable: bool, is_stopped: bool) -> Vec<ConflictKind> {
     let states = [
         (has_refusal, ConflictKind::WriteRefused),

@@ -4,13 +4,13 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a text can't be money.
+/// Error for a text that isn't a valid amount or currency.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMoney {
-    /// ISO 4217 codes are three upper-case letters.
+    /// The code isn't three letters (ISO 4217).
     #[error("a currency is three letters A to Z")]
     Currency,
-    /// Not a decimal number, or more digits than fit.
+    /// The text isn't a decimal number, or has more digits than fit.
     #[error("an amount is a decimal number within ±92 quadrillion minor units")]
     Amount,
 }
@@ -32,7 +32,7 @@ impl Currency {
         }
     }
 
-    /// How many digits the minor unit has (ISO 4217, list one).
+    /// Returns the number of digits of the minor unit (ISO 4217, list one).
     pub fn minor_digits(self) -> u32 {
         match &self.0 {
             b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
@@ -69,15 +69,15 @@ impl From<Currency> for String {
 /// An amount in the currency's minor unit (cents).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Money {
-    /// How many minor units; negative for what is owed back.
+    /// Number of minor units; negative for an amount owed back.
     pub minor: i64,
-    /// In which currency.
+    /// The currency.
     pub currency: Currency,
 }
 
 impl Money {
-    /// Reads a decimal text such as `199.00`. Digits beyond the minor unit are rounded half to even, as
-    /// tax-inclusive prices computed back by a platform carry more (`18.306636`).
+    /// Parses a decimal text such as `199.00`. Digits beyond the minor unit are rounded half to even, because
+    /// tax-inclusive prices that a platform computes back have more (`18.306636`).
     pub fn parse(text: &str, currency: Currency) -> Result<Self, InvalidMoney> {
         let amount: Decimal = text.trim().parse().map_err(|_| InvalidMoney::Amount)?;
         let scale = Decimal::from(10_i64.pow(currency.minor_digits()));
@@ -86,7 +86,7 @@ impl Money {
         Ok(Self { minor, currency })
     }
 
-    /// The amount as a decimal text with the currency's digits: `199.00`.
+    /// Returns the amount as a decimal text with the currency's digits: `199.00`.
     pub fn decimal(&self) -> String {
         Decimal::new(self.minor, self.currency.minor_digits()).to_string()
     }

@@ -1,30 +1,30 @@
-//! How an accepted event ends.
+//! Outcomes of accepted events.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Every accepted event ends in exactly one of these.
+/// The outcome of an accepted event; every event has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It changed something.
+    /// The event changed something.
     Applied,
     /// The same event was seen before.
     Duplicate,
-    /// Something newer about the same object had been applied.
+    /// A newer event about the same object had been applied.
     Stale,
-    /// It reported what was known.
+    /// The event reported a known state.
     Unchanged,
-    /// It reported of our own write.
+    /// The event reported our own write.
     Echo,
-    /// It is none that this connection takes part in.
+    /// The event is of a kind that this connection doesn't process.
     Filtered,
-    /// It can't be applied; it is kept as a dead letter.
+    /// The event can't be applied; it is kept as a dead letter.
     Dead,
 }
 
 impl Outcome {
-    /// All of them, in the order of the promise.
+    /// Every outcome, in the order of the README's list.
     pub const ALL: [Self; 7] = [
         Self::Applied,
         Self::Duplicate,
@@ -35,7 +35,7 @@ impl Outcome {
         Self::Dead,
     ];
 
-    /// The name that labels, rows and messages carry.
+    /// Returns the name used in labels, rows and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",

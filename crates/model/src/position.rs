@@ -1,10 +1,10 @@
-//! Where an event stands: its partition, and its place in what the partition accepted.
+//! Positions of events: the partition, and the order of acceptance in it.
 
 use crate::StoreId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One of the fixed number of partitions that stores are spread over.
+/// One of the fixed number of partitions that stores are distributed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Partition(pub u16);
 
@@ -14,7 +14,7 @@ impl fmt::Display for Partition {
     }
 }
 
-/// How many partitions an installation has: a power of two from 1 to 1024, chosen once.
+/// Number of partitions of an installation: a power of two from 1 to 1024, chosen once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct PartitionCount(u16);
@@ -30,13 +30,13 @@ impl PartitionCount {
         self.0
     }
 
-    /// Every partition, from 0.
+    /// Returns every partition, from 0.
     pub fn all(self) -> impl Iterator<Item = Partition> {
         (0..self.0).map(Partition)
     }
 
-    /// The partition of `store`, for ever: FNV-1a (32 bits) of its id, as the server's own `partition()` computes it
-    /// (nats-server, `server/subject_transform.go`).
+    /// Returns the partition of `store`, which never changes: FNV-1a (32 bits) of its id, as the server's own
+    /// `partition()` computes it (nats-server, `server/subject_transform.go`).
     pub fn of(self, store: &StoreId) -> Partition {
         let hash = store
             .as_str()
@@ -59,7 +59,7 @@ impl From<PartitionCount> for u16 {
     }
 }
 
-/// An event's place in its partition; grows with every accepted event.
+/// An event's position in its partition; it grows with every accepted event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
     /// Sequence of the RAW message that holds the delivery.
@@ -71,7 +71,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Behind everything.
+    /// The position after all others.
     pub const MAX: Self = Self { raw_sequence: u64::MAX, delivery: u32::MAX, event: u32::MAX };
 }
 

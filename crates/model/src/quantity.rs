@@ -4,45 +4,45 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a text can't be a quantity.
+/// Error for a text that isn't a valid quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a quantity is a decimal number within ±1 billion and at most 6 decimals")]
 pub struct InvalidQuantity;
 
-/// An amount of a variant, in the variant's own unit (pieces, grams, …): at most six decimals, without trailing zeros, so
-/// that equal quantities are written alike.
+/// An amount of a variant, in the variant's own unit (pieces, grams, …): at most six decimals, without trailing zeros,
+/// so that equal quantities are written alike.
 ///
 /// A platform reports within ±10⁹ ([`Quantity::new`]); sums and differences of reports may reach ±10¹²
-/// ([`Quantity::recorded`]), so that whatever is computed can be stored, encoded and read again.
+/// ([`Quantity::recorded`]), so that every computed quantity can be stored, encoded and read again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Quantity(Decimal);
 
 impl Quantity {
-    /// Nothing at all, which is not the same as unknown.
+    /// Zero, which is not the same as unknown.
     pub const ZERO: Self = Self(Decimal::ZERO);
-    /// The largest amount that a platform may report.
+    /// Upper limit of a reported amount, positive or negative.
     const REPORTED_MAX: i64 = 1_000_000_000;
-    /// The largest amount that sums of reports may come to.
+    /// Upper limit of a sum of reported amounts, positive or negative.
     const RECORDED_MAX: i64 = 1_000_000_000_000;
     const DECIMALS: u32 = 6;
 
-    /// A reported quantity: checks the bounds of a report.
+    /// Builds a reported quantity: checks the limits of a report.
     pub fn new(amount: Decimal) -> Result<Self, InvalidQuantity> {
         Self::within(amount, Self::REPORTED_MAX)
     }
 
-    /// Reads a reported quantity, a decimal text such as `10` or `2.5`.
+    /// Parses a reported quantity, a decimal text such as `10` or `2.5`.
     pub fn parse(text: &str) -> Result<Self, InvalidQuantity> {
         Self::new(text.trim().parse().map_err(|_| InvalidQuantity)?)
     }
 
-    /// A quantity that was computed from reports: checks the wider bounds of a sum.
+    /// Builds a quantity that was computed from reports: checks the wider limits of a sum.
     pub fn recorded(amount: Decimal) -> Result<Self, InvalidQuantity> {
         Self::within(amount, Self::RECORDED_MAX)
     }
 
-    /// Reads a quantity that was computed from reports.
+    /// Parses a quantity that was computed from reports.
     pub fn parse_recorded(text: &str) -> Result<Self, InvalidQuantity> {
         Self::recorded(text.trim().parse().map_err(|_| InvalidQuantity)?)
     }
@@ -56,7 +56,7 @@ impl Quantity {
         }
     }
 
-    /// A whole number of pieces.
+    /// Returns a whole number of pieces.
     pub fn pieces(count: i32) -> Self {
         Self(Decimal::from(count))
     }
@@ -66,27 +66,27 @@ impl Quantity {
         self.0
     }
 
-    /// Whether it is exactly nothing.
+    /// Returns whether it is exactly zero.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 
-    /// Whether it is a whole number: some platforms take no other.
+    /// Returns whether it is a whole number: some platforms accept no other.
     pub fn is_whole(self) -> bool {
         self.0.is_integer()
     }
 
-    /// The sum; `None` beyond the bounds of what is recorded.
+    /// Returns the sum; `None` beyond the limits of [`Quantity::recorded`].
     pub fn plus(self, other: Self) -> Option<Self> {
         Self::recorded(self.0.checked_add(other.0)?).ok()
     }
 
-    /// The difference; `None` beyond the bounds of what is recorded.
+    /// Returns the difference; `None` beyond the limits of [`Quantity::recorded`].
     pub fn minus(self, other: Self) -> Option<Self> {
         Self::recorded(self.0.checked_sub(other.0)?).ok()
     }
 
-    /// The largest quantity of at most `decimals` decimals that is no larger: 3.5 at 0 decimals is 3, -3.5 is -4.
+    /// Rounds down to at most `decimals` decimals: 3.5 at 0 decimals is 3, -3.5 is -4.
     #[must_use]
     pub fn floored(self, decimals: u32) -> Self {
         let shift = Decimal::from(10_i64.pow(decimals.min(Self::DECIMALS)));

@@ -1,6 +1,6 @@
-//! What the record (Postgres) knows about a batch before it is decided, and what the decision changes in it.
+//! The record (Postgres): the facts about a batch before it is decided, and the changes made by the decision.
 //!
-//! `apply` decides over [`Facts`] and leaves [`Changes`]; `store` loads the one and writes the other, each with
+//! `apply` decides over [`Facts`] and produces [`Changes`]. `store` loads the facts and writes the changes, each with
 //! statements over whole sets.
 
 mod changes;
@@ -20,12 +20,12 @@ pub use facts::{
     SkuCandidate, WriteLogEntry,
 };
 
-/// A field with the time of the change that set it: the later change wins, field by field.
+/// A field with the time of the change that set it. The later change wins, field by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clocked<T> {
-    /// What it is.
+    /// The value.
     pub value: T,
-    /// When it was set, as the platform that set it says.
+    /// Time of the change, as reported by the platform that made it.
     pub at: Timestamp,
 }
 
@@ -34,23 +34,23 @@ pub struct Clocked<T> {
 pub struct ProductRow {
     /// Our id.
     pub id: ProductId,
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Its name.
+    /// The name.
     pub title: Option<Clocked<String>>,
-    /// What it is; `Some("")` is empty on purpose.
+    /// The description; `Some("")` is empty on purpose.
     pub description: Option<Clocked<String>>,
-    /// Who makes it.
+    /// The manufacturer.
     pub vendor: Option<Clocked<String>>,
-    /// What it is kept under.
+    /// The category.
     pub category: Option<Clocked<String>>,
-    /// Whether it is for sale.
+    /// The sales status.
     pub status: Option<Clocked<ProductStatus>>,
-    /// Its tags.
+    /// The tags.
     pub tags: Option<Clocked<Vec<String>>>,
-    /// When a platform said that it is gone.
+    /// Time at which a platform reported that the product no longer exists.
     pub deleted_at: Option<Timestamp>,
 }
 
@@ -59,21 +59,21 @@ pub struct ProductRow {
 pub struct VariantRow {
     /// Our id.
     pub id: VariantId,
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Of which product.
+    /// The product.
     pub product: ProductId,
-    /// Its name within the product.
+    /// The name within the product.
     pub title: Option<Clocked<String>>,
     /// The merchant's own number.
     pub sku: Option<Clocked<String>>,
     /// The bar code.
     pub barcode: Option<Clocked<String>>,
-    /// What it costs.
+    /// The price.
     pub price: Option<Clocked<Money>>,
-    /// What it cost before; `None` inside is empty on purpose.
+    /// The former price; `None` inside is empty on purpose.
     pub compare_at_price: Option<Clocked<Option<Money>>>,
 }
 
@@ -82,13 +82,13 @@ pub struct VariantRow {
 pub struct OrderRow {
     /// Our id.
     pub id: OrderId,
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Through which connection it came; an order belongs to one platform.
+    /// The connection that reported it; an order belongs to one platform.
     pub connection: ConnectionId,
-    /// The version it was reported in.
+    /// The version in the last report.
     pub version: Option<SourceVersion>,
     /// The order itself.
     pub order: Order,
@@ -99,31 +99,31 @@ pub struct OrderRow {
 pub struct CustomerRow {
     /// Our id.
     pub id: CustomerId,
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Through which connection.
+    /// The connection that reported it.
     pub connection: ConnectionId,
-    /// The version it was reported in.
+    /// The version in the last report.
     pub version: Option<SourceVersion>,
     /// The customer; fields that were never reported are `Keep`.
     pub customer: Customer,
-    /// When the platform said that it is gone; the personal fields are then cleared.
+    /// Time at which the platform reported that the customer no longer exists; the personal fields are then empty.
     pub deleted_at: Option<Timestamp>,
 }
 
 /// The erasure of the personal data of every customer of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure {
-    /// The version below which reports say nothing any more.
+    /// The version below which reports have no effect any more.
     pub version: SourceVersion,
-    /// When it was asked for.
+    /// Time of the request.
     pub at: Timestamp,
 }
 
 impl CustomerRow {
-    /// The row without personal data, which no older report brings back. The same again changes nothing.
+    /// Returns the row without personal data, which no older report restores. A second erasure changes nothing.
     #[must_use]
     pub fn erased(&self, erasure: Erasure) -> Self {
         Self {
@@ -135,21 +135,21 @@ impl CustomerRow {
     }
 }
 
-/// Why a level moved.
+/// The reason of a level's movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MovementReason {
-    /// The first level that anyone reported.
+    /// The first reported level.
     FirstCount,
     /// A platform's level differs from its baseline.
     Reported,
-    /// A count: the only number there is, or the one that a rule or a person chose at a first contact.
+    /// A count: the only number there is, or the one chosen by a rule or a person at a first contact.
     Counted,
-    /// The variant was found to be another one, which has the stock.
+    /// The variant turned out to be another one, which has the stock.
     Relinked,
 }
 
 impl MovementReason {
-    /// The name that rows carry.
+    /// Returns the name used in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FirstCount => "first_count",
@@ -160,66 +160,66 @@ impl MovementReason {
     }
 }
 
-/// How far a batch brings a store.
+/// The progress that a batch makes in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreStep {
     /// The sequence number of its last change, if the batch made any.
     pub last_sequence: Option<i64>,
-    /// How many of its deliveries came to an end.
+    /// Number of its deliveries that ended.
     pub ended: i64,
 }
 
-/// One line of the ledger; the sum over a level's lines is the level, always.
+/// One line of the ledger. The sum over a level's lines is always the level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// The store's sequence number of the event that moved it.
+    /// The store's sequence number of the event that caused the movement.
     pub sequence: i64,
-    /// What moved.
+    /// The variant.
     pub variant: VariantId,
-    /// Where.
+    /// The location.
     pub location: LocationId,
-    /// By how much.
+    /// The change of the level.
     pub delta: Quantity,
-    /// What it came to.
+    /// The level after the movement.
     pub level: Quantity,
-    /// Why.
+    /// The reason.
     pub reason: MovementReason,
-    /// Through which connection it was learned.
+    /// The connection that reported it.
     pub connection: ConnectionId,
-    /// When it was received.
+    /// Time of receipt.
     pub at: Timestamp,
 }
 
-/// How one event ended; every event that reaches `apply` leaves one, duplicates aside.
+/// The outcome of one event. Every event that reaches `apply` leaves one, except duplicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOutcome {
-    /// Whose.
+    /// The owner of the store.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Through which connection.
+    /// The connection that reported it.
     pub connection: ConnectionId,
     /// The event.
     pub event: EventId,
-    /// The delivery that brought it.
+    /// The delivery that contained the event.
     pub delivery: DeliveryId,
-    /// What it is about.
+    /// The kind of object.
     pub entity: EntityKind,
-    /// The platform's id of that.
+    /// The platform's id of the object.
     pub external: ExternalId,
-    /// What was done.
+    /// The kind of change.
     pub action: Action,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why, for people; empty where the outcome says it all.
+    /// The reason, for people; empty where the outcome is sufficient.
     pub reason: String,
-    /// Its place in the partition.
+    /// Its position in the partition.
     pub position: Position,
-    /// When the intake had it.
+    /// Time of receipt by the intake.
     pub received_at: Timestamp,
     /// The store's sequence number, if it was applied.
     pub sequence: Option<i64>,
@@ -228,29 +228,30 @@ pub struct EventOutcome {
 /// One committed change: a row of the event store and a message of APPLIED.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Applied {
-    /// The partition's own count of committed changes, 1..n without gaps: the clock of who reads APPLIED.
+    /// The partition's own count of committed changes, 1..n without gaps: the logical clock for readers of APPLIED.
     pub number: i64,
     /// The store's sequence number, 1..n without gaps.
     pub sequence: i64,
-    /// The event as it was applied, links complete, without personal data.
+    /// The event as applied: with complete links, without personal data.
     pub event: Event,
-    /// What it made of the store's own values.
+    /// Its effects on the store's own values.
     pub effects: Vec<Effect>,
-    /// The rows of the catalog that it changed, as they became: the platform's words alone don't tell, because other
-    /// platforms' words and clocks decide too.
+    /// The catalog rows that it changed, in their new state. The platform's report alone doesn't determine them,
+    /// because reports and clocks of other platforms count too.
     pub rows: Vec<CatalogRow>,
 }
 
-/// A row of the catalog, with the clock of each field.
+/// A catalog row, with the clock of each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CatalogRow {
-    /// Of a product.
+    /// Row of a product.
     Product(ProductRow),
-    /// Of a variant.
+    /// Row of a variant.
     Variant(VariantRow),
 }
 
-/// The current state of a store, as far as its events tell. Customers are no part of it: events hold no personal data.
+/// The current state of a store, as far as its events show it. Customers are not part of it: events contain
+/// no personal data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Levels.
@@ -263,37 +264,37 @@ pub struct State {
     pub orders: BTreeMap<OrderId, OrderRow>,
 }
 
-/// A value of the store that an event changed, as it is now.
+/// A value of the store that an event changed, in its new state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// A level is now this.
+    /// A level changed.
     Level {
-        /// What.
+        /// The variant.
         variant: VariantId,
-        /// Where.
+        /// The location.
         location: LocationId,
-        /// By how much it moved.
+        /// The change of the level.
         delta: Quantity,
-        /// What it came to.
+        /// The new level.
         level: Quantity,
-        /// Why.
+        /// The reason.
         reason: MovementReason,
     },
-    /// A price is now this.
+    /// A price changed.
     Price {
-        /// What.
+        /// The variant.
         variant: VariantId,
-        /// What it costs.
+        /// The new price.
         price: Money,
     },
     /// A product's text changed.
     Text {
-        /// What.
+        /// The product.
         product: ProductId,
     },
-    /// A product or variant became known on a platform that had not had it: other values of it are due there.
+    /// A product or variant became known on a platform that didn't have it: its other values are due there.
     Linked {
-        /// What.
+        /// The variant.
         variant: VariantId,
     },
 }

@@ -1,22 +1,22 @@
-//! Orders and customers, as a platform tells of them.
+//! Orders and customers, as reported by a platform.
 
 use crate::{ExternalId, Money, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// How far an order has come. A completed or cancelled order doesn't change any more.
+/// The status of an order. A completed or cancelled order doesn't change any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderStatus {
-    /// Begun.
+    /// Begun, neither completed nor cancelled.
     Open,
     /// Paid and handed over.
     Completed,
-    /// Given up.
+    /// Cancelled.
     Cancelled,
 }
 
 impl OrderStatus {
-    /// The name that rows carry.
+    /// Returns the name used in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -25,48 +25,48 @@ impl OrderStatus {
         }
     }
 
-    /// Whether nothing may change it any more.
+    /// Returns whether the order can't change any more.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled)
     }
 }
 
-/// An order as a platform tells of it.
+/// An order as reported by a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The platform's id.
     pub external: ExternalId,
-    /// True if the platform made it to try something out: it is no sale.
+    /// True if the order was made as a test on the platform: it is no sale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_test: bool,
-    /// The number that people read.
+    /// The number shown to people.
     pub number: Option<String>,
-    /// How far it has come.
+    /// The status.
     pub status: OrderStatus,
-    /// What it costs in all, tax and discounts included.
+    /// The total price, including tax and discounts.
     pub total: Option<Money>,
-    /// The tax in it.
+    /// The tax included in the total.
     pub tax: Option<Money>,
-    /// The discount in it.
+    /// The discount included in the total.
     pub discount: Option<Money>,
-    /// When it was begun.
+    /// Time at which the order was placed.
     pub placed_at: Option<Timestamp>,
-    /// When it came to its end.
+    /// Time at which the order was closed.
     pub closed_at: Option<Timestamp>,
-    /// The platform's id of who bought.
+    /// The platform's id of the customer.
     pub customer: Option<ExternalId>,
-    /// The platform's id of where.
+    /// The platform's id of the location.
     pub location: Option<ExternalId>,
-    /// The platform's id of who sold.
+    /// The platform's id of the employee who sold it.
     pub employee: Option<ExternalId>,
-    /// The platform's id of the order that this one takes back.
+    /// The platform's id of the order that this one refunds.
     pub refund_of: Option<ExternalId>,
-    /// What was bought.
+    /// The lines.
     pub lines: Vec<OrderLine>,
 }
 
 impl Order {
-    /// A cancelled order of which nothing but its id is known.
+    /// Returns a cancelled order of which only the id is known.
     pub const fn cancelled(external: ExternalId) -> Self {
         Self {
             external,
@@ -92,22 +92,22 @@ impl Order {
 pub struct OrderLine {
     /// The platform's id of the line.
     pub external: ExternalId,
-    /// The platform's id of the variant; `None` for something that is in no catalog.
+    /// The platform's id of the variant; `None` for an article that is in no catalog.
     pub variant: Option<ExternalId>,
     /// The merchant's own number.
     pub sku: Option<String>,
-    /// What it was called.
+    /// The title in the order.
     pub title: Option<String>,
-    /// How much.
+    /// The quantity.
     pub quantity: Quantity,
-    /// What one costs.
+    /// The price of one unit.
     pub unit_price: Option<Money>,
-    /// What the line costs.
+    /// The price of the line.
     pub total: Option<Money>,
 }
 
-/// A customer as a platform tells of them. Holds personal data: it goes to the customer's row only, never into the
-/// event store, a stream that others read, or a log.
+/// A customer as reported by a platform. It contains personal data: it is stored in the customer's row only, never in
+/// the event store, a stream with other readers, or a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Customer {
     /// The platform's id.
@@ -116,18 +116,18 @@ pub struct Customer {
     pub first_name: crate::Patch<String>,
     /// Family name.
     pub last_name: crate::Patch<String>,
-    /// Electronic mail.
+    /// Mail address.
     pub email: crate::Patch<String>,
-    /// Telephone.
+    /// Telephone number.
     pub phone: crate::Patch<String>,
-    /// The tags; `None` if the platform didn't say.
+    /// The tags; `None` if the platform didn't report them.
     pub tags: Option<Vec<String>>,
     /// The customer that this one was merged into.
     pub merged_into: Option<ExternalId>,
 }
 
 impl Customer {
-    /// A customer of whom nothing but the id is known.
+    /// Returns a customer of whom only the id is known.
     pub const fn bare(external: ExternalId) -> Self {
         Self {
             external,
@@ -140,7 +140,7 @@ impl Customer {
         }
     }
 
-    /// The same customer without what tells who it is.
+    /// Returns the same customer without personal data.
     #[must_use]
     pub fn without_personal_data(&self) -> Self {
         Self { merged_into: self.merged_into.clone(), ..Self::bare(self.external.clone()) }

@@ -1,6 +1,6 @@
-//! Merchants' own numbers (SKUs, bar codes): their clean form, and which of them identify a variant.
+//! Merchants' own numbers (SKUs, bar codes): their normal form, and which of them identify a variant.
 
-/// What people and importers enter where there is no number, in lower case.
+/// Placeholders that people and importers enter where there is no number, in lower case.
 const PLACEHOLDERS: [&str; 22] = [
     "n/a",
     "n.a.",
@@ -26,7 +26,7 @@ const PLACEHOLDERS: [&str; 22] = [
     "not available",
 ];
 
-/// Characters that nothing shows: they come along when a number is copied, and are part of none.
+/// Characters that are never displayed: they are copied along with a number, but are part of none.
 const INVISIBLE: [char; 5] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
 
 /// Returns a number without white space, control characters and invisible characters at both ends; may be empty.
@@ -36,9 +36,9 @@ pub fn trimmed_code(text: &str) -> &str {
     })
 }
 
-/// The form of a number by which variants of different platforms are compared: trimmed, case and inner white space as
-/// they are. `None` for what identifies nothing: blank, without a letter or digit, only zeros, or a placeholder such as
-/// `N/A`.
+/// Returns the form of a number by which variants of different platforms are compared: trimmed, with case and inner
+/// white space unchanged. `None` for a number that identifies nothing: blank, without a letter or digit, only zeros, or
+/// a placeholder such as `N/A`.
 pub fn sku_key(text: &str) -> Option<String> {
     let code = trimmed_code(text);
     let means_something = code.chars().any(|letter| letter.is_alphanumeric() && letter != '0');

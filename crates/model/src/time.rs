@@ -1,10 +1,10 @@
-//! Time: microseconds since 1970 in UTC. Nothing here reads a clock; the present comes in as a value.
+//! Time: microseconds since 1970 in UTC. Nothing here reads a clock; the current time is a parameter.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
-/// Why a text can't be a time.
+/// Error for a text that isn't a valid time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a time is RFC 3339 with an offset, between the years 1970 and 9999")]
 pub struct InvalidTimestamp;
@@ -14,35 +14,35 @@ pub struct InvalidTimestamp;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From microseconds since 1970.
+    /// Builds an instant from microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since 1970.
+    /// Returns the microseconds since 1970.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Reads RFC 3339 with any offset and 0 to 9 digits of fraction; what is finer than a microsecond is cut off.
+    /// Parses RFC 3339 with any offset and 0 to 9 digits of fraction; digits finer than a microsecond are cut off.
     pub fn parse(text: &str) -> Result<Self, InvalidTimestamp> {
         let instant = DateTime::parse_from_rfc3339(text.trim()).map_err(|_| InvalidTimestamp)?;
         let micros = instant.timestamp_micros();
         if (0..253_402_300_800_000_000).contains(&micros) { Ok(Self(micros)) } else { Err(InvalidTimestamp) }
     }
 
-    /// The same instant as `chrono` writes it.
+    /// Returns the same instant as a `chrono` value.
     pub fn as_chrono(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
-    /// The instant `wait` later; the last one that can be distinguished if there is none.
+    /// Returns the instant `wait` later, or the largest representable one if that is beyond it.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How many microseconds passed since `earlier`; zero if it is later.
+    /// Returns the microseconds passed since `earlier`; zero if `earlier` is later.
     pub fn micros_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0 - earlier.0).unwrap_or(0)
     }

@@ -1,9 +1,9 @@
-//! Text of others as people may see it: nothing in it acts on a terminal, or shows text in another order or place.
+//! Display of foreign text: no part of it controls a terminal, or changes the order or position of displayed text.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Returns whether a character acts on what shows it instead of being shown: control characters (of which terminals make
-/// commands), controls of the direction of writing, separators of lines, and those that carry text that isn't shown.
+/// Returns whether a character controls the display instead of being shown: control characters (terminals read commands
+/// from them), controls of the writing direction, line separators, and characters that carry hidden text.
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -18,13 +18,13 @@ pub fn is_hidden(character: char) -> bool {
         )
 }
 
-/// The text with each hidden character as an escape that shows it: `\n`, `\u{1b}`, `\u{202e}`. Never more than one line.
+/// Replaces each hidden character by a visible escape: `\n`, `\u{1b}`, `\u{202e}`. The result is always one line.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |escaped, character| escaped.extend(character.escape_default()))
 }
 
-/// A JSON text with each hidden character as an escape of JSON: `\u001b`, `\u202e`. It is read as the same value. JSON that
-/// is laid out over several lines isn't to be given to it.
+/// Replaces each hidden character of a JSON text by a JSON escape: `\u001b`, `\u202e`. The result parses to the same
+/// value. The JSON must not be formatted over several lines.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     escaped(json, |escaped, character| {
         for unit in character.encode_utf16(&mut [0; 2]) {

@@ -5,25 +5,25 @@ use model::Delivery;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long the intake may take to have a delivery on disk.
+/// Time limit for the intake to have a delivery on disk.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The error's code for a body over its limit.
+/// The error code for a body over its limit.
 const TOO_LARGE: u64 = 413;
 
-/// Why the intake didn't take a delivery; the same may be handed over again unless it is too large.
+/// The reason why the intake didn't accept a delivery; it may be handed over again unless it is too large.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAccepted {
-    /// No answer came: whether it was kept is unknown.
+    /// No response arrived: it is unknown if the delivery was kept.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// Ingest refused it for now, with its reason.
+    /// The intake refused it for now, with its reason.
     #[error("the intake refused it: {0}")]
     Refused(String),
-    /// Its answer names no position in RAW: whether it was kept is unknown.
+    /// The response names no position in RAW: it is unknown if the delivery was kept.
     #[error("ingest's answer can't be read")]
     Unreadable,
-    /// Its body is larger than its platform's limit: it is refused however often it is handed over.
+    /// The body is larger than its platform's limit: every further attempt is refused too.
     #[error("the intake refused it for good: {0}")]
     TooLarge(String),
 }
@@ -34,7 +34,8 @@ pub async fn accept(bus: &Bus, delivery: &Delivery) -> Result<(), NotAccepted> {
     accepted(&answer)
 }
 
-/// Reads a publish acknowledgement or error. Only an acknowledgement that names where RAW has it says that it was kept.
+/// Reads a publish acknowledgement or error. Only an acknowledgement with a position in RAW means that the delivery
+/// was kept.
 fn accepted(answer: &[u8]) -> Result<(), NotAccepted> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let Some(error) = answer.get("error") else {

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks of IPv4 that aren't of the public Internet: IANA's registry of special-purpose addresses (RFC 6890), multicast
-/// and what is reserved. Those of the registry that lead nowhere inside (AS112, AMT) are left out.
+/// IPv4 networks outside the public Internet: IANA's registry of special-purpose addresses (RFC 6890), multicast and
+/// reserved ones. Entries of the registry that lead to no internal network (AS112, AMT) are left out.
 const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
-    // Azure answers the machines inside it there, with their credentials.
+    // Azure serves its virtual machines at this address, credentials included.
     (Ipv4Addr::new(168, 63, 129, 16), 32),
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
@@ -24,11 +24,11 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The only network of IPv6 that is handed out to the public.
+/// The only IPv6 network that is allocated for public use.
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What of [`GLOBAL_V6`] isn't public: protocol assignments, Teredo among them; documentation; 6to4, which may wrap any
-/// address of IPv4.
+/// The parts of [`GLOBAL_V6`] that aren't public: protocol assignments, Teredo included; documentation; 6to4, which may
+/// wrap any IPv4 address.
 const SPECIAL_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -36,12 +36,12 @@ const SPECIAL_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// IPv4 addresses as IPv6: mapped (RFC 4291), and as a translator at the network's edge writes them (RFC 6052), which is how
-/// names resolve in networks without IPv4. Both lead where their last 32 bits say.
+/// IPv6 addresses that wrap IPv4: mapped (RFC 4291), and as a translator at the network's edge writes them (RFC 6052),
+/// which is how names resolve in networks without IPv4. Both lead to the address in their last 32 bits.
 const WRAPPING_V4: [(Ipv6Addr, u32); 2] =
     [(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96)];
 
-/// Returns whether an address is one of the public Internet. Anything that isn't known as such is not.
+/// Returns true if an address is known to be of the public Internet.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_borders_of_every_special_network_are_known() {
-        // The last address before, the first and the last one of, and the first one behind each network.
+        // The last address before each network, its first and last one, and the first one after it.
         let cases = [
             ("0.0.0.0", false),
             ("0.255.255.255", false),

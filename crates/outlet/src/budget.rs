@@ -1,17 +1,17 @@
-//! How often we may call: each platform's limit, for each connection.
+//! Rate limits of calls: each platform's limit, for each connection.
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use model::ConnectionId;
 use platforms::Platform;
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-/// How many connections are counted at once.
+/// Upper limit of connections counted at once.
 const COUNTED_MAX: u64 = 100_000;
-/// How long a quiet connection is remembered; its bucket is full again long before.
+/// Time after which an idle connection is forgotten; its bucket is full again long before.
 const QUIET_FOR: Duration = Duration::from_mins(10);
 
-/// A budget for each connection; cheap to clone. The owner of a store's partition makes all its calls, so no one else
-/// spends of it.
+/// A budget for each connection; cheap to clone. The owner of a store's partition makes all its calls, so that no other
+/// process spends it.
 #[derive(Clone)]
 pub struct Budgets(moka::sync::Cache<ConnectionId, Arc<DefaultDirectRateLimiter>>);
 

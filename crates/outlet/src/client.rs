@@ -18,32 +18,32 @@ use reqwest::{
 use stage::{Reject, RejectClass};
 use std::{sync::Arc, time::Duration};
 
-/// How long a connection may take to open.
+/// Time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a call may take in all. The outcome is unknown after it.
+/// Time limit for a whole call. The outcome is unknown after it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How large a reply may be.
+/// Upper limit of a reply, in bytes.
 const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long a platform may make us wait: a longer `Retry-After` is taken as this.
+/// Upper limit of a wait that a platform requests: a longer `Retry-After` counts as this.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
-/// Why there is no reply. Whether the platform did what it was asked is unknown.
+/// The reason why there is no reply. It is unknown if the platform executed the request.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// It couldn't be sent, or no answer came in time.
+    /// It couldn't be sent, or no reply arrived in time.
     #[error("no answer from the platform")]
     NoAnswer(#[source] reqwest::Error),
     /// The reply is larger than 4 MiB.
     #[error("the platform's reply is larger than {REPLY_BYTES_MAX} bytes")]
     TooLarge,
-    /// Nothing was sent: the connection's URL leads where no connection may.
+    /// Nothing was sent: the connection's URL isn't allowed.
     #[error("refused before the call")]
     Forbidden(#[from] Forbidden),
 }
 
 impl Failed {
-    /// The meaning for the write or the reading that the call was made for. Where a URL may not lead, the connection is
-    /// set up wrongly: its calls wait until that is changed.
+    /// The outcome of the write or read that made the call. A URL that isn't allowed is a mistake in the connection's
+    /// settings: its calls wait until they are changed.
     pub fn into_outcome(self) -> CallOutcome {
         match self {
             Self::NoAnswer(_) | Self::TooLarge => CallOutcome::Retry { reason: self.to_string() },
@@ -52,7 +52,7 @@ impl Failed {
     }
 }
 
-/// A reply, read to its end.
+/// A complete reply.
 #[derive(Debug)]
 pub struct OwnedReply {
     status: u16,
@@ -61,35 +61,35 @@ pub struct OwnedReply {
 }
 
 impl OwnedReply {
-    /// As platforms read it.
+    /// The reply in the form that platforms read.
     pub fn as_reply(&self) -> HttpReply<'_> {
         HttpReply { status: self.status, retry_after: self.retry_after, body: &self.body }
     }
 
-    /// Whether the status is 2xx.
+    /// Returns true if the status is 2xx.
     pub const fn is_success(&self) -> bool {
         self.status >= 200 && self.status < 300
     }
 }
 
-/// Makes requests; cheap to clone. Follows no redirect and uses no proxy: credentials go where the connection says, and
-/// that is a public address of an `https` URL unless the operator has excepted its origin.
+/// Makes requests; cheap to clone. Follows no redirect and uses no proxy: credentials are sent to the connection's URL
+/// only, which is `https` at a public address unless the operator has exempted its origin.
 #[derive(Clone)]
 pub struct Client {
     /// Connects to public addresses only.
     public: reqwest::Client,
-    /// Connects to excepted origins.
+    /// Connects to origins that the operator has exempted.
     allowed: reqwest::Client,
     allow: Arc<[AllowedOrigin]>,
 }
 
 impl Client {
-    /// A client with the limits above.
+    /// A client with the limits of this module.
     pub fn new(config: CallsConfig) -> Result<Self, Failed> {
         Self::with_resolver(config, Arc::new(System))
     }
 
-    /// A client that looks names up with `resolver`.
+    /// A client that resolves names with `resolver`.
     pub(crate) fn with_resolver(config: CallsConfig, resolver: Arc<dyn Resolve>) -> Result<Self, Failed> {
         let public = builder().https_only(true).dns_resolver(Arc::new(PublicOnly(Arc::clone(&resolver))));
         Ok(Self {
@@ -145,7 +145,7 @@ fn builder() -> ClientBuilder {
         .user_agent(concat!("tillflow/", env!("CARGO_PKG_VERSION")))
 }
 
-/// The reason why there is no response: the resolver's judgement is among the causes of a connection that didn't open.
+/// The reason why there is no response: the resolver's refusal is among the causes of a connection that didn't open.
 fn unsent(error: reqwest::Error) -> Failed {
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
@@ -154,12 +154,12 @@ fn unsent(error: reqwest::Error) -> Failed {
         }
         cause = error.source();
     }
-    // An error's own text would name the URL with its query; platforms' ids may be in it.
+    // The error's own text would contain the URL with its query, which may include platforms' ids.
     Failed::NoAnswer(error.without_url())
 }
 
-/// `Retry-After` in either of its forms (RFC 9110, 10.2.3). A date is held against the platform's own `Date`, whose
-/// clock wrote it, and only without one against ours.
+/// `Retry-After` in either of its forms (RFC 9110, 10.2.3). A date is compared with the platform's own `Date`, which
+/// the same clock wrote, and with our clock only if there is none.
 fn retry_after(response: &Response) -> Option<Duration> {
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     wait_of(text(RETRY_AFTER)?, text(DATE), Utc::now())
@@ -167,11 +167,12 @@ fn retry_after(response: &Response) -> Option<Duration> {
 
 fn wait_of(reported: &str, date: Option<&str>, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = reported.trim().parse::<f64>() {
-        return Some(Duration::try_from_secs_f64(seconds).unwrap_or(RETRY_AFTER_MAX).min(RETRY_AFTER_MAX));
+        let wait = || Duration::try_from_secs_f64(seconds).unwrap_or(RETRY_AFTER_MAX).min(RETRY_AFTER_MAX);
+        return (seconds >= 0.0).then(wait);
     }
     let read = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok().map(|at| at.to_utc());
     let wait = read(reported)? - date.and_then(read).unwrap_or(now);
-    // A date that has passed is now.
+    // A past date means no wait.
     Some(wait.to_std().unwrap_or_default().min(RETRY_AFTER_MAX))
 }
 

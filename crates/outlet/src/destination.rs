@@ -1,34 +1,34 @@
-//! Where a call may go: the judgement of a URL before it is called.
+//! Checks a URL before it is called.
 
 use crate::address::is_public;
 use reqwest::Url;
 use serde::Deserialize;
 use std::net::IpAddr;
 
-/// Last labels of names that are never of the public Internet (RFC 6761, 6762, 7686, 8375, 9476; `internal` is ICANN's).
+/// Suffixes of names that are never of the public Internet (RFC 6761, 6762, 7686, 8375, 9476; `internal` is ICANN's).
 const SPECIAL_NAMES: [&str; 8] =
     ["localhost", "local", "internal", "home.arpa", "onion", "invalid", "test", "alt"];
 
-/// The reason why a URL isn't called. It stands until the connection's settings, its name's addresses or the operator's
-/// exceptions change.
+/// The reason why a URL isn't called. It persists until the connection's settings, the addresses of its host or the
+/// operator's exceptions change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
-    /// It can't be read as one.
+    /// It can't be parsed.
     #[error("the URL of its API can't be read as one")]
     Unreadable,
     /// It isn't `https`.
     #[error("the URL of its API isn't https")]
     Scheme,
-    /// It holds a user's name or password.
+    /// It contains a user's name or password.
     #[error("the URL of its API holds a user's name")]
     UserInfo,
     /// It names another port than 443.
     #[error("the URL of its API names another port than 443")]
     Port,
-    /// Its host's name is one of local networks.
+    /// Its host is a name of local networks.
     #[error("the URL of its API names a host that isn't public")]
     Name,
-    /// Its host is an address that isn't public, or its name has none that is.
+    /// Its host is an address that isn't public, or resolves to none that is.
     #[error("the address of its API isn't a public one")]
     Address,
 }
@@ -37,13 +37,13 @@ pub enum Forbidden {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallsConfig {
-    /// Origins that connections may have beside `https` on port 443 at public addresses, each as `scheme://host:port`; the
-    /// port `*` is any. What a host named here resolves to isn't looked at: it is trusted.
+    /// Origins that connections may have besides `https` on port 443 at public addresses, each as `scheme://host:port`;
+    /// the port `*` is any. The addresses of a host named here aren't checked: it is trusted.
     pub allow: Vec<AllowedOrigin>,
 }
 
 impl CallsConfig {
-    /// Checks a URL as every call does before it is made. What its name resolves to is checked by the call alone.
+    /// Checks a URL as every call does before it is made. The addresses of its host are checked by the call alone.
     pub fn check(&self, url: &str) -> Result<(), Forbidden> {
         judge(url, &self.allow).map(drop)
     }
@@ -55,18 +55,18 @@ impl CallsConfig {
     }
 }
 
-/// An origin that the operator has excepted from the rules.
+/// An origin that the operator exempts from the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct AllowedOrigin {
     is_https: bool,
-    /// As URLs are read: lower case, addresses in their usual spelling, those of IPv6 in brackets.
+    /// As parsed URLs write it: lower case, addresses in their usual spelling, those of IPv6 in brackets.
     host: String,
-    /// `None` for any.
+    /// `None` for any port.
     port: Option<u16>,
 }
 
-/// The text names no origin.
+/// The text isn't an origin.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no origin: write it as https://host:port, with * for any port, and nothing behind it")]
 pub struct NoOrigin(String);
@@ -82,7 +82,7 @@ impl TryFrom<String> for AllowedOrigin {
         let read = Url::parse(origin).ok().filter(|url| {
             let bare = url.username().is_empty() && url.password().is_none() && url.path() == "/";
             let bare = bare && url.query().is_none() && url.fragment().is_none();
-            // No pattern: it would be taken for one.
+            // Patterns aren't supported: a text that looks like one is refused.
             bare && !origin.ends_with('/') && !origin.contains('*')
         });
         let allowed = read.and_then(|url| {
@@ -110,13 +110,13 @@ impl AllowedOrigin {
 /// A URL that may be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// At public addresses only: those that its name resolves to still have to be judged.
+    /// At public addresses only: those of its host are still to be checked.
     Public(Url),
-    /// Wherever it leads.
+    /// At any address.
     Allowed(Url),
 }
 
-/// Judges a URL. It is read once, as the client reads it: no other spelling of a host reaches the connection.
+/// Checks a URL. It is parsed once, as the client parses it: no other spelling of a host reaches the connection.
 pub(crate) fn judge(url: &str, allow: &[AllowedOrigin]) -> Result<Destination, Forbidden> {
     let url = Url::parse(url).map_err(|_| Forbidden::Unreadable)?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -140,7 +140,7 @@ pub(crate) fn judge(url: &str, allow: &[AllowedOrigin]) -> Result<Destination, F
     }
 }
 
-/// The address that a host is, if it is no name. Nothing looks such a host up, so nothing else would judge it.
+/// The address in `host`; `None` for a name. Such a host isn't resolved, so that no other check covers it.
 fn address_of(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Fetches what a notification speaks of, and hands it to the intake.
+//! Fetches the objects that a notification names, and hands them to the intake.
 
 use crate::{Budgets, Client, NotAccepted, accept};
 use bus::Bus;
@@ -7,27 +7,27 @@ use platforms::{Access, AccountRefusal, CallContext, CallOutcome, Fetch, Fetched
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 
-/// How many pages one notification may have.
+/// Upper limit of pages per notification.
 const PAGES_MAX: usize = 1000;
 
-/// Why something wasn't fetched.
+/// The reason why an object wasn't fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFetched {
-    /// Not now; the same again, not before `after`.
+    /// Not now; retry, not before `after`.
     #[error("not now: {reason}")]
     Later {
-        /// How it showed.
+        /// The observed failure.
         reason: String,
-        /// How long to wait at least.
+        /// Minimum wait.
         after: Option<Duration>,
     },
-    /// The platform has no such object, and no report of its own that would say so: whoever waits for it forgets it.
+    /// The platform has no such object, and has no report that would show it: a mirror that waits for it stops waiting.
     #[error("the platform has no such object")]
     Gone,
-    /// Not before the account's credentials or settings are others.
+    /// Not until the account's credentials or settings change.
     #[error("{1}")]
     AccountRefused(AccountRefusal, Reject),
-    /// Never: the platform refuses this very thing.
+    /// Never: the platform refuses this very object.
     #[error(transparent)]
     Refused(Reject),
 }
@@ -49,23 +49,23 @@ impl From<NotAccepted> for NotFetched {
     }
 }
 
-/// Whose objects are fetched, and why.
+/// The connection whose objects are fetched, and the cause.
 pub struct Target<'a> {
-    /// Whose.
+    /// Tenant, store, connection and platform of the objects.
     pub origin: Origin,
-    /// Where the platform's API is.
+    /// Location of the platform's API, and the credentials for it.
     pub access: &'a Access,
-    /// What made us fetch.
+    /// The delivery that caused the fetch.
     pub cause: Option<DeliveryId>,
-    /// How many of our own writes lie before it.
+    /// Number of our own writes between the first cause and this fetch.
     pub hops: u8,
-    /// The mirror that waits for what is read back, if one does.
+    /// The mirror that waits for the read-back, if one does.
     pub asked_by: Option<AskedBy>,
-    /// The trace it belongs to.
+    /// The trace of the fetch.
     pub trace: Option<TraceParent>,
 }
 
-/// Fetches; cheap to clone.
+/// Fetches objects; cheap to clone.
 #[derive(Clone)]
 pub struct Fetcher {
     bus: Bus,
@@ -74,14 +74,14 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// One that hands objects to the intake on `bus`.
+    /// A fetcher that hands objects to the intake on `bus`.
     pub const fn new(bus: Bus, client: Client, budgets: Budgets) -> Self {
         Self { bus, client, budgets }
     }
 
-    /// Fetches what is wanted, all pages of it, and waits until the intake has each object on disk. Says how many there
-    /// were. Fetching again is safe: the same object is the same delivery; only what is read back counts each time,
-    /// since someone waits for that very report.
+    /// Fetches `wanted`, all pages of it, and waits until the intake has each object on disk. Returns the number of
+    /// objects. Fetching again is safe: the same object is the same delivery. Only read-backs are new deliveries each
+    /// time, since a mirror waits for that very report.
     pub async fn fetch(
         &self,
         platform: &dyn Platform,
@@ -158,7 +158,8 @@ fn failed(outcome: CallOutcome) -> NotFetched {
 }
 
 impl NotFetched {
-    /// The reason for a dead letter, where that is what becomes of it: nothing waits for what is gone or refused.
+    /// Returns the reason for a dead letter if the error leads to one: nothing waits for an object that is gone
+    /// or refused.
     pub fn into_reject(self) -> Result<Reject, Self> {
         match self {
             Self::Gone => Ok(Reject::new(RejectClass::Platform, "the platform has no such object")),

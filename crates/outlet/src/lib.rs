@@ -1,7 +1,8 @@
-//! Calls to platforms: one client, time limits, budgets per connection, and the way of what was fetched into RAW.
+//! Calls to platforms: one client, time limits, budgets per connection, and the handover of fetched objects to
+//! the intake.
 //!
-//! What to say and what the answer means is the platforms' knowledge; here it is only carried, and held to the addresses
-//! that a tenant's URL may lead to.
+//! The `platforms` crate defines the requests and classifies the replies. This crate only sends them, and restricts the
+//! addresses that a tenant's URL may lead to.
 
 mod accept;
 mod address;

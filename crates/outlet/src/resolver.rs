@@ -1,11 +1,11 @@
-//! Names to public addresses: what a name resolves to is judged at each connection, by the very addresses that are
-//! connected to.
+//! Resolves names to public addresses only. The addresses of a name are checked at each connection, the very ones that
+//! are connected to.
 
 use crate::{Forbidden, address::is_public};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{net::SocketAddr, sync::Arc};
 
-/// The number of addresses of one name that are tried at most.
+/// Upper limit of addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
 
 /// The system's resolver.
@@ -20,7 +20,7 @@ impl Resolve for System {
     }
 }
 
-/// A resolver that gives the public ones of what another one finds, and fails if there are others only.
+/// A resolver that returns the public addresses among those of another resolver, and fails if there are only others.
 pub(crate) struct PublicOnly(pub(crate) Arc<dyn Resolve>);
 
 impl Resolve for PublicOnly {

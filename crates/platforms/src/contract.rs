@@ -1,4 +1,4 @@
-//! What every platform answers.
+//! The contract that every platform implements.
 
 use bytes::Bytes;
 use model::{
@@ -12,41 +12,43 @@ use std::time::Duration;
 /// Upper limit of one delivery's body, in bytes, for platforms that are not known to send more.
 pub const BODY_BYTES_DEFAULT: usize = 1024 * 1024;
 
-/// One platform. Pure: the same arguments give the same answers.
+/// One platform. Pure: the same arguments give the same results.
 pub trait Platform: Send + Sync + 'static {
-    /// The name of its folder, of its webhook path and of its label.
+    /// The name of its folder, of its webhook path and of its metrics label.
     fn name(&self) -> &'static str;
 
-    /// Every topic that it sends and that we know. Topics of fetched objects are among them.
+    /// Every topic that the platform sends and Tillflow supports, topics of fetched objects included.
     fn topics(&self) -> &'static [Topic];
 
-    /// Those of [`Platform::topics`] that no webhook has: objects that we have read ourselves. From anybody else they
-    /// are topics that aren't known.
+    /// The subset of [`Platform::topics`] that no webhook has: objects that Tillflow reads itself. In a delivery from
+    /// any other source they are unknown topics.
     fn read_topics(&self) -> &'static [&'static str];
 
-    /// The names (lower case) of the headers of which one has to be there for `verify` to find a signature.
+    /// The names (lower case) of the headers that may carry a signature; `verify` needs one of them.
     fn signature_headers(&self) -> &'static [&'static str];
 
-    /// The names (lower case) of the headers that a request may have once: whatever `verify`, `split` and `map` read.
+    /// The names (lower case) of the headers that a request may carry only once: those that `verify`, `split` and
+    /// `map` read.
     fn single_headers(&self) -> &'static [&'static str] {
         self.signature_headers()
     }
 
-    /// Whether `signed` was sent by the platform: over the raw bytes, in constant time, with any active secret.
+    /// Verifies that the platform sent `signed`: over the raw bytes, in constant time, with any active secret.
     fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified>;
 
-    /// Which topic a verified delivery has and what tells it from others. Reads no more of the body than that needs;
-    /// a body that can't be read has no topic and is `None`: it is kept and becomes a dead letter later.
+    /// Returns the topic of a verified delivery and the key that distinguishes it from others. Reads no more of the
+    /// body than that needs. A body that can't be read has no topic and gives `None`: it is kept and becomes a dead
+    /// letter later.
     fn split(&self, signed: &Signed<'_>) -> Option<Delivered>;
 
-    /// Upper limit of one delivery's body, in bytes: as sent, and again decompressed. Larger than the default only with
-    /// a source in the README, and never larger than a RAW message can hold (4 MiB).
+    /// Upper limit of one delivery's body, in bytes, both as sent and decompressed. Larger than the default only with a
+    /// source in the README, and never larger than a RAW message can hold (4 MiB).
     fn body_bytes_max(&self) -> usize {
         BODY_BYTES_DEFAULT
     }
 
-    /// Whether a thin notification of this topic says only that something changed: several that wait together are then
-    /// answered by one fetch.
+    /// Returns true if a thin notification of this topic states only that something changed: one fetch then serves
+    /// several notifications that wait together.
     fn is_bare(&self, _topic: &str) -> bool {
         false
     }
@@ -56,54 +58,54 @@ pub trait Platform: Send + Sync + 'static {
         &[]
     }
 
-    /// The accounts that a delivery says it is of, in its body or its headers; none where it says none.
+    /// The accounts that a delivery names, in its body or its headers; empty if it names none.
     fn accounts<'a>(&self, _delivery: &'a Delivery, _body: &'a Value) -> Vec<&'a str> {
         Vec::new()
     }
 
-    /// Returns whether `named`, as deliveries name accounts, is a connection's `account`.
+    /// Returns true if `named`, an account as deliveries name it, is the `account` of a connection.
     fn is_account(&self, named: &str, account: &str) -> bool {
         named == account
     }
 
-    /// The payload in our words: one row for each event in it, in their order; none means that nothing in it concerns
-    /// us.
-    /// `body` has passed the topic's schema. Says `Reject` rather than guess: of a row, which leaves its neighbours as
-    /// they are, or of the whole, where the rows can't be distinguished.
+    /// Maps the payload to the model: one row for each event in it, in their order. No rows means that nothing in the
+    /// payload is of interest. `body` has passed the topic's schema. Returns a `Reject` rather than a guess: for one
+    /// row, which leaves the other rows as they are, or for the whole payload where rows can't be distinguished.
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject>;
 
-    /// The request that fetches what a thin notification speaks of, or what `Fetch` names. `None` if the delivery
-    /// speaks of nothing that can be fetched.
+    /// The request that fetches the object that a thin notification, or `Fetch`, names. `None` if the delivery names
+    /// nothing that can be fetched.
     fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject>;
 
-    /// The objects in the reply to a fetch, and the request for the next page. What is read back and isn't there is an
-    /// object too: one that `map` reads as an unknown level or as a deletion, so that whoever waits for it hears of it.
+    /// The objects in the reply to a fetch, and the request for the next page. An object that is read back and doesn't
+    /// exist is an object too: one that `map` reads as an unknown level or as a deletion, so that the mirror that waits
+    /// for it gets a report.
     fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched;
 
-    /// Whether no two states of a product or a level have the same version. Where they may, two reports of one version
-    /// that differ don't tell which is the later: it is then read back.
+    /// Returns true if no two states of a product or a level share a version. If they may, two different reports of one
+    /// version don't show which is later, and the object is read back.
     fn versions_are_unique(&self) -> bool {
         true
     }
 
-    /// The limits of writes of that kind; `None` if the platform takes none, so that such a call is never planned.
+    /// The limits of writes of that kind; `None` if the platform accepts none, so that no such call is planned.
     fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits>;
 
-    /// The next request of a call: a call that has to read first (optimistic versions) gets the reply to that read as
-    /// `read`, once `outcome` calls that reply `Done`.
+    /// The next request of a call. A call that has to read first (optimistic versions) gets the reply to that read as
+    /// `read`, once `outcome` classifies that reply as `Done`.
     fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Step;
 
-    /// The meaning of the reply to the write of `call`, or to the read before it.
+    /// Classifies the reply to the write of `call`, or to the read before it.
     fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> CallOutcome;
 
-    /// How many calls per second the platform grants one connection, and how many at once, in documents or by our own
-    /// caution; said with its source in the README.
+    /// Rate limit of one connection: calls per second, and calls at once (burst). From the platform's documents or our
+    /// own caution; the README names the source.
     fn rate(&self) -> (f64, u32);
 }
 
-/// Refuses a delivery that says to be of another account than its connection's: one URL may get those of all sellers,
-/// and one secret may sign those of all shops. Says nothing where the delivery names none, or the connection's isn't
-/// known.
+/// Rejects a delivery that names another account than its connection's: one URL may get the deliveries of all sellers,
+/// and one secret may sign those of all shops. Accepts a delivery that names no account, and any delivery if the
+/// connection's account isn't known.
 pub fn check_account(platform: &dyn Platform, delivery: &Delivery, body: &Value) -> Result<(), Reject> {
     let Some(account) = delivery.header(ACCOUNT_HEADER) else { return Ok(()) };
     if platform.accounts(delivery, body).into_iter().all(|named| platform.is_account(named, account)) {
@@ -115,29 +117,29 @@ pub fn check_account(platform: &dyn Platform, delivery: &Delivery, body: &Value)
 /// A topic of a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Topic {
-    /// As the platform writes it.
+    /// The name as the platform writes it.
     pub name: &'static str,
-    /// What becomes of it.
+    /// The processing of its deliveries.
     pub kind: TopicKind,
     /// The text of its JSON Schema (2020-12): `schemas/<platform>/<topic with _ for / and .>.schema.json`.
     pub schema: &'static str,
 }
 
-/// What becomes of a delivery of a topic.
+/// The processing of a topic's deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicKind {
-    /// It is mapped.
+    /// The delivery is mapped.
     Full,
-    /// It says that something changed; the object has to be fetched.
+    /// The delivery states that something changed; the object has to be fetched.
     Thin,
-    /// It is mapped, and names objects that have to be fetched besides.
+    /// The delivery is mapped, and also names objects that have to be fetched.
     Both,
 }
 
-/// A request as it came in.
+/// A request as received.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
-    /// Name (lower case) and value of each header; a value that isn't text is left out.
+    /// Name (lower case) and value of each header; values that aren't text are left out.
     pub headers: &'a [(String, String)],
     /// The body, byte for byte as signed.
     pub body: &'a [u8],
@@ -150,177 +152,178 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// What signatures of a connection are checked with.
+/// The secrets and the URL that a connection's signatures are verified with.
 #[derive(Clone, Copy)]
 pub struct Secrets<'a> {
-    /// Every active secret: the present one and, during a rotation, the one before.
+    /// Every active secret: the present one and, during a rotation, the previous one.
     pub active: &'a [String],
-    /// The URL as it was registered with the platform, for those that sign it.
+    /// The URL as registered with the platform, for platforms that sign it.
     pub notification_url: &'a str,
 }
 
-/// Why a delivery isn't believed. Which of the two is never reported to the sender.
+/// The reason why a delivery isn't verified. The sender never learns which of the two applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
-    /// No signature at all.
+    /// There is no signature.
     #[error("the signature is missing")]
     Missing,
-    /// A signature that no active secret gives.
+    /// No active secret gives this signature.
     #[error("the signature doesn't match")]
     Mismatch,
 }
 
-/// What `split` found.
+/// The result of `split`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// The topic, as the platform writes it; may be one we don't know.
+    /// The topic, as the platform writes it; may be an unknown one.
     pub topic: String,
-    /// What tells this delivery from others and is the same for its retries; `None` if only the body does.
+    /// The key that distinguishes this delivery from others and is the same for its retries; `None` if only the
+    /// body does.
     pub distinct: Option<String>,
 }
 
-/// What `map` may know besides the delivery.
+/// The input of `map` besides the delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct MapContext {
-    /// The currency of amounts that come without one.
+    /// The currency of amounts that name none.
     pub currency: Option<Currency>,
 }
 
 /// One event of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapped {
-    /// What was done.
+    /// The change to the object.
     pub action: Action,
-    /// When, as the platform says.
+    /// Time of the change, as the platform reports it.
     pub occurred_at: Option<Timestamp>,
     /// The platform's version of the object.
     pub version: Option<SourceVersion>,
-    /// What makes the event the same when it comes again: object and version, or the delivery. Never empty.
+    /// Identity of the event, the same for every repeat of it: object and version, or the delivery. Never empty.
     pub identity: Vec<String>,
-    /// What the platform said.
+    /// The content that the platform reported.
     pub payload: Payload,
 }
 
-/// The events of a delivery, in their order, and the rows of it that can't be events.
+/// The events of a delivery, in their order, and the rejections of its rows that can't be mapped.
 pub type Rows = Vec<Result<Mapped, Reject>>;
 
-/// What is to be fetched.
+/// The object to fetch.
 #[derive(Debug, Clone, Copy)]
 pub enum Fetch<'a> {
-    /// What the thin notification of this topic speaks of.
+    /// The object that a thin notification of this topic names.
     Notified {
         /// The notification's topic.
         topic: &'a str,
-        /// Its body.
+        /// The notification's body.
         body: &'a Value,
-        /// Only what changed after this, where the platform can say so.
+        /// Only changes after this time, where the platform can filter by it.
         since: Option<Timestamp>,
     },
     /// The level of one item at one location, to read back.
     Level {
-        /// What is counted.
+        /// The item that is counted.
         item: &'a ExternalId,
-        /// Where; the platform's id. `None` on platforms without locations.
+        /// The platform's id of the location. `None` on platforms without locations.
         location: Option<&'a ExternalId>,
     },
     /// The text of a product and the price of one of its variants, to read back.
     Product {
         /// The product.
         product: &'a ExternalId,
-        /// The variant; `None` where only the text is asked for.
+        /// The variant; `None` if only the text is requested.
         variant: Option<&'a ExternalId>,
     },
 }
 
-/// What a reply to a fetch holds.
+/// The content of a reply to a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// Full objects: topic and body of each, as `map` takes them; and the request for the next page.
+    /// Full objects: topic and body of each, as `map` expects them; and the request for the next page.
     Objects {
         /// Topic and JSON body.
         objects: Vec<(&'static str, Vec<u8>)>,
-        /// The next page.
+        /// The request for the next page.
         next: Option<HttpRequest>,
     },
-    /// Nothing was read, for the reason that a call would have; never `Done`.
+    /// Nothing was read; the reason is an outcome as of a call, never `Done`.
     Failed(CallOutcome),
 }
 
-/// Where a connection's API is and how we may speak to it.
+/// Location of a connection's API and the credentials for it.
 #[derive(Clone)]
 pub struct Access {
     /// Scheme, host and port, without a slash at the end.
     pub base_url: String,
-    /// The token; its kind is the platform's business.
+    /// The access token; the platform defines its kind.
     pub token: String,
-    /// The API version that we ask for; empty for the platform's default in `call`.
+    /// The API version to request; empty for the default in the platform's `call`.
     pub api_version: String,
-    /// The account's name on the platform (Shopify's shop domain, Treez' dispensary), where its API wants it.
+    /// The account's name on the platform (Shopify's shop domain, Treez' dispensary), for APIs that need it.
     pub account: String,
 }
 
-/// What a call may know besides itself.
+/// The input of a call besides the call itself.
 #[derive(Clone, Copy)]
 pub struct CallContext<'a> {
-    /// Where and how.
+    /// Location and credentials of the API.
     pub access: &'a Access,
-    /// The same for every attempt of one write.
+    /// Idempotency key, the same for every attempt of one write.
     pub idempotency_key: &'a str,
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// A change that a platform shall make. Ids are the platform's own.
+/// A change to make on a platform. Ids are the platform's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// Bring a level from what it holds to what it should hold. A level that isn't known can't be written.
+    /// Set a level from its present quantity to the desired one. A level that isn't known can't be written.
     SetLevel {
-        /// What is counted.
+        /// The item that is counted.
         item: ExternalId,
-        /// Where; `None` on platforms without locations.
+        /// The location; `None` on platforms without locations.
         location: Option<ExternalId>,
-        /// What it should hold.
+        /// The desired quantity.
         to: Quantity,
-        /// What it holds as far as we know; compare-and-set or delta against this.
+        /// The present quantity as far as known; compare-and-set or delta against this.
         from: Quantity,
     },
     /// Set the price of a variant.
     SetPrice {
-        /// The product it is of.
+        /// The product of the variant.
         product: ExternalId,
         /// The variant.
         variant: ExternalId,
-        /// What it should cost.
+        /// The desired price.
         to: Money,
     },
     /// Set the text of a product.
     SetText {
         /// The product.
         product: ExternalId,
-        /// What it should say; `None` fields stay.
+        /// The desired text; `None` fields stay.
         to: ProductText,
     },
 }
 
-/// A method of HTTP.
+/// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// For reads.
     Get,
-    /// Does.
+    /// For actions.
     Post,
-    /// Replaces.
+    /// For replacements.
     Put,
 }
 
-/// A request that someone else makes.
+/// A request for the caller to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
-    /// The whole URL.
+    /// The complete URL.
     pub url: String,
-    /// Name and value of each header, credentials among them.
+    /// Name and value of each header, credentials included.
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty for none.
     pub body: Bytes,
@@ -336,12 +339,12 @@ impl std::fmt::Debug for HttpRequest {
     }
 }
 
-/// A reply that someone else got.
+/// A reply that the caller received.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpReply<'a> {
     /// The status code.
     pub status: u16,
-    /// `Retry-After` as a duration, whether it was a number of seconds or a date.
+    /// `Retry-After` as a duration; the header may be a number of seconds or a date.
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: &'a [u8],
@@ -350,66 +353,68 @@ pub struct HttpReply<'a> {
 /// The limits of a platform's writes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteLimits {
-    /// The number of decimals a quantity may have; zero for whole pieces. Without meaning for prices and texts.
+    /// The number of decimals a quantity may have; zero for whole pieces. Not used for prices and texts.
     pub quantity_decimals: u32,
-    /// How long after its first attempt a write may be repeated with the same key and still count once. `None`: no end
-    /// of that time is known.
+    /// Time after the first attempt during which a write may be repeated with the same key and still counts once.
+    /// `None`: no limit is known.
     pub repeatable_for: Option<Duration>,
 }
 
 /// The next request of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Read first, then ask again with the reply.
+    /// Read first, then call [`Platform::call`] again with the reply.
     Read(HttpRequest),
-    /// Write; the reply goes to [`Platform::outcome`].
+    /// Write; pass the reply to [`Platform::outcome`].
     Write(HttpRequest),
-    /// The call is over without a write: `Done` if the platform holds the value already, else why it can't be made.
+    /// The call ends without a write: `Done` if the platform has the value already, else the reason why it can't
+    /// be made.
     End(CallOutcome),
 }
 
-/// The meaning of a reply for the caller.
+/// The result of a call, for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// Taken.
+    /// Accepted.
     Done {
-        /// The version that the write made of the object, as `map` reads it from its report; `None` if the reply
-        /// doesn't tell, or to a read.
+        /// The object's version after the write, as `map` reads it from the report of the write; `None` if the reply
+        /// doesn't contain it, or is the reply to a read.
         version: Option<SourceVersion>,
-        /// The object's text or price after the write as the platform renders it, in the form in which its report will
-        /// be compared. `None` if the reply doesn't show it; always for levels, whose count may hold others' changes.
+        /// The object's text or price after the write as the platform renders it, in the form in which its report is
+        /// compared. `None` if the reply doesn't contain it; always `None` for levels, whose count may include
+        /// others' changes.
         rendered: Option<MirrorValue>,
     },
-    /// Compare-and-set refused: the platform holds something else. Read again.
+    /// Compare-and-set failed: the platform has another value. Read again.
     Conflict,
-    /// The platform has no such object, or doesn't count it there. Nothing is known of it any more.
+    /// The platform has no such object, or doesn't count it at that location. Its state is no longer known.
     Gone,
     /// Not now: too many calls.
     Throttled {
-        /// How long to wait at least.
+        /// Minimum wait.
         after: Option<Duration>,
     },
-    /// Not now: the outcome is unknown or the platform is unwell. The same call again is safe.
+    /// Not now: the outcome is unknown or the platform has an outage. The same call may safely be repeated.
     Retry {
-        /// How it showed, without payload.
+        /// The observed failure, without payload.
         reason: String,
     },
-    /// Every call of this account is refused until its credentials or settings are others. Says nothing of the value.
+    /// Every call of this account is refused until its credentials or settings change. Independent of the value.
     AccountRefused(AccountRefusal, Reject),
-    /// The write's time or key is too old for the platform, so that its outcome can't be learned by repeating it. Read
-    /// the object and begin anew.
+    /// The write's time or key is too old for the platform, so that repeating the call doesn't show its outcome. Read
+    /// the object and start a new call.
     TooOld(Reject),
-    /// This value or this object is refused for good.
+    /// This value or this object is permanently refused.
     Rejected(Reject),
 }
 
 impl CallOutcome {
-    /// A success of which nothing more is known.
+    /// A success without further details.
     pub const DONE: Self = Self::Done { version: None, rendered: None };
 }
 
 impl From<Reject> for CallOutcome {
-    /// Credentials and settings are the account's; anything else is the value's.
+    /// Credentials and settings concern the account; anything else concerns the value.
     fn from(reject: Reject) -> Self {
         match reject.class {
             RejectClass::Auth => Self::AccountRefused(AccountRefusal::Unauthorized, reject),
@@ -421,16 +426,16 @@ impl From<Reject> for CallOutcome {
     }
 }
 
-/// The reason why an account takes no calls.
+/// The reason why an account accepts no calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountRefusal {
     /// The credentials are refused or lack a permission.
     Unauthorized,
-    /// The account is closed, frozen or elsewhere, or what the connection was set up with is wrong or missing.
+    /// The account is closed, frozen or moved, or a setting of the connection is wrong or missing.
     Misconfigured,
 }
 
-/// A text as mirrors compare it: trimmed, with runs of white space as one space.
+/// Normalizes a text as mirrors compare it: trimmed, with runs of white space as one space.
 pub(crate) fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

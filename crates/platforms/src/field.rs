@@ -1,5 +1,5 @@
-//! Reads fields of a payload with their types: a value of another type is a rejection that says where it stands. Null, a
-//! missing key and an empty or blank text are nothing, whatever the field's type.
+//! Reads fields of a payload with their types: a value of another type is a rejection with its JSON pointer. Null, a
+//! missing key and an empty or blank text are no value, whatever the field's type.
 
 use crate::text;
 use model::{Currency, ExternalId, Money, Patch, Quantity, Timestamp};
@@ -10,7 +10,7 @@ use rust_decimal::{
 use serde_json::{Map, Value};
 use stage::{Reject, RejectClass};
 
-/// An object of the payload and how it was reached.
+/// An object of the payload, with its path.
 pub(crate) struct Object<'a> {
     fields: &'a Map<String, Value>,
     reached: Reached<'a>,
@@ -32,12 +32,12 @@ impl<'a> Object<'a> {
         Ok(Self { fields, reached: Reached::Root })
     }
 
-    /// Returns whether the key is there, be it null.
+    /// Returns true if the key exists, even with null.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.fields.contains_key(key)
     }
 
-    /// The value under `key`, unless it is nothing.
+    /// The value under `key`; `None` if it is null, missing or blank.
     pub(crate) fn value(&self, key: &str) -> Option<&'a Value> {
         self.fields.get(key).filter(|value| match value {
             Value::Null => false,
@@ -46,12 +46,12 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// A rejection of what stands under `key`.
+    /// A rejection of the value under `key`.
     pub(crate) fn reject(&self, class: RejectClass, key: &str, reason: impl Into<String>) -> Reject {
         Reject::at(class, self.pointer(key), reason)
     }
 
-    /// A rejection because nothing stands under `key`.
+    /// A rejection because there is no value under `key`.
     pub(crate) fn missing(&self, key: &str) -> Reject {
         self.reject(RejectClass::Schema, key, "a required value is missing")
     }
@@ -61,13 +61,13 @@ impl<'a> Object<'a> {
         format!("{}/{key}", self.path())
     }
 
-    /// The whole number under `key` as an id. Ids go beyond 2^53: a number that was read as a float has lost digits and is
-    /// refused.
+    /// The whole number under `key` as an id. Ids go beyond 2^53: a number that was parsed as a float has lost digits
+    /// and is rejected.
     pub(crate) fn id(&self, key: &str) -> Result<ExternalId, Reject> {
         self.optional_id(key)?.ok_or_else(|| self.missing(key))
     }
 
-    /// The whole number under `key` as an id; `None` if it is nothing.
+    /// The whole number under `key` as an id; `None` without a value.
     pub(crate) fn optional_id(&self, key: &str) -> Result<Option<ExternalId>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let number = value.as_u64().filter(|&number| number > 0);
@@ -81,17 +81,17 @@ impl<'a> Object<'a> {
         self.optional_text_id(key)?.ok_or_else(|| self.missing(key))
     }
 
-    /// The text under `key` as an id; `None` if it is nothing.
+    /// The text under `key` as an id; `None` without a value.
     pub(crate) fn optional_text_id(&self, key: &str) -> Result<Option<ExternalId>, Reject> {
         self.text(key)?.map(|text| self.external(key, text)).transpose()
     }
 
-    /// `text`, which stands under `key`, as an id.
+    /// `text`, the value under `key`, as an id.
     pub(crate) fn external(&self, key: &str, text: &str) -> Result<ExternalId, Reject> {
         ExternalId::new(text).map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
     }
 
-    /// The text under `key` without white space around it; `None` if it is nothing.
+    /// The trimmed text under `key`; `None` without a value.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let text = value.as_str().ok_or_else(|| self.reject(RejectClass::Schema, key, "not a text"))?;
@@ -99,7 +99,7 @@ impl<'a> Object<'a> {
         Ok(Some(text.trim()))
     }
 
-    /// The text under `key`, which has to be one.
+    /// The text under `key`, which is required.
     pub(crate) fn required_text(&self, key: &str) -> Result<&'a str, Reject> {
         self.text(key)?.ok_or_else(|| self.missing(key))
     }
@@ -114,7 +114,7 @@ impl<'a> Object<'a> {
         Ok(self.patched(key, self.owned(key)?))
     }
 
-    /// The merchant's number under `key`; `None` if nothing is left of it.
+    /// The merchant's number (SKU, bar code) under `key`; `None` if nothing is left of it.
     pub(crate) fn code(&self, key: &str) -> Result<Option<String>, Reject> {
         Ok(self.text(key)?.and_then(text::code))
     }
@@ -124,24 +124,24 @@ impl<'a> Object<'a> {
         Ok(self.patched(key, self.code(key)?))
     }
 
-    /// `Keep` if the key is missing, else what `value` says.
+    /// Returns `Keep` if the key is missing, else a patch with `value`.
     pub(crate) fn patched<T>(&self, key: &str, value: Option<T>) -> Patch<T> {
         if self.has(key) { Patch::present(value) } else { Patch::Keep }
     }
 
-    /// The truth value under `key`; `None` if it is nothing.
+    /// The boolean under `key`; `None` without a value.
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
         value.as_bool().map(Some).ok_or_else(|| self.reject(RejectClass::Schema, key, "not true or false"))
     }
 
-    /// The whole number under `key`; `None` if it is nothing.
+    /// The whole number under `key`; `None` without a value.
     pub(crate) fn integer(&self, key: &str) -> Result<Option<i64>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
         whole(value).map(Some).ok_or_else(|| self.reject(RejectClass::Schema, key, "not a whole number"))
     }
 
-    /// The time under `key`; `None` if it is nothing.
+    /// The time under `key`; `None` without a value.
     pub(crate) fn time(&self, key: &str) -> Result<Option<Timestamp>, Reject> {
         let read = |text| {
             Timestamp::parse(text).map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
@@ -149,7 +149,7 @@ impl<'a> Object<'a> {
         self.text(key)?.map(read).transpose()
     }
 
-    /// The whole number under `key` as a quantity; `None` if it is nothing.
+    /// The whole number under `key` as a quantity; `None` without a value.
     pub(crate) fn pieces(&self, key: &str) -> Result<Option<Quantity>, Reject> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let wrong = || self.reject(RejectClass::Data, key, "not a whole number within ±1 billion");
@@ -157,14 +157,14 @@ impl<'a> Object<'a> {
         Quantity::new(Decimal::from(count)).map(Some).map_err(|_| wrong())
     }
 
-    /// The decimal text under `key` as a quantity, which has to be one.
+    /// The decimal text under `key` as a quantity, which is required.
     pub(crate) fn decimal(&self, key: &str) -> Result<Quantity, Reject> {
         Quantity::parse(self.required_text(key)?)
             .map_err(|error| self.reject(RejectClass::Data, key, error.to_string()))
     }
 
-    /// The amount under `key`; `None` if it is nothing. It carries no currency of its own, and without one it can't be
-    /// read.
+    /// The amount under `key`; `None` without a value. The field has no currency of its own; without `currency` it
+    /// can't be read.
     pub(crate) fn money(&self, key: &str, currency: Option<Currency>) -> Result<Option<Money>, Reject> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         let currency = currency.ok_or_else(|| self.no_currency(key))?;
@@ -183,13 +183,13 @@ impl<'a> Object<'a> {
         Ok(self.patched(key, self.money(key, currency)?))
     }
 
-    /// The currency under `key`; `None` if it is nothing.
+    /// The currency under `key`; `None` without a value.
     pub(crate) fn currency(&self, key: &str) -> Result<Option<Currency>, Reject> {
         let Some(code) = self.text(key)? else { return Ok(None) };
         Currency::new(code).map(Some).map_err(|_| self.reject(RejectClass::Data, key, "not a currency"))
     }
 
-    /// The comma-separated texts under `key`; `None` if the key is missing or null. An empty text is no tag at all.
+    /// The comma-separated texts under `key`; `None` if the key is missing or null. A blank text gives an empty list.
     pub(crate) fn tags(&self, key: &str) -> Result<Option<Vec<String>>, Reject> {
         let Some(value) = self.fields.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
         if value.as_str().is_some_and(|text| text.trim().is_empty()) {
@@ -201,7 +201,7 @@ impl<'a> Object<'a> {
         Ok(self.text(key)?.map(tags))
     }
 
-    /// The object under `key`; `None` if it is nothing.
+    /// The object under `key`; `None` without a value.
     pub(crate) fn object<'b>(&'b self, key: &'static str) -> Result<Option<Object<'b>>, Reject> {
         match self.value(key) {
             None => Ok(None),
@@ -210,12 +210,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The object under `key`, which has to be one.
+    /// The object under `key`, which is required.
     pub(crate) fn required_object<'b>(&'b self, key: &'static str) -> Result<Object<'b>, Reject> {
         self.object(key)?.ok_or_else(|| self.missing(key))
     }
 
-    /// The elements of the list under `key`, each by itself an object or a rejection; `None` if it is nothing.
+    /// The elements of the list under `key`, each an object or a rejection of its own; `None` without a value.
     pub(crate) fn rows<'b>(
         &'b self,
         key: &'static str,
@@ -230,7 +230,7 @@ impl<'a> Object<'a> {
         Ok(Some(elements.map(row).collect()))
     }
 
-    /// The elements of the list under `key`, all of which have to be objects; `None` if it is nothing.
+    /// The elements of the list under `key`, all of which must be objects; `None` without a value.
     pub(crate) fn objects<'b>(&'b self, key: &'static str) -> Result<Option<Vec<Object<'b>>>, Reject> {
         self.rows(key)?.map(|rows| rows.into_iter().collect()).transpose()
     }
@@ -244,7 +244,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The whole number that a value is, however it is spelled: JSON knows `-0`, `5.0` and `1e3` too.
+/// The whole number that a value represents in any JSON spelling: also `-0`, `5.0` and `1e3`.
 fn whole(value: &Value) -> Option<i64> {
     let spelled = || Decimal::from_f64(value.as_f64().filter(|number| number.fract() == 0.0)?)?.to_i64();
     value.as_i64().or_else(spelled)

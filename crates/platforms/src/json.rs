@@ -1,53 +1,53 @@
-//! JSON as platforms send it: what no field of ours is read from can't make a delivery unreadable.
+//! JSON as platforms send it: content that isn't mapped can't make a delivery unreadable.
 
 use crate::text::UNREADABLE;
 use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::borrow::Cow;
 
-/// The deepest nesting of a payload or reply.
+/// Upper limit of nesting of a payload or reply.
 pub const MAX_DEPTH: usize = 64;
-/// The most memory that a payload or reply may take once it is read, in bytes, as [`Shape::memory`] counts them. A body of
-/// 4 MiB of short fields takes about 100 MiB; of objects with one field each, 350 MiB.
+/// Upper limit of the memory that a payload or reply takes once parsed, in bytes, as [`Shape::memory`] estimates it. A
+/// body of 4 MiB of short fields takes about 100 MiB; of objects with one field each, 350 MiB.
 pub const MEMORY_MAX: usize = 128 * 1024 * 1024;
 
 /// The memory of an object's first node, which has room for eleven fields, in bytes.
 const OBJECT_BYTES: usize = 640;
-/// The memory that a comma or colon stands for, in bytes: an element's share of a list that grew to twice its room, or half
-/// of a field with its key, its text and its share of a node.
+/// The memory per comma or colon, in bytes: an element's share of a list that grew to twice its capacity, or half of a
+/// field with its key, its text and its share of a node.
 const SEPARATOR_BYTES: usize = 90;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Bytes of a `\uXXXX` escape.
+/// Length of a `\uXXXX` escape, in bytes.
 const ESCAPE_BYTES: usize = 6;
 
-/// Why bytes aren't read as a value.
+/// The reason why bytes aren't parsed as a value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     /// It nests deeper than [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// It would take more than [`MEMORY_MAX`].
+    /// It needs more memory than [`MEMORY_MAX`]; the estimate, in bytes.
     #[error("so many values that they would take {0} bytes of memory; {MEMORY_MAX} are allowed")]
     TooLarge(usize),
     /// It isn't JSON.
     #[error("not JSON: line {line} column {column}")]
     NotJson {
-        /// From 1.
+        /// Starts at 1.
         line: usize,
-        /// From 1.
+        /// Starts at 1.
         column: usize,
     },
 }
 
-/// Reads `body` as a value. A byte order mark before it is ignored (RFC 8259, 8.1). Half of a surrogate pair and bytes
-/// that are no UTF-8 are read as [`UNREADABLE`]: only texts that are mapped refuse it.
+/// Parses `body` as a value. A leading byte order mark is ignored (RFC 8259, 8.1). Half of a surrogate pair and bytes
+/// that aren't UTF-8 are read as [`UNREADABLE`]: only texts that are mapped are rejected for it.
 pub(crate) fn read(body: &[u8]) -> Result<Value, Reject> {
     let body = without_mark(body);
     let value = within_bounds(body).and_then(|()| parsed(&repaired(body)));
     value.map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))
 }
 
-/// Reads a platform's reply as a value. Nothing in it is replaced: parts of it may be written back.
+/// Parses a platform's reply as a value. Nothing in it is replaced: parts of it may be written back.
 pub(crate) fn reply(body: &[u8]) -> Result<Value, Unreadable> {
     within_bounds(body).and_then(|()| parsed(body))
 }
@@ -70,13 +70,14 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
-/// The body without a byte order mark, if it begins as an object does: serde takes an array's elements for a struct's fields.
+/// The body without a byte order mark, if it starts like an object: serde accepts an array's elements as a
+/// struct's fields.
 pub(crate) fn object(body: &[u8]) -> Option<&[u8]> {
     let body = without_mark(body);
     body.trim_ascii_start().starts_with(b"{").then_some(body)
 }
 
-/// The cost of reading a body as a value, as brackets and separators outside its strings show it.
+/// The cost of parsing a body, estimated from brackets and separators outside its strings.
 #[derive(Debug, PartialEq, Eq)]
 struct Shape {
     /// The deepest nesting.
@@ -109,7 +110,8 @@ impl Shape {
     }
 }
 
-/// The body with [`UNREADABLE`] in place of what serde refuses to read as text; most bodies have none of it.
+/// The body with [`UNREADABLE`] in place of everything that serde refuses to read as text; most bodies contain none
+/// of it.
 fn repaired(body: &[u8]) -> Cow<'_, [u8]> {
     let mut repaired = match std::str::from_utf8(body) {
         Ok(_) => Cow::Borrowed(body),
@@ -133,8 +135,8 @@ fn with_readable_bytes(body: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Replaces escapes of surrogates that have no partner, keeping all lengths. A backslash outside a string is no JSON:
-/// whatever is done to it, reading fails.
+/// Replaces escapes of surrogates that have no partner, keeping all lengths. A backslash outside a string isn't valid
+/// JSON: parsing fails whatever it is replaced with.
 fn mask_lone_surrogates(json: &mut [u8]) {
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -157,7 +159,7 @@ enum Surrogate {
     Low,
 }
 
-/// The surrogate whose escape stands at `at`.
+/// The surrogate whose escape starts at `at`.
 fn surrogate(json: &[u8], at: usize) -> Option<Surrogate> {
     let digits = json.get(at..at + ESCAPE_BYTES)?.strip_prefix(b"\\u")?;
     match u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()? {

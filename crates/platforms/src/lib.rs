@@ -1,9 +1,9 @@
-//! What Tillflow knows about each platform, and nothing that waits.
+//! Everything that is specific to a platform, without I/O.
 //!
-//! A platform is one folder with the same files: `verify` (is this delivery really theirs), `split` (which topic,
-//! which delivery), `map` (their payload in our words), `fetch` (thin notification → requests → full objects), `call`
-//! (our change as their request, their reply as an outcome), a README with dated facts and `examples/`. It describes
-//! HTTP requests; it never makes one. One line in [`all`] registers it, and the conformance suite runs over that list.
+//! A platform is one folder with the same files: `verify` (signature of a delivery), `split` (topic and delivery key),
+//! `map` (payload to model), `fetch` (thin notification → requests → full objects), `call` (a change as a request, its
+//! reply as an outcome), a README with dated facts and `examples/`. It describes HTTP requests; it never sends one. One
+//! line in [`all`] registers it, and the conformance suite runs over that list.
 
 mod contract;
 mod field;

@@ -1,5 +1,5 @@
-//! JSON Schema first: a payload that hasn't the shape that the platform documents is never mapped. Schemas state shapes of
-//! what is mapped; the elements of lists and the values in them are checked by the map, each row by itself.
+//! Validation by JSON Schema: a payload without the shape that the platform documents is never mapped. Schemas define
+//! only the shapes of the mapped fields; `map` checks the elements of lists and the values in them, each row by itself.
 
 use crate::{Platform, Topic, json};
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub struct Validator {
     topics: HashMap<&'static str, (Topic, jsonschema::Validator)>,
 }
 
-/// A schema of ours that isn't one: a mistake in this repository.
+/// A schema of this repository is invalid: a mistake in the repository.
 #[derive(Debug, thiserror::Error)]
 #[error("the schema of {platform} {topic} is invalid: {reason}")]
 pub struct InvalidSchema {
@@ -40,7 +40,7 @@ impl Validator {
         self.topics.get(name).map(|(topic, _)| *topic)
     }
 
-    /// Reads `body` as JSON and holds it against the schema of `topic`.
+    /// Parses `body` as JSON and validates it against the schema of `topic`.
     pub fn read(&self, topic: &str, body: &[u8]) -> Result<Value, Reject> {
         let Some((_, validator)) = self.topics.get(topic) else {
             return Err(Reject::new(RejectClass::Schema, format!("no schema for the topic {topic:?}")));

@@ -1,13 +1,13 @@
 //! Texts as platforms write them.
 
-/// Stands for what a JSON text can't hold as Unicode (half of a surrogate pair, bytes that are no UTF-8): a noncharacter,
-/// which no platform sends on purpose.
+/// Marker for content that a JSON text can't hold as Unicode (half of a surrogate pair, bytes that aren't UTF-8): a
+/// noncharacter, which no platform sends on purpose.
 pub(crate) const UNREADABLE: char = '\u{ffff}';
 
-/// Returns the text if all of it can be kept, else the reason.
+/// Returns the text if all of it can be stored, else the reason.
 pub(crate) fn readable(text: &str) -> Result<&str, &'static str> {
     if text.contains('\0') {
-        // Postgres keeps it neither in text nor in jsonb.
+        // Postgres stores it neither in text nor in jsonb.
         return Err("a text holds the character U+0000");
     }
     if text.contains(UNREADABLE) {
@@ -16,8 +16,9 @@ pub(crate) fn readable(text: &str) -> Result<&str, &'static str> {
     Ok(text)
 }
 
-/// A merchant's number (SKU, bar code) without what surrounds it; `None` if nothing is left. The same for every platform,
-/// so that numbers of different platforms compare. Placeholders are kept: [`model::sku_key`] knows them.
+/// Normalizes a merchant's number (SKU, bar code): removes surrounding white space, control and invisible characters;
+/// `None` if nothing is left. The same for every platform, so that numbers of different platforms compare. Placeholders
+/// are kept: [`model::sku_key`] recognizes them.
 pub(crate) fn code(text: &str) -> Option<String> {
     Some(model::trimmed_code(text)).filter(|code| !code.is_empty()).map(ToOwned::to_owned)
 }

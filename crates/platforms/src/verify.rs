@@ -1,7 +1,7 @@
 //! Signatures that more than one platform uses, checked in constant time.
 //!
-//! Every active secret is tried, whether or not an earlier one matched: how long a check takes says nothing about
-//! which secret signed or how much of the signature was right.
+//! Every active secret is tried, even after one matched: the time that a check takes shows neither which secret signed
+//! nor how much of the signature was right.
 
 use crate::Unverified;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -9,10 +9,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// Whether `signature` is the base64 of HMAC-SHA256 over `parts`, one after the other, with any of `secrets`.
+/// Verifies that `signature` is the base64 of HMAC-SHA256 over the concatenated `parts`, with any of `secrets`.
 ///
 /// The base64 must be standard and canonical (padded, no white space, no spare bits set): one signature has one
-/// spelling. An empty secret matches nothing, so that a connection without one believes nobody.
+/// spelling. An empty secret matches nothing, so that a connection without a secret accepts no delivery.
 pub(crate) fn hmac_sha256_base64(
     secrets: &[String],
     parts: &[&[u8]],
@@ -20,7 +20,7 @@ pub(crate) fn hmac_sha256_base64(
 ) -> Result<(), Unverified> {
     let Ok(given) = STANDARD.decode(signature) else { return Err(Unverified::Mismatch) };
     let matches = |secret: &String| {
-        // A key of any length is allowed (RFC 2104), so that `Err` never comes.
+        // A key of any length is allowed (RFC 2104), so that `Err` never occurs.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return Choice::from(0) };
         for part in parts {
             mac.update(part);
@@ -30,7 +30,7 @@ pub(crate) fn hmac_sha256_base64(
     any(secrets, matches)
 }
 
-/// Whether `header_value` is `Bearer <secret>` with any of `secrets`; the scheme in any case (RFC 9110, 11.1).
+/// Verifies that `header_value` is `Bearer <secret>` with any of `secrets`; the scheme in any case (RFC 9110, 11.1).
 pub(crate) fn bearer(secrets: &[String], header_value: &str) -> Result<(), Unverified> {
     let Some((scheme, token)) = header_value.split_once(' ') else { return Err(Unverified::Mismatch) };
     if !scheme.eq_ignore_ascii_case("bearer") {

@@ -1,4 +1,4 @@
-//! What every platform holds to, checked on every example of every one of them.
+//! Requirements on every platform, checked on every example of each.
 
 #![expect(clippy::unwrap_used, reason = "a suite stops at what it can't read")]
 
@@ -188,7 +188,7 @@ fn no_truncation_of_an_example_is_read() {
         for length in 0..example.body.len() {
             let body = &example.body[..length];
             assert!(validator.read(example.topic.name, body).is_err(), "{}: {length} bytes", example.label());
-            // Split comes before the schema: it may find a topic or none, but must not fall over.
+            // `split` runs before the schema: it may find a topic or none, but must not panic.
             let headers = if example.is_sent() { received(&example).headers } else { Vec::new() };
             let _ = example.platform.split(&Signed { headers: &headers, body });
         }
@@ -282,7 +282,7 @@ fn depth_bombs_are_refused_before_they_are_read() {
     }
 }
 
-/// What can't be kept as text, as JSON writes it.
+/// Texts that can't be stored, as JSON writes them.
 const UNKEEPABLE: [&[u8]; 4] = [br#""a\u0000b""#, br#""cut \ud83d""#, br#""\udc9a""#, b"\"caf\xe9\""];
 
 #[test]
@@ -452,7 +452,7 @@ fn a_platform_takes_the_calls_that_it_says_it_takes() {
     }
 }
 
-/// Returns whether the account, and not the value, is refused so.
+/// Returns true if the account, not the value, is refused for that reason.
 fn is_refused(outcome: &CallOutcome, refusal: AccountRefusal) -> bool {
     matches!(outcome, CallOutcome::AccountRefused(said, _) if *said == refusal)
 }
@@ -477,13 +477,13 @@ fn map(example: &Example, body: &Value) -> Result<Rows, Reject> {
     example.platform.map(&example.delivery(), body, &CONTEXT())
 }
 
-/// The events of an example, none of whose rows is rejected.
+/// The events of an example; panics if a row is rejected.
 fn all_mapped(example: &Example, body: &Value) -> Vec<Mapped> {
     let rows = map(example, body).and_then(|rows| rows.into_iter().collect());
     rows.unwrap_or_else(|reject| panic!("{}: {reject}", example.label()))
 }
 
-/// Maps `body` whether or not it fits the schema: the map may not rely on it so far as to fall over.
+/// Maps `body` even if it violates the schema: the map must not panic on such a body.
 fn attempt(example: &Example, body: &Value, label: &str) {
     for row in map(example, body).unwrap_or_else(|reject| vec![Err(reject)]) {
         match row {
@@ -493,7 +493,7 @@ fn attempt(example: &Example, body: &Value, label: &str) {
     }
 }
 
-/// What a thin notification makes us fetch; nothing of it is secret but the headers.
+/// The request that a thin notification leads to; only its headers are secret.
 fn notified(example: &Example, body: &Value) -> String {
     let access = access();
     let wanted = Fetch::Notified { topic: example.topic.name, body, since: None };
@@ -518,7 +518,7 @@ fn extend(value: &mut Value) {
     }
 }
 
-/// Pointers to every value but the whole.
+/// Pointers to every value but the root.
 fn pointers(value: &Value) -> Vec<String> {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(fields) => {
@@ -537,7 +537,7 @@ fn pointers(value: &Value) -> Vec<String> {
     children.into_iter().flat_map(below).collect()
 }
 
-/// Takes the field at `pointer` out of its object.
+/// Removes the field at `pointer` from its object.
 fn remove(value: &mut Value, pointer: &str) -> bool {
     let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
     let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);

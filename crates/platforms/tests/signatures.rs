@@ -1,4 +1,4 @@
-//! Signatures as they come and as they must not: every scheme with every way that a header or a body can differ.
+//! Valid and invalid signatures: every scheme with every variation of a header or a body.
 
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
@@ -25,7 +25,7 @@ enum Expected {
 }
 use Expected::{Believed, Mismatch, Missing};
 
-/// One request: what it is called, its headers, its body, and what becomes of it.
+/// One request: its name, its headers, its body, and the expected result.
 type Case = (&'static str, Headers, Vec<u8>, Expected);
 
 fn mac(secret: &str, parts: &[&[u8]]) -> Vec<u8> {
@@ -56,7 +56,7 @@ fn judge(platform: &str, active: &[&str], cases: Vec<Case>) {
     assert!(count >= 35, "{count} cases");
 }
 
-/// What all schemes have in common that sign with HMAC-SHA256 in base64, in the header `name`; `parts` is what goes
+/// The cases common to all schemes that sign with HMAC-SHA256 in base64, in the header `name`; `before` is signed
 /// before the body.
 fn hmac_cases(name: &str, before: &[u8]) -> Vec<Case> {
     let sign = |secret: &str, body: &[u8]| STANDARD.encode(mac(secret, &[before, body]));

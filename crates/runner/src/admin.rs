@@ -1,4 +1,4 @@
-//! `/metrics`, `/livez` and `/readyz`.
+//! The endpoints `/metrics`, `/livez` and `/readyz`.
 
 use crate::{Listening, Metrics, serve};
 use bytes::Bytes;
@@ -16,49 +16,49 @@ use std::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Upper limit of connections at once, which no other listener has a part in. One more closes the oldest.
+/// Upper limit of connections at once, separate from those of other listeners. One more closes the oldest.
 const CONNECTIONS_MAX: usize = 64;
 /// Upper limit of requests on one connection.
 const REQUESTS_PER_CONNECTION_MAX: u64 = 10_000;
 /// Greatest age of a connection.
 const CONNECTION_AGE_MAX: Duration = Duration::from_mins(10);
-/// How long a response under way may take once the process ends.
+/// Time limit for a response under way once the process ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whether the process takes work; false until everything is open, while something waits for a person to put its set-up
-/// right, and again from the first signal to stop.
+/// Readiness of the process: false until everything is open, while something waits for a person to correct its set-up,
+/// and again from the first signal to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Ready>);
 
 #[derive(Debug, Default)]
 struct Ready {
     open: AtomicBool,
-    /// What waits, and for what.
+    /// The waiting parts, with the reason of each.
     waits: Mutex<BTreeMap<String, String>>,
 }
 
 impl Readiness {
-    /// Says whether everything is open.
+    /// Sets the flag that everything is open.
     pub fn set(&self, ready: bool) {
         self.0.open.store(ready, Ordering::Release);
     }
 
-    /// Returns whether the process takes work.
+    /// Returns true if the process is ready.
     pub fn get(&self) -> bool {
         self.0.open.load(Ordering::Acquire) && self.waits().is_empty()
     }
 
-    /// Says that `who` waits for its set-up to be put right, and `why`.
+    /// Records that `who` waits for its set-up to be corrected, for the reason `why`.
     pub fn waits_for(&self, who: &str, why: &str) {
         self.waits().insert(who.to_owned(), why.to_owned());
     }
 
-    /// Says that `who` waits no longer.
+    /// Records that `who` waits no longer.
     pub fn goes_on(&self, who: &str) {
         self.waits().remove(who);
     }
 
-    /// The reasons for not being ready, one a line.
+    /// Returns the reasons for not being ready, one per line.
     fn reasons(&self) -> String {
         let waits = self.waits();
         let reasons = waits.iter().flat_map(|(who, why)| [who.as_str(), ": ", why.as_str(), "\n"]);
@@ -77,14 +77,14 @@ pub struct AdminServer {
 }
 
 impl AdminServer {
-    /// Takes the address.
+    /// Binds the address.
     pub async fn bind(listen: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 
-    /// The address it has, with the real port.
+    /// Returns the bound address, with the real port.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }

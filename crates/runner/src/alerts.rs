@@ -1,4 +1,4 @@
-//! Permanent errors are loud: counted, logged, and kept where people look.
+//! Alerts about permanent errors: counted, logged, and stored in the broker for people to see.
 
 use crate::{Metrics, chain};
 use bus::{Bus, FOREIGN_KIND, Foreign};
@@ -10,29 +10,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time from one log line about foreign messages to the next of the same stage.
+/// Interval between log lines about foreign messages of the same stage.
 const FOREIGN_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// The kind of a loop that broke: a mistake in this repository.
+/// The kind of a loop that panicked: a bug in this repository.
 pub(crate) const PANIC: &str = "panic";
 
 type Subject = (Option<Partition>, &'static str);
 
-/// Tells of the permanent errors of a stage; cheap to clone.
+/// Reports the permanent errors of a stage; cheap to clone.
 #[derive(Clone)]
 pub struct Alerts {
     stage: &'static str,
     metrics: Metrics,
     bus: Option<Bus>,
-    /// What is being reported to the broker: one at a time of each partition and kind, so that a flood of errors is no
-    /// flood of messages.
+    /// Reports on their way to the broker: one at a time for each partition and kind, so that a flood of errors doesn't
+    /// become a flood of messages.
     reporting: Arc<Mutex<BTreeSet<Subject>>>,
     foreign: Arc<Mutex<ForeignLog>>,
-    /// The states that hold.
+    /// The lasting states that were reported and not withdrawn.
     holding: Arc<Mutex<BTreeMap<Subject, String>>>,
 }
 
-/// The account of foreign messages.
+/// Log state of foreign messages.
 #[derive(Default)]
 struct ForeignLog {
     said_at: Option<Instant>,
@@ -40,7 +40,7 @@ struct ForeignLog {
 }
 
 impl ForeignLog {
-    /// The number of messages that are due to be said now, this one included; none if some were said lately.
+    /// Returns the number of messages to log now, this one included; `None` if some were logged within the interval.
     fn due(&mut self, now: Instant) -> Option<u64> {
         self.unsaid += 1;
         if self.said_at.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_LOGGED_EVERY) {
@@ -52,7 +52,7 @@ impl ForeignLog {
 }
 
 impl Alerts {
-    /// Alerts of `stage`; without a broker they are only counted and logged.
+    /// Creates the alerts of `stage`; without a broker they are only counted and logged.
     pub fn new(stage: &'static str, metrics: &Metrics, bus: Option<&Bus>) -> Self {
         Self {
             stage,
@@ -64,7 +64,7 @@ impl Alerts {
         }
     }
 
-    /// Tells that an input was set aside for good, and why. `text` quotes no payload.
+    /// Reports that an input was set aside for good, and the reason. `text` must not quote a payload.
     pub fn set_aside(&self, partition: Partition, text: &str) {
         let kind = Blame::Input.as_str();
         self.metrics.permanent(self.stage, kind);
@@ -72,8 +72,8 @@ impl Alerts {
         self.tell((Some(partition), kind), text);
     }
 
-    /// Sets a foreign message aside: records and counts it, and alerts the first time that anyone meets it. Never
-    /// fails: the message stays in its stream, and what is behind it goes on.
+    /// Sets a foreign message aside: records and counts it, and raises an alert at the first time that any reader meets
+    /// it. Never fails: the message stays in its stream, and the reader continues after it.
     pub async fn foreign(&self, partition: Option<Partition>, message: &Foreign) {
         let is_new = match &self.bus {
             Some(bus) => bus.record_foreign(self.stage, message).await.unwrap_or_else(|error| {
@@ -104,7 +104,7 @@ impl Alerts {
         }
     }
 
-    /// Tells of a state that holds, or takes it back where it is over: `text` is what holds.
+    /// Reports a lasting state, described by `text`; withdraws the report if `text` is `None`.
     pub fn holds(&self, partition: Option<Partition>, kind: &'static str, text: Option<&str>) {
         let subject = (partition, kind);
         let was = {
@@ -126,7 +126,7 @@ impl Alerts {
         }
     }
 
-    /// Tells of names among the members that don't count.
+    /// Reports names among the members that are ignored.
     pub(crate) fn ignores(&self, names: &BTreeSet<String>) {
         self.metrics.ignores(self.stage, names.len());
         if names.is_empty() {
@@ -137,13 +137,13 @@ impl Alerts {
         self.tell((None, FOREIGN_KIND), &text);
     }
 
-    /// Tells that a partition, or the process, waits for someone to act.
+    /// Reports that a partition, or the process, waits for a person's action.
     pub(crate) fn waits(&self, partition: Option<Partition>, kind: &'static str, text: &str) {
         self.metrics.permanent(self.stage, kind);
         self.tell((partition, kind), text);
     }
 
-    /// Takes back that it waits.
+    /// Withdraws the report of waiting.
     pub(crate) fn goes_on(&self, partition: Option<Partition>, kind: &'static str) {
         let (Some(bus), stage) = (self.bus.clone(), self.stage) else { return };
         tokio::spawn(async move {

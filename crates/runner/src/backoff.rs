@@ -1,9 +1,9 @@
-//! How long to wait before trying again.
+//! Delays between retries.
 
 use std::time::Duration;
 
-/// Doubling delays with full jitter, from 50 ms up to 5 s: a partition that meets an outage comes back within seconds
-/// of its end, and many of them don't come back at once.
+/// Doubling delays with full jitter, from 50 ms up to 5 s: a partition continues within seconds of the end of an
+/// outage, and many partitions don't continue at the same moment.
 #[derive(Debug, Default)]
 pub struct Backoff {
     attempts: u32,
@@ -13,16 +13,16 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(50);
     const LONGEST: Duration = Duration::from_secs(5);
 
-    /// The longest delay while someone has to put the set-up right: nothing passes by itself, and each attempt costs what
-    /// others work with.
+    /// Longest delay while someone has to correct the set-up: the error doesn't end by itself, and each attempt costs
+    /// resources that others need.
     pub const LONGEST_OF_SETUP: Duration = Duration::from_mins(1);
 
-    /// The next delay.
+    /// Returns the next delay.
     pub fn next_delay(&mut self) -> Duration {
         self.delay_up_to(Self::LONGEST)
     }
 
-    /// The next delay while someone has to put the set-up right.
+    /// Returns the next delay while someone has to correct the set-up.
     pub fn next_delay_of_setup(&mut self) -> Duration {
         self.delay_up_to(Self::LONGEST_OF_SETUP)
     }
@@ -33,12 +33,12 @@ impl Backoff {
         ceiling.mul_f64(rand::random_range(0.5..1.0))
     }
 
-    /// How many delays were asked for since the last success.
+    /// Returns the number of delays since the last success.
     pub const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// It works again.
+    /// Resets the delays after a success.
     pub fn reset(&mut self) {
         self.attempts = 0;
     }

@@ -8,12 +8,12 @@ use figment::{
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{net::SocketAddr, path::PathBuf};
 
-/// Where the file is, if there is one.
+/// The variable with the path of the file; optional.
 const FILE_VARIABLE: &str = "TILLFLOW_CONFIG";
-/// What the other variables begin with; `__` separates sections: `TILLFLOW_BUS__REPLICAS=3`.
+/// Prefix of the other variables; `__` separates sections: `TILLFLOW_BUS__REPLICAS=3`.
 const PREFIX: &str = "TILLFLOW_";
 
-/// The configuration of a service: what all have, and its own section `[service]`.
+/// The configuration of a service: the sections that all services share, and its own section `[service]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, bound = "Own: DeserializeOwned + Default")]
 pub struct Config<Own> {
@@ -26,16 +26,16 @@ pub struct Config<Own> {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
-    /// What only this service has.
+    /// The section of this service.
     #[serde(default)]
     pub service: Own,
 }
 
-/// Where metrics and health are served.
+/// The listener of metrics and health.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
-    /// The address; port 0 takes a free one.
+    /// The address; port 0 selects a free one.
     pub listen: SocketAddr,
 }
 
@@ -45,17 +45,17 @@ impl Default for AdminConfig {
     }
 }
 
-/// How logs are written.
+/// The format and filter of logs.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// For machines or for people.
+    /// The format of log lines: for machines or for people.
     pub format: LogFormat,
-    /// Which levels, in the syntax of `tracing-subscriber`'s `EnvFilter`; `info` if empty.
+    /// The levels to log, in the syntax of `tracing-subscriber`'s `EnvFilter`; `info` if empty.
     pub filter: String,
 }
 
-/// The shape of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -66,19 +66,20 @@ pub enum LogFormat {
     Text,
 }
 
-/// Why the configuration can't be used; says which key of which source.
+/// Reason for which the configuration can't be used; names the key and its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A key is unknown, missing or of another type.
     #[error("the configuration can't be used: {0}")]
     Invalid(#[source] Box<figment::Error>),
-    /// The file that was named isn't there.
+    /// The configured file doesn't exist.
     #[error("the configuration file {0} doesn't exist")]
     NoFile(PathBuf),
 }
 
 impl<Own: DeserializeOwned + Default> Config<Own> {
-    /// Reads the file that `TILLFLOW_CONFIG` names, then the variables that begin with `TILLFLOW_`, which win.
+    /// Reads the file named by `TILLFLOW_CONFIG`, then the variables that begin with `TILLFLOW_`,
+    /// which take precedence.
     pub fn load() -> Result<Self, ConfigError> {
         let file = Env::var(FILE_VARIABLE).map(PathBuf::from);
         let mut figment = Figment::new();
@@ -88,12 +89,12 @@ impl<Own: DeserializeOwned + Default> Config<Own> {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
-        // Only names with a section are settings; TILLFLOW_CONFIG and those of the dev servers are not.
+        // Only names with a section are settings; TILLFLOW_CONFIG and those of the dev servers aren't.
         let settings = Env::prefixed(PREFIX).filter(|name| name.as_str().contains("__")).split("__");
         Self::extract(&figment.merge(settings))
     }
 
-    /// Reads a text in TOML.
+    /// Reads a configuration from TOML.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         Self::extract(&Figment::from(Toml::string(text)))
     }

@@ -1,4 +1,4 @@
-//! Dead letters: what a stage can't take is put down where people see to it.
+//! Dead letters: inputs that a stage rejected, stored for people to handle.
 
 use crate::{Metrics, batch_of, now};
 use bus::{AppendError, Bus, BusError, DeadMessage, Feed};
@@ -6,13 +6,13 @@ use model::{Delivery, Position, StoreId};
 use stage::{Blame, Reject};
 use wire::{DeadLetter, Original};
 
-/// The longest body that a dead letter holds itself, in bytes. What is longer stays in RAW as long as RAW has it: DEAD
-/// is one room for all.
+/// Upper limit of a body within a dead letter, in bytes. A longer one stays in RAW for as long as RAW has it: all dead
+/// letters share the space of DEAD.
 const BODY_IN_DEAD_LETTER_BYTES_MAX: usize = 16 << 10;
 
-/// Keeps what `stage` rejected, as it came, with the reason; then counts it and says so in the log. The same dead
-/// letter may be put down again: within five minutes it is stored once. One that no message can hold is only counted
-/// and logged.
+/// Stores an input that `stage` rejected, as received, with the reason; then counts and logs it. Publishing the same
+/// dead letter again is allowed: within five minutes it is stored once. One that is too large for any message is only
+/// counted and logged.
 pub async fn dead_letter(
     bus: &Bus,
     metrics: &Metrics,
@@ -38,7 +38,7 @@ pub async fn dead_letter(
     };
     match publish_dead_letter(bus, message_id, &dead_letter).await {
         Err(error) if error.is_of_message() => {
-            // The input's outcome is recorded all the same, and RAW has its bytes.
+            // The input's outcome is recorded anyway, and RAW has its bytes.
             metrics.permanent(stage, Blame::Input.as_str());
             tracing::error!(stage, %position, %error, "a dead letter that the broker never takes");
         }
@@ -52,7 +52,7 @@ pub async fn dead_letter(
     Ok(())
 }
 
-/// Puts a dead letter down under that id.
+/// Publishes a dead letter with that id.
 pub async fn publish_dead_letter(
     bus: &Bus,
     message_id: String,
@@ -63,7 +63,7 @@ pub async fn publish_dead_letter(
     bus.publish_dead(&DeadMessage::new(stage, class, store, message_id, wire::encode_dead(dead_letter))).await
 }
 
-/// The dead letter without its body, if that is long and RAW has it.
+/// Returns the dead letter without its body, if that is long and RAW has it.
 async fn leave_to_raw(bus: &Bus, dead_letter: DeadLetter) -> Result<DeadLetter, AppendError> {
     if dead_letter.body_bytes() <= BODY_IN_DEAD_LETTER_BYTES_MAX {
         return Ok(dead_letter);
@@ -75,8 +75,8 @@ async fn leave_to_raw(bus: &Bus, dead_letter: DeadLetter) -> Result<DeadLetter, 
     Ok(if is_there { lacking } else { dead_letter })
 }
 
-/// The delivery that RAW has at that position of the store's partition, if any: a broker that began anew gives
-/// sequences again, so whoever asks compares what came.
+/// Returns the delivery in RAW at that position of the store's partition, if any. A broker that was set up anew reuses
+/// sequence numbers, so the caller has to compare the content.
 pub async fn delivery_in_raw(
     bus: &Bus,
     store: &StoreId,

@@ -1,4 +1,4 @@
-//! What inputs came to, and how it is packed into batches: without a clock or I/O.
+//! Decisions about inputs, and their packing into batches: without a clock or I/O.
 
 use crate::{Head, Input, Output, outcome_label};
 use model::{DroppedInput, Outcome, Position};
@@ -6,15 +6,15 @@ use stage::{Reject, RejectClass, Skip, Stage, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
-/// About how many bytes a dropped input takes in a batch.
+/// Approximate size of a dropped input in a batch, in bytes.
 const DROPPED_INPUT_WEIGHT: usize = 192;
 
-/// An input's own particulars, for the case that it ends here.
+/// The dropped input that is recorded if the input ends here.
 #[derive(Clone)]
 struct EventOutcome(DroppedInput);
 
 impl EventOutcome {
-    /// The particulars of the input that stands at that place.
+    /// Collects the data of the input at that position.
     fn of<T: Input>(stage: &'static str, position: Position, input: &T) -> Self {
         let Head { origin, received_at, delivery, event, .. } = input.head();
         Self(DroppedInput {
@@ -29,38 +29,38 @@ impl EventOutcome {
         })
     }
 
-    /// It ends so, and that is fine.
+    /// Returns the dropped input of a skip, which is a regular outcome.
     fn skipped(self, skip: Skip) -> DroppedInput {
         let outcome = skip.outcome();
         let reason = if skip.as_str() == outcome.as_str() { "" } else { skip.as_str() };
         DroppedInput { outcome, reason: reason.into(), ..self.0 }
     }
 
-    /// The same for one of the input's rows.
+    /// Returns the same for one of the input's rows.
     fn at(&self, position: Position) -> Self {
         Self(DroppedInput { position, ..self.0.clone() })
     }
 
-    /// It becomes a dead letter.
+    /// Returns the dropped input of a rejection, which becomes a dead letter.
     fn rejected(self, reject: &Reject) -> DroppedInput {
         DroppedInput { outcome: Outcome::Dead, reason: reject.to_string().into(), ..self.0 }
     }
 }
 
-/// What an input came to. Each of its positions has exactly one outcome: an output, or a dropped input.
+/// The outcomes of an input. Each of its positions has exactly one: an output, or a dropped input.
 #[derive(Debug)]
 pub struct Settled<Out> {
-    /// What goes on, in order.
+    /// The outputs, in order.
     pub emitted: Vec<Out>,
-    /// What ends here, in order.
+    /// The dropped inputs, in order.
     pub dropped: Vec<DroppedInput>,
-    /// The rejections among what ends here: each becomes a dead letter.
+    /// The rejections among the dropped inputs: each becomes a dead letter.
     pub rejected: Vec<(Position, Reject)>,
-    /// The label that the input counts under.
+    /// The label under which the input is counted.
     pub label: &'static str,
 }
 
-/// Decides about the input that stands `at` that position.
+/// Decides about the input at that position.
 pub fn settle<S: Stage>(
     stage: &S,
     at: Position,
@@ -73,7 +73,7 @@ where
     settle_within(stage, at, input, state, |_| true)
 }
 
-/// The same, and rejects an input whose outputs together don't fit a message.
+/// Decides about an input, and rejects it if its outputs together don't fit a message.
 pub(crate) fn settle_within<S: Stage>(
     stage: &S,
     at: Position,
@@ -108,7 +108,7 @@ where
     rejected::<S>(at, &event_outcome, reject)
 }
 
-/// An input that is rejected without a decision.
+/// Rejects an input without a decision.
 pub(crate) fn refused<S: Stage>(at: Position, input: &S::In, reject: Reject) -> Settled<S::Out>
 where
     S::In: Input,
@@ -130,18 +130,19 @@ impl<Out> Settled<Out> {
     }
 }
 
-/// The verdict; a decision that panics is our own mistake, and rejects its input alone.
+/// Returns the verdict. A panic in a decision is a bug of ours, and rejects only its input.
 fn decide<S: Stage>(stage: &S, at: Position, input: S::In, state: &mut S::PartitionState) -> Verdict<S::Out> {
     catch_unwind(AssertUnwindSafe(|| stage.decide(at, input, state))).unwrap_or_else(|_| {
         Verdict::Reject(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
     })
 }
 
-/// What an input adds to the output: never split over two messages, as a position covers all of an input or nothing.
+/// The contribution of one input to the output: never split over two messages, since a position covers all of an
+/// input or nothing.
 pub(crate) struct Piece<Out> {
-    /// What goes on.
+    /// The outputs.
     pub(crate) emitted: Vec<Out>,
-    /// What ended, here or before.
+    /// The inputs that were dropped, here or in an earlier stage.
     pub(crate) dropped: Vec<DroppedInput>,
 }
 
@@ -151,11 +152,11 @@ impl<Out> From<DroppedInput> for Piece<Out> {
     }
 }
 
-/// One message's worth.
+/// The content of one message.
 pub(crate) struct Packed<Out> {
     pub(crate) records: Vec<Out>,
     pub(crate) dropped_inputs: Vec<DroppedInput>,
-    /// Everything up to here is in this message or one before it.
+    /// Position up to which everything is in this message or an earlier one.
     pub(crate) covers: Position,
 }
 
@@ -165,7 +166,7 @@ impl<Out> Default for Packed<Out> {
     }
 }
 
-/// Packs pieces into as few batches as their limits allow, in the order of their positions, never splitting an input's
+/// Packs pieces into as few batches as the limits allow, in the order of their positions, never splitting an input's
 /// outputs over two. A single input may exceed the limits.
 pub(crate) fn pack<Out: Output>(mut pieces: Vec<(Position, Piece<Out>)>) -> Vec<Packed<Out>> {
     pieces.sort_by_key(|(position, _)| *position);
@@ -237,7 +238,7 @@ mod tests {
         }
     }
 
-    /// One row for each byte of the body: `x` can't be done.
+    /// Emits one row for each byte of the body, and rejects `x`.
     struct Bytewise;
 
     impl Stage for Bytewise {
@@ -298,7 +299,7 @@ mod tests {
             let piece = |(index, (count, weight)): (usize, &(usize, usize))| {
                 let raw_sequence = index as u64 + 1;
                 let emitted = vec![Record(raw_sequence, weight / 100); *count];
-                // Some inputs have rows of both kinds.
+                // Some inputs have both outputs and dropped rows.
                 let dropped = if count % 3 == 0 { vec![dropped_input(raw_sequence)] } else { Vec::new() };
                 (at(raw_sequence), Piece { emitted, dropped })
             };

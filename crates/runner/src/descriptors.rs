@@ -1,14 +1,14 @@
-//! File descriptors: every connection is one.
+//! Limit of file descriptors: every connection needs one.
 
 use crate::Failure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for everything but connections of clients: the database, the broker, probes, files, and what is being
-/// closed while others are accepted.
+/// Number of descriptors for everything but clients' connections: the database, the broker, probes, files, and
+/// connections that are being closed while others are accepted.
 const OTHERS: u64 = 256;
 
-/// Sees to it that the process may have as many descriptors as `connections` and all else need: raises the soft limit
-/// (`RLIMIT_NOFILE`) as far as the hard one allows.
+/// Ensures that the process may open enough descriptors for `connections` and everything else: raises the soft limit
+/// (`RLIMIT_NOFILE`), at most to the hard one.
 pub fn need_descriptors(connections: usize) -> Result<(), Failure> {
     let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
     let limits = getrlimit(Resource::Nofile);
@@ -21,7 +21,7 @@ pub fn need_descriptors(connections: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The limits to set, if those there are don't suffice; `None` stands for no limit.
+/// Returns the limits to set, if the present ones don't suffice; `None` in a limit stands for no limit.
 fn raised(limits: Rlimit, needed: u64) -> Result<Option<Rlimit>, Failure> {
     let suffices = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
     if suffices(limits.current) {

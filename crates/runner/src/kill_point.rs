@@ -1,11 +1,11 @@
-//! Places where a test may have the process die.
+//! Kill points: steps at which a test can make the process crash.
 
-/// The variable that arms one: `TILLFLOW_KILL_AT=apply.committed:3` ends the process at once when it passes the point
-/// `committed` of `apply` for the third time, without unwinding or flushing anything, as a kill would.
+/// The variable that arms a kill point: `TILLFLOW_KILL_AT=apply.committed:3` ends the process at once when it passes
+/// the point `committed` of `apply` for the third time, without unwinding or flushing anything, as a kill would.
 #[cfg(debug_assertions)]
 const VARIABLE: &str = "TILLFLOW_KILL_AT";
 
-/// A place between two steps that a crash must not be able to tear apart. In release builds it is nothing at all.
+/// Marks a point between two steps at which a crash must be harmless. Does nothing in release builds.
 #[cfg(debug_assertions)]
 pub fn kill_point(stage: &str, point: &str) {
     use std::sync::LazyLock;
@@ -17,7 +17,7 @@ pub fn kill_point(stage: &str, point: &str) {
     }
 }
 
-/// A place between two steps that a crash must not be able to tear apart. In release builds it is nothing at all.
+/// Marks a point between two steps at which a crash must be harmless. Does nothing in release builds.
 #[cfg(not(debug_assertions))]
 #[inline]
 pub const fn kill_point(_stage: &str, _point: &str) {}
@@ -26,7 +26,7 @@ pub const fn kill_point(_stage: &str, _point: &str) {}
 struct Armed {
     stage: String,
     point: String,
-    /// At which pass, from 1.
+    /// Number of the pass that crashes, from 1.
     pass: u64,
     passed: std::sync::atomic::AtomicU64,
 }
@@ -40,7 +40,7 @@ impl Armed {
         Some(Self { stage: stage.to_owned(), point: point.to_owned(), pass: pass.parse().ok()?, passed })
     }
 
-    /// Counts the pass if it is of this point; says whether it is the one to die at.
+    /// Counts a pass of this point; returns true if it is the one to crash at.
     fn passes(&self, stage: &str, point: &str) -> bool {
         self.stage == stage
             && self.point == point

@@ -1,10 +1,10 @@
 //! The loop that every stage shares, and the process around it.
 //!
-//! A service is its decision and a few lines here: [`main`] reads the configuration, starts telemetry, opens the bus,
-//! serves `/metrics`, `/livez` and `/readyz`, and stops cleanly; [`run_stage`] moves a partition's batches from one
-//! feed to the next; [`own_partitions`] runs any other loop once for each partition that this replica owns.
+//! A service consists of its decision and a few lines here: [`main`] reads the configuration, starts telemetry, opens
+//! the bus, serves `/metrics`, `/livez` and `/readyz`, and stops cleanly; [`run_stage`] moves a partition's batches
+//! from one feed to the next; [`own_partitions`] runs any other loop once for each partition that this replica owns.
 
-/// Every service's allocator: events are many small texts, made on one thread and dropped on another.
+/// The allocator of every service: events are many small texts, allocated on one thread and freed on another.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! What every stage measures. Names follow Prometheus: base units, `_total` for counters.
+//! Metrics of every stage. Names follow the conventions of Prometheus: base units, `_total` for counters.
 
 use model::Timestamp;
 use prometheus::{
@@ -8,8 +8,8 @@ use prometheus::{
 use stage::{RejectClass, Verdict};
 use std::time::Duration;
 
-/// The label of an input's end in a stage: every input of a stage counts under exactly one. An input of several rows
-/// counts as emitted if any of them goes on; each row that doesn't is counted as a dead letter besides.
+/// Returns the label of an input's outcome in a stage: every input of a stage counts under exactly one. An input of
+/// several rows counts as emitted if any of them is; each row that isn't is also counted as a dead letter.
 pub fn outcome_label<Out>(verdict: &Verdict<Out>) -> &'static str {
     match verdict {
         Verdict::Emit(_) => "emitted",
@@ -19,7 +19,7 @@ pub fn outcome_label<Out>(verdict: &Verdict<Out>) -> &'static str {
     }
 }
 
-/// The measurements of a process; cheap to clone.
+/// The metrics of a process; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -119,60 +119,61 @@ impl Metrics {
         })
     }
 
-    /// Where a service registers its own families.
+    /// Returns the registry, in which a service registers its own families.
     pub const fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// `count` inputs were taken up.
+    /// Counts `count` consumed inputs.
     pub fn taken_up(&self, stage: &str, count: usize) {
         self.inputs.with_label_values(&[stage]).inc_by(count as u64);
     }
 
-    /// `count` inputs ended as `outcome`.
+    /// Counts `count` inputs with the outcome `outcome`.
     pub fn ended(&self, stage: &str, outcome: &str, count: usize) {
         self.events.with_label_values(&[stage, outcome]).inc_by(count as u64);
     }
 
-    /// `count` events were passed on.
+    /// Counts `count` events that were passed on.
     pub fn passed_on(&self, stage: &str, count: usize) {
         self.outputs.with_label_values(&[stage]).inc_by(count as u64);
     }
 
-    /// An input became a dead letter.
+    /// Counts an input that became a dead letter.
     pub fn rejected(&self, stage: &str, class: RejectClass) {
         self.rejected.with_label_values(&[stage, class.as_str()]).inc();
     }
 
-    /// An error that doesn't pass by itself: `input`, `setup` or `panic`.
+    /// Counts a permanent error: `input`, `setup` or `panic`.
     pub fn permanent(&self, stage: &str, kind: &str) {
         self.permanent.with_label_values(&[stage, kind]).inc();
     }
 
-    /// A message in that stream isn't ours.
+    /// Counts a foreign message in that stream.
     pub fn foreign(&self, stage: &str, stream: &str) {
         self.foreign.with_label_values(&[stage, stream]).inc();
     }
 
-    /// So many names among the members don't count.
+    /// Sets the number of ignored members.
     pub fn ignores(&self, stage: &str, members: usize) {
         let members = i64::try_from(members).unwrap_or(i64::MAX);
         self.members_ignored.with_label_values(&[stage]).set(members);
     }
 
-    /// A partition had to stop: `fenced`, `fault`, `input`, `setup` or `panic`.
+    /// Counts an interruption of a partition: `fenced`, `fault`, `input`, `setup` or `panic`.
     pub fn interrupted(&self, stage: &str, cause: &str) {
         self.interruptions.with_label_values(&[stage, cause]).inc();
     }
 
-    /// A batch was taken up and passed on.
+    /// Records the size and the duration of a batch that was consumed and passed on.
     pub fn batch(&self, stage: &str, records: usize, took: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "batches hold hundreds of records")]
         self.batch_records.with_label_values(&[stage]).observe(records as f64);
         self.duration.with_label_values(&[stage]).observe(took.as_secs_f64());
     }
 
-    /// How far a partition is behind: the age of what it passed on last, and what it has read but not passed on.
+    /// Sets the lag of a partition: the age of the event that it passed on last, and the number of records read but
+    /// not passed on.
     pub fn lag(&self, stage: &str, partition: &str, received_at: Timestamp, now: Timestamp, waiting: usize) {
         let age = Duration::from_micros(now.micros_since(received_at));
         self.lag_seconds.with_label_values(&[stage, partition]).set(age.as_secs_f64());
@@ -181,29 +182,30 @@ impl Metrics {
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
-    /// The partition is opened anew: what was in hand before an interruption is read again, or was passed on after all.
+    /// Resets the number of waiting records when a partition is opened again: those from before an interruption are
+    /// read again, or were passed on after all.
     pub fn opened(&self, stage: &str, partition: &str) {
         self.lag_events.with_label_values(&[stage, partition]).set(0);
     }
 
-    /// The partition isn't ours any more: its lag is for the next owner to tell.
+    /// Removes the lag of a partition that this replica no longer owns: its next owner reports it.
     pub fn forget_lag(&self, stage: &str, partition: &str) {
-        // Fails only if no lag was ever reported, which is what was wanted.
+        // Fails only if no lag was ever reported; then there is nothing to remove.
         drop(self.lag_seconds.remove_label_values(&[stage, partition]));
         drop(self.lag_events.remove_label_values(&[stage, partition]));
     }
 
-    /// How many partitions this replica owns.
+    /// Sets the number of partitions that this replica owns.
     pub fn owns(&self, stage: &str, partitions: usize) {
         self.partitions.with_label_values(&[stage]).set(i64::try_from(partitions).unwrap_or(i64::MAX));
     }
 
-    /// An HTTP connection of that listener ended, or got no place.
+    /// Counts the end of an HTTP connection of that listener, or its refusal for want of a permit.
     pub(crate) fn connection_closed(&self, listener: &str, cause: &str) {
         self.connections_closed.with_label_values(&[listener, cause]).inc();
     }
 
-    /// Everything, in the text format of Prometheus.
+    /// Returns all metrics in the text format of Prometheus.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {

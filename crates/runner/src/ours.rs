@@ -1,19 +1,20 @@
-//! The judgement of messages by what they hold: ours or not. Without a clock or I/O.
+//! Judgement of messages by their content: ours or foreign. Without a clock or I/O.
 //!
-//! All who read a feed judge alike. What one took for progress and another for foreign would be lost between them.
+//! All readers of a feed use the same judgement. A message that one counted as progress and another as foreign would be
+//! lost between them.
 
 use crate::{Batch, Input, Positioned, chain};
 use bus::{AppliedMessage, Bus, BusConfig, BusError, DeadMessage, Feed, Foreign, Judge, Message, User};
 use model::{Delivery, Event, Origin, Partition, PartitionCount, Position, record::Applied};
 use wire::{DecodeError, EventRecord};
 
-/// Connects, and takes for ours only what is.
+/// Connects to the broker; only messages judged as ours are accepted as such.
 pub async fn connect(config: &BusConfig) -> Result<Bus, BusError> {
     Ok(Bus::connect(config).await?.judged_by(Ours))
 }
 
-/// Connects as the user of a service, checks that the server is fit, and makes the streams or waits for them, as that
-/// user may.
+/// Connects as the user of a service, checks that the server is fit, and declares the streams or waits for them,
+/// depending on that user's rights.
 pub(crate) async fn open(config: BusConfig, service: &str) -> Result<Bus, BusError> {
     let user = User::of_service(service).ok_or(BusError::Token { what: "a service with a user" })?;
     let bus = connect(&config.of(&user)).await?;
@@ -26,7 +27,7 @@ pub(crate) async fn open(config: BusConfig, service: &str) -> Result<Bus, BusErr
     Ok(bus)
 }
 
-/// Reads a batch of a feed, or describes what makes it foreign.
+/// Decodes a batch of a feed, or describes the reason for which it is foreign.
 pub fn batch_of<T: Input>(
     bus: &Bus,
     feed: Feed,
@@ -37,8 +38,8 @@ pub fn batch_of<T: Input>(
         .map_err(|reason| bus.foreign_batch(feed, partition, message, &reason))
 }
 
-/// Reads a batch, or says why it isn't one of that partition: it can't be decoded, holds another number of records than
-/// its header says, another partition's stores, or positions beyond what it covers.
+/// Decodes a batch, or returns the reason for which it isn't one of that partition: it can't be decoded, or contains a
+/// number of records other than in its header, another partition's stores, or positions beyond those that it covers.
 fn batch<T: Input>(
     partitions: PartitionCount,
     partition: Partition,
@@ -56,7 +57,7 @@ fn batch<T: Input>(
         if partitions.of(store) != partition {
             return Err("it holds a store of another partition".to_owned());
         }
-        // What lies before its beginning changes nothing any more, and behind a gap it may be there.
+        // Positions before its beginning are allowed: they have no effect any more, and may occur after a gap.
         if let Some(covers) = message.covers.filter(|covers| position > *covers) {
             return Err(format!("it covers up to {covers} and holds {position}"));
         }
@@ -65,7 +66,8 @@ fn batch<T: Input>(
     Ok(batch)
 }
 
-/// Reads a committed change, or says why it isn't one: it can't be decoded, or its subject and headers say another.
+/// Decodes a committed change, or returns the reason for which it isn't one: it can't be decoded, or differs from its
+/// subject and headers.
 pub fn change_of(partitions: PartitionCount, message: &AppliedMessage) -> Result<Applied, String> {
     let applied = wire::decode_applied(message.payload.clone())
         .map_err(|error| format!("it can't be decoded: {}", chain(&error)))?;
@@ -83,7 +85,7 @@ pub fn change_of(partitions: PartitionCount, message: &AppliedMessage) -> Result
     }
 }
 
-/// The pipeline's judgement of what is its own.
+/// The pipeline's judgement of its own messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Ours;
 
@@ -117,12 +119,13 @@ impl Judge for Ours {
     }
 }
 
-/// The words for a record of ours that can't be decoded though its batch can.
+/// Describes a record of ours that can't be decoded though its batch can.
 pub(crate) fn undecodable(position: Position, error: &DecodeError) -> String {
     format!("the event at {position} can't be decoded: {}", chain(error))
 }
 
-/// Checks the whole of a record of which only the head was read: who reads it next would refuse its batch for it.
+/// Checks the whole of a record of which only the head was decoded: otherwise the next reader would refuse
+/// its whole batch.
 pub(crate) fn check_record(position: Position, record: &EventRecord) -> Result<(), String> {
     record.event().map(drop).map_err(|error| undecodable(position, &error))
 }
@@ -215,7 +218,7 @@ mod tests {
         }
     }
 
-    /// A message that covers 3 to 7.
+    /// Returns a message that covers the positions 3 to 7.
     fn message(payload: Bytes, records: u32) -> Message {
         Message {
             sequence: 9,
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_record_whose_head_can_be_read_and_whose_rest_cannot_makes_its_batch_foreign() {
-        // A second `traceparent` (field 17), which is none: the last one counts.
+        // A second `traceparent` (field 17), which is invalid: the last one counts.
         let mut whole = wire::encode_event(&event(STORE, 4)).to_vec();
         whole.extend([0x8a, 0x01, 0x01, b'x']);
         // As field 1 of a batch, with its length as a varint of two bytes.

@@ -1,8 +1,8 @@
-//! Runs a loop for each partition that this replica owns, and starts it again after an interruption.
+//! Runs a loop for each partition that this replica owns, and restarts it after an interruption.
 //!
-//! Two replicas may both take a partition for theirs for a moment: fences make that waste, never damage. Within one
-//! process there is never more than one loop of a partition: a second one would fence off the first one's last batch,
-//! and make calls to a platform beside it.
+//! Two replicas may both own a partition for a moment: because of the fences this wastes work and does no damage.
+//! Within one process there is never more than one loop per partition: a second one would fence off the first one's
+//! last batch, and would call a platform at the same time.
 
 use crate::{Alerts, Backoff, Failure, Metrics, Readiness, Service, alerts::PANIC, chain};
 use futures::FutureExt;
@@ -25,44 +25,44 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// From which attempt on an interruption is worth a warning: most are over before.
+/// Number of the consecutive interruption that is logged as a warning: most outages are over before.
 const WARN_AT_ATTEMPT: u32 = 3;
-/// How long a loop that was asked to stop may take to finish what it has begun. Beyond it, it is dropped where it
-/// stands, which is no worse than a crash, so that the partition can be taken up again.
+/// Time limit of a loop for finishing its work after it was asked to stop. After it, the loop is dropped at its present
+/// step, which has the effect of a crash, so that the partition can be owned again.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a partition may be interrupted again and again without progress until its replica counts as not ready.
+/// Time of repeated interruptions without progress after which the partition's replica counts as not ready.
 const STANDS_STILL_AFTER: Duration = Duration::from_mins(1);
-/// How long a run that followed a permanent error must go without one until that counts as put right.
+/// Time without an error after which a run counts as recovered from a permanent error.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
-/// How long a run that followed an outage must go on until that counts as over, where there is nothing to do: longer
-/// than any call of a run waits for its answer.
+/// Time without an error after which a run counts as recovered from an outage, if there is nothing to process: longer
+/// than the time limit of any call of a run.
 const CALM_AFTER: Duration = Duration::from_secs(30);
-/// The number of times it is looked whether such a run has made progress.
+/// Interval between checks of a run's progress.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// One run of a partition's loop: from what was last written down to the next interruption.
+/// One run of a partition's loop: from the last recorded position to the next interruption.
 #[derive(Clone)]
 pub struct PartitionRun {
     /// The partition.
     pub partition: Partition,
-    /// Cancelled when another replica takes the partition over or the service stops; the loop then finishes what it has
-    /// begun.
+    /// Cancelled when another replica takes over the partition or the service stops; the loop then finishes the work
+    /// that it has begun.
     pub stop: CancellationToken,
     progress: Arc<AtomicBool>,
 }
 
 impl PartitionRun {
-    /// Says that something was done: the next interruption is then the first again, and waited out shortly.
+    /// Records progress: the next interruption then counts as the first, with a short delay.
     pub fn made_progress(&self) {
         self.progress.store(true, Ordering::Relaxed);
     }
 }
 
-/// Joins the replicas of `stage` and runs `run` for each partition while it is ours. A run that is interrupted begins
-/// again, with growing delays and jitter: an outage pauses the partition and loses nothing. A run that ends well was
-/// asked to. What a person has to put right is waited for with pauses of up to [`Backoff::LONGEST_OF_SETUP`], said once
-/// per change, and makes the process unready.
+/// Joins the replicas of `stage` and runs `run` for each partition while this replica owns it. An interrupted run is
+/// restarted, with growing delays and jitter: an outage pauses the partition and loses nothing. A run that returns `Ok`
+/// was asked to stop. An error that a person has to correct is retried with pauses of up to
+/// [`Backoff::LONGEST_OF_SETUP`], logged once per change, and makes the process unready.
 pub async fn own_partitions<Run, Running>(
     service: &Service,
     stage: &'static str,
@@ -89,15 +89,15 @@ where
         }
     };
     let owns = |count| service.metrics.owns(stage, count);
-    let watching = tokio::spawn(print_ignored(membership.ignored(), alerts.clone()));
+    let watching = tokio::spawn(report_ignored(membership.ignored(), alerts.clone()));
     follow(membership.owned(), &service.stop, owns, begin).await;
     watching.abort();
     membership.leave().await;
     Ok(())
 }
 
-/// Tells of members that don't count, whenever they change.
-async fn print_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: Alerts) {
+/// Reports the members that are ignored, whenever they change.
+async fn report_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: Alerts) {
     loop {
         let names = ignored.borrow_and_update().clone();
         alerts.ignores(&names);
@@ -107,8 +107,9 @@ async fn print_ignored(mut ignored: watch::Receiver<BTreeSet<String>>, alerts: A
     }
 }
 
-/// Has a loop begin for every partition that becomes ours and asks it to stop when it no longer is; one that is given
-/// back begins when the loop before has ended. Until `stop`, and until every loop has ended then.
+/// Starts a loop for every partition that becomes ours and asks it to stop when the partition no longer is. A partition
+/// that returns to this replica starts again only after its former loop has ended. Returns after `stop`, once every
+/// loop has ended.
 async fn follow<Running>(
     mut assignment: watch::Receiver<Arc<BTreeSet<Partition>>>,
     stop: &CancellationToken,
@@ -146,8 +147,9 @@ async fn follow<Running>(
     while loops.join_next().await.is_some() {}
 }
 
-/// Opens what a stage needs before it can begin, once it is set up as it has to be: waits for that as a partition does.
-/// None if the service is asked to stop meanwhile; an error that isn't of the set-up is the caller's.
+/// Opens what a stage needs before it can begin, and retries while the set-up has to be corrected, with the pauses and
+/// reports of a partition. Returns `None` if the service is asked to stop meanwhile; returns errors other than those
+/// of the set-up.
 pub async fn until_set_up<T, E: Into<Fault>>(
     service: &Service,
     stage: &'static str,
@@ -175,14 +177,14 @@ pub async fn until_set_up<T, E: Into<Fault>>(
     }
 }
 
-/// What waits for a person, and what was said about it.
+/// An error that waits for a person, and its last report.
 struct Waiting {
     stage: &'static str,
     partition: Option<Partition>,
     alerts: Alerts,
     readiness: Readiness,
     said: Option<(&'static str, String)>,
-    /// Since when it has been interrupted without progress.
+    /// Start of the interruptions without progress.
     interrupted_since: Option<Instant>,
 }
 
@@ -198,7 +200,7 @@ impl Waiting {
         }
     }
 
-    /// Says what it waits for: in the log once per change.
+    /// Reports the error that it waits for; logs it once per change.
     fn begins(&mut self, kind: &'static str, error: String) {
         self.alerts.waits(self.partition, kind, &error);
         self.readiness.waits_for(&self.who(), &error);
@@ -210,7 +212,7 @@ impl Waiting {
         }
     }
 
-    /// Says that an outage interrupts it: after a while without progress its replica isn't ready.
+    /// Records an interruption by an outage: after a time without progress the replica isn't ready.
     fn interrupted(&mut self, error: &str) {
         let since = *self.interrupted_since.get_or_insert_with(Instant::now);
         if self.said.is_none() && since.elapsed() >= STANDS_STILL_AFTER {
@@ -218,14 +220,14 @@ impl Waiting {
         }
     }
 
-    /// Says that it made progress, or that it goes on.
+    /// Records progress, or the end of the outage.
     fn progressed(&mut self) {
         if self.interrupted_since.take().is_some() && self.said.is_none() {
             self.readiness.goes_on(&self.who());
         }
     }
 
-    /// Takes it back.
+    /// Withdraws the report.
     fn over(&mut self) {
         let Some((kind, _)) = self.said.take() else { return };
         self.readiness.goes_on(&self.who());
@@ -235,16 +237,16 @@ impl Waiting {
 }
 
 impl Drop for Waiting {
-    /// The partition is someone else's now, and so is what it waits for.
+    /// Another replica owns the partition now, and reports its state.
     fn drop(&mut self) {
         self.readiness.goes_on(&self.who());
     }
 }
 
-/// Why a run ended.
+/// Cause of the end of a run.
 enum Stopped {
     Fault(Fault),
-    /// The loop itself broke: a mistake in this repository.
+    /// The loop itself panicked: a bug in this repository.
     Panicked,
 }
 
@@ -270,7 +272,7 @@ impl Stopped {
     }
 }
 
-/// Runs a partition's loop until it has stopped, in time or not.
+/// Runs a partition's loop, restarting it until it has stopped, in time or not.
 async fn keep_running<Run, Running>(
     metrics: &Metrics,
     mut waiting: Waiting,
@@ -293,7 +295,7 @@ async fn keep_running<Run, Running>(
             backoff.next_delay_of_setup()
         } else {
             waiting.interrupted(&stopped.text());
-            // What waits for a person goes on waiting: an outage meanwhile says nothing about it.
+            // A reported permanent error stays reported: an outage meanwhile is no sign that it was corrected.
             backoff.next_delay()
         };
         let (stage, partition, error) = (waiting.stage, partition_run.partition.0, stopped.text());
@@ -309,7 +311,8 @@ async fn keep_running<Run, Running>(
     }
 }
 
-/// One run, to its end; one that doesn't stop in time ends well. What was waited for is over once it works again.
+/// Completes one run; a run that doesn't stop in time is dropped and counts as stopped. Withdraws reports once
+/// the run works.
 async fn attempt<Run, Running>(
     waiting: &mut Waiting,
     partition_run: &PartitionRun,
@@ -319,7 +322,7 @@ where
     Run: Fn(PartitionRun) -> Running,
     Running: Future<Output = Result<(), Fault>>,
 {
-    // What a broken run leaves behind is dropped with it; the next one begins at the tail.
+    // A panicked run is dropped with its state; the next one begins at the tail.
     let running = AssertUnwindSafe(async { run(partition_run.clone()).await }).catch_unwind();
     tokio::pin!(running);
     loop {
@@ -338,7 +341,7 @@ where
     }
 }
 
-/// Until the run has done something, or has gone on so long.
+/// Waits until the run has made progress, or has gone on for that time.
 async fn settled(partition_run: &PartitionRun, after: Duration) {
     let progress = async {
         while !partition_run.progress.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Errors over HTTP.
+//! Error responses over HTTP.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -7,7 +7,7 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 
-/// An error response as Problem Details (RFC 9457) of the type `urn:tillflow:problem:<kind>`.
+/// Returns an error response as Problem Details (RFC 9457) of the type `urn:tillflow:problem:<kind>`.
 pub fn problem(status: StatusCode, kind: &str, detail: &str) -> Response<Full<Bytes>> {
     let body = serde_json::json!({
         "type": format!("urn:tillflow:problem:{kind}"),

@@ -9,45 +9,46 @@ use std::{future::Future, io::Write as _, process::ExitCode, sync::Arc, time::Du
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How long a service may take to finish what it has begun once it was asked to stop.
+/// Time limit of a service for finishing its work after it was asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a service is given to run with; cheap to clone.
+/// The context of a running service; cheap to clone.
 #[derive(Clone)]
 pub struct Service {
     /// The broker.
     pub bus: Bus,
-    /// Where it counts.
+    /// The metrics of the process.
     pub metrics: Metrics,
-    /// Whether it takes work: set once everything that it needs is open, by [`crate::own_partitions`] for stages.
+    /// Readiness of the process: set once everything that the service needs is open, by
+    /// [`crate::own_partitions`] for stages.
     pub readiness: Readiness,
-    /// Cancelled when it shall stop.
+    /// Cancelled when the service has to stop.
     pub stop: CancellationToken,
-    /// The name of this replica, unlike any other's.
+    /// The unique name of this replica.
     pub replica: Arc<str>,
 }
 
-/// Why a service ended other than by being asked to.
+/// Cause of the end of a service that wasn't asked to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration can't be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The broker isn't as it has to be.
+    /// The broker isn't available or not set up as required.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// Something else that it needs isn't there.
+    /// Something else that the service needs isn't available.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// A metric that can't be registered: a mistake in this repository.
+    /// A metric that can't be registered: a bug in this repository.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
-    /// An address that can't be taken, or the like.
+    /// An I/O error, such as an address that is in use.
     #[error("{what}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         what: String,
-        /// Why it didn't work.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -57,23 +58,23 @@ pub enum Failure {
          `LimitNOFILE=`) or lower `connections_max`"
     )]
     Descriptors {
-        /// For connections and all else.
+        /// The number needed for connections and everything else.
         needed: u64,
         /// The hard limit (`RLIMIT_NOFILE`).
         granted: u64,
     },
-    /// The service was asked to stop and didn't within its time.
+    /// The service was asked to stop and didn't within its time limit.
     #[error("not done within {} s of being asked to stop", DRAIN_TIMEOUT.as_secs())]
     NotDrained,
 }
 
-/// The present. The only clock of the services; decisions get it as a value.
+/// Returns the present time. The only clock of the services; decisions get the time as a value.
 pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A name for this replica: the host's, which Kubernetes makes the pod's, and 64 bits drawn by chance. Ids of batches
+/// Returns a name for this replica: the host's, which is the pod's in Kubernetes, and 64 random bits. Ids of batches
 /// begin with it, so no two processes may ever share one.
 pub fn replica_name() -> Arc<str> {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
@@ -83,7 +84,7 @@ pub fn replica_name() -> Arc<str> {
 }
 
 /// Runs a service: reads its configuration, opens the bus, serves health and metrics, calls `run`, and stops on the
-/// first SIGTERM or SIGINT. Exit code 0 only for a clean stop; 2 for a configuration that can't be used.
+/// first SIGTERM or SIGINT. Returns exit code 0 only for a clean stop; 2 for a configuration that can't be used.
 pub fn main<Own, Run, Running>(name: &'static str, run: Run) -> ExitCode
 where
     Own: DeserializeOwned + Default + Send + 'static,
@@ -149,8 +150,8 @@ fn help(name: &str) -> String {
     )
 }
 
-/// An error with its causes: the JSON format writes an error without them. A cause that an error has said already, as
-/// errors of others do, isn't said again.
+/// Returns an error's text with its causes, which the JSON format leaves out. A cause that is already part of the text,
+/// as in some libraries' errors, isn't repeated.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

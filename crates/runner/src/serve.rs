@@ -1,5 +1,4 @@
-//! One loop for every HTTP listener: who gets a permit and for how long, and which requests are refused whatever they
-//! ask.
+//! The loop of every HTTP listener: permits of connections, time limits, and the refusal of malformed requests.
 
 mod client;
 mod head;
@@ -43,16 +42,16 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Time limit for a request's head, counted from when the connection is ready for it: also how long an idle one stays
-/// open.
+/// Time limit for a request's head, counted from the time when the connection is ready for it; also the limit for
+/// an idle connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection that has reached its greatest age may take to finish its request.
+/// Time limit for the last request of a connection that has reached its greatest age.
 const AGED_TIMEOUT: Duration = Duration::from_secs(30);
-/// The pause before the next connection is accepted when the system has no room for one.
+/// Pause before the next connection is accepted when the system has no room for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time without such a pause after which the listener has all its permits again.
 const SHORTAGE_OVER_AFTER: Duration = Duration::from_secs(10);
-/// Time from one log line about that to its next.
+/// Interval between log lines about such pauses.
 const ACCEPT_LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A listener and its limits.
@@ -60,17 +59,17 @@ const ACCEPT_LOG_EVERY: Duration = Duration::from_secs(10);
 pub struct Listening {
     /// The listener's name in metrics and logs.
     pub name: &'static str,
-    /// Upper limit of connections at once. Beyond it the oldest that hasn't proven itself is closed.
+    /// Upper limit of connections at once. Beyond it the oldest unproven one is closed.
     pub connections_max: usize,
     /// Upper limit of connections of one address (IPv6: one /64); trusted proxies have none.
     pub connections_per_address_max: usize,
-    /// Upper limit of requests on one connection; it is closed behind the last.
+    /// Upper limit of requests on one connection; it is closed after the last.
     pub requests_per_connection_max: u64,
     /// Greatest age of a connection; its request is finished, then it is closed.
     pub connection_age_max: Duration,
-    /// The networks of proxies that are believed when they say whom they speak for.
+    /// The networks of trusted proxies, whose reports of their clients' addresses are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long requests under way may take once the listener was asked to stop.
+    /// Time limit for requests under way once the listener was asked to stop.
     pub drain_timeout: Duration,
 }
 
@@ -95,7 +94,7 @@ pub async fn serve<Respond, Responding>(
         };
         let (stream, peer) = match accepted {
             Ok((stream, peer)) => {
-                // Answers are small, and each is waited for.
+                // Responses are small, and the client waits for each.
                 stream.set_nodelay(true).ok();
                 (stream, peer.ip())
             }
@@ -138,13 +137,13 @@ pub async fn serve<Respond, Responding>(
     }
     drop(listener);
     tasks.close();
-    // Each connection ends itself by then; this is for one that never gets to it.
+    // Each connection ends itself by then; this limit is for one that doesn't.
     if tokio::time::timeout(listening.drain_timeout * 2, tasks.wait()).await.is_err() {
         tracing::warn!(listener = listening.name, "connections didn't end");
     }
 }
 
-/// Serves one connection over any stream, as [`serve`] serves each that it accepts; returns the cause of its end.
+/// Serves one connection over any stream, in the same way as [`serve`]; returns the cause of its end.
 pub async fn serve_connection<Stream, Respond, Responding>(
     stream: Stream,
     peer: IpAddr,
@@ -174,7 +173,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves the connection to its end; gives the cause of that.
+    /// Serves the connection to its end; returns the cause of the end.
     async fn run<Stream, Respond, Responding>(self, stream: Stream, respond: Respond) -> &'static str
     where
         Stream: AsyncRead + AsyncWrite + Unpin,
@@ -194,7 +193,7 @@ impl Connection {
                 malformed(&request)
             };
             if self.trusted {
-                // Requests of many share its connection: each has to prove itself.
+                // A proxy's connection has requests of many clients: each has to prove itself.
                 self.permit.doubt();
             }
             let origin = client::origin(&self.listening.trusted_proxies, self.peer, request.headers());
@@ -205,7 +204,7 @@ impl Connection {
                     (Some(responding), _) => responding.await,
                     (None, what) => problem(StatusCode::BAD_REQUEST, "malformed", what.unwrap_or_default()),
                 };
-                // Heads behind a body in chunks aren't looked at, nor is what follows a malformed request believed.
+                // Heads after a chunked body aren't checked, and the bytes after a malformed request can't be trusted.
                 if is_last || in_chunks || malformed.is_some() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -260,7 +259,7 @@ async fn cut_off(ending: Option<(&'static str, Instant)>) -> &'static str {
     cause
 }
 
-/// What is wrong with a request whatever it asks for (RFC 9112, 3.2).
+/// Describes the error of a malformed request, for any target (RFC 9112, 3.2).
 fn malformed(request: &Request<Incoming>) -> Option<&'static str> {
     let hosts = request.headers().get_all(HOST).iter().count();
     match hosts {
@@ -270,7 +269,7 @@ fn malformed(request: &Request<Incoming>) -> Option<&'static str> {
     }
 }
 
-/// Returns the header of `names` that is there more than once.
+/// Returns the first of the headers `names` that occurs more than once.
 pub fn doubled<'a>(headers: &HeaderMap, names: &[&'a str]) -> Option<&'a str> {
     names.iter().copied().find(|name| headers.get_all(*name).iter().nth(1).is_some())
 }
@@ -288,13 +287,13 @@ fn cause_of(error: &hyper::Error) -> &'static str {
     }
 }
 
-/// Returns whether an error of accepting says nothing of the next connection.
+/// Returns true if an error of accepting concerns only one connection.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Times that the system had no room for a connection (`EMFILE`, `ENFILE`, `ENOBUFS`), and what was said of them.
+/// Shortages of room for connections (`EMFILE`, `ENFILE`, `ENOBUFS`), and their log state.
 #[derive(Debug, Default)]
 struct Shortage {
     said: Option<Instant>,
@@ -303,7 +302,7 @@ struct Shortage {
 }
 
 impl Shortage {
-    /// Notes one; returns whether it was logged.
+    /// Counts one; returns true if it was logged.
     fn note(&mut self, listener: &'static str, error: &io::Error, now: Instant) -> bool {
         self.unsaid += 1;
         self.last = Some(now);
@@ -315,7 +314,7 @@ impl Shortage {
         is_due
     }
 
-    /// Returns once whether there has been none for a while.
+    /// Returns true, once, if there has been none for a while.
     fn has_passed(&mut self, now: Instant) -> bool {
         let is_over = |last: Instant| now.duration_since(last) >= SHORTAGE_OVER_AFTER;
         self.last.take_if(|last| is_over(*last)).is_some()

@@ -1,4 +1,4 @@
-//! What the loop asks of a stage's surroundings.
+//! The interface between the loop and the I/O of a stage.
 
 use crate::{Alerts, ours::check_record};
 use bus::{Bus, BusError, Message};
@@ -8,18 +8,19 @@ use stage::{Fault, Stage};
 use std::future::Future;
 use wire::{DecodeError, EventBatch, EventRecord, Original};
 
-/// A value and its place in the partition.
+/// A value and its position in the partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Positioned<T> {
-    /// The place.
+    /// The position.
     pub position: Position,
     /// The value.
     pub value: T,
 }
 
-/// The asynchronous side of a stage: opens a partition's state, and tells it before each batch what it has to know.
+/// The asynchronous part of a stage: opens a partition's state, and loads before each batch the facts that
+/// the decisions need.
 pub trait StageIo<S: Stage>: Send + Sync + 'static {
-    /// The state of a partition that this replica takes over. `tail` is the last message that the stage appended.
+    /// Opens the state of a partition that this replica now owns. `tail` is the last message that the stage appended.
     fn open(
         &self,
         bus: &Bus,
@@ -27,9 +28,9 @@ pub trait StageIo<S: Stage>: Send + Sync + 'static {
         tail: Option<&Message>,
     ) -> impl Future<Output = Result<S::PartitionState, Fault>> + Send;
 
-    /// Loads what the decisions about `inputs` need. An outage is [`Fault::Transient`]: the
-    /// partition waits. [`stage::Blame::Input`] says that one of the inputs can't be asked for: they are halved until
-    /// that one is alone, so what is loaded for fewer inputs replaces what was for more.
+    /// Loads the facts that the decisions about `inputs` need. An outage is [`Fault::Transient`]: the partition waits.
+    /// [`stage::Blame::Input`] means that the look-up refuses one of the inputs: they are halved until that one is
+    /// alone, so a load for fewer inputs replaces the one for more.
     fn load(
         &self,
         inputs: &[Positioned<S::In>],
@@ -37,53 +38,53 @@ pub trait StageIo<S: Stage>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// What a message of a feed holds.
+/// The content of one message of a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<T> {
-    /// What is to be decided, in order.
+    /// The inputs to decide about, in order.
     pub records: Vec<Positioned<T>>,
-    /// What ended in the stages before, in order.
+    /// The inputs that ended in earlier stages, in order.
     pub dropped_inputs: Vec<DroppedInput>,
 }
 
-/// What is known of an input, whatever it holds.
+/// The data that every kind of input has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// Whose it is.
+    /// The tenant, store, connection and platform.
     pub origin: &'a Origin,
-    /// When the intake had it.
+    /// Time of receipt by the intake.
     pub received_at: Timestamp,
-    /// The delivery that it is, or that brought it.
+    /// The delivery itself, or the one that contained the event.
     pub delivery: DeliveryId,
-    /// The event that it is, if it is understood as one.
+    /// The event, if the input is understood as one.
     pub event: Option<EventId>,
-    /// How often it was taken in again after it had become a dead letter.
+    /// Number of times that the delivery was re-ingested after it had become a dead letter.
     pub attempt: u32,
 }
 
-/// What a stage reads from a feed.
+/// A value that a stage reads from a feed.
 pub trait Input: Sized + Send + Sync + 'static {
-    /// Reads the message with that sequence number.
+    /// Decodes the message with that sequence number.
     fn decode(payload: Bytes, sequence: u64) -> Result<Batch<Self>, DecodeError>;
-    /// The last position that belongs to the input at this one: all that can be made of it comes before.
+    /// Returns the last position that belongs to the input at `position`: all rows of the input are at or before it.
     fn end(position: Position) -> Position {
         position
     }
-    /// What is known of it, whatever it holds.
+    /// Returns the data that every kind of input has.
     fn head(&self) -> Head<'_>;
-    /// Refuses, with the reason, what can't be read to its end though its head can.
+    /// Refuses, with the reason, an input that can't be decoded completely though its head can.
     fn check(&self, _at: Position) -> Result<(), String> {
         Ok(())
     }
-    /// As what a dead letter keeps it.
+    /// Converts the input to the form that a dead letter stores.
     fn into_original(self) -> Result<Original, DecodeError>;
 }
 
-/// What a stage writes to a feed.
+/// A value that a stage writes to a feed.
 pub trait Output: Sized + Send + Sync + 'static {
-    /// Writes a message.
+    /// Encodes a message.
     fn encode(records: &[Self], dropped_inputs: &[DroppedInput]) -> Bytes;
-    /// About how many bytes it will take.
+    /// Returns the approximate encoded size, in bytes.
     fn weight(&self) -> usize;
 }
 
@@ -113,12 +114,12 @@ fn positioned<T>(batch: EventBatch<T>, position: fn(&T) -> Position) -> Batch<T>
     Batch { records: batch.events.into_iter().map(place).collect(), dropped_inputs: batch.dropped_inputs }
 }
 
-/// The words for a message of ours that can't be decoded: it never will be, so it is set aside.
+/// Describes a message of ours that can't be decoded. A retry can't help, so it is set aside.
 pub fn unreadable(what: &str, sequence: impl std::fmt::Display, error: &DecodeError) -> String {
     format!("{what} {sequence} can't be decoded: {}", crate::chain(error))
 }
 
-/// Takes what a reader gave. A message that isn't one of ours is set aside: the reader goes on behind it.
+/// Returns the messages that a reader returned. A foreign message is set aside: the reader continues after it.
 pub async fn readable<T>(
     alerts: &Alerts,
     partition: Partition,

@@ -1,4 +1,4 @@
-//! The loop: read what waits, load, decide, dead-letter, append, count.
+//! The loop of a stage: read the waiting messages, load, decide, dead-letter, append, count.
 
 use crate::{
     Alerts, Batch, Failure, Input, Output, PartitionRun, Positioned, Service, StageIo, chain,
@@ -18,15 +18,15 @@ use std::{
 };
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
-/// How many waiting messages are taken up at once.
+/// Upper limit of messages that are consumed at once.
 const MESSAGES_MAX: usize = 8;
-/// How much of a message its headers may take, in bytes.
+/// Upper limit of a message's headers, in bytes.
 const HEADERS_MAX_BYTES: usize = 4096;
-/// How long inputs that yielded nothing may wait for their position to be written down.
+/// Time limit for recording the position of inputs without output.
 const QUIET_COVER: Duration = Duration::from_secs(1);
 
 /// Moves every partition that this replica owns from the feed `from` to the feed `to`, through `stage`, until the
-/// service stops. Outages pause a partition with growing delays; nothing is dead-lettered for them.
+/// service stops. Outages pause a partition with growing delays; they never cause a dead letter.
 pub async fn run_stage<S, D>(service: &Service, stage: S, io: D, from: Feed, to: Feed) -> Result<(), Failure>
 where
     S: Stage,
@@ -88,27 +88,27 @@ struct PartitionWorker<'a, S: Stage, D> {
     partition: Partition,
     memory: S::PartitionState,
     appender: Appender,
-    /// Everything up to here is in the output, is in `waiting`, or needs not be.
+    /// Position up to which everything is in the output or in `waiting`, or has no output.
     covered: Position,
-    /// What ended up to here and isn't reported yet.
+    /// Dropped inputs up to `covered` that aren't in the output yet.
     waiting: Vec<DroppedInput>,
-    /// Since when `covered` is ahead of what the output says, and by which input.
+    /// Time since which `covered` is ahead of the output, and the sequence of the input that moved it.
     owed: Option<(Instant, u64)>,
 }
 
-/// What a batch of inputs came to.
+/// The decisions about a batch of inputs.
 struct Decided<Out> {
     /// The number of inputs.
     count: usize,
-    /// What goes on or is dropped, in order.
+    /// The outputs and dropped inputs, in order.
     pieces: Vec<(Position, Piece<Out>)>,
-    /// By the index of the input: the position of each rejected row.
+    /// The rejections with their positions, by the index of the input.
     rejects: BTreeMap<usize, Vec<(Position, Reject)>>,
     ended: BTreeMap<&'static str, usize>,
 }
 
 impl<Out> Decided<Out> {
-    /// Takes what the next input came to; it ends at `end`.
+    /// Adds the decision about the next input, which ends at `end`.
     fn take(&mut self, end: Position, settled: Settled<Out>) {
         let Settled { emitted, dropped, rejected, label } = settled;
         *self.ended.entry(label).or_default() += 1;
@@ -155,7 +155,8 @@ where
                     continue;
                 }
             };
-            // What was purged here had been applied, so nothing waits for it; who has not got it must be able to tell.
+            // Inputs that were purged from the feed had been applied, so nothing waits for them; a reader that lacks
+            // them must be able to detect the gap.
             if let Some(from) = message.from.filter(|from| *from > reaches) {
                 self.appender.begin_behind(from);
             }
@@ -197,12 +198,12 @@ where
         }
     }
 
-    /// Loads what the decisions need, and decides. If a look-up refuses one of the inputs for good, they are halved
-    /// until that one is alone: at most two look-ups for each level of halving and rejected input.
+    /// Loads the facts that the decisions need, and decides. If a look-up permanently refuses one of the inputs, they
+    /// are halved until that one is alone: at most two look-ups for each level of halving and rejected input.
     async fn load_and_decide(&mut self, inputs: Vec<Positioned<S::In>>) -> Result<Decided<S::Out>, Fault> {
         let mut decided =
             Decided { count: 0, pieces: Vec::new(), rejects: BTreeMap::new(), ended: BTreeMap::new() };
-        // The last is next.
+        // The last part is the next one.
         let mut parts = vec![inputs];
         while let Some(mut part) = parts.pop() {
             match self.shared.io.load(&part, &mut self.memory).await {
@@ -238,7 +239,8 @@ where
         decided.take(S::In::end(position), settled);
     }
 
-    /// Keeps what was rejected, with its bytes; read again from the messages, so that the common way needs no copy.
+    /// Dead-letters the rejected inputs, with their bytes. They are decoded again from the messages, so that the common
+    /// case needs no copy.
     async fn dead_letter(
         &self,
         messages: &[Message],
@@ -266,8 +268,8 @@ where
         Ok(())
     }
 
-    /// Appends as few messages as the limits of a batch allow; then the position moves on. What was dropped while
-    /// nothing goes on waits a while for company.
+    /// Appends as few messages as the limits of a batch allow, and moves the position. Dropped inputs without any
+    /// output wait for a time, to share a message with later ones.
     async fn append(
         &mut self,
         pieces: Vec<(Position, Piece<S::Out>)>,
@@ -303,7 +305,7 @@ where
         Ok(())
     }
 
-    /// Writes down how far the inputs are covered although nothing goes on: a batch without records.
+    /// Appends a batch without records, to record the covered position although there is no output.
     async fn say_covered(&mut self) -> Result<(), Fault> {
         let Some((_, input_sequence)) = self.owed.take() else { return Ok(()) };
         let batch = Packed { dropped_inputs: std::mem::take(&mut self.waiting), ..Packed::default() };
@@ -311,14 +313,15 @@ where
     }
 }
 
-/// Returns whether one message of `limit` bytes can hold these: one input's outputs are never split over two.
+/// Returns true if one message of `limit` bytes can contain these outputs: the outputs of one input are never
+/// split over two.
 fn fits<Out: Output>(outputs: &[Out], limit: usize) -> bool {
     let weight: usize = outputs.iter().map(Output::weight).sum();
     weight <= BATCH_BYTES_MAX || Out::encode(outputs, &[]).len() <= limit
 }
 
-/// Each message with its batch, if it is ours, and the position behind which that is new: `covered`, or what the
-/// batches before it cover. A broker that crashed may hold two messages of one span.
+/// Returns each message with its batch, if it is ours, and the position after which the batch is new: `covered`, or the
+/// end of the batches before it. After a crash of the broker, two messages may contain the same span.
 fn batches<'m, S, D>(
     shared: &'m Shared<S, D>,
     partition: Partition,
@@ -340,7 +343,7 @@ where
     })
 }
 
-/// The position after which nothing of the message is left.
+/// Returns the position at which the message ends.
 fn end_of(message: &Message) -> Position {
     message.covers.unwrap_or(Position { raw_sequence: message.sequence, delivery: u32::MAX, event: u32::MAX })
 }

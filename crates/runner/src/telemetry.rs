@@ -1,4 +1,4 @@
-//! Logs: which events are logged, and what may stand in a line of them.
+//! Logs: the selection of events, and the characters allowed in a line.
 
 use crate::config::{LogConfig, LogFormat};
 use model::{visible, visible_json};
@@ -13,7 +13,7 @@ use tracing_subscriber::{
 };
 
 /// The packages whose events are logged at any level: those of this repository. They log no payload, secret or personal
-/// data. The libraries they are built on do below [`LIBRARIES_MAX`]: messages, statements' values, headers.
+/// data. The libraries that they use log such data below [`LIBRARIES_MAX`]: messages, statements' values, headers.
 const OURS: [&str; 19] = [
     "apply",
     "bus",
@@ -35,7 +35,7 @@ const OURS: [&str; 19] = [
     "tillflow",
     "wire",
 ];
-/// The most that any other package may log, whatever the configuration says.
+/// The most verbose level of any other package, whatever the configuration contains.
 const LIBRARIES_MAX: LevelFilter = LevelFilter::INFO;
 
 /// Starts logging to standard error. A second call in the same process changes nothing.
@@ -54,15 +54,15 @@ where
     let lines = fmt::layer().with_writer(Visible { writer, format: config.format });
     let lines = match config.format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
-        // Colours would be commands to a terminal beside those of others.
+        // Colours are terminal commands, like those that the escaping removes.
         LogFormat::Text => lines.with_ansi(false).with_target(false).boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter.and(cap())))
 }
 
-/// Caps the libraries. A filter of its own: no directive of the configuration's undoes it.
+/// Limits the level of the libraries. A separate filter, so that no directive of the configuration can override it.
 fn cap() -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    // With a hint, what the other filter never takes costs nothing.
+    // With a hint, events that the other filter never enables cost nothing.
     filter_fn(may_be_logged as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::TRACE)
 }
 
@@ -71,7 +71,7 @@ fn may_be_logged(event: &Metadata<'_>) -> bool {
     OURS.contains(&package) || *event.level() <= LIBRARIES_MAX
 }
 
-/// Writes whole lines to what `writer` makes, each a single line in which nothing acts on a terminal.
+/// Writes each event as a single line without characters that affect a terminal.
 struct Visible<W> {
     writer: W,
     format: LogFormat,
@@ -91,7 +91,7 @@ struct VisibleWriter<W> {
 }
 
 impl<W: Write> Write for VisibleWriter<W> {
-    /// Takes an event as a whole, which is how the layer gives it: the only line feed of ours is its last character.
+    /// Writes one event: the layer passes it as a whole, and the only line feed of ours is its last character.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
@@ -99,7 +99,7 @@ impl<W: Write> Write for VisibleWriter<W> {
             LogFormat::Json => visible_json(text),
             LogFormat::Text => visible(text),
         };
-        // One call: lines of several threads don't mix.
+        // A single call, so that lines of several threads aren't mixed.
         self.writer.write_all(format!("{shown}{end}").as_bytes())?;
         Ok(line.len())
     }

@@ -1,4 +1,4 @@
-//! The loop against a real broker.
+//! Tests of the loop against a real broker.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bus::{Bus, BusConfig, Feed, Message, Start};
@@ -22,13 +22,13 @@ use tokio_util::sync::CancellationToken;
 const HERE: Partition = Partition(0);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Passes everything on but for what a number asks otherwise.
+/// A stage that passes everything on except certain numbers.
 struct Picky;
 
 const REJECTED: u64 = 4;
 const SKIPPED: u64 = 5;
 const PANICS: u64 = 13;
-/// What the look-up refuses for good.
+/// The numbers that the look-up permanently refuses.
 const REFUSED: [u64; 2] = [102, 107];
 
 impl Stage for Picky {
@@ -47,7 +47,7 @@ impl Stage for Picky {
     }
 }
 
-/// Look-ups that are down for the first so many times.
+/// A look-up that fails for the given number of times.
 struct Flaky(Arc<AtomicUsize>);
 
 impl StageIo<Picky> for Flaky {
@@ -113,7 +113,7 @@ impl World {
         appender.append(Event::encode(&events, &[]), covers, 0, records).await.unwrap();
     }
 
-    /// What went on, until everything up to `covered` is.
+    /// Returns the numbers that were passed on, once everything up to `covered` was.
     async fn passed_on(&self, covered: u64) -> Vec<u64> {
         let mut reader = self.bus.read(Feed::Unique, HERE, Start::First).await.unwrap();
         let mut numbers = Vec::new();
@@ -160,7 +160,7 @@ fn event(number: u64) -> Event {
 async fn a_span_that_two_messages_hold_goes_on_once() {
     let world = World::start().await;
     world.put(21..=26).await;
-    // As a broker that crashed may leave it: the writer knew of no more than the first three.
+    // The state that a crashed broker may leave: the writer knew only of the first three.
     let tail = world.bus.tail(Feed::Normalized, HERE).await.unwrap().unwrap();
     let known = Message { covers: Some(event(23).position), ..tail };
     let mut appender = world.bus.appender(Feed::Normalized, HERE, Some(&known));

@@ -1,4 +1,4 @@
-//! Three nats-servers that agree with each other.
+//! A cluster of three nats-servers.
 
 use crate::{
     Nats, NatsOptions, SandboxError,
@@ -14,15 +14,15 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// How many servers make a cluster: the fewest of which one may be lost.
+/// Number of servers in a cluster: the fewest of which one may be lost.
 const SERVERS: usize = 3;
-/// Ports below those that the kernel gives to outgoing connections, so that a server that was killed finds its own
-/// free.
+/// Ports below those that the kernel gives to outgoing connections, so that the ports of a killed server are still free
+/// when it starts again.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
-/// How often other ports are tried if somebody took one in between.
+/// Upper limit of attempts, each with other ports: another process may take a port in between.
 const ATTEMPTS: usize = 3;
 
-/// What a server of a cluster knows of the others.
+/// The name and port of one server in a cluster, and the ports of the others.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) name: String,
@@ -32,17 +32,17 @@ pub(crate) struct Peer {
     pub(crate) others: Vec<u16>,
 }
 
-/// Three nats-servers with `JetStream` that hold streams together, on free ports. A stream with three replicas goes on
-/// while one of them is away.
+/// A cluster of three nats-servers with `JetStream`, on free ports. A stream with three replicas stays available while
+/// one of them is down.
 pub struct NatsCluster {
-    /// The servers, each to be killed and started again by itself; their names are `nats-1` to `nats-3`.
+    /// The servers, named `nats-1` to `nats-3`; each can be killed and started again by itself.
     pub servers: Vec<Nats>,
 }
 
 impl NatsCluster {
-    /// Starts the servers, each in a folder of its own under `folder`, and waits until they agree. They sync to disk as
-    /// they do unless reported otherwise, every two minutes: an acknowledged message is on two of them. With an
-    /// `authorization` block, who isn't in it may do nothing.
+    /// Starts the servers, each in a folder of its own under `folder`, and waits until they are in sync. They sync to
+    /// disk at the server's default interval, every two minutes: an acknowledged message is on two of them. With an
+    /// `authorization` block, a user that isn't in it may do nothing.
     pub async fn start(folder: &Path, authorization: Option<&Value>) -> Result<Self, SandboxError> {
         let mut attempt = 1;
         loop {
@@ -76,12 +76,12 @@ impl NatsCluster {
         Ok(Self { servers })
     }
 
-    /// Where clients connect: any of these.
+    /// The URLs for clients: any of them can be used.
     pub fn urls(&self) -> Vec<String> {
         self.servers.iter().map(Nats::url).collect()
     }
 
-    /// Waits until every server that runs has caught up with the others: now one of them may be lost.
+    /// Waits until every server that runs has caught up with the others; then one of them may be lost.
     pub async fn agreed(&self) -> Result<(), SandboxError> {
         for server in &self.servers {
             server.caught_up().await?;
@@ -89,7 +89,7 @@ impl NatsCluster {
         Ok(())
     }
 
-    /// Stops all servers in order.
+    /// Stops all servers gracefully.
     pub async fn stop(self) -> Result<(), SandboxError> {
         for server in self.servers {
             server.stop().await?;
@@ -99,7 +99,7 @@ impl NatsCluster {
 }
 
 impl Nats {
-    /// Waits until the server serves all that it holds, as the others of its cluster do; at once if it doesn't run.
+    /// Waits until the server is healthy and in sync with the others of its cluster; returns at once if it doesn't run.
     pub async fn caught_up(&self) -> Result<(), SandboxError> {
         let deadline = Instant::now() + READY_LIMIT;
         while self.runs() && !self.is_healthy().await {
@@ -116,7 +116,7 @@ impl Nats {
     }
 }
 
-/// Ports that nobody has; taken all at once, so that none is given twice.
+/// Free ports; all are bound at the same time, so that none is returned twice.
 fn free_ports(count: usize) -> Result<Vec<u16>, SandboxError> {
     let random = RandomState::new().build_hasher().finish();
     let offset = usize::try_from(random % u64::from(PORTS.end - PORTS.start)).unwrap_or_default();

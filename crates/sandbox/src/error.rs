@@ -1,22 +1,22 @@
 use std::{io, path::PathBuf, time::Duration};
 
-/// Why a server could not be started or stopped.
+/// Reason why a server could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The program is nowhere to be found.
+    /// The program was not found.
     #[error("{program} was not found: run script/setup, install it, or set {variable}")]
     NotFound {
-        /// What was looked for.
+        /// The program.
         program: &'static str,
-        /// The environment variable that names it.
+        /// The environment variable for its location.
         variable: &'static str,
     },
     /// A file or folder could not be made, read or written.
     #[error("{} could not be used", path.display())]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// How it showed.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
@@ -29,18 +29,18 @@ pub enum SandboxError {
     /// The program could not be run at all.
     #[error("{} could not be run", program.display())]
     Spawn {
-        /// Which.
+        /// The program.
         program: PathBuf,
-        /// How it showed.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
     /// The program ended instead of serving.
     #[error("{program} ended at its start; the end of its log ({}) says:\n{tail}", log.display())]
     Ended {
-        /// Which.
+        /// The program.
         program: &'static str,
-        /// Where all of it is.
+        /// The path of the whole log.
         log: PathBuf,
         /// The last lines.
         tail: String,
@@ -48,11 +48,11 @@ pub enum SandboxError {
     /// The program didn't serve in time.
     #[error("{program} was not ready within {limit:?}; its log is {}", log.display())]
     NotReady {
-        /// Which.
+        /// The program.
         program: &'static str,
-        /// How long it was waited for.
+        /// The time limit.
         limit: Duration,
-        /// Where its log is.
+        /// The path of its log.
         log: PathBuf,
     },
     /// Postgres refuses to run as root, and there is no other user to run it as.
@@ -66,26 +66,26 @@ pub enum SandboxError {
     Unreachable {
         /// The user.
         user: String,
-        /// The first folder on the way that is closed.
+        /// The first folder on the way that the user can't pass through.
         folder: PathBuf,
     },
     /// The process can't be waited for or signalled.
     #[error("{program} (process {pid}) could not be stopped")]
     Stop {
-        /// Which.
+        /// The program.
         program: &'static str,
         /// Its process id.
         pid: u32,
-        /// How it showed.
+        /// The underlying error.
         #[source]
         source: io::Error,
     },
-    /// Postgres couldn't be asked for a database.
+    /// The database could not be created.
     #[error("the database {name} could not be created: {reason}")]
     Database {
         /// Its name.
         name: String,
-        /// What Postgres or the connection to it said.
+        /// The error of Postgres or of the connection to it.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Where the programs are.
+//! Locations of the programs.
 
 use crate::SandboxError;
 use std::{
@@ -10,7 +10,8 @@ use std::{
 const NATS_VARIABLE: &str = "TILLFLOW_NATS_SERVER";
 const POSTGRES_VARIABLE: &str = "TILLFLOW_POSTGRES_BIN";
 
-/// The program of nats-server: `$TILLFLOW_NATS_SERVER`, then `.cache/bin/nats-server` here or in a folder above, then the path.
+/// The program of nats-server: `$TILLFLOW_NATS_SERVER`, then `.cache/bin/nats-server` in the current folder or one
+/// above, then the first on `PATH`.
 pub fn nats_server() -> Result<PathBuf, SandboxError> {
     let missing = SandboxError::NotFound { program: "nats-server", variable: NATS_VARIABLE };
     if let Some(named) = env::var_os(NATS_VARIABLE) {
@@ -22,8 +23,8 @@ pub fn nats_server() -> Result<PathBuf, SandboxError> {
     cached.chain(on_path("nats-server")).find(|program| program.is_file()).ok_or(missing)
 }
 
-/// The folder that holds `initdb` and `postgres`: `$TILLFLOW_POSTGRES_BIN`, then what `pg_config` says, then the
-/// newest under `/usr/lib/postgresql`, then the path.
+/// The folder that holds `initdb` and `postgres`: `$TILLFLOW_POSTGRES_BIN`, then the output of `pg_config --bindir`,
+/// then the newest under `/usr/lib/postgresql`, then `PATH`.
 pub(crate) fn postgres_folder() -> Result<PathBuf, SandboxError> {
     let missing = SandboxError::NotFound { program: "postgres", variable: POSTGRES_VARIABLE };
     let complete = |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("postgres").is_file();
@@ -34,7 +35,7 @@ pub(crate) fn postgres_folder() -> Result<PathBuf, SandboxError> {
     configured().into_iter().chain(versioned()).chain(on_path).find(complete).ok_or(missing)
 }
 
-/// Beside the server's programs, or on the path.
+/// The program `psql`: beside the server's programs, or on `PATH`.
 pub(crate) fn psql(programs: &Path) -> Result<PathBuf, SandboxError> {
     let missing = SandboxError::NotFound { program: "psql", variable: POSTGRES_VARIABLE };
     let beside = std::iter::once(programs.join("psql"));

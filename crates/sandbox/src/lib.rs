@@ -1,7 +1,7 @@
-//! Starts a nats-server and a Postgres of one's own, on free ports, in a folder of one's own, and stops them.
+//! Starts a private nats-server and a private Postgres, on free ports and each in a folder of its own, and stops them.
 //!
-//! For development and tests: nothing is shared, nothing listens beyond loopback, and what was started ends with the
-//! process that started it, even if that one is killed.
+//! For development and tests: nothing is shared, nothing listens beyond loopback, and each server ends with the process
+//! that started it, even if that process is killed.
 
 mod cluster;
 mod error;

@@ -19,32 +19,33 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long a server may take to serve; it reads all its streams first.
+/// Time limit for a server to be ready; it reads all its streams first.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(30);
-/// The least that Tillflow accepts of a server: a delivery of 4 MiB with its headers, and what is made of it.
+/// The lowest limit that Tillflow accepts of a server, in bytes: a delivery of 4 MiB with its headers, and messages
+/// that are made of it.
 const MAX_PAYLOAD_BYTES: u32 = 8 * 1024 * 1024;
-/// How long a server may take to say how it is.
+/// Time limit of a health check.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
-/// What the server writes into its log when it has read its configuration anew (2.15.1, `reload.go`), and when it
-/// can't.
+/// Log lines of the server after it has reloaded its configuration, and after it has failed to (2.15.1, `reload.go`).
 const RELOADED: &str = "Reloaded server configuration";
 const NOT_RELOADED: &str = "Failed to reload server configuration";
 pub(crate) const KIND: Kind = Kind { program: "nats-server", orderly: Signal::TERM, abrupt: Signal::KILL };
 
-/// How a nats-server is started.
+/// Options for the start of a nats-server.
 #[derive(Debug, Clone)]
 pub struct NatsOptions {
-    /// Where its streams, its configuration and its log are.
+    /// The folder of its streams, its configuration and its log.
     pub data_dir: PathBuf,
-    /// Whether an acknowledged message is on disk (`sync_interval: always`).
+    /// True if an acknowledged message is on disk (`sync_interval: always`).
     pub sync_always: bool,
-    /// The port on loopback; 0 takes a free one.
+    /// The port on loopback; 0 selects a free one.
     pub port: u16,
     /// Upper limit of one message, in bytes.
     pub max_payload_bytes: u32,
-    /// Who may do what: the server's `authorization` block. Without it, anybody on this machine may do everything.
+    /// The server's `authorization` block: its users and their permissions. Without it, every process on this machine
+    /// may do everything.
     pub authorization: Option<Value>,
-    /// How connections are encrypted: the server's `tls` block.
+    /// The server's `tls` block: the encryption of connections.
     pub tls: Option<Value>,
 }
 
@@ -62,7 +63,7 @@ impl NatsOptions {
     }
 }
 
-/// A nats-server with `JetStream` that belongs to this process; dropped, it is killed.
+/// A nats-server with `JetStream` that belongs to this process; it is killed when this is dropped.
 pub struct Nats {
     home: Home,
     program: PathBuf,
@@ -73,7 +74,7 @@ pub struct Nats {
     tls: Option<Value>,
     peer: Option<Peer>,
     ports: Ports,
-    /// The ports as the running server was reported them: one that is to read its configuration anew takes no others.
+    /// The ports in the running server's configuration, 0 for any free one: a reload must not change them.
     asked_for: Ports,
     server: Option<Server>,
     pid: u32,
@@ -86,8 +87,8 @@ struct Ports {
 }
 
 impl Nats {
-    /// Starts a server and waits until it serves. The program is `$TILLFLOW_NATS_SERVER`, `.cache/bin/nats-server` here
-    /// or in a folder above, or the first on the path.
+    /// Starts a server and waits until it is ready. The program is `$TILLFLOW_NATS_SERVER`, `.cache/bin/nats-server` in
+    /// the current folder or one above, or the first on `PATH`.
     pub async fn start(options: NatsOptions) -> Result<Self, SandboxError> {
         Self::begin(options, 0, None).await
     }
@@ -129,12 +130,12 @@ impl Nats {
         self.peer.as_ref().map_or("nats", |peer| &peer.name)
     }
 
-    /// Where clients connect: `nats://127.0.0.1:<port>`.
+    /// The URL for clients: `nats://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.ports.client)
     }
 
-    /// Where the server tells about itself: `http://127.0.0.1:<port>`.
+    /// The monitoring URL: `http://127.0.0.1:<port>`.
     pub fn monitoring_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.monitoring)
     }
@@ -144,7 +145,7 @@ impl Nats {
         self.pid
     }
 
-    /// Stops the server in order; kills it if that takes more than 15 seconds.
+    /// Stops the server gracefully; kills it if that takes more than 15 seconds.
     pub async fn stop(mut self) -> Result<(), SandboxError> {
         match self.server.take() {
             Some(server) => server.stop().await,
@@ -168,8 +169,8 @@ impl Nats {
         self.launch().await
     }
 
-    /// Has the server take another `authorization` block, as an operator would: it reads its configuration anew. Who is
-    /// in it no more is disconnected, others notice nothing. Returns when the server has read it.
+    /// Replaces the server's `authorization` block, as an operator would: the server reloads its configuration. Users
+    /// that are no longer in the block are disconnected; others are not affected. Returns when the server has reloaded.
     pub async fn reload(&self, authorization: Value) -> Result<(), SandboxError> {
         let _reloading = self.reloading.lock().await;
         *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
@@ -198,7 +199,7 @@ impl Nats {
         self.home.log()
     }
 
-    /// Whether it says that all is well (`/healthz`).
+    /// Returns true if the server reports that it is healthy (`/healthz`).
     pub(crate) async fn is_healthy(&self) -> bool {
         let ask = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.ports.monitoring)).await?;
@@ -221,7 +222,8 @@ impl Nats {
         Ok(())
     }
 
-    /// The server reads JSON as its configuration too, which spares us its rules of quoting.
+    /// Writes the server's configuration, as JSON: the server accepts it too, and the quoting rules of its own format
+    /// are avoided.
     fn configure(&self) -> Result<PathBuf, SandboxError> {
         let listen =
             |port: u16| if port == 0 { "127.0.0.1:-1".to_owned() } else { format!("127.0.0.1:{port}") };
@@ -256,7 +258,7 @@ impl Nats {
         Ok(path)
     }
 
-    /// The server writes its ports into a file once it serves.
+    /// Waits until the server is ready; it then writes its ports into a file.
     async fn ready(&self, server: &mut Server) -> Result<Ports, SandboxError> {
         let name = self.program.file_name().unwrap_or_default().to_string_lossy();
         let path = self.home.path().join(format!("{name}_{}.ports", server.pid()));
@@ -266,7 +268,7 @@ impl Nats {
                 return Err(self.home.ended(KIND.program));
             }
             if let Some(ports) = fs::read(&path).ok().as_deref().and_then(read_ports) {
-                // A killed server leaves it, and process ids come back.
+                // A killed server leaves the file, and process ids are reused.
                 fs::remove_file(&path).map_err(SandboxError::file(&path))?;
                 return Ok(ports);
             }

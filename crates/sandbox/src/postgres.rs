@@ -18,19 +18,20 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long `initdb` may take.
+/// Time limit of `initdb`.
 const INIT_LIMIT: Duration = Duration::from_mins(1);
-/// How long a server may take to serve; after a kill it recovers first.
+/// Time limit for a server to be ready; after a kill it recovers first.
 const READY_LIMIT: Duration = Duration::from_mins(1);
-/// How often a start is tried: a port may be taken between looking and binding, a killed server's children linger.
+/// Upper limit of attempts to start: a port may be taken between the check and the bind, and a killed server's
+/// children linger.
 const MAX_STARTS: u32 = 20;
 /// The pause between two starts.
 const START_PAUSE: Duration = Duration::from_millis(250);
 /// SIGINT is Postgres's fast shutdown, SIGQUIT its immediate one, which leaves no shared memory behind.
 const KIND: Kind = Kind { program: "postgres", orderly: Signal::INT, abrupt: Signal::QUIT };
-/// For two cores that the server shares with everything else. `fsync` stays on: durability is promised.
+/// Settings for two cores that the server shares with everything else. `fsync` stays on: durability is promised.
 const SETTINGS: [&str; 8] = [
-    // What the server says of a refused statement quotes rows and texts; the log shall hold none.
+    // The details of a refused statement quote rows and texts; the log shall contain none.
     "log_error_verbosity=terse",
     "log_min_error_statement=panic",
     "listen_addresses=127.0.0.1",
@@ -41,15 +42,15 @@ const SETTINGS: [&str; 8] = [
     "max_connections=60",
 ];
 
-/// How a Postgres is started.
+/// Options for the start of a Postgres.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
-    /// Where its cluster and its log are.
+    /// The folder of its cluster and its log.
     pub data_dir: PathBuf,
-    /// The port on loopback; 0 takes a free one.
+    /// The port on loopback; 0 selects a free one.
     pub port: u16,
-    /// True if nothing in it has to outlive the machine: a new cluster is copied from one that was made once for all, in the
-    /// folder for temporary files, and isn't synced before it is used.
+    /// True if its data need not survive a crash of the machine: a new cluster is copied from a template that was made
+    /// once, in the folder for temporary files, and isn't synced before it is used.
     pub is_throwaway: bool,
 }
 
@@ -65,15 +66,17 @@ impl PostgresOptions {
     }
 }
 
-/// The arguments that make a cluster: as it is made nobody can connect, and it gets its password before it is started.
+/// The arguments of `initdb` for a new cluster: nobody can connect while it is made, and it gets its password before it
+/// is started.
 const NEW_CLUSTER: [&str; 5] =
     ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
 /// The file in its folder that holds the password of the user `postgres`.
 const PASSWORD_FILE: &str = "password";
-/// Who may come in: with the password, and from this machine alone.
+/// The content of `pg_hba.conf`: connections are accepted with the password, and from this machine only.
 const ADMITTED: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 
-/// A Postgres that belongs to this process and asks for a password that was drawn for it; dropped, it is stopped at once.
+/// A Postgres that belongs to this process and requires a random password of its own; it is stopped at once when this
+/// is dropped.
 pub struct Postgres {
     home: Home,
     password: String,
@@ -85,9 +88,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server, with a new cluster if the folder holds none, and waits until it serves. Where we are root, it
-    /// runs as the user `postgres` or `nobody`. The programs are in `$TILLFLOW_POSTGRES_BIN`, where `pg_config` says, in
-    /// the newest `/usr/lib/postgresql/*/bin`, or on the path.
+    /// Starts a server, with a new cluster if the folder holds none, and waits until it is ready. If this process is
+    /// root, the server runs as the user `postgres` or `nobody`. The programs are in `$TILLFLOW_POSTGRES_BIN`, the
+    /// folder that `pg_config` reports, the newest `/usr/lib/postgresql/*/bin`, or on `PATH`.
     pub async fn start(options: PostgresOptions) -> Result<Self, SandboxError> {
         let programs = find::postgres_folder()?;
         let user = User::to_run_as()?;
@@ -99,7 +102,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// The database `postgres`, as the user `postgres`, with the password.
+    /// The URL of the database `postgres`, with the user `postgres` and the password.
     pub fn url(&self) -> String {
         self.url_of("postgres")
     }
@@ -109,19 +112,19 @@ impl Postgres {
         self.pid
     }
 
-    /// Postgres's own client `psql` on the database `postgres`, as the user `postgres`, reading no settings of whoever
-    /// runs it. It prints rows without decoration and ends at the first statement that is refused.
+    /// A command of Postgres's client `psql` on the database `postgres`, as the user `postgres`, without the settings
+    /// of the caller's account. It prints rows without decoration and ends at the first statement that is refused.
     pub fn psql(&self) -> Result<Command, SandboxError> {
         let mut command = Command::new(find::psql(&self.programs)?);
         command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
-        // Arguments are for all to see.
+        // All users of the machine can see arguments.
         command.env("PGPASSWORD", &self.password);
         command.arg("--dbname").arg(url).stdin(Stdio::null()).kill_on_drop(true);
         Ok(command)
     }
 
-    /// Makes the database `name` (`[a-z0-9_]{1,63}`) if there is none, and tells its URL.
+    /// Creates the database `name` (`[a-z0-9_]{1,63}`) if there is none, and returns its URL.
     pub async fn create_database(&self, name: &str) -> Result<String, SandboxError> {
         /// `duplicate_database` (Postgres, appendix A).
         const EXISTS: &str = "42P04";
@@ -138,7 +141,7 @@ impl Postgres {
         }
     }
 
-    /// Stops the server in order (clients are disconnected); kills it if that takes more than 15 seconds.
+    /// Stops the server gracefully (clients are disconnected); kills it if that takes more than 15 seconds.
     pub async fn stop(mut self) -> Result<(), SandboxError> {
         match self.server.take() {
             Some(server) => server.stop().await,
@@ -175,7 +178,7 @@ impl Postgres {
         if let Some(user) = &self.user {
             user.reach(self.home.path())?;
         }
-        // `initdb` writes this last but for its final sync; without it a cluster was left half made.
+        // `initdb` writes `global/pg_control` last, except for its final sync; without it a cluster is incomplete.
         let file = self.home.path().join(PASSWORD_FILE);
         let is_made = cluster.join("global/pg_control").exists() && cluster.join("made").exists();
         if is_made && file.exists() {
@@ -185,7 +188,7 @@ impl Postgres {
         }
         self.password = private::random().map_err(SandboxError::file(&file))?;
         if is_made {
-            // An older version made it, and trusted everybody.
+            // An older version made it, with `trust` for everybody.
             return self.set_password(&file, &[]).await;
         }
         if cluster.exists() {
@@ -217,7 +220,7 @@ impl Postgres {
         template::keep(cluster, &folder, uid)
     }
 
-    /// Gives a cluster its password, has it ask for one from now on, and writes it into `file`, where the next start reads
+    /// Sets a cluster's password, makes it required from now on, and writes it into `file`, where the next start reads
     /// it. Nobody can connect meanwhile.
     async fn set_password(&self, file: &Path, options: &[&str]) -> Result<(), SandboxError> {
         let salt = private::random().map_err(SandboxError::file(file))?;
@@ -292,7 +295,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// The first line of `postmaster.pid` is the server's process, the eighth how far it is.
+    /// Waits until the server is ready. The first line of `postmaster.pid` is the process id of the server, the eighth
+    /// its state.
     async fn ready(&self, server: &mut Server) -> Result<(), SandboxError> {
         let path = self.cluster().join("postmaster.pid");
         let pid = server.pid().to_string();
@@ -313,7 +317,7 @@ impl Postgres {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        // The user it runs as may not be allowed where we are.
+        // The user that it runs as may have no access to the current folder.
         command.current_dir("/");
         if let Some(user) = &self.user {
             command.uid(user.uid).gid(user.gid);
@@ -326,7 +330,7 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// The user that Postgres runs as where we are root.
+/// The user that Postgres runs as if this process is root.
 struct User {
     name: String,
     uid: u32,
@@ -353,7 +357,7 @@ impl User {
         found.map(Some).ok_or(SandboxError::NoUser)
     }
 
-    /// Makes `folder` this user's own, and sees whether every folder down to it lets this user through.
+    /// Makes this user the owner of `folder`, and checks that every folder above it lets this user through.
     fn reach(&self, folder: &Path) -> Result<(), SandboxError> {
         chown(folder, Some(self.uid), Some(self.gid)).map_err(SandboxError::file(folder))?;
         for folder in folder.ancestors().skip(1) {

@@ -1,4 +1,4 @@
-//! Folders and files that only their owner reads.
+//! Folders and files that only their owner can read.
 
 use crate::SandboxError;
 use std::{
@@ -9,17 +9,18 @@ use std::{
 };
 
 const OWNER_ONLY: u32 = 0o700;
-/// Others may pass through to what they are let into, and see nothing.
+/// Others may pass through to folders that they can open, and can't list the content.
 const PASSABLE: u32 = 0o711;
 
-/// Makes the folder of an environment, or closes one that is there: only its owner enters. Where we are root, the user that
-/// Postgres runs as has to pass through to its own; others may, and find only closed folders.
+/// Creates the folder of an environment, or restricts one that is there: only its owner can open it. If this process is
+/// root, the user that Postgres runs as has to pass through to its own folder; others can pass through too, and find
+/// only restricted folders.
 pub fn own_folder(path: &Path) -> Result<(), SandboxError> {
     let mode = if rustix::process::geteuid().is_root() { PASSABLE } else { OWNER_ONLY };
     closed(path, mode).map_err(SandboxError::file(path))
 }
 
-/// Makes a folder that only its owner enters, and closes one that is there.
+/// Creates a folder that only its owner can open, or restricts one that is there.
 pub(crate) fn folder(path: &Path) -> io::Result<()> {
     closed(path, OWNER_ONLY)
 }
@@ -29,14 +30,14 @@ fn closed(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// 256 bits drawn by chance, in hexadecimal.
+/// 256 random bits, in hexadecimal.
 pub(crate) fn random() -> io::Result<String> {
     let mut bytes = [0; 32];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
 
-/// Writes a file that only its owner reads.
+/// Writes a file that only its owner can read.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;

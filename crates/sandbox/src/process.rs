@@ -1,4 +1,4 @@
-//! A server as a child process: its log, its lock, its end.
+//! A server as a child process: its log, its lock and its end.
 
 use crate::{SandboxError, private};
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,18 +15,18 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long an orderly stop may take before the process is killed.
+/// Time limit of a graceful stop; then the process is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// How long a killed process may take to be gone.
+/// Time limit for a killed process to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
-/// How long the end of a former owner of the folder is waited for.
+/// Time limit for a former owner of the folder to end.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
-/// How often a state that sends no notice is looked at.
+/// Interval for polling a state that sends no notice.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// How much of a log an error quotes, in bytes.
+/// Upper limit of the part of a log that an error quotes, in bytes.
 const TAIL_BYTES: u64 = 2048;
 
-/// The folder of one server; nobody else can hold it as long as this or the server lives.
+/// The folder of one server, locked as long as this or the server exists.
 pub(crate) struct Home {
     folder: PathBuf,
     lock: File,
@@ -64,7 +64,7 @@ impl Home {
         self.folder.join("log")
     }
 
-    /// The end of the log, for an error.
+    /// The error of a server that has ended, with the end of its log.
     pub(crate) fn ended(&self, program: &'static str) -> SandboxError {
         let log = self.log();
         let tail = tail(&log).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Home {
         let log = open.map_err(SandboxError::file(&path))?;
         let [stderr, lock] =
             [log.try_clone(), self.lock.try_clone()].map(|file| file.map_err(SandboxError::file(&path)));
-        // The lock goes along as standard input: it is held until the server is gone, even if we are gone before.
+        // The lock is passed on as standard input: it is held until the server is gone, even if we are gone before.
         command.stdin(lock?).stdout(log).stderr(stderr?).process_group(0);
         let program = PathBuf::from(command.as_std().get_program());
         let child = command.spawn().map_err(|source| SandboxError::Spawn { program, source })?;
@@ -95,22 +95,22 @@ fn tail(log: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }
 
-/// What a server is called and how it wants to be reported to stop.
+/// The program of a server, and the signals that stop it.
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) program: &'static str,
-    /// In order: what was begun is finished.
+    /// Stops it gracefully: work in progress is finished.
     pub(crate) orderly: Signal,
-    /// At once, but without leaving anything behind.
+    /// Stops it at once, but without leaving anything behind.
     pub(crate) abrupt: Signal,
 }
 
-/// A running server. Dropped, it is stopped at once.
+/// A running server. It is stopped at once when this is dropped.
 pub(crate) struct Server {
     child: Child,
     pid: u32,
     kind: Kind,
-    /// Ends the server when our end of its pipe closes: when we are killed, nobody else would.
+    /// Stops the server when our end of the watchdog's pipe closes: if we are killed, nothing else would.
     _watchdog: Child,
 }
 
@@ -144,12 +144,12 @@ impl Server {
         self::signal(self.pid, signal);
     }
 
-    /// Whether it has ended by itself.
+    /// Returns true if it has ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// Stops it in order; kills it if that takes too long.
+    /// Stops it gracefully; kills it if that takes too long.
     pub(crate) async fn stop(mut self) -> Result<(), SandboxError> {
         if !self.ended() {
             signal(self.pid, self.kind.orderly);
@@ -181,7 +181,7 @@ impl Drop for Server {
 }
 
 fn signal(pid: u32, signal: Signal) {
-    // Only fails if the process is gone already, which is what was wanted.
+    // Fails only if the process is gone already, which is the wanted state.
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }

@@ -1,5 +1,4 @@
-//! The client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding: pure, but for the nonce that it is
-//! given.
+//! The client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding: pure, the nonce is a parameter.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -9,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
 /// Upper limit of rounds that a server may ask for.
 const ROUNDS_MAX: u32 = 1_000_000;
-/// The rounds of our own passwords. Rounds make guessing dear, and 256 bits that were drawn by chance aren't guessed; every
-/// client pays them at each connection, which takes most of a second without optimisation.
+/// The rounds of our own passwords. Rounds make guessing expensive, which 256 random bits don't need; every client
+/// computes the rounds at each connection, which takes most of a second without optimisation.
 const ROUNDS: u32 = 1;
 /// `n,,` in base64: no channel binding.
 const NO_BINDING: &str = "biws";
 
-/// One login, once its first message is sent.
+/// The state of one login.
 pub(crate) struct Login<'a> {
     password: &'a str,
     nonce: &'a str,
@@ -23,7 +22,7 @@ pub(crate) struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    /// Begins; Postgres takes the user's name from elsewhere.
+    /// Creates a login; Postgres takes the user's name from elsewhere.
     pub(crate) fn new(password: &'a str, nonce: &'a str) -> Self {
         Self { password, nonce, signature: Vec::new() }
     }
@@ -37,7 +36,7 @@ impl<'a> Login<'a> {
         format!("n=,r={}", self.nonce)
     }
 
-    /// The proof, in answer to the server's first message; nothing if that isn't one.
+    /// The proof, in reply to the server's first message; `None` if that message is invalid.
     pub(crate) fn proof(&mut self, server_first: &str) -> Option<String> {
         let field = |name: &str| server_first.split(',').find_map(|field| field.strip_prefix(name));
         let nonce = field("r=").filter(|nonce| nonce.starts_with(self.nonce))?;
@@ -53,14 +52,14 @@ impl<'a> Login<'a> {
         Some(format!("{without_proof},p={}", STANDARD.encode(proof)))
     }
 
-    /// Returns whether the server's last message shows that it knows the password too.
+    /// Returns true if the server's last message proves that it has the password's verifier.
     pub(crate) fn is_server(&self, server_last: &str) -> bool {
         let said = server_last.strip_prefix("v=").and_then(|text| STANDARD.decode(text).ok());
         !self.signature.is_empty() && said.is_some_and(|said| said == self.signature)
     }
 }
 
-/// What Postgres keeps of a password, in the form that `alter role` takes (Postgres, `scram-common.c`).
+/// The verifier that Postgres keeps of a password, in the form that `alter role` accepts (Postgres, `scram-common.c`).
 pub(crate) fn kept(password: &str, salt: &[u8]) -> String {
     let salted = salted(password.as_bytes(), salt, ROUNDS);
     let [salt, stored, server] = [
@@ -73,7 +72,7 @@ pub(crate) fn kept(password: &str, salt: &[u8]) -> String {
 }
 
 fn keyed(key: &[u8], text: &[u8]) -> Vec<u8> {
-    // A key of any length is taken.
+    // A key of any length is accepted.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
@@ -95,8 +94,8 @@ mod tests {
 
     #[test]
     fn the_example_of_the_standard_comes_out() {
-        // RFC 7677, section 3, with Postgres's empty name: the name is part of what is signed, so only the salted
-        // password, its keys and the checks of messages are the standard's.
+        // RFC 7677, section 3, with Postgres's empty name: the name is part of the signed text, so only the salted
+        // password, its keys and the checks of messages are those of the standard.
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let stored = Sha256::digest(keyed(&salted(b"pencil", &salt, 4096), b"Client Key"));
         assert_eq!(STANDARD.encode(stored), "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=");

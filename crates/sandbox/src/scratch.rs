@@ -7,12 +7,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A folder to throw away, under the system's own; removed when dropped.
+/// A temporary folder, in the system's folder for temporary files; removed when dropped.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes a folder that nobody else has.
+    /// Creates a folder with a unique name.
     pub fn new() -> Result<Self, SandboxError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -23,7 +23,7 @@ impl Scratch {
         Ok(Self(path))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -31,7 +31,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What can't be removed lies in the system's folder for such things, and hurts nobody.
+        // A folder that can't be removed stays among the system's temporary files, and does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Just enough of Postgres's protocol (version 3.0) to run one statement, with a password (SCRAM-SHA-256).
+//! The part of Postgres's protocol (version 3.0) that is needed to run one statement, with a password (SCRAM-SHA-256).
 
 use crate::{
     private,
@@ -11,13 +11,13 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a statement may take; creating a database copies one.
+/// Time limit of a statement; creating a database copies one.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// The longest message that is read, in bytes.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 const PROTOCOL_VERSION: u32 = 196_608;
 
-/// What Postgres said no with.
+/// The error with which Postgres refuses a connection or statement.
 pub(crate) struct Refusal {
     pub(crate) code: String,
     pub(crate) message: String,
@@ -72,7 +72,7 @@ async fn until_ready(stream: &mut TcpStream, login: &mut Login<'_>) -> io::Resul
     }
 }
 
-/// One step of the login.
+/// Performs one step of the login.
 async fn prove(stream: &mut TcpStream, login: &mut Login<'_>, body: &[u8]) -> io::Result<()> {
     let strange = || io::Error::other("the server asks for another proof than SCRAM-SHA-256");
     let (kind, body) = body.split_first_chunk::<4>().ok_or_else(strange)?;

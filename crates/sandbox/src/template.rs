@@ -1,4 +1,5 @@
-//! A cluster of Postgres that new ones are copied from: `initdb` takes most of the time in which a server starts.
+//! The template from which new clusters of Postgres are copied: `initdb` takes most of the time in which a
+//! server starts.
 
 use crate::SandboxError;
 use std::{
@@ -13,8 +14,8 @@ pub(crate) fn folder(programs: &Path, uid: u32) -> PathBuf {
     env::temp_dir().join(format!("tillflow-cluster{programs}-{uid}"))
 }
 
-/// Copies the template to `cluster`, as that user's own; false if there is none. A folder that belongs to someone else is
-/// none.
+/// Copies the template to `cluster`, with that user as its owner; returns false if there is none. A folder that belongs
+/// to another user is not a template.
 pub(crate) fn copy(template: &Path, cluster: &Path, uid: u32) -> Result<bool, SandboxError> {
     let is_own = fs::symlink_metadata(template).is_ok_and(|found| found.is_dir() && found.uid() == uid);
     if is_own {
@@ -23,7 +24,7 @@ pub(crate) fn copy(template: &Path, cluster: &Path, uid: u32) -> Result<bool, Sa
     Ok(is_own)
 }
 
-/// Makes a template of `cluster`, which no server has been started in, unless another process was faster.
+/// Makes a template of `cluster`, in which no server was started yet, unless another process was faster.
 pub(crate) fn keep(cluster: &Path, template: &Path, uid: u32) -> Result<(), SandboxError> {
     let mut making = template.as_os_str().to_owned();
     making.push(format!(".{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! Against the real programs.
+//! Tests against the real programs.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, SandboxError, Scratch};
@@ -12,13 +12,13 @@ fn alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Whether it has ended, though nobody may have asked how: orphans belong to a process that need not care.
+/// Returns true if the process has ended, even if it is a zombie: orphans belong to a process that need not reap them.
 fn ended(pid: u32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
 }
 
-/// What the server of `url` says first: its `INFO` line.
+/// The first line that the server of `url` sends: `INFO`.
 async fn greeting(url: &str) -> String {
     let stream = TcpStream::connect(url.trim_start_matches("nats://")).await.unwrap();
     let mut line = String::new();
@@ -144,7 +144,7 @@ async fn a_name_that_needs_quoting_makes_no_database() {
     postgres.stop().await.unwrap();
 }
 
-/// Runs itself as the parent that is killed.
+/// Runs its own program as the parent that is killed.
 #[tokio::test]
 async fn what_was_started_ends_with_a_parent_that_is_killed() {
     const PARENT: &str = "SANDBOX_TEST_PARENT_FOLDER";

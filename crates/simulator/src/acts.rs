@@ -1,10 +1,10 @@
-//! Acts of people in a shop, whether it runs behind a server or as a machine.
+//! Acts of the people in a shop, used by both the HTTP server and the state machine.
 
 use crate::ledger::{Change, Instant};
 use crate::shop::{Impossible, Kind};
 use crate::state::State;
 
-/// The result of an act, and the changes that it made.
+/// Value returned by an act, with the changes that the act made.
 pub(crate) type Acted<T> = Result<(T, Vec<Change>), Impossible>;
 
 impl State {
@@ -72,7 +72,7 @@ impl State {
         Ok(((), vec![self.ledger.refund(order, now)?]))
     }
 
-    /// Everything that is on sale and every level of it, as if each had just been reported of.
+    /// Changes for every product on sale and each of its levels, as if all were reported again.
     pub(crate) fn everything(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for product in self.ledger.products().filter(|product| !product.deleted) {

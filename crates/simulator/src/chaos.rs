@@ -1,31 +1,31 @@
-//! The dial of things that go wrong.
+//! Fault injection: rates, and the random draws from them.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
 
-/// How often what goes wrong; shares are from 0 (never) to 1 (always). All 0 by default.
+/// Fault rates. Shares are from 0 (never) to 1 (always); all are 0 by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Chaos {
-    /// Webhooks that are sent once more, after what waits by then.
+    /// Share of webhooks that are sent a second time, behind all webhooks in the queue at that time.
     pub duplicate: f64,
-    /// Webhooks that are overtaken by the one behind them.
+    /// Share of webhooks that are overtaken by the next one in the queue.
     pub reorder: f64,
-    /// The longest that a webhook is held back, in milliseconds; evenly spread from 0.
+    /// Maximum delay of a webhook in milliseconds; evenly distributed from 0.
     pub delay_ms_max: u64,
-    /// Calls that are refused for their number, before they have an effect.
+    /// Share of calls that are throttled with 429, before they have an effect.
     pub throttle_429: f64,
-    /// Calls that fail with 503, before they have an effect.
+    /// Share of calls that fail with 503, before they have an effect.
     pub server_error: f64,
-    /// Calls that have their effect and then answer 500.
+    /// Share of calls that have their effect, then get a 500 response.
     pub error_after_success: f64,
-    /// Calls that have their effect and then no answer: the connection is closed.
+    /// Share of calls that have their effect, then get no response: the connection is closed.
     pub reset_after_success: f64,
-    /// The longest that an answer is held back, in milliseconds; evenly spread from 0.
+    /// Maximum delay of a response in milliseconds; evenly distributed from 0.
     pub answer_ms_max: u64,
 }
 
-/// What becomes of a call.
+/// Fault drawn for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Fine,
@@ -35,7 +35,7 @@ pub(crate) enum Call {
     Reset,
 }
 
-/// What becomes of a webhook.
+/// Faults drawn for a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fate {
     pub(crate) duplicate: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Fate {
     pub(crate) delay: Duration,
 }
 
-/// The dial and the dice.
+/// Fault rates with their random number generator.
 #[derive(Debug)]
 pub(crate) struct Dice {
     pub(crate) chaos: Chaos,
@@ -74,7 +74,7 @@ impl Dice {
         }
     }
 
-    /// How long an answer is held back.
+    /// Returns the delay of a response.
     pub(crate) fn answer_delay(&mut self) -> Duration {
         self.delay(self.chaos.answer_ms_max)
     }

@@ -1,4 +1,4 @@
-//! A request as it came in, a reply as it goes out, and a webhook before it is sent.
+//! A received request, a reply to be sent, and a webhook before it is sent.
 
 use crate::ledger::Change;
 use bytes::Bytes;
@@ -30,13 +30,13 @@ impl Incoming {
     }
 }
 
-/// What the platform answers, and what the call changed.
+/// The platform's reply, with the changes that the call made.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Value,
-    /// What was done, for the record of calls.
+    /// Name of the operation, for the record of calls.
     pub(crate) operation: String,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) changes: Vec<Change>,
@@ -69,11 +69,11 @@ pub(crate) struct Outgoing {
     pub(crate) id: String,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
-    /// The address that was valid when it was made.
+    /// The URL registered when the webhook was made.
     pub(crate) url: String,
 }
 
-/// Decodes `application/x-www-form-urlencoded` pairs; what isn't UTF-8 is replaced.
+/// Decodes `application/x-www-form-urlencoded` pairs; replaces bytes that aren't UTF-8.
 pub(crate) fn decode_form(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
@@ -84,7 +84,7 @@ pub(crate) fn decode_form(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Decodes percent signs and pluses.
+/// Decodes percent escapes, and pluses as spaces.
 pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,12 +1,12 @@
-//! As much of GraphQL as clients of the simulator speak: one operation, fields with arguments and directives,
-//! variables, inline fragments. No named fragments and no schema; [`crate::project`] holds selections to the reply.
+//! The GraphQL that clients of the simulator use: one operation, fields with arguments and directives, variables,
+//! inline fragments. No named fragments, no schema; [`crate::project`] checks selections against the reply.
 
 use serde_json::{Map, Value};
 
-/// How deep selections and values may nest.
+/// Maximum nesting depth of selections and values.
 const DEPTH_MAX: usize = 32;
 
-/// What a request asks for, variables filled in.
+/// One operation of a request, with its variables filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Operation {
     pub(crate) mutation: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Operation {
 /// One field of a selection.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Field {
-    /// Its name in the reply.
+    /// The field's name in the reply.
     pub(crate) alias: String,
     pub(crate) name: String,
     pub(crate) arguments: Map<String, Value>,
@@ -43,7 +43,7 @@ enum Token {
     Spread,
 }
 
-/// Reads `query` with `variables`; the `Err` is the message a client gets.
+/// Parses `query` with `variables`; the `Err` is the message for the client.
 pub(crate) fn parse(query: &str, variables: &Value) -> Result<Operation, String> {
     let tokens = tokens(query)?;
     let mut parser = Parser { tokens, next: 0, declared: Map::new(), names: Vec::new(), depth: 0 };
@@ -96,7 +96,7 @@ fn run(rest: &str, belongs: impl Fn(char) -> bool) -> usize {
     rest.find(|c| !belongs(c)).unwrap_or(rest.len())
 }
 
-/// A string or block string at the start of `rest`, and how long it is there.
+/// Reads a string or block string at the start of `rest`; returns it and the length of its source text.
 fn quoted(rest: &str) -> Result<(String, usize), String> {
     if let Some(block) = rest.strip_prefix("\"\"\"") {
         let end = block.find("\"\"\"").ok_or("Unterminated string")?;
@@ -122,7 +122,7 @@ struct Parser {
     next: usize,
     /// Variables that have a value.
     declared: Map<String, Value>,
-    /// Variables that may be used.
+    /// Names of the variables that may be used.
     names: Vec<String>,
     depth: usize,
 }
@@ -155,7 +155,7 @@ impl Parser {
         }
     }
 
-    /// Everything before the selection; true for a mutation.
+    /// Parses everything before the selection; returns true for a mutation.
     fn head(&mut self, variables: &Value) -> Result<bool, String> {
         if self.peek() == Some(&Token::Mark('{')) {
             return Ok(false);
@@ -250,7 +250,7 @@ impl Parser {
         Ok(())
     }
 
-    /// A value; `None` for a variable that was left out, which is not the same as null.
+    /// Parses a value; returns `None` for a variable that was left out, which differs from null.
     fn value(&mut self) -> Result<Option<Value>, String> {
         self.deeper()?;
         let value = match self.take()? {

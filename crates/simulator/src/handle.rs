@@ -1,4 +1,4 @@
-//! The hands of the people in the shop, and the eyes of whoever tests.
+//! Acts on a running shop and reads of its state, for demonstrations and tests.
 
 use crate::chaos::Chaos;
 use crate::ledger::{Change, Instant};
@@ -12,8 +12,8 @@ use rust_decimal::Decimal;
 use std::fmt;
 use std::sync::Arc;
 
-/// Acts on a shop as its staff and customers would, and reads what it holds. Cheap to clone. Every act changes the
-/// shop's books at once and puts the platform's webhooks for it into the queue, in the order of the acts; it fails with
+/// Acts on a shop as its staff and customers would, and reads its state. Cheap to clone. Every act changes the shop's
+/// ledger at once and enqueues the platform's webhooks for it, in the order of the acts; it fails with
 /// [`Impossible::Congested`] while that queue is full. Items are named by any of their ids.
 #[derive(Clone)]
 pub struct ShopHandle {
@@ -46,13 +46,13 @@ impl ShopHandle {
         read(&lock(&self.inner.state))
     }
 
-    /// Puts a product on sale and says what its variants are called, in their order. Treez knows no variants: there each
+    /// Puts a product on sale and returns the ids of its variants, in their order. Treez has no variants: there each
     /// becomes a product of its own.
     pub fn add_product(&self, title: &str, variants: &[NewVariant]) -> Result<Vec<ItemIds>, Impossible> {
         self.act(|state, now| state.add_product(title, variants, now))
     }
 
-    /// Sells `quantity` of an item at a location, even below zero, and says the order's id.
+    /// Sells `quantity` of an item at a location, even below zero, and returns the order's id.
     pub fn sell(
         &self,
         item: &str,
@@ -74,22 +74,23 @@ impl ShopHandle {
         self.act(|state, now| state.restock(item, location, quantity, now))
     }
 
-    /// Sets the price of a variant, in the currency's smallest unit. The same price changes nothing and tells nobody.
+    /// Sets the price of a variant, in the currency's smallest unit. The same price has no effect and causes no
+    /// webhook.
     pub fn edit_price(&self, variant: &str, price_minor: i64) -> Result<(), Impossible> {
         self.act(|state, now| state.edit_price(variant, price_minor, now))
     }
 
-    /// Sets the title of a product. The same title changes nothing and tells nobody.
+    /// Sets the title of a product. The same title has no effect and causes no webhook.
     pub fn edit_title(&self, product: &str, title: &str) -> Result<(), Impossible> {
         self.act(|state, now| state.edit_title(product, title, now))
     }
 
-    /// Takes a product with all its variants off sale for ever.
+    /// Takes a product with all its variants off sale permanently.
     pub fn delete_product(&self, product: &str) -> Result<(), Impossible> {
         self.act(|state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
     }
 
-    /// Writes a customer into the books and says the customer's id.
+    /// Adds a customer and returns the customer's id.
     pub fn add_customer(
         &self,
         given_name: &str,
@@ -99,7 +100,7 @@ impl ShopHandle {
         self.act(|state, now| Ok(state.add_customer(given_name, family_name, email, now)))
     }
 
-    /// Whose platform it is.
+    /// The simulated platform.
     pub fn platform(&self) -> Kind {
         self.read(|state| state.shop.platform)
     }
@@ -109,7 +110,7 @@ impl ShopHandle {
         self.read(|state| state.shop.account.clone())
     }
 
-    /// The places where stock can be.
+    /// The shop's stock locations.
     pub fn locations(&self) -> Vec<String> {
         self.read(|state| state.shop.locations.clone())
     }
@@ -124,7 +125,7 @@ impl ShopHandle {
         self.read(|state| state.ledger.find_sku(sku))
     }
 
-    /// How much of an item is at a location, as a decimal without zeros at its end; `None` where it isn't stocked.
+    /// The quantity of an item at a location, as a decimal without trailing zeros; `None` where it isn't stocked.
     pub fn level(&self, item: &str, location: &str) -> Option<String> {
         self.read(|state| Some(state.ledger.level(&state.item(item).ok()?, location)?.text()))
     }
@@ -139,49 +140,49 @@ impl ShopHandle {
         self.read(|state| Some(state.ledger.on_sale(product)?.title.clone()))
     }
 
-    /// The last calls that the platform got, oldest first; at most 20,000.
+    /// The last calls that the platform received, oldest first; at most 20,000.
     pub fn calls(&self) -> Vec<RecordedCall> {
         self.calls_since(0).0
     }
 
-    /// The last attempts at delivering webhooks, oldest first; at most 20,000.
+    /// The last delivery attempts of webhooks, oldest first; at most 20,000.
     pub fn webhooks_sent(&self) -> Vec<SentWebhook> {
         self.webhooks_sent_since(0).0
     }
 
-    /// The calls after the first `seen` of all that the platform ever got, as far as they are remembered, and how many it
-    /// ever got.
+    /// The calls after the first `seen` of all that the platform ever received, as far as they are still recorded, and
+    /// the count of all calls ever received.
     pub fn calls_since(&self, seen: u64) -> (Vec<RecordedCall>, u64) {
         lock(&self.inner.calls).since(seen)
     }
 
-    /// The attempts at delivering webhooks after the first `seen` of all, as far as they are remembered, and how many
-    /// there ever were.
+    /// The delivery attempts of webhooks after the first `seen` of all, as far as they are still recorded, and the
+    /// count of all attempts.
     pub fn webhooks_sent_since(&self, seen: u64) -> (Vec<SentWebhook>, u64) {
         self.inner.outbox.attempts_since(seen)
     }
 
-    /// How many webhooks wait, without the one that is being delivered.
+    /// The number of webhooks in the queue, without the one that is being delivered.
     pub fn webhooks_waiting(&self) -> usize {
         self.inner.outbox.waiting()
     }
 
-    /// Keeps webhooks back from now on, or lets them go in their order.
+    /// Delays webhooks from now on if `held`, else releases them in their order.
     pub fn hold_webhooks(&self, held: bool) {
         self.inner.outbox.hold(held);
     }
 
-    /// Delivers what waits now even if webhooks are held, and returns when each was taken or given up.
+    /// Delivers the queued webhooks even if webhooks are delayed; returns when each was delivered or discarded.
     pub async fn deliver_now(&self) {
         self.inner.outbox.let_through().await;
     }
 
-    /// Where webhooks of later acts go, exactly as registered.
+    /// Sets the URL for webhooks of later acts, exactly as registered.
     pub fn set_webhook(&self, url: &str) {
         lock(&self.inner.state).shop.webhook_url = Some(url.to_owned());
     }
 
-    /// Turns the dial of things that go wrong.
+    /// Sets the fault rates.
     pub fn set_chaos(&self, chaos: Chaos) {
         lock(&self.inner.dice).chaos = chaos;
     }

@@ -1,4 +1,4 @@
-//! What happens in a shop's worse weeks: acts of its staff beside selling, and dials of the platform.
+//! Incidents in a shop: acts of its staff other than selling, and faults of the platform.
 
 use crate::handle::ShopHandle;
 use crate::lock;
@@ -7,20 +7,21 @@ use crate::standing::Standing;
 use chrono::TimeDelta;
 
 impl ShopHandle {
-    /// Ends stocking an item at a location: its level there is gone. Shopify tells it by `inventory_levels/disconnect`;
-    /// Square says nothing and lists no count; Treez lists the location no more.
+    /// Ends stocking an item at a location: its level there is removed. Shopify reports it by
+    /// `inventory_levels/disconnect`; Square sends nothing and lists no count; Treez no longer lists the location.
     pub fn stop_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
         self.act(|state, _| state.stop_stocking(item, location))
     }
 
-    /// Begins stocking an item at a location, with a level of zero. Shopify tells it by `inventory_levels/connect`, the
-    /// others by a level.
+    /// Begins stocking an item at a location, with a level of zero. Shopify reports it by `inventory_levels/connect`,
+    /// the other platforms by a level.
     pub fn start_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
         self.act(|state, now| state.start_stocking(item, location, now))
     }
 
-    /// Switches the tracking of an item's stock on or off. While it is off, sales move nothing and Shopify tells and
-    /// shows a level of null, Square and Treez none. Switched on, the number from before stands again and is reported.
+    /// Switches the tracking of an item's stock on or off. While it is off, sales change no stock, and Shopify reports
+    /// and shows a level of null, Square and Treez none. Switched on again, the previous number applies and is
+    /// reported.
     pub fn track(&self, item: &str, tracked: bool) -> Result<(), Impossible> {
         self.act(|state, now| state.track(item, tracked, now))
     }
@@ -40,7 +41,7 @@ impl ShopHandle {
         self.read(|state| Some(state.ledger.on_sale(product)?.description.clone()))
     }
 
-    /// Deletes a product and makes it anew with the same title, SKUs, prices and levels, but with other ids; says them.
+    /// Deletes a product and creates it again with the same title, SKUs, prices and levels; returns the new ids.
     pub fn recreate_product(&self, product: &str) -> Result<Vec<ItemIds>, Impossible> {
         self.act(|state, now| {
             let (title, variants) = state.ledger.as_new(product)?;
@@ -50,36 +51,36 @@ impl ShopHandle {
         })
     }
 
-    /// Cancels a completed order; with `restock` its quantity goes back to the shelf. Shopify tells it by
-    /// `orders/cancelled`, Treez by `TICKET_STATUS`. Square knows only refunds of completed orders:
+    /// Cancels a completed order; with `restock` its quantity returns to stock. Shopify reports it by
+    /// `orders/cancelled`, Treez by `TICKET_STATUS`. Square has only refunds for completed orders:
     /// [`Impossible::Unsupported`].
     pub fn cancel_order(&self, order: &str, restock: bool) -> Result<(), Impossible> {
         self.act(|state, now| state.cancel_order(order, restock, now))
     }
 
-    /// Sets how the account stands with its platform: from now on every call is answered accordingly.
+    /// Sets the standing of the account with its platform; it decides the response to every later call.
     pub fn set_standing(&self, standing: Standing) {
         lock(&self.inner.state).standing = standing;
     }
 
-    /// Sets by how much the clock runs ahead by which Square judges `occurred_at`: by 25 hours, every change is too old
-    /// (`INVALID_TIME`). Times that the platform tells stay right.
+    /// Sets the lead of the clock by which Square judges `occurred_at`: at 25 hours, every change is too old
+    /// (`INVALID_TIME`). Times that the platform reports stay correct.
     pub fn judge_times_ahead(&self, by: TimeDelta) {
         lock(&self.inner.state).judged_ahead = by;
     }
 
-    /// Loses the webhooks of later acts: they are never sent. What waits already still goes.
+    /// Drops the webhooks of later acts: they are never sent. Webhooks already in the queue are still sent.
     pub fn lose_webhooks(&self, lost: bool) {
         lock(&self.inner.state).webhooks_lost = lost;
     }
 
-    /// Has another program restock one of each item that is about to be written, just before each write of a level at
-    /// Shopify: every comparison is refused. Other platforms don't compare.
+    /// Lets another program restock one of each item to be written, just before each write of a level at Shopify: every
+    /// comparison is refused. Other platforms don't compare.
     pub fn restock_before_writes(&self, restocks: bool) {
         lock(&self.inner.state).rival_restocks = restocks;
     }
 
-    /// Forgets all idempotency keys, as platforms do after their retention time: a repeated write has its effect again.
+    /// Clears all idempotency keys, as platforms do after their retention time: a repeated write has its effect again.
     pub fn forget_idempotency_keys(&self) {
         lock(&self.inner.state).replies.forget();
     }

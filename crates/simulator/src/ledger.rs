@@ -1,4 +1,4 @@
-//! What a shop has, sells and charges. Pure: time comes in from outside.
+//! The products, stock, orders and customers of a shop. Pure: the time is an argument.
 
 use crate::level::{Entry, Level};
 use crate::shop::{Impossible, ItemIds, NewVariant};
@@ -7,9 +7,9 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// How many orders a shop remembers; older ones can't be read back any more.
+/// Maximum number of orders that a shop keeps; older ones can't be read any more.
 const ORDERS_MAX: usize = 10_000;
-/// How many customers a shop remembers.
+/// Maximum number of customers that a shop keeps.
 const CUSTOMERS_MAX: usize = 10_000;
 
 pub(crate) type Instant = DateTime<Utc>;
@@ -24,12 +24,12 @@ pub(crate) struct Product {
     pub(crate) created_at: Instant,
     pub(crate) updated_at: Instant,
     pub(crate) version: i64,
-    /// Fields that the simulator doesn't understand and gives back as they were written.
+    /// Fields that the simulator doesn't interpret and returns as they were written.
     pub(crate) extra: Map<String, Value>,
     pub(crate) variants: Vec<Variant>,
 }
 
-/// Something with a price.
+/// A variant of a product, with a price.
 #[derive(Debug, Clone)]
 pub(crate) struct Variant {
     pub(crate) id: String,
@@ -54,20 +54,20 @@ pub(crate) struct Order {
     pub(crate) line: Line,
     pub(crate) at: Instant,
     pub(crate) cancelled_at: Option<Instant>,
-    /// When the money went back.
+    /// Time of the refund.
     pub(crate) refunded_at: Option<Instant>,
-    /// True if it was made to try something out.
+    /// True if it is a test order.
     pub(crate) is_test: bool,
 }
 
 impl Order {
-    /// When it last changed.
+    /// Time of the last change.
     pub(crate) fn updated_at(&self) -> Instant {
         self.at.max(self.cancelled_at.unwrap_or(self.at)).max(self.refunded_at.unwrap_or(self.at))
     }
 }
 
-/// What was sold, as it was called and cost then.
+/// The sold item, with its title and price at the time of sale.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) id: String,
@@ -80,14 +80,14 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Price times quantity in the smallest unit, rounded to even.
+    /// Price times quantity in the smallest unit, rounded half to even.
     pub(crate) fn total_minor(&self) -> i64 {
         let total = (Decimal::from(self.price_minor) * self.quantity).round();
         i64::try_from(total.mantissa() / 10_i128.pow(total.scale())).unwrap_or(i64::MAX)
     }
 }
 
-/// Someone who buys.
+/// A customer of the shop.
 #[derive(Debug, Clone)]
 pub(crate) struct Customer {
     pub(crate) id: String,
@@ -98,7 +98,7 @@ pub(crate) struct Customer {
     pub(crate) version: i64,
 }
 
-/// What an act changed, for whoever tells others about it.
+/// A change made by an act, from which webhooks are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     ProductAdded(String),
@@ -106,23 +106,23 @@ pub(crate) enum Change {
     ProductDeleted(String),
     /// Item and location.
     Level(String, String),
-    /// Item and location that stocks it from now on.
+    /// Item and location that begins to stock it.
     Connected(String, String),
-    /// Item and location that stocks it no more.
+    /// Item and location that no longer stocks it.
     Disconnected(String, String),
     Sold(String),
-    /// Order that was cancelled.
+    /// Id of the cancelled order.
     Cancelled(String),
-    /// Order that was refunded.
+    /// Id of the refunded order.
     Refunded(String),
     CustomerAdded(String),
 }
 
-/// The books of one shop.
+/// All records of one shop.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     products: BTreeMap<String, Product>,
-    /// Product and variant that an id of a variant or of an item belongs to.
+    /// Product and variant, by the id of a variant or of an inventory item.
     owners: HashMap<String, (String, String)>,
     levels: BTreeMap<(String, String), Level>,
     orders: VecDeque<Order>,
@@ -146,14 +146,14 @@ impl Ledger {
         }
     }
 
-    /// The present, later than everything in the books: no two changes share a time.
+    /// Returns a time not before `now` and later than every recorded change, so that no two changes share a time.
     pub(crate) fn tick(&mut self, now: Instant) -> Instant {
         let micros = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
         self.clock = micros.max(self.clock + TimeDelta::microseconds(1));
         self.clock
     }
 
-    /// The next version of the catalog; one counter per shop.
+    /// Returns the next version of the catalog; one counter per shop.
     pub(crate) fn next_version(&mut self) -> i64 {
         self.version += 1;
         self.version
@@ -167,12 +167,12 @@ impl Ledger {
         self.products.get(id)
     }
 
-    /// A product that wasn't deleted.
+    /// Returns a product that wasn't deleted.
     pub(crate) fn on_sale(&self, id: &str) -> Option<&Product> {
         self.product(id).filter(|product| !product.deleted)
     }
 
-    /// The product and the variant that `id` (of a variant or of an item) names, unless deleted.
+    /// Returns the product and the variant that `id` (of a variant or of an inventory item) names, unless deleted.
     pub(crate) fn find(&self, id: &str) -> Option<(&Product, &Variant)> {
         let (product, variant) = self.owners.get(id)?;
         let product = self.on_sale(product)?;
@@ -180,7 +180,7 @@ impl Ledger {
         Some((product, variant))
     }
 
-    /// The ids of the first variant on sale with that SKU.
+    /// Returns the ids of the first variant on sale with that SKU.
     pub(crate) fn find_sku(&self, sku: &str) -> Option<ItemIds> {
         self.items().find(|ids| ids.sku == sku)
     }
@@ -214,7 +214,7 @@ impl Ledger {
         self.levels.iter().map(|((item, location), level)| (item.as_str(), location.as_str(), level))
     }
 
-    /// The sum over all locations.
+    /// The item's quantity, summed over all locations.
     pub(crate) fn total(&self, item: &str) -> Decimal {
         self.levels_of(item).map(|(_, level)| level.quantity()).sum()
     }
@@ -235,7 +235,7 @@ impl Ledger {
         self.customers.iter()
     }
 
-    /// Puts a product in or replaces it as a whole, and learns the ids of its variants.
+    /// Inserts or replaces a whole product, and registers the ids of its variants.
     pub(crate) fn put(&mut self, product: Product) {
         for variant in &product.variants {
             let owner = (product.id.clone(), variant.id.clone());
@@ -245,7 +245,7 @@ impl Ledger {
         self.products.insert(product.id.clone(), product);
     }
 
-    /// Enters a movement or a count that happened at `at`; true if the level is another than before.
+    /// Enters a movement or a count that happened at `at`; returns true if the level is new or changed.
     pub(crate) fn enter(
         &mut self,
         item: &str,
@@ -266,7 +266,7 @@ impl Ledger {
         changed
     }
 
-    /// Takes `quantity` of `id` from `location` and writes the order.
+    /// Takes `quantity` of `id` from `location` and records the order.
     pub(crate) fn sell(
         &mut self,
         id: &str,
@@ -312,7 +312,7 @@ impl Ledger {
         Ok(std::iter::once(Change::Sold(order_id)).chain(moved).collect())
     }
 
-    /// Cancels an order that wasn't yet, and puts what it sold back if `restock`.
+    /// Cancels an order that isn't cancelled yet, and returns its quantity to stock if `restock`.
     pub(crate) fn cancel(
         &mut self,
         id: &str,
@@ -333,14 +333,14 @@ impl Ledger {
         Ok(changes)
     }
 
-    /// Gives the money of an order back that stands; the goods stay where they are.
+    /// Refunds an order that isn't cancelled; its stock doesn't change.
     pub(crate) fn refund(&mut self, id: &str, now: Instant) -> Result<Change, Impossible> {
         let order = self.orders.iter_mut().rev().find(|order| order.id == id && order.cancelled_at.is_none());
         order.ok_or(Impossible::UnknownItem)?.refunded_at = Some(now);
         Ok(Change::Refunded(id.to_owned()))
     }
 
-    /// Marks an order as one that was made to try something out.
+    /// Marks an order as a test order.
     pub(crate) fn is_a_test(&mut self, id: &str) {
         if let Some(order) = self.orders.iter_mut().rev().find(|order| order.id == id) {
             order.is_test = true;
@@ -353,12 +353,12 @@ impl Ledger {
         removed.map(drop).ok_or(Impossible::NotStocked)
     }
 
-    /// Begins stocking an item at a location with a level of zero; one that is stocked there keeps its level.
+    /// Begins stocking an item at a location with a level of zero; a level that exists there is kept.
     pub(crate) fn connect(&mut self, item: &str, location: &str, now: Instant) {
         self.levels.entry((item.to_owned(), location.to_owned())).or_insert_with(|| Level::empty(now));
     }
 
-    /// Switches the tracking of an item, and says where it is stocked.
+    /// Switches the tracking of an item, and returns the locations that stock it.
     pub(crate) fn track(
         &mut self,
         item: &str,
@@ -380,12 +380,12 @@ impl Ledger {
         Ok(locations)
     }
 
-    /// Returns whether an item's stock is counted.
+    /// Returns true if an item's stock is counted.
     pub(crate) fn is_tracked(&self, item: &str) -> bool {
         self.find(item).is_none_or(|(_, variant)| variant.tracked)
     }
 
-    /// The title of a product on sale and its variants with their levels, as if they were to be put on sale.
+    /// The title of a product on sale and its variants with their levels, in the form that puts a product on sale.
     pub(crate) fn as_new(&self, product: &str) -> Result<(String, Vec<NewVariant>), Impossible> {
         let held = self.on_sale(product).ok_or(Impossible::UnknownItem)?;
         let variants = held.variants.iter().filter(|variant| !variant.deleted).map(|variant| NewVariant {
@@ -399,7 +399,7 @@ impl Ledger {
         Ok((held.title.clone(), variants.collect()))
     }
 
-    /// Adds `by` (negative: takes away) to a level that exists.
+    /// Adds `by` (negative: removes) to a level that exists.
     pub(crate) fn move_stock(
         &mut self,
         item: &str,
@@ -412,7 +412,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Changes a product that is on sale; it and, if `variant` names one, that variant get a new version and time.
+    /// Edits a product on sale; it and the variant that `variant` names, if any, get a new version and time.
     pub(crate) fn edit(
         &mut self,
         product: &str,
@@ -439,7 +439,7 @@ impl Ledger {
         Ok(Change::ProductEdited(product.to_owned()))
     }
 
-    /// Takes a product with all its variants off sale for ever.
+    /// Takes a product with all its variants off sale permanently.
     pub(crate) fn delete(&mut self, product: &str, now: Instant) -> Result<Change, Impossible> {
         self.edit(product, None, now, |held, _| {
             held.deleted = true;
@@ -451,7 +451,7 @@ impl Ledger {
         Ok(Change::ProductDeleted(product.to_owned()))
     }
 
-    /// Says that a product was written without anything in it having changed.
+    /// Advances the time of a product's last change without changing any other field of it.
     pub(crate) fn touch(&mut self, product: &str, now: Instant) {
         if let Some(held) = self.products.get_mut(product) {
             held.updated_at = now;

@@ -1,17 +1,17 @@
-//! One level of stock: movements and counts in the order in which they happened, not in which they came in.
+//! One level of stock: movements and counts in the order in which they happened, not in which they arrived.
 
 use crate::ledger::Instant;
 use rust_decimal::Decimal;
 
-/// How many entries of a level are kept apart; older ones become one number.
+/// Maximum number of separate entries of a level; older ones are merged into one number.
 const ENTRIES_MAX: usize = 256;
 
-/// What happened to a level.
+/// A movement or a count of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// Someone counted: so many are there.
+    /// A count: the quantity on the shelf.
     Count(Decimal),
-    /// So many came, or went if negative.
+    /// A movement: the quantity added, or removed if negative.
     Delta(Decimal),
 }
 
@@ -24,16 +24,16 @@ impl Entry {
     }
 }
 
-/// How much of an item is at a location.
+/// The quantity of an item at a location.
 #[derive(Debug, Clone)]
 pub(crate) struct Level {
     base: Decimal,
     base_at: Instant,
     entries: Vec<(Instant, Entry)>,
     quantity: Decimal,
-    /// How much was ever sold from it.
+    /// Total quantity ever sold from it.
     pub(crate) sold: Decimal,
-    /// When the quantity last became another.
+    /// Time at which the quantity last changed.
     pub(crate) calculated_at: Instant,
 }
 
@@ -47,13 +47,13 @@ impl Level {
         self.quantity
     }
 
-    /// The quantity as text, without zeros at the end.
+    /// The quantity as text, without trailing zeros.
     pub(crate) fn text(&self) -> String {
         self.quantity.normalize().to_string()
     }
 
     pub(crate) fn enter(&mut self, at: Instant, entry: Entry) {
-        // A count from before everything that is still distinguished was overtaken by it.
+        // A count from before every separate entry was superseded by the merged ones.
         if at < self.base_at && matches!(entry, Entry::Count(_)) {
             return;
         }

@@ -1,9 +1,9 @@
-//! Stand-ins for the HTTP sides of Shopify, Square and Treez, for development and for tests of the whole system.
+//! Simulators of the HTTP APIs of Shopify, Square and Treez, for development and for tests of the whole system.
 //!
-//! A simulator is one HTTP server with one shop behind it. The shop has books of its own; people act on them through a
-//! [`ShopHandle`], programs through the platform's documented API, and either way signed webhooks go out as the platform
-//! would send them. Written from the platforms' documents apart from the code that talks to them, so that neither can
-//! hide the other's mistakes. What isn't documented is answered with an error that says so.
+//! A simulator is one HTTP server with one shop behind it. The shop has its own ledger; people act on it through a
+//! [`ShopHandle`], programs through the platform's documented API, and both cause signed webhooks as the platform would
+//! send them. Written from the platforms' documents, independently of the code that calls them, so that neither can
+//! hide the other's mistakes. A request that isn't documented gets an error response that names this.
 
 mod acts;
 mod chaos;
@@ -51,18 +51,19 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
 
-/// How a simulator runs.
+/// Options of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SimulatorOptions {
-    /// The port on 127.0.0.1; 0 for any that is free.
+    /// The port on 127.0.0.1; 0 for any free port.
     pub port: u16,
-    /// What goes wrong from the start.
+    /// Fault rates at the start.
     pub chaos: Chaos,
-    /// Ids, dice and what happens "sometimes" follow from it.
+    /// Seed of ids, fault draws and other random choices.
     pub seed: u64,
     /// `None` for [`Retries::documented`].
     pub retries: Option<Retries>,
-    /// How fast Shopify's budget refills: 100 on its standard plan, 1,000 on Plus. The budget holds 20 seconds' worth.
+    /// Refill rate of Shopify's budget, in points per second: 100 on its standard plan, 1,000 on Plus. The budget holds
+    /// 20 seconds' worth.
     pub points_per_second: f64,
 }
 
@@ -72,18 +73,18 @@ impl Default for SimulatorOptions {
     }
 }
 
-/// Why a simulator doesn't start.
+/// Reason why a simulator doesn't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The shop isn't one that the platform could have.
     #[error("the shop doesn't fit its platform")]
     Unfit(#[source] Unfit),
-    /// The port can't be had.
+    /// The port can't be opened.
     #[error("port {port} of 127.0.0.1 can't be listened on")]
     Port {
-        /// The port that was asked for.
+        /// The requested port.
         port: u16,
-        /// How it showed.
+        /// Error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -92,7 +93,7 @@ pub enum StartError {
     Client(#[source] reqwest::Error),
 }
 
-/// A running stand-in for one platform with one shop. Stops when it is dropped.
+/// A running simulator of one platform with one shop. Stops when it is dropped.
 pub struct Simulator {
     address: SocketAddr,
     inner: Arc<Inner>,
@@ -134,12 +135,12 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
-    /// Where webhooks of later acts go, exactly as registered.
+    /// Sets the URL for webhooks of later acts, exactly as registered.
     pub fn set_webhook(&self, url: &str) {
         self.shop().set_webhook(url);
     }
 
-    /// Turns the dial of things that go wrong.
+    /// Sets the fault rates.
     pub fn set_chaos(&self, chaos: Chaos) {
         self.shop().set_chaos(chaos);
     }
@@ -149,11 +150,11 @@ impl Simulator {
         ShopHandle { inner: Arc::clone(&self.inner) }
     }
 
-    /// Closes the port and sends nothing more; returns when that is so.
+    /// Closes the port and stops sending webhooks; returns when both are done.
     pub async fn stop(mut self) {
         self.server.abort();
         self.sender.abort();
-        // Both end because they were aborted, which is no news.
+        // Both tasks end because they were aborted; there is no error to report.
         let _ = (&mut self.server).await;
         let _ = (&mut self.sender).await;
     }
@@ -166,7 +167,7 @@ impl Drop for Simulator {
     }
 }
 
-/// Locks; a panic elsewhere doesn't make the books unreadable.
+/// Locks `mutex`; a panic in another thread doesn't make its data unreadable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A shop without its HTTP server: acts, calls and webhooks in the caller's own time.
+//! A shop without its HTTP server: acts, calls and webhooks in the caller's virtual time.
 
 use crate::exchange::{Incoming, Outgoing, decode_form};
 use crate::ledger::{Change, Instant};
@@ -47,8 +47,8 @@ pub struct MachineReply {
 /// Headers and body of a webhook.
 pub type MachineWebhook = (Vec<(&'static str, String)>, Bytes);
 
-/// A platform with one shop as a state machine. The same calls at the same times with the same seed give the same replies
-/// and webhooks.
+/// A platform with one shop as a state machine. The same calls at the same times with the same seed give the same
+/// replies and webhooks.
 #[derive(Debug)]
 pub struct ShopMachine {
     pub(crate) state: State,
@@ -56,13 +56,14 @@ pub struct ShopMachine {
 }
 
 impl ShopMachine {
-    /// Opens `shop` at `now`. Webhooks are made once the shop has a webhook URL; `points_per_second` is Shopify's refill.
+    /// Opens `shop` at `now`. Webhooks are made once the shop has a webhook URL; `points_per_second` is the refill rate
+    /// of Shopify's budget.
     pub fn new(shop: Shop, seed: u64, points_per_second: f64, now: DateTime<Utc>) -> Result<Self, Unfit> {
         shop.check()?;
         Ok(Self { state: State::new(shop, seed, points_per_second, now), webhooks: Vec::new() })
     }
 
-    /// Answers a request at `now`.
+    /// Responds to a request at `now`.
     pub fn answer(&mut self, request: &MachineRequest, now: DateTime<Utc>) -> MachineReply {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let call = Incoming {
@@ -79,12 +80,12 @@ impl ShopMachine {
         MachineReply { status: reply.status, headers: reply.headers, body: reply.body.to_string().into() }
     }
 
-    /// The webhooks that were made since the last time, in the order of the acts.
+    /// Returns the webhooks made since the previous call, in the order of the acts.
     pub fn take_webhooks(&mut self) -> Vec<MachineWebhook> {
         self.webhooks.drain(..).map(|outgoing| (outgoing.headers, outgoing.body)).collect()
     }
 
-    /// Sets how the account stands with its platform.
+    /// Sets the standing of the account with its platform.
     pub fn set_standing(&mut self, standing: Standing) {
         self.state.standing = standing;
     }

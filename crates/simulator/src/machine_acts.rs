@@ -1,11 +1,11 @@
-//! The hands of the people in a shop without its server, and the eyes of whoever tests.
+//! Acts on a shop without its server and reads of its state, for tests.
 
 use crate::machine::ShopMachine;
 use crate::shop::{Impossible, ItemIds, NewVariant};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-/// A variant as it is on sale.
+/// A variant on sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// The title of its product.
@@ -14,16 +14,16 @@ pub struct Offer {
     pub description: String,
     /// Its price in the currency's smallest unit.
     pub price_minor: i64,
-    /// The merchant's own number for it; empty for none.
+    /// The merchant's SKU of it; empty for none.
     pub sku: String,
     /// True if its stock is counted.
     pub tracked: bool,
-    /// Location and how much is there, of every one that stocks it.
+    /// Location and quantity, for every location that stocks it.
     pub stock: Vec<(String, Decimal)>,
 }
 
 impl ShopMachine {
-    /// Puts a product on sale and says what its variants are called.
+    /// Puts a product on sale and returns the ids of its variants.
     pub fn add_product(
         &mut self,
         title: &str,
@@ -33,7 +33,7 @@ impl ShopMachine {
         self.act(now, |state, now| state.add_product(title, variants, now))
     }
 
-    /// Sells `quantity` of an item at a location, even below zero, and says the order's id.
+    /// Sells `quantity` of an item at a location, even below zero, and returns the order's id.
     pub fn sell(
         &mut self,
         item: &str,
@@ -44,7 +44,7 @@ impl ShopMachine {
         self.act(now, |state, now| state.sell(item, location, quantity, now))
     }
 
-    /// As [`Self::sell`], to try something out: the order is marked as a test.
+    /// As [`Self::sell`], but the order is marked as a test.
     pub fn sell_as_test(
         &mut self,
         item: &str,
@@ -59,14 +59,13 @@ impl ShopMachine {
         })
     }
 
-    /// Gives the money of an order back; the goods stay where they are. Reported by Shopify as `orders/updated`;
-    /// [`Impossible::Unsupported`] elsewhere.
+    /// Refunds an order; its stock doesn't change. Shopify reports it as `orders/updated`; elsewhere it is
+    /// [`Impossible::Unsupported`].
     pub fn refund_order(&mut self, order: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.refund_order(order, now))
     }
 
-    /// Cancels a completed order; with `restock` its quantity goes back to the shelf. [`Impossible::Unsupported`] at
-    /// Square.
+    /// Cancels a completed order; with `restock` its quantity returns to stock. [`Impossible::Unsupported`] at Square.
     pub fn cancel_order(&mut self, order: &str, restock: bool, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.cancel_order(order, restock, now))
     }
@@ -107,7 +106,7 @@ impl ShopMachine {
         self.act(now, |state, now| state.edit_price(variant, price_minor, now))
     }
 
-    /// Sets the merchant's own number of a variant; empty for none.
+    /// Sets the SKU of a variant; empty for none.
     pub fn edit_sku(&mut self, variant: &str, sku: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.edit_sku(variant, sku, now))
     }
@@ -117,7 +116,7 @@ impl ShopMachine {
         self.act(now, |state, now| state.track(item, tracked, now))
     }
 
-    /// Ends stocking an item at a location: its level there is gone.
+    /// Ends stocking an item at a location: its level there is removed.
     pub fn stop_stocking(
         &mut self,
         item: &str,
@@ -137,14 +136,14 @@ impl ShopMachine {
         self.act(now, |state, now| state.start_stocking(item, location, now))
     }
 
-    /// Takes a product off sale for ever.
+    /// Takes a product off sale permanently.
     pub fn delete_product(&mut self, product: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| Ok(((), vec![state.ledger.delete(product, now)?])))
     }
 
-    /// Makes the webhooks of everything that is on sale, as if someone had saved it unchanged.
-    pub fn print_everything(&mut self, now: DateTime<Utc>) {
-        // Nothing can be impossible in it.
+    /// Makes the webhooks of everything on sale, as if it had been saved unchanged.
+    pub fn report_everything(&mut self, now: DateTime<Utc>) {
+        // This act can't fail.
         self.act(now, |state, _| Ok(((), state.everything()))).ok();
     }
 
@@ -153,7 +152,7 @@ impl ShopMachine {
         Some(self.state.ledger.level(&self.state.item(item).ok()?, location)?.quantity())
     }
 
-    /// A variant as it is on sale; `None` once it was deleted.
+    /// A variant on sale; `None` once it was deleted.
     pub fn offer(&self, variant: &str) -> Option<Offer> {
         let (product, held) = self.state.ledger.find(variant)?;
         let levels = self.state.ledger.levels_of(&held.item);

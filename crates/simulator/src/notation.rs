@@ -1,4 +1,4 @@
-//! How platforms write money, time and quantities.
+//! Formats of money, time and quantities on the platforms.
 
 use crate::ledger::Instant;
 use chrono::{FixedOffset, SecondsFormat, Timelike, Utc};
@@ -7,7 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 use std::str::FromStr;
 
-/// How many digits the currency's smallest unit is behind the point (ISO 4217).
+/// Number of decimal digits of the currency's smallest unit (ISO 4217).
 fn exponent(currency: &str) -> u32 {
     match currency {
         "JPY" | "KRW" | "VND" | "CLP" | "ISK" | "XAF" | "XOF" => 0,
@@ -21,12 +21,12 @@ pub(crate) fn amount(minor: i64, currency: &str) -> String {
     Decimal::new(minor, exponent(currency)).to_string()
 }
 
-/// An amount as a number, 19.9.
+/// An amount as a JSON number, 19.9.
 pub(crate) fn amount_number(minor: i64, currency: &str) -> Value {
     number(Decimal::new(minor, exponent(currency)))
 }
 
-/// Reads "19.90" or 19.9; `None` for what isn't an amount of the currency.
+/// Parses "19.90" or 19.9; returns `None` if it isn't an amount of the currency.
 pub(crate) fn minor(value: &Value, currency: &str) -> Option<i64> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -45,7 +45,7 @@ pub(crate) fn number(decimal: Decimal) -> Value {
     }
 }
 
-/// With the offset of a place `hours` west of Greenwich.
+/// A time in RFC 3339, with the offset of a time zone `hours` west of Greenwich.
 pub(crate) fn local(at: Instant, hours: i32, digits: SecondsFormat) -> String {
     match FixedOffset::west_opt(hours * 3_600) {
         Some(offset) => at.with_timezone(&offset).to_rfc3339_opts(digits, false),
@@ -53,7 +53,7 @@ pub(crate) fn local(at: Instant, hours: i32, digits: SecondsFormat) -> String {
     }
 }
 
-/// In UTC, with as many digits behind the second as needed.
+/// A time in UTC in RFC 3339, with as many fractional digits as needed.
 pub(crate) fn utc(at: Instant) -> String {
     let whole = at.format("%Y-%m-%dT%H:%M:%S");
     let digits = format!("{:09}", at.nanosecond() % 1_000_000_000);
@@ -63,7 +63,7 @@ pub(crate) fn utc(at: Instant) -> String {
     }
 }
 
-/// Reads RFC 3339.
+/// Parses RFC 3339.
 pub(crate) fn instant(text: &str) -> Option<Instant> {
     chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc))
 }

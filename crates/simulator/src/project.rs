@@ -1,5 +1,5 @@
-//! Cuts a full reply down to what a GraphQL request selected, and refuses what it selected wrongly: a field that isn't
-//! there, an object without fields, a connection without a size.
+//! Reduces a full reply to the fields that a GraphQL request selected, and refuses invalid selections: a field that
+//! doesn't exist, an object without fields, a connection without a size.
 
 use crate::graphql::Field;
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// The largest page of a connection.
 const PAGE_MAX: u64 = 250;
 
-/// Something that could be selected from.
+/// A value from which fields can be selected.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
     Leaf(Value),
@@ -28,10 +28,10 @@ impl Node {
     }
 }
 
-/// Why a selection is wrong: message and code.
+/// Error of an invalid selection: message and code.
 pub(crate) type Fault = (String, &'static str);
 
-/// What `field` selects from `node`.
+/// Returns the part of `node` that `field` selects.
 pub(crate) fn project(node: &Node, field: &Field) -> Result<Value, Fault> {
     match node {
         Node::Leaf(value) if field.selection.is_empty() || value.is_null() => Ok(value.clone()),
@@ -84,7 +84,7 @@ fn object(kind: &str, entries: &[(&'static str, Node)], field: &Field) -> Result
     Ok(Value::Object(selected))
 }
 
-/// The page of a connection that `first` and `after` ask for.
+/// Returns the page of a connection that `first` and `after` select.
 fn page(entries: &[(String, Node)], field: &Field) -> Result<Node, Fault> {
     let Some(first) = field.argument("first").and_then(Value::as_u64) else {
         let message = "you must provide one of first or last".to_owned();

@@ -1,8 +1,8 @@
-//! The last of what happened, each with its place in all that ever did.
+//! The latest entries of a log, each with its index in the whole log.
 
 use std::collections::VecDeque;
 
-/// At most `max` of the last, and how many there were before them.
+/// The last `max` entries, and the number of entries dropped before them.
 #[derive(Debug)]
 pub(crate) struct Recent<T> {
     max: usize,
@@ -23,7 +23,7 @@ impl<T: Clone> Recent<T> {
         }
     }
 
-    /// Those that came after the first `seen` of all, as far as they are held, and how many there are of all.
+    /// Returns the entries after the first `seen` of all, as far as they are kept, and the count of all.
     pub(crate) fn since(&self, seen: u64) -> (Vec<T>, u64) {
         let skipped = usize::try_from(seen.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
         (self.held.iter().skip(skipped).cloned().collect(), self.dropped + self.held.len() as u64)

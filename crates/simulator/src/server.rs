@@ -1,4 +1,4 @@
-//! The HTTP side: takes calls, lets chaos have its share, asks the platform, records.
+//! The HTTP server: receives calls, injects faults, passes calls to the platform, records them.
 
 use crate::chaos::{Call, Dice};
 use crate::exchange::{Incoming, Reply, decode_form};
@@ -20,35 +20,35 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// How many connections are open at once; more wait.
+/// Maximum number of open connections; more wait.
 const CONNECTIONS_MAX: usize = 256;
-/// The largest body of a call.
+/// Maximum body size of a call, in bytes.
 const BODY_BYTES_MAX: usize = 4 << 20;
-/// How long a call may take to arrive.
+/// Time limit for the arrival of a call.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many calls are remembered.
+/// Maximum number of recorded calls.
 pub(crate) const CALLS_MAX: usize = 20_000;
 
-/// A call that the platform got.
+/// A call that the platform received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedCall {
-    /// When it was answered.
+    /// Time of the response.
     pub at: DateTime<Utc>,
     /// The HTTP method.
     pub method: String,
     /// The path without the query.
     pub path: String,
-    /// The fields of a GraphQL operation or the name of a write; empty where method and path say it all.
+    /// The fields of a GraphQL operation or the name of a write; empty where method and path suffice.
     pub operation: String,
-    /// The key that the platform would tell repetitions by.
+    /// The key by which the platform would recognise repetitions.
     pub idempotency_key: Option<String>,
     /// The W3C trace context that the caller sent.
     pub traceparent: Option<String>,
-    /// The HTTP status that was answered, after chaos; 0 where the connection was closed instead.
+    /// The HTTP status of the response, faults included; 0 where the connection was closed instead.
     pub status: u16,
 }
 
-/// What the server, the sender of webhooks and the shop's handles share.
+/// State shared by the server, the sender of webhooks and the shop's handles.
 pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     pub(crate) dice: Mutex<Dice>,
@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) calls: Mutex<Recent<RecordedCall>>,
 }
 
-/// What was done, and is never reported: the connection ends instead.
+/// A reply that is never sent: its call had its effect, and the connection is closed instead.
 #[derive(Debug)]
 struct Reset(Box<Reply>);
 
@@ -76,7 +76,7 @@ impl Inner {
         if chance == Call::Throttled {
             return Ok(state.throttled(now));
         }
-        // Where webhooks can't be kept, nothing may change.
+        // While webhooks can't be enqueued, nothing may change.
         if chance == Call::Unavailable || self.outbox.is_full() {
             return Ok(Reply::of(503, json!({"errors": "Service unavailable"})));
         }
@@ -107,7 +107,7 @@ impl Inner {
     }
 }
 
-/// Serves for ever; stop it by dropping it.
+/// Serves without end; drop it to stop it.
 pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
     let mut connections = JoinSet::new();
     loop {
@@ -119,7 +119,7 @@ pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
             Ok((stream, _)) => {
                 connections.spawn(connection(stream, Arc::clone(&inner)));
             }
-            // Out of file descriptors, most likely: closing connections cure it.
+            // Out of file descriptors, most likely: closed connections free some.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

@@ -1,9 +1,9 @@
-//! A shop as someone outside of it sees it.
+//! A shop as its clients see it.
 
 use rust_decimal::Decimal;
 use std::fmt;
 
-/// Whose HTTP side is stood in for.
+/// The platform that is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Shopify's Admin API (GraphQL) and its webhooks.
@@ -32,15 +32,17 @@ pub struct Shop {
     pub platform: Kind,
     /// Its name there: Shopify's shop domain, Square's merchant id, Treez' dispensary.
     pub account: String,
-    /// What calls must carry: Shopify's and Square's access token; Treez' API key, taken as an access token too.
+    /// The credential that calls must carry: Shopify's and Square's access token; Treez' API key, which is also
+    /// accepted as an access token.
     pub token: String,
-    /// What webhooks are signed with; the static bearer token on Treez.
+    /// The key that webhooks are signed with; the static bearer token on Treez.
     pub webhook_secret: String,
-    /// Where webhooks go, exactly as registered (Square signs it). `None`: nobody has subscribed and none are made.
+    /// The URL for webhooks, exactly as registered (Square signs it). `None`: there is no subscription, and no webhooks
+    /// are made.
     pub webhook_url: Option<String>,
-    /// ISO 4217.
+    /// Currency code of ISO 4217.
     pub currency: String,
-    /// The platform's ids of its places of stock; decimal numbers on Shopify. Never empty.
+    /// The platform's ids of its stock locations; decimal numbers on Shopify. Never empty.
     pub locations: Vec<String>,
 }
 
@@ -68,13 +70,13 @@ impl Shop {
     }
 }
 
-/// Why a shop can't be opened.
+/// Reason why a shop can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// Stock has to be somewhere.
+    /// The shop has no stock location.
     #[error("the shop has no location")]
     NoLocation,
-    /// Shopify's ids are integers.
+    /// A location isn't a number, as Shopify's ids are.
     #[error("a location of a Shopify shop isn't a number")]
     LocationNotNumeric,
 }
@@ -82,11 +84,11 @@ pub enum Unfit {
 /// A variant to be put on sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVariant {
-    /// The merchant's own number for it.
+    /// The merchant's SKU of it.
     pub sku: String,
-    /// In the currency's smallest unit.
+    /// Price in the currency's smallest unit.
     pub price_minor: i64,
-    /// Location and how much is there; locations that are left out don't stock it.
+    /// Location and quantity; locations that are left out don't stock it.
     pub stock: Vec<(String, Decimal)>,
 }
 
@@ -98,20 +100,20 @@ impl NewVariant {
     }
 }
 
-/// What the platform calls a variant.
+/// The platform's ids of a variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemIds {
-    /// The product that it is of.
+    /// Its product.
     pub product: String,
     /// The variant.
     pub variant: String,
-    /// What is counted: the inventory item on Shopify, else the same as the variant.
+    /// The item that is counted: the inventory item on Shopify, else the same as the variant.
     pub item: String,
-    /// The merchant's own number for it.
+    /// The merchant's SKU of it.
     pub sku: String,
 }
 
-/// Why something can't be done in the shop.
+/// Reason why an act fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
     /// No such product, variant or item, or it was deleted.
@@ -123,16 +125,16 @@ pub enum Impossible {
     /// The item was never stocked there.
     #[error("the item isn't stocked at the location")]
     NotStocked,
-    /// Shopify counts pieces.
+    /// The quantity isn't whole: Shopify counts pieces.
     #[error("the platform counts whole pieces")]
     Fractional,
-    /// Sales and deliveries of goods are of something.
+    /// The quantity isn't above zero, as a sale or a delivery of goods requires.
     #[error("the quantity isn't positive")]
     NotPositive,
-    /// Nobody can do that on this platform.
+    /// The platform doesn't offer that act.
     #[error("the platform doesn't offer that")]
     Unsupported,
-    /// The queue of webhooks is full: its receiver doesn't keep up.
+    /// The queue of webhooks is full: its receiver is too slow.
     #[error("too many webhooks wait for delivery")]
     Congested,
 }

@@ -14,13 +14,13 @@ use crate::project::{Fault, Node, project};
 use crate::state::State;
 use serde_json::{Map, Value, json};
 
-/// The version that is served, whatever older one is asked for.
+/// The API version that is served, even if an older one is requested.
 const API_VERSION: &str = "2026-07";
-/// What one field of a mutation costs.
+/// Cost of one field of a mutation, in points.
 const MUTATION_POINTS: f64 = 10.0;
-/// The most that one query may cost.
+/// Maximum cost of one query, in points.
 const QUERY_POINTS_MAX: f64 = 1_000.0;
-/// How many seconds of refill the bucket holds.
+/// Size of the bucket, in seconds of refill.
 const BUCKET_SECONDS: f64 = 20.0;
 
 /// The leaky bucket of one app in one shop.
@@ -43,7 +43,7 @@ impl Bucket {
         self.at = now;
     }
 
-    /// Takes `points` if there are so many.
+    /// Takes `points` if the bucket holds as many; returns false if not.
     fn spend(&mut self, points: f64, now: Instant) -> bool {
         self.refill(now);
         let enough = self.available >= points;
@@ -96,7 +96,7 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
     reply
 }
 
-/// Versions come out each quarter.
+/// Returns true for the name of a quarterly version and for "unstable".
 fn is_version(version: &str) -> bool {
     let quarterly = version.split_once('-').is_some_and(|(year, month)| {
         year.len() == 4 && year.parse::<u16>().is_ok() && ["01", "04", "07", "10"].contains(&month)
@@ -141,7 +141,7 @@ fn idempotency_key(field: &Field) -> Option<&str> {
     field.directive("idempotent")?.get("key")?.as_str()
 }
 
-/// A simple stand-in for the platform's own sum: one point for each object that could be returned.
+/// Returns the cost in points: one for each object that could be returned, a simplification of the platform's own rule.
 fn cost(operation: &Operation) -> f64 {
     fn objects(field: &Field) -> f64 {
         if field.selection.is_empty() {
@@ -178,7 +178,7 @@ fn query(state: &State, field: &Field) -> Result<Value, Fault> {
     node.map_or(Ok(Value::Null), |node| project(&node, field))
 }
 
-/// Products by id, those changed after a point in time if `query` says so.
+/// Products by id, limited to those changed after a point in time if `query` names one.
 fn products(state: &State, field: &Field) -> Result<Node, Fault> {
     let since = match field.argument("query").and_then(Value::as_str) {
         None => None,
@@ -201,5 +201,5 @@ fn changed_after(filter: &str) -> Option<(Instant, bool)> {
     Some((at, inclusive))
 }
 
-/// What a mutation did: the value that was selected, and what changed.
+/// Result of a mutation: the selected value, and the changes that it made.
 type Done = (Value, Vec<Change>);

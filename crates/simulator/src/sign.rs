@@ -1,4 +1,4 @@
-//! How platforms sign what they send. Written from their documents, apart from the code that verifies it.
+//! Signatures of the platforms' webhooks. Written from their documents, independently of the code that verifies them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {
-    // HMAC takes keys of any length, so that there is nothing to tell in the other case.
+    // HMAC takes keys of any length, so that the other case can't occur.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return String::new() };
     for part in parts {
         mac.update(part);
@@ -14,12 +14,12 @@ fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// Shopify: the body alone, with the app's secret.
+/// Shopify's signature: of the body alone, with the app's secret.
 pub(crate) fn shopify(secret: &str, body: &[u8]) -> String {
     hmac_base64(secret, &[body])
 }
 
-/// Square: the URL as registered, then the body, with the subscription's key.
+/// Square's signature: of the URL as registered, then the body, with the subscription's key.
 pub(crate) fn square(key: &str, notification_url: &str, body: &[u8]) -> String {
     hmac_base64(key, &[notification_url.as_bytes(), body])
 }

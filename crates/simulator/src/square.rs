@@ -15,12 +15,12 @@ use crate::notation;
 use crate::state::State;
 use serde_json::{Map, Value, json};
 
-/// How long an idempotency key may be.
+/// Maximum length of an idempotency key.
 const KEY_LENGTH_MAX: usize = 128;
-/// How many customers a page has at most.
+/// Maximum number of customers on a page.
 const CUSTOMERS_PER_PAGE: usize = 100;
 
-/// Why a call is refused: status, category, code, what to tell, and the field at fault.
+/// Error of a refused call: status, category, code, message, and the invalid field.
 #[derive(Debug)]
 struct Refusal {
     status: u16,
@@ -109,7 +109,7 @@ fn body(call: &Incoming) -> Result<Map<String, Value>, Refusal> {
     parsed.map_err(|_| Refusal::bad("EXPECTED_JSON_BODY", "The body isn't a JSON object.", ""))
 }
 
-/// Does what `act` does once for each idempotency key, which the body must have.
+/// Runs `act` once for each idempotency key, which the body must have.
 fn once(
     state: &mut State,
     call: &Incoming,
@@ -142,7 +142,7 @@ fn once(
     Ok(reply)
 }
 
-/// The list in `body` called `name`, of texts; empty if it isn't there.
+/// The list of texts in `body` called `name`; empty if it is missing.
 fn texts<'a>(body: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
     let list = body.get(name).and_then(Value::as_array);
     list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
@@ -152,7 +152,7 @@ fn money(state: &State, minor: i64) -> Value {
     json!({"amount": minor, "currency": state.shop.currency})
 }
 
-/// One page of `all` from the place that `cursor` says, and the cursor of the next page.
+/// One page of `all` from the position in `cursor`, and the cursor of the next page.
 fn page<T>(all: Vec<T>, cursor: Option<&str>, limit: usize) -> Result<(Vec<T>, Option<String>), Refusal> {
     let start = match cursor {
         None | Some("") => 0,
@@ -205,7 +205,7 @@ fn locations(state: &State) -> Value {
     json!({"locations": state.shop.locations.iter().map(location).collect::<Vec<_>>()})
 }
 
-/// A list with its cursor; what is empty is left out, as the platform does.
+/// A list with its cursor; empty parts are left out, as the platform does.
 fn listing(name: &str, shown: Vec<Value>, next: Option<String>) -> Value {
     let mut body = Map::new();
     if !shown.is_empty() {

@@ -1,27 +1,27 @@
-//! An account that takes no calls, and what its platform answers then.
+//! Account states that refuse all calls, and the platform's response in each.
 
 use crate::exchange::Reply;
 use crate::shop::Kind;
 use serde_json::json;
 
-/// How an account stands with its platform.
+/// Standing of an account with its platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
-    /// Calls are taken.
+    /// Calls are accepted.
     #[default]
     Good,
-    /// Every call is answered 401: the token was revoked or ran out.
+    /// Every call gets a 401: the token was revoked or has expired.
     TokenRefused,
-    /// Every call is answered 402: the merchant owes the platform money.
+    /// Every call gets a 402: the merchant owes the platform money.
     Frozen,
-    /// Every call is answered 404, without a body of the platform's API: the account was closed.
+    /// Every call gets a 404, without a body of the platform's API: the account was closed.
     Closed,
-    /// Every call is answered 423: the platform has locked the account.
+    /// Every call gets a 423: the platform has locked the account.
     Locked,
 }
 
 impl Standing {
-    /// The answer to any call; `None` if calls are taken.
+    /// The response to any call; `None` if calls are accepted.
     pub(crate) fn answer(self, platform: Kind) -> Option<Reply> {
         let (status, message) = match self {
             Self::Good => return None,

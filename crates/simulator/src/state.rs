@@ -1,4 +1,4 @@
-//! A shop's books with what its platform needs besides: new ids, remembered replies, budgets, tokens.
+//! A shop's ledger with the state that its platform needs besides: new ids, recorded replies, budgets, tokens.
 
 use crate::exchange::{Incoming, Outgoing, Reply};
 use crate::ledger::{Change, Customer, Instant, Ledger, Product, Variant};
@@ -13,12 +13,12 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, VecDeque};
 
-/// How many idempotency keys are remembered.
+/// Maximum number of recorded idempotency keys.
 const REPLIES_MAX: usize = 10_000;
-/// How many access tokens are valid at once.
+/// Maximum number of access tokens that are valid at once.
 pub(crate) const TOKENS_MAX: usize = 100;
 
-/// Makes ids as the platform would.
+/// Generates ids in the platforms' formats.
 #[derive(Debug)]
 pub(crate) struct Ids {
     kind: Kind,
@@ -27,7 +27,7 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// An integer beyond what a float can hold exactly, as Shopify's are.
+    /// An integer greater than a float can hold exactly, like Shopify's ids.
     pub(crate) fn number(&mut self) -> u64 {
         self.last += self.rng.random_range(1..1_000_000_u64) * 2 + 1;
         self.last
@@ -72,7 +72,7 @@ impl Ids {
     }
 }
 
-/// Replies by idempotency key, with the request that they were to.
+/// Replies by idempotency key, each with its request.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     held: HashMap<String, (Value, Value)>,
@@ -80,7 +80,7 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
-    /// Request and reply that were remembered under `key`.
+    /// Returns the request and the reply recorded under `key`.
     pub(crate) fn get(&self, key: &str) -> Option<&(Value, Value)> {
         self.held.get(key)
     }
@@ -96,13 +96,13 @@ impl Replies {
         }
     }
 
-    /// Forgets everything.
+    /// Removes all recorded replies.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 }
 
-/// Everything about one shop.
+/// All state of one shop.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) shop: Shop,
@@ -110,12 +110,12 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     pub(crate) replies: Replies,
     pub(crate) bucket: shopify::Bucket,
-    /// Treez: tokens and when they expire.
+    /// Treez: tokens and their times of expiry.
     pub(crate) tokens: VecDeque<(String, Instant)>,
     pub(crate) standing: Standing,
-    /// By how much the clock runs ahead that judges the age of changes.
+    /// Lead of the clock that judges the age of changes.
     pub(crate) judged_ahead: TimeDelta,
-    /// True if webhooks of later acts are lost.
+    /// True if webhooks of later acts are dropped.
     pub(crate) webhooks_lost: bool,
     /// True if another program restocks one of each item just before each write of Shopify's levels.
     pub(crate) rival_restocks: bool,
@@ -139,7 +139,7 @@ impl State {
         }
     }
 
-    /// What the platform answers to a call.
+    /// Returns the platform's reply to a call.
     pub(crate) fn answer(&mut self, call: &Incoming, now: Instant) -> Reply {
         if let Some(refused) = self.standing.answer(self.shop.platform) {
             return refused;
@@ -151,7 +151,7 @@ impl State {
         }
     }
 
-    /// How the platform says that there were too many calls.
+    /// Returns the platform's reply to a call beyond its rate limit.
     pub(crate) fn throttled(&self, now: Instant) -> Reply {
         match self.shop.platform {
             Kind::Shopify => shopify::throttled(self, now),
@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// The webhooks that tell of `changes`; none while nobody has subscribed.
+    /// Makes the webhooks that report `changes`; none without a subscription.
     pub(crate) fn announce(&mut self, changes: &[Change], now: Instant) -> Vec<Outgoing> {
         let Some(url) = self.shop.webhook_url.clone() else { return Vec::new() };
         if changes.is_empty() || self.webhooks_lost {
@@ -188,7 +188,7 @@ impl State {
         Ok(())
     }
 
-    /// A description as the platform keeps and shows it.
+    /// A description as the platform stores and shows it.
     pub(crate) fn rendered(&self, description: &str) -> String {
         match self.shop.platform {
             Kind::Shopify => description.trim().to_owned(),
@@ -251,7 +251,7 @@ impl State {
         (id, vec![self.ledger.add_customer(customer)])
     }
 
-    /// Puts a product on sale; on Treez, which knows no variants, one product for each of `variants`.
+    /// Puts a product on sale; on Treez, which has no variants, one product for each of `variants`.
     pub(crate) fn add_product(
         &mut self,
         title: &str,
@@ -336,7 +336,7 @@ impl State {
 }
 
 impl State {
-    /// Sets a price; true if it was another.
+    /// Sets a price; returns true if it changed.
     pub(crate) fn set_price(&mut self, product: &str, variant: &str, price_minor: i64, now: Instant) -> bool {
         let held = self.ledger.find(variant).map(|(_, variant)| variant.price_minor);
         if held.is_none_or(|held| held == price_minor) {
@@ -350,7 +350,7 @@ impl State {
         edited.is_ok()
     }
 
-    /// Sets a title; true if it was another.
+    /// Sets a title; returns true if it changed.
     pub(crate) fn set_title(&mut self, product: &str, title: &str, now: Instant) -> Result<bool, Impossible> {
         let held = self.ledger.on_sale(product).ok_or(Impossible::UnknownItem)?;
         let title = if self.shop.platform == Kind::Shopify { title.trim() } else { title };

@@ -1,4 +1,4 @@
-//! A day in the life of some shops, for demonstrations and load.
+//! Random trade in some shops, for demonstrations and load.
 
 use crate::handle::ShopHandle;
 use crate::shop::{Impossible, ItemIds, NewVariant};
@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Title and price of what the shops sell; SKUs are TF-001 and so on, the same in every shop.
+/// Titles and prices of the products; the SKUs are TF-001 and so on, the same in every shop.
 const CATALOG: [(&str, i64); 12] = [
     ("Espresso Beans 250 g", 899),
     ("Filter Beans 1 kg", 2_499),
@@ -23,12 +23,12 @@ const CATALOG: [(&str, i64); 12] = [
     ("Tea Towel", 1_200),
     ("Gift Card Sleeve", 150),
 ];
-/// How many pieces of each a shop starts with at each location.
+/// Initial pieces of each product at each location.
 const PIECES: i64 = 40;
-/// How many pieces come with a delivery of goods.
+/// Pieces in a delivery of goods.
 const DELIVERY: i64 = 20;
 
-/// What the traffic did.
+/// Counts of the acts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Sales of one to three pieces.
@@ -37,7 +37,7 @@ pub struct Tally {
     pub restocks: u64,
     /// New prices and titles.
     pub edits: u64,
-    /// What the shop couldn't do.
+    /// Acts that the shop refused.
     pub refused: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct Tally {
 pub struct Traffic;
 
 impl Traffic {
-    /// Puts the same 12 products on sale that every shop of the demonstration has, 40 pieces at each location.
+    /// Puts the 12 products on sale that every shop of the demonstration has, 40 pieces at each location.
     pub fn stock(shop: &ShopHandle) -> Result<Vec<ItemIds>, Impossible> {
         let locations = shop.locations();
         let mut items = Vec::new();
@@ -59,7 +59,7 @@ impl Traffic {
         Ok(items)
     }
 
-    /// Acts `per_minute` times a minute on the variants that `shops` have on sale now, until `cancel` is done.
+    /// Acts `per_minute` times a minute on the variants that `shops` have on sale now, until `cancel` is cancelled.
     pub async fn run(
         shops: Vec<ShopHandle>,
         per_minute: u32,
@@ -107,7 +107,7 @@ fn act(shop: &ShopHandle, item: &ItemIds, rng: &mut StdRng, tally: &mut Tally) {
     }
 }
 
-/// A sale, or a delivery of goods where the shelf is too empty for one.
+/// Sells an item, or restocks it where its level is too low for the sale.
 fn trade<'a>(
     shop: &ShopHandle,
     item: &ItemIds,
@@ -128,7 +128,7 @@ fn restock(shop: &ShopHandle, item: &ItemIds, rng: &mut StdRng) -> Result<(), Im
     shop.restock(&item.item, &somewhere(shop, rng), DELIVERY)
 }
 
-/// Says or no longer says that the product is new.
+/// Appends " (new)" to the product's title, or removes it.
 fn retitle(shop: &ShopHandle, item: &ItemIds) -> Result<(), Impossible> {
     let title = shop.title(&item.product).ok_or(Impossible::UnknownItem)?;
     let other = title.strip_suffix(" (new)").map_or_else(|| format!("{title} (new)"), str::to_owned);

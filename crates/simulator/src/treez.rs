@@ -1,4 +1,4 @@
-//! Treez' dispensary API v2.0: lists only; nothing there sets stock.
+//! Treez' dispensary API v2.0: lists only; no call sets stock.
 
 mod webhook;
 
@@ -11,17 +11,17 @@ use crate::state::{State, TOKENS_MAX};
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
-/// The shop is so many hours west of Greenwich.
+/// The shop's time zone, in hours west of Greenwich.
 const HOURS_WEST: i32 = 7;
-/// How long an access token is good for.
+/// Lifetime of an access token, in hours.
 const TOKEN_HOURS: i64 = 2;
-/// How many products a page has at most.
+/// Maximum number of products on a page.
 const PAGE_MAX: usize = 1_000;
-/// How many ids may be asked for at once.
+/// Maximum number of ids in one request.
 const IDS_MAX: usize = 50;
-/// How far back changed tickets can be listed.
+/// Maximum age of changed tickets in a list, in days.
 const TICKET_DAYS_MAX: i64 = 30;
-/// How many rows a page has where the path names none that can be read.
+/// Number of rows on a page if the path names no valid number.
 const ROWS_DEFAULT: usize = 25;
 
 fn failed(status: u16, reason: &str) -> Reply {
@@ -122,7 +122,7 @@ fn products(state: &State, call: &Incoming, after: Option<Instant>) -> Reply {
         "data": {"page_count": list.len(), "total_count": total, "product_list": list}}))
 }
 
-/// The rows that a path ending in page/{page}/pagesize/{size} asks for.
+/// The rows that a path ending in page/{page}/pagesize/{size} selects.
 fn page<T>(rows: Vec<T>, rest: &[&str], size_max: usize) -> Option<Vec<T>> {
     let ["page", page, "pagesize", size] = rest else { return None };
     let page = page.parse::<usize>().ok().filter(|page| *page > 0)?;

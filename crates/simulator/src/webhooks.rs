@@ -11,27 +11,27 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How many webhooks may wait; a shop with so many refuses to act.
+/// Maximum number of webhooks in the queue; a shop with a full queue refuses to act.
 const WAITING_MAX: usize = 10_000;
-/// How many attempts are remembered.
+/// Maximum number of recorded attempts.
 const ATTEMPTS_MAX: usize = 20_000;
-/// How long a connection to the receiver may take to open.
+/// Time limit for opening a connection to the receiver.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often and how fast a webhook is sent again after anything but a 2xx. Later webhooks wait meanwhile.
+/// Retry policy of a webhook after any response but a 2xx. Later webhooks wait meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
-    /// After so many retries it is given up.
+    /// Maximum number of retries; then the webhook is discarded.
     pub count: u32,
-    /// The pause before the first retry; doubled each time.
+    /// The pause before the first retry; doubled for each further one.
     pub first: Duration,
     /// The longest pause.
     pub ceiling: Duration,
 }
 
 impl Retries {
-    /// As many as the platform documents, with pauses short enough for development: 8 on Shopify, 11 on Square. Treez
-    /// documents none.
+    /// The platform's documented number of retries, with pauses short enough for development: 8 on Shopify, 11 on
+    /// Square. Treez documents none.
     pub const fn documented(platform: Kind) -> Self {
         let count = match platform {
             Kind::Shopify => 8,
@@ -49,17 +49,17 @@ impl Retries {
 /// One attempt at delivering a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentWebhook {
-    /// When it ended.
+    /// Time at which it ended.
     pub at: DateTime<Utc>,
     /// The topic, as the platform writes it.
     pub topic: String,
     /// Shopify's webhook id, Square's event id; Treez has none, so it is the traceparent. The same in every attempt.
     pub id: String,
-    /// 0 for the first.
+    /// Number of the retry; 0 for the first attempt.
     pub retry: u32,
-    /// True for one that chaos sent once more.
+    /// True for a duplicate made by fault injection.
     pub duplicate: bool,
-    /// What the receiver answered; `None` if it didn't.
+    /// The receiver's response status; `None` if there was none.
     pub status: Option<u16>,
 }
 
@@ -73,13 +73,13 @@ struct Waiting {
 struct Queue {
     waiting: VecDeque<Waiting>,
     held: bool,
-    /// How many were ever put in.
+    /// Number of webhooks ever enqueued.
     pushed: u64,
-    /// How many may go although the queue is held.
+    /// Number of webhooks that may be sent although the queue is delayed.
     let_through: u64,
 }
 
-/// Webhooks that wait, and the record of those that went.
+/// The queue of webhooks, and the record of those sent.
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     arrived: Notify,
@@ -115,7 +115,7 @@ impl Outbox {
         self.arrived.notify_one();
     }
 
-    /// Lets everything go that waits now, and waits until it went or was given up.
+    /// Releases all webhooks in the queue, and waits until each was delivered or discarded.
     pub(crate) async fn let_through(&self) {
         let target = {
             let mut queue = lock(&self.queue);
@@ -169,7 +169,7 @@ impl Outbox {
     }
 }
 
-/// Sends what comes into an outbox.
+/// Sends the webhooks of an outbox.
 pub(crate) struct Sender {
     client: reqwest::Client,
     platform: Kind,
@@ -182,7 +182,7 @@ impl Sender {
             Kind::Shopify | Kind::Treez => Duration::from_secs(5),
             Kind::Square => Duration::from_secs(10),
         };
-        // A redirect counts as a failure, and no proxy stands between two parts of one machine.
+        // A redirect counts as a failure, and no proxy is needed between two processes of one machine.
         let client = reqwest::Client::builder()
             .timeout(timeout)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -192,7 +192,7 @@ impl Sender {
         Ok(Self { client, platform, retries })
     }
 
-    /// Sends for ever; stop it by dropping it.
+    /// Sends without end; drop it to stop it.
     pub(crate) async fn run(self, outbox: &Outbox, dice: &Mutex<Dice>) {
         loop {
             let waiting = outbox.next(dice).await;

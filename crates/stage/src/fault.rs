@@ -1,49 +1,50 @@
-//! Why work can't go on, by what is done about it.
+//! Failures that stop work, classified by the required reaction.
 
 use std::{error::Error, fmt, sync::Arc};
 
 type Source = Arc<dyn Error + Send + Sync>;
 
-/// Why work can't go on. The class decides what is done, and the message says no more than the class: what passes by
-/// itself is "not available", what doesn't is never called so.
+/// A failure that stops work. Its class decides the reaction, and its message states only the class: a transient
+/// failure is "not available", and no permanent one is ever called so.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {
-    /// Something outside is down or in the way: the partition pauses and tries again. Nothing is dead-lettered for it.
+    /// An external system is down or unreachable: the partition pauses and retries. Nothing is dead-lettered
+    /// because of it.
     #[error("{what} is not available")]
     Transient {
-        /// What is down.
+        /// The system that is down.
         what: &'static str,
-        /// How it showed.
+        /// The underlying error.
         #[source]
         source: Source,
     },
-    /// The same again gives the same, however long it is waited for.
+    /// A retry fails in the same way, after any pause.
     #[error("{what} {blame}")]
     Permanent {
-        /// What has to change.
+        /// The part that has to change.
         blame: Blame,
-        /// What refuses.
+        /// The system that refuses.
         what: &'static str,
-        /// How it showed.
+        /// The underlying error.
         #[source]
         source: Source,
     },
-    /// Another owner has the partition. Nothing was changed; the others' work goes on.
+    /// Another owner has the partition. Nothing was changed; the work of other owners continues.
     #[error("another owner has the partition")]
     Fenced,
 }
 
-/// What has to change before a permanent error goes away.
+/// The part that has to change before a permanent error ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blame {
-    /// The input: it is set aside, alone, and what is behind it goes on.
+    /// The input: it alone is dead-lettered, and later inputs continue.
     Input,
-    /// The set-up: someone has to put it right; the partition waits with growing pauses.
+    /// The set-up: a person has to correct it; the partition waits with growing pauses.
     Setup,
 }
 
 impl Blame {
-    /// The name that labels and subjects carry.
+    /// Returns the name used in labels and subjects.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Input => "input",
@@ -62,27 +63,28 @@ impl fmt::Display for Blame {
 }
 
 impl Fault {
-    /// What a process needs to begin with isn't as it has to be: short for [`Fault::setup`].
+    /// Returns a set-up fault of something that a process needs at its start. Short for [`Fault::setup`].
     pub fn new(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::setup(what, source)
     }
 
-    /// `what` is down, as `source` shows.
+    /// Returns a transient fault: `what` is down, as `source` shows.
     pub fn transient(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Transient { what, source: source.into().into() }
     }
 
-    /// `what` refuses the input, as `source` shows, and always will.
+    /// Returns a permanent fault of the input: `what` refuses it, as `source` shows, and will always refuse it.
     pub fn input(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Permanent { blame: Blame::Input, what, source: source.into().into() }
     }
 
-    /// `what` isn't set up as it has to be; `source` shows how, and says the remedy.
+    /// Returns a permanent fault of the set-up: `what` isn't set up correctly; `source` describes the error
+    /// and the remedy.
     pub fn setup(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Permanent { blame: Blame::Setup, what, source: source.into().into() }
     }
 
-    /// Whose permanent error it is; none of one that passes by itself.
+    /// Returns the part that has to change for a permanent error; `None` for any other.
     pub const fn blame(&self) -> Option<Blame> {
         match self {
             Self::Permanent { blame, .. } => Some(*blame),
@@ -90,7 +92,7 @@ impl Fault {
         }
     }
 
-    /// Returns whether the input is to be set aside for it.
+    /// Returns whether the input has to be dead-lettered because of it.
     pub fn is_of_input(&self) -> bool {
         self.blame() == Some(Blame::Input)
     }

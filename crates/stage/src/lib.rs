@@ -1,8 +1,8 @@
 //! The contract of a stage: one verdict for every input.
 //!
-//! A stage decides; it does not wait, read a clock, draw a random number or see bytes. What it needs to know comes
-//! in as the partition's state, which the runner loads; what it says goes out as a verdict, which the runner carries
-//! out. The same inputs in the same order always give the same verdicts.
+//! A stage decides; it does not wait, read a clock, draw a random number or see bytes. The facts that it needs are in
+//! the partition's state, which the runner loads; its decision is a verdict, which the runner carries out. The same
+//! inputs in the same order always give the same verdicts.
 
 mod fault;
 mod window;
@@ -15,56 +15,56 @@ pub use window::Window;
 
 /// A stage of the pipeline.
 pub trait Stage: Send + Sync + 'static {
-    /// Its name in subjects, labels and logs.
+    /// The stage's name in subjects, labels and logs.
     const NAME: &'static str;
-    /// What comes in.
+    /// The type of inputs.
     type In: Send + Sync;
-    /// What goes on.
+    /// The type of outputs.
     type Out: Send + Sync;
-    /// What the stage must be reported, per partition: loaded before a batch is decided, changed by what is decided.
+    /// The state that decisions depend on, per partition: loaded before a batch is decided, changed by the decisions.
     type PartitionState: Send + Sync;
 
-    /// Decides about one input, which stands `at` that place of the partition. Inputs of a store come in the order in
+    /// Decides about one input at the position `at` of the partition. Inputs of one store are decided in the order in
     /// which they were accepted.
     fn decide(&self, at: Position, input: Self::In, state: &mut Self::PartitionState) -> Verdict<Self::Out>;
 }
 
-/// What becomes of one input.
+/// The decision about one input.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<Out> {
-    /// It goes on, as these; never empty.
+    /// The input is passed on as these outputs; never empty.
     Emit(Vec<Out>),
-    /// Nothing is to be done, and that is fine.
+    /// Nothing has to be done, which is no error.
     Skip(Skip),
-    /// It can never be done: it becomes a dead letter.
+    /// The input can never be processed: it becomes a dead letter.
     Reject(Reject),
-    /// It holds several rows, and each goes its own way: on, or to a dead letter of its own. Row n stands at event n of
-    /// the input's position. Never empty.
+    /// The input contains several rows, each of which is passed on or becomes a dead letter of its own. Row n has event
+    /// index n of the input's position. Never empty.
     Rows(Vec<Result<Out, Reject>>),
 }
 
-/// Why an input ends here without being wrong.
+/// The reason why a valid input ends here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Skip {
-    /// The same event went by before.
+    /// The same event was processed before.
     Duplicate,
-    /// Something newer about the same object went by before.
+    /// A newer event about the same object was processed before.
     Stale,
-    /// It tells what is known.
+    /// The input reports a known state.
     Unchanged,
-    /// It tells of our own write.
+    /// The input reports our own write.
     Echo,
-    /// A thin notification: what it speaks of is being fetched.
+    /// The input is a thin notification: the object that it names is fetched.
     Thin,
-    /// A topic that this connection takes no part in.
+    /// The input is of a topic that this connection doesn't process.
     Unsubscribed,
     /// The connection is switched off.
     Disabled,
 }
 
 impl Skip {
-    /// The outcome it counts as.
+    /// Returns the outcome that it counts as.
     pub const fn outcome(self) -> Outcome {
         match self {
             Self::Duplicate => Outcome::Duplicate,
@@ -75,7 +75,7 @@ impl Skip {
         }
     }
 
-    /// The name that labels and rows carry.
+    /// Returns the name used in labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Duplicate => "duplicate",
@@ -89,25 +89,25 @@ impl Skip {
     }
 }
 
-/// Whose fault a rejection is, and so who has to act before a replay can help.
+/// The cause of a rejection, which determines who has to act before a replay can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectClass {
-    /// The payload isn't what the platform documents.
+    /// The payload doesn't match the platform's documentation.
     Schema,
     /// The payload is well-formed but can't be true.
     Data,
-    /// Something isn't set up on our side.
+    /// The set-up on our side is incomplete.
     Config,
-    /// We aren't allowed.
+    /// Authorisation is missing.
     Auth,
-    /// The platform refused for good.
+    /// The platform refused permanently.
     Platform,
-    /// Our own mistake.
+    /// Our own code is wrong.
     Bug,
 }
 
 impl RejectClass {
-    /// The name that subjects, labels and rows carry.
+    /// Returns the name used in subjects, labels and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Schema => "schema",
@@ -119,7 +119,7 @@ impl RejectClass {
         }
     }
 
-    /// Reads the name that subjects, labels and rows carry.
+    /// Parses the name used in subjects, labels and rows.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Schema, Self::Data, Self::Config, Self::Auth, Self::Platform, Self::Bug]
             .into_iter()
@@ -127,25 +127,25 @@ impl RejectClass {
     }
 }
 
-/// Why an input can't be done: for people. Says what was wrong and where; never quotes the payload, which may hold
-/// personal data.
+/// The rejection of an input, for people: the error and its location in the payload. Never quotes the payload, which
+/// may contain personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Reject {
-    /// Whose fault.
+    /// The cause.
     pub class: RejectClass,
-    /// What was wrong.
+    /// The error.
     pub reason: String,
-    /// Where in the payload, as a JSON pointer (RFC 6901).
+    /// The location in the payload, as a JSON pointer (RFC 6901).
     pub pointer: Option<String>,
 }
 
 impl Reject {
-    /// A rejection with no place in the payload.
+    /// Returns a rejection without a location in the payload.
     pub fn new(class: RejectClass, reason: impl Into<String>) -> Self {
         Self { class, reason: reason.into(), pointer: None }
     }
 
-    /// A rejection of what stands at `pointer`.
+    /// Returns a rejection of the value at `pointer`.
     pub fn at(class: RejectClass, pointer: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { class, reason: reason.into(), pointer: Some(pointer.into()) }
     }

@@ -1,4 +1,4 @@
-//! What went by lately: bounded in time and in number.
+//! The recently seen identities, limited in time and in number.
 
 use model::Timestamp;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// The identities that went by lately, each with what is to be known of it.
+/// The recently seen identities, each with a value.
 #[derive(Debug)]
 pub struct Window<K, V = ()> {
     span: Duration,
@@ -17,23 +17,24 @@ pub struct Window<K, V = ()> {
 }
 
 impl<K: Hash + Eq + Copy, V> Window<K, V> {
-    /// Remembers what came in during `span`, and at most `remembered_max` of it.
+    /// Builds an empty window that remembers identities seen during `span`, and at most `remembered_max` of them.
     pub fn new(span: Duration, remembered_max: usize) -> Self {
         Self { span, remembered_max, known: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// What is known of an identity that went by within the window, which ends `now`.
+    /// Returns the value of an identity seen within the window, which ends at `now`.
     pub fn known(&mut self, identity: &K, now: Timestamp) -> Option<&V> {
         self.forget(now);
         self.known.get(identity)
     }
 
-    /// Takes up what is known to have passed, in the order in which it did. `at` is the only clock.
+    /// Adds an identity that was seen. Identities have to be added in the order in which they were seen. `at` is
+    /// the only clock.
     pub fn remember(&mut self, identity: K, value: V, at: Timestamp) {
         self.forget(at);
         if self.known.insert(identity, value).is_some() {
-            // It passed twice within the span, as it may where the clocks of several intakes differ: the later time
-            // counts.
+            // It was seen twice within the span, which is possible if the clocks of several intakes differ: the
+            // later time counts.
             self.order.retain(|(_, known)| *known != identity);
         }
         self.order.push_back((at, identity));
@@ -42,12 +43,12 @@ impl<K: Hash + Eq + Copy, V> Window<K, V> {
         }
     }
 
-    /// How many identities it remembers.
+    /// Returns the number of remembered identities.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether it remembers none.
+    /// Returns whether it remembers no identity.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -67,7 +68,7 @@ impl<K: Hash + Eq + Copy, V> Window<K, V> {
 }
 
 impl<K: Hash + Eq + Copy> Window<K> {
-    /// Whether it is the first of its identity; it is remembered from then on.
+    /// Returns whether the identity is seen for the first time; it is remembered from then on.
     pub fn first_seen(&mut self, identity: K, at: Timestamp) -> bool {
         let first = self.known(&identity, at).is_none();
         if first {

@@ -1,4 +1,4 @@
-//! Hearing of changes to the set-up while running.
+//! Notifications of changes to the set-up while a service runs.
 
 use crate::{Store, StoreError, error::within};
 use model::{ConnectionId, StoreId};
@@ -6,21 +6,22 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use std::time::Duration;
 
 const CHANNEL: &str = "tillflow_connections_changed";
-/// How long to wait before listening again after the database was lost.
+/// Pause before listening again after the connection to the database was lost.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What changed and has to be read again.
+/// The part of the set-up that changed and has to be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changed {
     /// A connection, or its links to locations.
     Connection(ConnectionId),
     /// A store or its locations, and so each of its connections.
     Store(StoreId),
-    /// Perhaps anything: said first, and after every loss of the database, since what happened meanwhile wasn't heard.
+    /// Possibly anything: the first report, and the one after every loss of the database, because changes in between
+    /// are not observed.
     Everything,
 }
 
-/// Tells of changes, for as long as it is asked; it listens again by itself when the database was lost.
+/// Reports changes of the set-up. It reconnects by itself after a loss of the database.
 pub struct ChangeListener {
     login: PgConnectOptions,
     limit: Duration,
@@ -28,14 +29,14 @@ pub struct ChangeListener {
 }
 
 impl Store {
-    /// Listens for changes, on a connection of its own, from the first [`ChangeListener::next`] on.
+    /// Listens for changes from the first call of [`ChangeListener::next`] on, on a database connection of its own.
     pub fn listen_changes(&self) -> ChangeListener {
         ChangeListener { login: self.login.clone(), limit: self.limit, listener: None }
     }
 }
 
 impl ChangeListener {
-    /// Waits for the next change. A future that is dropped takes no change with it.
+    /// Waits for the next change. Cancel safe: dropping the future loses no change.
     pub async fn next(&mut self) -> Changed {
         loop {
             let Some(listener) = &mut self.listener else {

@@ -1,7 +1,7 @@
-//! Calls that are due: begun before they are made, ended after.
+//! Due calls: claimed before they are made, settled afterwards.
 //!
-//! The mirror decides (`model::mirror`); this file locks rows, hands them to it and stores what comes out, with a note
-//! for replays of everything that an event could meet.
+//! The mirror decides (`model::mirror`); this file locks rows, passes them to it and stores the result, and logs for
+//! replays everything that an event could meet.
 
 mod reads;
 mod settle;
@@ -27,24 +27,24 @@ use targets::Target;
 
 pub use reads::DueRead;
 
-/// A write that the caller has begun: its call has to be made, and settled.
+/// A write that the caller has claimed and now has to make and settle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueWrite {
-    /// Which mirror.
+    /// The mirror.
     pub key: MirrorKey,
-    /// Our id of the variant or product, for the trace and the log.
+    /// Our id of the variant or product, for traces and logs.
     pub internal: Option<String>,
     /// The platform's id of the location of a level; `None` on platforms without locations.
     pub location: Option<ExternalId>,
-    /// The platform's id of the product that a price's variant is of.
+    /// The platform's id of the product of a price's variant.
     pub product: Option<ExternalId>,
     /// The change.
     pub change: DueChange,
     /// The idempotency key: the same for every attempt of this write.
     pub sent_key: String,
-    /// Which attempt this is, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// When the first attempt began.
+    /// Time at which the first attempt began.
     pub begun_at: Timestamp,
     /// The trace of the change that made it due.
     pub trace: Option<TraceParent>,
@@ -53,40 +53,40 @@ pub struct DueWrite {
 /// The change that a write makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DueChange {
-    /// Of a level.
+    /// A level.
     Level {
-        /// What the platform held when the write was begun.
+        /// The platform's quantity when the write was begun.
         from: Quantity,
-        /// What it shall hold.
+        /// The quantity to write.
         to: Quantity,
     },
-    /// Of a price.
+    /// A price.
     Price(Money),
-    /// Of a text.
+    /// A text.
     Text(ProductText),
 }
 
-/// What is claimed of a connection.
+/// Parameters of a claim of a connection's due writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim<'a> {
     /// The connection.
     pub connection: &'a ConnectionId,
     /// The partition of its store.
     pub partition: Partition,
-    /// The kinds of which new writes may be begun: those that the platform takes and the connection's rules let out.
+    /// The kinds of which new writes may be begun: those that the platform accepts and the connection's rules allow.
     pub kinds: &'a BTreeSet<MirrorKind>,
-    /// The number of decimals the platform's quantities have.
+    /// Number of decimals of the platform's quantities.
     pub decimals: u32,
-    /// How long after its first attempt a write of a kind may be repeated; no bound for a kind that isn't there.
+    /// Time after its first attempt in which a write of a kind may be repeated; a kind without an entry has no limit.
     pub repeatable_for: &'a BTreeMap<MirrorKind, Duration>,
-    /// For how long nobody else makes the call again.
+    /// Time for which nobody else makes the same call.
     pub lease: Duration,
-    /// The number of writes that are claimed at most.
+    /// Upper limit of claimed writes.
     pub limit: i64,
 }
 
 impl Store {
-    /// Those of the connections that have a write due.
+    /// Returns those of the connections that have a due write.
     pub async fn due_connections(
         &self,
         connections: &[ConnectionId],
@@ -95,7 +95,7 @@ impl Store {
         self.connections_with(Attention::Write, connections, now).await
     }
 
-    /// Those of the connections that have something due for reading.
+    /// Returns those of the connections that have a due reading.
     pub async fn connections_to_read(
         &self,
         connections: &[ConnectionId],
@@ -121,14 +121,15 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(|row| id(row, "connection")).collect()
     }
 
-    /// Begins writes of a connection, those that have been due longest first. What is written is the store's value of
-    /// this moment; a mirror that turns out to hold it already is not claimed. A write that is too old to be repeated
-    /// is given up, and its mirror is due for reading.
+    /// Begins writes of a connection, those that have been due longest first. Each writes the store's present value; a
+    /// mirror that already holds it is not claimed. A write that is too old to be repeated is discarded, and its mirror
+    /// becomes due for reading.
     pub async fn claim_due(&self, claim: &Claim<'_>, now: Timestamp) -> Result<Vec<DueWrite>, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
-            // Two statements, since only what is read after the rows are locked is sure to be as new as they are: a
-            // platform's report moves its mirror and the level in one commit, and between them no value may be chosen.
+            // Two statements, because only rows read after the lock are certain to be as new as the locked
+            // ones: a platform's report moves its mirror and the level in one commit, and no value may be
+            // chosen from between them.
             let rows = sqlx::query(LOCK_DUE)
                 .bind(claim.connection.as_str())
                 .bind(now.as_chrono())
@@ -168,8 +169,8 @@ impl Store {
     }
 }
 
-/// Gives the mirror the store's value of this moment and begins what is due. Says whether an event could meet what came
-/// of it.
+/// Sets the mirror to the store's present value and begins the due write. The flag is true if an event could
+/// meet the result.
 fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp) -> (Option<DueWrite>, bool) {
     let Target { quantity, price, text, location, product, fresh_key } = target;
     let repeatable_for = claim.repeatable_for.get(&mirror.key().kind()).copied();
@@ -216,7 +217,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
     (begun.map(due), is_noted)
 }
 
-/// A write that was begun, whatever its value's kind.
+/// A begun write of any kind of value.
 struct BegunWrite {
     change: DueChange,
     key: String,
@@ -241,8 +242,8 @@ fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -
     (begun, is_noted)
 }
 
-// A row that apply holds is skipped: what it is about to hold isn't known. A write that is under way goes on, whatever
-// the rules say by now.
+// A row that apply has locked is skipped: its next value isn't known. A write that is under way goes on, even if the
+// rules have changed.
 const LOCK_DUE: &str = "
 SELECT m.store, m.connection, m.kind, m.external, m.place, m.state
 FROM mirrors m

@@ -1,4 +1,4 @@
-//! How the model's nouns stand in columns.
+//! Conversions between columns and types of `model`.
 
 use crate::{Health, StoreError};
 use chrono::{DateTime, Utc};
@@ -8,23 +8,23 @@ use model::{
 use rust_decimal::Decimal;
 use sqlx::{Row as _, postgres::PgRow};
 
-/// A value that the record can't hold; only a mistake of ours makes one.
+/// Error about a value that the database can't contain unless there is a bug of ours.
 pub(crate) fn unreadable(column: &str) -> StoreError {
     StoreError::refused(format!("column {column} holds what it can't hold"))
 }
 
-/// An id.
+/// Reads an id.
 pub(crate) fn id<T: TryFrom<String>>(row: &PgRow, column: &str) -> Result<T, StoreError> {
     T::try_from(row.try_get(column)?).map_err(|_| unreadable(column))
 }
 
-/// An id that may be null.
+/// Reads an id that may be null.
 pub(crate) fn id_or_null<T: TryFrom<String>>(row: &PgRow, column: &str) -> Result<Option<T>, StoreError> {
     let text: Option<String> = row.try_get(column)?;
     text.map(|text| T::try_from(text).map_err(|_| unreadable(column))).transpose()
 }
 
-/// An id that is a hash.
+/// Reads an id that is a hash.
 pub(crate) fn hash_id<T: for<'a> TryFrom<&'a [u8]>>(row: &PgRow, column: &str) -> Result<T, StoreError> {
     let bytes: &[u8] = row.try_get(column)?;
     T::try_from(bytes).map_err(|_| unreadable(column))
@@ -46,7 +46,7 @@ pub(crate) fn currency(code: &str, column: &str) -> Result<Currency, StoreError>
     Currency::new(code).map_err(|_| unreadable(column))
 }
 
-/// Money in two columns; both are null or neither.
+/// Reads money in two columns; both are null or neither.
 pub(crate) fn money(row: &PgRow, minor: &str, code: &str) -> Result<Option<Money>, StoreError> {
     let amount: Option<i64> = row.try_get(minor)?;
     let code_text: Option<&str> = row.try_get(code)?;
@@ -89,13 +89,13 @@ pub(crate) fn baseline_rule(row: &PgRow, column: &str) -> Result<BaselineRule, S
 
 pub(crate) fn conflict_kind(row: &PgRow, column: &str) -> Result<ConflictKind, StoreError> {
     match row.try_get(column)? {
-        // As the services of the first version wrote it.
+        // The name that services of the first version wrote.
         "final_order_changed" => Ok(ConflictKind::OrderChanged),
         text => ConflictKind::parse(text).ok_or_else(|| unreadable(column)),
     }
 }
 
-/// The columns `raw_sequence`, `delivery_index` and `event_index`.
+/// Reads the columns `raw_sequence`, `delivery_index` and `event_index`.
 pub(crate) fn position<Index>(row: &PgRow) -> Result<Position, StoreError>
 where
     Index: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
@@ -112,12 +112,12 @@ where
     })
 }
 
-/// A value as the text of its JSON.
+/// Returns a value as JSON text.
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::refused("a value can't be written as JSON"))
 }
 
-/// A count that the record keeps as a signed number.
+/// Converts a count to the signed number that the database stores.
 pub(crate) fn signed<T>(count: T) -> Result<i64, StoreError>
 where
     i64: TryFrom<T>,
@@ -125,7 +125,7 @@ where
     i64::try_from(count).map_err(|_| StoreError::refused("a count is too large"))
 }
 
-/// A partition's number; there are at most 1,024.
+/// Converts a partition's number; there are at most 1,024.
 pub(crate) fn partition(partition: model::Partition) -> Result<i16, StoreError> {
     i16::try_from(partition.0).map_err(|_| StoreError::refused("a partition's number is too large"))
 }

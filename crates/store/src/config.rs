@@ -1,29 +1,29 @@
-//! Where the record is and how long it is waited for.
+//! Location of the database and time limits of its use.
 
 use crate::{Store, StoreError, Vault};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// Where the record is and how long it is waited for.
+/// Location of the database and time limits of its use.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
     /// `postgres://…`, with the password: from the environment or a file, never from the command line.
     #[serde(default = "default_url")]
     pub url: String,
-    /// The keys that credentials are sealed with, by name: 32 bytes in hexadecimal each. All of them open.
+    /// The keys for credentials, by name: 32 bytes in hexadecimal each. Every key can open.
     #[serde(default)]
     pub keys: BTreeMap<String, String>,
-    /// The name of the key that seals.
+    /// The name of the key that seals new credentials.
     #[serde(default)]
     pub current_key: String,
-    /// How many connections one process opens at most, the listener's aside.
+    /// Upper limit of the connections of one process, without the listener's.
     #[serde(default = "default_connections")]
     pub max_connections: u32,
-    /// After how many milliseconds the server gives up a statement.
+    /// Time limit of a statement on the server, in milliseconds.
     #[serde(default = "default_statement_timeout_ms")]
     pub statement_timeout_ms: u64,
-    /// How many milliseconds a free connection is waited for.
+    /// Time limit of waiting for a free connection, in milliseconds.
     #[serde(default = "default_acquire_timeout_ms")]
     pub acquire_timeout_ms: u64,
 }
@@ -42,7 +42,7 @@ const fn default_acquire_timeout_ms() -> u64 {
 }
 
 impl StoreConfig {
-    /// The record at `url`, everything else as usual.
+    /// Returns the configuration of the database at `url`, with defaults for everything else.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -70,7 +70,7 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// The vault with the keys of the configuration.
+    /// Builds the vault with the keys of the configuration.
     pub fn vault(&self) -> Result<Vault, StoreError> {
         let mut keys = BTreeMap::new();
         for (name, text) in &self.keys {
@@ -105,7 +105,7 @@ fn key(text: &str) -> Option<[u8; 32]> {
 }
 
 impl fmt::Debug for StoreConfig {
-    // The URL carries the password, and the keys are keys.
+    // The URL contains the password, and the keys are secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreConfig")
             .field("max_connections", &self.max_connections)

@@ -1,4 +1,4 @@
-//! Conflicts: opening them once for each subject, listing them, ending them.
+//! Conflicts: opened once for each subject, listed, ended.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -11,25 +11,25 @@ use std::collections::BTreeMap;
 
 /// The subject of conflicts about a connection as a whole; also stands in for an empty subject.
 pub(crate) const WHOLE_CONNECTION: &str = "the connection";
-/// The name that ends a conflict which ended by itself.
+/// The name that is stored for a conflict that ended by itself.
 const BY_ITSELF: &str = "tillflow";
 /// The resolution of a conflict that ended by itself.
 pub(crate) const NO_LONGER_SO: &str = "it is no longer so";
-/// The resolution of a conflict about a value that isn't due any more.
+/// The resolution of a conflict about a value that is no longer due.
 pub(crate) const ANOTHER_VALUE: &str = "another value is due";
 
-/// A conflict as it is kept.
+/// A stored conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConflictRow {
     /// Its number.
     pub id: i64,
-    /// The conflict, as last found.
+    /// The conflict, as it was last found.
     pub conflict: Conflict,
     /// The number of times it was found.
     pub seen: i64,
-    /// When it was found first.
+    /// Time of the first finding.
     pub recorded_at: Timestamp,
-    /// When it was found last.
+    /// Time of the latest finding.
     pub last_seen_at: Timestamp,
     /// Its end; `None` while it is open.
     pub resolved: Option<Resolved>,
@@ -38,35 +38,35 @@ pub struct ConflictRow {
 /// The end of a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// When.
+    /// Time of the end.
     pub at: Timestamp,
-    /// The person who ended it, or `tillflow` where it ended by itself.
+    /// The person who ended it, or `tillflow` if it ended by itself.
     pub by: String,
-    /// What was decided, for people.
+    /// The decision, for people.
     pub resolution: String,
 }
 
-/// Which conflicts to list.
+/// Filter of a list of conflicts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConflictFilter {
-    /// Those of one store.
+    /// Only those of one store.
     pub store: Option<StoreId>,
-    /// Those of one connection.
+    /// Only those of one connection.
     pub connection: Option<ConnectionId>,
-    /// Those of one kind.
+    /// Only those of one kind.
     pub kind: Option<ConflictKind>,
-    /// Resolved ones too.
+    /// True to include resolved ones.
     pub with_resolved: bool,
 }
 
 impl Store {
-    /// Opens a conflict, or counts it once more if it is open already.
+    /// Opens a conflict, or raises its count if it is already open.
     pub async fn note_conflict(&self, conflict: &Conflict) -> Result<(), StoreError> {
         let mut connection = self.bounded(self.pool.acquire()).await?;
         within(self.limit, open(&mut connection, std::slice::from_ref(conflict))).await
     }
 
-    /// Conflicts, the newest first: at most `limit`, and at most [`LISTED_ROWS`].
+    /// Returns conflicts, the newest first: at most `limit`, and at most [`LISTED_ROWS`].
     pub async fn conflicts(
         &self,
         filter: &ConflictFilter,
@@ -86,8 +86,8 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// The time at which each connection's account last had to be erased, whether or not a person has confirmed it: at most
-    /// [`LISTED_ROWS`].
+    /// Returns for each connection the time at which its account last had to be erased, confirmed by a person or not:
+    /// at most [`LISTED_ROWS`].
     pub async fn erasures(&self) -> Result<Vec<(ConnectionId, Timestamp)>, StoreError> {
         let statement = sqlx::query(
             "SELECT connection, max(last_seen_at) AS erased_at FROM conflicts WHERE kind = 'erase_account'
@@ -98,13 +98,13 @@ impl Store {
         rows.iter().map(|row| Ok((id(row, "connection")?, time(row, "erased_at")?))).collect()
     }
 
-    /// One conflict; `None` if there is none of that number.
+    /// Returns one conflict; `None` if there is none with that number.
     pub async fn conflict(&self, id: i64) -> Result<Option<ConflictRow>, StoreError> {
         let statement = sqlx::query("SELECT * FROM conflicts WHERE id = $1").bind(id);
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
     }
 
-    /// Ends a conflict by a person's word. `false` if there is no open one of that number.
+    /// Ends a conflict by a person's decision. Returns `false` if there is no open one with that number.
     pub async fn resolve_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<bool, StoreError> {
         let statement = sqlx::query(
             "UPDATE conflicts SET resolved_at = now(), resolved_by = $2, resolution = $3
@@ -116,7 +116,7 @@ impl Store {
         Ok(self.execute(statement).await?.rows_affected() == 1)
     }
 
-    /// Notes who brought a conflict's end about by an instruction: the event of the instruction ended it, which names nobody.
+    /// Records the person whose instruction ended a conflict: the event of the instruction ended it without a name.
     pub async fn credit_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<(), StoreError> {
         let statement = sqlx::query(
             "UPDATE conflicts SET resolved_by = $2, resolution = $3
@@ -129,7 +129,7 @@ impl Store {
         self.execute(statement).await.map(drop)
     }
 
-    /// Number of a store's open conflicts.
+    /// Returns the number of a store's open conflicts.
     pub async fn open_conflicts_of(&self, store: &StoreId) -> Result<i64, StoreError> {
         let statement =
             sqlx::query("SELECT count(*) AS count FROM conflicts WHERE store = $1 AND resolved_at IS NULL")
@@ -138,8 +138,8 @@ impl Store {
     }
 }
 
-/// Opens conflicts, or counts those that are open already; the newest detail stands. One statement for those of
-/// connections, one for those of stores.
+/// Opens conflicts, or raises the counts of those that are already open; the newest detail is kept. One statement for
+/// those of connections, one for those of stores.
 pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) -> Result<(), StoreError> {
     let (of_stores, of_connections): (Vec<_>, Vec<_>) =
         conflicts.iter().partition(|conflict| conflict.kind.is_of_store());
@@ -157,7 +157,7 @@ async fn open_with(
     conflicts: &[&Conflict],
 ) -> Result<(), StoreError> {
     let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
-    // A statement can't meet one row twice.
+    // A statement can't update one row twice.
     let mut found: BTreeMap<_, (&Conflict, Option<EventId>, i64)> = BTreeMap::new();
     for (conflict, subject) in conflicts.iter().zip(&subjects) {
         let by = (!conflict.kind.is_of_store()).then_some(&conflict.connection);
@@ -207,7 +207,7 @@ DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excl
     };
 }
 const OPEN_OF_CONNECTIONS: &str = concat!(insert_open!(), or_count!());
-// Whoever opens them has locked the store: nobody else opens another one meanwhile.
+// The caller has locked the stores, so no other transaction opens the same conflict meanwhile.
 const OPEN_OF_STORES: &str = concat!(
     "
 WITH found AS (
@@ -264,7 +264,7 @@ WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND ",
 const END_OF_CONNECTIONS: &str = end_conflicts!("c.connection = u.connection");
 const END_OF_STORES: &str = end_conflicts!("true");
 
-/// Ends the conflicts that were open for the sake of what a mirror was before.
+/// Ends the conflicts about a mirror's former state that no longer apply.
 pub(crate) async fn end_about(
     connection: &mut PgConnection,
     store: &StoreId,
@@ -275,7 +275,7 @@ pub(crate) async fn end_about(
     if ended.is_empty() { Ok(()) } else { end(connection, &ended, NO_LONGER_SO).await }
 }
 
-/// The conflicts that were open for the sake of what a mirror was before.
+/// Returns the ends of the conflicts about a mirror's former state that no longer apply.
 pub(crate) fn ended_about(store: &StoreId, before: &Mirror, now: &Mirror) -> Vec<ConflictEnd> {
     let end = |kind| {
         let key = now.key();
@@ -285,7 +285,7 @@ pub(crate) fn ended_about(store: &StoreId, before: &Mirror, now: &Mirror) -> Vec
     now.ended_since(before).into_iter().map(end).collect()
 }
 
-/// A subject as it is stored.
+/// Returns a subject as it is stored.
 fn subject(text: &str) -> String {
     if text.is_empty() {
         return WHOLE_CONNECTION.to_owned();
@@ -293,7 +293,7 @@ fn subject(text: &str) -> String {
     storable(text, Conflict::SUBJECT_MAX_BYTES)
 }
 
-/// A text that a column takes: cut after at most `max` bytes, without the one character that Postgres refuses.
+/// Returns a text that a column accepts: cut to at most `max` bytes, with NUL replaced, which Postgres refuses.
 pub(crate) fn storable(text: &str, max: usize) -> String {
     let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text[..end].replace('\0', "\u{fffd}")

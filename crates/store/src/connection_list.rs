@@ -1,4 +1,4 @@
-//! Connections as people look at them: state, rule, and what waits. Reads no credentials.
+//! Connections for display: state, rules, and the number of waiting values. Reads no credentials.
 
 use crate::{
     Health, LISTED_ROWS, Store, StoreError,
@@ -10,31 +10,31 @@ use sqlx::{Row as _, postgres::PgRow};
 /// A connection's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionState {
-    /// Whose, of which store, the connection and its platform.
+    /// The tenant, the store, the connection and its platform.
     pub origin: Origin,
     /// The account's name on the platform.
     pub account: String,
     /// True if it isn't paused.
     pub enabled: bool,
-    /// Whether the platform accepts its calls.
+    /// State of the platform's acceptance of its calls.
     pub health: Health,
-    /// Why it isn't ok.
+    /// The reason for not being ok.
     pub health_reason: Option<String>,
-    /// Since when it isn't ok.
+    /// Time since which it isn't ok.
     pub health_since: Option<Timestamp>,
-    /// When the next call may be made to see whether the platform accepts calls again.
+    /// Earliest time of the next probe call, which checks that the platform accepts calls again.
     pub probe_at: Option<Timestamp>,
-    /// Whose number stands at a first contact.
+    /// The side whose number is taken at a first contact.
     pub baseline: BaselineRule,
-    /// The platform's ids of locations that the store takes no part in.
+    /// The platform's ids of the locations that are ignored.
     pub ignored_locations: Vec<String>,
-    /// Conflicts that are open.
+    /// Number of open conflicts.
     pub open_conflicts: i64,
-    /// Values that wait to be written.
+    /// Number of values that wait to be written.
     pub due_writes: i64,
-    /// Values that wait to be read.
+    /// Number of values that wait to be read.
     pub due_reads: i64,
-    /// Values that the platform refused.
+    /// Number of values that the platform refused.
     pub refused_writes: i64,
 }
 
@@ -59,7 +59,7 @@ macro_rules! states {
 }
 
 impl Store {
-    /// The states of all connections, or of one store's: at most [`LISTED_ROWS`].
+    /// Returns the states of all connections, or of one store's: at most [`LISTED_ROWS`].
     pub async fn connection_states(
         &self,
         store: Option<&StoreId>,
@@ -70,13 +70,13 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// The states of connections that aren't ok: at most [`LISTED_ROWS`].
+    /// Returns the states of the connections that aren't ok: at most [`LISTED_ROWS`].
     pub async fn connections_not_ok(&self) -> Result<Vec<ConnectionState>, StoreError> {
         let statement = sqlx::query(states!("c.health <> 'ok'")).bind(LISTED_ROWS);
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// The state of one connection; `None` if there is none of that id.
+    /// Returns the state of one connection; `None` if there is none with that id.
     pub async fn connection_state(
         &self,
         connection: &ConnectionId,

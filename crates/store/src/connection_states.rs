@@ -1,4 +1,4 @@
-//! Connections' states: whether the platform accepts their calls, and what people set by hand.
+//! Connections' states: the platform's acceptance of their calls, and settings made by hand.
 
 use crate::{
     Connection, LISTED_ROWS, Store, StoreError,
@@ -16,10 +16,11 @@ use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Store {
-    /// Notes that the platform refused a call for the sake of the credentials or the account: the connection takes that
-    /// state (a lost authorisation stands above it), the next probe is due after a pause that doubles from one minute to one
-    /// hour, and a conflict is open. `true` if the state is new. Changes nothing if the connection isn't set up any more as the
-    /// call was made: the refusal says nothing of what it is now. Refuses [`Health::Ok`] and [`Health::Revoked`].
+    /// Records that the platform refused a call because of the credentials or the account. The connection gets that
+    /// state (a revoked authorisation takes precedence), the next probe is due after a pause that doubles from one
+    /// minute to one hour, and a conflict is open. Returns `true` if the state is new. Changes nothing if the
+    /// connection's set-up has changed since the call: the refusal doesn't concern the present one. Refuses
+    /// [`Health::Ok`] and [`Health::Revoked`].
     pub async fn note_account_refused(
         &self,
         called_as: &Connection,
@@ -56,8 +57,8 @@ impl Store {
         Ok(state.health != refused.health)
     }
 
-    /// Notes that the platform accepted a call: the connection is ok again, and the conflicts about its state end. `true` if it
-    /// was not ok. Changes nothing if the connection isn't set up any more as the call was made.
+    /// Records that the platform accepted a call: the connection is ok again, and the conflicts about its state end.
+    /// Returns `true` if it was not ok. Changes nothing if the connection's set-up has changed since the call.
     pub async fn note_account_accepted(&self, called_as: &Connection) -> Result<bool, StoreError> {
         let connection = &called_as.id;
         let mut transaction = self.bounded(self.pool.begin()).await?;
@@ -81,7 +82,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Returns whether a connection, which the transaction holds, is set up otherwise than when a call was made.
+    /// Returns true if the set-up of a connection, which the transaction has locked, has changed since a call was made.
     async fn was_changed_since(
         &self,
         transaction: &mut PgConnection,
@@ -95,8 +96,8 @@ impl Store {
         Ok(!connections::read(&row, &self.vault)?.is_set_up_like(called_as))
     }
 
-    /// Pauses or resumes a connection. A change makes it ok until a call shows otherwise. `false` if there is no such
-    /// connection.
+    /// Pauses or resumes a connection. A change resets it to ok until a call shows otherwise. Returns `false` if there
+    /// is no such connection.
     pub async fn set_enabled(&self, connection: &ConnectionId, enabled: bool) -> Result<bool, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let refused = within(self.limit, Refused::lock(&mut transaction, connection)).await?;
@@ -115,8 +116,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Ignores a platform's location, or takes part in it again. An open conflict about its missing link ends when it is
-    /// ignored. `false` if there is no such connection.
+    /// Ignores a platform's location, or stops ignoring it. An open conflict about its missing link ends when it is
+    /// ignored. Returns `false` if there is no such connection.
     pub async fn ignore_location(
         &self,
         connection: &ConnectionId,
@@ -151,7 +152,7 @@ impl Store {
     }
 }
 
-/// The merchant that a connection belongs to.
+/// Tenant and store of a connection.
 pub(crate) struct Owner {
     pub(crate) tenant: TenantId,
     pub(crate) store: StoreId,
@@ -247,8 +248,7 @@ impl Refused {
     }
 }
 
-/// Makes a connection ok, as far as is known, a probe due at once, and what was refused due anew, because something about it
-/// was changed.
+/// Resets a connection to ok because its set-up was changed: a probe is due at once, and refused values are due again.
 pub(crate) async fn begin_anew(
     transaction: &mut PgConnection,
     owner: &Owner,
@@ -268,7 +268,7 @@ pub(crate) async fn begin_anew(
     end_of_states(transaction, owner, connection, "the connection was changed").await
 }
 
-/// Ends what is open about a connection's state.
+/// Ends the open conflicts about a connection's state.
 async fn end_of_states(
     transaction: &mut PgConnection,
     owner: &Owner,

@@ -1,4 +1,4 @@
-//! Connections: platforms' accounts of stores, with what is needed to believe and to call them.
+//! Connections: stores' accounts on platforms, with the data needed to verify their deliveries and to call them.
 
 use crate::{
     Health, Sealed, Store, StoreError, Vault,
@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, fmt};
 /// The column that credentials are sealed for.
 pub(crate) const CREDENTIALS: &str = "credentials";
 
-/// What of the store's values goes out to a connection.
+/// The kinds of the store's values that are written to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rules {
@@ -33,14 +33,14 @@ impl Default for Rules {
     }
 }
 
-/// One platform's account of one store.
+/// One account of a store on a platform.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// Who owns the store.
+    /// The tenant that owns the store.
     pub tenant: TenantId,
-    /// Which store.
+    /// The store.
     pub store: StoreId,
-    /// The connection itself.
+    /// The id of the connection.
     pub id: ConnectionId,
     /// The platform.
     pub platform: PlatformName,
@@ -48,43 +48,45 @@ pub struct Connection {
     pub enabled: bool,
     /// Scheme, host and port of its API, without a slash at the end.
     pub base_url: String,
-    /// The account's name on the platform, as its API wants it and its deliveries name it: Shopify's shop domain, Square's
-    /// merchant id, Treez' dispensary. A delivery that names another one is refused; empty for one that isn't known.
+    /// The account's name on the platform, in the form that its API and its deliveries use: Shopify's shop
+    /// domain, Square's merchant id, Treez' dispensary. A delivery that names another one is refused; empty if
+    /// the name isn't known.
     pub account: String,
-    /// The API version to ask for; empty for the platform's default.
+    /// The API version to request; empty for the platform's default.
     pub api_version: String,
-    /// The access token. A secret.
+    /// The access token; secret.
     pub token: String,
-    /// Every active webhook secret: the present one and, during a rotation, the one before.
+    /// Every active webhook secret: the present one and, during a rotation, the former one.
     pub secrets: Vec<String>,
-    /// The URL as it was registered with the platform.
+    /// The URL as registered with the platform.
     pub notification_url: String,
-    /// The location of levels that come without one.
+    /// The location of levels that are reported without one.
     pub default_location: Option<LocationId>,
-    /// A lower limit than the platform's own, if the merchant wants one.
+    /// A limit below the platform's own, if the merchant set one.
     pub requests_per_minute: Option<u32>,
-    /// What goes out to it.
+    /// The kinds of values that are written to it.
     pub rules: Rules,
-    /// Whether the platform accepts its calls; written by what calls come to, not by [`Store::upsert_connection`].
+    /// State of the platform's acceptance of its calls; set from the results of calls,
+    /// not by [`Store::upsert_connection`].
     pub health: Health,
-    /// Why it isn't ok, in the platform's words or ours.
+    /// The reason for not being ok, in the platform's words or ours.
     pub health_reason: Option<String>,
-    /// Since when it isn't ok.
+    /// Time since which it isn't ok.
     pub health_since: Option<Timestamp>,
-    /// When the next call may be made to see whether the platform accepts calls again.
+    /// Earliest time of the next probe call, which checks that the platform accepts calls again.
     pub probe_at: Option<Timestamp>,
-    /// Whose number stands at a first contact. [`Store::upsert_connection`] writes it when it makes the connection; afterwards
-    /// only an instruction changes it.
+    /// The side whose number is taken at a first contact. [`Store::upsert_connection`] writes it when it creates the
+    /// connection; afterwards only an instruction changes it.
     pub baseline: BaselineRule,
-    /// The platform's ids of locations that the store takes no part in. [`Store::upsert_connection`] writes them when it makes
+    /// The platform's ids of the locations that are ignored. [`Store::upsert_connection`] writes them when it creates
     /// the connection; afterwards only [`Store::ignore_location`] changes them.
     pub ignored_locations: BTreeSet<ExternalId>,
-    /// The store's currency, for amounts that come without one. Kept with the store: see `upsert_store`.
+    /// The store's currency, for amounts that are reported without one. Stored with the store: see `upsert_store`.
     pub currency: Option<Currency>,
 }
 
 impl fmt::Debug for Connection {
-    // The token and the secrets reach no log.
+    // The token and the secrets are never logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("id", &self.id)
@@ -95,7 +97,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What is sealed of a connection.
+/// The part of a connection that is sealed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Credentials {
     pub(crate) token: String,
@@ -103,7 +105,8 @@ pub(crate) struct Credentials {
 }
 
 impl Connection {
-    /// Returns whether `other` calls the platform alike: as the same account, with the same credentials and settings.
+    /// Returns true if `other` calls the platform in the same way: as the same account, with the same
+    /// credentials and settings.
     pub(crate) fn is_set_up_like(&self, other: &Self) -> bool {
         self.enabled == other.enabled
             && self.base_url == other.base_url
@@ -117,12 +120,12 @@ impl Connection {
             && self.rules == other.rules
     }
 
-    /// The facts that decide whether its platform is called.
+    /// Returns the facts that decide if its platform is called.
     pub const fn call_gate(&self) -> CallGate {
         CallGate { enabled: self.enabled, health: self.health, probe_at: self.probe_at }
     }
 
-    /// The connection as where events come from.
+    /// Returns the connection as the origin of events.
     pub fn origin(&self) -> model::Origin {
         model::Origin {
             tenant: self.tenant.clone(),
@@ -134,12 +137,12 @@ impl Connection {
 }
 
 impl Store {
-    /// One connection; `None` if there is none of that id.
+    /// Returns one connection; `None` if there is none with that id.
     pub async fn connection(&self, connection: &ConnectionId) -> Result<Option<Connection>, StoreError> {
         Ok(self.connections(std::slice::from_ref(connection)).await?.pop())
     }
 
-    /// Those of the wanted connections that there are, in the order of their ids.
+    /// Returns those of the wanted connections that exist, in the order of their ids.
     pub async fn connections(&self, wanted: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
         let statement = sqlx::query(
             "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
@@ -149,7 +152,7 @@ impl Store {
         self.read_connections(&self.fetch_all(statement).await?)
     }
 
-    /// Every connection of those stores, in the order of their ids.
+    /// Returns every connection of those stores, in the order of their ids.
     pub async fn connections_of(&self, stores: &[StoreId]) -> Result<Vec<Connection>, StoreError> {
         let statement = sqlx::query(
             "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
@@ -159,8 +162,8 @@ impl Store {
         self.read_connections(&self.fetch_all(statement).await?)
     }
 
-    /// Every store, in the order of their ids: what a service serves at start. At most [`crate::LISTED_ROWS`] after
-    /// `after`.
+    /// Returns the stores after `after`, in the order of their ids: those that a service serves at start.
+    /// At most [`crate::LISTED_ROWS`].
     pub async fn stores(&self, after: Option<&StoreId>) -> Result<Vec<StoreId>, StoreError> {
         let statement = sqlx::query("SELECT id FROM stores WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after.map_or("", |store| store.as_str()).to_owned())
@@ -208,7 +211,7 @@ pub(crate) fn read(row: &PgRow, vault: &Vault) -> Result<Connection, StoreError>
     })
 }
 
-/// The columns `credentials` and `key_id`.
+/// Reads the columns `credentials` and `key_id`.
 pub(crate) fn sealed(row: &PgRow) -> Result<Sealed, StoreError> {
     Ok(Sealed { key_id: row.try_get("key_id")?, bytes: row.try_get(CREDENTIALS)? })
 }
@@ -221,6 +224,6 @@ pub(crate) fn open(
     sealed: &Sealed,
 ) -> Result<Credentials, StoreError> {
     let plain = vault.open(tenant, connection, CREDENTIALS, sealed)?;
-    // The error of the JSON would quote the secret.
+    // The JSON error would quote the secret.
     serde_json::from_slice(&plain).map_err(|_| unreadable(CREDENTIALS))
 }

@@ -1,4 +1,4 @@
-//! Whether everything accepted came to an end: counted, and by name.
+//! Accounting of accepted deliveries: verifies, by count and by position, that each has an outcome.
 
 use crate::{
     Consumer, CursorMove, Store, StoreError,
@@ -13,23 +13,23 @@ use std::{
     time::Duration,
 };
 
-/// How long a question over all of a store's history may take.
+/// Time limit of a query over all of a store's history.
 const AUDIT_LIMIT: Duration = Duration::from_mins(10);
 
-/// What was accepted of a store, and what it came to. `accepted + further` is the sum of the outcomes and `in_flight`.
+/// Accepted deliveries of a store and their outcomes. `accepted + further` is the sum of the outcomes and `in_flight`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Deliveries that RAW has taken, as far as they were counted.
+    /// Deliveries in RAW, as far as they were counted.
     pub accepted: i64,
-    /// Events of deliveries beyond the first of each.
+    /// Events beyond the first of each delivery.
     pub further: i64,
-    /// How many ended so.
+    /// Number of events by outcome.
     pub outcomes: BTreeMap<Outcome, i64>,
-    /// Deliveries that have not come to an end; below 0, some ended that were not counted yet.
+    /// Deliveries without an outcome; below 0, some have an outcome and were not counted yet.
     pub in_flight: i64,
 }
 
@@ -37,8 +37,8 @@ pub struct Account {
 pub type DeliveryPosition = (u64, u32);
 
 impl Store {
-    /// Adds deliveries, by store, to what is known to be accepted, and moves that count's cursor, in one commit:
-    /// [`StoreError::Fenced`] if the cursor doesn't stand where the step begins.
+    /// Adds deliveries, by store, to the count of accepted ones and moves that count's cursor, in one commit. Returns
+    /// [`StoreError::Fenced`] if the cursor isn't at the beginning of the step.
     pub async fn count_accepted(
         &self,
         step: CursorMove,
@@ -63,8 +63,8 @@ impl Store {
         within(self.limit, transaction.commit()).await
     }
 
-    /// How many deliveries are under way: accepted and not come to an end, by two counts that are kept apart. Below 0
-    /// while the count of what was accepted is behind.
+    /// Returns the number of deliveries in flight: accepted and without an outcome, from two counts that are maintained
+    /// separately. Below 0 while the count of accepted deliveries is behind.
     pub async fn in_flight(&self) -> Result<i64, StoreError> {
         let statement = sqlx::query(
             "SELECT (coalesce((SELECT sum(deliveries) FROM accepted), 0)
@@ -73,8 +73,8 @@ impl Store {
         Ok(self.fetch_one(statement).await?.try_get("in_flight")?)
     }
 
-    /// The accounts of one store, or of all, from the rows themselves: the view `conservation`. Reads all of their
-    /// history, for at most ten minutes.
+    /// Returns the accounts of one store, or of all, computed from the rows: the view `conservation`. Reads their
+    /// complete history, for at most ten minutes.
     pub async fn accounts(&self, store: Option<&StoreId>) -> Result<Vec<Account>, StoreError> {
         let rows = self
             .over_history(
@@ -85,7 +85,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Those of a store's positions in RAW at which nothing has ended.
+    /// Returns those of a store's positions in RAW that have no outcome.
     pub async fn positions_without_outcome(
         &self,
         store: &StoreId,
@@ -112,8 +112,9 @@ impl Store {
         rows.iter().map(position).collect()
     }
 
-    /// What is wrong with a store's own history, in words: gaps in its sequence, changes without their outcome, an
-    /// order that isn't that of acceptance, levels that the ledger doesn't sum up to. Always nothing.
+    /// Describes contradictions in a store's own history: gaps in its sequence, changes without their outcome, an
+    /// order other than the order of acceptance, levels that aren't the sum of the ledger. Always empty unless
+    /// something is wrong.
     pub async fn contradictions(&self, store: &StoreId) -> Result<Vec<String>, StoreError> {
         let statement = sqlx::query(CONTRADICTIONS).bind(store.as_str().to_owned());
         let found = |row: &PgRow| -> Result<String, StoreError> {
@@ -123,7 +124,7 @@ impl Store {
         self.over_history(statement).await?.iter().map(found).collect()
     }
 
-    /// A question over many rows: any plan, and minutes of time.
+    /// Runs a query over many rows: any plan is allowed, and the limit is minutes.
     async fn over_history(&self, statement: crate::Statement) -> Result<Vec<PgRow>, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
@@ -151,7 +152,7 @@ fn read(row: &PgRow) -> Result<Account, StoreError> {
     })
 }
 
-/// What begins a transaction whose statements are over many rows.
+/// Beginning of a transaction whose statements read many rows.
 pub(crate) const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = '10min'";
 

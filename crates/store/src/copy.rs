@@ -1,10 +1,10 @@
-//! The set-up of one record in another.
+//! Copy of the set-up to another database.
 
 use crate::{Store, StoreError, error::within};
 use sqlx::Row as _;
 
-/// What people set up, in the order in which rows refer to each other, and what of it is not copied because events or calls
-/// make it, as an expression over the row `t`.
+/// The tables that people set up, in the order in which rows refer to each other: the condition of the rows to copy,
+/// and the initial values of columns that events or calls write, as an expression over the row `t`.
 const SET_UP: [(&str, &str, &str); 5] = [
     ("tenants", "true", "'{}'"),
     ("stores", "true", r#"'{"last_sequence": 0, "ended": 0}'"#),
@@ -15,19 +15,19 @@ const SET_UP: [(&str, &str, &str); 5] = [
         "jsonb_build_object('baseline', t.baseline_initial, 'health', 'ok', 'health_reason', NULL, 'health_since', NULL,
              'probe_at', NULL, 'probe_attempts', 0)",
     ),
-    // Those that an instruction made, it makes again.
+    // Links made by an instruction are made again when it is replayed.
     ("links", "kind = 'location' AND NOT is_instructed", "'{}'"),
 ];
 
 impl Store {
-    /// Whether nobody has set up anything yet.
+    /// Returns true if nothing has been set up yet.
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
         let row = self.fetch_one(sqlx::query("SELECT NOT EXISTS (SELECT FROM tenants) AS empty")).await?;
         Ok(row.try_get("empty")?)
     }
 
     /// Copies tenants, stores, locations with their links, and connections with their sealed credentials to an empty
-    /// record of the same version.
+    /// database of the same schema version.
     pub async fn copy_set_up(&self, to: &Self) -> Result<(), StoreError> {
         let mut transaction = to.bounded(to.pool.begin()).await?;
         for (table, which, anew) in SET_UP {

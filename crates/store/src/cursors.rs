@@ -1,4 +1,4 @@
-//! How far each consumer has come in each partition, moved by compare-and-set.
+//! Position of each consumer in each partition, moved by compare-and-set.
 
 use crate::{
     Store, StoreError,
@@ -7,24 +7,24 @@ use crate::{
 use model::{Partition, Position, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-/// Who keeps a cursor in the record.
+/// A consumer that keeps a cursor in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Consumer {
-    /// Keeps the position in RAW and the number of the last committed change.
+    /// Its cursor is the position in RAW and the number of the last committed change.
     Apply,
-    /// Keeps the number of the last change whose desired values are set.
+    /// Its cursor is the number of the last change whose desired values are set.
     Propagate,
-    /// Keeps the position in RAW of the last notification that was fetched for.
+    /// Its cursor is the position in RAW of the last notification that was fetched for.
     Poll,
-    /// Keeps the position in RAW up to which deliveries were counted.
+    /// Its cursor is the position in RAW up to which deliveries were counted.
     Accepted,
 }
 
 impl Consumer {
-    /// All of them.
+    /// All consumers.
     pub const ALL: [Self; 4] = [Self::Apply, Self::Propagate, Self::Poll, Self::Accepted];
 
-    /// The name that rows carry.
+    /// Returns the name that is stored in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "apply",
@@ -35,74 +35,74 @@ impl Consumer {
     }
 }
 
-/// Where a consumer stands. What it doesn't keep stays at its beginning.
+/// Progress of a consumer. A field that the consumer doesn't use keeps its initial value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
-    /// The last position that is done.
+    /// The last completed position.
     pub position: Position,
-    /// The last number that is done.
+    /// The last completed number.
     pub number: i64,
     /// The fence: raised by each new owner, compared by each commit.
     pub epoch: i64,
 }
 
-/// A cursor, and when it last moved.
+/// A cursor and the time of its last move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CursorMoved {
-    /// Whose.
+    /// The consumer.
     pub consumer: Consumer,
-    /// In which partition.
+    /// The partition.
     pub partition: Partition,
-    /// Where it stands.
+    /// The cursor.
     pub cursor: Cursor,
-    /// When it came there; a new owner alone doesn't move it.
+    /// Time of the last move; a new owner alone doesn't move it.
     pub moved_at: Timestamp,
 }
 
-/// One cursor's step. The commit goes through only if the record has `from`, its epoch included.
+/// One cursor's step. The commit succeeds only if the stored cursor is `from`, including its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CursorMove {
-    /// Of which partition.
+    /// The partition.
     pub partition: Partition,
-    /// Where it must stand.
+    /// The cursor before the step.
     pub from: Cursor,
-    /// Where it shall stand.
+    /// The position after the step.
     pub position: Position,
-    /// The number it shall have.
+    /// The number after the step.
     pub number: i64,
 }
 
 impl CursorMove {
-    /// Where the cursor stands after the commit.
+    /// Returns the cursor after the commit.
     pub const fn to(&self) -> Cursor {
         Cursor { position: self.position, number: self.number, epoch: self.from.epoch }
     }
 }
 
 impl Store {
-    /// Where `consumer` stands in a partition; at the beginning if it never was there.
+    /// Returns the cursor of `consumer` in a partition; a new one is at the beginning.
     pub async fn cursor(&self, consumer: Consumer, of: Partition) -> Result<Cursor, StoreError> {
         self.touch_cursor(consumer, of, 0).await
     }
 
-    /// The same for `apply`.
+    /// Returns the cursor of `apply`.
     pub async fn apply_cursor(&self, of: Partition) -> Result<Cursor, StoreError> {
         self.cursor(Consumer::Apply, of).await
     }
 
-    /// Makes the caller the partition's owner as far as the record is concerned: raises the epoch, so that nothing
-    /// begun by the owner before can be committed any more. Says where to go on.
+    /// Makes the caller the partition's owner in the database: raises the epoch, so that nothing the former owner has
+    /// begun can be committed any more. Returns the cursor to continue from.
     pub async fn take_epoch(&self, consumer: Consumer, of: Partition) -> Result<Cursor, StoreError> {
         self.touch_cursor(consumer, of, 1).await
     }
 
-    /// Moves a cursor alone; [`StoreError::Fenced`] if it doesn't stand where the step begins.
+    /// Moves a cursor on its own; [`StoreError::Fenced`] if it isn't at the beginning of the step.
     pub async fn move_cursor(&self, consumer: Consumer, step: CursorMove) -> Result<(), StoreError> {
         let mut connection = self.bounded(self.pool.acquire()).await?;
         crate::error::within(self.limit, advance(&mut connection, consumer, &[step])).await
     }
 
-    /// When each consumer last moved in each partition where it has ever been.
+    /// Returns every consumer's cursors with the time of their last move.
     pub async fn cursors_moved(&self) -> Result<Vec<CursorMoved>, StoreError> {
         let statement = sqlx::query(
             "SELECT name, partition, raw_sequence, delivery, event, number, epoch, moved_at FROM cursors
@@ -155,7 +155,7 @@ fn read(row: &PgRow) -> Result<Cursor, StoreError> {
     Ok(Cursor { position, number: row.try_get("number")?, epoch: row.try_get("epoch")? })
 }
 
-/// Moves cursors inside a transaction; every one of them must stand where its step begins.
+/// Moves cursors inside a transaction; each must be at the beginning of its step.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     consumer: Consumer,

@@ -1,4 +1,4 @@
-//! What people did with dead letters.
+//! History of manual actions on dead letters.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -7,17 +7,17 @@ use crate::{
 use model::{DeliveryId, EventId, Origin, Timestamp};
 use sqlx::Row as _;
 
-/// What is done with a dead letter.
+/// An action on a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterAction {
-    /// It is taken in again.
+    /// It is re-ingested.
     Replay,
-    /// It is given up.
+    /// It is discarded.
     Discard,
 }
 
 impl DeadLetterAction {
-    /// The name that rows carry.
+    /// Returns the name that is stored in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Replay => "replay",
@@ -26,31 +26,31 @@ impl DeadLetterAction {
     }
 }
 
-/// One act on one dead letter.
+/// One action on one dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterActed {
-    /// Whose it is.
+    /// Its tenant, store and connection.
     pub origin: Origin,
-    /// The dead letter's name for ever.
+    /// The permanent id of the dead letter.
     pub message_id: String,
-    /// The delivery that it is, or that brought it.
+    /// The dead letter's delivery, or the one that contained its event.
     pub delivery: DeliveryId,
-    /// The event, if it was understood as one.
+    /// The event, if the input was understood as one.
     pub event: Option<EventId>,
-    /// Names dead letters of the same cause.
+    /// The fingerprint, equal for dead letters of one cause.
     pub fingerprint: String,
-    /// What the dead letter said.
+    /// The reason in the dead letter.
     pub reason: String,
-    /// What was done.
+    /// The action.
     pub action: DeadLetterAction,
-    /// The attempt that a replay begins; the one that failed, if it was given up.
+    /// The attempt that a replay begins; for a discarded one, the attempt that failed.
     pub attempt: u32,
-    /// Why a person gave it up.
+    /// The reason for which a person discarded it.
     pub note: String,
 }
 
 impl Store {
-    /// Notes what is about to be done with a dead letter.
+    /// Records an action on a dead letter before it is done.
     pub async fn note_dead_letter(&self, acted: &DeadLetterActed) -> Result<(), StoreError> {
         let statement = sqlx::query(
             "INSERT INTO dead_letter_actions (tenant, store, connection, message_id, delivery_id, event_id,
@@ -71,8 +71,8 @@ impl Store {
         self.execute(statement).await.map(drop)
     }
 
-    /// What was done with dead letters of a delivery, oldest first: the action, the attempt, the note, the event and
-    /// when. At most 10,000.
+    /// Returns the actions on dead letters of a delivery, oldest first: the action, the attempt, the note, the event
+    /// and the time. At most 10,000.
     pub async fn dead_letter_history(
         &self,
         delivery: DeliveryId,

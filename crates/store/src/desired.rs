@@ -1,4 +1,4 @@
-//! The values that platforms should hold: set from the store's own whenever those changed.
+//! Desired values of platforms: set from the store's own values whenever those change.
 
 use crate::{
     Consumer, CursorMove, Store, StoreError,
@@ -14,10 +14,10 @@ use model::{
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The values of stores that changed, each with the number of the last change that touched it.
+/// The changed values of stores, each with the number of the last change that touched it.
 ///
-/// Only names what changed: what it is now is read where it is set, so that a number that is passed twice, or late,
-/// never brings back an older value.
+/// Contains only the keys of the values: the present value is read when the desired value is set, so that a number that
+/// is passed twice, or late, never restores an older value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DesiredChanges {
     levels: BTreeMap<(VariantId, LocationId), Cause>,
@@ -43,7 +43,7 @@ fn traces<'a>(causes: impl Iterator<Item = &'a Cause>) -> Vec<String> {
 }
 
 impl DesiredChanges {
-    /// Notes what the event that was committed under this number of its partition made of the store's values.
+    /// Adds the effect on the store's values of the event that was committed with this number of its partition.
     pub fn add(&mut self, number: i64, event: &Event, effect: &Effect) {
         let cause = Cause { number, trace: event.trace };
         self.stores.insert(event.origin.store.clone());
@@ -64,7 +64,7 @@ impl DesiredChanges {
         }
     }
 
-    /// Adds the changes of others; of two changes of one value, the later.
+    /// Adds further changes; of two changes of one value, the later one is kept.
     pub fn extend(&mut self, others: Self) {
         fn later<K: Ord>(ours: &mut BTreeMap<K, Cause>, others: BTreeMap<K, Cause>) {
             for (key, cause) in others {
@@ -82,20 +82,21 @@ impl DesiredChanges {
         self.stores.extend(others.stores);
     }
 
-    /// Whether nothing changed that any platform could want.
+    /// Returns true if nothing changed that concerns a platform.
     pub fn is_empty(&self) -> bool {
         self.levels.is_empty() && self.prices.is_empty() && self.texts.is_empty() && self.linked.is_empty()
     }
 }
 
-/// The kinds of value that platforms take, each with the decimals of its quantities.
+/// The kinds of value that each platform accepts, with the number of decimals of its quantities.
 pub type Writes = BTreeMap<(PlatformName, MirrorKind), u32>;
 
 impl Store {
-    /// Sets what every connection of the stores should hold of what changed, if its platform takes such writes (`writes`);
-    /// moves propagate's cursors in the same transaction, or is [`StoreError::Fenced`] and changes nothing. A paused
-    /// connection and one whose rules keep values back are no exceptions: those gate calls, not what is known. `now` is
-    /// since when what becomes due is due.
+    /// Sets the desired value of every changed value for every connection of the stores whose platform accepts such
+    /// writes (`writes`), and moves propagate's cursors in the same transaction. Returns [`StoreError::Fenced`] and
+    /// changes nothing if a cursor isn't at the beginning of its step. Paused connections and those whose rules
+    /// exclude a kind are included: these gate calls, not the desired values. `now` is the time from which newly due
+    /// values are due.
     pub async fn set_desired(
         &self,
         changes: &DesiredChanges,
@@ -123,7 +124,7 @@ impl Store {
     }
 }
 
-/// A value that a platform should hold, and what was read of its mirror without a lock.
+/// A desired value of a platform, and the part of its mirror that was read without a lock.
 struct Wanted {
     key: MirrorKey,
     store: StoreId,
@@ -134,11 +135,11 @@ struct Wanted {
 
 /// The part of a mirror that was read without a lock.
 enum Seen {
-    /// There is none.
+    /// There is no mirror.
     Nothing,
-    /// The number that a level's mirror should hold. Most levels hold it: nothing else is read of those.
+    /// The desired value of a level's mirror. It equals the level for most: nothing else is read of those.
     Desired(Option<Quantity>),
-    /// All of it.
+    /// The whole mirror.
     Whole(Box<Mirror>),
 }
 
@@ -166,7 +167,7 @@ impl Wanted {
         })
     }
 
-    /// Returns whether the value may change the mirror, by what was read without a lock.
+    /// Returns true if the value may change the mirror, judged by what was read without a lock.
     fn may_change(&self, now: Timestamp) -> bool {
         match (&self.seen, &self.value) {
             (Seen::Desired(desired), WantedValue::Level { level, decimals, .. }) => {
@@ -177,7 +178,7 @@ impl Wanted {
         }
     }
 
-    /// The mirror once it should hold the value; `None` if that changes nothing.
+    /// Returns the mirror with the desired value set; `None` if that changes nothing.
     fn set(&self, known: Option<&Mirror>, now: Timestamp) -> Option<Mirror> {
         let mut mirror = known.cloned().unwrap_or_else(|| self.empty());
         match (&mut mirror, &self.value) {
@@ -197,13 +198,13 @@ impl Wanted {
                 let text = text.clone().over(mirror.held().map(|held| &held.value));
                 mirror.want(text, now, self.trace);
             }
-            // What it reflects has changed since.
+            // The mirror was linked to another variant or product since.
             _ => {}
         }
         (known != Some(&mirror)).then_some(mirror)
     }
 
-    /// A mirror of which nothing is known but what it reflects: its platform is read before anything is written.
+    /// Returns a mirror without an observation: its platform is read before anything is written.
     fn empty(&self) -> Mirror {
         match (&self.key, &self.value) {
             (MirrorKey::Price(key), WantedValue::Price { variant, .. }) => {
@@ -233,15 +234,15 @@ async fn set(
         return Ok(());
     }
     if pending.iter().any(|wanted| matches!(wanted.seen, Seen::Nothing)) {
-        // Apply locks a store before anything in it. Whoever makes mirrors does the same, or the two would wait for each
-        // other whenever both make the same.
+        // Apply locks a store before anything in it. Every transaction that creates mirrors does the same, otherwise
+        // two that create the same ones would deadlock.
         sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
             .bind(changes.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
             .await?;
     }
-    // Decided again over what is locked: what was read before may be outdated by now; whatever outdated it comes here too,
-    // and what is sent is read anew.
+    // Decided again for the locked rows: the first read may be outdated by now. The change that outdated it is
+    // propagated too, and the value to send is read anew.
     let locked = mirrors::lock(&mut *connection, pending.iter().map(|wanted| &wanted.key)).await?;
     let locked: BTreeMap<MirrorKey, Mirror> =
         locked.into_iter().map(|mirror| (mirror.key(), mirror)).collect();
@@ -293,13 +294,14 @@ async fn levels(
         .collect()
 }
 
-// Every table is looked up by key, one after the other: `OFFSET 0` keeps the planner from joining in another order. A plan
-// is made when the tables are still empty and kept; by its own choice it read all links of the database each time.
+// Every table is looked up by key, one after the other: `OFFSET 0` keeps the planner from joining in another
+// order. A plan is made when the tables are still empty, and is cached; without this it read all links of the
+// database each time.
 //
-// A level goes to the connections that know the location: by a link, or because it is their default. It is looked up by
-// its variant, of which a store has few, and not by its location, of which it has thousands; `|| ''` hides that index.
+// A level goes to the connections with that location: linked, or as their default. It is looked up by its variant, of
+// which a store has few rows, and not by its location, which has thousands; `|| ''` hides that index.
 //
-// Most mirrors of a level that changed are the reporter's, and hold it: those aren't returned.
+// Most mirrors of a changed level belong to the reporting platform and have its value already: those aren't returned.
 const CHANGED_LEVELS: &str = "
 SELECT c.id AS connection, c.store, c.platform, 'inventory' AS kind, item.external, level.location AS place,
     level.variant AS internal, level.quantity, w.trace, m.state -> 'desired' AS desired, m.connection IS NULL AS is_new

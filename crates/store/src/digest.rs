@@ -1,4 +1,4 @@
-//! Digests of a store's state: equal for equal state, whenever and in how many batches it came about.
+//! Digests of a store's state: equal for equal state, independent of time and of the batches that produced it.
 
 use crate::{Store, StoreError};
 use model::StoreId;
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 pub type Digest = BTreeMap<String, String>;
 
 impl Store {
-    /// The digests of a store's levels, ledger, products, variants, orders, customers, links and events. Times of
-    /// recording and what was sent to platforms are no part of it: a replay gives the same digests.
+    /// Returns the digests of a store's levels, ledger, products, variants, orders, customers, links and events. Times
+    /// of recording and values sent to platforms are left out: a replay gives the same digests.
     pub async fn digest(&self, store: &StoreId) -> Result<Digest, StoreError> {
         let statement = sqlx::query(DIGESTS).bind(store.as_str().to_owned());
         let rows = self.fetch_all(statement).await?;
@@ -18,8 +18,8 @@ impl Store {
     }
 }
 
-// Rows as canonical JSON (jsonb orders its keys), one per line, in the order of their bytes. Quantities are written
-// without trailing zeros by the code that makes them.
+// Rows as canonical JSON (jsonb orders its keys), one per line, in byte order. The code that makes quantities writes
+// them without trailing zeros.
 const DIGESTS: &str = r#"
 SELECT part, encode(sha256(convert_to(string_agg(line, E'\n' ORDER BY line COLLATE "C"), 'UTF8')), 'hex') AS digest
 FROM (

@@ -1,34 +1,35 @@
-//! What can go wrong, by what the caller does about it.
+//! Errors of the store, classified by the reaction of the caller.
 
 use stage::Fault;
 use std::{future::Future, time::Duration};
 
-/// Why the record didn't do what it was asked. Never carries a value of a row.
+/// Reason for which the database didn't do what was requested. Never contains a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Not now: the connection was lost, the database is restarting or overloaded, or two transactions were in each
-    /// other's way. The outcome of a commit is unknown: read the cursor again, then go on from it.
+    /// A temporary failure: the connection was lost, the database is restarting or overloaded, or two transactions were
+    /// in conflict. The outcome of a commit is unknown: read the cursor again, then continue from it.
     #[error("the database is not available")]
     Unavailable {
-        /// How it showed.
+        /// The underlying error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The cursor isn't where the caller left it: another owner has the partition. Nothing was changed.
+    /// The cursor isn't at the position that the caller expects: another owner has the partition. Nothing was changed.
     #[error("another owner has the partition: the cursor isn't where it was left")]
     Fenced,
-    /// Data that can't be stored, or a mistake of ours in it; the same again gives the same, other data passes.
+    /// Data that can't be stored, or that a bug of ours made wrong. A retry gives the same error; other
+    /// data is accepted.
     #[error("the database refused: {what}")]
     Refused {
-        /// What was wrong: Postgres' error code and the names of its constraint and table, or our own words.
+        /// The error: Postgres' error code and the names of its constraint and table, or a text of ours.
         what: String,
     },
-    /// The database isn't set up as this program needs it: no data passes until someone has put that right.
+    /// The database's set-up doesn't fit this program: no data is accepted until someone has corrected it.
     #[error("the database isn't set up: {what}; {remedy}")]
     Setup {
-        /// What is wrong: Postgres' error code and the name of its table, or our own words.
+        /// The error: Postgres' error code and the name of its table, or a text of ours.
         what: String,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The database's schema isn't the one that this program was built for.
@@ -36,7 +37,7 @@ pub enum StoreError {
         "the database's schema is at another version: {what}; run the migrations that belong to this program"
     )]
     Schema {
-        /// How it differs.
+        /// The difference.
         what: String,
     },
     /// Credentials can't be sealed or opened.
@@ -45,7 +46,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether waiting and trying again can help.
+    /// Returns true if waiting and retrying can help.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
@@ -73,7 +74,7 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// What an error of Postgres means for who gets it.
+/// Class of a Postgres error, by the reaction of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Passing,
@@ -81,15 +82,15 @@ enum Class {
     OfTheSetup(&'static str),
 }
 
-/// Error classes and codes of Postgres (appendix A of its manual) that pass by themselves: connection exceptions,
-/// rolled back transactions, too few resources, objects in use, operator's intervention, system errors; time-outs of
-/// idle transactions, and a server that is read-only because it isn't the primary any more.
+/// Temporary error classes and codes of Postgres (appendix A of its manual): connection exceptions, rolled back
+/// transactions, too few resources, objects in use, operator's intervention, system errors; time-outs of idle
+/// transactions, and a server that is read-only because it is no longer the primary.
 const PASSING: [&str; 9] = ["08", "40", "53", "55", "57", "58", "25P03", "25P04", "25006"];
-/// Those that the data causes: more rows than may be, data exceptions, constraints, triggers, checks of views, limits
-/// of the program, errors raised by functions.
+/// Error classes caused by the data: cardinality violations, data exceptions, constraints, triggers, checks of views,
+/// limits of the program, errors raised by functions.
 const OF_THE_DATA: [&str; 8] = ["21", "22", "23", "27", "39", "44", "54", "P0"];
-/// Those that someone has to put right, with the remedy; any other code is taken for one, since data that other data's
-/// rows pass beside must not be given up for it.
+/// Errors that someone has to correct, with the remedy. Any other code counts as one of these, so that no data is
+/// discarded for an error that isn't its own.
 const OF_THE_SETUP: [(&str, &str); 5] = [
     ("28", "correct the login or its password in the store's URL"),
     ("3D", "create the database, or correct its name in the store's URL"),
@@ -156,10 +157,10 @@ impl From<sqlx::Error> for StoreError {
 const MIGRATE: &str = "run the migrations that belong to this program";
 pub(crate) const CORRECT_URL: &str = "correct the store's URL";
 
-/// How much longer than the server's own limit an answer is waited for, before the network is taken to be gone.
+/// Time beyond the server's own limit that a response is waited for, before the network counts as lost.
 pub(crate) const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
-/// Waits for `call` no longer than `limit`.
+/// Waits for `call` for at most `limit`.
 pub(crate) async fn within<T, E>(
     limit: Duration,
     call: impl Future<Output = Result<T, E>>,

@@ -1,4 +1,4 @@
-//! Reading how events ended.
+//! Reads of events' outcomes.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -7,19 +7,19 @@ use crate::{
 use model::{ConnectionId, EventId, Outcome, StoreId, Timestamp, record::EventOutcome};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// How one event ended, and when that was recorded.
+/// The outcome of one event and the time of its recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOutcomeRow {
-    /// How it ended.
+    /// The outcome.
     pub event_outcome: EventOutcome,
-    /// When that was committed.
+    /// Time of its commit.
     pub recorded_at: Timestamp,
-    /// How often it came to an end: more than once if a dead event was replayed.
+    /// Number of outcomes so far: more than one if a dead event was replayed.
     pub attempts: i32,
 }
 
 impl Store {
-    /// How the newest events of a store ended, the newest first. At most `limit`.
+    /// Returns the outcomes of the newest events of a store, the newest first. At most `limit`.
     pub async fn event_outcomes_of(
         &self,
         store: &StoreId,
@@ -34,7 +34,7 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// How one event ended, if it has.
+    /// Returns the outcome of one event, if it has one.
     pub async fn event_outcome(
         &self,
         connection: &ConnectionId,
@@ -46,7 +46,7 @@ impl Store {
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
     }
 
-    /// How many events of a store ended how.
+    /// Returns the number of a store's events by outcome.
     pub async fn outcomes_of(&self, store: &StoreId) -> Result<Vec<(Outcome, i64)>, StoreError> {
         let statement = sqlx::query(
             "SELECT outcome, count(*) AS count FROM event_outcomes WHERE store = $1 GROUP BY outcome ORDER BY outcome",

@@ -1,4 +1,4 @@
-//! Reading the event store.
+//! Reads of the event store.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -15,42 +15,42 @@ use sqlx::{Row as _, postgres::PgRow};
 pub struct EventRow {
     /// The partition that it was committed in.
     pub partition: Partition,
-    /// The partition's count.
+    /// The partition's number of the change.
     pub number: i64,
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// The store's count.
+    /// The store's sequence number of the change.
     pub sequence: i64,
-    /// Through which connection it came.
+    /// The connection that it came through.
     pub connection: ConnectionId,
     /// The event.
     pub event: EventId,
-    /// The delivery that brought it.
+    /// The delivery that contained it.
     pub delivery: DeliveryId,
-    /// The delivery that began the chain.
+    /// The first delivery of the causal chain.
     pub correlation: DeliveryId,
-    /// What it is about.
+    /// The kind of entity.
     pub entity: EntityKind,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// The platform's id of what it is about.
+    /// The platform's id of the entity.
     pub external: ExternalId,
-    /// When it happened, as the platform says.
+    /// Time of the event, as the platform reports it.
     pub occurred_at: Option<Timestamp>,
-    /// When the intake had it.
+    /// Time of receipt by the intake.
     pub received_at: Timestamp,
-    /// When it was committed.
+    /// Time of the commit.
     pub recorded_at: Timestamp,
-    /// The change as it was committed, in the wire's form.
+    /// The committed change, in the wire format.
     pub payload: Vec<u8>,
-    /// The trace it belongs to.
+    /// The trace that it belongs to.
     pub trace: TraceParent,
 }
 
 impl Store {
-    /// The changes committed in a partition after `number`, in order: the outbox of APPLIED. At most `limit`.
+    /// Returns the changes committed in a partition after `number`, in order: the outbox of APPLIED. At most `limit`.
     pub async fn applied_after(
         &self,
         of: Partition,
@@ -65,7 +65,7 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// The changes of a store after `sequence`, in order. At most `limit`.
+    /// Returns the changes of a store after `sequence`, in order. At most `limit`.
     pub async fn events_of(
         &self,
         store: &StoreId,

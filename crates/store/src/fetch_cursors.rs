@@ -1,10 +1,10 @@
-//! Up to when a connection's objects were fetched.
+//! Fetch cursors: the time up to which a connection's objects were fetched.
 
 use crate::{Store, StoreError, columns::time};
 use model::{ConnectionId, Timestamp};
 
 impl Store {
-    /// Since when changes of `what` have to be fetched; `None` before the first fetch.
+    /// Returns the time since which changes of `what` have to be fetched; `None` before the first fetch.
     pub async fn fetch_cursor(
         &self,
         connection: &ConnectionId,
@@ -16,7 +16,7 @@ impl Store {
         self.fetch_optional(statement).await?.map(|row| time(&row, "since")).transpose()
     }
 
-    /// Sets the write log; it never goes back.
+    /// Sets the fetch cursor; it never moves back.
     pub async fn set_fetch_cursor(
         &self,
         connection: &ConnectionId,

@@ -1,7 +1,7 @@
-//! Postgres: the record, and the only room with SQL.
+//! The Postgres database of record; the only crate with SQL.
 //!
-//! What comes in and goes out are the nouns of `model`; statements work on whole sets, so that a batch costs a fixed
-//! number of round trips. Every call has a time limit, and every error says whether trying again can help.
+//! Parameters and results are types of `model`. Statements work on whole sets, so that a batch costs a fixed number of
+//! round trips. Every call has a time limit, and every error states if a retry can help.
 
 mod apply;
 mod changes;
@@ -61,29 +61,29 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgQueryResult, PgR
 use sqlx::{Connection as _, PgConnection, Postgres};
 use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
-/// How many rows one listing gives at most, whatever was asked for.
+/// Upper limit of the rows of one listing, whatever limit the caller requests.
 pub const LISTED_ROWS: i64 = 10_000;
 
-/// After how long without use a connection is closed.
+/// Idle time after which a connection is closed.
 const IDLE_CONNECTION: Duration = Duration::from_mins(10);
-/// A connection that was in use so lately isn't asked whether it lives: that was seen when it came back.
+/// A connection that was in use within this time isn't pinged before use: its last use showed that it works.
 const LATELY: Duration = Duration::from_secs(1);
 
 type Statement = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
 
-/// The record. Cheap to clone; every clone shares the connections.
+/// The database of record. Cheap to clone; all clones share one connection pool.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
-    /// As the login itself, for migrations: not as the pipeline's role.
+    /// Options of the login role, for migrations: not of the pipeline's role.
     login: PgConnectOptions,
     limit: Duration,
     vault: Arc<Vault>,
 }
 
 impl Store {
-    /// Checks that the database answers, and opens a pool whose connections work as the role `tillflow_pipeline`; the
-    /// role and the tables may still be missing: see [`Store::migrate`] and [`Store::check_schema`].
+    /// Checks that the database responds, and opens a pool whose connections use the role `tillflow_pipeline`. The role
+    /// and the tables may still be missing: see [`Store::migrate`] and [`Store::check_schema`].
     pub async fn connect(config: &StoreConfig, vault: Vault) -> Result<Self, StoreError> {
         let login = PgConnectOptions::from_str(&config.url)
             .map_err(|_| StoreError::Setup {
@@ -114,18 +114,19 @@ impl Store {
         Ok(Self { pool, login, limit, vault: Arc::new(vault) })
     }
 
-    /// Makes the partitions of the coming months, and says how many were missing. To be called at start and daily.
+    /// Creates the event partitions of the coming months and returns the number of those that were missing. Call it at
+    /// start and daily.
     pub async fn maintain(&self) -> Result<i32, StoreError> {
         let row = self.fetch_one(sqlx::query("SELECT make_event_partitions(3) AS made")).await?;
         Ok(sqlx::Row::try_get(&row, "made")?)
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.execute(sqlx::query("SELECT 1")).await.map(drop)
     }
 
-    /// Closes every connection and waits for those in use to come back.
+    /// Closes every connection; waits for those in use to be returned.
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -151,9 +152,9 @@ impl Store {
     }
 }
 
-/// Settings of every connection of the pool. Statements look up sets of keys in tables that grow from nothing: a plan
-/// made while a table was empty and kept would read the whole table for minutes, so only plans by index are liked. Even
-/// these may go by the wrong index or in the wrong order: `tests/it/plans.rs` counts the rows that statements read.
+/// Settings of every connection of the pool. Statements look up sets of keys in tables that grow from nothing: a cached
+/// plan made while a table was empty would read the whole table for minutes, so plans without an index are discouraged.
+/// Even these may use the wrong index or the wrong order: `tests/it/plans.rs` counts the rows that statements read.
 fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
     let milliseconds = config.statement_timeout_ms.to_string();
     login.options([
@@ -162,8 +163,7 @@ fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
         ("statement_timeout", milliseconds.as_str()),
         ("idle_in_transaction_session_timeout", milliseconds.as_str()),
         ("jit", "off"),
-        // Every statement is the same for any number of keys; planning it anew each time would cost more than running
-        // it.
+        // Every statement is the same for any number of keys; planning it each time would cost more than running it.
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),

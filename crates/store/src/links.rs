@@ -1,4 +1,4 @@
-//! What a platform's ids are in the store's own terms.
+//! Links from platforms' ids to the store's own ids.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -11,11 +11,11 @@ use sqlx::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A platform's id of a kind of thing, per connection.
+/// A connection, a kind of thing, and the platform's id of it.
 pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
 
 impl Store {
-    /// The links among `keys` that there are, in one statement.
+    /// Returns those of the links `keys` that exist, in one statement.
     pub async fn links(&self, keys: &BTreeSet<LinkKey>) -> Result<BTreeMap<LinkKey, String>, StoreError> {
         if keys.is_empty() {
             return Ok(BTreeMap::new());
@@ -23,7 +23,7 @@ impl Store {
         read(&self.fetch_all(select(keys)).await?)
     }
 
-    /// The links of a connection's locations, the platform's id first: at most [`LISTED_ROWS`].
+    /// Returns the links of a connection's locations, the platform's id first: at most [`LISTED_ROWS`].
     pub async fn location_links(
         &self,
         connection: &ConnectionId,
@@ -37,7 +37,7 @@ impl Store {
         rows.iter().map(|row| Ok((id(row, "external")?, id(row, "internal")?))).collect()
     }
 
-    /// The number of a connection's linked items, counted up to [`LISTED_ROWS`].
+    /// Returns the number of a connection's linked items, counted up to [`LISTED_ROWS`].
     pub async fn count_items(&self, connection: &ConnectionId) -> Result<i64, StoreError> {
         let statement = sqlx::query(
             "SELECT count(*) AS items
@@ -48,7 +48,7 @@ impl Store {
         Ok(self.fetch_one(statement).await?.try_get("items")?)
     }
 
-    /// Returns whether a variant is one of the store's.
+    /// Returns true if a variant belongs to the store.
     pub async fn has_variant(&self, store: &StoreId, variant: &VariantId) -> Result<bool, StoreError> {
         let statement =
             sqlx::query("SELECT EXISTS (SELECT FROM variants WHERE id = $1 AND store = $2) AS found")
@@ -58,7 +58,7 @@ impl Store {
     }
 }
 
-/// The statement that looks up `keys`.
+/// Builds the statement that looks up `keys`.
 pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> sqlx::query::Query<'static, sqlx::Postgres, PgArguments> {
     sqlx::query(
         "SELECT l.connection, l.kind, l.external, l.internal
@@ -71,7 +71,7 @@ pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> sqlx::query::Query<'static, sq
     .bind(keys.iter().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
 }
 
-/// Its rows.
+/// Reads the rows of that statement.
 pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<LinkKey, String>, StoreError> {
     rows.iter()
         .map(|row| {

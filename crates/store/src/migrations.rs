@@ -1,4 +1,4 @@
-//! Which schema the database has, and bringing it to the one that this program was built for.
+//! Version of the database's schema, and migrations to the version that this program was built for.
 
 use crate::{Store, StoreError, error::within};
 use sqlx::{Connection as _, PgConnection, Row as _, migrate::MigrateError};
@@ -6,19 +6,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
-/// How long all migrations together may take.
+/// Time limit of all migrations together.
 const MIGRATION_LIMIT: Duration = Duration::from_mins(30);
 
 impl Store {
-    /// Runs the migrations that the database doesn't have yet, as the login itself (it must own the tables or be able
-    /// to make them), under an advisory lock: of several processes one does it and the others wait.
+    /// Runs the migrations that the database lacks, as the login role (it must own the tables or be able to create
+    /// them), under an advisory lock: one of several processes runs them and the others wait.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = within(self.limit, PgConnection::connect_with(&self.login)).await?;
         within(MIGRATION_LIMIT, MIGRATIONS.run(&mut connection)).await?;
         within(self.limit, connection.close()).await
     }
 
-    /// Refuses a database that isn't at exactly this program's version: older, newer, half-migrated or changed by hand.
+    /// Refuses a database whose schema isn't exactly at this program's version: older, newer, half-migrated or
+    /// changed by hand.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
         let mut connection = within(self.limit, PgConnection::connect_with(&self.login)).await?;
         let found = within(self.limit, recorded(&mut connection)).await?;

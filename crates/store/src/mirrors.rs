@@ -1,4 +1,4 @@
-//! Mirrors in rows: the whole state in one column, and the columns that rows are found by.
+//! Mirrors as rows: one column has the whole state, and the others serve to find the rows.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 impl Store {
-    /// The mirrors of a connection that wait for an answer to a first contact: at most [`LISTED_ROWS`].
+    /// Returns the mirrors of a connection that wait for a decision on a first contact: at most [`LISTED_ROWS`].
     pub async fn waiting_mirrors(&self, connection: &ConnectionId) -> Result<Vec<Mirror>, StoreError> {
         let statement = sqlx::query(
             "SELECT m.connection, m.kind, m.external, m.place, m.state FROM mirrors m
@@ -52,7 +52,7 @@ pub(crate) fn read(row: &PgRow) -> Result<Mirror, StoreError> {
     })
 }
 
-/// Reads the column `desired`: what a level's mirror should hold, as `state` has it.
+/// Reads the column `desired`: the desired value of a level's mirror, as in `state`.
 pub(crate) fn read_desired(row: &PgRow) -> Result<Option<Quantity>, StoreError> {
     let desired = row.try_get::<Option<sqlx::types::Json<Quantity>>, _>("desired");
     Ok(desired.map_err(|_| unreadable("desired"))?.map(|json| json.0))
@@ -64,12 +64,12 @@ fn state<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> {
     Ok(state)
 }
 
-/// The column `place` of a key: empty where there is no location, because a key can't hold a null.
+/// Returns the column `place` of a key: empty if there is no location, because a key can't be null.
 pub(crate) fn place(key: &MirrorKey) -> &str {
     key.location().map_or("", LocationId::as_str)
 }
 
-/// The text of the column `state`.
+/// Returns the text of the column `state`.
 pub(crate) fn state_json(mirror: &Mirror) -> Result<String, StoreError> {
     match mirror {
         Mirror::Level(_, mirror) => json(mirror),
@@ -100,7 +100,8 @@ impl<'a> KeyColumns<'a> {
     }
 }
 
-/// The mirrors of those keys that there are, each locked, in the order of their keys: that of the locks everywhere.
+/// Selects and locks the existing mirrors of those keys in the order of their keys, which is the order
+/// of locks everywhere.
 pub(crate) const LOCK: &str = "
 SELECT m.connection, m.kind, m.external, m.place, m.state
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
@@ -108,7 +109,7 @@ JOIN mirrors m USING (connection, kind, external, place)
 ORDER BY m.connection, m.kind, m.external, m.place
 FOR NO KEY UPDATE OF m";
 
-/// Locks and reads the mirrors of those keys that there are.
+/// Locks and reads the existing mirrors of those keys.
 pub(crate) async fn lock<'a>(
     connection: &mut PgConnection,
     keys: impl IntoIterator<Item = &'a MirrorKey>,
@@ -124,12 +125,12 @@ pub(crate) async fn lock<'a>(
     rows.iter().map(read).collect()
 }
 
-/// Of mirrors that are there and locked by the caller.
+/// Updates mirrors that exist and that the caller has locked.
 pub(crate) async fn update(connection: &mut PgConnection, mirrors: &[Mirror]) -> Result<(), StoreError> {
     write(connection, UPDATE, mirrors).await
 }
 
-/// Of mirrors that aren't there; whoever makes some has locked their stores before, so that nobody else makes them too.
+/// Inserts mirrors that don't exist; the caller has locked their stores, so no other transaction inserts the same ones.
 pub(crate) async fn insert(connection: &mut PgConnection, mirrors: &[Mirror]) -> Result<(), StoreError> {
     write(connection, INSERT, mirrors).await
 }

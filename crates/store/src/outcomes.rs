@@ -1,4 +1,4 @@
-//! Outcomes of one delivery, in whichever stage its events ended.
+//! Outcomes of one delivery, from any stage in which its events ended.
 
 use crate::{
     Store, StoreError,
@@ -7,53 +7,53 @@ use crate::{
 use model::{ConnectionId, DeliveryId, EventId, Outcome, Position, StoreId, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// How one event of a delivery ended, or the delivery as a whole.
+/// The outcome of one event of a delivery, or of the delivery as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryOutcome {
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
-    /// Through which connection.
+    /// The connection.
     pub connection: ConnectionId,
     /// The stage that it ended in.
     pub stage: String,
-    /// How.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why, for people; empty where the outcome says it all.
+    /// The reason, for people; empty if the outcome is sufficient.
     pub reason: String,
     /// Its position in the partition.
     pub position: Position,
     /// The event, if it was understood as one.
     pub event: Option<EventId>,
-    /// What the event is about and the platform's id of that, if it reached `apply`.
+    /// The kind of the event's entity and the platform's id of it, if the event reached `apply`.
     pub about: Option<(String, String)>,
     /// The store's sequence number, if it was applied.
     pub sequence: Option<i64>,
-    /// When it was received.
+    /// Time of receipt.
     pub received_at: Timestamp,
-    /// When its outcome was committed.
+    /// Time at which the outcome was committed.
     pub recorded_at: Timestamp,
 }
 
-/// Where outcomes are looked for.
+/// Scope of a search for outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutcomesIn<'a> {
-    /// Everywhere: reads every outcome that is kept, which may run into the time limit.
+    /// All stores: reads every outcome that is stored, which may exceed the time limit.
     AllStores,
-    /// Those of one store: reads every outcome of the store.
+    /// One store: reads every outcome of the store.
     Store(&'a StoreId),
-    /// Those of one store behind a position in RAW: reads these only.
+    /// One store after a position in RAW: reads only these outcomes.
     StoreAfter(&'a StoreId, u64),
 }
 
 impl Store {
-    /// The outcomes of a delivery, in the order of their positions; none while it is under way. At most
-    /// [`crate::LISTED_ROWS`].
+    /// Returns the outcomes of a delivery, in the order of their positions; none while the delivery is in flight.
+    /// At most [`crate::LISTED_ROWS`].
     pub async fn outcomes_of_delivery(
         &self,
         delivery: DeliveryId,
         of: OutcomesIn<'_>,
     ) -> Result<Vec<DeliveryOutcome>, StoreError> {
-        // Statements of their own: a plan for all of them at once would use no index.
+        // Separate statements: a plan for all three conditions at once would use no index.
         let (condition, store, after) = match of {
             OutcomesIn::AllStores => ("$2::text IS NULL AND $3::int8 = 0", None, 0),
             OutcomesIn::Store(store) => ("store = $2 AND $3::int8 = 0", Some(store), 0),
@@ -78,7 +78,7 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// The highest position in RAW that any outcome of a store has; 0 before the first.
+    /// Returns the highest position in RAW of any outcome of a store; 0 before the first.
     pub async fn newest_outcome(&self, store: &StoreId) -> Result<u64, StoreError> {
         let statement = sqlx::query(
             "SELECT greatest(

@@ -7,22 +7,22 @@ use crate::{
 use model::{ConnectionId, Origin, Position, StoreId, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// The number of parked notifications that one call of [`Store::parked_beyond`] gives at most.
+/// Upper limit of parked notifications per call of [`Store::parked_beyond`].
 const BEYOND_ROWS: i64 = 100;
 
-/// One notification that waits.
+/// One parked notification.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParkedNotice {
-    /// Its place in its store's partition.
+    /// Its position in its store's partition.
     pub position: Position,
-    /// The delivery, encoded as on the wire.
+    /// The delivery, encoded in the wire format.
     pub delivery: Vec<u8>,
-    /// When it was parked.
+    /// Time at which it was parked.
     pub since: Timestamp,
 }
 
 impl std::fmt::Debug for ParkedNotice {
-    // The delivery never reaches a log.
+    // The delivery is never logged.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ParkedNotice")
             .field("position", &self.position)
@@ -32,8 +32,8 @@ impl std::fmt::Debug for ParkedNotice {
 }
 
 impl Store {
-    /// Parks a notification of `origin`; parking it again changes nothing. With `only_newest` it takes the place of the
-    /// older ones of its topic.
+    /// Parks a notification of `origin`; parking it again changes nothing. With `only_newest` it replaces the older
+    /// ones of its topic.
     pub async fn park_notice(
         &self,
         origin: &Origin,
@@ -64,7 +64,7 @@ impl Store {
         self.execute(statement).await.map(drop)
     }
 
-    /// The connections that have parked notifications, with their stores; at most [`LISTED_ROWS`].
+    /// Returns the connections with parked notifications, and their stores; at most [`LISTED_ROWS`].
     pub async fn parked_connections(&self) -> Result<Vec<(StoreId, ConnectionId)>, StoreError> {
         let statement = sqlx::query(
             "SELECT DISTINCT store, connection FROM parked_notices ORDER BY store, connection LIMIT $1",
@@ -74,7 +74,7 @@ impl Store {
         rows.iter().map(|row| Ok((id(row, "store")?, id(row, "connection")?))).collect()
     }
 
-    /// The oldest parked notification of a connection.
+    /// Returns the oldest parked notification of a connection.
     pub async fn oldest_parked(&self, connection: &ConnectionId) -> Result<Option<ParkedNotice>, StoreError> {
         let statement = sqlx::query(
             "SELECT raw_sequence, delivery_index, event_index, delivery, since FROM parked_notices
@@ -84,7 +84,8 @@ impl Store {
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
     }
 
-    /// The parked notifications of a connection that are older than its `kept` newest ones, newest first; at most 100.
+    /// Returns the parked notifications of a connection that are older than its `kept` newest ones, newest first;
+    /// at most 100.
     pub async fn parked_beyond(
         &self,
         connection: &ConnectionId,
@@ -100,7 +101,7 @@ impl Store {
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
-    /// Takes a parked notification away: it was fetched, or became a dead letter.
+    /// Removes a parked notification after it was fetched or became a dead letter.
     pub async fn unpark_notice(&self, connection: &ConnectionId, at: Position) -> Result<(), StoreError> {
         let statement = sqlx::query(
             "DELETE FROM parked_notices WHERE connection = $1 AND raw_sequence = $2 AND delivery_index = $3",

@@ -1,4 +1,4 @@
-//! Setting up tenants, stores, locations and connections.
+//! Set-up of tenants, stores, locations and connections.
 
 use crate::{
     Connection, Sealed, Store, StoreError,
@@ -10,27 +10,27 @@ use crate::{
 use model::{ConnectionId, Currency, ExternalId, LinkKind, LocationId, StoreId, TenantId};
 use sqlx::{Row as _, postgres::PgRow};
 
-/// A store as it is set up.
+/// The set-up of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSetup {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
     /// Its id.
     pub id: StoreId,
     /// Its name, for people.
     pub name: String,
-    /// The currency of amounts that come without one.
+    /// The currency of amounts that are reported without one.
     pub currency: Option<Currency>,
-    /// The IANA name of the time zone that its days are counted in.
+    /// The IANA name of the time zone of its calendar days.
     pub timezone: String,
 }
 
-/// A location as it is set up.
+/// The set-up of a location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocationSetup {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Of which store.
+    /// The store.
     pub store: StoreId,
     /// Its id.
     pub id: LocationId,
@@ -39,14 +39,14 @@ pub struct LocationSetup {
 }
 
 impl Store {
-    /// Makes a tenant if there is none of that id.
+    /// Creates a tenant if there is none with that id.
     pub async fn upsert_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
         let statement = sqlx::query("INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING")
             .bind(tenant.as_str().to_owned());
         self.execute(statement).await.map(drop)
     }
 
-    /// Makes or changes a store. Refuses to give it to another tenant.
+    /// Creates or changes a store. Refuses to move it to another tenant.
     pub async fn upsert_store(&self, store: &StoreSetup) -> Result<(), StoreError> {
         let statement = sqlx::query(
             "INSERT INTO stores AS s (id, tenant, name, currency, timezone) VALUES ($1, $2, $3, $4, $5)
@@ -62,7 +62,7 @@ impl Store {
         self.one_row(statement, "the store belongs to another tenant").await
     }
 
-    /// Makes or renames a location. Refuses to give it to another store.
+    /// Creates or renames a location. Refuses to move it to another store.
     pub async fn upsert_location(&self, location: &LocationSetup) -> Result<(), StoreError> {
         let statement = sqlx::query(
             "INSERT INTO locations AS l (id, tenant, store, name)
@@ -76,16 +76,16 @@ impl Store {
         self.one_row(statement, "the location belongs to another store, or there is no such store").await
     }
 
-    /// Makes or changes a connection and seals its credentials. Refuses to give it to another store or platform, and an
-    /// account of the platform that another connection of the store has. The currency is the store's and isn't written here;
-    /// the rule for first contacts and the ignored locations are written only when the connection is made, its state never: a
-    /// change makes it ok until a call shows otherwise.
+    /// Creates or changes a connection and seals its credentials. Refuses to move it to another store or platform, and
+    /// refuses an account of the platform that another connection of the store has. The currency belongs to the store
+    /// and isn't written here. The rule for first contacts and the ignored locations are written only when the
+    /// connection is created. The state is never written, but a change resets it to ok until a call shows otherwise.
     pub async fn upsert_connection(&self, connection: &Connection) -> Result<(), StoreError> {
         let credentials =
             Credentials { token: connection.token.clone(), secrets: connection.secrets.clone() };
         let plain = json(&credentials)?;
         let sealed = self.vault.seal(&connection.tenant, &connection.id, CREDENTIALS, plain.as_bytes())?;
-        // On the heap: whoever sets up many things would carry it about.
+        // Boxed: otherwise the future of every caller that sets up many things would include this large one.
         Box::pin(self.write_connection(connection, upsert(connection, sealed)?)).await
     }
 
@@ -108,7 +108,7 @@ impl Store {
                 "the connection belongs to another store or platform, or there is no such store",
             ));
         }
-        // Credentials that can't be opened, for want of their key, are others.
+        // Credentials that can't be opened because their key is missing count as changed.
         let is_changed = |row: &PgRow| {
             !connections::read(row, &self.vault).is_ok_and(|known| known.is_set_up_like(connection))
         };
@@ -119,9 +119,9 @@ impl Store {
         within(self.limit, transaction.commit()).await
     }
 
-    /// Says which of the store's locations a platform's location is. Refuses a location of another store, to change a
-    /// link once it is made, and a second place of the platform for a location that has one: what is due there could go
-    /// to one of them only.
+    /// Links a platform's location to one of the store's locations. Refuses a location of another store, a change of an
+    /// existing link, and a second location of the platform for a location that already has one: a value due there
+    /// could be written to only one of them.
     pub async fn upsert_location_link(
         &self,
         connection: &ConnectionId,
@@ -162,7 +162,7 @@ impl Store {
         }))
     }
 
-    /// Seals with the current key whatever another key sealed, and says how many connections that were.
+    /// Reseals with the current key everything sealed with another key. Returns the number of those connections.
     pub async fn reseal_credentials(&self) -> Result<u64, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let rows = within(
@@ -189,7 +189,7 @@ impl Store {
         Ok(signed(rows.len())?.unsigned_abs())
     }
 
-    /// The names of the stores' locations.
+    /// Returns the store's locations with their names.
     pub async fn locations_of(&self, store: &StoreId) -> Result<Vec<LocationSetup>, StoreError> {
         let statement = sqlx::query(
             "SELECT id, tenant, store, name FROM locations WHERE store = $1 ORDER BY id LIMIT $2",
@@ -253,7 +253,7 @@ fn upsert(connection: &Connection, sealed: Sealed) -> Result<crate::Statement, S
     .bind(ignored.collect::<Vec<_>>()))
 }
 
-/// Says in words what the index of accounts refuses.
+/// Describes a violation of the index of accounts in words.
 fn one_account(error: StoreError) -> StoreError {
     match error {
         StoreError::Refused { what } if what.contains("constraint connections_account") => {

@@ -1,7 +1,7 @@
-//! Current state, held against what the events of its store come to, and put right.
+//! Rebuild of current state: compares the tables with the state that a store's events produce, and repairs them.
 //!
-//! Nothing is deleted, and of the ledger nothing is changed: a row that is missing is added, one of the state that
-//! differs is set, and what no event made is named.
+//! Nothing is deleted, and no line of the ledger is changed: a missing row is inserted, a row of the state that differs
+//! is updated, and a row without an event is reported.
 
 mod rows;
 mod runs;
@@ -26,38 +26,39 @@ use std::{
 };
 use tables::{LEVELS, MOVEMENTS, ORDERS, PRODUCTS, Row, Table, VARIANTS};
 
-/// How long one question or write of a rebuild may take.
+/// Time limit of one query or write of a rebuild.
 const STATEMENT_LIMIT: Duration = Duration::from_mins(10);
-/// How many rows are held against a table at once.
+/// Number of rows that are compared with a table at once.
 const ROWS_MAX: usize = 1000;
 
-/// How many bytes of changes are read at once; the last may exceed it.
+/// Upper limit of bytes of changes that are read at once; the last change may exceed it.
 const CHANGES_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
-/// A row that isn't as the events tell.
+/// A row that differs from the state that the events produce.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difference {
-    /// Of which table.
+    /// The table.
     pub table: &'static str,
-    /// Its key without the store; the parts are set apart by spaces.
+    /// The row's key without the store, its parts separated by spaces.
     pub key: String,
-    /// What is wrong with it.
+    /// The kind of difference.
     pub what: Wrong,
 }
 
-/// What is wrong with a row.
+/// The kind of difference between a row and the events.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wrong {
-    /// It isn't there.
+    /// The row is missing.
     Missing,
-    /// These of its columns are otherwise.
+    /// These columns differ.
     Differs(Vec<String>),
-    /// No event made it.
+    /// No event produced the row.
     WithoutEvent,
 }
 
 impl Difference {
-    /// Whether a rebuild puts it right: a line of the ledger is never changed, and what no event made stays.
+    /// Returns true if a rebuild can repair it: a line of the ledger is never changed, and a row without
+    /// an event stays.
     pub fn can_be_mended(&self) -> bool {
         match self.what {
             Wrong::Missing => true,
@@ -67,7 +68,7 @@ impl Difference {
     }
 }
 
-/// A step of the rebuild of one store: a transaction. Dropped, nothing of it is done.
+/// One step of the rebuild of a store: a transaction. Dropping it rolls it back.
 pub struct Rebuilding {
     transaction: Transaction<'static, Postgres>,
     store: StoreId,
@@ -75,7 +76,7 @@ pub struct Rebuilding {
 }
 
 impl Store {
-    /// Begins a step. One that doesn't mend sees the record as it is at one moment, and can't write.
+    /// Begins a step. A step that doesn't mend reads one snapshot of the database and can't write.
     pub async fn rebuilding(&self, store: &StoreId, mends: bool) -> Result<Rebuilding, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         if !mends {
@@ -88,8 +89,8 @@ impl Store {
 }
 
 impl Rebuilding {
-    /// Keeps everyone else from changing the store until the end of the step; gives whose it is, and its last sequence
-    /// number.
+    /// Locks the store against other writers until the end of the step, if the step mends. Returns the store's tenant
+    /// and its last sequence number.
     pub async fn hold(&mut self) -> Result<(TenantId, i64), StoreError> {
         let lock = if self.mends { "FOR NO KEY UPDATE" } else { "" };
         let statement = format!("SELECT tenant, last_sequence FROM stores WHERE id = $1 {lock}");
@@ -98,8 +99,8 @@ impl Rebuilding {
         Ok((id(&row, "tenant")?, row.try_get("last_sequence")?))
     }
 
-    /// The store's next changes after a sequence number, in order, in the wire's form: at most `limit`, and fewer if
-    /// they are large; none at the end.
+    /// Returns the store's next changes after a sequence number, in order, in the wire format: at most `limit`, fewer
+    /// if they are large, none at the end.
     pub async fn changes(&mut self, after: i64, limit: i64) -> Result<Vec<Vec<u8>>, StoreError> {
         let statement = sqlx::query(
             "SELECT payload FROM (
@@ -116,7 +117,7 @@ impl Rebuilding {
         rows.iter().map(|row| Ok(row.try_get("payload")?)).collect()
     }
 
-    /// Holds the ledger behind `after` and up to `through` against the lines that the changes in between wrote.
+    /// Compares the ledger after `after` and up to `through` with the lines that the changes in between wrote.
     pub async fn ledger(
         &mut self,
         lines: &[Movement],
@@ -133,8 +134,8 @@ impl Rebuilding {
         Ok(found)
     }
 
-    /// Holds the store's levels, products, variants and orders against what they have to be. To be called while the
-    /// store is held.
+    /// Compares the store's levels, products, variants and orders with the expected state. Call it after
+    /// [`Rebuilding::hold`], while the store is locked.
     pub async fn state(&mut self, tenant: &TenantId, state: &State) -> Result<Vec<Difference>, StoreError> {
         let store = self.store.clone();
         let levels = state.levels.iter();
@@ -146,12 +147,12 @@ impl Rebuilding {
         Ok(found)
     }
 
-    /// Ends the step, and keeps what it did.
+    /// Commits the step.
     pub async fn commit(self) -> Result<(), StoreError> {
         within(STATEMENT_LIMIT, self.transaction.commit()).await
     }
 
-    /// Ends the last step of a store: it is done, up to that sequence number.
+    /// Commits the last step of a store and records it as rebuilt up to that sequence number.
     pub async fn finish(mut self, run: &RebuildRun, through: i64, left_alone: u64) -> Result<(), StoreError> {
         if self.mends {
             let statement = sqlx::query(
@@ -191,7 +192,7 @@ impl Rebuilding {
         Ok(found)
     }
 
-    /// Finds those of the rows that are missing or otherwise, and puts them right if the step mends and they can be.
+    /// Finds the rows that are missing or differ, and repairs those that can be repaired if the step mends.
     async fn settle(&mut self, table: &'static Table, rows: &[Row]) -> Result<Vec<Difference>, StoreError> {
         if rows.is_empty() {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! A store at a glance, for people.
+//! Overview of a store, for people.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -8,19 +8,19 @@ use crate::{
 use model::{LocationId, Mirror, PlatformName, Quantity, StoreId, VariantId};
 use sqlx::Row as _;
 
-/// A store's levels and what its platforms have of them.
+/// A store's levels and its platforms' mirrors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreView {
     /// The store's levels.
     pub levels: Vec<LevelLine>,
-    /// The platforms' sides of them, of prices and of texts.
+    /// The mirrors of levels, prices and texts.
     pub mirrors: Vec<MirrorLine>,
 }
 
 /// One level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LevelLine {
-    /// What.
+    /// The variant.
     pub variant: VariantId,
     /// The product's name.
     pub product_title: Option<String>,
@@ -28,15 +28,15 @@ pub struct LevelLine {
     pub variant_title: Option<String>,
     /// The merchant's number.
     pub sku: Option<String>,
-    /// Where.
+    /// The location.
     pub location: LocationId,
     /// The location's name.
     pub location_name: String,
-    /// How much.
+    /// The quantity.
     pub quantity: Quantity,
 }
 
-/// What one platform has of one thing.
+/// One mirror and its platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MirrorLine {
     /// The mirror.
@@ -46,7 +46,7 @@ pub struct MirrorLine {
 }
 
 impl Store {
-    /// The levels and mirrors of a store, at most [`LISTED_ROWS`] of each.
+    /// Returns the levels and mirrors of a store, at most [`LISTED_ROWS`] of each.
     pub async fn show_store(&self, store: &StoreId) -> Result<StoreView, StoreError> {
         Ok(StoreView { levels: self.levels_of(store).await?, mirrors: self.mirrors_of(store).await? })
     }

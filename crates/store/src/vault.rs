@@ -1,4 +1,4 @@
-//! Credentials at rest: XChaCha20-Poly1305, bound to the row and column they stand in, under a named key.
+//! Credentials at rest: XChaCha20-Poly1305, bound to their row and column, under a named key.
 
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
@@ -7,29 +7,29 @@ use chacha20poly1305::{
 use model::{ConnectionId, TenantId};
 use std::{collections::BTreeMap, fmt};
 
-/// How many bytes a nonce has; it stands before the ciphertext.
+/// Length of a nonce, in bytes; it precedes the ciphertext.
 const NONCE_BYTES: usize = 24;
 
-/// Why something can't be sealed or opened.
+/// Reason for which something can't be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// The key that seals is not among the keys.
+    /// The current key is not among the keys.
     #[error("the vault has no key {0:?} to seal with")]
     NoCurrentKey(String),
-    /// What was sealed names a key that the vault doesn't have.
+    /// The sealed value names a key that the vault doesn't have.
     #[error("the vault has no key {0:?}: it was removed before everything was sealed anew")]
     UnknownKey(String),
-    /// Another key under that name, another row's ciphertext, or changed bytes.
+    /// Another key under that name, the ciphertext of another row, or changed bytes.
     #[error(
         "sealed credentials can't be opened: the key, the row or the bytes are not those they were sealed with"
     )]
     Refused,
-    /// The operating system gave no random numbers, or the text is too long.
+    /// The operating system returned no random numbers, or the text is too long.
     #[error("credentials can't be sealed")]
     Unsealable,
 }
 
-/// What was sealed: the nonce and the ciphertext, and under which key.
+/// A sealed value: the nonce and the ciphertext, and the name of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// The key's name.
@@ -38,14 +38,14 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
 }
 
-/// The keys: all of them open, the current one seals.
+/// The keys: each can open, only the current one seals.
 pub struct Vault {
     keys: BTreeMap<String, XChaCha20Poly1305>,
     current: String,
 }
 
 impl Vault {
-    /// Takes the keys by their names. To rotate: add a key, make it current, seal everything anew
+    /// Builds a vault from named keys. To rotate: add a key, make it current, reseal everything
     /// ([`crate::Store::reseal_credentials`]), remove the old one.
     pub fn from_keys(keys: BTreeMap<String, [u8; 32]>, current: &str) -> Result<Self, VaultError> {
         if !keys.contains_key(current) {
@@ -60,7 +60,7 @@ impl Vault {
         &self.current
     }
 
-    /// Seals `plain` for one column of one connection's row: nowhere else can it be opened.
+    /// Seals `plain` for one column of one connection's row; it can't be opened for any other.
     pub fn seal(
         &self,
         tenant: &TenantId,
@@ -77,7 +77,7 @@ impl Vault {
         Ok(Sealed { key_id: self.current.clone(), bytes: [nonce.as_slice(), &sealed].concat() })
     }
 
-    /// Opens what was sealed for that column of that connection's row.
+    /// Opens a value that was sealed for that column of that connection's row.
     pub fn open(
         &self,
         tenant: &TenantId,
@@ -102,7 +102,7 @@ impl fmt::Debug for Vault {
     }
 }
 
-// Neither ids nor columns contain the bar, so no two places are written alike.
+// Neither ids nor columns contain the bar, so the encoding is unambiguous.
 fn bound_to(tenant: &TenantId, connection: &ConnectionId, column: &str) -> Vec<u8> {
     format!("{tenant}|{connection}|{column}").into_bytes()
 }

@@ -6,14 +6,14 @@ use simulator::{Kind, NewVariant, Retries, Shop, ShopHandle, Simulator, Simulato
 use std::{collections::BTreeSet, time::Duration};
 use store::{Connection, Health, LocationSetup, Rules, StoreSetup};
 
-/// Platforms are patient here only as long as a test is.
+/// Webhook retries of simulated platforms, which end when a test would.
 const RETRIES: Retries =
     Retries { count: 30, first: Duration::from_millis(50), ceiling: Duration::from_millis(500) };
 
 /// A store with one location.
 #[derive(Debug, Clone)]
 pub struct Merchant {
-    /// Whose it is.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
     /// The store.
     pub store: StoreId,
@@ -21,27 +21,27 @@ pub struct Merchant {
     pub location: LocationId,
 }
 
-/// How an account is set up.
+/// Settings of an account.
 #[derive(Debug, Clone)]
 pub struct AccountOptions {
-    /// Where the platform's API is.
+    /// Base URL of the platform's API.
     pub base_url: String,
-    /// The account's name there.
+    /// The account's name on the platform.
     pub name: String,
-    /// What calls carry.
+    /// The token that calls carry.
     pub token: String,
     /// The platform's ids of its locations, all linked to the store's one.
     pub locations: Vec<String>,
-    /// Whether the store's values go out to it.
+    /// True if the store's values are propagated to it.
     pub propagates: bool,
-    /// How many requests it may send a minute.
+    /// Upper limit of requests per minute.
     pub requests_per_minute: u32,
-    /// The rule for first contacts.
+    /// The rule for the first report of an item.
     pub baseline: BaselineRule,
 }
 
 impl AccountOptions {
-    /// Nobody is at the other end, and nothing is sent there.
+    /// An account at an address where nothing listens, and to which nothing is propagated.
     pub fn silent() -> Self {
         Self {
             base_url: "http://127.0.0.1:9".to_owned(),
@@ -55,20 +55,20 @@ impl AccountOptions {
     }
 }
 
-/// A merchant's account on a platform, connected.
+/// A merchant's connected account on a platform.
 #[derive(Debug)]
 pub struct Account {
     /// The connection.
     pub connection: ConnectionId,
     /// The platform.
     pub platform: &'static str,
-    /// Its name there.
+    /// Its name on the platform.
     pub name: String,
-    /// Where its webhooks go.
+    /// The URL that its webhooks are sent to.
     pub webhook_url: String,
-    /// What they are signed with.
+    /// The secret that they are signed with.
     pub secret: String,
-    /// The platform's stand-in, if it has one.
+    /// The platform's simulator, if it has one.
     pub simulator: Option<Simulator>,
 }
 
@@ -76,18 +76,18 @@ impl Account {
     /// The location of Shopify accounts.
     pub const SHOPIFY_LOCATION: u64 = 655_441_491;
 
-    /// The shop behind the stand-in.
+    /// The shop in the simulator.
     pub fn shop(&self) -> ShopHandle {
         self.simulator.as_ref().expect("the account has a stand-in").shop()
     }
 
-    /// The stand-in's only location.
+    /// The simulator's only location.
     pub fn place(&self) -> String {
         self.shop().locations().swap_remove(0)
     }
 
-    /// A delivery as the platform would send it. `delivery` tells it from others where the platform has such an id in a
-    /// header; `topic` is where the platform says it: on Square and Treez in the body.
+    /// Signs a delivery as the platform does. `delivery` is the delivery's id on platforms that send such an id in a
+    /// header. `topic` goes into a header too; Square and Treez state it in the body instead.
     pub fn sign(&self, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
         match self.platform {
             "shopify" => Signed::by_shopify(self, topic, delivery, body),
@@ -96,7 +96,7 @@ impl Account {
         }
     }
 
-    /// The same, wrongly signed.
+    /// Like [`Account::sign`], with a wrong signature.
     pub fn missign(&self, how: Missigned, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
         let signed = |body| self.sign(topic, delivery, body);
         match how {
@@ -116,28 +116,28 @@ impl Account {
         }
     }
 
-    /// Shopify's delivery of a level at its location.
+    /// Signs Shopify's delivery of a level at its location.
     pub fn level(&self, delivery: &str, item: u64, available: i64, second: i64) -> Signed {
         let body = crate::level_body(item, Self::SHOPIFY_LOCATION, available, second);
         self.sign("inventory_levels/update", delivery, body)
     }
 
-    /// Shopify's delivery of a product.
+    /// Signs Shopify's delivery of a product.
     pub fn product(&self, delivery: &str, product: u64, title: &str, variants: u64, second: i64) -> Signed {
         self.sign("products/update", delivery, crate::product_body(product, title, variants, second))
     }
 }
 
-/// The tenant of merchants that need none of their own.
+/// The tenant of merchants that need no tenant of their own.
 const TENANT: &str = "tests";
 
 impl World {
-    /// Makes a store with one location.
+    /// Creates a store with one location.
     pub async fn merchant(&self, name: &str) -> Merchant {
         self.merchant_of(TENANT, name).await
     }
 
-    /// The same, of that tenant.
+    /// Like [`World::merchant`], for this tenant.
     pub async fn merchant_of(&self, tenant: &str, name: &str) -> Merchant {
         let tenant = TenantId::new(tenant).expect("a tenant's id");
         let store = StoreId::new(name).expect("a store's id");
@@ -161,7 +161,7 @@ impl World {
         Merchant { tenant, store, location }
     }
 
-    /// Connects an account that has no stand-in.
+    /// Connects an account without a simulator.
     pub async fn account(&self, of: &Merchant, platform: &'static str, options: AccountOptions) -> Account {
         let connection = ConnectionId::new(&format!("{}-{platform}", of.store)).expect("a connection's id");
         let webhook_url = format!("{}/webhook/{platform}/{connection}", self.ingest_url());
@@ -202,12 +202,12 @@ impl World {
         Account { connection, platform, name: options.name, webhook_url, secret, simulator: None }
     }
 
-    /// Connects an account on a stand-in of the platform, which sends webhooks and is written to.
+    /// Connects an account on a simulator of the platform, which sends webhooks and accepts writes.
     pub async fn simulated(&self, of: &Merchant, kind: Kind) -> Account {
         self.simulated_with(of, kind, BaselineRule::Store).await
     }
 
-    /// The same, with another rule for first contacts.
+    /// Like [`World::simulated`], with this rule for the first report of an item.
     pub async fn simulated_with(&self, of: &Merchant, kind: Kind, baseline: BaselineRule) -> Account {
         let location = match kind {
             Kind::Shopify => Account::SHOPIFY_LOCATION.to_string(),
@@ -241,8 +241,8 @@ impl World {
         Account { simulator: Some(simulator), ..account }
     }
 
-    /// A merchant "shop" who sells tea, of which Shopify and Square (stand-ins, in this order) have ten each: all of them
-    /// agree before `limit`.
+    /// Creates a merchant `shop` with simulated accounts on Shopify and Square, in this order. Each has the product tea
+    /// with a level of ten. Waits until the store and both accounts agree; panics after `limit`.
     pub async fn tea_shop(&self, limit: Duration) -> (Merchant, [Account; 2]) {
         let merchant = self.merchant("shop").await;
         let shopify = self.simulated(&merchant, Kind::Shopify).await;

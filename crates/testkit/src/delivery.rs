@@ -1,4 +1,4 @@
-//! What platforms send, written apart from the code that reads it.
+//! Deliveries of platforms, written independently of the code that reads them.
 
 use crate::Account;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,25 +17,25 @@ pub enum Missigned {
     Unpadded,
     /// No signature.
     Absent,
-    /// A signature over the registered URL with a slash at its end; Square only.
+    /// A signature over the registered URL with a slash appended; Square only.
     OtherUrl,
-    /// The signature that Square made before 2021, alone: SHA-1 in a header of its own.
+    /// Only the signature that Square made before 2021: SHA-1 in a header of its own.
     Sha1Alone,
 }
 
-/// A delivery as it goes over the wire. Sent again, it is the same delivery.
+/// A delivery as it is transmitted. Sent again, it is the same delivery.
 #[derive(Debug, Clone)]
 pub struct Signed {
-    /// Where it goes.
+    /// The URL that it is sent to.
     pub url: String,
-    /// Names in lower case, values.
+    /// Names in lower case, with their values.
     pub headers: Vec<(String, String)>,
-    /// The bytes that the signature is over.
+    /// The bytes that are signed.
     pub body: Vec<u8>,
 }
 
 impl Signed {
-    /// As Shopify signs: the body alone, of the account's shop.
+    /// Signs as Shopify does: over the body alone, for the account's shop.
     pub(crate) fn by_shopify(of: &Account, topic: &str, delivery: &str, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -47,7 +47,7 @@ impl Signed {
         Self { url: of.webhook_url.clone(), headers, body }
     }
 
-    /// As Square signs: the URL as registered, then the body.
+    /// Signs as Square does: over the URL as registered, then the body.
     pub(crate) fn by_square(url: &str, secret: &str, body: Vec<u8>) -> Self {
         let signature = hmac_base64(secret, &[url.as_bytes(), &body]);
         let headers = vec![
@@ -57,7 +57,7 @@ impl Signed {
         Self { url: url.to_owned(), headers, body }
     }
 
-    /// As Treez does: with a bearer token.
+    /// Authenticates as Treez does: with a bearer token.
     pub(crate) fn by_treez(url: &str, secret: &str, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
@@ -66,7 +66,7 @@ impl Signed {
         Self { url: url.to_owned(), headers, body }
     }
 
-    /// As Square signed before 2021: the URL and the body, with SHA-1.
+    /// Signs as Square did before 2021: over the URL and the body, with SHA-1.
     pub(crate) fn by_square_with_sha1(url: &str, secret: &str, body: Vec<u8>) -> Self {
         let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("any length makes a key");
         mac.update(url.as_bytes());
@@ -78,7 +78,7 @@ impl Signed {
         Self { url: url.to_owned(), headers, body }
     }
 
-    /// The same, with its signature written as `rewrite` makes it from the base64 text.
+    /// Replaces the signature by the result of `rewrite` on its base64 text.
     pub(crate) fn rewriting_signature(mut self, rewrite: impl Fn(&str) -> String) -> Self {
         for (name, value) in &mut self.headers {
             if SIGNATURES.contains(&name.as_str()) {
@@ -88,7 +88,7 @@ impl Signed {
         self
     }
 
-    /// With one more header; one of that name is replaced.
+    /// Adds a header, or replaces the one of that name.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         let name = name.to_ascii_lowercase();
@@ -97,7 +97,7 @@ impl Signed {
         self
     }
 
-    /// Without the header of that name.
+    /// Removes the header of that name.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(held, _)| held != name);
@@ -108,7 +108,7 @@ impl Signed {
 /// The headers that carry a signature.
 const SIGNATURES: [&str; 2] = ["x-shopify-hmac-sha256", "x-square-hmacsha256-signature"];
 
-/// Bytes of base64 in hexadecimal.
+/// Converts base64 to hexadecimal.
 pub(crate) fn hexadecimal(base64: &str) -> String {
     hex::encode(STANDARD.decode(base64).expect("base64"))
 }
@@ -121,7 +121,7 @@ fn hmac_base64(key: &str, parts: &[&[u8]]) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// Shopify's `inventory_levels/update`: a level, `second` seconds into the year 2026.
+/// Body of Shopify's `inventory_levels/update`: a level, `second` seconds into the year 2026.
 pub fn level_body(item: u64, location: u64, available: i64, second: i64) -> Vec<u8> {
     let body = json!({
         "inventory_item_id": item,
@@ -133,8 +133,8 @@ pub fn level_body(item: u64, location: u64, available: i64, second: i64) -> Vec<
     body.to_string().into_bytes()
 }
 
-/// Shopify's `products/update`: a product, `second` seconds into the year 2026, whose variants are numbered behind it:
-/// the variant `product + n`, counted as `product + n + 100`, with the number `sku-<product>-n`.
+/// Body of Shopify's `products/update`: a product, `second` seconds into the year 2026, with `variants` variants.
+/// Variant n has the id `product + n`, the inventory item `product + n + 100` and the SKU `sku-<product>-n`.
 pub fn product_body(product: u64, title: &str, variants: u64, second: i64) -> Vec<u8> {
     let variant = |number: u64| {
         json!({

@@ -1,14 +1,14 @@
-//! Waiting for what comes about by itself.
+//! Waits for conditions that become true by themselves.
 
 use std::{
     fmt::Display,
     time::{Duration, Instant},
 };
 
-/// The pause between two looks.
+/// The pause between two calls.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Looks again and again until `look` gives a value, and panics with what it said last when `limit` is over.
+/// Calls `look` until it returns a value; panics with its last error when `limit` is over.
 pub async fn eventually<T, Missing: Display>(
     limit: Duration,
     what: &str,

@@ -13,30 +13,31 @@ pub struct Example {
     pub topic: &'static str,
     /// The schema of its topic.
     pub schema: &'static str,
-    /// The file's name without its ending.
+    /// The file's name without its extension.
     pub name: String,
     /// The payload.
     pub body: Vec<u8>,
 }
 
 impl Example {
-    /// Platform and file, for messages.
+    /// The platform and the file, for messages.
     pub fn label(&self) -> String {
         format!("{} {}", self.platform.name(), self.name)
     }
 
-    /// Returns whether the platform names the topic in these headers and this body: else the payload is one that is fetched.
+    /// Returns true if the platform finds the example's topic in these headers and the body. Otherwise the payload is
+    /// one that is fetched.
     pub fn is_webhook(&self, headers: &[(String, String)]) -> bool {
         let delivered = self.platform.split(&Signed { headers, body: &self.body });
         delivered.is_some_and(|delivered| delivered.topic == self.topic)
     }
 }
 
-/// The key under which every platform names a location.
+/// The key for a location's id in the payloads of every platform.
 const LOCATION: &str = "location_id";
 
 impl Example {
-    /// The same about this location instead of those that it names.
+    /// Replaces the payload's locations by this one.
     #[must_use]
     pub fn at_location(mut self, location: &str) -> Self {
         let mut body: Value = serde_json::from_slice(&self.body).expect("an example is JSON");

@@ -1,7 +1,7 @@
-//! Tools of the tests of the whole system: servers of one's own, the real service processes, a merchant's set-up, and
+//! Tools for tests of the whole system: servers for each test, the real service processes, a merchant's set-up, and
 //! signed deliveries.
 //!
-//! What a test can't have ends the test: everything here panics with what was missing instead of returning errors.
+//! A missing requirement ends the test: everything here panics and names it instead of returning errors.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "what a test can't have ends the test")]
 
 mod account;

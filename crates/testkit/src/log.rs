@@ -1,4 +1,4 @@
-//! What a process has written.
+//! Logs of processes.
 
 use serde_json::Value;
 use std::{
@@ -7,10 +7,10 @@ use std::{
     process::Stdio,
 };
 
-/// How many lines of a log a failed test shows.
+/// Number of lines of a log that a failed test shows.
 const SHOWN_LINES: usize = 40;
 
-/// The file that a process writes its standard error to.
+/// The file that a process writes its output to.
 pub(crate) struct Log(PathBuf);
 
 impl Log {
@@ -18,7 +18,7 @@ impl Log {
         Self(path)
     }
 
-    /// The file, for the process; what was in it stays.
+    /// Opens the file for the process's output; earlier contents stay.
     pub(crate) fn output(&self) -> Stdio {
         File::options().create(true).append(true).open(&self.0).expect("a log can be written").into()
     }
@@ -27,12 +27,12 @@ impl Log {
         &self.0
     }
 
-    /// All of it.
+    /// The whole log.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.0).unwrap_or_default()).into_owned()
     }
 
-    /// The field of the last line of JSON with this message.
+    /// The value of `field` in the last JSON line with this message.
     pub(crate) fn field(&self, message: &str, field: &str) -> Option<String> {
         let text = self.text();
         let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -40,7 +40,7 @@ impl Log {
         line[field].as_str().map(str::to_owned)
     }
 
-    /// Its end, for the one who looks for what went wrong.
+    /// The last lines, for messages of failed tests.
     pub(crate) fn tail(&self) -> String {
         let text = self.text();
         let lines: Vec<&str> = text.lines().collect();

@@ -1,9 +1,9 @@
-//! Payloads made wrong: a seeded generator that changes bytes and JSON values.
+//! Malformed payloads: a seeded generator that changes bytes and JSON values.
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 
-/// JSON texts that a reader may stumble over, whatever stands in their place.
+/// JSON texts that a reader may fail on, whatever value they replace.
 const VALUES: &[&str] = &[
     "null",
     "true",
@@ -74,7 +74,7 @@ const VALUES: &[&str] = &[
     "\"JPY\"",
     "\"' OR 1=1 --\"",
 ];
-/// Bytes that a reader may stumble over.
+/// Bytes that a reader may fail on.
 const BYTES: &[&[u8]] = &[
     b"\0",
     b"\xff",
@@ -92,36 +92,36 @@ const BYTES: &[&[u8]] = &[
     b"1e999",
 ];
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// Lengths of long texts; the last one is rare.
+/// Lengths of long strings; the last one is rare.
 const LONG: &[usize] = &[256, 2_705, 3_000, 5_000, 70_000];
-/// Numbers of elements and depths.
+/// Numbers of elements, and depths of nesting.
 const MANY: &[usize] = &[2, 3, 64, 65, 128, 300];
-/// Begins a text that stands for the JSON text of that index; a private character that no example has.
+/// Delimits a placeholder for the JSON text of an index; a private-use character that no example contains.
 const STANDS_FOR: &str = "\u{e000}";
-/// Begins a key that stands beside another of the same name.
+/// Prefix of a key that is a second one of the same name.
 const TWIN: &str = "\u{e001}";
 
-/// Makes payloads wrong; the same seed and the same payloads give the same results.
+/// Changes payloads; the same seed and the same payloads give the same results.
 pub struct Mutator(StdRng);
 
 impl Mutator {
-    /// A generator that begins at this seed.
+    /// Creates a generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         self.0.random_range(0..limit)
     }
 
-    /// So many letters and digits, which compress little.
+    /// Returns `count` letters and digits, which hardly compress.
     pub fn letters(&mut self, count: usize) -> String {
         (0..count).map(|_| char::from(LETTERS[self.below(LETTERS.len())])).collect()
     }
 
-    /// The payload with one to three JSON values changed, or bytes, or both. What `schema` names is changed more often
-    /// than what it doesn't: the rest is hardly read.
+    /// Returns the payload with one to three JSON values changed, or bytes, or both. Keys that `schema` names are
+    /// changed more often than others, which are hardly read.
     pub fn mutate(&mut self, body: &[u8], schema: &str) -> Vec<u8> {
         let mut bytes = body.to_vec();
         let of_bytes = self.below(4) == 0;
@@ -161,7 +161,7 @@ impl Mutator {
         }
     }
 
-    /// A text that stands for one of the values, or for a long or deep one.
+    /// Returns a placeholder for one of the values, or for a long or deep one.
     fn value(&mut self, texts: &mut Vec<String>) -> Value {
         let many = MANY[self.below(MANY.len())];
         let text = match self.below(12) {
@@ -191,7 +191,7 @@ impl Mutator {
         }
     }
 
-    /// A key twice, or an element many times.
+    /// Adds a second key of the same name, or many copies of an element.
     fn double(&mut self, of: &mut Value, texts: &mut Vec<String>) {
         match of {
             Value::Object(fields) if !fields.is_empty() => {
@@ -214,7 +214,7 @@ impl Mutator {
         }
     }
 
-    /// A little more, less, later or otherwise than before.
+    /// Changes a value slightly.
     fn nudge(&mut self, of: &mut Value) {
         match of {
             Value::Number(number) => {
@@ -268,7 +268,7 @@ fn nodes(value: &Value) -> usize {
     }
 }
 
-/// The numbers of the values under the keys that are wanted, counted depth first.
+/// The numbers of the values under the wanted keys, counted depth first.
 fn numbers_of(root: &Value, wanted: &dyn Fn(&str) -> bool) -> Vec<usize> {
     fn walk(value: &Value, next: &mut usize, wanted: &dyn Fn(&str) -> bool, found: &mut Vec<usize>) {
         *next += 1;
@@ -290,7 +290,7 @@ fn numbers_of(root: &Value, wanted: &dyn Fn(&str) -> bool) -> Vec<usize> {
     found
 }
 
-/// The value of that number, counted depth first.
+/// The value with this number, counted depth first.
 fn node(value: &mut Value, number: usize) -> &mut Value {
     if number == 0 {
         return value;

@@ -4,19 +4,19 @@ use crate::World;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// One line of JSON for each event or delivery that has ended.
+/// One line of JSON for each event or delivery with an outcome.
 const ENDED: &str = "SELECT json_build_object('delivery', encode(delivery_id, 'hex'), 'outcome', outcome, \
      'stage', stage, 'reason', reason) FROM (SELECT delivery_id, outcome, 'apply' AS stage, reason FROM event_outcomes \
      UNION ALL SELECT delivery_id, outcome, stage, reason FROM dropped_inputs) AS ended";
 
-/// How one event of a delivery ended, or the delivery itself where it came to no event.
+/// Outcome of one event of a delivery, or of the delivery itself if it has no event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// As the record spells it.
+    /// The outcome, as the record spells it.
     pub outcome: String,
-    /// The stage that it ended in.
+    /// The stage that decided it.
     pub stage: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -25,14 +25,14 @@ pub struct Ended {
 pub struct Outcomes(HashMap<String, Vec<Ended>>);
 
 impl Outcomes {
-    /// Those of one delivery, by the id that ingest gave it; empty while nothing of it has ended.
+    /// The outcomes of one delivery, by the id from ingest; empty while it has none.
     pub fn of(&self, delivery: &str) -> &[Ended] {
         self.0.get(delivery).map_or(&[], Vec::as_slice)
     }
 }
 
 impl World {
-    /// The outcomes of all deliveries of all stores so far, in one query.
+    /// Reads the outcomes of all deliveries of all stores so far, in one query.
     pub async fn outcomes(&self) -> Outcomes {
         let mut found: HashMap<String, Vec<Ended>> = HashMap::new();
         for line in self.sql(ENDED).await.lines() {

@@ -1,4 +1,4 @@
-//! Values of every kind for properties: texts, numbers and times of any kind, within the bounds of events and beyond.
+//! Strategies for property tests: texts, numbers and times of all kinds, within the limits of events and beyond.
 
 use model::{
     Currency, Customer, ExternalId, InventoryReport, Money, Order, OrderLine, OrderStatus, Patch, Payload,
@@ -7,12 +7,12 @@ use model::{
 use proptest::{collection::vec, option, prelude::*};
 use rust_decimal::Decimal;
 
-/// Ids that platforms give.
+/// Platforms' ids.
 pub fn external() -> impl Strategy<Value = ExternalId> {
     ".{1,60}".prop_filter_map("an id of a platform", |text| ExternalId::new(&text).ok())
 }
 
-/// Texts of any characters, U+0000 and long ones among them.
+/// Texts of any characters, including U+0000 and long ones.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![8 => any::<String>(), 1 => Just("a\0b".to_owned()), 1 => Just("ü".repeat(300))]
 }
@@ -23,20 +23,20 @@ fn patch<T: std::fmt::Debug + Clone + 'static>(
     prop_oneof![Just(Patch::Keep), Just(Patch::Clear), value.prop_map(Patch::Set)]
 }
 
-/// Amounts, within bounds and beyond.
+/// Amounts, within the limits and beyond.
 pub fn money() -> impl Strategy<Value = Money> {
     let minor = prop_oneof![any::<i64>(), -2_000_000_000_000_000..2_000_000_000_000_000_i64];
     (minor, "[A-Z]{3}")
         .prop_map(|(minor, code)| Money { minor, currency: Currency::new(&code).expect("three letters") })
 }
 
-/// Quantities as a platform reports them and as sums of them.
+/// Quantities in the range of platforms' reports and of their sums.
 pub fn quantity() -> impl Strategy<Value = Quantity> {
     (-2_000_000_000_000_000_i64..2_000_000_000_000_000, 0..=6_u32)
         .prop_filter_map("a quantity", |(digits, scale)| Quantity::recorded(Decimal::new(digits, scale)).ok())
 }
 
-/// Times, within bounds and beyond.
+/// Times, within the limits and beyond.
 pub fn time() -> impl Strategy<Value = Timestamp> {
     prop_oneof![any::<i64>(), 0..300_000_000_000_000_000_i64].prop_map(Timestamp::from_micros)
 }
@@ -56,7 +56,7 @@ fn variant() -> impl Strategy<Value = Variant> {
     )
 }
 
-/// Products of any texts, amounts and variants.
+/// Products with any texts, amounts and variants.
 pub fn product() -> impl Strategy<Value = Product> {
     let status = option::of(prop_oneof![
         Just(ProductStatus::Active),
@@ -95,7 +95,7 @@ fn line() -> impl Strategy<Value = OrderLine> {
         })
 }
 
-/// Orders of any lines, amounts and times.
+/// Orders with any lines, amounts and times.
 pub fn order() -> impl Strategy<Value = Order> {
     let status =
         prop_oneof![Just(OrderStatus::Open), Just(OrderStatus::Completed), Just(OrderStatus::Cancelled)];
@@ -131,7 +131,7 @@ pub fn order() -> impl Strategy<Value = Order> {
     )
 }
 
-/// Customers of any texts.
+/// Customers with any texts.
 pub fn customer() -> impl Strategy<Value = Customer> {
     let names = (patch(text()), patch(text()), patch(text()), patch(text()));
     (external(), names, option::of(vec(text(), 0..4)), option::of(external())).prop_map(

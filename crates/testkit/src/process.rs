@@ -13,36 +13,36 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a service may take to say that it takes work; all of them start at once on two cores.
+/// Time limit for a service to become ready; all of them start at once on two cores.
 const READY_LIMIT: Duration = Duration::from_mins(1);
-/// How long a service may take to end after SIGTERM; it gives itself 20 seconds.
+/// Time limit for a service to end after SIGTERM; its own limit is 20 seconds.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A program of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
-    /// The intake.
+    /// The intake: receives deliveries.
     Ingest,
-    /// Deliveries to events.
+    /// Turns deliveries into events.
     Normalize,
-    /// Each event once.
+    /// Passes each event once.
     Dedupe,
-    /// What events are about.
+    /// Adds the store's locations to events.
     Enrich,
-    /// What events change.
+    /// Decides and commits the change of each event.
     Apply,
-    /// What platforms should hold.
+    /// Writes the store's values to platforms.
     Propagate,
-    /// What thin notifications speak of.
+    /// Fetches the objects that thin notifications name.
     Poll,
 }
 
 impl Program {
-    /// All of them, in the order in which an event passes them.
+    /// All programs, in the order in which an event passes them.
     pub const ALL: [Self; 7] =
         [Self::Ingest, Self::Normalize, Self::Dedupe, Self::Enrich, Self::Apply, Self::Propagate, Self::Poll];
 
-    /// The name of its binary and of its stage.
+    /// The name of the binary and of the stage.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
@@ -55,12 +55,12 @@ impl Program {
         }
     }
 
-    /// Whether its section of the configuration has a database.
+    /// Returns true if its configuration section has a database.
     pub const fn has_store(self) -> bool {
         !matches!(self, Self::Normalize | Self::Dedupe)
     }
 
-    /// Its binary: beside our own, or, for a test in its folder `deps`, one folder up.
+    /// The path of the binary: beside our own, or one folder up for a test in the folder `deps`.
     pub fn binary(self) -> PathBuf {
         let own = std::env::current_exe().expect("a program knows where it is");
         let beside = own.parent().expect("a program is in a folder");
@@ -71,8 +71,8 @@ impl Program {
         binary
     }
 
-    /// Runs the binary with these settings alone until it ends by itself, and gives its exit code and all that it
-    /// wrote. Kills it and panics if it doesn't end within 30 seconds.
+    /// Runs the binary with these settings alone until it ends by itself. Returns its exit code and all that it wrote
+    /// to standard error. Kills it and panics if it doesn't end within 30 seconds.
     pub async fn run_to_end(self, settings: &[(&str, &str)]) -> (Option<i32>, String) {
         let mut command = self.command();
         command.envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -84,24 +84,24 @@ impl Program {
 
     fn command(self) -> Command {
         let mut command = Command::new(self.binary());
-        // Nothing of the surroundings may change what a test sees.
+        // The environment of the test must not change its result.
         command.env_clear().env("RUST_BACKTRACE", "1").stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 }
 
-/// A running service. Dropped, it is killed.
+/// A running service. It is killed on drop.
 pub struct Process {
     program: Program,
     pid: u32,
     log: Log,
-    /// Before the child, so that it is gone before the child's id may be another's.
+    /// Declared before the child, so that it ends before the child's process id can be reused.
     _watchdog: Child,
     child: Child,
 }
 
 impl Process {
-    /// Starts the program with these settings alone; it writes to `log`.
+    /// Starts the program with these settings alone; its output goes to `log`.
     pub fn start(program: Program, settings: &[(&str, &str)], log: &Path) -> Self {
         let log = Log::new(log.to_owned());
         let mut command = program.command();
@@ -111,12 +111,12 @@ impl Process {
         Self { program, pid, log, _watchdog: watchdog(pid), child }
     }
 
-    /// Its id.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// All that it has written.
+    /// The whole log.
     pub fn log(&self) -> String {
         self.log.text()
     }
@@ -125,17 +125,17 @@ impl Process {
         &self.log
     }
 
-    /// Where it serves metrics and health, once it has said so.
+    /// The address for metrics and health, once it is logged.
     pub fn admin(&self) -> Option<SocketAddr> {
         self.log.field("starting", "admin")?.parse().ok()
     }
 
-    /// Where it takes webhooks, once it has said so; only ingest does.
+    /// The address for webhooks, once it is logged; only ingest has one.
     pub fn webhooks(&self) -> Option<SocketAddr> {
         self.log.field("taking webhooks", "address")?.parse().ok()
     }
 
-    /// Waits until it takes work.
+    /// Waits until it is ready.
     pub async fn ready(&mut self) {
         let name = self.program.name();
         let client = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
@@ -157,22 +157,22 @@ impl Process {
         .await;
     }
 
-    /// Whether it has ended, by itself or not.
+    /// Returns true if it has ended, by itself or not.
     pub fn has_ended(&mut self) -> bool {
         self.ended().is_some()
     }
 
-    /// How it has ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// Stops it in the middle of whatever it does (SIGSTOP), as a stalled machine would, until [`Process::resume`].
+    /// Stops it in the middle of its work (SIGSTOP), as a stalled machine would, until [`Process::resume`].
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Has it go on where it was paused (SIGCONT).
+    /// Continues it where it was paused (SIGCONT).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -187,7 +187,7 @@ impl Process {
         self.child.kill().await.expect("a child can be killed");
     }
 
-    /// Asks it to stop (SIGTERM) and waits for its end; panics after 30 seconds.
+    /// Requests it to stop (SIGTERM) and waits for its end; panics after 30 seconds.
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         let ended = timeout(STOP_LIMIT, self.child.wait()).await;
@@ -198,7 +198,7 @@ impl Process {
     }
 }
 
-/// Kills the process when we are gone: killed, we can't do it ourselves.
+/// Starts a shell that kills the process when its input closes: if we are killed, we can't do it ourselves.
 fn watchdog(pid: u32) -> Child {
     Command::new("sh")
         .args(["-c", "read -r _; kill -s KILL \"$1\" 2>/dev/null", "watchdog", &pid.to_string()])

@@ -1,4 +1,4 @@
-//! A stock client of another language.
+//! A standard NATS client in another language.
 
 use std::{
     fs,
@@ -6,14 +6,14 @@ use std::{
     process::Command,
 };
 
-/// What is installed, and the digest that it must have.
+/// The package to install, and its required digest.
 const REQUIREMENT: &str =
     "nats-py==2.16.0 --hash=sha256:aeb1ff123966c05833d26c7df7e1d54c1c6d32b612428b21677a2e921f1fecae\n";
-/// The folder under the checkout's cache; another version gets another one.
+/// The folder under the checkout's cache; each version has its own.
 const FOLDER: &str = "nats-py-2.16.0";
 
-/// A `python3` that has the package `nats-py`, installed once into `.cache/python` of the checkout. Panics with what to
-/// install if it can't be had.
+/// A `python3` with the package `nats-py`, installed once into `.cache/python` of the checkout. Panics with the missing
+/// requirement if it can't be installed.
 pub fn python_with_nats() -> Command {
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/python");
     let packages = cache.join(FOLDER);
@@ -25,7 +25,7 @@ pub fn python_with_nats() -> Command {
     command
 }
 
-/// Into a folder of its own first: nobody ever sees half of it.
+/// Installs into a folder of its own first, so that no process ever finds a partial installation.
 fn install(cache: &Path, packages: &Path) {
     let making: PathBuf = cache.join(format!("{FOLDER}.{}", std::process::id()));
     fs::create_dir_all(&making).expect("the cache can be written");

@@ -1,14 +1,14 @@
-//! The services of a world: one or several processes of each.
+//! The services of a world: one or several processes for each.
 
 use crate::{Process, Program, Scrape, World, eventually};
 use std::{process::ExitStatus, time::Duration};
 
-/// The variable that names the place where a process is to die.
+/// The variable that names the kill point of a process.
 const KILL_AT: &str = "TILLFLOW_KILL_AT";
-/// How long metrics may take to come.
+/// Time limit for metrics to be served.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(10);
 
-/// One process among the replicas of its program; no other one ever has the same.
+/// One process among the replicas of its program; no other process ever has the same value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Replica {
     program: Program,
@@ -16,14 +16,14 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// What it runs.
+    /// Its program.
     pub const fn program(self) -> Program {
         self.program
     }
 }
 
 impl World {
-    /// Starts services that don't run, and waits until they take work.
+    /// Starts services that aren't running, and waits until they are ready.
     pub async fn launch(&mut self, programs: &[Program]) {
         let mut replicas = Vec::new();
         for program in programs {
@@ -35,8 +35,8 @@ impl World {
         }
     }
 
-    /// Starts further replicas of a service, all at once, and waits until they take work. Webhooks go to ingest's first
-    /// one; where a further one takes them, [`World::webhooks_of`] tells.
+    /// Starts further replicas of a service, all at once, and waits until they are ready. Webhooks go to the first
+    /// replica of ingest; [`World::webhooks_of`] returns the address of a further one.
     pub async fn launch_replicas(&mut self, program: Program, count: usize) -> Vec<Replica> {
         let replicas: Vec<Replica> = (0..count).map(|_| self.spawn(program, &[])).collect();
         for replica in &replicas {
@@ -45,13 +45,13 @@ impl World {
         replicas
     }
 
-    /// Starts a replica of a service that mustn't take work as things are, and doesn't wait.
+    /// Starts a replica of a service that must not become ready in the present state, and doesn't wait.
     pub fn launch_unready(&mut self, program: Program) -> Replica {
         self.spawn(program, &[])
     }
 
-    /// Starts a replica of a service that dies at a kill point, as in `apply.committed:3`, and doesn't wait: it may die
-    /// before it is ready.
+    /// Starts a replica of a service that dies at a kill point, such as `apply.committed:3`, and doesn't wait: it may
+    /// die before it is ready.
     pub fn launch_to_die(&mut self, program: Program, at: &str) -> Replica {
         self.spawn(program, &[(KILL_AT, at)])
     }
@@ -72,7 +72,7 @@ impl World {
         replica
     }
 
-    /// Waits until a replica takes work.
+    /// Waits until a replica is ready.
     pub async fn ready(&mut self, replica: Replica) {
         let process = self.processes.get_mut(&replica).expect("the replica runs");
         process.ready().await;
@@ -81,12 +81,12 @@ impl World {
         }
     }
 
-    /// Whether any replica of the service runs.
+    /// Returns true if any replica of the service is running.
     pub fn runs(&self, program: Program) -> bool {
         !self.replicas(program).is_empty()
     }
 
-    /// The replicas of a service, those that were started first before others.
+    /// The replicas of a service, in the order of their starts.
     pub fn replicas(&self, program: Program) -> Vec<Replica> {
         self.processes.keys().copied().filter(|replica| replica.program == program).collect()
     }
@@ -102,7 +102,7 @@ impl World {
         self.processes.get(&replica).unwrap_or_else(|| panic!("{replica:?} doesn't run"))
     }
 
-    /// Kills a service (SIGKILL), all its replicas, as a fault would.
+    /// Kills all replicas of a service (SIGKILL), as a fault would.
     pub async fn kill(&mut self, program: Program) {
         assert!(self.runs(program), "{} doesn't run", program.name());
         for replica in self.replicas(program) {
@@ -115,19 +115,19 @@ impl World {
         self.take(replica).kill().await;
     }
 
-    /// Asks a service with one replica to stop (SIGTERM) and waits for its end.
+    /// Requests a service with one replica to stop (SIGTERM) and waits for its end.
     pub async fn terminate(&mut self, program: Program) -> ExitStatus {
         let replicas = self.replicas(program);
         assert_eq!(replicas.len(), 1, "{} has one replica", program.name());
         self.terminate_replica(replicas[0]).await
     }
 
-    /// Asks one replica to stop (SIGTERM) and waits for its end.
+    /// Requests one replica to stop (SIGTERM) and waits for its end.
     pub async fn terminate_replica(&mut self, replica: Replica) -> ExitStatus {
         self.take(replica).terminate().await
     }
 
-    /// Waits until a replica has ended by itself; gives how, and all that it has written.
+    /// Waits until a replica has ended by itself; returns its exit status and its whole log.
     pub async fn death(&mut self, replica: Replica, limit: Duration) -> (ExitStatus, String) {
         let process = self.processes.get_mut(&replica).expect("the replica runs");
         let what = format!("{} ends by itself", replica.program.name());
@@ -139,17 +139,17 @@ impl World {
         self.processes.remove(&replica).unwrap_or_else(|| panic!("{replica:?} doesn't run"))
     }
 
-    /// Where webhooks are taken: scheme, host and port. It stays the same when ingest is started again.
+    /// Base URL for webhooks: scheme, host and port. It stays the same when ingest is restarted.
     pub fn ingest_url(&self) -> String {
         format!("http://{}", self.ingest_address.as_deref().expect("ingest was started"))
     }
 
-    /// Where this replica of ingest takes webhooks.
+    /// Base URL for webhooks at this replica of ingest.
     pub fn webhooks_of(&self, replica: Replica) -> String {
         format!("http://{}", self.replica(replica).webhooks().expect("it takes webhooks"))
     }
 
-    /// What the running services count, together.
+    /// Sums of the metrics of the running services.
     pub async fn scrape(&self) -> Scrape {
         let mut pages = Vec::new();
         for replica in self.processes.keys() {
@@ -158,7 +158,7 @@ impl World {
         Scrape::read(&pages)
     }
 
-    /// What one replica counts.
+    /// The metrics of one replica.
     pub async fn scrape_of(&self, replica: Replica) -> Scrape {
         Scrape::read(&[self.page(replica).await])
     }

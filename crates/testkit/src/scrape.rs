@@ -1,13 +1,13 @@
-//! What `/metrics` says.
+//! Metrics from `/metrics`.
 
 use std::collections::BTreeMap;
 
-/// The counters and gauges of one page, by name with labels.
+/// The counters and gauges of one or several pages, by name with labels.
 #[derive(Debug, Clone, Default)]
 pub struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
-    /// Reads the text format of Prometheus; values of one series on several pages add up.
+    /// Reads Prometheus's text format; values of the same series on several pages are added.
     pub fn read(pages: &[String]) -> Self {
         let mut series = BTreeMap::new();
         let lines = pages.iter().flat_map(|page| page.lines()).filter(|line| !line.starts_with('#'));
@@ -17,7 +17,7 @@ impl Scrape {
         Self(series)
     }
 
-    /// The sum of all series of a counter that have all of these labels.
+    /// The sum of all series of a metric that have all of these labels.
     pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let begins = format!("{name}{{");
         let has = |series: &str| {

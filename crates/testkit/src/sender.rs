@@ -12,19 +12,19 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an answer is waited for: longer than the intake tries to have the broker keep a delivery.
+/// Response timeout: longer than the intake tries to have the broker store a delivery.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// The pause before a delivery is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the intake said.
+/// A response of the intake.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// Names in lower case, values.
+    /// Names in lower case, with their values.
     pub headers: Vec<(String, String)>,
-    /// The body, if it is JSON; else null.
+    /// The body if it is JSON, otherwise null.
     pub body: Value,
 }
 
@@ -34,7 +34,7 @@ impl Answer {
         self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
     }
 
-    /// The intake's id of the delivery that it kept.
+    /// The intake's id of the delivery that it accepted.
     pub fn delivery(&self) -> Option<String> {
         self.body["delivery"].as_str().map(str::to_owned)
     }
@@ -51,12 +51,12 @@ impl Default for Sender {
 }
 
 impl Sender {
-    /// One that goes away when it has no answer by then.
+    /// Creates a sender with this response timeout.
     pub fn patient_for(limit: Duration) -> Self {
         Self(reqwest::Client::builder().no_proxy().timeout(limit).build().expect("an HTTP client"))
     }
 
-    /// Sends once; nothing if there was no answer.
+    /// Sends once; returns `None` if there was no response.
     pub async fn send(&self, delivery: &Signed) -> Option<Answer> {
         let mut request = self.0.post(&delivery.url).body(delivery.body.clone());
         for (name, value) in &delivery.headers {
@@ -72,8 +72,8 @@ impl Sender {
         Some(Answer { status, headers, body: serde_json::from_slice(&body).unwrap_or_default() })
     }
 
-    /// Sends once in chunks of that many bytes, without the body's length (RFC 9112, 7.1), and gives the status and the
-    /// body of the answer; nothing if there was no answer.
+    /// Sends once in chunks of that many bytes, without the body's length (RFC 9112, 7.1). Returns the status and the
+    /// body of the response; `None` if there was none.
     pub async fn send_in_chunks(&self, delivery: &Signed, bytes: usize) -> Option<Answer> {
         let url = reqwest::Url::parse(&delivery.url).ok()?;
         let host = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
@@ -99,8 +99,8 @@ impl Sender {
         Some(Answer { status, headers: Vec::new(), body: serde_json::from_str(body).unwrap_or_default() })
     }
 
-    /// Sends again and again until it is taken, as platforms do, and gives the intake's id of the delivery and how
-    /// often it was sent. Panics if that takes longer than `limit`.
+    /// Sends again and again until the delivery is accepted, as platforms do. Returns the intake's id of the delivery
+    /// and the number of attempts. Panics if that takes longer than `limit`.
     pub async fn send_until_kept(&self, delivery: &Signed, limit: Duration) -> (String, u32) {
         let deadline = Instant::now() + limit;
         let mut attempts = 0;

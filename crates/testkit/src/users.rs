@@ -7,12 +7,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The user of a partner whose client knows passwords alone.
+/// The user of a partner whose client supports only passwords.
 pub const PASSWORD_USER: &str = "python";
-/// Its password; there is nothing behind it.
+/// Its password, a test value that protects nothing.
 pub const PASSWORD: &str = "of-tests-alone";
 
-/// The keys of all users, in a folder of the world's own.
+/// The keys of all users, in a folder of the world.
 #[derive(Debug)]
 pub struct Users {
     folder: PathBuf,
@@ -21,14 +21,14 @@ pub struct Users {
 }
 
 impl Users {
-    /// Makes all users but partners.
+    /// Creates all users except partners.
     pub(crate) fn make(folder: PathBuf) -> Self {
         let users = Self { folder, changing: Mutex::new(()), reloading: tokio::sync::Mutex::new(()) };
         users.change(|keyring| keyring.add_ours().map(drop));
         users
     }
 
-    /// Changes the keys; the broker learns of it by [`crate::World::reload_users`].
+    /// Changes the keys; they take effect at the broker with [`crate::World::reload_users`].
     pub fn change(&self, change: impl FnOnce(&mut Keyring) -> Result<(), BusError>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keyring = self.keyring();
@@ -40,12 +40,13 @@ impl Users {
         Keyring::open(&self.folder).expect("keys can be read")
     }
 
-    /// The server's block for all of them.
+    /// The server's `authorization` block for all users.
     pub fn authorization(&self) -> Value {
         self.keyring().authorization(&BusConfig::default()).expect("permissions can be derived")
     }
 
-    /// The same, with a user that may do what `user` may and comes with a password: for clients that know no keys.
+    /// The same block with an additional user, which has the permissions of `user` and a password: for clients that
+    /// don't support keys.
     pub fn authorization_with_password(&self, user: &User) -> Value {
         let mut block = self.authorization();
         let permissions = user.permissions(&BusConfig::default()).expect("permissions can be derived");
@@ -69,7 +70,7 @@ impl Users {
         seed.trim().to_owned()
     }
 
-    /// What a user comes with.
+    /// A user's credentials.
     pub fn credentials(&self, user: &User) -> Credentials {
         Credentials::Seed { seed_file: self.seed_file(user) }
     }

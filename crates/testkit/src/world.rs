@@ -7,57 +7,57 @@ use sandbox::{Nats, NatsCluster, NatsOptions, Postgres, PostgresOptions, Scratch
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use store::{Consumer, EventRow, Store, StoreConfig};
 
-/// The key that credentials are sealed with; there is nothing behind it.
+/// The key that seals credentials, a test value that protects nothing.
 const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
-/// How many connections to the database each process may open.
+/// Upper limit of each process's connections to the database.
 const CONNECTIONS_MAX: u32 = 4;
-/// How long everything must have been still to count as quiet.
+/// Time for which nothing may change before the world counts as quiet.
 const STILL: Duration = Duration::from_millis(300);
 
-/// What is unlike in a world that a test wants unlike others; all of it as services have it unless set.
+/// Settings of a world that differ from those of the services; a setting that isn't set has the services' value.
 #[derive(Debug, Clone, Default)]
 pub struct WorldOptions {
-    /// How much each feed may hold, in bytes.
+    /// Upper limit of each feed, in bytes.
     pub feed_max_bytes: Option<u64>,
-    /// How much APPLIED may hold, in bytes.
+    /// Upper limit of APPLIED, in bytes.
     pub applied_max_bytes: Option<u64>,
-    /// How much DEAD may hold, in bytes.
+    /// Upper limit of DEAD, in bytes.
     pub dead_max_bytes: Option<u64>,
-    /// After how many milliseconds the database gives up a statement of a service.
+    /// Statement timeout of the services at the database, in milliseconds.
     pub statement_timeout_ms: Option<u64>,
-    /// How many milliseconds a service waits for a connection to the database.
+    /// Time limit of a service for getting a connection to the database, in milliseconds.
     pub acquire_timeout_ms: Option<u64>,
     /// The number of requests that a connection may send at once.
     pub requests_burst: Option<u32>,
-    /// Further lines of ingest's section of the configuration.
+    /// Further lines of ingest's configuration section.
     pub ingest_settings: Vec<&'static str>,
-    /// How many events a new owner of dedupe reads back.
+    /// Number of events that a new owner of a partition of dedupe reads back.
     pub read_back_max: Option<usize>,
-    /// For how many seconds RAW is kept after it was applied.
+    /// Time for which RAW is kept after it was applied, in seconds.
     pub replay_window_seconds: Option<u64>,
-    /// Where the broker keeps everything; in a folder to throw away unless set.
+    /// The broker's storage folder; a temporary one unless set.
     pub broker_folder: Option<PathBuf>,
-    /// The levels that services log.
+    /// The log filter of services.
     pub log_filter: Option<String>,
-    /// Whether the broker is three servers that hold everything together.
+    /// True if the broker is a cluster of three servers.
     pub clustered: bool,
 }
 
-/// A broker, a database, and the services on them, all of one's own. Dropped, everything is stopped; if the test has
-/// failed, the ends of the logs are shown.
+/// A broker, a database, and the services on them, for one test. Everything is stopped on drop; if the test has failed,
+/// the ends of the logs are printed.
 pub struct World {
     pub(crate) processes: BTreeMap<Replica, Process>,
     /// The record.
     pub store: Store,
-    /// The broker, as its administrator.
+    /// A connection to the broker as its administrator.
     pub bus: Bus,
     /// The users of the broker.
     pub users: Users,
-    /// The broker, as a server.
+    /// The broker's server.
     pub nats: Nats,
     /// The broker's other servers, if it is a cluster.
     pub peers: Vec<Nats>,
-    /// The database, as a server.
+    /// The database server.
     pub postgres: Postgres,
     pub(crate) ingest_address: Option<String>,
     pub(crate) started: u32,
@@ -67,12 +67,12 @@ pub struct World {
 }
 
 impl World {
-    /// Starts servers with empty tables, then these services, and waits until they take work.
+    /// Starts servers with empty tables, then these services, and waits until they are ready.
     pub async fn start(programs: &[Program]) -> Self {
         Self::start_with(WorldOptions::default(), programs).await
     }
 
-    /// The same, with something unlike.
+    /// Like [`World::start`], with these options.
     pub async fn start_with(options: WorldOptions, programs: &[Program]) -> Self {
         let scratch = Scratch::new().expect("a folder to throw away");
         let broker_folder = options.broker_folder.clone().unwrap_or_else(|| scratch.path().join("nats"));
@@ -119,7 +119,7 @@ impl World {
         }
         let bus = Bus::connect(&config.of(&User::Administrator)).await.expect("the broker answers");
         if !programs.contains(&Program::Apply) {
-            // Nobody else makes them.
+            // Otherwise apply declares them.
             bus.declare().await.expect("streams can be made");
         }
         let processes = BTreeMap::new();
@@ -140,13 +140,13 @@ impl World {
         world
     }
 
-    /// The configuration file of a service on these servers. Ingest takes the same address again when it is started
-    /// again: platforms have it registered.
+    /// The configuration file of a service on these servers. A restarted ingest has the same address: it is registered
+    /// at the platforms.
     pub fn configuration(&self, program: Program) -> String {
         self.configuration_at(program, self.ingest_address.as_deref().unwrap_or("127.0.0.1:0"))
     }
 
-    /// The configuration file of the command line: a service's with a database, as the operator.
+    /// The configuration file of the command line: that of a service with a database, with the operator's credentials.
     pub fn configuration_of_operator(&self) -> String {
         self.configuration_as(&User::Operator, Program::Apply, "")
     }
@@ -208,7 +208,7 @@ impl World {
         lines.join("\n") + "\n"
     }
 
-    /// Makes a user for a connection that publishes itself, or finds the one that it has, and has the broker know it.
+    /// Creates a user for a connection that publishes itself, unless it has one, and makes it known to the broker.
     pub async fn partner(&self, store: &StoreId, connection: &ConnectionId) -> User {
         let user = User::partner(store.as_str(), connection.as_str()).expect("ids are tokens");
         self.users.change(|keyring| keyring.add_partner(user.clone(), None).map(drop));
@@ -216,9 +216,9 @@ impl World {
         user
     }
 
-    /// Has the broker's servers read their users anew.
+    /// Makes the broker's servers reload their users.
     pub async fn reload_users(&self) {
-        // Who waits here is in the list that is read behind it.
+        // The list is read under the lock: it contains the users of all callers that wait for the lock.
         let _reloading = self.users.reloading.lock().await;
         for server in self.servers() {
             server.reload(self.users.authorization()).await.expect("the broker reads its users anew");
@@ -230,20 +230,21 @@ impl World {
         std::iter::once(&self.nats).chain(&self.peers)
     }
 
-    /// The broker's server of that name.
+    /// The broker's server with this name.
     pub fn server_mut(&mut self, name: &str) -> &mut Nats {
         let mut servers = std::iter::once(&mut self.nats).chain(&mut self.peers);
         servers.find(|server| server.name() == name).unwrap_or_else(|| panic!("there is no server {name}"))
     }
 
-    /// Where the broker keeps its streams, a folder each.
+    /// The folder of the broker's streams, with one folder for each.
     pub fn streams_folder(&self) -> PathBuf {
         let folder = self.options.broker_folder.clone();
         folder.unwrap_or_else(|| self.scratch.path().join("nats")).join("jetstream/$G/streams")
     }
 
-    /// Runs statements on the database as its superuser, and gives what they say: a line for each row, columns parted
-    /// by `|`. Several statements are one transaction unless they say otherwise. Panics if one is refused.
+    /// Runs statements on the database as its superuser and returns their output: a line for each row, columns
+    /// separated by `|`. Several statements are one transaction unless they contain transaction commands. Panics if one
+    /// is refused.
     pub async fn sql(&self, statements: &str) -> String {
         let output = self.postgres.psql().expect("psql is installed").args(["-c", statements]).output();
         let output = output.await.expect("psql can be run");
@@ -252,7 +253,7 @@ impl World {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// How the events of a store ended, in their order.
+    /// The outcomes of a store's events, in the order of the events.
     pub async fn event_outcomes(&self, merchant: &Merchant) -> Vec<EventOutcome> {
         let rows =
             self.store.event_outcomes_of(&merchant.store, i64::MAX).await.expect("the database answers");
@@ -261,7 +262,7 @@ impl World {
         event_outcomes
     }
 
-    /// Waits until an event of that delivery (the intake's id of it) has ended, and tells how.
+    /// Waits for the outcome of an event of this delivery, given by the intake's id, and returns it.
     pub async fn event_outcome(&self, limit: Duration, merchant: &Merchant, delivery: &str) -> EventOutcome {
         eventually(limit, &format!("delivery {delivery} has ended"), async || {
             let event_outcomes = self.event_outcomes(merchant).await;
@@ -279,7 +280,7 @@ impl World {
         self.store.events_of(&merchant.store, 0, i64::MAX).await.expect("the database answers")
     }
 
-    /// How many events of a store ended so.
+    /// Number of a store's events with this outcome.
     pub async fn count(&self, merchant: &Merchant, outcome: Outcome) -> usize {
         self.event_outcomes(merchant)
             .await
@@ -288,14 +289,14 @@ impl World {
             .count()
     }
 
-    /// The store's level of the variant with that merchant's number, if it has one.
+    /// The store's level of the variant with this SKU, if it has one.
     pub async fn level(&self, merchant: &Merchant, sku: &str) -> Option<Quantity> {
         let view = self.store.show_store(&merchant.store).await.expect("the database answers");
         view.levels.iter().find(|line| line.sku.as_deref() == Some(sku)).map(|line| line.quantity)
     }
 
-    /// Asserts what is always true of a store: its sequence is 1..n without gaps and in the order of acceptance, every
-    /// change has its outcome, and the ledger sums up to the levels. Gives the events in their order.
+    /// Asserts the invariants of a store: its sequence is 1..n without gaps and in the order of acceptance, every
+    /// change has its outcome, and the ledger sums up to the levels. Returns the events in their order.
     pub async fn assert_sound(&self, merchant: &Merchant) -> Vec<EventId> {
         let (events, event_outcomes) = (self.events(merchant).await, self.event_outcomes(merchant).await);
         let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
@@ -312,7 +313,7 @@ impl World {
         events.into_iter().map(|event| event.event).collect()
     }
 
-    /// Waits until everything that was accepted has passed, everything that is due is written, and nothing stirs: for
+    /// Waits until everything that was accepted has passed, everything that is due is written, and nothing changes: in
     /// all partitions, for the mirrors of these merchants, and for the webhooks of these accounts.
     pub async fn quiet(&self, limit: Duration, merchants: &[&Merchant], accounts: &[&Account]) {
         let mut before = None;
@@ -327,7 +328,7 @@ impl World {
         .await;
     }
 
-    /// Where everything stands once nothing is under way; else what is.
+    /// Sums of the partitions' sequences and numbers if no work is under way; otherwise an error that names the work.
     async fn stands(&self, merchants: &[&Merchant], accounts: &[&Account]) -> Result<(u64, i64), String> {
         for account in accounts.iter().filter(|account| account.simulator.is_some()) {
             let waiting = account.shop().webhooks_waiting();

@@ -15,8 +15,8 @@ use model::{
 };
 use prost::Message as _;
 
-/// Writes a committed change, if it can be read again: what was computed may be beyond the bounds of what is read. The event
-/// came off the wire as it is.
+/// Encodes a committed change, and returns an error if it couldn't be decoded again: computed values may exceed the
+/// bounds of the decoder. The event isn't checked, since it was decoded before.
 pub fn encode_applied(applied: &Applied) -> Result<Bytes, DecodeError> {
     let effects: Vec<pb::Effect> = applied.effects.iter().map(pb::Effect::from).collect();
     let rows: Vec<pb::CatalogRow> = applied.rows.iter().map(pb::CatalogRow::from).collect();
@@ -28,7 +28,7 @@ pub fn encode_applied(applied: &Applied) -> Result<Bytes, DecodeError> {
     Ok(pb::Applied { number, sequence, event, effects, rows }.encode_to_vec().into())
 }
 
-/// Reads a committed change.
+/// Decodes a committed change.
 pub fn decode_applied(payload: Bytes) -> Result<Applied, DecodeError> {
     let applied = pb::Applied::read(payload)?;
     let event = Event::try_from(required(applied.event, "event")?)?;

@@ -1,4 +1,4 @@
-//! Who asked for a reading, on the wire: a mirror of the connection that the delivery or event is of.
+//! The source of a request for a reading, on the wire: a mirror of the connection of the delivery or event.
 
 use crate::{
     DecodeError,
@@ -21,7 +21,7 @@ impl From<&AskedBy> for pb::AskedBy {
     }
 }
 
-/// Reads who asked, a mirror of that origin's connection.
+/// Reads the mirror that asked for a reading; it belongs to the connection of `origin`.
 pub(crate) fn read(asked_by: pb::AskedBy, origin: &Origin) -> Result<AskedBy, DecodeError> {
     let connection = origin.connection.clone();
     let field = |external: &str| -> Result<FieldKey, DecodeError> {

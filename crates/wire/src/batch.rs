@@ -1,4 +1,5 @@
-//! Batches: what waited, as one message. Over 16 KiB they are zstd-compressed, which the first bytes tell.
+//! Batches: several waiting records as one message. From 16 KiB on they are zstd-compressed, which the
+//! first bytes show.
 
 use crate::{DecodeError, lists::Listed as _, pb};
 use bytes::Bytes;
@@ -6,44 +7,45 @@ use model::{Delivery, DroppedInput, Event};
 use prost::Message as _;
 use std::io::Read as _;
 
-/// How many records one batch holds at most.
+/// Upper limit of records in one batch.
 pub const BATCH_RECORDS_MAX: usize = 256;
-/// How many bytes of records one batch holds at most, unless a single record is larger.
+/// Upper limit of the records' size in one batch, in bytes, unless a single record is larger.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
-/// Upper limit of one delivery's body, in bytes, decompressed; a platform's own limit is never higher. One that can't
-/// be compressed fits into one message of the broker, and so does a dead letter that carries it.
+/// Upper limit of one delivery's body, in bytes, decompressed; a platform's own limit is never higher. An
+/// incompressible body of this size fits into one message of the broker, and so does a dead letter that contains it.
 pub const DELIVERY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// From which size on a batch is compressed.
+/// Size from which on a batch is compressed, in bytes.
 pub const COMPRESS_FROM_BYTES: usize = 16 * 1024;
-/// How large a batch may be once decompressed; far above what an encoder here makes.
+/// Upper limit of a batch's size once decompressed, in bytes; far above the largest batch that this
+/// crate's encoders write.
 pub const DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// zstd's magic number (RFC 8878, 3.1.1). No protobuf message of ours begins with it: it would be field 5 as a
-/// varint, and field 1 comes first.
+/// zstd's magic number (RFC 8878, 3.1.1). No protobuf message of ours begins with it: its first byte would be field 5
+/// as a varint, and field 1 comes first.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_LEVEL: i32 = 1;
 
-/// Writes a RAW batch.
+/// Encodes a RAW batch.
 pub fn encode_deliveries<'a>(deliveries: impl IntoIterator<Item = &'a Delivery>) -> Bytes {
     let deliveries = deliveries.into_iter().map(pb::Delivery::from).collect();
     compressed(pb::DeliveryBatch { deliveries }.encode_to_vec())
 }
 
-/// Reads a RAW batch.
+/// Decodes a RAW batch.
 pub fn decode_deliveries(payload: Bytes) -> Result<Vec<Delivery>, DecodeError> {
     pb::DeliveryBatch::read(decompressed(payload)?)?.deliveries.into_iter().map(Delivery::try_from).collect()
 }
 
-/// What one message of a middle stream holds: events, or records of which only the head was read.
+/// Content of one message of a middle stream: events, or records of which only the head was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventBatch<E = Event> {
-    /// What goes on, in order.
+    /// The events to process, in order.
     pub events: Vec<E>,
-    /// What ended on the way here, in order.
+    /// The inputs that ended in earlier stages, in order.
     pub dropped_inputs: Vec<DroppedInput>,
 }
 
-/// Writes a batch of a middle stream.
+/// Encodes a batch of a middle stream.
 pub fn encode_events<'a>(
     events: impl IntoIterator<Item = &'a Event>,
     dropped_inputs: impl IntoIterator<Item = &'a DroppedInput>,
@@ -53,7 +55,7 @@ pub fn encode_events<'a>(
     compressed(pb::EventBatch { events, dropped_inputs }.encode_to_vec())
 }
 
-/// Reads a batch of a middle stream.
+/// Decodes a batch of a middle stream.
 pub fn decode_events(payload: Bytes) -> Result<EventBatch, DecodeError> {
     let batch = pb::EventBatch::read(decompressed(payload)?)?;
     Ok(EventBatch {
@@ -70,7 +72,7 @@ pub(crate) fn compressed(plain: Vec<u8>) -> Bytes {
     if plain.len() < COMPRESS_FROM_BYTES {
         return plain.into();
     }
-    // Compressing memory into memory can't fail; if it ever does, the plain batch is as good.
+    // Compression in memory can't fail; if it ever does, the uncompressed batch is valid, too.
     zstd::bulk::compress(&plain, ZSTD_LEVEL).unwrap_or(plain).into()
 }
 

@@ -11,17 +11,17 @@ use model::{Delivery, DeliveryId, Event, EventId, Origin, Position, RawDigest, T
 use prost::Message as _;
 use stage::{Reject, RejectClass};
 
-/// What was rejected.
+/// The rejected input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Original {
-    /// The delivery, with its bytes as they came.
+    /// A delivery, with its bytes as received.
     Delivery(Box<Delivery>),
-    /// The event that a later stage could not take.
+    /// An event that a later stage rejected.
     Event(Box<Event>),
 }
 
 impl Original {
-    /// The delivery that it is, or that brought it.
+    /// Returns the id of the delivery, or of the one that contained the event.
     pub fn delivery(&self) -> DeliveryId {
         match self {
             Self::Delivery(delivery) => delivery.id,
@@ -29,7 +29,7 @@ impl Original {
         }
     }
 
-    /// The event, if it was understood as one.
+    /// Returns the id of the event, if the input was understood as one.
     pub fn event(&self) -> Option<EventId> {
         match self {
             Self::Delivery(_) => None,
@@ -37,7 +37,7 @@ impl Original {
         }
     }
 
-    /// How often it was taken in again before it came to this.
+    /// Returns the number of times that the input was re-ingested before.
     pub fn attempt(&self) -> u32 {
         match self {
             Self::Delivery(delivery) => delivery.attempt,
@@ -45,7 +45,7 @@ impl Original {
         }
     }
 
-    /// The platform's topic, or what the event is about.
+    /// Returns the platform's topic of the delivery, or the kind of entity of the event.
     pub fn topic(&self) -> &str {
         match self {
             Self::Delivery(delivery) => &delivery.topic,
@@ -53,7 +53,7 @@ impl Original {
         }
     }
 
-    /// The time at which the delivery came.
+    /// Returns the time of receipt of the delivery.
     pub fn received_at(&self) -> Timestamp {
         match self {
             Self::Delivery(delivery) => delivery.received_at,
@@ -61,7 +61,7 @@ impl Original {
         }
     }
 
-    /// Whose it is and where it came from.
+    /// Returns the input's tenant, store, connection and platform.
     pub fn origin(&self) -> &Origin {
         match self {
             Self::Delivery(delivery) => &delivery.origin,
@@ -70,34 +70,34 @@ impl Original {
     }
 }
 
-/// What can't pass, with all that is needed to try again.
+/// A rejected input, with everything needed to retry it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The stage that rejected it.
     pub stage: String,
-    /// Why.
+    /// The class, the reason, and its location in the payload.
     pub reject: Reject,
-    /// When.
+    /// Time of the rejection.
     pub rejected_at: Timestamp,
-    /// Its place in the partition.
+    /// The input's position in the partition.
     pub position: Position,
-    /// What was rejected.
+    /// The rejected input.
     pub original: Original,
-    /// Set if the delivery's body is empty here and lies in RAW, at the position.
+    /// Set if the delivery's body is empty here and stored in RAW, at the position.
     pub body_in_raw: Option<BodyInRaw>,
 }
 
-/// A body that lies in RAW and not in its dead letter.
+/// Reference to a body that is stored in RAW and not in its dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyInRaw {
     /// Its length, in bytes.
     pub bytes: u64,
-    /// Tells whether what RAW has there is that body.
+    /// Digest of the body, to check that the bytes in RAW are the same.
     pub digest: RawDigest,
 }
 
 impl DeadLetter {
-    /// The number of bytes of the delivery's body that the dead letter holds itself; 0 for an event.
+    /// Returns the size of the delivery's body in the dead letter itself, in bytes; 0 for an event.
     pub fn body_bytes(&self) -> usize {
         match &self.original {
             Original::Delivery(delivery) => delivery.body.len(),
@@ -105,7 +105,7 @@ impl DeadLetter {
         }
     }
 
-    /// Leaves the delivery's body to RAW.
+    /// Removes the delivery's body and leaves a reference to RAW.
     #[must_use]
     pub fn without_body(mut self) -> Self {
         if let Original::Delivery(delivery) = &mut self.original {
@@ -116,7 +116,7 @@ impl DeadLetter {
         self
     }
 
-    /// The dead letter with the body of that delivery of RAW, if it is the one that the dead letter lacks.
+    /// Returns the dead letter with the body of that delivery from RAW, if it is the missing one.
     pub fn with_body_of(mut self, found: &Delivery) -> Option<Self> {
         let lacking = self.body_in_raw.take()?;
         let Original::Delivery(delivery) = &mut self.original else { return None };
@@ -127,8 +127,8 @@ impl DeadLetter {
         Some(self)
     }
 
-    /// The same for dead letters of one cause: stage, class, platform, topic, place and reason, without what differs
-    /// from one payload to the next. Twelve hexadecimal digits.
+    /// Returns the fingerprint, which is equal for dead letters of one cause: stage, class, platform, topic, pointer
+    /// and reason, without the parts that differ from payload to payload. Twelve hexadecimal digits.
     pub fn fingerprint(&self) -> String {
         let pointer = self.reject.pointer.as_deref().unwrap_or_default();
         let pointer: Vec<&str> =
@@ -155,12 +155,12 @@ fn is_number(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A word of a reason that names one thing and not a kind of thing.
+/// Returns true for a word of a reason that names one thing and not a kind of thing.
 fn is_particular(word: &str) -> bool {
     word.contains(|c: char| c.is_ascii_digit() || c == '"' || c == '`') || word.contains(['-', '_'])
 }
 
-/// Writes a dead letter.
+/// Encodes a dead letter.
 pub fn encode_dead(dead_letter: &DeadLetter) -> Bytes {
     let original = match &dead_letter.original {
         Original::Delivery(delivery) => pb::dead_letter::Original::Delivery((&**delivery).into()),
@@ -182,7 +182,7 @@ pub fn encode_dead(dead_letter: &DeadLetter) -> Bytes {
     .into()
 }
 
-/// Reads a dead letter.
+/// Decodes a dead letter.
 pub fn decode_dead(payload: Bytes) -> Result<DeadLetter, DecodeError> {
     let dead_letter = pb::DeadLetter::read(payload)?;
     let original = match required(dead_letter.original, "original")? {

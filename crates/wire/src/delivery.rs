@@ -13,12 +13,12 @@ use model::{
 };
 use prost::Message as _;
 
-/// Writes one delivery, as the intake between services takes it.
+/// Encodes one delivery, in the form that services send to the intake.
 pub fn encode_delivery(delivery: &Delivery) -> Bytes {
     pb::Delivery::from(delivery).encode_to_vec().into()
 }
 
-/// Reads one delivery.
+/// Decodes one delivery.
 pub fn decode_delivery(payload: Bytes) -> Result<Delivery, DecodeError> {
     pb::Delivery::read(payload)?.try_into()
 }

@@ -1,31 +1,31 @@
-//! Why bytes aren't what they should be.
+//! Errors of decoding.
 
-/// Why a message can't be read. Never temporary: the same bytes give the same error.
+/// Reason for which a message can't be decoded. Never temporary: the same bytes give the same error.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// Not protobuf, or cut off.
+    /// Not protobuf, or truncated.
     #[error("not a protobuf message of the expected type")]
     Protobuf(#[from] prost::DecodeError),
-    /// A compressed batch that isn't one, or that is larger than it may be.
+    /// Not a valid compressed batch, or larger than the limit.
     #[error("the compressed batch can't be read or exceeds its limit")]
     Compression(#[source] std::io::Error),
-    /// Its lists would take more memory than they may.
+    /// The lists exceed their memory limit.
     #[error("its lists are longer than a message's may be")]
     Lists,
-    /// A field that must be there isn't.
+    /// A required field is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A field has a value it can't have.
+    /// A field has an invalid value.
     #[error("{field} is invalid: {reason}")]
     Invalid {
-        /// Its path in the message.
+        /// Path of the field in the message.
         field: &'static str,
-        /// What was wrong, without the value.
+        /// The error, without the value.
         reason: String,
     },
 }
 
-/// Names the field in the error of its value.
+/// Adds the field's path to the error of its value.
 pub(crate) trait At<T> {
     fn at(self, field: &'static str) -> Result<T, DecodeError>;
 }

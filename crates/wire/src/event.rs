@@ -22,20 +22,20 @@ pub use account::{INSTRUCTION_TOPIC, decode_instruction, encode_instruction};
 /// The topic of canonical events that a platform publishes itself.
 pub const CANONICAL_TOPIC: &str = "tillflow.v1.Event";
 
-/// What a platform that publishes canonical events itself says; the intake sets everything else.
+/// The part of a canonical event that a publishing platform sets; the intake sets everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedEvent {
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// When.
+    /// Time of the event.
     pub occurred_at: Option<Timestamp>,
     /// The platform's version of the object.
     pub version: Option<SourceVersion>,
-    /// What happened.
+    /// The content of the event.
     pub payload: Payload,
 }
 
-/// Writes an `Event` as a platform publishes it: what the intake sets is left out.
+/// Encodes an `Event` as a platform publishes it: without the fields that the intake sets.
 pub fn encode_published(event: &PublishedEvent) -> Bytes {
     pb::Event {
         action: pb::Action::from(event.action).into(),
@@ -48,7 +48,7 @@ pub fn encode_published(event: &PublishedEvent) -> Bytes {
     .into()
 }
 
-/// Reads an `Event` that a platform published: ids, origin, links and position in it are not read.
+/// Decodes an `Event` that a platform published: its ids, origin, links and position are ignored.
 pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
     let event = pb::Event::read(payload)?;
     Ok(PublishedEvent {
@@ -59,15 +59,15 @@ pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
     })
 }
 
-/// The topic of an event that was a dead letter and comes in again whole, because its delivery is no longer in RAW.
+/// The topic of an event that was a dead letter and is re-ingested whole, because its delivery is no longer in RAW.
 pub const REENTRY_TOPIC: &str = "tillflow.v1.Event.again";
 
-/// Writes an event whole.
+/// Encodes a whole event.
 pub fn encode_event(event: &Event) -> Bytes {
     pb::Event::from(event).encode_to_vec().into()
 }
 
-/// Reads an event whole.
+/// Decodes a whole event.
 pub fn decode_event(payload: Bytes) -> Result<Event, DecodeError> {
     pb::Event::read(payload)?.try_into()
 }
@@ -96,7 +96,7 @@ impl From<&Event> for pb::Event {
     }
 }
 
-/// The event's hashes in the order of their fields, all in one allocation.
+/// Returns the event's hashes in the order of their fields, all in one allocation.
 fn hashes(event: &Event) -> [Bytes; 4] {
     let hashes: [&[u8]; 4] = [
         event.id.as_bytes(),

@@ -1,4 +1,4 @@
-//! Bytes to values and back: protobuf batches and their limits. The generated types never leave this crate.
+//! Conversions between bytes and values: protobuf batches and their limits. The generated types never leave this crate.
 
 mod applied;
 mod asked_by;
@@ -11,7 +11,7 @@ mod event;
 mod lists;
 mod record;
 
-/// The types that `proto/` generates.
+/// The types generated from `proto/`.
 #[expect(
     clippy::pedantic,
     clippy::large_enum_variant,

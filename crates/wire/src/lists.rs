@@ -1,22 +1,22 @@
-//! The memory that a message's lists will take, counted before anything of it is decoded: an element takes two bytes on
-//! the wire and hundreds once decoded, so that the size of a message bounds little.
+//! Memory limit of a message's lists, checked before the message is decoded: an element takes two bytes on the wire and
+//! hundreds once decoded, so the size of a message hardly limits its memory.
 
 use crate::{DecodeError, pb};
 use bytes::Bytes;
 use prost::Message;
 
-/// Upper limit of what the elements of all lists in a message take once decoded, in bytes, without their texts; far
-/// above what an encoder here makes.
+/// Upper limit of the memory of all list elements of a message once decoded, in bytes, without their texts; far above
+/// the largest message that this crate's encoders write.
 pub const LISTS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The least that an element takes on the wire, in bytes: its field's number and its length.
+/// Minimum size of an element on the wire, in bytes: its field's number and its length.
 const ELEMENT_BYTES_MIN: usize = 2;
 
-/// The fields of a message that lead to lists. What isn't named is passed over.
+/// The fields of a message that contain lists. Other fields are skipped.
 pub(crate) struct Fields(&'static [(u64, Field)]);
 
 impl Fields {
-    /// The bytes in memory of the largest element of any list; 1 without lists.
+    /// Returns the size in memory of the largest element of any list, in bytes; 1 without lists.
     const fn largest(&self) -> usize {
         let (mut largest, mut rest) = (1, self.0);
         while let [(_, field), others @ ..] = rest {
@@ -31,7 +31,7 @@ impl Fields {
         largest
     }
 
-    /// The size of a message, in bytes, that can't hold too much in its lists, whatever it holds.
+    /// Returns the message size, in bytes, up to which no content can exceed the lists' limit.
     const fn harmless_bytes(&self) -> usize {
         LISTS_BYTES_MAX / self.largest() * ELEMENT_BYTES_MIN
     }
@@ -41,7 +41,7 @@ impl Fields {
 pub(crate) enum Field {
     /// A message.
     One(&'static Fields),
-    /// A list: the bytes of an element in memory, and the lists in it.
+    /// A list: the size of an element in memory, in bytes, and the lists in it.
     Many(usize, &'static Fields),
 }
 
@@ -74,7 +74,7 @@ const DEAD_LETTER: Fields = Fields(&[(7, One(&DELIVERY)), (8, One(&EVENT))]);
 
 /// A message whose lists are counted before it is decoded.
 pub(crate) trait Listed: Message + Default {
-    /// Its fields that lead to lists.
+    /// The fields of the message that contain lists.
     const FIELDS: &'static Fields;
 
     /// See [`Fields::harmless_bytes`].
@@ -99,7 +99,7 @@ listed! {
     pb::DeadLetter: DEAD_LETTER;
 }
 
-/// Refuses a batch of events whose lists are too long, for whoever decodes only a part of it.
+/// Refuses a batch of events whose lists are too long, for a caller that decodes only a part of it.
 pub(crate) fn events_within_limit(bytes: &[u8]) -> Result<(), DecodeError> {
     within_limit(bytes, &EVENTS, pb::EventBatch::HARMLESS_BYTES)
 }
@@ -112,8 +112,8 @@ fn within_limit(bytes: &[u8], fields: &Fields, harmless_bytes: usize) -> Result<
     count(bytes, fields, &mut left).ok_or(DecodeError::Lists)
 }
 
-/// Takes what the lists in a message take out of what is `left`; nothing if that isn't enough. Stops at what is no
-/// field: whoever decodes it says so.
+/// Subtracts the memory of a message's lists from `left`; `None` if that isn't enough. Stops at malformed data, which
+/// the decoder reports.
 fn count(mut rest: &[u8], Fields(fields): &Fields, left: &mut usize) -> Option<()> {
     while let Some((number, content)) = next_field(&mut rest) {
         match fields.iter().find(|(named, _)| *named == number) {
@@ -128,8 +128,9 @@ fn count(mut rest: &[u8], Fields(fields): &Fields, left: &mut usize) -> Option<(
     Some(())
 }
 
-/// Reads a field (protobuf.dev/programming-guides/encoding): its number, and its bytes if it has a length. The borders
-/// of a group are fields of no bytes, so that what it holds counts though it is passed over when it is decoded.
+/// Reads a field (protobuf.dev/programming-guides/encoding): its number, and its bytes if it has a length. The
+/// delimiters of a group are read as fields without bytes, so that the content of a group counts, though the
+/// decoder skips it.
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
     let key = varint(rest)?;
     let content_bytes = match key & 7 {

@@ -1,5 +1,4 @@
-//! Records of which only the head is read: who passes something on as it came, or looks for what is its own, need not
-//! understand the whole.
+//! Records of which only the head is decoded, for readers that pass an event on unchanged or only look for their own.
 
 use crate::{
     DecodeError, EventBatch,
@@ -15,40 +14,40 @@ use model::{
 };
 use prost::Message as _;
 
-/// An event as a batch of a middle stream holds it.
+/// An event as encoded in a batch of a middle stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The same however often the event comes in.
+    /// The event's id; the same for every receipt of the event.
     pub id: EventId,
-    /// The delivery that brought it.
+    /// The delivery that contained it.
     pub delivery: DeliveryId,
-    /// Whose it is and where it came from.
+    /// Its tenant, store, connection and platform.
     pub origin: Origin,
-    /// When the intake had it.
+    /// Time of receipt by the intake.
     pub received_at: Timestamp,
-    /// Its place in the partition.
+    /// Its position in the partition.
     pub position: Position,
-    /// How often its delivery was taken in again after it had become a dead letter.
+    /// Number of times that its delivery was re-ingested after it had become a dead letter.
     pub attempt: u32,
     encoded: Bytes,
 }
 
 impl EventRecord {
-    /// Reads the whole.
+    /// Decodes the whole event.
     pub fn event(&self) -> Result<Event, DecodeError> {
         crate::decode_event(self.encoded.clone())
     }
 
-    /// How many bytes it takes in a batch.
+    /// Returns its size in a batch, in bytes.
     pub fn encoded_bytes(&self) -> usize {
         self.encoded.len()
     }
 }
 
-/// Reads a batch of a middle stream no further than the heads of its events.
+/// Decodes a batch of a middle stream, but only the heads of its events.
 pub fn decode_records(payload: Bytes) -> Result<EventBatch<EventRecord>, DecodeError> {
     let payload = decompressed(payload)?;
-    // Who reads the events to their end refuses the same.
+    // A reader that decodes the events completely refuses the same batches.
     events_within_limit(&payload)?;
     let batch = Events::decode(payload)?;
     Ok(EventBatch {
@@ -61,7 +60,7 @@ pub fn decode_records(payload: Bytes) -> Result<EventBatch<EventRecord>, DecodeE
     })
 }
 
-/// Writes a batch of a middle stream of events as they came.
+/// Encodes a batch of a middle stream from unchanged events.
 pub fn encode_records<'a>(
     events: impl IntoIterator<Item = &'a EventRecord>,
     dropped_inputs: impl IntoIterator<Item = &'a DroppedInput>,
@@ -71,11 +70,11 @@ pub fn encode_records<'a>(
     compressed(Events { events, dropped_inputs }.encode_to_vec())
 }
 
-// The same fields by the same numbers as in `proto/`; a message within a message is written as its bytes are, and what
-// isn't named here is passed over (protobuf.dev/programming-guides/encoding). `tests/round_trip.rs` holds both
-// together.
+// The same fields with the same numbers as in `proto/`; a message within a message is encoded as its bytes, and
+// fields that aren't named here are skipped (protobuf.dev/programming-guides/encoding). `tests/round_trip.rs` checks
+// that both agree.
 
-/// As `EventBatch`.
+/// The same message as `EventBatch`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Events {
     #[prost(bytes = "bytes", repeated, tag = "1")]
@@ -84,7 +83,7 @@ struct Events {
     dropped_inputs: Vec<pb::DroppedInput>,
 }
 
-/// As `Event`.
+/// The same message as `Event`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct EventHead {
     #[prost(bytes = "bytes", tag = "1")]
@@ -101,7 +100,7 @@ struct EventHead {
     attempt: u32,
 }
 
-/// As `Origin`, without copies of its texts.
+/// The same message as `Origin`, without copies of its texts.
 #[derive(Clone, PartialEq, prost::Message)]
 struct OriginHead {
     #[prost(bytes = "bytes", tag = "1")]

@@ -1,4 +1,4 @@
-//! What passes the bounds of an event is read as it was written, whatever texts and numbers it holds.
+//! Values within the bounds of an event are read as they were written, for all texts and numbers.
 
 use model::{Action, SourceVersion};
 use proptest::{option, prelude::*};

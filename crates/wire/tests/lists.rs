@@ -1,4 +1,4 @@
-//! Bounds of the memory that a message's lists take, before it is decoded.
+//! Limits of the memory of a message's lists, before it is decoded.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 use model::{Action, Currency, ExternalId, Money, Order, OrderLine, OrderStatus, Payload, Quantity};
 use wire::{DecodeError, PublishedEvent};
 
-/// More elements than any list may have, two bytes each.
+/// More elements than any list may have, of two bytes each.
 const ELEMENTS: usize = 4 * 1024 * 1024;
 
-/// As many as an order may have (`model`, bounds).
+/// The largest number of lines of an order (`model`, bounds).
 const LINES: usize = 20_000;
 
-/// A field that holds `content`.
+/// Encodes a field with that content.
 fn field(number: u64, content: &[u8]) -> Vec<u8> {
     let mut written = Vec::new();
     for mut value in [number << 3 | 2, content.len() as u64] {
@@ -26,7 +26,7 @@ fn field(number: u64, content: &[u8]) -> Vec<u8> {
     written
 }
 
-/// A list of empty elements, in the fields that lead to it from the outside in.
+/// Encodes a list of empty elements, within the fields of `path` from the outermost to the innermost.
 fn bomb(path: &[u64]) -> Bytes {
     let (list, around) = path.split_last().unwrap();
     let elements = field(*list, b"").repeat(ELEMENTS);
@@ -64,7 +64,7 @@ fn lists_of_empty_elements_are_refused_wherever_they_are() {
         assert!(is_refused(&wire::decode_applied(bomb(&[list]))));
     }
     assert!(is_refused(&wire::decode_applied(bomb(&[5, 1, 7, 1]))));
-    // A list in pieces is one list, and what a group holds counts.
+    // A list in several pieces is one list, and the content of a group counts.
     let pieces = [field(9, &bomb(&[8])[..ELEMENTS]), field(9, &bomb(&[8])[ELEMENTS..])].concat();
     assert!(is_refused(&wire::decode_event(pieces.into())));
     let group = [&[0x0b][..], &bomb(&[14]), &[0x0c]].concat();

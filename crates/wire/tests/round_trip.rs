@@ -1,4 +1,4 @@
-//! What is written is read again, and what can't be read says why.
+//! Values are read as they were written, and errors name the cause.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -40,7 +40,7 @@ fn asked_by(mirror: MirrorKey) -> AskedBy {
     AskedBy { mirror, waiting: Waiting(u32::MAX) }
 }
 
-/// Nobody, and mirrors of every kind.
+/// Returns no asking mirror, and mirrors of every kind.
 fn askers() -> Vec<Option<AskedBy>> {
     let level = LevelKey {
         connection: origin().connection,
@@ -282,7 +282,7 @@ fn a_batch_that_swells_beyond_its_limit_is_refused() {
 
 #[test]
 fn a_missing_field_is_named() {
-    // An Event with nothing in it, as field 1 of a batch.
+    // An empty `Event` as field 1 of a batch.
     let empty = Bytes::from_static(&[0x0a, 0x00]);
     let error = wire::decode_events(empty).unwrap_err();
     assert!(error.to_string().starts_with("id is invalid"), "{error}");
@@ -324,7 +324,7 @@ fn effects() -> Vec<Effect> {
     ]
 }
 
-/// Fields that are set, empty on purpose, and never reported.
+/// Returns rows whose fields are set, empty on purpose, and never reported.
 fn rows() -> Vec<CatalogRow> {
     fn clocked<T>(value: T) -> Clocked<T> {
         Clocked { value, at: Timestamp::from_micros(8) }

@@ -1,4 +1,4 @@
-//! What a partition has to be committed, and its halves.
+//! The input that a partition commits at once, and its halves.
 
 use bus::Message;
 use bytes::Bytes;
@@ -7,20 +7,20 @@ use runner::{Input as _, Positioned};
 use store::Cursor;
 use wire::DecodeError;
 
-/// What a batch holds, in order.
+/// The content of a batch, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
     /// The events to decide.
     pub events: Vec<Event>,
-    /// Ends that earlier stages recorded.
+    /// Dropped inputs that earlier stages recorded.
     pub dropped_inputs: Vec<DroppedInput>,
-    /// What propagate made of mirrors up to its end; only a replay tells.
+    /// Propagate's writes to mirrors, up to the end of the batch; only a replay has them.
     pub write_log: Vec<WriteLogEntry>,
 }
 
 impl Content {
-    /// Gathers what is new behind `from` in batches that follow each other, each with its message. A broker that
-    /// crashed may hold two messages of one span.
+    /// Gathers the records behind `from` of consecutive batches, each with its message. After a crash, a broker may
+    /// hold two messages of one span.
     pub(crate) fn gather(batches: Vec<(Message, runner::Batch<Event>)>, from: Position) -> (Self, Spare) {
         let (mut content, mut after) = (Self::default(), from);
         let mut spare = Vec::with_capacity(batches.len());
@@ -32,13 +32,13 @@ impl Content {
         (content, Spare::Messages(spare))
     }
 
-    /// Adds what a message of ENRICHED holds behind `after`.
+    /// Adds the records behind `after` of a message of ENRICHED.
     fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
         self.take(Event::decode(payload, sequence)?, after);
         Ok(())
     }
 
-    /// Adds what a batch holds behind `after`.
+    /// Adds the records behind `after` of a batch.
     fn take(&mut self, batch: runner::Batch<Event>, after: Position) {
         let records = batch.records.into_iter().filter(|record| record.position > after);
         self.events.extend(records.map(|Positioned { value, .. }| value));
@@ -54,27 +54,27 @@ impl Content {
 /// A partition's batch.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Of which partition.
+    /// The partition.
     pub partition: Partition,
-    /// What it has to be committed.
+    /// The content to commit.
     pub content: Content,
-    /// Where the record must stand.
+    /// The cursor that the record must have.
     pub from: Cursor,
-    /// How far the batch reaches, whatever its events come to.
+    /// Last position of the batch, whatever the outcomes of its events.
     pub reaches: Position,
 }
 
-/// From what a batch's content is made anew after the database refused it. The common way moves events into the record
-/// and pays for no copy.
+/// The source from which a batch's content is built again after the database refused it. The usual path moves events
+/// into the record and makes no copy.
 pub(crate) enum Spare {
-    /// The messages that it was read from, each with its sequence and the position behind which it is new.
+    /// The messages of the batch, each with its sequence and the position behind which its records are new.
     Messages(Vec<(Bytes, u64, Position)>),
     /// A copy.
     Content(Content),
 }
 
 impl Spare {
-    /// The content, as it was; what could not be decoded the first time can't now.
+    /// Returns the original content. A message that could not be decoded the first time is left out again.
     pub(crate) fn content(self) -> Content {
         match self {
             Self::Content(content) => content,
@@ -89,8 +89,9 @@ impl Spare {
     }
 }
 
-/// Halves what was committed together: first across partitions, then inside one. None if it holds a single event or
-/// dropped input, or nothing. The second half begins where the first one's commit leaves the cursor.
+/// Halves the input of one commit: first across partitions, then inside one. Returns the batches as `Err` if they
+/// contain at most one event or dropped input. The second half begins at the cursor that the commit of the first half
+/// leaves behind.
 pub(crate) fn halves(mut batches: Vec<Batch>) -> Result<[Vec<Batch>; 2], Vec<Batch>> {
     if batches.len() > 1 {
         let behind = batches.split_off(batches.len() / 2);
@@ -117,7 +118,7 @@ fn inside(batch: Batch) -> Result<[Batch; 2], Box<Batch>> {
     let (events, later_events) = content.events.into_iter().partition(|event| event.position <= last);
     let (dropped_inputs, later_dropped_inputs) =
         content.dropped_inputs.into_iter().partition(|dropped_input| dropped_input.position <= last);
-    // An entry of the write log is taken up before the first event behind it.
+    // An entry of the write log is applied before the first event behind it.
     let (write_log, later_write_log) = content.write_log.into_iter().partition(|entry| entry.after < next);
     let first = Content { events, dropped_inputs, write_log };
     let second =
@@ -192,7 +193,7 @@ mod tests {
         Batch { partition: Partition(partition), content, from: Cursor::default(), reaches }
     }
 
-    /// What is left alone, in the order in which it is tried, and how often halving took place.
+    /// Returns the parts that can't be halved, in the order in which they are tried, and the number of halvings.
     fn alone(batches: Vec<Batch>) -> (Vec<Batch>, usize) {
         let (mut parts, mut alone, mut halvings) = (vec![batches], Vec::new(), 0);
         while let Some(part) = parts.pop() {
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(positions, expected.collect::<Vec<_>>());
         assert!(alone.iter().all(|batch| batch.content.weight() == 1));
         assert_eq!(halvings, 134 - 1);
-        // Each reaches to its own place, the last of a partition to where its batch did.
+        // Each reaches to its own position, the last of a partition to the end of its batch.
         assert_eq!(alone[0].reaches, dropped_input(1).position);
         assert_eq!(alone[99].reaches, batch(1, 1..=100).reaches);
     }

@@ -1,4 +1,5 @@
-//! DEAD is one room for all: whoever takes more than a share of it gives up dead letters of its own, the oldest first.
+//! Limits the room in DEAD, which all tenants share: whoever exceeds a share of it loses dead letters, the
+//! oldest first.
 
 mod held;
 
@@ -11,7 +12,7 @@ use runner::{Alerts, Metrics, delivery_in_raw, publish_dead_letter};
 use stage::Fault;
 use store::Store;
 
-/// The dead letters of DEAD, as far as they were looked at.
+/// The dead letters of DEAD that were read so far.
 pub(crate) struct DeadLetters {
     bus: Bus,
     store: Store,
@@ -19,12 +20,12 @@ pub(crate) struct DeadLetters {
     given_up: IntCounterVec,
     erased: IntCounter,
     held: Held,
-    /// Up to which sequence they were looked at.
+    /// Sequence up to which DEAD was read.
     seen: u64,
 }
 
 impl DeadLetters {
-    /// Looks at none yet.
+    /// Begins with none read.
     pub(crate) fn new(
         bus: &Bus,
         store: &Store,
@@ -48,8 +49,8 @@ impl DeadLetters {
         Ok(Self { bus, store, alerts, given_up, erased, held: Held::default(), seen: 0 })
     }
 
-    /// Looks at the dead letters that came since, sets aside those that aren't ours, erases those of erased accounts,
-    /// and makes room.
+    /// Reads the dead letters published since, sets foreign messages aside, erases those of erased accounts, and
+    /// makes room.
     pub(crate) async fn sweep(&mut self) -> Result<(), Fault> {
         self.look().await?;
         self.erase().await?;
@@ -61,7 +62,7 @@ impl DeadLetters {
 
     async fn look(&mut self) -> Result<(), BusError> {
         let there = self.bus.dead_state().await?;
-        // Whoever saw to dead letters removed them, or the broker began anew.
+        // Dead letters were acted on and removed, or the broker was set up anew.
         if there.last_sequence < self.seen || there.dead_letters < self.held.dead_letters() {
             (self.held, self.seen) = (Held::default(), 0);
         }
@@ -89,7 +90,7 @@ impl DeadLetters {
 
     fn hold(&mut self, sequence: u64, payload: bytes::Bytes) {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        // What can't be decoded isn't ours, which the reader has judged.
+        // Undecodable messages are foreign; the reader has reported them.
         let Ok(dead_letter) = wire::decode_dead(payload) else { return };
         let raw_sequence = dead_letter.position.raw_sequence;
         let in_raw = dead_letter.body_in_raw.map(|body| InRaw { sequence: raw_sequence, bytes: body.bytes });
@@ -97,7 +98,7 @@ impl DeadLetters {
         self.held.add(dead_letter.original.origin(), DeadLetter { sequence, bytes, received_at, in_raw });
     }
 
-    /// Erases the dead letters of accounts whose data had to be erased, as far as their deliveries came before that.
+    /// Erases the dead letters of accounts whose data had to be erased, if their deliveries were received before that.
     async fn erase(&mut self) -> Result<(), Fault> {
         if self.held.dead_letters() == 0 {
             return Ok(());
@@ -113,7 +114,7 @@ impl DeadLetters {
                     // Another replica did it.
                     Ok(false) => {}
                     Err(error) => {
-                        // They are looked at again.
+                        // Read all of them again.
                         (self.held, self.seen) = (Held::default(), 0);
                         return Err(error.into());
                     }
@@ -145,8 +146,8 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Takes the bodies that dead letters of the partition left to RAW over into DEAD, before RAW is purged below that
-    /// sequence: the newest of each connection, as far as its room goes.
+    /// Copies the bodies that dead letters of the partition left in RAW into DEAD, before RAW is purged below that
+    /// sequence: the newest of each connection, as far as its room allows.
     pub(crate) async fn take_bodies_over(&self, partition: Partition, below: u64) -> Result<(), Fault> {
         let partitions = self.bus.partitions();
         let is_there = |origin: &model::Origin| partitions.of(&origin.store) == partition;
@@ -159,7 +160,8 @@ impl DeadLetters {
             let Ok(dead_letter) = wire::decode_dead(message.payload) else { continue };
             let found = delivery_in_raw(&self.bus, &message.store, dead_letter.position).await?;
             let Some(whole) = found.and_then(|found| dead_letter.with_body_of(&found)) else { continue };
-            // Another id: within five minutes the dead letter without its body would count as the same.
+            // Another id: within five minutes the broker would drop it as a duplicate of the dead letter without
+            // its body.
             publish_dead_letter(&self.bus, format!("{}/whole", message.message_id), &whole).await?;
             self.bus.remove_dead(sequence).await?;
         }

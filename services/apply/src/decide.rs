@@ -1,7 +1,7 @@
-//! What each event changes: a fold over facts, without clock or I/O.
+//! Decides the changes of each event: a fold over facts, without clock or I/O.
 //!
-//! `apply` loads what a batch may touch, folds the events over it in order, and commits what came out. The same events
-//! over the same facts always give the same changes.
+//! `apply` loads the rows that a batch may touch, folds the events over them in order, and commits the result. The same
+//! events over the same facts always give the same changes.
 
 mod account;
 mod clock;
@@ -62,7 +62,7 @@ enum Write {
     EraseAccount(Erasure),
 }
 
-/// What one event comes to.
+/// The result of one event.
 struct Decision {
     outcome: Outcome,
     reason: &'static str,
@@ -76,7 +76,7 @@ impl Decision {
     }
 }
 
-/// The fold: facts as they become, and what has changed in them so far.
+/// The fold: the facts with all changes so far, and these changes.
 pub struct Fold {
     facts: Facts,
     companions: Companions,
@@ -85,18 +85,18 @@ pub struct Fold {
     rejected: Vec<(Partition, Event, Reject)>,
 }
 
-/// What a batch came to.
+/// The result of a batch.
 pub struct Folded {
-    /// What is to be committed.
+    /// The changes to commit.
     pub changes: Changes,
-    /// What can't be applied, for the dead letters.
+    /// Events that can't be applied, for the dead letters.
     pub rejected: Vec<(Partition, Event, Reject)>,
-    /// The last number given out in each partition.
+    /// The last number assigned in each partition.
     pub numbers: BTreeMap<Partition, i64>,
 }
 
 impl Fold {
-    /// Begins with what the record knows and the last number of each partition.
+    /// Begins with the facts of the record and the last number of each partition.
     pub fn new(facts: Facts, numbers: BTreeMap<Partition, i64>) -> Self {
         let companions = Companions::of(&facts.mirrors);
         Self { facts, companions, numbers, changes: Changes::default(), rejected: Vec::new() }
@@ -108,7 +108,7 @@ impl Fold {
         let identity = (event.origin.connection.clone(), event.id);
         let recorded = self.facts.seen.get(&identity).or_else(|| self.facts.dead.get(&identity)).copied();
         if recorded == Some(event.position) {
-            // This very arrival is in the record: a replay.
+            // The record already has this event at this position: a replay.
             return;
         }
         self.count_delivery(&event.origin, event.position);
@@ -144,20 +144,20 @@ impl Fold {
         }
     }
 
-    /// Takes up what ended in a stage before.
+    /// Records an input that an earlier stage dropped.
     pub fn dropped_input(&mut self, dropped_input: DroppedInput) {
         self.count_delivery(&dropped_input.origin, dropped_input.position);
         self.changes.dropped_inputs.push(dropped_input);
     }
 
-    /// Whatever a delivery came to, just one of its ends stands at its first place.
+    /// Counts a delivery once: exactly one of its outcomes has the delivery's first position.
     fn count_delivery(&mut self, origin: &model::Origin, position: Position) {
         if position.event == 0 {
             self.changes.stores.entry(origin.store.clone()).or_default().ended += 1;
         }
     }
 
-    /// Brings mirrors to what propagate had made of them before the event at that place was first decided.
+    /// Brings mirrors to the state that propagate had given them before the event at that position was first decided.
     fn take_marks(&mut self, partition: Partition, before: Option<Position>) {
         let is_due = |entry: &mut WriteLogEntry| before.is_none_or(|before| entry.after < before);
         while let Some(entry) =
@@ -167,7 +167,7 @@ impl Fold {
         }
     }
 
-    /// Ends the conflicts that were open for the sake of what the mirror was before.
+    /// Ends the open conflicts that only the mirror's former state justified.
     fn end_conflicts_about(&mut self, mirror: &Mirror, event: &Event) {
         for kind in self.facts.mirrors.ended_by(mirror) {
             let key = mirror.key();
@@ -182,7 +182,7 @@ impl Fold {
         self.changes.mirrors.insert(mirror);
     }
 
-    /// Ends the fold.
+    /// Ends the fold and returns its result.
     pub fn finish(mut self) -> Folded {
         for partition in self.facts.write_log.keys().copied().collect::<Vec<_>>() {
             self.take_marks(partition, None);
@@ -284,7 +284,7 @@ impl Fold {
         }
     }
 
-    /// Erases the customers that are known here; the store erases all others of the connection in the same commit.
+    /// Erases the customers among the facts; the store erases all others of the connection in the same commit.
     fn erase_account(&mut self, connection: ConnectionId, erasure: Erasure) {
         for row in self.facts.customers.values_mut().filter(|row| row.connection == connection) {
             *row = row.erased(erasure);
@@ -341,7 +341,7 @@ fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
     }
 }
 
-/// Returns whether one version of what the event is about may be that of two states.
+/// Returns whether two states of the event's object may have the same version.
 fn is_coarse(event: &Event) -> bool {
     platforms::find(event.origin.platform.as_str()).is_some_and(|platform| !platform.versions_are_unique())
 }
@@ -377,7 +377,7 @@ fn duplicate(event: &Event) -> DroppedInput {
     }
 }
 
-/// The row of the catalog that a write makes.
+/// The catalog row that a write sets.
 fn catalog_row(write: &Write) -> Option<CatalogRow> {
     match write {
         Write::Product(row) => Some(CatalogRow::Product(row.clone())),

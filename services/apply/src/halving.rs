@@ -1,4 +1,4 @@
-//! What is committed together and refused is halved until the event is alone: that one is given up, all others apply.
+//! Halves a refused batch until the refused event is alone; that one is discarded, all others are applied.
 //!
 //! Decides without I/O; `refused.rs` commits.
 
@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use crate::batch::{Batch, Content};
 pub use store::Cursor;
 
-/// The number of events that one refused transaction gives up at most. What remains comes again from where its
-/// partition then stands: a database that refuses everything is asked ever more seldom.
+/// Upper limit of events that one refused transaction discards. The rest is redelivered from the partition's cursor at
+/// that time, so a database that refuses everything gets ever fewer requests.
 const ALONE_MAX: usize = 64;
 
-/// A partition's batch, once it is committed.
+/// The result of a partition's committed batch.
 #[derive(Debug)]
 pub struct Committed {
     pub(crate) applied: Vec<Applied>,
@@ -26,15 +26,15 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Nothing yet, at that place.
+    /// No changes yet, at that cursor.
     pub const fn nothing(cursor: Cursor) -> Self {
         Self { applied: Vec::new(), payloads: Vec::new(), cursor }
     }
 }
 
-/// The halving of what one refused transaction held: halved again and again, so that only what is refused alone is
-/// given up. Of `n` events of which `k` are refused that takes no more than `k * 2 * log2(n)` transactions. Each
-/// partition's halves are committed in order; one whose batch is fine is committed whole.
+/// The halving of one refused transaction: its content is halved repeatedly, so that only events that are refused alone
+/// are discarded. If `k` of `n` events are refused, that takes at most `k * 2 * log2(n)` transactions. Each partition's
+/// halves are committed in order; one whose batch is fine is committed whole.
 #[derive(Debug)]
 pub struct Halving {
     progress: Progress,
@@ -44,7 +44,7 @@ pub struct Halving {
 }
 
 impl Halving {
-    /// Begins with what was refused together.
+    /// Begins with the batches that were refused together.
     pub fn of(batches: Vec<Batch>) -> Self {
         let progress = Progress::of(&batches);
         let parts = match halves(batches) {
@@ -54,7 +54,7 @@ impl Halving {
         Self { progress, parts, alone: 0 }
     }
 
-    /// The next part that is to be committed, from where its partitions stand by now; `None` at the end.
+    /// Returns the next part to commit, with the current cursors of its partitions; `None` at the end.
     pub fn take_up(&mut self) -> Option<Vec<Batch>> {
         loop {
             let part = self.progress.take_up(self.parts.pop()?);
@@ -64,16 +64,16 @@ impl Halving {
         }
     }
 
-    /// Takes up that a partition's batch of a part was committed, or given up.
+    /// Records that a partition's batch of a part was committed or discarded.
     pub fn committed(&mut self, partition: Partition, committed: Committed) {
         self.progress.add(partition, committed);
     }
 
-    /// Takes up that a part wasn't committed; says what of it is to be given up, because it was refused alone.
+    /// Records that a part wasn't committed; returns the batches of it to discard, because they were refused alone.
     pub fn refused(&mut self, part: Vec<Batch>, fault: &Fault) -> Vec<Batch> {
         let partitions: Vec<Partition> = part.iter().map(|batch| batch.partition).collect();
         if matches!(fault, Fault::Transient { .. }) {
-            // Nobody is asked again and again what is away.
+            // An unavailable database gets no further requests.
             let rest = std::mem::take(&mut self.parts).into_iter().flatten().map(|batch| batch.partition);
             self.progress.fail(partitions.into_iter().chain(rest), fault);
             return Vec::new();
@@ -99,18 +99,18 @@ impl Halving {
         }
     }
 
-    /// Takes up that partitions can't go on.
+    /// Records that partitions can't go on.
     pub fn fail(&mut self, partitions: impl IntoIterator<Item = Partition>, fault: &Fault) {
         self.progress.fail(partitions, fault);
     }
 
-    /// What each partition came to.
+    /// Returns each partition's result.
     pub fn ended(self) -> BTreeMap<Partition, Result<Committed, Fault>> {
         self.progress.0
     }
 }
 
-/// How far each partition has come.
+/// The progress of each partition.
 #[derive(Debug)]
 struct Progress(BTreeMap<Partition, Result<Committed, Fault>>);
 
@@ -125,7 +125,7 @@ impl Progress {
         progress
     }
 
-    /// The batches of partitions that go on, from where they are by now.
+    /// Returns the batches of partitions that go on, from their current cursors.
     fn take_up(&self, part: Vec<Batch>) -> Vec<Batch> {
         let from_now = |batch: Batch| match self.0.get(&batch.partition) {
             Some(Ok(so_far)) => Some(Batch { from: so_far.cursor, ..batch }),
@@ -149,16 +149,16 @@ impl Progress {
     }
 }
 
-/// How a refused event is recorded.
+/// The form in which a refused event is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As any event that ends dead.
+    /// As an event outcome, like any event that ends dead.
     EventOutcome,
     /// Without the texts that came with it.
     Bare,
 }
 
-/// What is written of a batch none of which can be applied. What the record has of it already stays as it is.
+/// Returns the changes that record a batch as discarded. Events that the record already has stay as they are.
 pub fn given_up(batch: &Batch, facts: &Facts, reject: &Reject, form: Form) -> Changes {
     let mut changes = Changes::default();
     let mut seen = BTreeSet::new();

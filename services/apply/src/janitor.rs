@@ -1,4 +1,4 @@
-//! Makes room: streams are purged below what is no longer needed. Nothing else ever deletes from them.
+//! Purges streams below the first message still needed. Nothing else deletes from them.
 
 use crate::{Config, STAGE, dead_letters::DeadLetters};
 use bus::{Bus, BusError, Feed, Start};
@@ -12,20 +12,20 @@ use std::{
 };
 use store::{Consumer, Store};
 
-/// How often it sweeps.
+/// Interval between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
-/// How often it looks whether a stream is nearly full, and sweeps as often while one is: whoever waits for room waits
-/// for this.
+/// Interval between checks of whether a stream is nearly full. While one is, each check also sweeps: writers that wait
+/// for room wait for the sweep.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// From which share of its room on a stream gives up what it keeps beyond need: room to work goes before room to
-/// replay, and Postgres has what was applied.
+/// Fill share from which a stream is purged of all messages kept beyond need: room for new messages has priority over
+/// replay, and Postgres has the applied changes.
 const PRESSED_FROM: f64 = 0.7;
 /// The kind of the alert about streams that are nearly full.
 const NEARLY_FULL: &str = "nearly_full";
-/// How often tables are looked after.
+/// Interval between maintenance runs of the tables.
 const MAINTAIN_EVERY: Duration = Duration::from_hours(1);
 
-/// Sweeps until the service stops. Every replica may do it: a purge twice is a purge once.
+/// Sweeps until the service stops. Every replica may sweep: repeating a purge has no effect.
 pub(crate) async fn run(
     service: Service,
     store: Store,
@@ -42,7 +42,7 @@ pub(crate) async fn run(
             Pressed::default()
         });
         alerts.holds(None, NEARLY_FULL, pressed.text().as_deref());
-        // Before what may need the room.
+        // Before bodies are copied into DEAD, which may need the room.
         if let Err(error) = dead_letters.sweep().await {
             tracing::debug!(stage = STAGE, %error, "dead letters can't be looked at");
         }
@@ -67,7 +67,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The measure of what is accepted and not done, over all partitions: every replica tells the same.
+/// The gauge of deliveries accepted and not yet done, over all partitions; every replica reports the same value.
 pub(crate) fn in_flight(metrics: &Metrics) -> Result<IntGauge, prometheus::Error> {
     let gauge = IntGauge::new(
         "tillflow_in_flight_deliveries",
@@ -76,13 +76,13 @@ pub(crate) fn in_flight(metrics: &Metrics) -> Result<IntGauge, prometheus::Error
     metrics.registry().register(Box::new(gauge.clone())).map(|()| gauge)
 }
 
-/// For how long a feed keeps what is done.
+/// Retention of processed messages of a feed.
 struct KeptFor {
     raw_seconds: u64,
     unique_seconds: u64,
 }
 
-/// What is nearly full.
+/// The streams that are nearly full.
 #[derive(Default)]
 struct Pressed {
     feeds: BTreeSet<&'static str>,
@@ -91,7 +91,7 @@ struct Pressed {
 }
 
 impl Pressed {
-    /// Whether the janitor can purge something.
+    /// Returns whether the janitor can purge one of the streams.
     fn any(&self) -> bool {
         self.applied || !self.feeds.is_empty()
     }
@@ -147,8 +147,8 @@ async fn sweep_all(
     }
 }
 
-/// A middle stream is needed from where the next stage stands; UNIQUE is dedupe's memory, RAW what can be replayed and
-/// what poll has yet to read.
+/// Purges the streams of a partition. A middle stream is needed from the position of the next stage; UNIQUE also for
+/// dedupe's window; RAW also for the replay window and for messages that poll hasn't read yet.
 async fn sweep(
     service: &Service,
     store: &Store,
@@ -188,7 +188,7 @@ async fn purge(bus: &Bus, feed: Feed, partition: Partition, below: Option<u64>) 
     }
 }
 
-/// The sequence below which a feed is purged: of what is done, what is kept long enough.
+/// Returns the sequence below which a feed is purged: the end of the processed messages, less those within retention.
 async fn below(
     bus: &Bus,
     feed: Feed,

@@ -1,8 +1,8 @@
-//! Decides what each event changes, commits it, and publishes what was committed.
+//! Decides the changes of each event, commits them, and publishes the committed changes.
 //!
-//! One transaction holds the ids of the events, what they changed and how far the partition has come, moved by
-//! compare-and-set: what is redelivered changes nothing, and who no longer owns a partition can't commit. APPLIED is
-//! published from what was committed.
+//! One transaction writes the ids of the events, their changes and the partition's cursor, which moves by
+//! compare-and-set. So a redelivered event changes nothing, and a former owner of a partition can't commit. APPLIED is
+//! published from the committed changes.
 
 mod batch;
 mod dead_letters;
@@ -31,11 +31,12 @@ pub(crate) const STAGE: &str = "apply";
 pub struct Config {
     /// The database.
     pub store: StoreConfig,
-    /// How many transactions run at once; a partition always uses the same worker.
+    /// Number of transactions that run at once; a partition always uses the same worker.
     pub workers: NonZeroUsize,
-    /// For how long RAW is kept after it was applied, in seconds: what can be replayed. Seven days unless set.
+    /// Retention of RAW after an event was applied, in seconds, which limits what can be replayed. Seven days
+    /// unless set.
     pub replay_window_seconds: u64,
-    /// For how long UNIQUE is kept, in seconds: as long as dedupe's memory reaches back.
+    /// Retention of UNIQUE, in seconds: the span over which dedupe recognizes duplicates.
     pub dedupe_window_seconds: u64,
 }
 
@@ -50,7 +51,7 @@ impl Default for Config {
     }
 }
 
-/// Runs the service until it is asked to stop.
+/// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };

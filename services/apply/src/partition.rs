@@ -1,4 +1,4 @@
-//! One partition: read what waits, have it committed, publish it.
+//! Processes one partition: reads waiting messages, has them committed, publishes the changes.
 
 use crate::{
     STAGE,
@@ -12,7 +12,7 @@ use runner::{Alerts, PartitionRun, Service, batch_of, now, readable};
 use stage::Fault;
 use store::{Consumer, Cursor, Store};
 
-/// How many waiting messages are taken up at once.
+/// Upper limit of waiting messages that are read at once.
 const MESSAGES_MAX: usize = 8;
 
 pub(crate) struct Shared {
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Works on the partition until it is asked to stop, or interrupted.
+    /// Works on the partition until it is stopped or interrupted.
     pub(crate) async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
         let bus = &self.service.bus;
@@ -39,7 +39,7 @@ impl Shared {
         loop {
             let messages = tokio::select! {
                 biased;
-                // A broker that crashed may have lost the end of APPLIED, which is made good at the beginning only.
+                // A broker that crashed may have lost the end of APPLIED, which is restored at the beginning only.
                 Ok(()) = connections.changed() => return Err(Fault::transient("the broker", "connected anew")),
                 () = run.stop.cancelled() => return Ok(()),
                 messages = reader.waiting(MESSAGES_MAX) => messages,
@@ -82,8 +82,9 @@ impl Shared {
         Ok(committed.cursor)
     }
 
-    /// Reads a batch, or says what makes it foreign. One that begins behind where the record stands is: its own stage
-    /// goes on where the record stands. Where the record has another owner by now, that one went on meanwhile.
+    /// Decodes a batch, or returns the reason why it is foreign. A batch that begins behind the record's cursor is
+    /// foreign: the stage before continues at the cursor. If the record has another owner by now, that one has moved
+    /// the cursor.
     async fn judge(
         &self,
         partition: Partition,
@@ -109,12 +110,12 @@ impl Shared {
     }
 }
 
-/// Refuses a partition whose feed begins behind the record: between them lies what this record never had. It is another
-/// one, or an older copy. What has gone from ENRICHED is in RAW.
+/// Refuses a partition whose feed begins behind the record's cursor: the record never had the input between them. It is
+/// another record, or an older copy. Messages purged from ENRICHED are in RAW.
 async fn verify_unbroken(bus: &Bus, partition: Partition, at: Position) -> Result<(), Fault> {
     let Some(first) = bus.first(Feed::Enriched, partition).await? else { return Ok(()) };
     let Some(from) = first.from.filter(|from| *from > at) else { return Ok(()) };
-    // A foreign message may be the first one; the stage's own go on where the record stands.
+    // The first message may be foreign; the stage's own continue at the cursor.
     if bus.goes_on_at(Feed::Enriched, partition, at).await? {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! APPLIED: what was committed, as everyone else reads it.
+//! Publishes committed changes to APPLIED.
 
 use bus::{AppliedMessage, Bus, CloudEvent};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use runner::{Alerts, chain, unreadable};
 use stage::Fault;
 use store::Store;
 
-/// How many committed changes are read at once to catch up.
+/// Number of committed changes read at once when catching up.
 const CATCH_UP: i64 = 500;
 
 /// The message of a committed change.
@@ -34,7 +34,7 @@ fn message(partition: Partition, applied: &Applied, payload: Vec<u8>) -> Applied
     }
 }
 
-/// Publishes what was just committed, in its order, and waits until all of it is stored.
+/// Publishes the changes just committed, in order, and waits until all are stored.
 pub(crate) async fn committed(
     bus: &Bus,
     alerts: &Alerts,
@@ -47,8 +47,8 @@ pub(crate) async fn committed(
     publish(bus, alerts, partition, &messages).await
 }
 
-/// Publishes what the event store has behind what the stream has: the end that a former owner, or the broker, lost. A
-/// change that can't be decoded is passed over, with an alert.
+/// Publishes the changes of the event store that are missing at the end of the stream, because a former owner or the
+/// broker lost them. A change that can't be decoded is skipped, with an alert.
 pub(crate) async fn catch_up(
     bus: &Bus,
     store: &Store,
@@ -71,8 +71,8 @@ pub(crate) async fn catch_up(
     }
 }
 
-/// Publishes changes. One that the broker never takes is passed over, with an alert: the event store has it, and propagate
-/// reads it there.
+/// Publishes changes. A change that the broker refuses for good is skipped, with an alert: propagate reads it from the
+/// event store.
 async fn publish(
     bus: &Bus,
     alerts: &Alerts,

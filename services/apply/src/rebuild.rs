@@ -1,7 +1,7 @@
 //! A store's current state and ledger, folded from its committed changes alone.
 //!
-//! While a row of the record was damaged, changes were decided over it, and tell of it. So the fold takes from a change
-//! only what is the change's own: the movement rather than the level it came to, and the fields that it set.
+//! A change that was decided while a row of the record was damaged contains values of that row. So the fold uses only
+//! the part of a change that is its own: the movement rather than the resulting level, and the fields that it set.
 
 use crate::decide::{changed_at, deletion_version};
 use model::{
@@ -13,30 +13,30 @@ use model::{
 };
 use std::collections::BTreeMap;
 
-/// What a store's changes come to, as far as they were taken up.
+/// The state that results from a store's changes, as far as they were folded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rebuilt {
     /// The sequence number of the last change.
     pub sequence: i64,
     /// The state after it.
     pub state: State,
-    /// Levels that were counted anew although they were known, because the record had lost them; by which change. Each
-    /// is what was counted, which the ledger doesn't sum up to.
+    /// Levels that were counted anew although they were known, because the record had lost them, with the sequence
+    /// number of the change. Each is the counted number, which isn't the sum of the ledger.
     pub recounted: BTreeMap<(VariantId, LocationId), i64>,
 }
 
-/// A change that doesn't follow the one before: one is missing, or stands twice.
+/// A change that doesn't follow the one before: one is missing or duplicated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("change {found} comes where {expected} must")]
 pub struct Broken {
-    /// Which must come.
+    /// Expected sequence number.
     pub expected: i64,
-    /// Which came.
+    /// Sequence number found.
     pub found: i64,
 }
 
 impl Rebuilt {
-    /// Takes up the next change, and gives the lines of the ledger that it wrote.
+    /// Folds the next change and returns the ledger lines that it wrote.
     pub fn take(&mut self, applied: Applied) -> Result<Vec<Movement>, Broken> {
         let Applied { sequence, event, effects, rows, .. } = applied;
         let expected = self.sequence + 1;
@@ -83,7 +83,7 @@ impl Rebuilt {
     }
 
     fn effect(&mut self, event: &Event, effect: Effect) -> Option<Movement> {
-        // What the others tell of is in the rows.
+        // The values of all other effects are in the rows.
         let Effect::Level { variant, location, delta, level, reason } = effect else { return None };
         let key = (variant.clone(), location.clone());
         let before = self.state.levels.get(&key).copied();
@@ -112,7 +112,7 @@ impl Rebuilt {
         })
     }
 
-    /// An order is as it was last reported; stale reports of it aren't among the changes.
+    /// Sets an order to its last report; stale reports aren't among the changes.
     fn order(&mut self, event: Event) {
         let id = |external| OrderId::derive(&event.origin.connection, external);
         match event.payload {
@@ -153,7 +153,7 @@ impl Rebuilt {
     }
 }
 
-/// Sets a field, if a change made at that time set it; the others of its row it only found as they were.
+/// Sets a field if the change made at that time set it; the change only copied the other fields of its row.
 fn set<T>(known: &mut Option<Clocked<T>>, reported: Option<Clocked<T>>, at: Timestamp) {
     if reported.as_ref().is_some_and(|reported| known.is_none() || reported.at == at) {
         *known = reported;

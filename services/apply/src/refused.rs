@@ -1,4 +1,4 @@
-//! What the database refuses for good: dead letters of what halving leaves alone.
+//! Dead-letters the events that the database refuses even when committed alone.
 
 use crate::{
     STAGE,
@@ -17,7 +17,7 @@ use store::{Cursor, CursorMove};
 use wire::Original;
 
 impl Worker {
-    /// Commits what a refused transaction held, but for what is refused alone: see [`Halving`].
+    /// Commits the content of a refused transaction, except for the events that are refused alone: see [`Halving`].
     pub(crate) async fn halve(&self, batches: Vec<Batch>) -> BTreeMap<Partition, Result<Committed, Fault>> {
         let mut halving = Halving::of(batches);
         while let Some(part) = halving.take_up() {
@@ -43,10 +43,10 @@ impl Worker {
         halving.ended()
     }
 
-    /// Records that what is left of a batch can't be applied. The dead letter is on disk before the commit.
+    /// Records that a batch that can't be halved can't be applied. The dead letter is on disk before the commit.
     async fn give_up(&self, batch: Batch, fault: &Fault) -> Result<Committed, Fault> {
         if batch.content.weight() == 0 {
-            // Nothing but the cursor: no event is to blame.
+            // The batch moves only the cursor, so no event is the cause.
             return Err(of_setup("a cursor can't be moved", fault));
         }
         let reject = Reject::new(RejectClass::Bug, chain(fault));
@@ -62,7 +62,7 @@ impl Worker {
             recorded => recorded,
         };
         let cursor = given_up.map_err(|fault| match fault {
-            // Not even bare ids pass: that is no event's fault.
+            // Even bare ids are refused, so no event is the cause.
             refused if refused.is_of_input() => of_setup("no outcome can be recorded", &refused),
             other => other,
         })?;
@@ -99,7 +99,7 @@ impl Worker {
         Ok(step.to())
     }
 
-    /// What propagate made of mirrors before an event that was given up stays true.
+    /// Commits the write log of a discarded event: propagate's writes to mirrors before it stay valid.
     async fn write_log_behind(&self, mut batch: Batch, cursor: Cursor) -> Result<Committed, Fault> {
         batch.content.events.clear();
         batch.content.dropped_inputs.clear();
@@ -111,7 +111,7 @@ impl Worker {
     }
 }
 
-/// A refusal that no event is to blame for.
+/// A refusal that no event caused.
 fn of_setup(what: &str, refused: &Fault) -> Fault {
     let shown = refused.source().map(ToString::to_string).unwrap_or_default();
     Fault::setup("the database", format!("{what}: {shown}"))

@@ -1,4 +1,5 @@
-//! The same decisions and the same commit, over events that are read again: nothing is published, and nobody is called.
+//! Decides and commits events that are read again, as the service does, without publishing and without calls
+//! to platforms.
 
 use crate::{
     batch::{Batch, Content, Spare},
@@ -10,17 +11,17 @@ use stage::Fault;
 use std::{num::NonZeroUsize, sync::Arc};
 use store::{Cursor, Store, StoreError};
 
-/// A span of a partition, gone through the stages before.
+/// A span of a partition, after all earlier stages.
 pub struct Span {
-    /// Of which partition.
+    /// The partition.
     pub partition: Partition,
-    /// What goes on.
+    /// Events that reached apply.
     pub events: Vec<Event>,
-    /// What ended.
+    /// Inputs that earlier stages dropped.
     pub dropped_inputs: Vec<DroppedInput>,
-    /// What propagate made of mirrors up to its end, in order.
+    /// Propagate's writes to mirrors up to the end of the span, in order.
     pub write_log: Vec<WriteLogEntry>,
-    /// Where it ends.
+    /// Last position of the span.
     pub reaches: Position,
 }
 
@@ -32,12 +33,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Commits to `store`, with so many transactions at once; what waits goes into one.
+    /// Commits to `store`, with `workers` concurrent transactions; waiting spans share one.
     pub fn new(store: &Store, workers: NonZeroUsize, metrics: &Metrics) -> Self {
         Self { store: store.clone(), workers: Workers::start(workers, store, metrics, None).into() }
     }
 
-    /// Commits a span that begins at `from`; says where the partition stands then.
+    /// Commits a span that begins at `from`; returns the partition's cursor after it.
     pub async fn commit(&self, from: Cursor, span: Span) -> Result<Cursor, ReplayError> {
         let Span { partition, events, dropped_inputs, write_log, reaches } = span;
         let content = Content { events, dropped_inputs, write_log };
@@ -46,8 +47,8 @@ impl Replay {
         Ok(self.workers.commit(batch, spare).await.map(|committed| committed.cursor)?)
     }
 
-    /// Which events of a span would change the record or end in it for the first time: none, if all of them are in it.
-    /// Writes nothing.
+    /// Returns the events of a span that would change the record or get their first outcome: none if all of them are in
+    /// the record. Writes nothing.
     pub async fn would_change(&self, span: Span) -> Result<Vec<EventId>, StoreError> {
         let Span { partition, events, reaches, .. } = span;
         let content = Content { events, ..Content::default() };
@@ -60,7 +61,7 @@ impl Replay {
     }
 }
 
-/// Why a span isn't committed: someone else works on the partition, or the database can't be reached.
+/// The reason for which a span isn't committed: another owner works on the partition, or the database can't be reached.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ReplayError(#[from] Fault);

@@ -1,4 +1,4 @@
-//! Transactions. One takes the waiting batches of all partitions of its worker: group commit in Postgres too.
+//! Transactions. Each commits the waiting batches of all partitions of its worker: group commit in Postgres too.
 
 use crate::{
     STAGE,
@@ -24,15 +24,15 @@ use store::{ApplyTransaction, Cursor, CursorMove, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use wire::Original;
 
-/// How many events one transaction takes at most; a partition's batch is never split.
+/// Upper limit of events per transaction; a partition's batch is never split.
 const EVENTS_MAX: usize = 2000;
-/// How long after the begin of a transaction the next one begins at the earliest. Under load each then takes what came
-/// meanwhile instead of a handful of events; one that finds the worker idle never waits.
+/// Minimum time between the beginnings of two transactions. Under load each then commits all batches that arrived
+/// meanwhile instead of a handful of events; a batch that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(4);
-/// The number of rounds of loading that a batch takes at most: events, the mirrors they are about, the links where
-/// there is none, the mirrors of those, their levels and the other platforms' mirrors.
+/// Upper limit of loading rounds per batch: events, the mirrors they are about, the links of items without a mirror,
+/// the mirrors of those, their levels and the other platforms' mirrors.
 pub(crate) const ROUNDS_MAX: usize = 7;
-/// How many batches may wait for a worker.
+/// Upper limit of batches that wait for a worker.
 const WAITING_MAX: usize = 64;
 
 struct Job {
@@ -41,15 +41,15 @@ struct Job {
     done: oneshot::Sender<Result<Committed, Fault>>,
 }
 
-/// The workers; dropped, they end when their queues are empty.
+/// The workers. After a drop they end once their queues are empty.
 pub(crate) struct Workers {
     queues: Vec<mpsc::Sender<Job>>,
 }
 
 impl Workers {
-    /// Starts so many.
+    /// Starts `count` workers.
     ///
-    /// What can't be applied goes to the dead letters of `dead_letters`; without, it is only recorded.
+    /// Events that can't be applied are dead-lettered through `dead_letters`; without it, they are only recorded.
     pub(crate) fn start(
         count: NonZeroUsize,
         store: &Store,
@@ -67,8 +67,8 @@ impl Workers {
         Self { queues: (0..count.get()).map(start).collect() }
     }
 
-    /// Commits a batch, together with what else waits. What the database refuses for good is given up alone; `spare` is
-    /// what the batch is made of again to find it.
+    /// Commits a batch, together with the other waiting ones. If the database refuses events for good, only these are
+    /// discarded; to find them, the batch's content is built again from `spare`.
     pub(crate) async fn commit(&self, batch: Batch, spare: Spare) -> Result<Committed, Fault> {
         let (done, outcome) = oneshot::channel();
         let ended = || Fault::transient("the worker", "it has ended");
@@ -138,8 +138,8 @@ impl Worker {
         }
     }
 
-    /// All or nothing: if one partition is fenced, the others try again without it. A panic refuses what is decided, as
-    /// the database would.
+    /// Commits all batches or none: if one partition is fenced, the others are tried again without it. A panic counts
+    /// as a refusal of the input, as one by the database does.
     pub(crate) async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, Fault> {
         let deciding = AssertUnwindSafe(self.decide_and_commit(batches)).catch_unwind();
         deciding
@@ -170,8 +170,8 @@ impl Worker {
             })
             .collect();
         kill_point(STAGE, "folded");
-        // Before the commit: afterwards nobody would know that a dead letter is missing. If the commit fails, the same
-        // dead letter comes again.
+        // Before the commit: after it, a missing dead letter could not be detected. If the commit fails, the same dead
+        // letter is published again.
         if let Some(bus) = &self.dead_letters {
             for (_, event, reject) in &folded.rejected {
                 let original = Original::Event(Box::new(event.clone()));
@@ -222,7 +222,7 @@ pub(crate) async fn facts(
         let mut keys = row_keys(events(), &facts, &asked);
         keys.mirrors.extend(facts.write_log.values().flatten().map(|entry| entry.mirror.key()));
         let mut more = keys.without(&asked);
-        // Mirrors bring their levels along.
+        // Loading mirrors also loads their levels.
         more.levels.retain(|level| !facts.levels.contains_key(level));
         if more.is_empty() {
             break;
@@ -248,13 +248,13 @@ pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {
     fold.finish()
 }
 
-/// The wire's form of a change. One that nobody could read is never committed: whoever follows would stop at it for
-/// ever.
+/// The wire form of a change. A change that couldn't be decoded again is never committed: every reader of APPLIED would
+/// stop at it for ever.
 fn payload(applied: &Applied) -> Result<Vec<u8>, Fault> {
     wire::encode_applied(applied).map(Vec::from).map_err(|error| Fault::input("whoever reads APPLIED", error))
 }
 
-/// Gives each partition what is its own, in the order of `steps`.
+/// Assigns to each partition its own changes, in the order of `steps`.
 fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> Vec<Committed> {
     let mut shares: BTreeMap<Partition, Committed> =
         steps.iter().map(|step| (step.partition, Committed::nothing(step.to()))).collect();

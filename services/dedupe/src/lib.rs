@@ -1,8 +1,8 @@
-//! Lets each event through once within its window.
+//! Passes each event on once within its window.
 //!
-//! What it remembers is rebuilt from its own output when a partition is taken over, so that it never drops an event
-//! that it did not pass on itself. What is older than the window, was forgotten for want of room, or isn't read back by
-//! a new owner is judged by the unique key in Postgres.
+//! The window is rebuilt from the stage's own output when a partition is taken over, so that it never drops an event
+//! that it did not pass on itself. Events older than the window, evicted for lack of room, or not read back by a new
+//! owner are checked by the unique key in Postgres.
 
 use bus::{Bus, Feed, Message};
 use model::{EventId, Partition, Position};
@@ -16,12 +16,12 @@ use wire::EventRecord;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How long an event is remembered, in seconds of the intake's time; a day unless set.
+    /// Time for which an event is remembered, in seconds of the intake's time; a day unless set.
     pub window_seconds: u64,
-    /// How many events a partition remembers at most; the oldest are forgotten first. About 60 bytes each.
+    /// Upper limit of remembered events per partition; the oldest are evicted first. About 60 bytes each.
     pub remembered_max: usize,
-    /// How many of a partition's events a new owner reads back before it begins: the partition waits for it. Repeats
-    /// come soon, as a rule; those of older events go on to the record.
+    /// Number of a partition's events that a new owner reads back before it begins, while the partition waits. Most
+    /// repeats arrive soon; those of older events go on to the record.
     pub read_back_max: usize,
 }
 
@@ -31,8 +31,8 @@ impl Default for Config {
     }
 }
 
-/// The stage: the first event of its identity goes on, every other is a duplicate. The service works on records as they
-/// came; a replay on events.
+/// The stage: the first event of its identity is passed on, every other is a duplicate. The service works on records as
+/// received; a replay on events.
 pub struct Dedupe<T>(PhantomData<T>);
 
 impl<T> Default for Dedupe<T> {
@@ -50,7 +50,7 @@ impl<T: Input> Stage for Dedupe<T> {
 
     fn decide(&self, _at: Position, event: T, window: &mut Window<EventId>) -> Verdict<T> {
         let Head { event: id, received_at, attempt, .. } = event.head();
-        // What is taken in again after it was a dead letter has gone by before; the record decides about it.
+        // A re-ingested dead letter has passed before; the record decides about it.
         if id.is_none_or(|id| window.first_seen(id, received_at)) || attempt > 0 {
             Verdict::Emit(vec![event])
         } else {
@@ -87,7 +87,7 @@ impl StageIo<Dedupe<EventRecord>> for OwnOutput {
         loop {
             for message in readable(&self.alerts, partition, reader.waiting(64).await).await? {
                 if message.sequence > tail.sequence {
-                    // Another owner's, from after the tail was read: what it holds is decided here again, as new.
+                    // From another owner, published after the tail was read: its events are decided here again, as new.
                     return Ok(window);
                 }
                 match batch_of::<EventRecord>(bus, Feed::Unique, partition, &message) {
@@ -108,7 +108,7 @@ impl StageIo<Dedupe<EventRecord>> for OwnOutput {
     }
 }
 
-/// Runs the service until it is asked to stop.
+/// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let alerts = Alerts::new(Dedupe::<EventRecord>::NAME, &service.metrics, Some(&service.bus));
     let io = OwnOutput { config, alerts };

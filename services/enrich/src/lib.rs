@@ -1,7 +1,7 @@
-//! Adds the store's locations to events and refuses those of connections that aren't set up.
+//! Adds the store's locations to events and refuses events of connections that aren't set up.
 //!
-//! Connections and links of locations are looked up in batches and cached, and forgotten when the database says that
-//! they changed. What products and variants are in the store's own terms is decided by `apply` with the record.
+//! Connections and links of locations are looked up in batches and cached, and removed from the cache on a change
+//! notice of the database. `apply` identifies products and variants in the store's own terms, from the record.
 
 mod lookup;
 
@@ -26,26 +26,26 @@ pub struct Config {
     pub store: StoreConfig,
 }
 
-/// What enrich knows of a connection.
+/// Enrich's data of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Whose it is now; an event that says otherwise is refused.
+    /// Its present origin; an event of another origin is refused.
     pub origin: model::Origin,
-    /// Where levels are that come without a location.
+    /// The location of levels that are reported without one.
     pub default_location: Option<LocationId>,
 }
 
-/// What the decisions about a batch need.
+/// The data for deciding a batch.
 #[derive(Debug, Default)]
 pub struct PartitionState {
-    /// The connections of the batch that there are.
+    /// The existing connections of the batch.
     pub connections: HashMap<ConnectionId, Arc<Known>>,
-    /// The links of the batch that there are.
+    /// The existing links of the batch.
     pub links: HashMap<LinkKey, Arc<str>>,
 }
 
-/// The stage: adds the store's locations, refuses what isn't set up. A paused connection is no exception: pausing stops
-/// calls, not what is known.
+/// The stage: adds the store's locations, refuses events of connections that aren't set up. Events of a paused
+/// connection are processed too: pausing stops calls, not the record.
 pub struct Enrich;
 
 impl Stage for Enrich {
@@ -71,8 +71,8 @@ impl Stage for Enrich {
     }
 }
 
-/// The locations that the event is about, as far as they are linked to one of the store's. What products and variants
-/// are in the store's own terms, only the record knows for sure when the event is decided: links change.
+/// The locations of the event that are linked to one of the store's. Products and variants aren't linked here: links
+/// change, and only the record has the right ones when the event is decided.
 fn locations(event: &Event, known: &Known, state: &PartitionState) -> Vec<Link> {
     let linked = |external: &ExternalId| {
         let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
@@ -104,7 +104,7 @@ pub(crate) fn located(event: &Event) -> Vec<&ExternalId> {
     }
 }
 
-/// Runs the service until it is asked to stop.
+/// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, "enrich", async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };

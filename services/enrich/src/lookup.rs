@@ -13,14 +13,14 @@ use std::{
 use store::{Changed, LinkKey, Store};
 use tokio_util::sync::CancellationToken;
 
-/// How many links are remembered; about 200 bytes each.
+/// Upper limit of cached links; about 200 bytes each.
 const LINKS_MAX: u64 = 200_000;
-/// How many connections are remembered.
+/// Upper limit of cached connections.
 const CONNECTIONS_MAX: u64 = 100_000;
-/// How long a connection is trusted if no notice of a change came.
+/// Time for which a connection is cached if no notice of a change arrives.
 const CONNECTION_FOR: Duration = Duration::from_mins(10);
 
-/// The look-ups; cheap to clone. Only what exists is remembered: what is missing may be made at any moment.
+/// The look-ups; cheap to clone. Only existing rows are cached: a missing one may be created at any moment.
 #[derive(Clone)]
 pub struct Lookup {
     store: Store,
@@ -38,7 +38,7 @@ impl Lookup {
         Self { store, connections, links }
     }
 
-    /// Forgets what the database tells has changed, until `stop`.
+    /// Removes entries from the cache on the database's change notices, until `stop`.
     pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
         let mut notices = self.store.listen_changes();
         loop {

@@ -1,4 +1,4 @@
-//! Bodies: bounded before they are read, and bounded again while they are decompressed.
+//! Reads and decompresses request bodies, within limits on both the received and the decompressed size.
 
 use crate::{
     BodyRefusal,
@@ -10,40 +10,40 @@ use hyper::body::{Body, Incoming};
 use std::{error::Error, io::Read, time::Duration};
 use tokio::sync::Semaphore;
 
-/// The content codings that are taken, as `Accept-Encoding` lists them.
+/// The accepted content codings, as `Accept-Encoding` lists them.
 pub(crate) const CODINGS: &str = "gzip, x-gzip, deflate, identity";
 
 /// Time limit for reading a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Upper limit of bodies that are worked on at once, each on a thread of its own.
+/// Upper limit of bodies that are processed at once, each on a thread of its own.
 pub(crate) const WORKED_ON_AT_ONCE_MAX: usize = 4;
-/// Upper limit of a body that is worked on in its place, in bytes: its digest takes less than a switch of threads is
-/// worth.
+/// Upper limit of a body that is processed on the serving thread, in bytes: its digest costs less than a switch
+/// of threads.
 const WORKED_ON_IN_PLACE_BYTES_MAX: usize = 32 * 1024;
-/// Time limit for the rest of a refused body, which is thrown away so that its sender reads the answer.
+/// Time limit for the rest of a refused body, which is discarded so that its sender reads the response.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
-/// Upper limit of that rest, in bytes.
+/// Upper limit of the rest of a refused body that is discarded, in bytes.
 const DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Why there is no body to judge.
+/// The reason why there is no body to process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadBody {
-    /// It didn't come in time.
+    /// It wasn't received in time.
     TooSlow,
     /// The connection broke.
     CutOff,
     /// There is no room for it.
     NoRoom,
-    /// It came and isn't taken.
+    /// It was received and is refused.
     Refused(BodyRefusal),
 }
 
-/// A content coding that is taken.
+/// An accepted content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
-    /// As it is.
+    /// No coding.
     Identity,
-    /// RFC 1952; one member, since each more costs work and none needs to hold anything.
+    /// RFC 1952; one member only, since each further one costs work and may be empty.
     Gzip,
     /// zlib (RFC 1950).
     Deflate,
@@ -51,8 +51,7 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// The coding that the values of `Content-Encoding` name (RFC 9110, 8.4.1): in any case, with white space around
-    /// it;
-    /// `identity` and empty list elements count for nothing. Two codings over each other are refused as unknown.
+    /// it; `identity` and empty list elements are ignored. Two codings on top of each other are refused as unknown.
     pub(crate) fn of<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, BadBody> {
         let mut coding = Self::Identity;
         for name in values.into_iter().flat_map(|value| value.split(|byte| *byte == b',')) {
@@ -70,7 +69,7 @@ impl Coding {
         Ok(coding)
     }
 
-    /// The body without the coding; at most `limit_bytes` of it.
+    /// Returns the body without the coding; fails if it is larger than `limit_bytes`.
     fn decoded(self, body: &Bytes, limit_bytes: usize) -> Result<Bytes, BadBody> {
         let mut rest = &body[..];
         match self {
@@ -82,8 +81,8 @@ impl Coding {
     }
 }
 
-/// Decodes a body from the content coding that the values of its `Content-Encoding` name, as the intake does: at most
-/// `limit_bytes` of it.
+/// Decodes a body from the content coding that the values of its `Content-Encoding` name, as the intake does. Fails if
+/// it is larger than `limit_bytes`.
 pub fn decode_body<'a>(
     encodings: impl IntoIterator<Item = &'a [u8]>,
     body: &Bytes,
@@ -92,7 +91,7 @@ pub fn decode_body<'a>(
     let decoded = Coding::of(encodings).and_then(|coding| coding.decoded(body, limit_bytes));
     decoded.map_err(|bad| match bad {
         BadBody::Refused(refusal) => refusal,
-        // Not of a body that is there.
+        // Can't occur: the body is already read.
         BadBody::TooSlow | BadBody::CutOff | BadBody::NoRoom => BodyRefusal::Malformed,
     })
 }
@@ -108,7 +107,8 @@ fn bounded(decoder: impl Read, limit_bytes: usize) -> Result<Bytes, BadBody> {
     }
 }
 
-/// Works on bodies away from the threads that serve, a few at once: what one sender costs, others don't wait for.
+/// Processes bodies on threads other than the serving ones, a few at once: an expensive body doesn't delay
+/// other senders.
 pub(crate) struct Workshop(Semaphore);
 
 impl Default for Workshop {
@@ -118,7 +118,7 @@ impl Default for Workshop {
 }
 
 impl Workshop {
-    /// Runs work on a body of so many bytes; a small one at once.
+    /// Runs work on a body of `bytes` bytes; for a small body on the current thread.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -133,7 +133,7 @@ impl Workshop {
         tokio::task::spawn_blocking(work).await.map_err(|_| BadBody::CutOff)
     }
 
-    /// The body without its coding; at most `limit_bytes` of it.
+    /// Returns the body without its coding; fails if it is larger than `limit_bytes`.
     pub(crate) async fn decoded(
         &self,
         coding: Coding,
@@ -145,15 +145,15 @@ impl Workshop {
             return Ok(body.clone());
         }
         let sent = body.clone();
-        // However few the bytes are, they may become many.
+        // Sized by the limit, since a few compressed bytes may become many.
         let plain = self.run(limit_bytes, move || coding.decoded(&sent, limit_bytes)).await??;
         room.grow(plain.len()).map_err(|NoRoom| BadBody::NoRoom)?;
         Ok(plain)
     }
 }
 
-/// Reads the body as it was sent; at most `limit_bytes` of it, and as long as there is room. Only what has come takes
-/// room, whatever length was promised.
+/// Reads the body as it was sent; fails if it is larger than `limit_bytes`, or if there is no room. Only received bytes
+/// take room, whatever length was announced.
 pub(crate) async fn read<B>(body: B, limit_bytes: usize, room: &mut Taken) -> Result<Bytes, BadBody>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -184,15 +184,14 @@ where
             room.grow(data.len()).map_err(|NoRoom| BadBody::NoRoom)?;
             return Ok(data);
         }
-        // Copied, since a frame holds on to the whole buffer that it was read into.
+        // Copied, since a frame keeps the whole buffer that it was read into.
         collected.reserve(data.len());
         room.grow(collected.capacity() - before).map_err(|NoRoom| BadBody::NoRoom)?;
         collected.extend_from_slice(&data);
     }
 }
 
-/// Throws away what still comes of a body that is refused: a sender that finds its connection closed while it sends may
-/// not see the answer.
+/// Discards the rest of a refused body: a sender whose connection is closed while it sends may not see the response.
 pub(crate) fn discard(mut body: Incoming) {
     if body.is_end_stream() {
         return;
@@ -301,7 +300,7 @@ mod tests {
         }
     }
 
-    /// A body of so many frames of four bytes, of which the last never comes if it is `endless`.
+    /// A body of `count` frames of four bytes; if `endless`, it never ends after them.
     fn frames(count: usize, endless: bool) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
         let frames = (0..count).map(|_| Ok(Frame::data(Bytes::from_static(b"1234"))));
         let rest = futures::stream::poll_fn(move |_| if endless { Poll::Pending } else { Poll::Ready(None) });

@@ -1,4 +1,4 @@
-//! Which connections there are: cached, so that an outage of the database doesn't close the intake.
+//! The known connections, cached so that an outage of the database doesn't stop the intake.
 
 use model::ConnectionId;
 use std::{
@@ -12,20 +12,20 @@ use store::{Changed, Connection, Store, StoreError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Upper limit of known connections that are remembered.
+/// Upper limit of known connections that are cached.
 const KNOWN_MAX: u64 = 100_000;
-/// Upper limit of unknown ones that are.
+/// Upper limit of unknown connections that are cached as such.
 const UNKNOWN_MAX: u64 = 10_000;
-/// Upper limit of look-ups at once: unauthenticated clients may cause them, and the database has others to serve.
+/// Upper limit of look-ups at once: unauthenticated clients may cause them, and the database also serves others.
 const LOOK_UPS_MAX: usize = 8;
-/// Time limit for a look-up, with the wait for its turn.
+/// Time limit for a look-up, including the wait for a permit.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an unknown connection stays unknown without asking again.
+/// Time for which an unknown connection is cached as unknown.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
-/// How long a known one is trusted if no notice of a change came.
+/// Time for which a known connection is cached if no notice of a change arrives.
 const KNOWN_FOR: Duration = Duration::from_mins(10);
 
-/// Why a connection can't be looked up.
+/// The reason why a connection can't be looked up.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotLookedUp {
     /// The database failed; retry.
@@ -36,18 +36,18 @@ pub enum NotLookedUp {
     TooSlow,
 }
 
-/// The connections, as the intake needs them; cheap to clone.
+/// The connections that the intake looks up; cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
     store: Store,
     known: moka::future::Cache<ConnectionId, Arc<Connection>>,
     unknown: moka::future::Cache<ConnectionId, ()>,
     look_ups: Arc<Semaphore>,
-    /// Grows with each notice of a change.
+    /// Incremented by each notice of a change.
     changes: Arc<AtomicU64>,
 }
 
-/// What a look-up gave instead of a connection.
+/// The result of a look-up without a connection.
 #[derive(Clone)]
 enum Nothing {
     Unknown,
@@ -55,7 +55,7 @@ enum Nothing {
 }
 
 impl Directory {
-    /// An empty one over the database.
+    /// An empty directory over the database.
     pub fn new(store: Store) -> Self {
         let known = moka::future::Cache::builder()
             .max_capacity(KNOWN_MAX)
@@ -73,7 +73,7 @@ impl Directory {
         &self.store
     }
 
-    /// What is remembered of the id: its connection, or that there is none.
+    /// The cached result for the id: its connection, or that there is none; `None` if nothing is cached.
     pub(crate) async fn remembered(&self, id: &ConnectionId) -> Option<Option<Arc<Connection>>> {
         if let Some(known) = self.known.get(id).await {
             return Some(Some(known));
@@ -81,7 +81,7 @@ impl Directory {
         self.unknown.contains_key(id).then_some(None)
     }
 
-    /// The connection, or `None` if there is none of that id. Those who ask for one id at once share a look-up.
+    /// The connection, or `None` if there is none with that id. Concurrent calls for one id share a look-up.
     pub async fn find(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, NotLookedUp> {
         if let Some(remembered) = self.remembered(id).await {
             return Ok(remembered);
@@ -89,7 +89,7 @@ impl Directory {
         let changes = self.changes.load(Ordering::Acquire);
         let found = self.known.try_get_with_by_ref(id, self.look_up(id)).await;
         if self.changes.load(Ordering::Acquire) != changes {
-            // What was read may be from before the change.
+            // The result may be from before the change.
             self.known.invalidate(id).await;
             self.unknown.invalidate(id).await;
         }
@@ -119,7 +119,7 @@ impl Directory {
         }
     }
 
-    /// Forgets connections as the database tells that they changed, until `stop`.
+    /// Removes connections from the cache as the database reports their changes, until `stop`.
     pub(crate) async fn forget_what_changes(self, stop: CancellationToken) {
         let mut changes = self.store.listen_changes();
         loop {
@@ -133,7 +133,7 @@ impl Directory {
                     self.known.invalidate(&id).await;
                     self.unknown.invalidate(&id).await;
                 }
-                // The others stay known: the database may be lost at any moment.
+                // The others stay cached: the database may become unavailable at any moment.
                 Changed::Store(store) => {
                     let of_it = move |_: &ConnectionId, known: &Arc<Connection>| known.store == store;
                     if self.known.invalidate_entries_if(of_it).is_err() {

@@ -17,14 +17,14 @@ use runner::{Client, Listening, Service, problem};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
-/// After how long a sender that met an outage may come back.
+/// `Retry-After` for a sender during an outage.
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
-/// After how long one that found no room may.
+/// `Retry-After` for a sender that found no room.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
-/// After how long one that holds too much of RAW may: what it holds goes by the hour, or when RAW is less full.
+/// `Retry-After` for a holder of too much of RAW: its bytes are discarded by the hour, or RAW becomes less full.
 const HELD_RETRY: Duration = Duration::from_mins(5);
 
-/// What requests are taken in with.
+/// The state of the webhook server.
 struct WebhookServer {
     intake: Arc<Intake>,
     room: Room,
@@ -79,8 +79,8 @@ impl WebhookServer {
         }
     }
 
-    /// Takes a webhook in, the cheapest question first: nothing of a request is worked on that the sender hasn't earned
-    /// with the step before.
+    /// Accepts a webhook, the cheapest check first: no work is done on a request that the previous step
+    /// hasn't justified.
     async fn take_in(
         &self,
         platform: &str,
@@ -91,7 +91,7 @@ impl WebhookServer {
         let taken = self.intake.take_up();
         let (parts, body) = request.into_parts();
         let refuse = |body, answer| {
-            // Who waits to be asked for the body hasn't sent any.
+            // A sender that waits for permission to send the body hasn't sent any of it.
             if !parts.headers.contains_key(EXPECT) {
                 body::discard(body);
             }
@@ -154,7 +154,7 @@ impl WebhookServer {
     }
 }
 
-/// A header that may be there once and is there twice: which of the two counts would depend on who reads them.
+/// Finds a repeated header that a request may carry only once: which of the two counts would depend on the reader.
 fn malformed(platform: &dyn Platform, headers: &HeaderMap) -> Option<Answer> {
     let doubled = runner::doubled(headers, platform.single_headers());
     doubled.map(|_| {
@@ -162,7 +162,7 @@ fn malformed(platform: &dyn Platform, headers: &HeaderMap) -> Option<Answer> {
     })
 }
 
-/// Names in lower case, as `http` keeps them, and the values that are text.
+/// The headers with text values; names in lower case, as `http` stores them.
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
         value.to_str().ok().map(|value| (name.as_str().to_owned(), value.to_owned()))
@@ -213,7 +213,7 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
     }
 }
 
-/// The words for whoever holds too much of RAW.
+/// The text for a holder of too much of RAW.
 pub(crate) fn held_too_much(holder: Holder) -> String {
     let who = match holder {
         Holder::Connection => "this connection",
@@ -231,7 +231,7 @@ fn refuse_body(refusal: BodyRefusal) -> Response<Full<Bytes>> {
         BodyRefusal::Malformed => {
             problem(StatusCode::BAD_REQUEST, "body", "the body isn't in the Content-Encoding that it names")
         }
-        // RFC 9110, 15.5.16: the codings that are taken, for machines too.
+        // RFC 9110, 15.5.16: the accepted codings, for machines too.
         BodyRefusal::UnknownCoding => {
             let detail = format!("a body may be in one of the content codings {}", body::CODINGS);
             let mut refused = problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding", &detail);
@@ -248,7 +248,7 @@ fn json(status: StatusCode, media_type: &'static str, body: String) -> Response<
     response
 }
 
-/// Whole seconds, rounded up (RFC 9110, 10.2.3).
+/// Adds `Retry-After` in whole seconds, rounded up (RFC 9110, 10.2.3).
 fn later(mut response: Response<Full<Bytes>>, wait: Duration) -> Response<Full<Bytes>> {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());

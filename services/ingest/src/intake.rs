@@ -1,4 +1,4 @@
-//! Who may come in, and as what.
+//! Admission of deliveries: verifies the sender, checks limits and appends to RAW.
 
 use crate::{
     BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit,
@@ -18,17 +18,18 @@ use std::{
 use store::Connection;
 
 const STAGE: &str = "ingest";
-/// How many deliveries are remembered as kept, so that a prompt retry needs no second place in RAW.
+/// Upper limit of kept deliveries that are remembered, so that a prompt retry needs no second position in RAW.
 const KEPT_REMEMBERED_MAX: usize = 100_000;
-/// For how long; as long as RAW's own window.
+/// Time for which they are remembered; the same as RAW's own window.
 const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
-/// The longest unknown topic that is logged, in bytes.
+/// Upper limit of an unknown topic that is logged, in bytes.
 const TOPIC_SHOWN_MAX: usize = 100;
-/// How many connections that don't exist are looked up for one address in a minute.
+/// Upper limit of look-ups of unknown connections per address and minute.
 const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
-/// What the signature of a request for no connection is checked with, so that its answer takes as long as another's.
+/// Secret that the signature of a request for an unknown connection is checked with, so that its response takes as long
+/// as any other.
 const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
-/// What the names of the intake's own headers begin with.
+/// Prefix of the names of the intake's own headers.
 const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
 const NO_TOPIC: &str = "unreadable";
@@ -39,15 +40,15 @@ pub struct Webhook<'a> {
     pub platform: &'a str,
     /// The connection, as the path names it.
     pub connection: &'a str,
-    /// Names in lower case, values.
+    /// Names (lower case) and values.
     pub headers: &'a [(String, String)],
-    /// The bytes that the signature is over.
+    /// The bytes that are signed.
     pub signed_body: &'a [u8],
     /// The same, decompressed.
     pub body: Bytes,
 }
 
-/// What the intake says.
+/// The intake's response to a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// On disk.
@@ -56,38 +57,38 @@ pub enum Answer {
         delivery: DeliveryId,
         /// The sequence number of RAW's message that holds it.
         sequence: u64,
-        /// Whether it had been kept before.
+        /// True if it had been kept before.
         duplicate: bool,
     },
-    /// Signed by the platform, but of a topic that we don't know: counted, not kept.
+    /// Signed by the platform, but of an unknown topic: counted, not kept.
     UnknownTopic,
-    /// The request has a form that can be read in two ways; says which.
+    /// The request has a form that can be read in two ways; the text describes it.
     Malformed(&'static str),
-    /// The body isn't taken.
+    /// The body is refused.
     BodyRefused(BodyRefusal),
-    /// Not signed, or by none of the active secrets.
+    /// Not signed, or with none of the active secrets.
     Unverified(Unverified),
     /// No such connection of that platform.
     UnknownConnection,
-    /// Too often.
+    /// The connection or its tenant has no budget left; the time to wait.
     TooMany(Duration),
-    /// It, or its tenant, holds too much of RAW.
+    /// The connection, or its tenant, holds too much of RAW.
     HoldsTooMuch(Holder),
-    /// Too many connections that don't exist were asked for from that address.
+    /// Too many requests for unknown connections from that address; the time to wait.
     TooManyUnknown(Duration),
-    /// Too much is under way.
+    /// Too many requests, or bytes of bodies, are under way.
     NoRoom,
-    /// Not now.
+    /// Can't be kept now.
     Unavailable(Unkept),
 }
 
-/// The intake, whatever a delivery comes in by.
+/// The intake, independent of the transport of a delivery.
 pub struct Intake {
     directory: Directory,
     limits: Limits,
     unknown: UnknownLimit,
     raw: RawWriter,
-    /// Each with where RAW has it.
+    /// Each with the sequence number of its message in RAW.
     kept: Mutex<Window<(DeliveryId, u32), u64>>,
     topics: HashMap<(&'static str, &'static str), Arc<str>>,
     refusals: Refusals,
@@ -95,7 +96,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake that keeps in the service's RAW.
+    /// An intake that appends to the service's RAW.
     pub fn new(service: &Service, directory: Directory, limits: Limits) -> Result<Self, Failure> {
         let topics = platforms::all()
             .iter()
@@ -116,7 +117,7 @@ impl Intake {
         })
     }
 
-    /// Takes a signed webhook in, all of which is there.
+    /// Accepts a signed webhook that was received completely.
     pub async fn webhook(&self, webhook: Webhook<'_>) -> Answer {
         let taken = self.take_up();
         let answer = async {
@@ -128,13 +129,13 @@ impl Intake {
         taken.ends(answer.await.unwrap_or_else(|answer| answer))
     }
 
-    /// Counts an input.
+    /// Counts an input as consumed.
     pub(crate) fn take_up(&self) -> Taken<'_> {
         Taken::up(&self.metrics)
     }
 
-    /// Finds whose a webhook says it is. `origin` is where it is from, whose look-ups of connections that don't exist
-    /// are limited; what is remembered costs nothing.
+    /// Finds the connection that a webhook names. `origin` is the client that sent it, whose look-ups of unknown
+    /// connections are limited; cached results cost nothing.
     pub(crate) async fn claim(
         &self,
         platform: &str,
@@ -170,7 +171,7 @@ impl Intake {
         Ok(found)
     }
 
-    /// Takes in a webhook that has proven whose it is; `body` is without its content coding.
+    /// Accepts a webhook with a verified signature; `body` is without its content coding.
     pub(crate) async fn accept(&self, proven: &Proven, headers: &[(String, String)], body: Bytes) -> Answer {
         let Proven { platform, connection } = proven;
         let delivered = platform.split(&Signed { headers, body: &body });
@@ -194,7 +195,7 @@ impl Intake {
         answer
     }
 
-    /// Refuses the body of a webhook: notes it if there is such a connection.
+    /// Refuses the body of a webhook; records the refusal if the connection exists.
     pub(crate) fn refuse(&self, claim: &Claim, refusal: BodyRefusal) -> Answer {
         match &claim.connection {
             Some(connection) => self.refuse_body(connection, refusal),
@@ -207,7 +208,8 @@ impl Intake {
         Answer::BodyRefused(refusal)
     }
 
-    /// Takes in what a platform published itself on `pos.in.…`; the broker's permissions say who may.
+    /// Accepts a message that a platform published itself on `pos.in.…`; the broker's permissions restrict
+    /// the publishers.
     pub(crate) async fn published(
         &self,
         store: &str,
@@ -243,13 +245,14 @@ impl Intake {
         taken.ends(answer)
     }
 
-    /// Takes in what a service of ours fetched, or a dead letter again. Its origin is looked up again, never believed.
+    /// Accepts an object that one of our services fetched, or a re-ingested dead letter. Its origin is looked up again,
+    /// never trusted.
     pub(crate) async fn fetched(&self, mut delivery: Delivery) -> Answer {
         let taken = Taken::up(&self.metrics);
         let answer = match self.connection(delivery.origin.connection.as_str()).await {
             Ok(connection) => {
                 let platform = platforms::find(connection.platform.as_str());
-                // What is taken in again was within its limit when it came first; as an event it may be larger.
+                // A re-ingested delivery was within its limit when first received; as an event it may be larger.
                 let refusal = platform
                     .filter(|_| delivery.attempt == 0)
                     .and_then(|platform| too_large(platform, &delivery.body));
@@ -282,8 +285,8 @@ impl Intake {
         })
     }
 
-    /// The topic of a delivery that comes from without, if it is known. Those of our own readings come from within
-    /// alone.
+    /// The topic of a delivery from outside, if it is known. Topics of our own reads are accepted from our own
+    /// services only.
     fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<Arc<str>> {
         let known = platform.topics().iter().find(|known| known.name == topic)?;
         if platform.read_topics().contains(&known.name) {
@@ -296,8 +299,8 @@ impl Intake {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a delivery of a known topic within what its connection may hold and send. A repeat of one that was kept
-    /// takes nothing out of it: a platform that missed our answers sends all of them again at once.
+    /// Keeps a delivery of a known topic within the shares and budgets of its connection and tenant. A repeat of a kept
+    /// delivery costs no budget: a platform that missed our responses sends all deliveries again at once.
     async fn admit(&self, connection: &Connection, delivery: Option<Delivery>) -> Answer {
         if let Some(repeat) = delivery.as_ref().and_then(|delivery| self.repeat(delivery)) {
             return repeat;
@@ -305,7 +308,7 @@ impl Intake {
         let bytes = delivery.as_ref().map_or(0, |delivery| delivery.body.len());
         let Connection { tenant, store, id, requests_per_minute, .. } = connection;
         let room = self.raw.room_of(store);
-        // What isn't kept takes no room.
+        // A delivery that isn't kept takes no room.
         if delivery.is_some()
             && let Err(holder) =
                 self.limits.check_held(room, (tenant, id), *requests_per_minute, runner::now())
@@ -329,7 +332,7 @@ impl Intake {
         }
     }
 
-    /// The answer to a delivery that was kept lately.
+    /// The response to a delivery that was kept recently.
     fn repeat(&self, delivery: &Delivery) -> Option<Answer> {
         let known = self.kept().known(&(delivery.id, delivery.attempt), runner::now()).copied();
         known.map(|sequence| Answer::Kept { delivery: delivery.id, sequence, duplicate: true })
@@ -351,21 +354,21 @@ impl Intake {
     }
 }
 
-/// Whose a webhook says it is.
+/// The connection that a webhook names, not verified yet.
 pub(crate) struct Claim {
     pub(crate) platform: &'static dyn Platform,
-    /// Nothing if there is no such connection. It is said only after the same work as for one that there is.
+    /// `None` if there is no such connection. Reported only after the same work as for an existing one.
     connection: Option<Arc<Connection>>,
 }
 
-/// A webhook's connection, once its signature was checked.
+/// A webhook's connection, after its signature was verified.
 pub(crate) struct Proven {
     platform: &'static dyn Platform,
     connection: Arc<Connection>,
 }
 
 impl Claim {
-    /// Says that a request without a signature isn't believed.
+    /// The response to a request without a signature.
     pub(crate) fn unsigned(&self) -> Answer {
         match self.connection {
             Some(_) => Answer::Unverified(Unverified::Missing),
@@ -373,7 +376,7 @@ impl Claim {
         }
     }
 
-    /// Checks the signature, of a request for no connection too.
+    /// Verifies the signature, even of a request for an unknown connection.
     pub(crate) fn prove(&self, signed: &Signed<'_>) -> Result<Proven, Answer> {
         let decoy = [DECOY_SECRET.to_owned()];
         let secrets = match &self.connection {
@@ -389,7 +392,7 @@ impl Claim {
     }
 }
 
-/// One input: counted when it was taken up, and when it ended, whichever way that is.
+/// One input: counted when it is consumed, and again with its outcome, whichever that is.
 pub(crate) struct Taken<'a> {
     metrics: &'a Metrics,
     outcome: &'static str,
@@ -398,7 +401,7 @@ pub(crate) struct Taken<'a> {
 impl<'a> Taken<'a> {
     fn up(metrics: &'a Metrics) -> Self {
         metrics.taken_up(STAGE, 1);
-        // Unless it comes to an answer: a request is dropped when its sender goes away.
+        // The outcome unless there is a response: a request is dropped when its sender disconnects.
         Self { metrics, outcome: "abandoned" }
     }
 
@@ -480,8 +483,8 @@ fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(A
         .collect()
 }
 
-/// Returns whether a topic that nobody knows reads like one, so that it may be logged: at Shopify it is an unsigned
-/// header, and may hold anything.
+/// Returns true if an unknown topic has the form of a topic, so that it may be logged: at Shopify it is an unsigned
+/// header, and may contain anything.
 fn is_name(topic: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
     topic.len() <= TOPIC_SHOWN_MAX && topic.bytes().all(is_part)

@@ -1,7 +1,7 @@
-//! The intake: verifies deliveries, has RAW keep them, and only then says so.
+//! The intake: verifies deliveries, appends them to RAW, and only then confirms them.
 //!
-//! A 2xx means on disk: it is answered when the broker has acknowledged the batch that holds the delivery. If that
-//! can't be had in time the sender gets 503 and tries again; the delivery's id makes the second try the same delivery.
+//! A 2xx means on disk: it is sent after the broker has acknowledged the batch that holds the delivery. Without an
+//! acknowledgement in time the sender gets 503 and retries; the delivery's id makes the retry the same delivery.
 
 mod body;
 mod directory;
@@ -36,71 +36,72 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use store::{Store, StoreConfig};
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Upper limit of connections that wait to be accepted, as far as the system has as many (`net.core.somaxconn`): who
-/// finds it full tries again after a second only.
+/// Upper limit of connections that wait to be accepted, if the system allows as many (`net.core.somaxconn`). A client
+/// that finds the queue full retries only after a second.
 const BACKLOG_MAX: u32 = 4096;
-/// How long HTTP requests under way may take once the service was asked to stop.
+/// Time limit for HTTP requests under way once the service was asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where webhooks are taken; port 0 takes a free one.
+    /// Address of the listener for webhooks; port 0 selects a free one.
     pub listen: SocketAddr,
-    /// The number of requests a minute each connection may send, sustained, unless its own row says otherwise.
+    /// Number of requests a minute that each connection may send, sustained, unless its own row sets another limit.
     pub requests_per_minute: u32,
-    /// The number of them that a connection may send at once after it was quiet: a bulk edit at a till sends hundreds.
+    /// Number of requests that a connection may send at once after a quiet period: a bulk edit at a till
+    /// sends hundreds.
     pub requests_burst: u32,
-    /// The number of bytes of bodies a minute that each connection may send, sustained: more in proportion where its
-    /// row allows more requests. 16 MiB unless set.
+    /// Number of bytes of bodies a minute that each connection may send, sustained; larger in proportion if its row
+    /// allows more requests. 16 MiB unless set.
     pub bytes_per_minute: u64,
-    /// The number of them that a connection may send at once after it was quiet. 128 MiB unless set.
+    /// Number of bytes that a connection may send at once after a quiet period. 128 MiB unless set.
     pub bytes_burst: u64,
-    /// The number of bytes of bodies a minute that all connections of a tenant may send, sustained. 64 MiB unless set.
+    /// Number of bytes of bodies a minute that all connections of a tenant may send, sustained. 64 MiB unless set.
     pub tenant_bytes_per_minute: u64,
-    /// The number of them that a tenant may send at once after it was quiet. 512 MiB unless set.
+    /// Number of bytes that a tenant may send at once after a quiet period. 512 MiB unless set.
     pub tenant_bytes_burst: u64,
-    /// The share of a stream of RAW that one connection may hold at once while others need the room, from 0 to 1: more
-    /// in proportion where its row allows more requests. 0.0625 unless set.
+    /// Share of a stream of RAW that one connection may hold at once while others need the room, from 0 to 1; larger in
+    /// proportion if its row allows more requests. 0.0625 unless set.
     pub connection_raw_share: f64,
-    /// The share that all connections of a tenant may hold. 0.25 unless set.
+    /// Share that all connections of a tenant together may hold. 0.25 unless set.
     pub tenant_raw_share: f64,
-    /// The time, in seconds, that RAW keeps what is done: apply's `replay_window_seconds`. Seven days unless set.
+    /// Time, in seconds, for which RAW keeps processed deliveries: apply's `replay_window_seconds`. Seven days
+    /// unless set.
     pub raw_window_seconds: u64,
-    /// Upper limit of HTTP connections at once. One more closes the oldest that has sent no delivery of a connection of
-    /// ours.
+    /// Upper limit of HTTP connections at once. One more closes the oldest that has sent no verified delivery.
     pub connections_max: usize,
-    /// Upper limit of those of one address (IPv6: one /64); trusted proxies have none.
+    /// Upper limit of HTTP connections of one address (IPv6: one /64); trusted proxies have none.
     pub connections_per_address_max: usize,
     /// Upper limit of requests on one HTTP connection.
     pub requests_per_http_connection_max: u64,
-    /// Greatest age of an HTTP connection, in seconds.
+    /// Upper limit of the age of an HTTP connection, in seconds.
     pub connection_age_max_seconds: u64,
     /// Upper limit of HTTP requests under way.
     pub requests_in_flight_max: usize,
-    /// Upper limit of the bodies that requests under way hold, over HTTP and the bus together, in bytes. At least the
-    /// largest body of a platform, twice.
+    /// Upper limit of the bodies that requests under way hold, over HTTP and the bus together, in bytes. At least twice
+    /// the largest body of a platform.
     pub body_bytes_in_flight_max: usize,
-    /// The networks of the proxies before us, such as `10.0.0.0/8`: their `X-Forwarded-For` says whom a request is
-    /// from.
+    /// Networks of the proxies in front of ingest, such as `10.0.0.0/8`: their `X-Forwarded-For` names the client of
+    /// a request.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where platforms that publish are answered.
+    /// The permitted reply subjects.
     pub replies: Replies,
-    /// Whose connection the messages of platforms that publish come in by: a user that can't append. That of
-    /// `bus.credentials` unless set.
+    /// Credentials of the connections that receive the messages of platforms that publish: of a user that can't append.
+    /// Those of `bus.credentials` unless set.
     pub partner_credentials: Option<Credentials>,
     /// The database.
     pub store: StoreConfig,
 }
 
-/// Where requests are answered: below prefixes of inboxes, and nowhere else.
+/// The permitted reply subjects of requests: below prefixes of inboxes, and nowhere else.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Replies {
-    /// Of platforms that publish themselves; `{connection}` in a prefix stands for the connection.
+    /// For platforms that publish themselves; `{connection}` in a prefix stands for the connection.
     pub platforms: ReplyRule,
-    /// Of our own services and the command line: what their `bus.inbox_prefix` says, with a dot behind.
+    /// For our own services and the command line: their `bus.inbox_prefix`, with a dot appended.
     pub services: ReplyRule,
 }
 
@@ -145,12 +146,12 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     serve(service, store, config, listener).await
 }
 
-/// Takes the address for webhooks.
+/// Binds the listener for webhooks.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let refused = |source| Failure::Io { what: format!("can't listen on {address} for webhooks"), source };
     let opened = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restart takes the address at once.
+        // A restart can bind the address at once.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG_MAX)
@@ -158,7 +159,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     opened().map_err(refused)
 }
 
-/// Runs the service on an open database and address.
+/// Runs the service on an open database and listener.
 pub async fn serve(
     service: Service,
     store: Store,

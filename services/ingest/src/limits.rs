@@ -1,33 +1,33 @@
-//! How often a connection may send, how much, and how much of RAW it may hold. Counted after the signature, so that an
-//! unauthenticated client can't spend a connection's budget.
+//! Limits on the requests and bytes that a connection may send, and on the share of RAW that it may hold. Counted after
+//! the signature, so that an unauthenticated client can't spend a connection's budget.
 
 use crate::{Holder, RawShares, quota::Quotas};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _, clock::DefaultClock};
 use model::{ConnectionId, TenantId, Timestamp};
 use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
-/// Upper limit of connections that are counted at once; the least used are forgotten.
+/// Upper limit of connections counted at once; the least used are forgotten.
 const COUNTED_MAX: u64 = 100_000;
-/// Time after which a quiet connection is forgotten: longer than a burst of 1,000 takes to come back at one a minute,
-/// or being forgotten would give it back too early.
+/// Time after which an idle connection is forgotten: longer than a burst of 1,000 takes to refill at one a minute,
+/// since forgetting restores the full budget.
 const QUIET_FOR: Duration = Duration::from_hours(24);
-/// The time that is named to whom no time helps: nothing is allowed, or less than one request takes.
+/// Wait that is returned if no wait helps: nothing is allowed, or less than one request takes.
 const NEVER: Duration = Duration::from_mins(1);
 
-/// The unit of budgets of bytes; a body takes at least one.
+/// The unit of byte budgets; a body takes at least one.
 const UNIT_BYTES: u64 = 1 << 10;
 
-/// What may come in, in bytes.
+/// A limit of received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteLimit {
-    /// Sustained, a minute.
+    /// Sustained, per minute.
     pub per_minute: u64,
-    /// At once, after a quiet time; at least what one body may take.
+    /// At once, after a quiet period; at least the size that one body may have.
     pub burst: u64,
 }
 
 impl ByteLimit {
-    /// Scaled to a connection whose limit of requests is `own` where others have `usual`.
+    /// Scales the limit for a connection whose limit of requests is `own` instead of `usual`.
     fn in_proportion(self, own: u32, usual: u32) -> Self {
         let scaled = |bytes: u64| bytes.saturating_mul(own.into()) / u64::from(usual.max(1));
         Self { per_minute: scaled(self.per_minute), burst: self.burst.max(scaled(self.burst)) }
@@ -39,7 +39,7 @@ impl ByteLimit {
     }
 }
 
-/// The budgets of all who are counted by a key.
+/// One budget for each key.
 struct Budgets<Key> {
     of: moka::sync::Cache<Key, Arc<DefaultDirectRateLimiter>>,
     clock: DefaultClock,
@@ -51,7 +51,7 @@ impl<Key: Hash + Eq + Clone + Send + Sync + 'static> Budgets<Key> {
         Self { of, clock: DefaultClock::default() }
     }
 
-    /// Takes `count` out of the budget, or gives the time until there is so much; a minute if there never is.
+    /// Takes `count` out of the budget, or returns the time until the budget has that much; a minute if it never has.
     fn take(&self, key: &Key, quota: Option<Quota>, count: u64) -> Result<(), Duration> {
         let (Some(quota), Ok(count)) = (quota, u32::try_from(count.max(1))) else { return Err(NEVER) };
         let budget = self.of.get_with(key.clone(), || Arc::new(RateLimiter::direct(quota)));
@@ -74,9 +74,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// `requests_per_minute`, sustained, for each connection that has no limit of its own, and `requests_burst` at once
-    /// for each connection, whatever its sustained limit; where that is higher it is the burst too. Bytes aren't
-    /// limited.
+    /// Limits each connection to `requests_per_minute`, sustained, unless it has a limit of its own, and to
+    /// `requests_burst` at once, whatever its sustained limit; if that is higher it is the burst too. Bytes
+    /// aren't limited.
     pub fn new(requests_per_minute: u32, requests_burst: u32) -> Self {
         let (requests, connection_bytes, tenant_bytes) = (Budgets::new(), Budgets::new(), Budgets::new());
         let quotas = Arc::new(Quotas::new(None));
@@ -91,25 +91,25 @@ impl Limits {
         }
     }
 
-    /// The same, with bytes limited as well: of each connection, in proportion to a limit of requests of its own, and
-    /// of each tenant. RAW is one room for all.
+    /// Limits bytes as well: of each connection, in proportion to its own limit of requests, and of each tenant. All
+    /// tenants share the room of RAW.
     #[must_use]
     pub fn with_bytes(self, of_connections: ByteLimit, of_tenants: ByteLimit) -> Self {
         Self { bytes: Some((of_connections, of_tenants)), ..self }
     }
 
-    /// The same, with what connections and tenants hold of RAW limited as well.
+    /// Limits the shares of RAW that connections and tenants hold as well.
     #[must_use]
     pub fn with_raw_shares(self, shares: RawShares) -> Self {
         Self { quotas: Arc::new(Quotas::new(Some(shares))), ..self }
     }
 
-    /// The counts of what is held of RAW.
+    /// The counts of the held bytes of RAW.
     pub(crate) fn quotas(&self) -> Arc<Quotas> {
         Arc::clone(&self.quotas)
     }
 
-    /// Refuses another delivery of a connection that holds too much of that room of RAW.
+    /// Refuses another delivery of a connection that holds too much of that room of RAW, or whose tenant does.
     pub(crate) fn check_held(
         &self,
         room: usize,
@@ -122,8 +122,8 @@ impl Limits {
         self.quotas.check(room, of, in_proportion, now)
     }
 
-    /// Takes one request of so many bytes out of the budgets of its connection and tenant, or gives the time until it
-    /// fits.
+    /// Takes one request of `bytes` bytes out of the budgets of its connection and tenant, or returns the time until
+    /// it fits.
     pub fn take(
         &self,
         tenant: &TenantId,
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn a_burst_passes_whatever_the_sustained_limit_and_then_the_limit_holds() {
-        // The defaults' limit and burst, a connection's own limit: how many pass at once, and the longest wait after
-        // them.
+        // The default limit and burst, a connection's own limit; the number that passes at once, and the longest wait
+        // after it.
         let cases = [
             (100, 1000, None, 1000, 600),
             (100, 1000, Some(20), 1000, 3_000),
@@ -172,7 +172,7 @@ mod tests {
             let id = ConnectionId::new("one").unwrap();
             let passed = (0..passes).filter(|_| taken(&limits, &id, own_limit).is_ok()).count();
             assert_eq!(passed, passes, "{case:?}");
-            // A request or two may have come back meanwhile.
+            // A request or two may have been refilled meanwhile.
             let wait = (0..100).find_map(|_| taken(&limits, &id, own_limit).err()).expect("it is refused");
             assert!(wait > Duration::ZERO && wait <= Duration::from_millis(wait_ms), "{case:?}: {wait:?}");
         }
@@ -196,27 +196,18 @@ mod tests {
         let mib =
             |per_minute: u64, burst: u64| ByteLimit { per_minute: per_minute << 20, burst: burst << 20 };
         let limits = Limits::new(100, 1000).with_bytes(mib(1, 8), mib(2, 20));
-        let [one, other, third, fast] =
-            ["one", "other", "third", "fast"].map(|id| ConnectionId::new(id).unwrap());
-        let [tenant, unauthenticated_client] =
-            ["tenant", "unauthenticated_client"].map(|id| TenantId::new(id).unwrap());
+        let [one, neighbour, third, fast] =
+            ["one", "neighbour", "third", "fast"].map(|id| ConnectionId::new(id).unwrap());
+        let [tenant, neighbour] = ["tenant", "neighbour"].map(|id| TenantId::new(id).unwrap());
         let passes = |tenant, connection, own| {
             (0..40).take_while(|_| limits.take(tenant, connection, own, 4 * MIB).is_ok()).count()
         };
         assert_eq!(passes(&tenant, &one, None), 2, "its burst");
         let wait = limits.take(&tenant, &one, None, 4 * MIB).unwrap_err();
         assert!(wait > Duration::from_mins(3) && wait <= Duration::from_mins(4), "{wait:?}");
-        assert_eq!(passes(&tenant, &other, None), 2);
+        assert_eq!(passes(&tenant, &neighbour, None), 2);
         assert_eq!(passes(&tenant, &third, None), 1, "its tenant's burst");
-        assert_eq!(
-            passes(&unauthenticated_client, &fast, Some(200)),
-            4,
-            "twice the requests, twice the bytes"
-        );
-        assert_eq!(
-            limits.take(&unauthenticated_client, &third, None, 9 * MIB),
-            Err(NEVER),
-            "more than its burst"
-        );
+        assert_eq!(passes(&neighbour, &fast, Some(200)), 4, "twice the requests, twice the bytes");
+        assert_eq!(limits.take(&neighbour, &third, None, 9 * MIB), Err(NEVER), "more than its burst");
     }
 }

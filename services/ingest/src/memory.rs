@@ -1,4 +1,4 @@
-//! The memory that the limits allow, held against the limit of the pod.
+//! The memory that the limits allow, compared with the memory limit of the pod.
 
 use crate::{Config, body::WORKED_ON_AT_ONCE_MAX, publish::READING_CONNECTIONS};
 use std::{fs, path::Path};
@@ -9,14 +9,14 @@ const CONNECTION_BYTES: usize = 24 << 10;
 /// The program, compiled schemas, remembered connections and ids.
 const REST_BYTES: usize = 128 * MIB;
 
-/// The most that the limits let it hold, in bytes.
+/// The most memory that the limits allow, in bytes.
 fn most(config: &Config) -> usize {
     let bodies = config.body_bytes_in_flight_max;
-    // A batch for RAW holds bodies that are under way, once as encoded and once compressed.
+    // A batch for RAW holds bodies under way again: once encoded and once compressed.
     let batches = 2 * bodies;
-    // What grows may have twice the room that it needs.
+    // A growing buffer may have twice the capacity that it needs.
     let decompressing = WORKED_ON_AT_ONCE_MAX * 2 * wire::DELIVERY_BYTES_MAX;
-    // One message that is being read on each connection of the broker, that of RAW included.
+    // One message that is being read on each connection to the broker, that of RAW included.
     let reading = (READING_CONNECTIONS + 1) * bus::PAYLOAD_BYTES_MIN;
     let connections = config.connections_max * CONNECTION_BYTES;
     bodies + batches + decompressing + reading + connections + REST_BYTES
@@ -34,7 +34,7 @@ fn the_pod_may_have_the_memory_that_the_limits_allow() {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/base/ingest");
     let read = |name: &str| fs::read_to_string(base.join(name)).unwrap();
     let config = Config::default();
-    // What the cluster's configuration sets is what is counted with.
+    // The sum is of the defaults, so the cluster's configuration may set no other values.
     for (setting, counted) in [
         ("body_bytes_in_flight_max", config.body_bytes_in_flight_max),
         ("connections_max", config.connections_max),

@@ -1,4 +1,4 @@
-//! What unauthenticated clients may cause is said once a minute for each connection.
+//! Limits log entries that unauthenticated clients may cause to one a minute for each connection.
 
 use std::{
     collections::HashMap,
@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time from one note of a connection to its next.
+/// Minimum time between two notes of one connection.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
-/// Upper limit of connections that are remembered as noted; beyond it new ones are only counted.
+/// Upper limit of connections remembered as noted; beyond it new ones are only counted.
 const NOTED_MAX: usize = 10_000;
 
-/// What was noted lately, each with when.
+/// The recently noted keys, each with the time of its note.
 #[derive(Debug)]
 pub(crate) struct Noted<Of>(HashMap<Of, Instant>);
 
@@ -22,7 +22,7 @@ impl<Of> Default for Noted<Of> {
 }
 
 impl<Of: Clone + Eq + Hash> Noted<Of> {
-    /// Returns whether `of` is to be noted now; if so it is remembered.
+    /// Returns true if `of` is to be noted now; if so it is remembered.
     pub(crate) fn is_due(&mut self, of: &Of, now: Instant) -> bool {
         let lately = |at: &Instant| now.saturating_duration_since(*at) < NOTE_EVERY;
         if self.0.get(of).is_some_and(lately) {

@@ -1,4 +1,4 @@
-//! One rhythm for all partitions of an intake: what they append then comes to the stages behind it together, and is
+//! One flush interval for all partitions of an intake: their appends reach the following stages together, and are
 //! committed together.
 
 use std::{
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Slots that lie at least a period apart, unless so many wait that they are worth an append of their own.
+/// Flush times at least a period apart, unless enough deliveries wait for an append of their own.
 pub(crate) struct Pace {
     period: Duration,
     enough: usize,
@@ -28,19 +28,19 @@ impl Pace {
         Self { period, enough, latest: Mutex::new(None), waiting, enough_wait }
     }
 
-    /// One more waits.
+    /// Counts one more waiting delivery.
     pub(crate) fn arrived(&self) {
         if self.waiting.fetch_add(1, Ordering::Relaxed) + 1 >= self.enough {
             self.enough_wait.notify_waiters();
         }
     }
 
-    /// So many wait no longer.
+    /// Subtracts deliveries that no longer wait.
     pub(crate) fn taken(&self, count: usize) {
         self.waiting.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// Waits until it is time to append.
+    /// Waits until the next flush.
     pub(crate) async fn turn(&self) {
         let enough_wait = self.enough_wait.notified();
         if self.waiting.load(Ordering::Relaxed) >= self.enough {
@@ -52,8 +52,7 @@ impl Pace {
         }
     }
 
-    /// The slot of whoever has something from `now` on: at once after a quiet period, otherwise the next, which all
-    /// share who ask until then.
+    /// Next flush time: `now` after a quiet period, otherwise the next tick, which all callers until then share.
     fn slot(&self, now: Instant) -> Instant {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = match *latest {

@@ -21,31 +21,31 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 const STAGE: &str = "ingest";
-/// All replicas of ingest share the requests.
+/// The queue group: all replicas of ingest share the requests.
 const QUEUE: &str = "ingest";
-/// How many connections platforms' messages come in by. A message that can't be read ends the one that it comes by and
-/// is gone with it; the others go on meanwhile.
+/// The number of connections that receive platforms' messages. A message that can't be read ends the connection that
+/// delivers it, and is lost with it; the others continue meanwhile.
 const CONNECTIONS: usize = 4;
-/// The number of connections of ours that take requests from the bus: those of platforms, and the one of our own
-/// services.
+/// The number of our connections that receive requests from the bus: those for platforms, and the one for our
+/// own services.
 #[cfg(test)]
 pub(crate) const READING_CONNECTIONS: usize = CONNECTIONS + 1;
-/// How many requests are answered at once.
+/// Upper limit of requests handled at once.
 const REQUESTS_MAX: usize = 1024;
-/// The number that may wait for that; what they hold is in the room for bodies.
+/// Upper limit of requests that wait for a permit; their bytes count against the room for bodies.
 const WAITING_MAX: usize = 8192;
 
-/// Answers, and what was said of those that couldn't be given; cheap to clone.
+/// Sends responses, and counts and logs those that can't be sent; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Answers {
     refused: IntCounterVec,
     reconnects: IntCounter,
-    /// By connection; those of no connection of ours are one.
+    /// By connection; all unknown connections share one entry.
     noted: Arc<Mutex<Noted<Option<String>>>>,
 }
 
 impl Answers {
-    /// Registers the metric.
+    /// Registers the metrics.
     pub(crate) fn new(metrics: &Metrics) -> Result<Self, prometheus::Error> {
         let help = "Answers that were not sent, as the sender named a subject for them that is no inbox";
         let refused = IntCounterVec::new(Opts::new("tillflow_replies_refused_total", help), &["by"])?;
@@ -58,8 +58,8 @@ impl Answers {
         Ok(Self { refused, reconnects, noted: Arc::default() })
     }
 
-    /// Sends an answer if it may go where the sender wants it. Otherwise the request was decided all the same, as one
-    /// whose sender waits for no answer.
+    /// Sends a response if the rule permits the sender's reply subject. Otherwise the request was decided all the same,
+    /// as one whose sender waits for no response.
     async fn give(
         &self,
         request: Request,
@@ -67,7 +67,7 @@ impl Answers {
         by: &'static str,
         answer: Result<Answer, String>,
     ) {
-        // The broker lets a partner publish at its own connection alone, whether or not that is one of ours by now.
+        // The broker permits a partner to publish for its own connection only, which may be unknown here.
         let connection = connection_of(&request).map(str::to_owned);
         let is_ours = is_of_a_connection(&answer);
         let payload = acknowledgement(&answer).into();
@@ -104,23 +104,23 @@ fn connection_of(request: &Request) -> Option<&str> {
     request.subject.strip_prefix("pos.in.")?.split('.').nth(1)
 }
 
-/// Returns whether the connection that the subject names is one of ours; any text may stand there.
+/// Returns true if the connection in the subject is a known one; the subject may contain any text.
 const fn is_of_a_connection(answer: &Result<Answer, String>) -> bool {
     !matches!(answer, Err(_) | Ok(Answer::UnknownConnection | Answer::Unavailable(_)))
 }
 
-/// How platforms that publish are heard and answered.
+/// The settings of the intake for platforms that publish.
 pub(crate) struct Platforms {
-    /// Where they are answered.
+    /// The reply subjects that are permitted.
     pub(crate) rule: ReplyRule,
-    /// Who we are to the broker meanwhile.
+    /// The credentials of its connections to the broker.
     pub(crate) credentials: Option<Credentials>,
 }
 
 impl Platforms {
-    /// Answers platforms that publish, with what a JetStream client takes for an acknowledgement: the publish of any
-    /// client works unchanged, and means the same: on disk. They have connections of their own: bytes that our client
-    /// can't read end the connection that they come in by, and RAW is appended to over another.
+    /// Responds to platforms that publish, with a reply that a JetStream client accepts as an acknowledgement: the
+    /// publish of any client works unchanged, and means the same: on disk. Platforms have connections of their own:
+    /// bytes that our client can't read end the connection that delivers them, and RAW is appended to over another.
     pub(crate) async fn serve(
         self,
         service: &Service,
@@ -158,7 +158,7 @@ impl Platforms {
     }
 }
 
-/// Counts how often a connection of platforms had to be made anew.
+/// Counts the reconnects of the connections for platforms.
 async fn count_connections(
     mut connections: watch::Receiver<u64>,
     reconnects: IntCounter,
@@ -172,7 +172,7 @@ async fn count_connections(
     }
 }
 
-/// Answers our own services that fetch what thin notifications speak of.
+/// Responds to our own services that fetch the objects of thin notifications.
 pub(crate) async fn serve_fetchers(
     service: &Service,
     intake: &Arc<Intake>,
@@ -195,7 +195,7 @@ pub(crate) async fn serve_fetchers(
     Ok(serve(requests, service, Permits::new(room), answer))
 }
 
-/// The permits of those who come over one subject, and the room for what they bring; cheap to clone.
+/// The permits of requests on one subject, and the room for their bodies; cheap to clone.
 #[derive(Clone)]
 struct Permits {
     room: Room,
@@ -203,7 +203,7 @@ struct Permits {
     at_once: Arc<Semaphore>,
 }
 
-/// A request's permit and room, until it is answered.
+/// A request's permit and room, until the response.
 struct Permit {
     _held: Held,
     _waiting: OwnedSemaphorePermit,
@@ -216,7 +216,8 @@ impl Permits {
         Self { room: room.clone(), waiting, at_once }
     }
 
-    /// A permit for a request of so many bytes, if there is one. Nobody waits here: what isn't read lies in no room.
+    /// Returns a permit for a request of `bytes` bytes, if there is one. Never waits: unread requests count against
+    /// no room.
     fn take(&self, bytes: usize) -> Result<Permit, NoRoom> {
         let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| NoRoom)?;
         let held = self.room.hold(bytes)?;
@@ -225,7 +226,7 @@ impl Permits {
 }
 
 impl Permit {
-    /// Runs it when its turn has come.
+    /// Runs the future when one of the permits to run is free.
     async fn run<T>(self, run: impl Future<Output = T>) -> T {
         // Never closed.
         let _turn = self.at_once.acquire().await;
@@ -253,14 +254,14 @@ where
             let Some(request) = request else { return };
             match permits.take(request.bytes()) {
                 Ok(permit) => drop(tokio::spawn(run(request, Some(permit)))),
-                // It is gone before the next one is read.
+                // The request is dropped before the next one is read.
                 Err(NoRoom) => run(request, None).await,
             }
         }
     })
 }
 
-/// Takes in what a service of ours fetched.
+/// Accepts an object that one of our services fetched.
 async fn fetched(intake: &Intake, request: &Request) -> Result<Answer, String> {
     match wire::decode_delivery(request.payload.clone()) {
         Ok(delivery) => Ok(intake.fetched(delivery).await),
@@ -268,7 +269,8 @@ async fn fetched(intake: &Intake, request: &Request) -> Result<Answer, String> {
     }
 }
 
-/// Whose it is comes from the subject, never from headers or body; a client's message id only tells its retries.
+/// Store and connection come from the subject, never from headers or body; a client's message id only identifies
+/// its retries.
 async fn published(intake: &Intake, request: &Request) -> Result<Answer, String> {
     let mut tokens = request.subject.splitn(5, '.').skip(2);
     let (Some(store), Some(connection), Some(topic)) = (tokens.next(), tokens.next(), tokens.next()) else {

@@ -1,10 +1,10 @@
-//! The share of RAW that a connection or a tenant may hold.
+//! Limits on the share of RAW that a connection or a tenant may hold.
 //!
-//! RAW is one room for all: whoever fills it stops everybody, or has everybody's history given up before its time.
-//! While a room is over half full and several tenants are in it, whoever holds more than its share is refused. A tenant
-//! that is alone in a room takes nobody's.
+//! All tenants share the room of RAW: one that fills it blocks the others, or causes their history to be discarded
+//! early. While a room is over half full and holds several tenants' deliveries, connections and tenants above their
+//! share are refused. A tenant that is alone in a room isn't limited.
 //!
-//! The count is of what this replica has appended since it started.
+//! Only deliveries that this replica has appended since it started are counted.
 
 use bus::FeedRoom;
 use model::{ConnectionId, Delivery, Origin, TenantId, Timestamp};
@@ -15,27 +15,27 @@ use std::{
     time::Duration,
 };
 
-/// The number of parts of the window that are counted apart: of one of them, more may be counted than is still there.
+/// The number of slots of the window. In one of them, more bytes may be counted than are still there.
 const SLOTS: u8 = 14;
 const SLOTS_BACK: i64 = SLOTS as i64 - 1;
-/// Upper limit of connections that are counted at once, and of tenants in rooms. Beyond it new ones aren't counted
-/// until others have nothing in RAW any more.
+/// Upper limit of connections counted at once, and of pairs of tenant and room. Beyond it new ones aren't counted until
+/// others have nothing left in RAW.
 const COUNTED_MAX: usize = 100_000;
-/// The level of a room from which on shares are held to: below the one from which on history is given up.
+/// Usage of a room from which shares are enforced: below the usage from which history is discarded.
 const HELD_TO_FROM: f64 = 0.5;
-/// The part of a share, and of that level, from which on it is reported.
+/// The part of a share, and of that usage, from which holders are reported.
 const REPORT_FROM: f64 = 0.7;
-/// Upper limit of connections and tenants that are named at once.
+/// Upper limit of connections and tenants named in one report.
 const NAMED_MAX: usize = 5;
-/// The bytes that a delivery takes besides its body, roughly: what a batch takes is put down to its deliveries by size.
+/// The approximate bytes of a delivery besides its body: a batch's bytes are divided among its deliveries by size.
 const ENVELOPE_BYTES: u64 = 256;
 
-/// The shares of a room of RAW, from 0 to 1, and the time that RAW keeps what is done.
+/// The shares of a room of RAW, from 0 to 1, and the time for which RAW keeps processed deliveries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RawShares {
-    /// The share that one connection may hold; more in proportion where its row allows more requests.
+    /// The share that one connection may hold; larger in proportion if its row allows more requests.
     pub of_connections: f64,
-    /// The share that all connections of a tenant may hold.
+    /// The share that all connections of a tenant together may hold.
     pub of_tenants: f64,
     /// The age beyond which nothing is counted.
     pub window: Duration,
@@ -51,7 +51,7 @@ pub enum Holder {
 }
 
 impl Holder {
-    /// The value of the metric's label.
+    /// The value of the metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Connection => "connection",
@@ -64,22 +64,22 @@ impl Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Use {
     room: FeedRoom,
-    /// Counted of all, back to the oldest that the room holds or longer.
+    /// Bytes counted for all, back to the oldest message of the room or further.
     counted: u64,
-    /// Counted of one tenant in the same time.
+    /// Bytes counted for one tenant in the same time.
     counted_of_tenant: u64,
 }
 
 impl Use {
-    /// The bytes of the room that somebody holds of whom so many were counted: its part of what is there, as some of
-    /// what was counted may have been given up.
+    /// The bytes that a holder with that count has in the room: its part of the bytes there, as some of the counted
+    /// bytes may have been discarded.
     fn held(&self, counted: u64) -> u64 {
         let held = u128::from(counted) * u128::from(self.room.bytes) / u128::from(self.counted.max(1));
         counted.min(u64::try_from(held).unwrap_or(u64::MAX))
     }
 
-    /// Returns whether somebody of the tenant, of whom so many bytes were counted, holds at least `part` of `share`,
-    /// while the room is filled to at least that part of the level from which on shares are held to.
+    /// Returns true if a connection of the tenant, or the tenant, with that many counted bytes holds at least `part` of
+    /// `share`, while the room's usage is at least that part of the usage from which shares are enforced.
     fn is_over(&self, part: f64, counted: u64, share: f64) -> bool {
         let is_alone = self.counted <= self.counted_of_tenant;
         !is_alone
@@ -94,7 +94,7 @@ fn ratio(bytes: u64, of_bytes: u64) -> f64 {
     ratio
 }
 
-/// The bytes that came in the latest slots of time.
+/// The bytes received in the latest slots of time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slots {
     bytes: [u64; SLOTS as usize],
@@ -106,7 +106,7 @@ impl Slots {
         usize::try_from(slot.rem_euclid(SLOTS_BACK + 1)).unwrap_or_default()
     }
 
-    /// Adds bytes of a slot; of one that is past, as where the clock was set back, to the newest.
+    /// Adds bytes to a slot; those of a past slot, as after the clock was set back, to the newest.
     fn add(&mut self, slot: i64, bytes: u64) {
         if slot > self.newest {
             let first_skipped = slot.saturating_sub(SLOTS_BACK).max(self.newest.saturating_add(1));
@@ -118,7 +118,7 @@ impl Slots {
         self.bytes[Self::index(self.newest)] += bytes;
     }
 
-    /// The bytes since the slot `oldest`, as seen at `now`.
+    /// The bytes since the slot `oldest`, as of `now`.
     fn since(&self, oldest: i64, now: i64) -> u64 {
         let first = oldest.max(now.max(self.newest).saturating_sub(SLOTS_BACK));
         (first..=self.newest).map(|slot| self.bytes[Self::index(slot)]).sum()
@@ -130,11 +130,11 @@ impl Slots {
 struct Count {
     slots: Slots,
     room: usize,
-    /// The multiple of what others may hold.
+    /// The multiple of the usual share.
     in_proportion: f64,
 }
 
-/// All that is counted.
+/// All counts.
 #[derive(Debug, Default)]
 struct Counts {
     rooms: Vec<FeedRoom>,
@@ -143,7 +143,7 @@ struct Counts {
     of_tenants: HashMap<(TenantId, usize), Count>,
 }
 
-/// A time, as counts see it.
+/// A time in slots.
 #[derive(Debug, Clone, Copy)]
 struct At {
     slot: i64,
@@ -151,13 +151,13 @@ struct At {
 }
 
 impl Counts {
-    /// The bytes that were counted back to the oldest that the room holds.
+    /// The bytes counted back to the oldest message of the room.
     fn counted(&self, slots: &Slots, room: usize, at: At) -> u64 {
         let Some(oldest) = self.rooms.get(room).and_then(|room| room.oldest) else { return 0 };
         slots.since(oldest.as_micros().div_euclid(at.slot_micros), at.slot)
     }
 
-    /// The use of a room; none as long as nothing is known of it.
+    /// The use of a room; `None` until its state is known.
     fn used(&self, room: usize, tenant: &TenantId, at: At) -> Option<Use> {
         let of_tenant = self.of_tenants.get(&(tenant.clone(), room));
         Some(Use {
@@ -182,7 +182,7 @@ impl Counts {
     }
 }
 
-/// Counts what each connection and tenant holds of RAW, and refuses whoever holds too much.
+/// Counts the bytes that each connection and tenant holds of RAW, and refuses those above their share.
 pub(crate) struct Quotas {
     shares: Option<RawShares>,
     slot_micros: i64,
@@ -190,7 +190,7 @@ pub(crate) struct Quotas {
 }
 
 impl Quotas {
-    /// Without shares, counts nothing and refuses nobody.
+    /// Without shares, counts nothing and refuses nothing.
     pub(crate) fn new(shares: Option<RawShares>) -> Self {
         let window = shares.map_or(Duration::ZERO, |shares| shares.window);
         let slot_micros = i64::try_from(window.as_micros() / u128::from(SLOTS)).unwrap_or(i64::MAX).max(1);
@@ -206,7 +206,7 @@ impl Quotas {
     }
 
     /// Refuses another delivery of a connection that holds too much of its room, or whose tenant does. The connection
-    /// may hold `in_proportion` times as much as others.
+    /// may hold `in_proportion` times the usual share.
     pub(crate) fn check(
         &self,
         room: usize,
@@ -232,7 +232,7 @@ impl Quotas {
         Ok(())
     }
 
-    /// Counts a batch that RAW has kept and that takes so many bytes there.
+    /// Counts a batch that RAW has kept, and that takes `bytes` bytes there.
     pub(crate) fn kept<'a>(
         &self,
         room: usize,
@@ -250,14 +250,15 @@ impl Quotas {
         let (slot, mut counts) = (self.at(now).slot, self.counts());
         let Counts { rooms, of_rooms, of_connections, of_tenants } = &mut *counts;
         let (Some(of_room), Some(room_now)) = (of_rooms.get_mut(room), rooms.get_mut(room)) else { return };
-        // Until it is looked at again.
+        // Valid until the room is read again.
         room_now.bytes = room_now.bytes.saturating_add(bytes);
         room_now.oldest.get_or_insert(now);
         for delivery in deliveries {
             let Origin { tenant, connection, .. } = &delivery.origin;
             let part = u128::from(bytes) * u128::from(weight(delivery)) / u128::from(total);
             let part = u64::try_from(part).unwrap_or(u64::MAX);
-            // The parts, not the bytes: who has all of them is alone, whatever was lost in dividing.
+            // Adds the parts, not `bytes`: a tenant that holds all of them is then alone, whatever the division
+            // rounds off.
             of_room.add(slot, part);
             let new =
                 || Count { slots: Slots { newest: slot, ..Slots::default() }, room, in_proportion: 1.0 };
@@ -271,12 +272,12 @@ impl Quotas {
         }
     }
 
-    /// Notes how full RAW's rooms are, and forgets who has nothing in them any more.
+    /// Records the usage of RAW's rooms, and forgets holders that have nothing left in them.
     pub(crate) fn note_rooms(&self, rooms: Vec<FeedRoom>, now: Timestamp) {
         let mut counts = self.counts();
         counts.of_rooms.resize(rooms.len(), Slots::default());
         for (room, of_room) in rooms.iter().zip(&mut counts.of_rooms) {
-            // Those who are forgotten with it must not count as others later.
+            // The bytes of forgotten holders must not count as others' later.
             if room.oldest.is_none() {
                 *of_room = Slots::default();
             }
@@ -285,7 +286,7 @@ impl Quotas {
         counts.forget_gone(self.at(now));
     }
 
-    /// The text of an alert about those that hold most of their share, largest first; none while nobody does.
+    /// The text of an alert that names the holders of most of their share, largest first; `None` if there are none.
     pub(crate) fn reported(&self, now: Timestamp) -> Option<String> {
         let (shares, at, counts) = (self.shares?, self.at(now), self.counts());
         if counts.rooms.iter().all(|room| room.usage() < HELD_TO_FROM * REPORT_FROM) {
@@ -320,7 +321,7 @@ impl Quotas {
     }
 }
 
-/// The count of that key, or a new one unless too many are counted.
+/// The count of that key, or a new one; `None` if too many are counted.
 fn counted_of<'a, Key: Hash + Eq + Clone, Value>(
     of: &'a mut HashMap<Key, Value>,
     key: &Key,

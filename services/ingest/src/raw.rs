@@ -1,4 +1,4 @@
-//! RAW: one append in flight per partition; what waits meanwhile goes into the next batch.
+//! Appends to RAW: one append in flight per partition; deliveries that wait meanwhile go into the next batch.
 
 use crate::{pace::Pace, quota::Quotas};
 use bus::{AppendError, Bus, Feed, FeedRoom};
@@ -11,42 +11,42 @@ use tokio::{
 };
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
-/// Upper limit of what a message holds besides the body of its only delivery, in bytes: the delivery's other fields, of
-/// which headers are the most, the frame of a compression that gains nothing, and the message's own headers.
+/// Upper limit of a message's bytes besides the body of its only delivery: the delivery's other fields, mostly headers,
+/// the frame of a compression without gain, and the message's own headers.
 const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 const _: () = assert!(
     wire::DELIVERY_BYTES_MAX + ENVELOPE_BYTES_MAX <= bus::PAYLOAD_BYTES_MIN,
     "every server that is taken takes a message with one delivery of the largest size"
 );
 
-/// From which share of its room on the fullest feed slows the intake down.
+/// Usage of the fullest feed from which the intake is slowed down.
 const BRAKE_FROM: f64 = 0.8;
-/// By how much each batch is held back when a feed is all but full.
+/// Delay of each batch when a feed is all but full.
 const BRAKE_LONGEST: Duration = Duration::from_secs(1);
-/// How often the feeds are looked at.
+/// Interval at which the usage of the feeds is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The number of looks from one to the next that tells who holds most of its share of RAW.
+/// Number of those intervals between two reports of the holders of most of their share of RAW.
 const LOOKS_PER_TELLING: u32 = 5;
-/// The kind of the alert about those who do.
+/// Kind of the alert that reports them.
 const RAW_SHARE: &str = "raw_share";
-/// How long after an append the next one begins at the earliest, whichever partitions they are of. Under load each
-/// batch then takes what came meanwhile, and every stage behind the intake has as many fewer messages to handle; one
-/// that finds the intake idle never waits.
+/// Flush interval: minimum time between two appends, whichever partitions they are of. Under load each batch then takes
+/// the deliveries that arrived meanwhile, and every stage behind the intake has correspondingly fewer messages to
+/// handle; a delivery that finds the intake idle never waits.
 const PACE: Duration = Duration::from_millis(16);
-/// From how many waiting deliveries on, of all partitions, none of them waits for the pace: so many senders that send
-/// on only after an answer aren't held up by it.
+/// Number of waiting deliveries, of all partitions, from which none of them waits for the flush interval: that many
+/// senders that continue only after a response aren't delayed by it.
 const ENOUGH: usize = 32;
-/// How many deliveries may wait for their partition; beyond it the sender is reported to come back.
+/// Upper limit of deliveries that wait for their partition; beyond it the sender is asked to retry.
 const WAITING_MAX: usize = 2048;
 const STAGE: &str = "ingest";
 
-/// Why a delivery wasn't kept. The sender tries again.
+/// The reason why a delivery wasn't kept. The sender retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unkept {
     /// Too many deliveries wait.
     #[error("too many deliveries wait for this partition")]
     Busy,
-    /// The broker is away, or it isn't known whether it kept the batch.
+    /// The broker is unreachable, or it isn't known whether it kept the batch.
     #[error("the broker can't take it now")]
     Unavailable,
     /// The stream is full.
@@ -59,7 +59,7 @@ struct Waiting {
     kept: oneshot::Sender<Result<u64, Unkept>>,
 }
 
-/// Has RAW keep deliveries; cheap to clone.
+/// Appends deliveries to RAW; cheap to clone.
 #[derive(Clone)]
 pub struct RawWriter {
     bus: Bus,
@@ -69,7 +69,7 @@ pub struct RawWriter {
 }
 
 impl RawWriter {
-    /// One queue and one task for each partition; they end with the last clone.
+    /// Starts one queue and one task for each partition; they end with the last clone.
     pub(crate) fn new(service: &Service, quotas: &Arc<Quotas>, alerts: Alerts) -> Self {
         let Service { bus, replica, metrics, .. } = service;
         let partitions = bus.partitions();
@@ -98,7 +98,7 @@ impl RawWriter {
         self.bus.room_of(self.partitions.of(store))
     }
 
-    /// Waits until RAW has the delivery on disk; gives the sequence number of its batch.
+    /// Waits until RAW has the delivery on disk; returns the sequence number of its batch.
     pub async fn keep(&self, delivery: Delivery) -> Result<u64, Unkept> {
         let partition = self.partitions.of(&delivery.origin.store);
         let queue = self.queues.get(usize::from(partition.0)).ok_or(Unkept::Unavailable)?;
@@ -112,8 +112,9 @@ impl RawWriter {
     }
 }
 
-/// Slows the intake down the more the fuller the fullest feed is beyond 80 %; a full one refuses by itself. A broker
-/// that doesn't answer slows nothing down: appends will tell. Then tells who holds most of its share of RAW.
+/// Slows the intake down in proportion to the usage of the fullest feed beyond 80 %; a full feed refuses by itself. A
+/// broker that doesn't respond slows nothing down: appends fail then. Also reports the holders of most of their share
+/// of RAW.
 async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quotas>, alerts: Alerts) {
     for look in 0_u32.. {
         if brake.is_closed() {
@@ -135,7 +136,7 @@ async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quo
     }
 }
 
-/// By how much each batch is held back while the fullest feed has this share of its room taken.
+/// Delay of each batch at that usage of the fullest feed.
 fn held_back(fullest: f64) -> Duration {
     let beyond = (fullest - BRAKE_FROM).max(0.0) / (1.0 - BRAKE_FROM);
     BRAKE_LONGEST.mul_f64(beyond.min(1.0))
@@ -192,19 +193,19 @@ impl Writer {
         self.metrics.batch(STAGE, batch.len(), began.elapsed());
         if kept.is_ok() {
             runner::kill_point(STAGE, "appended");
-            // Counted here, since a sender may have gone away while its delivery was kept.
+            // Counted here, since a sender may have disconnected while its delivery was kept.
             self.metrics.passed_on(STAGE, batch.len());
             let deliveries = batch.iter().map(|waiting| &waiting.delivery);
             self.quotas.kept(self.bus.room_of(self.partition), deliveries, bytes, runner::now());
         }
         for waiting in batch {
-            // A sender that went away in the meantime will try again; its delivery is the same then.
+            // A sender that disconnected meanwhile retries; its delivery is then the same.
             waiting.kept.send(kept).ok();
         }
     }
 }
 
-/// What waits, within the limits of a batch; and the one that didn't fit any more.
+/// The deliveries that wait, within the limits of a batch; and the first one that didn't fit.
 fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> (Vec<Waiting>, Option<Waiting>) {
     let mut bytes = first.delivery.body.len();
     let mut batch = vec![first];

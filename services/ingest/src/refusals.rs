@@ -1,7 +1,8 @@
-//! Bodies that are refused, and deliveries of whoever holds too much: counted each time, logged and kept as an open conflict at most once a minute per connection.
+//! Refused bodies, and deliveries of connections and tenants that hold too much: counted each time, logged and kept as
+//! an open conflict at most once a minute per connection.
 //!
-//! A refused body is mostly one whose signature can't be checked, so whoever knows a connection's path may cause it: what it
-//! costs is bounded, and nothing of it lies on the way of the response.
+//! The signature of most refused bodies can't be verified, so any client that knows a connection's path may cause a
+//! refusal: its cost is bounded, and it never delays the response.
 
 use crate::{Holder, noted::Noted};
 use model::{Conflict, ConflictKind, ConnectionId};
@@ -15,10 +16,10 @@ use store::{Connection, Store, StoreError};
 use tokio::sync::mpsc;
 
 const STAGE: &str = "ingest";
-/// Upper limit of conflicts that wait to be written; beyond it they are dropped.
+/// Upper limit of conflicts that wait to be written; further ones are dropped.
 const WAITING_MAX: usize = 256;
 
-/// Why a body isn't taken.
+/// The reason why a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyRefusal {
     /// Larger than its platform's limit, as sent or decompressed.
@@ -26,14 +27,14 @@ pub enum BodyRefusal {
         /// The limit, in bytes.
         limit_bytes: usize,
     },
-    /// In a content coding that isn't taken.
+    /// In a content coding that isn't accepted.
     UnknownCoding,
     /// Not in the content coding that its header names.
     Malformed,
 }
 
 impl BodyRefusal {
-    /// The value of the metric's label and of the log's field.
+    /// The value of the metric label and of the log field.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "too_large",
@@ -67,7 +68,7 @@ impl BodyRefusal {
 
 /// Writes conflicts of connections.
 pub(crate) trait ConflictLog: Send + Sync + 'static {
-    /// Keeps the conflict as an open one.
+    /// Stores the conflict as an open one.
     fn note(&self, conflict: &Conflict) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -77,7 +78,7 @@ impl ConflictLog for Store {
     }
 }
 
-/// Counts refused bodies and hands them to the log of conflicts.
+/// Counts refused bodies and deliveries, and queues their conflicts for the log.
 pub(crate) struct Refusals {
     count: IntCounterVec,
     held: IntCounterVec,
@@ -86,7 +87,7 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    /// Registers the metric and starts the task that writes; it ends with this value.
+    /// Registers the metrics and starts the task that writes conflicts; it ends with this value.
     pub(crate) fn new(metrics: &Metrics, log: impl ConflictLog) -> Result<Self, prometheus::Error> {
         let help = "Bodies that were refused, by reason";
         let count = IntCounterVec::new(Opts::new("tillflow_bodies_refused_total", help), &["reason"])?;
@@ -113,8 +114,8 @@ impl Refusals {
         self.keep(connection, ConflictKind::BodyRefused, refusal.detail());
     }
 
-    /// Counts a delivery of a connection that holds too much of RAW, or whose tenant does; the first in a minute is logged and
-    /// noted as a conflict.
+    /// Counts a delivery of a connection that holds too much of RAW, or whose tenant does; the first in a minute is
+    /// logged and noted as a conflict.
     pub(crate) fn note_held(&self, connection: &Connection, holder: Holder, now: Instant) {
         self.held.with_label_values(&[holder.as_str()]).inc();
         if !self.is_due(connection, ConflictKind::HoldsTooMuch, now) {
@@ -181,7 +182,7 @@ mod tests {
         }
     }
 
-    /// A database that never answers.
+    /// A database that never responds.
     struct Stuck;
 
     impl ConflictLog for Stuck {

@@ -1,8 +1,9 @@
-//! The room for requests under way: how many come over HTTP, and how much of the bodies of all is held in memory, whether
-//! they came over HTTP or the bus.
+//! Limits on requests under way: the number of HTTP requests, and the bytes of bodies held in memory, received over
+//! HTTP and the bus together.
 //!
-//! Whose a body is shows only once all of it is there. Until then its request gives way, the oldest first, when another
-//! needs the room: an honest body is there within moments, one that never ends becomes the oldest.
+//! The sender of a body can be verified only after all of the body is received. Until then its request is displaced,
+//! the oldest first, when another needs the room: an ordinary body is complete within moments, and one that never ends
+//! becomes the oldest.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// Room for so many requests and bytes; cheap to clone.
+/// Room for a number of requests and bytes; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Room {
     requests_max: usize,
@@ -41,7 +42,7 @@ impl Room {
         Self { requests_max, bytes_max, table: Arc::default() }
     }
 
-    /// Takes the room of one request that holds nothing yet.
+    /// Takes the room of one request that holds no bytes yet.
     pub(crate) fn enter(&self) -> Result<Taken, NoRoom> {
         let mut table = self.table();
         if table.requests >= self.requests_max && !table.displace_oldest() {
@@ -55,8 +56,9 @@ impl Room {
         Ok(Taken { room: self.clone(), number, bytes: 0, displaced })
     }
 
-    /// Takes room for what the bus brought whole, by a sender that the broker knows: it gives way to nobody, and bodies that
-    /// aren't believed yet give way to it. The number of those requests has a limit of its own.
+    /// Takes room for a complete message from the bus, whose sender the broker has authenticated: it is never
+    /// displaced, and bodies that aren't verified yet are displaced by it. The number of those requests has a limit of
+    /// its own.
     pub(crate) fn hold(&self, bytes: usize) -> Result<Held, NoRoom> {
         let mut table = self.table();
         while table.bytes + bytes > self.bytes_max {
@@ -84,7 +86,7 @@ impl Table {
     }
 }
 
-/// Room for so many bytes that came over the bus; given back when dropped.
+/// Room for the bytes of a message from the bus; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     room: Room,
@@ -97,7 +99,7 @@ impl Drop for Held {
     }
 }
 
-/// The room of one request; given back when dropped.
+/// The room of one request; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
     room: Room,
@@ -112,14 +114,14 @@ impl Taken {
         self.displaced.cancelled().await;
     }
 
-    /// Takes room for so many bytes more.
+    /// Takes room for `bytes` more bytes.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let mut table = self.room.table();
         if self.displaced.is_cancelled() {
             return Err(NoRoom);
         }
         while table.bytes + bytes > self.room.bytes_max {
-            // Its own turn comes only when it is the oldest.
+            // The request itself is displaced only if it is the oldest.
             if !table.displace_oldest() || self.displaced.is_cancelled() {
                 return Err(NoRoom);
             }
@@ -133,7 +135,7 @@ impl Taken {
         Ok(())
     }
 
-    /// The request is believed: it gives way to no other any more. Fails if it had to.
+    /// Marks the request as verified: it is no longer displaced. Fails if it was displaced before.
     pub(crate) fn prove(&mut self) -> Result<(), NoRoom> {
         let mut table = self.room.table();
         if self.displaced.is_cancelled() {
@@ -148,7 +150,7 @@ impl Drop for Taken {
     fn drop(&mut self) {
         let mut table = self.room.table();
         table.unproven.remove(&self.number);
-        // One that gave way gave its room back then.
+        // A displaced request has already released its room.
         if !self.displaced.is_cancelled() {
             table.requests -= 1;
             table.bytes -= self.bytes;
@@ -177,7 +179,7 @@ mod tests {
         assert_eq!((second.grow(0), second.prove()), (Err(NoRoom), Err(NoRoom)));
         drop(second);
         assert_eq!(held(&room), (2, 8), "its room was given back once");
-        // The oldest that still has to prove itself is the one that asks.
+        // The oldest request that isn't verified yet is the one that grows.
         assert_eq!(third.grow(4), Err(NoRoom));
         let mut fourth = room.enter().unwrap();
         assert_eq!(fourth.grow(7), Err(NoRoom), "none is left to give way but itself");

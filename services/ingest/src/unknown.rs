@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-/// The time that the limit is of, counted from an address' first unknown connection.
+/// Period of the limit, counted from an address' first unknown connection.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Upper limit of addresses that are counted at once; the least used are forgotten.
+/// Upper limit of addresses counted at once; the least used are forgotten.
 const COUNTED_MAX: u64 = 100_000;
 
 /// Counts the look-ups of unknown connections of each address.
@@ -27,13 +27,13 @@ impl UnknownLimit {
         Self { per_minute, counts }
     }
 
-    /// Fails with a time to wait if the address has asked for too many that don't exist.
+    /// Fails with the time to wait if the address has requested too many unknown connections.
     pub(crate) fn check(&self, origin: Origin) -> Result<(), Duration> {
         let count = self.counts.get(&origin).map_or(0, |count| count.load(Ordering::Relaxed));
         if count < self.per_minute { Ok(()) } else { Err(WINDOW) }
     }
 
-    /// Counts one that didn't exist.
+    /// Counts a request for an unknown connection.
     pub(crate) fn note(&self, origin: Origin) {
         self.counts.get_with(origin, Arc::default).fetch_add(1, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! Turns each platform's deliveries into canonical events.
 //!
-//! Schema first: a payload that isn't what the platform documents becomes a dead letter with the place where it
-//! differs, and is never guessed at.
+//! Schema first: a payload that differs from the platform's documentation is dead-lettered with the path of the
+//! difference, and is never guessed at.
 
 use bus::{Bus, Feed, Message};
 use model::{Action, Currency, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {}
 
-/// The stage: one delivery in, the events in it out.
+/// The stage: turns one delivery into its events.
 pub struct Normalize {
     platforms: HashMap<&'static str, (&'static dyn Platform, Validator)>,
 }
@@ -31,7 +31,7 @@ impl Normalize {
         Ok(Self { platforms: platforms::all().iter().map(compile).collect::<Result<_, Fault>>()? })
     }
 
-    /// The delivery's rows; `None` if it is thin.
+    /// Returns the delivery's rows; `None` if it is thin.
     fn rows(&self, at: Position, delivery: &Delivery) -> Result<Option<Rows>, Reject> {
         let single = match &*delivery.topic {
             wire::CANONICAL_TOPIC => Some(published(at, delivery)),
@@ -46,7 +46,7 @@ impl Normalize {
         let Some((platform, validator)) = self.platforms.get(name) else {
             return Err(Reject::new(RejectClass::Config, format!("no platform is called {name:?}")));
         };
-        // The schema is held against thin ones too, so that a poison one can't stop `poll`.
+        // Thin ones are validated against the schema too, so that a poison one can't stop `poll`.
         let body = validator.read(&delivery.topic, &delivery.body)?;
         platforms::check_account(*platform, delivery, &body)?;
         if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
@@ -77,11 +77,11 @@ impl Stage for Normalize {
     }
 }
 
-/// What a delivery holds: events, and rows of it that can't be events.
+/// The content of a delivery: events, and rows of it that can't be events.
 type Rows = Vec<Result<Event, Reject>>;
 
-/// The event, if all that it holds can be encoded, stored and read again. A time of the platform that can't be stored
-/// is none: it rejects nothing, as the time of receipt stands in for it.
+/// Returns the event, if its whole content can be encoded, stored and read again. A time of the platform that can't be
+/// stored is removed: it rejects nothing, as the time of receipt replaces it.
 fn bounded(event: Event) -> Result<Event, Reject> {
     event.payload.check().map_err(|beyond| Reject::new(RejectClass::Data, beyond.to_string()))?;
     Ok(Event { occurred_at: event.occurred_at.filter(|at| at.is_storable()), ..event })
@@ -95,8 +95,8 @@ fn currency(delivery: &Delivery) -> Option<Currency> {
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
     if delivery.source == Source::Poll {
-        // What was fetched is awaited as such: a webhook that reported the same may have been dropped in a pause, or
-        // came before the reading was asked for.
+        // A fetched object is awaited as such: a webhook that reported the same may have been dropped during a pause,
+        // or may have arrived before the reading was requested.
         identity.push(delivery.id.as_bytes());
     }
     Event {
@@ -119,7 +119,7 @@ fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize,
     }
 }
 
-/// A canonical event that a platform published itself: it is the same if its delivery is.
+/// Decodes a canonical event that a platform published itself. Its identity is that of its delivery.
 fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     let published = wire::decode_published(delivery.body.clone())
         .map_err(|error| Reject::new(RejectClass::Schema, error.to_string()))?;
@@ -139,8 +139,8 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// Refuses a delivery of a topic that is our own, if it came in by a webhook or a publish: services of ours send these
-/// topics by way of `pos.accept`.
+/// Refuses a delivery of one of our own topics, if it was received by a webhook or a publish: our services send these
+/// topics through `pos.accept`.
 fn from_within(delivery: &Delivery) -> Result<(), Reject> {
     match delivery.source {
         Source::Poll => Ok(()),
@@ -151,7 +151,7 @@ fn from_within(delivery: &Delivery) -> Result<(), Reject> {
     }
 }
 
-/// A person's decision.
+/// Decodes an instruction: a person's decision.
 fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     from_within(delivery)?;
     let (external, instruction) = wire::decode_instruction(delivery.body.clone())
@@ -166,8 +166,8 @@ fn instruction(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     Ok(event(at, delivery, RawDigest::of(&delivery.body), 0, mapped))
 }
 
-/// An event that was a dead letter: the same event, at its new place. Its id is the event's own word, so that a sender
-/// who could say it would have another's event taken for a duplicate.
+/// Decodes an event that was a dead letter: the same event, at its new position. Its id is taken from the event itself,
+/// so a sender who could forge it would have another's event dropped as a duplicate.
 fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     from_within(delivery)?;
     let event = wire::decode_event(delivery.body.clone())
@@ -182,7 +182,7 @@ fn again(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
     })
 }
 
-/// Normalize needs to know nothing beyond its input.
+/// Input of the stage beyond its records: none.
 struct Nothing;
 
 impl StageIo<Normalize> for Nothing {
@@ -194,7 +194,7 @@ impl StageIo<Normalize> for Nothing {
     }
 }
 
-/// Runs the service until it is asked to stop.
+/// Runs the service until it is stopped.
 pub async fn run(service: Service, _config: Config) -> Result<(), Failure> {
     runner::run_stage(&service, Normalize::new()?, Nothing, Feed::Raw, Feed::Normalized).await
 }

@@ -39,7 +39,7 @@ fn rows(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Rows {
     rows_of(decided(platform, topic, body))
 }
 
-/// The rows of what a service of ours handed over.
+/// The rows of a delivery that one of our services sent.
 fn rows_from_within(topic: &str, body: impl Into<Vec<u8>>) -> Rows {
     rows_of(decided_from(Source::Poll, "shopify", topic, body))
 }

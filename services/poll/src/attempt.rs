@@ -1,4 +1,4 @@
-//! One attempt to fetch what a notification speaks of.
+//! One attempt to fetch the objects of a notification.
 
 use crate::{STAGE, partition::Shared};
 use model::{Delivery, Timestamp};
@@ -9,25 +9,25 @@ use stage::{Reject, RejectClass};
 use std::time::Duration;
 use store::{Connection, Health, StoreError};
 
-/// By how much the next fetch overlaps the last: clocks differ, and a platform's lists lag behind its notifications.
+/// Overlap of a fetch with the one before: clocks differ, and a platform's lists lag behind its notifications.
 const OVERLAP: Duration = Duration::from_mins(2);
 
 /// The result of an attempt.
 pub(crate) enum Attempt {
-    /// So many objects are in RAW.
+    /// Number of objects put into RAW.
     Fetched(usize),
-    /// Not while the connection is paused.
+    /// The connection is paused.
     Paused,
-    /// Not before the account's credentials or settings are others.
+    /// The platform refuses the account until its credentials or settings are changed.
     AccountRefused(AccountRefusal, Reject, Box<Connection>),
-    /// Not now.
+    /// A temporary failure.
     Later {
-        /// How it showed.
+        /// Cause of the failure.
         reason: String,
-        /// How long to wait at least.
+        /// Minimum time before the next attempt.
         after: Option<Duration>,
     },
-    /// Never: a dead letter.
+    /// A permanent failure: a dead letter.
     Refused(Reject),
 }
 
@@ -38,12 +38,12 @@ impl From<StoreError> for Attempt {
 }
 
 impl Shared {
-    /// Fetches what a notification speaks of and hands it to ingest.
+    /// Fetches the objects of a notification and sends them to the intake.
     pub(crate) async fn attempt(&self, delivery: &Delivery) -> Attempt {
         self.fetch(delivery).await.unwrap_or_else(|attempt| attempt)
     }
 
-    /// The connection that a notification came through; a dead letter if there is none any more.
+    /// Returns the connection of a notification; refuses the notification if the connection no longer exists.
     pub(crate) async fn connection_of(&self, delivery: &Delivery) -> Result<Connection, Attempt> {
         let found = self.store.connection(&delivery.origin.connection).await?;
         found.ok_or_else(|| missing("there is no such connection any more"))
@@ -58,7 +58,7 @@ impl Shared {
         let (platform, schemas) = platforms::find(name)
             .zip(self.schemas.get(name))
             .ok_or_else(|| missing("there is no such platform any more"))?;
-        // Normalize makes the dead letter of what can't be read or is of another account.
+        // Normalize dead-letters deliveries that can't be read or belong to another account.
         let read = schemas.read(&delivery.topic, &delivery.body);
         let read = read.and_then(|body| platforms::check_account(platform, delivery, &body).map(|()| body));
         let Ok(body) = read else { return Ok(Attempt::Fetched(0)) };

@@ -1,8 +1,8 @@
-//! Completes thin notifications by fetching what they speak of.
+//! Completes thin notifications by fetching the objects that they name.
 //!
 //! It reads RAW beside normalize. The full objects go through the intake into RAW like any delivery, with the
-//! notification as their cause; so they are verified, counted, ordered and replayed like everything else. While a
-//! connection is paused or its account refuses us, its notifications are parked in the record.
+//! notification as their cause; so they are verified, counted, ordered and replayed like all others. While a connection
+//! is paused or its account is refused, its notifications are parked in the record.
 
 mod attempt;
 mod notices;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The name of the stage.
 pub(crate) const STAGE: &str = "poll";
-/// The number of notices of changes that a connection may leave waiting; beyond it, it looks as if all had changed.
+/// Upper limit of unread change notices per connection; beyond it, the connection acts as if everything had changed.
 const CHANGES_MAX: usize = 256;
 
 /// The configuration of the service.
@@ -36,7 +36,7 @@ pub struct Config {
     pub calls: CallsConfig,
 }
 
-/// Runs the service until it is asked to stop.
+/// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
@@ -62,7 +62,7 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
     outcome
 }
 
-/// Tells all connections what the database tells: one connection to it listens for them all.
+/// Sends the database's change notices to all connections: one database connection listens for them all.
 async fn listen(store: Store, reported: broadcast::Sender<Changed>, stop: CancellationToken) {
     let mut changes = store.listen_changes();
     loop {
@@ -70,7 +70,7 @@ async fn listen(store: Store, reported: broadcast::Sender<Changed>, stop: Cancel
             changed = changes.next() => changed,
             () = stop.cancelled() => return,
         };
-        // Nobody listens while no partition is owned.
+        // There is no receiver while no partition is owned.
         reported.send(changed).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! One connection's notifications, one at a time.
+//! Processes one connection's notifications, one at a time.
 
 use crate::{
     STAGE,
@@ -15,9 +15,9 @@ use store::Changed;
 use tokio::sync::{broadcast, mpsc};
 use wire::Original;
 
-/// After how many attempts a notification that isn't fetched is warned of.
+/// Number of failed attempts after which a warning is logged.
 const WARNED_AFTER: u32 = 5;
-/// How long to wait before the broker is asked again to keep a dead letter.
+/// Pause before a dead letter is published again after a failure.
 const DEAD_LETTER_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Notice {
@@ -25,7 +25,7 @@ pub(crate) struct Notice {
     pub(crate) delivery: Delivery,
 }
 
-/// The partition was given up: whoever owns it now goes on.
+/// The partition was released: its new owner continues.
 pub(crate) struct GivenUp;
 
 pub(crate) struct Notices {
@@ -33,13 +33,13 @@ pub(crate) struct Notices {
     pub(crate) connection: ConnectionId,
     pub(crate) done: mpsc::Sender<Position>,
     pub(crate) changes: broadcast::Receiver<Changed>,
-    /// While some of its notifications are parked; later ones are parked behind them.
+    /// Set while some of its notifications are parked; later ones are parked behind them.
     pub(crate) parked: Option<Parked>,
 }
 
 impl Notices {
-    /// Works until the partition is given up. Notifications that say nothing but "something changed" and wait together
-    /// are answered by one fetch.
+    /// Works until the partition is released. Waiting notifications that name no object are coalesced per topic: one
+    /// fetch serves all of them.
     pub(crate) async fn work(mut self, mut notices: mpsc::UnboundedReceiver<Notice>) {
         let mut next = None;
         loop {
@@ -77,7 +77,7 @@ impl Notices {
         }
     }
 
-    /// Until it is fetched, parked or dead-lettered, and which of them it counts as.
+    /// Tries until the notification is fetched, parked or dead-lettered; returns the outcome for the metrics.
     async fn keep_trying(&mut self, position: Position, delivery: Delivery) -> Result<&'static str, GivenUp> {
         let mut backoff = Backoff::default();
         loop {
@@ -110,7 +110,7 @@ impl Notices {
         }
     }
 
-    /// Waits, unless the partition is given up meanwhile.
+    /// Waits, unless the partition is released meanwhile.
     pub(crate) async fn pause(&self, pause: Duration) -> Result<(), GivenUp> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
@@ -118,7 +118,7 @@ impl Notices {
         }
     }
 
-    /// Keeps a notification that can't be completed, however long the broker takes.
+    /// Dead-letters a notification that can't be completed, however long the broker takes.
     pub(crate) async fn dead_letter(
         &self,
         position: Position,
@@ -136,7 +136,7 @@ impl Notices {
     }
 }
 
-/// Waits until what is parked may be tried; for ever while nothing is.
+/// Waits until parked notifications may be tried; for ever if there are none.
 async fn wake(
     connection: &ConnectionId,
     changes: &mut broadcast::Receiver<Changed>,
@@ -148,7 +148,7 @@ async fn wake(
     }
 }
 
-/// Whether the notification says only that something of a whole kind changed.
+/// Returns whether the notification names no object, only that something of a kind changed.
 pub(crate) fn is_bare(delivery: &Delivery) -> bool {
     platforms::find(delivery.origin.platform.as_str())
         .is_some_and(|platform| platform.is_bare(&delivery.topic))

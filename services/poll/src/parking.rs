@@ -1,4 +1,4 @@
-//! Notifications that wait in the record while their connection is paused or its account refuses us.
+//! Notifications that wait in the record while their connection is paused or its account is refused.
 
 use crate::{
     STAGE,
@@ -17,46 +17,46 @@ use tokio::{
     time::Instant,
 };
 
-/// The number of notifications of one connection that wait at most; beyond it the oldest become dead letters.
+/// Upper limit of parked notifications per connection; beyond it the oldest are dead-lettered.
 const PARKED_MAX: u32 = 10_000;
-/// How long to wait before what is parked is tried again after an outage.
+/// Pause before parked notifications are tried again after an outage.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 
-/// Why and until when notifications are parked.
+/// The reason for which notifications are parked, and the time of the next try.
 pub(crate) struct Parked {
     refused: Option<Refused>,
-    /// When to try without a change; never while the connection is paused.
+    /// Time of the next try without a change; `None` while the connection is paused.
     again: Option<Instant>,
 }
 
-/// Why what is parked is looked at.
+/// The reason for which a parked notification is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// Its time has come.
+    /// It is due.
     Due,
-    /// Something of the connection changed.
+    /// The connection's set-up changed.
     Changed,
 }
 
 impl Parked {
-    /// While the connection is paused.
+    /// Parked while the connection is paused.
     pub(crate) const fn paused() -> Self {
         Self { refused: None, again: None }
     }
 
-    /// While the account refuses calls.
+    /// Parked while the account is refused.
     pub(crate) fn refused(before: Option<Refused>, with: Settings) -> Self {
         let refused = Refused::after(before, with);
         let again = Some(Instant::now() + refused.pause());
         Self { refused: Some(refused), again }
     }
 
-    /// To be tried after `pause`: an owner before parked them, or the platform is unwell.
+    /// To be tried after `pause`: a former owner parked them, or the platform has an outage.
     pub(crate) fn due_in(pause: Duration) -> Self {
         Self { refused: None, again: Some(Instant::now() + pause) }
     }
 
-    /// Waits until its time has come or its connection was changed.
+    /// Waits until the next try is due or the connection was changed.
     pub(crate) async fn wake(
         &self,
         connection: &ConnectionId,
@@ -107,7 +107,7 @@ impl Notices {
         self.make_room().await
     }
 
-    /// Makes dead letters of the oldest notifications beyond the limit.
+    /// Dead-letters the oldest notifications beyond the limit.
     async fn make_room(&self) -> Result<(), GivenUp> {
         let mut backoff = Backoff::default();
         loop {
@@ -127,8 +127,8 @@ impl Notices {
         }
     }
 
-    /// Fetches the oldest parked notification, unless something stands against it. One at a time: what comes in meanwhile
-    /// is parked behind the others, so that a long row of them holds nobody up.
+    /// Tries to fetch the oldest parked notification. One at a time: new notifications are parked behind the others
+    /// meanwhile, so that a long queue blocks nothing else.
     pub(crate) async fn unpark(&mut self, woken: Woken) -> Result<(), GivenUp> {
         let parked = self.parked.take();
         let oldest = match self.shared.store.oldest_parked(&self.connection).await {
@@ -141,13 +141,13 @@ impl Notices {
             }
         };
         let Ok(delivery) = wire::decode_delivery(oldest.delivery.clone().into()) else {
-            // Nobody can read it any more, which no retry changes; RAW has it as well.
+            // The notification can't be decoded, which no retry changes; RAW has it as well.
             tracing::error!(stage = STAGE, connection.id = %self.connection, position = %oldest.position, "a parked notification can't be read");
             self.parked = Some(Parked::due_in(Duration::ZERO));
             return self.forget(oldest.position).await;
         };
         let refused = match parked {
-            // The note of a refusal is a change, too: only other settings are a reason to try sooner.
+            // Recording a refusal is a change, too: only changed settings are a reason to try sooner.
             Some(Parked { refused: Some(refused), again }) if woken == Woken::Changed => {
                 match self.shared.connection_of(&delivery).await {
                     Ok(connection) if !refused.is_outdated_by(&Settings::of(&connection)) => {
@@ -182,7 +182,7 @@ impl Notices {
         Ok(())
     }
 
-    /// Tells people that the account refuses us.
+    /// Records and logs that the platform refuses the account.
     pub(crate) async fn note_refused(
         &self,
         refusal: AccountRefusal,
@@ -197,7 +197,7 @@ impl Notices {
         tracing::warn!(stage = STAGE, connection.id = %connection, health = word(refusal), reason, "the account refuses calls");
     }
 
-    /// Makes a dead letter of a parked notification.
+    /// Dead-letters a parked notification.
     async fn give_up(&self, notice: &ParkedNotice, reject: &Reject) -> Result<(), GivenUp> {
         if let Ok(delivery) = wire::decode_delivery(notice.delivery.clone().into()) {
             self.dead_letter(notice.position, &delivery, reject).await?;

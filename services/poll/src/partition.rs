@@ -1,4 +1,5 @@
-//! One partition: reads RAW, gives notifications to their connections, and remembers how far all of them are done.
+//! Processes one partition: reads RAW, passes notifications to their connections, and stores the position up to which
+//! all are done.
 
 use crate::{
     STAGE,
@@ -22,11 +23,11 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-/// How many waiting messages are taken up at once.
+/// Upper limit of waiting messages that are read at once.
 const MESSAGES_MAX: usize = 8;
-/// How many notifications of a partition may be under way; beyond it reading waits.
+/// Upper limit of a partition's notifications under way; at the limit no more messages are read.
 const UNDER_WAY_MAX: usize = 1024;
-/// How often the position is written down.
+/// Interval at which the position is stored.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
@@ -35,12 +36,12 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) fetcher: Fetcher,
     pub(crate) schemas: HashMap<&'static str, Validator>,
-    /// What changed in the set-up.
+    /// Notices of changes of the set-up.
     pub(crate) changes: broadcast::Sender<Changed>,
 }
 
 impl Shared {
-    /// Works on the partition until it is asked to stop, or interrupted.
+    /// Works on the partition until it is stopped or interrupted.
     pub(crate) async fn run_partition(self: &Arc<Self>, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
         let cursor = self.store.take_epoch(Consumer::Poll, partition).await?;
@@ -99,17 +100,17 @@ struct PartitionWorker {
     partition: Partition,
     cursor: Cursor,
     accepted: Accepted,
-    /// How far RAW was read.
+    /// Position up to which RAW was read.
     read: Position,
-    /// Notifications that aren't done, each with how far RAW was done before it.
+    /// Notifications that aren't done, each with the position up to which RAW was read before it.
     under_way: BTreeMap<Position, Position>,
     connections: HashMap<ConnectionId, mpsc::UnboundedSender<Notice>>,
     done: mpsc::Sender<Position>,
 }
 
 impl PartitionWorker {
-    /// Takes up a batch of deliveries; one that isn't ours is passed over. Reads all of it, as normalize does: what the
-    /// one counts and the other refuses would never balance.
+    /// Consumes a batch of deliveries; a foreign message is skipped. Validates all of it, as normalize does: if this
+    /// one counted deliveries that the other refuses, the counts would never balance.
     async fn take_message(&mut self, message: &Message) {
         match batch_of::<Delivery>(&self.shared.service.bus, Feed::Raw, self.partition, message) {
             Ok(batch) => batch.records.into_iter().for_each(|it| self.take(it.position, it.value)),
@@ -129,13 +130,13 @@ impl PartitionWorker {
         self.under_way.insert(position, before);
         let id = delivery.origin.connection.clone();
         let notice = Notice { position, delivery };
-        // At most `UNDER_WAY_MAX` and a batch are under way, so these queues are bounded by that.
+        // At most `UNDER_WAY_MAX` and a batch are under way, which bounds these queues.
         if let Err(unsent) = self.queue(id, None).send(notice) {
             self.under_way.remove(&unsent.0.position);
         }
     }
 
-    /// The queue of a connection, whose worker is started with what is parked if it doesn't run yet.
+    /// The queue of a connection. If its worker doesn't run yet, it is started with `parked`.
     fn queue(&mut self, id: ConnectionId, parked: Option<Parked>) -> &mpsc::UnboundedSender<Notice> {
         self.connections.entry(id).or_insert_with_key(|id| {
             let (queue, waiting) = mpsc::unbounded_channel();
@@ -151,7 +152,7 @@ impl PartitionWorker {
         })
     }
 
-    /// Goes on with what an owner before parked.
+    /// Continues with notifications that a former owner parked.
     async fn take_over_parked(&mut self) -> Result<(), Fault> {
         let partitions = self.shared.service.bus.partitions();
         for (store, connection) in self.shared.store.parked_connections().await? {
@@ -162,7 +163,8 @@ impl PartitionWorker {
         Ok(())
     }
 
-    /// Writes down how far everything is done, and what was accepted up to where RAW was read.
+    /// Stores the position up to which everything is done, and the counts of deliveries accepted up to the
+    /// position read.
     async fn note(&mut self) -> Result<(), Fault> {
         self.accepted.note(&self.shared.store, self.partition, self.read).await?;
         let position = self.under_way.first_key_value().map_or(self.read, |(_, before)| *before);
@@ -178,11 +180,11 @@ impl PartitionWorker {
     }
 }
 
-/// What was accepted: counted here because this is the other reader of RAW, apart from the stages whose work is held
-/// against it.
+/// Counts of accepted deliveries: counted here because this is the other reader of RAW, independent of the stages whose
+/// work is validated against them.
 struct Accepted {
     cursor: Cursor,
-    /// Beyond the cursor.
+    /// Counts beyond the cursor.
     deliveries: BTreeMap<(TenantId, StoreId), i64>,
 }
 

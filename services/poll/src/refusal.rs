@@ -1,9 +1,9 @@
-//! The note in the record that an account refuses us, and that it takes calls again.
+//! Records that a platform refuses an account.
 
 use platforms::AccountRefusal;
 use store::{Connection, Health, Store, StoreError};
 
-/// Notes that the platform refused a call for the sake of the credentials or the account.
+/// Records that the platform refused a call because of the credentials or the account.
 pub(crate) async fn note(
     store: &Store,
     called_as: &Connection,

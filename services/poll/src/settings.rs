@@ -1,4 +1,4 @@
-//! Whether a connection may be called now, and when one that is refused is tried again.
+//! Settings that decide whether a platform accepts calls, and pauses between tries of a refused account.
 
 use platforms::AccountRefusal;
 use std::time::Duration;
@@ -6,10 +6,11 @@ use store::Connection;
 
 /// The pause before a refused account is first tried again; it doubles with each refusal.
 const PROBE_FIRST: Duration = Duration::from_mins(1);
-/// The longest pause between two tries of a refused account.
+/// Longest pause between two tries of a refused account.
 const PROBE_LONGEST: Duration = Duration::from_hours(1);
 
-/// What of a connection decides whether its platform accepts a call. A change of any of it is a reason to try again.
+/// The settings of a connection that decide whether its platform accepts a call. A change of one of them is a reason to
+/// try again.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     enabled: bool,
@@ -31,31 +32,31 @@ impl Settings {
     }
 }
 
-/// The state of an account that refuses us.
+/// The state of a refused account.
 pub(crate) struct Refused {
     with: Settings,
     attempts: u32,
 }
 
 impl Refused {
-    /// The state after one more refusal. Other settings begin anew.
+    /// The state after one more refusal. With other settings the count begins anew.
     pub(crate) fn after(before: Option<Self>, with: Settings) -> Self {
         let attempts = before.filter(|before| before.with == with).map_or(0, |before| before.attempts + 1);
         Self { with, attempts }
     }
 
-    /// How long to wait before the next try.
+    /// The pause before the next try.
     pub(crate) fn pause(&self) -> Duration {
         PROBE_FIRST.saturating_mul(1 << self.attempts.min(10)).min(PROBE_LONGEST)
     }
 
-    /// Returns whether there is a reason to try before that.
+    /// Returns whether changed settings are a reason to try before that.
     pub(crate) fn is_outdated_by(&self, now: &Settings) -> bool {
         self.with != *now
     }
 }
 
-/// The word for a refusal in logs.
+/// The name of a refusal in logs.
 pub(crate) const fn word(refusal: AccountRefusal) -> &'static str {
     match refusal {
         AccountRefusal::Unauthorized => "needs_reauth",

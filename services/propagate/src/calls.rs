@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 use store::{Claim, Connection, DueChange, DueRead, DueWrite, Health, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-/// How many writes are claimed at once.
+/// Upper limit of writes claimed at once.
 const CLAIMED_MAX: i64 = 16;
-/// How long a claim holds: beyond it the write is due again, with the same key, since its owner may have died. A write
+/// Duration of a claim: after it the write is due again, with the same key, since its owner may have died. A write
 /// whose owner was killed waits no longer than this.
 const LEASE: Duration = Duration::from_secs(30);
-/// How long after the claim a call may begin, also by an owner that was paused meanwhile: what is left of the claim is
-/// longer than one write takes at its time limits.
+/// Time after the claim within which a call may begin, also by an owner that was paused meanwhile: the rest of the
+/// claim is longer than one write takes at its time limits.
 const BEGUN_WITHIN: Duration = Duration::from_secs(5);
-/// The first pause before a write is tried again; it doubles.
+/// First pause before a write is tried again; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
-/// The longest pause.
+/// Longest pause before a write is tried again.
 const RETRY_LONGEST: Duration = Duration::from_mins(10);
 
-/// How often something is read again at once, with pauses as between writes, before that is left for later.
+/// Upper limit of immediate attempts of one reading, with pauses as between writes; after them it is postponed.
 const READ_ATTEMPTS: u32 = 5;
 
-/// What calls are made with.
+/// The resources for making calls.
 pub(crate) struct Calls {
     pub(crate) store: Store,
     pub(crate) partitions: PartitionCount,
@@ -36,8 +36,8 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Makes what is due at the connection, one call at a time, until nothing is, until the platform refuses the account, or
-    /// until `stop`; says whether the account was refused.
+    /// Makes the due calls of the connection, one at a time, until none is due, until the platform refuses the account,
+    /// or until `stop`. Returns whether the account was refused.
     pub(crate) async fn work_off(
         &self,
         connection: &Connection,
@@ -46,7 +46,7 @@ impl Calls {
         let Some(platform) = platforms::find(connection.platform.as_str()) else { return Ok(false) };
         let partition = self.partitions.of(&connection.store);
         let limits = Limits::of(platform, connection.rules);
-        // Of an account that was refused, one call shows whether it still is.
+        // For a refused account, one call shows whether it is still refused.
         let mut at_once = if connection.health == Health::Ok { CLAIMED_MAX } else { 1 };
         while !stop.is_cancelled() {
             let claimed = Instant::now();
@@ -76,13 +76,13 @@ impl Calls {
             if refused {
                 return Ok(true);
             }
-            // A slow platform gets no more than it does in time.
+            // A slow platform gets no more writes than it completes in time.
             at_once = if called < count { i64::try_from(called.max(1)).unwrap_or(1) } else { CLAIMED_MAX };
         }
         Ok(false)
     }
 
-    /// Has whoever claims next make the call, this owner or another one.
+    /// Returns the claim, so that the next claimant makes the call, this owner or another one.
     async fn give_back(
         &self,
         of: Partition,
@@ -96,7 +96,7 @@ impl Calls {
         settled.map(|_| ())
     }
 
-    /// Makes a call and settles it; says whether the platform refused the account.
+    /// Makes a call and settles it. Returns whether the platform refused the account.
     async fn write(
         &self,
         platform: &dyn Platform,
@@ -140,14 +140,14 @@ impl Calls {
         Ok(refusal)
     }
 
-    /// Notes what an outcome says of the account; says whether it was refused.
+    /// Records an outcome's effect on the account's health. Returns whether the account was refused.
     async fn note_account(&self, connection: &Connection, outcome: &CallOutcome) -> Result<bool, StoreError> {
         match outcome {
             CallOutcome::AccountRefused(refusal, reject) => {
                 self.account_refused(connection, *refusal, reject).await?;
                 Ok(true)
             }
-            // Says nothing of the account.
+            // These outcomes don't depend on the account.
             CallOutcome::Throttled { .. } | CallOutcome::Retry { .. } => Ok(false),
             CallOutcome::Done { .. }
             | CallOutcome::Conflict
@@ -212,7 +212,7 @@ impl Calls {
         CallOutcome::Rejected(Reject::new(RejectClass::Bug, "the call wants to read twice"))
     }
 
-    /// Reads what is due for reading at the connection; says whether the platform refused the account.
+    /// Makes the due readings of the connection. Returns whether the platform refused the account.
     pub(crate) async fn read_due(
         &self,
         platform: &dyn Platform,
@@ -233,8 +233,8 @@ impl Calls {
         Ok(refused)
     }
 
-    /// Asks the platform for what a mirror reflects and puts the object into RAW, like any report of it; says whether the
-    /// platform refused the account. If reading fails a few times, the mirror becomes due for it again after a while.
+    /// Fetches the object of a mirror from the platform and puts it into RAW, like any report of it. Returns whether
+    /// the platform refused the account. If all attempts fail, the mirror becomes due for reading again later.
     async fn read(
         &self,
         platform: &dyn Platform,
@@ -252,7 +252,7 @@ impl Calls {
             trace: None,
         };
         let Some(wanted) = wanted(due) else {
-            // There is nothing to ask for until the platform reports the product.
+            // No request is possible until the platform reports the product.
             let of = self.partitions.of(&connection.store);
             self.store.note_gone(of, &connection.origin(), &due.asked_by).await?;
             return Ok(false);
@@ -309,7 +309,7 @@ fn access(connection: &Connection) -> Access {
     }
 }
 
-/// What a mirror's platform is asked for.
+/// The request for the object of a mirror.
 fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
     match &due.asked_by.mirror {
         MirrorKey::Level(key) => Some(Fetch::Level { item: &key.item, location: due.location.as_ref() }),
@@ -338,7 +338,7 @@ fn call(due: &DueWrite) -> Result<Call, Reject> {
     }
 }
 
-/// What an outcome means for the mirror. `jitter` is from 0.5 to 1.
+/// Returns the metric label and the result for the mirror of an outcome. `jitter` is from 0.5 to 1.
 fn result(
     due: &DueWrite,
     outcome: CallOutcome,

@@ -1,4 +1,4 @@
-//! The values that platforms should hold, set for all partitions of this process in one transaction.
+//! Sets the desired values of platforms, for all partitions of this process in one transaction.
 
 use model::Timestamp;
 use stage::Fault;
@@ -9,12 +9,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How long after the begin of a transaction the next one begins at the earliest: it then takes what changed meanwhile
-/// in all partitions. A transaction that finds nobody waiting never waits.
+/// Minimum time between the beginnings of two transactions: the next one includes the changes that arrived meanwhile in
+/// all partitions. A batch that finds the worker idle never waits.
 const PACE: Duration = Duration::from_millis(40);
-/// How many partitions may wait.
+/// Upper limit of waiting partitions.
 const WAITING_MAX: usize = 1024;
-/// How many changes one transaction takes at most; a partition's are never split.
+/// Upper limit of changes per transaction; a partition's are never split.
 const CHANGES_MAX: i64 = 4000;
 
 struct Job {
@@ -30,7 +30,7 @@ pub(crate) struct DesiredWriter {
 }
 
 impl DesiredWriter {
-    /// Starts the one worker; it ends with the last clone.
+    /// Starts the only worker; it ends with the last clone.
     pub(crate) fn start(store: Store, writes: Writes, now: fn() -> Timestamp) -> Self {
         let (queue, jobs) = mpsc::channel(WAITING_MAX);
         tokio::spawn(run(store, writes, now, jobs));
@@ -38,7 +38,7 @@ impl DesiredWriter {
     }
 
     /// Waits until a partition's changes are set and its cursor has moved, together with those of others. If one
-    /// partition of a transaction is fenced, all of it is refused so.
+    /// partition of a transaction is fenced, all of them are refused as fenced.
     pub(crate) async fn set(&self, changes: DesiredChanges, step: CursorMove) -> Result<(), Fault> {
         let (done, outcome) = oneshot::channel();
         let ended = || Fault::transient("the worker", "it has ended");
@@ -64,7 +64,7 @@ async fn run(store: Store, writes: Writes, now: fn() -> Timestamp, mut jobs: mps
         let outcome = store.set_desired(&changes, &writes, now(), &steps).await;
         let outcome = outcome.map_err(Fault::from);
         for done in waiting {
-            // A partition that was given up meanwhile asks no more.
+            // A partition that was released meanwhile no longer waits for the result.
             done.send(outcome.clone()).ok();
         }
     }

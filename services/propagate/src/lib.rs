@@ -1,8 +1,8 @@
 //! Brings every other platform of a store to the store's value.
 //!
-//! Committed changes set what each platform should hold; what differs from what it holds is written to it, newest value
-//! first and only. A write is marked before its call, so that its report is known for an echo even if it comes first;
-//! an answer that was lost is asked for again with the same idempotency key.
+//! Committed changes set each platform's desired values; a value that differs from the platform's baseline is written
+//! to it, only the newest one. A write is recorded before its call, so that its report is recognized as an echo even if
+//! it arrives before the reply. A call whose reply was lost is repeated with the same idempotency key.
 
 mod calls;
 mod desired;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The name of the stage.
 pub(crate) const STAGE: &str = "propagate";
-/// How many notices of changes a partition may leave waiting; beyond it, it reads everything again.
+/// Upper limit of unread change notices per partition; beyond it, the partition reads all its connections again.
 const NOTICES_MAX: usize = 256;
 
 /// The configuration of the service.
@@ -34,7 +34,7 @@ pub struct Config {
     pub calls: CallsConfig,
 }
 
-/// Runs the service until it is asked to stop.
+/// Runs the service until it is stopped.
 pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
     let opened = runner::until_set_up(&service, STAGE, async || Store::open(&config.store).await).await?;
     let Some(store) = opened else { return Ok(()) };
@@ -71,7 +71,7 @@ pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result
     outcome
 }
 
-/// Tells all partitions what the database tells: one connection listens for them all.
+/// Sends the database's change notices to all partitions: one database connection listens for them all.
 async fn listen(store: Store, notices: broadcast::Sender<Changed>, stop: CancellationToken) {
     let mut changes = store.listen_changes();
     loop {
@@ -79,7 +79,7 @@ async fn listen(store: Store, notices: broadcast::Sender<Changed>, stop: Cancell
             changed = changes.next() => changed,
             () = stop.cancelled() => return,
         };
-        // Nobody listens while no partition is owned; whoever takes one over reads everything first.
+        // There is no receiver while no partition is owned; a new owner reads everything first.
         notices.send(changed).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! Which writes may be begun at a connection, and within which limits.
+//! Limits of writes: the kinds that may be begun at a connection, their decimals and repeat times.
 
 use model::{MirrorKind, PlatformName};
 use platforms::Platform;
@@ -10,7 +10,7 @@ use store::{Rules, Writes};
 
 /// The limits of one connection's writes.
 pub(crate) struct Limits {
-    /// The kinds that the platform takes and the rules let out.
+    /// The kinds that the platform accepts and the rules allow.
     pub(crate) kinds: BTreeSet<MirrorKind>,
     /// The decimals of its quantities.
     pub(crate) decimals: u32,
@@ -42,7 +42,7 @@ impl Limits {
     }
 }
 
-/// The kinds that each platform takes, with the decimals of its quantities.
+/// The kinds that each platform accepts, with the decimals of its quantities.
 pub(crate) fn writes() -> Writes {
     let mut writes = Writes::new();
     for platform in platforms::all() {

@@ -1,4 +1,4 @@
-//! What is counted of calls.
+//! Metrics of calls.
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
 use runner::Metrics;

@@ -1,4 +1,4 @@
-//! One partition: what changed becomes what platforms should hold; what is due is written.
+//! Processes one partition: sets desired values by its committed changes, and makes due writes and readings.
 
 use crate::{STAGE, calls::Calls, desired::DesiredWriter};
 use bus::{AppliedMessage, AppliedReader, BusError};
@@ -15,11 +15,11 @@ use tokio::{sync::broadcast, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use wire::DecodeError;
 
-/// How many changes are taken up at once.
+/// Upper limit of changes that are consumed at once.
 const CHANGES_MAX: usize = 256;
-/// How often it looks for writes that have to be tried again.
+/// Interval between checks for writes to repeat.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it looks for what has to be read.
+/// Interval between checks for due readings.
 const READ_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Works on the partition until it is asked to stop, or interrupted.
+    /// Works on the partition until it is stopped or interrupted.
     pub(crate) async fn run_partition(&self, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
         let cursor = self.store.take_epoch(Consumer::Propagate, partition).await?;
@@ -64,7 +64,7 @@ impl Shared {
                 Some(done) = worker.calls.join_next() => {
                     if let Ok((connection, refused)) = done {
                         if refused {
-                            // Its notice may come after the next look at what is due.
+                            // The notice of the refusal may arrive after the next check for due writes.
                             worker.forget(&Changed::Connection(connection.clone())).await?;
                         }
                         worker.busy.remove(&connection);
@@ -76,7 +76,7 @@ impl Shared {
                 () = run.stop.cancelled() => break,
             }
         }
-        // Calls under way end on their own time limits; what they leave is settled by the next owner.
+        // Calls under way end by their own time limits; the next owner settles unfinished ones.
         while worker.calls.join_next().await.is_some() {}
         Ok(())
     }
@@ -105,7 +105,7 @@ struct PartitionWorker<'a> {
 }
 
 impl PartitionWorker<'_> {
-    /// Sets what platforms should hold by now; says whether there was anything.
+    /// Sets the platforms' desired values by the changes read. Returns whether a value was set.
     async fn take(&mut self, taken: Result<Vec<(AppliedMessage, Applied)>, BusError>) -> Result<bool, Fault> {
         let taken: Vec<(i64, Option<Applied>)> = match taken {
             Ok(taken) => {
@@ -145,9 +145,9 @@ impl PartitionWorker<'_> {
         Ok(due)
     }
 
-    /// The changes that APPLIED lacks, from where they were committed, each by its number; none for one that can't be
-    /// read, which is set aside. The reader goes on behind them. What APPLIED has instead was never committed if there
-    /// are none.
+    /// Returns the changes that APPLIED lacks, read from the event store, each with its number; `None` for one that
+    /// can't be decoded, which is set aside. The reader continues behind them. If the event store has none, the
+    /// messages that APPLIED has instead were never committed, and the reader refuses them.
     async fn changes_of_event_store(&mut self) -> Result<Vec<(i64, Option<Applied>)>, Fault> {
         let limit = i64::try_from(CHANGES_MAX).unwrap_or(i64::MAX);
         let rows = self.shared.store.applied_after(self.partition, self.cursor.number, limit).await?;
@@ -165,7 +165,7 @@ impl PartitionWorker<'_> {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Starts what is due, one task for each connection: its calls stay in order and within its budget.
+    /// Starts due writes, one task for each connection: its calls stay in order and within its budget.
     async fn write_due(&mut self) -> Result<(), Fault> {
         let store = &self.shared.store;
         let idle = self.idle();
@@ -187,8 +187,8 @@ impl PartitionWorker<'_> {
         Ok(())
     }
 
-    /// Connections that are called and have no call under way: a paused one isn't called, one whose account was refused
-    /// when its next probe is due.
+    /// Connections that may be called and have no call under way: a paused one isn't called, one whose account was
+    /// refused only when its next probe is due.
     fn idle(&self) -> Vec<ConnectionId> {
         let idle = self.connections.values().filter(|connection| !self.busy.contains(&connection.id));
         idle.filter(|connection| connection.call_gate().is_open(now()))
@@ -196,7 +196,7 @@ impl PartitionWorker<'_> {
             .collect()
     }
 
-    /// Reads what apply couldn't decide without, and asks again for readings that never came.
+    /// Makes readings that apply needs for a decision, and repeats those that never arrived.
     async fn read_again(&mut self) -> Result<(), Fault> {
         let (store, idle) = (&self.shared.store, self.idle());
         if idle.is_empty() {

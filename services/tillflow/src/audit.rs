@@ -1,4 +1,4 @@
-//! Whether everything that was accepted came to an end, once and in order: RAW held against the record.
+//! Checks that every accepted delivery has an outcome, once and in order: validates RAW against the record.
 
 use crate::{
     cli::{Audit, Output},
@@ -17,25 +17,25 @@ use std::{
 };
 use store::{Account, Consumer, DeliveryPosition, Store};
 
-/// How many positions of a store are asked for at once.
+/// Upper limit of positions of a store that are queried at once.
 const PLACES_MAX: usize = 4000;
-/// How often progress is reported.
+/// Interval between progress reports.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// A delivery that RAW has and the record knows nothing of.
+/// A delivery of RAW without an outcome in the record.
 struct Missing {
     store: StoreId,
     delivery: DeliveryId,
     position: Position,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Default)]
 struct Found {
     checked: usize,
     in_flight: usize,
     missing: Vec<Missing>,
-    /// Messages of RAW that aren't ours: nothing was accepted with them.
+    /// Foreign messages of RAW: they contain no accepted delivery.
     foreign: Vec<Foreign>,
     /// The permanent errors of the last seven days.
     alerts: Vec<Alert>,

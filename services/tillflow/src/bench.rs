@@ -1,4 +1,4 @@
-//! Measurements, on servers of their own in a throw-away folder.
+//! Measurements, on temporary servers in a temporary folder.
 
 mod cpu;
 mod feed;
@@ -21,7 +21,7 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
     match arguments.what {
         Benched::Pipeline(arguments) => pipeline::run(arguments, output).await,
         Benched::Latency(arguments) => {
-            // Unless it falls behind, so few are in flight that the limit plays no part.
+            // At a rate that the pipeline sustains, so few are in flight that the limit has no effect.
             let (load, rate) = (arguments.load, arguments.rate);
             pipeline::run(PipelineBench { load, rate, in_flight: 4096 }, output).await
         }
@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: Bench, output: Output) -> Result<(), Failed> 
     }
 }
 
-/// Servers with the stores of a load.
+/// Starts servers with the stores of a load.
 async fn servers(scratch: &Scratch, load: &Load) -> Result<Servers, Failed> {
     let partitions = PartitionCount::new(load.partitions)
         .ok_or_else(|| Failed::Usage("--partitions is a power of two up to 1024".to_owned()))?;
@@ -41,7 +41,7 @@ async fn servers(scratch: &Scratch, load: &Load) -> Result<Servers, Failed> {
     Ok(servers)
 }
 
-/// As a rate, a share or a time is written.
+/// Converts a count for calculating rates, shares and times.
 #[expect(clippy::cast_precision_loss, reason = "figures need no more digits")]
 const fn figure(count: usize) -> f64 {
     count as f64

@@ -15,18 +15,18 @@ use std::{net::SocketAddr, path::PathBuf};
 const EXIT_CODES: &str =
     "Exit codes: 0 done, 1 it failed, 2 the arguments or the configuration can't be used.";
 
-/// Keeps every place a shop sells from in agreement.
+/// Keeps all sales platforms of a store in agreement.
 #[derive(Debug, Parser)]
 #[command(name = "tillflow", version, after_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
-    /// How results are written.
+    /// Format of results.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
-/// For people or for programs.
+/// Format of results, for people or for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// Lines for people.
@@ -48,28 +48,27 @@ pub(crate) enum Verb {
                       tillflow trigger square inventory.count.updated --connection demo-square --file body.json"
     )]
     Trigger(Trigger),
-    /// Follow what is committed, decoded, one line or JSON value each.
+    /// Follow committed changes, decoded, one line or JSON value each.
     #[command(
         after_help = "Example:\n  tillflow tail --store demo\n  tillflow tail --output json | jq .effects"
     )]
     Tail(Tail),
-    /// Show what the record holds.
+    /// Show the present state of the record.
     #[command(after_help = "Example:\n  tillflow show store demo")]
     Show(Show),
-    /// List how the events of a store ended, the latest last; or every outcome of one delivery, whichever stage it
-    /// ended in.
+    /// List the event outcomes of a store, the latest last; or every outcome of one delivery, in any stage.
     #[command(after_help = "Example:\n  tillflow events --store demo --limit 20\n  \
                       tillflow events --delivery 6f1c2a9b3d4e5f60718293a4b5c6d7e8\n\n\
                       With --store too, --delivery reads that store only, which is faster.\n\n\
                       Exit code 1 if nothing is known of the delivery.")]
     Events(Events),
-    /// Conflicts: what rules can't decide. List them, look at one, end one.
+    /// List, show or resolve conflicts that rules can't decide.
     #[command(
         after_help = "Example:\n  tillflow conflicts ls --store demo\n  tillflow conflicts show 17\n  \
                       tillflow conflicts resolve 17 --take store"
     )]
     Conflicts(Conflicts),
-    /// Connections: their states, pausing them, whose number stands at a first contact.
+    /// List connections and their states, pause or resume them, or set their rule for first contacts.
     #[command(after_help = "Example:\n  tillflow connection ls --store demo\n  \
                       tillflow connection show demo-shopify\n  tillflow connection pause demo-shopify\n  \
                       tillflow connection set demo-shopify --baseline platform")]
@@ -80,12 +79,12 @@ pub(crate) enum Verb {
                       Exit code 1 if there is no such connection or variant, or if it wasn't applied within --wait."
     )]
     Link(Link),
-    /// Make a platform's variant one of its own; it keeps its number and isn't matched again by it.
+    /// Unlink a platform's variant, so that it is one of its own. It keeps its number and isn't matched again by it.
     #[command(after_help = "Example:\n  tillflow unlink --connection demo-square --variant VAR7\n\n\
                       Exit code 1 if there is no such connection or link, or if it wasn't applied within --wait.")]
     Unlink(Unlink),
-    /// Link a platform's location to a location of the store: what is reported there counts from then on, and the
-    /// platform is read for each of its items there.
+    /// Link a platform's location to a location of the store. Its reports are applied from then on, and the platform is
+    /// read for each of its items there.
     #[command(
         after_help = "Example:\n  tillflow link-location --connection demo-shopify --location 655441491 --to demo-main --dry-run\n  \
                       tillflow link-location --connection demo-shopify --location 655441491 --to demo-main\n\n\
@@ -95,54 +94,52 @@ pub(crate) enum Verb {
                       wasn't applied within --wait."
     )]
     LinkLocation(LinkLocation),
-    /// Take no part in a platform's location: what is reported of it is left aside without a conflict.
+    /// Ignore a platform's location: its reports are filtered without a conflict.
     #[command(
         after_help = "Example:\n  tillflow ignore-location --connection demo-shopify --location 655441491\n  \
                       tillflow ignore-location --connection demo-shopify --location 655441491 --undo\n\n\
                       Exit code 1 if there is no such connection."
     )]
     IgnoreLocation(IgnoreLocation),
-    /// Hold what was accepted against what the record has of it: name what is missing or contradicts itself.
+    /// Compare the accepted deliveries with the record, and report missing ones and contradictions.
     #[command(after_help = "Example:\n  tillflow audit\n  tillflow audit --store demo --output json\n\n\
                       While events come in, `in flight` may be below 0: what is accepted is counted once a second.\n\n\
                       Exit code 1 if anything is missing or contradicts itself.")]
     Audit(Audit),
-    /// Dead letters: list them by cause, look at one, take them in again, give them up.
+    /// List dead letters by cause, show one, re-ingest or discard them.
     #[command(after_help = "Example:\n  tillflow dlq ls\n  tillflow dlq show 17\n  \
                       tillflow dlq replay --fingerprint 3fa1c09b2d44 --dry-run\n  \
                       tillflow dlq replay --fingerprint 3fa1c09b2d44 --rate 20\n  \
                       tillflow dlq discard 17 --note 'test data of the partner'")]
     Dlq(Dlq),
-    /// Decide RAW once more: into an empty database, which then must be as the present one; or against the present one,
-    /// which must not change. Nothing is sent to any platform.
+    /// Replay RAW: into an empty database, which must then equal the present one; or against the present one, which
+    /// must not change. Nothing is sent to any platform.
     #[command(
         after_help = "Example:\n  tillflow replay\n  tillflow replay --into postgres://localhost/rebuilt\n  tillflow replay --repair\n\n\
                       Exit code 1 if a store differs, or if the present record would change."
     )]
     Replay(Replay),
-    /// Hold levels, ledger, products, variants and orders against what the event store tells, and put right what
-    /// differs.
+    /// Compare levels, ledger, products, variants and orders with the event store, and correct differences.
     ///
-    /// The projections (current orders, daily sales, current inventory) are views of these and need nothing of their
-    /// own. Customers aren't rebuilt: events hold no personal data. Nothing is deleted: rows that no event made, and
-    /// lines of the ledger that differ, are named and left alone. Services may run meanwhile. A run over all stores
-    /// that was cut short less than a day ago is gone on with.
+    /// The projections (current orders, daily sales, current inventory) are views of these and need no rebuild.
+    /// Customers aren't rebuilt: events hold no personal data. Nothing is deleted: rows that no event made, and lines
+    /// of the ledger that differ, are reported and left unchanged. Services may run meanwhile. A run over all stores
+    /// that was interrupted less than a day ago is continued.
     #[command(after_help = "Example:\n  tillflow rebuild --dry-run\n  tillflow rebuild --store demo\n\n\
                       Exit code 1 if anything can't be put right; with --dry-run, if anything differs.")]
     Rebuild(Rebuild),
-    /// Check the broker and the database, and say how to mend what is wrong.
+    /// Check the broker and the database, and report problems with their remedies.
     #[command(after_help = "Example:\n  tillflow doctor")]
     Doctor(Target),
     /// Bring the database's tables up to date.
     #[command(after_help = "Example:\n  TILLFLOW_SERVICE__STORE__URL=postgres://… tillflow migrate")]
     Migrate(Target),
-    /// Make the users of the broker: for each service, for people, and for each connection that publishes itself, a key
-    /// and exactly the permissions that it needs.
+    /// Create the broker's users: a key and exactly the permissions needed, for each service, for people, and for each
+    /// connection that publishes itself.
     ///
-    /// Users that are there stay as they are; their permissions are written anew, for the layout that the configuration
-    /// says (`bus.streams_per_feed`). The server takes the file by `include` outside of any block, and reads it again
-    /// at
-    /// `nats-server --signal reload`.
+    /// Existing users keep their keys; their permissions are written anew, for the configured layout
+    /// (`bus.streams_per_feed`). The server's configuration must `include` the file outside of any block; the server
+    /// reads it again on `nats-server --signal reload`.
     #[command(
         after_help = "Example:\n  tillflow nats-auth --folder nats-users --dry-run\n  tillflow nats-auth --folder nats-users\n  \
                       tillflow nats-auth --partner acme acme-till\n  \
@@ -158,7 +155,7 @@ pub(crate) enum Verb {
                       connection of that store, or if it can't be asked."
     )]
     NatsAuth(NatsAuth),
-    /// Measure, on servers of its own.
+    /// Measure throughput, latency and CPU time on temporary servers.
     #[command(
         after_help = "Example:\n  tillflow bench pipeline --events 200000\n  tillflow bench latency --rate 1700\n  \
                       tillflow bench ingest --connections 64\n  tillflow bench replay"
@@ -166,7 +163,7 @@ pub(crate) enum Verb {
     Bench(Bench),
 }
 
-/// Where the environment is: that of a running `tillflow dev`, else what the configuration and the environment say.
+/// The environment: that of a running `tillflow dev`, else the one set by the configuration and environment variables.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Target {
     /// The folder of a running `tillflow dev`.
@@ -176,19 +173,19 @@ pub(crate) struct Target {
 
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
-    /// Start three simulated platforms with living traffic.
+    /// Start three simulated platforms with live traffic.
     #[arg(long)]
     pub(crate) demo: bool,
-    /// Where data is kept.
+    /// Folder of all data.
     #[arg(long, default_value = ".tillflow")]
     pub(crate) dir: PathBuf,
-    /// Where webhooks are taken; port 0 takes a free one.
+    /// Address for webhooks; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// Where metrics and health are served; port 0 takes a free one.
+    /// Address for metrics and health; port 0 selects a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub(crate) admin_listen: SocketAddr,
-    /// How many sales, restocks and edits a minute the demo makes.
+    /// Number of sales, restocks and edits a minute in the demo.
     #[arg(long, default_value_t = 120)]
     pub(crate) traffic_per_minute: u32,
 }
@@ -199,13 +196,13 @@ pub(crate) struct Trigger {
     pub(crate) platform: String,
     /// The topic, as the platform writes it.
     pub(crate) topic: String,
-    /// To which connection.
+    /// The connection that receives the delivery.
     #[arg(long)]
     pub(crate) connection: String,
     /// The body; an example of the topic if none is given.
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
-    /// How often the same delivery is sent.
+    /// Number of times that the same delivery is sent.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) dup: u32,
     #[command(flatten)]
@@ -229,7 +226,7 @@ pub(crate) struct Show {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Shown {
-    /// A store's levels, and what each platform has of them.
+    /// Show a store's levels, and each platform's levels of its items.
     Store {
         /// The store.
         store: String,
@@ -240,13 +237,13 @@ pub(crate) enum Shown {
 
 #[derive(Debug, Args)]
 pub(crate) struct Events {
-    /// Of which store.
+    /// The store.
     #[arg(long, required_unless_present = "delivery")]
     pub(crate) store: Option<String>,
     /// Every outcome of this delivery instead.
     #[arg(long, value_name = "ID", conflicts_with = "limit")]
     pub(crate) delivery: Option<String>,
-    /// How many.
+    /// Upper limit of events.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
     #[command(flatten)]
@@ -261,20 +258,20 @@ pub(crate) struct Dlq {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqVerb {
-    /// List causes, with how many dead letters each has; or dead letters.
+    /// List causes with their numbers of dead letters, or single dead letters.
     Ls {
         #[command(flatten)]
         of: DeadLetters,
         /// One line for each dead letter instead of for each cause.
         #[arg(long)]
         dead_letters: bool,
-        /// How many lines.
+        /// Upper limit of lines.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
         #[command(flatten)]
         target: Target,
     },
-    /// Show one dead letter: why, where, and what was done about it.
+    /// Show one dead letter: its cause, its origin, and the actions taken on it.
     Show {
         /// The dead letter's number.
         dead_letter: u64,
@@ -284,28 +281,28 @@ pub(crate) enum DlqVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// Take dead letters in again, through the whole pipeline, as the same events: newer changes stand, and nothing
-    /// takes effect twice.
+    /// Re-ingest dead letters through the whole pipeline, as the same events: newer changes stand, and nothing takes
+    /// effect twice.
     Replay {
         #[command(flatten)]
         of: DeadLetters,
-        /// Say what would be taken in, and do nothing.
+        /// Show what would be re-ingested, and do nothing.
         #[arg(long)]
         dry_run: bool,
-        /// How many a second at most.
+        /// Upper limit of dead letters a second.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         rate: u32,
         #[command(flatten)]
         target: Target,
     },
-    /// Give dead letters up. RAW keeps their bytes as long as it keeps anything.
+    /// Discard dead letters. RAW keeps their bytes until the end of its retention.
     Discard {
         #[command(flatten)]
         of: DeadLetters,
-        /// Why; kept for ever.
+        /// The reason; kept for ever.
         #[arg(long)]
         note: String,
-        /// Say what would be given up, and do nothing.
+        /// Show what would be discarded, and do nothing.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
@@ -313,7 +310,7 @@ pub(crate) enum DlqVerb {
     },
 }
 
-/// Which dead letters.
+/// Selection of dead letters.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DeadLetters {
     /// Dead letters by their numbers.
@@ -337,14 +334,13 @@ pub(crate) struct DeadLetters {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The database to rebuild the record in: empty. Its tables are made, and what was set up is copied from the
-    /// present one.
+    /// Empty database to rebuild the record in. Its tables are created, and the set-up is copied from the present one.
     #[arg(long, env = "TILLFLOW_REPLAY_INTO", hide_env_values = true)]
     pub(crate) into: Option<String>,
-    /// Go on where a replay into that database ended.
+    /// Continue a replay into that database from where it ended.
     #[arg(long, requires = "into")]
     pub(crate) resume: bool,
-    /// Apply what RAW has and the present record lacks: for a record that was restored from an older copy. Stop `apply`
+    /// Apply deliveries of RAW that the present record lacks, after it was restored from an older copy. Stop `apply`
     /// before, and read the runbook `database-restored`.
     #[arg(long, conflicts_with = "into")]
     pub(crate) repair: bool,
@@ -357,10 +353,10 @@ pub(crate) struct Rebuild {
     /// Only this store.
     #[arg(long)]
     pub(crate) store: Option<String>,
-    /// Name what differs, and write nothing.
+    /// Report differences, and write nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Begin with the first store, even if a run was cut short.
+    /// Begin with the first store, even if a run was interrupted.
     #[arg(long, conflicts_with_all = ["store", "dry_run"])]
     pub(crate) restart: bool,
     #[command(flatten)]
@@ -384,29 +380,29 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Benched {
-    /// Signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
+    /// Measure signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
     Pipeline(PipelineBench),
-    /// The same at a steady rate: how long from the intake to APPLIED.
+    /// Measure the time from the intake to APPLIED at a steady rate of deliveries.
     Latency(LatencyBench),
-    /// Signed webhooks over HTTP until the answer that they are on disk.
+    /// Measure signed webhooks over HTTP until the response that they are on disk.
     Ingest(IngestBench),
-    /// RAW into an empty database.
+    /// Measure a replay of RAW into an empty database.
     Replay(ReplayBench),
 }
 
-/// What is sent.
+/// The deliveries of a benchmark.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Load {
-    /// How many deliveries.
+    /// Number of deliveries.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
     pub(crate) events: u64,
-    /// How many stores they are spread over.
+    /// Number of stores that they are spread over.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) stores: u32,
-    /// How many items each store has.
+    /// Number of items of each store.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
     pub(crate) items: u32,
-    /// How many partitions; four carry as much on two cores as sixteen, and sooner.
+    /// Number of partitions; on two cores, four have the throughput of sixteen at a lower latency.
     #[arg(long, default_value_t = 4)]
     pub(crate) partitions: u16,
 }
@@ -415,10 +411,10 @@ pub(crate) struct Load {
 pub(crate) struct PipelineBench {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// How many a second; 0 sends as fast as they are taken.
+    /// Deliveries a second; 0 sends as fast as they are accepted.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
-    /// How many deliveries wait for their answer at once when unpaced.
+    /// Number of deliveries that wait for their response at once when unpaced.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
 }
@@ -427,7 +423,7 @@ pub(crate) struct PipelineBench {
 pub(crate) struct LatencyBench {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// How many a second.
+    /// Deliveries a second.
     #[arg(long, default_value_t = 1700, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) rate: u64,
 }
@@ -436,10 +432,10 @@ pub(crate) struct LatencyBench {
 pub(crate) struct IngestBench {
     #[command(flatten)]
     pub(crate) load: Load,
-    /// How many a second; 0 sends as fast as they are taken.
+    /// Webhooks a second; 0 sends as fast as they are accepted.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
-    /// How many connections send, one webhook at a time each.
+    /// Number of connections that send, one webhook at a time each.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) connections: u32,
 }

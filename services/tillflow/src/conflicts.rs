@@ -1,4 +1,4 @@
-//! Conflicts, for the people who end them.
+//! Lists, shows and resolves conflicts.
 
 use crate::{
     cli::{Conflicts, ConflictsVerb, Output, Take, Target, Wait},
@@ -11,7 +11,7 @@ use model::{Conflict, ConflictKind, ConnectionId, Instruction, Outcome, Side, St
 use serde_json::{Value, json};
 use store::{ConflictFilter, ConflictRow, Store};
 
-/// What is kept as the resolution where a person gave no reason.
+/// The resolution that is stored if a person gave no reason.
 const NO_NOTE: &str = "resolved by hand";
 
 pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Failed> {
@@ -91,14 +91,14 @@ async fn find(store: &Store, id: i64) -> Result<ConflictRow, Failed> {
     store.conflict(id).await?.ok_or_else(|| Failed::Other(format!("there is no conflict {id}")))
 }
 
-/// Who ends a conflict, and why.
+/// The person that resolves a conflict, and the reason.
 struct Word {
     by: String,
     note: Option<String>,
 }
 
 impl Word {
-    /// The resolution that is kept.
+    /// The resolution that is stored.
     fn resolution(&self, decided: &str) -> String {
         match (&self.note, decided) {
             (Some(note), "") => note.clone(),
@@ -130,7 +130,7 @@ async fn resolve(
         (true, None) => {
             Err(Failed::Usage("say whose number stands: --take store or --take platform".to_owned()))
         }
-        // Writes that stopped begin anew from the store's number.
+        // Stopped writes begin anew from the store's number.
         (false, None | Some(Take::Store))
             if row.conflict.kind == ConflictKind::Flapping
                 && Conflict::item_of(&row.conflict.subject).is_some() =>
@@ -152,8 +152,8 @@ async fn resolve(
     }
 }
 
-/// Answers a first contact. The event of the answer ends the conflict; where nothing waits for an answer any more, the
-/// person's word does.
+/// Decides a first contact. The event of the decision ends the conflict; if the first contact no longer waits for one,
+/// the conflict is resolved directly.
 async fn adopt(
     store: &Store,
     row: &ConflictRow,

@@ -1,4 +1,4 @@
-//! Connections: their states, pausing them, and whose number stands at a first contact.
+//! Connections: their states, pausing them, and their rule for first contacts.
 
 use crate::{
     cli::{Baseline, ConnectionVerb, Connections, Output, Target, Wait},
@@ -70,7 +70,7 @@ async fn list(store_id: Option<&str>, target: &Target, output: Output) -> Result
     Ok(())
 }
 
-/// A connection's state in a word or two.
+/// A connection's state in one or two words.
 fn shown(state: &ConnectionState) -> String {
     match (state.enabled, state.health) {
         (true, health) => health.as_str().to_owned(),
@@ -146,7 +146,7 @@ async fn preview(
     let answered = match rule {
         BaselineRule::Ask => 0,
         BaselineRule::Store => waiting,
-        // No zero that nothing stands behind takes stock away.
+        // An unproven zero never removes stock.
         BaselineRule::Platform => {
             let mirrors = store.waiting_mirrors(&state.origin.connection).await?;
             waiting.saturating_sub(mirrors.iter().filter(|mirror| is_asked_zero(mirror)).count())
@@ -171,7 +171,7 @@ async fn preview(
     Ok(())
 }
 
-/// Returns whether a person is asked about a zero that nothing stands behind.
+/// Returns whether a person is asked about an unproven zero.
 fn is_asked_zero(mirror: &Mirror) -> bool {
     matches!(mirror, Mirror::Level(_, mirror) if mirror.gate == Gate::Asked && mirror.is_unproven_zero())
 }

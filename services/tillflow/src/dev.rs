@@ -1,4 +1,4 @@
-//! Everything on this machine, in one process but for the broker and the database.
+//! Runs everything on this machine, in one process except for the broker and the database.
 
 mod demo;
 mod provision;
@@ -23,14 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use services::Services;
 
-/// How often the keys of the broker's users are looked at.
+/// Interval between checks of the keys of the broker's users.
 const USERS_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
-/// Broker and database of one's own, with tables and streams.
+/// A broker and a database of one's own, with tables and streams.
 pub(crate) struct Servers {
     pub(crate) nats: Nats,
     pub(crate) postgres: Postgres,
-    /// The broker, as its administrator.
+    /// The broker's configuration, as its administrator.
     pub(crate) bus: BusConfig,
     /// The folder of the keys of the broker's users.
     pub(crate) users: PathBuf,
@@ -59,18 +59,18 @@ impl Servers {
         Ok(Self { nats, postgres, bus, users, store })
     }
 
-    /// The broker, as that user.
+    /// The broker's configuration, as that user.
     pub(crate) fn bus_of(&self, user: &User) -> BusConfig {
         let anybody = BusConfig { inbox_prefix: None, ..self.bus.clone() };
         as_user(anybody, &self.users, user)
     }
 
-    /// Where a user's seed is.
+    /// The location of a user's seed.
     pub(crate) fn credentials(&self, user: &User) -> Credentials {
         Credentials::Seed { seed_file: seed_file(&self.users, &user.name()) }
     }
 
-    /// Has the broker read its users anew whenever `tillflow nats-auth` has written them; ends only if it can't.
+    /// Reloads the broker's users whenever `tillflow nats-auth` has written them; ends only on a failure.
     async fn follow_users(&self) -> Failed {
         let block = || Ok::<_, Failed>(Keyring::open(&self.users)?.authorization(&BusConfig::default())?);
         let mut known = None;
@@ -98,7 +98,8 @@ impl Servers {
     }
 }
 
-/// The users of a dev environment's broker, made at its first start, as the server's configuration has them.
+/// Creates the users of a dev environment's broker at its first start; returns them in the form of the
+/// server's configuration.
 pub(crate) fn dev_users(folder: &Path) -> Result<serde_json::Value, Failed> {
     let mut keyring = Keyring::open(folder)?;
     keyring.add_ours()?;
@@ -219,7 +220,7 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     output::lines("\nCtrl-C stops everything.");
 }
 
-/// A database's URL as it may be shown; the whole one is in the environment's own file.
+/// A database's URL without its password; the full one is in the environment's own file.
 fn without_password(url: &str) -> String {
     let shown = url.split_once("://").and_then(|(scheme, rest)| {
         let (user, host) = rest.rsplit_once('@')?;

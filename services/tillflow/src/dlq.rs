@@ -1,4 +1,4 @@
-//! Dead letters, for the people who see to them.
+//! Lists, shows, re-ingests and discards dead letters.
 
 mod act;
 mod list;
@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Dlq, output: Output) -> Result<(), Failed> {
     }
 }
 
-/// Nothing is done to all dead letters by leaving words out.
+/// Refuses an empty selection, so that omitting options never affects all dead letters.
 fn selected(of: DeadLetters, verb: &str) -> Result<DeadLetters, Failed> {
     let said = of.all
         || !of.numbers.is_empty()
@@ -46,7 +46,7 @@ fn selected(of: DeadLetters, verb: &str) -> Result<DeadLetters, Failed> {
     )))
 }
 
-/// A dead letter, read.
+/// A decoded dead letter.
 struct Found {
     number: u64,
     message_id: String,
@@ -74,7 +74,7 @@ impl Found {
     }
 }
 
-/// Calls `each` for every dead letter of the selection, oldest first; tells of messages in DEAD that aren't ours.
+/// Calls `each` for every dead letter of the selection, oldest first; reports foreign messages in DEAD.
 async fn for_each_dead_letter(
     bus: &Bus,
     of: &DeadLetters,
@@ -106,7 +106,7 @@ pub(crate) struct DeadLetterOfDelivery {
     pub(crate) position: model::Position,
 }
 
-/// The dead letters of a delivery that lie in DEAD, oldest first.
+/// The dead letters of a delivery that are in DEAD, oldest first.
 pub(crate) async fn dead_letters_of(
     bus: &Bus,
     delivery: model::DeliveryId,

@@ -1,4 +1,4 @@
-//! Whether the broker and the database are as they have to be, and whether everything moves.
+//! Checks the broker and the database, and that every partition moves.
 
 mod standing;
 
@@ -14,7 +14,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use store::Store;
 
-/// Checks both, and says what is in force.
+/// Checks both, and reports their state.
 pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
     let bus = runner::connect(&configuration(&target)?.0).await?;
     let profile = bus.check().await?;
@@ -59,7 +59,8 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
     }
 }
 
-/// Where a cluster's streams are: how many each server leads, and what is lacking. Nothing of a single server.
+/// Describes the placement of a cluster's streams: the number that each server leads, and missing leaders and
+/// followers. Empty for a single server.
 fn reported(placements: &[Placement]) -> Vec<String> {
     let Some(servers) = placements.iter().map(|it| it.followers.len() + 1).min() else { return Vec::new() };
     let mut led: BTreeMap<&str, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Which broker and database a verb speaks to.
+//! Selects the broker and the database of a verb.
 
 use crate::{cli::Target, failure::Failed};
 use bus::{Bus, BusConfig, Credentials, User, seed_file};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use store::{Store, StoreConfig};
 
-/// What `tillflow dev` says when it is ready, and what the other verbs find it by.
+/// The environment of a running `tillflow dev`, which writes it when it is ready; other verbs read it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) nats_url: String,
@@ -16,7 +16,7 @@ pub(crate) struct Running {
     pub(crate) metrics_url: String,
     pub(crate) connections: Vec<RunningConnection>,
     pub(crate) simulators: Vec<RunningSimulator>,
-    /// Where the broker tells about itself.
+    /// URL of the broker's monitoring endpoint.
     pub(crate) nats_monitoring_url: String,
     /// The folder of the keys of the broker's users.
     pub(crate) nats_users: PathBuf,
@@ -44,11 +44,11 @@ const FILE: &str = "dev.json";
 const KEY_FILE: &str = "key";
 /// The folder of the keys of the broker's users, in that of a dev environment.
 pub(crate) const USERS_FOLDER: &str = "nats-users";
-/// How long a verb tries to reach the broker.
+/// Time limit for a verb to reach the broker.
 const CONNECT_LIMIT_MS: u64 = 3_000;
 
 impl Running {
-    /// Where it is written down.
+    /// The file that it is written to.
     pub(crate) fn file(dir: &Path) -> PathBuf {
         dir.join(FILE)
     }
@@ -65,7 +65,7 @@ impl Running {
         }
     }
 
-    /// The same, or an error that says what to do.
+    /// Reads it; if there is none, returns an error with the remedy.
     pub(crate) fn expect(dir: &Path) -> Result<Self, Failed> {
         let none =
             || Failed::Usage(format!("no `tillflow dev` runs in {}; start one, or say --dir", dir.display()));
@@ -73,7 +73,8 @@ impl Running {
     }
 }
 
-/// The key that a dev environment seals credentials with; made at the first start.
+/// The database's configuration with the key that a dev environment seals credentials with; the key is made at the
+/// first start.
 pub(crate) fn dev_store_config(dir: &Path, url: &str) -> Result<StoreConfig, Failed> {
     let file = dir.join(KEY_FILE);
     let key = match std::fs::read_to_string(&file) {
@@ -91,7 +92,7 @@ pub(crate) fn dev_store_config(dir: &Path, url: &str) -> Result<StoreConfig, Fai
     Ok(config)
 }
 
-/// Writes a file that only its owner reads.
+/// Writes a file that only its owner can read.
 pub(crate) fn write_secret(file: &Path, content: &[u8]) -> Result<(), Failed> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let write = || {
@@ -108,7 +109,7 @@ pub(crate) struct Own {
     pub(crate) store: StoreConfig,
 }
 
-/// The broker and the database, as configuration.
+/// The configurations of the broker and the database.
 pub(crate) fn configuration(target: &Target) -> Result<(BusConfig, StoreConfig), Failed> {
     if let Some(running) = Running::find(&target.dir)? {
         return Ok((bus_config(&running), dev_store_config(&target.dir, &running.postgres_url)?));
@@ -117,7 +118,7 @@ pub(crate) fn configuration(target: &Target) -> Result<(BusConfig, StoreConfig),
     Ok((config.bus.of(&User::Operator), config.service.store))
 }
 
-/// The broker, as that user.
+/// The broker's configuration, as that user.
 pub(crate) fn as_user(config: BusConfig, users: &Path, user: &User) -> BusConfig {
     let seed_file = seed_file(users, &user.name());
     BusConfig { credentials: Some(Credentials::Seed { seed_file }), ..config }.of(user)
@@ -133,12 +134,12 @@ fn bus_config(running: &Running) -> BusConfig {
     as_user(config, &running.nats_users, &User::Operator)
 }
 
-/// The database.
+/// Opens the database.
 pub(crate) async fn open_store(target: &Target) -> Result<Store, Failed> {
     Ok(Store::open(&configuration(target)?.1).await?)
 }
 
-/// The broker; whoever asks by hand is reported soon that it isn't there.
+/// Connects to the broker, with a short time limit, so that a user learns soon that it can't be reached.
 pub(crate) async fn open_bus(target: &Target) -> Result<Bus, Failed> {
     let mut config = configuration(target)?.0;
     config.connect_limit_ms = config.connect_limit_ms.min(CONNECT_LIMIT_MS);

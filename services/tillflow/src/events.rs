@@ -1,4 +1,4 @@
-//! How the events of a store ended.
+//! Lists the event outcomes of a store.
 
 mod delivery;
 

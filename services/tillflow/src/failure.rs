@@ -1,10 +1,10 @@
-//! Why a verb failed.
+//! Failures of a verb.
 
 use bus::BusError;
 use sandbox::SandboxError;
 use store::StoreError;
 
-/// Why a verb failed; said with every cause on standard error.
+/// The reason for which a verb failed; written with every cause to standard error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
     /// The arguments or the configuration can't be used: exit code 2.

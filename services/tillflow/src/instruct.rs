@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use store::{DeliveryOutcome, OutcomesIn, Store};
 
-/// Pause between two looks for the outcome.
+/// Interval between checks for the outcome.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A decision that was accepted.
 pub(crate) struct Instructed {
     pub(crate) delivery: DeliveryId,
-    /// How it ended; `None` if that wasn't waited for.
+    /// Its outcome; `None` if it wasn't waited for.
     pub(crate) outcome: Option<DeliveryOutcome>,
 }
 
-/// Sends an instruction about what the platform calls `external`, and waits for its outcome. An error if it isn't known
-/// when the wait is over, or if the instruction had no effect for a reason other than that everything was so before.
+/// Sends an instruction about the platform's object `external`, and waits for its outcome. Returns an error if there is
+/// no outcome at the end of the wait, or if the outcome is neither applied nor unchanged.
 pub(crate) async fn send(
     bus: &Bus,
     store: &Store,
@@ -78,7 +78,7 @@ fn took_effect(delivery: DeliveryId, outcome: DeliveryOutcome) -> Result<Instruc
 }
 
 impl Instructed {
-    /// Says how it ended, after `what` was done.
+    /// Writes the outcome after `what`, the completed action.
     pub(crate) fn tell(&self, what: &str, output: Output) {
         match (output, &self.outcome) {
             (Output::Json, _) => output::json(&self.value()),
@@ -92,7 +92,7 @@ impl Instructed {
         }
     }
 
-    /// What is known of it, for programs.
+    /// The outcome, for programs.
     pub(crate) fn value(&self) -> Value {
         let outcome = self.outcome.as_ref();
         json!({

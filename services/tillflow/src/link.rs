@@ -1,4 +1,4 @@
-//! Links by hand, and locations that a store takes no part in.
+//! Links by hand, and locations that a store ignores.
 
 use crate::{
     cli::{IgnoreLocation, Link, LinkLocation, Output, Unlink},

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,
         }
     });
-    // Whatever still runs in the background must not hold up the end.
+    // Remaining background tasks must not delay the exit.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

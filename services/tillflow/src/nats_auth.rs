@@ -13,7 +13,7 @@ use runner::Config;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// What becomes of a user.
+/// A user's change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Added,

@@ -1,5 +1,5 @@
-//! The only place that writes to standard output and standard error. What is written may hold texts of others: nothing
-//! of it reaches a terminal as it came.
+//! The only module that writes to standard output and standard error. Results may contain texts of others, which reach
+//! a terminal only with hidden characters made visible.
 
 use crate::failure::Failed;
 use model::{visible, visible_json};
@@ -9,17 +9,17 @@ use std::{
     process::ExitCode,
 };
 
-/// Writes a line. Everything that is written passes here.
+/// Writes a line. All output passes through here.
 fn write(mut to: impl Write, text: &str) {
     writeln!(to, "{}", visible(text)).ok();
 }
 
-/// Writes a line of a result. A reader that went away (`| head`) is no error.
+/// Writes a line of a result. A closed reader (`| head`) is no error.
 pub(crate) fn line(text: &str) {
     write(stdout(), text);
 }
 
-/// Writes lines of a result of which no text of others is a part.
+/// Writes lines of a result that contain no text of others.
 pub(crate) fn lines(text: &'static str) {
     text.split('\n').for_each(line);
 }
@@ -33,8 +33,8 @@ fn json_line(value: &Value) -> String {
     visible_json(&value.to_string()).into_owned()
 }
 
-/// Writes the fields of a JSON object as lines for people, each behind the field's name; an array's items and a text's
-/// lines each on a line of their own, null not at all.
+/// Writes the fields of a JSON object as lines for people, each after the field's name. Each item of an array and each
+/// line of a text has its own line; null has none.
 pub(crate) fn fields(value: &Value) {
     for text in field_lines(value) {
         line(&text);
@@ -54,12 +54,12 @@ fn field_lines(value: &Value) -> Vec<String> {
     lines
 }
 
-/// Writes a line about what is going on.
+/// Writes a line about progress.
 pub(crate) fn progress(text: &str) {
     write(stderr(), text);
 }
 
-/// Says why a verb failed, with every cause, and gives the exit code.
+/// Writes the reason for which a verb failed, with every cause, and returns the exit code.
 pub(crate) fn failed(failure: &Failed) -> ExitCode {
     for text in failure_lines(&format!("tillflow: {}", runner::chain(failure))) {
         progress(&text);
@@ -67,14 +67,14 @@ pub(crate) fn failed(failure: &Failed) -> ExitCode {
     ExitCode::from(failure.exit_code())
 }
 
-/// The lines of an error. None but the first begins as an error does, whoever wrote them.
+/// The lines of an error. Only the first begins as an error does, whatever the text contains.
 fn failure_lines(text: &str) -> Vec<String> {
     let indented =
         |(index, line): (usize, &str)| if index == 0 { line.to_owned() } else { format!("  {line}") };
     text.lines().enumerate().map(indented).collect()
 }
 
-/// Says why the arguments can't be used, or gives the help that was asked for, and gives the exit code.
+/// Writes the reason for which the arguments can't be used, or the requested help, and returns the exit code.
 pub(crate) fn arguments(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         error.print().ok();
@@ -93,7 +93,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    /// Texts in which what must not be shown is frequent.
+    /// Texts in which hidden characters are frequent.
     fn texts() -> impl Strategy<Value = String> {
         let hidden: Vec<char> = ('\0'..=char::MAX).filter(|character| is_hidden(*character)).collect();
         let hidden = proptest::sample::select(hidden);

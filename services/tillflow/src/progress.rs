@@ -1,4 +1,4 @@
-//! How far long work is, and when it will be done.
+//! Progress and remaining time of long work.
 
 use crate::output;
 use std::{
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often it is reported.
+/// Interval between progress reports.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// The progress of one piece of work; cheap to clone. Reported on standard error.
@@ -26,19 +26,19 @@ struct Counts {
 }
 
 impl Progress {
-    /// Work that is counted in these.
+    /// Progress of work on `what`.
     pub(crate) fn new(what: &'static str) -> Self {
         let zero = || AtomicU64::new(0);
         let counts = Counts { what, began: Instant::now(), total: zero(), done: zero(), reported_at: zero() };
         Self(Arc::new(counts))
     }
 
-    /// There is more to do.
+    /// Adds expected work.
     pub(crate) fn expect(&self, more: u64) {
         self.0.total.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// So many more are done.
+    /// Adds completed work, and reports the progress if a report is due.
     pub(crate) fn add(&self, more: u64) {
         let counts = &self.0;
         let done = counts.done.fetch_add(more, Ordering::Relaxed) + more;
@@ -60,14 +60,14 @@ impl Progress {
         }
     }
 
-    /// It is done.
+    /// Reports the end of the work.
     pub(crate) fn finish(&self) {
         let (counts, elapsed) = (&self.0, self.0.began.elapsed());
         output::progress(&format!("{} done in {:.1} s", counts.what, elapsed.as_secs_f64()));
     }
 }
 
-/// How long the rest takes if it goes on as it went so far.
+/// Estimated remaining time, at the average speed so far.
 fn remaining(elapsed: Duration, done: u64, total: u64) -> Duration {
     let left = u32::try_from(total.saturating_sub(done)).unwrap_or(u32::MAX);
     elapsed.checked_div(u32::try_from(done.max(1)).unwrap_or(u32::MAX)).unwrap_or_default() * left

@@ -1,14 +1,14 @@
-//! RAW, read from one end to the other.
+//! Reads RAW from one end to the other.
 
 use crate::{failure::Failed, output};
 use bus::{Bus, BusError, Feed, Foreign, Message, Reader, Start};
 use model::{Delivery, Partition, Position};
 use runner::{Positioned, batch_of};
 
-/// How many messages are taken at once.
+/// Upper limit of messages that are read at once.
 const MESSAGES_MAX: usize = 16;
 
-/// Reads what a partition of RAW holds now.
+/// Reads the messages that a partition of RAW has at the time of opening.
 pub(crate) struct RawReader {
     bus: Bus,
     partition: Partition,
@@ -19,7 +19,7 @@ pub(crate) struct RawReader {
 }
 
 impl RawReader {
-    /// Begins at the first message that is kept behind `after`.
+    /// Begins at the first stored message behind `after`.
     pub(crate) async fn open(bus: &Bus, partition: Partition, after: Position) -> Result<Self, Failed> {
         let last = bus.last_sequence(Feed::Raw, partition).await?;
         let bus = bus.clone();
@@ -32,12 +32,12 @@ impl RawReader {
         Ok(Self { bus, partition, reader, first: after.raw_sequence, last })
     }
 
-    /// How many sequences of the stream there are to read over; other partitions' are among them.
+    /// Number of sequences of the stream to read over, including those of other partitions.
     pub(crate) const fn span(&self) -> u64 {
         self.last.saturating_sub(self.first)
     }
 
-    /// The next messages, decoded, in order, foreign ones among them; none at the end.
+    /// Returns the next messages, decoded, in order, including foreign ones; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Vec<RawMessage>, Failed> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         let read = |message| RawMessage::read(&self.bus, self.partition, &message);
@@ -56,9 +56,9 @@ impl RawReader {
 /// A batch of deliveries.
 pub(crate) struct RawMessage {
     pub(crate) sequence: u64,
-    /// None of a foreign message.
+    /// Empty for a foreign message.
     pub(crate) deliveries: Vec<Positioned<Delivery>>,
-    /// What makes it foreign.
+    /// The reason why it is foreign.
     pub(crate) foreign: Option<Foreign>,
 }
 

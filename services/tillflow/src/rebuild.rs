@@ -1,4 +1,5 @@
-//! Current state and ledger from the event store alone: held against the record, and put right.
+//! Rebuilds current state and ledger from the event store alone, compares them with the record, and corrects
+//! the record.
 
 mod differences;
 
@@ -15,9 +16,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use model::StoreId;
 use store::{Difference, RebuildRun, Rebuilding, Store, StoreError, StoreToRebuild};
 
-/// How many changes are taken up at once.
+/// Upper limit of changes that are read at once.
 const CHANGES_MAX: i64 = 1000;
-/// How many stores are rebuilt at once; each has one connection.
+/// Number of stores that are rebuilt at once; each has one connection.
 const STORES_AT_ONCE: usize = 2;
 
 pub(crate) async fn run(arguments: Rebuild, output: Output) -> Result<(), Failed> {
@@ -46,11 +47,11 @@ async fn begin(store: &Store, arguments: &Rebuild) -> Result<RebuildRun, Failed>
     }
 }
 
-/// Why the rebuild of a store ends early.
+/// The reason for which the rebuild of a store ends early.
 enum Ended {
-    /// Its changes don't tell its state, for this reason.
+    /// Its changes don't result in its state, for this reason.
     Broken(String),
-    /// The record can't be reached, or refuses.
+    /// The record can't be reached, or refuses the statement.
     Failed(StoreError),
 }
 
@@ -95,8 +96,8 @@ impl Rebuilds<'_> {
         self.store.rebuilding(store, !self.reported.dry_run).await
     }
 
-    /// Folds the changes with the ledger page by page, while the store lives on; holds it only to fold the last ones
-    /// and to put its state right.
+    /// Folds the changes with the ledger page by page, while the store is in use; locks it only to fold the last ones
+    /// and to correct its state.
     async fn history(
         &self,
         store: &StoreId,
@@ -128,7 +129,7 @@ impl Rebuilds<'_> {
         Ok(())
     }
 
-    /// Takes up the next changes, and holds the ledger against them; `None` if there are no more.
+    /// Folds the next changes, and compares the ledger with them; `None` if there are no more.
     async fn page(
         &self,
         step: &mut Rebuilding,
@@ -158,7 +159,7 @@ impl Rebuilds<'_> {
     }
 }
 
-/// Lines without any change before them count as of the first ones.
+/// Lines before the first change are compared with the first changes.
 const fn behind(sequence: i64) -> i64 {
     if sequence == 0 { i64::MIN } else { sequence }
 }

@@ -1,4 +1,4 @@
-//! RAW once more through the same decisions: into another record, or against the present one.
+//! Replays RAW through the same decisions: into another record, or against the present one.
 
 mod partition;
 
@@ -19,7 +19,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use store::{Consumer, Store, StoreConfig};
 use tokio::task::JoinSet;
 
-/// How many transactions run at once.
+/// Number of transactions that run at once.
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two isn't zero");
 
 pub(crate) async fn run(arguments: Replay, output: Output) -> Result<(), Failed> {
@@ -58,7 +58,7 @@ async fn into(
     compare(present, &target, replayed.deliveries, output).await
 }
 
-/// Applies what RAW has and the record lacks.
+/// Applies deliveries of RAW that the record lacks.
 async fn repair(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed> {
     let replayed = commit(bus, present, present, true).await?;
     match output {
@@ -68,8 +68,8 @@ async fn repair(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed
     Ok(())
 }
 
-/// Commits what RAW has to `target`, with what propagate made of the mirrors of `present`: up to its end, or as far as
-/// the present record has come.
+/// Commits RAW to `target`, with propagate's writes to the mirrors of `present`: up to the end of RAW, or up to the
+/// present record's position.
 pub(crate) async fn commit(
     bus: &Bus,
     present: &Store,
@@ -91,7 +91,7 @@ pub(crate) async fn commit(
     .await
 }
 
-/// Replays all partitions at once: each into what `into` says, up to the position that comes with it.
+/// Replays all partitions at once: each into the target that `into` returns, up to the position that comes with it.
 async fn each_partition(
     bus: &Bus,
     stages: Stages,
@@ -111,7 +111,7 @@ async fn each_partition(
     Ok(replayed)
 }
 
-/// Decides everything again over the present record, which must change nothing.
+/// Decides all events again over the present record, which must not change.
 async fn against(bus: &Bus, present: &Store, output: Output) -> Result<(), Failed> {
     let stages = Stages::new(Normalize::new().map_err(runner::Failure::from)?, present)?;
     let committing = Committing::new(present, WORKERS, stages.metrics());
@@ -156,7 +156,7 @@ async fn finish(
     Ok(sum)
 }
 
-/// Holds the digests of every store against each other.
+/// Compares the digests of every store.
 async fn compare(present: &Store, target: &Store, deliveries: u64, output: Output) -> Result<(), Failed> {
     let (mut after, mut count, mut different): (Option<StoreId>, _, _) = (None, 0, 0);
     loop {

@@ -1,4 +1,4 @@
-//! What the record holds.
+//! Shows the present state of the record.
 
 use crate::{
     cli::{Output, Show, Shown},

@@ -1,4 +1,4 @@
-//! What is committed, as it happens.
+//! Follows committed changes.
 
 use crate::{
     cli::{Output, Tail},
@@ -13,7 +13,7 @@ use model::{
 };
 use serde_json::{Value, json};
 
-/// How many changes are taken at once.
+/// Upper limit of changes that are read at once.
 const CHANGES_MAX: usize = 256;
 
 pub(crate) async fn run(arguments: Tail, output: Output) -> Result<(), Failed> {

@@ -1,4 +1,4 @@
-//! A signed delivery, as the platform would send it.
+//! Sends a signed delivery, as the platform would.
 
 mod sign;
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub(crate) use sign::{shopify, signed_headers};
 
-/// How long an answer may take.
+/// Response timeout.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 macro_rules! examples {
@@ -22,7 +22,7 @@ macro_rules! examples {
     };
 }
 
-/// An example body of the topics that are tried most; others need a file.
+/// Example bodies of the most common topics; others need a file.
 static EXAMPLES: &[(&str, &str, &str)] = examples! {
     "shopify" "products/update" "products_update.whole.json"
     "shopify" "products/create" "products_create.sample.json"
@@ -49,7 +49,7 @@ pub(crate) fn example_locations(platform: &str) -> Vec<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
-/// The topic to try first.
+/// The topic suggested for a first try.
 pub(crate) fn first_topic(platform: &str) -> &'static str {
     match platform {
         "square" => "inventory.count.updated",
@@ -131,7 +131,7 @@ fn body(arguments: &Trigger, connection: &RunningConnection) -> Result<Vec<u8>, 
     })
 }
 
-/// The body as the account would send it: deliveries of another one are refused.
+/// Returns the body as the account would send it: deliveries of another account are refused.
 fn of_account(body: &str, account: &str) -> Vec<u8> {
     let Ok(mut value) = serde_json::from_str::<Value>(body) else { return body.as_bytes().to_vec() };
     match value.get_mut("merchant_id") {

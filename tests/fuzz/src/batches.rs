@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use model::{Delivery, Event};
 
-/// Upper limit of an input's bytes once it is repeated; the fuzzer's own are few.
+/// Upper limit of an input's bytes after repetition; the fuzzer's own inputs are short.
 const PLAIN_BYTES_MAX: usize = 1024 * 1024;
 const ZSTD_LEVEL: i32 = 1;
-/// Upper limit of what the memory of the process may grow by at its highest for one input, in KiB.
+/// Upper limit of the growth of the process's peak memory for one input, in KiB.
 const MEMORY_KIB_MAX: u64 = 256 * 1024;
 
-/// A byte that says what is decoded (its lower half) and whether the rest is repeated and compressed before (its upper
-/// half), then the bytes: whatever can be decoded is encoded and decoded again as it was, and nothing takes memory
-/// without measure.
+/// Checks that data that can be decoded is the same after it is encoded and decoded again, and that memory use is
+/// bounded. Input: a byte that selects the decoder (lower half) and the repetition and compression of the rest (upper
+/// half), then the bytes.
 pub fn batches(data: &[u8]) {
     let [what, rest @ ..] = data else { return };
     let payload = packed(what >> 4, rest);
@@ -21,7 +21,7 @@ pub fn batches(data: &[u8]) {
     assert!(grown <= MEMORY_KIB_MAX, "{} bytes took {grown} KiB of memory", data.len());
 }
 
-/// The most memory that the process ever had; zero where the system doesn't tell.
+/// The process's peak memory in KiB; zero where the system doesn't report it.
 fn memory_peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -41,7 +41,7 @@ fn play(what: u8, payload: Bytes) {
         6 => same(payload, wire::decode_event, wire::encode_event),
         7 => same(payload, wire::decode_published, wire::encode_published),
         _ => {
-            // What one reader takes for a batch, another may take for a record.
+            // One reader may accept as a batch what another accepts as a record.
             deliveries(payload.clone());
             events(payload);
         }
@@ -63,7 +63,7 @@ fn deliveries(payload: Bytes) {
     read.iter().for_each(plays_alone);
 }
 
-/// A record of a batch is read alone as in it.
+/// Checks that a record is the same alone as in a batch.
 fn plays_alone(delivery: &Delivery) {
     let alone = wire::decode_delivery(wire::encode_delivery(delivery));
     assert!(alone.is_ok_and(|alone| alone == *delivery), "a delivery is read back otherwise");

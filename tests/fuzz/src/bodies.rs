@@ -1,4 +1,4 @@
-//! Bodies of webhooks in their content codings: bounded, and read back as they were.
+//! Bodies of webhooks in their content codings: bounded in size, and decoded to the original.
 
 use crate::notation::line;
 use bytes::Bytes;
@@ -9,18 +9,18 @@ use flate2::{
 use ingest::{BodyRefusal, decode_body};
 use std::io::Write as _;
 
-/// Smaller than the intake's, so that the fuzzer meets it.
+/// Smaller than the intake's limit, so that the fuzzer reaches it.
 const LIMIT_BYTES: usize = 64 * 1024;
-/// Upper limit of how often an input is repeated before it is compressed.
+/// Upper limit of an input's bytes after repetition, before it is compressed.
 const COPIES_MAX: usize = 512 * 1024;
 
-/// A line with values of `Content-Encoding` (between bars), then the body: what is decoded is within its limit, and
-/// what was encoded apart is read as it was.
+/// Checks that a decoded body is within its limit, and that a body encoded independently is decoded to the original.
+/// Input: a line with values of `Content-Encoding`, separated by bars, then the body.
 pub fn bodies(data: &[u8]) {
     let (encodings, body) = line(data);
     let body = Bytes::copy_from_slice(body);
     match decode_body(encodings.split(|byte| *byte == b'|'), &body, LIMIT_BYTES) {
-        // A body as it was sent is bounded while it is read.
+        // A body without a coding was already bounded when it was read.
         Ok(plain) => assert!(plain.len() <= LIMIT_BYTES.max(body.len())),
         Err(BodyRefusal::TooLarge { limit_bytes }) => assert_eq!(limit_bytes, LIMIT_BYTES),
         Err(BodyRefusal::UnknownCoding | BodyRefusal::Malformed) => {}

@@ -1,12 +1,12 @@
-//! URLs of platforms' APIs, as tenants set them.
+//! URLs of platforms' APIs, which tenants set.
 
 use crate::notation::text;
 use outlet::{CallsConfig, Forbidden};
 use reqwest::Url;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A URL: one that may be called is `https` on its port, without a user, at a name or an address of the public Internet;
-/// and it may be called as the client writes it.
+/// Checks that a URL that may be called is `https` on the default port, without a user, with a name or an address of
+/// the public Internet, and that the verdict is the same for the URL as the client writes it. Input: a URL.
 pub fn destinations(data: &[u8]) {
     let url = text(data);
     let verdict = CallsConfig::default().check(&url);
@@ -31,11 +31,11 @@ pub fn destinations(data: &[u8]) {
     let name = bare.trim_end_matches('.').to_ascii_lowercase();
     let last = name.rsplit('.').next().unwrap_or_default();
     assert!(name.contains('.') && !["localhost", "local", "internal"].contains(&last), "{url:?}");
-    // What ends in a number is read as an address by resolvers that know older spellings.
+    // Resolvers that accept older notations read a host with a number at its end as an address.
     assert!(!last.bytes().all(|byte| byte.is_ascii_digit()), "{url:?}");
 }
 
-/// The addresses that lead inside, as the standard library tells them.
+/// Returns true for addresses of internal networks, by the standard library's classification.
 fn is_inside(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_inside_v4(address),
@@ -61,10 +61,10 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
         || address.is_documentation()
 }
 
-/// NAT64 (RFC 6052) and 6to4 (RFC 3056).
+/// Returns true if a NAT64 (RFC 6052) or 6to4 (RFC 3056) address contains an internal IPv4 address.
 fn is_translated_inside(address: Ipv6Addr) -> bool {
     let bits = address.to_bits();
-    // The last 32 bits of one, and those behind the first 16 of the other.
+    // NAT64 has it in the last 32 bits, 6to4 after the first 16.
     let v4 =
         |shift: u32| Ipv4Addr::from_bits(u32::try_from((bits >> shift) & 0xffff_ffff).unwrap_or_default());
     (bits >> 32 == 0x64_ff9b << 64 && is_inside_v4(v4(0))) || (bits >> 112 == 0x2002 && is_inside_v4(v4(80)))

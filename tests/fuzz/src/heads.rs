@@ -1,4 +1,4 @@
-//! Bytes of an HTTP connection, through the loop of every listener.
+//! Bytes of an HTTP connection, read by the loop of every listener.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -14,13 +14,14 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Longer than a connection takes whose bytes are all there.
+/// Longer than a connection takes if all its bytes are available.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How often a client that has sent all waits before it closes its side: what it sent is worked on meanwhile.
+/// Number of times that a client waits after its last byte before it closes its side, so that its requests are
+/// served meanwhile.
 const WAITS: u32 = 64;
 
-/// A byte that says how the rest is cut into pieces, then what a client sends: no request is taken up whose end can be read
-/// in two ways, and none behind a body in chunks.
+/// Checks that no request with an ambiguous end reaches its handler, and none that follows a chunked body. Input: a
+/// byte with the size of the pieces that the rest is cut into, then the bytes that a client sends.
 pub fn heads(data: &[u8]) {
     let [cut, sent @ ..] = data else { return };
     let taken = taken_up(sent, usize::from(*cut));
@@ -33,7 +34,7 @@ pub fn heads(data: &[u8]) {
     }
 }
 
-/// The requests that come to their handlers.
+/// Returns the requests that reach their handler.
 fn taken_up(sent: &[u8], piece: usize) -> Vec<Taken> {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let respond = {
@@ -43,7 +44,7 @@ fn taken_up(sent: &[u8], piece: usize) -> Vec<Taken> {
             async move {
                 taken.lock().unwrap_or_else(PoisonError::into_inner).push(Taken::of(&request));
                 if request.method() != hyper::Method::GET {
-                    // Some handlers read what was sent, others don't.
+                    // Some handlers read the body, others don't.
                     let _ = request.into_body().collect().await;
                 }
                 Response::new(Full::new(Bytes::from_static(b"ok")))
@@ -70,9 +71,9 @@ fn listening() -> Listening {
     }
 }
 
-/// A request that came to its handler.
+/// A request that reached its handler.
 struct Taken {
-    /// Its method and target, as its line begins.
+    /// Its method and target, as its first line begins.
     start: String,
     in_chunks: bool,
 }
@@ -83,7 +84,8 @@ impl Taken {
         Self { start: format!("{} {} HTTP/", request.method(), request.uri()), in_chunks }
     }
 
-    /// Whether each head in `sent` that begins like this one says its body's length twice: then this one's did.
+    /// Returns true if each head in `sent` that begins like this one states its body's length twice: then this
+    /// one's did.
     fn is_ambiguous(&self, sent: &[u8]) -> bool {
         let start = self.start.as_bytes();
         let heads = sent.windows(start.len()).enumerate().filter(|(_, window)| *window == start);
@@ -92,7 +94,7 @@ impl Taken {
     }
 }
 
-/// Whether a head says how long its body is more than once.
+/// Returns true if a head states the length of its body more than once.
 fn says_its_length_twice(head: &[u8]) -> bool {
     let lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut headers = lines.skip(1).take_while(|line| !line.is_empty());
@@ -104,13 +106,13 @@ fn says_its_length_twice(head: &[u8]) -> bool {
     lengths > 1 || (lengths > 0 && codings > 0)
 }
 
-/// A client that sends its bytes in pieces, closes its side, and reads whatever comes.
+/// A client that sends its bytes in pieces, closes its side, and reads every response.
 struct Pieces {
     sent: Vec<u8>,
     at: usize,
-    /// The length of a piece; all at once if it is zero.
+    /// The length of a piece; zero sends everything at once.
     piece: usize,
-    /// How often it still says that more may come.
+    /// Number of times that it still reports more bytes to come.
     waits: u32,
 }
 

@@ -1,9 +1,9 @@
-//! The fuzzer's targets: bytes of unauthenticated clients through the shipped code, and what must hold whatever they
-//! are.
+//! The fuzzer's targets: bytes from unauthenticated clients, run through the shipped code, with the properties that
+//! must hold for any bytes.
 //!
-//! A target is a function of bytes that panics if something doesn't hold. `fuzz/` has a program for each, which the
-//! fuzzer drives; the seeds there are replayed by the tests of this package. Nothing here decides anything itself: what
-//! a target expects is said apart from the code that it plays, or is a property of its results.
+//! A target is a function of bytes that panics if a property doesn't hold. `fuzz/` has a program for each target, which
+//! the fuzzer drives; the tests of this package replay the seeds there. No decision is made here: a target's
+//! expectation is written independently of the code under test, or is a property of its results.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -34,7 +34,7 @@ pub use replies::replies;
 pub use signatures::signatures;
 pub use texts::texts;
 
-/// A target: its name, which is that of its program and of the folder of its seeds, and its function.
+/// A target: its name, which is also that of its program and of its folder of seeds, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.

@@ -1,16 +1,17 @@
-//! Messages of streams as their readers judge them, and the positions in their headers.
+//! Messages of streams, checked as their readers check them, and the positions in their headers.
 
 use crate::notation::Parts;
 use bus::{BusError, Feed, Foreign, Judge as _, Message, UnreadMessage};
 use model::{Partition, PartitionCount};
 use runner::Ours;
 
-/// Upper limits of what is said of a message, in characters.
+/// Upper limits of the texts that describe a message, in characters.
 const SUBJECT_CHARS_MAX: usize = 256;
 const TEXT_CHARS_MAX: usize = 2048;
 
-/// A line `<subject> <sequence> <nanoseconds>`, header lines, an empty line and the payload: a message is one of ours,
-/// whose headers say a range of positions and agree with what it holds, or it is described without quoting it.
+/// Checks that a message is either ours, with headers that state a range of positions and agree with its contents, or
+/// is described without quoting it. Input: a line `<subject> <sequence> <nanoseconds>`, header lines, an empty line and
+/// the payload.
 pub fn messages(data: &[u8]) {
     let parts = Parts::of(data);
     let message = UnreadMessage {
@@ -47,7 +48,7 @@ pub fn messages(data: &[u8]) {
     }
 }
 
-/// Names as ours are written: NATS tells upper from lower case.
+/// Restores the case of our header names: NATS distinguishes upper from lower case.
 fn names_as_written(headers: &[(String, String)]) -> Vec<(String, String)> {
     const WRITTEN: [&str; 3] = ["Nats-Msg-Id", "Nats-Expected-Last-Subject-Sequence", "Nats-TTL"];
     let written = |name: &String| {
@@ -79,7 +80,7 @@ fn batch(message: &UnreadMessage, feed: Feed, partition: &str, partitions: Parti
     assert_eq!(records.ok(), usize::try_from(read.records).ok(), "ours holds what its header says");
 }
 
-/// A position is the one that its text says.
+/// Checks that a position is the same after it is written and parsed.
 fn reads_back(read: &Message) {
     for position in [read.from, read.covers].into_iter().flatten() {
         assert_eq!(position.to_string().parse(), Ok(position));
@@ -105,7 +106,7 @@ fn dead(message: &UnreadMessage) {
     assert_eq!((dead_letter.stage, &dead_letter.original.origin().store), (read.stage, &read.store));
 }
 
-/// What was read; what wasn't is described as foreign.
+/// Returns a message that could be read; checks the description of one that is foreign.
 fn taken<T>(read: Result<T, BusError>) -> Option<T> {
     match read {
         Ok(read) => Some(read),

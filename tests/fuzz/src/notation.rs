@@ -1,23 +1,23 @@
-//! The notation of inputs that have several parts: a first line, header lines, an empty line, a body. Seeds in it can be
-//! read and written by hand, and whatever bytes come are an input.
+//! The notation of inputs with several parts: a first line, header lines, an empty line, a body. Seeds in it can be
+//! read and written by hand, and any bytes are a valid input.
 
-/// Stands between several inputs in one.
+/// Separates several inputs in one.
 const BETWEEN: &[u8] = b"\n%%\n";
-/// Upper limit of inputs in one.
+/// Upper limit of the inputs in one.
 const INPUTS_MAX: usize = 8;
 
-/// An input of several parts.
+/// An input with several parts.
 pub(crate) struct Parts<'a> {
     /// The words of the first line.
     pub(crate) words: Vec<String>,
-    /// Names in lower case, values.
+    /// Names in lower case, with their values.
     pub(crate) headers: Vec<(String, String)>,
     /// The rest.
     pub(crate) body: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
-    /// Reads any bytes.
+    /// Parses any bytes.
     pub(crate) fn of(data: &'a [u8]) -> Self {
         let (first, mut rest) = line(data);
         let words = text(first).split_whitespace().map(str::to_owned).collect();
@@ -36,13 +36,13 @@ impl<'a> Parts<'a> {
         Self { words, headers, body: rest }
     }
 
-    /// The word of that number in the first line; empty if there are fewer.
+    /// The word at this index in the first line; empty if there are fewer.
     pub(crate) fn word(&self, number: usize) -> &str {
         self.words.get(number).map_or("", String::as_str)
     }
 }
 
-/// The first line, without its end, and what is behind it.
+/// Returns the first line, without its end, and the rest.
 pub(crate) fn line(data: &[u8]) -> (&[u8], &[u8]) {
     match data.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&data[..end], &data[end + 1..]),
@@ -50,12 +50,12 @@ pub(crate) fn line(data: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Bytes as text, with what is none replaced.
+/// Converts bytes to text; invalid UTF-8 is replaced.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The inputs in one, at most eight.
+/// Splits data into its inputs, at most eight.
 pub(crate) fn several(data: &[u8]) -> Vec<&[u8]> {
     let (mut inputs, mut rest) = (Vec::new(), data);
     while inputs.len() + 1 < INPUTS_MAX

@@ -1,4 +1,4 @@
-//! Payloads of every platform and topic, through the decisions of all stages.
+//! Payloads of every platform and topic, run through the decisions of all stages.
 
 use crate::{
     notation::{Parts, several},
@@ -12,14 +12,15 @@ use std::sync::{Arc, LazyLock};
 
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new(&testkit::examples()));
 
-/// Deliveries, each as a line `<platform> <topic> <webhook|publish|poll>`, header lines, an empty line and the body:
-/// each has one verdict, and every event that comes of it is within its limits and read back as it was.
+/// Checks that each delivery has one verdict, and that each of its events is within the limits and the same after it is
+/// encoded and decoded. Input: deliveries, each as a line `<platform> <topic> <webhook|publish|poll>`, header lines, an
+/// empty line and the body.
 pub fn payloads(data: &[u8]) {
     let deliveries = several(data).into_iter().filter_map(|input| delivery(&Parts::of(input))).collect();
     decide(deliveries);
 }
 
-/// Sends deliveries through all stages.
+/// Runs deliveries through all stages.
 pub(crate) fn decide(deliveries: Vec<Delivery>) {
     let failures = PIPELINE.decide(deliveries);
     assert!(failures.is_empty(), "{failures:#?}");
@@ -28,7 +29,7 @@ pub(crate) fn decide(deliveries: Vec<Delivery>) {
 fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
     let platform = platforms::find(parts.word(0))?;
     let signed = Signed { headers: &parts.headers, body: parts.body };
-    // A body of a topic that it doesn't name itself is one that a forger would send.
+    // A body that doesn't state this topic itself is one that a forger would send.
     let _ = platform.split(&signed);
     let topic = platform.topics().iter().find(|topic| topic.name == parts.word(1))?;
     let source = match parts.word(2) {
@@ -39,7 +40,7 @@ fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
     Some(delivery_of(platform, topic.name, source, &parts.headers, parts.body))
 }
 
-/// A delivery as the intake makes it: of a request's headers it keeps those that the platform reads.
+/// Makes a delivery as the intake does: of a request's headers it keeps those that the platform reads.
 pub(crate) fn delivery_of(
     platform: &dyn Platform,
     topic: &str,

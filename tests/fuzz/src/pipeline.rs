@@ -1,4 +1,4 @@
-//! The decisions of all stages, one behind the other, in one process.
+//! The decisions of all stages, one after the other, in one process.
 
 use apply::decide::{Fold, Folded, first_keys, row_keys};
 use dedupe::Dedupe;
@@ -20,13 +20,13 @@ use testkit::{Account, Example};
 
 const SECRET: &str = "a-secret-of-the-suite";
 const URL: &str = "https://hooks.example.com/webhook/suite";
-/// The topic that ingest gives a body without one.
+/// The topic that ingest assigns to a body without one.
 const NO_TOPIC: &str = "unreadable";
 const PARTITION: Partition = Partition(0);
-/// How much of a payload a failure shows.
+/// Upper limit of a payload's bytes in a failure message.
 const SHOWN: usize = 600;
 
-/// What has become of the payloads.
+/// Number of payloads and events by result.
 #[derive(Debug, Default)]
 pub struct Tally {
     unknown_topics: u64,
@@ -38,7 +38,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Returns whether each way has been gone by some.
+    /// Returns true if each result occurred.
     pub fn reaches_everything(&self) -> bool {
         [self.unknown_topics, self.rejected, self.skipped, self.events, self.applied, self.otherwise]
             .iter()
@@ -53,7 +53,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline that knows the locations of these examples.
+    /// Creates a pipeline with the locations of these examples linked.
     pub fn new(examples: &[Example]) -> Self {
         let normalize = Normalize::new().expect("the schemas are schemas");
         let main = LocationId::new("main").expect("a location's id");
@@ -78,7 +78,7 @@ impl Pipeline {
         Self { normalize, enrich }
     }
 
-    /// Sends the payloads through and gives what is wrong.
+    /// Runs the payloads through all stages and returns the failures.
     pub fn run(&self, payloads: &[(&Example, Vec<u8>)], tally: &mut Tally) -> Vec<String> {
         let mut failures = Vec::new();
         let mut window: Window<EventId> = dedupe::Config::default().window();
@@ -106,7 +106,7 @@ impl Pipeline {
         failures
     }
 
-    /// The events that normalize makes of a delivery.
+    /// Returns the events that normalize makes of a delivery.
     pub fn events(&self, delivery: Delivery) -> Vec<Event> {
         match self.normalize.decide(Position::default(), delivery, &mut ()) {
             Verdict::Emit(events) => events,
@@ -115,7 +115,7 @@ impl Pipeline {
         }
     }
 
-    /// The changes that apply makes of an event, on an empty record.
+    /// Returns the changes that apply makes of an event, on an empty record.
     pub fn changes(&self, event: Event) -> Vec<Applied> {
         let mut state =
             PartitionState { connections: self.enrich.connections.clone(), links: self.enrich.links.clone() };
@@ -125,8 +125,8 @@ impl Pipeline {
         fold(&enriched).changes.applied.into_iter().map(|(_, applied)| applied).collect()
     }
 
-    /// Sends deliveries through, one after the other over one state of the record, and gives what is wrong. A panic is
-    /// not caught.
+    /// Runs deliveries through all stages, one after the other on one state of the record, and returns the failures. A
+    /// panic is not caught.
     pub fn decide(&self, deliveries: Vec<Delivery>) -> Vec<String> {
         let mut tally = Tally::default();
         let mut window: Window<EventId> = dedupe::Config::default().window();
@@ -142,7 +142,7 @@ impl Pipeline {
         failures
     }
 
-    /// One delivery up to the fold.
+    /// Runs one delivery through the stages before the fold.
     fn one(
         &self,
         delivery: Delivery,
@@ -199,7 +199,7 @@ impl Pipeline {
         Ok(enriched)
     }
 
-    /// Dedupe and enrich.
+    /// Runs an event through dedupe and enrich.
     fn pass_on(&self, event: Event, window: &mut Window<EventId>) -> Result<Vec<Event>, String> {
         let at = event.position;
         let distinct = match Dedupe::default().decide(at, event, window) {
@@ -232,7 +232,7 @@ impl Pipeline {
     }
 }
 
-/// Folds the events over an empty record, twice, and gives what is wrong.
+/// Folds the events on an empty record, twice, and returns the failures.
 fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
     let mut failures = Vec::new();
     let read = wire::decode_events(wire::encode_events(events, &[]));
@@ -269,7 +269,7 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
     failures
 }
 
-/// Checks that an event can be kept, and that it decides nothing that its way in can't decide.
+/// Checks that an event can be stored, and that it is no instruction unless its source may send one.
 fn fits(event: &Event, source: Source) -> Result<(), String> {
     event.payload.check().map_err(|beyond| format!("an event is beyond its limits: {beyond}"))?;
     if event.occurred_at.is_some_and(|at| !at.is_storable()) {
@@ -281,7 +281,7 @@ fn fits(event: &Event, source: Source) -> Result<(), String> {
     Ok(())
 }
 
-/// What of a change can't be stored.
+/// Returns a failure if a row of a change can't be stored.
 fn beyond(applied: &Applied) -> Option<String> {
     let is_storable = |row: &CatalogRow| match row {
         CatalogRow::Product(row) => {
@@ -308,7 +308,7 @@ fn fold(events: &[Event]) -> Folded {
     fold.finish()
 }
 
-/// The connection of that platform.
+/// The origin of a delivery on the connection to this platform.
 pub(crate) fn origin_of(platform: &str) -> Origin {
     Origin {
         tenant: TenantId::new("t").expect("a tenant's id"),
@@ -318,7 +318,7 @@ pub(crate) fn origin_of(platform: &str) -> Origin {
     }
 }
 
-/// The delivery that ingest makes of a payload; none if its topic is unknown or there is nothing in it.
+/// Makes a delivery of a payload as ingest does; `None` if its topic is unknown or it is empty.
 pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     let (platform, origin) = (example.platform, origin_of(example.platform.name()));
     let account = Account {

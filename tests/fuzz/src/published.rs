@@ -7,8 +7,8 @@ use crate::{
 use bytes::Bytes;
 use model::Source;
 
-/// A line with the platform, then an event as protobuf: what can be read is read back as it was, and decides nothing that
-/// only services of ours may say.
+/// Checks that an event that can be decoded is the same after it is encoded and decoded again, and that it decides
+/// nothing that only our services may decide. Input: a line with the platform, then an event as protobuf.
 pub fn published(data: &[u8]) {
     let (platform, body) = line(data);
     let body = Bytes::copy_from_slice(body);

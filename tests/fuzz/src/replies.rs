@@ -1,4 +1,4 @@
-//! Replies of platforms, to readings and writes.
+//! Replies of platforms to reads and writes.
 
 use crate::{
     notation::{Parts, several},
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 const BASE_URL: &str = "https://api.example.com";
 
-/// A line `<platform> <status> <topic>` and a reply, then, if there is one, a notification: what is read of a reply
-/// is what stages can decide about, and what is asked next is asked of the connection's own API.
+/// Checks that the stages can decide about the objects that are read from a reply, and that the next request goes to
+/// the connection's own API. Input: a line `<platform> <status> <topic>` and a reply, then optionally a notification.
 pub fn replies(data: &[u8]) {
     let inputs = several(data);
     let reply = Parts::of(inputs[0]);
@@ -117,7 +117,7 @@ fn external(text: &str) -> ExternalId {
     ExternalId::new(text).expect("an id")
 }
 
-/// A request goes to the connection's API, and nothing from outside is a line of its head.
+/// Checks that a request goes to the connection's API, and that no input can add a line to its head.
 fn is_ours(request: &HttpRequest) {
     let path = request.url.strip_prefix(BASE_URL);
     assert!(path.is_some_and(|path| path.starts_with('/')), "a request goes to {}", request.url);

@@ -1,4 +1,4 @@
-//! Signatures of webhooks: exactly the right one is believed.
+//! Signatures of webhooks: only the right one is accepted.
 
 use crate::notation::{line, text};
 use model::ConnectionId;
@@ -9,8 +9,9 @@ const PRESENT: &str = "the-present-secret";
 const FORMER: &str = "the-former-secret";
 const ANOTHER: &str = "a-secret-of-somebody-else";
 
-/// Four bytes (platform, and a change of the right signature), then a line with the URL, a line with a header's value, and
-/// the body: whatever they are, a delivery is believed with the signature that its platform would make, and with no other.
+/// Checks that a delivery is accepted with the signature that its platform would make, and with no other. Input: four
+/// bytes (the platform, and a change of the right signature), then a line with the URL, a line with a header's value,
+/// and the body.
 pub fn signatures(data: &[u8]) {
     let [platform, change, at, byte, rest @ ..] = data else { return };
     let all = platforms::all();
@@ -19,7 +20,7 @@ pub fn signatures(data: &[u8]) {
     let case = Case { platform: all[usize::from(*platform) % all.len()], url: text(url), body };
     let right = case.signature(PRESENT, &case.url, body);
 
-    // Shopify's own library believes no empty body.
+    // Shopify's own library accepts no empty body.
     let is_believed = !body.is_empty() || case.platform.name() != "shopify";
     for secret in [PRESENT, FORMER] {
         let signature = case.signature(secret, &case.url, body);
@@ -51,7 +52,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The value of the signature header as the platform writes it.
+    /// The value of the signature header, as the platform writes it.
     fn signature(&self, secret: &str, url: &str, body: &[u8]) -> String {
         let account = Account {
             connection: ConnectionId::new("c").expect("a connection's id"),
@@ -67,7 +68,7 @@ impl Case<'_> {
         signature.expect("a platform signs in a header that it names").1
     }
 
-    /// The verdict, the same under every name that the header has.
+    /// Returns the verdict; checks that it is the same under every name of the header.
     fn verify(&self, value: Option<&str>) -> Result<(), Unverified> {
         let active = [String::new(), PRESENT.to_owned(), FORMER.to_owned()];
         let secrets = Secrets { active: &active, notification_url: &self.url };
@@ -91,7 +92,7 @@ impl Case<'_> {
     }
 }
 
-/// Whether the value is the right one: byte for byte, but for the name of an authentication scheme, which has no case
+/// Returns true if the value equals the right one byte for byte, apart from the case of an authentication scheme's name
 /// (RFC 9110, 11.1).
 fn says_the_same(given: &str, right: &str) -> bool {
     match (given.split_once(' '), right.split_once(' ')) {
@@ -102,7 +103,7 @@ fn says_the_same(given: &str, right: &str) -> bool {
     }
 }
 
-/// The right signature with one change, which may be none.
+/// Returns the right signature with one change, which may have no effect.
 fn changed(right: &str, change: u8, at: usize, with: char) -> String {
     let mut letters: Vec<char> = right.chars().collect();
     let at = at % (letters.len() + 1);

@@ -1,4 +1,4 @@
-//! Short texts that name or count something: positions, ids, amounts, times, traces, inboxes.
+//! Short texts with a format: positions, ids, amounts, times, traces, inboxes.
 
 use crate::notation::{line, text};
 use bus::{InboxPrefix, ReplyRule};
@@ -8,7 +8,8 @@ use model::{
 };
 use std::{fmt::Display, str::FromStr};
 
-/// Three lines, of which the last may be several: whatever each is taken for, it is written and read again as the same.
+/// Checks that a text in any of the formats is the same after it is written and parsed again. Input: three lines, of
+/// which the last may contain several.
 pub fn texts(data: &[u8]) {
     let (first, rest) = line(data);
     let (second, rest) = line(rest);
@@ -64,7 +65,7 @@ fn shown(text: &str) {
     }
 }
 
-/// An answer goes below a prefix of inboxes, and so never to a subject of ours or of the broker.
+/// Checks that a reply goes below a prefix of inboxes, and so never to a subject of ours or of the broker.
 fn inboxes(prefix: &str, reply: &str, connection: &str) {
     let Ok(inbox) = InboxPrefix::new(prefix) else { return };
     let connection = ConnectionId::new(connection).ok();

@@ -1,22 +1,22 @@
-//! Wrong payloads by the thousand through every decision of the pipeline, in one process: no panic, one verdict for each
-//! input, the same verdict for the same input, and what is written reads back as it was.
+//! Runs malformed payloads by the thousand through every decision of the pipeline, in one process: no panic, one
+//! verdict for each input, the same verdict for the same input, and encoded values are decoded to the same values.
 
 use fuzz_targets::pipeline::{Pipeline, Tally};
 use testkit::{Example, Mutator, examples};
 
-/// The number of payloads that all tests here try together.
+/// Number of payloads of all tests here together.
 const COUNT: &str = "TILLFLOW_FUZZ_PAYLOADS";
 const COUNT_UNLESS_SET: u64 = 20_000;
-/// Where the generators begin.
+/// Seed of the generators.
 const SEED: &str = "TILLFLOW_FUZZ_SEED";
-/// The number of tests that share the payloads.
+/// Number of tests that share the payloads.
 const SHARES: u64 = 4;
-/// The number of deliveries that are folded over one state of the record.
+/// Number of deliveries that are folded on one state of the record.
 const FOLDED_TOGETHER: usize = 500;
-/// The number of failures that are shown.
+/// Upper limit of failures that are shown.
 const SHOWN: usize = 20;
 
-/// The number that the variable is set to.
+/// The number in this environment variable.
 fn set(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))

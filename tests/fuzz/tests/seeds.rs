@@ -1,4 +1,4 @@
-//! Each input that is kept, for each target, through what is shipped.
+//! Runs each stored input of each target through the shipped code.
 
 use fuzz_targets::TARGETS;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Upper limits of what is kept, for all targets together.
+/// Upper limits of the stored inputs of all targets together.
 const FILES_MAX: usize = 400;
 const BYTES_MAX: u64 = 500_000;
 
@@ -16,7 +16,7 @@ fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
-/// The names in a folder, in order.
+/// The names in a folder, sorted.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
@@ -31,7 +31,7 @@ fn every_corpus_input_of_every_target_is_answered() {
         assert!(!inputs.is_empty(), "{target} has no inputs");
         for input in inputs {
             let data = fs::read(folder.join(&input)).expect("an input can be read");
-            // Each panic has said what doesn't hold; this says of which input.
+            // A panic prints the property that doesn't hold; this adds the input.
             if catch_unwind(|| play(&data)).is_err() {
                 failed.push(format!("fuzz/seeds/{target}/{input}"));
             }

@@ -1,4 +1,4 @@
-//! Dates in 2099, and sales of what isn't there.
+//! Dates in 2099, and sales beyond the stock.
 
 use super::{PRICE, Shop, TITLE, level, sell, tea, until};
 use crate::PATIENCE;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Account, Program, Sender, World};
 
 const FAR_AHEAD: &str = "2099-01-01T00:00:00Z";
-/// Upper limit of calls that one edit takes at each platform: a read and a write, and a reading of the write's report.
+/// Upper limit of calls for one edit at each platform: a read and a write, and a read for the write's report.
 const CALLS_PER_EDIT: usize = 6;
 
 fn number(id: &str) -> Value {
@@ -37,7 +37,7 @@ fn product_far_ahead(account: &Account, price: &str) -> Value {
 }
 
 impl Shop<'_> {
-    /// Sends what Shopify reports, and waits until it was decided.
+    /// Sends a report of Shopify, and waits until it has an outcome and nothing is due.
     async fn reports(&self, topic: &str, body: &Value) {
         let delivery =
             self.shopify.sign(topic, &format!("{}-{topic}", self.merchant.store), body.to_string().into());
@@ -93,7 +93,7 @@ async fn a_date_in_2099_does_not_outlive_what_is_reported_after_it() {
     }
     shopify.edit_price(&tea(&shop.shopify).variant, PRICE).expect("it is on sale");
     shop.costs(PRICE).await;
-    // Shopify has reported times since that are believed.
+    // Shopify has since reported times that are accepted, so that no conflict is open.
     shop.has_conflicts(&[]).await;
     shop.is_at_rest().await;
 }
@@ -117,7 +117,7 @@ async fn the_last_one_sold_twice_is_an_open_conflict_until_there_is_enough_again
         world.level(&shop.merchant, "tea").await == super::pieces(-1)
     })
     .await;
-    // Of whichever sale was decided last; and Shopify takes no number below nothing.
+    // The oversold conflict is of the sale that was decided last; and Shopify accepts no number below zero.
     until("both are open conflicts", async || {
         let mut kinds: Vec<_> = shop.conflicts().await.into_iter().map(|(kind, _)| kind).collect();
         kinds.sort_unstable();

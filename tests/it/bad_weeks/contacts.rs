@@ -1,4 +1,4 @@
-//! First numbers: of a new shop, and of an item that is stocked or tracked anew.
+//! First numbers: of a new shop, and of an item that is stocked or tracked again.
 
 use super::{Shop, add, level, sell, tea};
 use crate::command_line::tillflow;
@@ -8,7 +8,7 @@ use model::{
 };
 use testkit::{Program, World};
 
-/// Square has 40 of which nothing was reported; Shopify begins with a zero; then Square reports a change of its catalog.
+/// Square has 40 that weren't reported; Shopify begins with a zero; then Square reports a change of its catalog.
 async fn a_new_shop_at_zero<'a>(world: &'a World, name: &str, rule: BaselineRule) -> Shop<'a> {
     let shop = Shop::open(world, name, rule).await;
     shop.square.shop().lose_webhooks(true);
@@ -22,7 +22,7 @@ async fn a_new_shop_at_zero<'a>(world: &'a World, name: &str, rule: BaselineRule
     shop
 }
 
-/// Both have ten; Shopify no longer stocks the tea, then stocks it again, with a zero.
+/// Both have ten; Shopify stops stocking the tea, then stocks it again, with a zero.
 async fn stocked_anew<'a>(world: &'a World, name: &str, rule: BaselineRule) -> Shop<'a> {
     let shop = Shop::with_tea(world, name, rule, 10).await;
     let (shopify, item, place) = (shop.shopify.shop(), tea(&shop.shopify).item, shop.shopify.place());
@@ -33,7 +33,7 @@ async fn stocked_anew<'a>(world: &'a World, name: &str, rule: BaselineRule) -> S
     shop
 }
 
-/// Both have ten; Shopify no longer tracks the tea, then tracks it again, with a zero.
+/// Both have ten; Shopify stops tracking the tea, then tracks it again, with a zero.
 async fn tracked_anew<'a>(world: &'a World, name: &str, rule: BaselineRule) -> Shop<'a> {
     let shop = Shop::with_tea(world, name, rule, 10).await;
     let (shopify, item, place) = (shop.shopify.shop(), tea(&shop.shopify).item, shop.shopify.place());
@@ -56,7 +56,7 @@ impl Shop<'_> {
         assert_eq!(self.conflicts().await, [], "{}", self.merchant.store);
     }
 
-    /// Answers the only open conflict by the command line.
+    /// Resolves the only open conflict by the command line.
     async fn resolve(&self, take: &str) {
         let store = self.merchant.store.as_str();
         let listed = tillflow(self.world, &["conflicts", "ls", "--store", store]).await.well();
@@ -104,7 +104,7 @@ async fn stocking_or_tracking_that_is_switched_off_and_on_is_a_first_contact_and
     let by_answer = async |shop: Shop<'_>, take: &str, level: &str| {
         shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;
         shop.holds("10", "0", "10").await;
-        // Sales elsewhere move the store while nobody has answered, and go nowhere near the platform that is asked about.
+        // While the conflict is open, sales elsewhere change the store's level, and nothing is written to Shopify.
         sell(&shop.square, 3);
         shop.holds("7", "0", "7").await;
         shop.has_conflicts(&[(FirstContact, &shop.shopify)]).await;

@@ -1,4 +1,4 @@
-//! Another program at a platform that writes the same level: it and Tillflow would answer each other for ever.
+//! Another program that writes the same level at a platform: it and Tillflow would overwrite each other without end.
 
 use super::{STILL, Shop, level, sell, until};
 use crate::command_line::tillflow;
@@ -7,12 +7,12 @@ use store::ConflictFilter;
 use testkit::{Program, World};
 
 impl Shop<'_> {
-    /// The number of pieces at Shopify.
+    /// Number of pieces at Shopify.
     fn at_shopify(&self) -> i32 {
         level(&self.shopify).and_then(|level| level.parse().ok()).expect("a whole number")
     }
 
-    /// A person sees to the one open conflict of that kind.
+    /// Resolves the one open conflict of that kind, as a person would.
     async fn is_seen_to(&self, kind: ConflictKind) {
         let filter = ConflictFilter {
             store: Some(self.merchant.store.clone()),
@@ -36,14 +36,14 @@ async fn writes_that_another_program_answers_each_time_stop_until_a_person_has_s
     sell(&shop.square, 2);
     shop.has_conflicts(&[(ConflictKind::Flapping, &shop.shopify)]).await;
     shop.quiet().await;
-    // Each refused write was answered by one more piece, and each counts in the store.
+    // The other program added one piece after each refused write, and each counts in the store.
     let restocked = shop.at_shopify() - 10;
     let rounds = i32::try_from(ROUNDS_MAX).expect("a few");
     assert!(restocked > rounds, "{restocked} rounds");
     let stands = (8 + restocked).to_string();
     shop.holds(&stands, &(10 + restocked).to_string(), &stands).await;
 
-    // The writes of that level have stopped, those elsewhere and what is known go on.
+    // The writes of that level have stopped; other writes, and movements in the store, continue.
     sell(&shop.square, 1);
     let left = 7 + restocked;
     until("the store has it", async || {

@@ -1,4 +1,4 @@
-//! Numbers that are given later, products that are made again, numbers that two have, accounts that are connected twice.
+//! SKUs that are set later, products that are created again, SKUs of two variants, accounts that are connected twice.
 
 use super::{Shop, add, connection, level, sell, tea};
 use crate::{PATIENCE, command_line::tillflow};
@@ -6,7 +6,7 @@ use model::{BaselineRule, ConflictKind, ConnectionId};
 use testkit::{Account, Program, World, eventually};
 
 impl Shop<'_> {
-    /// The store's variant that the platform's variant is linked to; empty if it is linked to none.
+    /// The store's variant that the platform's variant is linked to; empty if there is none.
     async fn linked(&self, account: &Account, variant: &str) -> String {
         let statement = format!(
             "SELECT internal FROM links WHERE connection = '{}' AND kind = 'variant' AND external = '{variant}' \

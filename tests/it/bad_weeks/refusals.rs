@@ -1,4 +1,4 @@
-//! Accounts that refuse calls, pauses, and items that are gone while a write is due.
+//! Accounts that refuse calls, pauses, and items that are removed while a write is due.
 
 use super::{STILL, Shop, connection, level, sell, tea, until};
 use crate::command_line::tillflow;
@@ -8,7 +8,7 @@ use simulator::{Chaos, Standing};
 use store::Health;
 use testkit::{Account, Program, World};
 
-/// Upper limit of calls that one change takes at a platform once it takes calls again.
+/// Upper limit of calls for one change at a platform once it accepts calls again.
 const CALLS_PER_CHANGE: usize = 8;
 
 impl Shop<'_> {
@@ -16,7 +16,8 @@ impl Shop<'_> {
         connection(self.world, account).await.health
     }
 
-    /// The platform refuses the account while a write is due at it; then it takes calls again, and the connection is changed.
+    /// Refuses the account while a write is due at it; then the platform accepts calls again, and the connection is
+    /// changed.
     async fn refuses(&self, refusing: &Account, standing: Standing, health: Health, kind: ConflictKind) {
         let (other, before) = if refusing.platform == "shopify" {
             (&self.square, level(&self.square))
@@ -122,7 +123,7 @@ async fn what_happens_during_a_pause_arrives_after_it() {
     shop.is_at_rest().await;
 }
 
-/// Why an item is gone.
+/// Reason for an item's absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gone {
     Untracked,
@@ -131,8 +132,8 @@ enum Gone {
 }
 
 impl Shop<'_> {
-    /// Shopify's item goes while a write is due there: none was begun if the account is refused, one is under way if calls
-    /// fail.
+    /// Removes Shopify's item while a write is due there: no write has begun if the account is refused, one is under
+    /// way if calls fail.
     async fn item_goes(&self, gone: Gone, is_under_way: bool) {
         let (shopify, ids) = (self.shopify.shop(), tea(&self.shopify));
         let before = shopify.calls().len();
@@ -143,7 +144,7 @@ impl Shop<'_> {
         }
         sell(&self.square, 1);
         until("the call failed", async || shopify.calls().len() > before).await;
-        // A refusal that is noted only after the connection is changed says nothing of it.
+        // If the refusal is noted only after the connection is changed below, it doesn't apply to the changed one.
         match gone {
             Gone::Untracked => shopify.track(&ids.item, false),
             Gone::NotStocked => shopify.stop_stocking(&ids.item, &self.shopify.place()),

@@ -1,4 +1,5 @@
-//! Quantities with decimals and texts that a platform shows otherwise: at rest, and nobody loses what the platform can't show.
+//! Decimal quantities and texts that a platform shows in another form: mirrors come to rest, and the parts that the
+//! platform can't show are kept.
 
 use super::{Shop, add, level, sell, tea, until};
 use model::{BaselineRule, Quantity};
@@ -43,7 +44,7 @@ async fn half_pieces_and_tables_come_to_rest_where_a_platform_cannot_show_them()
     sell(&shop.square, 1);
     shop.holds("2.5", "2", "2.5").await;
     shop.is_at_rest().await;
-    // What is sold in whole pieces keeps the half.
+    // A sale in whole pieces keeps the half.
     sell(&shop.shopify, 1);
     shop.holds("1.5", "1", "1.5").await;
     shop.is_at_rest().await;
@@ -54,7 +55,7 @@ async fn half_pieces_and_tables_come_to_rest_where_a_platform_cannot_show_them()
     let (shopify, square) = (shop.shopify.shop(), shop.square.shop());
     shopify.edit_description(&tea(&shop.shopify).product, TABLE).expect("it is on sale");
     shop.keeps_the_table().await;
-    // An edit of the name at the platform that has no tables says nothing of them.
+    // An edit of the title at the platform that has no tables doesn't concern them.
     square.edit_title(&tea(&shop.square).product, "Black tea").expect("it is on sale");
     until("Shopify has the name", async || {
         shopify.title(&tea(&shop.shopify).product).as_deref() == Some("Black tea")

@@ -5,50 +5,50 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
 use testkit::Missigned;
 
-/// Names the cases to play, by the beginnings of their names with commas between them; all unless set.
+/// Environment variable that selects the cases to play: beginnings of their names, separated by commas; all if unset.
 const ONLY: &str = "TILLFLOW_CASES";
 
 /// One case.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
-    /// The name of its file.
+    /// Name of its file.
     pub(super) name: String,
-    /// Where it is from.
+    /// Source of the case.
     source: String,
-    /// When it was reported.
+    /// Date of the report.
     date: Option<String>,
-    /// What went wrong there.
+    /// The failure in that system.
     happened: Option<String>,
     /// The right behaviour.
     pub(super) right: String,
-    /// It once stopped a partition for good, and is played behind the others.
+    /// True if it once stopped a partition for good; such cases are played after the others.
     #[serde(default)]
     pub(super) plays_last: bool,
-    /// What is done, in order.
+    /// The steps, in order.
     pub(super) steps: Vec<Step>,
 }
 
 impl Case {
-    /// Source, date and what happened there.
+    /// Source, date and the failure.
     pub(super) fn provenance(&self) -> String {
         let further = [&self.date, &self.happened].into_iter().flatten();
         [&self.source].into_iter().chain(further).cloned().collect::<Vec<_>>().join("; ")
     }
 }
 
-/// One step: something is sent (`send`), a query has to give rows (`sql`), a service has to keep up (`keeps_up`), or a
-/// connection is paused (`pause`).
+/// One step: sends something (`send`), checks the rows of a query (`sql`), checks that a service keeps up (`keeps_up`),
+/// or pauses a connection (`pause`).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
-    /// The platform whose webhook it is, or `nats` for what is published.
+    /// The platform of the webhook, or `nats` for a published message.
     pub(super) send: Option<String>,
     pub(super) sql: Option<String>,
     pub(super) keeps_up: Option<String>,
-    /// The platform whose connection isn't called from now on; what it sends is taken.
+    /// The platform whose connection isn't called from now on; its deliveries are still accepted.
     pub(super) pause: Option<String>,
-    /// What a failure is called.
+    /// Name of the step in a complaint.
     pub(super) what: Option<String>,
     /// The platform of the connection that publishes.
     pub(super) connection: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct Step {
     pub(super) raw: Option<String>,
     /// The payload as fields of `tillflow.v1.Event`.
     pub(super) published: Option<Value>,
-    /// Fills a list of the payload.
+    /// Fill for a list of the payload.
     pub(super) fill: Option<Fill>,
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
@@ -68,23 +68,23 @@ pub(super) struct Step {
     pub(super) gzip: Option<String>,
     /// Bytes of each chunk of a body that is sent without its length.
     pub(super) chunk: Option<usize>,
-    /// What the URL has at its end beyond the registered one.
+    /// Suffix of the URL after the registered part.
     #[serde(default)]
     pub(super) path_suffix: String,
     pub(super) webhook_id: Option<String>,
-    /// The number of times it is sent; once unless set.
+    /// Number of times it is sent; once if unset.
     pub(super) times: Option<usize>,
-    /// True if those are sent at once.
+    /// True if these are sent at once.
     #[serde(default)]
     pub(super) parallel: bool,
     pub(super) expect: Option<Expect>,
 }
 
-/// Fills the list at `key` with so many copies of `of`.
+/// A list at `key` that is filled with `count` copies of `of`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fill {
-    /// Names with dots between them.
+    /// Path of field names, separated by dots.
     pub(super) key: String,
     pub(super) count: u64,
     pub(super) of: Value,
@@ -117,25 +117,25 @@ impl From<Sign> for Missigned {
     }
 }
 
-/// What is right.
+/// The right result.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
-    /// The status of the answer; 200 unless set.
+    /// Status of the response; 200 if unset.
     pub(super) http: Option<u16>,
-    /// True if the delivery has to be kept.
+    /// True if the delivery must be kept.
     #[serde(default)]
     pub(super) kept: bool,
-    /// How every event of the delivery may end.
+    /// Allowed outcomes of every event of the delivery.
     pub(super) outcome: Option<OneOf>,
-    /// The number of its events that end so; others may end as they like.
+    /// Number of its events with each outcome; other outcomes are ignored.
     #[serde(default)]
     pub(super) ends: BTreeMap<String, usize>,
-    /// The number of events.
+    /// Number of events.
     pub(super) count: Option<usize>,
-    /// What some reason has to name.
+    /// Text that at least one reason must contain.
     pub(super) reason: Option<String>,
-    /// The rows of a query: columns parted by `|`, rows by commas.
+    /// The rows of a query: columns separated by `|`, rows by commas.
     pub(super) rows: Option<String>,
 }
 
@@ -156,7 +156,7 @@ impl OneOf {
     }
 }
 
-/// The cases that are wanted, in the order of their names.
+/// The selected cases, in the order of their names.
 pub(super) fn selected() -> Vec<Case> {
     let only = std::env::var(ONLY).unwrap_or_default();
     let wanted: Vec<&str> = only.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! `tillflow.v1.Event` written by hand, as a platform's own program may: also what our own types refuse to hold.
+//! `tillflow.v1.Event` encoded by hand, as a platform's own program may do: also values that our own types refuse.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ type Message = &'static [(&'static str, u64, Kind)];
 enum Kind {
     Text,
     Number,
-    /// A number that has these names, the first being 1.
+    /// An enum with these names, the first being 1.
     Name(&'static [&'static str]),
     Message(Message),
 }
@@ -103,7 +103,7 @@ fn append(bytes: &mut Vec<u8>, number: u64, kind: Kind, value: &Value) {
     bytes.extend(content);
 }
 
-/// A token may have made a number of a text.
+/// A token may have turned a text into a number.
 fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

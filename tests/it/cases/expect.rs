@@ -1,12 +1,12 @@
-//! Holds outcomes against what is right.
+//! Compares outcomes with the right ones.
 
 use super::case::Expect;
 use testkit::Ended;
 
-/// How much of a reason a complaint shows.
+/// Maximum number of a reason's characters in a complaint.
 const REASON_SHOWN: usize = 120;
 
-/// What is wrong with how a delivery's events ended; nothing if all is right.
+/// Differences between the outcomes of a delivery's events and the expected ones; empty if there are none.
 pub(super) fn complaints(expect: &Expect, ended: &[Ended]) -> Vec<String> {
     let mut complaints = Vec::new();
     if let Some(wanted) = &expect.outcome
@@ -32,7 +32,7 @@ pub(super) fn complaints(expect: &Expect, ended: &[Ended]) -> Vec<String> {
     complaints
 }
 
-/// Returns whether anything is expected of outcomes.
+/// Returns true if anything is expected of outcomes.
 pub(super) fn concerns_outcomes(expect: &Expect) -> bool {
     expect.outcome.is_some() || !expect.ends.is_empty() || expect.count.is_some() || expect.reason.is_some()
 }

@@ -1,4 +1,4 @@
-//! Wrong payloads, signed and sent as their platforms would.
+//! Malformed payloads, signed and sent as their platforms would.
 
 use super::{
     play::Player,
@@ -7,21 +7,21 @@ use super::{
 use futures::{StreamExt as _, stream};
 use testkit::{Example, Mutator, Signed, examples};
 
-/// The number of wrong payloads that are sent.
+/// Environment variable for the number of malformed payloads.
 const COUNT: &str = "TILLFLOW_FUZZ_DELIVERIES";
 const COUNT_UNLESS_SET: usize = 2000;
-/// Where the generator begins.
+/// Environment variable for the seed of the generator.
 const SEED: &str = "TILLFLOW_FUZZ_SEED";
-/// The number that are under way at once.
+/// Maximum number of payloads under way.
 const AT_ONCE: usize = 32;
 /// The status of a request that is kept or of no known topic.
 const TAKEN: u16 = 200;
-/// The status of a request without a body, which no signature vouches for.
+/// The status of a request without a body: there is nothing that a signature could authenticate.
 const NOTHING_SIGNED: u16 = 401;
-/// The number of complaints that are kept.
+/// Maximum number of complaints that are kept.
 const SHOWN: usize = 20;
 
-/// Sends them to all stores in turn and gives what was answered wrongly.
+/// Sends the payloads to all stores in turn and returns the wrong responses.
 pub(super) async fn send(player: &Player<'_>, shops: &[Shop]) -> Vec<String> {
     let count = set(COUNT).unwrap_or(COUNT_UNLESS_SET);
     let mut mutator = Mutator::new(set(SEED).unwrap_or(1));
@@ -44,7 +44,7 @@ pub(super) async fn send(player: &Player<'_>, shops: &[Shop]) -> Vec<String> {
     complaints
 }
 
-/// The number that the variable is set to.
+/// The number that the variable is set to, if it is set.
 fn set<N: std::str::FromStr>(variable: &str) -> Option<N> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))

@@ -1,4 +1,4 @@
-//! A store in every partition, to see that each goes on.
+//! A store in every partition, to check that each partition makes progress.
 
 use super::{
     case::{Expect, OneOf},
@@ -11,10 +11,10 @@ use model::StoreId;
 use std::time::Instant;
 use testkit::{Program, Scrape, World};
 
-/// The causes for which a partition stops by itself; another owner's claim is none of them.
+/// Causes of a partition's stop by itself; another owner's claim is none of them.
 const CAUSES: [&str; 2] = ["fault", "panic"];
 
-/// The stores, and what the services had counted before anything was sent to them.
+/// The stores, and the services' counts before anything was sent to the stores.
 pub(super) struct Partitions {
     shops: Vec<Shop>,
     interrupted: Vec<u64>,
@@ -40,8 +40,8 @@ impl Partitions {
         &self.shops
     }
 
-    /// What is wrong now: a partition that doesn't apply, a consumer that is behind, a partition that has stopped since,
-    /// a delivery that hasn't ended or has ended twice.
+    /// Present faults: a partition that doesn't apply, a consumer that lags behind, a partition that has stopped since,
+    /// a delivery without an outcome or with two.
     pub(super) async fn complaints(&self, player: &Player<'_>) -> Vec<String> {
         let moves = self.shops.iter().map(|shop| moves(player, shop));
         let mut complaints: Vec<String> = future::join_all(moves).await.into_iter().flatten().collect();
@@ -60,7 +60,7 @@ impl Partitions {
     }
 }
 
-/// Sends a sound product and has it applied.
+/// Sends a valid product and waits until it is applied.
 async fn moves(player: &Player<'_>, shop: &Shop) -> Option<String> {
     const PRODUCT: u64 = 77_000_000_000;
     /// Later than any other report in these tests.
@@ -79,7 +79,7 @@ async fn moves(player: &Player<'_>, shop: &Shop) -> Option<String> {
     }
 }
 
-/// The stores of which something is still under way after a while, or more has ended than was accepted.
+/// The stores that after a while still have events in flight, or have more outcomes than accepted events.
 async fn unbalanced(world: &World) -> Option<String> {
     const QUERY: &str = "SELECT coalesce(string_agg(store || ' ' || in_flight, ', '), '') FROM conservation \
         WHERE in_flight <> 0";
@@ -96,7 +96,7 @@ async fn unbalanced(world: &World) -> Option<String> {
     }
 }
 
-/// The number of times partitions of each service have stopped by themselves.
+/// Number of times that partitions of each service have stopped by themselves.
 fn interruptions(scrape: &Scrape) -> Vec<u64> {
     let of =
         |stage, cause| scrape.count("tillflow_interruptions_total", &[("stage", stage), ("cause", cause)]);

@@ -23,28 +23,28 @@ use std::{
 use testkit::{Account, Answer, Ended, Outcomes, Sender, Signed, World};
 use tokio::{sync::watch, time::timeout};
 
-/// How long a delivery may take to end while others are under way; it takes milliseconds mostly.
+/// Time limit for the outcomes of a delivery while others are under way; mostly it takes milliseconds.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
-/// The complaint after which the rest of a case would only wait.
+/// The complaint that ends a case, whose further steps would only wait.
 const NOTHING: &str = "nothing came of it within 20 s";
-/// How long a wrong outcome or row may still turn into the right one.
+/// Time in which a wrong outcome or row may still become the right one.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
-/// The pause between two looks at all outcomes.
+/// Interval between two readings of all outcomes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How far the ids of two cases lie apart.
+/// Distance between the ids of two cases.
 const IDS_OF_A_CASE: u64 = 1_000_000;
 
-/// Looks at the outcomes again and again, for everyone who waits.
+/// Reads the outcomes repeatedly, for all that wait for them.
 pub(super) struct Watch(watch::Sender<Outcomes>);
 
-/// One who looks, and where what was seen is.
+/// Returns the reader of outcomes, and the channel of its results.
 pub(super) fn watch() -> (Watch, watch::Receiver<Outcomes>) {
     let (seen, outcomes) = watch::channel(Outcomes::default());
     (Watch(seen), outcomes)
 }
 
 impl Watch {
-    /// Never ends.
+    /// Reads the outcomes without end.
     pub(super) async fn keep_looking(&self, world: &World) {
         loop {
             self.0.send_replace(world.outcomes().await);
@@ -63,7 +63,7 @@ pub(super) struct Player<'a> {
     deliveries: AtomicU64,
 }
 
-/// What was sent in one step.
+/// Result of sending one step.
 struct Sent {
     complaints: Vec<String>,
     deliveries: Vec<String>,
@@ -80,7 +80,7 @@ impl<'a> Player<'a> {
         Self { world, platforms, sender: Sender::default(), outcomes, base, deliveries: AtomicU64::new(0) }
     }
 
-    /// Plays the case in a store of its own and gives what was wrong.
+    /// Plays the case in its own store and returns the complaints.
     pub(super) async fn play(&self, number: u64, case: &Case) -> Vec<String> {
         let played = AssertUnwindSafe(self.steps(number, case)).catch_unwind().await;
         played.unwrap_or_else(|panic| {
@@ -133,11 +133,12 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Returns whether a consumer comes to where apply stands now, in the partition of that store or in all.
+    /// Returns a complaint unless a consumer reaches apply's present position, in the partition of that store or in
+    /// all.
     pub(super) async fn keeps_up(&self, consumer: &str, of: Option<&StoreId>) -> Vec<String> {
         let partition = of.map(|store| self.world.bus.partitions().of(store).0.to_string());
         let partition = partition.unwrap_or_else(|| "a.partition".to_owned());
-        // Poll reads RAW; propagate reads what was applied.
+        // `poll` reads RAW; `propagate` reads applied changes.
         let clock = if consumer == "poll" { "raw_sequence" } else { "number" };
         let query = format!(
             "SELECT coalesce(string_agg(a.partition::text, ','), '') FROM cursors a \
@@ -191,7 +192,8 @@ impl<'a> Player<'a> {
         complaints
     }
 
-    /// How the events of a delivery ended, once they are as expected or won't be any more; empty if none ended in time.
+    /// The outcomes of a delivery's events, once they are as expected or can't become so any more; empty after the time
+    /// limit.
     pub(super) async fn ended(&self, delivery: &str, expect: &Expect) -> Vec<Ended> {
         let mut outcomes = self.outcomes.clone();
         let mut deadline = Instant::now() + ENDS_WITHIN;
@@ -279,7 +281,7 @@ impl<'a> Player<'a> {
         self.bring(shop, account, topic, body).await
     }
 
-    /// Publishes as a platform does; an error says why it wasn't taken.
+    /// Publishes as a platform does; an error is the reason for the refusal.
     pub(super) async fn published(
         &self,
         shop: &Shop,
@@ -291,7 +293,7 @@ impl<'a> Player<'a> {
         sent.complaints.into_iter().next_back().map_or(Ok(()), Err)
     }
 
-    /// Publishes as a platform does, or hands over as poll does where the topic is one of what we read ourselves.
+    /// Publishes as a platform does, or sends to the intake as `poll` does if the topic is one of our own readings.
     async fn bring(&self, shop: &Shop, account: &Account, topic: &str, body: Vec<u8>) -> Sent {
         let platform = platforms::find(account.platform).expect("it is registered");
         if !platform.read_topics().contains(&topic) {
@@ -325,7 +327,7 @@ impl<'a> Player<'a> {
     }
 }
 
-/// Sends a request, as whoever `client` is.
+/// Sends a request as `client`.
 async fn request(client: &async_nats::Client, subject: String, body: Vec<u8>) -> Sent {
     let reply = client.request(subject, body.into()).await;
     let reply = reply.map_err(|error| error.to_string());

@@ -7,11 +7,11 @@ const KINDS: [Kind; 3] = [Kind::Shopify, Kind::Square, Kind::Treez];
 /// The token of the account that all stores have at each platform.
 const TOKEN: &str = "token";
 
-/// The platforms: stand-ins that hold nothing and know none of the ids in cases, and send nothing.
+/// The simulated platforms: they are empty, have none of the ids in cases, and send nothing.
 pub(super) struct Platforms(Vec<(Kind, Simulator)>);
 
 impl Platforms {
-    /// Starts a stand-in for every platform.
+    /// Starts a simulator for every platform.
     pub(super) async fn start() -> Self {
         let mut running = Vec::new();
         for kind in KINDS {
@@ -62,7 +62,7 @@ impl Shop {
     }
 }
 
-/// The name of the account, as deliveries in cases name it.
+/// The name of the account, as in the deliveries of cases.
 fn account_at(kind: Kind) -> String {
     let name = match kind {
         Kind::Shopify => "demo",

@@ -1,17 +1,17 @@
-//! The tokens in cases: texts that differ from run to run and from case to case.
+//! The tokens in cases: they stand for texts that differ from run to run and from case to case.
 
 use model::Timestamp;
 use serde_json::{Map, Value};
 use std::time::{SystemTime, UNIX_EPOCH};
 use testkit::Mutator;
 
-/// What the tokens of one case stand for.
+/// Values of the tokens of one case.
 pub(super) struct Tokens {
-    /// `@run`: a text of this case's own.
+    /// `@run`: a text that is unique to this case.
     pub(super) run: String,
-    /// `@id:<n>` is this and `n`; `@n:<n>` that and the number of the copy.
+    /// `@id:<n>` is this plus `n`; `@n:<n>` is that plus the number of the copy.
     pub(super) base: u64,
-    /// `@store`.
+    /// `@store`: the store's id.
     pub(super) store: String,
     /// `@main:<platform>`: the platform's id of the store's location.
     pub(super) main: fn(&str) -> String,
@@ -36,7 +36,7 @@ impl Tokens {
         filled + rest
     }
 
-    /// The same in a value; a text that is nothing but the token of a number is that number.
+    /// The same in a JSON value; a text that consists only of a number's token becomes a number.
     pub(super) fn value(&self, value: &Value, copy: Option<u64>) -> Value {
         match value {
             Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! Clients that write bytes of their own, and what their victim shows of it.
+//! Clients that write raw bytes, and measurements of the intake that receives them.
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
@@ -9,10 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-/// How long an answer is waited for.
+/// Time limit for a response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// The pause before an unauthenticated client whose connection was closed comes again.
+/// The pause before an unauthenticated client whose connection was closed reconnects.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// One connection.
@@ -25,7 +25,7 @@ async fn connect(to: SocketAddr, host: u8) -> std::io::Result<TcpStream> {
     socket.connect(to).await
 }
 
-/// Holds a connection on which nothing is said, and another one whenever it is closed.
+/// Keeps an idle connection open, and opens another one whenever it is closed.
 pub(super) async fn idle_for_ever(to: SocketAddr, host: u8) {
     loop {
         if let Ok(mut stream) = connect(to, host).await {
@@ -42,12 +42,12 @@ impl UnauthenticatedClient {
         Self(connect(to, host).await.expect("the intake can be reached"))
     }
 
-    /// Sends bytes, as many as are taken.
+    /// Sends bytes, as many as are accepted.
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         timeout(ANSWER_LIMIT, self.0.write_all(bytes)).await.ok();
     }
 
-    /// What is answered, up to where the connection is closed or pauses.
+    /// The response, up to where the connection is closed or pauses.
     pub(super) async fn answer(&mut self) -> String {
         let mut answer = vec![0; 16 * 1024];
         let read = timeout(ANSWER_LIMIT, self.0.read(&mut answer)).await;
@@ -55,13 +55,13 @@ impl UnauthenticatedClient {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// The status of the answer.
+    /// The status of the response.
     pub(super) async fn status(&mut self) -> Option<u16> {
         self.answer().await.get(9..12)?.parse().ok()
     }
 }
 
-/// The head of a request that promises a body of so many bytes.
+/// The head of a request that announces a body of `body_bytes` bytes.
 pub(super) fn head(delivery: &Signed, body_bytes: usize) -> String {
     let rest = delivery.url.trim_start_matches("http://");
     let (host, path) = rest.split_once('/').expect("a path");
@@ -77,7 +77,7 @@ fn proc_file(world: &World, name: &str) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/{name}")).expect("the intake runs")
 }
 
-/// The memory that the intake has, and the most that it ever had since it was last asked, in KiB.
+/// The intake's present memory and its maximum so far, in KiB.
 pub(super) fn memory_kib(world: &World) -> (u64, u64) {
     let status = proc_file(world, "status");
     let field = |name: &str| {
@@ -96,13 +96,13 @@ pub(super) fn processor_ms(world: &World) -> u64 {
     (ticks(11) + ticks(12)) * 10
 }
 
-/// The number of the intake's descriptors.
+/// Number of the intake's file descriptors.
 pub(super) fn descriptors(world: &World) -> usize {
     let pid = world.process(Program::Ingest).pid();
     std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the intake runs").count()
 }
 
-/// Has the intake run with so many descriptors from now on.
+/// Limits the intake to `count` file descriptors from now on.
 pub(super) fn limit_descriptors(world: &World, count: u64) {
     let pid = i32::try_from(world.process(Program::Ingest).pid()).ok().and_then(Pid::from_raw);
     let limit = Rlimit { current: Some(count), maximum: getrlimit(Resource::Nofile).maximum };

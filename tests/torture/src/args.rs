@@ -1,87 +1,87 @@
-//! What a run is made of.
+//! Command-line arguments of a run.
 
 use clap::{Parser, ValueEnum};
 use std::{collections::BTreeSet, time::Duration};
 
-/// Sends a seeded stream through real processes while they are killed, paused and cut off from their servers, then
-/// checks in the record what Tillflow promises.
+/// Sends a seeded stream through real processes while they are killed, paused and disconnected from their servers, then
+/// checks in the record that Tillflow's guarantees hold.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "torture",
     after_help = "Exit codes: 0 every check held and everything was seen, 1 not so, 2 the arguments can't be used."
 )]
 pub(crate) struct Options {
-    /// What the stream and the order of faults follow from; drawn and printed if left out.
+    /// Seed of the stream and of the order of faults; random if omitted, and printed.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// How long deliveries are sent; faults happen in the middle two thirds.
+    /// Minutes for which deliveries are sent; faults happen in the middle two thirds.
     #[arg(long, default_value_t = 3.0, value_parser = minutes)]
     pub(crate) minutes: f64,
-    /// Goes on until so many processes were killed, however long that takes.
+    /// Continue until this many processes were killed, however long that takes.
     #[arg(long)]
     pub(crate) kills: Option<u32>,
-    /// How likely a fault is followed by another while it still hurts, from 0 to 0.95. The more, the less time a kill
-    /// takes; how long work takes to go on is measured only after those that came alone.
+    /// Probability, from 0 to 0.95, that a fault is followed by another before work has recovered from it. A higher
+    /// value means less time per kill; recovery is measured only after faults that happened alone.
     #[arg(long, default_value_t = 0.2, value_parser = likelihood)]
     pub(crate) overlapping: f64,
-    /// Which faults happen.
+    /// Kinds of faults to make.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
     pub(crate) faults: Vec<Group>,
-    /// How many tenants there are.
+    /// Number of tenants.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) tenants: u16,
-    /// How many stores each tenant has.
+    /// Number of stores of each tenant.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) stores: u16,
-    /// How many products each store has.
+    /// Number of products of each store.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5000))]
     pub(crate) products: u16,
-    /// How many of the stores have, besides, a simulated Shopify and a simulated Square that take our values.
+    /// Number of stores that also have a simulated Shopify and a simulated Square, which receive our values.
     #[arg(long, default_value_t = 10)]
     pub(crate) simulated: u16,
-    /// How many deliveries of the stream are sent a second, repetitions aside.
+    /// Deliveries of the stream that are sent per second, without repetitions.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rate: u32,
-    /// How many things a minute people do in the simulated shops, all together.
+    /// Actions per minute of shoppers in all simulated shops together.
     #[arg(long, default_value_t = 300)]
     pub(crate) shopping: u32,
-    /// How often a simulated platform's webhook is overtaken by the one behind it, from 0 to 1.
+    /// Probability, from 0 to 1, that a simulated platform's webhook is overtaken by the next one.
     #[arg(long, default_value_t = 0.0)]
     pub(crate) overtaking: f64,
-    /// How many replicas each service has.
+    /// Number of replicas of each service.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) replicas: u8,
-    /// How long everything may take to come to rest after the faults.
+    /// Time limit, in minutes, for all work to finish after the faults.
     #[arg(long, default_value_t = 12.0, value_parser = minutes)]
     pub(crate) rest_minutes: f64,
-    /// One JSON object at the end instead of tables.
+    /// Print one JSON object at the end instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Faults that are chosen together.
+/// A group of faults that is chosen as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Group {
     /// Every kind of fault.
     All,
-    /// None: the stream alone.
+    /// No faults: the stream alone.
     None,
     /// A replica of a service is killed.
     StageKills,
-    /// A replica is stopped for longer than its membership lasts, and goes on.
+    /// A replica is paused for longer than its membership lasts, then resumed.
     Pauses,
-    /// The broker is killed and comes back.
+    /// The broker is killed and restarted.
     Broker,
-    /// The database is killed and comes back, or ends the sessions of services.
+    /// The database is killed and restarted, or it ends sessions of services.
     Database,
-    /// Platforms are slow, fail, refuse, or end connections after they did what was asked.
+    /// Platforms are slow, fail, throttle, or end connections after they did what was requested.
     Platforms,
-    /// Unauthenticated clients press against the intakes, and a partner of the broker means harm.
+    /// Unauthenticated clients send to the intakes, and a hostile partner publishes to the broker.
     UnauthenticatedClients,
 }
 
 impl Options {
-    /// The groups, without the words for all and none.
+    /// The chosen groups, with `all` and `none` resolved.
     pub(crate) fn groups(&self) -> BTreeSet<Group> {
         let every = [
             Group::StageKills,
@@ -97,12 +97,12 @@ impl Options {
         every.into_iter().filter(|group| self.faults.contains(group)).collect()
     }
 
-    /// How long deliveries are sent.
+    /// Time for which deliveries are sent.
     pub(crate) fn sending(&self) -> Duration {
         Duration::from_secs_f64(self.minutes * 60.0)
     }
 
-    /// How long everything may take to come to rest.
+    /// Time limit for all work to finish after the faults.
     pub(crate) fn rest(&self) -> Duration {
         Duration::from_secs_f64(self.rest_minutes * 60.0)
     }

@@ -1,4 +1,4 @@
-//! What must be true, one function each. Every function names what breaks it, with ids.
+//! The checks, one function for each. A function returns what violates it, with ids.
 
 mod acceptance;
 mod agreement;
@@ -11,16 +11,16 @@ mod stock;
 use crate::evidence::Evidence;
 use serde::Serialize;
 
-/// How many violations of one check are named; the rest are counted.
+/// Upper limit of named violations of one check; the others are only counted.
 const NAMED_MAX: usize = 25;
 
-/// A check: what it holds, and what breaks it.
+/// A check of one statement about the evidence.
 pub(crate) struct Check {
-    /// Its number among the invariants.
+    /// The number of its invariant; empty if it has none.
     pub(crate) number: &'static str,
-    /// What has to be true.
+    /// The statement that has to be true.
     pub(crate) holds: &'static str,
-    /// What isn't.
+    /// Returns a text for each violation.
     pub(crate) violations: fn(&Evidence) -> Vec<String>,
 }
 
@@ -52,20 +52,20 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { number: "", holds: "nothing broke inside", violations: liveness::broken },
 ];
 
-/// What a check came to.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Verdict {
-    /// Its number among the invariants.
+    /// The number of its invariant; empty if it has none.
     pub(crate) invariant: &'static str,
-    /// What has to be true.
+    /// The statement that has to be true.
     pub(crate) holds: &'static str,
-    /// How many break it.
+    /// Number of violations.
     pub(crate) violations: usize,
-    /// Some of those that break it.
+    /// The first violations, at most 25.
     pub(crate) named: Vec<String>,
 }
 
-/// Makes every check.
+/// Runs every check.
 pub(crate) fn all(evidence: &Evidence) -> Vec<Verdict> {
     let verdict = |check: &Check| {
         let mut named = (check.violations)(evidence);

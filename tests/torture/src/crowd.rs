@@ -1,4 +1,4 @@
-//! The stores: tenants, connections, and the simulated shops of some.
+//! The stores of a run: tenants, connections, and the simulated shops of some stores.
 
 use crate::{
     args::Options,
@@ -15,16 +15,17 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 use testkit::{Account, Signed};
 
-/// Simulated platforms don't give up before the run does: what they never could tell would be nobody's fault.
+/// Webhook retries of simulated platforms. They last longer than a run: a webhook that its platform discarded would be
+/// missing through no fault of Tillflow.
 const RETRIES: Retries =
     Retries { count: 5_000, first: Duration::from_millis(50), ceiling: Duration::from_millis(500) };
-/// How fast a simulated Shopify lets us write: its larger plan.
+/// Rate at which a simulated Shopify accepts writes, in points per second: that of its larger plan.
 const POINTS_PER_SECOND: f64 = 1_000.0;
-/// How many products a simulated shop has, of the store's.
+/// Upper limit of products in a simulated shop, out of those of its store.
 const SIMULATED_PRODUCTS_MAX: u16 = 12;
-/// What a simulated shop begins with, before it is reported of ours.
+/// Level of each product in a simulated shop before it receives ours.
 const PIECES: i64 = 50;
-/// What each simulated platform does to its webhooks when all is well.
+/// Behaviour of simulated platforms outside faults.
 const EVERYDAY: Chaos = Chaos {
     duplicate: 0.05,
     reorder: 0.0,
@@ -36,15 +37,15 @@ const EVERYDAY: Chaos = Chaos {
     answer_ms_max: 10,
 };
 
-/// A store and whoever tells of it.
+/// A store and the accounts that report on it.
 pub(crate) struct Merchant {
-    /// Its place in the crowd.
+    /// Its index in the crowd.
     pub(crate) index: u32,
     /// Its id.
     pub(crate) id: StoreId,
-    /// The Shopify account that the stream plays; nothing is written there.
+    /// The Shopify account that the stream plays; no value is written to it.
     pub(crate) account: Account,
-    /// Simulated accounts that take our values.
+    /// Simulated accounts, which receive our values.
     pub(crate) simulated: Vec<Simulated>,
 }
 
@@ -54,39 +55,39 @@ pub(crate) struct Simulated {
     pub(crate) connection: ConnectionId,
     /// The platform.
     pub(crate) kind: Kind,
-    /// Its stand-in.
+    /// The simulator of the platform.
     pub(crate) simulator: Simulator,
 }
 
 impl Simulated {
-    /// The shop behind it.
+    /// The shop in the simulator.
     pub(crate) fn shop(&self) -> ShopHandle {
         self.simulator.shop()
     }
 }
 
 impl Merchant {
-    /// A delivery, as it goes to that replica of the intake.
+    /// Signs a delivery that is addressed to this replica of the intake.
     pub(crate) fn sign(&self, intake: SocketAddr, topic: &str, name: &str, body: Vec<u8>) -> Signed {
         let signed = self.account.sign(topic, name, body);
         Signed { url: self.url(intake), ..signed }
     }
 
-    /// Where its deliveries go at that replica.
+    /// The URL of its deliveries at this replica of the intake.
     pub(crate) fn url(&self, intake: SocketAddr) -> String {
         format!("http://{intake}/webhook/shopify/{}", self.account.connection)
     }
 }
 
-/// All stores; behind those of the stream, one for each partition that only the run itself asks.
+/// All stores: first those of the stream, then one in each partition for the run's own probes.
 pub(crate) struct Crowd {
-    /// By index.
+    /// The stores, by index.
     pub(crate) stores: Vec<Merchant>,
-    /// How many of them the stream knows.
+    /// Number of stores that the stream is about.
     pub(crate) streamed: usize,
-    /// How many products each of those has.
+    /// Number of products of each of those.
     pub(crate) products: u16,
-    /// What each simulated platform does when all is well.
+    /// Behaviour of simulated platforms outside faults.
     pub(crate) everyday: Chaos,
 }
 
@@ -122,7 +123,7 @@ impl Crowd {
         crowd
     }
 
-    /// One store in each partition, for the run's own questions.
+    /// Adds one store in each partition for the run's own probes.
     async fn add_probes(&mut self, record: &Store, partitions: PartitionCount, intakes: &[SocketAddr]) {
         let tenant = TenantId::new("probe").expect("a token");
         record.upsert_tenant(&tenant).await.expect("a tenant can be made");
@@ -164,22 +165,22 @@ impl Crowd {
         self.stores.push(Merchant { index, id, account, simulated: Vec::new() });
     }
 
-    /// The size that the stream is planned for.
+    /// The size of the crowd for which the stream is planned.
     pub(crate) fn shape(&self) -> Shape {
         Shape { stores: u32::try_from(self.streamed).expect("few stores"), products: self.products }
     }
 
-    /// The stores that only the run itself asks.
+    /// The stores of the run's own probes.
     pub(crate) fn probes(&self) -> &[Merchant] {
         &self.stores[self.streamed..]
     }
 
-    /// How many products the store at that place has.
+    /// Number of products of the store at this index.
     pub(crate) fn products_of(&self, index: usize) -> u16 {
         if index < self.streamed { self.products } else { 1 }
     }
 
-    /// How many products each simulated shop has.
+    /// Number of products of each simulated shop.
     pub(crate) fn simulated_products(&self) -> u16 {
         self.products.min(SIMULATED_PRODUCTS_MAX)
     }
@@ -189,7 +190,7 @@ impl Crowd {
         self.stores.iter().flat_map(|store| store.simulated.iter().map(move |simulated| (store, simulated)))
     }
 
-    /// Puts the stores' first products on sale in their simulated shops.
+    /// Puts the stores' first products on sale in their simulated shops, and returns their number.
     pub(crate) fn stock(&self) -> usize {
         let mut count = 0;
         for (store, simulated) in self.simulated() {
@@ -204,7 +205,7 @@ impl Crowd {
         count
     }
 
-    /// Turns all simulated platforms' dials.
+    /// Sets the behaviour of all simulated platforms.
     pub(crate) fn set_chaos(&self, chaos: Chaos) {
         self.simulated().for_each(|(_, simulated)| simulated.simulator.set_chaos(chaos));
     }
@@ -214,7 +215,7 @@ fn location(store: &StoreId) -> LocationId {
     LocationId::new(&format!("{store}-main")).expect("a token")
 }
 
-/// An account that only signs.
+/// Returns an account that can only sign.
 pub(crate) fn account(
     connection: ConnectionId,
     platform: &'static str,
@@ -224,7 +225,7 @@ pub(crate) fn account(
     Account { name: connection.to_string(), connection, platform, webhook_url, secret, simulator: None }
 }
 
-/// Writes the connection down and links its location.
+/// Writes the connection to the record and links its location.
 async fn connect(
     record: &Store,
     tenant: &TenantId,

@@ -1,5 +1,5 @@
-//! What is left when everything has come to rest: the record, the streams, the simulated platforms, and what the
-//! senders know. Read once; checks are functions of it.
+//! The state when all work has finished: the record, the streams, the simulated platforms and the senders' ledger. It
+//! is read once; checks are functions of it.
 
 mod audit;
 mod bus;
@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// A delivery in RAW.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kept {
-    /// Where it stands the first time; positions are of its store's partition.
+    /// Its first position; positions are those of its store's partition.
     pub(crate) position: Position,
-    /// How often it is there.
+    /// Number of times that it is in RAW.
     pub(crate) times: u32,
     /// Its store.
     pub(crate) store: String,
@@ -27,24 +27,24 @@ pub(crate) struct Kept {
     pub(crate) connection: String,
     /// Its topic.
     pub(crate) topic: String,
-    /// Whether a service of ours fetched it.
+    /// True if a service of ours fetched it.
     pub(crate) fetched: bool,
-    /// What normalize makes of it.
+    /// The result of normalize.
     pub(crate) meaning: Meaning,
 }
 
-/// What normalize makes of a delivery.
+/// Result of normalize for a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// These events.
     Events(Vec<EventId>),
-    /// Nothing to be done.
+    /// Nothing to do.
     Filtered,
-    /// Nothing that can be true.
+    /// Rejected: a dead letter.
     Rejected,
 }
 
-/// How an event ended.
+/// Outcome of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct EventOutcome {
     pub(crate) store: String,
@@ -63,7 +63,7 @@ pub(crate) struct EventOutcome {
 }
 
 impl EventOutcome {
-    /// Its place in its partition.
+    /// Its position in its partition.
     pub(crate) fn position(&self) -> Position {
         Position { raw_sequence: self.raw_sequence, delivery: self.delivery_index, event: self.event_index }
     }
@@ -78,41 +78,41 @@ pub(crate) struct Change {
     pub(crate) number: i64,
     pub(crate) connection: String,
     pub(crate) event: EventId,
-    /// What it is about: kind, the platform's id, and the place of a level.
+    /// Its subject: the kind, the platform's id, and the location of a level.
     pub(crate) object: String,
     pub(crate) version: Option<i64>,
 }
 
-/// A store's own account: what it accepted, and what became of it.
+/// A store's row of `conservation`: the number of accepted deliveries and of their outcomes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Account {
     pub(crate) store: String,
     pub(crate) accepted: i64,
     /// Events beyond the first of their delivery.
     pub(crate) further: i64,
-    /// All outcomes together.
+    /// Sum of all outcomes.
     pub(crate) outcomes: i64,
     pub(crate) in_flight: i64,
 }
 
-/// A level, and what the ledger says of it.
+/// A level, and the ledger's values for it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Level {
     pub(crate) store: String,
     pub(crate) variant: String,
     pub(crate) location: String,
     pub(crate) sku: Option<String>,
-    /// As the record has it; none if only the ledger knows it.
+    /// The record's value; none if only the ledger has it.
     pub(crate) quantity: Option<String>,
-    /// The sum of its lines; none if it has none.
+    /// The sum of its ledger lines; none if there are none.
     pub(crate) ledger: Option<String>,
-    /// What the last line says that it came to.
+    /// The level in its last ledger line.
     pub(crate) last: Option<String>,
-    /// How many lines don't follow from the one before.
+    /// Number of ledger lines that don't follow from the one before.
     pub(crate) broken_lines: i64,
 }
 
-/// A mirror, as far as writes are concerned.
+/// A mirror, with the columns that concern writes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct MirrorRow {
     pub(crate) connection: String,
@@ -120,7 +120,7 @@ pub(crate) struct MirrorRow {
     pub(crate) external: String,
     pub(crate) place: String,
     pub(crate) attention: Option<String>,
-    /// How far the last write has come.
+    /// The phase of its last write.
     pub(crate) phase: String,
     pub(crate) last_error: Option<String>,
     /// The store's own value.
@@ -128,12 +128,12 @@ pub(crate) struct MirrorRow {
     pub(crate) observed_version: Option<i64>,
 }
 
-/// A product's name or an order, as the record has it.
+/// A product's title or an order, from the record.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Thing {
     pub(crate) connection: String,
     pub(crate) external: String,
-    /// The product's name; the order's status.
+    /// The product's title; the order's status.
     pub(crate) text: Option<String>,
     pub(crate) total_minor: Option<i64>,
 }
@@ -145,76 +145,76 @@ pub(crate) struct DeadLetter {
     pub(crate) class: String,
     pub(crate) reason: String,
     pub(crate) delivery: DeliveryId,
-    /// The event, if it was one already.
+    /// The event; none if a delivery was dead-lettered.
     pub(crate) event: Option<EventId>,
-    /// The digest of the bytes that came, if it is a delivery.
+    /// The digest of the received bytes, if it is a delivery.
     pub(crate) digest: Option<RawDigest>,
 }
 
-/// One value of a simulated platform, beside ours.
+/// A value of a simulated platform and ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Compared {
-    /// Whose value of what.
+    /// Connection, kind and the platform's id.
     pub(crate) what: String,
     pub(crate) ours: Option<String>,
     pub(crate) theirs: Option<String>,
 }
 
-/// How many times something was done while nothing was to be done.
+/// Calls in a time in which nothing changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stillness {
-    /// Calls to simulated platforms before and after, by connection.
+    /// Number of calls to simulated platforms at its beginning and at its end, by connection.
     pub(crate) calls: BTreeMap<String, (u64, u64)>,
 }
 
-/// Everything that is left.
+/// All evidence.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Evidence {
-    /// What the senders know.
+    /// The senders' ledger.
     pub(crate) ledger: Closed,
-    /// The ids of stores and of their connections, by their place in the crowd.
+    /// The ids of stores and of the connections that the stream plays, by the store's index in the crowd.
     pub(crate) stores: Vec<(String, String)>,
-    /// The stores that only the stream tells of: their values are known.
+    /// Indexes of the stores that only the stream reports on: their values are predictable.
     pub(crate) predictable: HashSet<u32>,
-    /// RAW, each delivery once.
+    /// The deliveries in RAW.
     pub(crate) raw: HashMap<DeliveryId, Kept>,
     /// Deliveries that simulated platforms sent.
     pub(crate) simulated: HashSet<DeliveryId>,
     pub(crate) event_outcomes: Vec<EventOutcome>,
     pub(crate) changes: Vec<Change>,
     pub(crate) accounts: Vec<Account>,
-    /// What the product's own audit found.
+    /// Findings of `tillflow audit`.
     pub(crate) audit: Vec<String>,
     pub(crate) levels: Vec<Level>,
-    /// Lines of the ledger that no change made.
+    /// Ledger lines without a change.
     pub(crate) orphans: Vec<String>,
     pub(crate) mirrors: Vec<MirrorRow>,
     pub(crate) products: Vec<Thing>,
     pub(crate) orders: Vec<Thing>,
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) conflicts: u64,
-    /// Values of simulated platforms.
+    /// Values of simulated platforms beside ours.
     pub(crate) compared: Vec<Compared>,
-    /// How many values had to be compared at least.
+    /// Lower limit of compared values.
     pub(crate) compared_min: usize,
     pub(crate) stillness: Stillness,
-    /// What still stirred when the limit was over.
+    /// The work that hadn't finished when the time limit ended.
     pub(crate) stirs: Option<String>,
-    /// Replicas that weren't ready in the end.
+    /// Replicas that weren't ready at the end.
     pub(crate) not_ready: Vec<String>,
-    /// Partitions of feeds that don't cover RAW.
+    /// Feeds and partitions that don't cover RAW.
     pub(crate) uncovered: Vec<String>,
     /// Partitions whose committed changes aren't all in APPLIED.
     pub(crate) unpublished: Vec<String>,
-    /// Senders that weren't done within their limit after the faults.
+    /// Number of senders that weren't done within their limit after the faults.
     pub(crate) late_senders: usize,
-    /// After which faults work didn't go on.
+    /// Faults after which work didn't go on.
     pub(crate) stuck: Vec<String>,
-    /// How often an unauthenticated client was answered as if it were let in.
+    /// Number of 2xx responses to unauthenticated clients.
     pub(crate) let_in: u64,
-    /// The records of messages that aren't ours.
+    /// The `FOREIGN` records of messages that aren't ours.
     pub(crate) foreign: Vec<String>,
-    /// What replicas have written and counted.
+    /// Logs and counters of the replicas.
     pub(crate) journal: journal::Read,
 }
 
@@ -224,12 +224,12 @@ impl Evidence {
         self.event_outcomes.iter().map(|event_outcome| event_outcome.delivery).collect()
     }
 
-    /// The name of a store by its place in the crowd.
+    /// The id of a store, by its index in the crowd.
     pub(crate) fn store_name(&self, index: u32) -> &str {
         self.stores.get(index as usize).map_or("?", |(store, _)| store)
     }
 
-    /// The connection that the stream plays, by its store's place in the crowd.
+    /// The connection that the stream plays, by its store's index in the crowd.
     pub(crate) fn connection(&self, index: u32) -> &str {
         self.stores.get(index as usize).map_or("?", |(_, connection)| connection)
     }

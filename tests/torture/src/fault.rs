@@ -1,4 +1,4 @@
-//! Faults: which one is next, how it is made, and how long until work goes on.
+//! Faults: their order, how each is made, and the time until work goes on.
 
 mod server;
 mod unauthenticated;
@@ -27,20 +27,21 @@ use std::{
 use testkit::{Program, World};
 use tokio::{task::JoinHandle, time::sleep};
 
-/// How long work may take to go on after a fault; nothing waits for it longer.
+/// Time limit for work to go on after a fault.
 const RECOVERY_LIMIT: Duration = Duration::from_mins(3);
-/// How long a replica is stopped: longer than it counts as there without showing life (three seconds).
+/// Length of a pause of a replica, in seconds: longer than its membership lasts without a sign of life (three seconds).
 const PAUSE: std::ops::Range<f64> = 4.5..7.0;
-/// How long platforms misbehave.
+/// Time for which platforms misbehave, in seconds.
 const CHAOS: std::ops::Range<f64> = 4.0..9.0;
-/// How long the broker is away: so short that the intake has its senders wait, or so long that it sends them away.
+/// Outages of the broker, in seconds: short enough that the intake lets its senders wait, or long enough that it
+/// responds 503.
 const SHORT_OUTAGE: std::ops::Range<f64> = 0.0..3.0;
 const LONG_OUTAGE: std::ops::Range<f64> = 11.0..13.0;
-/// How long the database is away.
+/// Outage of the database, in seconds.
 const DATABASE_OUTAGE: std::ops::Range<f64> = 0.0..4.0;
-/// The rest between two faults.
+/// Pause between two faults, in seconds.
 const BREATH: std::ops::Range<f64> = 0.1..1.5;
-/// The rest between two faults of which the second comes while the first still hurts.
+/// Pause before an overlapping fault, in seconds.
 const HASTE: std::ops::Range<f64> = 0.0..0.4;
 
 /// A kind of fault.
@@ -48,27 +49,27 @@ const HASTE: std::ops::Range<f64> = 0.0..0.4;
 pub(crate) enum Fault {
     /// A replica is killed.
     Kill(Program),
-    /// A replica is stopped, and goes on when others have its work.
+    /// A replica is paused, and resumed when others have its partitions.
     Pause(Program),
-    /// The broker is killed; it comes back soon.
+    /// The broker is killed and soon restarted.
     Broker,
-    /// The broker is killed; it stays away for longer than the intake waits.
+    /// The broker is killed and stays down for longer than the intake waits.
     BrokerAway,
-    /// The database is killed and comes back.
+    /// The database is killed and restarted.
     Database,
     /// The database ends sessions, those in the middle of a transaction first.
     Sessions,
-    /// Platforms answer slowly.
+    /// Platforms respond slowly.
     Slow,
     /// Platforms fail half of the time.
     Failing,
-    /// Platforms do what was asked and end the connection.
+    /// Platforms do what was requested, then end the connection or respond with an error.
     Resets,
-    /// Platforms say that it is too much.
+    /// Platforms respond 429.
     Throttling,
-    /// Unauthenticated clients press against the intakes.
+    /// Unauthenticated clients send to the intakes.
     UnauthenticatedClients,
-    /// A partner tries to write into streams, and to have the intake write there.
+    /// A partner tries to publish to streams, and to make the intake publish there.
     Partner,
 }
 
@@ -85,18 +86,18 @@ impl fmt::Display for Fault {
             Self::Failing => f.write_str("platforms failing"),
             Self::Resets => f.write_str("platforms reset"),
             Self::Throttling => f.write_str("platforms 429"),
-            Self::UnauthenticatedClients => f.write_str("unauthenticated_clients"),
+            Self::UnauthenticatedClients => f.write_str("unauthenticated clients"),
             Self::Partner => f.write_str("hostile partner"),
         }
     }
 }
 
 impl Fault {
-    /// All of a group, each with how often it comes among the others.
+    /// The faults of a group, each with its weight in the random order.
     pub(crate) fn of(group: Group) -> Vec<(Self, u32)> {
         match group {
             Group::StageKills => Program::ALL.map(|program| (Self::Kill(program), 10)).to_vec(),
-            // A stopped poll or intake shows nothing that a stopped stage doesn't.
+            // A pause of poll or of ingest shows nothing that a pause of another stage doesn't.
             Group::Pauses => Program::ALL.map(|program| (Self::Pause(program), 2)).to_vec(),
             Group::Broker => vec![(Self::Broker, 5), (Self::BrokerAway, 1)],
             Group::Database => vec![(Self::Database, 5), (Self::Sessions, 5)],
@@ -108,12 +109,12 @@ impl Fault {
         }
     }
 
-    /// Whether a process dies of it.
+    /// Returns true if it kills a process.
     pub(crate) const fn is_kill(self) -> bool {
         matches!(self, Self::Kill(_) | Self::Broker | Self::BrokerAway | Self::Database)
     }
 
-    /// What must happen at least once, however short the run: one kind of fault for each thing that has to be seen.
+    /// The faults that must happen at least once, however short the run: one for each effect that has to be seen.
     fn must(groups: &BTreeSet<Group>) -> Vec<Self> {
         let one_each = |group: &Group| match group {
             Group::StageKills => Self::of(*group).into_iter().map(|(fault, _)| fault).collect(),
@@ -132,7 +133,7 @@ impl Fault {
     }
 }
 
-/// The order of faults: each that must be once, shuffled; then by chance.
+/// The order of faults: first the required ones, shuffled; then random ones.
 pub(crate) struct Order {
     rng: StdRng,
     first: Vec<Fault>,
@@ -140,9 +141,9 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// From a seed alone.
+    /// Returns the order that follows from this seed.
     pub(crate) fn new(seed: u64, groups: &BTreeSet<Group>) -> Self {
-        // Apart from the stream, which has a generator of its own.
+        // The stream has a generator of its own.
         let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed_fa17);
         let mut first = Fault::must(groups);
         first.shuffle(&mut rng);
@@ -151,12 +152,12 @@ impl Order {
         Self { rng, first, then }
     }
 
-    /// Whether some that must be are still to come.
+    /// Returns true if required faults are still to come.
     pub(crate) fn owes(&self) -> bool {
         !self.first.is_empty()
     }
 
-    /// These must be once more.
+    /// Requires these faults once more.
     pub(crate) fn again(&mut self, faults: Vec<Fault>) {
         self.first.extend(faults);
     }
@@ -174,43 +175,43 @@ impl Order {
     }
 }
 
-/// How often a kind of fault was made, and how long work took to go on.
+/// Number of faults of one kind, and their recovery times.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Tally {
-    /// How often.
+    /// Number of faults.
     pub(crate) count: u32,
-    /// From the fault (of servers: from their return) until every partition answered, in milliseconds, where no other
-    /// fault came in between.
+    /// Milliseconds from the fault (of a server: from its return) until every partition had passed a probe, where no
+    /// other fault overlapped.
     pub(crate) recovery_ms: Vec<u64>,
 }
 
 impl Tally {
-    /// The middle one.
+    /// The median recovery time.
     pub(crate) fn median_ms(&self) -> Option<u64> {
         median(&self.recovery_ms)
     }
 
-    /// The longest.
+    /// The longest recovery time.
     pub(crate) fn max_ms(&self) -> Option<u64> {
         self.recovery_ms.iter().max().copied()
     }
 }
 
-/// What was done.
+/// The faults that were made, and their effects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Done {
-    /// By kind.
+    /// Tallies by kind of fault.
     pub(crate) tallies: BTreeMap<Fault, Tally>,
-    /// After which faults work didn't go on within the limit.
+    /// Faults after which work didn't go on within the limit.
     pub(crate) stuck: Vec<String>,
-    /// Sessions of the database that were ended in the middle of a transaction.
+    /// Number of database sessions that were ended in the middle of a transaction.
     pub(crate) sessions_ended: u64,
-    /// Interruptions of apply while the database was gone.
+    /// Number of interruptions of apply while the database was down.
     pub(crate) unknown_commits: u64,
 }
 
 impl Done {
-    /// How many processes were killed.
+    /// Number of processes that were killed.
     pub(crate) fn kills(&self) -> u32 {
         self.tallies.iter().filter(|(fault, _)| fault.is_kill()).map(|(_, tally)| tally.count).sum()
     }
@@ -222,11 +223,11 @@ struct Made {
     passes: Passes,
 }
 
-/// From when recovery counts.
+/// Start of the recovery time.
 enum Since {
-    /// The fault is over, or work can go on without what it hit.
+    /// This time: the fault is over, or work can go on without the process that it hit.
     Then(Instant),
-    /// The fault lasts; it tells when work could go on.
+    /// The time that the task returns: the fault still lasts.
     Reported(JoinHandle<Instant>),
 }
 
@@ -246,19 +247,19 @@ pub(crate) struct Hand {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) prober: Arc<Prober>,
     pub(crate) order: Order,
-    /// How likely a fault comes while the one before still hurts.
+    /// Probability that a fault overlaps the one before.
     pub(crate) overlapping: f64,
-    /// How often platforms were reported to misbehave: what came first doesn't end what came later.
+    /// Number of platform faults so far: the end of an earlier one must not end a later one.
     pub(crate) misbehaved: Arc<AtomicU64>,
-    /// Who means harm at the broker.
+    /// The hostile partner.
     pub(crate) partner: Partner,
-    /// How often an unauthenticated client was answered as if it were let in.
+    /// Number of 2xx responses to unauthenticated clients.
     pub(crate) let_in: Arc<AtomicU64>,
     pub(crate) done: Done,
 }
 
 impl Hand {
-    /// Makes the next fault, perhaps more of them while it hurts, and waits until work goes on. False if there is none
+    /// Makes the next fault, and perhaps overlapping ones, and waits until work goes on. Returns false if there is none
     /// to make.
     pub(crate) async fn next(&mut self) -> bool {
         let Some(fault) = self.order.next() else { return false };
@@ -358,7 +359,7 @@ impl Hand {
     }
 }
 
-/// Says on standard error what happens.
+/// Writes progress to standard error.
 #[expect(clippy::print_stderr, reason = "a run tells where it is")]
 pub(crate) fn tell(what: &str) {
     eprintln!("{} {what}", model::Timestamp::from_micros(micros()));

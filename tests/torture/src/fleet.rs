@@ -1,4 +1,4 @@
-//! Replicas of every service, started again whenever they have ended, as Kubernetes would.
+//! Replicas of every service, restarted whenever they end, as in Kubernetes.
 
 use crate::{
     journal::{Journal, Life},
@@ -17,32 +17,32 @@ use std::{
 use testkit::{Process, Program, World};
 use tokio::{sync::Mutex, task::JoinHandle};
 
-/// How long after its end a replica is started again, and how often it is looked after.
+/// Interval at which replicas are checked, and thus the delay of a restart.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How often a replica's counters are read.
+/// Interval at which a replica's counters are read.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
-/// How often a replica's memory is looked at.
+/// Interval at which a replica's memory is sampled.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
-/// How often logs are looked at.
+/// Interval at which the sizes of logs are checked.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
-/// How long a replica may take to tell its counters.
+/// Time limit for a replica's response to a reading of its counters.
 const COUNT_LIMIT: Duration = Duration::from_millis(500);
-/// How long all of them may take to take work.
+/// Time limit for all replicas to become ready.
 const READY_LIMIT: Duration = Duration::from_mins(3);
-/// Intakes stay where they are over restarts, so their ports lie below those that outgoing connections take.
+/// Ports of intakes. They stay the same over restarts, so they lie below the ports of outgoing connections.
 const INTAKE_PORTS: std::ops::Range<u16> = 18_000..30_000;
-/// How many sessions of the database there are for all replicas: of 60, less those that listen for changes and our own.
+/// Number of database sessions for all replicas: 60, less those that listen for changes and those of the run itself.
 const SESSIONS: u8 = 42;
-/// Says less than usual of what happens thousands of times, and more of what is counted here.
+/// Logs less of what happens thousands of times, and more of what is counted here.
 const LOG_FILTER: &str = "info,async_nats=warn,bus::append=debug,runner::stage_loop=error,propagate=error,apply::partition=error,poll=error";
 
-/// One place for a replica.
+/// A replica's slot, which outlives its processes.
 pub(crate) struct Slot {
     /// The service.
     pub(crate) program: Program,
-    /// Which of its replicas.
+    /// Index among the replicas of the service.
     pub(crate) index: u8,
-    /// Where it takes webhooks; only intakes do.
+    /// Address for webhooks; only ingest has one.
     pub(crate) intake: Option<SocketAddr>,
     configuration: PathBuf,
     logs: PathBuf,
@@ -57,7 +57,7 @@ struct State {
     began: Instant,
 }
 
-/// The replicas. Dropped, all are killed.
+/// All replicas. They are killed on drop.
 pub(crate) struct Fleet {
     slots: Vec<Arc<Slot>>,
     journal: Arc<Journal>,
@@ -69,7 +69,7 @@ pub(crate) struct Fleet {
 }
 
 impl Slot {
-    /// Service and place.
+    /// The service's name and the index.
     pub(crate) fn name(&self) -> String {
         format!("{}-{}", self.program.name(), self.index)
     }
@@ -89,7 +89,7 @@ impl Slot {
         (state.process, state.admin, state.began) = (Some(process), None, Instant::now());
     }
 
-    /// Starts it if it doesn't run, takes note of its end.
+    /// Starts the process if none runs, and records the end of one that has ended.
     async fn look(&self, journal: &Journal) {
         let mut state = self.state.lock().await;
         let ended = state.process.as_mut().is_some_and(Process::has_ended);
@@ -101,7 +101,7 @@ impl Slot {
         }
     }
 
-    /// Reads its counters, if it tells them.
+    /// Reads the process's counters, if it responds.
     async fn count(&self, client: &reqwest::Client, journal: &Journal) {
         let (admin, life) = {
             let mut state = self.state.lock().await;
@@ -143,7 +143,7 @@ impl Slot {
 }
 
 impl Fleet {
-    /// Starts `replicas` of each service on the world's servers, and waits until all take work.
+    /// Starts `replicas` of each service on the world's servers, and waits until all are ready.
     pub(crate) async fn start(world: &World, folder: &Path, replicas: u8) -> Self {
         let (journal, memory) = (Arc::new(Journal::default()), Arc::new(Memory::default()));
         let mut ports = INTAKE_PORTS;
@@ -186,7 +186,7 @@ impl Fleet {
         fleet
     }
 
-    /// Waits until all take work; gives those that don't within the limit.
+    /// Waits until all are ready; returns the names of those that aren't within the limit.
     pub(crate) async fn ready(&self, limit: Duration) -> Vec<String> {
         let deadline = Instant::now() + limit;
         loop {
@@ -203,27 +203,27 @@ impl Fleet {
         }
     }
 
-    /// All places.
+    /// All slots.
     pub(crate) fn slots(&self) -> &[Arc<Slot>] {
         &self.slots
     }
 
-    /// Where webhooks are taken.
+    /// The addresses for webhooks.
     pub(crate) fn intakes(&self) -> Vec<SocketAddr> {
         self.slots.iter().filter_map(|slot| slot.intake).collect()
     }
 
-    /// What replicas have written and counted.
+    /// Logs and counters of the replicas.
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// How much memory replicas take.
+    /// Memory use of the replicas.
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
-    /// Kills the replica (SIGKILL); false if there was none just then.
+    /// Kills the replica (SIGKILL); returns false if none was running.
     pub(crate) async fn kill(&self, slot: &Slot) -> bool {
         slot.count(&self.client, &self.journal).await;
         let mut state = slot.state.lock().await;
@@ -236,7 +236,7 @@ impl Fleet {
         true
     }
 
-    /// Stops the replica in the middle of whatever it does; false if there is none just now.
+    /// Pauses the replica (SIGSTOP) in the middle of its work; returns false if none was running.
     pub(crate) async fn pause(&self, slot: &Slot) -> bool {
         slot.count(&self.client, &self.journal).await;
         let mut state = slot.state.lock().await;
@@ -249,7 +249,7 @@ impl Fleet {
         true
     }
 
-    /// Has it go on.
+    /// Resumes the replica (SIGCONT).
     pub(crate) async fn resume(&self, slot: &Slot) {
         let mut state = slot.state.lock().await;
         if let Some(process) = state.process.as_ref().filter(|_| state.paused) {
@@ -258,12 +258,12 @@ impl Fleet {
         state.paused = false;
     }
 
-    /// How many records killed replicas had read and not passed on, as far as they had said.
+    /// Number of records that killed replicas had read and not passed on, as far as their last counters show.
     pub(crate) fn read_again(&self) -> u64 {
         self.read_again.load(Ordering::Relaxed)
     }
 
-    /// How often each service was started.
+    /// Number of starts of each service.
     pub(crate) async fn lives(&self) -> BTreeMap<&'static str, u32> {
         let mut lives: BTreeMap<&'static str, u32> = BTreeMap::new();
         for slot in &self.slots {
@@ -282,7 +282,7 @@ impl Fleet {
         self.journal.close(logs.iter().map(PathBuf::as_path))
     }
 
-    /// Stops looking after them and kills them all.
+    /// Ends the supervision and kills all replicas.
     pub(crate) async fn stop(self) {
         self.stopping.store(true, Ordering::Relaxed);
         drop(self.steward.await);
@@ -329,13 +329,13 @@ async fn look_after(
     }
 }
 
-/// How many sessions of the database each replica may open, so that all of them find room.
+/// Number of database sessions that each replica may open, so that all of them fit.
 fn sessions(replicas: u8) -> u8 {
     const WITH_RECORD: u8 = 5;
     (SESSIONS / (WITH_RECORD * replicas)).clamp(1, 4)
 }
 
-/// The world's configuration, with our logs, our intake, and so many sessions.
+/// The world's configuration with our log filter, this intake address and this number of sessions.
 fn adapted(configuration: &str, intake: Option<SocketAddr>, sessions: u8) -> String {
     let mut text = String::new();
     for line in configuration.lines() {
@@ -354,7 +354,7 @@ fn adapted(configuration: &str, intake: Option<SocketAddr>, sessions: u8) -> Str
 }
 
 fn free_port(ports: &mut std::ops::Range<u16>) -> SocketAddr {
-    // Runs at the same time begin elsewhere.
+    // Runs at the same time use different ports.
     let offset = u16::try_from(std::process::id() % 6_000).unwrap_or(0);
     for port in ports {
         let address = SocketAddr::from(([127, 0, 0, 1], port + offset / 2));

@@ -1,4 +1,4 @@
-//! What replicas have written and counted, over all their lives.
+//! Logs and counters of the replicas, over all their lives.
 
 use std::{
     collections::BTreeMap,
@@ -8,25 +8,25 @@ use std::{
 };
 use testkit::Scrape;
 
-/// How much a log may hold before it is read and emptied.
+/// Upper limit of a log's bytes before it is read and emptied.
 const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// How many findings are kept.
+/// Upper limit of findings that are kept.
 const FINDINGS_MAX: usize = 50;
-/// How many lines a finding has.
+/// Upper limit of a finding's lines.
 const FINDING_LINES: usize = 12;
-/// What a replica says when it sends a batch again whose outcome isn't known.
+/// The log message for a batch that is sent again because its outcome is unknown.
 const PUBLISHED_AGAIN: &str = "published again";
-/// How many records a replica has read and not passed on.
+/// The gauge of records that a replica has read and not passed on.
 const IN_HAND: &str = "tillflow_stage_lag_events";
-/// What nobody should ever have to say.
+/// Log messages that must never occur.
 const BROKEN: [&str; 3] = ["panicked at", "a partition's loop broke", "a task of the intake broke"];
 
-/// One life of one replica: service, place, number.
+/// One life of one replica: service, index, number of the life.
 pub(crate) type Life = (&'static str, u8, u32);
 
 #[derive(Debug, Default)]
 struct Pages {
-    /// What is counted, of each life; only the lines that are asked for later.
+    /// Counters of each life; only the lines that are needed later.
     counted: BTreeMap<Life, String>,
     published_again: u64,
     broken: Vec<String>,
@@ -34,24 +34,24 @@ struct Pages {
     last_words: BTreeMap<String, u64>,
 }
 
-/// What replicas have written and counted; shared.
+/// Logs and counters of the replicas; shared.
 #[derive(Debug, Default)]
 pub(crate) struct Journal(Mutex<Pages>);
 
-/// The journal, read.
+/// The journal's contents.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Read {
-    /// All that was counted, over all lives.
+    /// Sum of all counters, over all lives.
     pub(crate) scrape: Scrape,
-    /// What replicas that run say that they have in hand.
+    /// Lags of the running replicas: records that they have read and not passed on.
     pub(crate) in_hand: Vec<String>,
-    /// How often a batch was sent again because its outcome wasn't known.
+    /// Number of batches that were sent again because their outcome was unknown.
     pub(crate) published_again: u64,
-    /// What broke, as the logs say.
+    /// Panics and broken tasks in the logs.
     pub(crate) broken: Vec<String>,
-    /// How often a service ended by itself.
+    /// Number of times that a service ended by itself, by service.
     pub(crate) ended: BTreeMap<&'static str, u64>,
-    /// With which last words.
+    /// Their last log lines, with the number of times of each.
     pub(crate) last_words: BTreeMap<String, u64>,
 }
 
@@ -60,7 +60,7 @@ impl Journal {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what a life has counted so far.
+    /// Keeps the counters of a life so far.
     pub(crate) fn counted(&self, life: Life, page: &str) {
         let wanted = |line: &&str| {
             line.starts_with("tillflow_") && line.contains("_total{") || line.starts_with(IN_HAND)
@@ -69,7 +69,7 @@ impl Journal {
         self.pages().counted.insert(life, kept.join("\n"));
     }
 
-    /// Reads a log if it has grown large, and empties it; the replica writes on at its end.
+    /// Reads a log that has grown large, and empties it; the replica appends to it again.
     pub(crate) fn trim(&self, log: &Path) {
         if fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
             self.read(log);
@@ -77,13 +77,13 @@ impl Journal {
         }
     }
 
-    /// Reads the log of a life that is over, and throws it away.
+    /// Reads the log of a life that is over, and deletes it.
     pub(crate) fn over(&self, life: Life, log: &Path, by_itself: bool) {
         let last = self.read(log);
         drop(fs::remove_file(log));
         let mut pages = self.pages();
         if let Some(page) = pages.counted.get_mut(&life) {
-            // What it had in hand is in nobody's hands.
+            // Its records in hand are no longer in progress.
             let counters = page.lines().filter(|line| line.contains("_total{"));
             *page = counters.collect::<Vec<_>>().join("\n");
         }
@@ -95,7 +95,7 @@ impl Journal {
         }
     }
 
-    /// Takes note of what a log says; gives its last line that says why it ended.
+    /// Records the findings of a log; returns its last error, or else its last line.
     fn read(&self, log: &Path) -> String {
         let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
         let lines: Vec<&str> = text.lines().collect();
@@ -111,13 +111,13 @@ impl Journal {
         without_time(last.copied().unwrap_or("no word"))
     }
 
-    /// What a life had in hand when it was last asked.
+    /// Number of records that a life had read and not passed on at the last reading of its counters.
     pub(crate) fn in_hand(&self, life: Life) -> u64 {
         let page = self.pages().counted.get(&life).cloned().unwrap_or_default();
         Scrape::read(&[page]).count(IN_HAND, &[])
     }
 
-    /// Reads it; the logs that are still written to first.
+    /// Returns the contents, after reading the logs of the running replicas.
     pub(crate) fn close<'a>(&self, running: impl Iterator<Item = &'a Path>) -> Read {
         for log in running {
             self.read(log);
@@ -134,25 +134,25 @@ impl Journal {
         }
     }
 
-    /// The last words of services that ended by themselves, and how often they were said.
+    /// The last log lines of services that ended by themselves, with the number of times of each.
     pub(crate) fn last_words(&self) -> BTreeMap<String, u64> {
         self.pages().last_words.clone()
     }
 
-    /// What was counted so far, over all lives.
+    /// Sum of all counters so far, over all lives.
     pub(crate) fn scrape(&self) -> Scrape {
         let all: Vec<String> = self.pages().counted.values().cloned().collect();
         Scrape::read(&all)
     }
 }
 
-/// What a life that goes on has read and not passed on, as it says.
+/// Lags of a running life, one text for each partition that has any.
 fn in_hand((service, index, _): Life, page: &str) -> Vec<String> {
     let lags = page.lines().filter(|line| line.starts_with(IN_HAND) && !line.ends_with(" 0"));
     lags.map(|line| format!("{service}-{index} says {line}")).collect()
 }
 
-/// The same words at another time are the same words.
+/// Removes the timestamp, so that the same message at another time counts as the same.
 fn without_time(line: &str) -> String {
     let parsed = serde_json::from_str::<serde_json::Value>(line);
     let Ok(serde_json::Value::Object(mut fields)) = parsed else { return line.to_owned() };

@@ -1,4 +1,4 @@
-//! What the senders know: what they sent, and what was said to it.
+//! The senders' ledger: deliveries that were sent, and the responses.
 
 use crate::plan::{Planned, What};
 use model::{DeliveryId, RawDigest};
@@ -7,34 +7,34 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// How many surprises are kept; more of the same tell nothing new.
+/// Upper limit of surprises that are kept; further ones of the same kind add nothing.
 const SURPRISES_MAX: usize = 100;
 
-/// One delivery, as its sender knows it.
+/// One delivery, from its sender's view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reported {
-    /// Deliveries of one number tell of one event.
+    /// Its number; deliveries with the same number are about the same event.
     pub(crate) number: u64,
-    /// Under the other topic.
+    /// True if it has the event's other topic.
     pub(crate) twin: bool,
-    /// Which store's.
+    /// The index of its store.
     pub(crate) store: u32,
-    /// What.
+    /// Its contents.
     pub(crate) what: What,
-    /// When it was first sent, by the ledger's own count.
+    /// The ledger's count at its first sending.
     pub(crate) sent: u64,
-    /// When the first 2xx had come back, by the same count.
+    /// The ledger's count at its first 2xx.
     pub(crate) kept: Option<u64>,
-    /// The digest of what was sent.
+    /// The digest of the sent body.
     pub(crate) digest: RawDigest,
 }
 
-/// What the intake said, in numbers.
+/// Counts of the intake's responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Answers {
-    /// Requests by status; 0 where there was no answer.
+    /// Number of requests by status; 0 if there was no response.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// How many 2xx there were for what had one before.
+    /// Number of 2xx for deliveries that already had one.
     pub(crate) repeated: u64,
 }
 
@@ -48,22 +48,22 @@ struct Books {
     surprises: Vec<String>,
 }
 
-/// What the senders know; shared by all of them.
+/// The senders' ledger; shared by all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Books>);
 
-/// The ledger, closed.
+/// The ledger's final contents.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Closed {
-    /// By the intake's id.
+    /// Deliveries by the intake's id.
     pub(crate) reported: HashMap<DeliveryId, Reported>,
-    /// What the intake said, in numbers.
+    /// Counts of the intake's responses.
     pub(crate) answers: Answers,
-    /// How many of an unknown topic were answered as the intake should.
+    /// Number of deliveries with an unknown topic that had the right response.
     pub(crate) unknown_topics: u64,
-    /// How many the intake refused as it should, by what was wrong with them.
+    /// Number of deliveries that the intake refused as it should, by the kind of error.
     pub(crate) refused: BTreeMap<&'static str, u64>,
-    /// Answers that mustn't be.
+    /// Responses that are wrong.
     pub(crate) surprises: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is about to be sent.
+    /// Records that a delivery is about to be sent.
     pub(crate) fn sends(&self, id: DeliveryId, planned: &Planned, body: &[u8]) {
         let mut books = self.books();
         books.clock += 1;
@@ -88,12 +88,12 @@ impl Ledger {
         books.reported.entry(id).or_insert(reported);
     }
 
-    /// A request was answered with this status, or not at all (0).
+    /// Counts the response to a request by its status; 0 if there was none.
     pub(crate) fn answered(&self, status: u16) {
         *self.books().answers.statuses.entry(status).or_default() += 1;
     }
 
-    /// It was answered 2xx.
+    /// Records a 2xx for a delivery.
     pub(crate) fn keeps(&self, id: DeliveryId) {
         let mut books = self.books();
         books.clock += 1;
@@ -106,17 +106,17 @@ impl Ledger {
         }
     }
 
-    /// It was answered 2xx and not kept, since nobody knows its topic.
+    /// Counts a 2xx for a delivery that isn't stored because its topic is unknown.
     pub(crate) fn unknown_topic(&self) {
         self.books().unknown_topics += 1;
     }
 
-    /// It was refused as it should be.
+    /// Counts a delivery that was refused as it should be.
     pub(crate) fn refuses(&self, kind: &'static str) {
         *self.books().refused.entry(kind).or_default() += 1;
     }
 
-    /// An answer that mustn't be.
+    /// Records a response that is wrong.
     pub(crate) fn surprise(&self, what: String) {
         let mut books = self.books();
         if books.surprises.len() < SURPRISES_MAX {
@@ -124,17 +124,17 @@ impl Ledger {
         }
     }
 
-    /// How many have a 2xx so far.
+    /// Number of deliveries with a 2xx so far.
     pub(crate) fn kept(&self) -> usize {
         self.books().reported.values().filter(|reported| reported.kept.is_some()).count()
     }
 
-    /// How many requests were answered with this status so far.
+    /// Number of responses with this status so far.
     pub(crate) fn answers(&self, status: u16) -> u64 {
         self.books().answers.statuses.get(&status).copied().unwrap_or(0)
     }
 
-    /// Nothing is sent any more.
+    /// Takes the contents out; nothing is sent any more.
     pub(crate) fn close(&self) -> Closed {
         let books = std::mem::take(&mut *self.books());
         Closed {

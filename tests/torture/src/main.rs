@@ -1,6 +1,6 @@
-//! Proves, by trying hard to break it, what Tillflow promises. See the README beside.
+//! Tests Tillflow's guarantees under faults. See the README of this folder.
 //!
-//! What a run can't have (servers, ports, the binaries) ends it with a panic, as in a test.
+//! A missing requirement (servers, ports, the binaries) ends the run with a panic, as in a test.
 #![expect(clippy::expect_used, reason = "what a run can't have ends it, as in a test")]
 
 mod args;

@@ -1,4 +1,4 @@
-//! How much memory replicas take, over their lives.
+//! Memory use of the replicas, over their lives.
 
 use crate::{journal::Life, report::median};
 use serde::Serialize;
@@ -8,16 +8,16 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How many samples of a life are kept: a day, at one each 5 seconds.
+/// Upper limit of samples of a life: one day at one sample each 5 seconds.
 const SAMPLES_MAX: usize = 17_280;
-/// A life with fewer samples tells nothing of growth.
+/// Lower limit of samples from which growth is reported.
 const SAMPLES_MIN: usize = 24;
 
-/// Samples of what is in memory (`VmRSS`, proc(5)), in KiB; shared.
+/// Samples of resident memory (`VmRSS`, proc(5)), in KiB; shared.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Mutex<BTreeMap<Life, Vec<u64>>>);
 
-/// What the replicas of a service took, in MiB.
+/// Memory use of the replicas of a service, in MiB.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(clippy::struct_field_names, reason = "units stand last in names")]
 pub(crate) struct MemoryLine {
@@ -25,12 +25,12 @@ pub(crate) struct MemoryLine {
     pub(crate) highest_mib: u64,
     /// The median of the second quarter of the longest life; none if no life was long enough.
     pub(crate) early_mib: Option<u64>,
-    /// The median of its last quarter.
+    /// The median of the last quarter of the same life.
     pub(crate) late_mib: Option<u64>,
 }
 
 impl Memory {
-    /// Takes a sample of the process that lives this life.
+    /// Takes a sample of this life's process.
     pub(crate) fn sample(&self, life: Life, pid: u32) {
         let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return };
         if let Some(resident) = resident_kib(&status) {
@@ -46,7 +46,7 @@ impl Memory {
         }
     }
 
-    /// By service.
+    /// Memory use by service.
     pub(crate) fn lines(&self) -> BTreeMap<&'static str, MemoryLine> {
         let lives = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut of: BTreeMap<&'static str, Vec<&[u64]>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The stream: what every store's platform sends, from a seed alone.
+//! The stream: the deliveries of every store's platform, which follow from a seed alone.
 
 mod body;
 
@@ -7,127 +7,130 @@ pub(crate) use body::{Bodies, external_location, order_id, product_id, sku, titl
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::BTreeMap;
 
-/// How far behind a newer one an older delivery comes at most, and a repetition behind the first.
+/// Upper limit of the distance, in deliveries, of an older delivery behind a newer one, and of a repetition behind
+/// the first.
 const DISTANCE_MAX: f64 = 1_000.0;
-/// How often a delivery comes again at most.
+/// Upper limit of repetitions of a delivery.
 const REPEATS_MAX: f64 = 50.0;
-/// How many orders of a store are open at once.
+/// Upper limit of a store's open orders.
 const OPEN_ORDERS_MAX: usize = 20;
-/// Levels begin here, so that no store ever runs out.
+/// The lowest level: so high that no store ever runs out.
 pub(crate) const LEVEL_FROM: i64 = 100_000;
 const LEVEL_SPREAD: i64 = 5_000;
 
-/// How large the crowd is.
+/// Size of the crowd.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
-    /// How many stores.
+    /// Number of stores.
     pub(crate) stores: u32,
-    /// How many products in each.
+    /// Number of products of each store.
     pub(crate) products: u16,
 }
 
-/// One thing to be sent.
+/// One delivery to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Planned {
-    /// Tells it from all others; a repetition has that of the first.
+    /// Identifies it among all others; a repetition has the number of the first.
     pub(crate) number: u64,
-    /// The same event under another topic: another delivery.
+    /// True if it is the same event under another topic: another delivery.
     pub(crate) twin: bool,
-    /// Which store's.
+    /// The index of its store.
     pub(crate) store: u32,
-    /// What.
+    /// Its contents.
     pub(crate) what: What,
-    /// How often it is sent again at once.
+    /// Number of times that it is sent again at once.
     pub(crate) repeats: u8,
 }
 
-/// What is reported. Values follow from the counters in it, so that any value in the record names its source.
+/// Contents of a delivery. Values follow from the counters in it, so that any value in the record identifies
+/// its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// A level of a product's only variant.
     Level { product: u16, version: u32, level: i64 },
-    /// A product; title and price follow from the version.
+    /// A product; its title and price follow from the version.
     Product { product: u16, version: u32 },
     /// An order.
     Order { order: u32, version: u32, state: OrderState },
-    /// A notification that speaks of an order and carries nothing.
+    /// A notification that names an order and carries no data.
     Thin { order: u32 },
-    /// Of a topic that nobody knows.
+    /// A delivery with an unknown topic.
     UnknownTopic,
-    /// A level at a place of another store.
+    /// A level at a location of another store.
     Misplaced { product: u16 },
-    /// What can't be true.
+    /// A payload that can't be true.
     Poison(Poison),
-    /// What the intake must refuse.
+    /// A delivery that the intake must refuse.
     Refused(Refusal),
 }
 
-/// An order, as far as the stream varies it.
+/// The parts of an order that the stream varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OrderState {
-    /// How far it is.
+    /// Its stage.
     pub(crate) stage: OrderStage,
-    /// What it comes to.
+    /// Its total, in minor units of the currency.
     pub(crate) total_minor: i64,
 }
 
-/// How far an order is.
+/// Stage of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OrderStage {
     /// Placed.
     Open,
-    /// Paid and handed over.
+    /// Paid and fulfilled.
     Completed,
-    /// Called off.
+    /// Cancelled.
     Cancelled,
     /// Completed, then refunded.
     Refunded,
 }
 
-/// What can't be true.
+/// Kind of a payload that can't be true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Poison {
-    /// A level that is a text.
+    /// A level that is a string.
     WrongType,
-    /// Cut off in the middle.
+    /// JSON cut off in the middle.
     NotJson,
-    /// A text with U+0000.
+    /// A string with U+0000.
     Nul,
-    /// Brackets in brackets.
+    /// Deeply nested arrays.
     TooDeep,
-    /// More than there can be.
+    /// A level beyond every limit.
     AbsurdLevel,
-    /// A price beyond any currency.
+    /// A price beyond the limits of any currency.
     AbsurdPrice,
 }
 
-/// What the intake must refuse.
+/// Reason for which the intake must refuse a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// Signed with another secret.
     BadSignature,
-    /// To a connection that there isn't.
+    /// To a connection that doesn't exist.
     NoSuchConnection,
-    /// To another store's connection.
+    /// To the connection of another store.
     OtherStore,
-    /// To the connection, as of another platform.
+    /// To the right connection, at the URL of another platform.
     OtherPlatform,
-    /// More than a delivery may have.
+    /// Larger than the limit of a delivery.
     TooLarge,
 }
 
 impl What {
-    /// Whether the intake must not take it.
+    /// Returns true if the intake must refuse it.
     pub(crate) const fn is_refused(self) -> bool {
         matches!(self, Self::Refused(_))
     }
 
-    /// Returns whether it must leave a dead letter.
+    /// Returns true if it must be dead-lettered.
     pub(crate) const fn is_dead(self) -> bool {
         matches!(self, Self::Poison(_))
     }
 
-    /// Returns whether only a row of it is a dead letter: the product is taken without the variant that can't be true.
+    /// Returns true if only one of its rows must be dead-lettered: the product is applied without the variant that
+    /// can't be true.
     pub(crate) const fn is_dead_in_part(self) -> bool {
         matches!(self, Self::Poison(Poison::AbsurdPrice))
     }
@@ -153,17 +156,17 @@ struct StoreLife {
 pub(crate) struct Plan {
     rng: StdRng,
     shape: Shape,
-    /// How many were taken out of it.
+    /// Number of deliveries that were taken out of it.
     taken: u64,
-    /// The last number that was given out.
+    /// The last number that was assigned.
     numbered: u64,
-    /// What comes later, by when.
+    /// Deferred deliveries, by the value of `taken` at which they are due; the second part makes the key unique.
     later: BTreeMap<(u64, u64), Planned>,
     stores: Vec<StoreLife>,
 }
 
 impl Plan {
-    /// The same seed and shape give the same stream.
+    /// Returns the stream of this seed and shape, always the same.
     pub(crate) fn new(seed: u64, shape: Shape) -> Self {
         let products = usize::from(shape.products);
         let life = StoreLife {
@@ -182,7 +185,7 @@ impl Plan {
         Planned { number: self.numbered, twin: false, store, what, repeats: 0 }
     }
 
-    /// Close behind in most cases, far behind in some.
+    /// Defers a delivery: by a short distance in most cases, by a long one in some.
     fn defer(&mut self, planned: Planned) {
         let far = self.rng.random_range(0.0..1.0_f64).powi(4);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to a thousand")]
@@ -209,7 +212,7 @@ impl Plan {
         self.numbered(store, what)
     }
 
-    /// What is true; one in ten comes after what is newer, one in ten comes again.
+    /// Returns a delivery that is true; one in ten follows a newer one, one in ten is repeated.
     fn news(&mut self, store: u32) -> Planned {
         let about = self.about(store);
         let what = self.next_of(store, about);
@@ -251,7 +254,7 @@ impl Plan {
         self.rng.random_range(0..self.shape.products)
     }
 
-    /// A place among the open orders; behind the last one it is a new one.
+    /// Returns an index among the store's open orders, perhaps that of a new order.
     fn order(&mut self, store: u32) -> usize {
         let open = self.store(store).orders.len();
         if open >= OPEN_ORDERS_MAX || (open > 0 && self.rng.random_bool(0.6)) {

@@ -1,7 +1,7 @@
-//! How long it takes until work goes on.
+//! Measures the time until work goes on.
 //!
-//! There is a store in each partition that only the run itself tells of. A question is one level in each of them; it is
-//! answered when every one of them, taken after the fault, has its outcome in the record, and the consumer that was hit
+//! Each partition has a store that only the run itself reports on. A probe sends one level for each of these stores. It
+//! is complete when each level, accepted after the fault, has its outcome in the record, and the consumer that was hit
 //! has passed it.
 
 use crate::{
@@ -18,14 +18,14 @@ use store::{Consumer, Store, StoreError};
 use testkit::Program;
 use tokio::task::JoinSet;
 
-/// How often the record is asked.
+/// Interval at which the record is queried.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
-/// How many outcomes of a store are looked at; it has few.
+/// Number of outcomes of a store that are read; it has few.
 const EVENT_OUTCOMES: i64 = 5;
-/// Numbers of questions lie beyond those of the stream.
+/// Numbers of probes lie beyond those of the stream.
 const NUMBERS_FROM: u64 = 1 << 40;
 
-/// Asks.
+/// Sends probes and waits for their outcomes.
 pub(crate) struct Prober {
     desk: Desk,
     record: Store,
@@ -33,21 +33,21 @@ pub(crate) struct Prober {
     asked: AtomicU32,
 }
 
-/// What has to have passed it.
+/// The point that a probe has to pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passes {
-    /// It is in the record.
+    /// The record.
     Record,
-    /// Through this intake, and it is in the record.
+    /// This intake, then the record.
     Intake(SocketAddr),
-    /// Platforms were reported, as far as they care.
+    /// `propagate`, which has passed the probe's change.
     Propagate,
-    /// It was looked at for whether anything has to be fetched.
+    /// `poll`, which has checked the probe's delivery for data to fetch.
     Poll,
 }
 
 impl Passes {
-    /// What a killed replica of this service held up.
+    /// Returns the point that a killed replica of this service delays.
     pub(crate) fn of(program: Program, intake: Option<SocketAddr>) -> Self {
         match (program, intake) {
             (Program::Ingest, Some(intake)) => Self::Intake(intake),
@@ -59,13 +59,13 @@ impl Passes {
 }
 
 impl Prober {
-    /// Asks through the desk, and looks for the answers in the record.
+    /// Sends through the desk, and looks for the outcomes in the record.
     pub(crate) fn new(desk: Desk, record: Store, bus: bus::Bus) -> Self {
         Self { desk, record, bus, asked: AtomicU32::new(0) }
     }
 
-    /// Asks, and waits until every partition has answered. Gives how long it took since `since`, or says which
-    /// partitions didn't within the limit.
+    /// Sends a probe and waits until every partition has passed it. Returns the time since `since`, or an error with
+    /// the partitions that didn't pass it within the limit.
     pub(crate) async fn ask(
         self: &std::sync::Arc<Self>,
         passes: Passes,
@@ -103,7 +103,7 @@ impl Prober {
             _ => None,
         };
         let id = self.desk.until_kept(&planned, intake).await;
-        // What the database can't say now is asked again.
+        // While the database is down, the query fails and is repeated.
         while !self.has_passed(id, store, partition, passes).await.unwrap_or(false) {
             tokio::time::sleep(LOOK_EVERY).await;
         }

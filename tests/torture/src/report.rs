@@ -1,4 +1,4 @@
-//! What a run came to, for people and for programs.
+//! The report of a run, as text and as JSON.
 
 use crate::{
     check::Verdict,
@@ -9,16 +9,16 @@ use crate::{
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// What a run came to.
+/// Result of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) passed: bool,
-    /// How many were taken out of the stream.
+    /// Number of deliveries that were taken out of the stream.
     pub(crate) planned: u64,
-    /// How many deliveries had a 2xx.
+    /// Number of deliveries with a 2xx.
     pub(crate) kept: usize,
-    /// How many deliveries are in RAW.
+    /// Number of deliveries in RAW.
     pub(crate) in_raw: usize,
     pub(crate) changes: usize,
     pub(crate) kills: u32,
@@ -26,13 +26,13 @@ pub(crate) struct Report {
     pub(crate) seen: Vec<Seen>,
     pub(crate) missing: Vec<String>,
     pub(crate) checks: Vec<Verdict>,
-    /// How much memory the replicas of each service took.
+    /// Memory use of each service's replicas.
     pub(crate) memory: BTreeMap<&'static str, MemoryLine>,
-    /// How often each service was started.
+    /// Number of starts of each service.
     pub(crate) lives: BTreeMap<&'static str, u32>,
-    /// How often each ended by itself.
+    /// Number of times that a service ended by itself, by service.
     pub(crate) ended: BTreeMap<&'static str, u64>,
-    /// With which last words.
+    /// Their last log lines, with the number of times of each.
     pub(crate) last_words: BTreeMap<String, u64>,
     pub(crate) seconds_to_rest: Option<f64>,
     pub(crate) seconds: f64,
@@ -42,7 +42,7 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct FaultLine {
     pub(crate) count: u32,
-    /// How many recoveries were measured.
+    /// Number of recoveries that were measured.
     pub(crate) measured: usize,
     pub(crate) median_ms: Option<u64>,
     pub(crate) max_ms: Option<u64>,
@@ -65,7 +65,7 @@ pub(crate) fn fault_lines(done: &Done) -> BTreeMap<String, FaultLine> {
 }
 
 impl Report {
-    /// Tables.
+    /// Writes the report as tables.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("\nseed {}\n\n", self.seed);
         let mut line = |cells: String| {
@@ -115,7 +115,7 @@ impl Report {
     }
 }
 
-/// The middle one; of an even number, the upper of the two in the middle.
+/// The median; of an even number of values, the upper of the two in the middle.
 pub(crate) fn median(values: &[u64]) -> Option<u64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();

@@ -1,22 +1,23 @@
-//! Waiting until nothing stirs.
+//! Waits until all work has finished.
 
 use crate::{crowd::Crowd, evidence::Sql};
 use bus::{Bus, Feed};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// How often it is looked.
+/// Interval at which the progress is read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often in a row everything must have stood in the same place.
+/// Number of equal readings in a row that count as rest.
 const STILL_LOOKS: u32 = 3;
-/// How often it is said what still stirs.
+/// Interval at which the remaining work is reported.
 const TELL_EVERY: Duration = Duration::from_secs(20);
 
-/// Where everything stands: how far partitions are, how many changes there are, what simulated platforms were asked.
+/// Progress: the last sequence of each partition, the number of changes, and the number of calls to
+/// simulated platforms.
 type Stand = (Vec<u64>, i64, u64);
 
-/// Waits until everything that was accepted has passed every consumer, everything that is due is written, and no
-/// webhook waits; says what still stirs if that isn't so within the limit.
+/// Waits until every consumer has passed everything that was accepted, everything that is due is written, and no
+/// webhook waits. Returns the time that this took, or the remaining work at the limit.
 pub(crate) async fn come(
     bus: &Bus,
     sql: &Sql<'_>,
@@ -69,7 +70,8 @@ async fn stand(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Stand, String>
         }
         let of = |name: &str| cursors.get(&(name.to_owned(), partition.0)).copied().unwrap_or_default();
         let (applied, polled, propagated) = (of("apply"), of("poll"), of("propagate"));
-        // The tail is covered whole: the index of the last delivery isn't known here, but only a whole one says so.
+        // The tail must be covered as a whole. The index of its last delivery isn't known here; a position of
+        // `u32::MAX` is written only when the whole message is done.
         if applied.raw_sequence < tail || applied.delivery < u64::from(u32::MAX) {
             return Err(format!("partition {partition} is applied up to {applied:?} of {tail}"));
         }

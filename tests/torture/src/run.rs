@@ -1,4 +1,4 @@
-//! One run: set up, send and torture, heal, rest, read, check.
+//! One run: set up, send and make faults, recover, wait for rest, read the evidence, check it.
 
 use crate::{
     args::Options,
@@ -29,26 +29,26 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How many deliveries of the set-up are under way at once.
+/// Upper limit of set-up deliveries that are under way at once.
 const SET_UP_AT_ONCE: usize = 64;
-/// How long the set-up may take to come to rest.
+/// Time limit for the set-up to come to rest.
 const SET_UP_LIMIT: Duration = Duration::from_mins(15);
 /// Numbers of the set-up lie beyond those of the stream and of probes.
 const SET_UP_NUMBERS: u64 = 1 << 41;
-/// The first and the last part of the sending time, in which nothing is broken.
+/// One part in this many, at the beginning and at the end of the sending time, is without faults.
 const QUIET_SHARE: u32 = 6;
-/// How often faults that caused nothing are made once more.
+/// Number of times that faults without an effect are repeated.
 const ONCE_MORE_MAX: u32 = 5;
-/// How long senders may take to be done after the faults.
+/// Time limit for senders to finish after the faults.
 const SENDERS_LIMIT: Duration = Duration::from_mins(3);
-/// How long replicas may take to be ready after the faults.
+/// Time limit for replicas to become ready after the faults.
 const READY_LIMIT: Duration = Duration::from_mins(1);
-/// How long platforms are watched for calls once nothing changes.
+/// Time for which platforms are watched for calls once nothing changes.
 const STILL_FOR: Duration = Duration::from_secs(5);
-/// How often a run with a number of kills says how far it is.
+/// Number of kills after which a run with `--kills` reports its progress.
 const TELL_EVERY: u32 = 25;
 
-/// Everything that a run has set up.
+/// Everything that was set up for a run.
 struct Stage {
     hand: Hand,
     desk: Desk,
@@ -57,7 +57,7 @@ struct Stage {
     scratch: Scratch,
 }
 
-/// Makes a run.
+/// Executes a run.
 pub(crate) async fn run(options: &Options) -> Report {
     let began = Instant::now();
     let seed = options.seed.unwrap_or_else(rand::random);
@@ -102,7 +102,7 @@ pub(crate) async fn run(options: &Options) -> Report {
         seconds_to_rest: rested.ok().map(|rested| rested.as_secs_f64()),
         seconds: began.elapsed().as_secs_f64(),
     };
-    // In this order: services that lose their servers would only complain.
+    // The services end before their servers: otherwise they would log errors.
     let Hand { world, fleet, .. } = hand;
     drop((desk, hand_back(fleet).await));
     drop(world);
@@ -126,7 +126,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let bodies = Bodies { begins: i64::try_from(since.as_secs()).unwrap_or(0) };
     let desk = Desk::new(Arc::clone(&crowd), &intakes, bodies, seed);
     let watch = Watch::start(Arc::clone(&crowd));
-    print_products(&desk).await;
+    report_products(&desk).await;
     let sql = Sql(&world);
     let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
     rested.unwrap_or_else(|stirs| panic!("the products aren't known: {stirs}"));
@@ -143,9 +143,9 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     Stage { hand, desk, watch, scratch }
 }
 
-/// Tells of every product of every store, and of its first level where it will be in simulated shops too: theirs would
-/// count as the store's first otherwise, and is much lower than any that the stream tells.
-async fn print_products(desk: &Desk) {
+/// Reports every product of every store. For a store with simulated shops it also reports each product's first level:
+/// otherwise the level of a simulated shop, much lower than any of the stream, would be the store's first.
+async fn report_products(desk: &Desk) {
     let places = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
     let mut reporting = JoinSet::new();
     let mut number = SET_UP_NUMBERS;
@@ -175,14 +175,14 @@ async fn print_products(desk: &Desk) {
     reporting.join_all().await;
 }
 
-/// The stream and the shops' people.
+/// The stream and the shoppers, both under way.
 struct Under {
     sending: Sending,
     stop: oneshot::Sender<()>,
     people: JoinHandle<()>,
 }
 
-/// Sends, and breaks what can be broken in the middle two thirds.
+/// Sends the stream, and makes faults in the middle two thirds of the time.
 async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
     let hand = &mut stage.hand;
     let sending = stage.desk.stream(Plan::new(seed, hand.crowd.shape()), options.rate);
@@ -235,14 +235,14 @@ fn caused(hand: &Hand, desk: &Desk, watch: &Watch) -> Caused {
     }
 }
 
-/// Ends the stream. Gives how many were sent, and how many senders weren't done in time.
+/// Ends the stream. Returns the number of deliveries, and the number of senders that weren't done in time.
 async fn heal(under: Under) -> (u64, usize) {
     under.stop.send(()).ok();
     drop(under.people.await);
     under.sending.finish(SENDERS_LIMIT).await
 }
 
-/// Whether platforms are called although nothing changes.
+/// Counts the calls to platforms at the beginning and at the end of a time in which nothing changes.
 async fn stillness(crowd: &Crowd) -> Stillness {
     let before = watch::calls(crowd);
     tokio::time::sleep(STILL_FOR).await;
@@ -254,7 +254,7 @@ async fn stillness(crowd: &Crowd) -> Stillness {
     Stillness { calls }
 }
 
-/// Reads everything that is left.
+/// Reads all evidence.
 async fn read(
     hand: &Hand,
     desk: &Desk,
@@ -305,13 +305,13 @@ async fn read(
     })
 }
 
-/// The records of messages that aren't ours.
+/// The `FOREIGN` records of messages that aren't ours.
 async fn foreign(bus: &bus::Bus) -> Result<Vec<String>, String> {
     let records = bus.foreign_records().await.map_err(|error| error.to_string())?;
     Ok(records.iter().map(|record| format!("{record:?}")).collect())
 }
 
-/// What simulated platforms hold, beside what we do.
+/// The values of simulated platforms beside ours.
 fn compared(crowd: &Crowd, mirrors: &[evidence::MirrorRow]) -> Vec<Compared> {
     let shops: HashMap<String, _> = crowd
         .simulated()

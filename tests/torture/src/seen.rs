@@ -1,4 +1,4 @@
-//! What a run has seen. A run that saw nothing go wrong proves nothing.
+//! Effects that a run has seen. A run in which nothing went wrong proves nothing.
 
 use crate::{
     args::{Group, Options},
@@ -9,21 +9,21 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use testkit::{Program, Scrape};
 
-/// What simulated platforms answered, by status; 0 where they ended the connection.
+/// Number of responses of simulated platforms by status; 0 where they ended the connection.
 pub(crate) type Statuses = BTreeMap<u16, u64>;
 
-/// One kind of thing that happened.
+/// One kind of effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Seen {
-    /// What.
+    /// Its name.
     pub(crate) what: &'static str,
-    /// How often.
+    /// Number of times that it was seen.
     pub(crate) count: u64,
-    /// Whether a run with these faults must have seen it.
+    /// True if a run with these faults must see it.
     pub(crate) required: bool,
 }
 
-/// What isn't in the evidence.
+/// Facts about a run that aren't in the evidence.
 pub(crate) struct Witnessed<'a> {
     pub(crate) options: &'a Options,
     pub(crate) done: &'a Done,
@@ -31,23 +31,23 @@ pub(crate) struct Witnessed<'a> {
     pub(crate) read_again: u64,
 }
 
-/// What faults have caused so far, of what hangs on what they meet.
+/// Effects of the faults so far, of the kinds that depend on what a fault happens to hit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caused {
-    /// Commits and appends refused because another replica owns the partition.
+    /// Number of commits and appends refused because another replica owns the partition.
     pub(crate) fenced: u64,
-    /// Requests that the intake answered with 503.
+    /// Number of requests with the response 503 from the intake.
     pub(crate) sent_away: u64,
-    /// Interruptions of apply while the database was gone.
+    /// Number of interruptions of apply while the database was down.
     pub(crate) unknown_commits: u64,
-    /// Sessions of the database that were ended in the middle of a transaction.
+    /// Number of database sessions that were ended in the middle of a transaction.
     pub(crate) sessions_ended: u64,
-    /// How simulated platforms answered; nothing where there are none.
+    /// Responses of simulated platforms; none if there are no such platforms.
     pub(crate) platforms: Option<Statuses>,
 }
 
 impl Caused {
-    /// The faults of these groups that have caused nothing yet: what they would have hit wasn't there just then.
+    /// The faults of these groups that have had no effect yet: they hit nothing that was under way.
     pub(crate) fn nothing_by(&self, groups: &BTreeSet<Group>) -> Vec<Fault> {
         let platforms = |range: std::ops::RangeInclusive<u16>| match &self.platforms {
             Some(statuses) => statuses.range(range).map(|(_, count)| count).sum(),
@@ -68,12 +68,12 @@ impl Caused {
     }
 }
 
-/// How many fencings replicas have counted.
+/// Number of fencings that the replicas have counted.
 pub(crate) fn fenced(scrape: &Scrape) -> u64 {
     scrape.count("tillflow_interruptions_total", &[("cause", "fenced")])
 }
 
-/// Counts what happened.
+/// Counts all effects.
 pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
     let groups = witnessed.options.groups();
     let has = |group: Group| groups.contains(&group);
@@ -121,13 +121,13 @@ pub(crate) fn all(evidence: &Evidence, witnessed: &Witnessed<'_>) -> Vec<Seen> {
     .collect()
 }
 
-/// What was never seen and had to be: outcomes, and kinds of fault.
+/// Required effects that weren't seen, and chosen faults that weren't made.
 pub(crate) fn missing(seen: &[Seen], witnessed: &Witnessed<'_>) -> Vec<String> {
     let unseen = seen.iter().filter(|seen| seen.required && seen.count == 0);
     let mut missing: Vec<String> = unseen.map(|seen| format!("this run saw no {}", seen.what)).collect();
     for group in witnessed.options.groups() {
         let never = |fault: &Fault| witnessed.done.tallies.get(fault).is_none_or(|tally| tally.count == 0);
-        // A stopped poll, propagate or intake shows nothing that must be seen.
+        // A pause of poll, propagate or ingest has no effect that must be seen.
         let must = |fault: &Fault| !matches!(fault, Fault::Pause(program) if !is_fenced(*program));
         let unmade = Fault::of(group).into_iter().map(|(fault, _)| fault).filter(must).filter(never);
         missing.extend(unmade.map(|fault| format!("this run made no fault of the kind: {fault}")));

@@ -1,4 +1,4 @@
-//! The senders: one for each store, in order, each until it was kept, as platforms do.
+//! The senders: one for each store, which sends in order and repeats each delivery until it has a 2xx, as platforms do.
 
 use crate::{
     crowd::{Crowd, Merchant, account},
@@ -18,18 +18,18 @@ use std::{
 use testkit::{Answer, Sender, Signed};
 use tokio::{sync::mpsc, task::JoinSet};
 
-/// How long an answer is waited for; a paused intake gives none.
+/// Response timeout; a paused intake gives no response.
 const ANSWER_LIMIT: Duration = Duration::from_secs(13);
-/// The pause before a delivery is sent again, half of it at least.
+/// Upper limit of the pause before a delivery is sent again; the pause is at least half of it.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
-/// How many of a store's deliveries wait for their turn; the stream waits beyond that.
+/// Upper limit of a store's deliveries in its queue; the stream waits beyond that.
 const WAITING_MAX: usize = 32;
-/// How many repetitions of one delivery are under way at once.
+/// Upper limit of repetitions of one delivery that are under way at once.
 const REPEATS_AT_ONCE: u8 = 8;
-/// How often something that has to be refused is sent if there is no answer.
+/// Upper limit of attempts for a delivery that must be refused, if there is no final response.
 const REFUSAL_TRIES: u32 = 40;
 
-/// What sends deliveries; cheap to clone.
+/// Sends deliveries; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) crowd: Arc<Crowd>,
@@ -37,11 +37,11 @@ pub(crate) struct Desk {
     pub(crate) bodies: Bodies,
     intakes: Arc<[SocketAddr]>,
     sender: Sender,
-    /// Names of deliveries begin with it.
+    /// Prefix of the names of deliveries.
     run: Arc<str>,
 }
 
-/// The stream under way.
+/// The stream, under way.
 pub(crate) struct Sending {
     stop: Arc<AtomicBool>,
     dispatcher: tokio::task::JoinHandle<u64>,
@@ -49,7 +49,7 @@ pub(crate) struct Sending {
 }
 
 impl Desk {
-    /// Sends to these intakes.
+    /// Creates a desk that sends to these intakes.
     pub(crate) fn new(crowd: Arc<Crowd>, intakes: &[SocketAddr], bodies: Bodies, seed: u64) -> Self {
         let run = format!("{seed:x}").into();
         let ledger = Arc::new(Ledger::default());
@@ -71,22 +71,22 @@ impl Desk {
         self.intakes[rand::rng().random_range(0..self.intakes.len())]
     }
 
-    /// The name by which the platform tells the delivery from others.
+    /// The platform's id of the delivery.
     fn name(&self, planned: &Planned) -> String {
         format!("{}-{}", self.run, planned.number)
     }
 
-    /// The intake's id of it.
+    /// The intake's id of the delivery.
     pub(crate) fn id(&self, planned: &Planned, topic: &str) -> DeliveryId {
         let connection = &self.merchant(planned).account.connection;
         DeliveryId::derive(connection, topic, self.name(planned).as_bytes())
     }
 
-    /// Sends until it is kept, or refused as it should be; then its repetitions.
+    /// Sends a delivery until it has a 2xx, or is refused as it should be; then sends its repetitions.
     async fn deliver(&self, planned: Planned) {
         match planned.what {
-            What::Refused(refusal) => self.knock(&planned, refusal).await,
-            What::UnknownTopic => self.print_unknown(&planned).await,
+            What::Refused(refusal) => self.send_refused(&planned, refusal).await,
+            What::UnknownTopic => self.report_unknown(&planned).await,
             _ => {
                 self.until_kept(&planned, None).await;
                 let mut left = planned.repeats;
@@ -104,7 +104,7 @@ impl Desk {
         }
     }
 
-    /// Sends until it is kept: at one intake, or at any. Gives the intake's id.
+    /// Sends a delivery until it has a 2xx, to the given intake or to any. Returns the intake's id.
     pub(crate) async fn until_kept(&self, planned: &Planned, intake: Option<SocketAddr>) -> DeliveryId {
         let (topic, body) = self.bodies.of(planned);
         let id = self.id(planned, topic);
@@ -136,7 +136,7 @@ impl Desk {
         answer
     }
 
-    async fn print_unknown(&self, planned: &Planned) {
+    async fn report_unknown(&self, planned: &Planned) {
         let (topic, body) = self.bodies.of(planned);
         loop {
             let name = self.name(planned);
@@ -153,8 +153,9 @@ impl Desk {
         }
     }
 
-    /// Sends what must not get in. A body that is too large may end the connection before it is answered.
-    async fn knock(&self, planned: &Planned, refusal: Refusal) {
+    /// Sends a delivery that must be refused. With a body that is too large, the connection may end before
+    /// the response.
+    async fn send_refused(&self, planned: &Planned, refusal: Refusal) {
         let (topic, body) = self.bodies.of(planned);
         let id = self.id(planned, topic);
         self.ledger.sends(id, planned, &body);
@@ -199,7 +200,7 @@ impl Desk {
         }
     }
 
-    /// Sends the stream at this rate until it is reported to stop.
+    /// Sends the stream at this rate until [`Sending::finish`].
     pub(crate) fn stream(&self, plan: Plan, per_second: u32) -> Sending {
         let stop = Arc::new(AtomicBool::new(false));
         let mut senders = JoinSet::new();
@@ -228,7 +229,7 @@ async fn dispatch(
 ) -> u64 {
     let mut count = 0;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
-    // After an outage the stream goes on at its own rate; it doesn't catch up.
+    // After an outage the stream continues at its own rate, without catching up.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for planned in plan {
         ticks.tick().await;
@@ -247,8 +248,8 @@ async fn dispatch(
 }
 
 impl Sending {
-    /// Takes nothing more out of the stream, and waits until what was taken is kept. Gives how many were taken, and how
-    /// many senders weren't done within the limit.
+    /// Ends the stream and waits until the deliveries that were taken out of it have a 2xx. Returns their number, and
+    /// the number of senders that weren't done within the limit.
     pub(crate) async fn finish(mut self, limit: Duration) -> (u64, usize) {
         self.stop.store(true, Ordering::Relaxed);
         let count = self.dispatcher.await.unwrap_or(0);
@@ -269,7 +270,7 @@ fn is_success(answer: &Answer) -> bool {
     (200..300).contains(&answer.status)
 }
 
-/// Whether the sender is asked to come back.
+/// Returns true if the status asks the sender to try again later.
 fn is_later(answer: &Answer) -> bool {
     matches!(answer.status, 408 | 429 | 500..=599)
 }

@@ -1,4 +1,4 @@
-//! Watches simulated platforms: what they sent, and how they answered.
+//! Watches simulated platforms: the webhooks that they sent, and their responses.
 
 use crate::{crowd::Crowd, seen::Statuses};
 use model::DeliveryId;
@@ -12,21 +12,21 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// How often it is looked; a platform remembers its last 20,000.
+/// Interval at which platforms are read; a platform keeps its last 20,000 calls and webhooks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What was seen.
+/// The webhooks and responses that were seen.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    /// The intake's ids of what they sent.
+    /// The intake's ids of the webhooks that they sent.
     pub(crate) sent: HashSet<DeliveryId>,
-    /// How they answered.
+    /// Number of their responses by status.
     pub(crate) statuses: Statuses,
-    /// How far each was seen: calls and webhooks.
+    /// Number of calls and of webhooks that were read, by connection.
     seen: BTreeMap<String, (u64, u64)>,
 }
 
-/// Watches until it is reported to stop.
+/// A task that watches until [`Watch::finish`].
 pub(crate) struct Watch {
     crowd: Arc<Crowd>,
     stop: Arc<AtomicBool>,
@@ -35,7 +35,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches all of the crowd's.
+    /// Watches all simulated platforms of the crowd.
     pub(crate) fn start(crowd: Arc<Crowd>) -> Self {
         let (stop, watched) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (looking, stopping, looked) = (Arc::clone(&crowd), Arc::clone(&stop), Arc::clone(&watched));
@@ -48,14 +48,14 @@ impl Watch {
         Self { crowd, stop, watched, task }
     }
 
-    /// How platforms have answered so far.
+    /// Number of the platforms' responses so far, by status.
     pub(crate) fn statuses(&self) -> Statuses {
         let mut watched = lock(&self.watched);
         watched.look(&self.crowd);
         watched.statuses.clone()
     }
 
-    /// Looks once more.
+    /// Ends the task and reads the platforms once more.
     pub(crate) async fn finish(self) -> Watched {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.expect("nothing can break it");
@@ -89,7 +89,7 @@ impl Watched {
     }
 }
 
-/// How many calls each simulated platform ever got.
+/// Number of calls that each simulated platform ever received.
 pub(crate) fn calls(crowd: &Crowd) -> BTreeMap<String, u64> {
     let count = |simulated: &crate::crowd::Simulated| simulated.shop().calls_since(u64::MAX).1;
     crowd.simulated().map(|(_, simulated)| (simulated.connection.to_string(), count(simulated))).collect()

@@ -1,4 +1,4 @@
-//! What must hold: of each write when it is made, of everything when all is at rest.
+//! Checks of each write when it is made, and of the whole world at rest.
 
 mod replay;
 mod trade;
@@ -18,7 +18,8 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use trade::{currencies_are_kept_apart, events_ended, orders_are_kept};
 
-/// A number that is written is the store's, in the platform's scale, and the store's is the shelf's as far as is known.
+/// Checks a write: its number is the store's, in the platform's scale; a zero needs an empty shelf; no foreign price,
+/// and no write during a pause.
 pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
     if let Asked::Price(price) = &due.asked
         && price.currency != world.shops[shop].currency
@@ -48,20 +49,20 @@ pub(crate) fn write(world: &mut World, shop: usize, due: &Due) {
     }
 }
 
-/// A zero is written only where the shelf has nothing left.
+/// Checks that a zero is written only where the shelf has nothing left.
 fn nothing_is_left(world: &mut World, key: &LevelKey) {
     let mirror = world.pipeline.record.mirrors.levels.get(key);
     let Some(variant) = mirror.and_then(|mirror| mirror.variant.clone()) else { return };
     let at = (variant, key.location.clone());
     let Some(shelf) = world.oracle.shelves.get(&at).filter(|shelf| shelf.inexact.is_none()) else { return };
-    // Sales that weren't read yet are on no shelf any more.
+    // Sales that weren't read yet are already off the shelf.
     if shelf.count >= rust_decimal::Decimal::ONE && lacks_reports(world, &at) == rust_decimal::Decimal::ZERO {
         let line = format!("{} is written 0 and the shelf has {}", key.subject(), shelf.count);
         world.oracle.violations.push(line);
     }
 }
 
-/// By how much platforms differ from what is known of them.
+/// Sum of the differences between platforms' quantities and their mirrors' baselines.
 fn lacks_reports(world: &World, at: &(model::VariantId, model::LocationId)) -> rust_decimal::Decimal {
     let mirrors = world.pipeline.record.mirrors.levels.iter();
     let of = mirrors.filter(|(key, mirror)| mirror.variant.as_ref() == Some(&at.0) && key.location == at.1);
@@ -78,7 +79,7 @@ fn decimals(shop: &Shop) -> u32 {
         .map_or(6, |it| it.quantity_decimals)
 }
 
-/// Everything that must hold at rest.
+/// Checks everything that must hold at rest.
 pub(crate) fn at_rest(world: &mut World) {
     let mut found = Vec::new();
     nothing_waits(world, &mut found);
@@ -157,7 +158,7 @@ fn shelves_are_right(world: &World, found: &mut Vec<String>) {
     }
 }
 
-/// Returns whether an open conflict names the very item whose writes nobody knows the outcome of, or were stopped.
+/// Returns true if an open conflict names an item whose writes have an unknown outcome or were stopped.
 fn is_uncertain(record: &Record, variant: &model::VariantId, location: &model::LocationId) -> bool {
     let of = record.mirrors.levels.iter();
     of.filter(|(key, mirror)| mirror.variant.as_ref() == Some(variant) && key.location == *location).any(
@@ -221,8 +222,8 @@ fn live<'a>(world: &'a World, key: &model::FieldKey) -> Option<(&'a Shop, &'a cr
     Some((shop, &shop.goods[good]))
 }
 
-/// The last edit of a field stands in the record as the shop shows it where it was typed, not as another platform renders
-/// it: a rendered form that was taken for an edit destroys what was typed.
+/// Checks that the record has the last edit of a field as the shop where it was typed shows it, not as another platform
+/// renders it: a rendered form that is taken for an edit destroys the typed value.
 fn edits_stand(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     let exact = |(of, _): &&(Edited, Field)| !world.oracle.blurred.contains(of);
@@ -251,7 +252,7 @@ fn edits_stand(world: &World, found: &mut Vec<String>) {
     }
 }
 
-/// Goods whose number all connected shops have are one variant.
+/// Checks that goods with the same SKU at all connected shops are one variant.
 fn numbers_link(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     let mut holders: BTreeMap<String, BTreeMap<model::ConnectionId, Vec<&crate::shop::Good>>> =

@@ -1,5 +1,5 @@
-//! Shops' weeks in virtual time: the shipped decisions against platforms as state machines, with an oracle that knows the
-//! shelf. See `README.md`.
+//! Shops' weeks in virtual time: the shipped decisions run against platforms as state machines, with an oracle that has
+//! the true shelf. See `README.md`.
 
 mod check;
 mod oracle;

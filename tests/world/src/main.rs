@@ -1,4 +1,4 @@
-//! Runs worlds and tells of those that went wrong.
+//! Runs worlds and reports the failing ones.
 
 use clap::Parser;
 use std::{
@@ -8,25 +8,25 @@ use std::{
 };
 use world::{plan::Plan, run, shrink::shrink};
 
-/// The weeks of shops, from seeds.
+/// Simulate shops' weeks from seeds.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The number of seeds that are run.
+    /// Number of seeds to run.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
-    /// The first seed.
+    /// First seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Runs this seed alone.
+    /// Run this seed alone.
     #[arg(long)]
     seed: Option<u64>,
-    /// Prints the story of that seed, whatever it comes to.
+    /// Print the story of that seed, even if it passes.
     #[arg(long)]
     story: bool,
-    /// The number of failing seeds that are made smaller and shown.
+    /// Number of failing seeds to shrink and show.
     #[arg(long, default_value_t = 3)]
     shown: usize,
-    /// Ends with the first failing seed.
+    /// Stop at the first failing seed.
     #[arg(long)]
     first: bool,
 }

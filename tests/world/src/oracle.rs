@@ -1,8 +1,8 @@
-//! What is so: the shelf and the last edits, as the people in the shops know them.
+//! The truth of a world: the shelf and the last edits, from the acts of the people in the shops.
 //!
-//! The shelf of a variant at a place moves with everything that people do at a connection that Tillflow is in contact
-//! with. Where no rule and no person could say what a number meant (a sale before the first report was read, say), the
-//! shelf is not exact any more, and only weaker things are held against it.
+//! The shelf of a variant at a location moves with every act of people at a connection that Tillflow is in contact
+//! with. If neither a rule nor a person could decide the meaning of a number (of a sale before the first report was
+//! read, for example), the shelf is no longer exact, and only weaker checks apply to it.
 
 use crate::{
     record::{Record, location_id},
@@ -15,7 +15,7 @@ use model::{
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A shelf: how much is there, and why that isn't known exactly.
+/// A shelf: its count, and the reason if the count isn't exact.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shelf {
     pub(crate) count: Decimal,
@@ -30,30 +30,30 @@ pub(crate) enum Field {
     Price,
 }
 
-/// What has a field.
+/// Owner of a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Edited {
     Product(model::ProductId),
     Variant(VariantId),
 }
 
-/// The last edit of a field: its clock and the value, as the shop shows it where it was typed.
+/// The last edit of a field: its clock, and its value as the shop where it was typed shows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
     pub(crate) clock: Timestamp,
     pub(crate) value: String,
 }
 
-/// What is so.
+/// The shelves and edits, and the violations found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) shelves: BTreeMap<(VariantId, LocationId), Shelf>,
     pub(crate) edits: BTreeMap<(Edited, Field), Edit>,
-    /// Products and variants whose last edits aren't exact any more.
+    /// Products and variants whose last edits are no longer exact.
     pub(crate) blurred: BTreeSet<Edited>,
-    /// Connections' items that ever held something at a place.
+    /// Items of connections that ever had stock at a location.
     held: BTreeSet<LevelKey>,
-    /// Webhooks under way, by shop and number: their good, and whether they end a contact.
+    /// Webhooks in transit, by shop and number: their good, and true if they end a contact.
     under_way: BTreeMap<(usize, u64), (Option<usize>, bool)>,
     pub(crate) violations: Vec<String>,
 }
@@ -62,21 +62,21 @@ pub(crate) fn key(shop: &Shop, good: &Good, place: usize) -> LevelKey {
     LevelKey { connection: shop.connection.clone(), item: good.item.clone(), location: location_id(place) }
 }
 
-/// Returns whether Tillflow is in contact: the next number of the platform is a movement.
+/// Returns true if Tillflow is in contact, so that the platform's next number is a movement.
 fn in_contact(mirror: &LevelMirror) -> bool {
     mirror.variant.is_some()
         && mirror.baseline.known().is_some_and(|number| mirror.proven || !number.is_zero())
 }
 
 impl Oracle {
-    /// A webhook left, or won't.
+    /// Notes that a webhook was sent or lost.
     pub(crate) fn sent(&mut self, shop: usize, webhook: &Webhook, is_lost: bool) {
         if !is_lost {
             self.under_way.insert((shop, webhook.number), (webhook.good, webhook.ends_contact));
         }
     }
 
-    /// A webhook arrived.
+    /// Notes that a webhook arrived.
     pub(crate) fn arrived(&mut self, shop: usize, number: u64) {
         self.under_way.remove(&(shop, number));
     }
@@ -85,7 +85,7 @@ impl Oracle {
         self.under_way.iter().any(|((of, _), (about, _))| *of == shop && *about == Some(good))
     }
 
-    /// People moved a level at a shop, which counts it.
+    /// Notes that people moved a level at a shop that counts it.
     pub(crate) fn moved(
         &mut self,
         shops: &[Shop],
@@ -119,7 +119,7 @@ impl Oracle {
         }
     }
 
-    /// Something that makes a good inexact wherever it is sold.
+    /// Marks a good as inexact wherever it is sold.
     pub(crate) fn blur_good(&mut self, shops: &[Shop], good: usize, why: &'static str, record: &Record) {
         for shop in shops.iter().filter(|shop| good < shop.goods.len()) {
             self.blur_levels(shop, good, why, record);
@@ -127,7 +127,7 @@ impl Oracle {
         }
     }
 
-    /// Something that makes a pair of good and place inexact at every connection.
+    /// Marks the shelves of a shop's good as inexact.
     pub(crate) fn blur_levels(&mut self, shop: &Shop, good: usize, why: &'static str, record: &Record) {
         let good = &shop.goods[good];
         let of = record.mirrors.levels.iter();
@@ -140,10 +140,10 @@ impl Oracle {
         }
     }
 
-    /// A shop is about to stop counting a good: what it didn't report by then it never will.
+    /// Notes that a shop is about to stop counting a good: movements not reported by then never will be.
     pub(crate) fn stops_counting(&mut self, shops: &[Shop], shop: usize, good: usize, record: &Record) {
         let (shop, good) = (&shops[shop], &shops[shop].goods[good]);
-        // Of a list of locations, those that are missing are reported as well.
+        // A list of locations also reports those that are missing from it.
         let is_counted = |place: &usize| shop.kind == Kind::Treez || good.stock.contains_key(place);
         for place in (0..PLACES_MAX).filter(is_counted) {
             let key = key(shop, good, place);
@@ -157,7 +157,8 @@ impl Oracle {
         }
     }
 
-    /// A write was too old to be repeated: whether it was made isn't known, if it met a number that it would have made.
+    /// Marks a shelf as inexact after a write that was too old to be repeated: if the platform already had the written
+    /// number, it is unknown if the write was made.
     pub(crate) fn in_doubt(&mut self, key: &LevelKey, record: &Record) {
         let Some(mirror) = record.mirrors.levels.get(key) else { return };
         if let Some(variant) = &mirror.variant {
@@ -166,7 +167,7 @@ impl Oracle {
         }
     }
 
-    /// Notes what a shop holds from the begin.
+    /// Notes the stock of a shop's good at the beginning.
     pub(crate) fn holds(&mut self, shop: &Shop, good: usize) {
         let good = &shop.goods[good];
         for (place, _) in good.stock.iter().filter(|(_, count)| !count.is_zero()) {
@@ -174,7 +175,7 @@ impl Oracle {
         }
     }
 
-    /// Holds movements of the ledger against what is so.
+    /// Checks movements of the ledger against the shelves.
     pub(crate) fn ledger(
         &mut self,
         movements: &[(Movement, Option<model::Event>)],
@@ -215,7 +216,7 @@ impl Oracle {
         self.held.contains(&LevelKey { connection, item: report.item.clone(), location })
     }
 
-    /// A zero of the platform's own making never takes stock away.
+    /// Checks that a zero which the platform made itself takes no stock away.
     fn zero_of_its_own(
         &mut self,
         movement: &Movement,
@@ -240,8 +241,8 @@ impl Oracle {
         }
     }
 
-    /// A count: the shelf is what the store has once the batch is through, and what platforms moved since they last
-    /// reported.
+    /// Sets the shelf after a count: the store's level at the end of the batch, plus the platforms' movements since
+    /// their last report.
     fn counted(&mut self, at: &(VariantId, LocationId), level: Quantity, shops: &[Shop], record: &Record) {
         let mut shelf = Shelf { count: level.decimal(), inexact: None };
         for (key, mirror) in record
@@ -266,7 +267,7 @@ impl Oracle {
         self.shelves.insert(at.clone(), shelf);
     }
 
-    /// People edited a field.
+    /// Notes an edit of a field.
     pub(crate) fn edited(
         &mut self,
         shops: &[Shop],
@@ -294,7 +295,7 @@ impl Oracle {
             }
         };
         let of = match edit.0 {
-            // A price in another currency is none of the store's.
+            // A price in another currency doesn't set the store's.
             Field::Price if crate::plan::is_foreign(shops[shop].currency) => return,
             Field::Price => Edited::Variant(variant),
             Field::Title | Field::Description => Edited::Product(product),
@@ -305,7 +306,7 @@ impl Oracle {
         self.edits.insert((of, edit.0), Edit { clock, value: edit.1.to_owned() });
     }
 
-    /// The edits of a good can't be reported any more.
+    /// Marks the edits of a good as inexact: they may not be reported any more.
     pub(crate) fn blur_edits(&mut self, connection: &ConnectionId, good: &Good, record: &Record) {
         let of = (connection.clone(), good.variant.clone());
         let Some(variant) = record.links.variants.get(&of) else { return };
@@ -321,11 +322,11 @@ fn settled<V>(baseline: &Baseline<V>, phase: &Phase<impl Sized>) -> bool {
     matches!(baseline, Baseline::Known(_)) && matches!(phase, Phase::Idle | Phase::Acknowledged { .. })
 }
 
-/// The quantity that a platform holds of a mirror's item there, if it counts it.
+/// The platform's quantity of a mirror's item, if it counts the item there.
 pub(crate) fn actual(shops: &[Shop], key: &LevelKey) -> Option<Decimal> {
     let shop = shops.iter().find(|shop| shop.connection == key.connection)?;
     let good = shop.goods.iter().find(|good| good.item == key.item && !good.is_deleted && good.is_tracked)?;
     let count = good.stock.get(&crate::record::place_of(&key.location)).copied();
-    // Of a list of locations, those that are missing have none.
+    // Locations missing from a list of locations have no stock.
     count.or_else(|| (shop.kind == Kind::Treez).then_some(Decimal::ZERO))
 }

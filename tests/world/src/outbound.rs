@@ -1,5 +1,5 @@
-//! What propagate does around the mirrors: which connections are called, what a call's outcome means, when it is made
-//! again.
+//! The work of propagate around the mirrors: the decision to call a connection, the effect of a call's outcome, the
+//! time of the next call.
 
 use crate::{
     record::{Record, Target, place_of},
@@ -15,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-/// As in propagate: how long a claim holds, and the pauses between attempts.
+/// Lease of a claim and pauses between attempts, as in propagate.
 const LEASE: Duration = Duration::from_secs(30);
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LONGEST: Duration = Duration::from_mins(10);
 
-/// A connection as propagate knows it.
+/// A connection in the state that propagate keeps of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
@@ -32,13 +32,13 @@ pub(crate) struct Connection {
     pub(crate) is_busy: bool,
 }
 
-/// A call that is to be made.
+/// A call that is due.
 #[derive(Debug, Clone)]
 pub(crate) struct Due {
     pub(crate) key: MirrorKey,
     pub(crate) asked: Asked,
     pub(crate) external: ExternalId,
-    /// The product of a price.
+    /// The product of a price's variant.
     pub(crate) product: Option<ExternalId>,
     pub(crate) sent_key: String,
     pub(crate) attempt: u32,
@@ -63,7 +63,7 @@ impl Connection {
         platforms::find(self.platform)
     }
 
-    /// The facts that decide whether its platform is called.
+    /// Facts that decide if the platform may be called.
     pub(crate) fn gate(&self) -> CallGate {
         let AccountState { health, probe_at, .. } = self.account;
         CallGate { enabled: self.enabled, health, probe_at }
@@ -73,13 +73,13 @@ impl Connection {
         !self.is_busy && self.gate().is_open(now)
     }
 
-    /// Something about it was changed: it is called at once.
+    /// Resets the account after a change to it, so that it is called at once.
     pub(crate) fn begins_anew(&mut self, record: &mut Record) {
         self.account = AccountState::default();
         record.open.retain(|(id, kind, _)| *id != self.id || *kind != ConflictKind::NeedsReauth);
     }
 
-    /// Notes what an outcome says of the account; says whether it was refused.
+    /// Applies an outcome to the state of the account; returns true if the account was refused.
     pub(crate) fn note(&mut self, outcome: &CallOutcome, record: &mut Record, now: Timestamp) -> bool {
         match outcome {
             CallOutcome::AccountRefused(..) => {
@@ -97,7 +97,7 @@ impl Connection {
         }
     }
 
-    /// When the next call or reading is due, if any is.
+    /// Time of the next call or reading, if any is due.
     pub(crate) fn next_due(&self, record: &Record) -> Option<Timestamp> {
         let opens = self.gate().opens_at().filter(|_| !self.is_busy)?;
         let of = self.mirrors(record).filter(|mirror| self.is_let_out(mirror));
@@ -122,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// The mirror that has been due for that longest.
+    /// The mirror with this attention that has been due longest.
     fn due(&self, record: &Record, attention: Attention, now: Timestamp) -> Option<Mirror> {
         let due = self.mirrors(record).filter(|mirror| {
             mirror.attention() == Some(attention) && mirror.due_at() <= now && self.is_let_out(mirror)
@@ -154,7 +154,7 @@ impl Connection {
             }
             if let Some((asked, sent_key, attempt, begun_at)) = due {
                 let key = mirror.key();
-                // A price is written by its variant; its product has to be linked.
+                // A price is written with the ids of its variant and its product, so that the product has to be linked.
                 if matches!(key, MirrorKey::Price(_)) && product.is_none() {
                     let error = "the variant's product isn't linked".to_owned();
                     record.settle(&key, &sent_key, CallResult::Refused { error }, now);
@@ -167,7 +167,7 @@ impl Connection {
         }
     }
 
-    /// Asks for the reading that has been due longest, as `store::claims::reads` does.
+    /// Requests the reading that has been due longest, as `store::claims::reads` does.
     pub(crate) fn claim_read(
         &self,
         record: &mut Record,
@@ -248,7 +248,7 @@ fn begun<V>(begun: Begun<V>, asked: impl Fn(&model::Write<V>) -> Asked) -> (Opti
     }
 }
 
-/// What an outcome means for the mirror, as in `propagate::calls`.
+/// Converts an outcome into the result for the mirror, as in `propagate::calls`.
 pub(crate) fn result(
     kind: MirrorKind,
     attempt: u32,
@@ -274,7 +274,7 @@ pub(crate) fn result(
     }
 }
 
-/// The next time at which any connection has something due.
+/// Time of the next call or reading of any connection.
 pub(crate) fn next_due(
     connections: &BTreeMap<ConnectionId, Connection>,
     record: &Record,

@@ -1,5 +1,5 @@
-//! From deliveries to the record: the shipped stages normalize, dedupe and enrich, then the fold and, if the database
-//! refuses what it comes to, the halving; then what is desired.
+//! The path from deliveries to the record: the shipped stages normalize, dedupe and enrich, then the fold and, if the
+//! database refuses its rows, the halving; then the desired values.
 
 mod commit;
 
@@ -22,25 +22,25 @@ use std::{
     time::Duration,
 };
 
-/// How long dedupe remembers.
+/// Length of dedupe's window.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
-/// Versions up to here count; those beyond are times in microseconds.
+/// Greatest version that is a counter; greater ones are times in microseconds.
 const COUNTERS_MAX: i64 = 100_000_000_000_000;
 /// The schemas are compiled once for all worlds.
 static NORMALIZE: LazyLock<Option<Normalize>> = LazyLock::new(|| Normalize::new().ok());
 
-/// What a delivery tells.
+/// Content of a delivery.
 #[derive(Debug, Clone)]
 pub(crate) enum Reported {
-    /// Something in the model's own words, as normalize would map it.
+    /// Reports in the types of `model`, as normalize would map them.
     Words(Vec<Mapped>),
     /// A webhook as the platform sent it.
     Webhook(MachineWebhook),
-    /// A fetched object: its topic and body, and what tells it from others of the same bytes.
+    /// A fetched object: topic, body, and the bytes that distinguish it from others with the same body.
     Object(&'static str, Bytes, Vec<u8>),
 }
 
-/// What comes in by one delivery.
+/// One delivery.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivered {
     pub(crate) connection: ConnectionId,
@@ -49,23 +49,23 @@ pub(crate) struct Delivered {
     pub(crate) received_at: Timestamp,
     /// True if we fetched it.
     pub(crate) is_fetched: bool,
-    /// The mirror that we read it for, if we did.
+    /// The mirror that it was read for, if any.
     pub(crate) asked_by: Option<AskedBy>,
     pub(crate) hops: u8,
-    /// By how much its clock leads.
+    /// Lead of the report's clock.
     pub(crate) leads_by: Duration,
-    /// True if the database refuses what it comes to, for good.
+    /// True if the database refuses its events permanently.
     pub(crate) is_refused: bool,
 }
 
-/// What a batch did.
+/// Result of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) movements: Vec<(Movement, Option<Event>)>,
     pub(crate) bugs: Vec<String>,
 }
 
-/// How webhooks of a connection are believed.
+/// Settings that verify and complete the webhooks of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Intake {
     pub(crate) secrets: Vec<String>,
@@ -73,14 +73,14 @@ pub(crate) struct Intake {
     pub(crate) currency: Option<Currency>,
 }
 
-/// The stages with their memories.
+/// The stages with their state.
 pub(crate) struct Pipeline {
     pub(crate) record: Record,
     pub(crate) origins: BTreeMap<ConnectionId, Origin>,
     pub(crate) intakes: BTreeMap<ConnectionId, Intake>,
     enrich_state: PartitionState,
     window: Window<EventId>,
-    /// What reached the fold, in order.
+    /// Events that reached the fold, in order.
     pub(crate) raw: Vec<Event>,
     sequence: u64,
 }
@@ -98,7 +98,7 @@ impl Pipeline {
         }
     }
 
-    /// Sets a connection up.
+    /// Adds a connection.
     pub(crate) fn connect(&mut self, origin: Origin, intake: Intake) {
         let id = origin.connection.clone();
         let known = Known { origin: origin.clone(), default_location: None };
@@ -111,12 +111,12 @@ impl Pipeline {
         self.origins.insert(id, origin);
     }
 
-    /// Forgets what dedupe remembers.
+    /// Clears dedupe's window.
     pub(crate) fn forget(&mut self) {
         self.window = Window::new(REMEMBERED_FOR, 10_000);
     }
 
-    /// Takes a batch through all stages.
+    /// Passes a batch through all stages.
     pub(crate) fn take(&mut self, batch: &[Delivered], now: Timestamp) -> Done {
         self.sequence += 1;
         let (mut events, mut bugs) = (Vec::new(), Vec::new());
@@ -142,7 +142,7 @@ impl Pipeline {
                     for mut event in normalized {
                         lead(&mut event, delivered.leads_by);
                         let key = (event.origin.connection.clone(), event.id);
-                        // What is known already isn't refused any more.
+                        // An event that is already known is no longer refused.
                         let is_known = self.record.seen.contains_key(&key)
                             || events.iter().any(|known: &Event| known.id == event.id);
                         if delivered.is_refused && !is_known {
@@ -161,7 +161,7 @@ impl Pipeline {
         done
     }
 
-    /// Dedupe and enrich.
+    /// Passes events through dedupe and enrich.
     fn through(&mut self, events: Vec<Event>, bugs: &mut Vec<String>) -> Vec<Event> {
         let mut enriched = Vec::new();
         for event in events {
@@ -181,7 +181,7 @@ impl Pipeline {
         enriched
     }
 
-    /// The delivery as the intake makes it of what came in.
+    /// Builds the delivery as the intake does.
     fn delivery(&self, delivered: &Delivered, origin: &Origin) -> Result<Delivery, String> {
         let platform = platforms::find(origin.platform.as_str()).ok_or("there is no such platform")?;
         let intake = self.intakes.get(&delivered.connection).ok_or("there is no such connection")?;
@@ -229,7 +229,7 @@ impl Pipeline {
         })
     }
 
-    /// Takes a person's instruction.
+    /// Applies a person's instruction.
     pub(crate) fn instruct(&mut self, event: Event, now: Timestamp) -> Done {
         self.sequence += 1;
         let position = Position { raw_sequence: self.sequence, delivery: 0, event: 0 };
@@ -240,7 +240,7 @@ impl Pipeline {
         done
     }
 
-    /// Takes all dead letters in again; the database refuses them no longer.
+    /// Re-ingests all dead letters; the database no longer refuses them.
     pub(crate) fn take_again(&mut self, now: Timestamp) -> Done {
         self.sequence += 1;
         let dead: BTreeSet<EventId> = self.record.dead.keys().map(|(_, event)| *event).collect();
@@ -268,7 +268,7 @@ impl Pipeline {
         done
     }
 
-    /// The record that a replay of everything makes of an empty one.
+    /// Returns the record that results from replaying everything into an empty one.
     pub(crate) fn replayed(
         &self,
         connections: BTreeMap<ConnectionId, model::record::ConnectionFacts>,
@@ -281,12 +281,12 @@ impl Pipeline {
     }
 }
 
-/// The topic of what is taken in again.
+/// Topic of re-ingested events.
 const fn wire_topic() -> &'static str {
     "again"
 }
 
-/// The events that normalize makes of a delivery.
+/// Returns the events that normalize makes of a delivery.
 fn read(at: Position, delivery: Delivery) -> Result<Vec<Event>, String> {
     let normalize = NORMALIZE.as_ref().ok_or("a schema is invalid")?;
     let topic = delivery.topic.to_string();
@@ -300,14 +300,14 @@ fn read(at: Position, delivery: Delivery) -> Result<Vec<Event>, String> {
     }
 }
 
-/// Sets the clock of a report ahead.
+/// Moves the clock of a report ahead.
 fn lead(event: &mut Event, by: Duration) {
     if by.is_zero() {
         return;
     }
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     event.occurred_at = event.occurred_at.map(|at| at.after(by));
-    // A counter is no clock.
+    // A counter isn't a time.
     let is_time = |version: &SourceVersion| version.0 > COUNTERS_MAX;
     event.version = match event.version {
         Some(version) if is_time(&version) => Some(SourceVersion(version.0.saturating_add(micros))),
@@ -315,7 +315,7 @@ fn lead(event: &mut Event, by: Duration) {
     };
 }
 
-/// The event as normalize makes it.
+/// Returns the event as normalize makes it.
 fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Position) -> Event {
     let delivery = DeliveryId::derive(&origin.connection, "world", delivered.distinct.as_bytes());
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();

@@ -1,4 +1,4 @@
-//! Weeks: what people and the world do, drawn from a seed. A plan is data, so that a failing one can be made smaller.
+//! Plans of weeks: acts of people and faults, drawn from a seed. A plan is data, so that a failing one can be shrunk.
 
 use crate::shop::Kind;
 use model::{BaselineRule, Currency, MirrorKind, Side, Timestamp};
@@ -6,58 +6,58 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rust_decimal::Decimal;
 use std::{collections::BTreeMap, time::Duration};
 
-/// When the week begins: Monday, 2026-11-02, 08:00.
+/// Start of the week: Monday, 2026-11-02, 08:00.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_micros(1_793_606_400_000_000);
-/// When the shops were opened: before anyone connected them.
+/// Opening of the shops, before any is connected.
 pub(crate) const OPENED: Timestamp = Timestamp::from_micros(BEGIN.as_micros() - 3_600_000_000);
 const SECOND: i64 = 1_000_000;
-/// The number of seconds for which people act.
+/// Number of seconds in which people act.
 const WEEK_SECONDS: i64 = 4 * 86_400;
 
-/// What goes wrong with a webhook.
+/// Fault of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It comes so many seconds later.
+    /// It arrives this many seconds late.
     Late(u32),
-    /// It never comes.
+    /// It never arrives.
     Lost,
-    /// It comes twice, the second time so many seconds later.
+    /// It arrives twice, the second time this many seconds later.
     Doubled(u32),
-    /// Its clock is ahead by so much.
+    /// Its clock is ahead by this much.
     Leads(Duration),
-    /// The database refuses what it comes to, until it is taken in again.
+    /// The database refuses its events until they are re-ingested.
     Refused,
 }
 
-/// What goes wrong with a call.
+/// Fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The reply takes so many seconds.
+    /// The reply takes this many seconds.
     Slow(u32),
-    /// 429: it wasn't made.
+    /// 429: the call has no effect.
     Throttled,
-    /// 503: it wasn't made.
+    /// 503: the call has no effect.
     Unavailable,
-    /// It was made, and the reply was lost.
+    /// The call has its effect, and the reply is lost.
     ReplyLost,
 }
 
-/// One thing that happens.
+/// One act or fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Act {
-    /// People move a level by hand: they sell, restock, count.
+    /// People move a level: they sell, restock or count.
     Move { shop: usize, good: usize, place: usize, by: Decimal },
-    /// They sell one to try the till out.
+    /// They make a test sale of one piece.
     TestSale { shop: usize, good: usize, place: usize },
-    /// They cancel the last order, or give its money back.
+    /// They cancel or refund the last order.
     TakeBack { shop: usize, is_cancelled: bool, is_restocked: bool },
-    /// A person links a good to the variant that another shop's is.
+    /// A person links a good to the variant of another shop's good.
     Link { shop: usize, good: usize, to: usize },
-    /// A person makes a good a variant of its own.
+    /// A person makes a good a separate variant.
     Unlink { shop: usize, good: usize },
-    /// They switch tracking.
+    /// They switch the tracking of stock.
     Track { shop: usize, good: usize, is_tracked: bool },
-    /// They end or begin stocking at a place.
+    /// They end or begin stocking at a location.
     Stock { shop: usize, good: usize, place: usize, is_stocked: bool },
     /// They edit a title.
     Title { shop: usize, good: usize, text: String },
@@ -65,50 +65,50 @@ pub(crate) enum Act {
     Description { shop: usize, good: usize, text: String },
     /// They edit a price.
     Price { shop: usize, good: usize, cents: i64 },
-    /// They edit the merchant's number.
+    /// They edit a SKU.
     Sku { shop: usize, good: usize, sku: String },
     /// They delete a product.
     Delete { shop: usize, good: usize },
-    /// They make it anew.
+    /// They create it again.
     Remake { shop: usize, good: usize },
-    /// The platform deletes an order or customer and reports it late, after the deletion.
+    /// The platform deletes an order or customer and sends a report of it after the deletion.
     LateReport { shop: usize, number: u32, is_customer: bool },
     /// The connection is paused or resumed.
     Pause { shop: usize, is_paused: bool },
-    /// A rule of what is written is switched.
+    /// Writes of a kind are allowed or withheld.
     Let { shop: usize, kind: MirrorKind, is_let: bool },
     /// The rule for first contacts is set.
     Rule { shop: usize, rule: BaselineRule },
-    /// A person answers all open first contacts of a connection.
+    /// A person decides all open first contacts of a connection.
     Answer { shop: usize, side: Side },
-    /// The platform takes the token or doesn't.
+    /// The platform accepts or refuses the token.
     Token { shop: usize, is_taken: bool },
-    /// The next webhook of the shop fares so.
+    /// A fault for the shop's next webhook.
     Hook { shop: usize, fate: Fate },
-    /// The next call at the shop fares so.
+    /// A fault for the shop's next call.
     Call { shop: usize, fault: Fault },
-    /// The pipeline stands still for so many seconds; what waited is cut into batches of so many.
+    /// The pipeline stops for this many seconds; then the waiting deliveries are cut into batches of this size.
     Still { seconds: u32, cut: usize },
-    /// Our processes are killed: memories and calls under way are gone.
+    /// The processes are killed: in-memory state and calls under way are lost.
     Kill,
-    /// The last so many deliveries come in again.
+    /// The last deliveries, this many, are received again.
     Again { count: usize },
-    /// A full report of everything of a shop.
+    /// A full report of a shop.
     Full { shop: usize },
     /// A connection is added.
     Connect { shop: usize },
 }
 
-/// A thing that happens, and when.
+/// One step of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {
-    /// When.
+    /// Time of the step.
     pub(crate) at: Timestamp,
-    /// What.
+    /// The act or fault.
     pub(crate) act: Act,
 }
 
-/// A shop at the begin.
+/// A shop at the beginning.
 #[derive(Debug, Clone)]
 pub(crate) struct ShopPlan {
     /// The platform.
@@ -117,36 +117,36 @@ pub(crate) struct ShopPlan {
     pub(crate) rule: BaselineRule,
     /// True if its prices are in another currency than the store's.
     pub(crate) is_foreign: bool,
-    /// True if it is connected from the begin.
+    /// True if it is connected from the beginning.
     pub(crate) is_connected: bool,
-    /// What it sells: the number and how much is at each place.
+    /// Its goods: SKU, and quantity at each location.
     pub(crate) goods: Vec<(String, BTreeMap<usize, Decimal>)>,
 }
 
-/// A seed's weeks.
+/// The plan of a seed's weeks.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The seed.
     pub seed: u64,
     /// The shops.
     pub(crate) shops: Vec<ShopPlan>,
-    /// True if Shopify and Square speak JSON; else all speak in the model's words.
+    /// True if Shopify and Square use JSON; else all shops use the types of `model`.
     pub(crate) speaks_json: bool,
     /// True if the goods of a shop are variants of one product.
     pub(crate) is_one_product: bool,
-    /// What happens, in the order of time.
+    /// The steps, in order of time.
     pub(crate) steps: Vec<Step>,
 }
 
-/// Returns whether a currency isn't the store's.
+/// Returns true if a currency isn't the store's.
 pub(crate) fn is_foreign(currency: Currency) -> bool {
     Currency::new("USD") != Ok(currency)
 }
 
-/// Names of what is sold.
+/// Names of the goods.
 pub(crate) const NAMES: [&str; 3] = ["Green tea", "Olive oil", "Rice"];
 
-/// The merchant's number of a good.
+/// The SKU of a good.
 pub(crate) fn sku(good: usize) -> String {
     format!("SKU-{good}")
 }
@@ -160,7 +160,7 @@ struct Draw {
 }
 
 impl Plan {
-    /// The shops at the begin, for people.
+    /// Describes the shops at the beginning, for the story.
     pub fn shops(&self) -> String {
         let shop = |shop: &ShopPlan| {
             let currency = if shop.is_foreign { ", prices in EUR" } else { "" };
@@ -231,7 +231,8 @@ impl Draw {
         plans
     }
 
-    /// Each seed has its own weights: most kinds of trouble are absent from most weeks, so that some are thick with one.
+    /// Draws the steps. Each seed has its own weights: most kinds of fault are absent from most weeks, so that some
+    /// weeks have many of one kind.
     fn steps(&mut self, shops: &[ShopPlan]) -> Vec<Step> {
         const WEIGHTS: [u32; 26] =
             [40, 12, 12, 12, 6, 6, 6, 3, 3, 3, 4, 3, 3, 10, 10, 6, 3, 3, 3, 3, 2, 3, 4, 1, 1, 4];
@@ -245,7 +246,7 @@ impl Draw {
         }
         let count = self.rng.random_range(6..70);
         let mut times: Vec<i64> = (0..count).map(|_| self.rng.random_range(600..WEEK_SECONDS)).collect();
-        // Some come close together.
+        // Half of the steps follow closely after another.
         for index in 1..times.len() {
             if self.rng.random_ratio(1, 2) {
                 times[index] = times[index - 1] + self.rng.random_range(0..90);

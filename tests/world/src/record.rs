@@ -1,5 +1,5 @@
-//! The record in memory: what `store` keeps in Postgres, and the steps that it takes around the decisions. It shows a
-//! decision only the rows that the batch names, so that a key that isn't named is missed here, too.
+//! The record in memory: the data that `store` keeps in Postgres, and its steps around the decisions. It shows a
+//! decision only the rows that the batch names, so that a key that isn't named is missing here, too.
 
 use model::{
     AskedBy, Attention, CallResult, ConflictKind, ConnectionId, EventId, ExternalId, FieldMirror, FieldValue,
@@ -18,7 +18,7 @@ pub(crate) const PARTITION: Partition = Partition(0);
 /// An open conflict: its connection, kind and subject.
 pub(crate) type Open = (ConnectionId, ConflictKind, String);
 
-/// What Postgres would hold.
+/// The data of Postgres.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
     pub(crate) seen: BTreeMap<(ConnectionId, EventId), Position>,
@@ -38,13 +38,13 @@ pub(crate) struct Record {
     pub(crate) number: i64,
     pub(crate) position: Position,
     pub(crate) write_log: Vec<WriteLogEntry>,
-    /// Events that the database refuses for good when they first come in.
+    /// Events that the database refuses permanently unless they are re-ingested.
     pub(crate) refuses: BTreeSet<EventId>,
-    /// Levels of which a write was given up without its outcome being known.
+    /// Levels of which a write was abandoned with its outcome unknown.
     pub(crate) doubted: Vec<model::LevelKey>,
 }
 
-/// What a call for a mirror needs besides it.
+/// Data that a call for a mirror needs besides the mirror.
 pub(crate) struct Target {
     pub(crate) level: Option<model::Quantity>,
     pub(crate) price: Option<model::Money>,
@@ -53,7 +53,7 @@ pub(crate) struct Target {
 }
 
 impl Record {
-    /// Loads what says which rows come next.
+    /// Loads the facts that determine the rows to load next.
     pub(crate) fn first(&self, keys: &FirstKeys, facts: &mut Facts) {
         for key in &keys.events {
             if let Some(position) = self.seen.get(key) {
@@ -147,7 +147,7 @@ impl Record {
         copy(&keys.customers, &self.customers, &mut facts.customers);
     }
 
-    /// Writes what was decided.
+    /// Writes the decided changes.
     pub(crate) fn commit(&mut self, changes: Changes, number: i64, reached: Position) {
         for event_outcome in &changes.event_outcomes {
             let key = (event_outcome.connection.clone(), event_outcome.event);
@@ -208,7 +208,7 @@ impl Record {
         self.position = reached;
     }
 
-    /// Sets what platforms should hold of what changed, as `store::desired` does.
+    /// Sets the desired values of platforms after changes, as `store::desired` does.
     pub(crate) fn set_desired(&mut self, effects: &[Effect], now: Timestamp) {
         let (mut levels, mut prices, mut texts) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for effect in effects {
@@ -343,7 +343,7 @@ impl Record {
         target
     }
 
-    /// Notes a mirror for replays.
+    /// Appends a mirror to the write log, for replays.
     pub(crate) fn log_write(&mut self, mirror: Mirror) {
         self.write_log.push(WriteLogEntry { after: self.position, mirror });
     }
@@ -376,12 +376,12 @@ impl Record {
         settled
     }
 
-    /// Returns whether the database refuses what an event comes to.
+    /// Returns true if the database refuses an event's rows.
     pub(crate) fn refuses(&self, event: &model::Event) -> bool {
         event.attempt == 0 && self.refuses.contains(&event.id)
     }
 
-    /// Notes that a platform has no such thing, as `store::claims::note_gone` does.
+    /// Notes that an object doesn't exist on its platform, as `store::claims::note_gone` does.
     pub(crate) fn note_gone(&mut self, asked_by: &AskedBy) {
         let Some(mut mirror) = self.mirrors.get(&asked_by.mirror) else { return };
         let (before, waiting) = (mirror.clone(), asked_by.waiting);
@@ -395,25 +395,25 @@ impl Record {
         self.log_write(mirror);
     }
 
-    /// Ends the conflicts about a mirror that what became of it ends.
+    /// Ends the conflicts about a mirror that its new state resolves.
     fn end_about(&mut self, key: &MirrorKey, before: &Mirror, mirror: &Mirror) {
         for kind in mirror.ended_since(before) {
             self.open.remove(&(key.connection().clone(), kind, key.subject()));
         }
     }
 
-    /// Returns whether a conflict about a subject is open.
+    /// Returns true if a conflict about a subject is open.
     pub(crate) fn is_open(&self, connection: &ConnectionId, subject: &str) -> bool {
         self.open.iter().any(|(of, _, about)| of == connection && about == subject)
     }
 }
 
-/// Our id of a place.
+/// Our id of a location.
 pub(crate) fn location_id(place: usize) -> LocationId {
     LocationId::new(&format!("place-{place}")).unwrap_or_else(|_| unreachable!("a place's name is a token"))
 }
 
-/// The place that our id of it names.
+/// The number of the location with our id.
 pub(crate) fn place_of(location: &LocationId) -> usize {
     location.as_str().rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }

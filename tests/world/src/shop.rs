@@ -1,7 +1,7 @@
-//! A platform with one shop, as a state machine: books, versions, idempotency keys, what a write does and is answered.
+//! A platform with one shop, as a state machine: ledger, versions, idempotency keys, effects of writes, replies.
 //!
-//! Of two kinds: one speaks JSON, by `simulator::ShopMachine`; the other, lean, says in the model's own words what the
-//! simulator says in JSON.
+//! There are two kinds: one uses JSON, through `simulator::ShopMachine`; the lean one reports in the types of `model`
+//! what the simulator reports in JSON.
 
 mod calls;
 mod json;
@@ -21,19 +21,19 @@ use std::{
     time::Duration,
 };
 
-/// The age from which a platform that judges times takes no change any more.
+/// Maximum age of a change at a platform that judges times.
 const AGE_MAX: Duration = Duration::from_hours(24);
 const SECOND: i64 = 1_000_000;
 
-/// The number of places that a shop may have.
+/// Maximum number of locations of a shop.
 pub(crate) const PLACES_MAX: usize = 2;
 
-/// The platform that is stood in for.
+/// The simulated platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Whole pieces, compare-and-set, versions of whole seconds, trimmed texts.
     Shopify,
-    /// Five decimals, differences, versions of their own, rendered descriptions, thin notices of the catalog.
+    /// Five decimals, differences, separate versions, rendered descriptions, thin notices of the catalog.
     Square,
     /// Read only; levels come without a version.
     Treez,
@@ -49,12 +49,12 @@ impl Kind {
         }
     }
 
-    /// Returns whether it takes writes.
+    /// Returns true if it accepts writes.
     pub(crate) const fn is_written(self) -> bool {
         !matches!(self, Self::Treez)
     }
 
-    /// A text as the platform keeps and shows it.
+    /// A text as the platform stores and shows it.
     pub(crate) fn rendered(self, text: &str) -> String {
         match self {
             Self::Shopify => text.trim().to_owned(),
@@ -64,7 +64,7 @@ impl Kind {
     }
 }
 
-/// Tables go with what is in them, spans go alone.
+/// Removes tables with their content, and the tags of spans.
 fn without_markup(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -81,11 +81,11 @@ fn without_markup(text: &str) -> String {
 pub(crate) struct Good {
     /// The platform's id of the product.
     pub(crate) product: ExternalId,
-    /// Of the variant.
+    /// The platform's id of the variant.
     pub(crate) variant: ExternalId,
-    /// Of what is counted.
+    /// The platform's id of the inventory item.
     pub(crate) item: ExternalId,
-    /// The merchant's number; empty for none.
+    /// The merchant's SKU of it; empty for none.
     pub(crate) sku: String,
     /// Its name.
     pub(crate) title: String,
@@ -97,34 +97,34 @@ pub(crate) struct Good {
     pub(crate) is_tracked: bool,
     /// True if it was deleted.
     pub(crate) is_deleted: bool,
-    /// How much is at each place where it is stocked.
+    /// Quantity at each location that stocks it.
     pub(crate) stock: BTreeMap<usize, Decimal>,
-    /// Places whose zero is of the platform's own making: nobody counted or sold.
+    /// Locations whose zero was set by the platform itself, not by a count or a sale.
     pub(crate) made_zero: BTreeSet<usize>,
     level_at: BTreeMap<usize, Timestamp>,
     updated_at: Timestamp,
 }
 
-/// A webhook that is on its way.
+/// A webhook in transit.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhook {
-    /// Its number among those of the shop.
+    /// Its number among the shop's webhooks.
     pub(crate) number: u64,
-    /// The good that it is about.
+    /// The good that it concerns.
     pub(crate) good: Option<usize>,
-    /// What it holds; of a thin one, what is fetched when it arrives.
+    /// Its content; the objects of a thin one are fetched when it arrives.
     pub(crate) content: Content,
-    /// True if a person's act caused it, not a write of ours.
+    /// True if a person's act caused it, false if a write of ours did.
     pub(crate) by_people: bool,
-    /// By how much its clock leads.
+    /// Lead of its clock.
     pub(crate) leads_by: Duration,
-    /// True if the database refuses what it comes to.
+    /// True if the database refuses its events.
     pub(crate) is_refused: bool,
     /// True if it may end the counting of the good somewhere.
     pub(crate) ends_contact: bool,
 }
 
-/// A good that is to be made.
+/// A good to be made.
 #[derive(Debug, Clone)]
 pub(crate) struct NewGood {
     pub(crate) index: usize,
@@ -133,7 +133,7 @@ pub(crate) struct NewGood {
     pub(crate) stock: BTreeMap<usize, Decimal>,
 }
 
-/// What a person changes of a product.
+/// A person's edit of a product.
 #[derive(Debug, Clone)]
 pub(crate) enum Edit {
     Title(String),
@@ -143,27 +143,27 @@ pub(crate) enum Edit {
     Delete,
 }
 
-/// What a webhook holds.
+/// Content of a webhook.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
     /// Whole objects.
     Full(Vec<Mapped>),
-    /// That something about the good changed.
+    /// A notice that something about the good changed.
     Thin,
-    /// Headers and body, as they are sent; whether it is thin.
+    /// Headers and body, as sent; true if it is thin.
     Raw(simulator::MachineWebhook, bool),
 }
 
-/// A write as the platform gets it.
+/// A write as the platform receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// Bring a level from one number to another.
+    /// Change a level from one number to another.
     Level {
-        /// The place.
+        /// The location.
         place: usize,
-        /// What was there.
+        /// The expected number.
         from: Quantity,
-        /// What shall be there.
+        /// The new number.
         to: Quantity,
     },
     /// Set a price.
@@ -179,33 +179,33 @@ pub(crate) struct Shop {
     pub(crate) kind: Kind,
     /// Our connection to it.
     pub(crate) connection: ConnectionId,
-    /// What it sells.
+    /// Its goods.
     pub(crate) goods: Vec<Good>,
-    /// True if it takes the token.
+    /// True if it accepts the token.
     pub(crate) takes_token: bool,
-    /// The number of writes it got.
+    /// Number of writes it received.
     pub(crate) calls: u64,
-    /// Goods that were deleted and made again.
+    /// Goods that were deleted and created again.
     gone: Vec<Good>,
     keys: BTreeMap<String, CallOutcome>,
     numbers: u64,
     pub(crate) currency: Currency,
-    /// The machine that it runs on, if it speaks JSON; what is on sale is then seen there.
+    /// The machine that it runs on, if it uses JSON; the goods are then read from there.
     pub(crate) json: Option<Box<Json>>,
 }
 
 fn external(text: &str) -> ExternalId {
-    // Ids are written here, within their bounds.
+    // Ids are written here, within their limits.
     ExternalId::new(text).unwrap_or_else(|_| unreachable!("an id of the world is an id"))
 }
 
-/// The platform's id of a place.
+/// The platform's id of a location.
 pub(crate) fn place_id(place: usize) -> ExternalId {
     external(&format!("90{place}"))
 }
 
 impl Shop {
-    /// A shop that sells nothing yet.
+    /// A shop without goods.
     pub(crate) fn new(
         kind: Kind,
         connection: ConnectionId,
@@ -233,8 +233,8 @@ impl Shop {
         self.numbers
     }
 
-    /// Makes goods with ids of their own; in the place of those that are there, they are made again. Several are the
-    /// variants of one product.
+    /// Makes goods with their own ids; a good with the index of an existing one replaces it. Several are the variants
+    /// of one product.
     pub(crate) fn make(&mut self, made: &[NewGood], now: Timestamp) {
         let ids = match &mut self.json {
             Some(json) => json.make(made, now),
@@ -281,7 +281,7 @@ impl Shop {
         (format!("1{number}"), variant, item)
     }
 
-    /// The goods that are variants of the same product, that one among them.
+    /// The goods that are variants of the same product, including the given one.
     pub(crate) fn siblings(&self, index: usize) -> Vec<usize> {
         let product = &self.goods[index].product;
         (0..self.goods.len()).filter(|other| self.goods[*other].product == *product).collect()
@@ -307,7 +307,7 @@ impl Shop {
         }
     }
 
-    /// The level of a good at a place, as the platform reports it; `None` where it reports nothing.
+    /// The level of a good at a location, as the platform reports it; `None` where it reports nothing.
     fn level(&self, good: &Good, place: usize, distinct: &str) -> Option<Mapped> {
         let known = good.stock.get(&place).filter(|_| good.is_tracked);
         let available = match (self.kind, known) {
@@ -340,7 +340,7 @@ impl Shop {
         })
     }
 
-    /// That the platform counts nothing at a place, of this moment.
+    /// A report that the platform counts nothing at a location, with the time `now`.
     fn absent(&self, good: &Good, place: usize, now: Timestamp) -> Mapped {
         let is_versioned = self.kind == Kind::Shopify;
         Mapped {
@@ -397,7 +397,7 @@ impl Shop {
         Mapped { action: Action::Deleted, occurred_at: Some(at), version: Some(at.into()), identity, payload }
     }
 
-    /// Everything that the platform reports of a good now.
+    /// All reports of a good in its present state.
     pub(crate) fn report(&self, good: usize, distinct: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
         if good.is_deleted {
@@ -408,7 +408,7 @@ impl Shop {
         [self.product(good, distinct)].into_iter().chain(levels).chain(list).collect()
     }
 
-    /// A deletion; where lists of locations are reported, that there is none any more comes first.
+    /// A deletion; where lists of locations are reported, an empty list comes first.
     fn deleted_everywhere(&self, good: &Good) -> Vec<Mapped> {
         lists::nowhere(self.kind, good).into_iter().chain([self.deleted(good)]).collect()
     }
@@ -419,7 +419,7 @@ impl Shop {
         self.gone.iter().filter(|_| is_listed).flat_map(|good| self.deleted_everywhere(good)).collect()
     }
 
-    /// What a thin notice of a good leads to: the catalog's object.
+    /// The result of fetching a thin notice of a good: the catalog's object.
     pub(crate) fn fetched(&self, good: usize, distinct: &str) -> Vec<Mapped> {
         let good = &self.goods[good];
         vec![if good.is_deleted { self.deleted(good) } else { self.product(good, distinct) }]
@@ -450,7 +450,7 @@ impl Shop {
         Some(self.webhook(Some(index), Content::Full(mapped), by_people))
     }
 
-    /// The webhooks of a good that was made.
+    /// The webhooks of a new good.
     pub(crate) fn announce(&mut self, index: usize) -> Vec<Webhook> {
         if self.json.is_some() {
             return self.reported(index, true, false);
@@ -465,7 +465,7 @@ impl Shop {
         [product].into_iter().chain(levels).collect()
     }
 
-    /// Moves a level by a person's hand; nothing happens where it isn't counted. Says whether it moved.
+    /// Moves a level by an act of people; nothing happens where it isn't counted. Returns the webhooks if it moved.
     pub(crate) fn moves(
         &mut self,
         index: usize,
@@ -505,8 +505,8 @@ impl Shop {
         places.into_iter().filter_map(|place| self.of_level(index, place, true)).collect()
     }
 
-    /// Ends or begins stocking at a place; it begins with zero. Shopify says that it no longer counts there; of Treez's
-    /// list the place is missing, which says that nothing is there.
+    /// Ends or begins stocking at a location; it begins with zero. Shopify reports that it no longer counts there;
+    /// Treez's list lacks the location, which means that nothing is there.
     pub(crate) fn stocks(
         &mut self,
         index: usize,
@@ -541,7 +541,7 @@ impl Shop {
         vec![self.webhook(Some(index), Content::Full(vec![mapped]), true)]
     }
 
-    /// Edits a product by a person's hand.
+    /// Edits a product by an act of people.
     pub(crate) fn edits(&mut self, index: usize, edit: Edit, now: Timestamp) -> Vec<Webhook> {
         let kind = self.kind;
         let Some(good) = self.goods.get_mut(index).filter(|good| !good.is_deleted) else { return Vec::new() };
@@ -562,12 +562,12 @@ impl Shop {
         vec![self.of_product(index, true)]
     }
 
-    /// A webhook of something else than a good.
+    /// A webhook that doesn't concern a good.
     pub(crate) fn says(&mut self, mapped: Mapped) -> Webhook {
         self.webhook(None, Content::Full(vec![mapped]), true)
     }
 
-    /// Which good has a product, variant or item of that id now.
+    /// The good that now has a product, variant or item of that id.
     pub(crate) fn find(&self, id: &ExternalId) -> Option<usize> {
         self.goods
             .iter()

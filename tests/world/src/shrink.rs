@@ -1,16 +1,16 @@
-//! Makes a failing plan smaller: steps are dropped as long as it goes on to fail.
+//! Shrinks a failing plan: steps are dropped as long as it still fails.
 
 use crate::{plan::Plan, world::run};
 
-/// The number of letters of a violation that say of which kind it is.
+/// Number of a violation's characters that identify its kind.
 const KIND_LETTERS: usize = 14;
 
-/// The kind of a violation: its first words, without ids.
+/// The kind of a violation: its first characters, without digits.
 fn kind(violation: &str) -> String {
     violation.chars().filter(|letter| !letter.is_numeric()).take(KIND_LETTERS).collect()
 }
 
-/// The smallest plan found that still violates the same.
+/// Returns the smallest plan found that still has the same kind of violation.
 pub fn shrink(plan: &Plan) -> Plan {
     let violates =
         |plan: &Plan| run(plan, false).violations.iter().map(|line| kind(line)).collect::<Vec<_>>();

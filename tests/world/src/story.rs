@@ -1,8 +1,8 @@
-//! What happened, in plain words.
+//! The story of a run, in plain words.
 
 use model::Timestamp;
 
-/// The lines of a story; none are kept unless someone reads them.
+/// The lines of a story; kept only if requested.
 #[derive(Debug)]
 pub(crate) struct Story {
     is_kept: bool,

@@ -1,4 +1,4 @@
-//! The world: one queue of what happens, in virtual time; the same plan always gives the same run.
+//! The world: one queue of events in virtual time; the same plan always gives the same run.
 
 mod acts;
 
@@ -23,24 +23,24 @@ use std::{
     time::Duration,
 };
 
-/// How long a webhook takes that nothing befalls.
+/// Delay of a webhook without a fault.
 const WEBHOOK_AFTER: Duration = Duration::from_millis(300);
-/// How long a call takes that nothing befalls.
+/// Duration of a call without a fault.
 const CALL_TAKES: Duration = Duration::from_millis(80);
-/// How long until a parked notice is looked at again.
+/// Pause before a parked notice is tried again.
 const PARKED_FOR: Duration = Duration::from_mins(10);
-/// How long after the last act the quiet begins.
+/// Time from the last act to the quiet.
 const QUIET_AFTER: Duration = Duration::from_mins(20);
-/// How long the quiet lasts: longer than the daily retry of refused values.
+/// Length of the quiet: longer than the daily retry of refused values.
 const QUIET_LASTS: Duration = Duration::from_hours(60);
-/// The last part of the quiet, in which nothing may be called.
+/// Last part of the quiet, in which no calls may be made.
 const REST_LASTS: Duration = Duration::from_hours(20);
-/// The most that may happen in a world; beyond it something never ends.
+/// Maximum number of happenings in a world; beyond it, a loop doesn't end.
 const HAPPENINGS_MAX: u64 = 6_000;
-/// The e-mail address that must not stay.
+/// E-mail address that must be erased.
 pub(crate) const CANARY: &str = "canary@example.com";
 
-/// What is going to happen.
+/// A future happening.
 #[derive(Debug, Clone)]
 enum Coming {
     Act(usize),
@@ -63,22 +63,22 @@ enum Coming {
     Quiet,
 }
 
-/// How a plan ran.
+/// Result of a plan.
 #[derive(Debug)]
 pub struct Run {
-    /// What was violated; empty if nothing.
+    /// The violations; empty if there are none.
     pub violations: Vec<String>,
-    /// The number of things that happened.
+    /// Number of happenings.
     pub happenings: u64,
-    /// What happened, in plain words.
+    /// The story of the run, in plain words.
     pub story: Vec<String>,
-    /// The number of shelves that were exact at the end, and of all.
+    /// Number of shelves that were exact at the end, and of all shelves.
     pub exact: (usize, usize),
-    /// The number of last edits that were exact at the end, and of all.
+    /// Number of last edits that were exact at the end, and of all last edits.
     pub edits: (usize, usize),
 }
 
-/// A world while it runs.
+/// A running world.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) now: Timestamp,
@@ -103,7 +103,7 @@ pub(crate) struct World {
     keys: u64,
     epoch: u32,
     is_quiet: bool,
-    /// The number of happenings that only waited on.
+    /// Number of happenings that only parked a notice again.
     excused: u64,
 }
 
@@ -151,7 +151,7 @@ impl World {
             } else {
                 made.chunks(1).for_each(|one| shop.make(one, plan::OPENED));
             }
-            // Nobody has subscribed yet.
+            // There is no subscription yet.
             drop(shop.announce(0));
             shops.push(shop);
         }
@@ -249,7 +249,7 @@ impl World {
         }
     }
 
-    /// A connection is set up, and everything there is fetched.
+    /// Connects a shop and fetches everything there.
     fn connect(&mut self, shop: usize) {
         let (id, kind) = (self.shops[shop].connection.clone(), self.shops[shop].kind);
         if self.connections.contains_key(&id) {
@@ -292,10 +292,10 @@ impl World {
         self.connections.contains_key(&self.shops[shop].connection)
     }
 
-    /// Everything of a shop is reported: fetched, or saved anew there.
+    /// Reports everything of a shop: fetched, or saved unchanged there.
     fn full(&mut self, shop: usize) {
         if self.shops[shop].json.is_some() {
-            for webhook in self.shops[shop].print_everything(self.now) {
+            for webhook in self.shops[shop].report_everything(self.now) {
                 self.arrives(shop, webhook);
             }
             return;
@@ -330,7 +330,7 @@ impl World {
             if !self.is_connected(shop) {
                 continue;
             }
-            // Nothing befalls those of orders.
+            // Webhooks of orders have no faults.
             let fate = if webhook.good.is_some() { self.fates[shop].pop_front() } else { None };
             let mut at = self.now.after(WEBHOOK_AFTER);
             let is_lost = fate == Some(Fate::Lost) && may_be_lost;
@@ -382,7 +382,7 @@ impl World {
             self.shops[shop].takes_token && connection.is_some_and(|found| found.gate().lets_fetch());
         let is_thin = matches!(webhook.content, Content::Thin | Content::Raw(_, true));
         if is_thin && !is_active {
-            // A notice that can't be fetched now is parked, for as long as the pause lasts.
+            // A notice that can't be fetched now is parked until the pause ends.
             self.excused += 1;
             self.comes(self.now.after(PARKED_FOR), Coming::Arrives { shop, webhook: Box::new(webhook) });
             return;
@@ -400,7 +400,7 @@ impl World {
                 self.comes_in(shop, distinct.clone(), Reported::Webhook(raw.clone()), false, 0);
                 match self.shops[shop].notified(raw, self.now) {
                     Read::Reported(reported) => (reported, true),
-                    // An order or object that went meanwhile.
+                    // An order or object that was deleted meanwhile.
                     Read::Gone | Read::Nothing | Read::Refused => (Vec::new(), true),
                 }
             }
@@ -415,7 +415,7 @@ impl World {
         self.go();
     }
 
-    /// The pipeline takes what waits, unless it stands still.
+    /// Passes the waiting deliveries to the pipeline, unless it is stopped.
     fn go(&mut self) {
         if self.now < self.still_until || self.inbox.is_empty() {
             return;
@@ -450,7 +450,7 @@ impl World {
         }
     }
 
-    /// Makes what is due, one call at a time at each connection.
+    /// Makes the due calls, one at a time at each connection.
     fn calls(&mut self) {
         let ids: Vec<ConnectionId> = self.connections.keys().cloned().collect();
         for id in ids {
@@ -497,7 +497,7 @@ impl World {
             self.now,
             &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
         );
-        // A refused value is tried again daily.
+        // A refused value is retried daily.
         if !matches!(outcome, CallOutcome::Rejected(_)) {
             self.last_call = self.now;
         }
@@ -570,7 +570,7 @@ impl World {
         }
     }
 
-    /// Everything is well from now on: nothing is lost or refused, and everything is reported once more.
+    /// Ends all faults: nothing is lost or refused from now on, and everything is reported once more.
     fn quiet(&mut self) {
         self.is_quiet = true;
         self.story.tell(self.now, "all is well from now on");

@@ -1,8 +1,8 @@
-//! The weeks that every change has to live through.
+//! The weeks that every change has to pass.
 
 use world::{plan::Plan, run, shrink::shrink};
 
-/// The number of seeds that are run unless `TILLFLOW_WORLD_SEEDS` says otherwise.
+/// Number of seeds unless `TILLFLOW_WORLD_SEEDS` is set.
 const SEEDS: u64 = 100;
 
 #[test]

@@ -1,10 +1,10 @@
-//! Messages in our streams that aren't ours.
+//! Foreign messages in our streams.
 
 use super::*;
 use async_nats::{Client, HeaderMap};
 use bus::{Answered, DeadReader, InboxPrefix, Judge, Message, ReplyRule};
 
-/// Takes for ours what doesn't say that it isn't.
+/// Accepts every payload but `not ours`.
 struct Picky;
 
 impl Picky {
@@ -29,7 +29,7 @@ async fn foreign_client(broker: &Broker) -> Client {
     async_nats::connect(broker.nats.url()).await.unwrap()
 }
 
-/// Publishes and waits until the broker has it.
+/// Publishes a message `times` times, and waits each time until the broker has stored it.
 async fn put(foreign_client: &Client, subject: &str, payload: &'static [u8], times: usize) {
     for _ in 0..times {
         let kept = foreign_client.request(subject.to_owned(), Bytes::from_static(payload)).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     let mut appender = bus.appender(Feed::Normalized, HERE, None);
     appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
-    // As an owner would: only what it covers is wrong, and what it holds.
+    // Appended as by an owner: only the position that it covers and the payload are wrong.
     let unjudged = broker.connect().await;
     let tail = unjudged.tail(Feed::Normalized, HERE).await.unwrap();
     let mut hostile = unjudged.appender(Feed::Normalized, HERE, tail.as_ref());
@@ -209,7 +209,7 @@ async fn a_change_is_published_and_read_among_foreign_messages() {
     assert_eq!(bus.last_applied(HERE).await.unwrap(), None);
     bus.publish_applied_all(&[applied(1)]).await.unwrap();
     put(&foreign_client, "pos.applied.3.x", b"?", 2).await;
-    // It has the number of the next change, and isn't it.
+    // It has the number of the next change, but is foreign.
     let hostile = AppliedMessage {
         payload: Bytes::from_static(b"not ours"),
         message_id: "hostile".to_owned(),

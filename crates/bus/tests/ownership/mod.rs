@@ -1,6 +1,6 @@
 use super::*;
 
-/// Waits until both own what `fits`.
+/// Waits until the partitions of the replica satisfy `fits`, and returns them.
 async fn owning(
     membership: &bus::Membership,
     fits: impl Fn(&BTreeSet<Partition>) -> bool,
@@ -45,7 +45,8 @@ async fn replicas_find_each_other_again_after_the_server_forgot_them() {
     broker.nats.kill().await.unwrap();
     broker.nats.restart().await.unwrap();
     let third = one.join("apply", "pod-3").await.unwrap();
-    // Four partitions among three: nobody has more than two, so seeing fewer than all is seeing the others.
+    // Four partitions among three replicas: none has more than two, so a replica that owns fewer than all sees
+    // the others.
     let [a, b, c] = [&first, &second, &third].map(bus::Membership::owned);
     let settled = async {
         loop {

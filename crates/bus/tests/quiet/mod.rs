@@ -1,4 +1,4 @@
-//! Readers that are delivered nothing.
+//! Readers without deliveries.
 
 use crate::{Broker, HERE};
 use bus::{Feed, Start};
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A server that shows life of a reader and delivers nothing to it, as one does to a paused one.
+/// The server sends heartbeats to a reader and delivers nothing, as it does to a paused consumer.
 #[tokio::test]
 async fn a_reader_that_is_delivered_nothing_begins_anew_when_there_is_something() {
     let broker = Broker::start().await;

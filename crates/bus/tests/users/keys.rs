@@ -1,4 +1,4 @@
-//! Keys that change while everything runs.
+//! Changes of keys while clients are connected.
 
 use super::{Broker, PATIENCE, layout, till, web};
 use async_nats::connection::State;
@@ -30,7 +30,7 @@ async fn a_revoked_partner_is_disconnected_and_stays_out_and_nobody_else_notices
     assert!(broker.client_with(seed.clone(), &till()).await.is_err(), "it can't come back");
     assert!(!seed_file(&broker.users, "partner-till").exists(), "its seed is gone");
 
-    // The others were never cut off.
+    // The other users were never disconnected.
     assert_eq!(*broker.bus.connections().borrow(), connections);
     assert_eq!(kept.client.connection_state(), State::Connected);
     let asked = kept.client.request("pos.in.shop.web.sales", Bytes::from_static(b"one"));
@@ -42,7 +42,7 @@ async fn a_revoked_partner_is_disconnected_and_stays_out_and_nobody_else_notices
     let (reply, answered) = timeout(PATIENCE, async { tokio::join!(asked, answered) }).await.unwrap();
     assert_eq!((&reply.unwrap().payload[..], answered.unwrap()), (&b"kept"[..], Answered::Sent));
 
-    // Let in again, it has another key, and the old one is no good.
+    // A partner that is added again has another key, and the old one stays invalid.
     broker.change(|keyring| assert!(keyring.add_partner(till(), None).unwrap())).await;
     assert!(broker.client_with(seed, &till()).await.is_err());
     let mut back = broker.client(&till()).await;
@@ -117,7 +117,7 @@ async fn seeds_are_for_their_owner_alone_and_a_second_save_changes_nothing() {
     assert!(again.add_ours().unwrap().is_empty());
     again.save(&folder, &layout()).unwrap();
     assert_eq!(read(), before);
-    // A folder that was opened to others is closed again.
+    // A folder that was opened to others is restricted again.
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     again.save(&folder, &layout()).unwrap();
     assert_eq!(mode(&folder), 0o700);

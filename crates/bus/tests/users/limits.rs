@@ -1,10 +1,10 @@
-//! What users may not do, one by one.
+//! Tests of the subjects that each user may and may not use.
 
 use super::{Broker, Watched, till};
 use bus::{Feed, User};
 use model::Partition;
 
-/// What no user but the administrator may publish on, whoever it is.
+/// Subjects that no user but the administrator may publish on.
 const NOBODY: &[&str] = &[
     "anything",
     "pos.other",
@@ -42,7 +42,7 @@ const NOBODY: &[&str] = &[
     "$SYS.REQ.SERVER.PING.VARZ",
 ];
 
-/// What no user but the administrator may hear.
+/// Subjects that no user but the administrator may subscribe to.
 const NOBODY_HEARS: &[&str] = &[
     ">",
     "*",
@@ -69,7 +69,7 @@ const NOBODY_HEARS: &[&str] = &[
     "$SYS.>",
 ];
 
-/// Subjects of streams and services, each with who may publish there. Everybody else must not.
+/// Subjects of streams and services, each with the users that may publish there; no others may.
 const PUBLISHERS: &[(&str, &[&str])] = &[
     ("pos.raw.3", &["ingest"]),
     ("pos.normalized.3", &["normalize"]),
@@ -109,7 +109,7 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("$JS.API.CONSUMER.INFO.ENRICHED-0.name", &["enrich", "apply", "operator"]),
 ];
 
-/// Everyone but the administrator.
+/// All users but the administrator.
 fn everyone() -> Vec<User> {
     let ours = User::OURS.into_iter().filter(|user| *user != User::Administrator);
     ours.chain([till(), super::web()]).collect()
@@ -128,7 +128,7 @@ async fn each_user_is_let_publish_on_its_own_subjects_and_refused_all_others() {
             assert_eq!(client.may_publish(subject).await, expected, "{user} on {subject}");
         }
     }
-    // What was refused left no trace.
+    // Refused publishes left no trace.
     let bus = broker.bus_of(&User::Operator).await;
     bus.await_declared(&User::Operator).await.expect("all streams are there, as they were declared");
     for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
@@ -181,7 +181,8 @@ fn address(broker: &Broker) -> String {
 
 #[tokio::test]
 async fn the_broker_puts_answers_and_copies_wherever_a_stage_that_may_call_it_says() {
-    // What docs/security.md says of stages that were taken over; of no use to partners, who may make no call.
+    // The attack by a stage that was taken over, as in docs/security.md; partners can't do this, since they may make
+    // no call.
     let broker = Broker::start().await;
     let stage = broker.client(&User::Normalize).await;
     let administrator = broker.bus_of(&User::Administrator).await;

@@ -1,11 +1,11 @@
-//! Connections that are encrypted, and whose ends know each other.
+//! Encrypted connections whose ends authenticate each other.
 
 use super::{Broker, as_user, layout};
 use bus::{Bus, BusConfig, BusError, Tls, User};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// How long a connection that must not come about is tried, in milliseconds.
+/// Time limit of a connection that must be refused, in milliseconds.
 const REFUSED_WITHIN_MS: u64 = 300;
 
 fn file(name: &str) -> PathBuf {

@@ -61,7 +61,7 @@ fn set_to(letter: &str, length: usize) -> Patch<String> {
     Patch::Set(letter.repeat(length))
 }
 
-/// The field that is beyond its limit; empty if none is.
+/// Returns the first field that is beyond its limit; empty if none is.
 fn beyond(payload: &Payload) -> String {
     payload.check().map_or_else(|error| error.field, |()| String::new())
 }

@@ -1,4 +1,4 @@
-//! The write between a mirror and its platform: begun before its call, ended by the reply or by a report.
+//! The write from a mirror to its platform: begun before its call, ended by the reply or by a report.
 
 use crate::{SourceVersion, Timestamp, TraceParent};
 use serde::{Deserialize, Serialize};
@@ -6,62 +6,63 @@ use serde::{Deserialize, Serialize};
 /// A write, the same for every attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write<V> {
-    /// What the platform shall hold.
+    /// The value that the platform should hold.
     pub value: V,
-    /// What it held when the write was begun.
+    /// The value that it held when the write was begun.
     pub from: V,
     /// The idempotency key.
     pub key: String,
-    /// When the first attempt began; calls that carry a time carry this one.
+    /// Start time of the first attempt; calls that contain a time contain this one.
     pub begun_at: Timestamp,
-    /// The number of attempts, this one included.
+    /// Number of attempts, including this one.
     pub attempts: u32,
     /// The trace of the change that made it due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceParent>,
 }
 
-/// What was reported while a write was under way.
+/// Reports received while a write was under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Meanwhile {
-    /// Nothing.
+    /// No report.
     Nothing,
-    /// The value of the write: most likely its echo. If the platform then refuses the write, it was a change of its own.
+    /// A report of the write's value: most likely its echo. If the platform then refuses the write, it was the
+    /// platform's own change.
     Echo,
-    /// Something else: which of the two came last is known once the platform was read.
+    /// A report of another value: only a reading shows whether the report or the write came last.
     Other,
 }
 
-/// How far a write has come.
+/// The progress of a write.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase<V> {
-    /// None is under way.
+    /// No write is under way.
     #[default]
     Idle,
     /// The call is under way, or its reply was lost: the platform holds `from` or `value`.
     Writing {
         /// The write.
         write: Write<V>,
-        /// What was reported since it began.
+        /// Reports received since it began.
         meanwhile: Meanwhile,
     },
-    /// The platform took it; its report hasn't come yet.
+    /// The platform accepted the write; its report hasn't arrived yet.
     Acknowledged {
         /// The write.
         write: Write<V>,
-        /// The version that the reply named.
+        /// The version in the reply.
         version: Option<SourceVersion>,
     },
-    /// The platform is to be read; nothing is written until that report has come.
+    /// The platform has to be read; nothing is written until the reading has arrived.
     Reading {
-        /// The write whose outcome the reading has to show, if it is in question.
+        /// The write whose outcome the reading has to show, if it is in doubt.
         after: Option<Write<V>>,
-        /// The number of readings that were asked for.
+        /// Number of requested readings.
         attempts: u32,
     },
-    /// The platform refused the value; it is tried again when the value changes, and daily.
+    /// The platform refused the value; it is tried again daily, and when the value changes.
     Refused {
         /// The write.
         write: Write<V>,
@@ -69,7 +70,7 @@ pub enum Phase<V> {
 }
 
 impl<V> Phase<V> {
-    /// The name that people read.
+    /// Returns the name shown to people.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -82,7 +83,7 @@ impl<V> Phase<V> {
         }
     }
 
-    /// The write that it is about, if any.
+    /// Returns the write of the phase, if any.
     pub const fn write(&self) -> Option<&Write<V>> {
         match self {
             Self::Idle | Self::Reading { after: None, .. } => None,
@@ -98,84 +99,85 @@ impl<V> Phase<V> {
         matches!(self, Self::Refused { .. })
     }
 
-    /// Returns whether the platform is to be read.
+    /// Returns whether the platform has to be read.
     pub const fn is_reading(&self) -> bool {
         matches!(self, Self::Reading { .. })
     }
 
-    /// Returns whether more readings were asked for than should be needed: a conflict is open until one says something.
+    /// Returns whether more than [`READINGS_MAX`](super::READINGS_MAX) readings were requested: a conflict is open
+    /// until one has a result.
     pub(super) const fn is_unreadable(&self) -> bool {
         matches!(self, Self::Reading { attempts, .. } if *attempts > super::READINGS_MAX)
     }
 
-    /// Returns whether it is the one of that key and under way.
+    /// Returns whether the write with that key is under way.
     pub(super) fn is_under_way(&self, key: &str) -> bool {
         matches!(self, Self::Writing { write, .. } if write.key == key)
     }
 }
 
-/// What came of beginning a call.
+/// The result of beginning a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun<V> {
-    /// A new write: its call is to be made.
+    /// A new write: its call has to be made.
     New(Write<V>),
-    /// A write that is under way: its call is to be made again.
+    /// A write that is under way: its call has to be repeated.
     Again(Write<V>),
-    /// The write is too old to be repeated: the platform is to be read.
+    /// The write is too old to be repeated: the platform has to be read.
     TooOld,
     /// Nothing is due.
     Nothing,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallResult<V> {
-    /// The platform took the write, or held its value already.
+    /// The platform accepted the write, or held its value already.
     Taken {
-        /// The version that the reply named.
+        /// The version in the reply.
         version: Option<SourceVersion>,
-        /// The value as the platform shows it, where the reply does.
+        /// The value as shown by the platform, if the reply contains it.
         rendered: Option<V>,
     },
-    /// The platform holds something else than what the write replaces.
+    /// The platform holds another value than the one that the write replaces.
     Conflict,
-    /// Not now; the same write again.
+    /// A temporary failure: the same write has to be repeated.
     Retry {
-        /// When, at the earliest.
+        /// Earliest time of the next attempt.
         at: Timestamp,
-        /// How it showed, without payload.
+        /// The failure, without payload.
         error: String,
     },
     /// The write is too old for the platform.
     TooOld {
-        /// The platform's words, without payload.
+        /// The platform's message, without payload.
         error: String,
     },
     /// The platform refuses the account, not the write.
     AccountRefused {
-        /// The platform's words, without payload.
+        /// The platform's message, without payload.
         error: String,
     },
-    /// The platform no longer has what was written to.
+    /// The object of the write no longer exists on the platform.
     Gone,
     /// The platform refuses the value.
     Refused {
-        /// The platform's words, without payload.
+        /// The platform's message, without payload.
         error: String,
     },
 }
 
-/// What follows from how a call ended.
+/// The consequence of a call's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// Nothing.
+    /// Nothing follows.
     Done,
     /// The platform has to be read.
     NeedsReading,
-    /// The value was refused.
+    /// The platform refused the value.
     Refused,
-    /// Too many comparisons were refused within a minute: writes stopped.
+    /// Too many comparisons were refused within a minute: writes are stopped.
     Flapping,
-    /// The write wasn't under way any more.
+    /// The write was no longer under way.
     Passed,
 }

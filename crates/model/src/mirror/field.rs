@@ -1,4 +1,4 @@
-//! The mirror of a price or a text: values that don't add up, so that of two the later stands.
+//! The mirror of a price or a text: values that aren't additive, so that the later of two stands.
 
 use super::{
     Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
@@ -14,36 +14,36 @@ pub type PriceMirror = FieldMirror<Money>;
 /// The mirror of a product's text.
 pub type TextMirror = FieldMirror<ProductText>;
 
-/// What one platform has of one value.
+/// The state of one value on one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "V: FieldValue")]
 pub struct FieldMirror<V: FieldValue> {
-    /// Our id of what has the value, once it is linked.
+    /// Our id of the object with the value, once it is linked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<V::Internal>,
-    /// What the platform reported last.
+    /// The last report of the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observation<V>>,
-    /// What the platform holds as far as is known.
+    /// The value that the platform holds, as far as is known.
     pub baseline: Baseline<Held<V>>,
-    /// What the platform should hold.
+    /// The value that the platform should hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired: Option<V>,
-    /// The trace of the change that set it.
+    /// The trace of the change that set the desired value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<TraceParent>,
-    /// How far the last write has come.
+    /// The progress of the last write.
     #[serde(default, skip_serializing_if = "is_default")]
     pub phase: Phase<V>,
-    /// The last waiting for a reading.
+    /// The last wait for a reading.
     #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
     pub waiting: Waiting,
-    /// When work is due.
+    /// Due time of the work, and its failures.
     #[serde(default, skip_serializing_if = "is_default")]
     pub schedule: Schedule,
 }
 
-// Derived, it would want `V: Default`.
+// A derived implementation would require `V: Default`.
 impl<V: FieldValue> Default for FieldMirror<V> {
     fn default() -> Self {
         Self {
@@ -59,44 +59,45 @@ impl<V: FieldValue> Default for FieldMirror<V> {
     }
 }
 
-/// What a report was.
+/// The class of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldOutcome {
-    /// Older than what was seen, or than a write of ours: it says nothing any more.
+    /// Older than the last observation or than a write of ours: it has no effect.
     Stale,
-    /// Another value, of the same version as what was seen, or one that may be how the platform shows a write that is
-    /// under way: the platform is read again.
+    /// Another value, either with the version of the last observation or possibly the platform's form of a write that
+    /// is under way: the platform is read again.
     Ambiguous,
-    /// Our own write come back: it must not win over what was changed elsewhere since.
+    /// Our own write, reported back: it must not win over a later change elsewhere.
     Echo,
-    /// The platform's own word, if it differs from what it held.
+    /// The platform's own value, which may differ from the baseline.
     News,
 }
 
 impl<V: FieldValue> FieldMirror<V> {
-    /// A mirror of what is linked to `internal`.
+    /// Returns a mirror that is linked to `internal`.
     pub fn of(internal: V::Internal) -> Self {
         Self { internal: Some(internal), ..Self::default() }
     }
 
-    /// What the platform held, if it ever reported anything.
+    /// Returns the baseline's value, if the platform ever reported.
     pub fn held(&self) -> Option<&Held<V>> {
         self.observed.as_ref().and(self.baseline.known())
     }
 
-    /// Returns whether the report says nothing any more.
+    /// Returns whether the report is stale.
     pub fn is_stale(&self, report: &Report<V>) -> bool {
         report.is_stale(self.observed.as_ref()) && !self.is_awaited(report)
     }
 
-    /// Our own reading, which is waited for because versions didn't tell what is later: it shows what was there then,
-    /// whatever its version. One that was asked for before this waiting may show what was there before it.
+    /// Returns whether the report is our own reading for the current wait and counts whatever its version, because
+    /// versions are too coarse or [`READINGS_MAX`] readings were requested. A reading shows the state at its own time;
+    /// one that was requested before this wait may show an earlier state.
     fn is_awaited(&self, report: &Report<V>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
         report.read_for == Some(self.waiting) && (report.is_coarse || *attempts >= READINGS_MAX)
     }
 
-    /// Classifies a report without taking it up.
+    /// Classifies a report without applying it.
     pub fn classify(&self, report: &Report<V>, value: &V) -> FieldOutcome {
         let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
         if self.is_stale(report) {
@@ -114,8 +115,8 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Returns whether the value may be how the platform shows a write whose outcome isn't known, and isn't what was there
-    /// before it.
+    /// Returns whether the value may be the platform's form of a write whose outcome is unknown, and differs from the
+    /// value before the write.
     fn may_be_written(&self, value: &V) -> bool {
         let (Phase::Writing { write, .. } | Phase::Reading { after: Some(write), .. }) = &self.phase else {
             return false;
@@ -123,16 +124,17 @@ impl<V: FieldValue> FieldMirror<V> {
         V::may_show(value, &write.value) && !write.from.reads_like(value)
     }
 
-    /// Returns whether the report carries the version that the reply to our write named, where that is the version of one state:
-    /// it is our write, whatever its bytes say.
+    /// Returns whether the report has the version in the reply to our write, on a platform where one version stands for
+    /// one state: then it is our write, even if its bytes differ.
     fn is_own_version(&self, report: &Report<V>) -> bool {
         let Phase::Acknowledged { version, .. } = &self.phase else { return false };
         !report.is_coarse && report.version.is_some() && report.version == *version
     }
 
-    /// Returns whether the value is that of a write that is under way or was taken. A write under way may be made twice if its
-    /// first reply was lost: so each report of its value is its echo. So is what meets it while the platform is read, or
-    /// meets what was there before it: that was read too early.
+    /// Returns whether the value is that of a write that is under way or was accepted. A write under way may be made
+    /// twice if its first reply was lost, so each report of its value is its echo. While the platform is read, a value
+    /// is an echo if it matches the write, or if it matches the value before the write although the baseline has the
+    /// write's value: that reading came too early.
     fn is_echo(&self, value: &V) -> bool {
         match &self.phase {
             Phase::Writing { write, .. } => write.value.reads_like(value),
@@ -152,7 +154,7 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Takes up a report. A stale one changes nothing but the waiting; see [`FieldOutcome`].
+    /// Applies a report. A stale one changes nothing but the wait; see [`FieldOutcome`].
     pub fn observe(&mut self, report: &Report<V>, value: &V) -> FieldOutcome {
         let outcome = self.classify(report, value);
         let was_refused = self.phase.is_refused();
@@ -161,7 +163,7 @@ impl<V: FieldValue> FieldMirror<V> {
             FieldOutcome::Ambiguous => self.read_at(report.received_at),
             FieldOutcome::Echo | FieldOutcome::News => self.take(report, value),
         }
-        // Another value than the one that it held when it refused.
+        // A value that ends the refused phase also ends the refusal.
         self.schedule.refused &= !was_refused || self.phase.is_refused();
         self.end_refusal();
         outcome
@@ -182,7 +184,7 @@ impl<V: FieldValue> FieldMirror<V> {
         };
         match &mut self.phase {
             Phase::Writing { meanwhile, .. } => {
-                // A later report simply stands, and the reply ends the write.
+                // A later report simply stands; the reply ends the write.
                 if echo && *meanwhile == Meanwhile::Nothing {
                     *meanwhile = Meanwhile::Echo;
                 }
@@ -192,7 +194,7 @@ impl<V: FieldValue> FieldMirror<V> {
                     self.schedule.due_at = report.received_at;
                 }
             }
-            // The platform holds what it held when it refused.
+            // The platform still holds the value that it had at the refusal.
             Phase::Refused { .. } if !differs => {}
             _ => self.rest(report),
         }
@@ -200,7 +202,7 @@ impl<V: FieldValue> FieldMirror<V> {
         self.observed = Some(report.observation(self.observed.as_ref()));
     }
 
-    /// Ends a waiting: what differs is due at once.
+    /// Ends a wait; a value that differs is due at once.
     fn rest(&mut self, report: &Report<V>) {
         if matches!(self.phase, Phase::Reading { .. } | Phase::Refused { .. }) {
             self.schedule.due_at = report.received_at;
@@ -208,14 +210,15 @@ impl<V: FieldValue> FieldMirror<V> {
         self.phase = Phase::Idle;
     }
 
-    /// The platform no longer has what has the value: nothing is due there until it reports it again.
+    /// Applies a report that the object no longer exists on the platform: nothing is due there until it
+    /// is reported again.
     pub fn forget(&mut self, report: &Report<V>) {
         self.observed = Some(report.observation(self.observed.as_ref()));
         self.rest(report);
         (self.baseline, self.desired, self.schedule.refused) = (Baseline::Absent, None, false);
     }
 
-    /// The platform was asked in that waiting and has no such thing: as [`Self::forget`], without a version.
+    /// Ends that wait: the platform has no such object. Like [`Self::forget`], without a version.
     pub fn is_gone(&mut self, waiting: Waiting) {
         if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
             (self.baseline, self.desired, self.phase) = (Baseline::Absent, None, Phase::Idle);
@@ -223,17 +226,17 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Returns whether the platform refused a value and took none since, while one is still due.
+    /// Returns whether the platform refused a value and has accepted none since, while one is still due.
     pub const fn has_refusal(&self) -> bool {
         self.schedule.refused || self.phase.is_refused()
     }
 
-    /// The kinds of conflicts that are open because of the mirror's state.
+    /// Returns the kinds of conflicts that are open because of the mirror's state.
     pub(crate) fn open_kinds(&self) -> Vec<ConflictKind> {
         kinds_of(self.has_refusal(), self.phase.is_unreadable(), false)
     }
 
-    /// Ends what is left of a refusal once nothing is due: as [`super::LevelMirror::end_refusal`].
+    /// Clears a refusal once nothing is due, like [`super::LevelMirror::end_refusal`].
     fn end_refusal(&mut self) {
         if self.has_refusal() && self.attention().is_none() {
             self.schedule.refused = false;
@@ -243,7 +246,7 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Links what has the value, or takes its link away. A call that is under way is still settled.
+    /// Links the object of the value, or removes its link. A call that is under way is still settled.
     pub fn link(&mut self, internal: Option<V::Internal>) {
         if self.internal == internal {
             return;
@@ -254,7 +257,7 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Sets what the platform should hold; says whether that changed.
+    /// Sets the value that the platform should hold. Returns true if it changed.
     pub fn want(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
         if self.desired.as_ref().is_some_and(|desired| desired.reads_like(&value)) {
             return false;
@@ -271,7 +274,7 @@ impl<V: FieldValue> FieldMirror<V> {
         true
     }
 
-    /// The work that is due, if any.
+    /// Returns the work that is due, if any.
     pub fn attention(&self) -> Option<Attention> {
         let is_open = self.internal.is_some();
         match (&self.phase, &self.baseline) {
@@ -286,7 +289,7 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Begins the write that is due, or another attempt of the one that is under way: as [`super::LevelMirror::begin`].
+    /// Begins the write that is due, or another attempt of the one under way, like [`super::LevelMirror::begin`].
     pub fn begin(
         &mut self,
         key: &str,
@@ -318,7 +321,7 @@ impl<V: FieldValue> FieldMirror<V> {
         Begun::New(write)
     }
 
-    /// Ends the call of the write of that key.
+    /// Ends the call of the write with that key.
     pub fn settle(&mut self, key: &str, result: CallResult<V>, now: Timestamp) -> Settled {
         if !self.phase.is_under_way(key) {
             return Settled::Passed;
@@ -331,7 +334,7 @@ impl<V: FieldValue> FieldMirror<V> {
                 (self.schedule.error, self.schedule.refused) = (None, false);
                 self.taken(write, meanwhile, version, rendered, now)
             }
-            // The next attempt reads anew by itself.
+            // The next attempt reads the platform again itself.
             CallResult::Conflict => {
                 self.phase = Phase::Writing { write, meanwhile };
                 self.schedule.due_at = now;
@@ -376,7 +379,7 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// The version that the reply names says which of the write and the reports came last.
+    /// Ends an accepted write. The version in the reply shows whether the write or a report came last.
     fn taken(
         &mut self,
         write: Write<V>,
@@ -400,7 +403,7 @@ impl<V: FieldValue> FieldMirror<V> {
             seen.version = seen.version.max(version);
         }
         self.schedule.due_at = now;
-        // After its echo another value was reported, and a repeated call may have come after that or before.
+        // Another value was reported after the echo, and a repeated call may have been made before or after it.
         let is_doubtful = meanwhile == Meanwhile::Echo && !is_written && !is_overtaken && !is_newest;
         let is_in_question = is_doubtful || is_overtaken && self.is_wanted_still(&write);
         if meanwhile == Meanwhile::Other || at_once || is_in_question {
@@ -413,8 +416,9 @@ impl<V: FieldValue> FieldMirror<V> {
         Settled::Done
     }
 
-    /// Returns whether the same write would be made again, as far as is known: only a reading shows that the platform holds its
-    /// value, where the version of a write that changed nothing there is older than what was seen.
+    /// Returns whether the same write would be made again, as far as is known. A write that changes nothing on the
+    /// platform may return a version older than the observed one; then only a reading shows that the platform
+    /// holds the value.
     fn is_wanted_still(&self, write: &Write<V>) -> bool {
         let is_held = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
         !is_held && self.desired.as_ref().is_some_and(|desired| desired.reads_like(&write.value))
@@ -435,13 +439,13 @@ impl<V: FieldValue> FieldMirror<V> {
         }
     }
 
-    /// Begins a waiting for a reading. Only one that is asked for from now on ends it.
+    /// Begins a wait for a reading. Only a reading that is requested from now on ends it.
     fn wait(&mut self, after: Option<Write<V>>) {
         self.waiting = self.waiting.next();
         self.phase = Phase::Reading { after, attempts: 0 };
     }
 
-    /// Asks for a reading, if one is due.
+    /// Requests a reading, if one is due.
     pub fn read(&mut self, now: Timestamp) -> Option<Asked> {
         if self.attention() != Some(Attention::Read) {
             return None;
@@ -456,7 +460,7 @@ impl<V: FieldValue> FieldMirror<V> {
         Some(Asked { waiting: self.waiting, is_stuck })
     }
 
-    /// Takes back a reading that was asked for in that waiting and wasn't made: it is due at once.
+    /// Withdraws the request of a reading for that wait, because it wasn't made: the reading is due at once.
     pub fn give_back_reading(&mut self, waiting: Waiting, now: Timestamp) {
         if self.waiting != waiting {
             return;

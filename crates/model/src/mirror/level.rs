@@ -13,84 +13,84 @@ use crate::{BaselineRule, Quantity, Side, Timestamp, TraceParent, VariantId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Whether the platform may be written to.
+/// The permission to write to the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gate {
-    /// It may.
+    /// Writes are allowed.
     #[default]
     Open,
-    /// Its first number differs from the store's: a person or a rule has to say which one stands.
+    /// The platform's first number differs from the store's: a person or a rule has to decide which one stands.
     Asked,
-    /// Its only number is a zero that nothing stands behind, and the platform's numbers go before the store's: another
-    /// number has to come first.
+    /// The platform's only number is an unconfirmed zero, and its numbers have priority over the store's: another
+    /// number has to be reported first.
     Unproven,
-    /// Too many comparisons were refused within a minute: what is due waits for a pause to end, or, after
-    /// [`RESTARTS_MAX`](crate::RESTARTS_MAX) of them, for a person.
+    /// Too many comparisons were refused within a minute: writes wait until a pause ends, or, after
+    /// [`RESTARTS_MAX`](crate::RESTARTS_MAX) pauses, for a person.
     Stopped,
 }
 
-/// What one platform has of one item at one location.
+/// The state of one item at one location on one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LevelMirror {
-    /// Our id of what is counted, once it is linked.
+    /// Our id of the item's variant, once it is linked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantId>,
-    /// What the platform reported last.
+    /// The last report of the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observation<Quantity>>,
-    /// What the platform holds as far as is known.
+    /// The number that the platform holds, as far as is known.
     pub baseline: Baseline<Quantity>,
-    /// True if the platform ever held a number that isn't a zero of its own making. Until then its zero is unknown, not
-    /// a count.
+    /// True if the platform's numbers are confirmed: it held a number other than a zero of its own making. Until then
+    /// its zero means unknown, and is no count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub proven: bool,
-    /// Whether it may be written to.
+    /// The permission to write to the platform.
     #[serde(default, skip_serializing_if = "is_default")]
     pub gate: Gate,
-    /// What the platform should hold, in its own scale.
+    /// The number that the platform should hold, in its own scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<Quantity>,
-    /// The trace of the change that set it.
+    /// The trace of the change that set the desired number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<TraceParent>,
-    /// How far the last write has come.
+    /// The progress of the last write.
     #[serde(default, skip_serializing_if = "is_default")]
     pub phase: Phase<Quantity>,
-    /// The last waiting for a reading.
+    /// The last wait for a reading.
     #[serde(default, skip_serializing_if = "Waiting::is_unnumbered")]
     pub waiting: Waiting,
-    /// When work is due.
+    /// Due time of the work, and its failures.
     #[serde(default, skip_serializing_if = "is_default")]
     pub schedule: Schedule,
 }
 
 impl LevelMirror {
-    /// A mirror of an item that is linked to `variant`, if it is.
+    /// Returns a mirror of an item that is linked to `variant`, if any.
     pub fn of(variant: Option<VariantId>) -> Self {
         Self { variant, ..Self::default() }
     }
 
-    /// A mirror of an item that the platform has to be read for.
+    /// Returns a mirror that has to be read from its platform first.
     pub fn to_be_read(variant: Option<VariantId>, now: Timestamp) -> Self {
         let mut mirror = Self::of(variant);
         mirror.read_at(now);
         mirror
     }
 
-    /// Returns whether the baseline is a number that something stands behind: of others' zeros it is a witness.
+    /// Returns whether the baseline is a confirmed number. It is then a witness for the zeros of other mirrors.
     pub const fn is_witness(&self) -> bool {
         self.proven && matches!(self.baseline, Baseline::Known(_))
     }
 
-    /// Returns whether the baseline is a zero that nothing stands behind.
+    /// Returns whether the baseline is an unconfirmed zero.
     pub fn is_unproven_zero(&self) -> bool {
         !self.proven && self.baseline.known().is_some_and(|number| number.is_zero())
     }
 
-    /// Forgets the number from before, if the platform began to count the item there since and holds another one: it didn't
-    /// move there. To be called before [`LevelMirror::observe`] takes up the same report, which is then a first contact. The
-    /// report that it had stopped to count may come later, or never.
+    /// Discards the baseline if the platform has started to count the item there since and holds another number, which
+    /// is then no movement. Has to be called before [`LevelMirror::observe`] gets the same report, which then is a
+    /// first contact. The report that the platform had stopped counting may arrive later, or never.
     pub fn begins(&mut self, report: &Report<Quantity>) {
         let seen = self.observed.as_ref();
         let holds_another = self.baseline.known().is_some_and(|known| Some(*known) != report.value);
@@ -99,11 +99,11 @@ impl LevelMirror {
         }
     }
 
-    /// Takes up a report.
+    /// Applies a report.
     pub fn observe(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         let was_refused = self.phase.is_refused();
         let outcome = self.take_up(report);
-        // Another number than the one that it held when it refused.
+        // A number that ends the refused phase also ends the refusal.
         self.schedule.refused &= !was_refused || self.phase.is_refused();
         self.end_refusal();
         self.start_again(report.received_at);
@@ -142,14 +142,14 @@ impl LevelMirror {
                 self.holds(number, report);
                 LevelOutcome::Echo
             }
-            // Another number may be the report of a write before this one, which comes late: only a reading tells that from
-            // a movement.
+            // Another number may be the late report of an earlier write: only a reading distinguishes that
+            // from a movement.
             Phase::Acknowledged { .. } => {
                 self.note(report);
                 self.read_at(report.received_at);
                 LevelOutcome::Contested
             }
-            // A report may be from before the write; only the reading that is waited for says what became of it.
+            // A report may be from before the write; only the awaited reading shows the outcome of the write.
             Phase::Reading { after: Some(_), .. } if !awaited => {
                 self.note(report);
                 LevelOutcome::Contested
@@ -167,8 +167,8 @@ impl LevelMirror {
                     other => other,
                 }
             }
-            // A reading that shows something new may have been overtaken since: another one must show the same. What
-            // wasn't asked for ends no waiting.
+            // A reading that shows a new number may be outdated already: another reading has to show the same. A report
+            // that wasn't requested ends no wait.
             Phase::Reading { attempts, .. } if no_newer && awaited == differs && *attempts < READINGS_MAX => {
                 self.schedule.due_at = if differs { report.received_at } else { self.schedule.due_at };
                 self.take(number, report)
@@ -177,7 +177,7 @@ impl LevelMirror {
                 self.read_at(report.received_at);
                 LevelOutcome::Ambiguous
             }
-            // The platform holds what it held when it refused.
+            // The platform still holds the number that it had at the refusal.
             Phase::Refused { .. } if !differs => self.take(number, report),
             _ => {
                 self.rest(report);
@@ -186,7 +186,7 @@ impl LevelMirror {
         }
     }
 
-    /// Ends a waiting: what differs is due at once.
+    /// Ends a wait; a number that differs is due at once.
     fn rest(&mut self, report: &Report<Quantity>) {
         if matches!(self.phase, Phase::Reading { .. } | Phase::Refused { .. }) {
             self.schedule.due_at = report.received_at;
@@ -194,27 +194,28 @@ impl LevelMirror {
         self.phase = Phase::Idle;
     }
 
-    /// Returns whether the report is the reading that we wait for: asked for since the waiting began.
+    /// Returns whether the report is the awaited reading: one that was requested since the wait began.
     fn is_awaited(&self, report: &Report<Quantity>) -> bool {
         matches!(self.phase, Phase::Reading { .. }) && report.read_for == Some(self.waiting)
     }
 
-    /// Returns whether the report is the reading that we wait for, and its version doesn't matter: because versions are coarse,
-    /// or because readings with a newer one didn't come.
+    /// Returns whether the report is the awaited reading and counts whatever its version, because versions are coarse
+    /// or no reading with a newer version has arrived.
     fn ends_waiting(&self, report: &Report<Quantity>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
         self.is_awaited(report) && (report.is_coarse || *attempts >= READINGS_MAX)
     }
 
-    /// Returns whether the report may be from before what was seen, by its version. So may a reading that isn't waited for,
-    /// or no longer: when it came says nothing.
+    /// Returns whether the report may be older than the last observation, by its version. The same is true of a reading
+    /// that isn't awaited, or no longer: its time of receipt doesn't show its age.
     fn is_no_newer(&self, report: &Report<Quantity>) -> bool {
         let (seen, is_late) = (self.observed.as_ref(), report.read_for.is_some() && !self.is_awaited(report));
         report.is_no_newer(seen) || is_late && !report.is_newer(seen)
     }
 
-    /// The platform doesn't count the item there: nothing moves, and nothing is due until it reports a number. Where the
-    /// version is that of a number that is known, which of the two came last only a reading shows.
+    /// Applies a report that the platform doesn't count the item there: nothing moves, and nothing is due until
+    /// it reports a number. If its version is also that of a known number, only a reading shows which of the
+    /// two came last.
     fn forget(&mut self, report: &Report<Quantity>) -> LevelOutcome {
         let is_open = match &self.phase {
             Phase::Idle | Phase::Acknowledged { .. } | Phase::Refused { .. } => {
@@ -266,7 +267,7 @@ impl LevelMirror {
         }
         match before {
             _ if is_first => {
-                // The zero of a platform that never reported anything else stays unproven until something stands behind it.
+                // The zero of a platform that never reported another number stays unproven until it is confirmed.
                 self.proven = was_proven || !number.is_zero();
                 LevelOutcome::FirstContact
             }
@@ -277,7 +278,7 @@ impl LevelMirror {
         }
     }
 
-    /// Decides what the baseline, a first number of the platform, means to the store.
+    /// Decides the meaning of the baseline for the store, if it is the platform's first number.
     pub fn contact(&mut self, contact: &Contact) -> ContactOutcome {
         let Some(number) = self.baseline.known().copied() else { return ContactOutcome::Agreed };
         let is_zero = self.is_unproven_zero();
@@ -298,8 +299,8 @@ impl LevelMirror {
         outcome
     }
 
-    /// Carries out a person's answer to a first contact, and starts writes again that had stopped: the level that the store
-    /// comes to, if it follows.
+    /// Applies a person's decision of a first contact, and restarts writes that had stopped. Returns the level that the
+    /// store has to adopt, if any.
     pub fn adopt(&mut self, side: Side) -> Option<Quantity> {
         (self.gate, self.schedule.rounds) = (Gate::Open, 0);
         match side {
@@ -311,8 +312,7 @@ impl LevelMirror {
         }
     }
 
-    /// The platform was asked in that waiting and has no such item or location: nothing is due there until it reports a
-    /// number.
+    /// Ends that wait: the platform has no such item or location. Nothing is due there until it reports a number.
     pub fn is_gone(&mut self, waiting: Waiting) {
         if matches!(self.phase, Phase::Reading { .. }) && self.waiting == waiting {
             (self.baseline, self.phase) = (Baseline::Absent, Phase::Idle);
@@ -320,7 +320,7 @@ impl LevelMirror {
         }
     }
 
-    /// Links the item, or takes its link away. A write that is under way is read after.
+    /// Links the item, or removes its link. The platform is read after a write that is under way.
     pub fn link(&mut self, variant: Option<VariantId>) {
         if self.variant == variant {
             return;
@@ -333,7 +333,8 @@ impl LevelMirror {
         self.schedule.refused = false;
     }
 
-    /// Sets what the platform should hold: the store's level, floored to the platform's scale. Says whether that changed.
+    /// Sets the number that the platform should hold: the store's level, floored to the platform's scale. Returns true
+    /// if it changed.
     pub fn want(
         &mut self,
         level: Quantity,
@@ -357,7 +358,7 @@ impl LevelMirror {
         true
     }
 
-    /// The work that is due, if any.
+    /// Returns the work that is due, if any.
     pub fn attention(&self) -> Option<Attention> {
         let is_open = self.is_let_out() && self.variant.is_some();
         match (&self.phase, &self.baseline) {
@@ -372,9 +373,9 @@ impl LevelMirror {
         }
     }
 
-    /// Begins the write that is due, or another attempt of the one that is under way. `key` is the idempotency key of a new
-    /// one; until `lease` has passed nobody else begins it again. `repeatable_for` bounds the age of a write that is
-    /// repeated.
+    /// Begins the write that is due, or another attempt of the one under way. `key` is the idempotency key of a new
+    /// write. No other caller begins it again until `lease` has passed. `repeatable_for` is the upper limit of the age
+    /// of a repeated write.
     pub fn begin(
         &mut self,
         key: &str,
@@ -406,7 +407,7 @@ impl LevelMirror {
         Begun::New(write)
     }
 
-    /// Ends the call of the write of that key.
+    /// Ends the call of the write with that key.
     pub fn settle(&mut self, key: &str, result: CallResult<Quantity>, now: Timestamp) -> Settled {
         if !self.phase.is_under_way(key) {
             return Settled::Passed;
@@ -477,7 +478,7 @@ impl LevelMirror {
             }
             Meanwhile::Echo => Settled::Done,
             Meanwhile::Other => {
-                // Without the write it held the baseline still.
+                // The baseline doesn't include the write yet.
                 self.baseline = moved(&self.baseline, &write.from, &write.value);
                 self.read_at(now);
                 Settled::NeedsReading
@@ -485,7 +486,8 @@ impl LevelMirror {
         }
     }
 
-    /// The account was refused: a first attempt wasn't made, a later one may have been let in before.
+    /// Ends a call whose account was refused: a first attempt had no effect; an earlier attempt of a repeated write may
+    /// have had one.
     fn turned_away(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) -> Settled {
         self.schedule.due_at = now;
         if write.attempts > 1 {
@@ -502,7 +504,7 @@ impl LevelMirror {
         }
     }
 
-    /// A write that can't be repeated any more, and whose outcome isn't known unless its echo came.
+    /// Ends a write that can't be repeated any more. Its outcome is unknown unless its echo was reported.
     fn is_too_old(&mut self, write: Write<Quantity>, meanwhile: Meanwhile, now: Timestamp) {
         if meanwhile == Meanwhile::Echo {
             self.phase = Phase::Idle;
@@ -512,8 +514,8 @@ impl LevelMirror {
         self.schedule.due_at = now;
     }
 
-    /// A report that was taken for the echo of a write that wasn't made was a movement: it is read against what was
-    /// held before.
+    /// Corrects the baseline after a write that had no effect: the report that was classified as its echo was a
+    /// movement from the number before the write.
     fn give_back(&mut self, write: &Write<Quantity>, meanwhile: Meanwhile) {
         if meanwhile == Meanwhile::Echo {
             self.baseline = moved(&self.baseline, &write.value, &write.from);
@@ -527,13 +529,13 @@ impl LevelMirror {
         self.schedule.due_at = now;
     }
 
-    /// Begins a waiting for a reading. Only one that is asked for from now on ends it.
+    /// Begins a wait for a reading. Only a reading that is requested from now on ends it.
     fn wait(&mut self, after: Option<Write<Quantity>>) {
         self.waiting = self.waiting.next();
         self.phase = Phase::Reading { after, attempts: 0 };
     }
 
-    /// Asks for a reading, if one is due.
+    /// Requests a reading, if one is due.
     pub fn read(&mut self, now: Timestamp) -> Option<Asked> {
         if self.attention() != Some(Attention::Read) {
             return None;
@@ -548,7 +550,7 @@ impl LevelMirror {
         Some(Asked { waiting: self.waiting, is_stuck })
     }
 
-    /// Takes back a reading that was asked for in that waiting and wasn't made: it is due at once.
+    /// Withdraws the request of a reading for that wait, because it wasn't made: the reading is due at once.
     pub fn give_back_reading(&mut self, waiting: Waiting, now: Timestamp) {
         if self.waiting != waiting {
             return;
@@ -560,7 +562,7 @@ impl LevelMirror {
     }
 }
 
-/// The baseline moved as from `from` to `to`.
+/// Returns the baseline, moved by the difference of `to` and `from`.
 fn moved(baseline: &Baseline<Quantity>, from: &Quantity, to: &Quantity) -> Baseline<Quantity> {
     match baseline {
         Baseline::Known(known) => {

@@ -1,15 +1,15 @@
-//! Readings that mirrors ask for, and the waitings that they end.
+//! Readings requested by mirrors, and the waits that they end.
 
 use super::MirrorKey;
 use serde::{Deserialize, Serialize};
 
-/// The number of a mirror's waiting for a reading: each that begins has the next one. Zero stands for the waitings and the
-/// readings of before they were numbered.
+/// The number of a mirror's wait for a reading; each wait has the next number. Zero stands for waits and readings from
+/// before they were numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Waiting(pub u32);
 
 impl Waiting {
-    /// The number of the waiting after it.
+    /// Returns the number of the next wait.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -21,21 +21,21 @@ impl Waiting {
     }
 }
 
-/// The mirror that asked for a reading, and in which of its waitings. One reading may show what other mirrors reflect, too
-/// (a product has a text and prices): to those it is a report like any other.
+/// The mirror that requested a reading, and the wait that it was requested for. One reading may also show values of
+/// other mirrors (a product has a text and prices): for those it is an ordinary report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AskedBy {
     /// The mirror.
     pub mirror: MirrorKey,
-    /// Its waiting when the reading was asked for.
+    /// The mirror's wait at the time of the request.
     pub waiting: Waiting,
 }
 
-/// A reading that is to be made.
+/// A reading that has to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// The waiting that it is to end.
+    /// The wait that it ends.
     pub waiting: Waiting,
-    /// True if more were asked for than should be needed.
+    /// True if more than [`READINGS_MAX`](super::READINGS_MAX) readings were requested in the wait.
     pub is_stuck: bool,
 }

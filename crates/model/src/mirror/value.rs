@@ -1,20 +1,20 @@
-//! The values that mirrors hold and how they are compared.
+//! The values of mirrors, and their comparison.
 
 use super::{FieldKey, MirrorKey};
 use crate::{Money, ProductId, Quantity, VariantId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// A product's text as written, ends trimmed.
+/// A product's text as written, with its ends trimmed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProductText {
-    /// Its name.
+    /// The title.
     pub title: Option<String>,
-    /// Its description; `Some("")` is empty on purpose.
+    /// The description; `Some("")` is empty on purpose.
     pub description: Option<String>,
 }
 
 impl ProductText {
-    /// The text, with the fields of `under` in place of those that it doesn't have.
+    /// Returns the text with its missing fields taken from `under`.
     #[must_use]
     pub fn over(self, under: Option<&Self>) -> Self {
         Self {
@@ -36,49 +36,50 @@ pub enum MirrorValue {
     Text(ProductText),
 }
 
-/// A value that doesn't add up: of two, the later stands.
+/// A value that isn't additive: the later of two stands.
 pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
-    /// Our id of what has the value.
+    /// Our id of the object with the value.
     type Internal: Clone + PartialEq + Eq + Serialize + DeserializeOwned;
 
-    /// The key of a mirror that holds values of this kind, if it does.
+    /// Returns the key, if the mirror holds values of this kind.
     fn key(mirror: &MirrorKey) -> Option<&FieldKey>;
 
-    /// Returns whether both say the same, however they are spaced.
+    /// Returns whether both have the same content, apart from white space.
     fn reads_like(&self, other: &Self) -> bool;
 
-    /// The report `reported` in our own terms: what reads like the rendered form stands for what was rendered.
+    /// Returns the report `reported` in our own terms: a field that equals the rendered form stands for the value
+    /// that was rendered.
     fn unrendered(reported: &Self, held: &Held<Self>) -> Self;
 
-    /// Returns whether `shown` may be a form in which a platform shows `written`, and nothing else was entered there: it
-    /// says nothing that was not written.
+    /// Returns whether `shown` may be the platform's form of `written`, with nothing else entered there: it contains
+    /// nothing that was not written.
     fn may_show(shown: &Self, written: &Self) -> bool;
 }
 
-/// What a platform holds: our value, and the form in which the platform shows it.
+/// The value that a platform holds: our form, and the form shown by the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "V: FieldValue")]
 pub struct Held<V> {
-    /// The value in our terms.
+    /// The value in our form.
     pub value: V,
-    /// The form in which the platform shows it, where that differs.
+    /// The form shown by the platform, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rendered: Option<V>,
 }
 
 impl<V: FieldValue> Held<V> {
-    /// What the platform holds is what it shows.
+    /// Returns a value that the platform shows unchanged.
     pub const fn plain(value: V) -> Self {
         Self { value, rendered: None }
     }
 
-    /// `value`, shown as `rendered`.
+    /// Returns `value`, shown by the platform as `rendered`.
     pub fn shown(value: V, rendered: V) -> Self {
         let rendered = (!rendered.reads_like(&value)).then_some(rendered);
         Self { value, rendered }
     }
 
-    /// What the platform shows.
+    /// Returns the form shown by the platform.
     pub fn shows(&self) -> &V {
         self.rendered.as_ref().unwrap_or(&self.value)
     }
@@ -131,7 +132,7 @@ impl FieldValue for ProductText {
         Self { title: field(|text| &text.title), description: field(|text| &text.description) }
     }
 
-    /// A title may be cut off at its end, a description lose markup and the texts in it.
+    /// Allows a title that is cut off at its end, and a description without some of its markup and text.
     fn may_show(shown: &Self, written: &Self) -> bool {
         let letters = |text: &Option<String>| letters(text.as_deref().unwrap_or_default());
         letters(&written.title).starts_with(&letters(&shown.title))
@@ -139,7 +140,7 @@ impl FieldValue for ProductText {
     }
 }
 
-/// The letters and digits of a text, without elements and character references.
+/// Returns the letters and digits of a text, without elements and character references.
 fn letters(text: &str) -> String {
     let (mut letters, mut rest) = (String::new(), text);
     while let Some(first) = rest.chars().next() {
@@ -162,13 +163,13 @@ fn letters(text: &str) -> String {
     letters
 }
 
-/// Returns whether `part` is what is left of `whole` when some of its letters are taken out.
+/// Returns whether `part` is `whole` with some of its letters removed.
 fn is_left_of(part: &str, whole: &str) -> bool {
     let mut whole = whole.chars();
     part.chars().all(|letter| whole.any(|other| other == letter))
 }
 
-/// Returns whether two texts say the same: runs of white space count as one space.
+/// Returns whether two texts are equal, with each run of white space counted as one space.
 fn same(one: Option<&String>, other: Option<&String>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.split_whitespace().eq(other.split_whitespace()),

@@ -1,4 +1,4 @@
-//! What a batch changes.
+//! Changes made by a batch.
 
 use super::{
     Applied, CustomerRow, Erasure, EventOutcome, Links, Mirrors, Movement, OrderRow, ProductRow, StoreStep,
@@ -10,14 +10,14 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a batch changes; the last state of each row, not the way to it.
+/// The changes made by a batch: the last state of each row, without intermediate states.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
-    /// How each event ended.
+    /// The outcome of each event.
     pub event_outcomes: Vec<EventOutcome>,
-    /// Those of them that had ended dead before: that earlier end is kept as a dropped input.
+    /// Those of the events that had ended as dead before: the earlier outcome is kept as a dropped input.
     pub revived: BTreeSet<(ConnectionId, EventId)>,
-    /// What ended without an outcome of its own.
+    /// Inputs that ended without an outcome of their own.
     pub dropped_inputs: Vec<DroppedInput>,
     /// The committed changes, in order.
     pub applied: Vec<(Partition, Applied)>,
@@ -37,16 +37,17 @@ pub struct Changes {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
-    /// What each store has come to.
+    /// The progress of each store.
     pub stores: BTreeMap<StoreId, StoreStep>,
-    /// What rules couldn't decide.
+    /// Conflicts that rules couldn't decide.
     pub conflicts: Vec<Conflict>,
-    /// Conflicts that ended by themselves.
+    /// Conflicts whose cause no longer exists.
     pub conflicts_ended: Vec<ConflictEnd>,
-    /// Rules for first contacts that a person set.
+    /// Rules for first contacts, as set by a person.
     pub rules: BTreeMap<ConnectionId, BaselineRule>,
     /// Connections whose access the platform revoked.
     pub revoked: BTreeSet<ConnectionId>,
-    /// Connections of which the personal data of every customer is to be erased; of those among `customers` it is.
+    /// Connections of which every customer's personal data has to be erased. In the rows of `customers` it
+    /// is erased already.
     pub erased: BTreeMap<ConnectionId, Erasure>,
 }

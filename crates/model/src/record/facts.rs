@@ -1,4 +1,4 @@
-//! The rows that a batch is decided by, and the keys that load them.
+//! The rows that the decision of a batch depends on, and the keys that load them.
 
 use super::{CustomerRow, OrderRow, ProductRow, VariantRow};
 use crate::{
@@ -8,39 +8,39 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A platform's id of something, per connection.
+/// A platform's id of an object, per connection.
 pub type ExternalKey = (ConnectionId, ExternalId);
 
-/// What has to be known before anything else: it says which rows come next.
+/// The keys that are loaded first: their rows determine which other rows are needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FirstKeys {
     /// Events that may have been recorded before.
     pub events: BTreeSet<(ConnectionId, EventId)>,
     /// Links that may exist.
     pub links: Links<()>,
-    /// Merchant's numbers, as they are compared, of variants that may exist already.
+    /// Merchant's numbers, in the form used for comparison, of variants that may exist already.
     pub skus: BTreeSet<(StoreId, String)>,
-    /// Stores whose sequence goes on.
+    /// Stores whose sequence is continued.
     pub stores: BTreeSet<StoreId>,
-    /// Connections of which a location is linked by hand: every link of their items and locations counts, and every
-    /// location of their stores.
+    /// Connections of which a location is linked by hand. All links of their items and locations are needed, and all
+    /// locations of their stores.
     pub linking: BTreeSet<ConnectionId>,
 }
 
-/// The rows that the batch may change; loaded locked, in the order of their keys.
+/// The rows that the batch may change; they are loaded with a lock, in the order of their keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowKeys {
-    /// Mirrors by their whole key.
+    /// Mirrors, by complete key.
     pub mirrors: BTreeSet<MirrorKey>,
-    /// Items whose link may be needed: they have no mirror that knows it.
+    /// Items whose link may be needed because they have no mirror with it.
     pub links: BTreeSet<ExternalKey>,
-    /// Items of which every level mirror may change, whatever the location.
+    /// Items of which every level mirror may change, at any location.
     pub items: BTreeSet<ExternalKey>,
-    /// Levels of which every platform's mirror counts: those of a first contact.
+    /// Levels of which every platform's mirror is needed: those of a first contact.
     pub contacts: BTreeSet<(VariantId, LocationId)>,
-    /// Products of which every link counts: whether another platform still has one of their variants.
+    /// Products of which every link is needed, to find whether another platform still has one of their variants.
     pub products_of: BTreeSet<ProductId>,
-    /// Connections of which every mirror may change that waits for an answer to its first contact.
+    /// Connections of which every mirror may change that waits for the decision of its first contact.
     pub waiting: BTreeSet<ConnectionId>,
     /// Levels.
     pub levels: BTreeSet<(VariantId, LocationId)>,
@@ -55,12 +55,12 @@ pub struct RowKeys {
 }
 
 impl RowKeys {
-    /// Returns whether there is none.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Those that aren't among `asked`.
+    /// Returns the keys that aren't in `asked`.
     #[must_use]
     pub fn without(&self, asked: &Self) -> Self {
         fn rest<K: Ord + Clone>(keys: &BTreeSet<K>, asked: &BTreeSet<K>) -> BTreeSet<K> {
@@ -82,26 +82,26 @@ impl RowKeys {
     }
 }
 
-/// Live links of a batch: what platforms' ids are in the store's own terms. `()` where only the ids are meant.
+/// Live links of a batch: the store's own ids for platforms' ids. With `()`, only the platforms' ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Links<T: Linked> {
     /// Products.
     pub products: BTreeMap<ExternalKey, T::Product>,
-    /// Variants, where they are sold.
+    /// Variants, as they are sold.
     pub variants: BTreeMap<ExternalKey, T::Variant>,
-    /// Variants, where they are counted.
+    /// Variants, as they are counted.
     pub items: BTreeMap<ExternalKey, T::Variant>,
     /// Locations.
     pub locations: BTreeMap<ExternalKey, T::Location>,
 }
 
-/// What links lead to.
+/// The types that links lead to.
 pub trait Linked {
-    /// In place of a product.
+    /// The type for a product.
     type Product;
-    /// In place of a variant.
+    /// The type for a variant.
     type Variant;
-    /// In place of a location.
+    /// The type for a location.
     type Location;
 }
 
@@ -111,7 +111,7 @@ impl Linked for () {
     type Location = ();
 }
 
-/// Our ids.
+/// Links that lead to our ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ours;
 
@@ -121,7 +121,7 @@ impl Linked for Ours {
     type Location = LocationId;
 }
 
-/// Links that changed: `None` where one was retired, which those of locations never are.
+/// Links that changed; `None` if a link was retired. Links of locations are never retired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changed;
 
@@ -143,7 +143,7 @@ impl<T: Linked> Default for Links<T> {
 }
 
 impl<T: Linked> Links<T> {
-    /// Returns whether there is none.
+    /// Returns whether there are no links.
     pub fn is_empty(&self) -> bool {
         self.products.is_empty()
             && self.variants.is_empty()
@@ -155,16 +155,16 @@ impl<T: Linked> Links<T> {
 /// Mirrors of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mirrors {
-    /// Of levels.
+    /// Mirrors of levels.
     pub levels: BTreeMap<LevelKey, LevelMirror>,
-    /// Of prices.
+    /// Mirrors of prices.
     pub prices: BTreeMap<FieldKey, PriceMirror>,
-    /// Of texts.
+    /// Mirrors of texts.
     pub texts: BTreeMap<FieldKey, TextMirror>,
 }
 
 impl Mirrors {
-    /// Keeps a mirror in place of the one with the same name.
+    /// Inserts a mirror, or replaces the one with the same key.
     pub fn insert(&mut self, mirror: Mirror) {
         match mirror {
             Mirror::Level(key, mirror) => drop(self.levels.insert(key, mirror)),
@@ -173,7 +173,7 @@ impl Mirrors {
         }
     }
 
-    /// The mirror of that name.
+    /// Returns the mirror with that key.
     pub fn get(&self, key: &MirrorKey) -> Option<Mirror> {
         Some(match key {
             MirrorKey::Level(key) => Mirror::Level(key.clone(), self.levels.get(key)?.clone()),
@@ -182,7 +182,7 @@ impl Mirrors {
         })
     }
 
-    /// The kinds of conflicts that end once `mirror` takes the place of the one with the same name.
+    /// Returns the kinds of conflicts that end once `mirror` replaces the one with the same key.
     pub fn ended_by(&self, mirror: &Mirror) -> Vec<ConflictKind> {
         let open = match mirror {
             Mirror::Level(key, _) => self.levels.get(key).map(LevelMirror::open_kinds),
@@ -192,7 +192,7 @@ impl Mirrors {
         mirror.closes(open.unwrap_or_default())
     }
 
-    /// All of them, kind by kind in the order of their names.
+    /// Returns all mirrors, kind by kind in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = Mirror> {
         let levels = self.levels.iter().map(|(key, mirror)| Mirror::Level(key.clone(), mirror.clone()));
         let prices = self.prices.iter().map(|(key, mirror)| Mirror::Price(key.clone(), mirror.clone()));
@@ -200,40 +200,40 @@ impl Mirrors {
         levels.chain(prices).chain(texts)
     }
 
-    /// The names of all of them.
+    /// Returns the keys of all mirrors.
     pub fn keys(&self) -> impl Iterator<Item = MirrorKey> {
         let levels = self.levels.keys().cloned().map(MirrorKey::Level);
         let prices = self.prices.keys().cloned().map(MirrorKey::Price);
         levels.chain(prices).chain(self.texts.keys().cloned().map(MirrorKey::Text))
     }
 
-    /// The number there is.
+    /// Returns the number of mirrors.
     pub fn len(&self) -> usize {
         self.levels.len() + self.prices.len() + self.texts.len()
     }
 
-    /// Returns whether there is none.
+    /// Returns whether there are no mirrors.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What the record knows. What isn't in a map isn't in the record.
+/// The loaded content of the record. An object that isn't in a map isn't in the record.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
-    /// Those of the wanted events that were recorded before, dead ones aside.
+    /// Requested events that were recorded before, except dead ones.
     pub seen: BTreeMap<(ConnectionId, EventId), Position>,
-    /// Those of the wanted events that were recorded as dead: they are decided anew when they come in again.
+    /// Requested events that were recorded as dead: they are decided anew when they are re-ingested.
     pub dead: BTreeMap<(ConnectionId, EventId), Position>,
     /// The connections of the batch.
     pub connections: BTreeMap<ConnectionId, ConnectionFacts>,
-    /// Live links. Those of locations are there where an event came without them, or one is linked.
+    /// Live links. Links of locations are loaded only if an event arrived without them, or if one is linked by hand.
     pub links: Links<Ours>,
-    /// The locations of stores of which one is linked by hand.
+    /// The locations of each store in which one is linked by hand.
     pub locations: BTreeMap<StoreId, BTreeSet<LocationId>>,
-    /// The connections that a variant is linked by, of each variant of the batch.
+    /// The connections with a link to the variant, for each variant of the batch.
     pub linked_by: BTreeMap<VariantId, BTreeSet<ConnectionId>>,
-    /// The variants with a merchant's number.
+    /// The variants with that merchant's number.
     pub skus: BTreeMap<(StoreId, String), BTreeMap<VariantId, SkuCandidate>>,
     /// The last sequence number of each store; 0 before its first event.
     pub stores: BTreeMap<StoreId, i64>,
@@ -249,30 +249,30 @@ pub struct Facts {
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// Customers.
     pub customers: BTreeMap<CustomerId, CustomerRow>,
-    /// Mirrors as propagate left them while the events were decided the first time, in order, by partition; only a
+    /// Mirrors as left by propagate while the events were decided the first time, in order, by partition. Only a
     /// replay has any.
     pub write_log: BTreeMap<Partition, VecDeque<WriteLogEntry>>,
 }
 
-/// What is set up of a connection, as far as decisions depend on it.
+/// The set-up of a connection, as far as decisions depend on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionFacts {
     /// The store's currency; prices in another one are a conflict.
     pub currency: Option<Currency>,
-    /// Which number stands at a first contact.
+    /// The rule for a first contact.
     pub baseline: BaselineRule,
     /// The platform.
     pub platform: Option<PlatformName>,
-    /// The platform's ids of locations that nobody wants.
+    /// The platform's ids of locations that are ignored.
     pub ignored_locations: BTreeSet<ExternalId>,
-    /// Those of [`ConflictKind::ENDED_BY_REPORTS`] of which a conflict may be open.
+    /// The kinds in [`ConflictKind::ENDED_BY_REPORTS`] of which a conflict may be open.
     pub open: BTreeSet<ConflictKind>,
 }
 
-/// A mirror as propagate left it when it began or ended a write.
+/// A mirror as left by propagate when it began or ended a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteLogEntry {
-    /// Events up to here were decided without it, events behind it with it.
+    /// Events up to this position were decided without the entry, later ones with it.
     pub after: Position,
     /// The mirror.
     pub mirror: Mirror,

@@ -11,7 +11,7 @@ use tokio::{
 
 const LOOPBACK: &str = "127.0.0.1";
 
-/// A resolver that says what it was given, one answer at a time and the last one for ever, and counts its questions.
+/// A resolver that returns scripted responses, one for each query and the last one repeatedly, and counts its queries.
 struct Scripted {
     answers: Mutex<Vec<Vec<IpAddr>>>,
     asked: Mutex<Vec<String>>,
@@ -38,7 +38,7 @@ impl Resolve for Scripted {
     }
 }
 
-/// A server that says `reply` to whoever comes, and counts who came.
+/// A server that sends `reply` to every client, and counts the connections.
 async fn server(reply: Vec<u8>) -> (SocketAddr, Arc<Mutex<usize>>) {
     let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
     let (address, came) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(0)));
@@ -74,7 +74,7 @@ fn forbidden(called: &Result<OwnedReply, Failed>) -> Option<Forbidden> {
 
 #[tokio::test]
 async fn a_name_that_resolves_inside_is_refused_and_nobody_is_connected_to() {
-    // What it is asked for comes back as an address that isn't public, whichever way it is written.
+    // The name resolves to addresses that aren't public, in various spellings.
     let inside: [&[&str]; 6] = [
         &["127.0.0.1"],
         &["169.254.169.254"],
@@ -120,7 +120,7 @@ async fn only_the_public_ones_of_a_names_addresses_are_connected_to() {
     let found = filtered.resolve("shop.example.com".parse().unwrap()).await.unwrap();
     let found: Vec<String> = found.map(|address| address.ip().to_string()).collect();
     assert_eq!(found, ["8.8.8.8", "2001:4860:4860::8888"]);
-    // The same name, looked up for the next connection, has moved inside.
+    // The same name, resolved for the next connection, has an internal address now.
     let moved = filtered.resolve("shop.example.com".parse().unwrap()).await.err().unwrap();
     assert_eq!(moved.downcast_ref(), Some(&Forbidden::Address));
     // A name without addresses is an outage, not a wrong setting.
@@ -190,5 +190,7 @@ fn a_wait_is_read_from_seconds_and_from_a_date() {
     assert_eq!(wait(at, Some("Sun, 06 Nov 1994 08:50:00 GMT")), Some(Duration::from_secs(7)));
     assert_eq!(wait(at, Some("Sun, 06 Nov 1994 08:59:00 GMT")), Some(Duration::ZERO));
     assert_eq!(wait("Wed, 21 Oct 2099 07:28:00 GMT", None), Some(RETRY_AFTER_MAX));
-    assert_eq!(wait("soon", None), None);
+    for no_wait in ["soon", "-3", "NaN", ""] {
+        assert_eq!(wait(no_wait, None), None, "{no_wait:?}");
+    }
 }

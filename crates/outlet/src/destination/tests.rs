@@ -9,7 +9,7 @@ fn refusal(url: &str) -> Option<Forbidden> {
     judge(url, &[]).err()
 }
 
-/// URLs, and why they aren't called.
+/// URLs, and the reasons why they aren't called.
 const SPELLINGS: &[(&str, Option<Forbidden>)] = &[
     // The loopback, as addresses of IPv4 may be written.
     ("https://127.0.0.1", Some(Address)),
@@ -61,7 +61,7 @@ const SPELLINGS: &[(&str, Option<Forbidden>)] = &[
     ("https://metadata.google.internal.", Some(Name)),
     ("https://router.home.arpa", Some(Name)),
     ("https://shop.onion", Some(Name)),
-    // IPv6, also as it holds IPv4.
+    // IPv6, also with IPv4 wrapped in it.
     ("https://[::1]", Some(Address)),
     ("https://[::]", Some(Address)),
     ("https://[0:0:0:0:0:0:0:1]", Some(Address)),
@@ -97,7 +97,7 @@ const SPELLINGS: &[(&str, Option<Forbidden>)] = &[
     ("https://192.0.2.1", Some(Address)),
     ("https://224.0.0.1", Some(Address)),
     ("https://255.255.255.255", Some(Address)),
-    // Names before the host, ports, schemes, and what is no URL.
+    // Names before the host, ports, schemes, and texts that aren't URLs.
     ("https://api.example.com@127.0.0.1", Some(UserInfo)),
     ("https://api.example.com:443@127.0.0.1", Some(UserInfo)),
     ("https://:secret@api.example.com", Some(UserInfo)),
@@ -116,7 +116,7 @@ const SPELLINGS: &[(&str, Option<Forbidden>)] = &[
     ("/v2/orders", Some(Unreadable)),
     ("api.example.com", Some(Unreadable)),
     ("//api.example.com", Some(Unreadable)),
-    // What platforms have.
+    // URLs of the platforms.
     ("https://suite.myshopify.com/admin/api/2026-07/graphql.json", None),
     ("https://connect.squareup.com", None),
     ("https://CONNECT.squareup.com.", None),
@@ -192,7 +192,7 @@ fn an_exception_that_is_no_origin_is_refused_with_its_text() {
     }
 }
 
-/// The spellings of an address of IPv4 that readers of URLs know.
+/// The spellings of an IPv4 address that URL parsers accept.
 fn spellings(address: Ipv4Addr) -> Vec<String> {
     let [a, b, c, d] = address.octets();
     let bits = address.to_bits();

@@ -1,4 +1,4 @@
-//! Our changes as GraphQL mutations, and what their replies mean.
+//! Changes as GraphQL mutations, and the outcomes of their replies.
 
 use super::{fetch, field::Object, graphql};
 use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced};
@@ -16,16 +16,16 @@ const SET_PRICE: &str = "mutation($product: ID!, $variants: [ProductVariantsBulk
     productVariantsBulkUpdate(productId: $product, variants: $variants) { \
     product { updatedAt } productVariants { id price } userErrors { code field message } } }";
 
-// The errors of this one have no code.
+// The errors of this mutation have no code.
 const SET_TEXT: &str = "mutation($product: ProductUpdateInput!) { \
     productUpdate(product: $product) { product { title descriptionHtml updatedAt } \
     userErrors { field message } } }";
 
-/// How long a key of `@idempotent` is relied on. Shopify documents a retention window; 24 hours less our own margin
-/// (README, limits).
+/// Time for which a key of `@idempotent` is relied on. Shopify documents a retention window; this is 24 hours less our
+/// own margin (README, limits).
 const KEY_KEPT_FOR: Duration = Duration::from_hours(23);
 
-/// Codes of errors that say that the object is missing, or isn't counted at the location.
+/// Error codes for an object that is missing, or isn't counted at the location.
 const GONE_CODES: [&str; 6] = [
     "INVALID_INVENTORY_ITEM",
     "INVALID_LOCATION",
@@ -44,7 +44,7 @@ pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
     WriteLimits { quantity_decimals: 0, repeatable_for }
 }
 
-/// The mutation that makes `call` true. Nothing has to be read first: the level is compared by the platform.
+/// The mutation that makes the change of `call`. Nothing has to be read first: the platform compares the level.
 pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, CallOutcome> {
     let (query, variables) = match call {
         Call::SetLevel { item, location, to, from } => {
@@ -100,8 +100,8 @@ fn price(money: Money) -> Result<String, Reject> {
     Ok(money.decimal())
 }
 
-/// What the reply means: the status first, then the errors of GraphQL, then those of the mutation. A reply that
-/// names none of the three is not taken for success.
+/// Classifies the reply by its status, then by the errors of GraphQL, then by those of the mutation. A reply that shows
+/// none of the three is not accepted as success.
 pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
     let field = match call {
         Call::SetLevel { .. } => "inventorySetQuantities",
@@ -122,14 +122,14 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
     }
 }
 
-/// The version of the product after the write, read as the webhook's `updated_at` is. What can't be read is none: the
+/// The version of the product after the write, read like a webhook's `updated_at`. `None` if it can't be read: the
 /// write was made all the same.
 fn version(payload: &Value) -> Option<SourceVersion> {
     let product = Object::root(payload.get("product")?).ok()?;
     product.time("updatedAt").ok().flatten().map(SourceVersion::from)
 }
 
-/// What the platform made of the text or the price. What the reply doesn't show is none.
+/// The text or price as the platform rendered it; `None` if the reply doesn't contain it.
 fn rendered(call: &Call, payload: &Value) -> Option<MirrorValue> {
     match call {
         Call::SetLevel { .. } => None,
@@ -158,9 +158,9 @@ fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
     let code_of = |error: &Value| error.get("code").and_then(Value::as_str).map(graphql::code);
     let codes: Vec<String> = errors.iter().filter_map(code_of).collect();
     let says = |wanted: &str| codes.iter().any(|code| code == wanted);
-    // Versions before 2026-04 name the comparison otherwise.
-    // A retry of a write that was refused before its answer was lost is reported only that it failed: most likely the
-    // comparison had failed, and reading again is right in any case.
+    // Versions before 2026-04 have another name for the failed comparison. A retry of a write that was refused before
+    // its response was lost reports only that the previous attempt failed: most likely the comparison had failed, and
+    // reading again is right in any case.
     let conflicts =
         ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"];
     if conflicts.into_iter().any(says) {
@@ -181,7 +181,7 @@ fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
     }
 }
 
-/// Returns whether `productUpdate`, whose errors have no code, found no product of the id.
+/// Returns true if `productUpdate`, whose errors have no code, found no product with the id.
 fn names_no_product(errors: &[Value], payload: &Value) -> bool {
     let of_id = |error: &Value| {
         let path = error.get("field").and_then(Value::as_array);

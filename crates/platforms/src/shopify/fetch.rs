@@ -1,4 +1,4 @@
-//! Reading a level, a text or a price back. Webhooks carry whole objects, so that nothing else has to be fetched.
+//! Reads a level, a text or a price back. Webhooks carry whole objects, so that nothing else has to be fetched.
 
 use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, graphql};
 use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest};
@@ -14,8 +14,8 @@ const TEXT: &str = "query($product: ID!) { product(id: $product) { title descrip
 const TEXT_AND_PRICE: &str = "query($product: ID!, $variant: ID!) { \
     product(id: $product) { title descriptionHtml updatedAt } productVariant(id: $variant) { price } }";
 
-/// The request for what is read back. The only thin topic, `orders/edited`, asks for nothing: the edit changes the order,
-/// and `orders/updated` brings it whole.
+/// The request for a read-back. The only thin topic, `orders/edited`, needs no fetch: the edit changes the order, and
+/// `orders/updated` carries all of it.
 pub(super) fn fetch(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let (query, variables) = match *wanted {
         Fetch::Notified { .. } => return Ok(None),
@@ -35,9 +35,9 @@ pub(super) fn fetch(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Opt
     Ok(Some(graphql::request(query, &variables, context)))
 }
 
-/// What the reply holds, in the shape of the webhook `inventory_levels/update` or `products/update`. An item that isn't
-/// there, isn't stocked at the location or isn't tracked has a level of null: unknown, not zero. A product that isn't
-/// there is a `products/delete` of this moment.
+/// The object in the reply, in the shape of the webhook `inventory_levels/update` or `products/update`. An item that
+/// doesn't exist, isn't stocked at the location or isn't tracked has a level of null: unknown, not zero. A product that
+/// doesn't exist becomes a `products/delete` with the current time.
 pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
     let data = graphql::data(reply);
     let read = match *wanted {
@@ -57,7 +57,7 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
     }
 }
 
-/// An object among `data`; `None` if the platform says that it has none.
+/// An object in `data`; `None` if the platform reports that it doesn't exist.
 fn found<'a>(data: &'a Value, name: &str) -> Result<Option<&'a Value>, CallOutcome> {
     match data.get(name) {
         Some(Value::Null) => Ok(None),
@@ -84,14 +84,15 @@ fn product(
         "updated_at": field(product, "updatedAt"),
     });
     if let Some(id) = variant {
-        // No report of Shopify's says that one variant is gone while its product stays.
+        // Shopify has no report of a deleted variant whose product stays.
         let held = found(data, "productVariant")?.ok_or(CallOutcome::Gone)?;
         body["variants"] = json!([{ "id": graphql::number(id)?, "price": field(held, "price") }]);
     }
     Ok((PRODUCT_READ, body))
 }
 
-/// Shopify counts per location; a level without one is a mistake in what the connection was set up with.
+/// Returns the location, which is required: Shopify counts per location, and a level without one is a mistake in the
+/// connection's settings.
 pub(super) fn needed(location: Option<&ExternalId>) -> Result<&ExternalId, Reject> {
     location.ok_or_else(|| Reject::new(RejectClass::Config, "the connection's location is not linked"))
 }

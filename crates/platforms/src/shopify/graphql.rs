@@ -1,4 +1,4 @@
-//! One GraphQL request, and what its reply means before anyone reads the data in it.
+//! One GraphQL request, and the classification of its reply before its data is read.
 
 use crate::{AccountRefusal, CallContext, CallOutcome, HttpReply, HttpRequest, Method, json};
 use model::ExternalId;
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 
-/// What is asked for where the connection names no version.
+/// The API version that is requested if the connection names none.
 const DEFAULT_VERSION: &str = "2026-07";
 
-/// The longest wait that is taken from a reply; the smallest plan refills its bucket in less.
+/// Upper limit of a wait taken from a reply; the smallest plan refills its bucket in less.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The request that runs `query` with `variables`.
@@ -28,19 +28,19 @@ pub(super) fn request(query: &str, variables: &Value, context: &CallContext<'_>)
     }
 }
 
-/// The global id of what webhooks call `id`.
+/// The global id of the object that webhooks identify by `id`.
 pub(super) fn gid(kind: &str, id: &ExternalId) -> Result<String, Reject> {
     number(id).map(|id| format!("gid://shopify/{kind}/{id}"))
 }
 
-/// The number that `id` is. Ids of this platform are never anything else, so that no other text gets into a gid.
+/// The number in `id`. Ids of this platform are always numbers, so that no other text gets into a gid.
 pub(super) fn number(id: &ExternalId) -> Result<u64, Reject> {
     let digits = id.as_str();
     let number = digits.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == digits);
     number.ok_or_else(|| Reject::new(RejectClass::Data, "an id of this platform is a positive whole number"))
 }
 
-/// The `data` of a reply without errors, or else what the reply means.
+/// The `data` of a reply without errors, or else the reply's outcome.
 pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, CallOutcome> {
     refused_by_status(reply)?;
     let retry = |reason: String| CallOutcome::Retry { reason };
@@ -67,7 +67,7 @@ fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), CallOutcome> {
         423 => reject(RejectClass::Config, "the shop is locked"),
         300..=399 => reject(RejectClass::Config, "the shop is elsewhere"),
         429 => Err(CallOutcome::Throttled { after: reply.retry_after }),
-        // 430: held to be abuse, which passes.
+        // 430: the platform suspects abuse; temporary.
         408 | 430 | 500..=599 => {
             Err(CallOutcome::Retry { reason: format!("the platform answered {status}") })
         }
@@ -75,14 +75,14 @@ fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), CallOutcome> {
     }
 }
 
-/// What top-level errors mean, the most hopeful first: none of them says that anything was written.
+/// Classifies top-level errors, temporary ones first: none of them means that anything was written.
 fn refused_by_errors(errors: &Value, body: &Value) -> CallOutcome {
     let errors: Vec<&Value> =
         errors.as_array().map_or_else(|| vec![errors], |errors| errors.iter().collect());
     let code_of = |error: &&Value| error.pointer("/extensions/code").and_then(Value::as_str).map(code);
     let codes: Vec<String> = errors.iter().filter_map(code_of).collect();
     let says = |wanted: &[&str]| codes.iter().any(|code| wanted.contains(&code.as_str()));
-    // Older replies carried the message alone.
+    // Older replies contain only the message.
     let throttled = |error: &&Value| error.get("message").and_then(Value::as_str) == Some("Throttled");
     let account = |refusal, class, reason: &str| {
         CallOutcome::AccountRefused(refusal, Reject::new(class, format!("{reason}: {}", codes.join(", "))))
@@ -105,7 +105,7 @@ fn refused_by_errors(errors: &Value, body: &Value) -> CallOutcome {
     }
 }
 
-/// How long until the bucket holds what the call asked for.
+/// Time until the bucket holds the cost of the call.
 fn refill(body: &Value) -> Option<Duration> {
     let cost = |pointer| body.pointer(pointer).and_then(Value::as_f64);
     let wanted = cost("/extensions/cost/requestedQueryCost")?;
@@ -115,8 +115,8 @@ fn refill(body: &Value) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// A code of the platform as it may stand in a message: the codes are upper-case names, and anything else could be
-/// part of the payload.
+/// A code of the platform in a form that is safe in a message: the codes are upper-case names, and anything else could
+/// be part of the payload.
 pub(super) fn code(text: &str) -> String {
     let named =
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');

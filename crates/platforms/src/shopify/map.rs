@@ -1,4 +1,4 @@
-//! Webhook bodies and read-back levels in our words.
+//! Maps webhook bodies and read-backs to the model.
 
 use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
 use crate::{MapContext, Mapped, Rows};
@@ -11,11 +11,11 @@ use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::collections::BTreeSet;
 
-/// Up to how many variants a payload without `variant_gids` is taken to be whole: no report of a shorter list that
-/// was cut is known.
+/// The number of variants below which a payload without `variant_gids` counts as complete: no report of a shorter list
+/// that was cut is known.
 const WHOLE_WITHOUT_LIST: usize = 100;
 
-/// The one event in `body`; of a product, then its variants that can't be read.
+/// The one event in `body`; for a product, followed by the rejections of its unreadable variants.
 pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
     use {Action as A, EntityKind as E};
     let root = Object::root(body)?;
@@ -26,7 +26,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         "products/update" => (A::Updated, Payload::Product(product(&root, currency, &mut rejected)?)),
         PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
         PRODUCT_DELETED => {
-            // Only our own reading has a time: a webhook with one is an update of few fields under another name.
+            // Only our own reads have a time: a webhook with one is an update with few fields under another topic.
             if delivery.source != Source::Poll && root.has("updated_at") {
                 return Err(root.reject(RejectClass::Schema, "updated_at", "a deletion has no such field"));
             }
@@ -34,7 +34,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         }
         "inventory_levels/connect" => (A::Created, Payload::Inventory(level(&root)?)),
         "inventory_levels/update" | LEVEL_READ => (A::Updated, Payload::Inventory(level(&root)?)),
-        // The item is still there, only not at this place: a deletion would speak of every place.
+        // The item still exists, only not at this location: a deletion would concern every location.
         "inventory_levels/disconnect" => (A::Updated, Payload::Inventory(disconnected(&root)?)),
         "orders/create" => (A::Created, Payload::Order(order(&root, currency)?)),
         "orders/updated" | "orders/paid" | "orders/cancelled" => {
@@ -48,7 +48,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
     };
     let occurred_at = root.time("updated_at")?.or_else(|| triggered_at(delivery));
     let mut identity = identity(delivery, &root, action, &payload)?;
-    // Taken in again, a product whose rejected variants can be read by then is another event.
+    // When re-ingested, a product whose rejected variants have become readable is another event.
     identity.extend(rejected.iter().filter_map(|reject: &Reject| reject.pointer.clone()));
     let version = occurred_at.map(|at| version(at, action, &payload));
     let mapped = Mapped { action, occurred_at, version, identity, payload };
@@ -56,8 +56,9 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
 }
 
 /// The version of a state. Shopify's times have whole seconds, and a creation is the first state of its second, in
-/// whatever order the two webhooks come. Of levels none is: a place may come and go. That it went carries no time of
-/// its own but that of the webhook, in finer digits: cut off, or what follows in the same second would be older.
+/// whatever order the two webhooks arrive. That doesn't apply to levels: a location may be connected and disconnected
+/// repeatedly. A disconnection has only the webhook's time, with fractions of a second: they are cut off, or later
+/// states of the same second would be older.
 fn version(at: Timestamp, action: Action, payload: &Payload) -> SourceVersion {
     let SourceVersion(micros) = at.into();
     match (payload, action) {
@@ -80,16 +81,15 @@ fn notice(topic: &str, root: &Object<'_>) -> Result<AccountNotice, Reject> {
     Ok(AccountNotice { external, duty })
 }
 
-/// Returns whether there is one such event of an object, so that its body is known for the same whatever the headers
-/// say, which anyone may set who sends it again: an id that is gone doesn't come back, and a loss of access has the
-/// shop's time.
+/// Returns true if an object has only one such event. The body then identifies the event whatever the headers contain,
+/// which any sender of a replay may set: a deleted id isn't used again, and a loss of access has the shop's time.
 fn is_final(action: Action, payload: &Payload) -> bool {
     let is_loss = |notice: &AccountNotice| notice.duty == Duty::AccessRevoked;
     action == Action::Deleted || matches!(payload, Payload::Account(notice) if is_loss(notice))
 }
 
-/// What makes the event the same when it comes again: the object, its version, and the delivery, since one second
-/// may hold two changes and `updated_at` has no finer digits. A body without a delivery id stands for itself.
+/// Identity of the event, the same for every repeat: the object, its version, and the delivery, since one second may
+/// hold two changes and `updated_at` has no fractions. Without a delivery id, the digest of the body takes its place.
 fn identity(
     delivery: &Delivery,
     root: &Object<'_>,
@@ -114,13 +114,13 @@ fn identity(
     let webhook = WEBHOOK_ID.of(|name| delivery.header(name)).map(ToOwned::to_owned);
     identity.push(webhook.unwrap_or_else(|| RawDigest::of(&delivery.body).to_string()));
     if matches!(&*delivery.topic, LEVEL_READ | PRODUCT_READ) {
-        // Someone waits for this very reading, even if it shows what the one before did.
+        // A mirror waits for this very read, even if its content equals the previous one's.
         identity.push(delivery.id.to_string());
     }
     Ok(identity)
 }
 
-/// When Shopify sent the first attempt; a header that can't be read is none, as it is no part of what was signed.
+/// Time of Shopify's first attempt; `None` if the header can't be read, as it isn't part of the signed content.
 fn triggered_at(delivery: &Delivery) -> Option<Timestamp> {
     TRIGGERED_AT.of(|name| delivery.header(name)).and_then(|text| Timestamp::parse(text).ok())
 }
@@ -129,8 +129,7 @@ fn deleted(root: &Object<'_>, entity: EntityKind) -> Result<Payload, Reject> {
     Ok(Payload::Deleted { entity, external: root.id("id")? })
 }
 
-/// The product with its variants. One that can't be read is `rejected` by itself, and the list is incomplete without
-/// it.
+/// The product with its variants. An unreadable variant is `rejected` by itself, and makes the list incomplete.
 fn product(
     root: &Object<'_>,
     currency: Option<Currency>,
@@ -166,25 +165,25 @@ fn product(
     })
 }
 
-/// Returns whether the payload is a variant: for a day in 2018 `products/update` carried them (README).
+/// Returns true if the payload is a variant: for a day in 2018 `products/update` carried them (README).
 fn is_variant(root: &Object<'_>) -> bool {
     root.has("product_id")
         && root.has("price")
         && !["variants", "handle", "body_html"].into_iter().any(|key| root.has(key))
 }
 
-/// A product of which only the variants that were asked for are reported.
+/// A product whose list of variants is incomplete: only the requested ones are reported.
 fn part(product: Product) -> Product {
     Product { variants_complete: false, ..product }
 }
 
-/// Whether `ids` are all variants that the product has.
+/// Returns true if `ids` are all variants of the product.
 fn complete(root: &Object<'_>, ids: &BTreeSet<&ExternalId>) -> Result<bool, Reject> {
     let Some(expected) = root.objects("variant_gids")? else { return Ok(ids.len() < WHOLE_WITHOUT_LIST) };
     for gid in &expected {
         let gid = gid.text("admin_graphql_api_id")?.unwrap_or_default();
         let id = gid.rsplit('/').next().unwrap_or_default();
-        // A gid that is none can't be found either, so that the list counts as incomplete.
+        // An invalid gid can't be found either, so that the list counts as incomplete.
         let Ok(id) = ExternalId::new(id) else { return Ok(false) };
         if !ids.contains(&id) {
             return Ok(false);
@@ -205,7 +204,7 @@ fn variant(reported: &Object<'_>, currency: Option<Currency>) -> Result<Variant,
     })
 }
 
-/// A status that we don't know (`unlisted`, say) is none rather than the wrong one.
+/// Maps a status; an unknown one (`unlisted`, say) gives `None` rather than a wrong one.
 fn product_status(text: &str) -> Option<ProductStatus> {
     match text {
         "active" => Some(ProductStatus::Active),
@@ -232,7 +231,7 @@ fn disconnected(root: &Object<'_>) -> Result<InventoryReport, Reject> {
     Ok(InventoryReport { item, location: Some(location), available: None })
 }
 
-/// The order with all its lines: one of them that can't be read rejects it, as a sale without a line is another sale.
+/// The order with all its lines: an unreadable line rejects the order, as a sale without a line is another sale.
 fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject> {
     let currency = root.currency("currency")?.or(currency);
     let reported = root.objects("line_items")?;
@@ -263,7 +262,7 @@ fn order(root: &Object<'_>, currency: Option<Currency>) -> Result<Order, Reject>
 }
 
 /// Cancelled if it was; completed if the merchant (or Shopify, for a sale at the till) closed it, or if it was paid and
-/// handed over, returns since then notwithstanding; else open. A payment or a delivery alone completes nothing.
+/// handed over, even with later returns; else open. A payment or a handover alone doesn't complete an order.
 fn order_status(
     root: &Object<'_>,
     cancelled_at: Option<Timestamp>,
@@ -299,7 +298,7 @@ fn line(reported: &Object<'_>, currency: Option<Currency>) -> Result<OrderLine, 
         title: reported.owned("title")?,
         quantity,
         unit_price,
-        // Shopify gives discounts and taxes of a line apart and no sum of it.
+        // Shopify reports discounts and taxes of a line separately, and no sum of it.
         total: None,
     })
 }
@@ -311,7 +310,7 @@ fn customer(root: &Object<'_>) -> Result<Customer, Reject> {
         last_name: root.patch("last_name")?,
         email: root.patch("email")?,
         phone: root.patch("phone")?,
-        // Left out since 2025-01: then nothing is known about them.
+        // Omitted since 2025-01: the tags are then unknown.
         tags: root.tags("tags")?,
         merged_into: None,
     })

@@ -1,4 +1,4 @@
-//! Shopify (Admin API 2026-07): signed webhooks that carry whole objects in, GraphQL out.
+//! Shopify (Admin API 2026-07): receives signed webhooks that carry whole objects, writes through GraphQL.
 //!
 //! `README.md` in this folder holds the facts, their dates and sources, and what is not verified.
 
@@ -23,13 +23,13 @@ pub(crate) static PLATFORM: Shopify = Shopify;
 /// Shopify, Admin API.
 pub(crate) struct Shopify;
 
-/// The topic of levels that we read ourselves; Shopify has no such webhook.
+/// The topic of levels that Tillflow reads itself; Shopify has no such webhook.
 const LEVEL_READ: &str = "inventory_level/read";
 
-/// The topic of texts and prices that we read ourselves; Shopify has no such webhook.
+/// The topic of texts and prices that Tillflow reads itself; Shopify has no such webhook.
 const PRODUCT_READ: &str = "product/read";
 
-/// The topic of products that are gone, whether Shopify says so or a read-back finds none.
+/// The topic of deleted products, reported by Shopify or found missing by a read-back.
 const PRODUCT_DELETED: &str = "products/delete";
 
 macro_rules! topic {
@@ -69,7 +69,7 @@ const TOPICS: &[Topic] = &[
 /// Upper limit of a webhook's body, in bytes (README, limits).
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// A header under its present name and under that of the events product, which drops the `x-`.
+/// A header under its present name and under its name in the events product, which drops the `x-`.
 struct Names {
     present: &'static str,
     events: &'static str,
@@ -82,7 +82,7 @@ const EVENT_ID: Names = Names { present: "x-shopify-event-id", events: "shopify-
 const TRIGGERED_AT: Names = Names { present: "x-shopify-triggered-at", events: "shopify-triggered-at" };
 const SHOP_DOMAIN: Names = Names { present: "x-shopify-shop-domain", events: "shopify-shop-domain" };
 
-// The event id and the shop are not mapped; they are what Shopify's support asks for.
+// The event id and the shop are not mapped; Shopify's support asks for them.
 const KEPT_HEADERS: &[&str] = &[
     WEBHOOK_ID.present,
     WEBHOOK_ID.events,
@@ -112,7 +112,7 @@ const SINGLE_HEADERS: &[&str] = &[
 ];
 
 impl Names {
-    /// The value that is there; an empty one counts as missing.
+    /// The present value; an empty one counts as missing.
     fn of<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
         value(self.present).or_else(|| value(self.events)).filter(|value| !value.is_empty())
     }
@@ -155,15 +155,15 @@ impl Platform for Shopify {
         KEPT_HEADERS
     }
 
-    // The header isn't signed, so it proves nothing; the fields of the body are, and they are those of the notices that
-    // concern a whole shop.
+    // The header isn't signed, so it proves nothing. The fields of the body are signed; only notices that concern a
+    // whole shop have them.
     fn accounts<'a>(&self, delivery: &'a Delivery, body: &'a Value) -> Vec<&'a str> {
         let signed = ["shop_domain", "myshopify_domain"].map(|key| body.get(key).and_then(Value::as_str));
         let named = signed.into_iter().flatten().filter(|domain| !domain.is_empty());
         named.chain(SHOP_DOMAIN.of(|name| delivery.header(name))).collect()
     }
 
-    /// An account is a shop's domain, or that without `.myshopify.com`.
+    /// An account is a shop's domain, with or without `.myshopify.com`.
     fn is_account(&self, named: &str, account: &str) -> bool {
         let name =
             |domain: &str| domain.strip_suffix(".myshopify.com").unwrap_or(domain).to_ascii_lowercase();
@@ -200,7 +200,7 @@ impl Platform for Shopify {
     }
 
     // The smallest plan restores 100 points a second and a mutation costs 10 (README, limits). The bucket is larger,
-    // but other parts of the merchant's app may draw on it.
+    // but other parts of the merchant's app may use it too.
     fn rate(&self) -> (f64, u32) {
         (10.0, 10)
     }

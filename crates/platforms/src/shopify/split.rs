@@ -3,8 +3,8 @@
 use super::{TOPIC, WEBHOOK_ID};
 use crate::{Delivered, Signed};
 
-/// What the headers say. The webhook id names one delivery of one subscription; the event id does not, as all
-/// deliveries of one action of the merchant share it, and so it is not used to tell deliveries apart.
+/// Reads topic and webhook id from the headers. The webhook id identifies one delivery of one subscription. The event
+/// id doesn't, as all deliveries of one action of the merchant share it; it is not used to distinguish deliveries.
 pub(super) fn split(signed: &Signed<'_>) -> Option<Delivered> {
     let topic = TOPIC.of(|name| signed.header(name))?.to_owned();
     let distinct = WEBHOOK_ID.of(|name| signed.header(name)).map(ToOwned::to_owned);
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn the_event_id_reports_no_deliveries_apart() {
+    fn the_event_id_distinguishes_no_deliveries() {
         let headers = [("x-shopify-topic", "orders/paid"), ("x-shopify-event-id", "e-1")];
         assert_eq!(split_of(&headers).unwrap().distinct, None);
         assert_eq!(split_of(&[("x-shopify-webhook-id", "w-1")]), None);

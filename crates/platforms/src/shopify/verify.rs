@@ -3,7 +3,7 @@
 use super::SIGNATURE;
 use crate::{Secrets, Signed, Unverified, verify};
 
-/// Whether any active secret signed the body. Only the body is signed: the headers are not proven by it.
+/// Verifies that any active secret signed the body. Only the body is signed: the signature doesn't prove the headers.
 pub(super) fn verify(signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
     let signature = SIGNATURE.of(|name| signed.header(name)).ok_or(Unverified::Missing)?;
     // Shopify's own validator refuses an empty body whatever its signature (shopify-app-js, hmac-validator.ts).

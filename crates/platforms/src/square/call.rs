@@ -1,4 +1,4 @@
-//! Our change as Square's request: stock as an adjustment, prices and texts as the whole object written back.
+//! Changes as Square's requests: stock as an adjustment, prices and texts by writing the whole object back.
 
 use super::{http, map};
 use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced, json};
@@ -11,14 +11,15 @@ use std::time::Duration;
 const KEY_LIMIT_BYTES: usize = 128;
 /// Square's limit on decimals of a quantity.
 const QUANTITY_DECIMALS: u32 = 5;
-/// How long a change of stock may be sent again: Square takes no `occurred_at` older than 24 hours, less our own margin.
+/// Time for which a change of stock may be sent again: Square accepts no `occurred_at` older than 24 hours; less our
+/// own margin.
 const OCCURRED_WITHIN: Duration = Duration::from_hours(23);
 /// Square's limit on an item's name, in code points.
 const NAME_LIMIT_CHARS: usize = 512;
 /// Square's limit on an item's description, tags included, in code points.
 const DESCRIPTION_LIMIT_CHARS: usize = 65_535;
 
-/// The limits of writes. A catalog object is written against its version, so that repeating it does no harm.
+/// The limits of writes. A catalog object is written against its version, so that repeating the write is safe.
 pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
     let repeatable_for = match kind {
         MirrorKind::Inventory => Some(OCCURRED_WITHIN),
@@ -27,7 +28,7 @@ pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
     WriteLimits { quantity_decimals: QUANTITY_DECIMALS, repeatable_for }
 }
 
-/// The next request of `call`; an `Err` ends it.
+/// The next request of `call`; an `Err` ends the call.
 pub(super) fn step(
     call: &Call,
     context: &CallContext<'_>,
@@ -44,7 +45,7 @@ pub(super) fn step(
     }
 }
 
-/// One adjustment by the difference: it commutes with a sale that is on its way.
+/// One adjustment by the difference: it commutes with a concurrent sale.
 fn set_level(
     item: &ExternalId,
     location: Option<&ExternalId>,
@@ -88,7 +89,7 @@ fn set_level(
     Ok(Step::Write(http::post(context.access, "/v2/inventory/changes/batch-create", &body)))
 }
 
-/// Reads a catalog object, has `set` change it, and writes all of it back: what is left out of a write is lost.
+/// Reads a catalog object, changes it with `set`, and writes all of it back: fields that a write leaves out are lost.
 fn rewrite(
     call: &Call,
     id: &ExternalId,
@@ -111,13 +112,13 @@ fn rewrite(
     if !set(&mut object)? {
         return Ok(Step::End(shown(call, &object)));
     }
-    // After a refused version the body is another: it needs another key, the same for every attempt at that version.
+    // After a refused version the body is different and needs another key, the same for every attempt at that version.
     let key = key(format!("{}-{version}", context.idempotency_key))?;
     let body = json!({"idempotency_key": key, "object": object});
     Ok(Step::Write(http::post(context.access, "/v2/catalog/object", &body)))
 }
 
-/// Success, as the catalog object in a reply shows it.
+/// A success with the version and value of the catalog object in a reply.
 fn shown(call: &Call, object: &Value) -> CallOutcome {
     CallOutcome::Done { version: map::catalog_version(object), rendered: rendered(call, object) }
 }
@@ -142,7 +143,7 @@ fn rendered(call: &Call, object: &Value) -> Option<MirrorValue> {
     }
 }
 
-/// Whether the price had to be changed.
+/// Sets the price; returns false if it is set already.
 fn set_price(object: &mut Value, to: Money) -> Result<bool, Reject> {
     let data = data(object, "item_variation_data")?;
     let price = json!({"amount": to.minor, "currency": to.currency.to_string()});
@@ -155,7 +156,7 @@ fn set_price(object: &mut Value, to: Money) -> Result<bool, Reject> {
     Ok(true)
 }
 
-/// Whether the text had to be changed.
+/// Sets the text; returns false if it is set already.
 fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
     let data = data(object, "item_data")?;
     let mut changed = false;
@@ -176,7 +177,7 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
         }
         if held(data, &["description_html", "description"]) != spaced(description) {
             data.insert("description_html".to_owned(), description.as_str().into());
-            // Square makes both from `description_html`; beside it they would be the old text.
+            // Square derives both from `description_html`; if left, they would contain the old text.
             data.remove("description");
             data.remove("description_plaintext");
             changed = true;
@@ -185,7 +186,7 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
     Ok(changed)
 }
 
-/// What the reply to a write, or to the read before it, means.
+/// Classifies the reply to a write, or to the read before it.
 pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
     let written = |body: &[u8]| json::reply(body).ok()?.get_mut("catalog_object").map(Value::take);
     match (http::meaning(reply), call) {
@@ -201,7 +202,7 @@ fn data<'a>(object: &'a mut Value, name: &str) -> Result<&'a mut serde_json::Map
     object.get_mut(name).and_then(Value::as_object_mut).ok_or_else(missing)
 }
 
-/// The first text among `names`, as texts are compared; empty for none.
+/// The first text among `names`, normalized for comparison; empty if there is none.
 fn held(data: &serde_json::Map<String, Value>, names: &[&str]) -> String {
     first_text(data, names).map(spaced).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! From a thin notification to the objects it speaks of, and a level read back.
+//! Fetches the objects that a thin notification names, and reads levels and products back.
 
 use super::{COUNT_ABSENT, http};
 use crate::{Access, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, json};
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 use std::collections::BTreeSet;
 
-/// How many catalog objects a page should have. Advisory: Square may send more or fewer.
+/// Requested number of catalog objects per page. Advisory: Square may send more or fewer.
 const PAGE_OBJECTS: u32 = 100;
 const MICROS_PER_MILLISECOND: i64 = 1_000;
 
-/// The first request for what is wanted.
+/// The first request of a fetch.
 pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let access = context.access;
     match *wanted {
@@ -39,8 +39,8 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
     }
 }
 
-/// One page of the catalog. A price lives in a variation, and a change to one need not touch its item: so changes are
-/// asked for with the variations, each of which brings its item along as a related object.
+/// One page of the catalog. A price is part of a variation, and its change need not change the item: changes are
+/// therefore requested with the variations, each of which includes its item as a related object.
 fn search(access: &Access, since: Option<Timestamp>, cursor: Option<&str>) -> HttpRequest {
     let types: &[&str] = if since.is_some() { &["ITEM", "ITEM_VARIATION"] } else { &["ITEM"] };
     let mut body = json!({
@@ -58,8 +58,8 @@ fn search(access: &Access, since: Option<Timestamp>, cursor: Option<&str>) -> Ht
     http::post(access, "/v2/catalog/search", &body)
 }
 
-/// The objects in a reply, as `map` takes them. What is read back and isn't there comes as an absent count or a deleted
-/// item of this moment.
+/// The objects in a reply, as `map` expects them. A read-back of an object that doesn't exist gives an absent count or
+/// a deleted item with the current time.
 pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
     match (http::meaning(reply), wanted) {
         (CallOutcome::Done { .. }, _) => {}
@@ -81,7 +81,7 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
         Fetch::Product { .. } => only(&body, "object", "catalog.object"),
         Fetch::Level { item, location } => {
             let mut counts = array(&body, "counts").peekable();
-            // Square lists no count of what was never counted there, or isn't any more.
+            // Square lists no count of an item that was never counted at the location, or no longer is.
             if counts.peek().is_none() {
                 return absent(item, location, context.now);
             }
@@ -90,7 +90,7 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
     }
 }
 
-/// The one object in a reply that can't be without it.
+/// The one object of a reply, which is required.
 fn only(body: &Value, name: &str, topic: &'static str) -> Fetched {
     match body.get(name) {
         Some(object @ Value::Object(_)) => objects([(topic, object)]),
@@ -101,7 +101,7 @@ fn only(body: &Value, name: &str, topic: &'static str) -> Fetched {
     }
 }
 
-/// That the item isn't counted at the location.
+/// A report that the item isn't counted at the location.
 fn absent(item: &ExternalId, location: Option<&ExternalId>, now: Timestamp) -> Fetched {
     let absent = json!({
         "catalog_object_id": item.as_str(),
@@ -111,8 +111,8 @@ fn absent(item: &ExternalId, location: Option<&ExternalId>, now: Timestamp) -> F
     objects([(COUNT_ABSENT, &absent)])
 }
 
-/// A deletion as a search tells it. Versions are milliseconds that only grow, so that this moment's lies behind all of
-/// the object's own.
+/// A deletion as a search reports it. Versions are milliseconds that only grow, so that the current time is later than
+/// all versions of the object.
 fn deleted(product: &ExternalId, now: Timestamp) -> Fetched {
     let deleted = json!({
         "type": "ITEM",
@@ -124,7 +124,7 @@ fn deleted(product: &ExternalId, now: Timestamp) -> Fetched {
     objects([("catalog.object", &deleted)])
 }
 
-/// The items among the objects and the related objects, each once.
+/// The items among the objects and the related objects, without repeats.
 fn items(body: &Value) -> Vec<(&'static str, Vec<u8>)> {
     let mut seen = BTreeSet::new();
     array(body, "objects")

@@ -1,4 +1,4 @@
-//! What every request to Square carries, and what every reply says.
+//! The headers of every request to Square, and the classification of every reply.
 
 use crate::{Access, CallOutcome, HttpReply, HttpRequest, Method};
 use bytes::Bytes;
@@ -7,9 +7,9 @@ use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::fmt::Write as _;
 
-/// The API version that the maps were written against (README), asked for where the connection names none.
+/// The API version that the maps were written against (README), requested if the connection names none.
 const DEFAULT_VERSION: &str = "2025-08-20";
-/// An error code longer than this isn't one.
+/// Upper limit of an error code, in bytes; a longer text isn't one.
 const CODE_LIMIT_BYTES: usize = 64;
 
 /// A request that reads `path`.
@@ -36,7 +36,7 @@ fn headers(access: &Access) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// `id` as one segment of a path: ids come from outside and must not name another path.
+/// Escapes `id` as one segment of a path: ids come from outside and must not name another path.
 pub(super) fn segment(id: &str) -> String {
     id.bytes().fold(String::with_capacity(id.len()), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
@@ -59,8 +59,7 @@ struct Problem {
     code: Option<String>,
 }
 
-/// What a reply means, whether to a read or to a write. Of an error only its code is kept: details may quote what
-/// was sent.
+/// Classifies a reply to a read or a write. Only the code of an error is kept: details may quote the request.
 pub(super) fn meaning(reply: &HttpReply<'_>) -> CallOutcome {
     let code = code(reply.body);
     let status = reply.status;

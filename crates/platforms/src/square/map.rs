@@ -1,4 +1,4 @@
-//! Square's payloads in our words.
+//! Maps Square's payloads to the model.
 
 mod absent;
 mod account;
@@ -25,12 +25,12 @@ pub(super) fn map(topic: &str, body: &Value, context: MapContext) -> Result<Rows
         "customer.created" | "customer.updated" | "customer.deleted" => {
             Ok(vec![people::customer(topic, &root)])
         }
-        // Thin: what they speak of comes as an object of its own.
+        // Thin: the object is fetched and arrives as a delivery of its own.
         _ => Ok(Vec::new()),
     }
 }
 
-/// The version of a catalog object, be it an item or a variation; `None` if it tells none.
+/// The version of a catalog object, an item or a variation; `None` if it has none.
 pub(super) fn catalog_version(object: &Value) -> Option<SourceVersion> {
     catalog::version(&Object::root(object).ok()?).ok()
 }

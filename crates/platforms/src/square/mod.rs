@@ -51,7 +51,7 @@ static TOPICS: &[Topic] = topics! {
 /// The topic of read-backs that find no count; Square has no such webhook.
 const COUNT_ABSENT: &str = "inventory.count.absent";
 
-/// Calls per second and at once. Square publishes no numbers: this is our caution (README, limits).
+/// Calls per second and at once. Square publishes no numbers: this is a cautious choice of ours (README, limits).
 const RATE: (f64, u32) = (10.0, 10);
 
 impl Platform for Square {

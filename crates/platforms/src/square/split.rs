@@ -1,4 +1,4 @@
-//! Which topic, which delivery: both stand in the body.
+//! Topic and delivery id; both are in the body.
 
 use crate::{Delivered, json};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ struct Envelope {
     event_id: Option<String>,
 }
 
-/// Reads `type` and `event_id` and nothing else; Square sends the same `event_id` with every retry.
+/// Reads `type` and `event_id` only; Square sends the same `event_id` with every retry.
 pub(super) fn split(body: &[u8]) -> Option<Delivered> {
     let Envelope { topic, event_id } = serde_json::from_slice(json::object(body)?).ok()?;
     Some(Delivered { topic, distinct: event_id.filter(|id| !id.is_empty()) })

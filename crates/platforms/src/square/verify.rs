@@ -1,12 +1,11 @@
-//! Who sent it: base64 of HMAC-SHA256 over the URL as registered, then the raw body.
+//! The signature of a webhook: base64 of HMAC-SHA256 over the URL as registered, then the raw body.
 
 use crate::{Secrets, Signed, Unverified};
 
 /// The header that carries the signature.
 pub(super) const SIGNATURE_HEADER: &str = "x-square-hmacsha256-signature";
 
-/// Checks the signature with any active secret. Nothing that tells the time is signed: a replay is reported by its
-/// `event_id` alone.
+/// Verifies the signature with any active secret. No time is signed: a replay is recognized by its `event_id` alone.
 pub(super) fn verify(signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
     let signature = signed.header(SIGNATURE_HEADER).ok_or(Unverified::Missing)?;
     let parts = [secrets.notification_url.as_bytes(), signed.body];

@@ -1,10 +1,11 @@
-//! Why nothing is written to Treez, and what its replies mean.
+//! Refuses all writes to Treez, and classifies its replies.
 
 use crate::{Call, CallOutcome, HttpReply};
 use stage::{Reject, RejectClass};
 
-/// Refuses every call. The v2 API has no stock to write; v3 adjusts batches by whole numbers, with no key that would
-/// make a retry safe, so that a lost answer could count twice; product writes are closed where the catalog is Treez' own.
+/// Refuses every call. The v2 API can't write stock; v3 adjusts batches by whole numbers, without a key that would make
+/// a retry safe, so that a retry after a lost response could count twice; product writes are closed where the catalog
+/// is Treez' own.
 pub(super) fn refused(call: &Call) -> CallOutcome {
     let what = match call {
         Call::SetLevel { .. } => "stock",
@@ -15,8 +16,8 @@ pub(super) fn refused(call: &Call) -> CallOutcome {
     CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
 }
 
-/// What a reply means by its status; 429 isn't documented but would mean what it means everywhere. Lists name their
-/// objects in the query, so that a path that isn't there is that of an account that isn't.
+/// Classifies a reply by its status; 429 isn't documented and is read as elsewhere. Lists name their objects in the
+/// query, so that a path that doesn't exist is that of an account that doesn't exist.
 pub(super) fn meaning(reply: &HttpReply<'_>) -> CallOutcome {
     let status = reply.status;
     let reject = |class| Reject::new(class, format!("treez refused us: status {status}"));

@@ -1,4 +1,5 @@
-//! The ticket that a status speaks of, the products of a ticket or of a change of stock, and a product read again.
+//! Fetches the ticket that a status names and the products of a ticket or of a change of stock, and reads
+//! products back.
 
 use super::{LEVEL_ABSENT, call::meaning};
 use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method, json};
@@ -8,22 +9,23 @@ use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
 use std::{collections::BTreeSet, fmt::Write as _};
 
-/// The number of products of one ticket that are read again: as many ids as one product list takes. Those beyond it
+/// Upper limit of products of one ticket that are read again: as many ids as one product list accepts. Further products
 /// keep their levels until they change or are polled.
 const TICKET_PRODUCTS_MAX: usize = 50;
 
-/// A product list shows at most this many pieces (documented; whether still so isn't verified): "this or more".
+/// Upper limit of a quantity in a product list, shown for "this or more" (documented; not verified to be still
+/// in force).
 const LISTED_QUANTITY_LIMIT: f64 = 30.0;
 
-/// What is looked for in the reply.
+/// The objects to look for in the reply.
 enum Sought {
     /// The ticket of this id.
     Ticket(String),
-    /// The products of these ids, no more than a list takes.
+    /// The products of these ids, no more than one list accepts.
     Products(BTreeSet<String>),
 }
 
-/// What a fetch looks for; `None` if the delivery names nothing that can be fetched.
+/// The objects that a fetch looks for; `None` if the delivery names nothing that can be fetched.
 fn sought(wanted: &Fetch<'_>) -> Result<Option<Sought>, Reject> {
     match *wanted {
         Fetch::Notified { topic: "TICKET_STATUS", body, .. } => {
@@ -44,7 +46,7 @@ fn sought(wanted: &Fetch<'_>) -> Result<Option<Sought>, Reject> {
     }
 }
 
-/// The products whose stock a ticket has moved: no webhook is documented to tell it. An open ticket moves none.
+/// The products whose stock a ticket has changed: no webhook is documented to report that. An open ticket changes none.
 fn sold(body: &Value) -> Option<Sought> {
     let status = body.pointer("/data/order_status").and_then(Value::as_str)?.to_ascii_uppercase();
     if !matches!(&*status, "COMPLETED" | "CANCELED" | "CANCELLED") {
@@ -52,20 +54,18 @@ fn sold(body: &Value) -> Option<Sought> {
     }
     let items = body.pointer("/data/items").and_then(Value::as_array)?;
     let ids = items.iter().filter_map(|item| item.get("product_id").and_then(text));
-    let ids: BTreeSet<String> = ids
-        .filter(|id| !id.is_empty() && !id.eq_ignore_ascii_case("n/a"))
-        .take(TICKET_PRODUCTS_MAX)
-        .collect();
+    let ids: BTreeSet<String> = ids.filter(|id| !id.is_empty() && !id.eq_ignore_ascii_case("n/a")).collect();
+    let ids: BTreeSet<String> = ids.into_iter().take(TICKET_PRODUCTS_MAX).collect();
     (!ids.is_empty()).then_some(Sought::Products(ids))
 }
 
-/// The request for what is wanted. The level is read with its product, whatever the location: the list filters by a
-/// location's name, not by its id.
+/// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
+/// name, not by its id.
 pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let path = match sought(wanted)? {
         None => return Ok(None),
         Some(Sought::Ticket(id)) => format!("ticket/{}", escaped(&id)),
-        // Without `active=ALL` a product that was switched off is left out, and its level would never be read.
+        // Without `active=ALL` a deactivated product is left out, and its level would never be read.
         Some(Sought::Products(ids)) => {
             let ids: Vec<String> = ids.iter().map(|id| escaped(id)).collect();
             format!("product/product_list?id={}&active=ALL", ids.join(","))
@@ -83,8 +83,8 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
     }))
 }
 
-/// The objects in a reply, dressed as the webhooks that tell of them. What is read back and isn't there comes as an
-/// absent level or a deleted product of this moment.
+/// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
+/// gives an absent level or a deleted product with the current time.
 pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
     let sought = match sought(wanted) {
         Ok(Some(sought)) => sought,
@@ -104,7 +104,7 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
         Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
         Sought::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
     };
-    // An access token that ran out is answered with 200 and JSON that lacks the list.
+    // The reply to an expired access token has status 200 and JSON without the list.
     let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
         let reason = "treez answered without a list, as it does to a token that ran out";
         return Fetched::Failed(Reject::new(RejectClass::Auth, reason).into());
@@ -121,7 +121,7 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
     Fetched::Objects { objects: found.chain(missing).collect(), next: None }
 }
 
-/// What a read-back has to tell besides what it found: that there is no such product, or no level of it.
+/// The report of a read-back besides the found objects: there is no such product, or no level of it.
 fn missing(
     wanted: &Fetch<'_>,
     context: &CallContext<'_>,
@@ -145,8 +145,8 @@ fn missing(
     }
 }
 
-/// Returns whether `map` finds a level at the location in a listed product: see there for parts and the list's own
-/// limit.
+/// Returns true if `map` finds a level at the location in a listed product; see there for parts and the list's
+/// own limit.
 fn reports_level(product: &Value, location: Option<&ExternalId>) -> bool {
     if product.get("product_status").and_then(Value::as_str) != Some("ACTIVE") {
         return true;
@@ -182,7 +182,7 @@ fn ticket_id(body: &Value) -> Option<String> {
     body.pointer("/data/ticket_id").and_then(text).filter(|id| !id.is_empty())
 }
 
-/// An id, be it a text or a whole number.
+/// An id, as a text or a whole number.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -191,7 +191,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// `text` as one segment of a path or one value of a query.
+/// Escapes `text` as one segment of a path or one value of a query.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {

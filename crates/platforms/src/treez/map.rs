@@ -1,4 +1,4 @@
-//! Treez' payloads in our words.
+//! Maps Treez' payloads to the model.
 
 mod absent;
 mod customer;
@@ -13,11 +13,12 @@ use serde_json::Value;
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 
-/// Quantities are floats there: what is finer than this is the float's, not the shop's.
+/// Decimals of a quantity. Treez sends floats: finer digits are rounding errors of the float, not the shop's.
 const QUANTITY_DECIMALS: u32 = 6;
 
-/// For how long deliveries with the same bytes are taken for retries of one. Treez documents neither retries nor an id of a
-/// delivery (README): long enough for a client that repeats a request at once, short against what happens in a shop.
+/// Time for which deliveries with the same bytes count as retries of one delivery. Treez documents neither retries nor
+/// an id of a delivery (README): long enough for a client that repeats a request at once, short compared with the
+/// changes in a shop.
 const RETRY_WINDOW: Duration = Duration::from_mins(10);
 
 /// The events in the body of `delivery`.
@@ -29,13 +30,13 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         super::LEVEL_ABSENT => Ok(vec![absent::absent(&data)]),
         "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(&data, context)]),
         "CUSTOMER" => Ok(vec![customer::customer(delivery, &data)]),
-        // Thin: what they speak of comes as an object of its own.
+        // Thin: the object is fetched and arrives as a delivery of its own.
         _ => Ok(Vec::new()),
     }
 }
 
-/// The window of time that a delivery was received in, counted from 1970: part of the identity of what has no version, so
-/// that a retry is the same event and a change back, a window later, is another.
+/// The window of time in which a delivery was received, counted from 1970: part of the identity of events without a
+/// version, so that a retry is the same event and a change back, a window later, is another.
 fn window(delivery: &Delivery) -> String {
     let length = i64::try_from(RETRY_WINDOW.as_micros()).unwrap_or(i64::MAX);
     delivery.received_at.as_micros().div_euclid(length).to_string()
@@ -45,7 +46,7 @@ fn is_placeholder(text: &str) -> bool {
     text.eq_ignore_ascii_case("n/a")
 }
 
-/// The text under `key`; `None` if it is nothing or Treez' "N/A".
+/// The text under `key`; `None` without a value or for Treez' "N/A".
 fn text<'a>(of: &Object<'a>, key: &str) -> Result<Option<&'a str>, Reject> {
     Ok(of.text(key)?.filter(|text| !is_placeholder(text)))
 }
@@ -58,12 +59,12 @@ fn patch(of: &Object<'_>, key: &str) -> Result<Patch<String>, Reject> {
     Ok(of.patched(key, owned(of, key)?))
 }
 
-/// A number that comes as a number or, from older versions, as a text; `None` if it is nothing.
+/// A number that is sent as a number or, by older versions, as a text; `None` without a value.
 fn number(of: &Object<'_>, key: &str) -> Result<Option<Decimal>, Reject> {
     let text = match of.value(key) {
         None => return Ok(None),
         Some(Value::String(text)) => text.trim().to_owned(),
-        // The shortest text that reads back as the same float: the digits that Treez wrote.
+        // The shortest text that parses to the same float: the digits that Treez wrote.
         Some(Value::Number(number)) => number.to_string(),
         Some(_) => return Err(of.reject(RejectClass::Schema, key, "not a number")),
     };
@@ -79,7 +80,7 @@ fn quantity(of: &Object<'_>, key: &str) -> Result<Option<Quantity>, Reject> {
     number(of, key)?.map(rounded).transpose()
 }
 
-/// Dollars, or whatever the connection's currency is: Treez never says.
+/// An amount in dollars, or in another currency of the connection: Treez never names it.
 fn money(of: &Object<'_>, key: &str, context: MapContext) -> Result<Option<Money>, Reject> {
     let Some(amount) = number(of, key)? else { return Ok(None) };
     let currency = context.currency.ok_or_else(|| of.no_currency(key))?;
@@ -88,7 +89,7 @@ fn money(of: &Object<'_>, key: &str, context: MapContext) -> Result<Option<Money
         .map_err(|error| of.reject(RejectClass::Data, key, error.to_string()))
 }
 
-/// An id that comes as a text or as a whole number; `None` if it is nothing or "N/A".
+/// An id that is sent as a text or as a whole number; `None` without a value or for "N/A".
 fn id(of: &Object<'_>, key: &str) -> Result<Option<ExternalId>, Reject> {
     let id = match of.value(key) {
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Some(number.to_string()),

@@ -1,4 +1,4 @@
-//! Treez (API v2): webhooks with a static bearer token, most with whole objects; read, never written.
+//! Treez (API v2): webhooks with a static bearer token, most with whole objects; read-only.
 //!
 //! The README beside this file holds the dated facts, the quirks and what isn't verified.
 
@@ -45,8 +45,8 @@ static TOPICS: &[Topic] = topics! {
 /// The topic of read-backs that find no level; Treez has no such webhook.
 const LEVEL_ABSENT: &str = "LEVEL_ABSENT";
 
-/// Calls per second and at once. Treez grants 10 per second to a location, which other clients share with us; this is
-/// what a client in long use keeps to (README, limits).
+/// Calls per second and at once. Treez grants 10 per second to a location, shared with other clients; this is the rate
+/// of a client in long use (README, limits).
 const RATE: (f64, u32) = (2.5, 5);
 
 impl Platform for Treez {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_by_status_is_held_against_the_schema_of_a_ticket() {
+    fn a_ticket_by_status_is_validated_against_the_schema_of_a_ticket() {
         let schema = |name: &str| -> Value {
             let topic = TOPICS.iter().find(|topic| topic.name == name).unwrap();
             let mut schema: Value = serde_json::from_str(topic.schema).unwrap();

@@ -1,4 +1,4 @@
-//! Which topic: `event_type`. Treez gives deliveries no id: only the body tells one from another.
+//! The topic is `event_type`. Treez' deliveries have no id: only the body distinguishes them.
 
 use crate::{Delivered, json};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ struct Envelope {
     event_type: String,
 }
 
-/// Reads `event_type` and nothing else.
+/// Reads `event_type` only.
 pub(super) fn split(body: &[u8]) -> Option<Delivered> {
     let Envelope { event_type } = serde_json::from_slice(json::object(body)?).ok()?;
     Some(Delivered { topic: event_type, distinct: None })

@@ -1,12 +1,12 @@
-//! Who sent it: whoever knows the token that was agreed on when the webhook was set up. Treez signs nothing.
+//! Authentication of a webhook: the token that was agreed on when it was set up. Treez signs nothing.
 
 use crate::{Secrets, Signed, Unverified};
 
 /// The header that carries the token.
 pub(super) const TOKEN_HEADER: &str = "authorization";
 
-/// Compares the bearer token with any active secret. Body and time are not proven: a delivery is only as safe as the
-/// way it came.
+/// Compares the bearer token with any active secret. Body and time are not proven: a delivery is only as safe as
+/// its transport.
 pub(super) fn verify(signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
     let authorization = signed.header(TOKEN_HEADER).ok_or(Unverified::Missing)?;
     crate::verify::bearer(secrets.active, authorization)

@@ -1,4 +1,4 @@
-//! The examples of every platform, the way each platform signs what it sends, and how a mapping is written down.
+//! The examples of every platform, the signing scheme of each platform, and the rendering of mapped events.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -28,17 +28,17 @@ pub(crate) struct Example {
 }
 
 impl Example {
-    /// How messages name it.
+    /// The name of the example in messages.
     pub(crate) fn label(&self) -> String {
         format!("{} {}", self.platform.name(), self.name)
     }
 
-    /// Whether it comes by webhook; what we fetch ourselves has no signature and no envelope.
+    /// Returns true if it is delivered by webhook; objects that we fetch have no signature and no envelope.
     pub(crate) fn is_sent(&self) -> bool {
         !fetched_topics(self.platform.name()).contains(&self.topic.name)
     }
 
-    /// Whether its body may hold what nobody knows.
+    /// Returns true if its body may contain unknown fields.
     pub(crate) fn is_open(&self) -> bool {
         !closed_topics(self.platform.name()).contains(&self.topic.name)
     }
@@ -70,7 +70,7 @@ impl Example {
     }
 }
 
-/// `products/create` and `catalog.version.updated` as file names begin.
+/// The start of file names for a topic such as `products/create` or `catalog.version.updated`.
 pub(crate) fn stem(topic: &str) -> String {
     topic.replace(['/', '.'], "_")
 }
@@ -80,7 +80,7 @@ pub(crate) fn folder(platform: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "src", platform].iter().collect()
 }
 
-/// Names of what is in `folder`, sorted.
+/// The names in `folder`, sorted.
 pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -107,7 +107,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
     names.map(read).collect()
 }
 
-/// The topics that name what we fetch and no webhook.
+/// The topics of fetched objects, which no webhook has.
 pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "shopify" => &["inventory_level/read", "product/read"],
@@ -117,8 +117,8 @@ pub(crate) fn fetched_topics(platform: &str) -> &'static [&'static str] {
     }
 }
 
-/// The topics whose shape is closed: a body that holds anything else is not of that topic. Where a topic stands in a header
-/// that isn't signed, that is all that tells a deletion from another body under its name.
+/// The topics whose shape is closed: a body with any other content is not of that topic. If a topic is named by a
+/// header that isn't signed, only the shape distinguishes a deletion from another body under its name.
 pub(crate) fn closed_topics(platform: &str) -> &'static [&'static str] {
     match platform {
         "shopify" => &[
@@ -134,14 +134,14 @@ pub(crate) fn closed_topics(platform: &str) -> &'static [&'static str] {
     }
 }
 
-/// What a platform would send to carry an example.
+/// An example as its platform would send it.
 pub(crate) struct Received {
     pub(crate) headers: Vec<(String, String)>,
-    /// The header that proves it.
+    /// The header that carries the proof.
     pub(crate) proof: &'static str,
-    /// Where in that header's value the proof begins; what is before is a scheme, whose case means nothing.
+    /// Start of the proof within that header's value; before it is a scheme, whose case is ignored.
     pub(crate) proof_from: usize,
-    /// Whether the body is part of what is proven.
+    /// True if the body is part of the proven content.
     pub(crate) body_is_proven: bool,
 }
 
@@ -189,7 +189,7 @@ fn mac(parts: &[&[u8]]) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// Whether `platform` believes a request with these headers and this body.
+/// Returns true if `platform` verifies a request with these headers and this body.
 pub(crate) fn believes(
     platform: &dyn Platform,
     headers: &[(String, String)],
@@ -201,7 +201,7 @@ pub(crate) fn believes(
     platform.verify(&Signed { headers, body }, &secrets).is_ok()
 }
 
-/// Events as they are written down: every field, customers too, whose own rendering hides them.
+/// Events as text: every field, those of customers included, whose own rendering hides them.
 pub(crate) fn rendered(mapped: &[Mapped]) -> String {
     mapped.iter().map(rendered_one).collect::<Vec<_>>().join("\n")
 }

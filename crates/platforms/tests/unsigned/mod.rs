@@ -1,4 +1,4 @@
-//! What a header that nobody signed may decide: nothing.
+//! An unsigned header decides nothing.
 
 use crate::{
     deliveries::{CONTEXT, Example, closed_topics, fetched_topics},
@@ -28,18 +28,18 @@ fn a_closed_topic_refuses_what_it_does_not_know_unless_it_says_nothing() {
     }
 }
 
-/// What a topic speaks of.
+/// The kind of object that a topic concerns.
 fn kind(topic: &str) -> &str {
     topic.split('/').next().unwrap_or_default()
 }
 
-/// What is done to it, where that isn't to state it.
+/// The action of a topic that is no plain report of the object.
 fn act(topic: &str) -> Option<&str> {
     let acts = ["delete", "redact", "data_request", "disconnect", "uninstalled"];
     topic.split('/').nth(1).filter(|act| acts.contains(act))
 }
 
-/// The body of an example under the name of another topic.
+/// Maps the body of an example under another topic.
 fn believed_as(example: &Example, topic: &str) -> Result<Rows, Reject> {
     let body = Validator::of(example.platform).unwrap().read(topic, &example.body)?;
     let delivery = Delivery { topic: topic.into(), ..example.delivery() };
@@ -58,8 +58,8 @@ fn no_body_is_believed_under_a_topic_of_another_kind_or_act() {
                 continue;
             }
             tried += 1;
-            // An id alone says nothing but that it is one: of another kind it names another thing or none, and as an
-            // update it changes nothing.
+            // A bare id proves nothing else: with another kind it names another object or none, and as an update it
+            // changes nothing.
             let is_bare = act(own) == Some("delete") && act(topic.name).is_none_or(|act| act == "delete");
             let believed = believed_as(&example, topic.name);
             assert!(believed.is_err() || is_bare, "{} was believed as {}", example.label(), topic.name);
@@ -99,7 +99,7 @@ fn only_our_own_reading_of_a_product_that_is_gone_has_a_time() {
     }
 }
 
-/// The judgement of an example's delivery at a connection of that account, with these headers and fields besides.
+/// Checks an example's delivery at a connection of that account, with additional headers and fields.
 fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &Value) -> Result<(), Reject> {
     let mut body: Value = serde_json::from_slice(&example.body).unwrap();
     for (name, value) in fields.as_object().unwrap() {
@@ -114,7 +114,7 @@ fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &V
     check_account(example.platform, &delivery, &body)
 }
 
-/// A connection's account, headers and fields of a delivery, and whether it is taken.
+/// A connection's account, headers and fields of a delivery, and true if it is accepted.
 type Claim = (&'static str, &'static [(&'static str, &'static str)], Value, bool);
 
 #[test]
@@ -129,7 +129,7 @@ fn a_delivery_that_names_another_account_is_refused() {
         ("suite", &[("shopify-shop-domain", "other.myshopify.com")], json!({}), false),
         ("suite", &[("x-shopify-shop-domain", "suite.myshopify.com.example.com")], json!({}), false),
         ("suite", &[("x-shopify-shop-domain", "suite.example.com")], json!({}), false),
-        // What is signed counts whatever the header says.
+        // The signed field decides, whatever the header contains.
         (
             "suite",
             &[("x-shopify-shop-domain", "suite.myshopify.com")],

@@ -5,10 +5,10 @@ use tokio::runtime::Builder;
 
 const PARTITIONS: u16 = 4;
 
-/// Members come and go: after so many milliseconds, these partitions are ours.
+/// A change of membership: after so many milliseconds, these partitions are ours.
 type Change = (u64, BTreeSet<u16>);
 
-/// What runs; two of one partition at once are noted.
+/// The running loops, and the number of those that started while another one of their partition ran.
 #[derive(Default)]
 struct Running {
     now: Mutex<HashMap<Partition, usize>>,
@@ -39,7 +39,8 @@ fn ours(partitions: &BTreeSet<u16>) -> Arc<BTreeSet<Partition>> {
     Arc::new(partitions.iter().copied().map(Partition).collect())
 }
 
-/// What runs once all changes are through, and whether two of one partition ever ran at once.
+/// Returns the partitions that run after all changes, and the number of loops that ran beside another one
+/// of their partition.
 async fn play(changes: Vec<Change>, finishing: Vec<u64>) -> (BTreeSet<Partition>, usize) {
     let running = Arc::new(Running::default());
     let (assign, assignment) = watch::channel(Arc::default());
@@ -165,8 +166,8 @@ async fn what_a_person_has_to_put_right_is_waited_for_with_growing_pauses_and_ma
     assert!(text.contains("tillflow_permanent_errors_total{kind=\"setup\",stage=\"apply\"} 20"), "{text}");
 }
 
-/// Runs for `seconds` and is interrupted, `ATTEMPTS` times; then it works. Returns for how long it had been interrupted
-/// when its replica was seen to be unready first, and whether it is ready once it works.
+/// Simulates `ATTEMPTS` runs that are each interrupted after `seconds`, then one that works. Returns the time until the
+/// replica was first seen unready, if it was, and true if it is ready once the run works.
 async fn outage_of_runs(seconds: u64, makes_progress: bool) -> (Option<Duration>, bool) {
     const ATTEMPTS: usize = 30;
     let (stop, metrics, readiness) =

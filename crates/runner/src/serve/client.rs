@@ -1,4 +1,4 @@
-//! Where a request is from.
+//! The client of a request.
 
 use super::permits::Permit;
 use hyper::HeaderMap;
@@ -8,17 +8,17 @@ use std::{
     sync::Arc,
 };
 
-/// The header in which proxies say whom they speak for.
+/// The header in which proxies report the addresses of their clients.
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// The bits of an IPv6 address that name a network: who has one address of it has all.
+/// Length of an IPv6 network prefix, in bits: a client that has one address of a network has all of them.
 const IPV6_NETWORK_BITS: u32 = 64;
 
-/// What counts as one address: an IPv4 address, or a network (/64) of IPv6.
+/// A client address for limits: an IPv4 address, or a network (/64) of IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin(IpAddr);
 
 impl Origin {
-    /// The origin that an address belongs to; an IPv4 address in an IPv6 one counts as itself.
+    /// Returns the origin of an address; an IPv4 address mapped to IPv6 counts as itself.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -30,7 +30,7 @@ impl Origin {
     }
 }
 
-/// Whom a request is from, and its connection.
+/// The origin of a request, and its connection.
 #[derive(Clone)]
 pub struct Client {
     pub(super) origin: Origin,
@@ -38,25 +38,25 @@ pub struct Client {
 }
 
 impl Client {
-    /// The address that it is from: the connection's, or what a trusted proxy says.
+    /// Returns the address of the client: the connection's, or the one reported by a trusted proxy.
     pub const fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// Says that its request was proven to be whose it says: its connection gives way to no other from now on.
+    /// Marks the connection as proven, because its request was authenticated: it is never evicted from now on.
     pub fn prove(&self) {
         self.permit.prove();
     }
 }
 
-/// Returns whether the address is one of a trusted proxy.
+/// Returns true if the address belongs to a trusted proxy.
 pub(super) fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// The address that a request is from. What a trusted proxy says is believed from its end on, up to the first that
-/// isn't such a proxy itself; of all others the header is never read.
+/// Returns the origin of a request. The header of a trusted proxy is read from its end, up to the first address that
+/// isn't a trusted proxy itself; it is ignored for all other peers.
 pub(super) fn origin(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> Origin {
     let mut from = peer;
     if is_trusted(trusted, peer) {
@@ -72,7 +72,7 @@ pub(super) fn origin(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> Or
     Origin::of(from)
 }
 
-/// An address, with or without a port.
+/// Parses an address, with or without a port.
 fn parse(text: &str) -> Option<IpAddr> {
     let whole = text.parse().ok();
     whole.or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()))
@@ -92,7 +92,7 @@ mod tests {
             ("10.1.2.3", &[], "10.1.2.3"),
             ("10.1.2.3", &["198.51.100.7"], "198.51.100.7"),
             ("::ffff:10.1.2.3", &["198.51.100.7"], "198.51.100.7"),
-            // What the client itself claimed stands before what the proxies saw.
+            // Addresses claimed by the client itself precede those seen by the proxies.
             ("10.1.2.3", &["203.0.113.1, 198.51.100.7"], "198.51.100.7"),
             ("10.1.2.3", &["203.0.113.1", "198.51.100.7"], "198.51.100.7"),
             ("10.1.2.3", &["203.0.113.1, 198.51.100.7, 10.9.9.9"], "198.51.100.7"),

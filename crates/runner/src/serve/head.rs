@@ -1,12 +1,12 @@
-//! The heads of requests as they come over the wire.
+//! The heads of requests on the wire.
 //!
-//! hyper takes `Transfer-Encoding` beside `Content-Length` and drops the latter without a trace in the request, so that
-//! nobody behind it can refuse what a proxy before it may have read otherwise. What comes is therefore looked at before
-//! hyper reads it, with the same parser.
+//! hyper accepts `Transfer-Encoding` beside `Content-Length` and removes the latter from the request, so that the
+//! service can't refuse a request that a proxy in front of it may have framed differently. The bytes are therefore
+//! checked before hyper reads them, with the same parser.
 
-/// Upper limit of a head, in bytes; also of hyper's own buffer.
+/// Upper limit of a head, in bytes; also the size of hyper's buffer.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Upper limit of headers; hyper's own.
+/// Upper limit of the number of headers; same as hyper's.
 const HEADERS_MAX: usize = 100;
 
 /// Follows the requests of one connection from head to head.
@@ -18,20 +18,20 @@ pub(super) struct Heads {
 
 #[derive(Debug)]
 enum State {
-    /// In a head; what of it came before.
+    /// In a head; the bytes of it so far.
     Head(Vec<u8>),
-    /// In a body that has so many bytes left.
+    /// In a body; the number of bytes left.
     Body(u64),
-    /// Behind the last head that is looked at: the connection ends with it.
+    /// After the last head that is checked: the connection ends with that request.
     Last,
 }
 
-/// What follows a head.
+/// The framing of the bytes after a head.
 #[derive(Debug, PartialEq, Eq)]
 struct Framing {
-    /// Whether a body's end can be read in two ways.
+    /// True if the end of the body can be read in two ways.
     ambiguous: bool,
-    /// The bytes of its body; `None` if the connection ends with this request.
+    /// Length of the body, in bytes; `None` if the connection ends with this request.
     body_bytes: Option<u64>,
 }
 
@@ -40,8 +40,8 @@ impl Heads {
         Self { state: State::Head(Vec::new()), heads: 0 }
     }
 
-    /// Takes the next bytes of the connection; gives the number (from 0) of the first request whose framing is ambiguous.
-    /// No request behind it is looked at.
+    /// Reads the next bytes of the connection. Returns the number (from 0) of the first request whose framing is
+    /// ambiguous; later requests are not checked.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Option<u64> {
         while !bytes.is_empty() {
             match &mut self.state {
@@ -90,7 +90,8 @@ impl Heads {
     }
 }
 
-/// The bytes of a head and what follows it; nothing as long as it isn't whole. What can't be parsed is hyper's to refuse.
+/// Returns the length of a head and its framing; `None` while it is incomplete. A head that can't be parsed is
+/// refused by hyper.
 fn framing(bytes: &[u8]) -> Option<(usize, Framing)> {
     const REFUSED_BY_HYPER: Framing = Framing { ambiguous: false, body_bytes: None };
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -106,7 +107,7 @@ fn framing(bytes: &[u8]) -> Option<(usize, Framing)> {
     let lengths = of("content-length").count();
     let coded = of("transfer-encoding").next().is_some();
     let body_bytes = match of("content-length").next() {
-        // The end of a body in chunks isn't followed here: the connection is closed behind it.
+        // The end of a chunked body isn't followed here: the connection is closed after it.
         _ if coded => None,
         None => Some(0),
         Some(length) => std::str::from_utf8(length.value).ok().and_then(|text| text.trim().parse().ok()),
@@ -143,9 +144,9 @@ mod tests {
             (TWICE.to_owned(), Some(0)),
             ([PLAIN, BARE, BOTH].concat(), Some(2)),
             (["\r\n", BARE, TWICE].concat(), Some(1)),
-            // The connection ends behind a body in chunks.
+            // The connection ends after a chunked body.
             ([CHUNKED, BOTH].concat(), None),
-            // A body that looks like a head is none.
+            // A body that looks like a head is not one.
             (format!("POST /g HTTP/1.1\r\nContent-Length: {}\r\n\r\n{BOTH}{BARE}", BOTH.len()), None),
             (format!("POST /h HTTP/1.1\r\nContent-Length: x\r\n\r\n{BOTH}"), None),
             ("\u{0}\u{1}".to_owned() + BOTH, None),

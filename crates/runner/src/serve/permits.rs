@@ -1,4 +1,4 @@
-//! Permits of connections: who has one, and who gives way when there is none left.
+//! Permits of connections: their limits, and eviction when there is none left.
 
 use super::client::Origin;
 use std::{
@@ -7,22 +7,22 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Permits that are given up at once when the system has no descriptor left: one that is evicted closes its own a
-/// moment later.
+/// Permits that are withdrawn at once when the system has no descriptor left: an evicted connection closes its own only
+/// a moment later.
 const SPARE: usize = 16;
 
-/// Why a connection gets no permit.
+/// Reason for which a connection gets no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPermit {
-    /// All are held by proven connections.
+    /// All permits are held by proven connections.
     Full,
-    /// All that one address may have are held by proven connections of it.
+    /// All permits of one address are held by its proven connections.
     Address,
 }
 
-/// The permits of one listener. A connection is unproven until [`Permit::prove`]; when a permit is wanted and none is
-/// free, the oldest unproven connection loses its own, so that an unauthenticated client's is worth no more than the
-/// time until as many others came. Of an address that has all it may, the oldest of that address does.
+/// The permits of one listener. A connection is unproven until [`Permit::prove`]. If a permit is requested and none is
+/// free, the oldest unproven connection loses its own, so that an unauthenticated client keeps one only until enough
+/// others have connected. If an address is at its limit, its own oldest unproven connection is evicted.
 #[derive(Debug)]
 pub(super) struct Permits {
     connections_max: usize,
@@ -34,7 +34,7 @@ pub(super) struct Permits {
 struct Table {
     next: u64,
     taken: usize,
-    /// The permits that the system has descriptors for; none has shown to be lacking unless set.
+    /// Reduced number of permits while the system lacks descriptors; `None` otherwise.
     shrunk_to: Option<usize>,
     unproven: BTreeMap<u64, (Option<Origin>, CancellationToken)>,
     of: HashMap<Origin, OfAddress>,
@@ -51,7 +51,7 @@ impl Permits {
         Arc::new(Self { connections_max, of_address_max, table: Mutex::default() })
     }
 
-    /// Takes a permit; `origin` is counted against the limit of its address, unless there is none.
+    /// Takes a permit; it counts against the limit of `origin`, if there is one.
     pub(super) fn take(self: &Arc<Self>, origin: Option<Origin>) -> Result<Permit, NoPermit> {
         let mut table = self.table();
         if let Some(of) = origin.as_ref().and_then(|origin| table.of.get(origin))
@@ -74,7 +74,7 @@ impl Permits {
         Ok(Permit { permits: Arc::clone(self), origin, evicted, number: Mutex::new(Some(number)) })
     }
 
-    /// The system has no descriptor for another connection: there are fewer permits from now on than are taken.
+    /// Reduces the number of permits below those taken, because the system has no descriptor for another connection.
     pub(super) fn shrink(&self) {
         let mut table = self.table();
         let permits = table.taken.saturating_sub(SPARE).max(1);
@@ -82,7 +82,7 @@ impl Permits {
         while table.taken > permits && table.evict_oldest() {}
     }
 
-    /// There are as many permits again as were set.
+    /// Restores the configured number of permits.
     pub(super) fn restore(&self) {
         self.table().shrunk_to = None;
     }
@@ -103,7 +103,7 @@ impl Table {
         number
     }
 
-    /// Takes it off the list of those that can be evicted.
+    /// Removes a connection from the list of those that can be evicted.
     fn leave(&mut self, number: u64) -> Option<(Option<Origin>, CancellationToken)> {
         let (origin, evicted) = self.unproven.remove(&number)?;
         if let Some(of) = origin.as_ref().and_then(|origin| self.of.get_mut(origin)) {
@@ -136,30 +136,30 @@ impl Table {
     }
 }
 
-/// The permit of one connection; given back when dropped.
+/// The permit of one connection; returned when dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     permits: Arc<Permits>,
     origin: Option<Origin>,
     evicted: CancellationToken,
-    /// Its number among the unproven; nothing once it is proven.
+    /// Its number among the unproven connections; `None` once it is proven.
     number: Mutex<Option<u64>>,
 }
 
 impl Permit {
-    /// Waits until the permit was given to another connection.
+    /// Waits until the permit is evicted.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
 
-    /// A request of the connection was proven to be whose it says: it gives way to nobody any more.
+    /// Marks the connection as proven, because one of its requests was authenticated: it is never evicted from now on.
     pub(super) fn prove(&self) {
         if let Some(number) = self.number().take() {
             self.permits.table().leave(number);
         }
     }
 
-    /// The connection has to prove itself anew, as one that has just come.
+    /// Marks the connection as unproven again, and as the youngest one.
     pub(super) fn doubt(&self) {
         let mut number = self.number();
         if number.is_none() && !self.evicted.is_cancelled() {
@@ -179,7 +179,7 @@ impl Drop for Permit {
         if let Some(number) = number {
             table.leave(number);
         }
-        // An evicted one gave its permit back when it was evicted.
+        // The permit of an evicted connection was already returned.
         if !self.evicted.is_cancelled() {
             table.give_back(self.origin);
         }
@@ -226,7 +226,7 @@ mod tests {
         held[2].prove();
         assert_eq!(permits.take(Some(origin("192.0.2.1"))).unwrap_err(), NoPermit::Address);
         assert!(!is_evicted(&other));
-        // One network of IPv6 is one address.
+        // One network of IPv6 counts as one address.
         let _held: Vec<Permit> = ["2001:db8::1", "2001:db8::2"]
             .map(|text| {
                 let permit = permits.take(Some(origin(text))).unwrap();
@@ -236,7 +236,7 @@ mod tests {
             .into();
         assert_eq!(permits.take(Some(origin("2001:db8::ffff"))).unwrap_err(), NoPermit::Address);
         assert!(permits.take(Some(origin("2001:db8:0:1::1"))).is_ok());
-        // Proxies that are trusted have no limit of their own.
+        // Trusted proxies have no limit of their own.
         let proxied: Vec<Permit> = (0..50).map(|_| permits.take(None).unwrap()).collect();
         assert!(proxied.iter().all(|permit| !is_evicted(permit)));
     }

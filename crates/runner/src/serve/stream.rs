@@ -1,4 +1,4 @@
-//! The bytes of one connection, with what is watched on their way.
+//! The byte stream of one connection, with checks on both directions.
 
 use super::head::Heads;
 use std::{
@@ -16,7 +16,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Time limit for a client to take more of a response.
+/// Time limit for a client to receive more of a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The number of the request whose framing is ambiguous; cheap to clone.
@@ -24,13 +24,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Ambiguous(Arc<AtomicU64>);
 
 impl Ambiguous {
-    /// Returns whether the request of that number, from 0, is ambiguous.
+    /// Returns true if the request of that number, from 0, is ambiguous.
     pub(super) fn is(&self, number: u64) -> bool {
         self.0.load(Ordering::Acquire) == number
     }
 }
 
-/// A connection whose heads are looked at and whose writes are limited in time.
+/// A connection whose request heads are checked and whose writes have a time limit.
 pub(super) struct Watched<S> {
     stream: S,
     heads: Heads,
@@ -45,7 +45,7 @@ impl<S> Watched<S> {
         (watched, ambiguous)
     }
 
-    /// The write's outcome, or an error once it has waited for too long.
+    /// Returns the result of the write, or an error once it has waited for too long.
     fn limited<T>(&mut self, context: &mut Context<'_>, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if wrote.is_ready() {
             self.blocked = None;

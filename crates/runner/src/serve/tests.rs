@@ -4,10 +4,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Longer than anything here takes.
+/// Longer than anything in these tests takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// More than any socket takes in.
+/// More bytes than the buffers of any socket can contain.
 const LARGE_BYTES: usize = 64 * 1024 * 1024;
 
 fn listening() -> Listening {
@@ -29,7 +29,8 @@ struct Served {
     serving: tokio::task::JoinHandle<()>,
 }
 
-/// A listener that proves whoever asks for `/mine`, waits for ever with `/wait`, and says the path.
+/// Starts a listener that proves the client of `/mine`, never responds to `/wait`, and otherwise responds
+/// with the path.
 async fn served(listening: Listening) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -79,7 +80,7 @@ impl Served {
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
-    // A connection that is reset has ended, too.
+    // A reset connection has ended, too.
     read.expect("it is closed").ok();
     String::from_utf8(answer).unwrap()
 }
@@ -128,7 +129,7 @@ async fn malformed_requests_are_refused_whatever_they_ask_and_end_their_connecti
         "POST /b HTTP/1.1\r\nhost: h\r\ntransfer-encoding: gzip\r\n\r\n",
     ];
     for sent in malformed {
-        // Behind a good one, and with another behind it, which must not be served.
+        // Sent after a good request, and before another one, which must not be served.
         let answer = served.exchange(&[good, sent, good].concat()).await;
         let statuses: Vec<&str> =
             answer.match_indices("HTTP/1.1 ").map(|(at, _)| &answer[at + 9..at + 12]).collect();
@@ -175,7 +176,7 @@ async fn who_sends_no_request_or_reads_no_response_is_given_up() {
         (served.connect().await, served.connect().await, served.connect().await);
     slow.write_all(b"GET / HT").await.unwrap();
     deaf.write_all(b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-    // Once all stand still, time passes by itself.
+    // Once all tasks are idle, the paused time advances by itself.
     deaf.readable().await.unwrap();
     tokio::time::pause();
     sleep(HEADER_TIMEOUT + Duration::from_secs(1)).await;

@@ -17,7 +17,7 @@ impl Write for Sink {
     }
 }
 
-/// All that is written while `act` runs.
+/// Returns everything that is logged while `act` runs.
 fn logged(format: LogFormat, filter: &str, act: impl FnOnce()) -> String {
     let sink = Sink::default();
     let writer = {

@@ -11,9 +11,9 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// How many entries a list in an input may have.
+/// Maximum number of entries of a list in an input.
 const INPUT_MAX: usize = 250;
-/// The largest quantity of a level.
+/// Maximum quantity of a level.
 const QUANTITY_MAX: i64 = 1_000_000_000;
 const REASONS: [&str; 17] = [
     "correction",
@@ -44,7 +44,7 @@ pub(super) fn run(state: &mut State, field: &Field, now: Instant) -> Result<Done
     }
 }
 
-/// Runs the mutation once for each idempotency key, which it must have.
+/// Runs the mutation once for each idempotency key, which is required.
 fn once(state: &mut State, field: &Field, now: Instant) -> Result<Done, Fault> {
     let Some(key) = idempotency_key(field) else {
         let message = "The @idempotent directive is required for this mutation but was not provided.";
@@ -82,7 +82,7 @@ struct Row {
     item: String,
     location: String,
     quantity: i64,
-    /// What must be there; `None` skips the check.
+    /// The quantity to compare with; `None` skips the check.
     from: Option<i64>,
 }
 
@@ -91,7 +91,7 @@ fn set_quantities(
     field: &Field,
     now: Instant,
 ) -> Result<(Value, Vec<Change>, bool), Fault> {
-    // What is selected wrongly is refused before anything happens.
+    // An invalid selection is refused before anything changes.
     let sample = change_node("", "", 0, Decimal::ZERO);
     project(
         &set_payload(Some(group(&json!({}), "", now, vec![sample])), vec![user_error(None, "", "")]),
@@ -123,7 +123,7 @@ fn set_quantities(
     Ok((project(&set_payload(group, Vec::new()), field)?, changes, false))
 }
 
-/// Another program comes first.
+/// Restocks one of each item in `rows` first, as another program would, if the shop is set to do so.
 fn rival_restocks(state: &mut State, rows: &[Row], now: Instant) -> Vec<Change> {
     let mut changes = Vec::new();
     for row in rows.iter().filter(|_| state.rival_restocks) {
@@ -204,7 +204,7 @@ fn refusal<'a>(
     row: &'a Row,
     seen: &mut HashSet<(&'a str, &'a str)>,
 ) -> Option<(&'static str, &'static str, &'static str)> {
-    // Only the id of the inventory item itself will do, not that of its variant.
+    // Only the id of the inventory item itself is valid, not that of its variant.
     let known = state.ledger.find(&row.item).is_some_and(|(_, variant)| variant.item == row.item);
     let held = state.ledger.level(&row.item, &row.location).map_or(Decimal::ZERO, Level::quantity);
     if !known {

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-/// What quantities other than "available" are: nothing is ever committed or on its way.
+/// Quantities other than "available"; always zero, since nothing is ever committed or on its way.
 const EMPTY_QUANTITIES: [&str; 3] = ["committed", "incoming", "reserved"];
 
 pub(crate) fn gid(kind: &str, id: &str) -> String {
     format!("gid://shopify/{kind}/{id}")
 }
 
-/// The number in a global id; what isn't one stays as it is.
+/// The number in a global id; any other text stays as it is.
 pub(crate) fn bare_id(gid: &str) -> &str {
     let id = gid.rsplit('/').next().unwrap_or(gid);
     id.split('?').next().unwrap_or(id)

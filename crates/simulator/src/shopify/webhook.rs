@@ -1,4 +1,4 @@
-//! Webhooks: one for each topic that an act touches, all with the act's event id.
+//! Webhooks: one for each topic that an act concerns, all with the act's event id.
 
 use super::{API_VERSION, tree};
 use crate::exchange::Outgoing;
@@ -10,9 +10,9 @@ use bytes::Bytes;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-/// The shop is so many hours west of Greenwich.
+/// The shop's time zone, in hours west of Greenwich.
 const HOURS_WEST: i32 = 4;
-/// A change of stock also causes products/update in one of so many cases.
+/// A change of stock also causes `products/update` in one of this many cases.
 const STOCK_TOUCHES_PRODUCT_ONE_IN: u32 = 3;
 
 pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {
@@ -62,7 +62,7 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
     bodies.into_iter().map(|(topic, body)| sealed(state, topic, &body, &event_id, url, now)).collect()
 }
 
-/// A change of stock counts as an update of its product now and then, unless the product is reported of anyway.
+/// Touches the product of a changed level at random and returns it, unless the act already reports the product.
 fn touched(state: &mut State, changes: &[Change], item: &str, now: Instant) -> Option<Value> {
     let reported = changes.iter().any(|change| matches!(change, Change::ProductAdded(_)));
     if reported || !state.ids.one_in(STOCK_TOUCHES_PRODUCT_ONE_IN) {

@@ -1,4 +1,4 @@
-//! Items and their variations: read by id, by list and by what changed; written as a whole against a version.
+//! Items and their variations: read by id, by list and by time of change; written as a whole against a version.
 
 use super::{Refusal, listing, money, page, texts};
 use crate::exchange::{Incoming, Reply};
@@ -9,15 +9,15 @@ use crate::state::State;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// How many objects a page of a list has.
+/// Number of objects on a page of a list.
 const LIST_PER_PAGE: usize = 100;
-/// How many objects a page of a search has at most.
+/// Maximum number of objects on a page of a search.
 const SEARCH_PER_PAGE: u64 = 1_000;
-/// The same text in three shapes; the first that is written wins.
+/// Fields of the same text in three formats; the first that is written applies.
 const DESCRIPTIONS: [&str; 3] = ["description_html", "description", "description_plaintext"];
 const KINDS: [&str; 2] = ["ITEM", "ITEM_VARIATION"];
 
-/// Fields that a new item has and that nobody may lose by writing it back.
+/// Fields of a new item that a write of the item must keep.
 pub(crate) fn item_extra(kind: Kind) -> Map<String, Value> {
     let mut extra = Map::new();
     if kind == Kind::Square {
@@ -48,7 +48,7 @@ fn variation(state: &State, product: &Product, variant: &Variant, ordinal: usize
     let mut data = variant.extra.clone();
     data.insert("item_id".to_owned(), json!(product.id));
     data.insert("name".to_owned(), json!(variant.name));
-    // What is empty is left out.
+    // Square leaves out empty fields.
     if !variant.sku.is_empty() {
         data.insert("sku".to_owned(), json!(variant.sku));
     }
@@ -76,7 +76,7 @@ pub(super) fn retrieve(state: &State, id: &str) -> Result<Reply, Refusal> {
     Ok(Reply::ok(json!({"object": object})))
 }
 
-/// Every object of `kinds` with the time when it last changed.
+/// Every object of `kinds` with the time of its last change.
 fn objects(state: &State, kinds: &[&str], deleted: bool) -> Vec<(Instant, Value)> {
     let mut found = Vec::new();
     for product in state.ledger.products() {
@@ -184,7 +184,7 @@ fn same_version(given: &Value, held: &Value) -> Result<(), Refusal> {
     Err(Refusal::bad("VERSION_MISMATCH", detail, "version"))
 }
 
-/// Replaces an item with everything in it: what isn't given is gone, variations too.
+/// Replaces an item with all its contents: fields and variations that aren't given are removed.
 fn replace_item(state: &mut State, id: &str, object: &Value, now: Instant) -> Result<String, Refusal> {
     let mut data = data(object, "item_data")?;
     let given = match data.remove("variations") {
@@ -232,7 +232,7 @@ fn replace_variation(state: &mut State, id: &str, object: &Value, now: Instant) 
     Ok(product_id)
 }
 
-/// `variant` as `object` says; a new version only if that changes something.
+/// Returns `variant` with the values of `object`; it gets a new version only if a value changes.
 fn written_variant(
     state: &State,
     variant: &Variant,

@@ -1,17 +1,17 @@
-//! What Square makes of a description: the documented elements and attributes stay, tables and scripts go with what is in
-//! them, other tags go alone.
+//! Square's filter of descriptions: the documented elements and attributes stay, tables and scripts are removed with
+//! their content, of other tags only the tag is removed.
 
 /// Elements that descriptions may have (`CatalogItem.description_html`).
 const ELEMENTS: [&str; 19] = [
     "a", "b", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "i", "li", "ol", "p", "strong",
     "u", "ul",
 ];
-/// Attributes that they may have.
+/// Attributes that these elements may have.
 const ATTRIBUTES: [&str; 4] = ["align", "href", "rel", "target"];
-/// Elements that go with their content.
+/// Elements that are removed with their content.
 const DROPPED: [&str; 3] = ["table", "script", "style"];
 
-/// `text` as it is kept and shown.
+/// Returns `text` as the platform stores and shows it.
 pub(crate) fn rendered(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -42,7 +42,7 @@ fn name(tag: &str) -> String {
     letters.collect::<String>().to_ascii_lowercase()
 }
 
-/// What comes after the end of an element whose start was read; nothing if it doesn't end.
+/// Returns the text after the end of an element whose start was read; empty if it doesn't end.
 fn after_element<'a>(name: &str, rest: &'a str) -> &'a str {
     let end = format!("</{name}");
     let lower = rest.to_ascii_lowercase();
@@ -68,7 +68,7 @@ fn kept(tag: &str, name: &str) -> String {
     shown
 }
 
-/// The attributes in a tag; white space within quotes parts none.
+/// The attributes in a tag; white space within quotes separates none.
 fn attributes(text: &str) -> Vec<&str> {
     let (mut found, mut start, mut quote) = (Vec::new(), None, None);
     for (at, letter) in text.char_indices() {

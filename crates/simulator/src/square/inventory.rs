@@ -11,16 +11,16 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use std::str::FromStr;
 
-/// How many changes one request may have.
+/// Maximum number of changes in one request.
 const CHANGES_MAX: usize = 100;
-/// How many digits a quantity has behind the point at most.
+/// Maximum number of fractional digits of a quantity.
 const SCALE_MAX: u32 = 5;
-/// How many hours old a change may be.
+/// Maximum age of a change, in hours.
 const AGE_HOURS_MAX: i64 = 24;
-/// How many counts a page has at most.
+/// Maximum number of counts on a page.
 const COUNTS_PER_PAGE: u64 = 1_000;
 
-/// One change that was checked.
+/// One change that passed its checks.
 struct Checked {
     item: String,
     location: String,
@@ -95,7 +95,7 @@ fn check(state: &State, change: &Value, now: Instant) -> Result<Checked, Refusal
     Ok(Checked { item: item.to_owned(), location: location.to_owned(), occurred_at, entry })
 }
 
-/// Whether an adjustment adds to what is in stock or takes from it.
+/// Returns 1 if an adjustment adds to the stock, -1 if it takes from it; `None` for other transitions.
 fn sign(from: &str, to: &str) -> Option<Decimal> {
     match (from, to) {
         ("NONE" | "UNLINKED_RETURN", "IN_STOCK") => Some(Decimal::ONE),
@@ -108,7 +108,7 @@ pub(super) fn count(item: &str, location: &str, level: &Level) -> Value {
     row(item, location, "IN_STOCK", &level.text(), level)
 }
 
-/// What was sold, which is a state of the same variation.
+/// The count of what was sold: `SOLD` is a state of the same variation.
 pub(super) fn sold(item: &str, location: &str, level: &Level) -> Value {
     row(item, location, "SOLD", &level.sold.normalize().to_string(), level)
 }

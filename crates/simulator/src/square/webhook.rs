@@ -9,7 +9,7 @@ use crate::state::State;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// A catalog change is reported of twice in one of so many cases, with two event ids.
+/// A catalog change is reported twice in one of this many cases, with two event ids.
 const CATALOG_TWICE_ONE_IN: u32 = 3;
 
 pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {
@@ -51,7 +51,7 @@ fn catalog_changed(changes: &[Change]) -> bool {
     })
 }
 
-/// The counts of every level that changed; after a sale also what was sold, which isn't stock.
+/// The counts of every level that changed; after a sale also the sold count, which isn't stock.
 fn counts(state: &State, changes: &[Change]) -> Vec<Value> {
     let sale = changes.iter().any(|change| matches!(change, Change::Sold(_)));
     let mut rows = Vec::new();

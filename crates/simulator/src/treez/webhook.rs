@@ -1,4 +1,4 @@
-//! Webhooks: full objects, nothing signed, no id of their own.
+//! Webhooks: full objects, unsigned, without an id of their own.
 
 use crate::exchange::Outgoing;
 use crate::ledger::{Change, Instant};
@@ -28,9 +28,9 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
                     state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))),
                 );
             }
-            // No webhook of it is documented.
+            // Treez documents no webhook for a refund.
             Change::Refunded(_) => {}
-            // A product is its own item. Its `last_updated_at` doesn't move when only its stock does.
+            // A product is its own item. Its `last_updated_at` doesn't change if only its stock does.
             Change::ProductAdded(id)
             | Change::ProductEdited(id)
             | Change::ProductDeleted(id)

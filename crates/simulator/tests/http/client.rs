@@ -30,7 +30,7 @@ pub(crate) async fn open_with(platform: Kind, options: SimulatorOptions) -> Simu
     Simulator::start(options, account(platform)).await.unwrap()
 }
 
-/// Makes a call and says status and body.
+/// Makes a call and returns status and body.
 pub(crate) async fn call(
     method: &str,
     url: &str,

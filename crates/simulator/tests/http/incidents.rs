@@ -14,7 +14,7 @@ fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
     (shop.add_product("Beans", &[variant]).unwrap().remove(0), location)
 }
 
-/// A call with valid credentials to something that there is.
+/// Makes a call with valid credentials to an endpoint that exists.
 async fn any_call(simulator: &Simulator) -> (u16, Value) {
     let (method, path, headers, body) = match simulator.shop().platform() {
         Kind::Shopify => (

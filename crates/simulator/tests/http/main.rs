@@ -1,4 +1,4 @@
-//! The simulators over HTTP, as a client and a receiver of webhooks meet them.
+//! The simulators over HTTP, tested through a client and a receiver of webhooks.
 
 #[cfg(test)]
 mod client;

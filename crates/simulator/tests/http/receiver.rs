@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-/// A webhook as it came in.
+/// A webhook as received.
 pub(crate) struct Received {
     headers: hyper::HeaderMap,
     pub(crate) body: Bytes,
@@ -34,7 +34,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Answers the first webhooks with `statuses` and all others with 200.
+    /// Responds to the first webhooks with `statuses` and to all others with 200.
     pub(crate) async fn start(statuses: &[u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks/in?shop=1", listener.local_addr().unwrap());
@@ -68,7 +68,7 @@ impl Receiver {
         tokio::time::timeout(Duration::from_secs(10), self.arrived.recv()).await.unwrap().unwrap()
     }
 
-    /// What arrived and wasn't looked at yet.
+    /// Received webhooks that weren't read yet.
     pub(crate) fn rest(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.arrived.try_recv().ok()).collect()
     }

@@ -126,7 +126,7 @@ async fn held_webhooks_wait_and_go_in_their_order() {
     shop.hold_webhooks(true);
     shop.sell(&ids.item, &location, 1).unwrap();
     shop.sell(&ids.item, &location, 1).unwrap();
-    // Another shop's webhook goes out meanwhile, so that these could have.
+    // Another shop's webhook is sent meanwhile, so these could have been sent too.
     let other = open(Kind::Treez).await;
     other.set_webhook(&receiver.url);
     other.shop().add_customer("Ada", "Lovelace", "ada@example.com").unwrap();

@@ -1,4 +1,4 @@
-//! The window against a plain list, over time, skewed clocks, lost appends and takeovers.
+//! Tests of the window against a plain list, with passing time, skewed clocks, lost appends and takeovers.
 
 use super::Window;
 use model::{EventId, Timestamp};
@@ -8,33 +8,33 @@ use std::{collections::BTreeSet, time::Duration};
 
 const SPAN_SECONDS: i64 = 10;
 const REMEMBERED_MAX: usize = 6;
-/// Less than the span: an intake whose clock is a whole window off has nothing to expect.
+/// Less than the span: for an intake whose clock differs by a whole window, the window promises nothing.
 const SKEW_SECONDS: i64 = 3;
 
 type Passed = (i64, u8);
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// An event comes, by an intake whose clock is off by so much.
+    /// An intake whose clock differs by `skew_seconds` accepts an event.
     See { id: u8, skew_seconds: i64 },
     /// Time passes.
     Wait { seconds: i64 },
-    /// Another owner goes on from what the output has.
+    /// Another owner continues from the content of the output.
     TakeOver,
-    /// A batch is decided, but its append fails: the owner begins again from what the output has.
+    /// A batch is decided, but its append fails: the owner restarts from the content of the output.
     LoseAppend { ids: Vec<u8> },
-    /// The janitor takes the oldest of the output, being short of room.
+    /// The janitor removes the oldest entries of the output, because of limited space.
     Purge { count: usize },
 }
 
 #[derive(Debug, Clone, Default)]
 struct Plain {
     now: i64,
-    /// What the owner remembers, oldest first.
+    /// The identities that the owner remembers, oldest first.
     list: Vec<Passed>,
-    /// What the stream holds.
+    /// The content of the stream.
     output: Vec<Passed>,
-    /// Whether what came last is the first of its identity.
+    /// True if the last event is the first of its identity.
     first: bool,
 }
 
@@ -104,7 +104,7 @@ impl ReferenceStateMachine for Model {
 struct Owner {
     window: Window<EventId>,
     output: Vec<Passed>,
-    /// All that ever passed, whatever was purged since.
+    /// All identities that ever passed, including purged ones.
     passed: BTreeSet<u8>,
 }
 

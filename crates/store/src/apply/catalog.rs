@@ -1,4 +1,4 @@
-//! Products and variants, each field with its own clock.
+//! Products and variants; each field has a clock of its own.
 
 use crate::{
     StoreError,
@@ -69,7 +69,7 @@ pub(super) async fn variants(
 
 fn read_variant(row: &PgRow) -> Result<VariantRow, StoreError> {
     let price = money(row, "price_minor", "price_currency")?;
-    // Known to be nothing is not the same as unknown: the clock tells them apart.
+    // Known to be empty differs from unknown: only the clock distinguishes them.
     let compare_at_price = money(row, "compare_at_price_minor", "compare_at_price_currency")?;
     let compared_at = time_or_null(row, "compare_at_price_at")?;
     Ok(VariantRow {

@@ -1,4 +1,4 @@
-//! Writing: one statement for each kind of row, over the whole set; none for an empty set.
+//! Writes of a batch: one statement for each kind of row, over the whole set; none for an empty set.
 
 use super::{catalog, conflicts, dropped_inputs, links, stock, trade};
 use crate::{
@@ -13,7 +13,7 @@ use model::{
 use sqlx::{PgConnection, postgres::PgQueryResult};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Writes everything but the commit. The cursors first: a stale owner learns at once that it is one.
+/// Writes everything but the commit. The cursors are first, so that a stale owner is fenced at once.
 pub(super) async fn write(
     connection: &mut PgConnection,
     changes: &Changes,
@@ -73,7 +73,8 @@ async fn write_history(
     conflicts::write(connection, changes).await
 }
 
-/// What no batch may look like, whatever was decided: both counts go on without gaps.
+/// Checks what holds for every batch: each partition's numbers continue without gaps, and each cursor's number is the
+/// last of them.
 fn check(changes: &Changes, payloads: &[Vec<u8>], steps: &[CursorMove]) -> Result<(), StoreError> {
     if payloads.len() != changes.applied.len() {
         return Err(StoreError::refused("there is not one payload for each applied change"));
@@ -94,7 +95,7 @@ fn check(changes: &Changes, payloads: &[Vec<u8>], steps: &[CursorMove]) -> Resul
     Ok(())
 }
 
-/// Refuses a statement that didn't reach every row.
+/// Refuses a statement that didn't affect every row.
 pub(super) fn complete(written: &PgQueryResult, wanted: usize, otherwise: &str) -> Result<(), StoreError> {
     if written.rows_affected() == signed(wanted)?.unsigned_abs() {
         Ok(())
@@ -154,8 +155,8 @@ async fn write_events(
     Ok(())
 }
 
-/// An event that ended before can't end again, unless it ended dead: then this is its replay. Only a batch with such
-/// ones pays for looking whether an outcome is there.
+/// Writes the outcomes of events. An event has one outcome; only a dead event's is replaced, by that of its replay.
+/// Only a batch with replays pays for the check for existing outcomes.
 async fn write_event_outcomes(
     connection: &mut PgConnection,
     event_outcomes: &[EventOutcome],

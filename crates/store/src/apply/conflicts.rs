@@ -1,4 +1,4 @@
-//! What events made of conflicts, and of the connections that they came through.
+//! Changes of conflicts by events, and of the connections that the events came through.
 
 use crate::{
     StoreError,
@@ -9,7 +9,7 @@ use model::{Conflict, ConflictKind, ConnectionId, EventId, LocationId, StoreId, 
 use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Writes rules and lost authorisations, then conflicts: connections are locked before conflicts everywhere.
+/// Writes rules and revoked authorisations, then conflicts: connections are locked before conflicts everywhere.
 pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
     if !changes.rules.is_empty() {
         connection_states::write_rules(connection, &changes.rules).await?;
@@ -30,8 +30,8 @@ pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> R
     Ok(())
 }
 
-/// The conflicts, with the last two sales named in those about oversell: the one that took what was left, and the one
-/// before. Looked up in the ledger of the store's last [`LOOK_BACK`] changes.
+/// Returns the conflicts; those about oversell name the last two sales: the one that took the rest, and the one before.
+/// These are looked up in the ledger of the store's last [`LOOK_BACK`] changes.
 async fn with_sales(
     connection: &mut PgConnection,
     conflicts: &[Conflict],
@@ -69,7 +69,7 @@ async fn with_sales(
     Ok(named.collect())
 }
 
-/// The number of a store's changes in which the sales behind oversell are looked for.
+/// Number of a store's latest changes in which the sales behind an oversell are looked up.
 const LOOK_BACK: i64 = 10_000;
 
 const SALES: &str = "

@@ -1,4 +1,4 @@
-//! What ended without an outcome of its own.
+//! Dropped inputs: inputs that ended before `apply`, and the former outcomes of replayed dead events.
 
 use crate::{StoreError, columns::signed};
 use model::{ConnectionId, DroppedInput, EventId};
@@ -35,7 +35,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Keeps how dead events ended whose new end is about to take that row.
+/// Copies the outcomes of dead events whose rows are about to be replaced by the outcome of their replay.
 pub(super) async fn keep_revived(
     connection: &mut PgConnection,
     revived: &BTreeSet<(ConnectionId, EventId)>,

@@ -1,4 +1,4 @@
-//! Links: what platforms' ids are in the store's own terms. A retired one keeps what it led to, and isn't found any more.
+//! Links from platforms' ids to the store's own ids. A retired link keeps its target and is no longer found.
 
 use crate::{
     LISTED_ROWS, StoreError,
@@ -30,7 +30,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// The live links of those keys.
+/// Loads the live links of those keys.
 pub(super) async fn load(
     connection: &mut PgConnection,
     keys: &Links<()>,
@@ -55,7 +55,7 @@ pub(super) async fn load(
     rows.iter().try_for_each(|row| keep(row, facts))
 }
 
-/// The live links of those items.
+/// Loads the live links of those items.
 pub(super) async fn of_items(
     connection: &mut PgConnection,
     keys: &BTreeSet<ExternalKey>,
@@ -65,8 +65,8 @@ pub(super) async fn of_items(
     load(connection, &Links { items, ..Links::default() }, facts).await
 }
 
-/// Every link of a location of those connections, their items (at most [`LISTED_ROWS`] of each), and the locations of their
-/// stores.
+/// Loads every live location link of those connections, their item links (at most [`LISTED_ROWS`] of each), and the
+/// locations of their stores.
 pub(super) async fn of_connections(
     connection: &mut PgConnection,
     keys: &BTreeSet<ConnectionId>,
@@ -98,7 +98,7 @@ pub(super) async fn of_connections(
     Ok(())
 }
 
-/// Every live link to those products, and to a variant of them, where it is sold and where it is counted.
+/// Loads every live link to those products and to their variants, both as sold (variant) and as counted (item).
 pub(super) async fn of_products(
     connection: &mut PgConnection,
     keys: &BTreeSet<ProductId>,
@@ -132,7 +132,7 @@ fn keep(row: &PgRow, facts: &mut Facts) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The connections that link each of those variants.
+/// Loads the connections that link each of those variants.
 pub(super) async fn linked_by(
     connection: &mut PgConnection,
     keys: &BTreeSet<VariantId>,
@@ -152,7 +152,7 @@ pub(super) async fn linked_by(
     Ok(())
 }
 
-/// Every variant that has one of those numbers.
+/// Loads every variant that has one of those numbers.
 pub(super) async fn numbers(
     connection: &mut PgConnection,
     keys: &BTreeSet<(StoreId, String)>,
@@ -184,7 +184,7 @@ fn connections(row: &PgRow) -> Result<BTreeSet<ConnectionId>, StoreError> {
     ids.map_err(|_| crate::columns::unreadable("linked_by"))
 }
 
-/// Makes, changes and retires links.
+/// Creates, changes and retires links.
 pub(super) async fn write(connection: &mut PgConnection, links: &Links<Changed>) -> Result<(), StoreError> {
     let mut changes: BTreeMap<(LinkKind, &ExternalKey), Option<&str>> = BTreeMap::new();
     changes.extend(

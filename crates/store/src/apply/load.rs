@@ -1,4 +1,4 @@
-//! Loading: one statement for each kind of row, over the whole set of keys; none for an empty set.
+//! Loads of a batch: one statement for each kind of row, over the whole set of keys; none for an empty set.
 
 use super::{catalog, links, stock, trade};
 use crate::{
@@ -17,7 +17,8 @@ pub(super) async fn first(
     keys: &FirstKeys,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    // The stores first: whoever waits for another batch of a store must see all that it wrote.
+    // The stores first: a transaction that waited for another batch of a store must see everything that
+    // the batch wrote.
     if !keys.stores.is_empty() {
         stores(&mut *connection, &keys.stores, facts).await?;
     }
@@ -78,7 +79,7 @@ pub(super) async fn rows(
     Ok(())
 }
 
-/// Locks the stores, and loads the set-up of their connections with them: a first contact of one concerns the others.
+/// Locks the stores and loads the set-up of their connections: a first contact of one connection concerns the others.
 async fn stores(
     connection: &mut PgConnection,
     keys: &BTreeSet<StoreId>,

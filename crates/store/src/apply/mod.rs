@@ -1,4 +1,5 @@
-//! The one transaction of `apply`: load what a batch may touch, locked; write what was decided; move the cursors.
+//! The single transaction of `apply`: loads and locks the rows that a batch may touch, writes what was decided, and
+//! moves the cursors.
 
 mod catalog;
 mod commit;
@@ -18,15 +19,15 @@ use model::{
 use sqlx::{Postgres, Transaction};
 use std::{collections::BTreeSet, time::Duration};
 
-/// A transaction of `apply`. Dropped, it rolls back when the connection is next free: [`ApplyTransaction::rollback`]
-/// waits for that.
+/// A transaction of `apply`. After a drop it is rolled back when its connection is next used;
+/// [`ApplyTransaction::rollback`] waits for that.
 ///
 /// Locks are taken in one order everywhere: stores, then mirrors, levels, products, variants, orders, customers,
 /// connections, conflicts, each in the order of its keys.
 pub struct ApplyTransaction {
     transaction: Transaction<'static, Postgres>,
     limit: Duration,
-    /// Mirrors that were loaded: nobody else can change those until the commit.
+    /// Mirrors that were loaded: no other transaction can change them until the commit.
     locked_mirrors: BTreeSet<MirrorKey>,
 }
 
@@ -39,8 +40,8 @@ impl Store {
 }
 
 impl ApplyTransaction {
-    /// Loads what says which rows come next, and locks the stores. An event that ended dead doesn't count as seen, so
-    /// that its replay is decided anew.
+    /// Loads the facts that decide which rows are needed next, and locks the stores. A dead event doesn't count as
+    /// seen, so that its replay is decided anew.
     pub async fn first(&mut self, keys: &FirstKeys, facts: &mut Facts) -> Result<(), StoreError> {
         within(self.limit, load::first(&mut self.transaction, keys, facts)).await
     }
@@ -52,14 +53,14 @@ impl ApplyTransaction {
         Ok(())
     }
 
-    /// Gives up what was loaded and its locks.
+    /// Discards what was loaded and releases the locks.
     pub async fn rollback(self) -> Result<(), StoreError> {
         within(self.limit, self.transaction.rollback()).await
     }
 
-    /// Writes `changes`, with the wire's form of each applied change in `payloads` (same order), moves the cursors, and
-    /// commits. [`StoreError::Fenced`] if a cursor isn't where its step begins: then nothing was changed. After
-    /// [`StoreError::Unavailable`] the outcome is unknown: the cursor tells.
+    /// Writes `changes`, with the wire format of each applied change in `payloads` (same order), moves the cursors, and
+    /// commits. Returns [`StoreError::Fenced`] if a cursor isn't at the beginning of its step: then nothing was
+    /// changed. After [`StoreError::Unavailable`] the outcome is unknown: read the cursor.
     pub async fn commit(
         mut self,
         changes: &Changes,
@@ -68,7 +69,8 @@ impl ApplyTransaction {
     ) -> Result<(), StoreError> {
         let write = commit::write(&mut self.transaction, changes, payloads, steps, &self.locked_mirrors);
         within(self.limit, write).await?;
-        // As many as there are, a bounded number at a time: each within the limit, all in this commit.
+        // There may be any number of them: erased in bounded statements, each within the time limit, all
+        // in this commit.
         for (connection, erasure) in &changes.erased {
             let mut after = String::new();
             loop {

@@ -14,8 +14,8 @@ use rust_decimal::Decimal;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Mirrors, and with those of levels the store's own. Levels need no lock of their own: only who has locked their store
-/// changes them.
+/// Loads and locks mirrors, and loads the store's levels of level mirrors. Levels need no lock of their own: only the
+/// transaction that has locked their store changes them.
 pub(super) async fn mirrors(
     connection: &mut PgConnection,
     keys: &BTreeSet<MirrorKey>,
@@ -51,15 +51,15 @@ LEFT JOIN LATERAL (SELECT k.quantity FROM inventory_levels k
                    WHERE m.kind = 'inventory' AND k.variant = m.internal AND k.location || '' = m.place OFFSET 0) AS l
     ON true";
 
-/// Every level mirror of those items.
+/// Loads and locks every level mirror of those items.
 pub(super) async fn item_mirrors(
     connection: &mut PgConnection,
     keys: &BTreeSet<ExternalKey>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let statement = sqlx::query(
-        // Item by item in the order of their keys, which is that of the locks; joined, a plan made while the table was
-        // empty would read all of a connection's mirrors.
+        // Item by item in the order of their keys, which is the order of locks. With a plain join, a plan made while
+        // the table was empty would read all mirrors of a connection.
         "SELECT m.*
          FROM unnest($1::text[], $2::text[]) AS u(connection, external)
          CROSS JOIN LATERAL (SELECT * FROM mirrors k
@@ -71,7 +71,8 @@ pub(super) async fn item_mirrors(
     keep(&statement.fetch_all(connection).await?, facts)
 }
 
-/// Every platform's mirror of those variants at those locations. Looked up by the variant, of which there are few.
+/// Loads and locks every platform's mirror of those variants at those locations. Looked up by variant, because few
+/// mirrors share one.
 pub(super) async fn contact_mirrors(
     connection: &mut PgConnection,
     keys: &BTreeSet<(VariantId, LocationId)>,
@@ -89,7 +90,7 @@ pub(super) async fn contact_mirrors(
     keep(&statement.fetch_all(connection).await?, facts)
 }
 
-/// The mirrors of those connections that wait for an answer to a first contact.
+/// Loads and locks the mirrors of those connections that wait for a decision on a first contact.
 pub(super) async fn waiting_mirrors(
     connection: &mut PgConnection,
     keys: &BTreeSet<ConnectionId>,
@@ -111,7 +112,7 @@ fn keep(rows: &[PgRow], facts: &mut Facts) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes mirrors: those that were loaded, and with them locked, and new ones.
+/// Writes mirrors: updates those that were loaded and locked, and inserts new ones.
 pub(super) async fn write_mirrors(
     connection: &mut PgConnection,
     changed: &Mirrors,
@@ -145,7 +146,7 @@ pub(super) async fn levels(
     Ok(())
 }
 
-/// Most of them are there, and an update is cheaper than an insert that finds them there.
+/// Writes levels. Most rows exist, and an update is cheaper than an insert that conflicts.
 pub(super) async fn write_levels(
     connection: &mut PgConnection,
     levels: &BTreeMap<(VariantId, LocationId), Quantity>,

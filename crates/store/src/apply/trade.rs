@@ -73,8 +73,8 @@ SET version = excluded.version, status = excluded.status, total_minor = excluded
     total_currency = excluded.total_currency, is_refund = excluded.is_refund, placed_at = excluded.placed_at,
     closed_at = excluded.closed_at, body = excluded.body";
 
-/// The personal fields of a customer as the record keeps them: one that was never reported is missing, one that is
-/// empty on purpose is null.
+/// The personal fields of a customer as the database stores them: a field that was never reported is missing, one that
+/// is empty on purpose is null.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Personal {
@@ -123,7 +123,7 @@ pub(super) async fn customers(
 }
 
 fn read_customer(row: &PgRow) -> Result<CustomerRow, StoreError> {
-    // The error of the JSON would quote personal data.
+    // The JSON error would quote personal data.
     let personal: Json<Personal> = row.try_get("personal").map_err(|_| unreadable("personal"))?;
     let Personal { first_name, last_name, email, phone } = personal.0;
     let tags: Option<Json<Vec<String>>> = row.try_get("tags")?;
@@ -182,11 +182,11 @@ ON CONFLICT (id) DO UPDATE
 SET version = excluded.version, personal = excluded.personal, tags = excluded.tags,
     merged_into = excluded.merged_into, deleted_at = excluded.deleted_at";
 
-/// The number of customers that are erased by one statement.
+/// Number of customers that one statement erases.
 const ERASED_MAX: i64 = 1_000;
 
-/// Erases the next customers of a connection behind `after`, those among `decided` aside: at most [`ERASED_MAX`]. Says
-/// where the next ones begin; `None` if there are no more.
+/// Erases the next customers of a connection after `after`, except those among `decided`: at most [`ERASED_MAX`].
+/// Returns the key after which the next ones begin; `None` if there are no more.
 pub(super) async fn erase_customers(
     connection: &mut PgConnection,
     of: (&ConnectionId, Erasure),

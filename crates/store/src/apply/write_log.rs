@@ -1,4 +1,4 @@
-//! What propagate made of mirrors, for replays.
+//! The write log: states of mirrors as propagate left them, for replays.
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
@@ -9,8 +9,8 @@ use model::{Mirror, MirrorKey, Partition, Position, record::WriteLogEntry};
 use sqlx::{PgConnection, postgres::PgRow};
 
 impl Store {
-    /// The write log of a partition behind `after` and up to `up_to`, in order. There are no others up to the position
-    /// that comes with them: `up_to`, or one before it if there are very many.
+    /// Returns the write log of a partition after `after` and up to `up_to`, in order. It is complete up to the
+    /// position that is returned with it: `up_to`, or an earlier one if there are very many entries.
     pub async fn write_log(
         &self,
         of: Partition,
@@ -39,7 +39,7 @@ impl Store {
         if signed(write_log.len())? < LISTED_ROWS {
             return Ok((write_log, up_to));
         }
-        // The last place may have more of them: those come with the next question.
+        // The last position may have more entries: the next call returns them all.
         let last = write_log.last().map(|entry| entry.after).unwrap_or_default();
         write_log.retain(|entry| entry.after < last);
         match write_log.last().map(|entry| entry.after) {
@@ -53,8 +53,8 @@ fn read(row: &PgRow) -> Result<WriteLogEntry, StoreError> {
     Ok(WriteLogEntry { after: position::<i64>(row)?, mirror: mirrors::read(row)? })
 }
 
-/// Notes what was made of mirrors, and behind which position of the partition: that of the moment at which their rows
-/// were locked, or the beginning where nothing of it was ever applied.
+/// Logs the new states of mirrors, each with the position of the partition after which it holds: the applied position
+/// when the rows were locked, or the beginning if nothing about it was ever applied.
 pub(crate) async fn note(
     connection: &mut PgConnection,
     of: Partition,

@@ -1,25 +1,24 @@
-//! Readings that are due.
+//! Due readings.
 
 use super::targets;
 use crate::{LISTED_ROWS, Store, StoreError, apply::write_log, conflicts, error::within, mirrors};
 use model::{AskedBy, Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Origin, Partition, Timestamp};
 
-/// A level, price or text that has to be read: the reading carries who asked for it.
+/// A level, price or text that has to be read; the reading names the mirror that asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRead {
-    /// The mirror that asked, and its waiting.
+    /// The mirror that asked, and its waiting number.
     pub asked_by: AskedBy,
     /// The platform's id of the location of a level; `None` on platforms without locations.
     pub location: Option<ExternalId>,
-    /// The platform's id of the product that a price's variant is of.
+    /// The platform's id of the product of a price's variant.
     pub product: Option<ExternalId>,
 }
 
 impl Store {
-    /// Mirrors of a connection that have to be read, or whose reading hasn't come within its time: each is given once,
-    /// then not before more time has passed. One that was given too often is an open conflict, and is given seldom. At
-    /// most
-    /// `limit`. `of` is the partition of the connection's store.
+    /// Claims mirrors of a connection that have to be read, or whose reading hasn't arrived in time. Each is returned
+    /// once, and again only after more time has passed. A mirror that was returned too often is an open conflict and is
+    /// returned seldom. At most `limit`. `of` is the partition of the connection's store.
     pub async fn claim_reads(
         &self,
         of: Partition,

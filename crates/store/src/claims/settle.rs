@@ -1,4 +1,4 @@
-//! Calls that ended.
+//! Results of calls.
 
 use crate::{Store, StoreError, apply::write_log, conflicts, error::within, mirrors};
 use model::{
@@ -7,13 +7,13 @@ use model::{
 };
 use sqlx::PgConnection;
 
-/// The number of characters of an error that a mirror keeps.
+/// Number of characters of an error that a mirror keeps.
 const ERROR_CHARACTERS: usize = 500;
 
 impl Store {
-    /// Records how the call of a claimed write ended, if that write is still the one under way. A refused value and a
-    /// comparison that is refused over and over are conflicts; a write that is taken ends those. `of` is the partition
-    /// of the connection's store.
+    /// Records the result of a claimed write's call, if that write is still the one under way. A refused value and a
+    /// comparison that is refused repeatedly are conflicts; an accepted write ends them. `of` is the partition of
+    /// the connection's store.
     pub async fn settle_write(
         &self,
         of: Partition,
@@ -49,7 +49,7 @@ impl Store {
 }
 
 impl Store {
-    /// Records that the platform was asked and has nothing that the mirror reflects, if the mirror still waits for that
+    /// Records that the platform was asked and lacks the object of the mirror, if the mirror still waits for that
     /// reading. `of` is the partition of the connection's store.
     pub async fn note_gone(
         &self,
@@ -65,8 +65,8 @@ impl Store {
         .await
     }
 
-    /// Has whoever claims next make a reading that was claimed and not made, this owner or another one. `of` is the
-    /// partition of the connection's store.
+    /// Releases a claimed reading that was not made, so that this owner or another one can claim it again at once. `of`
+    /// is the partition of the connection's store.
     pub async fn give_back_reading(
         &self,
         of: Partition,
@@ -82,7 +82,7 @@ impl Store {
         .await
     }
 
-    /// Changes the mirror that asked for a reading, and ends the conflicts that this ends.
+    /// Changes the mirror that asked for a reading, and ends the conflicts that no longer apply.
     async fn change_asking(
         &self,
         of: Partition,
@@ -141,7 +141,7 @@ fn field<V: FieldValue>(
     mirror.settle(key, result, now)
 }
 
-/// The result with a value of the mirror's own kind, errors cut to what is kept.
+/// Converts the result to a value of the mirror's own kind and cuts errors to the stored length.
 fn of_kind<V>(result: CallResult<MirrorValue>, value: impl Fn(MirrorValue) -> Option<V>) -> CallResult<V> {
     let cut = |error: String| error.chars().take(ERROR_CHARACTERS).collect::<String>();
     match result {

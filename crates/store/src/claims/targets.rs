@@ -1,4 +1,4 @@
-//! The store's values that mirrors should show, and the platforms' ids that calls need.
+//! The store's values for mirrors, and the platforms' ids that calls need.
 
 use super::{KeyColumns, MirrorKey};
 use crate::{
@@ -8,23 +8,23 @@ use crate::{
 use model::{ConnectionId, ExternalId, Mirror, Money, ProductText, Quantity};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-/// What a call for one mirror needs to know.
+/// The facts that a call for one mirror needs.
 pub(super) struct Target {
     /// The store's level.
     pub(super) quantity: Option<Quantity>,
     /// The store's price.
     pub(super) price: Option<Money>,
-    /// The store's text; fields that nobody set are `None`.
+    /// The store's text; fields that were never set are `None`.
     pub(super) text: Option<ProductText>,
     /// The platform's id of the location.
     pub(super) location: Option<ExternalId>,
     /// The platform's id of the product.
     pub(super) product: Option<ExternalId>,
-    /// A key that no write has yet.
+    /// A key that no write has used.
     pub(super) fresh_key: String,
 }
 
-/// The targets of `locked`, in their order.
+/// Loads the targets of `locked`, in the same order.
 pub(super) async fn load(
     connection: &mut PgConnection,
     of: &ConnectionId,
@@ -57,7 +57,7 @@ fn read(row: &PgRow) -> Result<Target, StoreError> {
     })
 }
 
-// Every table is looked up by key, whenever the plan was made: see the note in `desired.rs`.
+// Every table is looked up by key, whatever the time of planning: see the note in `desired.rs`.
 const TARGETS: &str = "
 SELECT level.quantity, level.quantity IS NOT NULL AS has_quantity, v.price_minor, v.price_currency,
     p.id IS NOT NULL AS has_text, p.title, p.description, gen_random_uuid()::text AS fresh_key,

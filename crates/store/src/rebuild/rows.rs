@@ -1,4 +1,4 @@
-//! Rows as the events tell them, as JSON by column.
+//! Rows as the events produce them, as JSON by column.
 
 use super::tables::Row;
 use model::{

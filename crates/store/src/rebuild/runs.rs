@@ -1,34 +1,35 @@
-//! Runs over all stores, and how far the last one has come.
+//! Rebuild runs over all stores, and the progress of the last one.
 
 use crate::{Store, StoreError, columns::id, error::within};
 use chrono::{DateTime, Utc};
 use model::StoreId;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
-/// A run over stores, or what is left of it.
+/// A run over stores, or the rest of it.
 #[derive(Debug, Clone)]
 pub struct RebuildRun {
-    /// When it began; `None` if it isn't written down.
+    /// Start time; `None` if the run isn't recorded.
     pub(super) began: Option<DateTime<Utc>>,
-    /// What it has to do, in the order of the ids.
+    /// The stores still to do, in the order of their ids.
     pub stores: Vec<StoreToRebuild>,
-    /// How many stores were done before it was cut short.
+    /// Number of stores that were done before the run was interrupted.
     pub done_before: u64,
-    /// How many findings it had left alone by then.
+    /// Number of findings that were left alone by then.
     pub left_alone_before: u64,
 }
 
-/// A store that is to be rebuilt.
+/// A store to rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreToRebuild {
     /// The store.
     pub store: StoreId,
-    /// How many changes it has.
+    /// The number of its changes.
     pub last_sequence: i64,
 }
 
 impl Store {
-    /// Goes on with a run over all stores that was cut short less than a day ago; if there is none, or `anew`, begins one.
+    /// Continues a run over all stores that was interrupted less than a day ago; begins a new one if there is none,
+    /// or if `anew`.
     pub async fn begin_rebuild(&self, anew: bool) -> Result<RebuildRun, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let run = within(self.limit, begin(&mut transaction, anew)).await?;
@@ -36,7 +37,7 @@ impl Store {
         Ok(run)
     }
 
-    /// One store, or all of them, as a run that isn't written down.
+    /// Returns one store, or all of them, as a run that isn't recorded.
     pub async fn look_over(&self, store: Option<&StoreId>) -> Result<RebuildRun, StoreError> {
         let statement =
             sqlx::query("SELECT id, last_sequence FROM stores WHERE $1::text IS NULL OR id = $1 ORDER BY id");
@@ -74,7 +75,7 @@ async fn begin(connection: &mut PgConnection, anew: bool) -> Result<RebuildRun, 
     Ok(run)
 }
 
-/// Begins a run: nothing of it is done.
+/// Records a new run: no store of it is done.
 async fn write_down(connection: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
     sqlx::query(
         "INSERT INTO rebuilds (tenant, store, started_at) SELECT tenant, id, now() FROM stores ORDER BY id

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-/// How a column is put right.
+/// A column, by the rule of its repair.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
-    /// It is set.
+    /// It is set to the expected value.
     Value(&'static str),
-    /// The time of the change that set a field: never set back, unless nobody reported the field.
+    /// The time of the change that set a field: never lowered, but cleared if no event reported the field.
     Clock(&'static str),
-    /// The version that was reported: never set back. What was reported again in a newer version is no event.
+    /// The reported version: never lowered. The same content reported in a newer version is no event.
     Version(&'static str),
 }
 use Column::{Clock, Value as Plain, Version};
@@ -21,7 +21,7 @@ impl Column {
         }
     }
 
-    /// What it has to be: `t` is the row as it is, if there is one, `reported` as the events tell.
+    /// Returns the expected value: `t` is the present row, if any, `reported` the row that the events produce.
     fn wanted(self, reported: &str) -> String {
         let name = self.name();
         let later = format!("greatest(t.{name}, {reported}.{name})");
@@ -33,28 +33,28 @@ impl Column {
     }
 }
 
-/// A table whose rows events make.
+/// A table whose rows are produced by events.
 pub(super) struct Table {
     pub(super) name: &'static str,
     pub(super) key: &'static [&'static str],
-    /// All others.
+    /// All other columns.
     columns: &'static [Column],
-    /// Which rows `t` are those of the store `$1`, as they are found fastest.
+    /// Condition that selects the rows `t` of the store `$1`, in the form that is the fastest to query.
     pub(super) of_store: &'static str,
-    /// Whether rows are only added.
+    /// True if rows are only added.
     append_only: bool,
 }
 
-/// A row as the events tell.
+/// A row as the events produce it.
 pub(super) struct Row {
-    /// Its name for people: the key's columns, the store's aside, set apart by spaces.
+    /// Its name for people: the key's columns without the store, separated by spaces.
     pub(super) key: String,
     /// All columns.
     pub(super) columns: Value,
 }
 
 impl Table {
-    /// Which of the rows in `$1` are missing or otherwise, and in which columns.
+    /// Query for those of the rows in `$1` that are missing or differ, with the columns that differ.
     pub(super) fn differing(&self) -> String {
         let Self { name, key, .. } = self;
         let differs =
@@ -72,7 +72,7 @@ impl Table {
         )
     }
 
-    /// Makes the rows in `$1` what they have to be.
+    /// Statement that sets the rows in `$1` to their expected values.
     pub(super) fn write(&self) -> String {
         let Self { name, key, .. } = self;
         let all =
@@ -90,12 +90,12 @@ impl Table {
         )
     }
 
-    /// The keys of the store's rows.
+    /// Query for the keys of the store's rows.
     pub(super) fn keys(&self) -> String {
         format!("SELECT {} AS key FROM {} t WHERE {}", self.key_of("t"), self.name, self.of_store)
     }
 
-    /// The name of a row for people: its store is known.
+    /// Expression of a row's name for people; leaves out the store, which is known.
     fn key_of(&self, row: &str) -> String {
         let parts = self.key.iter().filter(|column| **column != "store");
         let parts: Vec<String> = parts.map(|column| format!("{row}.{column}")).collect();

@@ -46,7 +46,7 @@ async fn what_was_accepted_is_what_came_to_an_end_and_what_is_under_way() {
     accept(store, 4, 4).await;
     assert_eq!(store.in_flight().await.unwrap(), 4);
 
-    // One delivery of two events, one of them a duplicate; a duplicate; one that is filtered.
+    // A delivery of two events, one of them a duplicate; a delivery that is a duplicate; one that is filtered.
     let mut changes = reported(1, "a", 1, 1);
     changes.dropped_inputs = vec![
         dropped_input(&event(1, "a"), place(1, 1), Outcome::Duplicate),
@@ -102,7 +102,8 @@ async fn what_contradicts_itself_is_named() {
     let store = &database.store;
     commit_at(store, &reported(1, "a", 1, 1), 1, 1).await;
     assert!(store.contradictions(&store_id()).await.unwrap().is_empty());
-    // Its place is before that of the change before it, the ledger lacks its movement, and its end isn't counted.
+    // Its position is before that of the preceding change, the ledger lacks its movement, and its
+    // outcome isn't counted.
     let mut late = reported(2, "a", 1, 2);
     late.event_outcomes[0].position = Position { raw_sequence: 0, ..late.event_outcomes[0].position };
     late.movements.clear();

@@ -113,7 +113,7 @@ fn customer() -> CustomerRow {
     }
 }
 
-/// A change of everything there is.
+/// Returns changes of every kind of row.
 fn everything() -> Changes {
     let mut changes = reported(1, "a", 10, 10);
     let text = FieldKey { connection: connection_id("a"), external: external("prod-a") };
@@ -139,7 +139,7 @@ fn everything() -> Changes {
     changes
 }
 
-/// Links that are live.
+/// Returns the links that are live.
 fn live(links: &Links<Changed>) -> Links<Ours> {
     let product = |(key, to): (&_, &Option<_>)| Some((Clone::clone(key), to.clone()?));
     let variant = |(key, to): (&_, &Option<_>)| Some((Clone::clone(key), to.clone()?));
@@ -334,10 +334,11 @@ async fn a_stale_owner_s_commit_changes_nothing() {
 async fn an_event_ends_once_unless_it_ended_dead() {
     let database = shop().await;
     let store = &database.store;
-    let dead = Changes {
-        event_outcomes: vec![event_outcome(&event(1, "a"), Outcome::Dead, None)],
+    let ends = |outcome| Changes {
+        event_outcomes: vec![event_outcome(&event(1, "a"), outcome, None)],
         ..Changes::default()
     };
+    let dead = ends(Outcome::Dead);
     let position = |raw_sequence| model::Position { raw_sequence, delivery: 0, event: 0 };
     let moved =
         |step: CursorMove, raw| CursorMove { position: position(raw), number: step.from.number, ..step };
@@ -348,7 +349,7 @@ async fn an_event_ends_once_unless_it_ended_dead() {
     };
     assert!(load(&database, &keys, &RowKeys::default()).await.seen.is_empty());
 
-    // Its replay.
+    // The replay of the event.
     let revived = BTreeSet::from([(connection_id("a"), event(1, "a").id)]);
     let replayed = Changes { revived, ..reported(1, "a", 10, 10) };
     commit(store, &replayed, step(store, Consumer::Apply, 1).await).await.unwrap();
@@ -356,10 +357,7 @@ async fn an_event_ends_once_unless_it_ended_dead() {
     let row = store.event_outcome(&connection_id("a"), event(1, "a").id).await.unwrap().unwrap();
     assert_eq!((row.event_outcome.outcome, row.attempts), (Outcome::Applied, 2));
 
-    let again = Changes {
-        event_outcomes: vec![event_outcome(&event(1, "a"), Outcome::Unchanged, None)],
-        ..Changes::default()
-    };
+    let again = ends(Outcome::Unchanged);
     let twice = commit(store, &again, moved(step(store, Consumer::Apply, 0).await, 9)).await;
     assert!(matches!(twice, Err(StoreError::Refused { .. })), "{twice:?}");
 }
@@ -435,7 +433,7 @@ async fn a_batch_that_did_not_see_a_write_begin_is_tried_again() {
     let database = shop().await;
     let store = &database.store;
     report(store, 1, "a", 10, 10).await;
-    // Decided while `b` had no mirror yet; then one comes up and is written to.
+    // Decided while `b` had no mirror yet; then its mirror is created and written to.
     let changes = reported(2, "b", -1, 9);
     let begun = step(store, Consumer::Apply, 2).await;
     let mut transaction = store.begin_apply().await.unwrap();
@@ -448,14 +446,14 @@ async fn a_batch_that_did_not_see_a_write_begin_is_tried_again() {
     let early = transaction.commit(&changes, &[vec![]], &[begun]).await.unwrap_err();
     assert!(early.is_retryable(), "{early}");
 
-    // With the mirror loaded, the write that was begun stays and is met by what was reported.
+    // With the mirror loaded, the begun write stays, and the report meets it.
     decide_level(store, "b", |mirror| {
         assert_eq!(mirror.observe(&report_of(pieces(9), 2)), LevelOutcome::Contested);
     })
     .await;
     let row = level_mirror(&database, "b").await;
     assert_eq!((row.phase.as_str(), row.phase.write().unwrap().value), ("contested", pieces(10)));
-    // What holds the store's own level is what is desired of it.
+    // The platform holds the store's own level, so this is the desired value.
     commit(store, &changes, begun).await.unwrap();
     assert_eq!(level_mirror(&database, "b").await.desired, Some(pieces(9)));
 }
@@ -503,7 +501,7 @@ async fn an_erased_account_s_customers_lose_their_personal_data_and_it_is_report
         subject: "account shop".to_owned(),
         detail: "the personal data of the account's customers was erased".to_owned(),
     };
-    // A statement takes a thousand of them; the one that the batch decided itself stays as decided.
+    // One statement erases a thousand of them; the one that the batch itself decided stays as decided.
     let mut raw = PgConnection::connect(&database.url).await.unwrap();
     let many = "INSERT INTO customers (id, tenant, store, connection, external, personal)
                 SELECT 'x' || number, 't1', 's1', 'a', 'x' || number, '{\"email\": \"a@b.example\"}'
@@ -578,11 +576,7 @@ async fn a_batch_of_reports_costs_a_dozen_statements_however_long_it_is() {
         all.links = Links::default();
         let cursor = step(&database.store, Consumer::Apply, last).await;
         let keys = FirstKeys {
-            events: all
-                .event_outcomes
-                .iter()
-                .map(|event_outcome| (event_outcome.connection.clone(), event_outcome.event))
-                .collect(),
+            events: all.event_outcomes.iter().map(|ended| (ended.connection.clone(), ended.event)).collect(),
             stores: BTreeSet::from([store_id()]),
             ..FirstKeys::default()
         };

@@ -1,4 +1,4 @@
-//! What passes the bounds of an event is stored, and loaded as it was.
+//! Values within the bounds of an event are stored, and loaded unchanged.
 
 use crate::{
     applying::load,
@@ -15,10 +15,10 @@ use proptest::{
 };
 use testkit::payloads;
 
-/// How many values of each kind are stored.
+/// Number of values of each kind that are stored.
 const VALUES: usize = 50;
 
-/// Values of a strategy, of which those are taken that the bounds let in.
+/// Draws values of a strategy and keeps those within the bounds.
 fn within<T: std::fmt::Debug>(values: impl Strategy<Value = T>, fits: impl Fn(&T) -> bool) -> Vec<T> {
     let config = Config { max_local_rejects: u32::MAX, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
@@ -30,7 +30,7 @@ fn clocked<T>(value: T) -> Clocked<T> {
     Clocked { value, at: at(5) }
 }
 
-/// What a field comes to: cleared, it is empty on purpose.
+/// Returns the stored value of a field: a cleared one is empty on purpose.
 fn text(patch: Patch<String>) -> Option<Clocked<String>> {
     match patch {
         Patch::Keep => None,
@@ -106,7 +106,7 @@ fn add_customer(changes: &mut Changes, number: usize, customer: Customer) {
     changes.customers.insert(row.id.clone(), row);
 }
 
-/// The store's own level is what reports summed up to, and wider than what one of them may say.
+/// Adds a level. The store's own level is a sum of reports, and has a wider range than a single report.
 fn add_level(changes: &mut Changes, number: usize, quantity: Quantity) {
     let variant = VariantId::new(&format!("v{number}-level")).unwrap();
     let item = external(&format!("item-{number}"));

@@ -26,7 +26,7 @@ fn end(kind: ConflictKind, subject: &str) -> ConflictEnd {
     ConflictEnd { store: store_id(), connection: connection_id("a"), kind, subject: subject.to_owned() }
 }
 
-/// Commits these changes as the event `number`, which changes nothing else.
+/// Commits these changes as the event `number`, which has no other effect.
 async fn decided(database: &Database, number: i64, changes: Changes) {
     let step = step(&database.store, Consumer::Apply, number).await;
     let applied = reported(number, "a", 1, i32::try_from(number).unwrap());
@@ -93,7 +93,7 @@ async fn a_conflict_that_ended_is_kept_and_a_later_one_about_the_same_is_another
     let rows = all(&database).await;
     assert_eq!((rows.len(), rows[0].seen, rows[0].resolved.is_none()), (2, 1, true));
 
-    // Whose decision it was is noted with what an event ended, and not with what a person did.
+    // The name of a person is added to a conflict that an event ended, and not to one that a person ended.
     database.store.credit_conflict(rows[1].id, "ada", "took the store's").await.unwrap();
     assert!(database.store.resolve_conflict(rows[0].id, "bob", "counted").await.unwrap());
     assert!(!database.store.resolve_conflict(rows[0].id, "eve", "again").await.unwrap());
@@ -123,7 +123,7 @@ async fn texts_that_a_column_would_refuse_are_stored_and_ended_all_the_same() {
     assert_eq!(open(&database).await, []);
 }
 
-/// Takes back what the migration of conflicts and connection states made.
+/// Reverts the migration of conflicts and connection states.
 const AS_BEFORE: [&str; 4] = [
     "DELETE FROM _sqlx_migrations WHERE version = 20261126000002",
     "DROP INDEX conflicts_open_subject, connections_account",
@@ -164,7 +164,7 @@ async fn of_conflicts_that_were_open_twice_the_oldest_stays_open_and_the_others_
     );
     assert!(rows.iter().all(|row| row.conflict.kind == ConflictKind::OrderChanged));
 
-    // What is found now is counted with what was found before, and an older service may still write its own form.
+    // New findings are counted with those from before, and an older service may still write its own form.
     database
         .store
         .note_conflict(&conflict(ConflictKind::OrderChanged, "order o1", "open again"))
@@ -190,7 +190,7 @@ async fn of_connections_that_had_one_account_the_oldest_in_use_stays_and_the_oth
     for statement in AS_BEFORE {
         sqlx::query(statement).execute(&mut raw).await.unwrap();
     }
-    // Columns of the migration are still missing: the rows are copied as they were.
+    // Columns of the migration are still missing, so the rows are copied in SQL.
     for (id, enabled, account, age) in [
         ("old-off", false, "Shop", 9),
         ("older", true, "shop", 5),
@@ -324,13 +324,13 @@ async fn oversell_is_one_conflict_of_the_store_that_names_the_last_two_sales() {
         row.conflict.detail,
         format!("0 were left; the last to take some: {}, {}", sale(3, "b"), sale(2, "a"))
     );
-    // Whoever restocks ends it.
+    // A restocking ends it.
     let ended = vec![end(ConflictKind::Oversold, &subject)];
     commit_silently(store, &Changes { conflicts_ended: ended, ..Changes::default() }).await;
     assert_eq!(store.open_conflicts_of(&store_id()).await.unwrap(), 0);
 }
 
-/// Takes back what the migration of oversell made.
+/// Reverts the migration of oversell.
 const MANY_OVERSOLD: [&str; 1] = ["DELETE FROM _sqlx_migrations WHERE version = 20261126000013"];
 
 #[tokio::test]

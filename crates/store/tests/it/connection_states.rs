@@ -27,7 +27,7 @@ async fn a_refused_account_is_a_state_of_its_connection_until_a_call_is_accepted
     );
     assert_eq!(refused.health_reason.as_deref(), Some("401 token expired"));
 
-    // Another call that was under way, then the probe.
+    // The refusal of another call that was under way, then that of the probe.
     assert!(!store.note_account_refused(&a, Health::NeedsReauth, "401", at(1)).await.unwrap());
     assert_eq!(found(store).await.probe_at, Some(at(60)));
     assert!(!store.note_account_refused(&a, Health::NeedsReauth, "401 still", at(60)).await.unwrap());
@@ -35,7 +35,7 @@ async fn a_refused_account_is_a_state_of_its_connection_until_a_call_is_accepted
     assert_eq!((probed.health_since, probed.probe_at), (Some(at(0)), Some(at(180))));
     assert_eq!(open_kinds(store).await, [ConflictKind::NeedsReauth]);
 
-    // A reason of another kind takes its place.
+    // A reason of another kind replaces it.
     assert!(store.note_account_refused(&a, Health::Misconfigured, "404", at(180)).await.unwrap());
     assert_eq!(open_kinds(store).await, [ConflictKind::Misconfigured]);
     assert_eq!(found(store).await.health_since, Some(at(180)));
@@ -44,7 +44,7 @@ async fn a_refused_account_is_a_state_of_its_connection_until_a_call_is_accepted
     assert!(!store.note_account_accepted(&a).await.unwrap());
     assert_eq!(found(store).await, connection("a", "shopify"));
     assert_eq!(open_kinds(store).await, []);
-    // The pauses begin anew.
+    // The pauses start again from the shortest.
     store.note_account_refused(&a, Health::NeedsReauth, "401", at(500)).await.unwrap();
     assert_eq!(found(store).await.probe_at, Some(at(560)));
 
@@ -104,7 +104,7 @@ async fn what_a_call_came_to_that_was_made_before_a_change_of_the_connection_say
     assert!(!store.note_account_refused(&before, Health::NeedsReauth, "401", at(0)).await.unwrap());
     assert_eq!((found(store).await.health, open_kinds(store).await), (Health::Ok, vec![]));
 
-    // Of its present credentials it does, and what the others came to ends that no more.
+    // A call with the present credentials does, and a result of the former ones no longer ends that state.
     assert!(store.note_account_refused(&changed, Health::NeedsReauth, "401", at(0)).await.unwrap());
     assert!(!store.note_account_accepted(&before).await.unwrap());
     assert_eq!(found(store).await.health, Health::NeedsReauth);
@@ -130,7 +130,7 @@ async fn an_account_of_a_platform_is_connected_to_a_store_once() {
     }
     assert_eq!(store.connection(&connection_id("a2")).await.unwrap(), None);
 
-    // Another account, no account, another platform and another store are something else.
+    // Another account, no account, another platform and another store aren't duplicates.
     let other = Connection { account: "other".to_owned(), ..connection("a2", "shopify") };
     store.upsert_connection(&other).await.unwrap();
     let moved = store.upsert_connection(&Connection { account: "shop".to_owned(), ..other }).await;
@@ -171,10 +171,10 @@ async fn events_set_the_rule_and_revoke_and_a_copy_begins_as_the_connection_was_
     let revoked = found(store).await;
     assert_eq!((revoked.health, revoked.probe_at), (Health::Revoked, None));
     assert!(revoked.health_since.is_some());
-    // Setting it up again doesn't answer first contacts: only an instruction does.
+    // Another set-up doesn't change the rule for first contacts: only an instruction does.
     store.upsert_connection(&b).await.unwrap();
     assert_eq!(store.connection(&b.id).await.unwrap().unwrap().baseline, BaselineRule::Platform);
-    // A call that is refused says less than the platform's own word.
+    // A refused call counts less than the platform's own notice.
     let as_it_is = connection("a", "shopify");
     store.note_account_refused(&as_it_is, Health::NeedsReauth, "401", at(0)).await.unwrap();
     assert_eq!(found(store).await.health, Health::Revoked);

@@ -31,7 +31,7 @@ async fn pauses_and_rules_hold_calls_back_and_never_what_is_known() {
         set_level(&database, 1).await;
         assert_eq!(level_mirror(&database, "b").await.desired, Some(pieces(10)), "{what}");
         first_number_of_b(&database).await;
-        // The caller names the kinds that the rules let out; what is due stays so until they do.
+        // The caller names the kinds that the rules allow; due values stay due until they are allowed.
         assert_eq!(claim_kinds(&database, "b", &[MirrorKind::Price], 9).await, [], "{what}");
         assert_eq!(claim(&database, "b", 9).await.len(), 1, "{what}");
         // A write that is under way goes on.
@@ -131,7 +131,7 @@ pub(crate) fn catalog() -> Changes {
     changes
 }
 
-/// Links all that `b` has of the catalog.
+/// Links all items of `b` in the catalog.
 pub(crate) fn links_of_b() -> Changes {
     let key = |id: &str| (connection_id("b"), external(id));
     let links = Links {
@@ -163,7 +163,7 @@ async fn a_platform_that_comes_to_know_a_variant_gets_its_level_price_and_text()
         assert_eq!(mirror.observe(&report_of(usd(1_000), 1), &usd(1_000)), FieldOutcome::News);
     })
     .await;
-    // A description that nobody set is left as the platform holds it.
+    // A description that was never set stays as the platform holds it.
     let old = text("Old name", Some("Leaves"));
     decide(store, &text_key(), |mirror| {
         let Mirror::Text(_, mirror) = mirror else { panic!("no text: {mirror:?}") };

@@ -1,4 +1,4 @@
-//! A small shop: one store with two platforms, `a` with locations of its own and `b` without any.
+//! A small store with two platforms: `a` has locations of its own, `b` has none.
 
 use model::{
     Action, Baseline, BaselineRule, ConnectionId, Currency, DeliveryId, EntityKind, Event, EventId,
@@ -28,7 +28,7 @@ use tracing::{Metadata, Subscriber, span};
 
 pub(crate) const PARTITION: Partition = Partition(3);
 
-/// One server for the tests that run at the same time; it ends with the last of them.
+/// One server for the tests that run at the same time; it stops with the last of them.
 struct Server {
     postgres: Postgres,
     _scratch: Scratch,
@@ -46,7 +46,7 @@ thread_local! {
     static STATEMENTS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many statements this test's thread has sent so far, as the client tells.
+/// Returns the number of statements that this test's thread has sent so far, as the client counts them.
 pub(crate) fn statements() -> usize {
     STATEMENTS.get()
 }
@@ -69,7 +69,7 @@ impl Subscriber for CountStatements {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// An empty database.
+/// Creates an empty database.
 pub(crate) async fn empty_database() -> Database {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     static COUNTING: Once = Once::new();
@@ -91,7 +91,7 @@ pub(crate) async fn empty_database() -> Database {
     Database { url, store, _server: server }
 }
 
-/// A database with the schema and the shop.
+/// Creates a database with the schema and the store.
 pub(crate) async fn shop() -> Database {
     let database = empty_database().await;
     let store = &database.store;
@@ -188,7 +188,7 @@ pub(crate) fn origin(connection: &str) -> Origin {
     event(0, connection).origin
 }
 
-/// A report of `value` in the version and at the second `number`.
+/// Returns a report of `value` with the version `number`, observed at the second `number`.
 pub(crate) fn report_of<V>(value: V, number: i64) -> Report<V> {
     Report {
         value: Some(value),
@@ -251,7 +251,7 @@ pub(crate) fn event_outcome(event: &Event, outcome: Outcome, sequence: Option<i6
     }
 }
 
-/// What the event `number` changes when `connection` tells that `level` are left, `delta` more than before.
+/// Returns the changes of the event `number`: `connection` reports that `level` are left, `delta` more than before.
 pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) -> Changes {
     let event = event(number, connection);
     let quantity = Quantity::pieces(level);
@@ -298,14 +298,14 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
     }
 }
 
-/// Moves a consumer's cursor to the event `number`, whatever else is wrong with it.
+/// Returns the step of a consumer's cursor from its present position to the event `number`.
 pub(crate) async fn step(store: &Store, consumer: Consumer, number: i64) -> CursorMove {
     let from = store.cursor(consumer, PARTITION).await.unwrap();
     let position = Position { raw_sequence: number.unsigned_abs(), delivery: 0, event: 0 };
     CursorMove { partition: PARTITION, from, position, number }
 }
 
-/// Loads the mirrors of `changes`, as a batch does, keeps what propagate made of those of levels, and commits.
+/// Loads the mirrors of `changes`, as a batch does, keeps the state that propagate gave the level mirrors, and commits.
 pub(crate) async fn commit(store: &Store, changes: &Changes, step: CursorMove) -> Result<(), StoreError> {
     let mut transaction = store.begin_apply().await?;
     let keys = RowKeys { mirrors: changes.mirrors.keys().collect(), ..RowKeys::default() };
@@ -316,7 +316,7 @@ pub(crate) async fn commit(store: &Store, changes: &Changes, step: CursorMove) -
         let Some(known) = facts.mirrors.levels.remove(key) else { continue };
         (mirror.phase, mirror.schedule) = (known.phase, known.schedule);
         (mirror.desired, mirror.cause) = (known.desired, known.cause);
-        // Where the platform holds the store's own level, that is what is desired of it.
+        // A platform that holds the store's own level holds its desired value.
         let level = changes.levels.get(&(variant(), key.location.clone()));
         if mirror.desired.is_some() && level == mirror.baseline.known() {
             mirror.desired = level.copied();
@@ -327,14 +327,14 @@ pub(crate) async fn commit(store: &Store, changes: &Changes, step: CursorMove) -
     transaction.commit(&changes, &payloads, &[step]).await
 }
 
-/// Commits changes that come with no event.
+/// Commits changes that belong to no event.
 pub(crate) async fn commit_silently(store: &Store, changes: &Changes) {
     let cursor = store.apply_cursor(PARTITION).await.unwrap();
     let step = step(store, Consumer::Apply, cursor.number).await;
     commit(store, changes, step).await.unwrap();
 }
 
-/// Decides something about a mirror as a batch does: loaded with a lock, changed, written whole.
+/// Changes a mirror as a batch does: loads it with a lock, changes it, writes it whole.
 pub(crate) async fn decide(store: &Store, key: &MirrorKey, decide: impl FnOnce(&mut Mirror)) {
     let cursor = store.apply_cursor(PARTITION).await.unwrap();
     let step = step(store, Consumer::Apply, cursor.number).await;
@@ -349,7 +349,7 @@ pub(crate) async fn decide(store: &Store, key: &MirrorKey, decide: impl FnOnce(&
     transaction.commit(&changes, &[], &[step]).await.unwrap();
 }
 
-/// As [`decide`], of the level of the connection's item.
+/// Changes the level mirror of the connection's item, as [`decide`] does.
 pub(crate) async fn decide_level(store: &Store, connection: &str, change: impl FnOnce(&mut LevelMirror)) {
     decide(store, &level_mirror_key(connection), |mirror| {
         let Mirror::Level(_, mirror) = mirror else { panic!("not a level: {mirror:?}") };

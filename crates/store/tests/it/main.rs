@@ -1,4 +1,4 @@
-//! Against a real Postgres: a database of its own for every test.
+//! Tests against a real Postgres, each with a database of its own.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 mod accounting;

@@ -1,4 +1,4 @@
-//! Mirrors in rows: what is written is what is read, whatever their state.
+//! Mirrors as rows: a mirror is read as it was written, in any state.
 
 use crate::{
     applying::load,
@@ -25,7 +25,7 @@ fn write<V>(value: V, from: V) -> Write<V> {
     Write { value, from, key: "key".to_owned(), begun_at: at(3), attempts: 2, trace }
 }
 
-/// Every phase that there is.
+/// Returns every phase.
 fn phases<V: Clone>(value: &V, from: &V) -> Vec<Phase<V>> {
     let made = || write(value.clone(), from.clone());
     let mut phases = vec![
@@ -105,7 +105,7 @@ fn usd(minor: i64) -> Money {
     Money { minor, currency: Currency::new("USD").unwrap() }
 }
 
-/// Mirrors of every kind in every state, each with a name of its own.
+/// Returns mirrors of every kind in every state, each with a name of its own.
 fn every_mirror() -> Vec<Mirror> {
     let text = |title: Option<&str>, description: Option<&str>| ProductText {
         title: title.map(ToOwned::to_owned),
@@ -127,7 +127,7 @@ fn every_mirror() -> Vec<Mirror> {
     mirrors
 }
 
-/// What the rows of mirrors say beside their state: the work that is due, and when.
+/// Returns the columns beside a mirror's state: the due work and its time.
 async fn columns(database: &Database, mirror: &Mirror) -> (Option<String>, i64) {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let (key, place) = (mirror.key(), mirror.key().location().map_or("", |place| place.as_str()).to_owned());
@@ -150,7 +150,7 @@ async fn columns(database: &Database, mirror: &Mirror) -> (Option<String>, i64) 
 async fn a_mirror_is_read_as_it_was_written_whatever_its_state() {
     let database = shop().await;
     let mirrors = every_mirror();
-    // Each is made as its state is, then every row is written over once with the state of another of its kind.
+    // Each row is first inserted with its own state, then overwritten once with the state of another of its kind.
     let mut shifted = mirrors.clone();
     for pair in 1..mirrors.len() {
         shifted[pair] = match (mirrors[pair].clone(), mirrors[pair - 1].clone()) {
@@ -183,7 +183,7 @@ async fn what_was_refused_is_due_again_once_the_connection_was_changed() {
     for is_paused in [false, true] {
         let database = due_on_b().await;
         let store = &database.store;
-        // A changed connection's writes are due by the database's own clock.
+        // The database's own clock decides the due time of a changed connection's writes.
         let now = seconds_of_now();
         decide_level(store, "b", |mirror| mirror.schedule.due_at = at(now)).await;
         let write = claim(&database, "b", now).await.remove(0);
@@ -197,7 +197,7 @@ async fn what_was_refused_is_due_again_once_the_connection_was_changed() {
             let changed = Connection { token: "another".to_owned(), ..before };
             store.upsert_connection(&changed).await.unwrap();
         }
-        // The platform reports what it held all along: that says nothing of the value.
+        // The platform reports its former value: that says nothing about the refused one.
         decide_level(store, "b", |mirror| {
             let same = Report { received_at: at(now + 30), ..report_of(pieces(FIRST_OF_B), 2) };
             assert_eq!(mirror.observe(&same), LevelOutcome::Unchanged);
@@ -209,7 +209,7 @@ async fn what_was_refused_is_due_again_once_the_connection_was_changed() {
     }
 }
 
-/// Seconds from the fixture's beginning to the present.
+/// Returns the seconds from the fixture's beginning to the present.
 fn seconds_of_now() -> i64 {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
     (i64::try_from(now).unwrap() - at(0).as_micros()) / 1_000_000
@@ -243,7 +243,7 @@ async fn what_the_platform_has_no_more_is_forgotten_and_nothing_is_due_until_it_
     })
     .await;
     assert_eq!(claim(&database, "b", 99_999).await.len(), 1);
-    // Of what has no mirror there is nothing to forget.
+    // Without a mirror this has no effect.
     let nothing = AskedBy { mirror: level_mirror_key("zzz"), waiting: Waiting(1) };
     database.store.note_gone(PARTITION, &origin("b"), &nothing).await.unwrap();
 }
@@ -259,14 +259,14 @@ async fn a_reading_that_was_claimed_and_not_made_is_given_again_at_once() {
     let before = AskedBy { waiting: Waiting(0), ..asked_by.clone() };
     database.store.give_back_reading(PARTITION, &origin("b"), &before, at(10)).await.unwrap();
     assert_eq!(claim_reads(&database, "b", 10).await, [], "asked in another waiting");
-    // As often as it may be asked for, and it isn't taken for unreadable.
+    // Returned more often than a reading may be claimed; it still doesn't count as unreadable.
     for _ in 0..10 {
         database.store.give_back_reading(PARTITION, &origin("b"), &asked_by, at(10)).await.unwrap();
         assert_eq!(claim_reads(&database, "b", 10).await.remove(0).asked_by, asked_by);
     }
     let row = level_mirror(&database, "b").await;
     assert!(matches!(row.phase, Phase::Reading { attempts: 1, .. }), "{:?}", row.phase);
-    // One too many is an open conflict, which ends with the reading that wasn't made.
+    // One too many is an open conflict, which ends when the reading is returned.
     let open = async || database.store.conflicts(&ConflictFilter::default(), 9).await.unwrap().len();
     for count in 1..=i64::from(READINGS_MAX) {
         assert_eq!(open().await, 0, "{count}");
@@ -297,7 +297,7 @@ async fn a_connection_that_is_changed_waits_for_its_mirrors_before_it_is_locked(
     let database = due_on_b().await;
     let write = claim(&database, "b", 9).await.remove(0);
     settle(&database, &write, CallResult::Refused { error: "no".to_owned() }, 9).await;
-    // A batch holds the mirror, and comes to the connection last.
+    // A batch locks the mirror first and the connection last.
     let mut batch = PgConnection::connect(&database.url).await.unwrap();
     let mut watch = PgConnection::connect(&database.url).await.unwrap();
     let lock = "SELECT FROM mirrors WHERE connection = 'b' AND kind = 'inventory' FOR NO KEY UPDATE";

@@ -16,7 +16,7 @@ async fn park(store: &Store, id: &str, raw_sequence: u64, topic: &str, only_newe
     store.park_notice(&origin, topic, &notice(raw_sequence), only_newest).await.unwrap();
 }
 
-/// Places of what is parked, newest first.
+/// Returns the positions of the parked notifications, newest first.
 async fn parked(store: &Store, id: &str) -> Vec<u64> {
     let rows = store.parked_beyond(&connection_id(id), 0).await.unwrap();
     rows.iter().map(|notice| notice.position.raw_sequence).collect()

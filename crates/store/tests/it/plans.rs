@@ -1,4 +1,4 @@
-//! What statements read. A session keeps the plan that it made while the tables were empty.
+//! Rows that statements read. A session keeps the plan that it made while the tables were empty.
 
 use crate::{
     applying::load,
@@ -17,15 +17,15 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use std::time::Duration;
 use store::{Consumer, Store, StoreConfig};
 
-/// How many items other shops have.
+/// Number of items of other stores.
 const OTHERS: i64 = 3_000;
-/// The number of rows of a table that the work on one item may read.
+/// Upper limit of the rows of a table that the work on one item may read.
 const READ_MAX: i64 = OTHERS / 10;
-/// A session reports what it read at the end of a statement, at most once a second.
+/// A session reports its reads at the end of a statement, at most once a second.
 const REPORTED_AFTER: Duration = Duration::from_millis(1_200);
 const TABLES: [&str; 5] = ["links", "inventory_levels", "mirrors", "products", "variants"];
 
-/// How many rows of each table the one session of the store has read so far, in whatever way.
+/// Returns the number of rows of each table that the single session of the store has read so far, by any kind of scan.
 async fn read(database: &Database) -> Vec<i64> {
     tokio::time::sleep(REPORTED_AFTER).await;
     database.store.ping().await.unwrap();
@@ -41,7 +41,7 @@ async fn read(database: &Database) -> Vec<i64> {
     read
 }
 
-/// The rows that apply may ask for when something happens to the shop's one item.
+/// Loads the rows that apply may need when the store's only item changes.
 async fn load_all(database: &Database) {
     let (b, item) = (connection_id("b"), (connection_id("b"), external("item-b")));
     let first = FirstKeys {
@@ -67,7 +67,7 @@ async fn load_all(database: &Database) {
     assert_eq!(linked, (2, 1, 2), "every platform's links and mirrors of the product");
 }
 
-/// All that apply and propagate do with the shop's one item.
+/// Does all the work of apply and propagate on the store's only item.
 async fn work(database: &Database, number: i64, seconds: i64) {
     let (store, b) = (&database.store, connection_id("b"));
     load_all(database).await;
@@ -107,7 +107,7 @@ async fn work_on_one_item_does_not_read_all_the_others() {
         "INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
          SELECT l.tenant, l.store, 'other-' || n, l.location, 1
          FROM generate_series(1, $1) AS n, (SELECT * FROM inventory_levels LIMIT 1) AS l",
-        // Each has something to be done at the platform, but not now.
+        // Each has work due at the platform, but not now.
         "INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, state, attention,
              next_attempt_at)
          SELECT 'b', 'inventory', 'other-' || n, m.place, m.tenant, m.store, 'other-' || n, m.state,

@@ -16,9 +16,9 @@ use std::{
 use store::{Claim, ConflictFilter, Consumer, DesiredChanges, DueChange, DueRead, DueWrite, Writes};
 
 const LEASE: Duration = Duration::from_mins(1);
-/// The number of decimals every platform's quantities have.
+/// Number of decimals of every platform's quantities.
 const DECIMALS: u32 = 6;
-/// What `b` holds before anything is written to it.
+/// Quantity at `b` before anything is written to it.
 pub(crate) const FIRST_OF_B: i32 = 4;
 
 pub(crate) fn writes() -> Writes {
@@ -45,7 +45,7 @@ pub(crate) async fn set(database: &Database, number: i64, effects: &[Effect]) {
     database.store.set_desired(&changes, &writes(), at(2), &[step]).await.unwrap();
 }
 
-/// Has propagate take up that the level changed, as the change with that number.
+/// Makes propagate consume a change of the level, with that number.
 pub(crate) async fn set_level(database: &Database, number: i64) {
     set(database, number, &[level_effect()]).await;
 }
@@ -64,7 +64,7 @@ pub(crate) async fn link_b(database: &Database) {
     link_items(database, &[("b", "item-b", "v1")]).await;
 }
 
-/// What is claimed of a connection whose platform takes writes of every kind.
+/// Claims the due writes of a connection whose platform accepts every kind.
 pub(crate) async fn claim(database: &Database, connection: &str, seconds: i64) -> Vec<DueWrite> {
     claim_kinds(database, connection, &MirrorKind::ALL, seconds).await
 }
@@ -118,7 +118,7 @@ pub(crate) fn taken() -> CallResult<MirrorValue> {
     CallResult::Taken { version: None, rendered: None }
 }
 
-/// The first number of `b` differs from the store's, whose stands.
+/// Makes `b` report a first number that differs from the store's; the store's is taken.
 pub(crate) async fn first_number_of_b(database: &Database) {
     decide_level(&database.store, "b", |mirror| {
         assert_eq!(mirror.observe(&report_of(pieces(FIRST_OF_B), 1)), LevelOutcome::FirstContact);
@@ -133,7 +133,8 @@ pub(crate) async fn first_number_of_b(database: &Database) {
     .await;
 }
 
-/// `a` reported ten, `b` has the item linked, holds another number, and should hold ten too.
+/// Returns a database in which `a` reported ten, and `b` has the item linked, holds another number, and should
+/// hold ten too.
 pub(crate) async fn due_on_b() -> Database {
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;
@@ -182,7 +183,7 @@ async fn a_level_goes_to_every_other_platform_that_knows_item_and_place() {
     assert_eq!((write.attempt, write.begun_at, &write.location), (1, at(9), &None));
     assert_eq!(write.trace, Some(event(1, "a").trace));
 
-    // The other way round, a platform with locations gets its own id of the place.
+    // In the other direction, a platform with locations gets its own id of the location.
     report(store, 2, "b", -1, 9).await;
     set_level(&database, 2).await;
     let due = claim(&database, "a", 9).await;
@@ -245,12 +246,13 @@ async fn what_is_written_is_the_store_s_value_at_that_moment() {
         assert_eq!(mirror.observe(&report_of(pieces(10), 10)), LevelOutcome::Echo);
     })
     .await;
-    // `b` sold one: its mirror and the level have moved, but propagate hasn't taken it up. It holds the store's level.
+    // `b` sold one: its mirror and the level have moved, but propagate hasn't consumed the change. It holds
+    // the store's level.
     report(&database.store, 2, "b", -1, 9).await;
     let store = &database.store;
     assert_eq!(level_mirror(&database, "b").await.desired, Some(pieces(9)));
     assert_eq!(store.due_connections(&[connection_id("b")], at(99)).await.unwrap(), []);
-    // What was wanted before must not be written over the sale, though it differs from what the platform holds.
+    // The former desired value must not be written over the sale, though it differs from the platform's value.
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let outdated = "UPDATE mirrors SET state = jsonb_set(state, '{desired}', '\"10\"'), attention = 'write'
                     WHERE connection = 'b'";
@@ -263,7 +265,7 @@ async fn what_is_written_is_the_store_s_value_at_that_moment() {
 #[tokio::test]
 async fn what_is_wanted_already_is_not_written_again_and_waits_for_nobody() {
     let database = due_on_b().await;
-    // Whoever changes the store now holds it, and what it has read of `a`.
+    // Another transaction has locked the store and the mirrors, as a batch that changes them does.
     let mut transaction = database.store.begin_apply().await.unwrap();
     let stores = FirstKeys { stores: BTreeSet::from([store_id()]), ..FirstKeys::default() };
     let keys = BTreeSet::from([level_mirror_key("a"), level_mirror_key("b")]);
@@ -273,7 +275,7 @@ async fn what_is_wanted_already_is_not_written_again_and_waits_for_nobody() {
     set_level(&database, 2).await;
 }
 
-/// What was reported while a call was under way.
+/// A report during a call.
 #[derive(Debug, Clone, Copy)]
 enum Before {
     Nothing,
@@ -307,8 +309,8 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
     let database = due_on_b().await;
     let write = claim(&database, "b", 9).await.remove(0);
     let begun = level_mirror(&database, "b").await;
-    // What was reported meanwhile, how the call ends; what follows, the phase after it, what the platform holds, and the
-    // second in which the next write is claimed at the earliest.
+    // The report during the call and the result of the call; then the consequence, the phase after it, the platform's
+    // value, and the second from which on the next write can be claimed.
     for (before, result, follows, after, holds, due) in [
         (Nothing, &taken, Done, "acknowledged", Some(10), None),
         (Nothing, &conflict, NeedsReading, "reading", Some(4), None),
@@ -347,7 +349,7 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
         if matches!(before, Ended) {
             continue;
         }
-        // What waits for nothing is due at once; the rest isn't before its time, if ever.
+        // A write that waits for nothing is due at once; the others aren't due before their time, if ever.
         if due != Some(9) {
             assert_eq!(claim(&database, "b", due.unwrap_or(2 * A_DAY) - 1).await, [], "{case}");
         }
@@ -359,7 +361,7 @@ async fn every_end_of_a_call_leaves_the_mirror_as_it_should() {
 
 #[tokio::test]
 async fn what_a_supposed_echo_moved_is_given_back_when_the_platform_refuses_the_write() {
-    // b held 10; we write 8; b sells two by itself and reports 8, which is taken for the echo; then one more: 7.
+    // b held 10; we write 8; b itself sells two and reports 8, which is taken for the echo; then it sells one more: 7.
     for (result, held) in [(CallResult::Conflict, 9), (taken(), 7)] {
         let database = due_on_b().await;
         let first = claim(&database, "b", 9).await.remove(0);

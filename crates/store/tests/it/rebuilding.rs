@@ -1,4 +1,4 @@
-//! State and ledger, held against what they have to be.
+//! Rebuild of state and ledger, compared with the expected ones.
 
 use crate::fixture::{at, connection_id, external, place, report, reported, shop, store_id, variant};
 use model::{

@@ -48,7 +48,7 @@ async fn of_several_places_that_were_linked_to_one_location_the_one_that_was_wri
     for before in [
         "DROP INDEX links_location",
         "DELETE FROM _sqlx_migrations WHERE version = 20261121000020",
-        // Another connection's place, and what isn't a location, stay as they are.
+        // The other connection's location, and a link that isn't to a location, stay.
         "INSERT INTO links (tenant, connection, kind, external, internal)
          VALUES ('t1', 'a', 'location', 'loc-c', 'l1'), ('t1', 'a', 'location', 'loc-b', 'l1'),
                 ('t1', 'b', 'location', 'loc-b', 'l1'), ('t1', 'a', 'item', 'loc-b', 'l1')",

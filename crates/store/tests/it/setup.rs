@@ -21,7 +21,7 @@ async fn a_connection_reads_as_it_was_set_up_and_its_secrets_are_not_in_the_row(
         .await
         .unwrap()
         .get(0);
-    // A bytea is written in hexadecimal.
+    // Postgres writes a bytea in hexadecimal.
     let hidden = "746f6b656e206f662061";
     assert_eq!(hidden, format!("{:x}", u128::from_be_bytes(*b"\0\0\0\0\0\0token of a")));
     assert!(row.contains("platform.example") && !row.contains("token of") && !row.contains(hidden));

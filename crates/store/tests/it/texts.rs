@@ -1,4 +1,4 @@
-//! Texts from outside, in indexes.
+//! Texts from platforms and merchants in indexes.
 
 use crate::fixture::{shop, store_id};
 use model::{
@@ -8,7 +8,7 @@ use model::{
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::collections::BTreeSet;
 
-/// Columns of texts that indexes hold: ids and names of ours, which are bounded where they are made. A platform's id has at
+/// Text columns that may be indexed: our ids and names, whose length is bounded at their source. A platform's id has at
 /// most 255 bytes.
 const BOUNDED: [&str; 22] = [
     "action",
@@ -35,7 +35,7 @@ const BOUNDED: [&str; 22] = [
     "outcome",
 ];
 
-/// Columns that any index over plain texts holds, as `table.column`.
+/// Query for the columns in any index over plain texts, as `table.column`.
 const INDEXED_TEXTS: &str = "
 SELECT DISTINCT t.relname || '.' || a.attname AS text FROM pg_index i
 JOIN pg_class t ON t.oid = i.indrelid

@@ -1,4 +1,4 @@
-//! Mirrors of the version before: one column for each thing, and no state of their own.
+//! Mirrors of the former schema version: one column for each value, and no state column.
 
 use crate::{
     fixture::{
@@ -17,7 +17,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 /// The last version with the old columns.
 const BEFORE: i64 = 20_261_126_000_003;
 
-/// A database of the version before, with a store and its connection `b`, and no mirrors.
+/// Returns a database of the former version, with a store and its connection `b`, and no mirrors.
 async fn as_before() -> (Database, PgConnection) {
     let database = empty_database().await;
     let mut raw = PgConnection::connect(&database.url).await.unwrap();
@@ -34,7 +34,7 @@ async fn as_before() -> (Database, PgConnection) {
     (database, raw)
 }
 
-/// A row with a value of each column, `null` where the text is empty.
+/// Inserts a row with a value for each column, null where the text is empty.
 async fn insert(raw: &mut PgConnection, kind: &str, name: &str, columns: [&str; 6]) {
     let [observed, held, desired, sent, sent_from, sent_state] = columns;
     let at = at(0).as_chrono();
@@ -93,7 +93,8 @@ async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_t
     let made = || write(pieces(10), pieces(4));
     let writing = |meanwhile| Phase::Writing { write: made(), meanwhile };
     let reading = Phase::Reading { after: None, attempts: 0 };
-    // What the platform held, what was sent and from what, the state of that; what it comes to, and what is due.
+    // The platform's value, the sent value and the one it replaces, the state of the write; then the expected phase and
+    // the work that is due.
     let cases = [
         (four, "", "", "", Phase::Idle, Some(Attention::Write)),
         (four, &*ten, four, "pending", writing(Meanwhile::Nothing), Some(Attention::Write)),
@@ -103,7 +104,8 @@ async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_t
         (four, &*ten, four, "refused", Phase::Refused { write: made() }, Some(Attention::Write)),
         (&*ten, &*ten, four, "settled", Phase::Idle, None),
         (four, &*ten, four, "reading", reading.clone(), Some(Attention::Read)),
-        // Nothing is written to what never reported, and a write without what it replaces is none.
+        // Nothing is written to a mirror that never reported, and a write without the value that it
+        // replaces doesn't count.
         (unheard, "", "", "", Phase::Idle, Some(Attention::Read)),
         (unheard, &*ten, "", "pending", reading, Some(Attention::Read)),
         (unheard, &*ten, "", "settled", Phase::Idle, Some(Attention::Read)),
@@ -133,7 +135,7 @@ async fn a_level_of_the_version_before_is_in_the_phase_that_its_write_had_come_t
         assert_eq!(column.as_deref(), due.map(Attention::as_str), "{state} of {held}");
     }
     database.store.take_epoch(Consumer::Apply, PARTITION).await.unwrap();
-    // Whatever is due can be claimed, so that nothing stays due for ever.
+    // Everything that is due can be claimed, so that nothing stays due for ever.
     assert_eq!(claim(&database, "b", 9).await.len(), 5);
     let reads = database.store.claim_reads(PARTITION, &origin("b"), at(9), 100).await.unwrap();
     assert_eq!(reads.len(), 4);

@@ -1,4 +1,4 @@
-//! What the versions of objects come to.
+//! Versions of objects: effects of reports and replies.
 
 use crate::{
     desired::{catalog, links_of_b, price_key},
@@ -33,7 +33,8 @@ async fn reports_price(database: &Database, report: Report<Money>) {
     .await;
 }
 
-/// `b` reported 10.00 in version 1 and should show 12.50; that write is under way.
+/// Returns a database in which `b` reported 10.00 in version 1 and should show 12.50, and the write of that, which
+/// is under way.
 async fn price_under_way() -> (Database, DueWrite) {
     let database = shop().await;
     let store = &database.store;
@@ -49,8 +50,8 @@ async fn price_under_way() -> (Database, DueWrite) {
 async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
     let (database, write) = price_under_way().await;
     let begun = mirror(&database, &price_key()).await;
-    // What is reported while the call is under way, if anything is: the price and its version. Then the version that
-    // the reply names; which version is known then, what the platform holds, the phase.
+    // The report during the call, if any: its price and version. Then the version in the reply; then the version known
+    // afterwards, the platform's value, and the phase.
     for (reported, reply, known, holds, after) in [
         (Some((1_100, Some(5))), Some(7), Some(7), 1_250, "acknowledged"),
         (Some((1_100, Some(5))), Some(5), Some(5), 1_100, "reading"),
@@ -100,7 +101,7 @@ async fn what_was_never_written_to_can_wait_for_a_reading() {
     let store = &database.store;
     assert_eq!(level_mirror(&database, "a").await.phase, Phase::Idle);
     decide_level(store, "a", |mirror| {
-        // Another number of the version that was seen: only a reading shows which one it is.
+        // Another number with the version that was already observed: only a reading resolves the ambiguity.
         let other = Report { is_coarse: true, received_at: at(8), ..report_of(pieces(8), 1) };
         assert_eq!(mirror.observe(&other), LevelOutcome::Ambiguous);
     })
@@ -113,7 +114,7 @@ async fn what_was_never_written_to_can_wait_for_a_reading() {
     assert_eq!(claim_reads(&database, "a", 68).await, [], "given once a minute");
     assert_eq!(claim_reads(&database, "a", 69).await.len(), 1);
 
-    // The reading shows something new: another one is due at once.
+    // The reading shows a new value: another reading is due at once.
     decide_level(store, "a", |mirror| {
         let read_for = Some(mirror.waiting);
         let reading = Report { is_coarse: true, read_for, received_at: at(70), ..report_of(pieces(9), 1) };

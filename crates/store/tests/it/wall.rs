@@ -6,7 +6,7 @@ use model::{Outcome, Position};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use store::Consumer;
 
-/// The tables and views that a tenant may read, and how many rows of each a session sees now.
+/// Returns the tables and views that a tenant may read, with the number of rows that a session sees now.
 async fn visible(connection: &mut PgConnection) -> Vec<(String, i64)> {
     let mut seen = Vec::new();
     for name in [
@@ -59,7 +59,7 @@ async fn a_tenant_sees_its_own_rows_and_nothing_of_anyone_else() {
     for (table, rows) in as_tenant(&mut connection, Some("t1")).await {
         assert!(rows > 0, "{table} shows its tenant nothing");
     }
-    // The last one comes after a transaction that had set a tenant: the setting is empty then, not missing.
+    // The last one follows a transaction that had set a tenant: the setting is empty then, not missing.
     for tenant in [Some("t2"), Some(""), None] {
         for (table, rows) in as_tenant(&mut connection, tenant).await {
             assert_eq!(rows, 0, "{table} shows {tenant:?} rows of another");
@@ -100,7 +100,7 @@ async fn nobody_reads_credentials_or_changes_history_who_need_not() {
 async fn every_table_with_a_tenant_is_behind_the_wall() {
     let database = shop().await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    // Partitions are reached through `events` only: nobody was granted anything on them.
+    // Partitions are read through `events` only: no role has rights on them.
     let open = sqlx::query(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant'
          WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace

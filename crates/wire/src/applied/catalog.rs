@@ -21,7 +21,7 @@ impl From<&CatalogRow> for pb::CatalogRow {
     }
 }
 
-/// Reads a row of the store that `origin` names.
+/// Decodes a row of the store in `origin`.
 pub(super) fn row(row: pb::CatalogRow, origin: &Origin) -> Result<CatalogRow, DecodeError> {
     use pb::catalog_row::Row;
     Ok(match required(row.row, "row")? {

@@ -13,12 +13,12 @@ use prost::Message as _;
 /// The topic of instructions: bodies of [`encode_instruction`]. Only services of ours may send it.
 pub const INSTRUCTION_TOPIC: &str = "tillflow.v1.Instruction";
 
-/// Writes an instruction about what the platform calls `external`.
+/// Encodes an instruction about the object with the platform's id `external`.
 pub fn encode_instruction(external: &ExternalId, instruction: &Instruction) -> Bytes {
     instruction_message(external, instruction).encode_to_vec().into()
 }
 
-/// Reads an instruction and the platform's id of what it is about.
+/// Decodes an instruction and the platform's id of its object.
 pub fn decode_instruction(body: Bytes) -> Result<(ExternalId, Instruction), DecodeError> {
     from_instruction(pb::Instruction::decode(body)?)
 }

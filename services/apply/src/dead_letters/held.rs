@@ -1,4 +1,4 @@
-//! How much room each connection's dead letters take, and which are given up when that is too much.
+//! Tracks the room that each connection's dead letters take, and selects those to discard when it is too much.
 
 use model::{ConnectionId, Origin, TenantId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -7,23 +7,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const CONNECTION_SHARE: u64 = 16;
 /// The share of DEAD that the dead letters of one tenant may take.
 const TENANT_SHARE: u64 = 4;
-/// The bytes that the broker stores of a dead letter besides what it holds: subject, headers and its own.
+/// Overhead of a stored dead letter in bytes: subject, headers and the broker's own data.
 const OVERHEAD_BYTES: u64 = 256;
 
 /// A dead letter of DEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DeadLetter {
-    /// Its sequence.
+    /// Its sequence in DEAD.
     pub(super) sequence: u64,
-    /// What it holds, in bytes.
+    /// Size of its content, in bytes.
     pub(super) bytes: u64,
-    /// The time at which its delivery came.
+    /// Time of receipt of its delivery.
     pub(super) received_at: Timestamp,
-    /// The body that it left to RAW, if it did.
+    /// The body that it left in RAW, if it did.
     pub(super) in_raw: Option<InRaw>,
 }
 
-/// A body that lies in RAW.
+/// A body that is stored in RAW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InRaw {
     /// The sequence of RAW's message.
@@ -32,14 +32,14 @@ pub(super) struct InRaw {
     pub(super) bytes: u64,
 }
 
-/// Whose room was exceeded.
+/// The limit that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
-    /// That of the dead letter's connection.
+    /// The limit of the dead letter's connection.
     Connection,
-    /// That of its tenant.
+    /// The limit of its tenant.
     Tenant,
-    /// That of all.
+    /// The limit of all together.
     All,
 }
 
@@ -53,7 +53,7 @@ impl Room {
     }
 }
 
-/// Dead letters of one connection that are given up, oldest first.
+/// Dead letters of one connection to discard, oldest first.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct GivenUp {
     pub(super) origin: Origin,
@@ -76,7 +76,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// The oldest dead letter, but for one that is the only one: what came last is kept, however large it is.
+    /// Removes the oldest dead letter unless it is the only one: the newest is kept, however large it is.
     fn give_up_oldest(&mut self) -> Option<u64> {
         if self.dead_letters.len() < 2 {
             return None;
@@ -88,7 +88,7 @@ impl Connection {
 }
 
 impl Held {
-    /// Adds a dead letter behind those that are there.
+    /// Adds a dead letter behind the present ones.
     pub(super) fn add(&mut self, origin: &Origin, dead_letter: DeadLetter) {
         let new = || Connection { origin: origin.clone(), dead_letters: VecDeque::new(), bytes: 0 };
         let of = self.of.entry(origin.connection.clone()).or_insert_with(new);
@@ -106,8 +106,9 @@ impl Held {
         self.of.values().map(|connection| connection.bytes).sum()
     }
 
-    /// Gives up the oldest dead letters of whoever takes more than its share of `room_bytes`: a connection a sixteenth,
-    /// a tenant a quarter, all together seven tenths. Then whoever takes most gives way, until six tenths are taken.
+    /// Discards the oldest dead letters of connections and tenants that take more than their share of `room_bytes`: a
+    /// connection a sixteenth, a tenant a quarter, all together seven tenths. In the last case the largest connections
+    /// shrink until six tenths are taken.
     pub(super) fn make_room(&mut self, room_bytes: u64) -> Vec<GivenUp> {
         let mut given_up = Vec::new();
         let connection_max = room_bytes / CONNECTION_SHARE;
@@ -127,7 +128,7 @@ impl Held {
         given_up
     }
 
-    /// Shrinks the largest connections of those until they take no more than `max_bytes` together.
+    /// Shrinks the largest of the selected connections until they take no more than `max_bytes` together.
     fn shrink_largest(
         &mut self,
         max_bytes: u64,
@@ -141,13 +142,13 @@ impl Held {
             let largest =
                 among().filter(|connection| connection.dead_letters.len() > 1).max_by_key(|it| it.bytes);
             let Some(largest) = largest.filter(|_| over > 0) else { return };
-            // Half of what it takes at most, then the largest is looked for again.
+            // At most half of its bytes; then the largest is determined again.
             let (connection, bytes) = (largest.origin.connection.clone(), over.min(largest.bytes / 2));
             self.shrink(&connection, bytes, room, given_up);
         }
     }
 
-    /// Gives up the oldest dead letters of a connection until they make so many bytes.
+    /// Discards the oldest dead letters of a connection until at least `bytes` bytes are freed.
     fn shrink(&mut self, connection: &ConnectionId, bytes: u64, room: Room, given_up: &mut Vec<GivenUp>) {
         let Some(of) = self.of.get_mut(connection) else { return };
         let target = of.bytes - bytes;
@@ -163,7 +164,7 @@ impl Held {
         }
     }
 
-    /// Takes out the dead letters of a connection whose deliveries came before `before`.
+    /// Removes and returns the dead letters of a connection whose deliveries were received before `before`.
     pub(super) fn take_before(&mut self, connection: &ConnectionId, before: Timestamp) -> Vec<u64> {
         let Some(of) = self.of.get_mut(connection) else { return Vec::new() };
         let (taken, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut of.dead_letters)
@@ -175,8 +176,8 @@ impl Held {
         taken.into_iter().map(|dead_letter| dead_letter.sequence).collect()
     }
 
-    /// The dead letters of which RAW gives the body up below that sequence, where `is_there` says whose partition it
-    /// is: the newest of each connection, as far as its room goes. The others stay without their body.
+    /// Returns the dead letters whose bodies are in RAW below that sequence, of the connections for which `is_there` is
+    /// true: the newest of each connection, as far as its room allows. The others stay without their body.
     pub(super) fn left_to_raw_below(
         &self,
         raw_sequence: u64,
@@ -219,7 +220,7 @@ mod tests {
         }
     }
 
-    /// The second in which the dead letter of that sequence came.
+    /// Time of receipt, in seconds, of the dead letter with that sequence.
     fn at(sequence: u64) -> Timestamp {
         Timestamp::from_micros(i64::try_from(sequence).unwrap() * 1_000_000)
     }

@@ -1,4 +1,4 @@
-//! Notices about an account, and what people decided about it.
+//! Notices about an account, and decisions that people made about it.
 
 use super::{Decision, Sight, Write, contact, links, locations, sales};
 use model::{
@@ -10,7 +10,7 @@ use stage::Reject;
 /// The subject of a conflict about a connection as a whole.
 const WHOLE_CONNECTION: &str = "the connection";
 
-/// A duty: carried out where that is possible, and in any case an open conflict that a person confirms.
+/// Decides a notice: carries the duty out where that is possible, and always opens a conflict that a person confirms.
 pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -> Decision {
     let external = &notice.external;
     let (kind, subject, detail, write) = match notice.duty {
@@ -44,7 +44,7 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
     decision
 }
 
-/// A person's decision.
+/// Decides an instruction: a person's decision.
 pub(super) fn instruction(
     event: &Event,
     instruction: &Instruction,
@@ -74,7 +74,7 @@ fn level_key(event: &Event, item: &ExternalId, location: &model::LocationId) -> 
     LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location: location.clone() }
 }
 
-/// The connection's mirrors that wait for an answer to their first contact.
+/// The connection's mirrors whose first contact waits for a person's decision.
 fn waiting(event: &Event, sight: &Sight<'_>) -> Vec<LevelKey> {
     let of_connection =
         sight.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == event.origin.connection);

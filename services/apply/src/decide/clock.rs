@@ -1,12 +1,12 @@
-//! Clocks of platforms: times and versions that lie too far ahead are not believed.
+//! Clocks of platforms: times and versions too far in the future are replaced.
 
 use super::{Sight, Write, is_coarse};
 use model::{CLOCK_LEAD_MAX, Conflict, ConflictKind, Event, SourceVersion, Timestamp};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// Puts the received time in place of a time or version later than received by more than [`CLOCK_LEAD_MAX`]. Says whether
-/// it did.
+/// Replaces a time or version that is later than the time of receipt by more than [`CLOCK_LEAD_MAX`] with the time of
+/// receipt. Returns whether it replaced one.
 pub(super) fn believe(event: &mut Event) -> bool {
     let latest = event.received_at.after(CLOCK_LEAD_MAX);
     let leads = event.occurred_at.is_some_and(|at| at > latest);
@@ -20,16 +20,16 @@ pub(super) fn believe(event: &mut Event) -> bool {
     leads || version_leads
 }
 
-/// The version that stands in for one that isn't believed. Where versions are times of whole seconds, so is it: a report of the
-/// same second would be older otherwise.
+/// The version that replaces one too far in the future. Where versions are times in whole seconds, so is this one:
+/// otherwise a report of the same second would be older.
 fn stand_in(event: &Event) -> SourceVersion {
     let received = event.received_at.as_micros();
     let within = if is_coarse(event) { received.rem_euclid(MICROS_PER_SECOND) } else { 0 };
     SourceVersion(received - within)
 }
 
-/// The conflict about a clock that leads, or its end, if one may be open, once the connection reports a time that is believed.
-/// What we read ourselves carries times of ours.
+/// The conflict about a clock that is ahead; or its end, if one may be open, once the connection reports a plausible
+/// time. A reading of our own doesn't end it, because its times are ours.
 pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<Write> {
     const CLOCK: &str = "clock";
     if leads {
@@ -44,8 +44,8 @@ pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<
     is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
 }
 
-/// The clock of the fields that the event sets: when the change was made, as far as the platform says, and never after it
-/// was received.
+/// The clock of the fields that the event sets: the time of the change according to the platform, if it reports one,
+/// and never after the time of receipt.
 pub(crate) fn changed_at(event: &Event) -> Timestamp {
     event.occurred_at.map_or(event.received_at, |at| at.min(event.received_at))
 }

@@ -1,7 +1,7 @@
 //! First contacts: a platform reports a first number of an item at a location.
 //!
-//! The only number there is, is a count. Where the store has another one, the connection's rule says which one stands; a
-//! zero that nothing stands behind never takes anybody's stock away.
+//! If no other number is known, it is a count. If the store has another number, the connection's rule decides which one
+//! stands. An unproven zero never removes stock.
 
 use super::{
     Decision, Sight, Write,
@@ -14,7 +14,7 @@ use model::{
 };
 use stage::Reject;
 
-/// Decides the first contact of `mirror`, which has taken up the number.
+/// Decides the first contact of `mirror`, whose baseline is the reported number.
 pub(super) fn first(
     event: &Event,
     key: &LevelKey,
@@ -64,7 +64,7 @@ fn contact(sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>, is_witnes
     }
 }
 
-/// The number is a count: the store follows, and zeros that nothing stood behind are contacts anew.
+/// Sets the store's level to a counted number; unproven zeros of the other mirrors become first contacts again.
 fn counted(
     event: &Event,
     key: &LevelKey,
@@ -120,8 +120,8 @@ fn asked(
     })
 }
 
-/// Carries out a rule that is new for a mirror that waits for an answer. A zero that nothing stands behind is no number that
-/// could stand: it goes on waiting for another one, or for a person.
+/// Applies a new rule to a mirror whose first contact waits for a decision. An unproven zero can't stand as a number:
+/// its mirror continues to wait for another number, or for a person.
 pub(super) fn answer(
     event: &Event,
     key: &LevelKey,
@@ -156,7 +156,7 @@ fn applied() -> Decision {
     Decision::ends(Outcome::Applied, "")
 }
 
-/// Carries out a person's answer for one mirror.
+/// Applies a person's decision to one mirror.
 pub(super) fn adopt(
     event: &Event,
     key: &LevelKey,

@@ -1,4 +1,4 @@
-//! Currencies: a price in another one than the store's is a conflict, never a number without it.
+//! Currencies: a price in a currency other than the store's is a conflict, never a number without its currency.
 
 use super::Sight;
 use model::{Conflict, ConflictEnd, ConflictKind, Event, ExternalId, Money, Patch, Variant};
@@ -20,8 +20,9 @@ pub(super) fn mismatch(
     })
 }
 
-/// The end of the conflict about a variant's currency, if one may be open: the report names a price or says that there is none,
-/// and no amount in it is in another currency than the store's. What we read ourselves may name one amount of two.
+/// The end of the conflict about a variant's currency, if one may be open: the report has a price or reports that there
+/// is none, and no amount in it is in a currency other than the store's. A reading of our own ends none, because it may
+/// contain only one of the two amounts.
 pub(super) fn agrees(event: &Event, sight: &Sight<'_>, reported: &Variant) -> Option<ConflictEnd> {
     let of = &reported.external;
     let amounts = [reported.price.set(), reported.compare_at_price.set()];

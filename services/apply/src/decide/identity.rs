@@ -1,7 +1,7 @@
-//! Who is who across platforms: a product and its variants by their links, or by the merchant's number.
+//! Identity across platforms: matches a product and its variants by their links, or by the merchant's number.
 //!
-//! Decided from the record and from what the batch made of it so far, so that it doesn't matter how events fell into
-//! batches. A number that two variants have matches neither.
+//! Decided from the record and the earlier events of the batch, so that the division of events into batches doesn't
+//! matter. A number that two variants have matches neither.
 
 use super::Sight;
 use model::{
@@ -11,7 +11,7 @@ use model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who the product and its variants are in the store's own terms.
+/// Identity of a product and its variants in the store's own terms.
 pub(super) struct Identity {
     /// The product.
     pub(super) product: ProductId,
@@ -19,19 +19,19 @@ pub(super) struct Identity {
     pub(super) variants: Vec<Identified>,
 }
 
-/// Who a variant is.
+/// Identity of a variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identified {
     /// Our id.
     pub(super) id: VariantId,
-    /// The variant that it was linked to until now, if its number says that it is another one.
+    /// The variant that it was linked to until now, if its number matches another one.
     pub(super) instead_of: Option<VariantId>,
-    /// True if its number is that of several variants, which matches none.
+    /// True if several variants have its number, which then matches none.
     pub(super) is_ambiguous: bool,
 }
 
-/// By link, else by the merchant's number, else new. A variant that only this connection links, and whose number changed
-/// to that of another one, is that other one from now on.
+/// Identifies the variants of a report by link, else by the merchant's number, else as new. A variant that only this
+/// connection links, and whose number changed to that of another one, is identified as that other one from now on.
 pub(super) fn identify(event: &Event, reported: &Product, sight: &Sight<'_>) -> Identity {
     let numbers = Numbers::of(event, reported, sight);
     let mut taken = BTreeSet::new();
@@ -45,13 +45,13 @@ pub(super) fn identify(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
     Identity { product, variants }
 }
 
-/// The product that the variants are of, where they are known; else the one that the connection linked, else a new one.
+/// The product of the variants, where known; else the one that the connection linked, else a new one.
 fn product(event: &Event, reported: &Product, variants: &[Identified], sight: &Sight<'_>) -> ProductId {
     let linked = sight.product(event, &reported.external);
     let products: BTreeSet<&ProductId> =
         variants.iter().filter_map(|variant| sight.product_of(event, &variant.id)).collect();
     match (linked, products.into_iter().collect::<Vec<_>>().as_slice()) {
-        // All variants are another product's: so is this one.
+        // All variants belong to another product, so the reported product is that one.
         (Some(linked), [only])
             if **only != linked
                 && variants.iter().all(|variant| sight.product_of(event, &variant.id).is_some()) =>
@@ -67,7 +67,7 @@ fn product(event: &Event, reported: &Product, variants: &[Identified], sight: &S
 struct Numbers<'a> {
     event: &'a Event,
     sight: &'a Sight<'a>,
-    /// The number of the report's variants by their merchant's number.
+    /// The number of the report's variants for each merchant's number.
     counts: BTreeMap<String, usize>,
     reported: BTreeSet<&'a ExternalId>,
 }
@@ -107,7 +107,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Returns whether the number differs from what is known of the variant, and nobody else relies on the link.
+    /// Returns whether the number differs from the variant's known one, and no other connection uses the link.
     fn changed(&self, linked: &VariantId, key: &str) -> bool {
         let connection = &self.event.origin.connection;
         let others = self.sight.facts.linked_by.get(linked);
@@ -117,8 +117,8 @@ impl<'a> Numbers<'a> {
         is_own && known.as_deref() != Some(key)
     }
 
-    /// The one variant with that number which this connection doesn't link: of those that some platform has, else of
-    /// those that none has any more.
+    /// Matches the only variant with that number which this connection doesn't link: among the variants that some
+    /// platform has, else among those that none has any more.
     fn match_number(&self, key: &str, linked: Option<&VariantId>, taken: &BTreeSet<VariantId>) -> Match {
         let connection = &self.event.origin.connection;
         let store = self.event.origin.store.clone();
@@ -134,7 +134,7 @@ impl<'a> Numbers<'a> {
         match found.as_slice() {
             [] => Match::None,
             [(id, candidate)] if is_free(id, candidate) => Match::One((*id).clone()),
-            // A platform that has given its own number twice is in nobody's way yet.
+            // A number that this platform alone has given twice is no conflict with another platform yet.
             own if own.iter().all(|(_, candidate)| candidate.linked_by.iter().eq([connection])) => {
                 Match::None
             }
@@ -142,8 +142,8 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Returns whether this connection's variant of that id was of the reported product and isn't among its variants any more: it
-    /// was made again.
+    /// Returns whether this connection's variant of that id belonged to the reported product and is no longer among its
+    /// variants: the platform created it anew.
     fn is_leaving(&self, id: &VariantId) -> bool {
         let connection = &self.event.origin.connection;
         let model::Payload::Product(reported) = &self.event.payload else { return false };
@@ -161,8 +161,8 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// Returns whether another variant, of those that some platform has, has the number that the reported one has: in the record
-/// or in the report itself.
+/// Returns whether another variant that some platform has, in the record or in the report itself, has the same number
+/// as the reported one.
 pub(super) fn has_rivals(
     event: &Event,
     variant: &Variant,
@@ -189,12 +189,12 @@ enum Match {
     Several,
 }
 
-/// The merchant's number as it is compared.
+/// The merchant's number in the form in which numbers are compared.
 pub(super) fn number(variant: &Variant) -> Option<String> {
     variant.sku.set().and_then(|sku| sku_key(sku))
 }
 
-/// Notes the number of a variant that the fold has written, so that later events of the batch find it.
+/// Records the number of a variant that the fold has written, so that later events of the batch find it.
 pub(super) fn note_number(facts: &mut Facts, row: &VariantRow) {
     let before = facts.variants.get(&row.id).and_then(|known| known.sku.as_ref());
     let key_of = |sku: &str| sku_key(sku).map(|key| (row.store.clone(), key));
@@ -208,7 +208,7 @@ pub(super) fn note_number(facts: &mut Facts, row: &VariantRow) {
     }
 }
 
-/// Notes which connections link a variant.
+/// Records which connections link a variant.
 pub(super) fn note_linked_by(
     facts: &mut Facts,
     variant: &VariantId,

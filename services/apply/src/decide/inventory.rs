@@ -1,8 +1,8 @@
-//! Levels: a platform's absolute level is read as a movement from what it held.
+//! Levels: a platform's absolute level is read as a movement from its baseline.
 //!
-//! Two platforms that each sell one of ten both report nine; the truth is eight. So what counts is by how much a report
-//! differs from the platform's baseline; a first number is a contact (`contact.rs`). `model::LevelMirror` decides what a
-//! report is, this file what it does to the store.
+//! Two platforms that each sell one of ten both report nine; the truth is eight. So the store's level moves by the
+//! difference between a report and the platform's baseline; a first number is a contact (`contact.rs`).
+//! `model::LevelMirror` classifies a report; this file applies it to the store.
 
 use super::{Decision, Sight, Write, contact, is_coarse, locations};
 use model::{
@@ -12,14 +12,14 @@ use model::{
 };
 use stage::{Reject, RejectClass};
 
-/// The reason of a report that is of the same version as what is known, and another value.
+/// The reason of a report with a known version and another value.
 pub(super) const AMBIGUOUS: &str = "another value of a version that is known; the platform is read again";
 
 pub(super) fn key(event: &Event, item: &ExternalId, location: LocationId) -> LevelKey {
     LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location }
 }
 
-/// The report of a level, as the mirror takes it.
+/// The report of a level, as input of the mirror.
 fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quantity> {
     Report {
         value,
@@ -31,7 +31,7 @@ fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quan
     }
 }
 
-/// A level as a platform reports it.
+/// Decides the report of a level.
 pub(super) fn reported(
     event: &Event,
     reported: &InventoryReport,
@@ -56,7 +56,7 @@ fn at_location(
 ) -> Result<Decision, Reject> {
     let key = key(event, item, location);
     let known = sight.facts.mirrors.levels.get(&key);
-    // A link may have changed since enrich looked: the mirror and the record know it first.
+    // A link may have changed since enrich read it: the mirror and the record have the newer one.
     let variant = known.map_or_else(|| sight.item(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
     let report = report(event, &key, available);
@@ -104,7 +104,7 @@ fn at_location(
     Ok(decision)
 }
 
-/// The platform's number moved: the store's moves with it.
+/// Moves the store's level by the same amount as the platform's.
 fn moved(
     event: &Event,
     key: &LevelKey,
@@ -130,8 +130,8 @@ pub(super) fn out_of_bounds() -> Reject {
     Reject::new(RejectClass::Data, "the level would leave the bounds of what can be recorded")
 }
 
-/// Less than nothing is left: an open conflict of the store until there is enough again, wherever it was sold, restocked or
-/// counted.
+/// Opens a conflict of the store when a level falls below zero, and ends it once the level is no longer negative,
+/// wherever the item was sold, restocked or counted.
 pub(super) fn oversold(
     event: &Event,
     variant: &VariantId,
@@ -160,12 +160,12 @@ fn uncertain(event: &Event, key: &LevelKey, sight: &Sight<'_>) -> Conflict {
     }
 }
 
-/// The platform no longer counts the item anywhere: nothing moves.
+/// Forgets the levels of an item that the platform no longer counts anywhere: no level moves.
 pub(super) fn untracked(event: &Event, item: &ExternalId, sight: &Sight<'_>) -> Result<Decision, Reject> {
     everywhere_but(event, item, &[], None, sight)
 }
 
-/// The complete list of the locations of an item: at every other one the platform has none.
+/// Decides the complete list of an item's locations: at every other location the platform has none.
 pub(super) fn stocked(event: &Event, stocked: &StockedAt, sight: &Sight<'_>) -> Result<Decision, Reject> {
     let named: Vec<LocationId> =
         stocked.locations.iter().filter_map(|external| locations::of(event, Some(external), sight)).collect();
@@ -198,8 +198,8 @@ fn everywhere_but(
 
 /// Agreement of a mirror with the store's level.
 pub(super) trait Agreement {
-    /// Where the platform holds the store's own level, that is what is desired of it: nothing becomes due. `level` is the
-    /// level that the event comes to, if it moves it.
+    /// Sets the desired level to the store's own one where the platform already holds it, so that no write becomes due.
+    /// `level` is the level that results from the event, if it moves it.
     fn accept_agreement(&mut self, sight: &Sight<'_>, key: &LevelKey, level: Option<Quantity>);
 }
 
@@ -230,7 +230,7 @@ impl Decision {
         self.effects.push(Effect::Level { variant, location, delta, level, reason });
     }
 
-    /// The level that the decision comes to, if it moves just one.
+    /// The resulting level, if the decision moves just one.
     fn level(&self) -> Option<Quantity> {
         self.effects.iter().find_map(|effect| match effect {
             Effect::Level { level, .. } => Some(*level),

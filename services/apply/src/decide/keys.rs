@@ -1,7 +1,7 @@
-//! Which rows a batch may touch.
+//! Selects the rows that a batch may touch.
 //!
-//! Rows are loaded in rounds: what is loaded may show that more is needed. [`row_keys`] names what isn't asked for yet;
-//! once it names nothing new, everything that a decision can touch is there.
+//! Rows are loaded in rounds, because loaded rows may show that more are needed. [`row_keys`] names the rows not
+//! requested yet; once it names nothing new, all rows that a decision can touch are loaded.
 
 use super::prospects::Prospects;
 use super::{
@@ -16,8 +16,8 @@ use model::{
     record::{Facts, FirstKeys, RowKeys},
 };
 
-/// What has to be known first: whether events were seen, which links there are, which merchant's numbers may name a
-/// variant.
+/// Returns the keys that are loaded first: whether events were seen, the links, and the variants that the merchant's
+/// numbers may name.
 pub fn first_keys<'a>(
     events: impl IntoIterator<Item = &'a Event>,
     dropped_inputs: impl IntoIterator<Item = &'a DroppedInput>,
@@ -52,8 +52,8 @@ pub fn first_keys<'a>(
             Payload::Instruction { instruction: Instruction::LinkLocation { .. }, .. } => {
                 keys.linking.insert(connection.clone());
             }
-            // Mirrors know the link of their item; only an item without one is looked up. A location that enrich didn't
-            // find may have been linked since.
+            // Mirrors have the link of their item; only an item without a mirror is looked up. A location that enrich
+            // didn't find may have been linked since.
             Payload::Inventory(InventoryReport { location, .. }) => {
                 let missing = location.iter().filter(|it| event.link(LinkKind::Location, it).is_none());
                 keys.links.locations.extend(missing.map(|external| (key(external), ())));
@@ -72,10 +72,10 @@ pub fn first_keys<'a>(
     keys
 }
 
-/// The rows, now that `facts` show who is who and `asked` were asked for, but for those of reports that are settled. A
-/// product event of the batch may link what a later report is about: the rows of both are among them.
+/// Returns the keys of the rows that the events may touch, given `facts` and the keys `asked` before, except for
+/// settled reports. A product event of the batch may link the item of a later report: the rows of both are among them.
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
-    // Nothing that is named here depends on other platforms' mirrors.
+    // No key selected here depends on other platforms' mirrors.
     let companions = Companions::default();
     let sight = Sight { facts, companions: &companions };
     let mut keys = RowKeys::default();
@@ -87,12 +87,13 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, 
             one(event, &sight, &prospects, asked, &mut keys);
         }
     }
-    // What a link leads to says which product it is of.
+    // The row of a linked variant names its product.
     keys.variants.extend(facts.links.variants.values().cloned());
     keys
 }
 
-/// Returns whether the event is the report of a level of which everything is loaded, as it is of most after one round.
+/// Returns whether the event is the report of a level for which everything is loaded, as is the case for most after
+/// one round.
 fn is_settled(event: &Event, sight: &Sight<'_>) -> bool {
     let Payload::Inventory(report) = &event.payload else { return false };
     let Some(location) = locations::of(event, report.location.as_ref(), sight) else { return true };
@@ -158,8 +159,8 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys,
     }
 }
 
-/// A level that is reported. A first number needs the other platforms' mirrors too, and the link of its item, once it
-/// is known that there is no mirror: most levels have one.
+/// Adds the keys of a reported level. A first number also needs the other platforms' mirrors and, once it is known that
+/// there is no mirror, the link of its item; most levels have a mirror.
 fn level(
     event: &Event,
     item: &ExternalId,
@@ -194,7 +195,7 @@ fn level(
     keys.mirrors.insert(MirrorKey::Level(key));
 }
 
-/// Every level mirror of an item, and the levels that they are of, or may come to be of.
+/// Adds the keys of every level mirror of an item, and of the levels that they belong to, or may come to belong to.
 fn item(event: &Event, external: &ExternalId, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     keys.items.insert((connection.clone(), external.clone()));

@@ -1,4 +1,4 @@
-//! Links: made, moved to another variant, retired. With its link go the mirrors of what a platform has.
+//! Links: made, moved to another variant, retired. Retiring a link also unlinks the mirrors of the platform's variant.
 
 use super::{
     Decision, Sight, Write, contact,
@@ -28,7 +28,7 @@ impl<'a> Links<'a> {
         Self { event, sight, writes: Vec::new(), effects: Vec::new(), changed: false }
     }
 
-    /// The links that a report of a product makes.
+    /// Makes the links of a product's report.
     pub(super) fn make(&mut self, reported: &Product, identity: &Identity) -> Result<(), Reject> {
         let linked = self.sight.product(self.event, &reported.external);
         if linked.as_ref() != Some(&identity.product) {
@@ -36,7 +36,7 @@ impl<'a> Links<'a> {
             self.writes.push(Write::ProductLink(reported.external.clone(), Some(identity.product.clone())));
             if let Some(before) = linked {
                 self.product_is_left(&before);
-                // Its variants may have been linked before by a person's word.
+                // Its variants may have been linked by hand before.
                 self.effects.push(Effect::Text { product: identity.product.clone() });
             }
         }
@@ -82,7 +82,7 @@ impl<'a> Links<'a> {
         self.writes.push(Write::Conflict(conflict));
     }
 
-    /// Links a platform's variant, where it is sold and where it is counted.
+    /// Links a platform's variant, and its item.
     fn link(
         &mut self,
         external: &ExternalId,
@@ -116,7 +116,7 @@ impl<'a> Links<'a> {
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
     }
 
-    /// The platform no longer has the variant: its price is waited for no more, and none is due there.
+    /// Forgets the price of a variant that the platform no longer has: no reading is awaited, and no write is due.
     fn forget_price(&mut self, external: &ExternalId) {
         let key = field_key(self.event, external);
         let Some(known) = self.sight.facts.mirrors.prices.get(&key) else { return };
@@ -126,7 +126,8 @@ impl<'a> Links<'a> {
         self.writes.push(Write::Mirror(Mirror::Price(key, mirror)));
     }
 
-    /// Levels that the platform reported of the item before it was linked, or of another variant, are first contacts.
+    /// Links the level mirrors of the item. Levels that were reported before the link, or for another variant, are
+    /// first contacts.
     fn link_levels(&mut self, item: &ExternalId, id: &VariantId) -> Result<(), Reject> {
         for key in self.sight.levels_of(&self.event.origin.connection, item) {
             let Some(known) = self.sight.facts.mirrors.levels.get(&key) else { continue };
@@ -143,7 +144,7 @@ impl<'a> Links<'a> {
         Ok(())
     }
 
-    /// Variants that a complete list no longer names are gone from the platform.
+    /// Retires the variants that a complete list no longer names: the platform no longer has them.
     pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity) {
         let is_alone = self.sight.is_alone(self.event, &reported.external, &identity.product);
         if !reported.variants_complete {
@@ -162,8 +163,8 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// Of two products of the connection that are one of the store's, a list says nothing of the other's variants; but a price
-    /// that the product was read for isn't there.
+    /// Forgets the prices that the product was read for and that the list doesn't name. Where two products of the
+    /// connection are one of the store's, the list doesn't cover the other's variants, so no other variant is retired.
     fn forget_unread(&mut self, named: &BTreeSet<&ExternalId>, product: &ProductId) {
         if self.event.hops == 0 {
             return;
@@ -184,8 +185,8 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// Retires all links of a product. Where another product of the connection is the same one, only the product's own: a
-    /// variant that went is found out when the platform is next read or written.
+    /// Retires all links of a product. If another product of the connection is linked to the same one, only the
+    /// product's own link: a deleted variant is found when the platform is next read or written.
     pub(super) fn retire_product(&mut self, external: &ExternalId, product: &ProductId) {
         self.changed = true;
         self.writes.push(Write::ProductLink(external.clone(), None));
@@ -219,7 +220,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// The stock of a variant that turned out to be another one is that one's.
+    /// Removes the stock of a variant that was identified as another one, to which the stock belongs.
     fn move_stock_off(&mut self, before: &VariantId, item: Option<&ExternalId>) {
         let Some(item) = item else { return };
         for key in self.sight.levels_of(&self.event.origin.connection, item) {
@@ -242,7 +243,7 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// A variant that nobody has any more matches nothing.
+    /// Clears the number of a variant that no platform has any more, so that it matches nothing.
     fn forget_number(&mut self, before: &VariantId) {
         let Some(row) = self.sight.facts.variants.get(before) else { return };
         let at = super::clock::changed_at(self.event);
@@ -266,7 +267,7 @@ impl<'a> Links<'a> {
     }
 }
 
-/// Links a platform's variant by a person's word.
+/// Links a platform's variant by hand.
 pub(super) fn by_hand(
     event: &Event,
     external: &ExternalId,
@@ -283,7 +284,7 @@ pub(super) fn by_hand(
     for item in &items {
         links.link(external, Some(item), to, false)?;
     }
-    // Nobody else has the variant that is left: its stock is the other one's from now on.
+    // No other platform has the former variant: its stock belongs to the other one from now on.
     if let Some(before) = before.filter(|before| !sight.is_variant_linked_by_others(event, before)) {
         for item in &items {
             links.move_stock_off(&before, Some(item));
@@ -298,7 +299,8 @@ pub(super) fn by_hand(
     Ok(links.decision("linked by hand"))
 }
 
-/// Makes a platform's variant one of its own by a person's word: it keeps its number, so that it isn't matched by it again.
+/// Unlinks a platform's variant by hand, so that it is one of its own. It keeps its number, so that it isn't matched by
+/// it again.
 pub(super) fn undone_by_hand(
     event: &Event,
     external: &ExternalId,
@@ -313,7 +315,7 @@ pub(super) fn undone_by_hand(
     }
     let mut links = Links::new(event, sight);
     if let Some(row) = sight.facts.variants.get(&linked) {
-        // One that was its own before comes back with the number that it has now.
+        // A variant that was its own before gets the present number.
         let at = super::clock::changed_at(event);
         let row = match sight.facts.variants.get(&own) {
             Some(known) => {

@@ -1,4 +1,4 @@
-//! Locations: which of the store's a report is about, and what is linked by hand.
+//! Locations: matches a report's location to one of the store's, and links locations by hand.
 
 use super::{Decision, Sight, Write, inventory::key};
 use model::{
@@ -6,7 +6,7 @@ use model::{
     Mirror, Outcome,
 };
 
-/// The location that a report is about: as enrich linked it, or as it was linked since.
+/// The location of a report: as enrich linked it, or as it was linked since.
 pub(super) fn of(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Option<LocationId> {
     let linked = match external {
         Some(external) => event.link(LinkKind::Location, external),
@@ -18,7 +18,8 @@ pub(super) fn of(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>
     linked.and_then(|token| LocationId::new(token).ok()).or_else(since)
 }
 
-/// A level at a location that is none of the store's: one conflict for the location, nothing for each report.
+/// Decides a level at a location that isn't linked to one of the store's: opens one conflict for the location, not one
+/// for each report.
 pub(super) fn unlinked(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Decision {
     let ignored = sight.connection(event).is_some_and(|connection| {
         external.is_some_and(|external| connection.ignored_locations.contains(external))
@@ -38,7 +39,7 @@ fn subject(external: Option<&ExternalId>) -> String {
     external.map_or_else(|| "the connection has no default location".to_owned(), Conflict::about_location)
 }
 
-/// A location that is linked by now is no conflict any more. Only a first report of an item there looks.
+/// Ends the conflict about a location that is linked by now. Only the first report of an item there does so.
 pub(super) fn linked_again(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Option<Write> {
     let location = of(event, Some(external), sight)?;
     let is_first = match &event.payload {
@@ -52,7 +53,7 @@ pub(super) fn linked_again(event: &Event, external: &ExternalId, sight: &Sight<'
     })
 }
 
-/// Links a platform's location by a person's word. What was reported there before is known to nobody: the platform is read for
+/// Links a platform's location by hand. Earlier reports of levels there were not stored, so the platform is read for
 /// each of its items.
 pub(super) fn link(event: &Event, external: &ExternalId, to: &LocationId, sight: &Sight<'_>) -> Decision {
     let connection = &event.origin.connection;
@@ -90,7 +91,7 @@ pub(super) fn link(event: &Event, external: &ExternalId, to: &LocationId, sight:
     decision
 }
 
-/// The names of the mirrors of the connection's items at a location of the store.
+/// The keys of the mirrors of the connection's items at a location of the store.
 pub(super) fn levels_at(event: &Event, location: &LocationId, sight: &Sight<'_>) -> Vec<LevelKey> {
     let items = sight.facts.links.items.keys().filter(|(by, _)| *by == event.origin.connection);
     items.map(|(_, item)| key(event, item, location.clone())).collect()

@@ -1,7 +1,7 @@
-//! Products: descriptive fields, where the later change wins, field by field.
+//! Products: descriptive fields, for each of which the later change wins.
 //!
-//! A platform's report lists all fields, changed or not. Only a field that differs from what this platform reported
-//! before is a change of its own; the others would undo what was changed elsewhere.
+//! A platform's report lists all fields, changed or not. Only a field that differs from the platform's last report is a
+//! change of its own; the others would revert changes made elsewhere.
 
 use super::{
     Decision, Sight, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS, is_coarse,
@@ -15,8 +15,8 @@ use model::{
 };
 use stage::Reject;
 
-/// A product as a platform reports it. A report that is older than what is known of the text may still be the first word
-/// of a price: our writes of the one say nothing of the other.
+/// Decides the report of a product. A report that is stale for the text may still be the first report of a price: our
+/// write of one of them advances only its own version.
 pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> Result<Decision, Reject> {
     let key = field_key(event, &reported.external);
     let value = ProductText { title: reported.title.clone(), description: None };
@@ -41,8 +41,8 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
     Ok(work.decision(is_old))
 }
 
-/// The platform no longer has the product: its links are retired, and what it held is forgotten. Of one that was never
-/// reported the version stays, so that an older report of it says nothing.
+/// Decides the deletion of a product on its platform: its links are retired, and its baselines are forgotten. A product
+/// that was never reported leaves its version, so that an older report of it is stale.
 pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let key = field_key(event, external);
     let known = sight.facts.mirrors.texts.get(&key);
@@ -100,7 +100,7 @@ struct Work<'a> {
     effects: Vec<Effect>,
     changed: bool,
     echoed: bool,
-    /// Whether a price was not old.
+    /// True if a price was not stale.
     heard: bool,
     reason: &'static str,
 }
@@ -130,7 +130,7 @@ impl<'a> Work<'a> {
         Decision { outcome, reason: self.reason, writes: self.writes, effects: self.effects }
     }
 
-    /// A price that is newer than what was known of it before.
+    /// Takes only the price, if it is newer than the last one reported.
     fn price_alone(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
         let was_reported =
@@ -168,7 +168,7 @@ impl<'a> Work<'a> {
         let was = row.clone();
         let at = changed_at(self.event);
         let (mirror, outcome) = self.mirror(key, known, &now, id.clone());
-        // In our terms: a field that reads like the rendered form stands for what was written.
+        // In our terms: a field that reads like the rendered form stands for the value that was written.
         let own = mirror.baseline.known().map_or_else(|| now.clone(), |held| held.value.clone());
         let differs = |field: fn(&ProductText) -> &Option<String>| {
             let is_news = outcome == FieldOutcome::News;
@@ -188,7 +188,7 @@ impl<'a> Work<'a> {
         let text_changed = value(row.title.as_ref()) != value(was.title.as_ref())
             || value(row.description.as_ref()) != value(was.description.as_ref());
         if is_new || row != was {
-            // A clock that moved is a change too: the record is rebuilt from what changed.
+            // A later clock is a change too: the record is rebuilt from changes.
             self.changed = true;
             self.writes.push(Write::Product(row));
         }
@@ -214,7 +214,7 @@ impl<'a> Work<'a> {
         let title = reported.title.clone().or_else(|| is_new.then(|| product.title.clone()).flatten());
         later(&mut row.title, title, at);
         let number = patched(&reported.sku).map(|sku| trimmed_code(&sku).to_owned());
-        // One platform that has no number any more takes it from none of the others.
+        // A platform that removes the number doesn't remove it from the other platforms.
         let is_kept = number.as_ref().is_some_and(|number| sku_key(number).is_none())
             && self.sight.is_variant_linked_by_others(self.event, id);
         later(&mut row.sku, number.filter(|_| !is_kept), at);
@@ -245,7 +245,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A price in another currency can't be compared: nothing is due there, and nothing is read.
+    /// Forgets the baseline of a price in another currency, which can't be compared: no write and no reading is due.
     fn price_is_foreign(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
         let known = self.sight.facts.mirrors.prices.get(&key);
@@ -261,7 +261,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The platform has no price of the variant any more, or leaves it to the till: nothing is due there.
+    /// Forgets the baseline of a price that the platform removed, or leaves to the till: no write is due.
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
         let known = self.sight.facts.mirrors.prices.get(&key);
@@ -300,7 +300,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The mirror once it took up the report, and what the report was.
+    /// Returns the mirror after the report, and the verdict on the report.
     fn mirror<V: FieldValue>(
         &mut self,
         key: &FieldKey,
@@ -337,8 +337,8 @@ fn value<T>(field: Option<&Clocked<T>>) -> Option<&T> {
     field.map(|field| &field.value)
 }
 
-/// Sets a field that is mirrored: if nobody set it before, or if this platform changed it (`differs` from what it
-/// reported before) later than anyone else. What a platform reports for the first time changes nothing that is known.
+/// Sets a mirrored field if nobody set it before, or if this platform changed it (`differs` from its last report) later
+/// than anyone else. The first report of a platform changes no known value.
 fn settle<T: PartialEq>(
     field: &mut Option<Clocked<T>>,
     reported: Option<T>,
@@ -348,7 +348,7 @@ fn settle<T: PartialEq>(
     let Some(reported) = reported else { return };
     let wins = match field {
         None => true,
-        // The same value, set again later, is the later change: what comes late from between doesn't win over it.
+        // Setting the same value again later is the later change: a late report from between doesn't win over it.
         Some(known) => differs == Some(true) && at >= known.at,
     };
     if wins {
@@ -356,7 +356,7 @@ fn settle<T: PartialEq>(
     }
 }
 
-/// Sets a field that only the record keeps: the later word stands.
+/// Sets a field that only the record has: the later value wins.
 fn later<T: PartialEq>(field: &mut Option<Clocked<T>>, reported: Option<T>, at: Timestamp) {
     let Some(reported) = reported else { return };
     if field.as_ref().is_none_or(|known| known.value != reported && at >= known.at) {

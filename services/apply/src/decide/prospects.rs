@@ -1,7 +1,7 @@
-//! The variants that a platform's ids may come to be linked to while a batch is decided.
+//! The variants that a platform's ids may be linked to while a batch is decided.
 //!
-//! An event may link what a later one of its batch is about, directly or by giving a variant the number that another one is
-//! matched by. So the rows of all of them are named before; more than are needed, never fewer.
+//! An event may link the object of a later event of its batch, directly or by giving a variant the number that another
+//! one is matched by. So the rows of all of them are selected before: some that aren't needed, never too few.
 
 use super::{
     identity::{self, identify},
@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Prospects {
     variants: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
     items: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
-    /// Items of which a baseline may be forgotten, so that the next number is a first contact.
+    /// Items whose baseline may be forgotten, so that the next number is a first contact.
     unsettled: BTreeSet<ExternalKey>,
     /// Locations that are linked by hand.
     locations: BTreeMap<ExternalKey, LocationId>,
 }
 
-/// What is linked together: a platform's variant, its items and its numbers.
+/// A group linked together: a platform's variant, its items and its numbers.
 #[derive(Debug, Default)]
 struct Node {
     ids: BTreeSet<VariantId>,
@@ -88,7 +88,7 @@ impl Prospects {
         self.unsettled.contains(&(connection.clone(), item.clone()))
     }
 
-    /// The location that an event of the batch links a platform's to.
+    /// The location that an event of the batch links to a platform's location.
     pub(super) fn of_location(
         &self,
         connection: &ConnectionId,
@@ -107,7 +107,7 @@ impl Prospects {
     }
 }
 
-/// Returns whether the report of a level may forget the number from before.
+/// Returns whether the report of a level may make the mirror forget its former number.
 fn forgets(event: &Event) -> bool {
     let is_absent = matches!(&event.payload, Payload::Inventory(report) if report.available.is_none());
     is_absent || event.action == Action::Created
@@ -158,7 +158,7 @@ fn instructed(
     }
 }
 
-/// Whoever has a number may be matched with whoever else has it, until nothing new comes of that.
+/// Spreads variant ids among nodes that share a number, until no node gets a new one.
 fn spread(nodes: &mut BTreeMap<ExternalKey, Node>, sight: &Sight<'_>) {
     let mut having: BTreeMap<(StoreId, String), BTreeSet<VariantId>> = BTreeMap::new();
     for number in nodes.values().flat_map(|node| &node.numbers) {

@@ -1,4 +1,4 @@
-//! Orders and customers: as their platform reports them. The platform owns its orders: a completed one changes only to
+//! Orders and customers, as their platform reports them. The platform owns its orders: a completed one changes only to
 //! cancelled, or by refunds.
 
 use super::{Decision, Sight, Write};
@@ -12,12 +12,12 @@ fn older(reported: Option<SourceVersion>, known: Option<SourceVersion>) -> bool 
     reported.zip(known).is_some_and(|(reported, known)| reported < known)
 }
 
-/// The version of a deletion. One without a version is later than anything that was reported before it was received.
+/// The version of a deletion. A deletion without a version is later than every report received before it.
 pub(crate) fn deletion_version(event: &Event) -> Option<SourceVersion> {
     event.version.or_else(|| Some(SourceVersion::from(event.received_at)))
 }
 
-/// An order as its platform reports it. Stock moves by the levels that platforms report, never by orders.
+/// Decides the report of an order. Stock moves by the levels that platforms report, never by orders.
 pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
     let known = sight.facts.orders.get(&id);
@@ -53,7 +53,7 @@ pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision
     applied(Write::Order(row))
 }
 
-/// How far an order has come: of two states of one version, the farther is the later.
+/// The progress of an order: of two states of one version, the more advanced is the later.
 fn progress(order: &Order) -> (u8, Option<model::Timestamp>) {
     let status = match order.status {
         OrderStatus::Open => 0,
@@ -63,8 +63,8 @@ fn progress(order: &Order) -> (u8, Option<model::Timestamp>) {
     (status, order.closed_at)
 }
 
-/// Returns whether an order of the one status may come to the other. What is reported of a final order in its own status, refunds
-/// say, is the platform's to say.
+/// Returns whether an order may change from `known` to `reported`. Changes of a final order within its own status, such
+/// as refunds, are the platform's to decide.
 const fn may_follow(known: OrderStatus, reported: OrderStatus) -> bool {
     match known {
         OrderStatus::Open => true,
@@ -73,8 +73,8 @@ const fn may_follow(known: OrderStatus, reported: OrderStatus) -> bool {
     }
 }
 
-/// The platform no longer has the order: it is cancelled, unless it had been completed. One that was never reported
-/// leaves its id and version, so that an older report of it says nothing.
+/// Decides the deletion of an order: it is cancelled, unless it had been completed. An order that was never reported
+/// leaves its id and version, so that an older report of it is stale.
 pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, external);
     let version = deletion_version(event);
@@ -101,7 +101,7 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<
     }
 }
 
-/// A customer as their platform reports them.
+/// Decides the report of a customer.
 pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, &reported.external);
     let known = sight.facts.customers.get(&id);
@@ -137,8 +137,8 @@ pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) ->
     applied(Write::Customer(row))
 }
 
-/// The platform no longer has the customer: the personal fields are cleared here too. One that was never reported leaves
-/// its id and version alone, so that an older report of it stores nothing.
+/// Decides the deletion of a customer: the personal fields are cleared here too. A customer that was never reported
+/// leaves only its id and version, so that an older report of it stores nothing.
 pub(super) fn customer_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, external);
     let known = sight.facts.customers.get(&id);
@@ -156,7 +156,7 @@ pub(super) fn customer_deleted(event: &Event, external: &ExternalId, sight: &Sig
     Decision { reason, ..applied(Write::Customer(row)) }
 }
 
-/// The row of a customer without personal data, which an older report doesn't bring back.
+/// The row of a customer without personal data, which an older report doesn't restore.
 pub(super) fn erased(
     event: &Event,
     external: &ExternalId,
@@ -175,7 +175,7 @@ pub(super) fn erased(
     known.map_or_else(unknown, CustomerRow::clone).erased(erasure(event))
 }
 
-/// The erasure that the event asks for.
+/// The erasure that the event requests.
 pub(super) fn erasure(event: &Event) -> Erasure {
     let version = deletion_version(event).unwrap_or_else(|| SourceVersion::from(event.received_at));
     Erasure { version, at: super::clock::changed_at(event) }

@@ -1,4 +1,4 @@
-//! What a decision sees: the facts as the fold has made them so far, and ways to find things in them.
+//! The view of a decision: the current facts of the fold, and lookups in them.
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
@@ -8,7 +8,7 @@ use model::{
 };
 use std::collections::BTreeMap;
 
-/// The decimals of a platform of which nothing is known: as many as a quantity has.
+/// Number of decimals assumed for an unknown platform: as many as a quantity has.
 const DECIMALS_MAX: u32 = 6;
 
 /// The level mirrors of each variant at each location, in the order of their keys. Most have one or two.
@@ -33,7 +33,7 @@ impl Companions {
         }
     }
 
-    /// Notes the variant that `mirror`, which takes the place of the one among `mirrors`, is of.
+    /// Records the variant of `mirror`, which replaces the mirror of the same key among `mirrors`.
     pub(super) fn note(&mut self, mirrors: &Mirrors, mirror: &Mirror) {
         let Mirror::Level(key, mirror) = mirror else { return };
         let before = mirrors.levels.get(key).and_then(|before| before.variant.as_ref());
@@ -49,7 +49,7 @@ impl Companions {
     }
 }
 
-/// The facts as they are when an event is decided.
+/// The facts at the time when an event is decided.
 pub(super) struct Sight<'a> {
     pub(super) facts: &'a Facts,
     pub(super) companions: &'a Companions,
@@ -95,7 +95,7 @@ impl Sight<'_> {
         self.facts.levels.get(&(variant.clone(), location.clone())).copied()
     }
 
-    /// Every platform's mirror of the variant at the location.
+    /// Returns every platform's mirror of the variant at the location.
     pub(super) fn companions(
         &self,
         variant: &VariantId,
@@ -105,7 +105,7 @@ impl Sight<'_> {
         keys.into_iter().flatten().filter_map(|key| self.facts.mirrors.levels.get_key_value(key))
     }
 
-    /// The names of a connection's mirrors of an item.
+    /// The keys of a connection's mirrors of an item.
     pub(super) fn levels_of(&self, connection: &ConnectionId, item: &ExternalId) -> Vec<LevelKey> {
         keys_of(&self.facts.mirrors, connection, item)
     }
@@ -125,7 +125,7 @@ impl Sight<'_> {
         self.facts.links.items.get(&(event.origin.connection.clone(), external.clone())).cloned()
     }
 
-    /// The location that the connection links to `external`, as far as that was loaded.
+    /// The location that the connection links to `external`, if that link was loaded.
     pub(super) fn location_link(&self, event: &Event, external: &ExternalId) -> Option<LocationId> {
         self.facts.links.locations.get(&(event.origin.connection.clone(), external.clone())).cloned()
     }
@@ -135,13 +135,13 @@ impl Sight<'_> {
         self.item_link(event, item)
     }
 
-    /// The variant that a reported one is linked to, where it is sold or where it is counted.
+    /// The variant that a reported one is linked to, by its own link or by its item's.
     pub(super) fn variant(&self, event: &Event, variant: &Variant) -> Option<VariantId> {
         let by_item = || variant.item.as_ref().and_then(|item| self.item_link(event, item));
         self.variant_link(event, &variant.external).or_else(by_item)
     }
 
-    /// The product of a variant, as the record or a number's candidate knows it.
+    /// The product of a variant, from the record or from a candidate of a merchant's number.
     pub(super) fn product_of(&self, event: &Event, variant: &VariantId) -> Option<&ProductId> {
         let candidates = || {
             self.facts
@@ -174,8 +174,8 @@ impl Sight<'_> {
             .collect()
     }
 
-    /// Returns whether `external` is the only product of its connection that is the product: two products there may be one of another
-    /// platform, and which of the two a variant is of isn't known then.
+    /// Returns whether `external` is the connection's only product that is linked to `product`. Two of its products may
+    /// be one product of another platform; then it isn't known which of the two a variant belongs to.
     pub(super) fn is_alone(&self, event: &Event, external: &ExternalId, product: &ProductId) -> bool {
         let links = self.facts.links.products.iter();
         let own = links.filter(|((by, _), _)| *by == event.origin.connection);
@@ -197,7 +197,7 @@ impl Sight<'_> {
         linked_by.is_some_and(|by| by.iter().any(|by| *by != event.origin.connection))
     }
 
-    /// A conflict of the event's connection, its detail to be said.
+    /// A conflict of the event's connection, with an empty detail.
     #[expect(clippy::unused_self, reason = "conflicts are said of what is seen")]
     pub(super) fn conflict(&self, event: &Event, kind: ConflictKind, subject: String) -> Conflict {
         Conflict {
@@ -223,11 +223,11 @@ impl Sight<'_> {
     }
 }
 
-/// The names of a connection's mirrors of an item among `mirrors`.
+/// The keys of a connection's mirrors of an item among `mirrors`.
 pub(super) fn keys_of(mirrors: &Mirrors, connection: &ConnectionId, item: &ExternalId) -> Vec<LevelKey> {
     let is_before = |key: &LevelKey| (&key.connection, &key.item) < (connection, item);
     let mut found = Vec::new();
-    // Names are in the order of connection, item, location: a search would need a location that is before all others.
+    // Keys are ordered by connection, item, location: a search would need a location that sorts before all others.
     let Ok(first) = LocationId::new("-") else { return found };
     let from = LevelKey { connection: connection.clone(), item: item.clone(), location: first };
     for (key, _) in mirrors.levels.range(from..) {
@@ -239,7 +239,7 @@ pub(super) fn keys_of(mirrors: &Mirrors, connection: &ConnectionId, item: &Exter
     found
 }
 
-/// The links of an event's product, variants or item, for whoever reads the committed change.
+/// The links of an event's product, variants or item, for readers of the committed change.
 pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
     let key = |external: &ExternalId| (event.origin.connection.clone(), external.clone());
     let link = |kind, external: &ExternalId, internal: Option<&str>| {

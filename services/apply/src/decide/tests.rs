@@ -27,9 +27,10 @@ use std::{
     time::Duration,
 };
 
-/// For how long nobody else makes a call again.
+/// Time for which no other worker repeats a call.
 const LEASE: Duration = Duration::from_mins(1);
-/// When events are received: their number in microseconds after this, and so later than what platforms' clocks say.
+/// Base of the times of receipt: an event is received its number of microseconds after this, and so later than the
+/// times on platforms' clocks.
 const RECEIVED: i64 = 1_000_000_000;
 
 const P: Partition = Partition(0);
@@ -46,7 +47,7 @@ fn connection(name: &str) -> ConnectionId {
     ConnectionId::new(name).unwrap()
 }
 
-/// When the event of that number is received.
+/// Time of receipt of the event with that number.
 fn received(number: u64) -> Timestamp {
     Timestamp::from_micros(RECEIVED + i64::try_from(number).unwrap())
 }
@@ -127,7 +128,7 @@ fn level_of(folded: &Folded) -> Option<String> {
     folded.changes.levels.values().next().map(ToString::to_string)
 }
 
-/// One shirt that both connections know; of a first contact, the store's level stands.
+/// One shirt that both connections know; on a first contact, the store's level stands.
 fn linked() -> Facts {
     let events = vec![
         event("a", 1, Some(1), Payload::Product(shirt("Shirt", 1000))),
@@ -145,7 +146,7 @@ fn with_rule(mut facts: Facts, baseline: BaselineRule) -> Facts {
     facts
 }
 
-/// What the record knows once the batch is committed.
+/// The facts of the record after the batch is committed.
 fn facts_after(facts: Facts, events: Vec<Event>) -> Facts {
     let mut fold = Fold::new(facts, BTreeMap::new());
     for event in events {
@@ -190,7 +191,7 @@ fn begin_field<V: FieldValue>(mirror: &mut FieldMirror<V>, value: V) {
     assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "nothing is due");
 }
 
-/// The platform takes the write that is under way, and names that version.
+/// The platform accepts the pending write and returns that version.
 fn take_field<V: FieldValue>(mirror: &mut FieldMirror<V>, version: Option<i64>) -> Settled {
     let result = CallResult::Taken { version: version.map(SourceVersion), rendered: None };
     mirror.settle("key", result, received(0))
@@ -352,7 +353,7 @@ fn the_echo_of_a_write_that_comes_when_the_next_is_under_way_undoes_nothing() {
     let changes = [(3, 5, 1100), (4, 8, 1200), (5, 9, 1300)];
     let changed = |(number, at, cents)| event("a", number, Some(at), Payload::Product(shirt("Shirt", cents)));
     facts = facts_after(facts, changes.map(changed).to_vec());
-    // 11 was written and taken, 12 is on its way, and 13 waits; then the report of 11 comes.
+    // 11 was written and accepted, 12 is under way, and 13 waits; then the report of 11 arrives.
     let mirror = facts.mirrors.prices.get_mut(&price_key("b")).unwrap();
     begin_field(mirror, dollars(1100));
     assert_eq!(take_field(mirror, None), Settled::Done);

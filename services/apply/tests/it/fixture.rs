@@ -1,4 +1,4 @@
-//! A database with shops of one connection each, and what their platforms tell.
+//! A database with stores of one connection each, and reports of their platforms.
 
 use apply::replay::{Replay, ReplayError, Span};
 use model::{
@@ -11,7 +11,7 @@ use sandbox::{Postgres, PostgresOptions, Scratch};
 use std::{collections::BTreeSet, num::NonZeroUsize};
 use store::{Connection, Consumer, Cursor, Health, Rules, Store, StoreConfig, StoreSetup, Vault};
 
-/// The shops; each is in the partition of its index.
+/// The stores; each is in the partition of its index.
 pub(crate) const SHOPS: [&str; 3] = ["tea", "wine", "books"];
 
 pub(crate) struct World {
@@ -37,7 +37,7 @@ impl World {
             store.upsert_connection(&connection(shop)).await.unwrap();
         }
         let metrics = Metrics::new().unwrap();
-        // One worker: what waits together is committed together.
+        // One worker: all waiting batches are committed together.
         let replay = Replay::new(&store, NonZeroUsize::MIN, &metrics);
         Self { store, metrics, replay, postgres, _scratch: scratch }
     }
@@ -69,7 +69,7 @@ impl World {
         self.store.cursor(Consumer::Apply, partition(shop)).await.unwrap()
     }
 
-    /// Commits these events of a shop, in order, as one batch.
+    /// Commits these events of a store, in order, as one batch.
     pub(crate) async fn commit(&self, shop: usize, events: Vec<Event>) -> Result<Cursor, ReplayError> {
         let from = self.cursor(shop).await;
         let reaches = events.last().map_or(from.position, |event| event.position);
@@ -78,7 +78,7 @@ impl World {
         self.replay.commit(from, span).await
     }
 
-    /// The outcomes of a shop's events, in their order.
+    /// The outcomes of a store's events, in their order.
     pub(crate) async fn event_outcomes(&self, shop: usize) -> Vec<EventOutcome> {
         let rows = self.store.event_outcomes_of(&store_id(shop), 1000).await.unwrap();
         rows.into_iter().rev().map(|row| row.event_outcome).collect()
@@ -136,7 +136,7 @@ fn connection(shop: &str) -> Connection {
     }
 }
 
-/// The event `number` of a shop: a product of that name with one variant of that merchant's number.
+/// The event `number` of a store: a product of that name with one variant of that merchant's number.
 pub(crate) fn product(shop: usize, number: u64, title: &str, sku: &str) -> Event {
     let mut id = [u8::try_from(shop).unwrap(); 16];
     id[..8].copy_from_slice(&number.to_be_bytes());

@@ -1,13 +1,13 @@
-//! What the database refuses for good is given up alone; all before, behind and beside it is committed.
+//! Only the events that the database refuses for good are discarded; all others are committed.
 
 use crate::fixture::{SHOPS, World, partition, product, store_id};
 use model::{DeliveryId, Event, Outcome};
 
-/// The number of events a batch has.
+/// Number of events of a batch.
 const EVENTS: u64 = 100;
 const BAD: &str = "NEW.sku = 'bad'";
 
-/// A batch of a shop in which the events of these numbers are bad.
+/// A batch of a store in which the events of these numbers are bad.
 fn batch(shop: usize, bad: &[u64]) -> Vec<Event> {
     let sku = |number| if bad.contains(&number) { "bad".to_owned() } else { format!("good-{number}") };
     (1..=EVENTS).map(|number| product(shop, number, "Tea", &sku(number))).collect()

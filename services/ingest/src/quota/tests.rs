@@ -59,7 +59,7 @@ impl Raw {
         self.oldest = self.oldest.or(Some(hour));
     }
 
-    /// The janitor gives up all from before that hour, so that so many bytes are left.
+    /// The janitor discards everything from before that hour, so that `bytes` bytes are left.
     fn give_up(&mut self, oldest: i64, bytes: u64) {
         (self.oldest, self.bytes) = (Some(oldest), bytes);
         self.look(oldest);
@@ -125,7 +125,7 @@ fn what_raw_has_given_up_is_held_by_nobody() {
 #[test]
 fn within_a_part_of_the_window_whoever_was_counted_holds_its_part_of_what_is_there() {
     let mut raw = Raw::new();
-    // Thirty honest ones, and a room that was filled and given up five times over in one hour.
+    // Thirty tenants within their share, and a room that was filled and emptied five times in one hour.
     for _ in 0..5 {
         for tenant in 0..30 {
             raw.keep(&format!("t{tenant}"), &format!("c{tenant}"), 30_000, 0);
@@ -181,7 +181,7 @@ fn without_shares_or_knowledge_of_rooms_nobody_is_refused() {
 }
 
 proptest! {
-    /// A count in slots is that of a list with times.
+    /// A count in slots equals that of a list with times.
     #[test]
     fn slots_hold_what_came_in_the_window(steps in prop::collection::vec((0_i64..20, 0_u64..100), 0..60), oldest in 0_i64..400) {
         let (mut slots, mut list, mut now) = (Slots::default(), Vec::new(), 0);

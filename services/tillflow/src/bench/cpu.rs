@@ -14,7 +14,7 @@ pub(crate) struct CpuSeconds {
 }
 
 impl CpuSeconds {
-    /// So far.
+    /// The CPU seconds used so far.
     pub(crate) fn now(broker: u32, database: u32) -> Self {
         let children = children_of(database);
         Self {
@@ -24,7 +24,7 @@ impl CpuSeconds {
         }
     }
 
-    /// What came to it since `earlier`.
+    /// The CPU seconds used since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             ours: self.ours - earlier.ours,
@@ -60,7 +60,7 @@ fn children_of(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The most memory that our process has had, in MiB.
+/// Peak memory of our process, in MiB.
 pub(crate) fn peak_memory_mib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,4 +1,4 @@
-//! Shops of many stores, and their signed deliveries.
+//! Connections of many stores, and their signed deliveries.
 
 use crate::{cli::Load, failure::Failed, trigger};
 use ::ingest::{Answer, Intake, Webhook};
@@ -28,7 +28,7 @@ impl Signed {
         Ok(Self { connection, headers, body: body.into() })
     }
 
-    /// Sends it through the intake, as the HTTP side does once it has the bytes.
+    /// Sends it through the intake, as the HTTP server does after reading the request.
     pub(crate) async fn send(self, intake: &Intake) -> Answer {
         let webhook = Webhook {
             platform: "shopify",
@@ -41,8 +41,8 @@ impl Signed {
     }
 }
 
-/// Sends through the intake in order: at `rate` a second, or, if that is 0, as fast as answers come, `in_flight` at
-/// once. Gives how many were refused.
+/// Sends through the intake in order: at `rate` a second, or, if that is 0, as fast as responses arrive, `in_flight` at
+/// once. Returns the number of refused deliveries.
 pub(crate) async fn send(deliveries: Vec<Signed>, intake: &Intake, rate: u64, in_flight: usize) -> u64 {
     let began = Instant::now();
     let mut waiting = FuturesUnordered::new();
@@ -63,7 +63,7 @@ pub(crate) async fn send(deliveries: Vec<Signed>, intake: &Intake, rate: u64, in
             }
         }
         waiting.push(delivery.send(intake));
-        // Polled once at the least, so that deliveries reach their queues in this order.
+        // Polled at least once, so that deliveries reach their queues in this order.
         if let Some(Some(answer)) = futures::FutureExt::now_or_never(waiting.next()) {
             refused += was_refused(answer);
         }
@@ -78,14 +78,14 @@ fn was_refused(answer: Answer) -> u64 {
     u64::from(!matches!(answer, Answer::Kept { .. }))
 }
 
-/// When the delivery of that index is due.
+/// The time at which the delivery of that index is due.
 pub(crate) fn due(began: Instant, index: usize, rate: u64) -> Instant {
     #[expect(clippy::cast_precision_loss, reason = "a schedule needs no more digits")]
     let after = Duration::from_secs_f64(index as f64 / rate as f64);
     began + after
 }
 
-/// Makes the stores, each with one connection and one location.
+/// Creates the stores, each with one connection and one location.
 pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> {
     let unusable = |error: model::InvalidId| Failed::Other(error.to_string());
     let tenant = TenantId::new("bench").map_err(unusable)?;
@@ -136,7 +136,7 @@ const fn item(store: u32, item: u32) -> u64 {
     9_000_000_000_000_000 + (store as u64) * 1000 + item as u64
 }
 
-/// A product of each store with all its items as variants.
+/// Returns a product of each store with all its items as variants.
 pub(crate) fn products(load: &Load) -> Result<Vec<Signed>, Failed> {
     let product = |store: u32| {
         let variants: Vec<String> = (0..load.items)
@@ -157,7 +157,7 @@ pub(crate) fn products(load: &Load) -> Result<Vec<Signed>, Failed> {
     (0..load.stores).map(product).collect()
 }
 
-/// Levels: each says another quantity than the one before of its item, in the order of its clock.
+/// Returns reports of levels: each has a quantity other than the one before of its item, in the order of its clock.
 pub(crate) fn levels(load: &Load) -> Result<Vec<Signed>, Failed> {
     let base = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
     let level = |index: u64| {

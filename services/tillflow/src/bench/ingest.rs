@@ -1,4 +1,4 @@
-//! Signed webhooks over HTTP, until the answer that they are on disk.
+//! Measures signed webhooks over HTTP, until the response that they are on disk.
 
 use super::{cpu::CpuSeconds, feed, figure, latencies::Latencies};
 use crate::{
@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How large an answer's head may be.
+/// Upper limit of a response's size, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 struct Measured {
@@ -60,7 +60,7 @@ async fn measure(servers: &Servers, arguments: &IngestBench) -> Result<Measured,
         replica: runner::replica_name(),
     };
     let mut config = ::ingest::Config { requests_per_minute: u32::MAX, ..::ingest::Config::default() };
-    // All senders are one address here, and each has one connection for all it sends.
+    // All senders have one address here, and each sends everything through one connection.
     config.connections_per_address_max = config.connections_max;
     config.requests_per_http_connection_max = u64::MAX;
     let serving = tokio::spawn(::ingest::serve(service, servers.store.clone(), config, listener));
@@ -100,7 +100,7 @@ fn request(signed: &feed::Signed) -> Vec<u8> {
     );
     for (name, value) in signed.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
     {
-        // A text can be written to.
+        // Writing to a string can't fail.
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
@@ -109,8 +109,8 @@ fn request(signed: &feed::Signed) -> Vec<u8> {
     bytes
 }
 
-/// One connection that sends one webhook after the other, written here since a client library would take most of the
-/// machine.
+/// One connection that sends one webhook after the other; written here, because a client library would use most of
+/// the machine.
 struct Sender {
     requests: Arc<[Vec<u8>]>,
     next: Arc<AtomicUsize>,
@@ -119,7 +119,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Gives the times of those that were kept, in ms, and how many weren't.
+    /// Returns the response times of accepted webhooks, in ms, and the number of others.
     async fn run(self, address: SocketAddr) -> std::io::Result<(Vec<f64>, usize)> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -130,7 +130,8 @@ impl Sender {
             let Some(request) = self.requests.get(index) else { return Ok((times, refused)) };
             let mut sent = Instant::now();
             if self.rate > 0 {
-                // Counted from when it was due: a sender that waits for its answer must not hide that others waited too.
+                // Measured from the time it was due: a sender that waits for a response must not hide that others
+                // waited too.
                 let due = feed::due(self.began, index, self.rate);
                 tokio::time::sleep_until(due.into()).await;
                 sent = due;
@@ -144,7 +145,7 @@ impl Sender {
     }
 }
 
-/// Reads an answer to its end; gives its status.
+/// Reads a response to its end; returns its status.
 async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<u16> {
     buffer.clear();
     loop {

@@ -1,16 +1,16 @@
-//! How long things took.
+//! Durations and their quantiles.
 
 /// Times in milliseconds, sorted.
 pub(crate) struct Latencies(Vec<f64>);
 
 impl Latencies {
-    /// Of these, in any order.
+    /// Sorts durations in milliseconds, given in any order.
     pub(crate) fn of(mut milliseconds: Vec<f64>) -> Self {
         milliseconds.sort_by(f64::total_cmp);
         Self(milliseconds)
     }
 
-    /// How many there are.
+    /// The number of durations.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,4 +1,4 @@
-//! The same number of streams with nothing in between: what the transport alone takes.
+//! Measures the same number of streams without stages: the throughput of the transport alone.
 
 use crate::{dev::dev_users, environment::as_user, failure::Failed};
 use bus::{Bus, BusConfig, Feed, Start, User};
@@ -8,14 +8,14 @@ use sandbox::{Nats, NatsOptions};
 use std::{path::Path, sync::Arc, time::Instant};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-/// How many bytes an event has; about what a level's event takes.
+/// Size of an event in bytes; about that of a level's event.
 const EVENT_BYTES: usize = 350;
-/// How many events a batch holds.
+/// Number of events of a batch.
 const BATCH_EVENTS: u64 = 256;
-/// How many waiting messages are taken up at once.
+/// Upper limit of waiting messages that are read at once.
 const MESSAGES_MAX: usize = 8;
 
-/// Passes `events` through RAW, three middle streams and a count at the end; gives events per second.
+/// Passes `events` through RAW, three middle streams and a count at the end; returns events per second.
 pub(crate) async fn run(dir: &Path, partitions: PartitionCount, events: u64) -> Result<f64, Failed> {
     let users = dir.join("plain-users");
     let authorization = Some(dev_users(&users)?);

@@ -1,4 +1,4 @@
-//! Signed deliveries through RAW, all stages and Postgres to APPLIED.
+//! Measures signed deliveries through RAW, all stages and Postgres to APPLIED.
 
 use super::{
     cpu::{CpuSeconds, peak_memory_mib},
@@ -24,7 +24,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// After how long without a change the measurement is given up.
+/// Time without a change after which the measurement is aborted.
 const STALLED: Duration = Duration::from_mins(1);
 const REQUESTS_PER_MINUTE: u32 = u32::MAX;
 
@@ -61,7 +61,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     };
     let limits = Limits::new(REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE);
     let intake = Arc::new(Intake::new(&service, Directory::new(servers.store.clone()), limits)?);
-    // Who measures judges nothing: propagate does, and is measured.
+    // The measurement doesn't validate changes: propagate does, and is measured.
     let mut applied = Bus::connect(&servers.bus).await?.read_applied_all(None, Start::First).await?;
 
     output::progress("stocking the stores");
@@ -92,7 +92,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     Ok(Measured { seconds, latencies_ms, cpu, refused })
 }
 
-/// Waits for so many changes; gives the time from the intake to here of each, in ms.
+/// Waits for `count` changes; returns the time from the intake to here of each, in ms.
 async fn wait_for(applied: &mut AppliedReader, count: usize) -> Result<Vec<f64>, Failed> {
     let mut latencies_ms = Vec::with_capacity(count);
     while latencies_ms.len() < count {

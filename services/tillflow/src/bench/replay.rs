@@ -1,4 +1,4 @@
-//! RAW into an empty database.
+//! Measures a replay of RAW into an empty database.
 
 use super::{cpu::CpuSeconds, feed, figure};
 use crate::{
@@ -14,7 +14,7 @@ use serde_json::json;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How many deliveries wait for their answer at once.
+/// Number of deliveries that wait for their response at once.
 const IN_FLIGHT: usize = 4096;
 
 pub(crate) async fn run(arguments: ReplayBench, output: Output) -> Result<(), Failed> {

@@ -1,4 +1,4 @@
-//! Verbs by which people decide what rules can't: conflicts, connections, links.
+//! Verbs for decisions that people make and rules can't: conflicts, connections, links.
 
 use super::Target;
 use clap::{Args, Subcommand, ValueEnum};
@@ -24,7 +24,7 @@ pub(crate) enum ConflictsVerb {
         /// Only this kind, such as `first_contact`, `oversold`, `needs_reauth`.
         #[arg(long)]
         kind: Option<String>,
-        /// Resolved ones too.
+        /// Include resolved ones.
         #[arg(long)]
         all: bool,
         /// Upper limit of lines.
@@ -33,7 +33,7 @@ pub(crate) enum ConflictsVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// Show one conflict: what stands against what, since when, and the way to end it.
+    /// Show one conflict: the contradicting values, their times, and the way to resolve it.
     #[command(
         after_help = "Example:\n  tillflow conflicts show 17\n\nExit code 1 if there is no such conflict."
     )]
@@ -43,7 +43,7 @@ pub(crate) enum ConflictsVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// End a conflict by your word; a first contact by saying whose number stands.
+    /// Resolve a conflict; for a first contact, select the number that stands.
     #[command(after_help = "Example:\n  tillflow conflicts resolve 17 --take store\n  \
                             tillflow conflicts resolve 18 --note 'counted again, 4 pieces were broken'\n\n\
                             Ending a conflict `flapping` starts its writes at once.\n\n\
@@ -52,7 +52,7 @@ pub(crate) enum ConflictsVerb {
     Resolve {
         /// The conflict's number.
         conflict: i64,
-        /// Whose number stands; for first contacts only.
+        /// The number that stands; for first contacts only.
         #[arg(long, value_enum)]
         take: Option<Take>,
         /// Your reason; kept for ever.
@@ -68,12 +68,12 @@ pub(crate) enum ConflictsVerb {
     },
 }
 
-/// Whose number stands.
+/// The number that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Take {
-    /// The store's: the platform is written to.
+    /// The store's number, which is written to the platform.
     Store,
-    /// The platform's: the store follows.
+    /// The platform's number, to which the store's level is set.
     Platform,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Connections {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectionVerb {
-    /// List connections with their states and what waits.
+    /// List connections with their states, open conflicts, and due and refused writes.
     #[command(
         after_help = "Example:\n  tillflow connection ls\n  tillflow connection ls --store demo --output json"
     )]
@@ -96,7 +96,7 @@ pub(crate) enum ConnectionVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// Show one connection: its state, why and since when, its rule, and what waits.
+    /// Show one connection: its state with reason and time, its rule, open conflicts, due writes and readings.
     #[command(
         after_help = "Example:\n  tillflow connection show demo-shopify\n\nExit code 1 if there is no such connection."
     )]
@@ -106,7 +106,7 @@ pub(crate) enum ConnectionVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// Stop calling a platform. What happens meanwhile is kept and made good on resume.
+    /// Stop calling a platform. Changes meanwhile are kept and processed on resume.
     #[command(
         after_help = "Example:\n  tillflow connection pause demo-shopify\n\nExit code 1 if there is no such connection."
     )]
@@ -116,7 +116,7 @@ pub(crate) enum ConnectionVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// Call a platform again: what was missed is fetched, and what differs is written.
+    /// Call a platform again: missed changes are fetched, and values that differ are written.
     #[command(
         after_help = "Example:\n  tillflow connection resume demo-shopify\n\nExit code 1 if there is no such connection."
     )]
@@ -126,7 +126,8 @@ pub(crate) enum ConnectionVerb {
         #[command(flatten)]
         target: Target,
     },
-    /// Set whose number stands when the platform reports an item for the first time and the store has another number.
+    /// Set the rule for first contacts: the number that stands if the store has another number than a platform's first
+    /// report of an item.
     #[command(
         after_help = "Example:\n  tillflow connection set demo-shopify --baseline platform --dry-run\n  \
                             tillflow connection set demo-shopify --baseline platform\n\n\
@@ -137,10 +138,10 @@ pub(crate) enum ConnectionVerb {
     Set {
         /// The connection.
         connection: String,
-        /// Whose number stands; `ask` opens a conflict each time.
+        /// The number that stands; `ask` opens a conflict each time.
         #[arg(long, value_enum)]
         baseline: Baseline,
-        /// Say how many first contacts would be answered, and do nothing.
+        /// Show how many waiting first contacts would be decided, and do nothing.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
@@ -150,10 +151,10 @@ pub(crate) enum ConnectionVerb {
     },
 }
 
-/// Whose number stands at a first contact.
+/// Rule for first contacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Baseline {
-    /// Nobody's until somebody answers.
+    /// Neither number, until a person decides.
     Ask,
     /// The store's.
     Store,
@@ -203,7 +204,7 @@ pub(crate) struct LinkLocation {
     /// The store's location.
     #[arg(long, value_name = "LOCATION")]
     pub(crate) to: String,
-    /// Say how many items would be read there, and do nothing.
+    /// Show how many items would be read there, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -220,14 +221,14 @@ pub(crate) struct IgnoreLocation {
     /// The platform's id of the location.
     #[arg(long, value_name = "EXTERNAL")]
     pub(crate) location: String,
-    /// Take part in it again.
+    /// Stop ignoring it.
     #[arg(long)]
     pub(crate) undo: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }
 
-/// How long a decision is waited for.
+/// Time limit for waiting for a decision's outcome.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Wait {
     /// Seconds to wait until the decision is applied; 0 returns as soon as it is accepted.

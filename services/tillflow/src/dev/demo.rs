@@ -1,4 +1,4 @@
-//! Three simulated platforms of one store, and people who buy there.
+//! Three simulated platforms of one store, and their customers.
 
 use super::provision::{self, Wanted};
 use crate::{
@@ -10,7 +10,7 @@ use std::time::Duration;
 use store::Store;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-/// How long traffic may take to end.
+/// Time limit for the traffic to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The simulators and their connections.
@@ -20,8 +20,8 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// Starts the simulators, connects them, and stocks their shelves. Each demo has a store of its own, since the
-    /// simulators forget everything when they stop.
+    /// Starts the simulators, connects them, and sets their stock. Each demo has a store of its own, since the
+    /// simulators lose their state when they stop.
     pub(crate) async fn start(store: &Store, ingest_url: &str) -> Result<Self, Failed> {
         let store_id = format!("demo-{}", chrono::Utc::now().format("%m%d-%H%M%S"));
         provision::store(store, &store_id).await?;
@@ -49,7 +49,7 @@ impl Demo {
                         Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str()))
                     })?;
             let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
-            // Behind its own, so that `tillflow trigger` has places to speak of.
+            // After the platform's own, so that the examples of `tillflow trigger` name linked locations.
             let mut examples = crate::trigger::example_locations(kind.as_str());
             examples.retain(|target| !shop.locations.contains(target));
             let wanted = Wanted {
@@ -85,7 +85,7 @@ impl Demo {
         self.simulators.iter().map(describe).collect()
     }
 
-    /// Lets people buy, restock and edit.
+    /// Starts traffic: sales, restocks and edits.
     pub(crate) fn live(&self, per_minute: u32) -> Live {
         let shops = self.simulators.iter().map(|(_, simulator)| simulator.shop()).collect();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -103,7 +103,7 @@ impl Demo {
     }
 }
 
-/// Living traffic.
+/// Running traffic.
 pub(crate) struct Live {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,

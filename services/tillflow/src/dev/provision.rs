@@ -1,4 +1,4 @@
-//! Stores and connections to try things with.
+//! Creates stores and connections for development and demos.
 
 use crate::{environment::RunningConnection, failure::Failed};
 use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
@@ -8,19 +8,19 @@ use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 /// The store's own location.
 const MAIN: &str = "main";
 
-/// A connection that shall be made.
+/// A connection to create.
 pub(crate) struct Wanted<'a> {
     pub(crate) platform: &'a str,
     pub(crate) base_url: String,
     pub(crate) account: String,
     pub(crate) token: String,
     pub(crate) secret: String,
-    /// The platform's ids of its locations: the first is the store's main one, each other a location of its own.
+    /// The platform's ids of its locations: the first is the store's main one, each other has a location of its own.
     pub(crate) locations: Vec<String>,
     pub(crate) propagates: bool,
 }
 
-/// Makes a store; everything in it belongs to the tenant `demo`.
+/// Creates a store; everything in it belongs to the tenant `demo`.
 pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
     let (tenant, id) = (tenant()?, StoreId::new(id).map_err(unusable)?);
     store.upsert_tenant(&tenant).await?;
@@ -34,7 +34,7 @@ pub(crate) async fn store(store: &Store, id: &str) -> Result<(), Failed> {
     Ok(store.upsert_store(&setup).await?)
 }
 
-/// Makes a connection of a store, and the locations that its own are linked to.
+/// Creates a connection of a store, and the locations that its own are linked to.
 pub(crate) async fn connection(
     store: &Store,
     store_id: &str,
@@ -90,7 +90,7 @@ pub(crate) async fn connection(
     })
 }
 
-/// The store `demo` with a connection of each platform, for `tillflow trigger`. There is nobody at the other end, so
+/// Creates the store `demo` with a connection of each platform, for `tillflow trigger`. No platform runs there, so
 /// nothing is written to them.
 pub(crate) async fn examples(store: &Store, ingest_url: &str) -> Result<Vec<RunningConnection>, Failed> {
     self::store(store, "demo").await?;
@@ -110,7 +110,7 @@ pub(crate) async fn examples(store: &Store, ingest_url: &str) -> Result<Vec<Runn
     Ok(connections)
 }
 
-/// A secret drawn by chance.
+/// Returns a random secret.
 pub(crate) fn secret() -> String {
     format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>())
 }
@@ -119,7 +119,7 @@ fn tenant() -> Result<TenantId, Failed> {
     TenantId::new("demo").map_err(unusable)
 }
 
-/// Makes one of a store's locations.
+/// Creates one of a store's locations.
 async fn location(store: &Store, store_id: &str, place: &str) -> Result<LocationId, Failed> {
     let id = LocationId::new(&format!("{store_id}-{place}")).map_err(unusable)?;
     let of = StoreId::new(store_id).map_err(unusable)?;

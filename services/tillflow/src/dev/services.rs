@@ -1,4 +1,4 @@
-//! All services in one process, each with a connection to the broker of its own.
+//! Runs all services in one process, each with its own connection to the broker.
 
 use super::Servers;
 use crate::failure::Failed;
@@ -9,9 +9,9 @@ use std::{future::Future, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// How long all services together may take to finish what they have begun.
+/// Time limit for all services together to finish the work they have begun.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// How many requests a minute each connection may send: development and demos are not limited.
+/// Upper limit of requests a minute per connection: development and demos are not limited.
 const REQUESTS_PER_MINUTE: u32 = 10_000_000;
 
 /// The running services.
@@ -55,7 +55,7 @@ impl Services {
         Ok(starting.services)
     }
 
-    /// Waits until a service ends although nobody asked it to.
+    /// Waits until a service ends without having been stopped.
     pub(crate) async fn first_failure(&mut self) -> Failed {
         match self.tasks.join_next().await {
             Some(Ok((name, Ok(())))) => Failed::Other(format!("{name} ended by itself")),
@@ -65,7 +65,7 @@ impl Services {
         }
     }
 
-    /// Asks all to stop and waits for them.
+    /// Stops all services and waits for them.
     pub(crate) async fn stop(mut self) -> Result<(), Failed> {
         self.stop.cancel();
         let all = async {

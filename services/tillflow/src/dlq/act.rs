@@ -1,4 +1,4 @@
-//! Taking dead letters in again, and giving them up.
+//! Re-ingests and discards dead letters.
 
 use super::{Found, causes, for_each_dead_letter, list};
 use crate::{
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use store::{DeadLetterActed, DeadLetterAction, Store};
 use wire::{DeadLetter, Original};
 
-/// How often progress is reported.
+/// Interval between progress reports.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// What is done.
+/// The action on dead letters.
 pub(super) enum What {
     Replay { rate_per_second: u32 },
     Discard { note: String },
@@ -51,11 +51,11 @@ pub(super) async fn run(
         return Ok(());
     }
     let store = open_store(target).await?;
-    // The numbers only: dead letters are read again one by one, so that memory doesn't grow with their bytes.
+    // Only the numbers: dead letters are read again one by one, so that memory doesn't grow with their bytes.
     let mut numbers = Vec::new();
     for_each_dead_letter(&bus, of, |found| numbers.push(found.number)).await?;
     if let What::Discard { .. } = what {
-        // A message that isn't ours is given up by its number alone.
+        // A foreign message is discarded by its number alone.
         for number in &of.numbers {
             if matches!(bus.dead_at(*number).await, Err(BusError::Foreign(_))) {
                 numbers.push(*number);
@@ -95,8 +95,8 @@ fn pace(what: &What) -> tokio::time::Interval {
     pace
 }
 
-/// The record first, then the act, then the dead letter goes: cut short in between, the act is done again, as the same
-/// event.
+/// Acts on one dead letter: writes the record first, then acts, then removes the dead letter. After an interruption in
+/// between, the action is repeated, as the same event.
 async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), Failed> {
     let message = match bus.dead_at(number).await {
         Err(BusError::Foreign(_)) if matches!(what, What::Discard { .. }) => {
@@ -135,7 +135,8 @@ async fn one(bus: &Bus, store: &Store, number: u64, what: &What) -> Result<(), F
     Ok(())
 }
 
-/// The delivery as it came: the dead letter's own, or RAW's; if RAW no longer has it, the event itself.
+/// Returns the delivery as received: the dead letter's own, or RAW's; if RAW no longer has it, a delivery of the
+/// event itself.
 pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Failed> {
     let (dead_letter, store) = (&found.dead_letter, &found.dead_letter.original.origin().store);
     let in_raw = async || delivery_in_raw(bus, store, dead_letter.position).await;
@@ -146,7 +147,8 @@ pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Faile
         Original::Delivery(delivery) => return Ok((**delivery).clone()),
         Original::Event(event) => event,
     };
-    // A message there that isn't ours is none of this dead letter: a broker that began anew gives sequences again.
+    // Another message at that position doesn't belong to this dead letter: a broker set up anew assigns
+    // sequences again.
     if let Some(delivery) = in_raw().await?.filter(|delivery| delivery.id == event.delivery) {
         return Ok(delivery);
     }

@@ -1,4 +1,4 @@
-//! Which dead letters there are.
+//! Lists dead letters and their causes.
 
 use super::{Cause, Found, causes, for_each_dead_letter};
 use crate::{
@@ -34,7 +34,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// What a cause has in common, and one of its dead letters.
+/// Prints the common properties of a cause, and one of its dead letters.
 pub(super) fn print_cause(cause: &Cause, output: Output) {
     let dead_letter = &cause.example.dead_letter;
     let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);

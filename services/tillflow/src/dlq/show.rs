@@ -1,4 +1,4 @@
-//! One dead letter.
+//! Shows one dead letter.
 
 use super::Found;
 use crate::{
@@ -46,7 +46,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// What a dead letter says, its bytes aside.
+/// The content of a dead letter, without its bytes.
 pub(super) fn value(found: &Found) -> Value {
     let dead_letter = &found.dead_letter;
     let (origin, reject) = (dead_letter.original.origin(), &dead_letter.reject);

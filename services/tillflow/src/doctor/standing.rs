@@ -1,4 +1,4 @@
-//! Which partitions stand still while input waits, and which permanent errors were met lately.
+//! Finds partitions that stand still while input waits, and lists recent permanent errors.
 
 use crate::failure::Failed;
 use bus::{Alert, Bus, FOREIGN_KIND, Feed, Foreign, ForeignRecord};
@@ -8,12 +8,12 @@ use stage::Blame;
 use std::{collections::BTreeMap, time::Duration};
 use store::{Consumer, CursorMoved, Store};
 
-/// How long input may wait for a partition that doesn't move until that counts as standing still.
+/// Time for which input must wait, and a partition not move, until the partition counts as standing still.
 const STANDS_STILL_AFTER: Duration = Duration::from_mins(10);
-/// For how long an alert of what someone has to put right counts as going on: such a partition tries again at least
-/// once a minute, and tells of it each time.
+/// Time for which an alert about a problem that needs a person counts as current: such a partition tries again at least
+/// once a minute, and repeats the alert each time.
 const GOES_ON_FOR: Duration = Duration::from_mins(2);
-/// The stages between RAW and the record, each with what it reads and what it writes.
+/// The stages between RAW and the record, each with its input and output feed.
 const STAGES: [(&str, Feed, Feed); 3] = [
     ("normalize", Feed::Raw, Feed::Normalized),
     ("dedupe", Feed::Normalized, Feed::Unique),
@@ -31,7 +31,8 @@ struct Stalled {
 }
 
 impl Stalled {
-    /// Input that waits for a partition that moves is a backlog, and one that stands still without input is done.
+    /// Returns the partition as stalled if its oldest input waits, and it hasn't moved, for too long. Waiting input of
+    /// a partition that moves is a backlog; a partition that stands still without input is done.
     fn judge(
         stage: &'static str,
         partition: Partition,
@@ -55,18 +56,18 @@ impl Stalled {
     }
 }
 
-/// What stands still, and what was reported.
+/// The stalled partitions, and the alerts.
 pub(super) struct Standing {
     stalled: Vec<Stalled>,
     /// Oldest first.
     pub(super) alerts: Vec<Alert>,
-    /// The newest records of messages that aren't ours, oldest first.
+    /// The newest records of foreign messages, oldest first.
     foreign: Vec<ForeignRecord>,
     now: Timestamp,
 }
 
 impl Standing {
-    /// Looks at every partition of every stage.
+    /// Checks every partition of every stage.
     pub(super) async fn look(bus: &Bus, store: &Store) -> Result<Self, Failed> {
         let now = runner::now();
         let moved = store.cursors_moved().await?;
@@ -125,8 +126,8 @@ impl Standing {
         self.foreign.iter().map(foreign_value).collect()
     }
 
-    /// The number of things someone has to act on now. An input that was set aside alone is a dead letter, a
-    /// message that isn't ours is recorded: no findings here.
+    /// The number of findings that need a person now. An input that was set aside alone is a dead letter, and a foreign
+    /// message is recorded: neither is a finding.
     pub(super) fn findings(&self) -> usize {
         let goes_on = |alert: &&Alert| {
             let age = Duration::from_micros(self.now.micros_since(alert.at));
@@ -149,7 +150,7 @@ async fn stalled_by_feed(
     Ok(waiting.and_then(|first| Stalled::judge(stage, partition, first.published_at, moved_at, now)))
 }
 
-/// Foreign messages, for people: how many of each stream and reason, and the latest of them.
+/// Foreign messages, for people: the number for each stream and reason, and the latest of them.
 fn foreign_lines(records: &[ForeignRecord]) -> Vec<String> {
     let mut kinds: BTreeMap<(&str, &str), (usize, &Foreign)> = BTreeMap::new();
     for ForeignRecord { message, .. } in records {

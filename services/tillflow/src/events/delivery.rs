@@ -1,4 +1,4 @@
-//! Every outcome of one delivery, in whichever stage it ended.
+//! Lists every outcome of one delivery, in any stage.
 
 use crate::{
     cli::{Output, Target},
@@ -78,7 +78,7 @@ fn tell(outcome: &DeliveryOutcome, dead_letter: Option<&DeadLetterOfDelivery>, o
     }
 }
 
-/// A dead letter whose outcome isn't recorded yet.
+/// Prints a dead letter whose outcome isn't recorded yet.
 fn print_dead_letter(dead_letter: &DeadLetterOfDelivery, output: Output) {
     match output {
         Output::Text => output::line(&format!(

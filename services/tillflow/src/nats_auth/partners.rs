@@ -1,4 +1,4 @@
-//! The look-up of the connections that shall publish in the record.
+//! Looks up the connections of partners in the record.
 
 use crate::{
     cli::NatsAuth,
@@ -10,8 +10,8 @@ use model::ConnectionId;
 use std::path::Path;
 use store::{Store, StoreConfig};
 
-/// Refuses partners whose connection isn't in the record, or is of another store. Without a database it says that nothing was
-/// checked.
+/// Refuses partners whose connection isn't in the record, or belongs to another store. Without a database it reports
+/// that nothing was checked.
 pub(super) async fn are_connections(arguments: &NatsAuth, configured: StoreConfig) -> Result<(), Failed> {
     if arguments.partner.is_empty() {
         return Ok(());
@@ -35,7 +35,7 @@ pub(super) async fn are_connections(arguments: &NatsAuth, configured: StoreConfi
     Ok(())
 }
 
-/// The database whose connections the folder's users are: that of a running `tillflow dev`, or the one that is configured.
+/// The database whose connections have users in the folder: that of a running `tillflow dev`, or the configured one.
 fn record(folder: &Path, configured: StoreConfig) -> Result<Option<StoreConfig>, Failed> {
     let dir = folder.parent().unwrap_or(folder);
     if let Some(running) = Running::find(dir)?

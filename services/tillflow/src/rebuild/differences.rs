@@ -1,4 +1,4 @@
-//! What a rebuild says.
+//! Reports of a rebuild.
 
 use crate::{cli::Output, failure::Failed, output};
 use model::{LocationId, StoreId, VariantId};
@@ -6,12 +6,12 @@ use serde_json::json;
 use std::{collections::BTreeMap, ops::Add};
 use store::{Difference, RebuildRun, Wrong};
 
-/// What was found.
+/// Numbers of the findings.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) stores: u64,
     pub(super) changes: u64,
-    /// Rows that were, or would be, put right.
+    /// Rows that were, or would be, corrected.
     pub(super) mended: u64,
     pub(super) left_alone: u64,
 }
@@ -28,12 +28,12 @@ impl Add for Counts {
     }
 }
 
-/// How many of them can't be put right.
+/// The number of differences that can't be corrected.
 pub(super) fn left_alone(found: &[Difference]) -> u64 {
     found.iter().filter(|difference| !difference.can_be_mended()).count() as u64
 }
 
-/// Says what was found.
+/// Writes the findings.
 #[derive(Clone, Copy)]
 pub(super) struct Reported {
     pub(super) dry_run: bool,
@@ -41,7 +41,7 @@ pub(super) struct Reported {
 }
 
 impl Reported {
-    /// Names differences, and counts them.
+    /// Writes differences, and counts them.
     pub(super) fn differences(self, store: &StoreId, found: &[Difference], counts: &mut Counts) {
         for difference in found {
             self.difference(store, difference);
@@ -76,7 +76,7 @@ impl Reported {
         }
     }
 
-    /// Names levels that were counted anew, and counts them.
+    /// Writes levels that were counted anew, and counts them.
     pub(super) fn recounted(
         self,
         store: &StoreId,
@@ -97,7 +97,7 @@ impl Reported {
         counts.left_alone += levels.len() as u64;
     }
 
-    /// Says that the changes of a store don't tell its state.
+    /// Writes that a store's changes don't result in its state.
     pub(super) fn broken(self, store: &StoreId, why: &str) {
         match self.output {
             Output::Text => output::line(&format!("left alone: store {store}, with all its state: {why}")),
@@ -105,7 +105,7 @@ impl Reported {
         }
     }
 
-    /// Sums it up; an error if anything is not as the events tell.
+    /// Writes a summary; returns an error if anything differs from the events.
     pub(super) fn summary(self, run: &RebuildRun, sum: &Counts) -> Result<(), Failed> {
         let left_alone = sum.left_alone + run.left_alone_before;
         match self.output {

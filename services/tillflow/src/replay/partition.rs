@@ -1,4 +1,4 @@
-//! One partition of RAW through normalize, dedupe, enrich and apply, in one process.
+//! Replays one partition of RAW through normalize, dedupe, enrich and apply, in one process.
 
 use crate::{failure::Failed, progress::Progress, raw::RawReader};
 use apply::replay::{Replay as Committing, Span};
@@ -12,7 +12,7 @@ use stage::{Stage, Window};
 use std::{collections::VecDeque, sync::Arc};
 use store::{Cursor, Store};
 
-/// How many events one span holds; a message of RAW is never split.
+/// Number of events from which a span is committed; a message of RAW is never split.
 const SPAN_EVENTS: usize = 1000;
 
 /// The stages before apply.
@@ -33,15 +33,15 @@ impl Stages {
     }
 }
 
-/// What becomes of the decisions.
+/// The use of the decisions.
 pub(super) enum Into {
-    /// They are committed, from there on, with the write log of the present record.
+    /// They are committed, from that cursor on, with the write log of the present record.
     Record { present: Box<Store>, committing: Committing, from: Cursor },
-    /// It is only said what they would change.
+    /// The changes that they would make are reported only.
     Nothing { committing: Committing },
 }
 
-/// What was replayed.
+/// The result of a replay.
 #[derive(Default)]
 pub(crate) struct Replayed {
     pub(crate) deliveries: u64,
@@ -53,10 +53,10 @@ pub(super) struct Replaying {
     stages: Arc<Stages>,
     window: Window<EventId>,
     reader: RawReader,
-    /// The sequence that was read last.
+    /// The last sequence read.
     read: u64,
     into: Into,
-    /// The last position that is replayed: how far the present record has come.
+    /// The last position that is replayed: the present record's position.
     end: Position,
     write_log: WriteLog,
     progress: Progress,
@@ -76,7 +76,7 @@ impl Replaying {
             Into::Record { from, .. } => from.position,
             Into::Nothing { .. } => Position::default(),
         };
-        // What dedupe remembered before is not asked for again: the record knows it.
+        // The dedupe window begins empty: the record identifies older duplicates.
         let reader = RawReader::open(&bus, partition, from).await?;
         progress.expect(reader.span());
         let window = dedupe::Config::default().window();
@@ -107,7 +107,7 @@ impl Replaying {
         }
     }
 
-    /// The stages' verdicts, in the order of the stages.
+    /// Returns the stages' verdicts, in the order of the stages.
     async fn decide(
         &mut self,
         deliveries: Vec<Positioned<Delivery>>,
@@ -169,7 +169,7 @@ where
     passed
 }
 
-/// What propagate made of mirrors, read along with RAW.
+/// Propagate's writes to mirrors, read along with RAW.
 #[derive(Default)]
 struct WriteLog {
     read_up_to: Option<Position>,
@@ -177,7 +177,7 @@ struct WriteLog {
 }
 
 impl WriteLog {
-    /// Those that came before the event at `end` was decided, in order.
+    /// Returns the entries written before the event at `end` was decided, in order.
     async fn before(
         &mut self,
         present: &Store,

@@ -1,14 +1,14 @@
-//! Signatures, from the sender's side; each platform's README in `crates/platforms` has the source.
+//! Signatures, on the sender's side; each platform's README in `crates/platforms` has the source.
 
 use crate::{environment::RunningConnection, failure::Failed};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Names and values.
+/// Names and values of headers.
 pub(crate) type Headers = Vec<(&'static str, String)>;
 
-/// The headers that the platform would send.
+/// Returns the headers that the platform would send.
 pub(crate) fn signed_headers(
     connection: &RunningConnection,
     topic: &str,
@@ -32,7 +32,7 @@ pub(crate) fn signed_headers(
     }
 }
 
-/// The headers of Shopify.
+/// Returns the headers of Shopify.
 pub(crate) fn shopify(
     secret: &str,
     shop: &str,

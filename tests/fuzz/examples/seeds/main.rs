@@ -1,4 +1,4 @@
-//! Writes inputs for every target, made of the platforms' examples and of the cases, for the fuzzer to begin with:
+//! Writes the fuzzer's first inputs for every target, made of the platforms' examples and of the cases:
 //! `cargo run -p fuzz-targets --example seeds -- fuzz/corpus`.
 #![expect(clippy::expect_used, reason = "a tool that can't go on ends")]
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::{fs, path::Path};
 use testkit::{Account, Example, examples};
 
-/// An input, and the target that it is for.
+/// The name of a target, and an input for it.
 type Seed = (&'static str, Vec<u8>);
 
 fn main() {
@@ -29,7 +29,7 @@ fn main() {
     }
 }
 
-/// Each example and each body of a case, as the delivery of its topic.
+/// Each example and each body of a case, as a delivery of its topic.
 fn payloads() -> Vec<Seed> {
     let of_examples = examples().into_iter().map(|example| payload(&example, "webhook"));
     let mut seeds: Vec<Seed> = of_examples.collect();
@@ -37,7 +37,7 @@ fn payloads() -> Vec<Seed> {
         examples().into_iter().filter(|example| example.platform.read_topics().contains(&example.topic));
     seeds.extend(fetched.map(|example| payload(&example, "poll")));
     seeds.extend(cases().into_iter().map(|seed| ("payloads", seed)));
-    // What one connection reports one after the other.
+    // Several reports of one connection, one after the other.
     for platform in platforms::all() {
         let of: Vec<Vec<u8>> = examples()
             .iter()
@@ -67,7 +67,7 @@ fn payload(example: &Example, source: &str) -> Seed {
     ("payloads", [head.as_bytes(), &example.body].concat())
 }
 
-/// The deliveries of the cases whose bodies are written out.
+/// The deliveries of the cases that contain their bodies.
 fn cases() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases");
     let files = fs::read_dir(folder).expect("there are cases").map(|entry| entry.expect("an entry").path());
@@ -94,7 +94,7 @@ fn case(text: &str) -> Option<Vec<u8>> {
     (!sent.is_empty()).then(|| sent.join(&b"\n%%\n"[..]))
 }
 
-/// Replies to readings and writes that hold an example's object, and the notifications that they follow.
+/// Replies to reads and writes that contain an example's object, with the notifications that they follow.
 fn replies() -> Vec<Seed> {
     let mut seeds: Vec<Vec<u8>> = texts::REPLIES.iter().map(|reply| reply.as_bytes().to_vec()).collect();
     for example in examples() {

@@ -48,7 +48,7 @@ fn published(events: &[Event]) -> Vec<Seed> {
     let external = ExternalId::new("808950810").expect("an id");
     let alone = instructions()
         .map(|instruction| [b"square\n", &wire::encode_instruction(&external, &instruction)[..]].concat());
-    // An instruction where an event belongs.
+    // An instruction in the place of an event.
     let within = instructions().map(|instruction| {
         let payload = Payload::Instruction { external: external.clone(), instruction };
         let event = PublishedEvent { action: Action::Updated, occurred_at: None, version: None, payload };
@@ -101,10 +101,10 @@ fn batches(
         let dropped: Vec<DroppedInput> = few.iter().take(2).map(dropped_input).collect();
         add(&[1, 2, 0x11, 0x62], &wire::encode_events(few, &dropped));
     }
-    // Lists of nothing, as long as they get.
+    // Lists of empty elements, at their greatest length.
     add(&[0xb0, 0xb1, 0xb2], b"\x0a\x00");
     add(&[0xb1, 0xb2], b"\x12\x00");
-    // Past the size from which a batch is compressed.
+    // Above the size from which a batch is compressed.
     add(&[0], &wire::encode_deliveries(deliveries));
     add(&[1], &wire::encode_events(events, &[]));
     for applied in applied {

@@ -1,9 +1,9 @@
-//! Inputs that are written out.
+//! Inputs written by hand.
 
 use crate::Seed;
 use std::io::Write as _;
 
-/// Replies that no example is of.
+/// Replies for which there is no example.
 pub(crate) const REPLIES: [&str; 11] = [
     r#"shopify 200 inventory_level/read
 
@@ -109,7 +109,7 @@ const TEXTS: [&str; 20] = [
     "\u{e0041}\0\nx",
 ];
 
-/// The inputs of targets whose inputs are texts.
+/// The inputs of the targets that read text.
 pub(crate) fn seeds() -> Vec<Seed> {
     let mut seeds: Vec<Seed> = SIGNATURES.iter().map(|seed| ("signatures", seed.to_vec())).collect();
     seeds.extend(HEADS.iter().map(|seed| ("heads", seed.as_bytes().to_vec())));
@@ -145,7 +145,7 @@ fn zlib(plain: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
-/// A case's text with numbers and texts in place of its tokens.
+/// Replaces the tokens of a case's text by numbers and texts.
 pub(crate) fn without_tokens(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -157,7 +157,7 @@ pub(crate) fn without_tokens(text: &str) -> String {
         let (token, behind) = rest.split_at(length);
         let is_whole = plain.ends_with('"') && behind.starts_with('"');
         match token.strip_prefix("id:") {
-            // A token alone stands for a number.
+            // A quoted token alone is replaced by a number.
             Some(number) if is_whole => {
                 plain.pop();
                 plain.push_str("90");

@@ -1,4 +1,4 @@
-//! What was accepted, and what became of it.
+//! Checks of accepted deliveries and of their outcomes.
 
 use crate::evidence::{Evidence, Kept, Meaning};
 use crate::ledger::Reported;
@@ -16,8 +16,8 @@ fn say(evidence: &Evidence, id: DeliveryId, reported: &Reported) -> String {
     )
 }
 
-/// What was answered 2xx and isn't in RAW, with its place among what its store was reported: what is lost in the middle
-/// is worse than what is lost at the end.
+/// Deliveries with a 2xx that aren't in RAW, with their position among the accepted ones of their store: a loss in the
+/// middle is worse than one at the end.
 pub(super) fn lost(evidence: &Evidence) -> Vec<String> {
     let mut by_store: BTreeMap<u32, Vec<(u64, DeliveryId, &Reported)>> = BTreeMap::new();
     for (id, reported) in &evidence.ledger.reported {
@@ -43,7 +43,7 @@ pub(super) fn lost(evidence: &Evidence) -> Vec<String> {
     lost
 }
 
-/// What was answered 2xx and never came to anything. Deliveries of one number tell of one event.
+/// Deliveries with a 2xx that have no outcome. Deliveries with the same number are about the same event.
 pub(super) fn without_outcome(evidence: &Evidence) -> Vec<String> {
     let (ended, dead) = (evidence.ended_deliveries(), dead_deliveries(evidence));
     let ended_numbers: HashSet<u64> =
@@ -60,7 +60,8 @@ fn dead_deliveries(evidence: &Evidence) -> HashSet<DeliveryId> {
     evidence.dead_letters.iter().map(|dead_letter| dead_letter.delivery).collect()
 }
 
-/// What is in RAW and hasn't come to its end, whoever sent it: each of its events ended or is a dead letter.
+/// Deliveries in RAW, of any sender, with an event that has neither an outcome nor a dead letter, and rejected ones
+/// without a dead letter.
 pub(super) fn in_flight(evidence: &Evidence) -> Vec<String> {
     let ended: HashSet<(&str, EventId)> = evidence
         .event_outcomes
@@ -91,7 +92,7 @@ pub(super) fn in_flight(evidence: &Evidence) -> Vec<String> {
         .collect()
 }
 
-/// Stores whose own account isn't that of RAW, or doesn't come to nothing.
+/// Stores whose conservation account differs from RAW or doesn't balance.
 pub(super) fn unaccounted(evidence: &Evidence) -> Vec<String> {
     let mut in_raw: BTreeMap<&str, i64> = BTreeMap::new();
     for kept in evidence.raw.values() {
@@ -111,12 +112,13 @@ pub(super) fn unaccounted(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// What the product's own audit finds.
+/// Findings of `tillflow audit`.
 pub(super) fn audited(evidence: &Evidence) -> Vec<String> {
     evidence.audit.clone()
 }
 
-/// What nobody sent: in RAW, among the outcomes, among the dead letters; and what changed its owner on the way.
+/// Deliveries in RAW, outcomes and dead letters that no sender caused, and those that changed their store or connection
+/// on the way.
 pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     for (id, kept) in &evidence.raw {
@@ -160,14 +162,14 @@ pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// What the intake had to refuse and is in RAW all the same.
+/// Deliveries that the intake had to refuse, but that have a 2xx or are in RAW.
 pub(super) fn refused_got_in(evidence: &Evidence) -> Vec<String> {
     let refused = evidence.ledger.reported.iter().filter(|(_, reported)| reported.what.is_refused());
     let got_in = refused.filter(|(id, reported)| reported.kept.is_some() || evidence.raw.contains_key(*id));
     got_in.map(|(id, reported)| say(evidence, *id, reported)).collect()
 }
 
-/// What can't be true is a dead letter with its bytes, and nothing else is one.
+/// Poison that isn't a dead letter with its original bytes, and dead letters that aren't poison.
 pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     let ended: HashMap<DeliveryId, &str> = evidence

@@ -1,8 +1,8 @@
-//! Platforms.
+//! Checks of agreement with platforms.
 
 use crate::evidence::{Evidence, MirrorRow};
 
-/// Mirrors that have something to be written or read, or that a platform refused for good.
+/// Mirrors with a write or a read that is still due, or with a write that a platform refused for good.
 pub(super) fn still_due(evidence: &Evidence) -> Vec<String> {
     let is_due = |mirror: &&MirrorRow| mirror.attention.is_some() || mirror.phase == "refused";
     let say = |mirror: &MirrorRow| {
@@ -20,7 +20,7 @@ pub(super) fn still_due(evidence: &Evidence) -> Vec<String> {
     evidence.mirrors.iter().filter(is_due).map(say).collect()
 }
 
-/// Values that a simulated platform has otherwise than we do.
+/// Values of simulated platforms that differ from the record.
 pub(super) fn differing(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     if evidence.compared.len() < evidence.compared_min {

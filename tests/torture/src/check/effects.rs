@@ -1,10 +1,10 @@
-//! Each event once.
+//! Checks that each event has one outcome and at most one effect.
 
 use crate::evidence::{Change, EventOutcome, Evidence};
 use model::EventId;
 use std::collections::{HashMap, HashSet};
 
-/// Events that ended twice, or in two ways.
+/// Events with several outcomes.
 pub(super) fn several_outcomes(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen: HashSet<(&str, EventId)> = HashSet::new();
@@ -22,7 +22,7 @@ pub(super) fn several_outcomes(evidence: &Evidence) -> Vec<String> {
     }
     let ended: HashSet<EventId> =
         evidence.event_outcomes.iter().map(|event_outcome| event_outcome.event).collect();
-    // Apply's own dead letters have an outcome that says so.
+    // An event that apply dead-letters also has an outcome, `dead`.
     let before_apply = evidence.dead_letters.iter().filter(|dead_letter| dead_letter.stage != "apply");
     let both =
         before_apply.filter(|dead_letter| dead_letter.event.is_some_and(|event| ended.contains(&event)));
@@ -35,7 +35,7 @@ pub(super) fn several_outcomes(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Deliveries of one number tell of one event.
+/// Numbers with outcomes of two events: deliveries with the same number are about the same event.
 fn twins_that_both_ended(evidence: &Evidence) -> Vec<String> {
     let mut by_number: HashMap<(u32, u64), EventId> = HashMap::new();
     let mut found = Vec::new();
@@ -51,7 +51,7 @@ fn twins_that_both_ended(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Events with two effects, effects without an event, and events that are said to be applied without an effect.
+/// Events with two effects, effects without an event, and events whose outcome is `applied` without an effect.
 pub(super) fn several_effects(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     let mut by_event: HashMap<(&str, EventId), &Change> = HashMap::new();

@@ -1,8 +1,8 @@
-//! Work goes on, and comes to an end.
+//! Checks that work continues and ends.
 
 use crate::evidence::Evidence;
 
-/// What doesn't come to rest, isn't ready, or isn't passed on.
+/// Work that doesn't end, replicas that aren't ready, and changes that aren't passed on.
 pub(super) fn unrest(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(evidence.stirs.iter().map(|stirs| format!("at the limit still: {stirs}")));
@@ -17,12 +17,12 @@ pub(super) fn unrest(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Answers that mustn't be.
+/// Responses of the intake that are wrong.
 pub(super) fn surprises(evidence: &Evidence) -> Vec<String> {
     evidence.ledger.surprises.clone()
 }
 
-/// Unauthenticated clients that were let in, and messages of a partner in a stream of ours.
+/// Unauthenticated clients with a 2xx, and a partner's messages in a stream of ours.
 pub(super) fn intruders(evidence: &Evidence) -> Vec<String> {
     let let_in = (evidence.let_in > 0)
         .then(|| format!("unauthenticated clients were answered 2xx {} times", evidence.let_in));
@@ -30,7 +30,7 @@ pub(super) fn intruders(evidence: &Evidence) -> Vec<String> {
     let_in.into_iter().chain(foreign).collect()
 }
 
-/// Panics.
+/// Panics and broken tasks in the logs.
 pub(super) fn broken(evidence: &Evidence) -> Vec<String> {
     evidence.journal.broken.clone()
 }

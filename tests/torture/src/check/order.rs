@@ -1,4 +1,4 @@
-//! Order.
+//! Checks of the order of deliveries and changes.
 
 use crate::evidence::{Change, EventOutcome, Evidence};
 use model::{EventId, Position};
@@ -29,7 +29,8 @@ pub(super) fn gaps(evidence: &Evidence) -> Vec<String> {
     gaps.map(|(store, (expected, found))| format!("{store} has {found} where {expected} should be")).collect()
 }
 
-/// Changes that stand before one that was accepted earlier, and outcomes at another place than their delivery's first.
+/// Changes that precede one that was accepted earlier, and outcomes at another position than the first of
+/// their delivery.
 pub(super) fn against_raw(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     let event_outcomes: HashMap<(&str, EventId), &EventOutcome> = evidence
@@ -66,10 +67,11 @@ pub(super) fn against_raw(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// A delivery of the stream: where it stands, when it was first sent and had its 2xx, its number.
+/// A delivery of the stream: its position in RAW, the ledger's counts at its first sending and at its 2xx, and
+/// its number.
 type Timed = (Position, u64, Option<u64>, u64);
 
-/// Deliveries that stand in RAW behind one that was first sent after they had their 2xx.
+/// Deliveries that follow in RAW one that was first sent after they had their 2xx.
 pub(super) fn against_2xx(evidence: &Evidence) -> Vec<String> {
     let mut stores: BTreeMap<u32, Vec<Timed>> = BTreeMap::new();
     for (id, reported) in &evidence.ledger.reported {
@@ -97,7 +99,8 @@ pub(super) fn against_2xx(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Changes of a thing that tell an older version than one before them, and mirrors that forgot the newest.
+/// Changes of an object with an older version than an earlier change, and mirrors whose observed version is older than
+/// the newest that was applied.
 pub(super) fn versions_back(evidence: &Evidence) -> Vec<String> {
     let mut found = forgotten_versions(evidence);
     for (store, changes) in by_store(evidence) {

@@ -1,5 +1,5 @@
-//! A second, plain implementation of what the stream must come to, written from the promises alone: of each thing the
-//! newest version counts, in the order in which RAW has the deliveries.
+//! A second, plain implementation of the stream's result, written from the invariants alone: the newest version of each
+//! object counts, in the order of the deliveries in RAW.
 
 use crate::{
     evidence::{EventOutcome, Evidence, Thing},
@@ -9,15 +9,15 @@ use crate::{
 use model::{DeliveryId, Position};
 use std::collections::{BTreeMap, HashMap};
 
-/// One event of the stream, at its first place in RAW.
+/// One event of the stream, at its first position in RAW.
 struct Accepted<'a> {
     position: Position,
     reported: &'a Reported,
-    /// Every delivery that reported of it.
+    /// Every delivery of this event.
     deliveries: Vec<DeliveryId>,
 }
 
-/// What the stream tells of, by its store's place in the crowd.
+/// Key of a level, product or order: the index of its store in the crowd, and its own number.
 type Key = (u32, u32);
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ const fn status(stage: OrderStage) -> &'static str {
 }
 
 impl Reference {
-    /// How it has to end; `None` where that isn't known here.
+    /// Applies an event and returns the outcome that it must have; `None` if the reference can't predict it.
     fn take(&mut self, reported: &Reported, predictable: bool) -> Option<&'static str> {
         match reported.what {
             What::Level { product, version, level } => {
@@ -65,7 +65,8 @@ impl Reference {
                         *newest = version;
                         return Some("unchanged");
                     }
-                    // A final order is reported as one that can't follow it: the order stays and a conflict is kept.
+                    // A final order is reported in a status that can't follow its own: the order stays, and a conflict
+                    // is recorded.
                     Some((_, known, _))
                         if *known == "cancelled" || (*known == "completed" && status == "open") =>
                     {
@@ -75,14 +76,14 @@ impl Reference {
                 }
                 Some("applied")
             }
-            // The location is none of the store's.
+            // The location belongs to another store.
             What::Misplaced { .. } => Some("filtered"),
             _ => None,
         }
     }
 }
 
-/// The events of the stream, store by store in the order of RAW.
+/// The events of the stream by store, in the order of RAW.
 fn accepted(evidence: &Evidence) -> Vec<Accepted<'_>> {
     let mut events: BTreeMap<(u32, u64), Accepted<'_>> = BTreeMap::new();
     for (id, reported) in &evidence.ledger.reported {
@@ -97,7 +98,7 @@ fn accepted(evidence: &Evidence) -> Vec<Accepted<'_>> {
     events
 }
 
-/// Events that ended otherwise than they must.
+/// Events whose outcome differs from the reference.
 pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
     let event_outcomes: HashMap<DeliveryId, &EventOutcome> =
         evidence.event_outcomes.iter().map(|event_outcome| (event_outcome.delivery, event_outcome)).collect();
@@ -120,7 +121,7 @@ pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
     found
 }
 
-/// Values of the record that aren't the newest that was reported, where only the stream tells.
+/// Values of the record that differ from the newest that was reported, of stores that only the stream reports on.
 pub(super) fn values(evidence: &Evidence) -> Vec<String> {
     let mut reference = Reference::default();
     for event in accepted(evidence) {

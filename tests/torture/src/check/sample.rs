@@ -1,4 +1,4 @@
-//! A small sound record, and ways to break it: one for each thing that a check has to see.
+//! A small sound record and ways to break it: one for each violation that a check has to find.
 
 use crate::{
     evidence::{
@@ -25,7 +25,7 @@ fn position(raw_sequence: u64) -> Position {
     Position { raw_sequence, delivery: 0, event: 0 }
 }
 
-/// One delivery: in the ledger and in RAW, at the place of its number.
+/// Adds one delivery to the ledger and to RAW; its number is also its sequence in RAW.
 fn reported(evidence: &mut Evidence, number: u8, what: What, meaning: Meaning) {
     let at = u64::from(number);
     let reported = Reported {
@@ -84,7 +84,8 @@ fn level(version: u32, level: i64) -> What {
     What::Level { product: 0, version, level }
 }
 
-/// One store: a product, three levels of which one is late, an order, one that can't be true, one that was refused.
+/// One store with a product, three levels of which one is late, an order, a thin notification, one poisoned delivery
+/// and one refused delivery.
 pub(super) fn sound() -> Evidence {
     let mut evidence = Evidence::default();
     let all = &mut evidence;
@@ -160,7 +161,7 @@ pub(super) fn sound() -> Evidence {
 
 type Spoil = fn(&mut Evidence);
 
-/// By what the check holds, a way to break it.
+/// Ways to break the record, each with the `holds` of the check that must find it.
 pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("every 2xx is in RAW", |all| drop(all.raw.remove(&delivery(3)))),
     ("every 2xx has an outcome", |all| {

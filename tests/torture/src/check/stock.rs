@@ -1,8 +1,8 @@
-//! The ledger.
+//! Checks of the inventory ledger.
 
 use crate::evidence::{Evidence, Level};
 
-/// Levels that aren't the sum of their lines, or whose lines don't follow from each other.
+/// Levels that differ from the sum of their ledger lines, or with lines that don't follow from each other.
 pub(super) fn unbalanced(evidence: &Evidence) -> Vec<String> {
     let is_broken = |level: &&Level| {
         level.quantity.is_none()

@@ -1,16 +1,16 @@
-//! The product's own audit.
+//! The findings of `tillflow audit`.
 
 use std::{path::Path, process::Stdio, time::Duration};
 use testkit::{Program, World};
 use tokio::{process::Command, time::timeout};
 
-/// How long it may take.
+/// Time limit of the audit.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// What `tillflow audit` finds; nothing if it finds nothing.
+/// Runs `tillflow audit` and returns its findings; empty if there are none.
 pub(crate) async fn audit(world: &World, folder: &Path) -> Result<Vec<String>, String> {
     let configuration = folder.join("audit.toml");
-    // As a service with a database has it.
+    // The configuration of a service with a database, with the operator's credentials.
     std::fs::write(&configuration, world.configuration_of_operator()).map_err(|error| error.to_string())?;
     let binary = Program::Apply.binary().with_file_name("tillflow");
     if !binary.is_file() {

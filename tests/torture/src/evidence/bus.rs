@@ -1,4 +1,4 @@
-//! The streams, read to their ends.
+//! Reads the streams to their ends.
 
 use super::{DeadLetter, Kept, Meaning};
 use ::bus::{Bus, BusError, Feed, Start};
@@ -9,12 +9,12 @@ use std::{collections::HashMap, time::Duration};
 use tokio::time::timeout;
 use wire::Original;
 
-/// How many batches are read at once.
+/// Upper limit of messages that are read at once.
 const READ_MESSAGES: usize = 64;
-/// How long the next batch may take.
+/// Time limit for the next messages.
 const READ_LIMIT: Duration = Duration::from_secs(30);
 
-/// Every delivery in RAW; says what it can't read.
+/// Returns every delivery in RAW, or an error for a message that can't be read.
 pub(crate) async fn raw(bus: &Bus) -> Result<HashMap<DeliveryId, Kept>, String> {
     let normalize = Normalize::new().map_err(|error| error.to_string())?;
     let mut kept: HashMap<DeliveryId, Kept> = HashMap::new();
@@ -63,7 +63,7 @@ fn read(normalize: &Normalize, position: Position, delivery: Delivery) -> Kept {
     }
 }
 
-/// Every dead letter.
+/// Returns every dead letter.
 pub(crate) async fn dead_letters(bus: &Bus) -> Result<Vec<DeadLetter>, String> {
     let mut dead_letters = Vec::new();
     let mut reader = bus.read_dead(None).await.map_err(|error| error.to_string())?;
@@ -89,7 +89,7 @@ pub(crate) async fn dead_letters(bus: &Bus) -> Result<Vec<DeadLetter>, String> {
     Ok(dead_letters)
 }
 
-/// Partitions of feeds that don't cover RAW to its end.
+/// Feeds and partitions that don't cover RAW to its end.
 pub(crate) async fn uncovered(bus: &Bus) -> Result<Vec<String>, String> {
     let mut uncovered = Vec::new();
     let text = |error: BusError| error.to_string();
@@ -108,7 +108,7 @@ pub(crate) async fn uncovered(bus: &Bus) -> Result<Vec<String>, String> {
     Ok(uncovered)
 }
 
-/// Partitions whose last committed change isn't the last of APPLIED, given those numbers.
+/// Partitions whose last committed change, given by number, isn't in APPLIED.
 pub(crate) async fn gaps_in_applied(bus: &Bus, last: &HashMap<u16, i64>) -> Result<Vec<String>, String> {
     let mut gaps = Vec::new();
     for partition in bus.partitions().all() {

@@ -1,4 +1,4 @@
-//! The record, read by Postgres's own client: nothing of what is under test stands between.
+//! Reads the record through Postgres's own client, without any code under test.
 
 use super::{Account, Change, EventOutcome, Level, MirrorRow, Thing};
 use model::{Payload, record::Applied};
@@ -10,17 +10,17 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a statement may take.
+/// Time limit of a statement.
 const STATEMENT_LIMIT: Duration = Duration::from_mins(5);
 
-/// The work that is due at the platform of a mirror `m`; null for nothing, and for a write that the connection's rules
-/// keep back: what should stand there is known all the same.
+/// Work that is due at the platform of a mirror `m`; null if there is none, and for a write that the connection's rules
+/// suppress: the mirror has a desired value all the same.
 const DUE: &str =
     "(SELECT m.attention FROM connections c WHERE c.id = m.connection AND (m.attention <> 'write'
     OR coalesce((c.rules -> CASE m.kind WHEN 'inventory' THEN 'propagate_inventory'
         WHEN 'price' THEN 'propagate_prices' ELSE 'propagate_products' END)::boolean, true)))";
 
-/// How far a consumer is.
+/// A consumer's progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Stand {
     pub(crate) raw_sequence: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Stand {
     pub(crate) number: i64,
 }
 
-/// Asks the record.
+/// Queries the record.
 pub(crate) struct Sql<'a>(pub(crate) &'a World);
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct ChangeRow {
 }
 
 impl Sql<'_> {
-    /// The rows of a statement, each as one JSON object.
+    /// Returns the rows of a statement, each read from one JSON object.
     async fn rows<T: DeserializeOwned>(&self, statement: &str) -> Result<Vec<T>, String> {
         let mut rows = Vec::new();
         self.each(statement, |row| rows.push(row)).await?;
@@ -76,7 +76,7 @@ impl Sql<'_> {
         if status.success() { Ok(()) } else { Err(format!("the record refuses: {statement}")) }
     }
 
-    /// How far each consumer is in each partition.
+    /// The progress of each consumer in each partition.
     pub(crate) async fn cursors(&self) -> Result<BTreeMap<(String, u16), Stand>, String> {
         #[derive(Deserialize)]
         struct Row {
@@ -90,8 +90,8 @@ impl Sql<'_> {
         Ok(rows.into_iter().map(|row| ((row.name, row.partition), row.stand)).collect())
     }
 
-    /// Something that has to be written or read at a platform, if there is anything. What a connection's rules keep
-    /// from being written is no such thing.
+    /// Something that is to be written to or read from a platform, if there is anything. Writes that a connection's
+    /// rules suppress don't count.
     pub(crate) async fn due(&self) -> Result<Option<String>, String> {
         let rows: Vec<serde_json::Value> = self
             .rows(&format!(
@@ -104,7 +104,7 @@ impl Sql<'_> {
         Ok(rows.first().map(|row| format!("something is due: {row}")))
     }
 
-    /// How every event ended.
+    /// The outcome of every event.
     pub(crate) async fn event_outcomes(&self) -> Result<Vec<EventOutcome>, String> {
         self.rows(
             "SELECT store, connection, encode(event_id, 'hex') AS event, encode(delivery_id, 'hex') AS delivery,
@@ -113,7 +113,7 @@ impl Sql<'_> {
         .await
     }
 
-    /// The event store, each store's changes in order.
+    /// The event store, with each store's changes in order.
     pub(crate) async fn changes(&self) -> Result<Vec<Change>, String> {
         let mut changes = Vec::new();
         let mut unreadable = None;
@@ -129,7 +129,7 @@ impl Sql<'_> {
         unreadable.map_or(Ok(changes), Err)
     }
 
-    /// Every store's own account.
+    /// Every store's row of `conservation`.
     pub(crate) async fn accounts(&self) -> Result<Vec<Account>, String> {
         self.rows(
             "SELECT store, accepted, further, in_flight,
@@ -138,7 +138,7 @@ impl Sql<'_> {
         .await
     }
 
-    /// Every level, with what the ledger says of it.
+    /// Every level, with the ledger's values for it.
     pub(crate) async fn levels(&self) -> Result<Vec<Level>, String> {
         self.rows(
             "WITH lines AS (
@@ -160,7 +160,7 @@ impl Sql<'_> {
         .await
     }
 
-    /// Lines of the ledger that no change made.
+    /// Ledger lines without a change, at most 100.
     pub(crate) async fn orphans(&self) -> Result<Vec<String>, String> {
         #[derive(Deserialize)]
         struct Row {
@@ -195,7 +195,7 @@ impl Sql<'_> {
         .await
     }
 
-    /// The names of products, by the platforms' ids.
+    /// The titles of products, by the platforms' ids.
     pub(crate) async fn products(&self) -> Result<Vec<Thing>, String> {
         self.rows(
             "SELECT l.connection, l.external, p.title AS text, NULL::bigint AS total_minor
@@ -204,12 +204,12 @@ impl Sql<'_> {
         .await
     }
 
-    /// Orders.
+    /// All orders.
     pub(crate) async fn orders(&self) -> Result<Vec<Thing>, String> {
         self.rows("SELECT connection, external, status AS text, total_minor FROM orders").await
     }
 
-    /// How many conflicts there are.
+    /// Number of conflicts.
     pub(crate) async fn conflicts(&self) -> Result<u64, String> {
         #[derive(Deserialize)]
         struct Row {
@@ -255,7 +255,7 @@ fn bytes_of(text: &str) -> Result<Vec<u8>, String> {
     bytes.ok_or_else(|| "not hexadecimal".to_owned())
 }
 
-/// Ids as rows have them.
+/// Deserializes ids from their hexadecimal form in rows.
 pub(super) mod hexadecimal {
     use serde::{Deserialize, Deserializer, de::Error};
     use std::str::FromStr;

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use testkit::Scrape;
 use tokio::time::{sleep, timeout};
 
-/// How often a server's return is tried: its port may be taken for a moment by an outgoing connection.
+/// Upper limit of attempts to restart a server: an outgoing connection may hold its port for a moment.
 const RETURNS_MAX: u32 = 20;
 const RETURN_PAUSE: Duration = Duration::from_millis(500);
-/// How often sessions are ended, one look after the other, to meet some in the middle of a commit.
+/// Number of searches for open transactions in one fault, so that some sessions end in the middle of a commit.
 const LOOKS: u32 = 25;
-/// How many sessions one look ends at most.
+/// Upper limit of sessions that one search ends.
 const SESSIONS_EACH: u32 = 2;
-/// How long a statement may take.
+/// Time limit of a statement.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(20);
-/// How long after the database's return apply may take to say that it was interrupted: it is reported at the next
-/// answer that it waits for, and its counters are read every second.
+/// Time after the database's return within which apply counts its interruption: apply notices it at the next response
+/// that it waits for, and its counters are read every second.
 const REPORT_WITHIN: Duration = Duration::from_millis(1_500);
 
 impl Hand {
@@ -48,7 +48,7 @@ impl Hand {
         (since, Passes::Record)
     }
 
-    /// Ends sessions that are in the middle of a transaction, those that commit first.
+    /// Ends sessions that are in the middle of a transaction, those in their `COMMIT` first.
     pub(super) async fn sessions(&mut self) -> (Instant, Passes) {
         let before = interruptions(&self.fleet.journal().scrape());
         let end = format!(
@@ -57,7 +57,7 @@ impl Hand {
              AND state IN ('active', 'idle in transaction') \
              ORDER BY query = 'COMMIT' AND state = 'active' DESC LIMIT {SESSIONS_EACH}) AS ended;"
         );
-        // One session of our own looks again and again.
+        // One session runs all searches, 20 ms apart.
         let looks = format!("{end} SELECT pg_sleep(0.02);").repeat(LOOKS as usize);
         let mut statements = Vec::new();
         for statement in looks.split_inclusive(';') {
@@ -88,7 +88,7 @@ impl Hand {
     }
 }
 
-/// How often apply didn't learn whether the database had committed.
+/// Number of times that apply could not tell if the database had committed.
 fn interruptions(scrape: &Scrape) -> u64 {
     scrape.count("tillflow_interruptions_total", &[("stage", "apply"), ("cause", "fault")])
 }

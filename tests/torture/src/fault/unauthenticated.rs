@@ -1,4 +1,4 @@
-//! Faults that people make: unauthenticated clients at the intakes, and a partner at the broker that means harm.
+//! Faults made by clients: unauthenticated clients at the intakes, and a hostile partner at the broker.
 
 use super::{Hand, Made, Since};
 use crate::probe::Passes;
@@ -22,21 +22,21 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long they go on.
+/// Duration of a fault, in seconds.
 const LENGTH: Range<f64> = 4.0..9.0;
-/// How many unauthenticated clients stand at each intake.
-const STRANGERS: u8 = 40;
-/// How long an unauthenticated client waits for an answer before it comes again.
+/// Number of unauthenticated clients at each intake.
+const CLIENTS: u8 = 40;
+/// Response timeout of an unauthenticated client, after which it sends its next request.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often the partner goes through all that it tries.
+/// Pause between two rounds of the partner's attempts.
 const TRIES_EVERY: Duration = Duration::from_millis(20);
-/// A store and a connection that the record doesn't know: what is published for them is refused, and kept nowhere.
+/// A store and a connection that aren't in the record: what is published for them is refused and stored nowhere.
 const PARTNER: [&str; 2] = ["nobodys-store", "nobodys-connection"];
 
-/// A header that looks like a signature and is none.
+/// A header in the form of a signature, with a wrong value.
 const SIGNATURE: &str = "X-Shopify-Hmac-Sha256: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n";
 
-/// How the partner comes in.
+/// The partner's access to the broker.
 pub(crate) struct Partner {
     url: String,
     seed: String,
@@ -44,7 +44,7 @@ pub(crate) struct Partner {
 }
 
 impl Partner {
-    /// Has the broker know it.
+    /// Registers the partner as a user of the broker.
     pub(crate) async fn let_in(world: &World) -> Self {
         let [store, connection] = PARTNER;
         let store = StoreId::new(store).expect("a token");
@@ -59,7 +59,8 @@ impl Partner {
     }
 }
 
-/// What a partner publishes, and where it wants its answer: everything here is refused, or answered to nobody.
+/// Subjects that the partner publishes to, each with its reply subject. All of it is refused, or its response
+/// reaches nobody.
 fn tries() -> Vec<(String, &'static str)> {
     const STREAMS: [&str; 8] = [
         "pos.raw.0",
@@ -77,7 +78,7 @@ fn tries() -> Vec<(String, &'static str)> {
     answers.chain(appends).collect()
 }
 
-/// What an unauthenticated client sends to a connection's intake in its turn. None of it is signed.
+/// Request number `turn` of an unauthenticated client to a connection's intake. None is validly signed.
 fn request(turn: usize, ours: &str) -> Vec<u8> {
     let head = |path: &str, fields: &str| {
         format!("POST {path} HTTP/1.1\r\nHost: intake\r\nX-Shopify-Topic: products/update\r\n{fields}\r\n")
@@ -87,7 +88,7 @@ fn request(turn: usize, ours: &str) -> Vec<u8> {
         format!("{}{body}", head(path, &format!("{fields}Content-Length: {}\r\n", body.len())))
     };
     let text = match turn % 7 {
-        // It never ends.
+        // A body that is shorter than its stated length: the request never ends.
         0 => format!("{}{body}", head(ours, &format!("{SIGNATURE}Content-Length: 1000000\r\n"))),
         1 => whole(ours, SIGNATURE),
         2 => whole(ours, ""),
@@ -99,7 +100,7 @@ fn request(turn: usize, ours: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The status that the intake answers, if it does.
+/// Returns the status of the intake's response, if there is one.
 async fn ask(intake: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<Option<u16>> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
@@ -112,14 +113,14 @@ async fn ask(intake: SocketAddr, from: Ipv4Addr, request: &[u8]) -> io::Result<O
 }
 
 impl Hand {
-    /// Unauthenticated clients from addresses of their own press against every intake.
+    /// Starts unauthenticated clients, each with an address of its own, that send to every intake.
     pub(super) fn unauthenticated_clients(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
         let account = &self.crowd.stores[0].account;
         let ours = format!("/webhook/shopify/{}", account.connection);
         let mut unauthenticated_clients = JoinSet::new();
         for intake in self.fleet.intakes() {
-            for number in 1..=STRANGERS {
+            for number in 1..=CLIENTS {
                 let (ours, let_in) = (ours.clone(), Arc::clone(&self.let_in));
                 unauthenticated_clients.spawn(unauthenticated_client(
                     intake,
@@ -137,12 +138,12 @@ impl Hand {
         Made { since: Since::Reported(reported), passes: Passes::Record }
     }
 
-    /// A partner tries to write where it may not, and to have us write there.
+    /// Starts a partner that tries to publish where it has no permission, and to make the intake publish there.
     pub(super) fn partner(&mut self) -> Made {
         let until = Instant::now() + self.order.seconds(LENGTH);
         let (options, url) = (self.partner.options(), self.partner.url.clone());
         let reported = tokio::spawn(async move {
-            // Another fault may have the broker away.
+            // The broker may be down because of another fault.
             if let Ok(client) = options.connect(url).await {
                 while Instant::now() < until {
                     for (subject, reply) in tries() {

@@ -1,11 +1,11 @@
-//! What is planned, as Shopify writes it.
+//! Planned deliveries in Shopify's format.
 
 use super::{OrderStage, OrderState, Planned, Poison, Refusal, What};
 use serde_json::json;
 
-/// Shopify's ids of the stores' locations begin here.
+/// The first of Shopify's location ids of the stores.
 const LOCATIONS_FROM: u64 = 600_000;
-/// One byte more than a RAW message may hold, and so than a delivery of any platform may have.
+/// One byte more than the upper limit of a RAW message, which is also the limit of every platform's deliveries.
 const TOO_LARGE: usize = 4 * 1024 * 1024 + 1;
 const DEEP: usize = 200;
 
@@ -14,22 +14,22 @@ pub(crate) fn external_location(store: u32) -> u64 {
     LOCATIONS_FROM + u64::from(store)
 }
 
-/// Shopify's id of a product; its variant follows it.
+/// Shopify's id of a product; its variant has the next id.
 pub(crate) fn product_id(store: u32, product: u16) -> u64 {
     (u64::from(store) + 1) * 10_000_000 + (u64::from(product) + 1) * 10
 }
 
-/// Shopify's id of what is counted.
+/// Shopify's id of a product's inventory item.
 fn item(store: u32, product: u16) -> u64 {
     product_id(store, product) + 2
 }
 
-/// The merchant's own number.
+/// The merchant's SKU of a product.
 pub(crate) fn sku(store: u32, product: u16) -> String {
     format!("s{store}-p{product}")
 }
 
-/// The name of a product in a version.
+/// The title of a product in one version.
 pub(crate) fn title(store: u32, product: u16, version: u32) -> String {
     format!("Product {product} of {store}, edition {version}")
 }
@@ -39,7 +39,7 @@ pub(crate) fn order_id(store: u32, order: u32) -> u64 {
     (u64::from(store) + 1) * 1_000_000_000_000 + u64::from(order) + 1
 }
 
-/// Writes bodies; versions are seconds after its beginning.
+/// Writes bodies. A version is a number of seconds after `begins`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bodies {
     /// Seconds since 1970.
@@ -52,7 +52,7 @@ impl Bodies {
         model::Timestamp::from_micros(micros).to_string()
     }
 
-    /// The topic and the body.
+    /// Returns the topic and the body.
     pub(crate) fn of(self, planned: &Planned) -> (&'static str, Vec<u8>) {
         let store = planned.store;
         let place = external_location(store);
@@ -123,7 +123,7 @@ impl Bodies {
 
     fn poison(planned: &Planned, poison: Poison) -> (&'static str, Vec<u8>) {
         let level = "inventory_levels/update";
-        // Products that nobody else tells of: what passes would not be mistaken for something true.
+        // No other delivery is about these products: a value that passes can't be taken for a true one.
         let (number, place) = (900_000_000_000 + planned.number, external_location(planned.store));
         let text = |available: &str| {
             let body = format!(

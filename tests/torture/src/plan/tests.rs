@@ -37,7 +37,7 @@ fn no_version_of_a_thing_is_reported_with_two_values() {
     }
 }
 
-/// How often an older version of a level came after a newer one.
+/// Number of times that an older version of a level follows a newer one.
 fn overtaken(stream: &[Planned]) -> usize {
     let mut newest: HashMap<(u32, u16), u32> = HashMap::new();
     let mut first = HashSet::new();

@@ -1,4 +1,4 @@
-//! A replay of everything, and a rebuild from the committed changes, come to the same record.
+//! Checks that a replay of everything, and a rebuild from the committed changes, result in the same record.
 
 use crate::{record::Record, world::World};
 use apply::rebuild::Rebuilt;
@@ -8,7 +8,7 @@ use model::{
 };
 use std::collections::BTreeSet;
 
-/// Conflicts that calls open: a replay calls nobody. What people see of them is kept by the write log.
+/// Conflicts that calls open: a replay makes no calls. The write log keeps what people see of them.
 const OF_CALLS: [ConflictKind; 4] =
     [ConflictKind::WriteRefused, ConflictKind::Flapping, ConflictKind::Unreadable, ConflictKind::NeedsReauth];
 
@@ -39,7 +39,7 @@ pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
         .iter()
         .map(|applied| (applied.sequence, applied.event.id, applied.effects.clone(), applied.rows.clone()))
         .collect::<Vec<_>>());
-    // Of several connections that show one conflict of the store in one batch, any may be named.
+    // If several connections show one conflict of the store in one batch, any of them may be named.
     let own =
         |connection: &ConnectionId, kind: ConflictKind| (!kind.is_of_store()).then(|| connection.clone());
     same!("conflicts", |record: &Record| record
@@ -52,8 +52,8 @@ pub(super) fn is_the_same(world: &World, found: &mut Vec<String>) {
     rebuilt(record, found);
 }
 
-/// What platforms reported and hold, and how far writes have come. What is desired and when it is due are set by
-/// propagate, which a replay doesn't run.
+/// Compares reports, baselines and the progress of writes. Desired values and their due times are set by propagate,
+/// which a replay doesn't run.
 fn mirrors(record: &Record, replayed: &Record, found: &mut Vec<String>) {
     for (key, mirror) in record.mirrors.levels.iter().filter(|(_, mirror)| mirror.observed.is_some()) {
         let again = replayed.mirrors.levels.get(key);
@@ -81,7 +81,7 @@ fn mirrors(record: &Record, replayed: &Record, found: &mut Vec<String>) {
     }
 }
 
-/// How far a write has come; a refused value that is no longer wanted is none, and what is wanted isn't replayed.
+/// Progress of a write. A refused value counts as idle, because whether it is still desired isn't replayed.
 fn phase<V>(phase: &Phase<V>) -> &'static str {
     if phase.is_refused() { Phase::<V>::Idle.as_str() } else { phase.as_str() }
 }
@@ -95,7 +95,7 @@ fn field<V: FieldValue>(mirror: &FieldMirror<V>) -> impl PartialEq + '_ {
     (&mirror.observed, held, &mirror.internal, phase(&mirror.phase))
 }
 
-/// The committed changes alone come to the same state and ledger.
+/// Checks that the committed changes alone result in the same state and ledger.
 fn rebuilt(record: &Record, found: &mut Vec<String>) {
     let (mut rebuilt, mut lines) = (Rebuilt::default(), Vec::<Movement>::new());
     for applied in &record.applied {
@@ -104,7 +104,7 @@ fn rebuilt(record: &Record, found: &mut Vec<String>) {
             Err(broken) => return found.push(format!("the committed changes have a gap: {broken}")),
         }
     }
-    // What was reported again in a newer version is no change.
+    // A report with a newer version and the same content isn't a change.
     rebuilt.state.orders.values_mut().for_each(|row| row.version = None);
     let mut state = State {
         levels: record.levels.clone(),
@@ -123,10 +123,10 @@ fn rebuilt(record: &Record, found: &mut Vec<String>) {
     }
 }
 
-/// The number of letters that are shown before and behind a first difference.
+/// Number of characters shown before and after the first difference.
 const SHOWN_LETTERS: usize = 160;
 
-/// Where two texts begin to differ.
+/// Returns both texts around their first difference.
 fn first_difference(one: &str, other: &str) -> String {
     let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
     let shown = |text: &str| {

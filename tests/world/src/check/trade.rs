@@ -1,10 +1,11 @@
-//! Orders, currencies, and the ends of events, at rest.
+//! Checks of orders, currencies and event outcomes, at rest.
 
 use crate::plan::is_foreign;
 use crate::world::World;
 use model::{ConflictKind, ExternalId, OrderId, OrderStatus};
 
-/// Each sale is in the record with its line, its mark as a test, and how it ended. That orders move no stock, the shelves show.
+/// Checks that each sale is in the record with its line, its test mark and its status. That orders move no stock is
+/// checked by the shelves.
 pub(super) fn orders_are_kept(world: &World, found: &mut Vec<String>) {
     for shop in &world.shops {
         let Some(connected_at) = world.connected_at.get(&shop.connection) else { continue };
@@ -26,7 +27,7 @@ pub(super) fn orders_are_kept(world: &World, found: &mut Vec<String>) {
     }
 }
 
-/// A price in another currency is left alone, on both sides, and an open conflict says so.
+/// Checks that a price in another currency is unchanged on both sides, and that an open conflict names it.
 pub(super) fn currencies_are_kept_apart(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     for row in record.variants.values() {
@@ -51,7 +52,7 @@ pub(super) fn currencies_are_kept_apart(world: &World, found: &mut Vec<String>) 
     }
 }
 
-/// Each event that came in has one end, and what isn't refused is no dead letter.
+/// Checks that each received event has one outcome, and that none is a dead letter after all were re-ingested.
 pub(super) fn events_ended(world: &World, found: &mut Vec<String>) {
     let record = &world.pipeline.record;
     for event in &world.pipeline.raw {

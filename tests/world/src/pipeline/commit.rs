@@ -1,4 +1,4 @@
-//! The transaction of apply in memory: load, fold, commit; and the shipped halving of what the database refuses.
+//! The transaction of apply in memory: load, fold, commit; and the shipped halving of refused batches.
 
 use super::Done;
 use crate::record::{PARTITION, Record};
@@ -13,10 +13,10 @@ use model::{
 use stage::{Fault, Reject, RejectClass};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The number of rounds of loading that a batch takes at most, as in `apply`.
+/// Maximum number of loading rounds per batch, as in `apply`.
 const ROUNDS_MAX: usize = 7;
 
-/// Commits a batch; of what is refused only that which is refused alone is given up.
+/// Commits a batch; if it is refused, only the parts that are refused alone are discarded.
 pub(super) fn commit(
     record: &mut Record,
     events: Vec<Event>,
@@ -87,11 +87,11 @@ fn give_up(
     let cursor = Cursor { position: batch.reaches, ..batch.from };
     batch.content.events.clear();
     batch.from = cursor;
-    // What propagate made of mirrors before an event that was given up stays true.
+    // The write log up to a discarded event still applies.
     transaction(record, &batch, now, done)
 }
 
-/// All or nothing.
+/// Commits a batch as a whole or not at all.
 fn transaction(
     record: &mut Record,
     batch: &Batch,
@@ -123,7 +123,7 @@ fn transaction(
         fold.event(PARTITION, event);
     }
     let folded = fold.finish();
-    // A duplicate leaves no row of its own that could be refused.
+    // A duplicate has no row of its own that could be refused.
     if folded.changes.event_outcomes.iter().any(|event_outcome| refused.contains(&event_outcome.position)) {
         return Err(Fault::input("the database", "it refuses a row"));
     }

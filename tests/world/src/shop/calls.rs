@@ -1,4 +1,4 @@
-//! What a platform answers to calls, and what they change.
+//! Replies of a platform to calls, and the changes that calls make.
 
 use super::{AGE_MAX, Asked, Good, Kind, Shop, Webhook, place_id};
 use crate::{outbound::Due, pipeline::Reported};
@@ -9,21 +9,21 @@ use model::{
 use platforms::{AccountRefusal, CallOutcome, Fetch, Mapped};
 use stage::{Reject, RejectClass};
 
-/// What a reading brings.
+/// Result of a reading.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// Objects, which come in like any delivery.
+    /// Objects, which are received like any delivery.
     Reported(Vec<Reported>),
-    /// There is no such thing, and no report says so.
+    /// The object doesn't exist, and no report states that.
     Gone,
-    /// The account takes no calls.
+    /// The account accepts no calls.
     Refused,
-    /// Nothing can be asked, or nothing came.
+    /// Nothing can be requested, or no response came.
     Nothing,
 }
 
 impl Shop {
-    /// Takes a write and says what it is answered, with the webhooks of what it changed.
+    /// Accepts a write; returns its outcome, and the webhooks of its changes.
     pub(crate) fn write(&mut self, due: &Due, now: Timestamp) -> (CallOutcome, Vec<Webhook>) {
         let Due { external: id, asked, sent_key: key, begun_at, .. } = due;
         self.calls += 1;
@@ -120,7 +120,7 @@ impl Shop {
         CallOutcome::DONE
     }
 
-    /// Reads back what a mirror reflects.
+    /// Reads the state that a mirror reflects.
     pub(crate) fn read(
         &mut self,
         key: &MirrorKey,
@@ -152,7 +152,7 @@ impl Shop {
         mapped.map_or(Read::Refused, |mapped| Read::Reported(vec![Reported::Words(mapped)]))
     }
 
-    /// Reads one level back; `None` if the platform takes no calls.
+    /// Reads one level; `None` if the platform accepts no calls.
     fn read_level(
         &self,
         item: &ExternalId,
@@ -179,7 +179,7 @@ impl Shop {
         Some(vec![level.unwrap_or_else(|| gone(item))])
     }
 
-    /// Reads a product back; `None` if the platform takes no calls.
+    /// Reads a product; `None` if the platform accepts no calls.
     fn read_product(&self, product: &ExternalId, distinct: &str, now: Timestamp) -> Option<Vec<Mapped>> {
         if !self.takes_token {
             return None;

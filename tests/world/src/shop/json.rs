@@ -1,4 +1,4 @@
-//! The platform's side in JSON: `simulator::ShopMachine`, spoken to with the requests that `platforms` makes.
+//! A platform that uses JSON: `simulator::ShopMachine`, called with the requests that `platforms` makes.
 
 use super::{Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
 use crate::{
@@ -16,18 +16,18 @@ use simulator::{ItemIds, MachineReply, MachineRequest, MachineWebhook, NewVarian
 use stage::{Reject, RejectClass};
 use std::{collections::BTreeMap, time::Duration};
 
-/// Where the machine is, as far as requests say.
+/// Base URL of the machine's requests.
 const BASE_URL: &str = "https://machine.example";
 const SECRET: &str = "the world's secret";
 const TOKEN: &str = "the world's token";
-/// More than any world spends: the limits of calls are the faults' part.
+/// More than any world spends: the plan's faults simulate the limits of calls.
 const POINTS_PER_SECOND: f64 = 1_000_000.0;
-/// The number of pages of one fetch at most.
+/// Maximum number of pages of one fetch.
 const PAGES_MAX: usize = 100;
-/// As in poll: how far a fetch reaches back behind the one before.
+/// Overlap of a fetch with the one before it, as in `poll`.
 const OVERLAP: Duration = Duration::from_mins(2);
 
-/// A sale as the shop knows it.
+/// A sale in the shop's own records.
 #[derive(Debug, Clone)]
 pub(crate) struct Sale {
     pub(crate) order: String,
@@ -40,16 +40,16 @@ pub(crate) struct Sale {
     pub(crate) at: Timestamp,
 }
 
-/// A shop that speaks JSON.
+/// A shop that uses JSON.
 #[derive(Debug)]
 pub(crate) struct Json {
     kind: Kind,
     machine: ShopMachine,
     account: String,
     url: String,
-    /// Up to when the catalog was fetched.
+    /// Fetch cursor of the catalog.
     mark: Option<Timestamp>,
-    /// Sales, in their order.
+    /// Sales, in their order of time.
     pub(crate) sales: Vec<Sale>,
 }
 
@@ -58,7 +58,7 @@ fn time(at: Timestamp) -> DateTime<Utc> {
 }
 
 impl Json {
-    /// Opens a shop; `None` of a platform that this world speaks no JSON with.
+    /// Opens a shop; `None` for a platform that this world doesn't run in JSON.
     pub(super) fn open(
         kind: Kind,
         connection: &ConnectionId,
@@ -86,7 +86,7 @@ impl Json {
         Some(Box::new(Self { kind, machine, account, url, mark: None, sales: Vec::new() }))
     }
 
-    /// How its webhooks are believed.
+    /// Settings that verify and complete its webhooks.
     pub(crate) fn intake(&self, currency: Option<Currency>) -> Intake {
         Intake { secrets: vec![SECRET.to_owned()], url: self.url.clone(), currency }
     }
@@ -140,8 +140,7 @@ impl Json {
         Some(())
     }
 
-    /// Takes the last sale that stands back: it is cancelled, or only its money goes back. Says the sale, if it could
-    /// be.
+    /// Cancels or only refunds the last sale that isn't cancelled yet. Returns the sale, if this was possible.
     pub(super) fn takes_back(
         &mut self,
         is_cancelled: bool,
@@ -249,7 +248,7 @@ impl Json {
         bug("the call wants to read twice")
     }
 
-    /// Fetches, as `outlet` does.
+    /// Fetches objects, as `outlet` does.
     pub(super) fn fetch(&mut self, wanted: &Fetch<'_>, now: Timestamp) -> Read {
         let Some(platform) = self.platform() else { return Read::Nothing };
         let access = self.access();
@@ -281,7 +280,7 @@ impl Json {
         Read::Reported(reported)
     }
 
-    /// Fetches what a thin webhook speaks of, as `poll` does.
+    /// Fetches the objects of a thin webhook, as `poll` does.
     pub(super) fn notified(&mut self, webhook: &MachineWebhook, now: Timestamp) -> Read {
         let Some(topic) = self.topic(webhook) else { return Read::Nothing };
         let Ok(body) = serde_json::from_slice(&webhook.1) else { return Read::Nothing };
@@ -303,7 +302,7 @@ impl Json {
 }
 
 impl Shop {
-    /// Sees what is on sale at the machine by now.
+    /// Copies the goods from the machine.
     pub(super) fn look(&mut self) {
         let Some(json) = &self.json else { return };
         let place = |id: &String| (0..super::PLACES_MAX).find(|place| place_id(*place).as_str() == id);
@@ -319,7 +318,7 @@ impl Shop {
         }
     }
 
-    /// The webhooks that the machine made since the last time, of an act on a good.
+    /// The webhooks that the machine made since the previous call, for an act on a good.
     pub(super) fn reported(&mut self, index: usize, by_people: bool, ends_contact: bool) -> Vec<Webhook> {
         let Some(json) = &mut self.json else { return Vec::new() };
         let raw = json.machine.take_webhooks();
@@ -337,15 +336,15 @@ impl Shop {
         webhooks
     }
 
-    /// The webhooks of everything that is on sale.
-    pub(crate) fn print_everything(&mut self, now: Timestamp) -> Vec<Webhook> {
+    /// The webhooks of everything on sale.
+    pub(crate) fn report_everything(&mut self, now: Timestamp) -> Vec<Webhook> {
         let Some(json) = &mut self.json else { return Vec::new() };
-        json.machine.print_everything(time(now));
+        json.machine.report_everything(time(now));
         let reported = self.reported(0, false, false);
         reported.into_iter().map(|webhook| Webhook { good: None, ..webhook }).collect()
     }
 
-    /// Takes the last sale back; says what it was, and the webhooks.
+    /// Cancels or refunds the last sale; returns the sale and the webhooks.
     pub(crate) fn takes_back(
         &mut self,
         is_cancelled: bool,
@@ -358,7 +357,7 @@ impl Shop {
         Some((sale, self.reported(index, true, false)))
     }
 
-    /// Fetches what a thin webhook speaks of.
+    /// Fetches the objects of a thin webhook.
     pub(crate) fn notified(&mut self, webhook: &MachineWebhook, now: Timestamp) -> Read {
         let takes_token = self.takes_token;
         let Some(json) = &mut self.json else { return Read::Nothing };

@@ -1,14 +1,14 @@
-//! Complete lists of the locations of an item, as Treez reports them: at every other location it has none.
+//! Complete lists of an item's locations, as Treez reports them: at every other location the item has no stock.
 
 use super::{Good, Kind, place_id};
 use model::{Action, Payload, StockedAt};
 use platforms::Mapped;
 use rust_decimal::Decimal;
 
-/// One report of a level in so many names the one location alone: its parts don't sum up to the total.
+/// One in this many reports of a level names only the one location: its parts don't sum up to the total.
 const PARTIAL_EVERY: u64 = 5;
 
-/// Returns whether the report after so many webhooks is a partial list, which says nothing of other locations.
+/// Returns true if the report after `numbers` webhooks is a partial list, which doesn't cover other locations.
 pub(super) const fn is_partial(numbers: u64) -> bool {
     numbers.is_multiple_of(PARTIAL_EVERY)
 }
@@ -19,12 +19,12 @@ pub(super) fn complete(kind: Kind, good: &Good, distinct: &str) -> Option<Mapped
     is_listed.then(|| stocked(good, good.stock.keys().copied(), distinct))
 }
 
-/// That a deleted good is at no location, if the platform reports it.
+/// A report that a deleted good is at no location, if the platform makes one.
 pub(super) fn nowhere(kind: Kind, good: &Good) -> Option<Mapped> {
     (kind == Kind::Treez).then(|| stocked(good, [], "deleted"))
 }
 
-/// Takes a good away from a place, with what is there, or begins with nothing.
+/// Removes a good from a location, with its stock there, or begins with none.
 pub(super) fn change(good: &mut Good, place: usize, is_stocked: bool) {
     if is_stocked {
         good.stock.insert(place, Decimal::ZERO);

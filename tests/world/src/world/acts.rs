@@ -1,4 +1,4 @@
-//! What people, platforms and operators do in a world.
+//! Acts of people, platforms and operators in a world.
 
 use super::{CANARY, Coming, WEBHOOK_AFTER, World, token};
 use crate::{
@@ -44,7 +44,7 @@ impl World {
             Act::Description { shop, good, text } => self.edit(shop, good, Field::Description, &text),
             Act::Price { shop, good, cents } => self.edit(shop, good, Field::Price, &cents.to_string()),
             Act::Sku { shop, good, sku } => {
-                // It may come to be any of the goods.
+                // The new number may match any of the goods.
                 for any in 0..self.shops[shop].goods.len() {
                     self.oracle.blur_good(&self.shops, any, "a number changed", &self.pipeline.record);
                 }
@@ -77,7 +77,7 @@ impl World {
                 self.shops[shop].takes_token = is_taken;
                 let id = self.shops[shop].connection.clone();
                 if let (true, Some(connection)) = (is_taken, self.connections.get_mut(&id)) {
-                    // New credentials are set in half of the cases; else a probe finds that the old ones are taken.
+                    // New credentials are set in half of the cases; else a probe finds that the old ones are accepted.
                     if self.number.is_multiple_of(2) {
                         connection.begins_anew(&mut self.pipeline.record);
                     }
@@ -103,7 +103,7 @@ impl World {
         }
     }
 
-    /// What a thin webhook brings may be about any good.
+    /// Marks the edits of all goods as inexact, since a thin webhook may concern any of them.
     pub(super) fn blur_all_edits(&mut self, shop: usize) {
         for good in 0..self.shops[shop].goods.len() {
             let good = self.shops[shop].goods[good].clone();
@@ -161,7 +161,8 @@ impl World {
         }
     }
 
-    /// A shop that reports lists of locations takes a good away from a place, with what is there, or begins with nothing.
+    /// Ends or begins stocking at a shop that reports lists of locations: the good's stock there is removed or starts
+    /// at 0.
     fn lists(&mut self, shop: usize, good: usize, place: usize, is_stocked: bool) {
         let about = &self.shops[shop].goods[good];
         if !about.is_tracked {
@@ -191,7 +192,7 @@ impl World {
         self.send(shop, webhooks, true);
     }
 
-    /// A person links a good to the variant that another shop's is.
+    /// Links a good to the variant of another shop's good, as a person would.
     fn link(&mut self, shop: usize, good: usize, to: usize) {
         let of = |shop: usize| {
             let key = (self.shops[shop].connection.clone(), self.shops[shop].goods[good].variant.clone());
@@ -218,7 +219,7 @@ impl World {
         self.oracle.blur_good(&self.shops, good, "it was linked by hand", &self.pipeline.record);
     }
 
-    /// An order or customer that is deleted, and whose last report comes after the deletion.
+    /// Reports an order or customer as deleted, and sends its last report after the deletion.
     fn late_report(&mut self, shop: usize, number: u32, is_customer: bool) {
         if !self.is_connected(shop) {
             return;
@@ -258,7 +259,7 @@ impl World {
         connection.enabled = !is_paused;
         connection.begins_anew(&mut self.pipeline.record);
         if !is_paused {
-            // The missed window is fetched.
+            // The reports missed during the pause are fetched.
             self.full(shop);
         }
     }

@@ -1,4 +1,4 @@
-//! The mirror of a price or a text, move by move.
+//! Tests of a price's or a text's mirror, step by step.
 
 use super::*;
 use crate::{Currency, ProductId, VariantId};

@@ -2,28 +2,28 @@
 
 use crate::{BaselineRule, Quantity};
 
-/// The meaning of a report.
+/// The class of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LevelOutcome {
-    /// Older than what was seen.
+    /// Older than the last observation.
     Stale,
-    /// Of the same version as what was seen, and another number: the platform is read again.
+    /// Another number with the version of the last observation: the platform is read again.
     Ambiguous,
-    /// Our own write come back.
+    /// Our own write, reported back.
     Echo,
-    /// Another number while a write of ours is under way: the platform is read after it.
+    /// Another number while a write of ours is under way: the platform is read after the write.
     Contested,
-    /// The number that was known.
+    /// The known number.
     Unchanged,
-    /// The platform doesn't count the item there any more; says whether it did before.
+    /// The platform no longer counts the item there; true if a number was known before.
     Forgotten(bool),
-    /// A number of an item that isn't linked yet; says whether it is news.
+    /// A number of an item that isn't linked yet; true if the number is new.
     Unlinked(bool),
     /// A first number: see [`LevelMirror::contact`](super::LevelMirror::contact).
     FirstContact,
     /// The platform's number moved by this much.
     Moved(Quantity),
-    /// The platform's number moved by this much after a write whose outcome isn't known: it may count that write.
+    /// The platform's number moved by this much after a write whose outcome is unknown: it may include that write.
     MovedUncertain(Quantity),
 }
 
@@ -32,25 +32,25 @@ pub enum LevelOutcome {
 pub struct Contact {
     /// The store's level, if it has one.
     pub level: Option<Quantity>,
-    /// True if another connection has a baseline that something stands behind.
+    /// True if another connection has a confirmed baseline.
     pub is_witnessed: bool,
     /// The connection's rule.
     pub rule: BaselineRule,
-    /// The number of decimals the platform's quantities have.
+    /// Number of decimals of the platform's quantities.
     pub decimals: u32,
 }
 
 /// The outcome of a first contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContactOutcome {
-    /// The number is a count: the store's level becomes this.
+    /// The number is a count and becomes the store's level.
     Counted(Quantity),
-    /// The number is the store's.
+    /// The number agrees with the store's level.
     Agreed,
     /// The store's level stands and is due at the platform.
     StoreStands,
-    /// A person has to say which number stands.
+    /// A person has to decide which number stands.
     Asked,
-    /// A zero that says nothing yet.
+    /// The number is an unconfirmed zero, which has no meaning yet.
     Unproven,
 }

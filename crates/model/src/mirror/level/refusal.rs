@@ -1,20 +1,20 @@
-//! The traces of a value that the platform refused, and the conflicts that are open because of a mirror's state.
+//! Refused values, and the conflicts that are open because of a mirror's state.
 
 use super::{Gate, LevelMirror, Phase};
 use crate::{ConflictKind, mirror::kinds_of};
 
 impl LevelMirror {
-    /// Returns whether the platform refused a value and took none since, while one is still due.
+    /// Returns whether the platform refused a value and has accepted none since, while one is still due.
     pub const fn has_refusal(&self) -> bool {
         self.schedule.refused || self.phase.is_refused()
     }
 
-    /// The kinds of conflicts that are open because of the mirror's state.
+    /// Returns the kinds of conflicts that are open because of the mirror's state.
     pub(crate) fn open_kinds(&self) -> Vec<ConflictKind> {
         kinds_of(self.has_refusal(), self.phase.is_unreadable(), self.gate == Gate::Stopped)
     }
 
-    /// Ends what is left of a refusal once nothing is due. To be called when the mirror was changed from outside.
+    /// Clears a refusal once nothing is due. Has to be called after a change of the mirror from outside.
     pub fn end_refusal(&mut self) {
         if self.has_refusal() && self.attention().is_none() {
             self.schedule.refused = false;

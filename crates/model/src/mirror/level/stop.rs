@@ -1,8 +1,8 @@
-//! Writes that stop after too many refused comparisons, and start again.
+//! Stop and restart of writes after too many refused comparisons.
 //!
-//! Another program that carries levels between the same platforms answers each of our writes with a movement, for ever. Many
-//! sales in a minute look the same. So writes start again by themselves, after pauses that double: sales end, and a program
-//! that goes on does so a few times before a person has to look.
+//! Another program that synchronises levels between the same platforms reacts to each of our writes with a movement,
+//! without end. Many sales within a minute look the same. So writes restart by themselves, after pauses that double:
+//! sales end, and such a program continues only for a few restarts until a person has to act.
 
 use super::{Attention, Gate, LevelMirror, Schedule};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl LevelMirror {
-    /// Returns whether writes go out, now or after a pause.
+    /// Returns whether writes are allowed, now or after a pause.
     pub(super) fn is_let_out(&self) -> bool {
         match self.gate {
             Gate::Open => true,
@@ -20,7 +20,7 @@ impl LevelMirror {
         }
     }
 
-    /// Starts writes that have stopped again, once their pause is over. Until then none is due.
+    /// Restarts stopped writes once their pause is over. Until then none is due.
     pub(super) fn start_again(&mut self, now: Timestamp) {
         if self.gate != Gate::Stopped {
             return;
@@ -34,7 +34,8 @@ impl LevelMirror {
 }
 
 impl Schedule {
-    /// Counts a refused comparison; says whether there were too many. Then writes stop, for longer each time in a row.
+    /// Counts a refused comparison. Returns true if there were too many: then writes stop, each time in a
+    /// row for longer.
     pub(super) fn flaps(&mut self, now: Timestamp) -> bool {
         if self.rounds == 0 || now > self.rounds_since.after(ROUNDS_WITHIN) {
             (self.rounds, self.rounds_since) = (0, now);
@@ -45,7 +46,7 @@ impl Schedule {
         true
     }
 
-    /// When writes that have stopped start again by themselves; none if they don't.
+    /// Returns the time at which stopped writes restart by themselves; `None` if they don't.
     fn starts_again_at(&self) -> Option<Timestamp> {
         (self.rounds <= ROUNDS_MAX + RESTARTS_MAX).then_some(self.rounds_since)
     }

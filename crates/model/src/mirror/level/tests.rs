@@ -1,4 +1,4 @@
-//! A level's mirror, move by move.
+//! Tests of a level's mirror, step by step.
 
 use super::*;
 use crate::{
@@ -27,7 +27,7 @@ fn report(value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
     }
 }
 
-/// A reading that the mirror asked for in its last waiting.
+/// A reading that the mirror requested for its last wait.
 fn reading(mirror: &LevelMirror, value: &str, version: i64, seconds: i64) -> Report<Quantity> {
     Report { read_for: Some(mirror.waiting), ..report(Some(value), version, seconds) }
 }
@@ -141,7 +141,7 @@ fn a_report_that_differs_moves_by_the_difference() {
 fn a_version_too_far_ahead_holds_nothing_up() {
     let ahead = |lead: Duration| at(0).after(lead).as_micros();
     let mut mirror = known("10");
-    // One that was seen before versions were bounded.
+    // A version that was observed before the limit on versions existed.
     mirror.observed.as_mut().unwrap().version = Some(SourceVersion(ahead(Duration::from_hours(900_000))));
     let later = Report { version: Some(SourceVersion(ahead(Duration::ZERO))), ..report(Some("9"), 0, 1) };
     assert_eq!(mirror.observe(&later), LevelOutcome::Moved(quantity("-1")));
@@ -233,7 +233,7 @@ fn a_link_to_another_variant_forgets_what_was_desired_and_reads_after_a_write_th
     assert_eq!(mirror.settle("k", taken(), at(2)), Settled::NeedsReading);
 }
 
-/// A step of a mirror's life.
+/// One step of a mirror's history.
 #[derive(Debug, Clone)]
 enum Step {
     Report { value: Option<i32>, read_for: Option<Waiting>, is_coarse: bool },
@@ -318,7 +318,7 @@ proptest! {
     }
 }
 
-/// The mirror of five whose platform refused seven.
+/// A mirror of the number five whose platform refused seven.
 fn refusing() -> LevelMirror {
     let mut mirror = writing("5", "7");
     assert_eq!(mirror.settle("k", refused(), at(2)), Settled::Refused);
@@ -440,7 +440,7 @@ fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
 mod stop;
 
 mod early {
-    //! Readings that were asked for before the waiting that they meet.
+    //! Readings that were requested before the wait in which they arrive.
 
     use super::*;
 
@@ -448,13 +448,13 @@ mod early {
         Report { is_coarse: true, ..report.clone() }
     }
 
-    /// A reading that was asked for in the waiting before the mirror's last one.
+    /// A reading that was requested for the wait before the mirror's last one.
     fn early(mirror: &LevelMirror, value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
         let before = Waiting(mirror.waiting.0.checked_sub(1).unwrap());
         Report { read_for: Some(before), ..report(value, version, seconds) }
     }
 
-    /// A mirror that waited for a reading and got a number instead: the reading is still to come.
+    /// A mirror whose wait was ended by a report: the requested reading has yet to arrive.
     fn read_before(value: &str) -> LevelMirror {
         let mut mirror = known(value);
         assert_eq!(mirror.observe(&coarse(&report(Some("1"), 1, 1))), LevelOutcome::Ambiguous);
@@ -464,7 +464,7 @@ mod early {
         mirror
     }
 
-    /// It waits for a reading that says what became of a write from `from` to `value`.
+    /// A mirror that waits for a reading which shows the outcome of a write from `from` to `value`.
     fn in_doubt(from: &str, value: &str) -> LevelMirror {
         let mut mirror = read_before(from);
         mirror.want(quantity(value), 0, at(3), None);
@@ -505,7 +505,7 @@ mod early {
 
     #[test]
     fn end_no_waiting_by_what_is_not_counted() {
-        // Not stocked is reported without a version.
+        // A report of "not stocked" has no version.
         for version in [None, Some(SourceVersion(2))] {
             let mut mirror = read_before("10");
             assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);

@@ -1,4 +1,4 @@
-//! What the examples don't show; they are mapped by the conformance suite.
+//! Cases that the examples don't show; the conformance suite maps the examples.
 
 use super::*;
 use model::{ConnectionId, DeliveryId, Origin, Patch, PlatformName, Source, StoreId, TenantId, TraceParent};

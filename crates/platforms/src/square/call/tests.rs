@@ -98,7 +98,7 @@ fn a_price_that_stands_there_already_is_not_written() {
     assert_eq!(run(&price(150), Some(READ)), Ok(Step::End(done)));
 }
 
-/// The reply in the specification of `UpsertCatalogObject` (`api.json` @5733f662), cut down to what matters.
+/// The reply in the specification of `UpsertCatalogObject` (`api.json` @5733f662), shortened to the relevant fields.
 #[test]
 fn a_write_says_which_version_and_value_it_made_as_the_report_of_it_will() {
     let said = |call: &Call, body: &Value| {

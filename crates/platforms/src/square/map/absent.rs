@@ -1,10 +1,10 @@
-//! A reading that found no count: the level there is unknown.
+//! A read that found no count: the level there is unknown.
 
 use crate::{Mapped, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload};
 use stage::Reject;
 
-/// An unknown level at the location that was asked about. It has no version, since our own clock says when; each reading is
+/// An unknown level at the requested location. It has no version, since its time is that of our own clock; each read is
 /// an event of its own.
 pub(super) fn absent(root: &Object<'_>) -> Result<Mapped, Reject> {
     let item = root.text_id("catalog_object_id")?;

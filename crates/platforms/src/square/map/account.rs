@@ -1,10 +1,10 @@
-//! What concerns the seller's account.
+//! Notices about the seller's account.
 
 use crate::{Mapped, field::Object};
 use model::{AccountNotice, Action, Duty, Payload, SourceVersion};
 use stage::Reject;
 
-/// That the application may no longer call, whoever revoked it.
+/// Maps a revocation of the application's access, by any party.
 pub(super) fn revoked(root: &Object<'_>) -> Result<Mapped, Reject> {
     let external = root.text_id("merchant_id")?;
     let event_id = root.required_text("event_id")?.to_owned();
@@ -24,7 +24,7 @@ pub(super) fn revoked(root: &Object<'_>) -> Result<Mapped, Reject> {
         action: Action::Updated,
         occurred_at,
         version: occurred_at.map(SourceVersion::from),
-        // An account may be connected and revoked again: the event tells one time from another.
+        // An account may be connected and revoked again: the event id distinguishes the revocations.
         identity: vec!["account".to_owned(), duty.as_str().to_owned(), external.to_string(), event_id],
         payload: Payload::Account(AccountNotice { external, duty }),
     })

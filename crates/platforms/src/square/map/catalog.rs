@@ -7,7 +7,7 @@ use model::{
 };
 use stage::Reject;
 
-/// What is read of a variation.
+/// The content of a variation that the map needs.
 struct Variation {
     version: Option<i64>,
     updated_at: Option<Timestamp>,
@@ -16,7 +16,7 @@ struct Variation {
 }
 
 /// The version of an item, the newest among it and its variations, or of one variation: all versions of a catalog come
-/// from one counter, and a change to a variation need not touch its item.
+/// from one counter, and a change to a variation need not change its item.
 pub(super) fn version(object: &Object<'_>) -> Result<SourceVersion, Reject> {
     let own = object.integer("version")?.ok_or_else(|| object.missing("version"))?;
     let item = object.object("item_data")?;
@@ -28,8 +28,8 @@ pub(super) fn version(object: &Object<'_>) -> Result<SourceVersion, Reject> {
     Ok(SourceVersion(versions.fold(own, i64::max)))
 }
 
-/// The product in one `ITEM` object, or that it is gone; then its variations that can't be read, without which its list
-/// of variants is incomplete.
+/// The product in one `ITEM` object, or its deletion; then the rejections of its unreadable variations, without which
+/// its list of variants is incomplete.
 pub(super) fn object(root: &Object<'_>, context: MapContext) -> Result<Rows, Reject> {
     let (external, own_version) =
         (root.text_id("id")?, root.integer("version")?.ok_or_else(|| root.missing("version"))?);
@@ -50,7 +50,7 @@ pub(super) fn object(root: &Object<'_>, context: MapContext) -> Result<Rows, Rej
         let payload = Payload::Deleted { entity: EntityKind::Product, external };
         return Ok(vec![Ok(Mapped { action: Action::Deleted, occurred_at, version, identity, payload })]);
     }
-    // Taken in again, an item whose rejected variations can be read by then is another event.
+    // When re-ingested, an item whose rejected variations have become readable is another event.
     identity.extend(rejected.iter().filter_map(|reject| reject.pointer.clone()));
     let variants_complete = !variations.is_empty() && rejected.is_empty();
     let variants = variations.into_iter().filter_map(|variation| variation.variant).collect();

@@ -1,4 +1,4 @@
-//! Counts. Only `IN_STOCK` is a level; what is sold, reserved or on its way comes in rows of its own.
+//! Counts. Only `IN_STOCK` is a level; stock that is sold, reserved or in transit is reported in rows of its own.
 
 use crate::{Mapped, Rows, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload};
@@ -12,8 +12,8 @@ pub(super) fn updated(root: &Object<'_>) -> Result<Rows, Reject> {
     Ok(counts.into_iter().filter_map(|row| row.and_then(|row| count(&row)).transpose()).collect())
 }
 
-/// The level in one row of a webhook or of a read-back: the same event whichever brought it. `None` if the row is none
-/// of ours: another state, or a count of something that isn't a variation.
+/// The level in one row of a webhook or of a read-back; both give the same event. `None` if the row isn't a level:
+/// another state, or a count of something that isn't a variation.
 pub(super) fn count(row: &Object<'_>) -> Result<Option<Mapped>, Reject> {
     let of_variation = row.text("catalog_object_type")?.is_none_or(|kind| kind == "ITEM_VARIATION");
     let state = row.required_text("state")?;

@@ -4,7 +4,7 @@ use crate::{Mapped, field::Object};
 use model::{Action, Customer, EntityKind, ExternalId, Payload, SourceVersion, Timestamp};
 use stage::Reject;
 
-/// The customer as it now is, or that it is gone.
+/// The customer's current state, or its deletion.
 pub(super) fn customer(topic: &str, root: &Object<'_>) -> Result<Mapped, Reject> {
     let data = root.required_object("data")?;
     let external = data.text_id("id")?;
@@ -19,7 +19,7 @@ pub(super) fn customer(topic: &str, root: &Object<'_>) -> Result<Mapped, Reject>
             action: Action::Deleted,
             occurred_at,
             version,
-            // An id that is gone doesn't come back: there is one such event.
+            // A deleted id isn't used again: there is one such event.
             identity: ["customer", external.as_str(), "deleted"].map(str::to_owned).into(),
             payload: Payload::Deleted { entity: EntityKind::Customer, external },
         });

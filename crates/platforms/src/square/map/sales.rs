@@ -5,8 +5,8 @@ use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::{Reject, RejectClass};
 
-/// The order. Its version is Square's counter where it has one, else the time of its last change. A line that can't be
-/// read rejects all of it, as a sale without a line is another sale.
+/// The order. Its version is Square's counter if it has one, else the time of its last change. An unreadable line
+/// rejects the order, as a sale without a line is another sale.
 pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
     let external = root.text_id("id")?;
     let (placed_at, updated_at) = (root.time("created_at")?, root.time("updated_at")?);
@@ -48,7 +48,7 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
 }
 
 fn line(index: usize, reported: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
-    // `uid` is nullable; a line without one is known by its place.
+    // `uid` is nullable; a line without one is identified by its index.
     let uid = reported.optional_text_id("uid")?;
     Ok(OrderLine {
         external: uid.map_or_else(|| reported.external("uid", &index.to_string()), Ok)?,
@@ -61,7 +61,7 @@ fn line(index: usize, reported: &Object<'_>, context: MapContext) -> Result<Orde
     })
 }
 
-/// The order that this one takes back, if there is exactly one.
+/// The order that this one refunds, if there is exactly one.
 fn source(root: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
     let returns = root.objects("returns")?.unwrap_or_default();
     let sources =

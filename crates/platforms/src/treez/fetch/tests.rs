@@ -82,7 +82,7 @@ fn the_reply_is_read_as_the_webhook_that_reports_of_the_product() {
     assert!(matches!(half, Fetched::Failed(CallOutcome::Retry { .. })));
 }
 
-/// What a reading of a level tells besides the product.
+/// The absent levels that a read of a level reports besides the product.
 fn absent(location: Option<&str>, products: &Value) -> Vec<(&'static str, Value)> {
     let (item, location) = (ExternalId::new("p-1").unwrap(), location.map(|id| ExternalId::new(id).unwrap()));
     let wanted = Fetch::Level { item: &item, location: location.as_ref() };
@@ -167,4 +167,10 @@ fn a_ticket_with_many_products_reads_no_more_than_one_list_takes() {
     let wanted = Fetch::Notified { topic: "TICKET", body: &body, since: None };
     let url = asked("client:token", &wanted).unwrap().unwrap().url;
     assert_eq!(url.matches(',').count(), TICKET_PRODUCTS_MAX - 1);
+
+    let lines: Vec<Value> = (0..200).map(|line| json!({"product_id": 100 + line / 100})).collect();
+    let body = json!({"data": {"order_status": "COMPLETED", "items": lines}});
+    let wanted = Fetch::Notified { topic: "TICKET", body: &body, since: None };
+    let url = asked("client:token", &wanted).unwrap().unwrap().url;
+    assert!(url.contains("100,101") || url.contains("100%2C101"), "a product counts once: {url}");
 }

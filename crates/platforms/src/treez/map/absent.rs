@@ -1,11 +1,11 @@
-//! A reading that found no level: it is unknown.
+//! A read that found no level: it is unknown.
 
 use super::{id, required_id};
 use crate::{Mapped, field::Object};
 use model::{Action, ExternalId, InventoryReport, Payload};
 use stage::Reject;
 
-/// An unknown level at the location that was asked about. Each reading is an event of its own.
+/// An unknown level at the requested location. Each read is an event of its own.
 pub(super) fn absent(data: &Object<'_>) -> Result<Mapped, Reject> {
     let (item, location) = (required_id(data, "product_id")?, id(data, "location_id")?);
     let at = data.time("observed_at")?.ok_or_else(|| data.missing("observed_at"))?;

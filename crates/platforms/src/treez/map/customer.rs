@@ -6,7 +6,7 @@ use model::{Action, Customer, Delivery, Payload, RawDigest, SourceVersion};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
 
-/// The customer as they now are. One without a time of its last change is known by the body.
+/// The customer's current state. Without a time of the last change, the body identifies the event.
 pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped, Reject> {
     let external = required_id(data, "customer_id")?;
     let at = data.time("last_update")?;
@@ -33,7 +33,7 @@ pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped,
     })
 }
 
-/// The texts in the list under `key`; what else a group may be isn't documented.
+/// The texts in the list under `key`; other forms of a group aren't documented and are skipped.
 fn names(data: &Object<'_>, key: &str) -> Result<Option<Vec<String>>, Reject> {
     let Some(groups) = data.value(key) else { return Ok(None) };
     let groups = groups.as_array().ok_or_else(|| data.reject(RejectClass::Schema, key, "not a list"))?;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_time_the_body_reports_events_apart() {
+    fn without_a_time_the_body_distinguishes_events() {
         let one = mapped(&json!({"customer_id": 1, "last_update": null, "phone": "1"})).0;
         let other = mapped(&json!({"customer_id": 1, "last_update": null, "phone": "2"})).0;
         assert_eq!(one.version, None);

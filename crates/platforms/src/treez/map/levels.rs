@@ -1,4 +1,4 @@
-//! How much of a product can be sold, and at which locations.
+//! Sellable quantities of a product, and its locations.
 
 use super::{id, product::Reported, quantity, window};
 use crate::{Mapped, Rows, field::Object};
@@ -6,14 +6,14 @@ use model::{Action, ExternalId, InventoryReport, Payload, Quantity, RawDigest, S
 use stage::{Reject, RejectClass};
 use std::collections::BTreeMap;
 
-/// A product list shows at most this many (documented; whether still so isn't verified). Webhooks show more.
+/// Upper limit of a quantity in a product list (documented; not verified to be still in force). Webhooks show more.
 const LISTED_QUANTITY_LIMIT: i32 = 30;
 
-/// The level of each location; `None` where a part of it has no quantity.
+/// The level of each location; `None` if a part of it has no quantity.
 type Located = BTreeMap<ExternalId, Result<Option<Quantity>, Reject>>;
 
-/// One level for each location, or one for the connection's default location if the locations aren't named. Where the
-/// locations sum up to the whole, their list is complete and comes last.
+/// One level for each location, or one for the connection's default location if the parts name no locations. If the
+/// levels add up to the total, the list of locations is complete and comes last.
 pub(super) fn levels(reported: &Reported<'_>, data: &Object<'_>, for_sale: bool) -> Rows {
     let located = match by_location(data) {
         Ok(located) => located,
@@ -31,7 +31,7 @@ pub(super) fn levels(reported: &Reported<'_>, data: &Object<'_>, for_sale: bool)
     let mut rows: Rows = levels.collect();
     match total {
         total if places.is_empty() => rows.extend(reported.level(None, total, for_sale)),
-        // The sum can't be reported, but each location speaks for itself.
+        // The total can't be reported; the level of each location still is.
         Err(reject) if for_sale => rows.push(Err(reject)),
         _ => {}
     }
@@ -41,12 +41,12 @@ pub(super) fn levels(reported: &Reported<'_>, data: &Object<'_>, for_sale: bool)
     rows
 }
 
-/// That the product is at no location any more.
+/// A report that the product is at no location any more.
 pub(super) fn nowhere(reported: &Reported<'_>) -> Mapped {
     reported.stocked(Vec::new())
 }
 
-/// The sums over all kinds of inventory; `None` without a list, or if a part of it names no location.
+/// The sums over all kinds of inventory, by location; `None` without a list, or if a part of it names no location.
 fn by_location(data: &Object<'_>) -> Result<Option<Located>, Reject> {
     let Some(parts) = data.objects("sellable_quantity_detail")? else { return Ok(None) };
     let mut located = Located::new();
@@ -76,14 +76,14 @@ fn sum(located: &Located) -> Option<Quantity> {
 }
 
 impl Reported<'_> {
-    /// Returns whether a list's number is at its limit, which says "this or more" and is no level; with more in the
-    /// parts the limit is not in force.
+    /// Returns true if a list's quantity is at its limit, which means "this or more" and isn't a level. If the parts
+    /// add up to more, the limit is not in force.
     fn is_capped(&self, for_sale: bool, total: Option<Quantity>, listed: Option<Quantity>) -> bool {
         let limit = Some(Quantity::pieces(LISTED_QUANTITY_LIMIT));
         self.delivery.source == Source::Poll && for_sale && total == limit && listed == limit
     }
 
-    /// The level of the product at a location: nothing, if it isn't for sale; no event, if it isn't known.
+    /// The level of the product at a location: zero if it isn't for sale; no event if it isn't known.
     fn level(
         &self,
         location: Option<ExternalId>,
@@ -112,11 +112,11 @@ impl Reported<'_> {
         Mapped { action: Action::Updated, occurred_at: None, version: None, identity, payload }
     }
 
-    /// No version moves with stock: levels are distinguished by what they say, by the rest of the body, and by when
-    /// they came.
+    /// Stock changes no version: levels are distinguished by their content, by the rest of the body, and by the time
+    /// of receipt.
     fn identity(&self, kind: &str, said: impl IntoIterator<Item = String>) -> Vec<String> {
         let occasion = match self.delivery.source {
-            // Each reading of ours is news of its own.
+            // Each of our own reads is a new event.
             Source::Poll => self.delivery.received_at.to_string(),
             Source::Webhook | Source::Publish => {
                 format!("{}/{}", RawDigest::of(&self.delivery.body), window(self.delivery))

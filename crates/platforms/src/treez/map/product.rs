@@ -1,4 +1,4 @@
-//! A product with its one variant, and how much of it can be sold.
+//! A product with its one variant, and its sellable quantities.
 
 use super::{levels, money, owned, patch, required_id, window};
 use crate::{MapContext, Mapped, Rows, field::Object, text};
@@ -9,23 +9,23 @@ use model::{
 use serde_json::json;
 use stage::{Reject, RejectClass};
 
-/// What every event of a product's delivery shares.
+/// The data that all events of a product's delivery share.
 pub(super) struct Reported<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) external: ExternalId,
-    /// `last_updated_at`; doesn't move with stock, nor with everything else.
+    /// `last_updated_at`; doesn't change with stock, nor with every other field.
     pub(super) at: Timestamp,
 }
 
-/// The product and its levels. What is switched off has a level of nothing: it must not be sold anywhere else either.
-/// What is gone is at no location.
+/// The product and its levels. A deactivated product has levels of zero: it must not be sold anywhere else either. A
+/// deleted product is at no location.
 pub(super) fn product(delivery: &Delivery, data: &Object<'_>, context: MapContext) -> Result<Rows, Reject> {
     let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
     let reported = Reported { delivery, external: required_id(data, "product_id")?, at };
     let status = match data.required_text("product_status")? {
         "ACTIVE" => ProductStatus::Active,
         "DEACTIVATED" => ProductStatus::Archived,
-        // The list of locations first, while the product is still known.
+        // The list of locations comes first, while the product is still known.
         "DELETED" => return Ok(vec![Ok(levels::nowhere(&reported)), Ok(reported.gone())]),
         _ => {
             let reason = "none of the statuses that treez documents";
@@ -41,8 +41,8 @@ pub(super) fn product(delivery: &Delivery, data: &Object<'_>, context: MapContex
 }
 
 impl Reported<'_> {
-    /// A change to the product. `last_updated_at` doesn't move with everything, so that `reported` has to tell changes
-    /// apart.
+    /// A change to the product. `last_updated_at` doesn't change with every field, so that `reported` has to
+    /// distinguish changes.
     fn event(&self, action: Action, reported: String, payload: Payload) -> Mapped {
         let identity = vec![
             "product".to_owned(),
@@ -99,8 +99,8 @@ fn described(
     })
 }
 
-/// SKU and bar code. The SKU is the one bar code that the merchant set: with several none is *the* number. The bar code
-/// is the first of the list.
+/// SKU and bar code. The SKU is the one bar code that the merchant set: with several, none of them is *the* number. The
+/// bar code is the first of the list.
 fn numbers(data: &Object<'_>) -> Result<(Patch<String>, Patch<String>), Reject> {
     let reported = data.objects("product_barcodes")?.unwrap_or_default();
     let (mut own, mut all) = (Vec::new(), Vec::new());
@@ -115,7 +115,7 @@ fn numbers(data: &Object<'_>) -> Result<(Patch<String>, Patch<String>), Reject> 
     Ok((sku.map_or(Patch::Keep, Patch::Set), all.into_iter().next().map_or(Patch::Keep, Patch::Set)))
 }
 
-/// A tier's price depends on how much is bought: it is none.
+/// The price; none for a tier, whose price depends on the quantity that is bought.
 fn price(pricing: &Object<'_>, context: MapContext) -> Result<Patch<Money>, Reject> {
     if pricing.text("price_type")? == Some("TIER") {
         return Ok(Patch::Clear);

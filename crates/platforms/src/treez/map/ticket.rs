@@ -5,8 +5,8 @@ use crate::{MapContext, Mapped, field::Object};
 use model::{Action, ExternalId, Order, OrderLine, OrderStatus, Payload, SourceVersion};
 use stage::Reject;
 
-/// The order. A status belongs to the event: a ticket and the same ticket reported by its status are one. A line that
-/// can't be read rejects all of it, as a sale without a line is another sale.
+/// The order. The status is part of the event's identity: a ticket and the same ticket reported by its status are one
+/// event. An unreadable line rejects the order, as a sale without a line is another sale.
 pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
     let external = required_id(data, "ticket_id")?;
     let at = data.time("last_updated_at")?.ok_or_else(|| data.missing("last_updated_at"))?;
@@ -24,7 +24,7 @@ pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, R
         version: Some(SourceVersion::from(at)),
         identity: vec!["order".to_owned(), external.to_string(), at.to_string(), reported_status.to_owned()],
         payload: Payload::Order(Order {
-            // No page tells of test tickets: the sandbox is a dispensary of its own (README).
+            // No page mentions test tickets: the sandbox is a dispensary of its own (README).
             is_test: false,
             external,
             number: id(data, "order_number")?.map(|number| number.to_string()),
@@ -43,14 +43,14 @@ pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, R
     })
 }
 
-/// Who began the ticket. One that no one at the till began carries "Default" in place of an employee.
+/// The employee who created the ticket. A ticket that wasn't created at the till has "Default" instead.
 fn employee(data: &Object<'_>) -> Result<Option<ExternalId>, Reject> {
     let Some(employee) = data.object("created_by_employee")? else { return Ok(None) };
     Ok(id(&employee, "employee_id")?.filter(|id| id.as_str() != "Default"))
 }
 
 fn line(index: usize, reported: &Object<'_>, context: MapContext) -> Result<OrderLine, Reject> {
-    // A line without an id is known by its place.
+    // A line without an id is identified by its index.
     let external = id(reported, "id")?.map_or_else(|| reported.external("id", &index.to_string()), Ok)?;
     Ok(OrderLine {
         external,

@@ -1,4 +1,4 @@
-//! Duties about accounts, and prices of what is gone.
+//! Duties about accounts, and prices of variants that their platform no longer has.
 
 use super::{record::Record, *};
 use model::{AccountNotice, Attention, Duty, EntityKind};
@@ -16,7 +16,7 @@ fn erase(number: u64) -> Event {
     event("a", number, None, Payload::Account(notice))
 }
 
-/// The customers whose addresses are known.
+/// Customers whose addresses are known.
 fn known(record: &Record) -> BTreeSet<(String, String)> {
     let rows = record.tables.customers.values().filter(|row| row.customer.email != Patch::Keep);
     rows.map(|row| (row.connection.to_string(), row.customer.external.to_string())).collect()
@@ -31,7 +31,7 @@ fn an_accounts_customers_are_erased_and_no_older_report_brings_them_back() {
             customer("a", 2, 2, "bob"),
             customer("b", 3, 3, "eve"),
         ]);
-        // The first is known to the batch, the second to the record alone.
+        // The batch has the first, only the record has the second.
         let events = vec![erase(4), customer("a", 5, 1, "ada"), customer("a", 6, 2, "ada")];
         if is_one_batch {
             record.commit(events);
@@ -47,7 +47,7 @@ fn an_accounts_customers_are_erased_and_no_older_report_brings_them_back() {
         record.commit(vec![customer("a", 7, 2, "bob")]);
         assert_eq!(record.tables.customers, before, "one batch: {is_one_batch}");
 
-        // What is reported after it is another matter.
+        // Reports received after it are not affected.
         let late = RECEIVED + 100;
         record.commit(vec![customer("a", 100, late, "bob")]);
         assert_eq!(known(&record).len(), 2);
@@ -65,7 +65,7 @@ fn a_price_of_what_its_platform_no_longer_has_is_read_no_more() {
         let product = Product { variants: Vec::new(), ..shirt("Shirt", 1000) };
         Event { hops: 1, ..event("b", number, Some(50), Payload::Product(product)) }
     };
-    // Another product of the connection is the same one: which of the two has the variant isn't known.
+    // Another product of the connection is linked to the same one: which of the two has the variant isn't known.
     let beside: Goes = |number| {
         let product = Product { external: external("beside"), variants: Vec::new(), ..shirt("Shirt", 1000) };
         Event { hops: 1, ..event("b", number, Some(50), Payload::Product(product)) }

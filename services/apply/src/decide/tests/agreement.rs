@@ -1,9 +1,9 @@
-//! Two platforms sell while we write to both: whatever is delayed, lost, repeated or refused, they end with what is
-//! left.
+//! Two platforms sell while we write to both: in spite of delays, losses, repeats and refusals, both end with the stock
+//! that is left.
 //!
-//! The platforms stand here as plainly as they can be said; every decision is the real one, and claims and answers go
-//! to the state machine that `store` calls (`claims.rs`). One platform compares and sets, the other
-//! takes differences; both answer a key that they have seen as they did before.
+//! The platforms are simple models; every decision is the real one, and claims and replies go to the state machine that
+//! `store` calls (`claims.rs`). One platform compares and sets, the other applies differences; both repeat their first
+//! response to a key that they have seen.
 
 mod platform;
 mod propagate;
@@ -14,11 +14,11 @@ use platform::{Access, Platform};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-/// What both platforms hold at first.
+/// Initial level of both platforms.
 const FIRST: i32 = 100;
-/// How far two steps lie apart: far enough that refused comparisons don't stop the writes.
+/// Time between two steps: long enough that refused comparisons don't stop the writes.
 const STEP: Duration = Duration::from_secs(20);
-/// After how many rounds without a fault everything has come to rest.
+/// Upper limit of rounds without a fault until nothing is due.
 const ROUNDS_MAX: usize = 30;
 
 #[derive(Debug, Clone)]
@@ -27,25 +27,25 @@ enum Step {
     Sell { platform: usize, count: i32 },
     /// Reports arrive in one batch, the older ones mostly first.
     Arrive { reports: Vec<(usize, usize)> },
-    /// A delivery that arrived before comes again.
+    /// A delivery that arrived before arrives again.
     ArriveAgain { which: usize },
-    /// Propagate reads what a platform holds; that arrives later, like a report.
+    /// Propagate reads a platform's level; the reading arrives later, like a report.
     Read { platform: usize, lost: bool },
-    /// Propagate takes up what changed.
+    /// Propagate consumes the changes.
     TakeUp,
-    /// Propagate begins a write, or makes the call of one again whose answer is overdue.
+    /// Propagate begins a write, or repeats the call of one whose reply is overdue.
     Call { platform: usize },
-    /// A call reaches its platform; its answer may be lost.
+    /// A call reaches its platform; its reply may be lost.
     Execute { platform: usize, which: usize, answer_lost: bool },
-    /// A call gets lost.
+    /// A call is lost.
     LoseCall { platform: usize, which: usize },
-    /// An answer arrives.
+    /// A reply arrives.
     Answer { platform: usize, which: usize },
-    /// The platform lets us in, turns us away for now, or for good.
+    /// The platform accepts calls, refuses them for now, or refuses them for good.
     Let { platform: usize, access: Access },
 }
 
-/// What must be left, and of either platform, how many states have one version.
+/// The level that must be left, and for either platform, the number of states of one version.
 #[derive(Debug, Clone)]
 struct Left {
     count: i32,
@@ -100,7 +100,7 @@ impl ReferenceStateMachine for Model {
     }
 }
 
-/// Takes one of those that wait; 0 is the oldest.
+/// Removes and returns one of the waiting elements; 0 is the oldest.
 fn pick<T>(waiting: &mut Vec<T>, which: usize) -> Option<T> {
     (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len()))
 }
@@ -108,13 +108,13 @@ fn pick<T>(waiting: &mut Vec<T>, which: usize) -> Option<T> {
 struct World {
     record: Record,
     platforms: [Platform; 2],
-    /// What arrived, to come again.
+    /// Events that arrived, to arrive again.
     arrived: Vec<Event>,
-    /// How many of the record's effects propagate has taken up.
+    /// Number of the record's effects that propagate has consumed.
     taken_up: usize,
-    /// Of reads and writes, to tell them apart.
+    /// Counter that numbers reads and writes, to distinguish them.
     numbers: u64,
-    /// The time for which nothing happened.
+    /// Time during which nothing happened.
     waited: Duration,
 }
 
@@ -153,7 +153,7 @@ impl World {
         self.record.commit(events);
     }
 
-    /// Only a platform that has to be read is.
+    /// Reads a platform only if a reading is due.
     fn read(&mut self, platform: usize, is_lost: bool) {
         let number = self.next_number();
         if let Some(asked) = self.asks(platform).filter(|_| !is_lost) {
@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// Lets everything that is under way come to its end.
+    /// Completes everything that is under way.
     fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
             self.take_up();

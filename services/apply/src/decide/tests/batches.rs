@@ -1,4 +1,4 @@
-//! Events decided one by one, and the same events in batches of any size: the record comes to the same.
+//! Events decided one by one, and the same events in batches of any size, result in the same record.
 
 use super::{record::Record, *};
 use model::{EntityKind, Instruction, Side};
@@ -141,7 +141,7 @@ fn two_products_of_one_platform_may_be_one_of_another_and_keep_their_links() {
         event(platform, number, Some(i64::try_from(number).unwrap()), payload)
     };
     let mut record = Record::default();
-    // One product with two variants here, two products with one each there.
+    // One product with two variants on `a`, two products with one each on `b`.
     record.commit(vec![reported("a", 1, 0, &[(0, 0), (1, 1)])]);
     record.commit(vec![reported("b", 2, 0, &[(0, 0)])]);
     record.commit(vec![reported("b", 3, 1, &[(0, 1)])]);

@@ -1,10 +1,12 @@
-//! First contacts: every combination of what the store has, who else counts the item, what is reported and the rule.
+//! First contacts: every combination of the store's level, other mirrors that count the item, the reported number and
+//! the rule.
 
 use super::{record::Record, *};
 use model::Gate;
 
-/// What a first number of `b` comes to: `count` moves the store to it, `agree` leaves both, `store` makes the store's
-/// level due at the platform, `ask` opens a conflict, `wait` leaves the platform alone until it reports another number.
+/// The result of a first number of `b`: `count` moves the store to it, `agree` changes neither, `store` makes the
+/// store's level due at the platform, `ask` opens a conflict, `wait` leaves the platform unchanged until it reports
+/// another number.
 const TABLE: &str = "
 store      others count it  reports  ask      store    platform
 no level   no               0        count 0  count 0  count 0
@@ -21,7 +23,7 @@ different  yes              0        ask      store    wait
 different  yes              3        ask      store    count 3
 ";
 
-/// What `a` reported before.
+/// Earlier reports of `a`.
 fn before(store: &str, is_witnessed: bool, reports: i32) -> Vec<Option<i32>> {
     let mut reported = match (store, reports) {
         ("no level", _) => vec![],

@@ -1,10 +1,9 @@
-//! Two platforms on which people change a text and a price while we write both: whatever is late, early, lost or made
-//! twice, the last word that was reported stands in the end, in the record and on both.
+//! Two platforms on which people change a text and a price while we write both: whatever is late, early, lost or
+//! repeated, the last reported change stands in the end, in the record and on both.
 //!
-//! As in `agreement`, the platforms are said plainly here, the decisions are the real ones, and claims and answers go
-//! to the state machine that `store` calls. Nobody compares: a write overwrites what it meets. So a
-//! change that nobody reported before it was overwritten is lost; any other one counts as of when it was reported to be
-//! made.
+//! As in `agreement`, the platforms are simple models, the decisions are the real ones, and claims and replies go to
+//! the state machine that `store` calls. No platform compares: a write overwrites the present value. So a change that
+//! was overwritten before it was reported is lost; any other one counts as of the time of change in its report.
 
 mod platform;
 mod propagate;
@@ -15,10 +14,10 @@ use platform::{Platform, Snapshot};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-/// After how many rounds without a fault everything has come to rest.
+/// Upper limit of rounds without a fault until nothing is due.
 const ROUNDS_MAX: usize = 30;
 
-/// What is changed and mirrored on its own.
+/// A field that is changed and mirrored on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Field {
     Text,
@@ -51,7 +50,7 @@ impl Numbered for Money {
     }
 }
 
-/// Does something with a mirror, whatever its kind.
+/// Evaluates an expression on a mirror of either kind.
 macro_rules! on_mirror {
     ($world:expr, $platform:expr, $field:expr, |$mirror:ident| $body:expr) => {{
         let from = $world.platforms[$platform].name;
@@ -76,33 +75,33 @@ fn title(number: i64) -> String {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Someone changes a field on a platform, which tells.
+    /// Someone changes a field on a platform, which reports it.
     Edit { platform: usize, field: Field },
     /// Nothing happens for a while.
     Wait,
     /// A report arrives; 0 is the oldest.
     Arrive { platform: usize, which: usize },
-    /// Propagate takes up what changed.
+    /// Propagate consumes the changes.
     TakeUp,
-    /// Propagate begins a write, or makes the call of one again whose answer is overdue.
+    /// Propagate begins a write, or repeats the call of one whose reply is overdue.
     Call { platform: usize, field: Field },
-    /// The call reaches its platform; its answer may be lost.
+    /// The call reaches its platform; its reply may be lost.
     Execute { platform: usize, field: Field, answer_lost: bool },
-    /// The call gets lost.
+    /// The call is lost.
     Lose { platform: usize, field: Field },
-    /// The answer arrives.
+    /// The reply arrives.
     Answer { platform: usize, field: Field },
-    /// Propagate reads what it has to read again; that arrives later, like a report.
+    /// Propagate reads the fields for which a reading is due; the reading arrives later, like a report.
     Read { platform: usize, field: Field },
 }
 
-/// Of either platform, how many ticks of the clock have one version.
+/// For either platform, the number of clock ticks of one version.
 fn spans() -> impl Strategy<Value = [i64; 2]> {
     let span = || prop_oneof![Just(1_i64), Just(10_i64)];
     [span(), span()]
 }
 
-/// What the platforms count by.
+/// The reference model.
 struct Model;
 
 impl ReferenceStateMachine for Model {
@@ -141,7 +140,7 @@ impl ReferenceStateMachine for Model {
     }
 }
 
-/// A word that counts: what was set, and when, as far as its platform says.
+/// A change that counts: the value, and its time according to its platform.
 #[derive(Debug, Clone, Copy)]
 struct Word {
     number: i64,
@@ -152,9 +151,9 @@ struct World {
     record: Record,
     platforms: [Platform; 2],
     clock: i64,
-    /// The changes, by where and when they were made, and whether they were reported.
+    /// Changes, by platform, field and time, and whether they were reported.
     edits: BTreeMap<(usize, Field, i64), bool>,
-    /// The last word of each field.
+    /// The last change of each field.
     last: BTreeMap<Field, Word>,
 }
 
@@ -201,9 +200,9 @@ impl World {
         self.record.commit(vec![event]);
     }
 
-    /// A change counts when it is reported first, by a report that is not older than what is known, and stands if no
-    /// later one was reported. One of the same second as another that is known counts once the platform was read, and
-    /// counts anew if an older reading was taken for the present.
+    /// Counts a change on its first report, if that report is not older than the last known one; the change stands if
+    /// no later one was reported. A change of the same second as another known one counts once the platform was read,
+    /// and counts anew if an older reading was used as the current one.
     fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
         let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
         let (held, known, awaited, is_too_early) = on_mirror!(self, platform, field, |mirror| {
@@ -249,7 +248,7 @@ impl World {
         }
     }
 
-    /// Lets everything that is under way come to its end.
+    /// Completes everything that is under way.
     fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
             self.take_up();
@@ -274,7 +273,7 @@ fn places() -> impl Iterator<Item = (usize, Field)> {
     (0..2).flat_map(|platform| FIELDS.map(|field| (platform, field)))
 }
 
-/// Takes one of those that wait; 0 is the oldest.
+/// Removes and returns one of the waiting elements; 0 is the oldest.
 fn pick<T>(waiting: &mut Vec<T>, which: usize) -> Option<T> {
     (!waiting.is_empty()).then(|| waiting.remove(which % waiting.len()))
 }

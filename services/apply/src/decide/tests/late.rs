@@ -1,4 +1,4 @@
-//! Reports of texts and prices that come after what is known of them already.
+//! Reports of texts and prices that arrive after newer ones.
 
 use super::*;
 use model::{AskedBy, Waiting};
@@ -8,14 +8,14 @@ fn reported(from: &str, number: u64, version: i64, title: &str, cents: i64) -> E
     event(from, number, Some(version), Payload::Product(shirt(title, cents)))
 }
 
-/// b takes a write of the text at a version.
+/// Completes a write of b's text with that version.
 fn text_taken(facts: &mut Facts, title: &str, version: i64) {
     let mirror = facts.mirrors.texts.get_mut(&text_key("b")).unwrap();
     begin_field(mirror, titled(title));
     assert_eq!(take_field(mirror, Some(version)), Settled::Done);
 }
 
-/// b takes a write of the price at a version.
+/// Completes a write of b's price with that version.
 fn price_taken(facts: &mut Facts, cents: i64, version: i64) {
     let mirror = facts.mirrors.prices.get_mut(&price_key("b")).unwrap();
     begin_field(mirror, dollars(cents));
@@ -30,12 +30,12 @@ fn held_price(facts: &Facts) -> Money {
     facts.mirrors.prices[&price_key("b")].held().unwrap().value
 }
 
-/// How far the last write of b's text has come.
+/// The phase of the last write of b's text.
 fn text_phase(facts: &Facts) -> &'static str {
     facts.mirrors.texts[&text_key("b")].phase.as_str()
 }
 
-/// How far the last write of b's price has come.
+/// The phase of the last write of b's price.
 fn price_phase(facts: &Facts) -> &'static str {
     facts.mirrors.prices[&price_key("b")].phase.as_str()
 }
@@ -54,7 +54,7 @@ fn a_late_echo_does_not_undo_a_newer_edit() {
         linked(),
         vec![reported("a", 3, 10, "First", 1100), reported("a", 4, 20, "Second", 1200)],
     );
-    // Both were written to b, at 21 and at 22, and taken, before b's report of either came.
+    // Both were written to b, at 21 and at 22, and accepted, before b's report of either arrived.
     for is_text in [true, false] {
         let mut facts = edited.clone();
         if is_text {
@@ -114,7 +114,7 @@ fn the_report_of_our_last_write_is_its_echo() {
 
 #[test]
 fn a_write_that_is_made_twice_echoes_twice_and_undoes_nothing() {
-    // 11 was written to b, its answer lost and its echo seen; b's own 12 came; then 11 is written again.
+    // 11 was written to b, its reply lost and its echo seen; b's own 12 arrived; then 11 is written again.
     let mut facts = facts_after(linked(), vec![reported("a", 3, 10, "Shirt", 1100)]);
     begin_field(facts.mirrors.prices.get_mut(&price_key("b")).unwrap(), dollars(1100));
     let events = vec![
@@ -142,7 +142,7 @@ fn a_replay_knows_the_versions_that_writes_made() {
     assert_eq!(observed.version, Some(SourceVersion(13)), "raised, and not lowered by what is older");
 }
 
-/// `b` read by ourselves, for the first waiting of a mirror.
+/// A reading of `b` for the first waiting of a mirror.
 fn read(mirror: &MirrorKey, number: u64, version: i64, title: &str, cents: i64) -> Event {
     let asked_by = Some(AskedBy { mirror: mirror.clone(), waiting: Waiting(1) });
     Event { hops: 1, asked_by, ..reported("b", number, version, title, cents) }
@@ -160,7 +160,7 @@ fn price_of_b() -> MirrorKey {
 
 #[test]
 fn of_two_reports_of_one_second_that_differ_the_platform_has_the_last_word() {
-    // b's title was edited twice within one second; the reports come in either order, and then our reading.
+    // b's title was edited twice within one second; the reports arrive in either order, and then our reading.
     for (first, second) in [("Earlier", "Later"), ("Later", "Earlier")] {
         let facts = facts_after(
             linked(),
@@ -223,7 +223,7 @@ fn a_reading_that_is_waited_for_counts_whatever_its_version() {
     assert_eq!((title(&facts), text_phase(&facts)), ("One", "idle"));
     let observed = facts.mirrors.texts[&text_key("b")].observed.clone().unwrap();
     assert_eq!(observed.version, Some(SourceVersion(20)), "no version is lowered");
-    // When nobody waits, it is as old as its version says.
+    // If no reading is awaited, a reading is as old as its version.
     let (outcomes, _) = fold(facts, vec![read(&text_of_b(), 6, 18, "Two", 1000)]);
     assert_eq!(outcomes, [Outcome::Stale]);
 }
@@ -240,7 +240,7 @@ fn where_versions_are_unique_nothing_is_read_again() {
     assert_eq!((title(&facts), text_phase(&facts)), ("Two", "idle"));
 }
 
-/// a's level read by ourselves, for the first waiting of its mirror.
+/// A reading of a's level for the first waiting of its mirror.
 fn level_read(number: i32) -> Event {
     let asked_by = Some(AskedBy { mirror: MirrorKey::Level(key("a")), waiting: Waiting(1) });
     Event { hops: 1, asked_by, ..event("a", 6, Some(2), level(number)) }
@@ -248,7 +248,8 @@ fn level_read(number: i32) -> Event {
 
 #[test]
 fn a_reading_ends_no_waiting_of_another_mirror() {
-    // a's text was set to b while b's own text was edited in the same second: the platform is read for what came last.
+    // a's text was set to b while b's own text was edited in the same second: the platform is read to find the
+    // last value.
     let mut facts =
         facts_after(linked(), vec![reported("a", 3, 10, "Ours", 1000), reported("b", 4, 19, "Shirt", 1000)]);
     begin_field(facts.mirrors.texts.get_mut(&text_key("b")).unwrap(), titled("Ours"));
@@ -256,7 +257,7 @@ fn a_reading_ends_no_waiting_of_another_mirror() {
     let mirror = facts.mirrors.texts.get_mut(&text_key("b")).unwrap();
     assert_eq!(take_field(mirror, Some(20)), Settled::NeedsReading);
 
-    // What was read for the price shows b as it was before our write; our write's own report comes after it.
+    // The reading for the price shows b as it was before our write; the report of our write arrives after it.
     let events = vec![read(&price_of_b(), 6, 20, "Edited", 1000), reported("b", 7, 20, "Ours", 1000)];
     let facts = facts_after(facts, events);
     assert_eq!((title(&facts), text_phase(&facts)), ("Edited", "reading"));
@@ -277,7 +278,7 @@ fn a_reading_of_before_waitings_were_numbered_ends_a_waiting_of_before() {
 
 #[test]
 fn of_two_levels_of_one_second_that_come_swapped_the_platform_is_asked() {
-    // a held ten at 1 and sold two, one by one, within second 2. The report of the second sale comes first.
+    // a held ten at 1 and sold two, one by one, within second 2. The report of the second sale arrives first.
     let ten = facts_after(linked(), vec![event("a", 3, Some(1), level(10))]);
     let eight = facts_after(ten, vec![event("a", 5, Some(2), level(8))]);
     let (outcomes, folded) = fold(eight.clone(), vec![event("a", 4, Some(2), level(9))]);
@@ -286,7 +287,8 @@ fn of_two_levels_of_one_second_that_come_swapped_the_platform_is_asked() {
     assert_eq!(waiting.phase.as_str(), "reading");
     assert_eq!(waiting.baseline.known(), Some(&Quantity::pieces(8)));
 
-    // What is read stands: it was right, or it wasn't and what is missing is made good; then it is read once more.
+    // The reading stands: either the number was right, or the difference is corrected; then the platform is read
+    // once more.
     for (read, moved, then) in [(8, None, "idle"), (9, Some("9"), "reading")] {
         let facts = facts_after(eight.clone(), vec![event("a", 4, Some(2), level(9))]);
         let (_, folded) = fold(facts, vec![level_read(read)]);

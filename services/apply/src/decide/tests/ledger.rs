@@ -1,18 +1,18 @@
-//! Levels against a plain model: what each platform reported last, first contacts, and sums of differences.
+//! Levels against a reference model: each platform's last report, first contacts, and sums of differences.
 
 use super::{record::Record, *};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
 const PLATFORMS: [&str; 2] = ["a", "b"];
-/// The platforms' places, and the store's.
+/// The platforms' locations, and the store's.
 const PLACES: [(&str, &str); 2] = [("L", "main"), ("M", "back")];
 
 fn at(place: usize) -> LocationId {
     LocationId::new(PLACES[place].1).unwrap()
 }
 
-/// A level of the item at a place; `None` where the platform doesn't track it.
+/// A level of the item at a location; `None` where the platform doesn't track it.
 fn report(platform: usize, place: usize, number: u64, version: i64, available: Option<i32>) -> Event {
     let (external_place, internal) = PLACES[place];
     let payload = Payload::Inventory(InventoryReport {
@@ -22,7 +22,7 @@ fn report(platform: usize, place: usize, number: u64, version: i64, available: O
     });
     let mut reported = event(PLATFORMS[platform], number, Some(version), payload);
     internal.clone_into(&mut reported.links[0].internal);
-    // Of these, no version is that of two states.
+    // On this platform, no version belongs to two states.
     reported.origin.platform = PlatformName::new("square").unwrap();
     reported
 }
@@ -33,23 +33,23 @@ fn product(platform: usize, number: u64) -> Event {
 
 #[derive(Debug, Clone)]
 enum Happening {
-    /// A platform tells of a level, maybe one that was overtaken on its way.
+    /// A platform reports a level, perhaps after a newer report of it.
     Level { platform: usize, place: usize, available: Option<i32>, overtaken: bool },
-    /// A platform tells of the product, and so what the item is.
+    /// A platform reports the product, and so the link of the item.
     Product { platform: usize },
     /// A platform no longer stocks the item anywhere.
     Untracked { platform: usize },
-    /// What came last comes again.
+    /// The last event arrives again.
     Again,
 }
 
-/// A place of a platform's.
+/// A platform's state at one location.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shelf {
     held: Option<i32>,
-    /// The last number that was reported, unless null came after it.
+    /// The last reported number, unless null was reported after it.
     last: Option<i32>,
-    /// True if something stands behind its zeros.
+    /// True if its zeros are proven.
     proven: bool,
     version: Option<i64>,
 }
@@ -60,7 +60,7 @@ struct Plain {
     linked: [bool; 2],
     shelves: [[Shelf; 2]; 2],
     levels: [Option<i32>; 2],
-    /// How what happened last must end; none for what was recorded before.
+    /// The expected outcomes of the last events; `None` for an event that was recorded before.
     ends: Vec<Option<Outcome>>,
 }
 
@@ -93,7 +93,7 @@ impl Plain {
         Outcome::Applied
     }
 
-    /// A first number: a count if it is the only one there is, else the store's stands.
+    /// Applies a first number: it is a count if no other number is known, else the store's level stands.
     fn contact(&mut self, platform: usize, place: usize) {
         let other = self.shelves[1 - platform][place];
         let is_witnessed = self.linked[1 - platform] && other.proven && other.held.is_some();

@@ -48,7 +48,7 @@ fn a_location_that_is_linked_by_hand_is_read_for_each_item_and_counts_from_then_
         let mirror = &record.tables.mirrors.levels[&second];
         assert_eq!((mirror.attention(), mirror.variant.is_some()), (Some(Attention::Read), true));
 
-        // Late: enrich took it up before the link was there.
+        // Late: enrich processed it before the link was made.
         let report = elsewhere("b", 13, "B2", 7, !is_late);
         assert_eq!(record.commit(vec![report]), [Some(Outcome::Applied)], "late: {is_late}");
         record.commit(vec![elsewhere("b", 14, "B2", 6, true)]);

@@ -1,4 +1,4 @@
-//! Conflicts that end by themselves once what they are about is no longer so.
+//! Conflicts that end by themselves once their cause is gone.
 
 use super::{contacts::counted, record::Record, *};
 

@@ -1,22 +1,22 @@
-//! The record in memory, as `store` keeps it: a batch sees only the rows that it names.
+//! The record in memory, as in `store`: a batch sees only the rows that it names.
 
 use super::*;
 use crate::rebuild::Rebuilt;
 use crate::worker::ROUNDS_MAX;
 use model::record::{ExternalKey, FirstKeys, Movement, MovementReason, RowKeys, SkuCandidate, State};
 
-/// The tables, and what was written to them that is no row of its own.
+/// The tables, and writes that have no row of their own.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     pub(super) tables: Facts,
-    /// How many events came in, those included that were recorded before.
+    /// Number of events received, including those that were recorded before.
     accepted: u64,
     pub(super) movements: Vec<Movement>,
-    /// What the committed changes made of the store's values, in order.
+    /// Effects of the committed changes on the store's values, in order.
     pub(super) effects: Vec<Effect>,
     /// Open conflicts.
     pub(super) conflicts: Vec<Conflict>,
-    /// What the committed changes alone come to.
+    /// State rebuilt from the committed changes alone.
     rebuilt: Rebuilt,
 }
 
@@ -40,8 +40,8 @@ impl Record {
         Self { tables, rebuilt, ..Self::default() }
     }
 
-    /// Decides and commits a batch, each event at the next place; tells how each ended, those aside that were recorded
-    /// before.
+    /// Decides and commits a batch, each event at the next position. Returns the outcome of each event, `None` for one
+    /// that was recorded before.
     pub(super) fn commit(&mut self, mut events: Vec<Event>) -> Vec<Option<Outcome>> {
         for event in &mut events {
             self.accepted += 1;
@@ -59,7 +59,7 @@ impl Record {
         outcomes
     }
 
-    /// Loads as the worker does, in rounds, and only what was asked for.
+    /// Loads as the worker does: in rounds, and only the requested rows.
     fn load(&self, events: &[Event]) -> Facts {
         let (first, tables) = (first_keys(events, &[]), &self.tables);
         let mut facts = Facts {
@@ -195,8 +195,8 @@ impl Record {
         self.assert_rebuilt();
     }
 
-    /// Asserts that the committed changes alone tell the tables. Of an order that was reported again in a newer
-    /// version, and otherwise as before, they tell the older version.
+    /// Asserts that the committed changes alone result in the tables. They keep the older version of an order that was
+    /// reported again with a newer version and the same content.
     fn assert_rebuilt(&self) {
         assert!(self.rebuilt.recounted.is_empty(), "no level is ever lost");
         let (mut rebuilt, tables) = (self.rebuilt.state.clone(), state(&self.tables));
@@ -208,7 +208,7 @@ impl Record {
         assert_eq!(rebuilt, tables, "the changes tell the state");
     }
 
-    /// The store's level of the variant at a place.
+    /// The store's level of the variant at a location.
     pub(super) fn level(&self, at: &LocationId) -> Option<Quantity> {
         let mut found = self.tables.levels.iter().filter(|((_, place), _)| place == at);
         let level = found.next().map(|(_, level)| *level);

@@ -1,5 +1,5 @@
-//! Versions of one object in any order, against a plain model: the highest version counts, and what is older changes
-//! nothing. A price that was reported before its product was deleted counts all the same.
+//! Versions of one object in any order, against a reference model: the highest version counts, and older ones change
+//! nothing. A price that was reported before its product was deleted still counts.
 
 use super::{record::Record, *};
 use model::EntityKind;
@@ -8,19 +8,19 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state
 
 const PLATFORMS: [&str; 2] = ["a", "b"];
 
-/// What a platform says of an object: one number for each thing that it can change.
+/// A platform's state of an object: one number for each property that it can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Content {
     /// A product's title, an order's number, a customer's name.
     text: u8,
     /// A product's price.
     price: u8,
-    /// An order that has come to its end.
+    /// True if the order is final.
     is_final: bool,
     deleted: bool,
 }
 
-/// Something that a platform reported of one of its objects; its version is its place among all.
+/// A platform's report of one of its objects; its version is its index among all reports.
 #[derive(Debug, Clone, Copy)]
 struct Report {
     platform: usize,
@@ -30,10 +30,9 @@ struct Report {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Someone edits an object on its platform, which will tell of it.
+    /// Someone edits an object on its platform, which reports it later.
     Edit { platform: usize, entity: EntityKind, edit: Edit },
-    /// One of all that was reported comes: late, early, once more as the same delivery or as another of the same
-    /// version.
+    /// One of all reports arrives: late, early, again as the same delivery or as another one of the same version.
     Arrive { which: Index, afresh: bool },
 }
 
@@ -45,25 +44,25 @@ enum Edit {
     Delete,
 }
 
-/// A field of the product, and when it was last changed.
+/// A field of the product, with the time of its last change.
 type Field = Option<(u8, i64)>;
 
 #[derive(Debug, Clone, Default)]
 struct Plain {
-    /// What the platforms hold.
+    /// The platforms' objects.
     objects: BTreeMap<(usize, EntityKind), Content>,
     reported: Vec<Report>,
     arrived: BTreeSet<usize>,
-    /// By object, the highest version that came, and what it said.
+    /// By object, the highest version that arrived, and its content.
     highest: BTreeMap<(usize, EntityKind), (i64, Content)>,
     title: Field,
     price: Field,
     /// By platform, the highest version that reported a price, or that there is none.
     priced: BTreeMap<usize, i64>,
     deleted: bool,
-    /// Which platforms have the product.
+    /// True for each platform that has the product.
     linked: [bool; 2],
-    /// What came last.
+    /// The last arrival.
     last: Option<Arrival>,
 }
 
@@ -123,14 +122,15 @@ impl Plain {
         if entity == EntityKind::Product {
             self.product(platform, version, known.map(|(_, known)| known), content);
         }
-        // A deletion says that, and nothing else.
+        // A deletion changes nothing else.
         let before = known.map(|(_, known)| Content { deleted: true, ..known });
         let content = before.filter(|_| content.deleted).unwrap_or(content);
         self.highest.insert(object, (version, content));
         Ends::Taken
     }
 
-    /// Only a field that the platform changed itself wins, and only over what was changed before.
+    /// Applies a report of a product: only a field that the platform changed itself wins, and only over
+    /// earlier changes.
     fn product(&mut self, platform: usize, version: i64, known: Option<Content>, reported: Content) {
         if reported.deleted {
             if std::mem::replace(&mut self.linked[platform], false) {
@@ -146,7 +146,7 @@ impl Plain {
     }
 
     fn price(&mut self, platform: usize, version: i64, known: Option<Content>, reported: Content) {
-        // What was deleted and comes again is reported for the first time.
+        // After a deletion, the next report is a first report.
         let known = known.filter(|known| !known.deleted).map(|known| known.price);
         settle(&mut self.price, version, known, reported.price);
         self.priced.insert(platform, version);
@@ -170,7 +170,7 @@ impl ReferenceStateMachine for Model {
     type State = Plain;
     type Transition = Step;
 
-    /// Both platforms have reported of the product once.
+    /// Both platforms have reported the product once.
     fn init_state() -> BoxedStrategy<Plain> {
         let mut plain = Plain::default();
         for platform in 0..2 {

@@ -1,9 +1,9 @@
-//! Writes that stop because comparisons are refused over and over.
+//! Tests of writes that stop because of repeatedly refused comparisons.
 
 use super::*;
 use crate::{RESTARTS_MAX, ROUNDS_MAX, ROUNDS_WITHIN, STOPPED_FOR};
 
-/// Begins a write that the platform refuses as out of date, and reads the platform: it holds `number` by then.
+/// Begins a write that the platform refuses as outdated, and then reads `number` from the platform.
 fn round(mirror: &mut LevelMirror, number: i64, seconds: i64) -> Settled {
     let now = at(seconds);
     mirror.want(quantity("1000"), 0, now, None);

@@ -111,7 +111,7 @@ fn levels_of_a_location_are_summed_over_kinds_of_inventory() {
         json!([part(json!("a"), json!(1.5)), part(json!("b"), json!("2")), part(json!("a"), json!(3))]);
     let expected = [(Some("a".to_owned()), "4.5".to_owned()), (Some("b".to_owned()), "2".to_owned())];
     assert_eq!(levels(json!({ "sellable_quantity_detail": named })), expected);
-    // One that names no location makes the sum by location incomplete.
+    // A part without a location makes the sum by location incomplete.
     for detail in [json!([part(json!("a"), json!(1)), part(json!(null), json!(2))]), json!([]), json!(null)] {
         assert_eq!(levels(json!({ "sellable_quantity_detail": detail })), [(None, "12".to_owned())]);
     }

@@ -1,24 +1,24 @@
-//! A platform that sells, is written to, and tells.
+//! A platform that sells, accepts writes, and reports its levels.
 
 use super::*;
 use std::collections::BTreeMap;
 
-/// How a platform answers.
+/// The way in which a platform responds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Open,
-    /// Later, perhaps.
+    /// Refuses for now.
     Busy,
-    /// Not with these credentials, whatever is asked.
+    /// Refuses these credentials, whatever the request.
     Denied,
-    /// Not this change.
+    /// Refuses this change.
     Refusing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Taken,
-    /// The level isn't what the write came from.
+    /// The level isn't the one that the write expects.
     Compared,
     Busy,
     Denied,
@@ -37,14 +37,14 @@ pub(super) struct Platform {
     compares: bool,
     pub(super) access: Access,
     pub(super) holds: i32,
-    /// How many states have one version.
+    /// Number of states of one version.
     span: i64,
     version: i64,
     /// Reported and not yet arrived, oldest first.
     pub(super) reports: Vec<Event>,
     pub(super) calls: Vec<Call>,
     pub(super) answers: Vec<(u64, Answer)>,
-    /// What was done under a key is done once.
+    /// Responses by idempotency key: a write with a known key is not repeated.
     done: BTreeMap<u64, Answer>,
 }
 
@@ -64,7 +64,7 @@ impl Platform {
         }
     }
 
-    /// Changes what it holds, and tells.
+    /// Changes its level, and reports it.
     pub(super) fn change(&mut self, by: i32) {
         self.holds += by;
         self.version += 1;
@@ -72,14 +72,14 @@ impl Platform {
         self.reports.push(reported);
     }
 
-    /// Tells who reads it what it holds.
+    /// Returns its level as a reading.
     pub(super) fn read(&mut self, number: u64, waiting: Waiting) {
         let asked_by = Some(AskedBy { mirror: MirrorKey::Level(key(self.name)), waiting });
         let read = Event { hops: 1, asked_by, ..self.report(number) };
         self.reports.push(read);
     }
 
-    /// What it holds; the number makes it a delivery of its own.
+    /// A report of its level; the number makes it a delivery of its own.
     pub(super) fn report(&self, number: u64) -> Event {
         let version = self.version / self.span * self.span;
         let mut event = event(self.name, number, Some(version), level(self.holds));

@@ -1,4 +1,4 @@
-//! What propagate does to mirrors: the shipped state machine, called as `store` calls it.
+//! Propagate's changes of mirrors: the shipped state machine, called as `store` calls it.
 
 use super::{
     platform::{Answer, Call},
@@ -28,7 +28,7 @@ impl World {
         received(0).after(STEP * u32::try_from(self.numbers).unwrap()).after(self.waited)
     }
 
-    /// Sets what the platforms should hold, if a change of the record touched it.
+    /// Sets the platforms' desired levels, if a change of the record touched them.
     pub(super) fn take_up(&mut self) {
         let effects = &self.record.effects[self.taken_up..];
         let touched = effects.iter().any(|it| matches!(it, Effect::Level { .. } | Effect::Linked { .. }));
@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    /// Claims what is due, and calls. A call whose answer is overdue is made again.
+    /// Claims due writes, and calls. A call whose reply is overdue is repeated.
     pub(super) fn call(&mut self, platform: usize) {
         let level = self.record.level(&place()).unwrap();
         let key = self.next_number();
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    /// Settles a write by what the platform said of it.
+    /// Settles a write by the platform's reply.
     pub(super) fn answer(&mut self, platform: usize, which: usize) {
         let Some((key, answer)) = pick(&mut self.platforms[platform].answers, which) else { return };
         let now = self.now();
@@ -67,18 +67,18 @@ impl World {
         assert_ne!(settled, Settled::Flapping, "rounds lie too far apart");
     }
 
-    /// Asks for a reading, if one is due.
+    /// Requests a reading, if one is due.
     pub(super) fn asks(&mut self, platform: usize) -> Option<model::Asked> {
         let now = self.now();
         self.mirror(platform).read(now)
     }
 
-    /// Returns whether the value that the platform should hold was refused.
+    /// Returns whether the desired value was refused.
     pub(super) fn is_refused(&mut self, platform: usize) -> bool {
         matches!(self.mirror(platform).phase, Phase::Refused { .. })
     }
 
-    /// Whether nothing is under way and nothing due.
+    /// Returns whether nothing is under way and nothing due.
     pub(super) fn is_at_rest(&mut self, platform: usize) -> bool {
         let row = &self.platforms[platform];
         let quiet = row.reports.is_empty() && row.calls.is_empty() && row.answers.is_empty();

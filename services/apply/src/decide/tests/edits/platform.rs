@@ -1,16 +1,16 @@
-//! A platform where people and we set a text and a price, and that tells of both.
+//! A platform on which people and we set a text and a price, and that reports both.
 
 use super::*;
 use model::AskedBy;
 
-/// What a platform holds at a moment.
+/// The state of a platform at one time.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Snapshot {
     pub(super) text: i64,
     pub(super) price: i64,
-    /// When either was last set.
+    /// Time at which either was last set.
     pub(super) at: i64,
-    /// The mirror that it was read for, in which of its waitings; `None` where it was reported.
+    /// The mirror that it was read for, with the number of the waiting; `None` for a report.
     pub(super) read_for: Option<(Field, Waiting)>,
 }
 
@@ -25,14 +25,14 @@ impl Snapshot {
 
 pub(super) struct Platform {
     pub(super) name: &'static str,
-    /// How many ticks of the clock have one version.
+    /// Number of clock ticks of one version.
     span: i64,
     pub(super) holds: Snapshot,
     /// Reported and not yet arrived, oldest first.
     pub(super) reports: Vec<Snapshot>,
-    /// What is to be set. A call that is overdue is given up before it is made again.
+    /// Values to set. An overdue call is discarded before it is repeated.
     pub(super) calls: BTreeMap<Field, i64>,
-    /// The version that a write has made.
+    /// Versions that writes have made.
     pub(super) answers: BTreeMap<Field, i64>,
 }
 
@@ -42,7 +42,7 @@ impl Platform {
         Self { name, span, holds: Snapshot::default(), reports: Vec::new(), calls, answers }
     }
 
-    /// Sets a field, and tells.
+    /// Sets a field, and reports it.
     pub(super) fn set(&mut self, field: Field, number: i64, at: i64) {
         match field {
             Field::Text => self.holds.text = number,
@@ -56,7 +56,7 @@ impl Platform {
         at / self.span * self.span
     }
 
-    /// What arrives; the number makes it an event of its own.
+    /// A report or reading as an event; the number makes it an event of its own.
     pub(super) fn report(&self, reported: Snapshot, number: i64) -> Event {
         let product = Payload::Product(shirt(&title(reported.text), reported.price));
         let mut event = event(self.name, number.unsigned_abs(), Some(self.version(reported.at)), product);

@@ -1,4 +1,4 @@
-//! What propagate does to the mirrors of texts and prices: the shipped state machine, called as `store` calls it.
+//! Propagate's changes of the mirrors of texts and prices: the shipped state machine, called as `store` calls it.
 
 use super::*;
 use model::Attention;
@@ -9,7 +9,7 @@ impl World {
         received(self.clock.unsigned_abs())
     }
 
-    /// Sets what the platforms should hold, if a change of the record touched it.
+    /// Sets the platforms' desired values, if a change of the record touched them.
     pub(super) fn take_up(&mut self) {
         let now = self.now();
         for effect in std::mem::take(&mut self.record.effects) {
@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    /// Claims what is due, and calls. A call whose answer is overdue is made again.
+    /// Claims due writes, and calls. A call whose reply is overdue is repeated.
     pub(super) fn call(&mut self, platform: usize, field: Field) {
         let (stored, now) = (self.stored(field), self.now());
         let side = &self.platforms[platform];
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    /// Whether nothing is under way and nothing due.
+    /// Returns whether nothing is under way and nothing due.
     pub(super) fn is_at_rest(&mut self, platform: usize, field: Field) -> bool {
         let side = &self.platforms[platform];
         let quiet = side.reports.is_empty() && side.calls.is_empty() && side.answers.is_empty();
