@@ -1,4 +1,4 @@
-//! Who may import whom, and how long a file may be.
+//! Checks imports between packages, and the length of files.
 
 use serde_json::Value;
 use std::{
@@ -7,11 +7,11 @@ use std::{
     process::Command,
 };
 
-/// What services and everything below them are made of.
+/// The crates that services may import.
 const ROOMS: &[&str] = &["model", "stage", "platforms", "wire", "bus", "store", "runner", "outlet"];
-/// What tests may use beside what the package itself imports.
+/// Crates that tests may import in addition to the imports of their package.
 const TOOLS: &[&str] = &["sandbox", "simulator", "testkit"];
-/// Every package and what of ours it may import.
+/// Every package, and those of ours that it may import.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("stage", &["model"]),
@@ -78,7 +78,8 @@ const EVERYTHING: &[&str] = &[
     "poll",
     "tillflow",
 ];
-/// What only one room knows; tests of the whole system may play an unauthenticated client.
+/// Dependencies that only one crate may import; tests of the whole system may import them too, to act as an
+/// unauthenticated client.
 const KEPT_IN: &[(&str, &str)] = &[
     ("async-nats", "bus"),
     ("sqlx", "store"),
@@ -101,7 +102,7 @@ struct Import {
     for_tests_only: bool,
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the tests have a folder of their own")
@@ -134,7 +135,7 @@ fn package(value: &Value) -> Package {
     }
 }
 
-/// What of `package` breaks the table.
+/// Returns the imports of `package` that the table doesn't allow.
 fn wrong_imports(package: &Package) -> Vec<String> {
     let Some((_, allowed)) = IMPORTS.iter().find(|(name, _)| *name == package.name) else {
         return vec![format!("{} is not in the table", package.name)];
@@ -219,10 +220,11 @@ fn no_source_file_is_longer_than_600_lines() {
     assert!(too_long.is_empty(), "{too_long:#?}");
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// Files of a folder that people write, at any depth.
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder can be read");
     let paths = entries.map(|entry| entry.expect("an entry can be read").path());
-    let written = ["rs", "proto", "sql", "py", "sh", ""];
+    let written = ["rs", "proto", "sql", "py", "sh", "md", ""];
     paths
         .flat_map(|path| {
             let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();

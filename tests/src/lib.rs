@@ -1,4 +1,4 @@
-//! The system as real processes.
+//! Tests of the system as real processes.
 
 #[cfg(test)]
 mod layers;
@@ -6,3 +6,5 @@ mod layers;
 mod memory;
 #[cfg(test)]
 mod network;
+#[cfg(test)]
+mod words;

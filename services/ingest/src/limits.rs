@@ -196,8 +196,8 @@ mod tests {
         let mib =
             |per_minute: u64, burst: u64| ByteLimit { per_minute: per_minute << 20, burst: burst << 20 };
         let limits = Limits::new(100, 1000).with_bytes(mib(1, 8), mib(2, 20));
-        let [one, neighbour, third, fast] =
-            ["one", "neighbour", "third", "fast"].map(|id| ConnectionId::new(id).unwrap());
+        let [one, other, third, fast] =
+            ["one", "other", "third", "fast"].map(|id| ConnectionId::new(id).unwrap());
         let [tenant, neighbour] = ["tenant", "neighbour"].map(|id| TenantId::new(id).unwrap());
         let passes = |tenant, connection, own| {
             (0..40).take_while(|_| limits.take(tenant, connection, own, 4 * MIB).is_ok()).count()
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(passes(&tenant, &one, None), 2, "its burst");
         let wait = limits.take(&tenant, &one, None, 4 * MIB).unwrap_err();
         assert!(wait > Duration::from_mins(3) && wait <= Duration::from_mins(4), "{wait:?}");
-        assert_eq!(passes(&tenant, &neighbour, None), 2);
+        assert_eq!(passes(&tenant, &other, None), 2);
         assert_eq!(passes(&tenant, &third, None), 1, "its tenant's burst");
         assert_eq!(passes(&neighbour, &fast, Some(200)), 4, "twice the requests, twice the bytes");
         assert_eq!(limits.take(&neighbour, &third, None, 9 * MIB), Err(NEVER), "more than its burst");
