@@ -73,7 +73,10 @@ fn every_package_of_ours_is_known_and_none_that_is_a_library() {
     let mut packages: Vec<String> = ["crates", "services"]
         .iter()
         .flat_map(|rooms| std::fs::read_dir(folder.join(rooms)).unwrap())
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path().join("Cargo.toml")).unwrap())
+        .map(|manifest| {
+            manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap().replace('"', "")
+        })
         .collect();
     packages.sort_unstable();
     assert_eq!(packages, OURS);
