@@ -48,7 +48,7 @@ async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what
     assert_eq!(counted("normalize", "dead"), 1);
     assert_eq!(counted("apply", "filtered"), 1, "of a place that isn't linked");
     assert_eq!(counted("dedupe", "duplicate"), 1);
-    assert!(counted("normalize", "filtered") > 0, "Square's thin notifications were completed by poll");
+    assert!(counted("normalize", "filtered") > 0, "Square's thin notifications were completed by fetch");
 }
 
 /// Sends an invalid delivery, one for a location that isn't linked, a stale one, and one twice, the second time after

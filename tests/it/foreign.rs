@@ -235,7 +235,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
 
     // The first reader of RAW to reach a message raises its alert.
     let (streams, readers_of_raw) =
-        (["RAW-0", "NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED", "DEAD"], ["normalize", "poll"]);
+        (["RAW-0", "NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED", "DEAD"], ["normalize", "fetch"]);
     let reported =
         eventually(PATIENCE + PATIENCE, "the doctor tells of each stream and of RAW", async || {
             let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
@@ -267,7 +267,7 @@ async fn a_ghost_among_the_members_takes_no_partition_away_for_good() {
     let world = World::start(&Program::ALL).await;
     let client = administrator(&world).await;
     // An invalid sign of life, without an expiry: it would never end.
-    for stage in ["normalize", "dedupe", "enrich", "apply", "propagate", "poll"] {
+    for stage in ["normalize", "dedupe", "enrich", "apply", "propagate", "fetch"] {
         let subject = format!("pos.members.{stage}.ghost");
         client.publish(subject, "{\"stream\":\"RAW\"}".into()).await.expect("it is sent");
     }

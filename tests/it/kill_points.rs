@@ -25,7 +25,7 @@ const POINTS: [(Program, &[&str]); 7] = [
     (Program::Enrich, &["loaded", "appended"]),
     (Program::Apply, &["begun", "loaded", "folded", "dead_lettered", "committed", "published"]),
     (Program::Propagate, &["marked", "called", "desired", "settled"]),
-    (Program::Poll, &["fetched", "noted"]),
+    (Program::Fetch, &["fetched", "noted"]),
 ];
 /// Number of the pass at which they crash: some work succeeds before.
 const PASS: u32 = 3;

@@ -120,7 +120,7 @@ fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, bo
         },
         topic: topic.into(),
         received_at: Timestamp::from_micros(0),
-        source: Source::Poll,
+        source: Source::Fetch,
         cause: None,
         hops: 0,
         asked_by: None,

@@ -33,7 +33,7 @@ async fn items(world: &World, merchant: &Merchant) -> BTreeSet<String> {
 }
 
 async fn square() -> (World, Merchant, Account) {
-    let world = World::start(&[Program::Ingest, Program::Poll]).await;
+    let world = World::start(&[Program::Ingest, Program::Fetch]).await;
     let merchant = world.merchant("shop").await;
     let account = world.simulated(&merchant, Kind::Square).await;
     (world, merchant, account)
@@ -61,8 +61,8 @@ async fn what_a_paused_connection_reports_waits_through_a_restart_and_is_fetched
     change(&world, &account, |connection| connection.enabled = false).await;
     let product = add(&account, "meanwhile").await;
     until("a parked notification", async || parked(&world).await == "1").await;
-    world.kill(Program::Poll).await;
-    world.launch(&[Program::Poll]).await;
+    world.kill(Program::Fetch).await;
+    world.launch(&[Program::Fetch]).await;
     tokio::time::sleep(STILL).await;
     assert_eq!(
         (searches(&account), parked(&world).await.as_str()),

@@ -7,10 +7,10 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use testkit::{Program, Replica, World, WorldOptions, eventually};
 
-/// Services whose replicas share partitions; all but `poll`, which has nothing to do here.
+/// Services whose replicas share partitions; all but `fetch`, which has nothing to do here.
 const SHARING: [Program; 5] =
     [Program::Normalize, Program::Dedupe, Program::Enrich, Program::Apply, Program::Propagate];
-const WITHOUT_POLL: [Program; 6] = [
+const WITHOUT_FETCH: [Program; 6] = [
     Program::Ingest,
     Program::Normalize,
     Program::Dedupe,
@@ -80,7 +80,7 @@ async fn each_partition_has_one_owner(world: &World, crowd: &mut Crowd, shares: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_the_partitions_evenly_and_each_has_one_owner() {
-    let mut world = World::start(&WITHOUT_POLL).await;
+    let mut world = World::start(&WITHOUT_FETCH).await;
     let mut crowd = Crowd::in_every_partition(&world, 1).await;
     for replicas in [2, 3] {
         for program in SHARING {
@@ -145,7 +145,7 @@ async fn replicas_that_are_killed_and_rolled_over_under_load_lose_and_repeat_not
 async fn an_owner_that_was_paused_past_its_time_can_neither_append_nor_commit() {
     // The database aborts a transaction that a paused owner keeps open after this time.
     let options = WorldOptions { statement_timeout_ms: Some(3_000), ..WorldOptions::default() };
-    let mut world = World::start_with(options, &WITHOUT_POLL).await;
+    let mut world = World::start_with(options, &WITHOUT_FETCH).await;
     let fenced_ones = [Program::Normalize, Program::Apply, Program::Propagate];
     for program in fenced_ones {
         world.launch_replicas(program, 1).await;
@@ -206,7 +206,7 @@ async fn members(world: &World, program: Program) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_asked_to_stop_hands_its_partitions_over_before_it_ends() {
-    let mut world = World::start(&WITHOUT_POLL).await;
+    let mut world = World::start(&WITHOUT_FETCH).await;
     for program in SHARING {
         world.launch_replicas(program, 1).await;
     }

@@ -30,7 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("enrich", ROOMS),
     ("apply", ROOMS),
     ("propagate", ROOMS),
-    ("poll", ROOMS),
+    ("fetch", ROOMS),
     ("tillflow", RUNS_ALL),
     ("system-tests", EVERYTHING),
     ("fuzz-targets", EVERYTHING),
@@ -55,7 +55,7 @@ const RUNS_ALL: &[&str] = &[
     "enrich",
     "apply",
     "propagate",
-    "poll",
+    "fetch",
 ];
 const EVERYTHING: &[&str] = &[
     "model",
@@ -75,7 +75,7 @@ const EVERYTHING: &[&str] = &[
     "enrich",
     "apply",
     "propagate",
-    "poll",
+    "fetch",
     "tillflow",
 ];
 /// Dependencies that only one crate may import; tests of the whole system may import them too, to act as an

@@ -23,7 +23,7 @@ fn every_pod_may_have_the_memory_of_what_its_threads_read() {
         ("dedupe", lists),
         ("enrich", lists),
         ("normalize", json),
-        ("poll", json),
+        ("fetch", json),
         ("propagate", json),
     ] {
         let file =

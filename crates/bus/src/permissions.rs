@@ -39,7 +39,7 @@ pub enum User {
     /// The stage.
     Propagate,
     /// The stage.
-    Poll,
+    Fetch,
     /// The command line: reads everything, sends deliveries to ingest, removes dead letters.
     Operator,
     /// A person who repairs the broker by hand, `tillflow dev`'s own set-up, and tests: may do everything in
@@ -73,7 +73,7 @@ impl User {
         Self::Enrich,
         Self::Apply,
         Self::Propagate,
-        Self::Poll,
+        Self::Fetch,
         Self::Operator,
         Self::Administrator,
     ];
@@ -103,7 +103,7 @@ impl User {
             Self::Enrich => "enrich".to_owned(),
             Self::Apply => "apply".to_owned(),
             Self::Propagate => "propagate".to_owned(),
-            Self::Poll => "poll".to_owned(),
+            Self::Fetch => "fetch".to_owned(),
             Self::Operator => "operator".to_owned(),
             Self::Administrator => "administrator".to_owned(),
             Self::Partner { connection, .. } => format!("{PARTNER}{connection}"),
@@ -146,7 +146,7 @@ impl User {
                 grants.sets_aside(self, &[APPLIED.to_owned()]);
                 grants.publish.insert(ACCEPT_SUBJECT.to_owned());
             }
-            Self::Poll => {
+            Self::Fetch => {
                 grants.runs(self);
                 grants.reads_feed(Feed::Raw);
                 grants.sets_aside(self, &grants.layout.streams_of(Feed::Raw).collect::<Vec<_>>());
@@ -181,7 +181,7 @@ impl User {
             Self::Enrich => {
                 (feeds(&[Feed::Raw, Feed::Unique, Feed::Enriched]), &[DEAD, ALERTS, FOREIGN, MEMBERS])
             }
-            Self::Poll => (feeds(&[Feed::Raw]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
+            Self::Fetch => (feeds(&[Feed::Raw]), &[DEAD, ALERTS, FOREIGN, MEMBERS]),
             Self::Propagate => (Vec::new(), &[APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS]),
             Self::Apply | Self::Operator | Self::Administrator => {
                 (feeds(&Feed::ALL), &[APPLIED, DEAD, ALERTS, FOREIGN, MEMBERS])
@@ -286,7 +286,7 @@ impl<'a> Grants<'a> {
         }
         self.publish.insert(Feed::Raw.subjects());
         self.subscribe.insert(ACCEPT_SUBJECT.to_owned());
-        for user in [User::Ingest, User::Poll, User::Propagate, User::Operator, User::Administrator] {
+        for user in [User::Ingest, User::Fetch, User::Propagate, User::Operator, User::Administrator] {
             self.publish.insert(format!("{}.>", user.inbox_prefix()));
         }
     }
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn each_subject_of_ours_has_the_publishers_that_the_architecture_names_and_no_others() {
-        let stages = ["normalize", "dedupe", "enrich", "apply", "propagate", "poll"];
+        let stages = ["normalize", "dedupe", "enrich", "apply", "propagate", "fetch"];
         for (subject, publishers) in [
             ("pos.raw.3", &["ingest"][..]),
             ("pos.normalized.3", &["normalize"]),
@@ -396,13 +396,13 @@ mod tests {
             ("pos.alerts.dedupe.3.setup", &["dedupe"]),
             ("pos.members.enrich.pod-1", &["enrich"]),
             ("pos.membership.enrich", &["enrich"]),
-            ("pos.foreign.RAW-0.17.abc", &["normalize", "apply", "poll"]),
-            ("pos.accept", &["propagate", "poll", "operator"]),
+            ("pos.foreign.RAW-0.17.abc", &["normalize", "apply", "fetch"]),
+            ("pos.accept", &["propagate", "fetch", "operator"]),
             ("pos.in.shop.till.sales", &["partner-till"]),
             ("pos.in.shop.web.sales", &["partner-web"]),
             ("pos.in.other.till.sales", &[]),
             ("_INBOX.partner.till.x", &["intake"]),
-            ("_INBOX.poll.x", &["ingest"]),
+            ("_INBOX.fetch.x", &["ingest"]),
             ("_INBOX.apply.x", &[]),
             ("$JS.API.STREAM.PURGE.RAW-0", &["apply"]),
             ("$JS.API.STREAM.PURGE.DEAD", &[]),
@@ -418,8 +418,8 @@ mod tests {
             ("$JS.API.STREAM.SNAPSHOT.RAW-0", &[]),
             ("$JS.API.STREAM.LIST", &[]),
             ("$JS.API.CONSUMER.CREATE.RAW-0", &[]),
-            ("$JS.API.CONSUMER.CREATE.RAW-0.x.pos.raw.3", &["normalize", "apply", "poll", "operator"]),
-            ("$JS.API.CONSUMER.INFO.RAW-0.x", &["normalize", "apply", "poll", "operator"]),
+            ("$JS.API.CONSUMER.CREATE.RAW-0.x.pos.raw.3", &["normalize", "apply", "fetch", "operator"]),
+            ("$JS.API.CONSUMER.INFO.RAW-0.x", &["normalize", "apply", "fetch", "operator"]),
             ("$JS.API.CONSUMER.DURABLE.CREATE.RAW-0.x", &[]),
             ("$JS.API.CONSUMER.DELETE.RAW-0.x", &[]),
             ("$JS.API.CONSUMER.LIST.RAW-0", &[]),

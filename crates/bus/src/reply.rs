@@ -101,7 +101,7 @@ impl ReplyRule {
 
     /// Permits responses to our own services and the command line, in the inboxes of their users.
     pub fn of_services() -> Self {
-        let users = [User::Poll, User::Propagate, User::Operator, User::Administrator];
+        let users = [User::Fetch, User::Propagate, User::Operator, User::Administrator];
         Self(users.iter().map(|user| InboxPrefix(format!("{}.", user.inbox_prefix()))).collect())
     }
 
@@ -178,18 +178,18 @@ mod tests {
         let till = User::partner("shop", "till").unwrap().inbox_prefix();
         let partners = ReplyRule::of_partners();
         assert!(partners.allows(&format!("{till}.x"), Some("till")));
-        let poll = User::Poll.inbox_prefix();
+        let fetch = User::Fetch.inbox_prefix();
         for (reply, connection) in [
             (format!("{till}.x"), Some("web")),
             (format!("{till}.x"), None),
-            (format!("{poll}.x"), Some("till")),
-            (format!("{poll}.x"), Some("poll")),
+            (format!("{fetch}.x"), Some("till")),
+            (format!("{fetch}.x"), Some("fetch")),
             ("_INBOX.x".to_owned(), Some("till")),
         ] {
             assert!(!partners.allows(&reply, connection), "{reply} of {connection:?}");
         }
         let services = ReplyRule::of_services();
-        assert!(services.allows(&format!("{poll}.x"), None));
+        assert!(services.allows(&format!("{fetch}.x"), None));
         for reply in [format!("{till}.x"), format!("{}.x", User::Apply.inbox_prefix()), "_INBOX.x".to_owned()]
         {
             assert!(!services.allows(&reply, None), "{reply}");

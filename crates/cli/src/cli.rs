@@ -147,7 +147,7 @@ pub(crate) enum Verb {
                       tillflow nats-auth --rotate ingest\n  tillflow nats-auth --retire ingest\n  \
                       tillflow nats-auth --revoke partner-acme-till\n  \
                       tillflow nats-auth --route-server nats-0.nats --route-server nats-1.nats --route-server nats-2.nats\n\n\
-                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, poll, operator (the command line), \
+                      Users: ingest, intake, normalize, dedupe, enrich, apply, propagate, fetch, operator (the command line), \
                       administrator, partner-CONNECTION.\n\n\
                       A partner's connection is looked up in the record if a database is configured (`service.store`) or the \
                       folder is that of a running `tillflow dev`; --unchecked doesn't ask.\n\n\

@@ -190,7 +190,7 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
         return output::json(&serde_json::json!(running));
     }
     let RunningConnection { id, platform, store, .. } = &running.connections[0];
-    output::lines("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and poll.\n");
+    output::lines("Tillflow is running: ingest, normalize, dedupe, enrich, apply, propagate and fetch.\n");
     output::line(&format!("  webhooks   {}/webhook/{{platform}}/{{connection}}", running.ingest_url));
     output::line(&format!("  metrics    {}", running.metrics_url));
     output::line(&format!("  broker     {}, users in {}", running.nats_url, running.nats_users.display()));

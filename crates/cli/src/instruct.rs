@@ -37,7 +37,7 @@ pub(crate) async fn send(
         origin: origin.clone(),
         topic: wire::INSTRUCTION_TOPIC.into(),
         received_at: runner::now(),
-        source: Source::Poll,
+        source: Source::Fetch,
         cause: None,
         hops: 0,
         asked_by: None,

@@ -197,9 +197,8 @@ mod tests {
             let changes: Vec<_> = changes.iter().map(|(name, change)| (name.as_str(), *change)).collect();
             assert_eq!(changes, expected, "{given:?}");
         };
-        let ours =
-            ["administrator", "apply", "dedupe", "enrich", "ingest", "intake", "normalize", "operator"];
-        let ours = ours.into_iter().chain(["poll", "propagate"]).map(|name| (name, Change::Added));
+        let ours = ["administrator", "apply", "dedupe", "enrich", "fetch", "ingest", "intake", "normalize"];
+        let ours = ours.into_iter().chain(["operator", "propagate"]).map(|name| (name, Change::Added));
         expect(&[], &ours.collect::<Vec<_>>());
         expect(&[], &[]);
         expect(&["--partner", "shop", "till"], &[("partner-till", Change::Added)]);

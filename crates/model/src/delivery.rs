@@ -21,7 +21,7 @@ pub enum Source {
     Publish,
     /// A hand-over by one of our services: data fetched to complete a thin notification or to read a value back, a
     /// person's instruction, or a dead event that is re-ingested.
-    Poll,
+    Fetch,
 }
 
 impl Source {
@@ -30,7 +30,7 @@ impl Source {
         match self {
             Self::Webhook => "webhook",
             Self::Publish => "publish",
-            Self::Poll => "poll",
+            Self::Fetch => "fetch",
         }
     }
 }

@@ -131,7 +131,7 @@ impl Fetcher {
             origin: target.origin.clone(),
             topic: topic.into(),
             received_at: now,
-            source: Source::Poll,
+            source: Source::Fetch,
             cause: target.cause,
             hops: target.hops,
             asked_by: target.asked_by.clone(),

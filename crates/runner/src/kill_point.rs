@@ -59,7 +59,7 @@ mod tests {
         assert!(!armed.passes("enrich", "committed"));
         let deadly: Vec<bool> = (0..4).map(|_| armed.passes("apply", "committed")).collect();
         assert_eq!(deadly, [false, false, true, false]);
-        assert!(Armed::read("poll.noted").unwrap().passes("poll", "noted"), "once is enough");
+        assert!(Armed::read("fetch.noted").unwrap().passes("fetch", "noted"), "once is enough");
     }
 
     #[test]

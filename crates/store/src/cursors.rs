@@ -15,21 +15,21 @@ pub enum Consumer {
     /// Its cursor is the number of the last change whose desired values are set.
     Propagate,
     /// Its cursor is the position in RAW of the last notification that was fetched for.
-    Poll,
+    Fetch,
     /// Its cursor is the position in RAW up to which deliveries were counted.
     Accepted,
 }
 
 impl Consumer {
     /// All consumers.
-    pub const ALL: [Self; 4] = [Self::Apply, Self::Propagate, Self::Poll, Self::Accepted];
+    pub const ALL: [Self; 4] = [Self::Apply, Self::Propagate, Self::Fetch, Self::Accepted];
 
     /// Returns the name that is stored in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "apply",
             Self::Propagate => "propagate",
-            Self::Poll => "poll",
+            Self::Fetch => "fetch",
             Self::Accepted => "accepted",
         }
     }

@@ -34,13 +34,20 @@ pub enum Program {
     /// Writes the store's values to platforms.
     Propagate,
     /// Fetches the objects that thin notifications name.
-    Poll,
+    Fetch,
 }
 
 impl Program {
     /// All programs, in the order in which an event passes them.
-    pub const ALL: [Self; 7] =
-        [Self::Ingest, Self::Normalize, Self::Dedupe, Self::Enrich, Self::Apply, Self::Propagate, Self::Poll];
+    pub const ALL: [Self; 7] = [
+        Self::Ingest,
+        Self::Normalize,
+        Self::Dedupe,
+        Self::Enrich,
+        Self::Apply,
+        Self::Propagate,
+        Self::Fetch,
+    ];
 
     /// The name of the binary and of the stage.
     pub const fn name(self) -> &'static str {
@@ -51,7 +58,7 @@ impl Program {
             Self::Enrich => "enrich",
             Self::Apply => "apply",
             Self::Propagate => "propagate",
-            Self::Poll => "poll",
+            Self::Fetch => "fetch",
         }
     }
 

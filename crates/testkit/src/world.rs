@@ -191,7 +191,7 @@ impl World {
                 options.replay_window_seconds.map(|count| format!("replay_window_seconds = {count}")),
             );
         }
-        if matches!(program, Program::Propagate | Program::Poll) {
+        if matches!(program, Program::Propagate | Program::Fetch) {
             lines.push("[service.calls]\nallow = [\"http://127.0.0.1:*\"]".to_owned());
         }
         if program.has_store() {
@@ -348,7 +348,7 @@ impl World {
             if tail > 0 && applied.position < end {
                 return Err(format!("partition {partition} is applied up to {} of {tail}", applied.position));
             }
-            if self.runs(Program::Poll) && cursor(Consumer::Poll).await?.position.raw_sequence < tail {
+            if self.runs(Program::Fetch) && cursor(Consumer::Fetch).await?.position.raw_sequence < tail {
                 return Err(format!("partition {partition} isn't polled up to {tail}"));
             }
             if self.runs(Program::Propagate) && cursor(Consumer::Propagate).await?.number < applied.number {

@@ -51,7 +51,7 @@ impl From<&Delivery> for pb::Delivery {
         let source = match delivery.source {
             Source::Webhook => pb::Source::Webhook,
             Source::Publish => pb::Source::Publish,
-            Source::Poll => pb::Source::Poll,
+            Source::Fetch => pb::Source::Fetch,
         };
         let header = |(name, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| pb::Header {
             name: (**name).to_owned(),
@@ -81,7 +81,7 @@ impl TryFrom<pb::Delivery> for Delivery {
             pb::Source::Unspecified => return Err(DecodeError::Missing("source")),
             pb::Source::Webhook => Source::Webhook,
             pb::Source::Publish => Source::Publish,
-            pb::Source::Poll => Source::Poll,
+            pb::Source::Fetch => Source::Fetch,
         };
         let id = DeliveryId::try_from(&delivery.id[..]).at("id")?;
         let origin: Origin = required(delivery.origin, "origin")?.try_into()?;

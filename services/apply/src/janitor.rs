@@ -148,7 +148,7 @@ async fn sweep_all(
 }
 
 /// Purges the streams of a partition. A middle stream is needed from the position of the next stage; UNIQUE also for
-/// dedupe's window; RAW also for the replay window and for messages that poll hasn't read yet.
+/// dedupe's window; RAW also for the replay window and for messages that fetch hasn't read yet.
 async fn sweep(
     service: &Service,
     store: &Store,
@@ -172,8 +172,8 @@ async fn sweep(
     }
     let done = bus.seek(Feed::Enriched, partition, applied).await?;
     purge(bus, Feed::Enriched, partition, below(bus, Feed::Enriched, partition, done, 0).await?).await?;
-    let polled = store.cursor(Consumer::Poll, partition).await?.position;
-    let done = bus.seek(Feed::Raw, partition, applied.min(polled)).await?;
+    let fetched = store.cursor(Consumer::Fetch, partition).await?.position;
+    let done = bus.seek(Feed::Raw, partition, applied.min(fetched)).await?;
     let below = below(bus, Feed::Raw, partition, done, kept_for.raw_seconds).await?;
     if let Some(below) = below {
         dead_letters.take_bodies_over(partition, below).await?;

@@ -46,7 +46,7 @@ impl Normalize {
         let Some((platform, validator)) = self.platforms.get(name) else {
             return Err(Reject::new(RejectClass::Config, format!("no platform is called {name:?}")));
         };
-        // Thin ones are validated against the schema too, so that a poison one can't stop `poll`.
+        // Thin ones are validated against the schema too, so that a poison one can't stop `fetch`.
         let body = validator.read(&delivery.topic, &delivery.body)?;
         platforms::check_account(*platform, delivery, &body)?;
         if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
@@ -94,7 +94,7 @@ fn currency(delivery: &Delivery) -> Option<Currency> {
 
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
-    if delivery.source == Source::Poll {
+    if delivery.source == Source::Fetch {
         // A fetched object is awaited as such: a webhook that reported the same may have been dropped during a pause,
         // or may have arrived before the reading was requested.
         identity.push(delivery.id.as_bytes());
@@ -143,7 +143,7 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
 /// topics through `pos.accept`.
 fn from_within(delivery: &Delivery) -> Result<(), Reject> {
     match delivery.source {
-        Source::Poll => Ok(()),
+        Source::Fetch => Ok(()),
         Source::Webhook | Source::Publish => {
             let topic = &delivery.topic;
             Err(Reject::new(RejectClass::Auth, format!("a {topic} that no service of ours sent")))

@@ -41,7 +41,7 @@ fn rows(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Rows {
 
 /// The rows of a delivery that one of our services sent.
 fn rows_from_within(topic: &str, body: impl Into<Vec<u8>>) -> Rows {
-    rows_of(decided_from(Source::Poll, "shopify", topic, body))
+    rows_of(decided_from(Source::Fetch, "shopify", topic, body))
 }
 
 fn rows_of(verdict: Verdict<Event>) -> Rows {

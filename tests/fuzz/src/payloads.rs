@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new(&testkit::examples()));
 
 /// Checks that each delivery has one verdict, and that each of its events is within the limits and the same after it is
-/// encoded and decoded. Input: deliveries, each as a line `<platform> <topic> <webhook|publish|poll>`, header lines, an
+/// encoded and decoded. Input: deliveries, each as a line `<platform> <topic> <webhook|publish|fetch>`, header lines, an
 /// empty line and the body.
 pub fn payloads(data: &[u8]) {
     let deliveries = several(data).into_iter().filter_map(|input| delivery(&Parts::of(input))).collect();
@@ -34,7 +34,7 @@ fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
     let topic = platform.topics().iter().find(|topic| topic.name == parts.word(1))?;
     let source = match parts.word(2) {
         "publish" => Source::Publish,
-        "poll" => Source::Poll,
+        "fetch" | "poll" => Source::Fetch,
         _ => Source::Webhook,
     };
     Some(delivery_of(platform, topic.name, source, &parts.headers, parts.body))

@@ -275,7 +275,7 @@ fn fits(event: &Event, source: Source) -> Result<(), String> {
     if event.occurred_at.is_some_and(|at| !at.is_storable()) {
         return Err("an event is of a time that can't be stored".to_owned());
     }
-    if matches!(event.payload, Payload::Instruction { .. }) && source != Source::Poll {
+    if matches!(event.payload, Payload::Instruction { .. }) && source != Source::Fetch {
         return Err("an instruction came from without".to_owned());
     }
     Ok(())

@@ -27,5 +27,5 @@ pub fn published(data: &[u8]) {
         of(wire::INSTRUCTION_TOPIC, Source::Publish),
         of(wire::INSTRUCTION_TOPIC, Source::Webhook),
     ]);
-    decide(vec![of(wire::INSTRUCTION_TOPIC, Source::Poll)]);
+    decide(vec![of(wire::INSTRUCTION_TOPIC, Source::Fetch)]);
 }

@@ -66,7 +66,7 @@ fn readings(platform: &'static dyn Platform, topic: &str, notification: &Value, 
                     "an object of a topic that isn't known"
                 );
                 let of =
-                    |(topic, body): &(&str, Vec<u8>)| delivery_of(platform, topic, Source::Poll, &[], body);
+                    |(topic, body): &(&str, Vec<u8>)| delivery_of(platform, topic, Source::Fetch, &[], body);
                 decide(objects.iter().map(of).collect());
             }
         }

@@ -45,7 +45,7 @@ impl Partitions {
     pub(super) async fn complaints(&self, player: &Player<'_>) -> Vec<String> {
         let moves = self.shops.iter().map(|shop| moves(player, shop));
         let mut complaints: Vec<String> = future::join_all(moves).await.into_iter().flatten().collect();
-        for consumer in ["propagate", "poll"] {
+        for consumer in ["propagate", "fetch"] {
             complaints.extend(player.keeps_up(consumer, None).await);
         }
         complaints.extend(unbalanced(player.world).await);

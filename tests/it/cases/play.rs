@@ -138,8 +138,8 @@ impl<'a> Player<'a> {
     pub(super) async fn keeps_up(&self, consumer: &str, of: Option<&StoreId>) -> Vec<String> {
         let partition = of.map(|store| self.world.bus.partitions().of(store).0.to_string());
         let partition = partition.unwrap_or_else(|| "a.partition".to_owned());
-        // `poll` reads RAW; `propagate` reads applied changes.
-        let clock = if consumer == "poll" { "raw_sequence" } else { "number" };
+        // `fetch` reads RAW; `propagate` reads applied changes.
+        let clock = if consumer == "fetch" { "raw_sequence" } else { "number" };
         let query = format!(
             "SELECT coalesce(string_agg(a.partition::text, ','), '') FROM cursors a \
              LEFT JOIN cursors c ON c.partition = a.partition AND c.name = '{consumer}' \
@@ -293,7 +293,7 @@ impl<'a> Player<'a> {
         sent.complaints.into_iter().next_back().map_or(Ok(()), Err)
     }
 
-    /// Publishes as a platform does, or sends to the intake as `poll` does if the topic is one of our own readings.
+    /// Publishes as a platform does, or sends to the intake as `fetch` does if the topic is one of our own readings.
     async fn bring(&self, shop: &Shop, account: &Account, topic: &str, body: Vec<u8>) -> Sent {
         let platform = platforms::find(account.platform).expect("it is registered");
         if !platform.read_topics().contains(&topic) {
@@ -313,7 +313,7 @@ impl<'a> Player<'a> {
             },
             topic: topic.into(),
             received_at: Timestamp::from_micros(0),
-            source: Source::Poll,
+            source: Source::Fetch,
             cause: None,
             hops: 0,
             asked_by: None,
@@ -322,8 +322,8 @@ impl<'a> Player<'a> {
             trace: TraceParent::from_delivery(id),
             body: body.into(),
         };
-        let poll = clients::client(self.world, &User::Poll).await;
-        request(&poll, "pos.accept".to_owned(), wire::encode_delivery(&read).to_vec()).await
+        let fetch = clients::client(self.world, &User::Fetch).await;
+        request(&fetch, "pos.accept".to_owned(), wire::encode_delivery(&read).to_vec()).await
     }
 }
 

@@ -97,7 +97,7 @@ impl Fault {
     pub(crate) fn of(group: Group) -> Vec<(Self, u32)> {
         match group {
             Group::StageKills => Program::ALL.map(|program| (Self::Kill(program), 10)).to_vec(),
-            // A pause of poll or of ingest shows nothing that a pause of another stage doesn't.
+            // A pause of fetch or of ingest shows nothing that a pause of another stage doesn't.
             Group::Pauses => Program::ALL.map(|program| (Self::Pause(program), 2)).to_vec(),
             Group::Broker => vec![(Self::Broker, 5), (Self::BrokerAway, 1)],
             Group::Database => vec![(Self::Database, 5), (Self::Sessions, 5)],

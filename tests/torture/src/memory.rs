@@ -86,8 +86,8 @@ mod tests {
         let apply = memory.lines().remove("apply").unwrap();
         assert_eq!(apply.highest_mib, 900);
         assert_eq!((apply.early_mib, apply.late_mib), (Some(115), Some(135)));
-        memory.note(("poll", 0, 1), 1);
-        assert_eq!(memory.lines()["poll"].late_mib, None);
+        memory.note(("fetch", 0, 1), 1);
+        assert_eq!(memory.lines()["fetch"].late_mib, None);
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(crate) enum Passes {
     Intake(SocketAddr),
     /// `propagate`, which has passed the probe's change.
     Propagate,
-    /// `poll`, which has checked the probe's delivery for data to fetch.
-    Poll,
+    /// `fetch`, which has checked the probe's delivery for data to fetch.
+    Fetch,
 }
 
 impl Passes {
@@ -52,7 +52,7 @@ impl Passes {
         match (program, intake) {
             (Program::Ingest, Some(intake)) => Self::Intake(intake),
             (Program::Propagate, _) => Self::Propagate,
-            (Program::Poll, _) => Self::Poll,
+            (Program::Fetch, _) => Self::Fetch,
             _ => Self::Record,
         }
     }
@@ -122,8 +122,8 @@ impl Prober {
         };
         match passes {
             Passes::Record | Passes::Intake(_) => Ok(true),
-            Passes::Poll => {
-                let cursor = self.record.cursor(Consumer::Poll, partition).await?;
+            Passes::Fetch => {
+                let cursor = self.record.cursor(Consumer::Fetch, partition).await?;
                 Ok(cursor.position >= row.event_outcome.position)
             }
             Passes::Propagate => {

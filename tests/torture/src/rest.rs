@@ -69,14 +69,14 @@ async fn stand(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Stand, String>
             continue;
         }
         let of = |name: &str| cursors.get(&(name.to_owned(), partition.0)).copied().unwrap_or_default();
-        let (applied, polled, propagated) = (of("apply"), of("poll"), of("propagate"));
+        let (applied, fetched, propagated) = (of("apply"), of("fetch"), of("propagate"));
         // The tail must be covered as a whole. The index of its last delivery isn't known here; a position of
         // `u32::MAX` is written only when the whole message is done.
         if applied.raw_sequence < tail || applied.delivery < u64::from(u32::MAX) {
             return Err(format!("partition {partition} is applied up to {applied:?} of {tail}"));
         }
-        if polled.raw_sequence < tail {
-            return Err(format!("partition {partition} is polled up to {polled:?} of {tail}"));
+        if fetched.raw_sequence < tail {
+            return Err(format!("partition {partition} is fetched up to {fetched:?} of {tail}"));
         }
         let counted = of("accepted");
         if counted.raw_sequence < tail {

@@ -127,7 +127,7 @@ pub(crate) fn missing(seen: &[Seen], witnessed: &Witnessed<'_>) -> Vec<String> {
     let mut missing: Vec<String> = unseen.map(|seen| format!("this run saw no {}", seen.what)).collect();
     for group in witnessed.options.groups() {
         let never = |fault: &Fault| witnessed.done.tallies.get(fault).is_none_or(|tally| tally.count == 0);
-        // A pause of poll, propagate or ingest has no effect that must be seen.
+        // A pause of fetch, propagate or ingest has no effect that must be seen.
         let must = |fault: &Fault| !matches!(fault, Fault::Pause(program) if !is_fenced(*program));
         let unmade = Fault::of(group).into_iter().map(|(fault, _)| fault).filter(must).filter(never);
         missing.extend(unmade.map(|fault| format!("this run made no fault of the kind: {fault}")));

@@ -214,7 +214,7 @@ impl Pipeline {
             origin: origin.clone(),
             topic: topic.into(),
             received_at: delivered.received_at,
-            source: if delivered.is_fetched { Source::Poll } else { Source::Webhook },
+            source: if delivered.is_fetched { Source::Fetch } else { Source::Webhook },
             cause: None,
             hops: delivered.hops,
             asked_by: delivered.asked_by.clone(),

@@ -304,7 +304,7 @@ async fn a_foreign_message_is_recorded_once_whoever_meets_it() {
     };
     assert!(bus.record_foreign("normalize", &met).await.unwrap());
     assert!(!bus.record_foreign("normalize", &met).await.unwrap());
-    assert!(!broker.connect().await.record_foreign("poll", &met).await.unwrap());
+    assert!(!broker.connect().await.record_foreign("fetch", &met).await.unwrap());
     put(&foreign_client, "pos.foreign.x", b"\x1b[31mred", 1).await;
     let records = bus.foreign_records().await.unwrap();
     let said: Vec<_> = records.iter().map(|it| (it.stage.as_str(), it.message.stream.as_str())).collect();

@@ -83,9 +83,9 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("pos.members.apply.ghost", &["apply"]),
     ("pos.members.normalize.ghost", &["normalize"]),
     ("pos.membership.apply", &["apply"]),
-    ("pos.foreign.RAW-1.17.abc", &["normalize", "apply", "poll"]),
+    ("pos.foreign.RAW-1.17.abc", &["normalize", "apply", "fetch"]),
     ("pos.foreign.APPLIED.17.abc", &["apply", "propagate"]),
-    ("pos.accept", &["propagate", "poll", "operator"]),
+    ("pos.accept", &["propagate", "fetch", "operator"]),
     ("pos.in.shop.till.sales", &["partner-till"]),
     ("pos.in.shop.till.a.b.c", &["partner-till"]),
     ("pos.in.shop.web.sales", &["partner-web"]),
@@ -93,7 +93,7 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("pos.in.shop.till", &[]),
     ("_INBOX.partner.till.x", &["intake"]),
     ("_INBOX.partner.web.x", &["intake"]),
-    ("_INBOX.poll.x", &["ingest"]),
+    ("_INBOX.fetch.x", &["ingest"]),
     ("_INBOX.apply.x", &[]),
     ("_INBOX.x", &[]),
     ("$JS.API.STREAM.PURGE.RAW-1", &["apply"]),
@@ -101,7 +101,7 @@ const PUBLISHERS: &[(&str, &[&str])] = &[
     ("$JS.API.STREAM.UPDATE.RAW-0", &["apply"]),
     ("$JS.API.STREAM.CREATE.RAW-0", &["apply"]),
     ("$JS.API.STREAM.MSG.DELETE.DEAD", &["apply", "operator"]),
-    ("$JS.API.DIRECT.GET.RAW-0", &["normalize", "apply", "poll", "operator"]),
+    ("$JS.API.DIRECT.GET.RAW-0", &["normalize", "apply", "fetch", "operator"]),
     ("$JS.API.DIRECT.GET.DEAD", &["apply", "operator"]),
     ("$JS.API.DIRECT.GET.ALERTS", &["operator"]),
     ("$JS.API.CONSUMER.CREATE.APPLIED.name.pos.applied.3.>", &["apply", "propagate", "operator"]),
@@ -154,7 +154,7 @@ async fn each_user_hears_its_own_inbox_and_what_it_serves_and_nothing_else() {
             ("pos.in.*.*.>", &["intake"]),
             ("pos.in.shop.till.>", &["intake"]),
             ("pos.membership.apply", &["apply"]),
-            ("pos.membership.poll", &["poll"]),
+            ("pos.membership.fetch", &["fetch"]),
         ] {
             let expected = hearers.contains(&user.name().as_str());
             assert_eq!(client.may_subscribe(subject).await, expected, "{user} hears {subject}");

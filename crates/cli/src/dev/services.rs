@@ -51,7 +51,7 @@ impl Services {
             .await?;
         let calls = CallsConfig::simulated;
         starting.service("propagate", |service| propagate::serve(service, store.clone(), calls())).await?;
-        starting.service("poll", |service| poll::serve(service, store.clone(), calls())).await?;
+        starting.service("fetch", |service| fetch::serve(service, store.clone(), calls())).await?;
         Ok(starting.services)
     }
 

@@ -157,7 +157,7 @@ pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Faile
         origin: event.origin.clone(),
         topic: wire::REENTRY_TOPIC.into(),
         received_at: event.received_at,
-        source: Source::Poll,
+        source: Source::Fetch,
         cause: Some(event.correlation),
         hops: event.hops,
         asked_by: event.asked_by.clone(),

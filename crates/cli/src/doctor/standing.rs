@@ -82,7 +82,7 @@ impl Standing {
                 stalled.extend(stalled_by_feed(bus, stage, from, partition, covered, moved_at, now).await?);
             }
             for (stage, consumer, from) in
-                [("apply", Consumer::Apply, Feed::Enriched), ("poll", Consumer::Poll, Feed::Raw)]
+                [("apply", Consumer::Apply, Feed::Enriched), ("fetch", Consumer::Fetch, Feed::Raw)]
             {
                 let moved = cursors.get(&(consumer, partition));
                 let covered = moved.map(|moved| moved.cursor.position).unwrap_or_default();
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn foreign_messages_are_reported_by_stream_and_reason_with_the_latest_of_each() {
         let record = |stream: &str, sequence, reason: &str| ForeignRecord {
-            stage: "poll".to_owned(),
+            stage: "fetch".to_owned(),
             message: Foreign {
                 stream: stream.to_owned(),
                 subject: "pos.raw.3".to_owned(),

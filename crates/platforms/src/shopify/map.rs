@@ -27,7 +27,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
         PRODUCT_DELETED => {
             // Only our own reads have a time: a webhook with one is an update with few fields under another topic.
-            if delivery.source != Source::Poll && root.has("updated_at") {
+            if delivery.source != Source::Fetch && root.has("updated_at") {
                 return Err(root.reject(RejectClass::Schema, "updated_at", "a deletion has no such field"));
             }
             (A::Deleted, deleted(&root, E::Product)?)

@@ -58,7 +58,7 @@ impl Example {
             },
             topic: self.topic.name.into(),
             received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
-            source: if self.is_sent() { Source::Webhook } else { Source::Poll },
+            source: if self.is_sent() { Source::Webhook } else { Source::Fetch },
             cause: None,
             hops: 0,
             asked_by: None,

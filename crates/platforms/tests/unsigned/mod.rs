@@ -93,7 +93,7 @@ fn what_is_final_is_one_event_whatever_its_headers_say() {
 fn only_our_own_reading_of_a_product_that_is_gone_has_a_time() {
     let example = sent().find(|example| example.topic.name == "products/delete").unwrap();
     let body = json!({"id": 1, "updated_at": "2026-07-01T12:00:00Z"});
-    for (source, believed) in [(Source::Webhook, false), (Source::Publish, false), (Source::Poll, true)] {
+    for (source, believed) in [(Source::Webhook, false), (Source::Publish, false), (Source::Fetch, true)] {
         let delivery = Delivery { source, ..example.delivery() };
         assert_eq!(example.platform.map(&delivery, &body, &CONTEXT()).is_ok(), believed, "{source:?}");
     }

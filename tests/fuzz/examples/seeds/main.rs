@@ -35,7 +35,7 @@ fn payloads() -> Vec<Seed> {
     let mut seeds: Vec<Seed> = of_examples.collect();
     let fetched =
         examples().into_iter().filter(|example| example.platform.read_topics().contains(&example.topic));
-    seeds.extend(fetched.map(|example| payload(&example, "poll")));
+    seeds.extend(fetched.map(|example| payload(&example, "fetch")));
     seeds.extend(cases().into_iter().map(|seed| ("payloads", seed)));
     // Several reports of one connection, one after the other.
     for platform in platforms::all() {

@@ -51,7 +51,7 @@ fn read(normalize: &Normalize, position: Position, delivery: Delivery) -> Kept {
         store: origin.store.to_string(),
         connection: origin.connection.to_string(),
         topic: delivery.topic.to_string(),
-        fetched: delivery.source == Source::Poll,
+        fetched: delivery.source == Source::Fetch,
         meaning: match normalize.decide(position, delivery, &mut ()) {
             Verdict::Emit(events) => Meaning::Events(events.into_iter().map(|event| event.id).collect()),
             Verdict::Skip(_) => Meaning::Filtered,

@@ -24,7 +24,7 @@ const TOKEN: &str = "the world's token";
 const POINTS_PER_SECOND: f64 = 1_000_000.0;
 /// Maximum number of pages of one fetch.
 const PAGES_MAX: usize = 100;
-/// Overlap of a fetch with the one before it, as in `poll`.
+/// Overlap of a fetch with the one before it, as in `fetch`.
 const OVERLAP: Duration = Duration::from_mins(2);
 
 /// A sale in the shop's own records.
@@ -280,7 +280,7 @@ impl Json {
         Read::Reported(reported)
     }
 
-    /// Fetches the objects of a thin webhook, as `poll` does.
+    /// Fetches the objects of a thin webhook, as `fetch` does.
     pub(super) fn notified(&mut self, webhook: &MachineWebhook, now: Timestamp) -> Read {
         let Some(topic) = self.topic(webhook) else { return Read::Nothing };
         let Ok(body) = serde_json::from_slice(&webhook.1) else { return Read::Nothing };

@@ -151,7 +151,7 @@ fn every_reading_of_ours_is_news_though_nothing_moved() {
     let context = MapContext { currency: Some(Currency::new("USD").unwrap()) };
     let read_at = |micros| {
         let mut delivery = tests_delivery("PRODUCT", &body);
-        delivery.source = Source::Poll;
+        delivery.source = Source::Fetch;
         delivery.received_at = model::Timestamp::from_micros(micros);
         read(&delivery, &body, context).pop().unwrap().unwrap().identity
     };
@@ -169,12 +169,12 @@ fn a_listed_level_at_the_limit_of_lists_is_unknown() {
         let mapped = read(&delivery, &body, context).into_iter().map(Result::unwrap);
         mapped.filter(|mapped| mapped.payload.entity() == EntityKind::Inventory).count()
     };
-    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30.0})), 0);
+    assert_eq!(levels(Source::Fetch, json!({"sellable_quantity": 30.0})), 0);
     assert_eq!(levels(Source::Webhook, json!({"sellable_quantity": 30.0})), 1);
-    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 29})), 1);
-    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30, "product_status": "DEACTIVATED"})), 1);
+    assert_eq!(levels(Source::Fetch, json!({"sellable_quantity": 29})), 1);
+    assert_eq!(levels(Source::Fetch, json!({"sellable_quantity": 30, "product_status": "DEACTIVATED"})), 1);
     let parts = json!([{"location_id": "a", "sellable_quantity": 40}]);
-    assert_eq!(levels(Source::Poll, json!({"sellable_quantity": 30, "sellable_quantity_detail": parts})), 1);
+    assert_eq!(levels(Source::Fetch, json!({"sellable_quantity": 30, "sellable_quantity_detail": parts})), 1);
 }
 
 #[test]

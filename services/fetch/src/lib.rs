@@ -22,7 +22,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// The name of the stage.
-pub(crate) const STAGE: &str = "poll";
+pub(crate) const STAGE: &str = "fetch";
 /// Upper limit of unread change notices per connection; beyond it, the connection acts as if everything had changed.
 const CHANGES_MAX: usize = 256;
 

@@ -44,7 +44,7 @@ impl Shared {
     /// Works on the partition until it is stopped or interrupted.
     pub(crate) async fn run_partition(self: &Arc<Self>, run: &PartitionRun) -> Result<(), Fault> {
         let partition = run.partition;
-        let cursor = self.store.take_epoch(Consumer::Poll, partition).await?;
+        let cursor = self.store.take_epoch(Consumer::Fetch, partition).await?;
         let counted = self.store.take_epoch(Consumer::Accepted, partition).await?;
         let start =
             self.service.bus.seek(Feed::Raw, partition, cursor.position.min(counted.position)).await?;
@@ -173,7 +173,7 @@ impl PartitionWorker {
         }
         let step =
             CursorMove { partition: self.partition, from: self.cursor, position, number: self.cursor.number };
-        self.shared.store.move_cursor(Consumer::Poll, step).await?;
+        self.shared.store.move_cursor(Consumer::Fetch, step).await?;
         runner::kill_point(STAGE, "noted");
         self.cursor = step.to();
         Ok(())
