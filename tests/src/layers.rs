@@ -158,7 +158,7 @@ fn wrong_imports(package: &Package) -> Vec<String> {
 fn imports_run_in_one_direction() {
     let packages = packages();
     let wrong: Vec<String> = packages.iter().flat_map(wrong_imports).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}\nsee docs/ARCHITECTURE.md, the rooms");
+    assert!(wrong.is_empty(), "{wrong:#?}\nsee docs/ARCHITECTURE.md");
     let found: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let listed: BTreeSet<&str> = IMPORTS.iter().map(|(name, _)| *name).collect();
     assert_eq!(found, listed, "the table lists every package and no other");

@@ -163,7 +163,7 @@ SELECT 'changes missing from the sequence' AS what, coalesce(max(sequence), 0) -
 UNION ALL SELECT 'changes that stand twice in the sequence', count(*) - count(DISTINCT sequence) FROM events WHERE store = $1
 UNION ALL SELECT 'events that changed something twice', count(*) - count(DISTINCT (connection, event_id))
     FROM events WHERE store = $1
-UNION ALL SELECT 'changes without their event_outcome, or event_outcomes without their change', count(*)
+UNION ALL SELECT 'changes without their outcome, or outcomes without their change', count(*)
     FROM (SELECT event_id, sequence FROM events WHERE store = $1) AS e
     FULL JOIN (SELECT event_id, sequence FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
         USING (event_id, sequence)

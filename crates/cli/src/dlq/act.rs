@@ -79,7 +79,7 @@ pub(super) async fn run(
     match output {
         Output::Text => output::line(&format!("{} of {total} dead letters {}", total - failed, what.done())),
         Output::Json => {
-            output::json(&json!({"dead_letters": total, "done": total - failed, "failed": failed}))
+            output::json(&json!({"dead_letters": total, "done": total - failed, "failed": failed}));
         }
     }
     if failed > 0 { Err(Failed::Other(format!("{failed} dead letters stay as they are"))) } else { Ok(()) }

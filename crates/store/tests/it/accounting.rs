@@ -118,7 +118,7 @@ async fn what_contradicts_itself_is_named() {
         "1 changes without their outcome",
         "1 changes out of the order of acceptance",
         "1 levels that the ledger does not sum up to",
-        "1 places that ended twice",
+        "1 positions that ended twice",
         "1 deliveries counted as ended that did not",
     ] {
         assert!(found.contains(part), "{part}: {found}");

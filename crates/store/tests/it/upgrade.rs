@@ -218,3 +218,52 @@ async fn what_was_noted_for_replays_is_the_state_of_a_mirror() {
     };
     assert_eq!((entries.len(), &entries[0].mirror), (1, &Mirror::Level(level_key("b"), expected)));
 }
+
+#[tokio::test]
+async fn services_of_the_version_before_go_on_under_the_old_names() {
+    let (database, mut raw) = as_before().await;
+    sqlx::raw_sql("INSERT INTO cursors (name, partition, epoch, raw_sequence) VALUES ('poll', 3, 2, 17)")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    database.store.migrate().await.unwrap();
+    let id = "decode(repeat('07', 16), 'hex')";
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "SET ROLE tillflow_pipeline;
+         INSERT INTO endings AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome,
+             reason, raw_sequence, delivery_index, event_index, received_at)
+         VALUES ('t1', 's1', 'b', {id}, {id}, 'product', 'x', 'updated', 'dead', '', 1, 0, 0, now());
+         INSERT INTO endings AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome,
+             reason, raw_sequence, delivery_index, event_index, received_at)
+         VALUES ('t1', 's1', 'b', {id}, {id}, 'product', 'x', 'updated', 'applied', '', 2, 0, 0, now())
+         ON CONFLICT (connection, event_id) DO UPDATE
+         SET outcome = excluded.outcome, recorded_at = excluded.recorded_at, attempts = e.attempts + 1
+         WHERE e.outcome = 'dead';
+         INSERT INTO dismissals (tenant, store, connection, raw_sequence, delivery_index, event_index, delivery_id,
+             stage, outcome, reason, received_at)
+         VALUES ('t1', 's1', 'b', 3, 0, 0, {id}, 'dedupe', 'duplicate', '', now());
+         INSERT INTO send_marks (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external, place,
+             state)
+         VALUES (3, 1, 0, 0, 't1', 's1', 'b', 'inventory', 'x', 'l1', '{{}}');
+         INSERT INTO fetch_marks (connection, what, since) VALUES ('b', 'catalog', now())
+         ON CONFLICT (connection, what) DO UPDATE SET since = excluded.since
+         WHERE fetch_marks.since < excluded.since;
+         UPDATE cursors SET raw_sequence = 18 WHERE name = 'poll' AND partition = 3"
+    )))
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    let row = sqlx::query(
+        "SELECT outcome, attempts, (SELECT count(*) FROM dropped_inputs) AS dropped,
+             (SELECT count(*) FROM write_log) AS written, (SELECT count(*) FROM fetch_cursors) AS fetched
+         FROM event_outcomes",
+    )
+    .fetch_one(&mut raw)
+    .await
+    .unwrap();
+    assert_eq!((row.get("outcome"), row.get::<i32, _>("attempts")), ("applied", 2));
+    let counts = ["dropped", "written", "fetched"].map(|column| row.get::<i64, _>(column));
+    assert_eq!(counts, [1, 1, 1]);
+    let cursor = database.store.cursor(Consumer::Fetch, PARTITION).await.unwrap();
+    assert_eq!((cursor.position.raw_sequence, cursor.epoch), (17, 2), "fetch goes on where poll was");
+}
