@@ -102,12 +102,14 @@ impl Store {
         crate::error::within(self.limit, advance(&mut connection, consumer, &[step])).await
     }
 
-    /// Returns every consumer's cursors with the time of their last move.
+    /// Returns every consumer's cursors with the time of their last move, without those of consumers that only another
+    /// version has.
     pub async fn cursors_moved(&self) -> Result<Vec<CursorMoved>, StoreError> {
         let statement = sqlx::query(
             "SELECT name, partition, raw_sequence, delivery, event, number, epoch, moved_at FROM cursors
-             ORDER BY name, partition",
-        );
+             WHERE name = ANY($1) ORDER BY name, partition",
+        )
+        .bind(Consumer::ALL.map(Consumer::as_str).as_slice());
         let rows = self.fetch_all(statement).await?;
         rows.iter()
             .map(|row| {

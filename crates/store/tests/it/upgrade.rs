@@ -266,4 +266,9 @@ async fn services_of_the_version_before_go_on_under_the_old_names() {
     assert_eq!(counts, [1, 1, 1]);
     let cursor = database.store.cursor(Consumer::Fetch, PARTITION).await.unwrap();
     assert_eq!((cursor.position.raw_sequence, cursor.epoch), (17, 2), "fetch goes on where poll was");
+    assert_eq!(
+        database.store.cursors_moved().await.unwrap().len(),
+        1,
+        "those of poll are the other version's"
+    );
 }
