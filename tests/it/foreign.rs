@@ -236,24 +236,23 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
     // The first reader of RAW to reach a message raises its alert.
     let (streams, readers_of_raw) =
         (["RAW-0", "NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED", "DEAD"], ["normalize", "fetch"]);
-    let reported =
-        eventually(PATIENCE + PATIENCE, "the doctor tells of each stream and of RAW", async || {
-            let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
-            let list = |name: &str| doctor[name].as_array().cloned().unwrap_or_default();
-            let reported: BTreeSet<String> = list("foreign")
-                .iter()
-                .filter_map(|message| message["stream"].as_str().map(str::to_owned))
-                .collect();
-            let is_alerted = list("alerts").iter().any(|alert| {
-                alert["error"] == "foreign" && readers_of_raw.iter().any(|stage| alert["stage"] == *stage)
-            });
-            if is_alerted && streams.iter().all(|stream| reported.contains(*stream)) {
-                Ok(doctor)
-            } else {
-                Err(doctor.to_string())
-            }
-        })
-        .await;
+    let reported = eventually(PATIENCE + PATIENCE, "the doctor reports each stream and of RAW", async || {
+        let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
+        let list = |name: &str| doctor[name].as_array().cloned().unwrap_or_default();
+        let reported: BTreeSet<String> = list("foreign")
+            .iter()
+            .filter_map(|message| message["stream"].as_str().map(str::to_owned))
+            .collect();
+        let is_alerted = list("alerts").iter().any(|alert| {
+            alert["error"] == "foreign" && readers_of_raw.iter().any(|stage| alert["stage"] == *stage)
+        });
+        if is_alerted && streams.iter().all(|stream| reported.contains(*stream)) {
+            Ok(doctor)
+        } else {
+            Err(doctor.to_string())
+        }
+    })
+    .await;
     let said = reported.to_string();
     assert!(!said.contains('\u{1b}'), "nothing that a terminal obeys");
     assert!(said.contains("it covers what RAW has not taken"), "{said}");

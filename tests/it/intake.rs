@@ -180,7 +180,7 @@ async fn a_refused_body_is_counted_each_time_and_is_one_open_conflict_of_its_con
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_knocks_too_often_learns_when_to_come_back_and_no_other_is() {
+async fn a_connection_that_sends_too_often_learns_when_to_come_back_and_no_other_is() {
     let options = WorldOptions { requests_burst: Some(3), ..WorldOptions::default() };
     let world = World::start_with(options, &[Program::Ingest]).await;
     let merchant = world.merchant("shop").await;

@@ -68,7 +68,7 @@ async fn a_store_with_an_event_that_the_database_refuses_goes_on_and_so_does_its
     tillflow(&world, &["audit"]).await.well();
     let labels = [("stage", "apply"), ("kind", "input")];
     assert_eq!(world.scrape().await.count("tillflow_permanent_errors_total", &labels), 1);
-    eventually(PATIENCE, "the doctor tells of it, and finds everything moving", async || {
+    eventually(PATIENCE, "the doctor reports it, and finds everything moving", async || {
         let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
         let alert = doctor["alerts"][0].clone();
         if alert["stage"] == "apply" && alert["error"] == "input" { Ok(()) } else { Err(doctor) }
@@ -92,7 +92,7 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
     let world = World::start(&Program::ALL).await;
     let merchant = world.merchant("shop").await;
     let account = world.account(&merchant, "shopify", AccountOptions::silent()).await;
-    let admin = world.process(Program::Apply).admin().expect("it tells its address");
+    let admin = world.process(Program::Apply).admin().expect("it reports its address");
     let readyz = async || {
         let answer = reqwest::get(format!("http://{admin}/readyz")).await.expect("it answers");
         (answer.status().as_u16(), answer.text().await.expect("a text"))
@@ -158,6 +158,6 @@ async fn a_change_that_nobody_can_decode_stops_neither_its_publisher_nor_propaga
     for stage in ["apply", "propagate"] {
         let labels = [("stage", stage), ("kind", "input")];
         let count = world.scrape().await.count("tillflow_permanent_errors_total", &labels);
-        assert!(count > 0, "{stage} tells of it");
+        assert!(count > 0, "{stage} reports it");
     }
 }

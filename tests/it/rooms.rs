@@ -224,7 +224,7 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and
     let still = world.bus.message_at(Feed::Raw, partition, first.sequence).await.expect("it answers");
     assert!(still.is_some(), "nothing was given up");
 
-    let reported = eventually(PATIENCE, "the doctor tells who holds so much", async || {
+    let reported = eventually(PATIENCE, "the doctor reports who holds so much", async || {
         let doctor = tillflow(&world, &["doctor"]).await;
         let alerts = doctor.lines[0]["alerts"].as_array().cloned().unwrap_or_default();
         let alert = alerts.iter().find(|alert| alert["error"] == "raw_share").map(ToString::to_string);

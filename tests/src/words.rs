@@ -9,7 +9,6 @@ const RETIRED: &[(&str, &str)] = &[
     ("tells", "reports, or distinguishes"),
     ("door", "intake"),
     ("doors", "intakes"),
-    ("ending", "event outcome"),
     ("endings", "event outcomes"),
     ("dismissal", "dropped input"),
     ("dismissals", "dropped inputs"),
@@ -34,9 +33,13 @@ const ALPHABET: &[&str] = &[
     "fuzz/src/replies.rs",
     "fuzz/src/signatures.rs",
     "seeds/texts.rs",
+    "world/src/shrink.rs",
+    "check/replay.rs",
     "it/large_bodies.rs",
     "docs/semantics.md",
 ];
+/// Files that name retired words: this one, the glossary, and the tests of databases that older versions left.
+const NAMES_THEM: &[&str] = &["tests/src/words.rs", "docs/GLOSSARY.md", "store/tests/it/upgrade.rs"];
 /// The first words of questions. A comment begins with a noun phrase, or a verb in the third person.
 const QUESTIONS: &[&str] =
     &["How", "What", "Whatever", "When", "Where", "Whether", "Which", "Who", "Whoever", "Whose", "Why"];
@@ -86,7 +89,7 @@ fn lines(mut each: impl FnMut(&Path, usize, &str)) {
         for file in sources(&root().join(folder)) {
             let is_read =
                 file.extension().is_some_and(|kind| kind == "rs" || kind == "proto" || kind == "md");
-            if !is_read || file.ends_with("tests/src/words.rs") || file.ends_with("docs/GLOSSARY.md") {
+            if !is_read || NAMES_THEM.iter().any(|known| file.ends_with(known)) {
                 continue;
             }
             counted += 1;
@@ -127,7 +130,7 @@ fn a_retired_word_is_seen_in_names_and_texts() {
         ["some", "door", "the", "door", "three", "words"]
     );
     assert_eq!(retired("fn open(door: &Door)", false), ["door: intake", "door: intake"]);
-    assert_eq!(retired("// An ending of its own.", false), ["ending: event outcome"]);
+    assert_eq!(retired("// All endings of a store.", false), ["endings: event outcomes"]);
     assert_eq!(retired("let letters = 1;", false), ["letters: dead letter"]);
     assert_eq!(retired("let dead_letters = DeadLetter;", false), [""; 0]);
     assert_eq!(retired("let letters = 'a'..='z';", true), [""; 0]);

@@ -20,7 +20,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(500);
 const PASSED_OVER_MAX: usize = 16;
 
 /// A publish in progress. If it is dropped, its failure goes unnoticed.
-#[must_use = "only the acknowledgement tells that the message is stored"]
+#[must_use = "only the acknowledgement shows that the message is stored"]
 pub struct PendingAck {
     future: PublishAckFuture,
     bytes: usize,

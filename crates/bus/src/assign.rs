@@ -26,7 +26,7 @@ pub fn assign(partitions: PartitionCount, members: &BTreeSet<String>, me: &str) 
 }
 
 /// Score of a member for a partition: FNV-1a (64 bits) of both, then the finalizer of `SplitMix64`. With FNV alone,
-/// names that differ in their last letter only get too similar scores.
+/// names that differ in their last character only get too similar scores.
 fn liking(partition: Partition, member: &str) -> u64 {
     let bytes = partition.0.to_be_bytes().into_iter().chain(member.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -163,7 +163,7 @@ async fn what_was_started_ends_with_a_parent_that_is_killed() {
         .unwrap();
     let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
     let pid: u32 = loop {
-        let line = lines.next_line().await.unwrap().expect("the parent tells what it started");
+        let line = lines.next_line().await.unwrap().expect("the parent reports what it started");
         if let Some(pid) = line.strip_prefix("pid ") {
             break pid.parse().unwrap();
         }

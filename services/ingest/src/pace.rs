@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_the_rhythm_once_enough_wait_together() {
+    async fn nobody_waits_for_the_interval_once_enough_wait_together() {
         let pace = Pace::new(Duration::from_millis(16), 3);
         let began = Instant::now();
         pace.arrived();

@@ -360,7 +360,7 @@ impl Hand {
 }
 
 /// Writes progress to standard error.
-#[expect(clippy::print_stderr, reason = "a run tells where it is")]
+#[expect(clippy::print_stderr, reason = "a run reports its progress")]
 pub(crate) fn tell(what: &str) {
     eprintln!("{} {what}", model::Timestamp::from_micros(micros()));
 }
