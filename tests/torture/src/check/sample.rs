@@ -165,7 +165,7 @@ type Spoil = fn(&mut Evidence);
 pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("every 2xx is in RAW", |all| drop(all.raw.remove(&delivery(3)))),
     ("every 2xx has an outcome", |all| {
-        all.event_outcomes.retain(|event_outcome| event_outcome.delivery != delivery(4))
+        all.event_outcomes.retain(|event_outcome| event_outcome.delivery != delivery(4));
     }),
     ("every 2xx has an outcome", |all| all.dead_letters.clear()),
     ("every 2xx has an outcome", |all| drop(all.raw.remove(&delivery(8)))),
@@ -222,7 +222,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("every event has at most one effect", |all| all.event_outcomes[0].sequence = Some(9)),
     ("every event has at most one effect", |all| drop(all.changes.pop())),
     ("every event has at most one effect", |all| {
-        all.event_outcomes.retain(|event_outcome| event_outcome.event != event(1))
+        all.event_outcomes.retain(|event_outcome| event_outcome.event != event(1));
     }),
     ("every event has at most one effect", |all| all.orphans.push("s 9 v".to_owned())),
     ("a store's sequence is 1..n", |all| drop(all.changes.remove(0))),
