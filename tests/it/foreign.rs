@@ -236,7 +236,7 @@ async fn what_others_write_into_our_streams_is_set_aside_and_everything_goes_on(
     // The first reader of RAW to reach a message raises its alert.
     let (streams, readers_of_raw) =
         (["RAW-0", "NORMALIZED-0", "UNIQUE-0", "ENRICHED-0", "APPLIED", "DEAD"], ["normalize", "fetch"]);
-    let reported = eventually(PATIENCE + PATIENCE, "the doctor reports each stream and of RAW", async || {
+    let reported = eventually(PATIENCE + PATIENCE, "the doctor reports each stream, and RAW", async || {
         let doctor = tillflow(&world, &["doctor"]).await.well().remove(0);
         let list = |name: &str| doctor[name].as_array().cloned().unwrap_or_default();
         let reported: BTreeSet<String> = list("foreign")

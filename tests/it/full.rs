@@ -37,7 +37,7 @@ async fn assert_nothing_dead(world: &World) {
 async fn turned_away(stream: &Stream, reason: &str) {
     eventually(A_WHILE, &format!("senders are turned away: {reason}"), async || {
         let reasons = stream.reasons();
-        if reasons.contains(reason) { Ok(()) } else { Err(format!("they were reported {reasons:?}")) }
+        if reasons.contains(reason) { Ok(()) } else { Err(format!("the reasons were {reasons:?}")) }
     })
     .await;
 }

@@ -82,13 +82,13 @@ async fn an_order_of_the_largest_size_is_applied_and_a_poisoned_one_comes_back_f
     body.extend_from_slice(b"no");
     let (dead, _) = sender.send_until_kept(&account.sign(ORDER, "poison", body.clone()), PATIENCE).await;
     for attempts in [1, 2] {
-        let letter = eventually(PATIENCE, &format!("it has died {attempts} times"), async || {
-            let mut listed = tillflow(&world, &["dlq", "ls", "--letters"]).await.well();
-            let said: Vec<_> = listed.iter().map(|letter| letter["attempts"].as_u64()).collect();
+        let dead_letter = eventually(PATIENCE, &format!("it has died {attempts} times"), async || {
+            let mut listed = tillflow(&world, &["dlq", "ls", "--dead-letters"]).await.well();
+            let said: Vec<_> = listed.iter().map(|listed| listed["attempts"].as_u64()).collect();
             if said == [Some(attempts)] { Ok(listed.remove(0)) } else { Err(format!("{said:?}")) }
         })
         .await;
-        let number = letter["letter"].to_string();
+        let number = dead_letter["dead_letter"].to_string();
         let shown = tillflow(&world, &["dlq", "show", &number, "--bytes"]).await.well().remove(0);
         assert_eq!(shown["delivery_id"].as_str(), Some(&*dead));
         assert!(shown["original"].as_str().map(str::as_bytes) == Some(&body[..]), "it is shown as it came");

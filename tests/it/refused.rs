@@ -122,7 +122,7 @@ async fn a_grant_that_is_missing_makes_apply_wait_unready_with_the_remedy_and_co
     .await;
     assert!(tillflow(&world, &["dlq", "ls"]).await.well().is_empty());
     let log = world.process(Program::Apply).log();
-    let said = log.matches("can't go on until this is put right").count();
+    let said = log.matches("can't go on until this is corrected").count();
     assert_eq!(said, 1, "once:\n{log}");
 }
 

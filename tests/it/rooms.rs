@@ -88,7 +88,7 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
     assert_eq!(world.event_outcome(PATIENCE, &honest, &level).await.outcome, Outcome::Applied);
     assert_eq!(world.level(&honest, "sku-1000-1").await, Some(Quantity::pieces(7)));
 
-    eventually(PATIENCE, "the noisy one has given up what is too much", async || {
+    eventually(PATIENCE, "the noisy one has lost what is too much", async || {
         let there = of_stores(&dead_letters(&world).await);
         let (count, bytes) = there.get(noisy.store.as_str()).copied().unwrap_or_default();
         if count > 0 && bytes <= SHARE_BYTES { Ok(()) } else { Err(format!("{there:?}")) }
@@ -108,7 +108,7 @@ async fn a_shop_that_sends_garbage_takes_no_other_shops_room_and_stops_nobody() 
         assert_eq!(ended, ["dead"], "each has its outcome in the record");
     }
     let given_up =
-        world.scrape().await.count("tillflow_dead_letters_given_up_total", &[("room", "connection")]);
+        world.scrape().await.count("tillflow_dead_letters_discarded_total", &[("room", "connection")]);
     assert_eq!(given_up, (GARBAGE + 1 - there.len()) as u64);
 }
 
@@ -222,7 +222,7 @@ async fn a_tenant_that_holds_its_share_of_raw_is_turned_away_at_both_intakes_and
     let usage = world.bus.usage(Feed::Raw).await.expect("the broker answers");
     assert!((0.4..0.7).contains(&usage), "what came in the last second may count twice: {usage}");
     let still = world.bus.message_at(Feed::Raw, partition, first.sequence).await.expect("it answers");
-    assert!(still.is_some(), "nothing was given up");
+    assert!(still.is_some(), "nothing was discarded");
 
     let reported = eventually(PATIENCE, "the doctor reports who holds so much", async || {
         let doctor = tillflow(&world, &["doctor"]).await;

@@ -149,7 +149,7 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_as_the_intake_has_places() {
+async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_as_the_intake_has_permits() {
     runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor");
     let (world, _, account) = intake_with(&[]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
@@ -334,7 +334,7 @@ async fn requests_for_one_connection_share_one_look_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_intake_without_descriptors_says_so_once_and_serves_again_at_once() {
+async fn an_intake_without_descriptors_says_so_once_and_serves_again_at_once() {
     let (world, _, account) = intake_with(&[]).await;
     honest_ms(&account, "before", 3).await;
     client::limit_descriptors(&world, client::descriptors(&world) as u64 + 300);
@@ -353,7 +353,7 @@ async fn a_intake_without_descriptors_says_so_once_and_serves_again_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_intake_that_may_have_too_few_descriptors_is_not_opened() {
+async fn an_intake_that_may_have_too_few_descriptors_is_not_opened() {
     let (world, _, _) = intake_with(&[]).await;
     let file = world.streams_folder().join("../../ingest-of-millions.toml");
     std::fs::write(&file, world.configuration(Program::Ingest)).expect("a file can be written");

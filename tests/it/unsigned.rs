@@ -163,7 +163,7 @@ async fn a_delivery_of_another_account_is_set_aside_until_the_connection_says_th
         world.quiet(PATIENCE, &[&merchant], &[]).await;
         if numbers.is_empty() { Ok(()) } else { Err(format!("{numbers:?} are dead letters")) }
     };
-    eventually(PATIENCE, "the first delivery is taken in again", replayed).await;
+    eventually(PATIENCE, "the first delivery is replayed", replayed).await;
     world.assert_sound(&merchant).await;
 }
 

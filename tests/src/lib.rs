@@ -1,6 +1,8 @@
 //! Tests of the system as real processes.
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod memory;

@@ -177,7 +177,7 @@ impl Appender {
         let end = bus.end_of_foreign(&stream, subject, holding, *tail_sequence).await;
         match end {
             Ok(Some(end)) if end > *tail_sequence => {
-                tracing::warn!(subject, sequence = end, "foreign messages passed over by an append");
+                tracing::warn!(subject, sequence = end, "an append skipped foreign messages");
                 Ok(end)
             }
             Ok(_) => Err(AppendError::Fenced),

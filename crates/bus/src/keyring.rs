@@ -22,6 +22,8 @@ const USERS_FILE: &str = "users.json";
 const AUTHORIZATION_FILE: &str = "authorization.conf";
 /// The folder of the seeds.
 pub(crate) const SEEDS_FOLDER: &str = "seeds";
+/// Users of former versions. Their keys are left out, and the server accepts them no longer.
+const RETIRED_USERS: [&str; 2] = ["door", "poll"];
 /// Upper limit of users, so that a faulty loop ends in an error before the disk is full.
 const USERS_MAX: usize = 10_000;
 
@@ -100,8 +102,8 @@ pub struct Keyring {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Listed {
-    users: Vec<Keys>,
+struct Listed<User> {
+    users: Vec<User>,
 }
 
 impl Keyring {
@@ -113,9 +115,12 @@ impl Keyring {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(unusable(&file)(error.into())),
         };
-        let listed: Listed = serde_json::from_slice(&text).map_err(|error| unusable(&file)(error.into()))?;
+        let unusable = |error: serde_json::Error| unusable(&file)(error.into());
+        let listed: Listed<Value> = serde_json::from_slice(&text).map_err(unusable)?;
+        let is_retired = |listed: &Value| RETIRED_USERS.iter().any(|retired| listed["user"] == *retired);
         let mut users = BTreeMap::new();
-        for keys in listed.users {
+        for listed in listed.users.into_iter().filter(|listed| !is_retired(listed)) {
+            let keys: Keys = serde_json::from_value(listed).map_err(unusable)?;
             // A name becomes part of a path, an id part of a subject.
             if let User::Partner { store, connection } = &keys.user {
                 User::partner(store, connection)?;

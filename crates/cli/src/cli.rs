@@ -126,7 +126,7 @@ pub(crate) enum Verb {
     /// of the ledger that differ, are reported and left unchanged. Services may run meanwhile. A run over all stores
     /// that was interrupted less than a day ago is continued.
     #[command(after_help = "Example:\n  tillflow rebuild --dry-run\n  tillflow rebuild --store demo\n\n\
-                      Exit code 1 if anything can't be put right; with --dry-run, if anything differs.")]
+                      Exit code 1 if anything can't be corrected; with --dry-run, if anything differs.")]
     Rebuild(Rebuild),
     /// Check the broker and the database, and report problems with their remedies.
     #[command(after_help = "Example:\n  tillflow doctor")]

@@ -84,7 +84,7 @@ async fn for_each_dead_letter(
     loop {
         let message = match dead_letters.next().await {
             Err(BusError::Foreign(foreign)) => {
-                output::progress(&format!("passed over: {foreign}"));
+                output::progress(&format!("skipped a foreign message: {foreign}"));
                 continue;
             }
             message => message?,

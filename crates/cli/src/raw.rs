@@ -71,7 +71,7 @@ impl RawMessage {
     }
 
     fn foreign(foreign: Foreign) -> Self {
-        output::progress(&format!("passed over: {foreign}"));
+        output::progress(&format!("skipped a foreign message: {foreign}"));
         Self { sequence: foreign.sequence, deliveries: Vec::new(), foreign: Some(foreign) }
     }
 }

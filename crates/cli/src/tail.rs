@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: Tail, output: Output) -> Result<(), Failed> {
         let taken = tokio::select! {
             taken = changes.waiting(CHANGES_MAX) => match taken {
                 Err(BusError::Foreign(foreign)) => {
-                    output::progress(&format!("passed over: {foreign}"));
+                    output::progress(&format!("skipped a foreign message: {foreign}"));
                     continue;
                 }
                 taken => taken?,

@@ -104,7 +104,7 @@ where
     if fits(&settled.emitted) {
         return settled;
     }
-    let reject = Reject::new(RejectClass::Bug, "what it comes to is larger than the broker takes");
+    let reject = Reject::new(RejectClass::Bug, "the output is larger than the broker accepts");
     rejected::<S>(at, &event_outcome, reject)
 }
 

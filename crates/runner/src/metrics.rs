@@ -61,7 +61,7 @@ impl Metrics {
         )?;
         registry.register(Box::new(lag_seconds.clone()))?;
         Ok(Self {
-            inputs: counters("tillflow_inputs_total", "Inputs that a stage took up", &["stage"])?,
+            inputs: counters("tillflow_inputs_total", "Inputs that a stage consumed", &["stage"])?,
             events: counters(
                 "tillflow_events_total",
                 "Inputs of a stage by how they ended",
@@ -95,12 +95,12 @@ impl Metrics {
             )?,
             duration: histograms(
                 "tillflow_stage_duration_seconds",
-                "Time from taking up a batch to having passed it on",
+                "Time from consuming a batch to having passed it on",
                 prometheus::exponential_buckets(0.000_5, 2.0, 14)?,
             )?,
             batch_records: histograms(
                 "tillflow_batch_records",
-                "Records in a batch that a stage took up",
+                "Records in a batch that a stage consumed",
                 prometheus::exponential_buckets(1.0, 2.0, 12)?,
             )?,
             lag_events: levels(
@@ -110,7 +110,7 @@ impl Metrics {
             )?,
             connections_closed: counters(
                 "tillflow_connections_closed_total",
-                "HTTP connections that ended, by why",
+                "HTTP connections that ended, by reason",
                 &["listener", "cause"],
             )?,
             partitions: levels("tillflow_partitions_owned", "Partitions that this replica owns", &["stage"])?,

@@ -207,7 +207,7 @@ impl Waiting {
         let now = Some((kind, error));
         if self.said != now {
             let (who, error) = (self.who(), now.as_ref().map(|(_, error)| error.as_str()));
-            tracing::error!(stage = self.stage, kind, error, "{who} can't go on until this is put right");
+            tracing::error!(stage = self.stage, kind, error, "{who} can't go on until this is corrected");
             self.said = now;
         }
     }

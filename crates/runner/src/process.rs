@@ -145,7 +145,7 @@ fn help(name: &str) -> String {
          TILLFLOW_BUS__SERVERS='[\"nats://127.0.0.1:4222\"]' TILLFLOW_LOG__FORMAT=text {name}\n\n\
          Options:\n  \
          --allow-unsafe  go on with a broker that acknowledges before it syncs: a 2xx then doesn't mean on disk\n  \
-         --help          say this\n\n\
+         --help          print this\n\n\
          Exit codes: 0 stopped as asked, 1 it failed, 2 the arguments or the configuration can't be used."
     )
 }

@@ -187,7 +187,7 @@ impl Connection {
             let in_chunks = request.headers().contains_key(TRANSFER_ENCODING);
             let malformed = if ambiguous.is(number) {
                 Some(
-                    "the body's length is said twice: Content-Length beside another, or beside Transfer-Encoding",
+                    "the body's length is given twice: Content-Length beside another, or beside Transfer-Encoding",
                 )
             } else {
                 malformed(&request)

@@ -180,7 +180,7 @@ mod tests {
     use stage::Blame;
 
     #[test]
-    fn a_code_of_postgres_reports_who_has_to_act() {
+    fn a_code_of_postgres_decides_who_has_to_act() {
         for code in ["08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "58030", "25006"] {
             assert_eq!(Class::of(code), Class::Passing, "{code}");
         }

@@ -36,7 +36,7 @@ impl TryFrom<pb::DroppedInput> for DroppedInput {
     type Error = DecodeError;
     fn try_from(dropped_input: pb::DroppedInput) -> Result<Self, DecodeError> {
         let outcome = match dropped_input.outcome() {
-            pb::Outcome::Unspecified => return Err(DecodeError::Missing("dropped input.outcome")),
+            pb::Outcome::Unspecified => return Err(DecodeError::Missing("dropped_input.outcome")),
             pb::Outcome::Duplicate => Outcome::Duplicate,
             pb::Outcome::Filtered => Outcome::Filtered,
             pb::Outcome::Dead => Outcome::Dead,
@@ -46,10 +46,10 @@ impl TryFrom<pb::DroppedInput> for DroppedInput {
         };
         let event = dropped_input.event.map(|event| EventId::try_from(&event[..]));
         Ok(Self {
-            position: required(dropped_input.position, "dropped input.position")?.into(),
-            origin: required(dropped_input.origin, "dropped input.origin")?.try_into()?,
-            delivery: DeliveryId::try_from(&dropped_input.delivery[..]).at("dropped input.delivery")?,
-            event: event.transpose().at("dropped input.event")?,
+            position: required(dropped_input.position, "dropped_input.position")?.into(),
+            origin: required(dropped_input.origin, "dropped_input.origin")?.try_into()?,
+            delivery: DeliveryId::try_from(&dropped_input.delivery[..]).at("dropped_input.delivery")?,
+            event: event.transpose().at("dropped_input.event")?,
             stage: dropped_input.stage.into(),
             outcome,
             reason: dropped_input.reason.into(),

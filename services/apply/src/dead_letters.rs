@@ -34,8 +34,8 @@ impl DeadLetters {
     ) -> Result<Self, prometheus::Error> {
         let given_up = IntCounterVec::new(
             Opts::new(
-                "tillflow_dead_letters_given_up_total",
-                "Dead letters that were given up because their connection, their tenant or all together took too much room",
+                "tillflow_dead_letters_discarded_total",
+                "Dead letters that were discarded because their connection, their tenant or all together took too much room",
             ),
             &["room"],
         )?;
@@ -141,7 +141,7 @@ impl DeadLetters {
             connection.id = %origin.connection,
             dead_letters = sequences.len(),
             room = room.as_str(),
-            "the oldest dead letters were given up: too many for the room"
+            "the oldest dead letters were discarded: too many for the room"
         );
         Ok(())
     }

@@ -88,7 +88,7 @@ impl Halving {
                 Vec::new()
             }
             Err(_) if self.alone == ALONE_MAX => {
-                let many = format!("{ALONE_MAX} events were given up; the rest comes again");
+                let many = format!("{ALONE_MAX} events were dead-lettered; the rest is read again");
                 self.progress.fail(partitions, &Fault::transient("the rest of the batch", many));
                 Vec::new()
             }

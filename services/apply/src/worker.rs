@@ -28,7 +28,7 @@ use wire::Original;
 const EVENTS_MAX: usize = 2000;
 /// Minimum time between the beginnings of two transactions. Under load each then commits all batches that arrived
 /// meanwhile instead of a handful of events; a batch that finds the worker idle never waits.
-const PACE: Duration = Duration::from_millis(4);
+const COMMIT_INTERVAL: Duration = Duration::from_millis(4);
 /// Upper limit of loading rounds per batch: events, the mirrors they are about, the links of items without a mirror,
 /// the mirrors of those, their levels and the other platforms' mirrors.
 pub(crate) const ROUNDS_MAX: usize = 7;
@@ -90,7 +90,7 @@ impl Worker {
         let mut next = tokio::time::Instant::now();
         while let Some(first) = jobs.recv().await {
             tokio::time::sleep_until(next).await;
-            next = tokio::time::Instant::now() + PACE;
+            next = tokio::time::Instant::now() + COMMIT_INTERVAL;
             let mut together = vec![first];
             let mut events = together[0].batch.content.weight();
             while events < EVENTS_MAX {

@@ -5,13 +5,13 @@
 
 mod body;
 mod directory;
+mod flush_interval;
 mod http;
 mod intake;
 mod limits;
 #[cfg(test)]
 mod memory;
 mod noted;
-mod pace;
 mod publish;
 mod quota;
 mod raw;

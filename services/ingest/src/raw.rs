@@ -1,6 +1,6 @@
 //! Appends to RAW: one append in flight per partition; deliveries that wait meanwhile go into the next batch.
 
-use crate::{pace::Pace, quota::Quotas};
+use crate::{flush_interval::FlushInterval, quota::Quotas};
 use bus::{AppendError, Bus, Feed, FeedRoom};
 use model::{Delivery, Partition, PartitionCount, StoreId};
 use runner::{Alerts, Metrics, Service};
@@ -32,7 +32,7 @@ const RAW_SHARE: &str = "raw_share";
 /// Flush interval: minimum time between two appends, whichever partitions they are of. Under load each batch then takes
 /// the deliveries that arrived meanwhile, and every stage behind the intake has correspondingly fewer messages to
 /// handle; a delivery that finds the intake idle never waits.
-const PACE: Duration = Duration::from_millis(16);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
 /// Number of waiting deliveries, of all partitions, from which none of them waits for the flush interval: that many
 /// senders that continue only after a response aren't delayed by it.
 const ENOUGH: usize = 32;
@@ -65,7 +65,7 @@ pub struct RawWriter {
     bus: Bus,
     partitions: PartitionCount,
     queues: Arc<[mpsc::Sender<Waiting>]>,
-    pace: Arc<Pace>,
+    interval: Arc<FlushInterval>,
 }
 
 impl RawWriter {
@@ -74,7 +74,7 @@ impl RawWriter {
         let Service { bus, replica, metrics, .. } = service;
         let partitions = bus.partitions();
         let (brake, slowed) = watch::channel(Duration::ZERO);
-        let pace = Arc::new(Pace::new(PACE, ENOUGH));
+        let interval = Arc::new(FlushInterval::new(FLUSH_INTERVAL, ENOUGH));
         tokio::spawn(look_at_feeds(bus.clone(), brake, Arc::clone(quotas), alerts));
         let queue = |partition| {
             let (sender, waiting) = mpsc::channel(WAITING_MAX);
@@ -85,12 +85,12 @@ impl RawWriter {
                 metrics: metrics.clone(),
                 quotas: Arc::clone(quotas),
                 slowed: slowed.clone(),
-                pace: Arc::clone(&pace),
+                interval: Arc::clone(&interval),
             };
             tokio::spawn(writer.run(waiting));
             sender
         };
-        Self { bus: bus.clone(), partitions, queues: partitions.all().map(queue).collect(), pace }
+        Self { bus: bus.clone(), partitions, queues: partitions.all().map(queue).collect(), interval }
     }
 
     /// The room of RAW that keeps the deliveries of that store.
@@ -103,9 +103,9 @@ impl RawWriter {
         let partition = self.partitions.of(&delivery.origin.store);
         let queue = self.queues.get(usize::from(partition.0)).ok_or(Unkept::Unavailable)?;
         let (kept, answer) = oneshot::channel();
-        self.pace.arrived();
+        self.interval.arrived();
         if queue.try_send(Waiting { delivery, kept }).is_err() {
-            self.pace.taken(1);
+            self.interval.taken(1);
             return Err(Unkept::Busy);
         }
         answer.await.unwrap_or(Err(Unkept::Unavailable))
@@ -149,7 +149,7 @@ struct Writer {
     metrics: Metrics,
     quotas: Arc<Quotas>,
     slowed: watch::Receiver<Duration>,
-    pace: Arc<Pace>,
+    interval: Arc<FlushInterval>,
 }
 
 impl Writer {
@@ -164,10 +164,10 @@ impl Writer {
                     None => return,
                 },
             };
-            self.pace.turn().await;
+            self.interval.tick().await;
             let batch;
             (batch, left_over) = gather(first, &mut waiting);
-            self.pace.taken(batch.len());
+            self.interval.taken(batch.len());
             batch_number += 1;
             let held_back = *self.slowed.borrow();
             if !held_back.is_zero() {

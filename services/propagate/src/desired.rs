@@ -11,7 +11,7 @@ use tokio::{
 
 /// Minimum time between the beginnings of two transactions: the next one includes the changes that arrived meanwhile in
 /// all partitions. A batch that finds the worker idle never waits.
-const PACE: Duration = Duration::from_millis(40);
+const WRITE_INTERVAL: Duration = Duration::from_millis(40);
 /// Upper limit of waiting partitions.
 const WAITING_MAX: usize = 1024;
 /// Upper limit of changes per transaction; a partition's are never split.
@@ -51,7 +51,7 @@ async fn run(store: Store, writes: Writes, now: fn() -> Timestamp, mut jobs: mps
     let mut next = Instant::now();
     while let Some(first) = jobs.recv().await {
         sleep_until(next).await;
-        next = Instant::now() + PACE;
+        next = Instant::now() + WRITE_INTERVAL;
         let (mut changes, mut steps, mut waiting) = (first.changes, vec![first.step], vec![first.done]);
         let mut count = first.step.number - first.step.from.number;
         while count < CHANGES_MAX {

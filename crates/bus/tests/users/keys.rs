@@ -124,6 +124,25 @@ async fn seeds_are_for_their_owner_alone_and_a_second_save_changes_nothing() {
 }
 
 #[tokio::test]
+async fn users_of_a_former_version_are_left_out_and_those_in_their_place_are_added() {
+    let scratch = Scratch::new().unwrap();
+    let folder = scratch.path().join("keys");
+    let mut keyring = Keyring::open(&folder).unwrap();
+    keyring.add_ours().unwrap();
+    keyring.save(&folder, &layout()).unwrap();
+    let file = folder.join("users.json");
+    let former =
+        fs::read_to_string(&file).unwrap().replace("\"intake\"", "\"door\"").replace("\"fetch\"", "\"poll\"");
+    assert!(former.contains("\"door\"") && former.contains("\"poll\""));
+    fs::write(&file, former).unwrap();
+    let mut keyring = Keyring::open(&folder).unwrap();
+    assert_eq!(keyring.users().count(), User::OURS.len() - 2);
+    let mut added = keyring.add_ours().unwrap();
+    added.sort_unstable();
+    assert_eq!(added, ["fetch", "intake"]);
+}
+
+#[tokio::test]
 async fn a_file_that_holds_no_seed_is_named_and_not_shown() {
     let broker = Broker::start().await;
     let file = broker.scratch.path().join("wrong.nk");

@@ -167,7 +167,10 @@ async fn who_comes_without_a_key_or_with_an_unknown_one_is_refused() {
     let broker = Broker::start().await;
     assert!(async_nats::connect(broker.nats.url()).await.is_err(), "nobody in particular");
     let (_, unknown) = bus::new_key().unwrap();
-    assert!(broker.client_with(unknown.expose().to_owned(), &till()).await.is_err(), "a foreign client");
+    assert!(
+        broker.client_with(unknown.expose().to_owned(), &till()).await.is_err(),
+        "an unauthenticated client"
+    );
     for url in
         [format!("nats://apply:apply@{}", address(&broker)), format!("nats://apply@{}", address(&broker))]
     {

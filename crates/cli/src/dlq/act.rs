@@ -27,8 +27,8 @@ pub(super) enum What {
 impl What {
     const fn done(&self) -> &'static str {
         match self {
-            Self::Replay { .. } => "taken in again",
-            Self::Discard { .. } => "given up",
+            Self::Replay { .. } => "replayed",
+            Self::Discard { .. } => "discarded",
         }
     }
 }
@@ -64,9 +64,9 @@ pub(super) async fn run(
     }
     let (total, mut failed) = (numbers.len(), 0);
     let mut reported = Instant::now();
-    let mut pace = pace(what);
+    let mut interval = attempts(what);
     for (index, number) in numbers.into_iter().enumerate() {
-        pace.tick().await;
+        interval.tick().await;
         if let Err(error) = one(&bus, &store, number, what).await {
             failed += 1;
             output::progress(&format!("dead letter {number}: {}", runner::chain(&error)));
@@ -85,14 +85,14 @@ pub(super) async fn run(
     if failed > 0 { Err(Failed::Other(format!("{failed} dead letters stay as they are"))) } else { Ok(()) }
 }
 
-fn pace(what: &What) -> tokio::time::Interval {
+fn attempts(what: &What) -> tokio::time::Interval {
     let period = match what {
         What::Replay { rate_per_second } => Duration::from_secs(1) / *rate_per_second,
         What::Discard { .. } => Duration::from_micros(1),
     };
-    let mut pace = tokio::time::interval(period);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    pace
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 /// Acts on one dead letter: writes the record first, then acts, then removes the dead letter. After an interruption in

@@ -110,7 +110,7 @@ impl Reported {
         let left_alone = sum.left_alone + run.left_alone_before;
         match self.output {
             Output::Text => {
-                let done = if self.dry_run { "would be put right" } else { "were put right" };
+                let done = if self.dry_run { "would be corrected" } else { "were corrected" };
                 output::line(&format!(
                     "{} changes of {} stores taken up: {} rows {done}, {left_alone} findings left alone",
                     sum.changes, sum.stores, sum.mended
@@ -125,7 +125,7 @@ impl Reported {
             })),
         }
         if left_alone > 0 {
-            return Err(Failed::Other(format!("{left_alone} findings can't be put right")));
+            return Err(Failed::Other(format!("{left_alone} findings can't be corrected")));
         }
         if self.dry_run && sum.mended > 0 {
             return Err(Failed::Other("the record isn't as its events tell".to_owned()));

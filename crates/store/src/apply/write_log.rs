@@ -44,7 +44,7 @@ impl Store {
         write_log.retain(|entry| entry.after < last);
         match write_log.last().map(|entry| entry.after) {
             Some(reached) => Ok((write_log, reached)),
-            None => Err(StoreError::refused("too many writes were marked at one place")),
+            None => Err(StoreError::refused("the write log has too many entries at one position")),
         }
     }
 }

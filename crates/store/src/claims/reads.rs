@@ -75,7 +75,7 @@ fn unreadable(origin: &Origin, key: &MirrorKey) -> Conflict {
         event: None,
         kind: ConflictKind::Unreadable,
         subject: key.subject(),
-        detail: "the platform was asked several times and gave no answer that says what it holds".to_owned(),
+        detail: "the platform was read several times and reported no value".to_owned(),
     }
 }
 

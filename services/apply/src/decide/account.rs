@@ -22,7 +22,7 @@ pub(super) fn notice(event: &Event, notice: &AccountNotice, sight: &Sight<'_>) -
             (ConflictKind::EraseCustomer, format!("customer {external}"), detail, Some(Write::Customer(row)))
         }
         Duty::ReportCustomer => {
-            let detail = "the merchant has to be reported which data is kept of the customer";
+            let detail = "the data that is kept of the customer has to be reported to the merchant";
             (ConflictKind::ReportCustomer, format!("customer {external}"), detail, None)
         }
         Duty::EraseAccount => {

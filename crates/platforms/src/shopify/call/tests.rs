@@ -271,7 +271,7 @@ fn a_product_or_variant_that_is_missing_is_gone() {
 }
 
 #[test]
-fn a_status_reports_the_account_from_the_value() {
+fn a_status_distinguishes_the_account_from_the_value() {
     let with = |status| outcome(&set_level("7", "9"), &HttpReply { status, retry_after: None, body: b"{}" });
     for status in [401, 403] {
         let said = with(status);

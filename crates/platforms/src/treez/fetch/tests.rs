@@ -63,7 +63,7 @@ fn a_status_makes_us_read_the_ticket() {
 }
 
 #[test]
-fn the_reply_is_read_as_the_webhook_that_reports_of_the_product() {
+fn the_reply_is_read_as_the_webhook_of_the_product() {
     let item = ExternalId::new("p-1").unwrap();
     let wanted = Fetch::Level { item: &item, location: None };
     let read = |body: Value| received(&wanted, 200, body.to_string().as_bytes());

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// Flush times at least a period apart, unless enough deliveries wait for an append of their own.
-pub(crate) struct Pace {
+pub(crate) struct FlushInterval {
     period: Duration,
     enough: usize,
     latest: Mutex<Option<Instant>>,
@@ -22,7 +22,7 @@ pub(crate) struct Pace {
     enough_wait: Notify,
 }
 
-impl Pace {
+impl FlushInterval {
     pub(crate) fn new(period: Duration, enough: usize) -> Self {
         let (waiting, enough_wait) = (AtomicUsize::new(0), Notify::new());
         Self { period, enough, latest: Mutex::new(None), waiting, enough_wait }
@@ -41,7 +41,7 @@ impl Pace {
     }
 
     /// Waits until the next flush.
-    pub(crate) async fn turn(&self) {
+    pub(crate) async fn tick(&self) {
         let enough_wait = self.enough_wait.notified();
         if self.waiting.load(Ordering::Relaxed) >= self.enough {
             return;
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn who_comes_after_a_quiet_period_goes_at_once_and_the_others_go_together() {
-        let (pace, began) = (Pace::new(Duration::from_millis(16), 1), Instant::now());
+        let (interval, began) = (FlushInterval::new(Duration::from_millis(16), 1), Instant::now());
         let slot_ms = |at_ms| {
-            let slot = pace.slot(began + Duration::from_millis(at_ms));
+            let slot = interval.slot(began + Duration::from_millis(at_ms));
             u64::try_from((slot - began).as_millis()).unwrap()
         };
         let asked_at_ms = [0, 0, 1, 9, 16, 17, 31, 33, 100, 101, 116, 132, 133];
@@ -83,27 +83,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_the_interval_once_enough_wait_together() {
-        let pace = Pace::new(Duration::from_millis(16), 3);
+        let interval = FlushInterval::new(Duration::from_millis(16), 3);
         let began = Instant::now();
-        pace.arrived();
-        pace.turn().await;
-        pace.taken(1);
+        interval.arrived();
+        interval.tick().await;
+        interval.taken(1);
         assert_eq!(began.elapsed(), Duration::ZERO, "the first finds the intake idle");
 
-        pace.arrived();
+        interval.arrived();
         let two_more = async {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            pace.arrived();
-            pace.arrived();
+            interval.arrived();
+            interval.arrived();
         };
-        tokio::join!(pace.turn(), two_more);
+        tokio::join!(interval.tick(), two_more);
         assert_eq!(began.elapsed(), Duration::from_millis(5));
-        pace.turn().await;
+        interval.tick().await;
         assert_eq!(began.elapsed(), Duration::from_millis(5), "another partition goes with them");
-        pace.taken(3);
+        interval.taken(3);
 
-        pace.arrived();
-        pace.turn().await;
+        interval.arrived();
+        interval.tick().await;
         assert_eq!(began.elapsed(), Duration::from_millis(16));
     }
 }
