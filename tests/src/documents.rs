@@ -28,12 +28,11 @@ fn files() -> Vec<PathBuf> {
 fn of_kind(folder: &Path, kind: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder can be read");
     let paths = entries.map(|entry| entry.expect("an entry can be read").path());
-    paths
-        .flat_map(|path| match path.is_dir() {
-            true => of_kind(&path, kind),
-            false => Vec::from_iter(path.extension().is_some_and(|ending| ending == kind).then_some(path)),
-        })
-        .collect()
+    let found = |path: PathBuf| {
+        let is_of_kind = path.extension().is_some_and(|extension| extension == kind);
+        if path.is_dir() { of_kind(&path, kind) } else { Vec::from_iter(is_of_kind.then_some(path)) }
+    };
+    paths.flat_map(found).collect()
 }
 
 /// The parts of a path; `src` goes without saying in documents.
