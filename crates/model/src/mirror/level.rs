@@ -302,7 +302,8 @@ impl LevelMirror {
     /// Applies a person's decision of a first contact, and restarts writes that had stopped. Returns the level that the
     /// store has to adopt, if any.
     pub fn adopt(&mut self, side: Side) -> Option<Quantity> {
-        (self.gate, self.schedule.rounds) = (Gate::Open, 0);
+        self.end_stop();
+        self.gate = Gate::Open;
         match side {
             Side::Store => None,
             Side::Platform => {

@@ -20,6 +20,14 @@ impl LevelMirror {
         }
     }
 
+    /// Ends the pause of stopped writes: a differing level is due at once, and refused comparisons count anew.
+    pub(super) fn end_stop(&mut self) {
+        if self.gate == Gate::Stopped {
+            self.schedule.due_at = Timestamp::default();
+        }
+        self.schedule.rounds = 0;
+    }
+
     /// Restarts stopped writes once their pause is over. Until then none is due.
     pub(super) fn start_again(&mut self, now: Timestamp) {
         if self.gate != Gate::Stopped {

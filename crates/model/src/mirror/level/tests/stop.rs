@@ -113,3 +113,12 @@ fn a_minute_without_a_refused_comparison_ends_the_row_of_pauses() {
     assert_eq!(round(&mut mirror, 30, later), Settled::NeedsReading);
     assert_eq!(mirror.schedule.rounds, 1);
 }
+
+#[test]
+fn a_person_ends_a_pause_at_once() {
+    let mut mirror = stopped();
+    assert!(mirror.schedule.due_at > at(11));
+    mirror.adopt(Side::Store);
+    assert_eq!((mirror.attention(), mirror.schedule.due_at <= at(11)), (Some(Attention::Write), true));
+    assert!(matches!(mirror.begin("k", at(11), LEASE, None), Begun::New(_)));
+}
