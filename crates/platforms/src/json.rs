@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// Upper limit of nesting of a payload or reply.
 pub const MAX_DEPTH: usize = 64;
-/// Upper limit of the memory that a payload or reply takes once parsed, in bytes, as [`Shape::memory`] estimates it. A
+/// Upper limit of the memory that a payload or reply takes once parsed, in bytes, as `Shape::memory` estimates it. A
 /// body of 4 MiB of short fields takes about 100 MiB; of objects with one field each, 350 MiB.
 pub const MEMORY_MAX: usize = 128 * 1024 * 1024;
 
