@@ -17,7 +17,7 @@ const OBJECT_BYTES: usize = 640;
 /// field with its key, its text and its share of a node.
 const SEPARATOR_BYTES: usize = 90;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Length of a `\uXXXX` escape, in bytes.
+/// Length of a JSON escape of `\u` and four hexadecimal digits, in bytes.
 const ESCAPE_BYTES: usize = 6;
 
 /// The reason why bytes aren't parsed as a value.

@@ -57,7 +57,7 @@ fn at_location(
     let key = key(event, item, location);
     let known = sight.facts.mirrors.levels.get(&key);
     // A link may have changed since enrich read it: the mirror and the record have the newer one.
-    let variant = known.map_or_else(|| sight.item(event, item), |mirror| mirror.variant.clone());
+    let variant = known.map_or_else(|| sight.item_link(event, item), |mirror| mirror.variant.clone());
     let mut mirror = known.cloned().unwrap_or_else(|| LevelMirror::of(variant));
     let report = report(event, &key, available);
     if event.action == Action::Created {

@@ -130,11 +130,6 @@ impl Sight<'_> {
         self.facts.links.locations.get(&(event.origin.connection.clone(), external.clone())).cloned()
     }
 
-    /// The variant that is counted as `item`.
-    pub(super) fn item(&self, event: &Event, item: &ExternalId) -> Option<VariantId> {
-        self.item_link(event, item)
-    }
-
     /// The variant that a reported one is linked to, by its own link or by its item's.
     pub(super) fn variant(&self, event: &Event, variant: &Variant) -> Option<VariantId> {
         let by_item = || variant.item.as_ref().and_then(|item| self.item_link(event, item));
