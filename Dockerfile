@@ -3,7 +3,7 @@
 # SERVICE is ingest, normalize, dedupe, enrich, apply, propagate, fetch or tillflow (the command line, for migrations).
 # All are built in one step, so that the second image costs a copy.
 
-FROM rust:1.95-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
