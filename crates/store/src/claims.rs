@@ -14,6 +14,7 @@ use crate::{
     conflicts,
     error::within,
     mirrors::{self, KeyColumns},
+    statement::{query, statements},
 };
 use model::{
     Attention, Begun, ConnectionId, ExternalId, Mirror, MirrorKey, MirrorKind, Money, Partition, ProductText,
@@ -110,14 +111,10 @@ impl Store {
         connections: &[ConnectionId],
         now: Timestamp,
     ) -> Result<Vec<ConnectionId>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT u.connection FROM unnest($1::text[]) AS u(connection)
-             WHERE EXISTS (SELECT FROM mirrors m WHERE m.connection = u.connection AND m.attention = $3
-                           AND m.next_attempt_at <= $2)",
-        )
-        .bind(connections.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
-        .bind(now.as_chrono())
-        .bind(attention.as_str());
+        let statement = query(DUE_CONNECTIONS)
+            .bind(connections.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
+            .bind(now.as_chrono())
+            .bind(attention.as_str());
         self.fetch_all(statement).await?.iter().map(|row| id(row, "connection")).collect()
     }
 
@@ -130,7 +127,7 @@ impl Store {
             // Two statements, because only rows read after the lock are certain to be as new as the locked
             // ones: a platform's report moves its mirror and the level in one commit, and no value may be
             // chosen from between them.
-            let rows = sqlx::query(LOCK_DUE)
+            let rows = query(LOCK_DUE)
                 .bind(claim.connection.as_str())
                 .bind(now.as_chrono())
                 .bind(claim.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
@@ -242,13 +239,26 @@ fn outcome<V>(begun: Begun<V>, change: impl Fn(&model::Write<V>) -> DueChange) -
     (begun, is_noted)
 }
 
-// A row that apply has locked is skipped: its next value isn't known. A write that is under way goes on, even if the
-// rules have changed.
-const LOCK_DUE: &str = "
-SELECT m.store, m.connection, m.kind, m.external, m.place, m.state
-FROM mirrors m
-WHERE m.connection = $1 AND m.attention = 'write' AND m.next_attempt_at <= $2
-  AND (m.kind = ANY($3) OR m.state -> 'phase' ? 'writing')
-ORDER BY m.next_attempt_at
-LIMIT $4
-FOR NO KEY UPDATE OF m SKIP LOCKED";
+/// Returns the statements of claims and settlements.
+#[cfg(test)]
+pub(crate) fn all_statements() -> Vec<crate::statement::Declared> {
+    [statements(), reads::statements(), targets::statements()].concat()
+}
+
+statements! {
+    const DUE_CONNECTIONS: ByKey(text[], timestamptz, text) = "
+        SELECT u.connection FROM unnest($1::text[]) AS u(connection)
+        WHERE EXISTS (SELECT FROM mirrors m WHERE m.connection = u.connection AND m.attention = $3
+                      AND m.next_attempt_at <= $2)";
+
+    // A row that apply has locked is skipped: its next value isn't known. A write that is under way goes on, even
+    // if the rules have changed.
+    const LOCK_DUE: ByKey(text, timestamptz, text[], int8) = "
+        SELECT m.store, m.connection, m.kind, m.external, m.place, m.state
+        FROM mirrors m
+        WHERE m.connection = $1 AND m.attention = 'write' AND m.next_attempt_at <= $2
+          AND (m.kind = ANY($3) OR m.state -> 'phase' ? 'writing')
+        ORDER BY m.next_attempt_at
+        LIMIT $4
+        FOR NO KEY UPDATE OF m SKIP LOCKED";
+}

@@ -4,6 +4,7 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{conflict_kind, hash_id, id, time, time_or_null},
     error::within,
+    statement::{Statement, parameters, query, statements},
 };
 use model::{Conflict, ConflictEnd, ConflictKind, ConnectionId, EventId, Mirror, StoreId, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -72,68 +73,51 @@ impl Store {
         filter: &ConflictFilter,
         limit: i64,
     ) -> Result<Vec<ConflictRow>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT * FROM conflicts
-             WHERE ($1::text IS NULL OR store = $1) AND ($2::text IS NULL OR connection = $2)
-               AND ($3::text IS NULL OR kind = $3) AND ($4 OR resolved_at IS NULL)
-             ORDER BY id DESC LIMIT $5",
-        )
-        .bind(filter.store.as_ref().map(|store| store.as_str().to_owned()))
-        .bind(filter.connection.as_ref().map(|connection| connection.as_str().to_owned()))
-        .bind(filter.kind.map(ConflictKind::as_str))
-        .bind(filter.with_resolved)
-        .bind(limit.min(LISTED_ROWS));
+        let statement = query(LIST)
+            .bind(filter.store.as_ref().map(|store| store.as_str().to_owned()))
+            .bind(filter.connection.as_ref().map(|connection| connection.as_str().to_owned()))
+            .bind(filter.kind.map(ConflictKind::as_str))
+            .bind(filter.with_resolved)
+            .bind(limit.min(LISTED_ROWS));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
     /// Returns for each connection the time at which its account last had to be erased, confirmed by a person or not:
     /// at most [`LISTED_ROWS`].
     pub async fn erasures(&self) -> Result<Vec<(ConnectionId, Timestamp)>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT connection, max(last_seen_at) AS erased_at FROM conflicts WHERE kind = 'erase_account'
-             GROUP BY connection ORDER BY erased_at DESC LIMIT $1",
-        )
-        .bind(LISTED_ROWS);
+        let statement = query(ERASURES).bind(LISTED_ROWS);
         let rows = self.fetch_all(statement).await?;
         rows.iter().map(|row| Ok((id(row, "connection")?, time(row, "erased_at")?))).collect()
     }
 
     /// Returns one conflict; `None` if there is none with that number.
     pub async fn conflict(&self, id: i64) -> Result<Option<ConflictRow>, StoreError> {
-        let statement = sqlx::query("SELECT * FROM conflicts WHERE id = $1").bind(id);
+        let statement = query(ONE).bind(id);
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
     }
 
     /// Ends a conflict by a person's decision. Returns `false` if there is no open one with that number.
     pub async fn resolve_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<bool, StoreError> {
-        let statement = sqlx::query(
-            "UPDATE conflicts SET resolved_at = now(), resolved_by = $2, resolution = $3
-             WHERE id = $1 AND resolved_at IS NULL",
-        )
-        .bind(id)
-        .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
-        .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES));
+        let statement = query(RESOLVE)
+            .bind(id)
+            .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
+            .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES));
         Ok(self.execute(statement).await?.rows_affected() == 1)
     }
 
     /// Records the person whose instruction ended a conflict: the event of the instruction ended it without a name.
     pub async fn credit_conflict(&self, id: i64, by: &str, resolution: &str) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "UPDATE conflicts SET resolved_by = $2, resolution = $3
-             WHERE id = $1 AND resolved_at IS NOT NULL AND resolved_by = $4",
-        )
-        .bind(id)
-        .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
-        .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES))
-        .bind(BY_ITSELF);
+        let statement = query(CREDIT)
+            .bind(id)
+            .bind(storable(by, Conflict::DETAIL_MAX_BYTES))
+            .bind(storable(resolution, Conflict::DETAIL_MAX_BYTES))
+            .bind(BY_ITSELF);
         self.execute(statement).await.map(drop)
     }
 
     /// Returns the number of a store's open conflicts.
     pub async fn open_conflicts_of(&self, store: &StoreId) -> Result<i64, StoreError> {
-        let statement =
-            sqlx::query("SELECT count(*) AS count FROM conflicts WHERE store = $1 AND resolved_at IS NULL")
-                .bind(store.as_str().to_owned());
+        let statement = query(COUNT_OPEN).bind(store.as_str().to_owned());
         Ok(self.fetch_one(statement).await?.try_get("count")?)
     }
 }
@@ -151,9 +135,12 @@ pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) 
     Ok(())
 }
 
+/// Tenant, store, connection, event, kind, subject, detail and count.
+type Columns = parameters!(text[], text[], text[], bytea[], text[], text[], text[], int8[]);
+
 async fn open_with(
     connection: &mut PgConnection,
-    statement: &'static str,
+    statement: Statement<Columns>,
     conflicts: &[&Conflict],
 ) -> Result<(), StoreError> {
     let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
@@ -166,7 +153,7 @@ async fn open_with(
         (*newest, *event, *seen) = (conflict, conflict.event.or(*event), *seen + 1);
     }
     let newest = || found.values().map(|(conflict, ..)| *conflict);
-    sqlx::query(statement)
+    query(statement)
         .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
         .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
         .bind(newest().map(|conflict| conflict.connection.as_str()).collect::<Vec<_>>())
@@ -206,25 +193,6 @@ DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excl
     event_id = coalesce(excluded.event_id, c.event_id)"
     };
 }
-const OPEN_OF_CONNECTIONS: &str = concat!(insert_open!(), or_count!());
-// The caller has locked the stores, so no other transaction opens the same conflict meanwhile.
-const OPEN_OF_STORES: &str = concat!(
-    "
-WITH found AS (
-    UPDATE conflicts c SET seen = c.seen + u.seen, last_seen_at = now(), detail = u.detail,
-        event_id = coalesce(u.event_id, c.event_id)
-    FROM unnest($2::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
-        AS u(store, event_id, kind, subject, detail, seen)
-    WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND c.resolved_at IS NULL
-        AND c.subject <> ''
-    RETURNING c.store, c.kind, c.subject
-)",
-    insert_open!(),
-    "
-WHERE NOT EXISTS (SELECT FROM found f WHERE f.store = u.store AND f.kind = u.kind AND f.subject = u.subject)",
-    or_count!()
-);
-
 /// Ends those of the conflicts that are open.
 pub(crate) async fn end(
     connection: &mut PgConnection,
@@ -236,7 +204,7 @@ pub(crate) async fn end(
         if ended.is_empty() {
             continue;
         }
-        sqlx::query(statement)
+        query(statement)
             .bind(ended.iter().map(|end| end.store.as_str()).collect::<Vec<_>>())
             .bind(ended.iter().map(|end| end.connection.as_str()).collect::<Vec<_>>())
             .bind(ended.iter().map(|end| end.kind.as_str()).collect::<Vec<_>>())
@@ -261,9 +229,6 @@ WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND ",
         )
     };
 }
-const END_OF_CONNECTIONS: &str = end_conflicts!("c.connection = u.connection");
-const END_OF_STORES: &str = end_conflicts!("true");
-
 /// Ends the conflicts about a mirror's former state that no longer apply.
 pub(crate) async fn end_about(
     connection: &mut PgConnection,
@@ -324,6 +289,57 @@ fn read(row: &PgRow) -> Result<ConflictRow, StoreError> {
             resolution: resolution.unwrap_or_default(),
         }),
     })
+}
+
+statements! {
+    const LIST: Any(text, text, text, bool, int8) = "
+        SELECT * FROM conflicts
+        WHERE ($1::text IS NULL OR store = $1) AND ($2::text IS NULL OR connection = $2)
+          AND ($3::text IS NULL OR kind = $3) AND ($4 OR resolved_at IS NULL)
+        ORDER BY id DESC LIMIT $5";
+
+    const ERASURES: Any(int8) = "
+        SELECT connection, max(last_seen_at) AS erased_at FROM conflicts WHERE kind = 'erase_account'
+        GROUP BY connection ORDER BY erased_at DESC LIMIT $1";
+
+    const ONE: ByKey(int8) = "SELECT * FROM conflicts WHERE id = $1";
+
+    const RESOLVE: ByKey(int8, text, text) = "
+        UPDATE conflicts SET resolved_at = now(), resolved_by = $2, resolution = $3
+        WHERE id = $1 AND resolved_at IS NULL";
+
+    const CREDIT: ByKey(int8, text, text, text) = "
+        UPDATE conflicts SET resolved_by = $2, resolution = $3
+        WHERE id = $1 AND resolved_at IS NOT NULL AND resolved_by = $4";
+
+    const COUNT_OPEN: ByKey(text) =
+        "SELECT count(*) AS count FROM conflicts WHERE store = $1 AND resolved_at IS NULL";
+
+    const OPEN_OF_CONNECTIONS: ByKey(text[], text[], text[], bytea[], text[], text[], text[], int8[]) =
+        concat!(insert_open!(), or_count!());
+
+    // The caller has locked the stores, so no other transaction opens the same conflict meanwhile.
+    const OPEN_OF_STORES: ByKey(text[], text[], text[], bytea[], text[], text[], text[], int8[]) = concat!(
+    "
+WITH found AS (
+    UPDATE conflicts c SET seen = c.seen + u.seen, last_seen_at = now(), detail = u.detail,
+        event_id = coalesce(u.event_id, c.event_id)
+    FROM unnest($2::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+        AS u(store, event_id, kind, subject, detail, seen)
+    WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND c.resolved_at IS NULL
+        AND c.subject <> ''
+    RETURNING c.store, c.kind, c.subject
+)",
+    insert_open!(),
+    "
+WHERE NOT EXISTS (SELECT FROM found f WHERE f.store = u.store AND f.kind = u.kind AND f.subject = u.subject)",
+    or_count!()
+);
+
+    const END_OF_CONNECTIONS: ByKey(text[], text[], text[], text[], text, text) =
+        end_conflicts!("c.connection = u.connection");
+
+    const END_OF_STORES: ByKey(text[], text[], text[], text[], text, text) = end_conflicts!("true");
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::{
     Health, LISTED_ROWS, Store, StoreError,
     columns::{baseline_rule, health, id, time_or_null},
+    statement::{query, statements},
 };
 use model::{BaselineRule, ConnectionId, Origin, StoreId, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
@@ -38,41 +39,19 @@ pub struct ConnectionState {
     pub refused_writes: i64,
 }
 
-macro_rules! states {
-    ($condition:literal) => {
-        concat!(
-            "SELECT c.id, c.tenant, c.store, c.platform, c.account, c.enabled, c.health, c.health_reason,
-                 c.health_since, c.probe_at, c.baseline, c.ignored_locations, m.due_writes, m.due_reads, m.refused_writes,
-                 (SELECT count(*) FROM conflicts o
-                  WHERE o.store = c.store AND o.connection = c.id AND o.resolved_at IS NULL) AS open_conflicts
-             FROM connections c
-             CROSS JOIN LATERAL (
-                 SELECT count(*) FILTER (WHERE attention = 'write') AS due_writes,
-                     count(*) FILTER (WHERE attention = 'read') AS due_reads,
-                     count(*) FILTER (WHERE state -> 'phase' ? 'refused') AS refused_writes
-                 FROM mirrors WHERE connection = c.id) AS m
-             WHERE ",
-            $condition,
-            " ORDER BY c.store, c.id LIMIT $1"
-        )
-    };
-}
-
 impl Store {
     /// Returns the states of all connections, or of one store's: at most [`LISTED_ROWS`].
     pub async fn connection_states(
         &self,
         store: Option<&StoreId>,
     ) -> Result<Vec<ConnectionState>, StoreError> {
-        let statement = sqlx::query(states!("($2::text IS NULL OR c.store = $2)"))
-            .bind(LISTED_ROWS)
-            .bind(store.map(|store| store.as_str().to_owned()));
+        let statement = query(STATES).bind(LISTED_ROWS).bind(store.map(|store| store.as_str().to_owned()));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
     /// Returns the states of the connections that aren't ok: at most [`LISTED_ROWS`].
     pub async fn connections_not_ok(&self) -> Result<Vec<ConnectionState>, StoreError> {
-        let statement = sqlx::query(states!("c.health <> 'ok'")).bind(LISTED_ROWS);
+        let statement = query(STATES_NOT_OK).bind(LISTED_ROWS);
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
@@ -81,8 +60,7 @@ impl Store {
         &self,
         connection: &ConnectionId,
     ) -> Result<Option<ConnectionState>, StoreError> {
-        let statement =
-            sqlx::query(states!("c.id = $2")).bind(LISTED_ROWS).bind(connection.as_str().to_owned());
+        let statement = query(STATE).bind(LISTED_ROWS).bind(connection.as_str().to_owned());
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
     }
 }
@@ -108,4 +86,33 @@ fn read(row: &PgRow) -> Result<ConnectionState, StoreError> {
         due_reads: row.try_get("due_reads")?,
         refused_writes: row.try_get("refused_writes")?,
     })
+}
+
+macro_rules! states {
+    ($condition:literal) => {
+        concat!(
+            "SELECT c.id, c.tenant, c.store, c.platform, c.account, c.enabled, c.health, c.health_reason,
+                 c.health_since, c.probe_at, c.baseline, c.ignored_locations, m.due_writes, m.due_reads,
+                 m.refused_writes,
+                 (SELECT count(*) FROM conflicts o
+                  WHERE o.store = c.store AND o.connection = c.id AND o.resolved_at IS NULL) AS open_conflicts
+             FROM connections c
+             CROSS JOIN LATERAL (
+                 SELECT count(*) FILTER (WHERE attention = 'write') AS due_writes,
+                     count(*) FILTER (WHERE attention = 'read') AS due_reads,
+                     count(*) FILTER (WHERE state -> 'phase' ? 'refused') AS refused_writes
+                 FROM mirrors WHERE connection = c.id) AS m
+             WHERE ",
+            $condition,
+            " ORDER BY c.store, c.id LIMIT $1"
+        )
+    };
+}
+
+statements! {
+    const STATES: Any(int8, text) = states!("($2::text IS NULL OR c.store = $2)");
+
+    const STATES_NOT_OK: Any(int8) = states!("c.health <> 'ok'");
+
+    const STATE: ByKey(int8, text) = states!("c.id = $2");
 }

@@ -7,6 +7,7 @@ use crate::{
     connections,
     error::within,
     mirrors,
+    statement::{query, statements},
 };
 use model::{
     AccountState, BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, ExternalId, Health,
@@ -69,12 +70,7 @@ impl Store {
             within(self.limit, transaction.rollback()).await?;
             return Ok(false);
         }
-        let statement = sqlx::query(
-            "UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = NULL,
-                 probe_attempts = 0
-             WHERE id = $1",
-        )
-        .bind(connection.as_str());
+        let statement = query(ACCEPTED).bind(connection.as_str());
         within(self.limit, statement.execute(&mut *transaction)).await?;
         let end = end_of_states(&mut transaction, &owner, connection, "the platform accepts calls again");
         within(self.limit, end).await?;
@@ -88,10 +84,7 @@ impl Store {
         transaction: &mut PgConnection,
         called_as: &Connection,
     ) -> Result<bool, StoreError> {
-        let statement = sqlx::query(
-            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store WHERE c.id = $1",
-        )
-        .bind(called_as.id.as_str());
+        let statement = query(SET_UP).bind(called_as.id.as_str());
         let row = within(self.limit, statement.fetch_one(transaction)).await?;
         Ok(!connections::read(&row, &self.vault)?.is_set_up_like(called_as))
     }
@@ -104,11 +97,7 @@ impl Store {
         let Some((owner, _)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Ok(false);
         };
-        let statement = sqlx::query(
-            "UPDATE connections SET enabled = $2, updated_at = now() WHERE id = $1 AND enabled <> $2",
-        )
-        .bind(connection.as_str())
-        .bind(enabled);
+        let statement = query(SET_ENABLED).bind(connection.as_str()).bind(enabled);
         if within(self.limit, statement.execute(&mut *transaction)).await?.rows_affected() == 1 {
             within(self.limit, begin_anew(&mut transaction, &owner, connection, refused)).await?;
         }
@@ -128,15 +117,8 @@ impl Store {
         let Some((owner, _)) = within(self.limit, lock(&mut transaction, connection)).await? else {
             return Ok(false);
         };
-        let statement = sqlx::query(
-            "UPDATE connections
-             SET ignored_locations = array_remove(ignored_locations, $2) || CASE WHEN $3 THEN ARRAY[$2] ELSE '{}' END,
-                 updated_at = now()
-             WHERE id = $1",
-        )
-        .bind(connection.as_str())
-        .bind(external.as_str())
-        .bind(ignored);
+        let statement =
+            query(IGNORE_LOCATION).bind(connection.as_str()).bind(external.as_str()).bind(ignored);
         within(self.limit, statement.execute(&mut *transaction)).await?;
         if ignored {
             let end = ConflictEnd {
@@ -185,12 +167,7 @@ async fn lock(
     transaction: &mut PgConnection,
     connection: &ConnectionId,
 ) -> Result<Option<(Owner, AccountState)>, StoreError> {
-    let row = sqlx::query(
-        "SELECT tenant, store, health, probe_at, probe_attempts FROM connections WHERE id = $1 FOR NO KEY UPDATE",
-    )
-    .bind(connection.as_str())
-    .fetch_optional(transaction)
-    .await?;
+    let row = query(LOCK).bind(connection.as_str()).fetch_optional(transaction).await?;
     let Some(row) = row else { return Ok(None) };
     let attempts: i32 = row.try_get("probe_attempts")?;
     let state = AccountState {
@@ -208,20 +185,15 @@ async fn write_refused(
     reason: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE connections
-         SET health_since = CASE WHEN health = $2 THEN health_since ELSE $6 END, health = $2, health_reason = $3,
-             probe_at = $4, probe_attempts = $5
-         WHERE id = $1",
-    )
-    .bind(connection.as_str())
-    .bind(state.health.as_str())
-    .bind(reason)
-    .bind(state.probe_at.map(Timestamp::as_chrono))
-    .bind(i32::try_from(state.probe_attempts).unwrap_or(i32::MAX))
-    .bind(now.as_chrono())
-    .execute(transaction)
-    .await?;
+    query(REFUSED)
+        .bind(connection.as_str())
+        .bind(state.health.as_str())
+        .bind(reason)
+        .bind(state.probe_at.map(Timestamp::as_chrono))
+        .bind(i32::try_from(state.probe_attempts).unwrap_or(i32::MAX))
+        .bind(now.as_chrono())
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 
@@ -234,15 +206,8 @@ impl Refused {
         transaction: &mut PgConnection,
         connection: &ConnectionId,
     ) -> Result<Self, StoreError> {
-        let rows = sqlx::query(
-            "SELECT m.connection, m.kind, m.external, m.place, m.state, now() AS now FROM mirrors m
-             WHERE m.connection = $1 AND m.attention = 'write' AND m.state -> 'phase' ? 'refused'
-             ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2 FOR NO KEY UPDATE",
-        )
-        .bind(connection.as_str())
-        .bind(LISTED_ROWS)
-        .fetch_all(transaction)
-        .await?;
+        let rows =
+            query(LOCK_REFUSED).bind(connection.as_str()).bind(LISTED_ROWS).fetch_all(transaction).await?;
         let now = rows.first().map(|row| time(row, "now")).transpose()?.unwrap_or_default();
         Ok(Self(rows.iter().map(mirrors::read).collect::<Result<_, _>>()?, now))
     }
@@ -255,14 +220,7 @@ pub(crate) async fn begin_anew(
     connection: &ConnectionId,
     Refused(mut refused, now): Refused,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = now(),
-             probe_attempts = 0
-         WHERE id = $1",
-    )
-    .bind(connection.as_str())
-    .execute(&mut *transaction)
-    .await?;
+    query(RESET).bind(connection.as_str()).execute(&mut *transaction).await?;
     refused.retain_mut(|mirror| mirror.rearm(now));
     mirrors::update(&mut *transaction, &refused).await?;
     end_of_states(transaction, owner, connection, "the connection was changed").await
@@ -285,14 +243,11 @@ pub(crate) async fn write_rules(
     transaction: &mut PgConnection,
     rules: &BTreeMap<ConnectionId, BaselineRule>,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE connections c SET baseline = u.baseline, updated_at = now()
-         FROM unnest($1::text[], $2::text[]) AS u(id, baseline) WHERE c.id = u.id",
-    )
-    .bind(rules.keys().map(ConnectionId::as_str).collect::<Vec<_>>())
-    .bind(rules.values().map(|rule| rule.as_str()).collect::<Vec<_>>())
-    .execute(transaction)
-    .await?;
+    query(WRITE_RULES)
+        .bind(rules.keys().map(ConnectionId::as_str).collect::<Vec<_>>())
+        .bind(rules.values().map(|rule| rule.as_str()).collect::<Vec<_>>())
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 
@@ -301,14 +256,57 @@ pub(crate) async fn write_revoked(
     transaction: &mut PgConnection,
     revoked: &BTreeSet<ConnectionId>,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE connections
-         SET health_since = CASE WHEN health = 'revoked' THEN health_since ELSE now() END, health = 'revoked',
-             health_reason = 'the platform revoked the authorisation', probe_at = NULL, probe_attempts = 0
-         WHERE id = ANY($1)",
-    )
-    .bind(revoked.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
-    .execute(transaction)
-    .await?;
+    query(WRITE_REVOKED)
+        .bind(revoked.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
+        .execute(transaction)
+        .await?;
     Ok(())
+}
+
+statements! {
+    const ACCEPTED: ByKey(text) = "
+        UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = NULL,
+            probe_attempts = 0
+        WHERE id = $1";
+
+    const SET_UP: ByKey(text) =
+        "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store WHERE c.id = $1";
+
+    const SET_ENABLED: ByKey(text, bool) =
+        "UPDATE connections SET enabled = $2, updated_at = now() WHERE id = $1 AND enabled <> $2";
+
+    const IGNORE_LOCATION: ByKey(text, text, bool) = "
+        UPDATE connections
+        SET ignored_locations = array_remove(ignored_locations, $2) || CASE WHEN $3 THEN ARRAY[$2] ELSE '{}' END,
+            updated_at = now()
+        WHERE id = $1";
+
+    const LOCK: ByKey(text) =
+        "SELECT tenant, store, health, probe_at, probe_attempts FROM connections WHERE id = $1 FOR NO KEY UPDATE";
+
+    const REFUSED: ByKey(text, text, text, timestamptz, int4, timestamptz) = "
+        UPDATE connections
+        SET health_since = CASE WHEN health = $2 THEN health_since ELSE $6 END, health = $2, health_reason = $3,
+            probe_at = $4, probe_attempts = $5
+        WHERE id = $1";
+
+    const LOCK_REFUSED: ByKey(text, int8) = "
+        SELECT m.connection, m.kind, m.external, m.place, m.state, now() AS now FROM mirrors m
+        WHERE m.connection = $1 AND m.attention = 'write' AND m.state -> 'phase' ? 'refused'
+        ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2 FOR NO KEY UPDATE";
+
+    const RESET: ByKey(text) = "
+        UPDATE connections SET health = 'ok', health_reason = NULL, health_since = NULL, probe_at = now(),
+            probe_attempts = 0
+        WHERE id = $1";
+
+    const WRITE_RULES: ByKey(text[], text[]) = "
+        UPDATE connections c SET baseline = u.baseline, updated_at = now()
+        FROM unnest($1::text[], $2::text[]) AS u(id, baseline) WHERE c.id = u.id";
+
+    const WRITE_REVOKED: ByKey(text[]) = "
+        UPDATE connections
+        SET health_since = CASE WHEN health = 'revoked' THEN health_since ELSE now() END, health = 'revoked',
+            health_reason = 'the platform revoked the authorisation', probe_at = NULL, probe_attempts = 0
+        WHERE id = ANY($1)";
 }

@@ -3,6 +3,7 @@
 use crate::{
     Health, Sealed, Store, StoreError, Vault,
     columns::{baseline_rule, currency, health, id, id_or_null, time_or_null, unreadable},
+    statement::{query, statements},
 };
 use model::{
     BaselineRule, CallGate, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId,
@@ -144,30 +145,21 @@ impl Store {
 
     /// Returns those of the wanted connections that exist, in the order of their ids.
     pub async fn connections(&self, wanted: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
-             WHERE c.id = ANY($1) ORDER BY c.id",
-        )
-        .bind(wanted.iter().map(ConnectionId::as_str).collect::<Vec<_>>());
+        let statement = query(BY_ID).bind(wanted.iter().map(ConnectionId::as_str).collect::<Vec<_>>());
         self.read_connections(&self.fetch_all(statement).await?)
     }
 
     /// Returns every connection of those stores, in the order of their ids.
     pub async fn connections_of(&self, stores: &[StoreId]) -> Result<Vec<Connection>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
-             WHERE c.store = ANY($1) ORDER BY c.id",
-        )
-        .bind(stores.iter().map(StoreId::as_str).collect::<Vec<_>>());
+        let statement = query(OF_STORES).bind(stores.iter().map(StoreId::as_str).collect::<Vec<_>>());
         self.read_connections(&self.fetch_all(statement).await?)
     }
 
     /// Returns the stores after `after`, in the order of their ids: those that a service serves at start.
     /// At most [`crate::LISTED_ROWS`].
     pub async fn stores(&self, after: Option<&StoreId>) -> Result<Vec<StoreId>, StoreError> {
-        let statement = sqlx::query("SELECT id FROM stores WHERE id > $1 ORDER BY id LIMIT $2")
-            .bind(after.map_or("", |store| store.as_str()).to_owned())
-            .bind(crate::LISTED_ROWS);
+        let statement =
+            query(STORES).bind(after.map_or("", |store| store.as_str()).to_owned()).bind(crate::LISTED_ROWS);
         self.fetch_all(statement).await?.iter().map(|row| id(row, "id")).collect()
     }
 
@@ -226,4 +218,16 @@ pub(crate) fn open(
     let plain = vault.open(tenant, connection, CREDENTIALS, sealed)?;
     // The JSON error would quote the secret.
     serde_json::from_slice(&plain).map_err(|_| unreadable(CREDENTIALS))
+}
+
+statements! {
+    const BY_ID: ByKey(text[]) = "
+        SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
+        WHERE c.id = ANY($1) ORDER BY c.id";
+
+    const OF_STORES: ByKey(text[]) = "
+        SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
+        WHERE c.store = ANY($1) ORDER BY c.id";
+
+    const STORES: ByKey(text, int8) = "SELECT id FROM stores WHERE id > $1 ORDER BY id LIMIT $2";
 }

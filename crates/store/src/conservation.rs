@@ -5,6 +5,7 @@ use crate::{
     columns::{id, signed, unreadable},
     cursors,
     error::within,
+    statement::{Bound, query, statements},
 };
 use model::{Outcome, StoreId, TenantId};
 use sqlx::{Row as _, postgres::PgRow};
@@ -47,16 +48,12 @@ impl Store {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             cursors::advance(&mut transaction, Consumer::Accepted, &[step]).await?;
-            sqlx::query(
-                "INSERT INTO accepted AS a (tenant, store, deliveries)
-                 SELECT * FROM unnest($1::text[], $2::text[], $3::int8[])
-                 ON CONFLICT (store) DO UPDATE SET deliveries = a.deliveries + excluded.deliveries",
-            )
-            .bind(deliveries.keys().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
-            .bind(deliveries.keys().map(|(_, store)| store.as_str()).collect::<Vec<_>>())
-            .bind(deliveries.values().copied().collect::<Vec<_>>())
-            .execute(&mut *transaction)
-            .await?;
+            query(ADD_ACCEPTED)
+                .bind(deliveries.keys().map(|(tenant, _)| tenant.as_str()).collect::<Vec<_>>())
+                .bind(deliveries.keys().map(|(_, store)| store.as_str()).collect::<Vec<_>>())
+                .bind(deliveries.values().copied().collect::<Vec<_>>())
+                .execute(&mut *transaction)
+                .await?;
             Ok::<_, StoreError>(())
         };
         within(self.limit, work).await?;
@@ -66,22 +63,15 @@ impl Store {
     /// Returns the number of deliveries in flight: accepted and without an outcome, from two counts that are maintained
     /// separately. Below 0 while the count of accepted deliveries is behind.
     pub async fn in_flight(&self) -> Result<i64, StoreError> {
-        let statement = sqlx::query(
-            "SELECT (coalesce((SELECT sum(deliveries) FROM accepted), 0)
-                - coalesce((SELECT sum(ended) FROM stores), 0))::bigint AS in_flight",
-        );
+        let statement = query(IN_FLIGHT);
         Ok(self.fetch_one(statement).await?.try_get("in_flight")?)
     }
 
     /// Returns the accounts of one store, or of all, computed from the rows: the view `conservation`. Reads their
     /// complete history, for at most ten minutes.
     pub async fn accounts(&self, store: Option<&StoreId>) -> Result<Vec<Account>, StoreError> {
-        let rows = self
-            .over_history(
-                sqlx::query("SELECT * FROM conservation WHERE $1::text IS NULL OR store = $1 ORDER BY store")
-                    .bind(store.map(|store| store.as_str().to_owned())),
-            )
-            .await?;
+        let rows =
+            self.over_history(query(ACCOUNTS).bind(store.map(|store| store.as_str().to_owned()))).await?;
         rows.iter().map(read).collect()
     }
 
@@ -93,16 +83,10 @@ impl Store {
     ) -> Result<BTreeSet<DeliveryPosition>, StoreError> {
         let sequences =
             positions.iter().map(|(sequence, _)| signed(*sequence)).collect::<Result<Vec<_>, _>>()?;
-        let statement = sqlx::query(
-            "SELECT u.sequence, u.index FROM unnest($2::int8[], $3::int8[]) AS u(sequence, index)
-             WHERE NOT EXISTS (SELECT FROM event_outcomes e WHERE e.store = $1 AND e.raw_sequence = u.sequence
-                               AND e.delivery_index = u.index)
-               AND NOT EXISTS (SELECT FROM dropped_inputs d WHERE d.store = $1 AND d.raw_sequence = u.sequence
-                               AND d.delivery_index = u.index)",
-        )
-        .bind(store.as_str().to_owned())
-        .bind(sequences)
-        .bind(positions.iter().map(|(_, index)| i64::from(*index)).collect::<Vec<_>>());
+        let statement = query(WITHOUT_OUTCOME)
+            .bind(store.as_str().to_owned())
+            .bind(sequences)
+            .bind(positions.iter().map(|(_, index)| i64::from(*index)).collect::<Vec<_>>());
         let rows = self.fetch_all(statement).await?;
         let position = |row: &PgRow| -> Result<DeliveryPosition, StoreError> {
             let number = |column: &str| row.try_get::<i64, _>(column);
@@ -116,7 +100,7 @@ impl Store {
     /// order other than the order of acceptance, levels that aren't the sum of the ledger. Always empty unless
     /// something is wrong.
     pub async fn contradictions(&self, store: &StoreId) -> Result<Vec<String>, StoreError> {
-        let statement = sqlx::query(CONTRADICTIONS).bind(store.as_str().to_owned());
+        let statement = query(CONTRADICTIONS).bind(store.as_str().to_owned());
         let found = |row: &PgRow| -> Result<String, StoreError> {
             let (count, what): (i64, String) = (row.try_get("count")?, row.try_get("what")?);
             Ok(format!("{count} {what}"))
@@ -125,10 +109,10 @@ impl Store {
     }
 
     /// Runs a query over many rows: any plan is allowed, and the limit is minutes.
-    async fn over_history(&self, statement: crate::Statement) -> Result<Vec<PgRow>, StoreError> {
+    async fn over_history(&self, statement: Bound) -> Result<Vec<PgRow>, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
-            sqlx::raw_sql(FREE_PLANS).execute(&mut *transaction).await?;
+            query(FREE_PLANS).execute(&mut *transaction).await?;
             statement.fetch_all(&mut *transaction).await
         };
         let rows = within(AUDIT_LIMIT, work).await?;
@@ -152,36 +136,61 @@ fn read(row: &PgRow) -> Result<Account, StoreError> {
     })
 }
 
-/// Beginning of a transaction whose statements read many rows.
-pub(crate) const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = auto; SET LOCAL enable_seqscan = on;
-SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = '10min'";
+statements! {
+    const ADD_ACCEPTED: ByKey(text[], text[], int8[]) = "
+        INSERT INTO accepted AS a (tenant, store, deliveries)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::int8[])
+        ON CONFLICT (store) DO UPDATE SET deliveries = a.deliveries + excluded.deliveries";
 
-const CONTRADICTIONS: &str = "
-SELECT what, count FROM (
-SELECT 'changes missing from the sequence' AS what, coalesce(max(sequence), 0) - count(DISTINCT sequence) AS count
-    FROM events WHERE store = $1
-UNION ALL SELECT 'changes that stand twice in the sequence', count(*) - count(DISTINCT sequence) FROM events WHERE store = $1
-UNION ALL SELECT 'events that changed something twice', count(*) - count(DISTINCT (connection, event_id))
-    FROM events WHERE store = $1
-UNION ALL SELECT 'changes without their outcome, or outcomes without their change', count(*)
-    FROM (SELECT event_id, sequence FROM events WHERE store = $1) AS e
-    FULL JOIN (SELECT event_id, sequence FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
-        USING (event_id, sequence)
-    WHERE e.event_id IS NULL OR o.event_id IS NULL
-UNION ALL SELECT 'changes out of the order of acceptance', count(*)
-    FROM (SELECT sequence, lag(sequence) OVER (ORDER BY raw_sequence, delivery_index, event_index) AS before
-          FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
-    WHERE sequence < before
-UNION ALL SELECT 'levels that the ledger does not sum up to', count(*)
-    FROM (SELECT variant, location, quantity FROM inventory_levels
-          WHERE location IN (SELECT id FROM locations WHERE store = $1)) AS l
-    FULL JOIN (SELECT variant, location, sum(delta) AS quantity FROM inventory_movements
-               WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
-    WHERE l.quantity IS DISTINCT FROM m.quantity
-UNION ALL SELECT 'positions that ended twice', count(*)
-    FROM event_outcomes e JOIN dropped_inputs d USING (store, raw_sequence, delivery_index)
-    WHERE e.store = $1 AND e.event_index = d.event_index
-UNION ALL SELECT 'deliveries counted as ended that did not, or the other way round', abs(s.ended - o.deliveries)
-    FROM stores s, (SELECT coalesce(sum(deliveries), 0)::bigint AS deliveries FROM outcomes_by_stage WHERE store = $1) AS o
-    WHERE s.id = $1
-) AS found WHERE count <> 0";
+    const IN_FLIGHT: Any() = "
+        SELECT (coalesce((SELECT sum(deliveries) FROM accepted), 0)
+           - coalesce((SELECT sum(ended) FROM stores), 0))::bigint AS in_flight";
+
+    const ACCOUNTS: Any(text) = "SELECT * FROM conservation WHERE $1::text IS NULL OR store = $1 ORDER BY store";
+
+    const WITHOUT_OUTCOME: ByKey(text, int8[], int8[]) = "
+        SELECT u.sequence, u.index FROM unnest($2::int8[], $3::int8[]) AS u(sequence, index)
+        WHERE NOT EXISTS (SELECT FROM event_outcomes e WHERE e.store = $1 AND e.raw_sequence = u.sequence
+                          AND e.delivery_index = u.index)
+          AND NOT EXISTS (SELECT FROM dropped_inputs d WHERE d.store = $1 AND d.raw_sequence = u.sequence
+                          AND d.delivery_index = u.index)";
+
+    const CONTRADICTIONS: Any(text) = "
+        SELECT what, count FROM (
+        SELECT 'changes missing from the sequence' AS what,
+            coalesce(max(sequence), 0) - count(DISTINCT sequence) AS count
+            FROM events WHERE store = $1
+        UNION ALL SELECT 'changes that stand twice in the sequence', count(*) - count(DISTINCT sequence)
+            FROM events WHERE store = $1
+        UNION ALL SELECT 'events that changed something twice', count(*) - count(DISTINCT (connection, event_id))
+            FROM events WHERE store = $1
+        UNION ALL SELECT 'changes without their outcome, or outcomes without their change', count(*)
+            FROM (SELECT event_id, sequence FROM events WHERE store = $1) AS e
+            FULL JOIN (SELECT event_id, sequence FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
+                USING (event_id, sequence)
+            WHERE e.event_id IS NULL OR o.event_id IS NULL
+        UNION ALL SELECT 'changes out of the order of acceptance', count(*)
+            FROM (SELECT sequence, lag(sequence) OVER (ORDER BY raw_sequence, delivery_index, event_index) AS before
+                  FROM event_outcomes WHERE store = $1 AND outcome = 'applied') AS o
+            WHERE sequence < before
+        UNION ALL SELECT 'levels that the ledger does not sum up to', count(*)
+            FROM (SELECT variant, location, quantity FROM inventory_levels
+                  WHERE location IN (SELECT id FROM locations WHERE store = $1)) AS l
+            FULL JOIN (SELECT variant, location, sum(delta) AS quantity FROM inventory_movements
+                       WHERE store = $1 GROUP BY variant, location) AS m USING (variant, location)
+            WHERE l.quantity IS DISTINCT FROM m.quantity
+        UNION ALL SELECT 'positions that ended twice', count(*)
+            FROM event_outcomes e JOIN dropped_inputs d USING (store, raw_sequence, delivery_index)
+            WHERE e.store = $1 AND e.event_index = d.event_index
+        UNION ALL SELECT 'deliveries counted as ended that did not, or the other way round', abs(s.ended - o.deliveries)
+            FROM stores s, (SELECT coalesce(sum(deliveries), 0)::bigint AS deliveries
+                            FROM outcomes_by_stage WHERE store = $1) AS o
+            WHERE s.id = $1
+        ) AS found WHERE count <> 0";
+
+    /// Beginning of a transaction whose statements read many rows: any plan is allowed, for minutes.
+    pub(crate) const FREE_PLANS: ByKey() = "
+        SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_seqscan', 'on', true),
+            set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true),
+            set_config('statement_timeout', '10min', true)";
+}

@@ -3,6 +3,7 @@
 use crate::{
     Store, StoreError,
     columns::{partition, signed, time, unreadable},
+    statement::{query, statements},
 };
 use model::{Partition, Position, Timestamp};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -105,11 +106,7 @@ impl Store {
     /// Returns every consumer's cursors with the time of their last move, without those of consumers that only another
     /// version has.
     pub async fn cursors_moved(&self) -> Result<Vec<CursorMoved>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT name, partition, raw_sequence, delivery, event, number, epoch, moved_at FROM cursors
-             WHERE name = ANY($1) ORDER BY name, partition",
-        )
-        .bind(Consumer::ALL.map(Consumer::as_str).as_slice());
+        let statement = query(MOVED).bind(Consumer::ALL.map(Consumer::as_str).as_slice());
         let rows = self.fetch_all(statement).await?;
         rows.iter()
             .map(|row| {
@@ -132,14 +129,7 @@ impl Store {
         of: Partition,
         raise: i64,
     ) -> Result<Cursor, StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO cursors AS c (name, partition, epoch) VALUES ($1, $2, $3)
-             ON CONFLICT (name, partition) DO UPDATE SET epoch = c.epoch + $3
-             RETURNING raw_sequence, delivery, event, number, epoch",
-        )
-        .bind(consumer.as_str())
-        .bind(partition(of)?)
-        .bind(raise);
+        let statement = query(TOUCH).bind(consumer.as_str()).bind(partition(of)?).bind(raise);
         read(&self.fetch_one(statement).await?)
     }
 }
@@ -166,30 +156,20 @@ pub(crate) async fn advance(
     let partitions = steps.iter().map(|step| partition(step.partition)).collect::<Result<Vec<_>, _>>()?;
     let from = Positions::of(steps.iter().map(|step| step.from.position))?;
     let to = Positions::of(steps.iter().map(|step| step.position))?;
-    let done = sqlx::query(
-        "UPDATE cursors c
-         SET raw_sequence = u.raw_sequence, delivery = u.delivery, event = u.event, number = u.number,
-             moved_at = now()
-         FROM unnest($2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
-                     $8::int8[], $9::int8[], $10::int8[], $11::int8[])
-             AS u(partition, old_raw_sequence, old_delivery, old_event, old_number, epoch,
-                  raw_sequence, delivery, event, number)
-         WHERE c.name = $1 AND c.partition = u.partition AND c.epoch = u.epoch AND c.number = u.old_number
-           AND c.raw_sequence = u.old_raw_sequence AND c.delivery = u.old_delivery AND c.event = u.old_event",
-    )
-    .bind(consumer.as_str())
-    .bind(partitions)
-    .bind(from.raw_sequences)
-    .bind(from.deliveries)
-    .bind(from.events)
-    .bind(steps.iter().map(|step| step.from.number).collect::<Vec<_>>())
-    .bind(steps.iter().map(|step| step.from.epoch).collect::<Vec<_>>())
-    .bind(to.raw_sequences)
-    .bind(to.deliveries)
-    .bind(to.events)
-    .bind(steps.iter().map(|step| step.number).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    let done = query(ADVANCE)
+        .bind(consumer.as_str())
+        .bind(partitions)
+        .bind(from.raw_sequences)
+        .bind(from.deliveries)
+        .bind(from.events)
+        .bind(steps.iter().map(|step| step.from.number).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.from.epoch).collect::<Vec<_>>())
+        .bind(to.raw_sequences)
+        .bind(to.deliveries)
+        .bind(to.events)
+        .bind(steps.iter().map(|step| step.number).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     if done.rows_affected() == signed(steps.len())?.unsigned_abs() { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
@@ -207,4 +187,26 @@ impl Positions {
             events: positions.map(|at| i64::from(at.event)).collect(),
         })
     }
+}
+
+statements! {
+    const MOVED: Any(text[]) = "
+        SELECT name, partition, raw_sequence, delivery, event, number, epoch, moved_at FROM cursors
+        WHERE name = ANY($1) ORDER BY name, partition";
+
+    const TOUCH: ByKey(text, int2, int8) = "
+        INSERT INTO cursors AS c (name, partition, epoch) VALUES ($1, $2, $3)
+        ON CONFLICT (name, partition) DO UPDATE SET epoch = c.epoch + $3
+        RETURNING raw_sequence, delivery, event, number, epoch";
+
+    const ADVANCE: ByKey(text, int2[], int8[], int8[], int8[], int8[], int8[], int8[], int8[], int8[], int8[]) = "
+        UPDATE cursors c
+        SET raw_sequence = u.raw_sequence, delivery = u.delivery, event = u.event, number = u.number,
+            moved_at = now()
+        FROM unnest($2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
+                    $8::int8[], $9::int8[], $10::int8[], $11::int8[])
+            AS u(partition, old_raw_sequence, old_delivery, old_event, old_number, epoch,
+                 raw_sequence, delivery, event, number)
+        WHERE c.name = $1 AND c.partition = u.partition AND c.epoch = u.epoch AND c.number = u.old_number
+          AND c.raw_sequence = u.old_raw_sequence AND c.delivery = u.old_delivery AND c.event = u.old_event";
 }

@@ -3,6 +3,7 @@
 use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{hash_id, time},
+    statement::{query, statements},
 };
 use model::{DeliveryId, EventId, Origin, Timestamp};
 use sqlx::Row as _;
@@ -52,22 +53,18 @@ pub struct DeadLetterActed {
 impl Store {
     /// Records an action on a dead letter before it is done.
     pub async fn note_dead_letter(&self, acted: &DeadLetterActed) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO dead_letter_actions (tenant, store, connection, message_id, delivery_id, event_id,
-                 fingerprint, reason, action, attempt, note)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        )
-        .bind(acted.origin.tenant.as_str().to_owned())
-        .bind(acted.origin.store.as_str().to_owned())
-        .bind(acted.origin.connection.as_str().to_owned())
-        .bind(acted.message_id.clone())
-        .bind(acted.delivery.as_bytes().to_vec())
-        .bind(acted.event.map(|event| event.as_bytes().to_vec()))
-        .bind(acted.fingerprint.clone())
-        .bind(acted.reason.clone())
-        .bind(acted.action.as_str())
-        .bind(i64::from(acted.attempt))
-        .bind(acted.note.clone());
+        let statement = query(NOTE)
+            .bind(acted.origin.tenant.as_str().to_owned())
+            .bind(acted.origin.store.as_str().to_owned())
+            .bind(acted.origin.connection.as_str().to_owned())
+            .bind(acted.message_id.clone())
+            .bind(acted.delivery.as_bytes().to_vec())
+            .bind(acted.event.map(|event| event.as_bytes().to_vec()))
+            .bind(acted.fingerprint.clone())
+            .bind(acted.reason.clone())
+            .bind(acted.action.as_str())
+            .bind(i64::from(acted.attempt))
+            .bind(acted.note.clone());
         self.execute(statement).await.map(drop)
     }
 
@@ -77,12 +74,7 @@ impl Store {
         &self,
         delivery: DeliveryId,
     ) -> Result<Vec<(String, i64, String, Option<EventId>, Timestamp)>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT action, attempt, note, event_id, acted_at FROM dead_letter_actions
-             WHERE delivery_id = $1 ORDER BY id LIMIT $2",
-        )
-        .bind(delivery.as_bytes().to_vec())
-        .bind(LISTED_ROWS);
+        let statement = query(HISTORY).bind(delivery.as_bytes().to_vec()).bind(LISTED_ROWS);
         let rows = self.fetch_all(statement).await?;
         rows.iter()
             .map(|row| {
@@ -93,4 +85,15 @@ impl Store {
             })
             .collect()
     }
+}
+
+statements! {
+    const NOTE: ByKey(text, text, text, text, bytea, bytea, text, text, text, int8, text) = "
+        INSERT INTO dead_letter_actions (tenant, store, connection, message_id, delivery_id, event_id,
+            fingerprint, reason, action, attempt, note)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+    const HISTORY: ByKey(bytea, int8) = "
+        SELECT action, attempt, note, event_id, acted_at FROM dead_letter_actions
+        WHERE delivery_id = $1 ORDER BY id LIMIT $2";
 }

@@ -6,6 +6,7 @@ use crate::{
     conflicts, cursors,
     error::within,
     mirrors,
+    statement::{query, statements},
 };
 use model::{
     Event, FieldMirror, LevelMirror, LocationId, Mirror, MirrorKey, MirrorKind, Money, PlatformName,
@@ -236,7 +237,7 @@ async fn set(
     if pending.iter().any(|wanted| matches!(wanted.seen, Seen::Nothing)) {
         // Apply locks a store before anything in it. Every transaction that creates mirrors does the same, otherwise
         // two that create the same ones would deadlock.
-        sqlx::query("SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+        query(LOCK_STORES)
             .bind(changes.stores.iter().map(StoreId::as_str).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
             .await?;
@@ -272,7 +273,7 @@ async fn levels(
     changes: &DesiredChanges,
     writes: &Writes,
 ) -> Result<Vec<Wanted>, StoreError> {
-    let rows = sqlx::query(CHANGED_LEVELS)
+    let rows = query(CHANGED_LEVELS)
         .bind(changes.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
         .bind(changes.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
         .bind(numbers(changes.levels.values()))
@@ -294,45 +295,12 @@ async fn levels(
         .collect()
 }
 
-// Every table is looked up by key, one after the other: `OFFSET 0` keeps the planner from joining in another
-// order. A plan is made when the tables are still empty, and is cached; without this it read all links of the
-// database each time.
-//
-// A level goes to the connections with that location: linked, or as their default. It is looked up by its variant, of
-// which a store has few rows, and not by its location, which has thousands; `|| ''` hides that index.
-//
-// Most mirrors of a changed level belong to the reporting platform and have its value already: those aren't returned.
-const CHANGED_LEVELS: &str = "
-SELECT c.id AS connection, c.store, c.platform, 'inventory' AS kind, item.external, level.location AS place,
-    level.variant AS internal, level.quantity, w.trace, m.state -> 'desired' AS desired, m.connection IS NULL AS is_new
-FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
-      FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
-                AS changed(variant, location, number, trace)
-            UNION ALL
-            SELECT l.variant, l.location, linked.number, linked.trace
-            FROM unnest($5::text[], $6::int8[], $7::text[]) AS linked(variant, number, trace)
-            JOIN inventory_levels l ON l.variant = linked.variant) AS each
-      ORDER BY variant, location, number DESC) AS w
-CROSS JOIN LATERAL (SELECT * FROM inventory_levels k
-                    WHERE k.variant = w.variant AND k.location || '' = w.location OFFSET 0) AS level
-CROSS JOIN LATERAL (SELECT * FROM links k
-                    WHERE k.internal = w.variant AND k.kind = 'item' AND k.retired_at IS NULL OFFSET 0) AS item
-CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = item.connection AND k.store = level.store OFFSET 0) AS c
-LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'inventory'
-                       AND k.external = item.external AND k.place = w.location OFFSET 0) AS m ON true
-WHERE c.platform = ANY($8)
-  AND (c.default_location = w.location
-       OR EXISTS (SELECT FROM links place
-                  WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
-                    AND place.external <> $9))
-  AND (m.connection IS NULL OR m.state ->> 'desired' IS DISTINCT FROM trim_scale(level.quantity)::text)";
-
 async fn prices(
     connection: &mut PgConnection,
     changes: &DesiredChanges,
     writes: &Writes,
 ) -> Result<Vec<Wanted>, StoreError> {
-    let rows = sqlx::query(CHANGED_PRICES)
+    let rows = query(CHANGED_PRICES)
         .bind(changes.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
         .bind(traces(changes.prices.values()))
         .bind(takers(writes, MirrorKind::Price))
@@ -348,24 +316,12 @@ async fn prices(
     Ok(wanted)
 }
 
-const CHANGED_PRICES: &str = "
-SELECT c.id AS connection, c.store, 'price' AS kind, l.external, '' AS place, v.id AS internal, v.price_minor, v.price_currency,
-    w.trace, m.state, m.connection IS NULL AS is_new
-FROM unnest($1::text[], $2::text[]) AS w(variant, trace)
-CROSS JOIN LATERAL (SELECT * FROM variants k WHERE k.id = w.variant AND k.price_minor IS NOT NULL OFFSET 0) AS v
-CROSS JOIN LATERAL (SELECT * FROM links k
-                    WHERE k.internal = w.variant AND k.kind = 'variant' AND k.retired_at IS NULL OFFSET 0) AS l
-CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = v.store OFFSET 0) AS c
-LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'price'
-                       AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
-WHERE c.platform = ANY($3)";
-
 async fn texts(
     connection: &mut PgConnection,
     changes: &DesiredChanges,
     writes: &Writes,
 ) -> Result<Vec<Wanted>, StoreError> {
-    let rows = sqlx::query(CHANGED_TEXTS)
+    let rows = query(CHANGED_TEXTS)
         .bind(changes.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
         .bind(numbers(changes.texts.values()))
         .bind(traces(changes.texts.values()))
@@ -384,20 +340,73 @@ async fn texts(
         .collect()
 }
 
-const CHANGED_TEXTS: &str = "
-SELECT c.id AS connection, c.store, 'product' AS kind, l.external, '' AS place, p.id AS internal, p.title, p.description,
-    w.trace, m.state, m.connection IS NULL AS is_new
-FROM (SELECT DISTINCT ON (product) product, number, trace
-      FROM (SELECT * FROM unnest($1::text[], $2::int8[], $3::text[]) AS changed(product, number, trace)
-            UNION ALL
-            SELECT v.product, linked.number, linked.trace
-            FROM unnest($4::text[], $5::int8[], $6::text[]) AS linked(variant, number, trace)
-            JOIN variants v ON v.id = linked.variant) AS each
-      ORDER BY product, number DESC) AS w
-CROSS JOIN LATERAL (SELECT * FROM products k WHERE k.id = w.product AND k.deleted_at IS NULL OFFSET 0) AS p
-CROSS JOIN LATERAL (SELECT * FROM links k
-                    WHERE k.internal = w.product AND k.kind = 'product' AND k.retired_at IS NULL OFFSET 0) AS l
-CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = p.store OFFSET 0) AS c
-LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'product'
-                       AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
-WHERE c.platform = ANY($7)";
+statements! {
+    const LOCK_STORES: ByKey(text[]) = "SELECT id FROM stores WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+
+    // Every table is looked up by key, one after the other: `OFFSET 0` keeps the planner from joining in another
+    // order. A plan is made when the tables are still empty, and is cached; without this it read all links of the
+    // database each time.
+    //
+    // A level goes to the connections with that location: linked, or as their default. It is looked up by its
+    // variant, of which a store has few rows, and not by its location, which has thousands; `|| ''` hides that
+    // index.
+    //
+    // Most mirrors of a changed level belong to the reporting platform and have its value already: those aren't
+    // returned.
+    const CHANGED_LEVELS: ByKey(text[], text[], int8[], text[], text[], int8[], text[], text[], text) = "
+        SELECT c.id AS connection, c.store, c.platform, 'inventory' AS kind, item.external, level.location AS place,
+            level.variant AS internal, level.quantity, w.trace, m.state -> 'desired' AS desired,
+            m.connection IS NULL AS is_new
+        FROM (SELECT DISTINCT ON (variant, location) variant, location, number, trace
+              FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[])
+                        AS changed(variant, location, number, trace)
+                    UNION ALL
+                    SELECT l.variant, l.location, linked.number, linked.trace
+                    FROM unnest($5::text[], $6::int8[], $7::text[]) AS linked(variant, number, trace)
+                    JOIN inventory_levels l ON l.variant = linked.variant) AS each
+              ORDER BY variant, location, number DESC) AS w
+        CROSS JOIN LATERAL (SELECT * FROM inventory_levels k
+                            WHERE k.variant = w.variant AND k.location || '' = w.location OFFSET 0) AS level
+        CROSS JOIN LATERAL (SELECT * FROM links k
+                            WHERE k.internal = w.variant AND k.kind = 'item' AND k.retired_at IS NULL OFFSET 0) AS item
+        CROSS JOIN LATERAL (SELECT * FROM connections k
+                            WHERE k.id = item.connection AND k.store = level.store OFFSET 0) AS c
+        LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'inventory'
+                               AND k.external = item.external AND k.place = w.location OFFSET 0) AS m ON true
+        WHERE c.platform = ANY($8)
+          AND (c.default_location = w.location
+               OR EXISTS (SELECT FROM links place
+                          WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
+                            AND place.external <> $9))
+          AND (m.connection IS NULL OR m.state ->> 'desired' IS DISTINCT FROM trim_scale(level.quantity)::text)";
+
+    const CHANGED_PRICES: ByKey(text[], text[], text[]) = "
+        SELECT c.id AS connection, c.store, 'price' AS kind, l.external, '' AS place, v.id AS internal,
+            v.price_minor, v.price_currency, w.trace, m.state, m.connection IS NULL AS is_new
+        FROM unnest($1::text[], $2::text[]) AS w(variant, trace)
+        CROSS JOIN LATERAL (SELECT * FROM variants k WHERE k.id = w.variant AND k.price_minor IS NOT NULL OFFSET 0) AS v
+        CROSS JOIN LATERAL (SELECT * FROM links k
+                            WHERE k.internal = w.variant AND k.kind = 'variant' AND k.retired_at IS NULL OFFSET 0) AS l
+        CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = v.store OFFSET 0) AS c
+        LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'price'
+                               AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
+        WHERE c.platform = ANY($3)";
+
+    const CHANGED_TEXTS: ByKey(text[], int8[], text[], text[], int8[], text[], text[]) = "
+        SELECT c.id AS connection, c.store, 'product' AS kind, l.external, '' AS place, p.id AS internal, p.title,
+            p.description, w.trace, m.state, m.connection IS NULL AS is_new
+        FROM (SELECT DISTINCT ON (product) product, number, trace
+              FROM (SELECT * FROM unnest($1::text[], $2::int8[], $3::text[]) AS changed(product, number, trace)
+                    UNION ALL
+                    SELECT v.product, linked.number, linked.trace
+                    FROM unnest($4::text[], $5::int8[], $6::text[]) AS linked(variant, number, trace)
+                    JOIN variants v ON v.id = linked.variant) AS each
+              ORDER BY product, number DESC) AS w
+        CROSS JOIN LATERAL (SELECT * FROM products k WHERE k.id = w.product AND k.deleted_at IS NULL OFFSET 0) AS p
+        CROSS JOIN LATERAL (SELECT * FROM links k
+                            WHERE k.internal = w.product AND k.kind = 'product' AND k.retired_at IS NULL OFFSET 0) AS l
+        CROSS JOIN LATERAL (SELECT * FROM connections k WHERE k.id = l.connection AND k.store = p.store OFFSET 0) AS c
+        LEFT JOIN LATERAL (SELECT * FROM mirrors k WHERE k.connection = c.id AND k.kind = 'product'
+                               AND k.external = l.external AND k.place = '' OFFSET 0) AS m ON true
+        WHERE c.platform = ANY($7)";
+}

@@ -3,6 +3,7 @@
 use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{action, entity_kind, hash_id, id, outcome, position, time},
+    statement::{query, statements},
 };
 use model::{ConnectionId, EventId, Outcome, StoreId, Timestamp, record::EventOutcome};
 use sqlx::{Row as _, postgres::PgRow};
@@ -25,12 +26,7 @@ impl Store {
         store: &StoreId,
         limit: i64,
     ) -> Result<Vec<EventOutcomeRow>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT * FROM event_outcomes WHERE store = $1
-                 ORDER BY raw_sequence DESC, delivery_index DESC, event_index DESC LIMIT $2",
-        )
-        .bind(store.as_str().to_owned())
-        .bind(limit.min(LISTED_ROWS));
+        let statement = query(NEWEST).bind(store.as_str().to_owned()).bind(limit.min(LISTED_ROWS));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
@@ -40,18 +36,13 @@ impl Store {
         connection: &ConnectionId,
         event: EventId,
     ) -> Result<Option<EventOutcomeRow>, StoreError> {
-        let statement = sqlx::query("SELECT * FROM event_outcomes WHERE connection = $1 AND event_id = $2")
-            .bind(connection.as_str().to_owned())
-            .bind(event.as_bytes().to_vec());
+        let statement = query(ONE).bind(connection.as_str().to_owned()).bind(event.as_bytes().to_vec());
         self.fetch_optional(statement).await?.map(|row| read(&row)).transpose()
     }
 
     /// Returns the number of a store's events by outcome.
     pub async fn outcomes_of(&self, store: &StoreId) -> Result<Vec<(Outcome, i64)>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT outcome, count(*) AS count FROM event_outcomes WHERE store = $1 GROUP BY outcome ORDER BY outcome",
-        )
-        .bind(store.as_str().to_owned());
+        let statement = query(COUNT).bind(store.as_str().to_owned());
         let rows = self.fetch_all(statement).await?;
         rows.iter().map(|row| Ok((outcome(row, "outcome")?, row.try_get("count")?))).collect()
     }
@@ -78,4 +69,15 @@ fn read(row: &PgRow) -> Result<EventOutcomeRow, StoreError> {
         recorded_at: time(row, "recorded_at")?,
         attempts: row.try_get("attempts")?,
     })
+}
+
+statements! {
+    const NEWEST: ByKey(text, int8) = "
+        SELECT * FROM event_outcomes WHERE store = $1
+            ORDER BY raw_sequence DESC, delivery_index DESC, event_index DESC LIMIT $2";
+
+    const ONE: ByKey(text, bytea) = "SELECT * FROM event_outcomes WHERE connection = $1 AND event_id = $2";
+
+    const COUNT: Any(text) =
+        "SELECT outcome, count(*) AS count FROM event_outcomes WHERE store = $1 GROUP BY outcome ORDER BY outcome";
 }

@@ -3,6 +3,7 @@
 use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{action, entity_kind, hash_id, id, partition, time, time_or_null, unreadable},
+    statement::{query, statements},
 };
 use model::{
     Action, ConnectionId, DeliveryId, EntityKind, EventId, ExternalId, Partition, StoreId, TenantId,
@@ -57,11 +58,7 @@ impl Store {
         number: i64,
         limit: i64,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let statement =
-            sqlx::query("SELECT * FROM events WHERE partition = $1 AND number > $2 ORDER BY number LIMIT $3")
-                .bind(partition(of)?)
-                .bind(number)
-                .bind(limit.min(LISTED_ROWS));
+        let statement = query(AFTER_NUMBER).bind(partition(of)?).bind(number).bind(limit.min(LISTED_ROWS));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 
@@ -73,10 +70,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<EventRow>, StoreError> {
         let statement =
-            sqlx::query("SELECT * FROM events WHERE store = $1 AND sequence > $2 ORDER BY sequence LIMIT $3")
-                .bind(store.as_str().to_owned())
-                .bind(sequence)
-                .bind(limit.min(LISTED_ROWS));
+            query(AFTER_SEQUENCE).bind(store.as_str().to_owned()).bind(sequence).bind(limit.min(LISTED_ROWS));
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 }
@@ -103,4 +97,12 @@ fn read(row: &PgRow) -> Result<EventRow, StoreError> {
         payload: row.try_get("payload")?,
         trace: TraceParent::parse(row.try_get("trace")?).ok_or_else(|| unreadable("trace"))?,
     })
+}
+
+statements! {
+    const AFTER_NUMBER: ByKey(int2, int8, int8) =
+        "SELECT * FROM events WHERE partition = $1 AND number > $2 ORDER BY number LIMIT $3";
+
+    const AFTER_SEQUENCE: ByKey(text, int8, int8) =
+        "SELECT * FROM events WHERE store = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
 }

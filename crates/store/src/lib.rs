@@ -30,6 +30,7 @@ mod parked;
 mod provision;
 mod rebuild;
 mod show;
+mod statement;
 mod vault;
 
 pub use apply::ApplyTransaction;
@@ -58,7 +59,8 @@ pub use vault::{Sealed, Vault, VaultError};
 
 use error::{ANSWER_GRACE, within};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgQueryResult, PgRow};
-use sqlx::{Connection as _, PgConnection, Postgres};
+use sqlx::{Connection as _, PgConnection};
+use statement::{Bound, query, statements};
 use std::{future::Future, str::FromStr, sync::Arc, time::Duration};
 
 /// Upper limit of the rows of one listing, whatever limit the caller requests.
@@ -68,8 +70,6 @@ pub const LISTED_ROWS: i64 = 10_000;
 const IDLE_CONNECTION: Duration = Duration::from_mins(10);
 /// A connection that was in use within this time isn't pinged before use: its last use showed that it works.
 const LATELY: Duration = Duration::from_secs(1);
-
-type Statement = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
 
 /// The database of record. Cheap to clone; all clones share one connection pool.
 #[derive(Clone)]
@@ -117,13 +117,13 @@ impl Store {
     /// Creates the event partitions of the coming months and returns the number of those that were missing. Call it at
     /// start and daily.
     pub async fn maintain(&self) -> Result<i32, StoreError> {
-        let row = self.fetch_one(sqlx::query("SELECT make_event_partitions(3) AS made")).await?;
+        let row = self.fetch_one(query(MAKE_EVENT_PARTITIONS)).await?;
         Ok(sqlx::Row::try_get(&row, "made")?)
     }
 
     /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.execute(sqlx::query("SELECT 1")).await.map(drop)
+        self.execute(query(PING)).await.map(drop)
     }
 
     /// Closes every connection; waits for those in use to be returned.
@@ -135,26 +135,27 @@ impl Store {
         within(self.limit, call).await
     }
 
-    async fn execute(&self, statement: Statement) -> Result<PgQueryResult, StoreError> {
+    async fn execute(&self, statement: Bound) -> Result<PgQueryResult, StoreError> {
         self.bounded(statement.execute(&self.pool)).await
     }
 
-    async fn fetch_all(&self, statement: Statement) -> Result<Vec<PgRow>, StoreError> {
+    async fn fetch_all(&self, statement: Bound) -> Result<Vec<PgRow>, StoreError> {
         self.bounded(statement.fetch_all(&self.pool)).await
     }
 
-    async fn fetch_optional(&self, statement: Statement) -> Result<Option<PgRow>, StoreError> {
+    async fn fetch_optional(&self, statement: Bound) -> Result<Option<PgRow>, StoreError> {
         self.bounded(statement.fetch_optional(&self.pool)).await
     }
 
-    async fn fetch_one(&self, statement: Statement) -> Result<PgRow, StoreError> {
+    async fn fetch_one(&self, statement: Bound) -> Result<PgRow, StoreError> {
         self.bounded(statement.fetch_one(&self.pool)).await
     }
 }
 
 /// Settings of every connection of the pool. Statements look up sets of keys in tables that grow from nothing: a cached
 /// plan made while a table was empty would read the whole table for minutes, so plans without an index are discouraged.
-/// Even these may use the wrong index or the wrong order: `tests/it/plans.rs` counts the rows that statements read.
+/// A test holds that statements declared as `ByKey` have such plans. Even these may use the wrong index or the wrong
+/// order: `tests/it/plans.rs` counts the rows that statements read.
 fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
     let milliseconds = config.statement_timeout_ms.to_string();
     login.options([
@@ -169,4 +170,10 @@ fn pipeline(login: PgConnectOptions, config: &StoreConfig) -> PgConnectOptions {
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
     ])
+}
+
+statements! {
+    const MAKE_EVENT_PARTITIONS: ByKey() = "SELECT make_event_partitions(3) AS made";
+
+    const PING: ByKey() = "SELECT 1";
 }

@@ -3,12 +3,10 @@
 use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{id, unreadable},
+    statement::{Bound, query, statements},
 };
 use model::{ConnectionId, ExternalId, LinkKind, LocationId, StoreId, VariantId};
-use sqlx::{
-    Row as _,
-    postgres::{PgArguments, PgRow},
-};
+use sqlx::{Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A connection, a kind of thing, and the platform's id of it.
@@ -28,47 +26,30 @@ impl Store {
         &self,
         connection: &ConnectionId,
     ) -> Result<Vec<(ExternalId, LocationId)>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT external, internal FROM links WHERE connection = $1 AND kind = 'location' ORDER BY external LIMIT $2",
-        )
-        .bind(connection.as_str().to_owned())
-        .bind(LISTED_ROWS);
+        let statement = query(OF_LOCATIONS).bind(connection.as_str().to_owned()).bind(LISTED_ROWS);
         let rows = self.fetch_all(statement).await?;
         rows.iter().map(|row| Ok((id(row, "external")?, id(row, "internal")?))).collect()
     }
 
     /// Returns the number of a connection's linked items, counted up to [`LISTED_ROWS`].
     pub async fn count_items(&self, connection: &ConnectionId) -> Result<i64, StoreError> {
-        let statement = sqlx::query(
-            "SELECT count(*) AS items
-             FROM (SELECT FROM links WHERE connection = $1 AND kind = 'item' AND retired_at IS NULL LIMIT $2) AS item",
-        )
-        .bind(connection.as_str().to_owned())
-        .bind(LISTED_ROWS);
+        let statement = query(COUNT_ITEMS).bind(connection.as_str().to_owned()).bind(LISTED_ROWS);
         Ok(self.fetch_one(statement).await?.try_get("items")?)
     }
 
     /// Returns true if a variant belongs to the store.
     pub async fn has_variant(&self, store: &StoreId, variant: &VariantId) -> Result<bool, StoreError> {
-        let statement =
-            sqlx::query("SELECT EXISTS (SELECT FROM variants WHERE id = $1 AND store = $2) AS found")
-                .bind(variant.as_str().to_owned())
-                .bind(store.as_str().to_owned());
+        let statement = query(HAS_VARIANT).bind(variant.as_str().to_owned()).bind(store.as_str().to_owned());
         Ok(self.fetch_one(statement).await?.try_get("found")?)
     }
 }
 
 /// Builds the statement that looks up `keys`.
-pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> sqlx::query::Query<'static, sqlx::Postgres, PgArguments> {
-    sqlx::query(
-        "SELECT l.connection, l.kind, l.external, l.internal
-         FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
-         JOIN links l USING (connection, kind, external)
-         WHERE l.retired_at IS NULL",
-    )
-    .bind(keys.iter().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
+pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> Bound {
+    query(LIVE)
+        .bind(keys.iter().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
 }
 
 /// Reads the rows of that statement.
@@ -90,4 +71,22 @@ fn kind(text: &str) -> Result<LinkKind, StoreError> {
         .into_iter()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| unreadable("kind"))
+}
+
+statements! {
+    const OF_LOCATIONS: ByKey(text, int8) =
+        "SELECT external, internal FROM links WHERE connection = $1 AND kind = 'location' ORDER BY external LIMIT $2";
+
+    const COUNT_ITEMS: ByKey(text, int8) = "
+        SELECT count(*) AS items
+        FROM (SELECT FROM links WHERE connection = $1 AND kind = 'item' AND retired_at IS NULL LIMIT $2) AS item";
+
+    const HAS_VARIANT: ByKey(text, text) =
+        "SELECT EXISTS (SELECT FROM variants WHERE id = $1 AND store = $2) AS found";
+
+    const LIVE: ByKey(text[], text[], text[]) = "
+        SELECT l.connection, l.kind, l.external, l.internal
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
+        JOIN links l USING (connection, kind, external)
+        WHERE l.retired_at IS NULL";
 }

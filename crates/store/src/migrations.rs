@@ -1,6 +1,10 @@
 //! Version of the database's schema, and migrations to the version that this program was built for.
 
-use crate::{Store, StoreError, error::within};
+use crate::{
+    Store, StoreError,
+    error::within,
+    statement::{query, statements},
+};
 use sqlx::{Connection as _, PgConnection, Row as _, migrate::MigrateError};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,15 +35,11 @@ impl Store {
 type Recorded = BTreeMap<i64, (Vec<u8>, bool)>;
 
 async fn recorded(connection: &mut PgConnection) -> Result<Recorded, sqlx::Error> {
-    let exists = sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS yes")
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get::<bool, _>("yes")?;
+    let exists = query(ARE_RECORDED).fetch_one(&mut *connection).await?.try_get::<bool, _>("yes")?;
     if !exists {
         return Ok(Recorded::new());
     }
-    let rows =
-        sqlx::query("SELECT version, checksum, success FROM _sqlx_migrations").fetch_all(connection).await?;
+    let rows = query(RECORDED).fetch_all(connection).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("version")?, (row.try_get("checksum")?, row.try_get("success")?))))
         .collect()
@@ -86,4 +86,10 @@ impl From<MigrateError> for StoreError {
             other => Self::refused(other.to_string()),
         }
     }
+}
+
+statements! {
+    const ARE_RECORDED: Any() = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS yes";
+
+    const RECORDED: Any() = "SELECT version, checksum, success FROM _sqlx_migrations";
 }

@@ -3,6 +3,7 @@
 use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{id, json, signed, unreadable},
+    statement::{Statement, parameters, query, statements},
 };
 use model::{
     ConnectionId, ExternalId, FieldKey, LevelKey, LocationId, Mirror, MirrorKey, MirrorKind, PriceMirror,
@@ -14,13 +15,7 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow};
 impl Store {
     /// Returns the mirrors of a connection that wait for a decision on a first contact: at most [`LISTED_ROWS`].
     pub async fn waiting_mirrors(&self, connection: &ConnectionId) -> Result<Vec<Mirror>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT m.connection, m.kind, m.external, m.place, m.state FROM mirrors m
-             WHERE m.connection = $1 AND m.attention = 'answer'
-             ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2",
-        )
-        .bind(connection.as_str().to_owned())
-        .bind(LISTED_ROWS);
+        let statement = query(WAITING).bind(connection.as_str().to_owned()).bind(LISTED_ROWS);
         self.fetch_all(statement).await?.iter().map(read).collect()
     }
 }
@@ -102,20 +97,13 @@ impl<'a> KeyColumns<'a> {
 
 /// Selects and locks the existing mirrors of those keys in the order of their keys, which is the order
 /// of locks everywhere.
-pub(crate) const LOCK: &str = "
-SELECT m.connection, m.kind, m.external, m.place, m.state
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
-JOIN mirrors m USING (connection, kind, external, place)
-ORDER BY m.connection, m.kind, m.external, m.place
-FOR NO KEY UPDATE OF m";
-
 /// Locks and reads the existing mirrors of those keys.
 pub(crate) async fn lock<'a>(
     connection: &mut PgConnection,
     keys: impl IntoIterator<Item = &'a MirrorKey>,
 ) -> Result<Vec<Mirror>, StoreError> {
     let keys = KeyColumns::of(keys);
-    let rows = sqlx::query(LOCK)
+    let rows = query(LOCK)
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
@@ -135,9 +123,12 @@ pub(crate) async fn insert(connection: &mut PgConnection, mirrors: &[Mirror]) ->
     write(connection, INSERT, mirrors).await
 }
 
+/// Connection, kind, external, place, internal, state, attention and the time of the next attempt.
+type Columns = parameters!(text[], text[], text[], text[], text[], text[], text[], timestamptz[]);
+
 async fn write(
     connection: &mut PgConnection,
-    statement: &'static str,
+    statement: Statement<Columns>,
     mirrors: &[Mirror],
 ) -> Result<(), StoreError> {
     if mirrors.is_empty() {
@@ -145,7 +136,7 @@ async fn write(
     }
     let keys: Vec<MirrorKey> = mirrors.iter().map(Mirror::key).collect();
     let columns = KeyColumns::of(&keys);
-    let written = sqlx::query(statement)
+    let written = query(statement)
         .bind(columns.connections)
         .bind(columns.kinds)
         .bind(columns.externals)
@@ -163,7 +154,7 @@ async fn write(
     }
     let connections: std::collections::BTreeSet<&str> =
         keys.iter().map(|key| key.connection().as_str()).collect();
-    let found: i64 = sqlx::query("SELECT count(*) AS found FROM connections WHERE id = ANY($1)")
+    let found: i64 = query(COUNT_CONNECTIONS)
         .bind(connections.iter().copied().collect::<Vec<_>>())
         .fetch_one(connection)
         .await?
@@ -175,18 +166,37 @@ async fn write(
     }
 }
 
-const UPDATE: &str = "
-UPDATE mirrors m
-SET internal = u.internal, state = u.state::jsonb, attention = u.attention, next_attempt_at = u.next_attempt_at
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-    AS u(connection, kind, external, place, internal, state, attention, next_attempt_at)
-WHERE m.connection = u.connection AND m.kind = u.kind AND m.external = u.external AND m.place = u.place";
+statements! {
+    const WAITING: ByKey(text, int8) = "
+        SELECT m.connection, m.kind, m.external, m.place, m.state FROM mirrors m
+        WHERE m.connection = $1 AND m.attention = 'answer'
+        ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2";
 
-const INSERT: &str = "
-INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, state, attention, next_attempt_at)
-SELECT u.connection, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.state::jsonb, u.attention,
-    u.next_attempt_at
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-    AS u(connection, kind, external, place, internal, state, attention, next_attempt_at)
-JOIN connections c ON c.id = u.connection
-ON CONFLICT (connection, kind, external, place) DO NOTHING";
+    pub(crate) const LOCK: ByKey(text[], text[], text[], text[]) = "
+        SELECT m.connection, m.kind, m.external, m.place, m.state
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
+        JOIN mirrors m USING (connection, kind, external, place)
+        ORDER BY m.connection, m.kind, m.external, m.place
+        FOR NO KEY UPDATE OF m";
+
+    const COUNT_CONNECTIONS: ByKey(text[]) = "SELECT count(*) AS found FROM connections WHERE id = ANY($1)";
+
+    const UPDATE: ByKey(text[], text[], text[], text[], text[], text[], text[], timestamptz[]) = "
+        UPDATE mirrors m
+        SET internal = u.internal, state = u.state::jsonb, attention = u.attention, next_attempt_at = u.next_attempt_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::timestamptz[])
+            AS u(connection, kind, external, place, internal, state, attention, next_attempt_at)
+        WHERE m.connection = u.connection AND m.kind = u.kind AND m.external = u.external AND m.place = u.place";
+
+    const INSERT: ByKey(text[], text[], text[], text[], text[], text[], text[], timestamptz[]) = "
+        INSERT INTO mirrors (connection, kind, external, place, tenant, store, internal, state, attention,
+            next_attempt_at)
+        SELECT u.connection, u.kind, u.external, u.place, c.tenant, c.store, u.internal, u.state::jsonb, u.attention,
+            u.next_attempt_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::timestamptz[])
+            AS u(connection, kind, external, place, internal, state, attention, next_attempt_at)
+        JOIN connections c ON c.id = u.connection
+        ON CONFLICT (connection, kind, external, place) DO NOTHING";
+}

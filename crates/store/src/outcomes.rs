@@ -3,6 +3,7 @@
 use crate::{
     Store, StoreError,
     columns::{hash_id, id, outcome, position, signed, time},
+    statement::{query, statements},
 };
 use model::{ConnectionId, DeliveryId, EventId, Outcome, Position, StoreId, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
@@ -54,23 +55,12 @@ impl Store {
         of: OutcomesIn<'_>,
     ) -> Result<Vec<DeliveryOutcome>, StoreError> {
         // Separate statements: a plan for all three conditions at once would use no index.
-        let (condition, store, after) = match of {
-            OutcomesIn::AllStores => ("$2::text IS NULL AND $3::int8 = 0", None, 0),
-            OutcomesIn::Store(store) => ("store = $2 AND $3::int8 = 0", Some(store), 0),
-            OutcomesIn::StoreAfter(store, after) => ("store = $2 AND raw_sequence > $3", Some(store), after),
+        let (statement, store, after) = match of {
+            OutcomesIn::AllStores => (IN_ALL_STORES, None, 0),
+            OutcomesIn::Store(store) => (IN_STORE, Some(store), 0),
+            OutcomesIn::StoreAfter(store, after) => (IN_STORE_AFTER, Some(store), after),
         };
-        let statement = sqlx::AssertSqlSafe(format!(
-            "SELECT store, connection, 'apply' AS stage, outcome, reason, raw_sequence,
-                 delivery_index::int8 AS delivery_index, event_index::int8 AS event_index, event_id, entity, external,
-                 sequence, received_at, recorded_at
-             FROM event_outcomes WHERE delivery_id = $1 AND {condition}
-             UNION ALL
-             SELECT store, connection, stage, outcome, reason, raw_sequence, delivery_index, event_index, event_id, NULL,
-                 NULL, NULL, received_at, recorded_at
-             FROM dropped_inputs WHERE delivery_id = $1 AND {condition}
-             ORDER BY raw_sequence, delivery_index, event_index LIMIT $4"
-        ));
-        let statement = sqlx::query(statement)
+        let statement = query(statement)
             .bind(delivery.as_bytes().to_vec())
             .bind(store.map(|store| store.as_str().to_owned()))
             .bind(signed(after)?)
@@ -80,12 +70,7 @@ impl Store {
 
     /// Returns the highest position in RAW of any outcome of a store; 0 before the first.
     pub async fn newest_outcome(&self, store: &StoreId) -> Result<u64, StoreError> {
-        let statement = sqlx::query(
-            "SELECT greatest(
-                 (SELECT max(raw_sequence) FROM event_outcomes WHERE store = $1),
-                 (SELECT max(raw_sequence) FROM dropped_inputs WHERE store = $1), 0) AS newest",
-        )
-        .bind(store.as_str().to_owned());
+        let statement = query(NEWEST).bind(store.as_str().to_owned());
         let newest: i64 = self.fetch_one(statement).await?.try_get("newest")?;
         Ok(newest.unsigned_abs())
     }
@@ -108,4 +93,39 @@ fn read(row: &PgRow) -> Result<DeliveryOutcome, StoreError> {
         received_at: time(row, "received_at")?,
         recorded_at: time(row, "recorded_at")?,
     })
+}
+
+/// Outcomes of the delivery `$1` that fulfil a condition on `$2` and `$3`; at most `$4`.
+macro_rules! outcomes {
+    ($condition:literal) => {
+        concat!(
+            "
+        SELECT store, connection, 'apply' AS stage, outcome, reason, raw_sequence,
+            delivery_index::int8 AS delivery_index, event_index::int8 AS event_index, event_id, entity, external,
+            sequence, received_at, recorded_at
+        FROM event_outcomes WHERE delivery_id = $1 AND ",
+            $condition,
+            "
+        UNION ALL
+        SELECT store, connection, stage, outcome, reason, raw_sequence, delivery_index, event_index, event_id, NULL,
+            NULL, NULL, received_at, recorded_at
+        FROM dropped_inputs WHERE delivery_id = $1 AND ",
+            $condition,
+            "
+        ORDER BY raw_sequence, delivery_index, event_index LIMIT $4"
+        )
+    };
+}
+
+statements! {
+    const IN_ALL_STORES: Any(bytea, text, int8, int8) = outcomes!("$2::text IS NULL AND $3::int8 = 0");
+
+    const IN_STORE: ByKey(bytea, text, int8, int8) = outcomes!("store = $2 AND $3::int8 = 0");
+
+    const IN_STORE_AFTER: ByKey(bytea, text, int8, int8) = outcomes!("store = $2 AND raw_sequence > $3");
+
+    const NEWEST: ByKey(text) = "
+        SELECT greatest(
+            (SELECT max(raw_sequence) FROM event_outcomes WHERE store = $1),
+            (SELECT max(raw_sequence) FROM dropped_inputs WHERE store = $1), 0) AS newest";
 }

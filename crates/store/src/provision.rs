@@ -6,6 +6,7 @@ use crate::{
     connection_states::{Owner, Refused, begin_anew},
     connections::{self, CREDENTIALS, Credentials, open, sealed},
     error::within,
+    statement::{Bound, Statement, parameters, query, statements},
 };
 use model::{ConnectionId, Currency, ExternalId, LinkKind, LocationId, StoreId, TenantId};
 use sqlx::{Row as _, postgres::PgRow};
@@ -41,38 +42,28 @@ pub struct LocationSetup {
 impl Store {
     /// Creates a tenant if there is none with that id.
     pub async fn upsert_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
-        let statement = sqlx::query("INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(tenant.as_str().to_owned());
+        let statement = query(UPSERT_TENANT).bind(tenant.as_str().to_owned());
         self.execute(statement).await.map(drop)
     }
 
     /// Creates or changes a store. Refuses to move it to another tenant.
     pub async fn upsert_store(&self, store: &StoreSetup) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO stores AS s (id, tenant, name, currency, timezone) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (id) DO UPDATE
-             SET name = excluded.name, currency = excluded.currency, timezone = excluded.timezone
-             WHERE s.tenant = excluded.tenant",
-        )
-        .bind(store.id.as_str().to_owned())
-        .bind(store.tenant.as_str().to_owned())
-        .bind(store.name.clone())
-        .bind(store.currency.map(|currency| currency.to_string()))
-        .bind(store.timezone.clone());
+        let statement = query(UPSERT_STORE)
+            .bind(store.id.as_str().to_owned())
+            .bind(store.tenant.as_str().to_owned())
+            .bind(store.name.clone())
+            .bind(store.currency.map(|currency| currency.to_string()))
+            .bind(store.timezone.clone());
         self.one_row(statement, "the store belongs to another tenant").await
     }
 
     /// Creates or renames a location. Refuses to move it to another store.
     pub async fn upsert_location(&self, location: &LocationSetup) -> Result<(), StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO locations AS l (id, tenant, store, name)
-             SELECT $1, s.tenant, s.id, $4 FROM stores s WHERE s.id = $3 AND s.tenant = $2
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE l.store = excluded.store",
-        )
-        .bind(location.id.as_str().to_owned())
-        .bind(location.tenant.as_str().to_owned())
-        .bind(location.store.as_str().to_owned())
-        .bind(location.name.clone());
+        let statement = query(UPSERT_LOCATION)
+            .bind(location.id.as_str().to_owned())
+            .bind(location.tenant.as_str().to_owned())
+            .bind(location.store.as_str().to_owned())
+            .bind(location.name.clone());
         self.one_row(statement, "the location belongs to another store, or there is no such store").await
     }
 
@@ -89,18 +80,10 @@ impl Store {
         Box::pin(self.write_connection(connection, upsert(connection, sealed)?)).await
     }
 
-    async fn write_connection(
-        &self,
-        connection: &Connection,
-        statement: crate::Statement,
-    ) -> Result<(), StoreError> {
+    async fn write_connection(&self, connection: &Connection, statement: Bound) -> Result<(), StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let refused = within(self.limit, Refused::lock(&mut transaction, &connection.id)).await?;
-        let known = sqlx::query(
-            "SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
-             WHERE c.id = $1 FOR NO KEY UPDATE OF c",
-        )
-        .bind(connection.id.as_str());
+        let known = query(LOCK_CONNECTION).bind(connection.id.as_str());
         let known = within(self.limit, known.fetch_optional(&mut *transaction)).await?;
         let written = within(self.limit, statement.execute(&mut *transaction)).await.map_err(one_account)?;
         if written.rows_affected() != 1 {
@@ -128,27 +111,18 @@ impl Store {
         external: &ExternalId,
         location: &LocationId,
     ) -> Result<(), StoreError> {
-        let statement = |text: &'static str| {
-            sqlx::query(text)
+        let statement = |statement: Statement<LinkColumns>| {
+            query(statement)
                 .bind(connection.as_str().to_owned())
                 .bind(external.as_str().to_owned())
                 .bind(location.as_str().to_owned())
                 .bind(LinkKind::Location.as_str())
         };
-        let made = self.execute(statement(
-            "INSERT INTO links (tenant, connection, kind, external, internal)
-             SELECT c.tenant, c.id, $4, $2, l.id
-             FROM connections c JOIN locations l ON l.store = c.store
-             WHERE c.id = $1 AND l.id = $3
-             ON CONFLICT DO NOTHING",
-        ));
+        let made = self.execute(statement(LINK_LOCATION));
         if made.await?.rows_affected() == 1 {
             return Ok(());
         }
-        let found = self.fetch_all(statement(
-            "SELECT external = $2 AS is_place, internal = $3 AS is_location FROM links
-             WHERE connection = $1 AND kind = $4 AND (external = $2 OR internal = $3)",
-        ));
+        let found = self.fetch_all(statement(LINKS_OF_LOCATION));
         let found: Vec<(bool, bool)> = found
             .await?
             .iter()
@@ -167,22 +141,17 @@ impl Store {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let rows = within(
             self.limit,
-            sqlx::query(
-                "SELECT id, tenant, credentials, key_id FROM connections WHERE key_id <> $1
-                 ORDER BY id FOR NO KEY UPDATE",
-            )
-            .bind(self.vault.current_key().to_owned())
-            .fetch_all(&mut *transaction),
+            query(LOCK_SEALED_OTHERWISE)
+                .bind(self.vault.current_key().to_owned())
+                .fetch_all(&mut *transaction),
         )
         .await?;
         for row in &rows {
             let (tenant, connection): (TenantId, ConnectionId) = (id(row, "tenant")?, id(row, "id")?);
             let plain = json(&open(&self.vault, &tenant, &connection, &sealed(row)?)?)?;
             let anew = self.vault.seal(&tenant, &connection, CREDENTIALS, plain.as_bytes())?;
-            let statement = sqlx::query("UPDATE connections SET credentials = $2, key_id = $3 WHERE id = $1")
-                .bind(connection.as_str().to_owned())
-                .bind(anew.bytes)
-                .bind(anew.key_id);
+            let statement =
+                query(SEAL).bind(connection.as_str().to_owned()).bind(anew.bytes).bind(anew.key_id);
             within(self.limit, statement.execute(&mut *transaction)).await?;
         }
         within(self.limit, transaction.commit()).await?;
@@ -191,11 +160,7 @@ impl Store {
 
     /// Returns the store's locations with their names.
     pub async fn locations_of(&self, store: &StoreId) -> Result<Vec<LocationSetup>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT id, tenant, store, name FROM locations WHERE store = $1 ORDER BY id LIMIT $2",
-        )
-        .bind(store.as_str().to_owned())
-        .bind(crate::LISTED_ROWS);
+        let statement = query(LOCATIONS).bind(store.as_str().to_owned()).bind(crate::LISTED_ROWS);
         self.fetch_all(statement)
             .await?
             .iter()
@@ -210,7 +175,7 @@ impl Store {
             .collect()
     }
 
-    async fn one_row(&self, statement: crate::Statement, otherwise: &str) -> Result<(), StoreError> {
+    async fn one_row(&self, statement: Bound, otherwise: &str) -> Result<(), StoreError> {
         match self.execute(statement).await?.rows_affected() {
             1 => Ok(()),
             _ => Err(StoreError::refused(otherwise)),
@@ -218,39 +183,29 @@ impl Store {
     }
 }
 
-fn upsert(connection: &Connection, sealed: Sealed) -> Result<crate::Statement, StoreError> {
+/// Connection, the platform's id, our id and kind of a link.
+type LinkColumns = parameters!(text, text, text, text);
+
+fn upsert(connection: &Connection, sealed: Sealed) -> Result<Bound, StoreError> {
     let requests = connection.requests_per_minute.map(i32::try_from).transpose();
     let ignored = connection.ignored_locations.iter().map(|location| location.as_str().to_owned());
-    Ok(sqlx::query(
-        "INSERT INTO connections AS c (id, tenant, store, platform, enabled, base_url, account, api_version,
-             notification_url, default_location, requests_per_minute, rules, credentials, key_id, baseline,
-             baseline_initial, ignored_locations)
-         SELECT $1, s.tenant, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $15, $16
-         FROM stores s WHERE s.id = $3 AND s.tenant = $2
-         ON CONFLICT (id) DO UPDATE
-         SET enabled = excluded.enabled, base_url = excluded.base_url, account = excluded.account,
-             api_version = excluded.api_version, notification_url = excluded.notification_url,
-             default_location = excluded.default_location,
-             requests_per_minute = excluded.requests_per_minute, rules = excluded.rules,
-             credentials = excluded.credentials, key_id = excluded.key_id, updated_at = now()
-         WHERE c.store = excluded.store AND c.platform = excluded.platform",
-    )
-    .bind(connection.id.as_str().to_owned())
-    .bind(connection.tenant.as_str().to_owned())
-    .bind(connection.store.as_str().to_owned())
-    .bind(connection.platform.as_str().to_owned())
-    .bind(connection.enabled)
-    .bind(connection.base_url.clone())
-    .bind(connection.account.clone())
-    .bind(connection.api_version.clone())
-    .bind(connection.notification_url.clone())
-    .bind(connection.default_location.as_ref().map(|location| location.as_str().to_owned()))
-    .bind(requests.map_err(|_| StoreError::refused("requests per minute are too many"))?)
-    .bind(json(&connection.rules)?)
-    .bind(sealed.bytes)
-    .bind(sealed.key_id)
-    .bind(connection.baseline.as_str())
-    .bind(ignored.collect::<Vec<_>>()))
+    Ok(query(UPSERT_CONNECTION)
+        .bind(connection.id.as_str().to_owned())
+        .bind(connection.tenant.as_str().to_owned())
+        .bind(connection.store.as_str().to_owned())
+        .bind(connection.platform.as_str().to_owned())
+        .bind(connection.enabled)
+        .bind(connection.base_url.clone())
+        .bind(connection.account.clone())
+        .bind(connection.api_version.clone())
+        .bind(connection.notification_url.clone())
+        .bind(connection.default_location.as_ref().map(|location| location.as_str().to_owned()))
+        .bind(requests.map_err(|_| StoreError::refused("requests per minute are too many"))?)
+        .bind(json(&connection.rules)?)
+        .bind(sealed.bytes)
+        .bind(sealed.key_id)
+        .bind(connection.baseline.as_str())
+        .bind(ignored.collect::<Vec<_>>()))
 }
 
 /// Describes a violation of the index of accounts in words.
@@ -261,4 +216,60 @@ fn one_account(error: StoreError) -> StoreError {
         }
         other => other,
     }
+}
+
+statements! {
+    const UPSERT_TENANT: ByKey(text) = "INSERT INTO tenants (id) VALUES ($1) ON CONFLICT DO NOTHING";
+
+    const UPSERT_STORE: ByKey(text, text, text, text, text) = "
+        INSERT INTO stores AS s (id, tenant, name, currency, timezone) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (id) DO UPDATE
+        SET name = excluded.name, currency = excluded.currency, timezone = excluded.timezone
+        WHERE s.tenant = excluded.tenant";
+
+    const UPSERT_LOCATION: ByKey(text, text, text, text) = "
+        INSERT INTO locations AS l (id, tenant, store, name)
+        SELECT $1, s.tenant, s.id, $4 FROM stores s WHERE s.id = $3 AND s.tenant = $2
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE l.store = excluded.store";
+
+    const LOCK_CONNECTION: ByKey(text) = "
+        SELECT c.*, s.currency FROM connections c JOIN stores s ON s.id = c.store
+        WHERE c.id = $1 FOR NO KEY UPDATE OF c";
+
+    const LINK_LOCATION: ByKey(text, text, text, text) = "
+        INSERT INTO links (tenant, connection, kind, external, internal)
+        SELECT c.tenant, c.id, $4, $2, l.id
+        FROM connections c JOIN locations l ON l.store = c.store
+        WHERE c.id = $1 AND l.id = $3
+        ON CONFLICT DO NOTHING";
+
+    const LINKS_OF_LOCATION: ByKey(text, text, text, text) = "
+        SELECT external = $2 AS is_place, internal = $3 AS is_location FROM links
+        WHERE connection = $1 AND kind = $4 AND (external = $2 OR internal = $3)";
+
+    const LOCK_SEALED_OTHERWISE: Any(text) = "
+        SELECT id, tenant, credentials, key_id FROM connections WHERE key_id <> $1
+        ORDER BY id FOR NO KEY UPDATE";
+
+    const SEAL: ByKey(text, bytea, text) = "UPDATE connections SET credentials = $2, key_id = $3 WHERE id = $1";
+
+    const LOCATIONS: ByKey(text, int8) =
+        "SELECT id, tenant, store, name FROM locations WHERE store = $1 ORDER BY id LIMIT $2";
+
+    const UPSERT_CONNECTION: ByKey(
+        text, text, text, text, bool, text, text, text, text, text, int4, text, bytea, text, text,
+        text[]
+    ) = "
+        INSERT INTO connections AS c (id, tenant, store, platform, enabled, base_url, account, api_version,
+            notification_url, default_location, requests_per_minute, rules, credentials, key_id, baseline,
+            baseline_initial, ignored_locations)
+        SELECT $1, s.tenant, s.id, $4, $5, $6, $7, $8, $9, $10, $11, $12::jsonb, $13, $14, $15, $15, $16
+        FROM stores s WHERE s.id = $3 AND s.tenant = $2
+        ON CONFLICT (id) DO UPDATE
+        SET enabled = excluded.enabled, base_url = excluded.base_url, account = excluded.account,
+            api_version = excluded.api_version, notification_url = excluded.notification_url,
+            default_location = excluded.default_location,
+            requests_per_minute = excluded.requests_per_minute, rules = excluded.rules,
+            credentials = excluded.credentials, key_id = excluded.key_id, updated_at = now()
+        WHERE c.store = excluded.store AND c.platform = excluded.platform";
 }

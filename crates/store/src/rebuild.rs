@@ -14,12 +14,13 @@ use crate::{
     columns::{id, signed},
     conservation::FREE_PLANS,
     error::within,
+    statement::{query, statements},
 };
 use model::{
     StoreId, TenantId,
     record::{Movement, State},
 };
-use sqlx::{AssertSqlSafe, Postgres, Row as _, Transaction, postgres::PgRow};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
 use std::{
     collections::{BTreeSet, HashSet},
     time::Duration,
@@ -78,12 +79,9 @@ pub struct Rebuilding {
 impl Store {
     /// Begins a step. A step that doesn't mend reads one snapshot of the database and can't write.
     pub async fn rebuilding(&self, store: &StoreId, mends: bool) -> Result<Rebuilding, StoreError> {
-        let mut transaction = self.bounded(self.pool.begin()).await?;
-        if !mends {
-            let looks_only = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-            within(self.limit, sqlx::raw_sql(looks_only).execute(&mut *transaction)).await?;
-        }
-        within(self.limit, sqlx::raw_sql(FREE_PLANS).execute(&mut *transaction)).await?;
+        let begin = if mends { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
+        let mut transaction = self.bounded(self.pool.begin_with(begin)).await?;
+        within(self.limit, query(FREE_PLANS).execute(&mut *transaction)).await?;
         Ok(Rebuilding { transaction, store: store.clone(), mends })
     }
 }
@@ -92,9 +90,8 @@ impl Rebuilding {
     /// Locks the store against other writers until the end of the step, if the step mends. Returns the store's tenant
     /// and its last sequence number.
     pub async fn hold(&mut self) -> Result<(TenantId, i64), StoreError> {
-        let lock = if self.mends { "FOR NO KEY UPDATE" } else { "" };
-        let statement = format!("SELECT tenant, last_sequence FROM stores WHERE id = $1 {lock}");
-        let statement = sqlx::query(AssertSqlSafe(statement)).bind(self.store.as_str());
+        let statement = if self.mends { LOCK_STORE } else { STORE };
+        let statement = query(statement).bind(self.store.as_str());
         let row = within(STATEMENT_LIMIT, statement.fetch_one(&mut *self.transaction)).await?;
         Ok((id(&row, "tenant")?, row.try_get("last_sequence")?))
     }
@@ -102,15 +99,7 @@ impl Rebuilding {
     /// Returns the store's next changes after a sequence number, in order, in the wire format: at most `limit`, fewer
     /// if they are large, none at the end.
     pub async fn changes(&mut self, after: i64, limit: i64) -> Result<Vec<Vec<u8>>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT payload FROM (
-                SELECT payload, sequence,
-                    sum(octet_length(payload)) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING)
-                        - octet_length(payload) AS bytes_before
-                FROM (SELECT payload, sequence FROM events WHERE store = $1 AND sequence > $2
-                      ORDER BY sequence LIMIT $3) AS next
-             ) AS measured WHERE bytes_before < $4 ORDER BY sequence",
-        );
+        let statement = query(CHANGES);
         let statement = statement.bind(self.store.as_str()).bind(after).bind(limit.min(LISTED_ROWS));
         let statement = statement.bind(CHANGES_BYTES_MAX);
         let rows = within(STATEMENT_LIMIT, statement.fetch_all(&mut *self.transaction)).await?;
@@ -125,7 +114,7 @@ impl Rebuilding {
         through: i64,
     ) -> Result<Vec<Difference>, StoreError> {
         let rows: Vec<Row> = lines.iter().map(rows::movement).collect();
-        let keys = sqlx::query(AssertSqlSafe(MOVEMENTS.keys()));
+        let keys = query(MOVEMENTS.keys_between());
         let keys = keys.bind(self.store.as_str()).bind(after).bind(through);
         let keys = within(STATEMENT_LIMIT, keys.fetch_all(&mut *self.transaction)).await?;
         let reported: HashSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
@@ -155,13 +144,7 @@ impl Rebuilding {
     /// Commits the last step of a store and records it as rebuilt up to that sequence number.
     pub async fn finish(mut self, run: &RebuildRun, through: i64, left_alone: u64) -> Result<(), StoreError> {
         if self.mends {
-            let statement = sqlx::query(
-                "INSERT INTO rebuilds (tenant, store, started_at, finished_at, through_sequence, left_alone)
-                 SELECT tenant, id, coalesce($2, now()), now(), $3, $4 FROM stores WHERE id = $1
-                 ON CONFLICT (store) DO UPDATE
-                 SET started_at = excluded.started_at, finished_at = excluded.finished_at,
-                     through_sequence = excluded.through_sequence, left_alone = excluded.left_alone",
-            );
+            let statement = query(FINISH);
             let statement = statement.bind(self.store.as_str()).bind(run.began).bind(through);
             let statement = statement.bind(signed(left_alone)?);
             within(STATEMENT_LIMIT, statement.execute(&mut *self.transaction)).await?;
@@ -174,7 +157,7 @@ impl Rebuilding {
         table: &'static Table,
         rows: impl Iterator<Item = Row> + Send,
     ) -> Result<Vec<Difference>, StoreError> {
-        let keys = sqlx::query(AssertSqlSafe(table.keys())).bind(self.store.as_str());
+        let keys = query(table.keys()).bind(self.store.as_str());
         let keys = within(STATEMENT_LIMIT, keys.fetch_all(&mut *self.transaction)).await?;
         let (mut found, mut reported) = (Vec::new(), HashSet::new());
         let mut waiting = Vec::with_capacity(ROWS_MAX);
@@ -197,7 +180,7 @@ impl Rebuilding {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let differing = sqlx::query(AssertSqlSafe(table.differing())).bind(json(rows.iter())?);
+        let differing = query(table.differing()).bind(json(rows.iter())?);
         let differing = within(STATEMENT_LIMIT, differing.fetch_all(&mut *self.transaction)).await?;
         let read = |row: &PgRow| -> Result<Difference, StoreError> {
             let missing: bool = row.try_get("missing")?;
@@ -212,7 +195,7 @@ impl Rebuilding {
             .collect();
         if self.mends && !mended.is_empty() {
             let rows = rows.iter().filter(|row| mended.contains(row.key.as_str()));
-            let write = sqlx::query(AssertSqlSafe(table.write())).bind(json(rows)?);
+            let write = query(table.write()).bind(json(rows)?);
             within(STATEMENT_LIMIT, write.execute(&mut *self.transaction)).await?;
         }
         Ok(found)
@@ -236,4 +219,33 @@ fn without_event(
 
 fn json<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<String, StoreError> {
     crate::columns::json(&rows.map(|row| &row.columns).collect::<Vec<_>>())
+}
+
+/// Returns the statements of a rebuild.
+#[cfg(test)]
+pub(crate) fn all_statements() -> Vec<crate::statement::Declared> {
+    [statements(), runs::statements(), tables::composed()].concat()
+}
+
+statements! {
+    const STORE: ByKey(text) = "SELECT tenant, last_sequence FROM stores WHERE id = $1";
+
+    const LOCK_STORE: ByKey(text) =
+        "SELECT tenant, last_sequence FROM stores WHERE id = $1 FOR NO KEY UPDATE";
+
+    const CHANGES: ByKey(text, int8, int8, int8) = "
+        SELECT payload FROM (
+           SELECT payload, sequence,
+               sum(octet_length(payload)) OVER (ORDER BY sequence ROWS UNBOUNDED PRECEDING)
+                   - octet_length(payload) AS bytes_before
+           FROM (SELECT payload, sequence FROM events WHERE store = $1 AND sequence > $2
+                 ORDER BY sequence LIMIT $3) AS next
+        ) AS measured WHERE bytes_before < $4 ORDER BY sequence";
+
+    const FINISH: ByKey(text, timestamptz, int8, int8) = "
+        INSERT INTO rebuilds (tenant, store, started_at, finished_at, through_sequence, left_alone)
+        SELECT tenant, id, coalesce($2, now()), now(), $3, $4 FROM stores WHERE id = $1
+        ON CONFLICT (store) DO UPDATE
+        SET started_at = excluded.started_at, finished_at = excluded.finished_at,
+            through_sequence = excluded.through_sequence, left_alone = excluded.left_alone";
 }

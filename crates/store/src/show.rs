@@ -4,6 +4,7 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{id, quantity},
     mirrors,
+    statement::{query, statements},
 };
 use model::{LocationId, Mirror, PlatformName, Quantity, StoreId, VariantId};
 use sqlx::Row as _;
@@ -52,18 +53,7 @@ impl Store {
     }
 
     async fn levels_of(&self, store: &StoreId) -> Result<Vec<LevelLine>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT l.variant, p.title AS product_title, v.title AS variant_title, v.sku, l.location,
-                 place.name AS location_name, l.quantity
-             FROM locations place
-             JOIN inventory_levels l ON l.location = place.id
-             LEFT JOIN variants v ON v.id = l.variant
-             LEFT JOIN products p ON p.id = v.product
-             WHERE place.store = $1
-             ORDER BY l.variant, l.location LIMIT $2",
-        )
-        .bind(store.as_str().to_owned())
-        .bind(LISTED_ROWS);
+        let statement = query(LEVELS).bind(store.as_str().to_owned()).bind(LISTED_ROWS);
         self.fetch_all(statement)
             .await?
             .iter()
@@ -82,16 +72,27 @@ impl Store {
     }
 
     async fn mirrors_of(&self, store: &StoreId) -> Result<Vec<MirrorLine>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT m.*, c.platform FROM mirrors m JOIN connections c ON c.id = m.connection
-             WHERE m.store = $1 ORDER BY m.internal, m.kind, m.place, m.connection, m.external LIMIT $2",
-        )
-        .bind(store.as_str().to_owned())
-        .bind(LISTED_ROWS);
+        let statement = query(MIRRORS).bind(store.as_str().to_owned()).bind(LISTED_ROWS);
         self.fetch_all(statement)
             .await?
             .iter()
             .map(|row| Ok(MirrorLine { mirror: mirrors::read(row)?, platform: id(row, "platform")? }))
             .collect()
     }
+}
+
+statements! {
+    const LEVELS: ByKey(text, int8) = "
+        SELECT l.variant, p.title AS product_title, v.title AS variant_title, v.sku, l.location,
+            place.name AS location_name, l.quantity
+        FROM locations place
+        JOIN inventory_levels l ON l.location = place.id
+        LEFT JOIN variants v ON v.id = l.variant
+        LEFT JOIN products p ON p.id = v.product
+        WHERE place.store = $1
+        ORDER BY l.variant, l.location LIMIT $2";
+
+    const MIRRORS: ByKey(text, int8) = "
+        SELECT m.*, c.platform FROM mirrors m JOIN connections c ON c.id = m.connection
+        WHERE m.store = $1 ORDER BY m.internal, m.kind, m.place, m.connection, m.external LIMIT $2";
 }

@@ -3,6 +3,7 @@
 use crate::{
     StoreError,
     columns::{id, json, money, time_or_null, unreadable},
+    statement::{query, statements},
 };
 use chrono::{DateTime, Utc};
 use model::{
@@ -17,7 +18,7 @@ pub(super) async fn products(
     keys: &BTreeSet<ProductId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT p.* FROM products p WHERE p.id = ANY($1) ORDER BY p.id FOR NO KEY UPDATE")
+    let rows = query(LOCK_PRODUCTS)
         .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
@@ -56,7 +57,7 @@ pub(super) async fn variants(
     keys: &BTreeSet<VariantId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT v.* FROM variants v WHERE v.id = ANY($1) ORDER BY v.id FOR NO KEY UPDATE")
+    let rows = query(LOCK_VARIANTS)
         .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
@@ -120,7 +121,7 @@ pub(super) async fn write_products(
 ) -> Result<(), StoreError> {
     let rows = || products.values();
     let tags = |product: &ProductRow| product.tags.as_ref().map(|tags| json(&tags.value)).transpose();
-    sqlx::query(WRITE_PRODUCTS)
+    query(WRITE_PRODUCTS)
         .bind(rows().map(|product| product.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|product| product.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|product| product.store.as_str()).collect::<Vec<_>>())
@@ -142,25 +143,6 @@ pub(super) async fn write_products(
     Ok(())
 }
 
-const WRITE_PRODUCTS: &str = "
-INSERT INTO products (id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
-    category_at, status, status_at, tags, tags_at, deleted_at)
-SELECT id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category, category_at, status,
-    status_at, tags::jsonb, tags_at, deleted_at
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[],
-        $8::text[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::timestamptz[], $14::text[],
-        $15::timestamptz[], $16::timestamptz[])
-    AS u(id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category, category_at,
-        status, status_at, tags, tags_at, deleted_at)
-ON CONFLICT (id) DO UPDATE
-SET title = excluded.title, title_at = excluded.title_at,
-    description = excluded.description, description_at = excluded.description_at,
-    vendor = excluded.vendor, vendor_at = excluded.vendor_at,
-    category = excluded.category, category_at = excluded.category_at,
-    status = excluded.status, status_at = excluded.status_at,
-    tags = excluded.tags, tags_at = excluded.tags_at,
-    deleted_at = excluded.deleted_at";
-
 pub(super) async fn write_variants(
     connection: &mut PgConnection,
     variants: &BTreeMap<VariantId, VariantRow>,
@@ -168,7 +150,7 @@ pub(super) async fn write_variants(
     let rows = || variants.values();
     let price = |variant: &VariantRow| Some(variant.price.as_ref()?.value);
     let compared = |variant: &VariantRow| variant.compare_at_price.as_ref()?.value;
-    sqlx::query(WRITE_VARIANTS)
+    query(WRITE_VARIANTS)
         .bind(rows().map(|variant| variant.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|variant| variant.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|variant| variant.store.as_str()).collect::<Vec<_>>())
@@ -196,16 +178,50 @@ pub(super) async fn write_variants(
     Ok(())
 }
 
-const WRITE_VARIANTS: &str = "
-INSERT INTO variants (id, tenant, store, product, title, title_at, sku, sku_at, barcode, barcode_at, price_minor,
-    price_currency, price_at, compare_at_price_minor, compare_at_price_currency, compare_at_price_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-    $8::timestamptz[], $9::text[], $10::timestamptz[], $11::int8[], $12::text[], $13::timestamptz[], $14::int8[],
-    $15::text[], $16::timestamptz[])
-ON CONFLICT (id) DO UPDATE
-SET product = excluded.product, title = excluded.title, title_at = excluded.title_at,
-    sku = excluded.sku, sku_at = excluded.sku_at, barcode = excluded.barcode, barcode_at = excluded.barcode_at,
-    price_minor = excluded.price_minor, price_currency = excluded.price_currency, price_at = excluded.price_at,
-    compare_at_price_minor = excluded.compare_at_price_minor,
-    compare_at_price_currency = excluded.compare_at_price_currency,
-    compare_at_price_at = excluded.compare_at_price_at";
+statements! {
+    const LOCK_PRODUCTS: ByKey(text[]) =
+        "SELECT p.* FROM products p WHERE p.id = ANY($1) ORDER BY p.id FOR NO KEY UPDATE";
+
+    const LOCK_VARIANTS: ByKey(text[]) =
+        "SELECT v.* FROM variants v WHERE v.id = ANY($1) ORDER BY v.id FOR NO KEY UPDATE";
+
+    const WRITE_PRODUCTS: ByKey(
+        text[], text[], text[], text[], timestamptz[], text[], timestamptz[], text[], timestamptz[],
+        text[], timestamptz[], text[], timestamptz[], text[], timestamptz[], timestamptz[]
+    ) = "
+        INSERT INTO products (id, tenant, store, title, title_at, description, description_at, vendor, vendor_at,
+            category, category_at, status, status_at, tags, tags_at, deleted_at)
+        SELECT id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
+            category_at, status, status_at, tags::jsonb, tags_at, deleted_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[],
+                $8::text[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::text[], $13::timestamptz[],
+                $14::text[], $15::timestamptz[], $16::timestamptz[])
+            AS u(id, tenant, store, title, title_at, description, description_at, vendor, vendor_at, category,
+                category_at, status, status_at, tags, tags_at, deleted_at)
+        ON CONFLICT (id) DO UPDATE
+        SET title = excluded.title, title_at = excluded.title_at,
+            description = excluded.description, description_at = excluded.description_at,
+            vendor = excluded.vendor, vendor_at = excluded.vendor_at,
+            category = excluded.category, category_at = excluded.category_at,
+            status = excluded.status, status_at = excluded.status_at,
+            tags = excluded.tags, tags_at = excluded.tags_at,
+            deleted_at = excluded.deleted_at";
+
+    const WRITE_VARIANTS: ByKey(
+        text[], text[], text[], text[], text[], timestamptz[], text[], timestamptz[], text[],
+        timestamptz[], int8[], text[], timestamptz[], int8[], text[], timestamptz[]
+    ) = "
+        INSERT INTO variants (id, tenant, store, product, title, title_at, sku, sku_at, barcode, barcode_at,
+            price_minor, price_currency, price_at, compare_at_price_minor, compare_at_price_currency,
+            compare_at_price_at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::timestamptz[], $11::int8[], $12::text[], $13::timestamptz[],
+            $14::int8[], $15::text[], $16::timestamptz[])
+        ON CONFLICT (id) DO UPDATE
+        SET product = excluded.product, title = excluded.title, title_at = excluded.title_at,
+            sku = excluded.sku, sku_at = excluded.sku_at, barcode = excluded.barcode, barcode_at = excluded.barcode_at,
+            price_minor = excluded.price_minor, price_currency = excluded.price_currency, price_at = excluded.price_at,
+            compare_at_price_minor = excluded.compare_at_price_minor,
+            compare_at_price_currency = excluded.compare_at_price_currency,
+            compare_at_price_at = excluded.compare_at_price_at";
+}

@@ -5,6 +5,7 @@ use crate::{
     Consumer, CursorMove, StoreError,
     columns::{partition, signed},
     cursors,
+    statement::{query, statements},
 };
 use model::{
     MirrorKey, Partition, StoreId, Timestamp,
@@ -108,16 +109,12 @@ async fn write_stores(
     connection: &mut PgConnection,
     stores: &BTreeMap<StoreId, StoreStep>,
 ) -> Result<(), StoreError> {
-    let written = sqlx::query(
-        "UPDATE stores s SET last_sequence = coalesce(u.last_sequence, s.last_sequence), ended = s.ended + u.ended
-         FROM unnest($1::text[], $2::int8[], $3::int8[]) AS u(id, last_sequence, ended)
-         WHERE s.id = u.id AND s.last_sequence <= coalesce(u.last_sequence, s.last_sequence)",
-    )
-    .bind(stores.keys().map(StoreId::as_str).collect::<Vec<_>>())
-    .bind(stores.values().map(|step| step.last_sequence).collect::<Vec<_>>())
-    .bind(stores.values().map(|step| step.ended).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    let written = query(WRITE_STORES)
+        .bind(stores.keys().map(StoreId::as_str).collect::<Vec<_>>())
+        .bind(stores.values().map(|step| step.last_sequence).collect::<Vec<_>>())
+        .bind(stores.values().map(|step| step.ended).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     complete(&written, stores.len(), "a store isn't set up, or its sequence would go back")
 }
 
@@ -127,31 +124,25 @@ async fn write_events(
     payloads: &[Vec<u8>],
 ) -> Result<(), StoreError> {
     let events = || applied.iter().map(|(_, applied)| &applied.event);
-    sqlx::query(
-        "INSERT INTO events (partition, number, sequence, tenant, store, connection, event_id, delivery_id, correlation,
-             entity, action, external, occurred_at, received_at, trace, payload)
-         SELECT * FROM unnest($1::int2[], $2::int8[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::bytea[],
-             $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
-             $15::text[], $16::bytea[])",
-    )
-    .bind(applied.iter().map(|(of, _)| partition(*of)).collect::<Result<Vec<_>, _>>()?)
-    .bind(applied.iter().map(|(_, applied)| applied.number).collect::<Vec<_>>())
-    .bind(applied.iter().map(|(_, applied)| applied.sequence).collect::<Vec<_>>())
-    .bind(events().map(|event| event.origin.tenant.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.origin.store.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.origin.connection.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.id.as_bytes().as_slice()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.delivery.as_bytes().as_slice()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.correlation.as_bytes().as_slice()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.payload.entity().as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.action.as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.payload.external().as_str()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.occurred_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
-    .bind(events().map(|event| event.received_at.as_chrono()).collect::<Vec<_>>())
-    .bind(events().map(|event| event.trace.as_str()).collect::<Vec<_>>())
-    .bind(payloads.iter().map(Vec::as_slice).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    query(WRITE_EVENTS)
+        .bind(applied.iter().map(|(of, _)| partition(*of)).collect::<Result<Vec<_>, _>>()?)
+        .bind(applied.iter().map(|(_, applied)| applied.number).collect::<Vec<_>>())
+        .bind(applied.iter().map(|(_, applied)| applied.sequence).collect::<Vec<_>>())
+        .bind(events().map(|event| event.origin.tenant.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.origin.store.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.origin.connection.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.id.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.delivery.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.correlation.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.payload.entity().as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.action.as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.payload.external().as_str()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.occurred_at.map(Timestamp::as_chrono)).collect::<Vec<_>>())
+        .bind(events().map(|event| event.received_at.as_chrono()).collect::<Vec<_>>())
+        .bind(events().map(|event| event.trace.as_str()).collect::<Vec<_>>())
+        .bind(payloads.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -164,7 +155,7 @@ async fn write_event_outcomes(
 ) -> Result<(), StoreError> {
     let index = |index: u32| i32::try_from(index).map_err(|_| StoreError::refused("an index is too large"));
     let statement = if revived { REPLACE_EVENT_OUTCOMES } else { INSERT_EVENT_OUTCOMES };
-    let written = sqlx::query(statement)
+    let written = query(statement)
         .bind(event_outcomes.iter().map(|event_outcome| event_outcome.tenant.as_str()).collect::<Vec<_>>())
         .bind(event_outcomes.iter().map(|event_outcome| event_outcome.store.as_str()).collect::<Vec<_>>())
         .bind(
@@ -220,14 +211,38 @@ async fn write_event_outcomes(
 macro_rules! insert_event_outcomes {
     () => {
         "
-INSERT INTO event_outcomes AS e (tenant, store, connection, event_id, delivery_id, entity, external, action, outcome, reason,
-    raw_sequence, delivery_index, event_index, received_at, sequence)
+INSERT INTO event_outcomes AS e (tenant, store, connection, event_id, delivery_id, entity, external, action,
+    outcome, reason, raw_sequence, delivery_index, event_index, received_at, sequence)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::int8[], $12::int4[], $13::int4[], $14::timestamptz[], $15::int8[])"
     };
 }
-const INSERT_EVENT_OUTCOMES: &str = insert_event_outcomes!();
-const REPLACE_EVENT_OUTCOMES: &str = concat!(
+
+statements! {
+    const WRITE_STORES: ByKey(text[], int8[], int8[]) = "
+        UPDATE stores s SET last_sequence = coalesce(u.last_sequence, s.last_sequence), ended = s.ended + u.ended
+        FROM unnest($1::text[], $2::int8[], $3::int8[]) AS u(id, last_sequence, ended)
+        WHERE s.id = u.id AND s.last_sequence <= coalesce(u.last_sequence, s.last_sequence)";
+
+    const WRITE_EVENTS: ByKey(
+        int2[], int8[], int8[], text[], text[], text[], bytea[], bytea[], bytea[], text[], text[],
+        text[], timestamptz[], timestamptz[], text[], bytea[]
+    ) = "
+        INSERT INTO events (partition, number, sequence, tenant, store, connection, event_id, delivery_id, correlation,
+            entity, action, external, occurred_at, received_at, trace, payload)
+        SELECT * FROM unnest($1::int2[], $2::int8[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+            $8::bytea[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
+            $15::text[], $16::bytea[])";
+
+    const INSERT_EVENT_OUTCOMES: ByKey(
+        text[], text[], text[], bytea[], bytea[], text[], text[], text[], text[], text[], int8[],
+        int4[], int4[], timestamptz[], int8[]
+    ) = insert_event_outcomes!();
+
+    const REPLACE_EVENT_OUTCOMES: ByKey(
+        text[], text[], text[], bytea[], bytea[], text[], text[], text[], text[], text[], int8[],
+        int4[], int4[], timestamptz[], int8[]
+    ) = concat!(
     insert_event_outcomes!(),
     "
 ON CONFLICT (connection, event_id) DO UPDATE
@@ -237,3 +252,4 @@ SET delivery_id = excluded.delivery_id, action = excluded.action, outcome = excl
     sequence = excluded.sequence, attempts = e.attempts + 1
 WHERE e.outcome = 'dead'"
 );
+}

@@ -4,6 +4,7 @@ use crate::{
     StoreError,
     columns::{hash_id, id, quantity},
     conflicts, connection_states,
+    statement::{query, statements},
 };
 use model::{Conflict, ConflictKind, ConnectionId, EventId, LocationId, StoreId, VariantId, record::Changes};
 use sqlx::{PgConnection, Row as _};
@@ -44,7 +45,7 @@ async fn with_sales(
         .iter()
         .filter_map(|conflict| of(conflict).map(|(variant, location)| (&conflict.store, variant, location)))
         .collect();
-    let rows = sqlx::query(SALES)
+    let rows = query(SALES)
         .bind(oversold.iter().map(|(store, ..)| store.as_str()).collect::<Vec<_>>())
         .bind(oversold.iter().map(|(_, variant, _)| variant.as_str()).collect::<Vec<_>>())
         .bind(oversold.iter().map(|(.., location)| location.as_str()).collect::<Vec<_>>())
@@ -72,13 +73,16 @@ async fn with_sales(
 /// Number of a store's latest changes in which the sales behind an oversell are looked up.
 const LOOK_BACK: i64 = 10_000;
 
-const SALES: &str = "
-SELECT u.variant, u.location, m.connection, m.delta, e.event_id
-FROM unnest($1::text[], $2::text[], $3::text[]) AS u(store, variant, location)
-JOIN stores s ON s.id = u.store
-CROSS JOIN LATERAL (SELECT * FROM inventory_movements k
-                    WHERE k.store = s.id AND k.sequence > s.last_sequence - $4 AND k.variant = u.variant
-                        AND k.location = u.location AND k.delta < 0
-                    ORDER BY k.sequence DESC LIMIT 2) AS m
-LEFT JOIN LATERAL (SELECT k.event_id FROM events k WHERE k.store = s.id AND k.sequence = m.sequence LIMIT 1) AS e ON true
-ORDER BY u.variant, u.location, m.sequence DESC";
+statements! {
+    const SALES: ByKey(text[], text[], text[], int8) = "
+        SELECT u.variant, u.location, m.connection, m.delta, e.event_id
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS u(store, variant, location)
+        JOIN stores s ON s.id = u.store
+        CROSS JOIN LATERAL (SELECT * FROM inventory_movements k
+                            WHERE k.store = s.id AND k.sequence > s.last_sequence - $4 AND k.variant = u.variant
+                                AND k.location = u.location AND k.delta < 0
+                            ORDER BY k.sequence DESC LIMIT 2) AS m
+        LEFT JOIN LATERAL (SELECT k.event_id FROM events k
+                           WHERE k.store = s.id AND k.sequence = m.sequence LIMIT 1) AS e ON true
+        ORDER BY u.variant, u.location, m.sequence DESC";
+}

@@ -3,6 +3,7 @@
 use crate::{
     LISTED_ROWS, StoreError,
     columns::{id, signed},
+    statement::{query, statements},
 };
 use model::{
     ConnectionId, ExternalId, LinkKind, ProductId, StoreId, VariantId,
@@ -41,17 +42,12 @@ pub(super) async fn load(
     let items = keys.items.keys().map(|key| (LinkKind::Item, key));
     let locations = keys.locations.keys().map(|key| (LinkKind::Location, key));
     let keys = Keys::of(products.chain(variants).chain(items).chain(locations));
-    let rows = sqlx::query(
-        "SELECT l.connection, l.kind, l.external, l.internal
-         FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
-         JOIN links l USING (connection, kind, external)
-         WHERE l.retired_at IS NULL",
-    )
-    .bind(keys.connections)
-    .bind(keys.kinds)
-    .bind(keys.externals)
-    .fetch_all(connection)
-    .await?;
+    let rows = query(LIVE)
+        .bind(keys.connections)
+        .bind(keys.kinds)
+        .bind(keys.externals)
+        .fetch_all(connection)
+        .await?;
     rows.iter().try_for_each(|row| keep(row, facts))
 }
 
@@ -73,25 +69,10 @@ pub(super) async fn of_connections(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = keys.iter().map(ConnectionId::as_str).collect();
-    let rows = sqlx::query(
-        "SELECT l.connection, l.kind, l.external, l.internal
-         FROM unnest($1::text[]) AS u(connection)
-         CROSS JOIN (VALUES ('item'), ('location')) AS k(kind)
-         CROSS JOIN LATERAL (SELECT * FROM links o
-                             WHERE o.connection = u.connection AND o.kind = k.kind AND o.retired_at IS NULL
-                             ORDER BY o.external LIMIT $2) AS l",
-    )
-    .bind(ids.clone())
-    .bind(LISTED_ROWS)
-    .fetch_all(&mut *connection)
-    .await?;
+    let rows =
+        query(LIVE_OF_CONNECTIONS).bind(ids.clone()).bind(LISTED_ROWS).fetch_all(&mut *connection).await?;
     rows.iter().try_for_each(|row| keep(row, facts))?;
-    let rows = sqlx::query(
-        "SELECT DISTINCT l.store, l.id FROM connections c JOIN locations l ON l.store = c.store WHERE c.id = ANY($1)",
-    )
-    .bind(ids)
-    .fetch_all(connection)
-    .await?;
+    let rows = query(LOCATIONS_OF).bind(ids).fetch_all(connection).await?;
     for row in &rows {
         facts.locations.entry(id(row, "store")?).or_default().insert(id(row, "id")?);
     }
@@ -104,19 +85,10 @@ pub(super) async fn of_products(
     keys: &BTreeSet<ProductId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT l.connection, l.kind, l.external, l.internal
-         FROM unnest($1::text[]) AS u(product)
-         CROSS JOIN LATERAL (SELECT u.product AS id
-                             UNION ALL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0)) AS v
-         CROSS JOIN LATERAL (SELECT * FROM links k
-                             WHERE k.internal = v.id AND k.kind IN ('product', 'variant', 'item')
-                                 AND k.retired_at IS NULL
-                             OFFSET 0) AS l",
-    )
-    .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
+    let rows = query(LIVE_OF_PRODUCTS)
+        .bind(keys.iter().map(ProductId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
     rows.iter().try_for_each(|row| keep(row, facts))
 }
 
@@ -138,14 +110,10 @@ pub(super) async fn linked_by(
     keys: &BTreeSet<VariantId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT u.variant, ARRAY(SELECT DISTINCT l.connection FROM links l
-                                 WHERE l.internal = u.variant AND l.kind = 'variant' AND l.retired_at IS NULL) AS linked_by
-         FROM unnest($1::text[]) AS u(variant)",
-    )
-    .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
+    let rows = query(LINKED_BY)
+        .bind(keys.iter().map(VariantId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
     for row in &rows {
         facts.linked_by.insert(id(row, "variant")?, connections(row)?);
     }
@@ -158,18 +126,11 @@ pub(super) async fn numbers(
     keys: &BTreeSet<(StoreId, String)>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT v.store, v.sku, v.id AS variant, v.product,
-             ARRAY(SELECT DISTINCT l.connection FROM links l
-                   WHERE l.internal = v.id AND l.kind = 'variant' AND l.retired_at IS NULL) AS linked_by
-         FROM unnest($1::text[], $2::text[]) AS u(store, sku)
-         JOIN variants v ON v.store = u.store AND left(v.sku, 255) = left(u.sku, 255) AND v.sku = u.sku
-         WHERE v.sku IS NOT NULL",
-    )
-    .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
+    let rows = query(BY_SKU)
+        .bind(keys.iter().map(|(store, _)| store.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, sku)| sku.as_str()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
     for row in &rows {
         let candidate = SkuCandidate { product: id(row, "product")?, linked_by: connections(row)? };
         let key = (id(row, "store")?, row.try_get("sku")?);
@@ -196,25 +157,69 @@ pub(super) async fn write(connection: &mut PgConnection, links: &Links<Changed>)
     let locations = links.locations.iter();
     changes.extend(locations.map(|(key, to)| ((LinkKind::Location, key), Some(to.as_str()))));
     let keys = Keys::of(changes.keys().copied());
-    let written = sqlx::query(
-        "INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at, is_instructed)
-         SELECT c.tenant, u.connection, u.kind, u.external, coalesce(u.internal, ''),
-             CASE WHEN u.internal IS NULL THEN now() END, u.kind = 'location'
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
-         JOIN connections c ON c.id = u.connection
-         ON CONFLICT (connection, kind, external) DO UPDATE
-         SET internal = CASE WHEN excluded.internal = '' THEN l.internal ELSE excluded.internal END,
-             retired_at = excluded.retired_at",
-    )
-    .bind(keys.connections)
-    .bind(keys.kinds)
-    .bind(keys.externals)
-    .bind(changes.values().copied().collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
+    let written = query(WRITE)
+        .bind(keys.connections)
+        .bind(keys.kinds)
+        .bind(keys.externals)
+        .bind(changes.values().copied().collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
     if written.rows_affected() == signed(changes.len())?.unsigned_abs() {
         Ok(())
     } else {
         Err(StoreError::refused("a link's connection isn't set up"))
     }
+}
+
+statements! {
+    const LIVE: ByKey(text[], text[], text[]) = "
+        SELECT l.connection, l.kind, l.external, l.internal
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS u(connection, kind, external)
+        JOIN links l USING (connection, kind, external)
+        WHERE l.retired_at IS NULL";
+
+    const LIVE_OF_CONNECTIONS: ByKey(text[], int8) = "
+        SELECT l.connection, l.kind, l.external, l.internal
+        FROM unnest($1::text[]) AS u(connection)
+        CROSS JOIN (VALUES ('item'), ('location')) AS k(kind)
+        CROSS JOIN LATERAL (SELECT * FROM links o
+                            WHERE o.connection = u.connection AND o.kind = k.kind AND o.retired_at IS NULL
+                            ORDER BY o.external LIMIT $2) AS l";
+
+    const LOCATIONS_OF: ByKey(text[]) =
+        "SELECT DISTINCT l.store, l.id FROM connections c JOIN locations l ON l.store = c.store WHERE c.id = ANY($1)";
+
+    const LIVE_OF_PRODUCTS: ByKey(text[]) = "
+        SELECT l.connection, l.kind, l.external, l.internal
+        FROM unnest($1::text[]) AS u(product)
+        CROSS JOIN LATERAL (SELECT u.product AS id
+                            UNION ALL (SELECT v.id FROM variants v WHERE v.product = u.product OFFSET 0)) AS v
+        CROSS JOIN LATERAL (SELECT * FROM links k
+                            WHERE k.internal = v.id AND k.kind IN ('product', 'variant', 'item')
+                                AND k.retired_at IS NULL
+                            OFFSET 0) AS l";
+
+    const LINKED_BY: ByKey(text[]) = "
+        SELECT u.variant, ARRAY(SELECT DISTINCT l.connection FROM links l
+                                WHERE l.internal = u.variant AND l.kind = 'variant' AND l.retired_at IS NULL)
+                                    AS linked_by
+        FROM unnest($1::text[]) AS u(variant)";
+
+    const BY_SKU: ByKey(text[], text[]) = "
+        SELECT v.store, v.sku, v.id AS variant, v.product,
+            ARRAY(SELECT DISTINCT l.connection FROM links l
+                  WHERE l.internal = v.id AND l.kind = 'variant' AND l.retired_at IS NULL) AS linked_by
+        FROM unnest($1::text[], $2::text[]) AS u(store, sku)
+        JOIN variants v ON v.store = u.store AND left(v.sku, 255) = left(u.sku, 255) AND v.sku = u.sku
+        WHERE v.sku IS NOT NULL";
+
+    const WRITE: ByKey(text[], text[], text[], text[]) = "
+        INSERT INTO links AS l (tenant, connection, kind, external, internal, retired_at, is_instructed)
+        SELECT c.tenant, u.connection, u.kind, u.external, coalesce(u.internal, ''),
+            CASE WHEN u.internal IS NULL THEN now() END, u.kind = 'location'
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, internal)
+        JOIN connections c ON c.id = u.connection
+        ON CONFLICT (connection, kind, external) DO UPDATE
+        SET internal = CASE WHEN excluded.internal = '' THEN l.internal ELSE excluded.internal END,
+            retired_at = excluded.retired_at";
 }

@@ -4,6 +4,7 @@ use super::{catalog, links, stock, trade};
 use crate::{
     StoreError,
     columns::{currency, hash_id, id, position},
+    statement::{query, statements},
 };
 use model::{
     BaselineRule, ConflictKind, ConnectionId, EventId, ExternalId, PlatformName, StoreId,
@@ -85,21 +86,11 @@ async fn stores(
     keys: &BTreeSet<StoreId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT s.id, s.last_sequence, s.currency,
-             (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'platform', c.platform, 'baseline', c.baseline,
-                                                  'ignored_locations', c.ignored_locations, 'open',
-                     (SELECT coalesce(jsonb_agg(k.kind), '[]') FROM unnest($2::text[]) AS k(kind)
-                      WHERE EXISTS (SELECT FROM conflicts o
-                                    WHERE o.store = c.store AND o.connection = c.id AND o.kind = k.kind
-                                        AND o.resolved_at IS NULL AND o.subject <> ''))))
-              FROM connections c WHERE c.store = s.id) AS connections
-         FROM stores s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE OF s",
-    )
-    .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
-    .bind(ConflictKind::ENDED_BY_REPORTS.map(ConflictKind::as_str).as_slice())
-    .fetch_all(connection)
-    .await?;
+    let rows = query(LOCK_STORES)
+        .bind(keys.iter().map(StoreId::as_str).collect::<Vec<_>>())
+        .bind(ConflictKind::ENDED_BY_REPORTS.map(ConflictKind::as_str).as_slice())
+        .fetch_all(connection)
+        .await?;
     for row in &rows {
         facts.stores.insert(id(row, "id")?, row.try_get("last_sequence")?);
         let code: Option<&str> = row.try_get("currency")?;
@@ -134,18 +125,32 @@ async fn seen(
     keys: &BTreeSet<(ConnectionId, EventId)>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT e.connection, e.event_id, e.outcome = 'dead' AS dead, e.raw_sequence, e.delivery_index, e.event_index
-         FROM unnest($1::text[], $2::bytea[]) AS u(connection, event_id)
-         JOIN event_outcomes e USING (connection, event_id)",
-    )
-    .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
+    let rows = query(ENDED)
+        .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, event)| event.as_bytes().as_slice()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
     for row in &rows {
         let found = if row.try_get("dead")? { &mut facts.dead } else { &mut facts.seen };
         found.insert((id(row, "connection")?, hash_id(row, "event_id")?), position::<i32>(row)?);
     }
     Ok(())
+}
+
+statements! {
+    const LOCK_STORES: ByKey(text[], text[]) = "
+        SELECT s.id, s.last_sequence, s.currency,
+            (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'platform', c.platform, 'baseline', c.baseline,
+                                                 'ignored_locations', c.ignored_locations, 'open',
+                    (SELECT coalesce(jsonb_agg(k.kind), '[]') FROM unnest($2::text[]) AS k(kind)
+                     WHERE EXISTS (SELECT FROM conflicts o
+                                   WHERE o.store = c.store AND o.connection = c.id AND o.kind = k.kind
+                                       AND o.resolved_at IS NULL AND o.subject <> ''))))
+             FROM connections c WHERE c.store = s.id) AS connections
+        FROM stores s WHERE s.id = ANY($1) ORDER BY s.id FOR NO KEY UPDATE OF s";
+
+    const ENDED: ByKey(text[], bytea[]) = "
+        SELECT e.connection, e.event_id, e.outcome = 'dead' AS dead, e.raw_sequence, e.delivery_index, e.event_index
+        FROM unnest($1::text[], $2::bytea[]) AS u(connection, event_id)
+        JOIN event_outcomes e USING (connection, event_id)";
 }

@@ -83,3 +83,20 @@ impl ApplyTransaction {
         within(self.limit, self.transaction.commit()).await
     }
 }
+
+/// Returns the statements of apply's transaction.
+#[cfg(test)]
+pub(crate) fn statements() -> Vec<crate::statement::Declared> {
+    [
+        catalog::statements(),
+        commit::statements(),
+        conflicts::statements(),
+        dropped_inputs::statements(),
+        links::statements(),
+        load::statements(),
+        stock::statements(),
+        trade::statements(),
+        write_log::statements(),
+    ]
+    .concat()
+}

@@ -4,6 +4,7 @@ use crate::{
     LISTED_ROWS, StoreError,
     columns::{id, quantity, signed},
     mirrors::{self, KeyColumns},
+    statement::{query, statements},
 };
 use chrono::{DateTime, Utc};
 use model::{
@@ -22,7 +23,7 @@ pub(super) async fn mirrors(
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
     let keys = KeyColumns::of(keys);
-    let rows = sqlx::query(MIRRORS_AND_LEVELS)
+    let rows = query(MIRRORS_AND_LEVELS)
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
@@ -40,34 +41,15 @@ pub(super) async fn mirrors(
     Ok(())
 }
 
-const MIRRORS_AND_LEVELS: &str = "
-SELECT m.connection, m.kind, m.external, m.place, m.state, l.quantity
-FROM (SELECT m.*
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
-      JOIN mirrors m USING (connection, kind, external, place)
-      ORDER BY m.connection, m.kind, m.external, m.place
-      FOR NO KEY UPDATE OF m) AS m
-LEFT JOIN LATERAL (SELECT k.quantity FROM inventory_levels k
-                   WHERE m.kind = 'inventory' AND k.variant = m.internal AND k.location || '' = m.place OFFSET 0) AS l
-    ON true";
-
 /// Loads and locks every level mirror of those items.
 pub(super) async fn item_mirrors(
     connection: &mut PgConnection,
     keys: &BTreeSet<ExternalKey>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let statement = sqlx::query(
-        // Item by item in the order of their keys, which is the order of locks. With a plain join, a plan made while
-        // the table was empty would read all mirrors of a connection.
-        "SELECT m.*
-         FROM unnest($1::text[], $2::text[]) AS u(connection, external)
-         CROSS JOIN LATERAL (SELECT * FROM mirrors k
-                             WHERE k.connection = u.connection AND k.kind = 'inventory' AND k.external = u.external
-                             ORDER BY k.place FOR NO KEY UPDATE) AS m",
-    )
-    .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, external)| external.as_str()).collect::<Vec<_>>());
+    let statement = query(ITEM_MIRRORS)
+        .bind(keys.iter().map(|(connection, _)| connection.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, external)| external.as_str()).collect::<Vec<_>>());
     keep(&statement.fetch_all(connection).await?, facts)
 }
 
@@ -78,15 +60,9 @@ pub(super) async fn contact_mirrors(
     keys: &BTreeSet<(VariantId, LocationId)>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let statement = sqlx::query(
-        "SELECT m.*
-         FROM unnest($1::text[], $2::text[]) AS u(variant, location)
-         CROSS JOIN LATERAL (SELECT * FROM mirrors k
-                             WHERE k.internal = u.variant AND k.kind = 'inventory' AND k.place || '' = u.location
-                             ORDER BY k.connection, k.external FOR NO KEY UPDATE) AS m",
-    )
-    .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>());
+    let statement = query(CONTACT_MIRRORS)
+        .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>());
     keep(&statement.fetch_all(connection).await?, facts)
 }
 
@@ -96,12 +72,9 @@ pub(super) async fn waiting_mirrors(
     keys: &BTreeSet<ConnectionId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let statement = sqlx::query(
-        "SELECT m.* FROM mirrors m WHERE m.connection = ANY($1) AND m.attention = 'answer'
-         ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2 FOR NO KEY UPDATE",
-    )
-    .bind(keys.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
-    .bind(LISTED_ROWS);
+    let statement = query(WAITING_MIRRORS)
+        .bind(keys.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
+        .bind(LISTED_ROWS);
     keep(&statement.fetch_all(connection).await?, facts)
 }
 
@@ -129,17 +102,11 @@ pub(super) async fn levels(
     keys: &BTreeSet<(VariantId, LocationId)>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT l.variant, l.location, l.quantity
-         FROM unnest($1::text[], $2::text[]) AS u(variant, location)
-         JOIN inventory_levels l USING (variant, location)
-         ORDER BY l.variant, l.location
-         FOR NO KEY UPDATE OF l",
-    )
-    .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
+    let rows = query(LOCK_LEVELS)
+        .bind(keys.iter().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
     for row in &rows {
         facts.levels.insert((id(row, "variant")?, id(row, "location")?), quantity(row, "quantity")?);
     }
@@ -153,7 +120,7 @@ pub(super) async fn write_levels(
 ) -> Result<(), StoreError> {
     let mut written = 0;
     for statement in [UPDATE_LEVELS, INSERT_LEVELS] {
-        let done = sqlx::query(statement)
+        let done = query(statement)
             .bind(levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
             .bind(levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
             .bind(levels.values().map(|quantity| quantity.decimal()).collect::<Vec<_>>())
@@ -167,41 +134,85 @@ pub(super) async fn write_levels(
     Err(StoreError::refused("a level's location isn't set up"))
 }
 
-const UPDATE_LEVELS: &str = "
-UPDATE inventory_levels l SET quantity = u.quantity
-FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
-WHERE l.variant = u.variant AND l.location = u.location";
-
-const INSERT_LEVELS: &str = "
-INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
-SELECT place.tenant, place.store, u.variant, u.location, u.quantity
-FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
-JOIN locations place ON place.id = u.location
-ON CONFLICT (variant, location) DO NOTHING";
-
 pub(super) async fn write_movements(
     connection: &mut PgConnection,
     movements: &[Movement],
 ) -> Result<(), StoreError> {
     let rows = || movements.iter();
     let at: Vec<DateTime<Utc>> = rows().map(|movement| movement.at.as_chrono()).collect();
-    sqlx::query(
-        "INSERT INTO inventory_movements
-             (tenant, store, sequence, variant, location, delta, level, reason, connection, at)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::numeric[],
-             $7::numeric[], $8::text[], $9::text[], $10::timestamptz[])",
-    )
-    .bind(rows().map(|movement| movement.tenant.as_str()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.store.as_str()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.sequence).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.variant.as_str()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.location.as_str()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.delta.decimal()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.level.decimal()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.reason.as_str()).collect::<Vec<_>>())
-    .bind(rows().map(|movement| movement.connection.as_str()).collect::<Vec<_>>())
-    .bind(at)
-    .execute(connection)
-    .await?;
+    query(WRITE_MOVEMENTS)
+        .bind(rows().map(|movement| movement.tenant.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.store.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.sequence).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.variant.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.location.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.delta.decimal()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.level.decimal()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.reason.as_str()).collect::<Vec<_>>())
+        .bind(rows().map(|movement| movement.connection.as_str()).collect::<Vec<_>>())
+        .bind(at)
+        .execute(connection)
+        .await?;
     Ok(())
+}
+
+statements! {
+    const MIRRORS_AND_LEVELS: ByKey(text[], text[], text[], text[]) = "
+        SELECT m.connection, m.kind, m.external, m.place, m.state, l.quantity
+        FROM (SELECT m.*
+              FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(connection, kind, external, place)
+              JOIN mirrors m USING (connection, kind, external, place)
+              ORDER BY m.connection, m.kind, m.external, m.place
+              FOR NO KEY UPDATE OF m) AS m
+        LEFT JOIN LATERAL (SELECT k.quantity FROM inventory_levels k
+                           WHERE m.kind = 'inventory' AND k.variant = m.internal
+                               AND k.location || '' = m.place OFFSET 0) AS l
+            ON true";
+
+    // Item by item in the order of their keys, which is the order of locks. With a plain join, a plan made while
+    // the table was empty would read all mirrors of a connection.
+    const ITEM_MIRRORS: ByKey(text[], text[]) = "
+        SELECT m.*
+        FROM unnest($1::text[], $2::text[]) AS u(connection, external)
+        CROSS JOIN LATERAL (SELECT * FROM mirrors k
+                            WHERE k.connection = u.connection AND k.kind = 'inventory' AND k.external = u.external
+                            ORDER BY k.place FOR NO KEY UPDATE) AS m";
+
+    const CONTACT_MIRRORS: ByKey(text[], text[]) = "
+        SELECT m.*
+        FROM unnest($1::text[], $2::text[]) AS u(variant, location)
+        CROSS JOIN LATERAL (SELECT * FROM mirrors k
+                            WHERE k.internal = u.variant AND k.kind = 'inventory' AND k.place || '' = u.location
+                            ORDER BY k.connection, k.external FOR NO KEY UPDATE) AS m";
+
+    const WAITING_MIRRORS: ByKey(text[], int8) = "
+        SELECT m.* FROM mirrors m WHERE m.connection = ANY($1) AND m.attention = 'answer'
+        ORDER BY m.connection, m.kind, m.external, m.place LIMIT $2 FOR NO KEY UPDATE";
+
+    const LOCK_LEVELS: ByKey(text[], text[]) = "
+        SELECT l.variant, l.location, l.quantity
+        FROM unnest($1::text[], $2::text[]) AS u(variant, location)
+        JOIN inventory_levels l USING (variant, location)
+        ORDER BY l.variant, l.location
+        FOR NO KEY UPDATE OF l";
+
+    const UPDATE_LEVELS: ByKey(text[], text[], numeric[]) = "
+        UPDATE inventory_levels l SET quantity = u.quantity
+        FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
+        WHERE l.variant = u.variant AND l.location = u.location";
+
+    const INSERT_LEVELS: ByKey(text[], text[], numeric[]) = "
+        INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
+        SELECT place.tenant, place.store, u.variant, u.location, u.quantity
+        FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
+        JOIN locations place ON place.id = u.location
+        ON CONFLICT (variant, location) DO NOTHING";
+
+    const WRITE_MOVEMENTS: ByKey(
+        text[], text[], int8[], text[], text[], numeric[], numeric[], text[], text[], timestamptz[]
+    ) = "
+        INSERT INTO inventory_movements
+            (tenant, store, sequence, variant, location, delta, level, reason, connection, at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::numeric[],
+            $7::numeric[], $8::text[], $9::text[], $10::timestamptz[])";
 }

@@ -3,6 +3,7 @@
 use crate::{
     StoreError,
     columns::{id, id_or_null, json, time_or_null, unreadable},
+    statement::{query, statements},
 };
 use model::{
     ConnectionId, Customer, CustomerId, ExternalId, Order, OrderId, Patch, SourceVersion, Timestamp,
@@ -17,7 +18,7 @@ pub(super) async fn orders(
     keys: &BTreeSet<OrderId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT o.* FROM orders o WHERE o.id = ANY($1) ORDER BY o.id FOR NO KEY UPDATE")
+    let rows = query(LOCK_ORDERS)
         .bind(keys.iter().map(OrderId::as_str).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
@@ -40,7 +41,7 @@ pub(super) async fn write_orders(
     orders: &BTreeMap<OrderId, OrderRow>,
 ) -> Result<(), StoreError> {
     let rows = || orders.values();
-    sqlx::query(WRITE_ORDERS)
+    query(WRITE_ORDERS)
         .bind(rows().map(|row| row.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.store.as_str()).collect::<Vec<_>>())
@@ -58,20 +59,6 @@ pub(super) async fn write_orders(
         .await?;
     Ok(())
 }
-
-const WRITE_ORDERS: &str = "
-INSERT INTO orders (id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund,
-    placed_at, closed_at, body)
-SELECT id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund, placed_at,
-    closed_at, body::jsonb
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::text[], $8::int8[], $9::text[],
-        $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::text[])
-    AS u(id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund, placed_at,
-        closed_at, body)
-ON CONFLICT (id) DO UPDATE
-SET version = excluded.version, status = excluded.status, total_minor = excluded.total_minor,
-    total_currency = excluded.total_currency, is_refund = excluded.is_refund, placed_at = excluded.placed_at,
-    closed_at = excluded.closed_at, body = excluded.body";
 
 /// The personal fields of a customer as the database stores them: a field that was never reported is missing, one that
 /// is empty on purpose is null.
@@ -110,11 +97,10 @@ pub(super) async fn customers(
     keys: &BTreeSet<CustomerId>,
     facts: &mut Facts,
 ) -> Result<(), StoreError> {
-    let rows =
-        sqlx::query("SELECT c.* FROM customers c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE")
-            .bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>())
-            .fetch_all(connection)
-            .await?;
+    let rows = query(LOCK_CUSTOMERS)
+        .bind(keys.iter().map(CustomerId::as_str).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
     for row in &rows {
         let customer = read_customer(row)?;
         facts.customers.insert(customer.id.clone(), customer);
@@ -156,7 +142,7 @@ pub(super) async fn write_customers(
         json(&Personal { first_name, last_name, email, phone })
     };
     let tags = |row: &CustomerRow| row.customer.tags.as_ref().map(json).transpose();
-    sqlx::query(WRITE_CUSTOMERS)
+    query(WRITE_CUSTOMERS)
         .bind(rows().map(|row| row.id.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.tenant.as_str()).collect::<Vec<_>>())
         .bind(rows().map(|row| row.store.as_str()).collect::<Vec<_>>())
@@ -172,16 +158,6 @@ pub(super) async fn write_customers(
     Ok(())
 }
 
-const WRITE_CUSTOMERS: &str = "
-INSERT INTO customers (id, tenant, store, connection, external, version, personal, tags, merged_into, deleted_at)
-SELECT id, tenant, store, connection, external, version, personal::jsonb, tags::jsonb, merged_into, deleted_at
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::text[], $8::text[], $9::text[],
-        $10::timestamptz[])
-    AS u(id, tenant, store, connection, external, version, personal, tags, merged_into, deleted_at)
-ON CONFLICT (id) DO UPDATE
-SET version = excluded.version, personal = excluded.personal, tags = excluded.tags,
-    merged_into = excluded.merged_into, deleted_at = excluded.deleted_at";
-
 /// Number of customers that one statement erases.
 const ERASED_MAX: i64 = 1_000;
 
@@ -193,14 +169,12 @@ pub(super) async fn erase_customers(
     after: &str,
     decided: &BTreeMap<CustomerId, CustomerRow>,
 ) -> Result<Option<String>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT c.* FROM customers c WHERE c.connection = $1 AND c.id > $2 ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE",
-    )
-    .bind(of.0.as_str())
-    .bind(after)
-    .bind(ERASED_MAX)
-    .fetch_all(&mut *connection)
-    .await?;
+    let rows = query(LOCK_NEXT_CUSTOMERS)
+        .bind(of.0.as_str())
+        .bind(after)
+        .bind(ERASED_MAX)
+        .fetch_all(&mut *connection)
+        .await?;
     let found = rows.iter().map(read_customer).collect::<Result<Vec<_>, _>>()?;
     let last = found.last().map(|row| row.id.to_string());
     let mut erased = BTreeMap::new();
@@ -214,4 +188,45 @@ pub(super) async fn erase_customers(
         write_customers(connection, &erased).await?;
     }
     Ok(last)
+}
+
+statements! {
+    const LOCK_ORDERS: ByKey(text[]) =
+        "SELECT o.* FROM orders o WHERE o.id = ANY($1) ORDER BY o.id FOR NO KEY UPDATE";
+
+    const WRITE_ORDERS: ByKey(
+        text[], text[], text[], text[], text[], int8[], text[], int8[], text[], bool[], timestamptz[],
+        timestamptz[], text[]
+    ) = "
+        INSERT INTO orders (id, tenant, store, connection, external, version, status, total_minor, total_currency,
+            is_refund, placed_at, closed_at, body)
+        SELECT id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund,
+            placed_at, closed_at, body::jsonb
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::text[], $8::int8[],
+                $9::text[], $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::text[])
+            AS u(id, tenant, store, connection, external, version, status, total_minor, total_currency, is_refund,
+                placed_at, closed_at, body)
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, status = excluded.status, total_minor = excluded.total_minor,
+            total_currency = excluded.total_currency, is_refund = excluded.is_refund, placed_at = excluded.placed_at,
+            closed_at = excluded.closed_at, body = excluded.body";
+
+    const LOCK_CUSTOMERS: ByKey(text[]) =
+        "SELECT c.* FROM customers c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE";
+
+    const WRITE_CUSTOMERS: ByKey(
+        text[], text[], text[], text[], text[], int8[], text[], text[], text[], timestamptz[]
+    ) = "
+        INSERT INTO customers (id, tenant, store, connection, external, version, personal, tags, merged_into,
+            deleted_at)
+        SELECT id, tenant, store, connection, external, version, personal::jsonb, tags::jsonb, merged_into, deleted_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int8[], $7::text[], $8::text[],
+                $9::text[], $10::timestamptz[])
+            AS u(id, tenant, store, connection, external, version, personal, tags, merged_into, deleted_at)
+        ON CONFLICT (id) DO UPDATE
+        SET version = excluded.version, personal = excluded.personal, tags = excluded.tags,
+            merged_into = excluded.merged_into, deleted_at = excluded.deleted_at";
+
+    const LOCK_NEXT_CUSTOMERS: ByKey(text, text, int8) =
+        "SELECT c.* FROM customers c WHERE c.connection = $1 AND c.id > $2 ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE";
 }

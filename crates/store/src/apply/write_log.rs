@@ -4,6 +4,7 @@ use crate::{
     LISTED_ROWS, Store, StoreError,
     columns::{partition, position, signed},
     mirrors::{self, KeyColumns, state_json},
+    statement::{query, statements},
 };
 use model::{Mirror, MirrorKey, Partition, Position, record::WriteLogEntry};
 use sqlx::{PgConnection, postgres::PgRow};
@@ -18,22 +19,16 @@ impl Store {
         up_to: Position,
     ) -> Result<(Vec<WriteLogEntry>, Position), StoreError> {
         let from = after.unwrap_or_default();
-        let statement = sqlx::query(
-            "SELECT m.*, m.delivery AS delivery_index, m.event AS event_index FROM write_log m
-             WHERE m.partition = $1 AND (m.raw_sequence, m.delivery, m.event) >= ($2, $3, $4)
-               AND (m.raw_sequence, m.delivery, m.event) <= ($5, $6, $7)
-               AND ($8 OR (m.raw_sequence, m.delivery, m.event) > ($2, $3, $4))
-             ORDER BY m.raw_sequence, m.delivery, m.event, m.id LIMIT $9",
-        )
-        .bind(partition(of)?)
-        .bind(signed(from.raw_sequence)?)
-        .bind(i64::from(from.delivery))
-        .bind(i64::from(from.event))
-        .bind(signed(up_to.raw_sequence)?)
-        .bind(i64::from(up_to.delivery))
-        .bind(i64::from(up_to.event))
-        .bind(after.is_none())
-        .bind(LISTED_ROWS);
+        let statement = query(BETWEEN)
+            .bind(partition(of)?)
+            .bind(signed(from.raw_sequence)?)
+            .bind(i64::from(from.delivery))
+            .bind(i64::from(from.event))
+            .bind(signed(up_to.raw_sequence)?)
+            .bind(i64::from(up_to.delivery))
+            .bind(i64::from(up_to.event))
+            .bind(after.is_none())
+            .bind(LISTED_ROWS);
         let rows = self.fetch_all(statement).await?;
         let mut write_log = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if signed(write_log.len())? < LISTED_ROWS {
@@ -65,24 +60,34 @@ pub(crate) async fn note(
     }
     let keys: Vec<MirrorKey> = changed.iter().map(Mirror::key).collect();
     let columns = KeyColumns::of(&keys);
-    sqlx::query(
-        "INSERT INTO write_log (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external, place,
-             internal, state)
-         SELECT $1, coalesce(at.raw_sequence, 0), coalesce(at.delivery, 0), coalesce(at.event, 0), c.tenant, c.store, u.connection, u.kind, u.external, u.place,
-             u.internal, u.state::jsonb
-         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-             AS u(connection, kind, external, place, internal, state)
-         JOIN connections c ON c.id = u.connection
-         CROSS JOIN LATERAL applied_position($1, u.external) AS at",
-    )
-    .bind(partition(of)?)
-    .bind(columns.connections)
-    .bind(columns.kinds)
-    .bind(columns.externals)
-    .bind(columns.places)
-    .bind(changed.iter().map(Mirror::internal).collect::<Vec<_>>())
-    .bind(changed.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
-    .execute(connection)
-    .await?;
+    query(NOTE)
+        .bind(partition(of)?)
+        .bind(columns.connections)
+        .bind(columns.kinds)
+        .bind(columns.externals)
+        .bind(columns.places)
+        .bind(changed.iter().map(Mirror::internal).collect::<Vec<_>>())
+        .bind(changed.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
+        .execute(connection)
+        .await?;
     Ok(())
+}
+
+statements! {
+    const BETWEEN: ByKey(int2, int8, int8, int8, int8, int8, int8, bool, int8) = "
+        SELECT m.*, m.delivery AS delivery_index, m.event AS event_index FROM write_log m
+        WHERE m.partition = $1 AND (m.raw_sequence, m.delivery, m.event) >= ($2, $3, $4)
+          AND (m.raw_sequence, m.delivery, m.event) <= ($5, $6, $7)
+          AND ($8 OR (m.raw_sequence, m.delivery, m.event) > ($2, $3, $4))
+        ORDER BY m.raw_sequence, m.delivery, m.event, m.id LIMIT $9";
+
+    const NOTE: ByKey(int2, text[], text[], text[], text[], text[], text[]) = "
+        INSERT INTO write_log (partition, raw_sequence, delivery, event, tenant, store, connection, kind, external,
+            place, internal, state)
+        SELECT $1, coalesce(at.raw_sequence, 0), coalesce(at.delivery, 0), coalesce(at.event, 0), c.tenant,
+            c.store, u.connection, u.kind, u.external, u.place, u.internal, u.state::jsonb
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+            AS u(connection, kind, external, place, internal, state)
+        JOIN connections c ON c.id = u.connection
+        CROSS JOIN LATERAL applied_position($1, u.external) AS at";
 }

@@ -1,7 +1,14 @@
 //! Due readings.
 
 use super::targets;
-use crate::{LISTED_ROWS, Store, StoreError, apply::write_log, conflicts, error::within, mirrors};
+use crate::{
+    LISTED_ROWS, Store, StoreError,
+    apply::write_log,
+    conflicts,
+    error::within,
+    mirrors,
+    statement::{query, statements},
+};
 use model::{AskedBy, Conflict, ConflictKind, ExternalId, Mirror, MirrorKey, Origin, Partition, Timestamp};
 
 /// A level, price or text that has to be read; the reading names the mirror that asked for it.
@@ -28,7 +35,7 @@ impl Store {
     ) -> Result<Vec<DueRead>, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
-            let rows = sqlx::query(LOCK_READS)
+            let rows = query(LOCK_READS)
                 .bind(origin.connection.as_str())
                 .bind(now.as_chrono())
                 .bind(limit.min(LISTED_ROWS))
@@ -79,10 +86,12 @@ fn unreadable(origin: &Origin, key: &MirrorKey) -> Conflict {
     }
 }
 
-const LOCK_READS: &str = "
-SELECT m.connection, m.kind, m.external, m.place, m.state
-FROM mirrors m
-WHERE m.connection = $1 AND m.attention = 'read' AND m.next_attempt_at <= $2
-ORDER BY m.next_attempt_at
-LIMIT $3
-FOR NO KEY UPDATE OF m SKIP LOCKED";
+statements! {
+    const LOCK_READS: ByKey(text, timestamptz, int8) = "
+        SELECT m.connection, m.kind, m.external, m.place, m.state
+        FROM mirrors m
+        WHERE m.connection = $1 AND m.attention = 'read' AND m.next_attempt_at <= $2
+        ORDER BY m.next_attempt_at
+        LIMIT $3
+        FOR NO KEY UPDATE OF m SKIP LOCKED";
+}

@@ -4,6 +4,7 @@ use super::{KeyColumns, MirrorKey};
 use crate::{
     StoreError,
     columns::{id_or_null, money, quantity},
+    statement::{query, statements},
 };
 use model::{ConnectionId, ExternalId, Mirror, Money, ProductText, Quantity};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -32,7 +33,7 @@ pub(super) async fn load(
 ) -> Result<Vec<Target>, StoreError> {
     let keys: Vec<MirrorKey> = locked.iter().map(Mirror::key).collect();
     let columns = KeyColumns::of(&keys);
-    let rows = sqlx::query(TARGETS)
+    let rows = query(TARGETS)
         .bind(of.as_str())
         .bind(columns.kinds)
         .bind(columns.places)
@@ -57,19 +58,24 @@ fn read(row: &PgRow) -> Result<Target, StoreError> {
     })
 }
 
-// Every table is looked up by key, whatever the time of planning: see the note in `desired.rs`.
-const TARGETS: &str = "
-SELECT level.quantity, level.quantity IS NOT NULL AS has_quantity, v.price_minor, v.price_currency,
-    p.id IS NOT NULL AS has_text, p.title, p.description, gen_random_uuid()::text AS fresh_key,
-    (SELECT min(l.external) FROM links l WHERE l.internal = u.place AND u.place <> '' AND l.kind = 'location'
-        AND l.connection = $1 AND l.external <> $5) AS location,
-    (SELECT min(l.external) FROM links l WHERE l.internal = v.product AND l.kind = 'product' AND l.connection = $1
-        AND l.retired_at IS NULL) AS product
-FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(kind, place, internal, number)
-LEFT JOIN LATERAL (SELECT * FROM inventory_levels k
-                   WHERE u.kind = 'inventory' AND k.variant = u.internal AND k.location || '' = u.place OFFSET 0) AS level
-    ON true
-LEFT JOIN LATERAL (SELECT * FROM variants k WHERE u.kind = 'price' AND k.id = u.internal OFFSET 0) AS v ON true
-LEFT JOIN LATERAL (SELECT * FROM products k
-                   WHERE u.kind = 'product' AND k.id = u.internal AND k.deleted_at IS NULL OFFSET 0) AS p ON true
-ORDER BY u.number";
+statements! {
+    // Every table is looked up by key, whatever the time of planning: see the note in `desired.rs`.
+    const TARGETS: ByKey(text, text[], text[], text[], text) = "
+        SELECT level.quantity, level.quantity IS NOT NULL AS has_quantity, v.price_minor, v.price_currency,
+            p.id IS NOT NULL AS has_text, p.title, p.description, gen_random_uuid()::text AS fresh_key,
+            (SELECT min(l.external) FROM links l WHERE l.internal = u.place AND u.place <> '' AND l.kind = 'location'
+                AND l.connection = $1 AND l.external <> $5) AS location,
+            (SELECT min(l.external) FROM links l WHERE l.internal = v.product AND l.kind = 'product'
+                AND l.connection = $1
+                AND l.retired_at IS NULL) AS product
+        FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(kind, place, internal, number)
+        LEFT JOIN LATERAL (SELECT * FROM inventory_levels k
+                           WHERE u.kind = 'inventory' AND k.variant = u.internal
+                               AND k.location || '' = u.place OFFSET 0) AS level
+            ON true
+        LEFT JOIN LATERAL (SELECT * FROM variants k WHERE u.kind = 'price' AND k.id = u.internal OFFSET 0) AS v ON true
+        LEFT JOIN LATERAL (SELECT * FROM products k
+                           WHERE u.kind = 'product' AND k.id = u.internal AND k.deleted_at IS NULL
+                               OFFSET 0) AS p ON true
+        ORDER BY u.number";
+}

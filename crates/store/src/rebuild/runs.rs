@@ -1,6 +1,11 @@
 //! Rebuild runs over all stores, and the progress of the last one.
 
-use crate::{Store, StoreError, columns::id, error::within};
+use crate::{
+    Store, StoreError,
+    columns::id,
+    error::within,
+    statement::{query, statements},
+};
 use chrono::{DateTime, Utc};
 use model::StoreId;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -39,8 +44,7 @@ impl Store {
 
     /// Returns one store, or all of them, as a run that isn't recorded.
     pub async fn look_over(&self, store: Option<&StoreId>) -> Result<RebuildRun, StoreError> {
-        let statement =
-            sqlx::query("SELECT id, last_sequence FROM stores WHERE $1::text IS NULL OR id = $1 ORDER BY id");
+        let statement = query(STORES);
         let rows = self.fetch_all(statement.bind(store.map(|store| store.as_str().to_owned()))).await?;
         let stores = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(RebuildRun { began: None, stores, done_before: 0, left_alone_before: 0 })
@@ -48,20 +52,13 @@ impl Store {
 }
 
 async fn begin(connection: &mut PgConnection, anew: bool) -> Result<RebuildRun, StoreError> {
-    let began = sqlx::query(
-        "SELECT CASE WHEN NOT $1 THEN max(started_at) END AS began FROM rebuilds
-         WHERE finished_at IS NULL AND started_at > now() - interval '1 day'",
-    );
+    let began = query(BEGUN);
     let began = began.bind(anew).fetch_one(&mut *connection).await?;
     let began = match began.try_get::<Option<DateTime<Utc>>, _>("began")? {
         Some(began) => began,
         None => write_down(connection).await?,
     };
-    let rows = sqlx::query(
-        "SELECT s.id, s.last_sequence, coalesce(r.finished_at IS NOT NULL, false) AS done,
-             coalesce(r.left_alone, 0) AS left_alone
-         FROM stores s LEFT JOIN rebuilds r ON r.store = s.id AND r.started_at = $1 ORDER BY s.id",
-    );
+    let rows = query(STORES_OF_RUN);
     let rows = rows.bind(began).fetch_all(connection).await?;
     let mut run = RebuildRun { began: Some(began), stores: Vec::new(), done_before: 0, left_alone_before: 0 };
     for row in &rows {
@@ -77,16 +74,30 @@ async fn begin(connection: &mut PgConnection, anew: bool) -> Result<RebuildRun, 
 
 /// Records a new run: no store of it is done.
 async fn write_down(connection: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
-    sqlx::query(
-        "INSERT INTO rebuilds (tenant, store, started_at) SELECT tenant, id, now() FROM stores ORDER BY id
-         ON CONFLICT (store) DO UPDATE
-         SET started_at = excluded.started_at, finished_at = NULL, through_sequence = NULL, left_alone = 0",
-    )
-    .execute(&mut *connection)
-    .await?;
-    Ok(sqlx::query("SELECT now() AS began").fetch_one(connection).await?.try_get("began")?)
+    query(BEGIN).execute(&mut *connection).await?;
+    Ok(query(NOW).fetch_one(connection).await?.try_get("began")?)
 }
 
 fn read(row: &PgRow) -> Result<StoreToRebuild, StoreError> {
     Ok(StoreToRebuild { store: id(row, "id")?, last_sequence: row.try_get("last_sequence")? })
+}
+
+statements! {
+    const STORES: Any(text) = "SELECT id, last_sequence FROM stores WHERE $1::text IS NULL OR id = $1 ORDER BY id";
+
+    const BEGUN: Any(bool) = "
+        SELECT CASE WHEN NOT $1 THEN max(started_at) END AS began FROM rebuilds
+        WHERE finished_at IS NULL AND started_at > now() - interval '1 day'";
+
+    const STORES_OF_RUN: Any(timestamptz) = "
+        SELECT s.id, s.last_sequence, coalesce(r.finished_at IS NOT NULL, false) AS done,
+            coalesce(r.left_alone, 0) AS left_alone
+        FROM stores s LEFT JOIN rebuilds r ON r.store = s.id AND r.started_at = $1 ORDER BY s.id";
+
+    const BEGIN: Any() = "
+        INSERT INTO rebuilds (tenant, store, started_at) SELECT tenant, id, now() FROM stores ORDER BY id
+        ON CONFLICT (store) DO UPDATE
+        SET started_at = excluded.started_at, finished_at = NULL, through_sequence = NULL, left_alone = 0";
+
+    const NOW: ByKey() = "SELECT now() AS began";
 }

@@ -1,5 +1,8 @@
 //! The tables that are rebuilt, and the statements over them.
 
+#[cfg(test)]
+use crate::statement::{Declared, Plan};
+use crate::statement::{Statement, parameters};
 use serde_json::Value;
 
 /// A column, by the rule of its repair.
@@ -53,14 +56,17 @@ pub(super) struct Row {
     pub(super) columns: Value,
 }
 
+/// A store, and the sequence numbers after and up to which.
+type Between = parameters!(text, int8, int8);
+
 impl Table {
     /// Query for those of the rows in `$1` that are missing or differ, with the columns that differ.
-    pub(super) fn differing(&self) -> String {
+    pub(super) fn differing(&self) -> Statement<parameters!(text)> {
         let Self { name, key, .. } = self;
         let differs =
             |column: &Column| format!("t.{} IS DISTINCT FROM {}", column.name(), column.wanted("e"));
         let named = |column: &Column| format!("CASE WHEN {} THEN '{}' END", differs(column), column.name());
-        format!(
+        Statement::composed(format!(
             "SELECT {key} AS key, t.{first} IS NULL AS missing, array_remove(ARRAY[{columns}], NULL) AS columns
              FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) e LEFT JOIN {name} t ON {same}
              WHERE t.{first} IS NULL OR {any}",
@@ -69,11 +75,11 @@ impl Table {
             columns = list(self.columns, ", ", named),
             same = list(key, " AND ", |column| format!("t.{column} = e.{column}")),
             any = list(self.columns, " OR ", differs),
-        )
+        ))
     }
 
     /// Statement that sets the rows in `$1` to their expected values.
-    pub(super) fn write(&self) -> String {
+    pub(super) fn write(&self) -> Statement<parameters!(text)> {
         let Self { name, key, .. } = self;
         let all =
             format!("{}, {}", key.join(", "), list(self.columns, ", ", |column| column.name().to_owned()));
@@ -83,15 +89,24 @@ impl Table {
         } else {
             format!("UPDATE SET {}", list(self.columns, ", ", set))
         };
-        format!(
+        Statement::composed(format!(
             "INSERT INTO {name} AS t ({all}) SELECT {all} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb)
              ON CONFLICT ({}) DO {otherwise}",
             key.join(", ")
-        )
+        ))
     }
 
     /// Query for the keys of the store's rows.
-    pub(super) fn keys(&self) -> String {
+    pub(super) fn keys(&self) -> Statement<parameters!(text)> {
+        Statement::composed(self.select_keys())
+    }
+
+    /// Query for the keys of the store's rows after the sequence number `$2` and up to `$3`.
+    pub(super) fn keys_between(&self) -> Statement<Between> {
+        Statement::composed(self.select_keys() + " AND t.sequence > $2 AND t.sequence <= $3")
+    }
+
+    fn select_keys(&self) -> String {
         format!("SELECT {} AS key FROM {} t WHERE {}", self.key_of("t"), self.name, self.of_store)
     }
 
@@ -118,7 +133,7 @@ pub(super) const MOVEMENTS: Table = Table {
         Plain("connection"),
         Plain("at"),
     ],
-    of_store: "t.store = $1 AND t.sequence > $2 AND t.sequence <= $3",
+    of_store: "t.store = $1",
     append_only: true,
 };
 
@@ -198,3 +213,16 @@ pub(super) const ORDERS: Table = Table {
     of_store: "t.store = $1",
     append_only: false,
 };
+
+/// Returns the statements over these tables.
+#[cfg(test)]
+pub(super) fn composed() -> Vec<Declared> {
+    let name = |statement: &str, table: &Table| format!("rebuild::{statement} {}", table.name);
+    let mut all = vec![Declared::new(name("keys_between", &MOVEMENTS), Plan::Any, &MOVEMENTS.keys_between())];
+    for table in [&MOVEMENTS, &LEVELS, &PRODUCTS, &VARIANTS, &ORDERS] {
+        all.push(Declared::new(name("keys", table), Plan::Any, &table.keys()));
+        all.push(Declared::new(name("differing", table), Plan::Any, &table.differing()));
+        all.push(Declared::new(name("write", table), Plan::Any, &table.write()));
+    }
+    all
+}
