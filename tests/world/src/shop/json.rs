@@ -37,6 +37,7 @@ pub(crate) struct Sale {
     pub(crate) quantity: Decimal,
     pub(crate) is_test: bool,
     pub(crate) is_cancelled: bool,
+    is_refunded: bool,
     pub(crate) at: Timestamp,
 }
 
@@ -135,24 +136,28 @@ impl Json {
             quantity: -by,
             is_test: is_test && self.kind == Kind::Shopify,
             is_cancelled: false,
+            is_refunded: false,
             at: now,
         });
         Some(())
     }
 
-    /// Cancels or only refunds the last sale that isn't cancelled yet. Returns the sale, if this was possible.
+    /// Cancels the last sale that isn't cancelled yet, or refunds all of the last one that is neither cancelled nor
+    /// refunded. Returns the sale, if this was possible.
     pub(super) fn takes_back(
         &mut self,
         is_cancelled: bool,
         is_restocked: bool,
         now: Timestamp,
     ) -> Option<Sale> {
-        let sale = self.sales.iter_mut().rev().find(|sale| !sale.is_cancelled)?;
+        let can_be_taken_back = |sale: &&mut Sale| !sale.is_cancelled && (is_cancelled || !sale.is_refunded);
+        let sale = self.sales.iter_mut().rev().find(can_be_taken_back)?;
         if is_cancelled {
             self.machine.cancel_order(&sale.order, is_restocked, time(now)).ok()?;
             sale.is_cancelled = true;
         } else {
             self.machine.refund_order(&sale.order, time(now)).ok()?;
+            sale.is_refunded = true;
         }
         Some(sale.clone())
     }
