@@ -177,6 +177,7 @@ impl Desk {
                 _ => pause().await,
             }
         }
+        self.ledger.surprise(format!("{planned:?} was not refused in {REFUSAL_TRIES} attempts"));
     }
 
     fn forged(&self, planned: &Planned, refusal: Refusal, topic: &str, body: Vec<u8>) -> Signed {
