@@ -2,7 +2,8 @@
 
 use crate::{
     LISTED_ROWS, Store, StoreError,
-    columns::{action, entity_kind, hash_id, id, outcome, position, time},
+    columns::{outcome, position},
+    events::EventColumns,
     statement::{query, statements},
 };
 use model::{ConnectionId, EventId, Outcome, StoreId, Timestamp, record::EventOutcome};
@@ -49,24 +50,25 @@ impl Store {
 }
 
 fn read(row: &PgRow) -> Result<EventOutcomeRow, StoreError> {
+    let columns = EventColumns::read(row)?;
     let event_outcome = EventOutcome {
-        tenant: id(row, "tenant")?,
-        store: id(row, "store")?,
-        connection: id(row, "connection")?,
-        event: hash_id(row, "event_id")?,
-        delivery: hash_id(row, "delivery_id")?,
-        entity: entity_kind(row, "entity")?,
-        external: id(row, "external")?,
-        action: action(row, "action")?,
+        tenant: columns.tenant,
+        store: columns.store,
+        connection: columns.connection,
+        event: columns.event,
+        delivery: columns.delivery,
+        entity: columns.entity,
+        external: columns.external,
+        action: columns.action,
         outcome: outcome(row, "outcome")?,
         reason: row.try_get("reason")?,
         position: position::<i32>(row)?,
-        received_at: time(row, "received_at")?,
+        received_at: columns.received_at,
         sequence: row.try_get("sequence")?,
     };
     Ok(EventOutcomeRow {
         event_outcome,
-        recorded_at: time(row, "recorded_at")?,
+        recorded_at: columns.recorded_at,
         attempts: row.try_get("attempts")?,
     })
 }

@@ -76,27 +76,58 @@ impl Store {
 }
 
 fn read(row: &PgRow) -> Result<EventRow, StoreError> {
+    let columns = EventColumns::read(row)?;
+    let of = u16::try_from(row.try_get::<i16, _>("partition")?).map_err(|_| unreadable("partition"))?;
     Ok(EventRow {
-        partition: Partition(
-            u16::try_from(row.try_get::<i16, _>("partition")?).map_err(|_| unreadable("partition"))?,
-        ),
+        partition: Partition(of),
         number: row.try_get("number")?,
-        tenant: id(row, "tenant")?,
-        store: id(row, "store")?,
+        tenant: columns.tenant,
+        store: columns.store,
         sequence: row.try_get("sequence")?,
-        connection: id(row, "connection")?,
-        event: hash_id(row, "event_id")?,
-        delivery: hash_id(row, "delivery_id")?,
+        connection: columns.connection,
+        event: columns.event,
+        delivery: columns.delivery,
         correlation: hash_id(row, "correlation")?,
-        entity: entity_kind(row, "entity")?,
-        action: action(row, "action")?,
-        external: id(row, "external")?,
+        entity: columns.entity,
+        action: columns.action,
+        external: columns.external,
         occurred_at: time_or_null(row, "occurred_at")?,
-        received_at: time(row, "received_at")?,
-        recorded_at: time(row, "recorded_at")?,
+        received_at: columns.received_at,
+        recorded_at: columns.recorded_at,
         payload: row.try_get("payload")?,
         trace: TraceParent::parse(row.try_get("trace")?).ok_or_else(|| unreadable("trace"))?,
     })
+}
+
+/// The columns that the tables `events` and `event_outcomes` have in common.
+pub(crate) struct EventColumns {
+    pub(crate) tenant: TenantId,
+    pub(crate) store: StoreId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) event: EventId,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) entity: EntityKind,
+    pub(crate) action: Action,
+    pub(crate) external: ExternalId,
+    pub(crate) received_at: Timestamp,
+    pub(crate) recorded_at: Timestamp,
+}
+
+impl EventColumns {
+    pub(crate) fn read(row: &PgRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            tenant: id(row, "tenant")?,
+            store: id(row, "store")?,
+            connection: id(row, "connection")?,
+            event: hash_id(row, "event_id")?,
+            delivery: hash_id(row, "delivery_id")?,
+            entity: entity_kind(row, "entity")?,
+            action: action(row, "action")?,
+            external: id(row, "external")?,
+            received_at: time(row, "received_at")?,
+            recorded_at: time(row, "recorded_at")?,
+        })
+    }
 }
 
 statements! {
