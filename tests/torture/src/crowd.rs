@@ -160,8 +160,8 @@ impl Crowd {
         let webhook_url = format!("http://{}/webhook/shopify/{connection}", intakes[0]);
         let secret = format!("secret-of-{connection}");
         let account = account(connection, "shopify", webhook_url, secret);
-        let place = plan::external_location(index).to_string();
-        connect(record, tenant, &id, &account, ("http://127.0.0.1:9", "token", &place), false).await;
+        let site = plan::external_location(index).to_string();
+        connect(record, tenant, &id, &account, ("http://127.0.0.1:9", "token", &site), false).await;
         self.stores.push(Merchant { index, id, account, simulated: Vec::new() });
     }
 
@@ -231,7 +231,7 @@ async fn connect(
     tenant: &TenantId,
     store: &StoreId,
     account: &Account,
-    (base_url, token, place): (&str, &str, &str),
+    (base_url, token, site): (&str, &str, &str),
     propagates: bool,
 ) {
     let row = Connection {
@@ -262,7 +262,7 @@ async fn connect(
         ignored_locations: BTreeSet::new(),
     };
     record.upsert_connection(&row).await.expect("a connection can be made");
-    let external = ExternalId::new(place).expect("a platform's id");
+    let external = ExternalId::new(site).expect("a platform's id");
     let linked = record.upsert_location_link(&account.connection, &external, &location(store)).await;
     linked.expect("a location can be linked");
 }
@@ -270,7 +270,7 @@ async fn connect(
 async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, kind: Kind) -> Simulated {
     let connection =
         ConnectionId::new(&format!("{}-simulated-{}", store.id, kind.as_str())).expect("a token");
-    let place = match kind {
+    let site = match kind {
         Kind::Shopify => (700_000 + u64::from(store.index)).to_string(),
         Kind::Square | Kind::Treez => format!("L{}", store.index),
     };
@@ -283,7 +283,7 @@ async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, kind: Ki
         webhook_secret: secret.clone(),
         webhook_url: Some(webhook_url.clone()),
         currency: "USD".to_owned(),
-        locations: vec![place.clone()],
+        locations: vec![site.clone()],
     };
     let options = SimulatorOptions {
         seed: u64::from(store.index),
@@ -294,7 +294,7 @@ async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, kind: Ki
     let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
     let account = account(connection.clone(), kind.as_str(), webhook_url, secret);
     let tenant = tenant_of(&store.id);
-    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &place), true).await;
+    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &site), true).await;
     Simulated { connection, kind, simulator }
 }
 

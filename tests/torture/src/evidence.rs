@@ -118,7 +118,7 @@ pub(crate) struct MirrorRow {
     pub(crate) connection: String,
     pub(crate) kind: String,
     pub(crate) external: String,
-    pub(crate) place: String,
+    pub(crate) location: String,
     pub(crate) attention: Option<String>,
     /// The phase of its last write.
     pub(crate) phase: String,
@@ -199,7 +199,7 @@ pub(crate) struct Evidence {
     pub(crate) compared_min: usize,
     pub(crate) stillness: Stillness,
     /// The work that hadn't finished when the time limit ended.
-    pub(crate) stirs: Option<String>,
+    pub(crate) activity: Option<String>,
     /// Replicas that weren't ready at the end.
     pub(crate) not_ready: Vec<String>,
     /// Feeds and partitions that don't cover RAW.

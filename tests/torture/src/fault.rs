@@ -270,7 +270,7 @@ impl Hand {
         {
             let haste = self.order.seconds(HASTE);
             sleep(haste).await;
-            tell(&format!("{other}, while {fault} still hurts"));
+            progress(&format!("{other}, while {fault} still hurts"));
             others.extend(self.make(other).await);
         }
         let (since, alone) = (since.when().await, others.is_empty());
@@ -280,12 +280,12 @@ impl Hand {
         match self.prober.ask(passes, since, RECOVERY_LIMIT).await {
             Ok(took) if alone => {
                 let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                tell(&format!("{fault}: work goes on after {took} ms"));
+                progress(&format!("{fault}: work goes on after {took} ms"));
                 self.done.tallies.entry(fault).or_default().recovery_ms.push(took);
             }
             Ok(_) => {}
             Err(silent) => {
-                tell(&format!("{fault}: no answer of {silent}"));
+                progress(&format!("{fault}: no answer of {silent}"));
                 self.done.stuck.push(format!("after {fault}: no answer of {silent}"));
             }
         }
@@ -361,7 +361,7 @@ impl Hand {
 
 /// Writes progress to standard error.
 #[expect(clippy::print_stderr, reason = "a run reports its progress")]
-pub(crate) fn tell(what: &str) {
+pub(crate) fn progress(what: &str) {
     eprintln!("{} {what}", model::Timestamp::from_micros(micros()));
 }
 

@@ -62,10 +62,10 @@ impl Journal {
 
     /// Keeps the counters of a life so far.
     pub(crate) fn counted(&self, life: Life, page: &str) {
-        let wanted = |line: &&str| {
+        let is_relevant = |line: &&str| {
             line.starts_with("tillflow_") && line.contains("_total{") || line.starts_with(IN_HAND)
         };
-        let kept: Vec<&str> = page.lines().filter(wanted).collect();
+        let kept: Vec<&str> = page.lines().filter(is_relevant).collect();
         self.pages().counted.insert(life, kept.join("\n"));
     }
 

@@ -39,7 +39,7 @@ pub(crate) struct Answers {
 }
 
 #[derive(Debug, Default)]
-struct Books {
+struct Entries {
     clock: u64,
     reported: HashMap<DeliveryId, Reported>,
     answers: Answers,
@@ -50,7 +50,7 @@ struct Books {
 
 /// The senders' ledger; shared by all of them.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Books>);
+pub(crate) struct Ledger(Mutex<Entries>);
 
 /// The ledger's final contents.
 #[derive(Debug, Clone, Default)]
@@ -68,39 +68,39 @@ pub(crate) struct Closed {
 }
 
 impl Ledger {
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records that a delivery is about to be sent.
     pub(crate) fn sends(&self, id: DeliveryId, planned: &Planned, body: &[u8]) {
-        let mut books = self.books();
-        books.clock += 1;
+        let mut entries = self.entries();
+        entries.clock += 1;
         let reported = Reported {
             number: planned.number,
             twin: planned.twin,
             store: planned.store,
             what: planned.what,
-            sent: books.clock,
+            sent: entries.clock,
             kept: None,
             digest: RawDigest::of(body),
         };
-        books.reported.entry(id).or_insert(reported);
+        entries.reported.entry(id).or_insert(reported);
     }
 
     /// Counts the response to a request by its status; 0 if there was none.
     pub(crate) fn answered(&self, status: u16) {
-        *self.books().answers.statuses.entry(status).or_default() += 1;
+        *self.entries().answers.statuses.entry(status).or_default() += 1;
     }
 
     /// Records a 2xx for a delivery.
     pub(crate) fn keeps(&self, id: DeliveryId) {
-        let mut books = self.books();
-        books.clock += 1;
-        let clock = books.clock;
-        let Some(reported) = books.reported.get_mut(&id) else { return };
+        let mut entries = self.entries();
+        entries.clock += 1;
+        let clock = entries.clock;
+        let Some(reported) = entries.reported.get_mut(&id) else { return };
         if reported.kept.is_some() {
-            books.answers.repeated += 1;
+            entries.answers.repeated += 1;
         } else {
             reported.kept = Some(clock);
         }
@@ -108,41 +108,41 @@ impl Ledger {
 
     /// Counts a 2xx for a delivery that isn't stored because its topic is unknown.
     pub(crate) fn unknown_topic(&self) {
-        self.books().unknown_topics += 1;
+        self.entries().unknown_topics += 1;
     }
 
     /// Counts a delivery that was refused as it should be.
     pub(crate) fn refuses(&self, kind: &'static str) {
-        *self.books().refused.entry(kind).or_default() += 1;
+        *self.entries().refused.entry(kind).or_default() += 1;
     }
 
     /// Records a response that is wrong.
     pub(crate) fn surprise(&self, what: String) {
-        let mut books = self.books();
-        if books.surprises.len() < SURPRISES_MAX {
-            books.surprises.push(what);
+        let mut entries = self.entries();
+        if entries.surprises.len() < SURPRISES_MAX {
+            entries.surprises.push(what);
         }
     }
 
     /// Number of deliveries with a 2xx so far.
     pub(crate) fn kept(&self) -> usize {
-        self.books().reported.values().filter(|reported| reported.kept.is_some()).count()
+        self.entries().reported.values().filter(|reported| reported.kept.is_some()).count()
     }
 
     /// Number of responses with this status so far.
     pub(crate) fn answers(&self, status: u16) -> u64 {
-        self.books().answers.statuses.get(&status).copied().unwrap_or(0)
+        self.entries().answers.statuses.get(&status).copied().unwrap_or(0)
     }
 
     /// Takes the contents out; nothing is sent any more.
     pub(crate) fn close(&self) -> Closed {
-        let books = std::mem::take(&mut *self.books());
+        let entries = std::mem::take(&mut *self.entries());
         Closed {
-            reported: books.reported,
-            answers: books.answers,
-            unknown_topics: books.unknown_topics,
-            refused: books.refused,
-            surprises: books.surprises,
+            reported: entries.reported,
+            answers: entries.answers,
+            unknown_topics: entries.unknown_topics,
+            refused: entries.refused,
+            surprises: entries.surprises,
         }
     }
 }

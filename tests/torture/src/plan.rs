@@ -290,15 +290,15 @@ impl Plan {
                 *version += 1;
                 What::Product { product, version: *version }
             }
-            About::Order(place) => self.next_of_order(store, place),
+            About::Order(index) => self.next_of_order(store, index),
         }
     }
 
-    fn next_of_order(&mut self, store: u32, place: usize) -> What {
+    fn next_of_order(&mut self, store: u32, index: usize) -> What {
         let (roll, total) = (self.rng.random_range(0..10_u32), self.rng.random_range(100..100_000_i64));
         let life = self.store(store);
-        let place = place.min(life.orders.len() - 1);
-        let open = &mut life.orders[place];
+        let index = index.min(life.orders.len() - 1);
+        let open = &mut life.orders[index];
         open.version += 1;
         match (open.state.stage, roll) {
             _ if open.version == 1 => open.state.total_minor = total,
@@ -311,7 +311,7 @@ impl Plan {
         let reported = *open;
         let finished = matches!(reported.state.stage, OrderStage::Refunded | OrderStage::Cancelled);
         if finished && life.orders.len() > OPEN_ORDERS_MAX / 2 {
-            life.orders.swap_remove(place);
+            life.orders.swap_remove(index);
         }
         What::Order { order: reported.order, version: reported.version, state: reported.state }
     }

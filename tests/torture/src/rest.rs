@@ -10,7 +10,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Number of equal readings in a row that count as rest.
 const STILL_LOOKS: u32 = 3;
 /// Interval at which the remaining work is reported.
-const TELL_EVERY: Duration = Duration::from_secs(20);
+const PROGRESS_EVERY: Duration = Duration::from_secs(20);
 
 /// Progress: the last sequence of each partition, the number of changes, and the number of calls to
 /// simulated platforms.
@@ -27,7 +27,7 @@ pub(crate) async fn come(
     let (began, mut reported) = (Instant::now(), Instant::now());
     let (mut before, mut still) = (None, 0);
     loop {
-        let stirs = match stand(bus, sql, crowd).await {
+        let activity = match stand(bus, sql, crowd).await {
             Ok(stand) => {
                 still = if before.as_ref() == Some(&stand) { still + 1 } else { 1 };
                 before = Some(stand);
@@ -36,17 +36,17 @@ pub(crate) async fn come(
                 }
                 "it has just come to rest".to_owned()
             }
-            Err(stirs) => {
+            Err(activity) => {
                 still = 0;
-                stirs
+                activity
             }
         };
         if began.elapsed() > limit {
-            return Err(stirs);
+            return Err(activity);
         }
-        if reported.elapsed() > TELL_EVERY {
+        if reported.elapsed() > PROGRESS_EVERY {
             reported = Instant::now();
-            crate::fault::tell(&format!("not at rest: {stirs}"));
+            crate::fault::progress(&format!("not at rest: {activity}"));
         }
         sleep(LOOK_EVERY).await;
     }

@@ -5,7 +5,7 @@ use crate::{
     check,
     crowd::Crowd,
     evidence::{self, Compared, Evidence, Sql, Stillness},
-    fault::{Done, Hand, Order, Partner, tell},
+    fault::{Done, Hand, Order, Partner, progress},
     fleet::Fleet,
     plan::{self, Bodies, Plan, Planned, What},
     probe::Prober,
@@ -61,23 +61,23 @@ struct Stage {
 pub(crate) async fn run(options: &Options) -> Report {
     let began = Instant::now();
     let seed = options.seed.unwrap_or_else(rand::random);
-    tell(&format!("seed {seed}"));
+    progress(&format!("seed {seed}"));
     let mut stage = set_up(options, seed).await;
     let under = torture(options, seed, &mut stage).await;
     let (planned, late_senders) = heal(under).await;
     let Stage { hand, desk, watch, scratch } = stage;
-    tell("waiting for rest");
+    progress("waiting for rest");
     let sql = Sql(&hand.world);
     let rested = rest::come(&hand.world.bus, &sql, &hand.crowd, options.rest()).await;
     let stillness = stillness(&hand.crowd).await;
     let watched = watch.finish().await;
-    tell("reading what is left");
+    progress("reading what is left");
     let lives = hand.fleet.lives().await;
     let mut evidence =
         read(&hand, &desk, scratch.path(), watched.sent.clone()).await.expect("what is left can be read");
     evidence.stillness = stillness;
     evidence.late_senders = late_senders;
-    evidence.stirs = rested.as_ref().err().cloned();
+    evidence.activity = rested.as_ref().err().cloned();
     let checks = check::all(&evidence);
     let read_again = hand.fleet.read_again();
     let witnessed = Witnessed { options, done: &hand.done, platforms: &watched.statuses, read_again };
@@ -119,7 +119,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     let scratch = Scratch::new().expect("a folder to throw away");
     let world = World::start(&[]).await;
     let fleet = Arc::new(Fleet::start(&world, scratch.path(), options.replicas).await);
-    tell("the services take work");
+    progress("the services take work");
     let (intakes, partitions) = (fleet.intakes(), world.bus.partitions());
     let crowd = Arc::new(Crowd::open(&world.store, partitions, &intakes, options).await);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -129,12 +129,12 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
     report_products(&desk).await;
     let sql = Sql(&world);
     let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
-    rested.unwrap_or_else(|stirs| panic!("the products aren't known: {stirs}"));
+    rested.unwrap_or_else(|activity| panic!("the products aren't known: {activity}"));
     if crowd.stock() > 0 {
         let rested = rest::come(&world.bus, &sql, &crowd, SET_UP_LIMIT).await;
-        rested.unwrap_or_else(|stirs| panic!("the simulated shops don't agree: {stirs}"));
+        rested.unwrap_or_else(|activity| panic!("the simulated shops don't agree: {activity}"));
     }
-    tell(&format!("{} stores are set up", crowd.stores.len()));
+    progress(&format!("{} stores are set up", crowd.stores.len()));
     let prober = Arc::new(Prober::new(desk.clone(), world.store.clone(), world.bus.clone()));
     let order = Order::new(seed, &options.groups());
     let (overlapping, misbehaved, done) = (options.overlapping, Arc::default(), Done::default());
@@ -217,10 +217,10 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
         }
         if hand.done.kills() / TELL_EVERY > reported {
             reported = hand.done.kills() / TELL_EVERY;
-            tell(&format!("{} kills, {} deliveries kept", hand.done.kills(), stage.desk.ledger.kept()));
+            progress(&format!("{} kills, {} deliveries kept", hand.done.kills(), stage.desk.ledger.kept()));
         }
     }
-    tell("no more faults");
+    progress("no more faults");
     tokio::time::sleep(calm).await;
     under
 }

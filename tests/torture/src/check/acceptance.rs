@@ -6,7 +6,7 @@ use crate::plan::What;
 use model::{DeliveryId, EventId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-fn say(evidence: &Evidence, id: DeliveryId, reported: &Reported) -> String {
+fn describe(evidence: &Evidence, id: DeliveryId, reported: &Reported) -> String {
     let twin = if reported.twin { " (twin)" } else { "" };
     format!(
         "{id} number {}{twin} of {}: {:?}",
@@ -30,14 +30,14 @@ pub(super) fn lost(evidence: &Evidence) -> Vec<String> {
         reported.sort_unstable_by_key(|(kept, ..)| *kept);
         let is_there = |(_, id, _): &(u64, DeliveryId, &Reported)| evidence.raw.contains_key(id);
         let (first, last) = (reported.iter().position(is_there), reported.iter().rposition(is_there));
-        for (place, entry) in reported.iter().enumerate().filter(|(_, entry)| !is_there(entry)) {
+        for (index, entry) in reported.iter().enumerate().filter(|(_, entry)| !is_there(entry)) {
             let part = match (first, last) {
-                (Some(first), _) if place < first => "at the beginning",
-                (_, Some(last)) if place > last => "at the end",
+                (Some(first), _) if index < first => "at the beginning",
+                (_, Some(last)) if index > last => "at the end",
                 (Some(_), Some(_)) => "in the middle",
                 _ => "with everything of its store",
             };
-            lost.push(format!("lost {part}: {}", say(evidence, entry.1, entry.2)));
+            lost.push(format!("lost {part}: {}", describe(evidence, entry.1, entry.2)));
         }
     }
     lost
@@ -53,7 +53,7 @@ pub(super) fn without_outcome(evidence: &Evidence) -> Vec<String> {
         let filtered = matches!(reported.what, What::Thin { .. }) && evidence.raw.contains_key(*id);
         !(filtered || ended_numbers.contains(&reported.number) || dead.contains(*id))
     });
-    open.map(|(id, reported)| say(evidence, *id, reported)).collect()
+    open.map(|(id, reported)| describe(evidence, *id, reported)).collect()
 }
 
 fn dead_deliveries(evidence: &Evidence) -> HashSet<DeliveryId> {
@@ -166,7 +166,7 @@ pub(super) fn from_nowhere(evidence: &Evidence) -> Vec<String> {
 pub(super) fn refused_got_in(evidence: &Evidence) -> Vec<String> {
     let refused = evidence.ledger.reported.iter().filter(|(_, reported)| reported.what.is_refused());
     let got_in = refused.filter(|(id, reported)| reported.kept.is_some() || evidence.raw.contains_key(*id));
-    got_in.map(|(id, reported)| say(evidence, *id, reported)).collect()
+    got_in.map(|(id, reported)| describe(evidence, *id, reported)).collect()
 }
 
 /// Poison that isn't a dead letter with its original bytes, and dead letters that aren't poison.
@@ -187,7 +187,7 @@ pub(super) fn dead_letters(evidence: &Evidence) -> Vec<String> {
         let outcome = ended.get(id).copied();
         let alive = if reported.what.is_dead_in_part() { "applied" } else { "dead" };
         if !dead.contains(id) || outcome.is_some_and(|outcome| outcome != alive) {
-            found.push(format!("isn't dead but {outcome:?}: {}", say(evidence, *id, reported)));
+            found.push(format!("isn't dead but {outcome:?}: {}", describe(evidence, *id, reported)));
         }
     }
     for dead_letter in &evidence.dead_letters {

@@ -5,7 +5,7 @@ use crate::evidence::Evidence;
 /// Work that doesn't end, replicas that aren't ready, and changes that aren't passed on.
 pub(super) fn unrest(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
-    found.extend(evidence.stirs.iter().map(|stirs| format!("at the limit still: {stirs}")));
+    found.extend(evidence.activity.iter().map(|activity| format!("at the limit still: {activity}")));
     found.extend(evidence.not_ready.iter().map(|name| format!("{name} isn't ready")));
     found.extend(evidence.uncovered.iter().cloned());
     found.extend(evidence.unpublished.iter().cloned());

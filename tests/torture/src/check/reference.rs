@@ -46,7 +46,7 @@ impl Reference {
                     return Some("stale");
                 }
                 self.levels.insert(key, (version, level));
-                Some(if known.is_some_and(|(_, held)| held == level) { "unchanged" } else { "applied" })
+                Some(if known.is_some_and(|(_, actual)| actual == level) { "unchanged" } else { "applied" })
             }
             What::Product { product, version } => {
                 let key = (reported.store, u32::from(product));
@@ -106,15 +106,15 @@ pub(super) fn outcomes(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     for event in accepted(evidence) {
         let reported = event.reported;
-        let wanted = reference.take(reported, evidence.predictable.contains(&reported.store));
+        let expected = reference.take(reported, evidence.predictable.contains(&reported.store));
         let event_outcome = event.deliveries.iter().find_map(|id| event_outcomes.get(id));
-        let (Some(wanted), Some(event_outcome)) = (wanted, event_outcome) else { continue };
-        if event_outcome.outcome != wanted {
+        let (Some(expected), Some(event_outcome)) = (expected, event_outcome) else { continue };
+        if event_outcome.outcome != expected {
             let (store, number) = (evidence.store_name(reported.store), reported.number);
             let (outcome, at, what, reason) =
                 (&event_outcome.outcome, event.position, reported.what, &event_outcome.reason);
             found.push(format!(
-                "{store} number {number} at {at} ended as {outcome} ({reason}) and not as {wanted}: {what:?}"
+                "{store} number {number} at {at} ended as {outcome} ({reason}) and not as {expected}: {what:?}"
             ));
         }
     }
@@ -134,7 +134,7 @@ pub(super) fn values(evidence: &Evidence) -> Vec<String> {
 }
 
 fn wrong_levels(evidence: &Evidence, reference: &Reference) -> Vec<String> {
-    let held: HashMap<(&str, &str), Option<&str>> = evidence
+    let rows: HashMap<(&str, &str), Option<&str>> = evidence
         .levels
         .iter()
         .filter_map(|level| Some(((level.store.as_str(), level.sku.as_deref()?), level.quantity.as_deref())))
@@ -144,16 +144,16 @@ fn wrong_levels(evidence: &Evidence, reference: &Reference) -> Vec<String> {
     for ((store, product), (version, level)) in known {
         let name = evidence.store_name(*store);
         let sku = u16::try_from(*product).map(|product| plan::sku(*store, product)).unwrap_or_default();
-        let held = held.get(&(name, sku.as_str())).copied().flatten();
-        if held != Some(level.to_string().as_str()) {
-            found.push(format!("{name} {sku} is {held:?}, its version {version} says {level}"));
+        let actual = rows.get(&(name, sku.as_str())).copied().flatten();
+        if actual != Some(level.to_string().as_str()) {
+            found.push(format!("{name} {sku} is {actual:?}, its version {version} says {level}"));
         }
     }
     found
 }
 
 fn wrong_products(evidence: &Evidence, reference: &Reference) -> Vec<String> {
-    let held: HashMap<(&str, &str), Option<&str>> = evidence
+    let rows: HashMap<(&str, &str), Option<&str>> = evidence
         .products
         .iter()
         .map(|product| ((product.connection.as_str(), product.external.as_str()), product.text.as_deref()))
@@ -164,10 +164,10 @@ fn wrong_products(evidence: &Evidence, reference: &Reference) -> Vec<String> {
         let Ok(product) = u16::try_from(*product) else { continue };
         let (connection, external) =
             (evidence.connection(*store), plan::product_id(*store, product).to_string());
-        let wanted = plan::title(*store, product, *version);
-        let held = held.get(&(connection, external.as_str())).copied().flatten();
-        if held != Some(wanted.as_str()) {
-            found.push(format!("{connection} product {external} is {held:?} and not {wanted:?}"));
+        let expected = plan::title(*store, product, *version);
+        let actual = rows.get(&(connection, external.as_str())).copied().flatten();
+        if actual != Some(expected.as_str()) {
+            found.push(format!("{connection} product {external} is {actual:?} and not {expected:?}"));
         }
     }
     found
@@ -176,15 +176,15 @@ fn wrong_products(evidence: &Evidence, reference: &Reference) -> Vec<String> {
 fn wrong_orders<'a>(evidence: &'a Evidence, reference: &Reference) -> Vec<String> {
     let key_of = |order: &'a Thing| (order.connection.as_str(), order.external.as_str());
     let value_of = |order: &'a Thing| (order.text.as_deref(), order.total_minor);
-    let held: HashMap<_, _> = evidence.orders.iter().map(|order| (key_of(order), value_of(order))).collect();
+    let rows: HashMap<_, _> = evidence.orders.iter().map(|order| (key_of(order), value_of(order))).collect();
     let mut found = Vec::new();
     for ((store, order), (version, status, total)) in &reference.orders {
         let (connection, external) =
             (evidence.connection(*store), plan::order_id(*store, *order).to_string());
-        let held = held.get(&(connection, external.as_str())).copied();
-        if held != Some((Some(status), Some(*total))) {
+        let actual = rows.get(&(connection, external.as_str())).copied();
+        if actual != Some((Some(status), Some(*total))) {
             found.push(format!(
-                "{connection} order {external} is {held:?}, its version {version} says {status} {total}"
+                "{connection} order {external} is {actual:?}, its version {version} says {status} {total}"
             ));
         }
     }

@@ -137,7 +137,7 @@ pub(super) fn sound() -> Evidence {
         connection: CONNECTION.to_owned(),
         kind: "inventory".to_owned(),
         external: "2".to_owned(),
-        place: "l".to_owned(),
+        location: "l".to_owned(),
         attention: None,
         phase: "idle".to_owned(),
         last_error: None,
@@ -259,7 +259,7 @@ pub(super) const BROKEN: &[(&str, Spoil)] = &[
     ("calls stop when nothing changes", |all| {
         all.stillness.calls.insert("c".to_owned(), (5, 6));
     }),
-    ("everything comes to rest and is ready", |all| all.stirs = Some("a mirror".to_owned())),
+    ("everything comes to rest and is ready", |all| all.activity = Some("a mirror".to_owned())),
     ("everything comes to rest and is ready", |all| all.not_ready.push("apply-0".to_owned())),
     ("everything comes to rest and is ready", |all| all.uncovered.push("Unique".to_owned())),
     ("everything comes to rest and is ready", |all| all.unpublished.push("1".to_owned())),

@@ -10,7 +10,7 @@ pub(super) fn unbalanced(evidence: &Evidence) -> Vec<String> {
             || level.quantity != level.last
             || level.broken_lines > 0
     };
-    let say = |level: &Level| {
+    let describe = |level: &Level| {
         format!(
             "{} {} at {}: {:?}, its lines sum to {:?} and end at {:?}, {} don't follow",
             level.store,
@@ -22,5 +22,5 @@ pub(super) fn unbalanced(evidence: &Evidence) -> Vec<String> {
             level.broken_lines
         )
     };
-    evidence.levels.iter().filter(is_broken).map(say).collect()
+    evidence.levels.iter().filter(is_broken).map(describe).collect()
 }

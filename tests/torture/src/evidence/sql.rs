@@ -144,11 +144,11 @@ impl Sql<'_> {
             "WITH lines AS (
                  SELECT store, variant, location, delta, level, sequence,
                      lag(level, 1, 0) OVER each + delta = level AS follows,
-                     row_number() OVER (PARTITION BY variant, location ORDER BY sequence DESC) AS place
+                     row_number() OVER (PARTITION BY variant, location ORDER BY sequence DESC) AS newest
                  FROM inventory_movements WINDOW each AS (PARTITION BY variant, location ORDER BY sequence)
              ), sums AS (
                  SELECT store, variant, location, sum(delta) AS ledger,
-                     max(level) FILTER (WHERE place = 1) AS last, count(*) FILTER (WHERE NOT follows) AS broken_lines
+                     max(level) FILTER (WHERE newest = 1) AS last, count(*) FILTER (WHERE NOT follows) AS broken_lines
                  FROM lines GROUP BY store, variant, location
              )
              SELECT coalesce(l.store, s.store) AS store, variant, location, v.sku,
@@ -224,7 +224,7 @@ fn change(row: ChangeRow) -> Result<Change, String> {
     let applied: Applied =
         wire::decode_applied(bytes_of(&row.payload)?.into()).map_err(|error| error.to_string())?;
     let event = &applied.event;
-    let place = match &event.payload {
+    let location = match &event.payload {
         Payload::Inventory(report) => report.location.as_ref().map(ToString::to_string).unwrap_or_default(),
         Payload::Product(_)
         | Payload::Order(_)
@@ -235,7 +235,7 @@ fn change(row: ChangeRow) -> Result<Change, String> {
         | Payload::Deleted { .. } => String::new(),
     };
     Ok(Change {
-        object: format!("{} {} {place}", event.payload.entity(), event.payload.external()),
+        object: format!("{} {} {location}", event.payload.entity(), event.payload.external()),
         version: event.version.map(|version| version.0),
         event: row.event.parse().map_err(|_| "an event's id".to_owned())?,
         store: row.store,

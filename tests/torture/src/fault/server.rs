@@ -1,6 +1,6 @@
 //! Faults of the broker and of the database.
 
-use super::{Hand, tell};
+use super::{Hand, progress};
 use crate::probe::Passes;
 use sandbox::SandboxError;
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ impl Hand {
 
     async fn not_back(&self, tries: u32, error: &SandboxError) {
         assert!(tries < RETURNS_MAX, "a server doesn't come back: {error}");
-        tell(&format!("a server doesn't come back yet: {error}"));
+        progress(&format!("a server doesn't come back yet: {error}"));
         sleep(RETURN_PAUSE).await;
     }
 }

@@ -55,11 +55,11 @@ impl Bodies {
     /// Returns the topic and the body.
     pub(crate) fn of(self, planned: &Planned) -> (&'static str, Vec<u8>) {
         let store = planned.store;
-        let place = external_location(store);
+        let location = external_location(store);
         let level = "inventory_levels/update";
         match planned.what {
             What::Level { product, version, level: available } => {
-                (level, self.level(item(store, product), place, available, version))
+                (level, self.level(item(store, product), location, available, version))
             }
             What::Product { product, version } => ("products/update", self.product(store, product, version)),
             What::Order { order, version, state } => {
@@ -76,7 +76,7 @@ impl Bodies {
             }
             What::Poison(poison) => Self::poison(planned, poison),
             What::Refused(Refusal::TooLarge) => (level, vec![b' '; TOO_LARGE]),
-            What::Refused(_) => (level, self.level(item(store, 0), place, 1, 1)),
+            What::Refused(_) => (level, self.level(item(store, 0), location, 1, 1)),
         }
     }
 
@@ -124,10 +124,10 @@ impl Bodies {
     fn poison(planned: &Planned, poison: Poison) -> (&'static str, Vec<u8>) {
         let level = "inventory_levels/update";
         // No other delivery is about these products: a value that passes can't be taken for a true one.
-        let (number, place) = (900_000_000_000 + planned.number, external_location(planned.store));
+        let (number, location) = (900_000_000_000 + planned.number, external_location(planned.store));
         let text = |available: &str| {
             let body = format!(
-                "{{\"inventory_item_id\":{number},\"location_id\":{place},\"available\":{available}}}"
+                "{{\"inventory_item_id\":{number},\"location_id\":{location},\"available\":{available}}}"
             );
             body.into_bytes()
         };

@@ -61,7 +61,8 @@ fn adversaries_have_their_share() {
         let count = u32::try_from(stream.iter().filter(|planned| is(planned)).count()).unwrap();
         f64::from(count) / 50_000.0
     };
-    let near = |share: f64, wanted: f64| assert!((share / wanted - 1.0).abs() < 0.4, "{share} {wanted}");
+    let near =
+        |share: f64, expected: f64| assert!((share / expected - 1.0).abs() < 0.4, "{share} {expected}");
     near(share(&|planned| matches!(planned.what, What::Poison(_))), 0.018);
     near(share(&|planned| planned.what == What::Refused(Refusal::BadSignature)), 0.009);
     near(share(&|planned| planned.what == What::Refused(Refusal::TooLarge)), 0.001_8);
