@@ -10,7 +10,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 /// Error about a value that the database can't contain unless there is a bug of ours.
 pub(crate) fn unreadable(column: &str) -> StoreError {
-    StoreError::refused(format!("column {column} holds what it can't hold"))
+    StoreError::refused(format!("column {column} has a value that it can't have"))
 }
 
 /// Reads an id.

@@ -108,17 +108,17 @@ impl Store {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let work = async {
             cursors::advance(&mut transaction, Consumer::Propagate, steps).await?;
-            let mut wanted = Vec::new();
+            let mut desired = Vec::new();
             if !changes.levels.is_empty() || !changes.linked.is_empty() {
-                wanted.extend(levels(&mut transaction, changes, writes).await?);
+                desired.extend(levels(&mut transaction, changes, writes).await?);
             }
             if !changes.prices.is_empty() {
-                wanted.extend(prices(&mut transaction, changes, writes).await?);
+                desired.extend(prices(&mut transaction, changes, writes).await?);
             }
             if !changes.texts.is_empty() || !changes.linked.is_empty() {
-                wanted.extend(texts(&mut transaction, changes, writes).await?);
+                desired.extend(texts(&mut transaction, changes, writes).await?);
             }
-            set(&mut transaction, changes, wanted, now).await
+            set(&mut transaction, changes, desired, now).await
         };
         within(self.limit, work).await?;
         within(self.limit, transaction.commit()).await
@@ -126,10 +126,10 @@ impl Store {
 }
 
 /// A desired value of a platform, and the part of its mirror that was read without a lock.
-struct Wanted {
+struct Desired {
     key: MirrorKey,
     store: StoreId,
-    value: WantedValue,
+    value: DesiredValue,
     trace: Option<TraceParent>,
     seen: Seen,
 }
@@ -144,18 +144,18 @@ enum Seen {
     Whole(Box<Mirror>),
 }
 
-enum WantedValue {
+enum DesiredValue {
     Level { variant: VariantId, level: Quantity, decimals: u32 },
     Price { variant: VariantId, price: Money },
     Text { product: ProductId, text: ProductText },
 }
 
-impl Wanted {
-    fn read(row: &PgRow, value: WantedValue) -> Result<Self, StoreError> {
+impl Desired {
+    fn read(row: &PgRow, value: DesiredValue) -> Result<Self, StoreError> {
         let seen = match value {
             _ if row.try_get("is_new")? => Seen::Nothing,
-            WantedValue::Level { .. } => Seen::Desired(mirrors::read_desired(row)?),
-            WantedValue::Price { .. } | WantedValue::Text { .. } => {
+            DesiredValue::Level { .. } => Seen::Desired(mirrors::read_desired(row)?),
+            DesiredValue::Price { .. } | DesiredValue::Text { .. } => {
                 Seen::Whole(Box::new(mirrors::read(row)?))
             }
         };
@@ -171,7 +171,7 @@ impl Wanted {
     /// Returns true if the value may change the mirror, judged by what was read without a lock.
     fn may_change(&self, now: Timestamp) -> bool {
         match (&self.seen, &self.value) {
-            (Seen::Desired(desired), WantedValue::Level { level, decimals, .. }) => {
+            (Seen::Desired(desired), DesiredValue::Level { level, decimals, .. }) => {
                 *desired != Some(level.floored(*decimals))
             }
             (Seen::Whole(mirror), _) => self.set(Some(mirror), now).is_some(),
@@ -183,17 +183,17 @@ impl Wanted {
     fn set(&self, known: Option<&Mirror>, now: Timestamp) -> Option<Mirror> {
         let mut mirror = known.cloned().unwrap_or_else(|| self.empty());
         match (&mut mirror, &self.value) {
-            (Mirror::Level(_, mirror), WantedValue::Level { variant, level, decimals })
+            (Mirror::Level(_, mirror), DesiredValue::Level { variant, level, decimals })
                 if mirror.variant.as_ref() == Some(variant) =>
             {
                 mirror.want(*level, *decimals, now, self.trace);
             }
-            (Mirror::Price(_, mirror), WantedValue::Price { variant, price })
+            (Mirror::Price(_, mirror), DesiredValue::Price { variant, price })
                 if mirror.internal.as_ref() == Some(variant) =>
             {
                 mirror.want(*price, now, self.trace);
             }
-            (Mirror::Text(_, mirror), WantedValue::Text { product, text })
+            (Mirror::Text(_, mirror), DesiredValue::Text { product, text })
                 if mirror.internal.as_ref() == Some(product) =>
             {
                 let text = text.clone().over(mirror.held().map(|held| &held.value));
@@ -208,13 +208,13 @@ impl Wanted {
     /// Returns a mirror without an observation: its platform is read before anything is written.
     fn empty(&self) -> Mirror {
         match (&self.key, &self.value) {
-            (MirrorKey::Price(key), WantedValue::Price { variant, .. }) => {
+            (MirrorKey::Price(key), DesiredValue::Price { variant, .. }) => {
                 Mirror::Price(key.clone(), FieldMirror::of(variant.clone()))
             }
-            (MirrorKey::Text(key), WantedValue::Text { product, .. }) => {
+            (MirrorKey::Text(key), DesiredValue::Text { product, .. }) => {
                 Mirror::Text(key.clone(), FieldMirror::of(product.clone()))
             }
-            (MirrorKey::Level(key), WantedValue::Level { variant, .. }) => {
+            (MirrorKey::Level(key), DesiredValue::Level { variant, .. }) => {
                 Mirror::Level(key.clone(), LevelMirror::of(Some(variant.clone())))
             }
             (MirrorKey::Level(key), _) => Mirror::Level(key.clone(), LevelMirror::default()),
@@ -227,14 +227,14 @@ impl Wanted {
 async fn set(
     connection: &mut PgConnection,
     changes: &DesiredChanges,
-    wanted: Vec<Wanted>,
+    desired: Vec<Desired>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let pending: Vec<&Wanted> = wanted.iter().filter(|wanted| wanted.may_change(now)).collect();
+    let pending: Vec<&Desired> = desired.iter().filter(|desired| desired.may_change(now)).collect();
     if pending.is_empty() {
         return Ok(());
     }
-    if pending.iter().any(|wanted| matches!(wanted.seen, Seen::Nothing)) {
+    if pending.iter().any(|desired| matches!(desired.seen, Seen::Nothing)) {
         // Apply locks a store before anything in it. Every transaction that creates mirrors does the same, otherwise
         // two that create the same ones would deadlock.
         query(LOCK_STORES)
@@ -244,15 +244,15 @@ async fn set(
     }
     // Decided again for the locked rows: the first read may be outdated by now. The change that outdated it is
     // propagated too, and the value to send is read anew.
-    let locked = mirrors::lock(&mut *connection, pending.iter().map(|wanted| &wanted.key)).await?;
+    let locked = mirrors::lock(&mut *connection, pending.iter().map(|desired| &desired.key)).await?;
     let locked: BTreeMap<MirrorKey, Mirror> =
         locked.into_iter().map(|mirror| (mirror.key(), mirror)).collect();
     let (mut known, mut new, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
-    for wanted in pending {
-        let found = locked.get(&wanted.key);
-        let Some(mirror) = wanted.set(found, now) else { continue };
+    for desired in pending {
+        let found = locked.get(&desired.key);
+        let Some(mirror) = desired.set(found, now) else { continue };
         withdrawn.extend(
-            found.into_iter().flat_map(|found| conflicts::ended_about(&wanted.store, found, &mirror)),
+            found.into_iter().flat_map(|found| conflicts::ended_about(&desired.store, found, &mirror)),
         );
         if found.is_some() { known.push(mirror) } else { new.push(mirror) }
     }
@@ -264,7 +264,7 @@ async fn set(
     conflicts::end(connection, &withdrawn, conflicts::ANOTHER_VALUE).await
 }
 
-fn takers(writes: &Writes, kind: MirrorKind) -> Vec<&str> {
+fn accepting(writes: &Writes, kind: MirrorKind) -> Vec<&str> {
     writes.keys().filter(|(_, taken)| *taken == kind).map(|(platform, _)| platform.as_str()).collect()
 }
 
@@ -272,7 +272,7 @@ async fn levels(
     connection: &mut PgConnection,
     changes: &DesiredChanges,
     writes: &Writes,
-) -> Result<Vec<Wanted>, StoreError> {
+) -> Result<Vec<Desired>, StoreError> {
     let rows = query(CHANGED_LEVELS)
         .bind(changes.levels.keys().map(|(variant, _)| variant.as_str()).collect::<Vec<_>>())
         .bind(changes.levels.keys().map(|(_, location)| location.as_str()).collect::<Vec<_>>())
@@ -281,7 +281,7 @@ async fn levels(
         .bind(changes.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
         .bind(numbers(changes.linked.values()))
         .bind(traces(changes.linked.values()))
-        .bind(takers(writes, MirrorKind::Inventory))
+        .bind(accepting(writes, MirrorKind::Inventory))
         .bind(model::DEFAULT_LOCATION)
         .fetch_all(connection)
         .await?;
@@ -290,7 +290,7 @@ async fn levels(
             let platform: PlatformName = crate::columns::id(row, "platform")?;
             let decimals = writes.get(&(platform, MirrorKind::Inventory)).copied().unwrap_or_default();
             let (variant, level) = (crate::columns::id(row, "internal")?, quantity(row, "quantity")?);
-            Wanted::read(row, WantedValue::Level { variant, level, decimals })
+            Desired::read(row, DesiredValue::Level { variant, level, decimals })
         })
         .collect()
 }
@@ -299,28 +299,28 @@ async fn prices(
     connection: &mut PgConnection,
     changes: &DesiredChanges,
     writes: &Writes,
-) -> Result<Vec<Wanted>, StoreError> {
+) -> Result<Vec<Desired>, StoreError> {
     let rows = query(CHANGED_PRICES)
         .bind(changes.prices.keys().map(VariantId::as_str).collect::<Vec<_>>())
         .bind(traces(changes.prices.values()))
-        .bind(takers(writes, MirrorKind::Price))
+        .bind(accepting(writes, MirrorKind::Price))
         .fetch_all(connection)
         .await?;
-    let mut wanted = Vec::new();
+    let mut desired = Vec::new();
     for row in &rows {
         let variant = crate::columns::id(row, "internal")?;
         if let Some(price) = money(row, "price_minor", "price_currency")? {
-            wanted.push(Wanted::read(row, WantedValue::Price { variant, price })?);
+            desired.push(Desired::read(row, DesiredValue::Price { variant, price })?);
         }
     }
-    Ok(wanted)
+    Ok(desired)
 }
 
 async fn texts(
     connection: &mut PgConnection,
     changes: &DesiredChanges,
     writes: &Writes,
-) -> Result<Vec<Wanted>, StoreError> {
+) -> Result<Vec<Desired>, StoreError> {
     let rows = query(CHANGED_TEXTS)
         .bind(changes.texts.keys().map(ProductId::as_str).collect::<Vec<_>>())
         .bind(numbers(changes.texts.values()))
@@ -328,14 +328,14 @@ async fn texts(
         .bind(changes.linked.keys().map(VariantId::as_str).collect::<Vec<_>>())
         .bind(numbers(changes.linked.values()))
         .bind(traces(changes.linked.values()))
-        .bind(takers(writes, MirrorKind::Product))
+        .bind(accepting(writes, MirrorKind::Product))
         .fetch_all(connection)
         .await?;
     rows.iter()
         .map(|row| {
             let product = crate::columns::id(row, "internal")?;
             let text = ProductText { title: row.try_get("title")?, description: row.try_get("description")? };
-            Wanted::read(row, WantedValue::Text { product, text })
+            Desired::read(row, DesiredValue::Text { product, text })
         })
         .collect()
 }
@@ -375,9 +375,9 @@ statements! {
                                AND k.external = item.external AND k.place = w.location OFFSET 0) AS m ON true
         WHERE c.platform = ANY($8)
           AND (c.default_location = w.location
-               OR EXISTS (SELECT FROM links place
-                          WHERE place.internal = w.location AND place.kind = 'location' AND place.connection = c.id
-                            AND place.external <> $9))
+               OR EXISTS (SELECT FROM links site
+                          WHERE site.internal = w.location AND site.kind = 'location' AND site.connection = c.id
+                            AND site.external <> $9))
           AND (m.connection IS NULL OR m.state ->> 'desired' IS DISTINCT FROM trim_scale(level.quantity)::text)";
 
     const CHANGED_PRICES: ByKey(text[], text[], text[]) = "

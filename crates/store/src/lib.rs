@@ -69,7 +69,7 @@ pub const LISTED_ROWS: i64 = 10_000;
 /// Idle time after which a connection is closed.
 const IDLE_CONNECTION: Duration = Duration::from_mins(10);
 /// A connection that was in use within this time isn't pinged before use: its last use showed that it works.
-const LATELY: Duration = Duration::from_secs(1);
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// The database of record. Cheap to clone; all clones share one connection pool.
 #[derive(Clone)]
@@ -104,7 +104,7 @@ impl Store {
             .test_before_acquire(false)
             .before_acquire(|connection, use_so_far| {
                 Box::pin(async move {
-                    if use_so_far.idle_for >= LATELY {
+                    if use_so_far.idle_for >= PING_AFTER_IDLE {
                         connection.ping().await?;
                     }
                     Ok(true)

@@ -60,7 +60,7 @@ fn state<T: DeserializeOwned>(row: &PgRow) -> Result<T, StoreError> {
 }
 
 /// Returns the column `place` of a key: empty if there is no location, because a key can't be null.
-pub(crate) fn place(key: &MirrorKey) -> &str {
+pub(crate) fn location_column(key: &MirrorKey) -> &str {
     key.location().map_or("", LocationId::as_str)
 }
 
@@ -78,18 +78,18 @@ pub(crate) struct KeyColumns<'a> {
     pub(crate) connections: Vec<&'a str>,
     pub(crate) kinds: Vec<&'static str>,
     pub(crate) externals: Vec<&'a str>,
-    pub(crate) places: Vec<&'a str>,
+    pub(crate) locations: Vec<&'a str>,
 }
 
 impl<'a> KeyColumns<'a> {
     pub(crate) fn of(keys: impl IntoIterator<Item = &'a MirrorKey>) -> Self {
         let mut columns =
-            Self { connections: Vec::new(), kinds: Vec::new(), externals: Vec::new(), places: Vec::new() };
+            Self { connections: Vec::new(), kinds: Vec::new(), externals: Vec::new(), locations: Vec::new() };
         for key in keys {
             columns.connections.push(key.connection().as_str());
             columns.kinds.push(key.kind().as_str());
             columns.externals.push(key.external().as_str());
-            columns.places.push(place(key));
+            columns.locations.push(location_column(key));
         }
         columns
     }
@@ -107,7 +107,7 @@ pub(crate) async fn lock<'a>(
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
-        .bind(keys.places)
+        .bind(keys.locations)
         .fetch_all(connection)
         .await?;
     rows.iter().map(read).collect()
@@ -140,7 +140,7 @@ async fn write(
         .bind(columns.connections)
         .bind(columns.kinds)
         .bind(columns.externals)
-        .bind(columns.places)
+        .bind(columns.locations)
         .bind(mirrors.iter().map(Mirror::internal).collect::<Vec<_>>())
         .bind(mirrors.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
         .bind(

@@ -73,24 +73,24 @@ impl Difference {
 pub struct Rebuilding {
     transaction: Transaction<'static, Postgres>,
     store: StoreId,
-    mends: bool,
+    repairs: bool,
 }
 
 impl Store {
     /// Begins a step. A step that doesn't mend reads one snapshot of the database and can't write.
-    pub async fn rebuilding(&self, store: &StoreId, mends: bool) -> Result<Rebuilding, StoreError> {
-        let begin = if mends { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
+    pub async fn rebuilding(&self, store: &StoreId, repairs: bool) -> Result<Rebuilding, StoreError> {
+        let begin = if repairs { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         let mut transaction = self.bounded(self.pool.begin_with(begin)).await?;
         within(self.limit, query(FREE_PLANS).execute(&mut *transaction)).await?;
-        Ok(Rebuilding { transaction, store: store.clone(), mends })
+        Ok(Rebuilding { transaction, store: store.clone(), repairs })
     }
 }
 
 impl Rebuilding {
-    /// Locks the store against other writers until the end of the step, if the step mends. Returns the store's tenant
+    /// Locks the store against other writers until the end of the step, if the step repairs. Returns the store's tenant
     /// and its last sequence number.
     pub async fn hold(&mut self) -> Result<(TenantId, i64), StoreError> {
-        let statement = if self.mends { LOCK_STORE } else { STORE };
+        let statement = if self.repairs { LOCK_STORE } else { STORE };
         let statement = query(statement).bind(self.store.as_str());
         let row = within(STATEMENT_LIMIT, statement.fetch_one(&mut *self.transaction)).await?;
         Ok((id(&row, "tenant")?, row.try_get("last_sequence")?))
@@ -143,7 +143,7 @@ impl Rebuilding {
 
     /// Commits the last step of a store and records it as rebuilt up to that sequence number.
     pub async fn finish(mut self, run: &RebuildRun, through: i64, left_alone: u64) -> Result<(), StoreError> {
-        if self.mends {
+        if self.repairs {
             let statement = query(FINISH);
             let statement = statement.bind(self.store.as_str()).bind(run.began).bind(through);
             let statement = statement.bind(signed(left_alone)?);
@@ -175,7 +175,7 @@ impl Rebuilding {
         Ok(found)
     }
 
-    /// Finds the rows that are missing or differ, and repairs those that can be repaired if the step mends.
+    /// Finds the rows that are missing or differ, and repairs those that can be repaired if the step repairs.
     async fn settle(&mut self, table: &'static Table, rows: &[Row]) -> Result<Vec<Difference>, StoreError> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -188,13 +188,13 @@ impl Rebuilding {
             Ok(Difference { table: table.name, key: row.try_get("key")?, what })
         };
         let found: Vec<Difference> = differing.iter().map(read).collect::<Result<_, _>>()?;
-        let mended: BTreeSet<&str> = found
+        let repaired: BTreeSet<&str> = found
             .iter()
             .filter(|difference| difference.can_be_mended())
             .map(|difference| difference.key.as_str())
             .collect();
-        if self.mends && !mended.is_empty() {
-            let rows = rows.iter().filter(|row| mended.contains(row.key.as_str()));
+        if self.repairs && !repaired.is_empty() {
+            let rows = rows.iter().filter(|row| repaired.contains(row.key.as_str()));
             let write = query(table.write()).bind(json(rows)?);
             within(STATEMENT_LIMIT, write.execute(&mut *self.transaction)).await?;
         }

@@ -84,12 +84,12 @@ impl Store {
 statements! {
     const LEVELS: ByKey(text, int8) = "
         SELECT l.variant, p.title AS product_title, v.title AS variant_title, v.sku, l.location,
-            place.name AS location_name, l.quantity
-        FROM locations place
-        JOIN inventory_levels l ON l.location = place.id
+            site.name AS location_name, l.quantity
+        FROM locations site
+        JOIN inventory_levels l ON l.location = site.id
         LEFT JOIN variants v ON v.id = l.variant
         LEFT JOIN products p ON p.id = v.product
-        WHERE place.store = $1
+        WHERE site.store = $1
         ORDER BY l.variant, l.location LIMIT $2";
 
     const MIRRORS: ByKey(text, int8) = "

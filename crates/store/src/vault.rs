@@ -116,13 +116,13 @@ mod tests {
         Vault::from_keys(keys, current).unwrap()
     }
 
-    fn place() -> (TenantId, ConnectionId) {
+    fn row() -> (TenantId, ConnectionId) {
         (TenantId::new("t").unwrap(), ConnectionId::new("c").unwrap())
     }
 
     #[test]
     fn what_was_sealed_opens_in_its_own_place_only() {
-        let (tenant, connection) = place();
+        let (tenant, connection) = row();
         let vault = vault(&[("k1", 1)], "k1");
         let sealed = vault.seal(&tenant, &connection, "credentials", b"token").unwrap();
         assert_eq!(vault.open(&tenant, &connection, "credentials", &sealed).unwrap(), b"token");
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_changed_byte_is_noticed_and_nothing_is_sealed_alike_twice() {
-        let (tenant, connection) = place();
+        let (tenant, connection) = row();
         let vault = vault(&[("k1", 1)], "k1");
         let sealed = vault.seal(&tenant, &connection, "credentials", b"token").unwrap();
         assert_ne!(vault.seal(&tenant, &connection, "credentials", b"token").unwrap(), sealed);
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_old_key_opens_until_it_is_removed() {
-        let (tenant, connection) = place();
+        let (tenant, connection) = row();
         let sealed = vault(&[("k1", 1)], "k1").seal(&tenant, &connection, "credentials", b"token").unwrap();
         let rotating = vault(&[("k1", 1), ("k2", 2)], "k2");
         let plain = rotating.open(&tenant, &connection, "credentials", &sealed).unwrap();

@@ -97,8 +97,8 @@ fn check(changes: &Changes, payloads: &[Vec<u8>], steps: &[CursorMove]) -> Resul
 }
 
 /// Refuses a statement that didn't affect every row.
-pub(super) fn complete(written: &PgQueryResult, wanted: usize, otherwise: &str) -> Result<(), StoreError> {
-    if written.rows_affected() == signed(wanted)?.unsigned_abs() {
+pub(super) fn complete(written: &PgQueryResult, expected: usize, otherwise: &str) -> Result<(), StoreError> {
+    if written.rows_affected() == signed(expected)?.unsigned_abs() {
         Ok(())
     } else {
         Err(StoreError::refused(otherwise))

@@ -27,7 +27,7 @@ pub(super) async fn mirrors(
         .bind(keys.connections)
         .bind(keys.kinds)
         .bind(keys.externals)
-        .bind(keys.places)
+        .bind(keys.locations)
         .fetch_all(connection)
         .await?;
     for row in &rows {
@@ -203,9 +203,9 @@ statements! {
 
     const INSERT_LEVELS: ByKey(text[], text[], numeric[]) = "
         INSERT INTO inventory_levels (tenant, store, variant, location, quantity)
-        SELECT place.tenant, place.store, u.variant, u.location, u.quantity
+        SELECT site.tenant, site.store, u.variant, u.location, u.quantity
         FROM unnest($1::text[], $2::text[], $3::numeric[]) AS u(variant, location, quantity)
-        JOIN locations place ON place.id = u.location
+        JOIN locations site ON site.id = u.location
         ON CONFLICT (variant, location) DO NOTHING";
 
     const WRITE_MOVEMENTS: ByKey(

@@ -65,7 +65,7 @@ pub(crate) async fn note(
         .bind(columns.connections)
         .bind(columns.kinds)
         .bind(columns.externals)
-        .bind(columns.places)
+        .bind(columns.locations)
         .bind(changed.iter().map(Mirror::internal).collect::<Vec<_>>())
         .bind(changed.iter().map(state_json).collect::<Result<Vec<_>, _>>()?)
         .execute(connection)

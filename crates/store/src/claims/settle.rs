@@ -175,7 +175,7 @@ async fn note(
         Settled::Refused => (ConflictKind::WriteRefused, error.unwrap_or_default()),
         Settled::Flapping => (
             ConflictKind::Flapping,
-            "the platform held something else each time; its writes are stopped".to_owned(),
+            "the platform had another value each time; its writes are stopped".to_owned(),
         ),
         Settled::Done | Settled::NeedsReading | Settled::Passed => return Ok(()),
     };

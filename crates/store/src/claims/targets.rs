@@ -36,7 +36,7 @@ pub(super) async fn load(
     let rows = query(TARGETS)
         .bind(of.as_str())
         .bind(columns.kinds)
-        .bind(columns.places)
+        .bind(columns.locations)
         .bind(locked.iter().map(Mirror::internal).collect::<Vec<_>>())
         .bind(model::DEFAULT_LOCATION)
         .fetch_all(connection)

@@ -56,7 +56,7 @@ async fn begin(connection: &mut PgConnection, anew: bool) -> Result<RebuildRun, 
     let began = began.bind(anew).fetch_one(&mut *connection).await?;
     let began = match began.try_get::<Option<DateTime<Utc>>, _>("began")? {
         Some(began) => began,
-        None => write_down(connection).await?,
+        None => record_run(connection).await?,
     };
     let rows = query(STORES_OF_RUN);
     let rows = rows.bind(began).fetch_all(connection).await?;
@@ -73,7 +73,7 @@ async fn begin(connection: &mut PgConnection, anew: bool) -> Result<RebuildRun, 
 }
 
 /// Records a new run: no store of it is done.
-async fn write_down(connection: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
+async fn record_run(connection: &mut PgConnection) -> Result<DateTime<Utc>, StoreError> {
     query(BEGIN).execute(&mut *connection).await?;
     Ok(query(NOW).fetch_one(connection).await?.try_get("began")?)
 }

@@ -25,7 +25,7 @@ impl Column {
     }
 
     /// Returns the expected value: `t` is the present row, if any, `reported` the row that the events produce.
-    fn wanted(self, reported: &str) -> String {
+    fn expected(self, reported: &str) -> String {
         let name = self.name();
         let later = format!("greatest(t.{name}, {reported}.{name})");
         match self {
@@ -64,7 +64,7 @@ impl Table {
     pub(super) fn differing(&self) -> Statement<parameters!(text)> {
         let Self { name, key, .. } = self;
         let differs =
-            |column: &Column| format!("t.{} IS DISTINCT FROM {}", column.name(), column.wanted("e"));
+            |column: &Column| format!("t.{} IS DISTINCT FROM {}", column.name(), column.expected("e"));
         let named = |column: &Column| format!("CASE WHEN {} THEN '{}' END", differs(column), column.name());
         Statement::composed(format!(
             "SELECT {key} AS key, t.{first} IS NULL AS missing, array_remove(ARRAY[{columns}], NULL) AS columns
@@ -83,7 +83,7 @@ impl Table {
         let Self { name, key, .. } = self;
         let all =
             format!("{}, {}", key.join(", "), list(self.columns, ", ", |column| column.name().to_owned()));
-        let set = |column: &Column| format!("{} = {}", column.name(), column.wanted("excluded"));
+        let set = |column: &Column| format!("{} = {}", column.name(), column.expected("excluded"));
         let otherwise = if self.append_only {
             "NOTHING".to_owned()
         } else {

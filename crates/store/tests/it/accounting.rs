@@ -8,7 +8,7 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Consumer, CursorMove, Store, StoreError};
 
-fn place(raw_sequence: u64, event: u32) -> Position {
+fn position(raw_sequence: u64, event: u32) -> Position {
     Position { raw_sequence, delivery: 0, event }
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn dropped_input(event: &Event, position: Position, outcome: Outcome)
 
 pub(crate) async fn accept(store: &Store, deliveries: i64, up_to: u64) {
     let from = store.take_epoch(Consumer::Accepted, PARTITION).await.unwrap();
-    let step = CursorMove { partition: PARTITION, from, position: place(up_to, 0), number: 0 };
+    let step = CursorMove { partition: PARTITION, from, position: position(up_to, 0), number: 0 };
     let counts = BTreeMap::from([((TenantId::new("t1").unwrap(), store_id()), deliveries)]);
     store.count_accepted(step, &counts).await.unwrap();
     let again = store.count_accepted(step, &counts).await;
@@ -36,7 +36,7 @@ pub(crate) async fn accept(store: &Store, deliveries: i64, up_to: u64) {
 
 async fn commit_at(store: &Store, changes: &Changes, number: i64, raw_sequence: u64) {
     let step = step(store, Consumer::Apply, number).await;
-    commit(store, changes, CursorMove { position: place(raw_sequence, u32::MAX), ..step }).await.unwrap();
+    commit(store, changes, CursorMove { position: position(raw_sequence, u32::MAX), ..step }).await.unwrap();
 }
 
 #[tokio::test]
@@ -49,9 +49,9 @@ async fn what_was_accepted_is_what_came_to_an_end_and_what_is_under_way() {
     // A delivery of two events, one of them a duplicate; a delivery that is a duplicate; one that is filtered.
     let mut changes = reported(1, "a", 1, 1);
     changes.dropped_inputs = vec![
-        dropped_input(&event(1, "a"), place(1, 1), Outcome::Duplicate),
-        dropped_input(&event(1, "a"), place(2, 0), Outcome::Duplicate),
-        dropped_input(&event(3, "a"), place(3, 0), Outcome::Filtered),
+        dropped_input(&event(1, "a"), position(1, 1), Outcome::Duplicate),
+        dropped_input(&event(1, "a"), position(2, 0), Outcome::Duplicate),
+        dropped_input(&event(3, "a"), position(3, 0), Outcome::Filtered),
     ];
     changes.stores.insert(store_id(), StoreStep { last_sequence: Some(1), ended: 3 });
     commit_at(store, &changes, 1, 3).await;
@@ -84,7 +84,7 @@ async fn a_dead_event_that_is_taken_in_again_keeps_its_earlier_end_and_its_count
     };
     commit_at(store, &dead, 0, 1).await;
     let mut revived = reported(1, "a", 1, 1);
-    revived.event_outcomes[0].position = place(2, 0);
+    revived.event_outcomes[0].position = position(2, 0);
     revived.revived = BTreeSet::from([(connection_id("a"), first.id)]);
     commit_at(store, &revived, 1, 2).await;
     let row = store.event_outcome(&connection_id("a"), first.id).await.unwrap().unwrap();
@@ -111,7 +111,7 @@ async fn what_contradicts_itself_is_named() {
     commit_at(store, &late, 2, 2).await;
     let mut lost = reported(3, "a", 0, 2);
     lost.event_outcomes.clear();
-    lost.dropped_inputs = vec![dropped_input(&event(1, "a"), place(1, 0), Outcome::Duplicate)];
+    lost.dropped_inputs = vec![dropped_input(&event(1, "a"), position(1, 0), Outcome::Duplicate)];
     commit_at(store, &lost, 3, 3).await;
     let found = store.contradictions(&store_id()).await.unwrap().join("; ");
     for part in [

@@ -1,7 +1,7 @@
 use crate::{
     fixture::{
         Database, PARTITION, at, commit, commit_silently, connection_id, decide_level, empty_database, event,
-        event_outcome, external, level_key, level_mirror_key, pieces, place, report, report_of, reported,
+        event_outcome, external, level_key, level_mirror_key, location, pieces, report, report_of, reported,
         shop, statements, step, store_id, variant,
     },
     propagating::{claim, first_number_of_b, level_mirror, link_b, set_level},
@@ -272,18 +272,18 @@ async fn links_of_locations_are_loaded_where_one_is_linked_and_those_that_were_i
     let own = ["loc-2", "loc-a"].map(|location| (a.clone(), external(location)));
     assert_eq!(found.links.locations.into_keys().collect::<Vec<_>>(), own);
     assert_eq!(found.links.items.into_keys().collect::<Vec<_>>(), [(a.clone(), external("item-a"))]);
-    assert_eq!(found.locations, BTreeMap::from([(store_id(), BTreeSet::from([place(), second.clone()]))]));
+    assert_eq!(found.locations, BTreeMap::from([(store_id(), BTreeSet::from([location(), second.clone()]))]));
     assert_eq!(store.count_items(&a).await.unwrap(), 1);
     assert_eq!(
         store.location_links(&a).await.unwrap(),
-        [(external("loc-2"), second), (external("loc-a"), place())]
+        [(external("loc-2"), second), (external("loc-a"), location())]
     );
 
     let copy = empty_database().await;
     copy.store.migrate().await.unwrap();
     store.copy_set_up(&copy.store).await.unwrap();
     let copied = copy.store.location_links(&a).await.unwrap();
-    assert_eq!(copied, [(external("loc-a"), place())], "the instruction makes the other one again");
+    assert_eq!(copied, [(external("loc-a"), location())], "the instruction makes the other one again");
 }
 
 #[tokio::test]

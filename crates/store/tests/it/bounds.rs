@@ -2,7 +2,7 @@
 
 use crate::{
     applying::load,
-    fixture::{at, commit_silently, connection_id, external, place, shop, store_id},
+    fixture::{at, commit_silently, connection_id, external, location, shop, store_id},
 };
 use model::{
     Customer, CustomerId, LevelKey, LevelMirror, Mirror, Order, OrderId, Patch, Payload, Product, ProductId,
@@ -110,14 +110,14 @@ fn add_customer(changes: &mut Changes, number: usize, customer: Customer) {
 fn add_level(changes: &mut Changes, number: usize, quantity: Quantity) {
     let variant = VariantId::new(&format!("v{number}-level")).unwrap();
     let item = external(&format!("item-{number}"));
-    let key = LevelKey { connection: connection_id("a"), item, location: place() };
+    let key = LevelKey { connection: connection_id("a"), item, location: location() };
     let mirror = LevelMirror {
         baseline: model::Baseline::Known(quantity),
         desired: Some(quantity),
         ..LevelMirror::of(Some(variant.clone()))
     };
     changes.mirrors.insert(Mirror::Level(key, mirror));
-    changes.levels.insert((variant, place()), quantity);
+    changes.levels.insert((variant, location()), quantity);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use crate::fixture::{
-    Database, at, commit, commit_silently, connection, connection_id, event, external, place, report,
+    Database, at, commit, commit_silently, connection, connection_id, event, external, location, report,
     reported, shop, step, store_id, variant,
 };
 use model::{
@@ -284,7 +284,7 @@ async fn an_ignored_location_has_no_open_conflict() {
 #[tokio::test]
 async fn a_connection_s_open_conflicts_are_counted_with_its_state() {
     let database = shop().await;
-    let subject = Conflict::about_item(&external("item-a"), &place());
+    let subject = Conflict::about_item(&external("item-a"), &location());
     database.store.note_conflict(&conflict(ConflictKind::FirstContact, &subject, "7 or 9")).await.unwrap();
     let b = database.store.connection(&connection_id("b")).await.unwrap().unwrap();
     database.store.note_account_refused(&b, Health::Misconfigured, "404", at(1)).await.unwrap();
@@ -307,7 +307,7 @@ async fn oversell_is_one_conflict_of_the_store_that_names_the_last_two_sales() {
     let store = &database.store;
     report(store, 1, "a", 1, 1).await;
     report(store, 2, "a", -1, 0).await;
-    let subject = Conflict::about_variant(&variant(), &place());
+    let subject = Conflict::about_variant(&variant(), &location());
     let found = |seller: &str| Conflict {
         connection: connection_id(seller),
         ..conflict(ConflictKind::Oversold, &subject, "0 were left")

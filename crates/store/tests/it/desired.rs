@@ -1,7 +1,7 @@
 use crate::{
     fixture::{
         PARTITION, at, commit, commit_silently, connection, connection_id, decide, event, external,
-        level_key, level_mirror_key, pieces, place, report, report_of, reported, shop, step, store_id,
+        level_key, level_mirror_key, location, pieces, report, report_of, reported, shop, step, store_id,
         variant,
     },
     propagating::{
@@ -20,7 +20,7 @@ use store::{Connection, Consumer, DesiredChanges, DueChange, Rules, StoreError};
 #[tokio::test]
 async fn pauses_and_rules_hold_calls_back_and_never_what_is_known() {
     let off = Rules { propagate_inventory: false, ..Rules::default() };
-    let on = Connection { default_location: Some(place()), ..connection("b", "treez") };
+    let on = Connection { default_location: Some(location()), ..connection("b", "treez") };
     let kept_back = Connection { rules: off, ..on.clone() };
     let paused = Connection { enabled: false, ..on };
     for (what, setup) in [("rules", kept_back), ("paused", paused)] {
@@ -46,7 +46,7 @@ async fn nothing_is_desired_of_a_platform_without_the_place_or_without_such_writ
     link_b(&database).await;
     database.store.upsert_connection(&connection("b", "treez")).await.unwrap();
     set_level(&database, 1).await;
-    assert_eq!(database.store.show_store(&store_id()).await.unwrap().mirrors.len(), 1, "no place");
+    assert_eq!(database.store.show_store(&store_id()).await.unwrap().mirrors.len(), 1, "no location");
 
     let database = shop().await;
     report(&database.store, 1, "a", 10, 10).await;
@@ -211,7 +211,7 @@ async fn quantities_are_written_alike_in_rows_and_in_code() {
     for (number, text) in [(2, "2.5"), (3, "100"), (4, "-3"), (5, "0"), (6, "0.000001"), (7, "1000000000")] {
         let quantity = Quantity::parse(text).unwrap();
         let mut changes = reported(number, "a", 0, 0);
-        changes.levels = BTreeMap::from([((variant(), place()), quantity)]);
+        changes.levels = BTreeMap::from([((variant(), location()), quantity)]);
         changes.mirrors.levels.get_mut(&level_key("a")).unwrap().baseline = Baseline::Known(quantity);
         let step = step(&database.store, Consumer::Apply, number).await;
         commit(&database.store, &changes, step).await.unwrap();
@@ -229,7 +229,7 @@ async fn what_a_platform_should_hold_has_its_own_scale() {
     report(&database.store, 1, "a", 10, 10).await;
     link_b(&database).await;
     let mut changes = reported(2, "a", 0, 0);
-    changes.levels = BTreeMap::from([((variant(), place()), Quantity::parse("2.75").unwrap())]);
+    changes.levels = BTreeMap::from([((variant(), location()), Quantity::parse("2.75").unwrap())]);
     commit(&database.store, &changes, step(&database.store, Consumer::Apply, 2).await).await.unwrap();
     let (mut changed, mut takes) = (DesiredChanges::default(), writes());
     changed.add(2, &event(2, "a"), &level_effect());
@@ -247,8 +247,8 @@ async fn two_that_claim_at_once_never_get_the_same_write() {
     let names: Vec<_> = (0..40).map(|index| (format!("item-{index}"), format!("v{index}"))).collect();
     for (index, (item, id)) in (0..).zip(&names) {
         let id = VariantId::new(id).unwrap();
-        changes.levels.insert((id.clone(), place()), Quantity::pieces(index));
-        let key = LevelKey { connection: connection_id("b"), item: external(item), location: place() };
+        changes.levels.insert((id.clone(), location()), Quantity::pieces(index));
+        let key = LevelKey { connection: connection_id("b"), item: external(item), location: location() };
         let held = LevelMirror {
             baseline: Baseline::Known(pieces(1_000)),
             proven: true,

@@ -106,14 +106,14 @@ pub(crate) async fn shop() -> Database {
         timezone: "Europe/Berlin".to_owned(),
     };
     store.upsert_store(&setup).await.unwrap();
-    let location = LocationSetup { tenant, store: store_id(), id: place(), name: "Main street".to_owned() };
-    store.upsert_location(&location).await.unwrap();
+    let setup = LocationSetup { tenant, store: store_id(), id: location(), name: "Main street".to_owned() };
+    store.upsert_location(&setup).await.unwrap();
     store.upsert_connection(&connection("a", "shopify")).await.unwrap();
     store
-        .upsert_connection(&Connection { default_location: Some(place()), ..connection("b", "treez") })
+        .upsert_connection(&Connection { default_location: Some(location()), ..connection("b", "treez") })
         .await
         .unwrap();
-    store.upsert_location_link(&connection_id("a"), &external("loc-a"), &place()).await.unwrap();
+    store.upsert_location_link(&connection_id("a"), &external("loc-a"), &location()).await.unwrap();
     store.take_epoch(Consumer::Apply, PARTITION).await.unwrap();
     store.take_epoch(Consumer::Propagate, PARTITION).await.unwrap();
     database
@@ -156,7 +156,7 @@ pub(crate) fn store_id() -> StoreId {
 pub(crate) fn connection_id(id: &str) -> ConnectionId {
     ConnectionId::new(id).unwrap()
 }
-pub(crate) fn place() -> LocationId {
+pub(crate) fn location() -> LocationId {
     LocationId::new("l1").unwrap()
 }
 pub(crate) fn variant() -> VariantId {
@@ -176,7 +176,7 @@ pub(crate) fn level_key(connection: &str) -> LevelKey {
     LevelKey {
         connection: connection_id(connection),
         item: external(&format!("item-{connection}")),
-        location: place(),
+        location: location(),
     }
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
     let quantity = Quantity::pieces(level);
     let effect = Effect::Level {
         variant: variant(),
-        location: place(),
+        location: location(),
         delta: Quantity::pieces(delta),
         level: quantity,
         reason: MovementReason::Reported,
@@ -276,13 +276,13 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
             ..Links::default()
         },
         mirrors: Mirrors { levels: BTreeMap::from([(key, mirror)]), ..Mirrors::default() },
-        levels: BTreeMap::from([((variant(), place()), quantity)]),
+        levels: BTreeMap::from([((variant(), location()), quantity)]),
         movements: vec![Movement {
             tenant: event.origin.tenant.clone(),
             store: store_id(),
             sequence: number,
             variant: variant(),
-            location: place(),
+            location: location(),
             delta: Quantity::pieces(delta),
             level: quantity,
             reason: if number == 1 { MovementReason::FirstCount } else { MovementReason::Reported },

@@ -5,7 +5,7 @@ use crate::{
     desired::{catalog, links_of_b, product_id},
     fixture::{
         Database, at, commit, commit_silently, connection_id, decide_level, external, level_mirror_key,
-        pieces, place, report, report_of, shop, step, store_id, variant, vault,
+        location, pieces, report, report_of, shop, step, store_id, variant, vault,
     },
     propagating::{claim, claim_reads, first_number_of_b, set, settle, taken},
 };
@@ -54,10 +54,10 @@ async fn load_all(database: &Database) {
         mirrors: [level_mirror_key("a"), level_mirror_key("b")].into(),
         links: [item.clone()].into(),
         items: [item].into(),
-        contacts: [(variant(), place())].into(),
+        contacts: [(variant(), location())].into(),
         products_of: [product_id()].into(),
         waiting: [b].into(),
-        levels: [(variant(), place())].into(),
+        levels: [(variant(), location())].into(),
         products: [product_id()].into(),
         variants: [variant()].into(),
         ..RowKeys::default()
@@ -73,7 +73,7 @@ async fn work(database: &Database, number: i64, seconds: i64) {
     load_all(database).await;
     let level = Effect::Level {
         variant: variant(),
-        location: place(),
+        location: location(),
         delta: pieces(0),
         level: pieces(0),
         reason: MovementReason::Reported,

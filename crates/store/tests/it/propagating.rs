@@ -1,6 +1,6 @@
 use crate::fixture::{
     Database, PARTITION, at, commit_silently, connection_id, decide_level, event, external, level_key,
-    level_mirror_key, origin, pieces, place, report, report_of, shop, step, store_id, variant,
+    level_mirror_key, location, origin, pieces, report, report_of, shop, step, store_id, variant,
 };
 use model::{
     AskedBy, Baseline, BaselineRule, CallResult, ConflictKind, Contact, ContactOutcome, LevelMirror,
@@ -33,7 +33,7 @@ pub(crate) fn writes() -> Writes {
 pub(crate) fn level_effect() -> Effect {
     let any = Quantity::ZERO;
     let reason = MovementReason::Reported;
-    Effect::Level { variant: variant(), location: place(), delta: any, level: any, reason }
+    Effect::Level { variant: variant(), location: location(), delta: any, level: any, reason }
 }
 
 pub(crate) async fn set(database: &Database, number: i64, effects: &[Effect]) {

@@ -1,6 +1,6 @@
 //! Rebuild of state and ledger, compared with the expected ones.
 
-use crate::fixture::{at, connection_id, external, place, report, reported, shop, store_id, variant};
+use crate::fixture::{at, connection_id, external, location, report, reported, shop, store_id, variant};
 use model::{
     Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, Quantity, SourceVersion,
     TenantId, VariantId,
@@ -69,7 +69,7 @@ fn state() -> State {
         order,
     };
     State {
-        levels: BTreeMap::from([((variant.id.clone(), place()), Quantity::parse("2.5").unwrap())]),
+        levels: BTreeMap::from([((variant.id.clone(), location()), Quantity::parse("2.5").unwrap())]),
         products: BTreeMap::from([(product.id.clone(), product)]),
         variants: BTreeMap::from([(variant.id.clone(), variant)]),
         orders: BTreeMap::from([(order.id.clone(), order)]),
@@ -184,7 +184,7 @@ async fn rows_that_no_event_made_and_lines_that_differ_are_named_and_stay() {
     assert_eq!(found, [level]);
     assert!(!found[0].can_be_mended());
     let another = State {
-        levels: BTreeMap::from([((VariantId::new("v2").unwrap(), place()), Quantity::ZERO)]),
+        levels: BTreeMap::from([((VariantId::new("v2").unwrap(), location()), Quantity::ZERO)]),
         ..State::default()
     };
     assert_eq!(settle(store, &another, true).await.len(), 2);

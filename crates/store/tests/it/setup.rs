@@ -1,4 +1,4 @@
-use crate::fixture::{connection, connection_id, external, place, shop, store_id, vault};
+use crate::fixture::{connection, connection_id, external, location, shop, store_id, vault};
 use model::{LinkKind, LocationId, TenantId};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::{collections::BTreeSet, time::Duration};
@@ -13,7 +13,7 @@ async fn a_connection_reads_as_it_was_set_up_and_its_secrets_are_not_in_the_row(
     assert_eq!(database.store.connection(&connection_id("zzz")).await.unwrap(), None);
     assert_eq!(database.store.connections_of(&[store_id()]).await.unwrap().len(), 2);
     assert_eq!(database.store.stores(None).await.unwrap(), [store_id()]);
-    assert_eq!(database.store.locations_of(&store_id()).await.unwrap()[0].id, place());
+    assert_eq!(database.store.locations_of(&store_id()).await.unwrap()[0].id, location());
 
     let mut raw = PgConnection::connect(&database.url).await.unwrap();
     let row: String = sqlx::query("SELECT c::text FROM connections c WHERE id = 'a'")
@@ -58,16 +58,13 @@ async fn nothing_that_is_set_up_changes_hands() {
     assert!(matches!(store.upsert_connection(&taken).await, Err(StoreError::Refused { .. })));
     let turned = connection("a", "square");
     assert!(matches!(store.upsert_connection(&turned).await, Err(StoreError::Refused { .. })));
-    let location = LocationSetup { tenant: other, store: store_id(), id: place(), name: String::new() };
-    assert!(matches!(store.upsert_location(&location).await, Err(StoreError::Refused { .. })));
+    let moved = LocationSetup { tenant: other, store: store_id(), id: location(), name: String::new() };
+    assert!(matches!(store.upsert_location(&moved).await, Err(StoreError::Refused { .. })));
 
-    let second = LocationSetup {
-        tenant: TenantId::new("t1").unwrap(),
-        id: LocationId::new("l2").unwrap(),
-        ..location
-    };
+    let second =
+        LocationSetup { tenant: TenantId::new("t1").unwrap(), id: LocationId::new("l2").unwrap(), ..moved };
     store.upsert_location(&second).await.unwrap();
-    let (a, place_of_a, first) = (connection_id("a"), external("loc-a"), place());
+    let (a, place_of_a, first) = (connection_id("a"), external("loc-a"), location());
     let link = |to| store.upsert_location_link(&a, &place_of_a, to);
     link(&first).await.unwrap();
     link(&first).await.unwrap();
@@ -95,7 +92,7 @@ async fn a_location_is_one_place_at_a_platform_and_what_is_wrong_with_another_li
         linked.unwrap_err().to_string()
     };
     assert_eq!(
-        refused("a", "loc-z", &place()).await,
+        refused("a", "loc-z", &location()).await,
         "the database refused: another location of the platform is linked to this one"
     );
     assert_eq!(
@@ -104,7 +101,7 @@ async fn a_location_is_one_place_at_a_platform_and_what_is_wrong_with_another_li
     );
     let unknown = "the database refused: there is no such connection, or the location isn't of its store";
     assert_eq!(refused("a", "loc-z", &nowhere).await, unknown);
-    assert_eq!(refused("zzz", "loc-z", &place()).await, unknown);
+    assert_eq!(refused("zzz", "loc-z", &location()).await, unknown);
     store.upsert_location_link(&connection_id("a"), &external("loc-z"), &second.id).await.unwrap();
     store.upsert_location_link(&connection_id("b"), &external("loc-b"), &second.id).await.unwrap();
 }
@@ -122,7 +119,7 @@ async fn changes_to_the_set_up_are_heard_and_a_lost_database_means_everything() 
     assert_eq!(heard, Changed::Connection(connection_id("a")));
     assert_eq!(database.store.connection(&connection_id("a")).await.unwrap().unwrap().rules, rules);
 
-    database.store.upsert_location_link(&connection_id("b"), &external("loc-b"), &place()).await.unwrap();
+    database.store.upsert_location_link(&connection_id("b"), &external("loc-b"), &location()).await.unwrap();
     let heard = tokio::time::timeout(PATIENCE, listener.next()).await.unwrap();
     assert_eq!(heard, Changed::Connection(connection_id("b")));
 
