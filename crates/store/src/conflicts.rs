@@ -176,23 +176,6 @@ async fn open_with(
     Ok(())
 }
 
-macro_rules! insert_open {
-    () => {
-        "
-INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
-SELECT u.tenant, u.store, u.connection, u.event_id, u.kind, u.subject, u.detail, u.seen
-FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
-    AS u(tenant, store, connection, event_id, kind, subject, detail, seen)"
-    };
-}
-macro_rules! or_count {
-    () => {
-        "
-ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
-DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
-    event_id = coalesce(excluded.event_id, c.event_id)"
-    };
-}
 /// Ends those of the conflicts that are open.
 pub(crate) async fn end(
     connection: &mut PgConnection,
@@ -217,18 +200,6 @@ pub(crate) async fn end(
     Ok(())
 }
 
-macro_rules! end_conflicts {
-    ($of:literal) => {
-        concat!(
-            "
-UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)
-WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND ",
-            $of,
-            " AND c.resolved_at IS NULL AND c.subject <> ''"
-        )
-    };
-}
 /// Ends the conflicts about a mirror's former state that no longer apply.
 pub(crate) async fn end_about(
     connection: &mut PgConnection,
@@ -291,6 +262,54 @@ fn read(row: &PgRow) -> Result<ConflictRow, StoreError> {
     })
 }
 
+macro_rules! insert_open {
+    () => {
+        "
+        INSERT INTO conflicts AS c (tenant, store, connection, event_id, kind, subject, detail, seen)
+        SELECT u.tenant, u.store, u.connection, u.event_id, u.kind, u.subject, u.detail, u.seen
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+            AS u(tenant, store, connection, event_id, kind, subject, detail, seen)"
+    };
+}
+
+macro_rules! or_count {
+    () => {
+        "
+        ON CONFLICT (store, connection, kind, subject) WHERE resolved_at IS NULL AND subject <> ''
+        DO UPDATE SET seen = c.seen + excluded.seen, last_seen_at = now(), detail = excluded.detail,
+            event_id = coalesce(excluded.event_id, c.event_id)"
+    };
+}
+
+/// Finds and locks the open conflict of each row of `u`, one after the other: with a plain join, a plan made while
+/// there are no open conflicts reads all of them for each row.
+macro_rules! find_open {
+    ($of:literal) => {
+        concat!(
+            "
+            CROSS JOIN LATERAL (SELECT k.id FROM conflicts k
+                                WHERE k.store = u.store AND k.kind = u.kind AND k.subject = u.subject
+                                    AND k.resolved_at IS NULL AND k.subject <> '' AND ",
+            $of,
+            "
+                                FOR NO KEY UPDATE) AS open"
+        )
+    };
+}
+
+macro_rules! end_open {
+    ($of:literal) => {
+        concat!(
+            "
+            UPDATE conflicts c SET resolved_at = now(), resolved_by = $5, resolution = $6
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(store, connection, kind, subject)",
+            find_open!($of),
+            "
+            WHERE c.id = open.id"
+        )
+    };
+}
+
 statements! {
     const LIST: Any(text, text, text, bool, int8) = "
         SELECT * FROM conflicts
@@ -304,7 +323,8 @@ statements! {
 
     const ONE: ByKey(int8) = "SELECT * FROM conflicts WHERE id = $1";
 
-    const RESOLVE: ByKey(int8, text, text) = "
+    // All open conflicts may be read, once for a decision of a person.
+    const RESOLVE: Any(int8, text, text) = "
         UPDATE conflicts SET resolved_at = now(), resolved_by = $2, resolution = $3
         WHERE id = $1 AND resolved_at IS NULL";
 
@@ -320,26 +340,28 @@ statements! {
 
     // The caller has locked the stores, so no other transaction opens the same conflict meanwhile.
     const OPEN_OF_STORES: ByKey(text[], text[], text[], bytea[], text[], text[], text[], int8[]) = concat!(
-    "
-WITH found AS (
-    UPDATE conflicts c SET seen = c.seen + u.seen, last_seen_at = now(), detail = u.detail,
-        event_id = coalesce(u.event_id, c.event_id)
-    FROM unnest($2::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
-        AS u(store, event_id, kind, subject, detail, seen)
-    WHERE c.store = u.store AND c.kind = u.kind AND c.subject = u.subject AND c.resolved_at IS NULL
-        AND c.subject <> ''
-    RETURNING c.store, c.kind, c.subject
-)",
-    insert_open!(),
-    "
-WHERE NOT EXISTS (SELECT FROM found f WHERE f.store = u.store AND f.kind = u.kind AND f.subject = u.subject)",
-    or_count!()
-);
+        "
+        WITH found AS (
+            UPDATE conflicts c SET seen = c.seen + u.seen, last_seen_at = now(), detail = u.detail,
+                event_id = coalesce(u.event_id, c.event_id)
+            FROM unnest($2::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::int8[])
+                AS u(store, event_id, kind, subject, detail, seen)",
+        find_open!("true"),
+        "
+            WHERE c.id = open.id
+            RETURNING c.store, c.kind, c.subject
+        )",
+        insert_open!(),
+        "
+        WHERE NOT EXISTS (SELECT FROM found f
+                          WHERE f.store = u.store AND f.kind = u.kind AND f.subject = u.subject)",
+        or_count!()
+    );
 
     const END_OF_CONNECTIONS: ByKey(text[], text[], text[], text[], text, text) =
-        end_conflicts!("c.connection = u.connection");
+        end_open!("k.connection = u.connection");
 
-    const END_OF_STORES: ByKey(text[], text[], text[], text[], text, text) = end_conflicts!("true");
+    const END_OF_STORES: ByKey(text[], text[], text[], text[], text, text) = end_open!("true");
 }
 
 #[cfg(test)]

@@ -308,7 +308,7 @@ statements! {
           AND (c.default_location = w.location
                OR EXISTS (SELECT FROM links site
                           WHERE site.internal = w.location AND site.kind = 'location' AND site.connection = c.id
-                            AND site.external <> $9))
+                            AND site.external <> $9 OFFSET 0))
           AND (m.connection IS NULL OR m.state ->> 'desired' IS DISTINCT FROM trim_scale(level.quantity)::text)";
 
     const CHANGED_PRICES: ByKey(text[], text[], text[]) = "
