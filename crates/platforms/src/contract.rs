@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use model::{
-    ACCOUNT_HEADER, Action, Currency, Delivery, ExternalId, MirrorKind, MirrorValue, Money, Payload,
+    ACCOUNT_HEADER, Action, Currency, Delivery, ExternalId, Health, MirrorKind, MirrorValue, Money, Payload,
     ProductText, Quantity, SourceVersion, Timestamp,
 };
 use serde_json::Value;
@@ -433,6 +433,15 @@ pub enum AccountRefusal {
     Unauthorized,
     /// The account is closed, frozen or moved, or a setting of the connection is wrong or missing.
     Misconfigured,
+}
+
+impl From<AccountRefusal> for Health {
+    fn from(refusal: AccountRefusal) -> Self {
+        match refusal {
+            AccountRefusal::Unauthorized => Self::NeedsReauth,
+            AccountRefusal::Misconfigured => Self::Misconfigured,
+        }
+    }
 }
 
 /// Normalizes a text as mirrors compare it: trimmed, with runs of white space as one space.

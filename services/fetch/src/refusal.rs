@@ -1,7 +1,7 @@
 //! Records that a platform refuses an account.
 
 use platforms::AccountRefusal;
-use store::{Connection, Health, Store, StoreError};
+use store::{Connection, Store, StoreError};
 
 /// Records that the platform refused a call because of the credentials or the account.
 pub(crate) async fn note(
@@ -10,9 +10,5 @@ pub(crate) async fn note(
     refusal: AccountRefusal,
     reason: &str,
 ) -> Result<(), StoreError> {
-    let health = match refusal {
-        AccountRefusal::Unauthorized => Health::NeedsReauth,
-        AccountRefusal::Misconfigured => Health::Misconfigured,
-    };
-    store.note_account_refused(called_as, health, reason, runner::now()).await.map(drop)
+    store.note_account_refused(called_as, refusal.into(), reason, runner::now()).await.map(drop)
 }

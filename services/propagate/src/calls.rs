@@ -168,10 +168,7 @@ impl Calls {
         refusal: AccountRefusal,
         reject: &Reject,
     ) -> Result<(), StoreError> {
-        let health = match refusal {
-            AccountRefusal::Unauthorized => Health::NeedsReauth,
-            AccountRefusal::Misconfigured => Health::Misconfigured,
-        };
+        let health = Health::from(refusal);
         tracing::warn!(
             stage = STAGE, store.id = %connection.store, connection.id = %connection.id,
             health = health.as_str(), %reject, "account refused by platform"
