@@ -20,7 +20,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus", &["model", "stage"]),
     ("store", &["model", "stage"]),
     ("runner", &["model", "stage", "wire", "bus"]),
-    ("outlet", &["model", "stage", "platforms", "wire", "bus"]),
+    ("outlet", &["model", "stage", "platforms", "wire", "bus", "store"]),
     ("sandbox", &[]),
     ("simulator", &[]),
     ("testkit", EVERYTHING),

@@ -2,7 +2,7 @@
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use model::ConnectionId;
-use platforms::Platform;
+use platforms::{Platform, Rate};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 /// Upper limit of connections counted at once.
@@ -25,7 +25,7 @@ impl Budgets {
     /// Waits until the connection may be called once more.
     pub async fn wait(&self, connection: &ConnectionId, platform: &dyn Platform) {
         let limiter = self.0.get_with(connection.clone(), || {
-            let (per_second, burst) = platform.rate();
+            let Rate { per_second, burst } = platform.spec().rate;
             let period = Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(Duration::from_secs(1));
             let quota = Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN));
             Arc::new(RateLimiter::direct(

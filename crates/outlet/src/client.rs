@@ -8,11 +8,11 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use model::TraceParent;
-use platforms::{CallOutcome, HttpReply, HttpRequest, Method};
+use platforms::{CallError, HttpReply, HttpRequest, Method};
 use reqwest::{
     ClientBuilder, Response,
     dns::Resolve,
-    header::{DATE, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 use stage::{Reject, RejectClass};
@@ -22,8 +22,8 @@ use std::{sync::Arc, time::Duration};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time limit for a whole call. The outcome is unknown after it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Upper limit of a reply, in bytes.
-const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Upper limit of a reply's headers that are kept, in bytes of names and values; further ones are left out.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Upper limit of a wait that a platform requests: a longer `Retry-After` counts as this.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
@@ -33,20 +33,23 @@ pub enum Failed {
     /// It couldn't be sent, or no reply arrived in time.
     #[error("no answer from the platform")]
     NoAnswer(#[source] reqwest::Error),
-    /// The reply is larger than 4 MiB.
-    #[error("the platform's reply is larger than {REPLY_BYTES_MAX} bytes")]
-    TooLarge,
+    /// The reply's body is larger than the request allows.
+    #[error("the platform's reply is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
     /// Nothing was sent: the connection's URL isn't allowed.
     #[error("refused before the call")]
     Forbidden(#[from] Forbidden),
 }
 
 impl Failed {
-    /// The outcome of the write or read that made the call. A URL that isn't allowed is a mistake in the connection's
+    /// The error of the write or read that made the call. A URL that isn't allowed is a mistake in the connection's
     /// settings: its calls wait until they are changed.
-    pub fn into_outcome(self) -> CallOutcome {
+    pub fn into_call_error(self) -> CallError {
         match self {
-            Self::NoAnswer(_) | Self::TooLarge => CallOutcome::Retry { reason: self.to_string() },
+            Self::NoAnswer(_) | Self::TooLarge { .. } => CallError::transient(self.to_string()),
             Self::Forbidden(forbidden) => Reject::new(RejectClass::Config, forbidden.to_string()).into(),
         }
     }
@@ -57,13 +60,19 @@ impl Failed {
 pub struct OwnedReply {
     status: u16,
     retry_after: Option<Duration>,
+    headers: Vec<(String, String)>,
     body: Bytes,
 }
 
 impl OwnedReply {
     /// The reply in the form that platforms read.
     pub fn as_reply(&self) -> HttpReply<'_> {
-        HttpReply { status: self.status, retry_after: self.retry_after, body: &self.body }
+        HttpReply {
+            status: self.status,
+            retry_after: self.retry_after,
+            headers: &self.headers,
+            body: &self.body,
+        }
     }
 
     /// Returns true if the status is 2xx.
@@ -109,11 +118,14 @@ impl Client {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
         };
         let (client, url) = match judge(&request.url, &self.allow)? {
             Destination::Public(url) => (&self.public, url),
             Destination::Allowed(url) => (&self.allowed, url),
         };
+        let limit_bytes = request.reply_bytes_max;
         let mut building = client.request(method, url).body(request.body);
         for (name, value) in request.headers {
             building = building.header(name, value);
@@ -123,17 +135,31 @@ impl Client {
         }
         let mut response = building.send().await.map_err(unsent)?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(&response));
+        let headers = texts(response.headers());
         let mut body = BytesMut::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| Failed::NoAnswer(error.without_url()))?
         {
-            if body.len() + chunk.len() > REPLY_BYTES_MAX {
-                return Err(Failed::TooLarge);
+            if body.len() + chunk.len() > limit_bytes {
+                return Err(Failed::TooLarge { limit_bytes });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(OwnedReply { status, retry_after, body: body.freeze() })
+        Ok(OwnedReply { status, retry_after, headers, body: body.freeze() })
     }
+}
+
+/// The headers with text values, in their order, up to [`HEADER_BYTES_MAX`].
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut room = HEADER_BYTES_MAX;
+    let mut kept = Vec::new();
+    for (name, value) in headers {
+        let Ok(value) = value.to_str() else { continue };
+        let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { break };
+        room = left;
+        kept.push((name.as_str().to_owned(), value.to_owned()));
+    }
+    kept
 }
 
 fn builder() -> ClientBuilder {

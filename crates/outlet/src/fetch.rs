@@ -1,11 +1,12 @@
 //! Fetches the objects that a notification names, and hands them to the intake.
 
-use crate::{Budgets, Client, NotAccepted, accept};
+use crate::{Accounts, Budgets, Client, NotAccepted, accept, refused_token};
 use bus::Bus;
 use model::{AskedBy, Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
-use platforms::{Access, AccountRefusal, CallContext, CallOutcome, Fetch, Fetched, Platform};
+use platforms::{AccountRefusal, CallContext, CallError, Fetch, Object, Platform};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
+use store::Connection;
 
 /// Upper limit of pages per notification.
 const PAGES_MAX: usize = 1000;
@@ -53,8 +54,8 @@ impl From<NotAccepted> for NotFetched {
 pub struct Target<'a> {
     /// Tenant, store, connection and platform of the objects.
     pub origin: Origin,
-    /// Location of the platform's API, and the credentials for it.
-    pub access: &'a Access,
+    /// The connection, with its credentials.
+    pub connection: &'a Connection,
     /// The delivery that caused the fetch.
     pub cause: Option<DeliveryId>,
     /// Number of our own writes between the first cause and this fetch.
@@ -71,12 +72,13 @@ pub struct Fetcher {
     bus: Bus,
     client: Client,
     budgets: Budgets,
+    accounts: Accounts,
 }
 
 impl Fetcher {
     /// A fetcher that hands objects to the intake on `bus`.
-    pub const fn new(bus: Bus, client: Client, budgets: Budgets) -> Self {
-        Self { bus, client, budgets }
+    pub const fn new(bus: Bus, client: Client, budgets: Budgets, accounts: Accounts) -> Self {
+        Self { bus, client, budgets, accounts }
     }
 
     /// Fetches `wanted`, all pages of it, and waits until the intake has each object on disk. Returns the number of
@@ -89,31 +91,42 @@ impl Fetcher {
         wanted: &Fetch<'_>,
         now: Timestamp,
     ) -> Result<usize, NotFetched> {
-        let context = CallContext { access: target.access, idempotency_key: "", now };
-        let mut next = platform.fetch(wanted, &context)?;
+        let Some(reader) = platform.reader() else { return Ok(0) };
+        let mut access =
+            self.accounts.access(target.connection, platform, None, now).await.map_err(failed)?;
+        let mut is_renewed = false;
+        let mut next = reader.request(wanted, &CallContext { access: &access, idempotency_key: "", now })?;
         let mut count = 0;
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { return Ok(count) };
             self.budgets.wait(&target.origin.connection, platform).await;
             let called = self.client.call(request, target.trace.as_ref()).await;
-            let reply = called.map_err(|error| failed(error.into_outcome()))?;
-            match platform.fetched(wanted, &context, &reply.as_reply()) {
-                Fetched::Failed(reply) => return Err(failed(reply)),
-                Fetched::Objects { objects, next: more } => {
-                    for (topic, body) in objects {
-                        let distinct = match wanted {
-                            Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
-                            Fetch::Level { .. } | Fetch::Product { .. } => {
-                                now.as_micros().to_le_bytes().to_vec()
-                            }
-                        };
-                        let id = DeliveryId::derive(&target.origin.connection, topic, &distinct);
-                        self.hand_over(target, id, topic, body, now).await?;
-                        count += 1;
-                    }
-                    next = more;
+            let reply = called.map_err(|error| failed(error.into_call_error()))?;
+            let context = CallContext { access: &access, idempotency_key: "", now };
+            let page = match reader.page(wanted, &context, &reply.as_reply()) {
+                Ok(page) => page,
+                Err(error) => {
+                    let Some(refused) = refused_token(&access, &error).filter(|_| !is_renewed) else {
+                        return Err(failed(error));
+                    };
+                    // From the first page on: a request holds the token that it was made with.
+                    let renewed = self.accounts.access(target.connection, platform, Some(refused), now).await;
+                    (access, is_renewed, count) = (renewed.map_err(failed)?, true, 0);
+                    next =
+                        reader.request(wanted, &CallContext { access: &access, idempotency_key: "", now })?;
+                    continue;
                 }
+            };
+            for Object { topic, body } in page.objects {
+                let key = match wanted {
+                    Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
+                    Fetch::Level { .. } | Fetch::Product { .. } => now.as_micros().to_le_bytes().to_vec(),
+                };
+                let id = DeliveryId::derive(&target.origin.connection, topic, &key);
+                self.hand_over(target, id, topic, body, now).await?;
+                count += 1;
             }
+            next = page.next;
         }
         Err(NotFetched::Later { reason: format!("more than {PAGES_MAX} pages"), after: None })
     }
@@ -144,16 +157,16 @@ impl Fetcher {
     }
 }
 
-fn failed(outcome: CallOutcome) -> NotFetched {
-    match outcome {
-        CallOutcome::Done { .. } | CallOutcome::Conflict => {
+fn failed(error: CallError) -> NotFetched {
+    match error {
+        CallError::Conflict => {
             NotFetched::Later { reason: "the platform's reply can't be read".to_owned(), after: None }
         }
-        CallOutcome::Gone => NotFetched::Gone,
-        CallOutcome::Throttled { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },
-        CallOutcome::Retry { reason } => NotFetched::Later { reason, after: None },
-        CallOutcome::AccountRefused(refusal, reject) => NotFetched::AccountRefused(refusal, reject),
-        CallOutcome::TooOld(reject) | CallOutcome::Rejected(reject) => NotFetched::Refused(reject),
+        CallError::Gone => NotFetched::Gone,
+        CallError::RateLimited { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },
+        CallError::Transient { reason } => NotFetched::Later { reason, after: None },
+        CallError::AccountRefused(refusal, reject) => NotFetched::AccountRefused(refusal, reject),
+        CallError::TooOld(reject) | CallError::Rejected(reject) => NotFetched::Refused(reject),
     }
 }
 
@@ -185,8 +198,8 @@ mod tests {
             NotFetched::AccountRefused(AccountRefusal::Unauthorized, _)
         ));
         assert!(reject(RejectClass::Schema).into_reject().is_ok());
-        assert!(failed(CallOutcome::Gone).into_reject().is_ok());
-        for later in [CallOutcome::Throttled { after: None }, CallOutcome::DONE] {
+        assert!(failed(CallError::Gone).into_reject().is_ok());
+        for later in [CallError::RateLimited { after: None }, CallError::Conflict] {
             assert!(failed(later).into_reject().is_err());
         }
     }

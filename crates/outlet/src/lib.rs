@@ -1,10 +1,11 @@
-//! Calls to platforms: one client, time limits, budgets per connection, and the handover of fetched objects to
-//! the intake.
+//! Calls to platforms: one client, time limits, budgets per connection, access tokens, and the handover of fetched
+//! objects to the intake.
 //!
 //! The `platforms` crate defines the requests and classifies the replies. This crate only sends them, and restricts the
 //! addresses that a tenant's URL may lead to.
 
 mod accept;
+mod accounts;
 mod address;
 mod budget;
 mod client;
@@ -13,6 +14,7 @@ mod fetch;
 mod resolver;
 
 pub use accept::{NotAccepted, accept};
+pub use accounts::{Accounts, refused_token};
 pub use budget::Budgets;
 pub use client::{Client, Failed, OwnedReply};
 pub use destination::{AllowedOrigin, CallsConfig, Forbidden, NoOrigin};

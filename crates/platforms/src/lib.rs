@@ -1,9 +1,10 @@
 //! Everything that is specific to a platform, without I/O.
 //!
-//! A platform is one folder with the same files: `verify` (signature of a delivery), `split` (topic and delivery key),
-//! `map` (payload to model), `fetch` (thin notification → requests → full objects), `call` (a change as a request, its
-//! reply as an outcome), a README with dated facts and `examples/`. It describes HTTP requests; it never sends one. One
-//! line in [`all`] registers it, and the conformance suite runs over that list.
+//! A platform is one folder with the same files: `mod` (what it is), `map` (payload to model), and one for each of its
+//! capabilities: `webhooks` (signature, topic and key of a delivery), `reader` (thin notification → requests → full
+//! objects), `writer` (a change as requests, their replies as its result), `tokens` (short-lived access tokens); a README with dated facts and `examples/`. It
+//! describes HTTP requests; it never sends one. One line in [`all`] registers it, and the conformance suite runs over
+//! that list.
 
 mod contract;
 mod field;
@@ -16,9 +17,10 @@ mod treez;
 mod verify;
 
 pub use contract::{
-    Access, AccountRefusal, BODY_BYTES_DEFAULT, Call, CallContext, CallOutcome, Delivered, Fetch, Fetched,
-    HttpReply, HttpRequest, MapContext, Mapped, Method, Platform, Rows, Secrets, Signed, Step, Topic,
-    TopicKind, Unverified, WriteLimits, check_account,
+    Access, AccessToken, AccountRefusal, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope, Fetch,
+    HttpReply, HttpRequest, MapContext, Mapped, Method, Object, Page, Platform, REPLY_BYTES_DEFAULT, Rate,
+    Reader, Rows, Secrets, Signed, Spec, Step, Tokens, Topic, TopicKind, Unverified, Webhooks, Write,
+    WriteLimits, Writer, Written, check_account,
 };
 pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};

@@ -32,7 +32,7 @@ impl Validator {
                 jsonschema::draft202012::new(&schema).map_err(|error| invalid(error.to_string()))?;
             Ok((topic.name, (*topic, validator)))
         };
-        Ok(Self { topics: platform.topics().iter().map(compile).collect::<Result<_, _>>()? })
+        Ok(Self { topics: platform.spec().topics.iter().map(compile).collect::<Result<_, _>>()? })
     }
 
     /// The topic of that name.

@@ -8,10 +8,10 @@ mod unsigned;
 use deliveries::{
     CONTEXT, Example, Received, SECRET, URL, believes, examples, folder, names_in, received, rendered, stem,
 };
-use model::{Currency, ExternalId, MirrorKind, Money, ProductText, Quantity, Timestamp};
+use model::{Currency, ExternalId, Money, ProductText, Quantity, Timestamp};
 use platforms::{
-    Access, AccountRefusal, Call, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest,
-    MAX_DEPTH, Mapped, Platform, Rows, Secrets, Signed, Step, TopicKind, Unverified, Validator,
+    Access, AccountRefusal, CallContext, CallError, Fetch, HttpReply, HttpRequest, MAX_DEPTH, Mapped,
+    Platform, Rows, Secrets, Signed, Step, TopicKind, Unverified, Validator, Write, Writer,
 };
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -21,11 +21,12 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 fn every_folder_is_registered_and_has_the_files_of_a_platform() {
     let registered: Vec<_> = platforms::all().iter().map(|platform| platform.name()).collect();
     let source = [env!("CARGO_MANIFEST_DIR"), "src"].iter().collect::<PathBuf>();
-    let folders: Vec<_> = names_in(&source).into_iter().filter(|name| source.join(name).is_dir()).collect();
+    let is_platform = |name: &String| source.join(name).join("mod.rs").is_file();
+    let folders: Vec<_> = names_in(&source).into_iter().filter(is_platform).collect();
     assert_eq!(registered, folders, "in alphabetical order");
     for name in registered {
         assert!(std::ptr::eq(platforms::find(name).unwrap().name(), name));
-        for file in ["mod.rs", "split.rs", "map.rs", "fetch.rs", "call.rs", "README.md"] {
+        for file in ["mod.rs", "map.rs", "README.md"] {
             let size = folder(name)
                 .join(file)
                 .metadata()
@@ -34,6 +35,16 @@ fn every_folder_is_registered_and_has_the_files_of_a_platform() {
             assert!(size > 200, "{name}/{file} says nothing");
         }
         assert!(folder(name).join("examples/SOURCES.md").is_file(), "{name}: examples/SOURCES.md");
+        let platform = platforms::find(name).unwrap();
+        let capabilities = [
+            ("webhooks.rs", platform.webhooks().is_some()),
+            ("reader.rs", platform.reader().is_some()),
+            ("writer.rs", platform.writer().is_some()),
+            ("tokens.rs", platform.tokens().is_some()),
+        ];
+        for (file, is_there) in capabilities {
+            assert_eq!(folder(name).join(file).is_file(), is_there, "{name}/{file}");
+        }
     }
     assert!(platforms::find("nobody").is_none());
 }
@@ -44,10 +55,10 @@ fn every_schema_belongs_to_a_topic_and_every_topic_has_one() {
         let schemas =
             [env!("CARGO_MANIFEST_DIR"), "../../schemas", platform.name()].iter().collect::<PathBuf>();
         let files: BTreeSet<_> = names_in(&schemas).into_iter().collect();
-        let topics = platform.topics().iter();
+        let topics = platform.spec().topics.iter();
         let expected: BTreeSet<_> = topics.map(|topic| format!("{}.schema.json", stem(topic.name))).collect();
         assert_eq!(files, expected, "{}", platform.name());
-        for topic in platform.topics() {
+        for topic in platform.spec().topics {
             let file = schemas.join(format!("{}.schema.json", stem(topic.name)));
             let label = format!("{} {}", platform.name(), topic.name);
             assert!(!topic.name.starts_with("tillflow."), "{label}: a topic of our own services");
@@ -71,10 +82,12 @@ fn every_schema_belongs_to_a_topic_and_every_topic_has_one() {
 fn every_topic_has_an_example() {
     for platform in platforms::all() {
         let shown: BTreeSet<_> = examples_of(*platform).iter().map(|example| example.topic.name).collect();
-        let topics: BTreeSet<_> = platform.topics().iter().map(|topic| topic.name).collect();
+        let topics: BTreeSet<_> = platform.spec().topics.iter().map(|topic| topic.name).collect();
         assert_eq!(shown, topics, "{}", platform.name());
-        let fetched = deliveries::fetched_topics(platform.name());
-        assert!(fetched.iter().all(|topic| topics.contains(topic)), "{}: {fetched:?}", platform.name());
+        let read = platform.spec().topics.iter().filter(|topic| !topic.is_sent());
+        let read: BTreeSet<_> = read.map(|topic| topic.name).collect();
+        let fetched = deliveries::fetched_topics(platform.name()).iter().copied().collect();
+        assert_eq!(read, fetched, "{}", platform.name());
     }
 }
 
@@ -89,16 +102,14 @@ fn every_example_is_believed_split_and_mapped_as_recorded() {
         if example.is_sent() {
             let headers = received(&example).headers;
             assert!(believes(example.platform, &headers, &example.body, &[SECRET]), "{label}");
-            let delivered = example.platform.split(&Signed { headers: &headers, body: &example.body });
-            assert_eq!(
-                delivered.map(|delivered| delivered.topic).as_deref(),
-                Some(example.topic.name),
-                "{label}"
-            );
+            let signed = Signed { headers: &headers, body: &example.body };
+            let envelopes = example.platform.webhooks().unwrap().split(&signed);
+            let topics: Vec<_> = envelopes.iter().map(|envelope| envelope.topic.as_str()).collect();
+            assert_eq!(topics, [example.topic.name], "{label}");
         }
         let body = read(&example, &example.body).unwrap_or_else(|reject| panic!("{label}: {reject}"));
         let recorded = match example.topic.kind {
-            TopicKind::Full => rendered(&all_mapped(&example, &body)),
+            TopicKind::Full | TopicKind::Read => rendered(&all_mapped(&example, &body)),
             TopicKind::Thin => notified(&example, &body),
             TopicKind::Both => {
                 format!("{}{}", rendered(&all_mapped(&example, &body)), notified(&example, &body))
@@ -135,7 +146,8 @@ fn a_delivery_without_proof_says_so() {
         headers.retain(|(name, _)| name != proof);
         let active = [SECRET.to_owned()];
         let secrets = Secrets { active: &active, notification_url: URL };
-        let verified = example.platform.verify(&Signed { headers: &headers, body: &example.body }, &secrets);
+        let signed = Signed { headers: &headers, body: &example.body };
+        let verified = example.platform.webhooks().unwrap().verify(&signed, &secrets);
         assert_eq!(verified, Err(Unverified::Missing), "{}", example.label());
     }
 }
@@ -190,7 +202,7 @@ fn no_truncation_of_an_example_is_read() {
             assert!(validator.read(example.topic.name, body).is_err(), "{}: {length} bytes", example.label());
             // `split` runs before the schema: it may find a topic or none, but must not panic.
             let headers = if example.is_sent() { received(&example).headers } else { Vec::new() };
-            let _ = example.platform.split(&Signed { headers: &headers, body });
+            let _ = example.platform.webhooks().unwrap().split(&Signed { headers: &headers, body });
         }
     }
 }
@@ -334,7 +346,8 @@ fn a_byte_order_mark_before_the_body_is_ignored() {
         assert_eq!(read(&example, &marked).ok(), read(&example, &example.body).ok(), "{label}");
         if example.is_sent() {
             let headers = received(&example).headers;
-            let split = |body| example.platform.split(&Signed { headers: &headers, body });
+            let webhooks = example.platform.webhooks().unwrap();
+            let split = |body| webhooks.split(&Signed { headers: &headers, body });
             assert_eq!(split(&marked), split(&example.body), "{label}");
         }
     }
@@ -344,12 +357,11 @@ fn a_byte_order_mark_before_the_body_is_ignored() {
 fn replies_mean_the_same_whatever_their_body() {
     let bodies: [&[u8]; 8] =
         [b"", b"{}", b"null", b"[]", b"\xff\xfe", b"<html>", b"{\"errors\":7,\"data\":[]}", b"\"x\""];
-    for platform in platforms::all() {
-        for (call, body) in calls().iter().flat_map(|call| bodies.iter().map(move |body| (call, *body))) {
-            let said = |status| {
-                platform.outcome(call, &HttpReply { status, retry_after: Some(Duration::from_secs(7)), body })
-            };
-            let label = format!("{} {call:?} {}", platform.name(), String::from_utf8_lossy(body));
+    for (platform, writer) in writers() {
+        for (write, body) in writes().iter().flat_map(|write| bodies.iter().map(move |body| (write, *body))) {
+            let retry_after = Some(Duration::from_secs(7));
+            let said = |status| writer.outcome(write, &HttpReply { status, retry_after, headers: &[], body });
+            let label = format!("{} {write:?} {}", platform.name(), String::from_utf8_lossy(body));
             for status in [401, 403] {
                 let said = said(status);
                 assert!(is_refused(&said, AccountRefusal::Unauthorized), "{label} {status}: {said:?}");
@@ -358,21 +370,21 @@ fn replies_mean_the_same_whatever_their_body() {
                 let said = said(status);
                 assert!(is_refused(&said, AccountRefusal::Misconfigured), "{label} {status}: {said:?}");
             }
-            assert_eq!(said(429), CallOutcome::Throttled { after: Some(Duration::from_secs(7)) }, "{label}");
+            assert_eq!(said(429), Err(CallError::RateLimited { after: retry_after }), "{label}");
             for status in [500, 502, 503, 504] {
                 assert!(
-                    matches!(said(status), CallOutcome::Retry { .. }),
+                    matches!(said(status), Err(CallError::Transient { .. })),
                     "{label} {status}: {:?}",
                     said(status)
                 );
             }
             for status in [400, 404, 422] {
-                assert!(!matches!(said(status), CallOutcome::Done { .. }), "{label} {status}");
+                assert!(said(status).is_err(), "{label} {status}");
             }
             assert!(
                 !matches!(
                     said(200),
-                    CallOutcome::Conflict | CallOutcome::Gone | CallOutcome::Throttled { .. }
+                    Err(CallError::Conflict | CallError::Gone | CallError::RateLimited { .. })
                 ),
                 "{label}: {:?}",
                 said(200)
@@ -388,23 +400,21 @@ fn a_failed_fetch_means_what_a_failed_call_means() {
     let wanted = Fetch::Level { item: &item, location: Some(&location) };
     let access = access();
     for platform in platforms::all() {
-        let request = platform.fetch(&wanted, &context(&access));
+        let reader = platform.reader().unwrap();
+        let request = reader.request(&wanted, &context(&access));
         assert!(matches!(request, Ok(Some(_))), "{}: {request:?}", platform.name());
         let said = |status| {
-            let reply = HttpReply { status, retry_after: None, body: b"<html>" };
-            platform.fetched(&wanted, &context(&access), &reply)
+            let reply = HttpReply::new(status, b"<html>");
+            reader.page(&wanted, &context(&access), &reply)
         };
         let label = platform.name();
         for (status, refusal) in [(401, AccountRefusal::Unauthorized), (404, AccountRefusal::Misconfigured)] {
             let said = said(status);
-            assert!(
-                matches!(&said, Fetched::Failed(outcome) if is_refused(outcome, refusal)),
-                "{label} {said:?}"
-            );
+            assert!(is_refused(&said, refusal), "{label} {said:?}");
         }
-        assert_eq!(said(429), Fetched::Failed(CallOutcome::Throttled { after: None }), "{label}");
-        assert!(matches!(said(500), Fetched::Failed(CallOutcome::Retry { .. })), "{label}");
-        assert!(matches!(said(200), Fetched::Failed(_)), "{label}: {:?}", said(200));
+        assert_eq!(said(429), Err(CallError::RateLimited { after: None }), "{label}");
+        assert!(matches!(said(500), Err(CallError::Transient { .. })), "{label}");
+        assert!(said(200).is_err(), "{label}: {:?}", said(200));
     }
 }
 
@@ -412,13 +422,15 @@ fn a_failed_fetch_means_what_a_failed_call_means() {
 fn a_call_is_the_same_request_each_time_and_keeps_the_token_in_a_header() {
     let access = access();
     for platform in platforms::all() {
-        let (per_second, at_once) = platform.rate();
-        assert!(per_second > 0.0 && at_once > 0, "{}", platform.name());
-        for call in calls() {
-            let label = format!("{} {call:?}", platform.name());
-            let step = platform.call(&call, &context(&access), None);
-            assert_eq!(platform.call(&call, &context(&access), None), step, "{label}");
-            let (Step::Read(request) | Step::Write(request)) = step else { continue };
+        let rate = platform.spec().rate;
+        assert!(rate.per_second > 0.0 && rate.burst > 0, "{}", platform.name());
+    }
+    for (platform, writer) in writers() {
+        for write in writes() {
+            let label = format!("{} {write:?}", platform.name());
+            let step = writer.step(&write, &context(&access), None);
+            assert_eq!(writer.step(&write, &context(&access), None), step, "{label}");
+            let Ok(Step::Read(request) | Step::Write(request)) = step else { continue };
             let HttpRequest { url, headers, body, .. } = &request;
             assert!(url.starts_with("https://api.example.com/"), "{label}: {url}");
             assert!(headers.iter().any(|(_, value)| value.contains(&access.token)), "{label}");
@@ -433,28 +445,23 @@ fn a_call_is_the_same_request_each_time_and_keeps_the_token_in_a_header() {
 #[test]
 fn a_platform_takes_the_calls_that_it_says_it_takes() {
     let access = access();
-    for platform in platforms::all() {
-        for call in calls() {
-            let kind = match call {
-                Call::SetLevel { .. } => MirrorKind::Inventory,
-                Call::SetPrice { .. } => MirrorKind::Price,
-                Call::SetText { .. } => MirrorKind::Product,
-            };
-            let step = platform.call(&call, &context(&access), None);
-            let taken = !matches!(step, Step::End(_));
-            assert_eq!(
-                taken,
-                platform.write_limits(kind).is_some(),
-                "{} {call:?}: {step:?}",
-                platform.name()
-            );
+    for (platform, writer) in writers() {
+        for write in writes() {
+            let step = writer.step(&write, &context(&access), None);
+            let is_accepted = matches!(step, Ok(Step::Read(_) | Step::Write(_)));
+            let label = format!("{} {write:?}: {step:?}", platform.name());
+            assert_eq!(is_accepted, writer.limits(write.kind()).is_some(), "{label}");
         }
     }
 }
 
 /// Returns true if the account, not the value, is refused for that reason.
-fn is_refused(outcome: &CallOutcome, refusal: AccountRefusal) -> bool {
-    matches!(outcome, CallOutcome::AccountRefused(said, _) if *said == refusal)
+fn is_refused<T>(result: &Result<T, CallError>, refusal: AccountRefusal) -> bool {
+    matches!(result, Err(CallError::AccountRefused(found, _)) if *found == refusal)
+}
+
+fn writers() -> impl Iterator<Item = (&'static dyn Platform, &'static dyn Writer)> {
+    platforms::all().iter().filter_map(|platform| Some((*platform, platform.writer()?)))
 }
 
 fn examples_of(platform: &dyn Platform) -> Vec<Example> {
@@ -497,7 +504,7 @@ fn attempt(example: &Example, body: &Value, label: &str) {
 fn notified(example: &Example, body: &Value) -> String {
     let access = access();
     let wanted = Fetch::Notified { topic: example.topic.name, body, since: None };
-    match example.platform.fetch(&wanted, &context(&access)) {
+    match example.platform.reader().unwrap().request(&wanted, &context(&access)) {
         Ok(Some(HttpRequest { method, url, body, .. })) => {
             format!("{method:?} {url}\n{}\n", String::from_utf8_lossy(&body))
         }
@@ -550,22 +557,22 @@ fn with_first_field(body: &[u8], json: impl AsRef<[u8]>) -> Vec<u8> {
     [br#"{"zz_first":"#, json.as_ref(), b",", body].concat()
 }
 
-fn calls() -> Vec<Call> {
+fn writes() -> Vec<Write> {
     let id = |text| ExternalId::new(text).unwrap();
     let text = ProductText { title: Some("A title".to_owned()), description: Some(String::new()) };
     vec![
-        Call::SetLevel {
+        Write::Level {
             item: id("808950810"),
             location: Some(id("655441491")),
             to: Quantity::pieces(7),
             from: Quantity::pieces(9),
         },
-        Call::SetPrice {
+        Write::Price {
             product: id("632910392"),
             variant: id("808950811"),
             to: Money::parse("19.90", Currency::new("USD").unwrap()).unwrap(),
         },
-        Call::SetText { product: id("632910392"), to: text },
+        Write::Text { product: id("632910392"), to: text },
     ]
 }
 
@@ -573,6 +580,7 @@ fn access() -> Access {
     Access {
         base_url: "https://api.example.com".to_owned(),
         token: "client-of-the-suite:token-of-the-suite".to_owned(),
+        access_token: Some("issued".to_owned()),
         api_version: String::new(),
         account: "suite".to_owned(),
     }

@@ -3,6 +3,7 @@
 //! Parameters and results are types of `model`. Statements work on whole sets, so that a batch costs a fixed number of
 //! round trips. Every call has a time limit, and every error states if a retry can help.
 
+mod access_tokens;
 mod apply;
 mod changes;
 mod claims;
@@ -33,6 +34,7 @@ mod show;
 mod statement;
 mod vault;
 
+pub use access_tokens::IssuedToken;
 pub use apply::ApplyTransaction;
 pub use changes::{ChangeListener, Changed};
 pub use claims::{Claim, DueChange, DueRead, DueWrite};

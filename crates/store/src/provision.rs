@@ -136,7 +136,8 @@ impl Store {
         }))
     }
 
-    /// Reseals with the current key everything sealed with another key. Returns the number of those connections.
+    /// Reseals with the current key everything sealed with another key; discards access tokens sealed with another key, which
+    /// are issued again. Returns the number of those connections.
     pub async fn reseal_credentials(&self) -> Result<u64, StoreError> {
         let mut transaction = self.bounded(self.pool.begin()).await?;
         let rows = within(
@@ -154,6 +155,10 @@ impl Store {
                 query(SEAL).bind(connection.as_str().to_owned()).bind(anew.bytes).bind(anew.key_id);
             within(self.limit, statement.execute(&mut *transaction)).await?;
         }
+        // Issued tokens are issued again.
+        let discarded = sqlx::query("DELETE FROM access_tokens WHERE key_id <> $1")
+            .bind(self.vault.current_key().to_owned());
+        within(self.limit, discarded.execute(&mut *transaction)).await?;
         within(self.limit, transaction.commit()).await?;
         Ok(signed(rows.len())?.unsigned_abs())
     }

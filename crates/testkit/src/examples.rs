@@ -28,8 +28,9 @@ impl Example {
     /// Returns true if the platform finds the example's topic in these headers and the body. Otherwise the payload is
     /// one that is fetched.
     pub fn is_webhook(&self, headers: &[(String, String)]) -> bool {
-        let delivered = self.platform.split(&Signed { headers, body: &self.body });
-        delivered.is_some_and(|delivered| delivered.topic == self.topic)
+        let signed = Signed { headers, body: &self.body };
+        let envelopes = self.platform.webhooks().map(|webhooks| webhooks.split(&signed)).unwrap_or_default();
+        envelopes.iter().any(|envelope| envelope.topic == self.topic)
     }
 }
 
@@ -80,7 +81,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
     let read = |file: PathBuf| {
         let name = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         let stem = name.split('.').next().unwrap_or_default();
-        let topic = platform.topics().iter().find(|topic| topic.name.replace(['/', '.'], "_") == stem);
+        let topic = platform.spec().topics.iter().find(|topic| topic.name.replace(['/', '.'], "_") == stem);
         let topic = topic.unwrap_or_else(|| panic!("{name} is of no topic"));
         let body = fs::read(&file).expect("an example can be read").trim_ascii_end().to_vec();
         Example { platform, topic: topic.name, schema: topic.schema, name, body }

@@ -3,7 +3,7 @@
 use crate::{STAGE, partition::Shared};
 use model::{Delivery, Timestamp};
 use outlet::{NotFetched, Target};
-use platforms::{Access, AccountRefusal, Fetch, Platform};
+use platforms::{AccountRefusal, Fetch, Platform};
 use runner::now;
 use stage::{Reject, RejectClass};
 use std::time::Duration;
@@ -88,15 +88,9 @@ impl Shared {
         wanted: &Fetch<'_>,
         began: Timestamp,
     ) -> Result<usize, NotFetched> {
-        let access = Access {
-            base_url: connection.base_url.clone(),
-            token: connection.token.clone(),
-            api_version: connection.api_version.clone(),
-            account: connection.account.clone(),
-        };
         let target = Target {
             origin: delivery.origin.clone(),
-            access: &access,
+            connection,
             cause: Some(delivery.id),
             hops: delivery.hops,
             asked_by: None,

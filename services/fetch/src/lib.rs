@@ -11,7 +11,7 @@ mod partition;
 mod refusal;
 mod settings;
 
-use outlet::{Budgets, CallsConfig, Client, Fetcher};
+use outlet::{Accounts, Budgets, CallsConfig, Client, Fetcher};
 use platforms::Validator;
 use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
@@ -46,7 +46,9 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 /// Runs the service on an open database.
 pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result<(), Failure> {
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
-    let fetcher = Fetcher::new(service.bus.clone(), client, Budgets::default());
+    let budgets = Budgets::default();
+    let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());
+    let fetcher = Fetcher::new(service.bus.clone(), client, budgets, accounts);
     let (changes, _) = broadcast::channel(CHANGES_MAX);
     let listening = tokio::spawn(listen(store.clone(), changes.clone(), service.stop.clone()));
     let schemas = schemas()?;
@@ -78,7 +80,7 @@ async fn listen(store: Store, reported: broadcast::Sender<Changed>, stop: Cancel
 /// The schemas of the platforms that have topics which name objects to fetch.
 fn schemas() -> Result<HashMap<&'static str, Validator>, Fault> {
     let names_objects = |platform: &&&dyn platforms::Platform| {
-        platform.topics().iter().any(|topic| partition::names_objects(topic.kind))
+        platform.spec().topics.iter().any(|topic| partition::names_objects(topic.kind))
     };
     let compile = |platform: &&'static dyn platforms::Platform| {
         let validator = Validator::of(*platform).map_err(|error| Fault::new("a valid schema", error))?;

@@ -58,7 +58,7 @@ impl Notices {
             let mut together = vec![notice.position];
             let mut latest = notice.delivery;
             while let Ok(waiting) = notices.try_recv() {
-                if !is_bare(&latest) || waiting.delivery.topic != latest.topic {
+                if !names_no_object(&latest) || waiting.delivery.topic != latest.topic {
                     next = Some(waiting);
                     break;
                 }
@@ -149,7 +149,8 @@ async fn wake(
 }
 
 /// Returns whether the notification names no object, only that something of a kind changed.
-pub(crate) fn is_bare(delivery: &Delivery) -> bool {
+pub(crate) fn names_no_object(delivery: &Delivery) -> bool {
     platforms::find(delivery.origin.platform.as_str())
-        .is_some_and(|platform| platform.is_bare(&delivery.topic))
+        .and_then(|platform| platform.reader())
+        .is_some_and(|reader| reader.names_no_object(&delivery.topic))
 }

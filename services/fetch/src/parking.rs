@@ -3,7 +3,7 @@
 use crate::{
     STAGE,
     attempt::Attempt,
-    notices::{GivenUp, Notices, is_bare},
+    notices::{GivenUp, Notices, names_no_object},
     settings::{Refused, Settings, word},
 };
 use model::{ConnectionId, Delivery, Position};
@@ -96,7 +96,7 @@ impl Notices {
             let parked = self
                 .shared
                 .store
-                .park_notice(&delivery.origin, &delivery.topic, &notice, is_bare(delivery))
+                .park_notice(&delivery.origin, &delivery.topic, &notice, names_no_object(delivery))
                 .await;
             match parked {
                 Ok(()) => break,

@@ -91,7 +91,7 @@ impl Shared {
 pub(crate) const fn names_objects(kind: TopicKind) -> bool {
     match kind {
         TopicKind::Thin | TopicKind::Both => true,
-        TopicKind::Full => false,
+        TopicKind::Full | TopicKind::Read => false,
     }
 }
 

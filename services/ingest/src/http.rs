@@ -12,7 +12,7 @@ use hyper::{
     body::{Body as _, Incoming},
     header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER},
 };
-use platforms::{Platform, Signed};
+use platforms::{Signed, Webhooks};
 use runner::{Client, Listening, Service, problem};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -98,7 +98,8 @@ impl WebhookServer {
             Ok(answer)
         };
         let known = platforms::find(platform);
-        if let Some(answer) = known.and_then(|platform| malformed(platform, &parts.headers)) {
+        let webhooks = known.and_then(|platform| platform.webhooks());
+        if let Some(answer) = webhooks.and_then(|webhooks| malformed(webhooks, &parts.headers)) {
             return refuse(body, taken.ends(answer));
         }
         let claim = match self.intake.claim(platform, connection, Some(client.origin())).await {
@@ -106,11 +107,11 @@ impl WebhookServer {
             Err(answer) => return refuse(body, taken.ends(answer)),
         };
         let is_signed =
-            claim.platform.signature_headers().iter().any(|name| parts.headers.contains_key(*name));
+            claim.webhooks.signature_headers().iter().any(|name| parts.headers.contains_key(*name));
         if !is_signed {
             return refuse(body, taken.ends(claim.unsigned()));
         }
-        let limit_bytes = claim.platform.body_bytes_max();
+        let limit_bytes = claim.platform.spec().body_bytes_max;
         if body.size_hint().lower() > limit_bytes as u64 {
             let answer = self.intake.refuse(&claim, BodyRefusal::TooLarge { limit_bytes });
             return refuse(body, taken.ends(answer));
@@ -155,8 +156,8 @@ impl WebhookServer {
 }
 
 /// Finds a repeated header that a request may carry only once: which of the two counts would depend on the reader.
-fn malformed(platform: &dyn Platform, headers: &HeaderMap) -> Option<Answer> {
-    let doubled = runner::doubled(headers, platform.single_headers());
+fn malformed(webhooks: &dyn Webhooks, headers: &HeaderMap) -> Option<Answer> {
+    let doubled = runner::doubled(headers, webhooks.single_headers());
     doubled.map(|_| {
         Answer::Malformed("a header that says whose the request is, or what, is there more than once")
     })

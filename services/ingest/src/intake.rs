@@ -7,7 +7,7 @@ use bytes::Bytes;
 use model::{
     ACCOUNT_HEADER, CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent,
 };
-use platforms::{Platform, Secrets, Signed, Unverified};
+use platforms::{Envelope, Platform, Secrets, Signed, Unverified, Webhooks};
 use runner::{Alerts, Failure, Metrics, Origin, Service};
 use stage::Window;
 use std::{
@@ -29,6 +29,8 @@ const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
 /// Secret that the signature of a request for an unknown connection is checked with, so that its response takes as long
 /// as any other.
 const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
+/// Upper limit of deliveries in one request. A request with more is kept as a whole and becomes a dead letter.
+const ENVELOPES_MAX: usize = 1_000;
 /// Prefix of the names of the intake's own headers.
 const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
@@ -101,7 +103,7 @@ impl Intake {
         let topics = platforms::all()
             .iter()
             .flat_map(|platform| {
-                platform.topics().iter().map(|topic| ((platform.name(), topic.name), topic.name.into()))
+                platform.spec().topics.iter().map(|topic| ((platform.name(), topic.name), topic.name.into()))
             })
             .collect();
         let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
@@ -143,6 +145,7 @@ impl Intake {
         origin: Option<Origin>,
     ) -> Result<Claim, Answer> {
         let platform = platforms::find(platform).ok_or(Answer::UnknownConnection)?;
+        let webhooks = platform.webhooks().ok_or(Answer::UnknownConnection)?;
         let found = match ConnectionId::new(connection) {
             Err(_) => None,
             Ok(id) => match self.directory.remembered(&id).await {
@@ -151,7 +154,7 @@ impl Intake {
             },
         };
         let connection = found.filter(|found| found.platform.as_str() == platform.name());
-        Ok(Claim { platform, connection })
+        Ok(Claim { platform, webhooks, connection })
     }
 
     async fn look_up(
@@ -171,22 +174,46 @@ impl Intake {
         Ok(found)
     }
 
-    /// Accepts a webhook with a verified signature; `body` is without its content coding.
+    /// Accepts a webhook with a verified signature; `body` is without its content coding. Its deliveries are kept one
+    /// after the other, up to the first that isn't, whose response is returned: the platform then repeats the request,
+    /// and the deliveries that were kept are recognized.
     pub(crate) async fn accept(&self, proven: &Proven, headers: &[(String, String)], body: Bytes) -> Answer {
-        let Proven { platform, connection } = proven;
-        let delivered = platform.split(&Signed { headers, body: &body });
-        let (topic, distinct) = delivered.map_or((None, None), |found| (Some(found.topic), found.distinct));
-        let known = topic.as_deref().map_or(Some(NO_TOPIC.into()), |topic| self.topic(*platform, topic));
-        let delivery = known.map(|topic| {
-            let kept = kept_headers(*platform, headers);
-            let trace = headers.iter().find(|(name, _)| name == "traceparent");
-            let trace = trace.map(|(_, value)| value.as_str());
-            let incoming = Incoming { topic, distinct, headers: kept, trace, body, source: Source::Webhook };
-            incoming.delivery(connection)
-        });
+        let mut envelopes = proven.webhooks.split(&Signed { headers, body: &body });
+        if envelopes.is_empty() || envelopes.len() > ENVELOPES_MAX {
+            let delivery = incoming(proven, headers, NO_TOPIC.into(), None, body);
+            return self.admit(&proven.connection, Some(delivery)).await;
+        }
+        // The last one usually is the only one: it takes the body without a copy.
+        let last = envelopes.pop();
+        let mut first_kept = None;
+        for envelope in envelopes {
+            match self.accept_one(proven, headers, envelope, body.clone()).await {
+                kept @ Answer::Kept { .. } => first_kept = first_kept.or(Some(kept)),
+                Answer::UnknownTopic => {}
+                refused => return refused,
+            }
+        }
+        let Some(last) = last else { return Answer::UnknownTopic };
+        match self.accept_one(proven, headers, last, body).await {
+            accepted @ (Answer::Kept { .. } | Answer::UnknownTopic) => first_kept.unwrap_or(accepted),
+            refused => refused,
+        }
+    }
+
+    async fn accept_one(
+        &self,
+        proven: &Proven,
+        headers: &[(String, String)],
+        envelope: Envelope,
+        whole: Bytes,
+    ) -> Answer {
+        let Proven { platform, connection, .. } = proven;
+        let Envelope { topic, key, body } = envelope;
+        let known = self.topic(*platform, &topic);
+        let delivery = known.map(|topic| incoming(proven, headers, topic, key, body.unwrap_or(whole)));
         let answer = self.admit(connection, delivery).await;
         if answer == Answer::UnknownTopic {
-            let topic = topic.as_deref().filter(|topic| is_name(topic));
+            let topic = Some(topic.as_str()).filter(|topic| is_name(topic));
             tracing::warn!(
                 stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
                 "unknown topic; not kept"
@@ -215,7 +242,7 @@ impl Intake {
         store: &str,
         connection: &str,
         topic: &str,
-        distinct: Option<String>,
+        key: Option<String>,
         trace: Option<&str>,
         body: Bytes,
     ) -> Answer {
@@ -236,7 +263,7 @@ impl Intake {
                 if topic == wire::CANONICAL_TOPIC { Some(topic.into()) } else { self.topic(platform, topic) };
             let delivery = topic.map(|topic| {
                 let incoming =
-                    Incoming { topic, distinct, headers: Vec::new(), trace, body, source: Source::Publish };
+                    Incoming { topic, key, headers: Vec::new(), trace, body, source: Source::Publish };
                 incoming.delivery(&connection)
             });
             self.admit(&connection, delivery).await
@@ -288,10 +315,7 @@ impl Intake {
     /// The topic of a delivery from outside, if it is known. Topics of our own reads are accepted from our own
     /// services only.
     fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<Arc<str>> {
-        let known = platform.topics().iter().find(|known| known.name == topic)?;
-        if platform.read_topics().contains(&known.name) {
-            return None;
-        }
+        let known = platform.topic(topic).filter(|known| known.is_sent())?;
         self.topics.get(&(platform.name(), known.name)).cloned()
     }
 
@@ -357,6 +381,7 @@ impl Intake {
 /// The connection that a webhook names, not verified yet.
 pub(crate) struct Claim {
     pub(crate) platform: &'static dyn Platform,
+    pub(crate) webhooks: &'static dyn Webhooks,
     /// `None` if there is no such connection. Reported only after the same work as for an existing one.
     connection: Option<Arc<Connection>>,
 }
@@ -364,6 +389,7 @@ pub(crate) struct Claim {
 /// A webhook's connection, after its signature was verified.
 pub(crate) struct Proven {
     platform: &'static dyn Platform,
+    webhooks: &'static dyn Webhooks,
     connection: Arc<Connection>,
 }
 
@@ -385,10 +411,10 @@ impl Claim {
             }
             None => Secrets { active: &decoy, notification_url: DECOY_SECRET },
         };
-        let verified = self.platform.verify(signed, &secrets);
+        let verified = self.webhooks.verify(signed, &secrets);
         let connection = self.connection.as_ref().ok_or(Answer::UnknownConnection)?;
         verified.map_err(Answer::Unverified)?;
-        Ok(Proven { platform: self.platform, connection: Arc::clone(connection) })
+        Ok(Proven { platform: self.platform, webhooks: self.webhooks, connection: Arc::clone(connection) })
     }
 }
 
@@ -430,7 +456,7 @@ impl Drop for Taken<'_> {
 
 struct Incoming<'a> {
     topic: Arc<str>,
-    distinct: Option<String>,
+    key: Option<String>,
     headers: Vec<(Arc<str>, Arc<str>)>,
     trace: Option<&'a str>,
     body: Bytes,
@@ -439,8 +465,8 @@ struct Incoming<'a> {
 
 impl Incoming<'_> {
     fn delivery(self, connection: &Connection) -> Delivery {
-        let id = match &self.distinct {
-            Some(distinct) => DeliveryId::derive(&connection.id, &self.topic, distinct.as_bytes()),
+        let id = match &self.key {
+            Some(key) => DeliveryId::derive(&connection.id, &self.topic, key.as_bytes()),
             None => DeliveryId::derive(&connection.id, &self.topic, RawDigest::of(&self.body).as_bytes()),
         };
         let mut headers = self.headers;
@@ -463,7 +489,7 @@ impl Incoming<'_> {
 }
 
 fn too_large(platform: &dyn Platform, body: &Bytes) -> Option<BodyRefusal> {
-    let limit_bytes = platform.body_bytes_max();
+    let limit_bytes = platform.spec().body_bytes_max;
     (body.len() > limit_bytes).then_some(BodyRefusal::TooLarge { limit_bytes })
 }
 
@@ -474,8 +500,23 @@ fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {
     currency.into_iter().chain(account).collect()
 }
 
-fn kept_headers(platform: &dyn Platform, headers: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {
-    let kept = platform.kept_headers();
+/// A delivery of a verified webhook.
+fn incoming(
+    proven: &Proven,
+    headers: &[(String, String)],
+    topic: Arc<str>,
+    key: Option<String>,
+    body: Bytes,
+) -> Delivery {
+    let kept = kept_headers(proven.webhooks, headers);
+    let trace = headers.iter().find(|(name, _)| name == "traceparent");
+    let trace = trace.map(|(_, value)| value.as_str());
+    let incoming = Incoming { topic, key, headers: kept, trace, body, source: Source::Webhook };
+    incoming.delivery(&proven.connection)
+}
+
+fn kept_headers(webhooks: &dyn Webhooks, headers: &[(String, String)]) -> Vec<(Arc<str>, Arc<str>)> {
+    let kept = webhooks.kept_headers();
     headers
         .iter()
         .filter(|(name, _)| kept.contains(&name.as_str()))

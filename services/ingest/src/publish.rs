@@ -283,10 +283,8 @@ async fn published(intake: &Intake, request: &Request) -> Result<Answer, String>
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     };
-    let distinct = header("nats-msg-id").or_else(|| header("ce-id")).map(str::to_owned);
-    Ok(intake
-        .published(store, connection, topic, distinct, header("traceparent"), request.payload.clone())
-        .await)
+    let key = header("nats-msg-id").or_else(|| header("ce-id")).map(str::to_owned);
+    Ok(intake.published(store, connection, topic, key, header("traceparent"), request.payload.clone()).await)
 }
 
 fn refused_body(refusal: BodyRefusal) -> String {

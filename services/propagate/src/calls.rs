@@ -1,15 +1,17 @@
 //! One connection's due writes: claim, call, settle.
 
 use crate::{STAGE, limits::Limits, measure::Measure};
-use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, Settled, Timestamp};
-use outlet::{Budgets, Client, Fetcher, NotFetched, Target};
-use platforms::{Access, AccountRefusal, Call, CallContext, CallOutcome, Fetch, Platform, Step};
+use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, RawDigest, Settled, Timestamp};
+use outlet::{Accounts, Budgets, Client, Failed, Fetcher, NotFetched, Target, refused_token};
+use platforms::{
+    Access, AccountRefusal, CallContext, CallError, Fetch, Platform, Step, Write, Writer, Written,
+};
 use stage::{Reject, RejectClass};
 use std::time::{Duration, Instant};
 use store::{Claim, Connection, DueChange, DueRead, DueWrite, Health, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-/// Upper limit of writes claimed at once.
+/// Upper limit of writes claimed at once, unless a platform accepts more of them in one request.
 const CLAIMED_MAX: i64 = 16;
 /// Duration of a claim: after it the write is due again, with the same key, since its owner may have died. A write
 /// whose owner was killed waits no longer than this.
@@ -31,8 +33,17 @@ pub(crate) struct Calls {
     pub(crate) partitions: PartitionCount,
     pub(crate) client: Client,
     pub(crate) budgets: Budgets,
+    pub(crate) accounts: Accounts,
     pub(crate) fetcher: Fetcher,
     pub(crate) measure: Measure,
+}
+
+/// What makes a connection's writes.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    platform: &'a dyn Platform,
+    writer: &'a dyn Writer,
+    connection: &'a Connection,
 }
 
 impl Calls {
@@ -47,7 +58,8 @@ impl Calls {
         let partition = self.partitions.of(&connection.store);
         let limits = Limits::of(platform, connection.rules);
         // For a refused account, one call shows whether it is still refused.
-        let mut at_once = if connection.health == Health::Ok { CLAIMED_MAX } else { 1 };
+        let claimed_max = CLAIMED_MAX.max(limits.largest_batch());
+        let mut at_once = if connection.health == Health::Ok { claimed_max } else { 1 };
         while !stop.is_cancelled() {
             let claimed = Instant::now();
             let claim = Claim {
@@ -65,19 +77,21 @@ impl Calls {
             }
             runner::kill_point(STAGE, "marked");
             let (count, mut called, mut refused) = (due.len(), 0, false);
-            for write in due {
+            for batch in batches(due, |kind| limits.batch_max(kind)) {
                 if refused || stop.is_cancelled() || claimed.elapsed() > BEGUN_WITHIN {
-                    self.give_back(partition, connection, &write).await?;
+                    for write in &batch {
+                        self.give_back(partition, connection, write).await?;
+                    }
                 } else {
-                    refused = self.write(platform, connection, &write, stop).await?;
-                    called += 1;
+                    called += batch.len();
+                    refused = self.write(platform, connection, &batch, stop).await?;
                 }
             }
             if refused {
                 return Ok(true);
             }
             // A slow platform gets no more writes than it completes in time.
-            at_once = if called < count { i64::try_from(called.max(1)).unwrap_or(1) } else { CLAIMED_MAX };
+            at_once = if called < count { i64::try_from(called.max(1)).unwrap_or(1) } else { claimed_max };
         }
         Ok(false)
     }
@@ -96,21 +110,39 @@ impl Calls {
         settled.map(|_| ())
     }
 
-    /// Makes a call and settles it. Returns whether the platform refused the account.
+    /// Makes writes of one kind, in one request if they are several, and settles each. Returns whether the platform
+    /// refused the account.
     async fn write(
         &self,
         platform: &dyn Platform,
         connection: &Connection,
-        due: &DueWrite,
+        batch: &[DueWrite],
         stop: &CancellationToken,
     ) -> Result<bool, StoreError> {
         let began = Instant::now();
-        let outcome = match call(due) {
-            Ok(call) => self.call(platform, connection, due, &call).await,
-            Err(reject) => CallOutcome::Rejected(reject),
-        };
+        let results = self.results(platform, connection, batch).await;
         runner::kill_point(STAGE, "called");
-        let refusal = self.note_account(connection, &outcome).await?;
+        let (mut refusal, mut to_read) = (false, false);
+        for (due, outcome) in batch.iter().zip(results) {
+            refusal |= self.note_account(connection, &outcome).await?;
+            let settled = self.settle(platform, connection, due, outcome, began).await?;
+            to_read |= settled == Settled::NeedsReading;
+        }
+        if to_read && !refusal {
+            return self.read_due(platform, connection, stop).await;
+        }
+        Ok(refusal)
+    }
+
+    /// Settles a write; logs and counts its result.
+    async fn settle(
+        &self,
+        platform: &dyn Platform,
+        connection: &Connection,
+        due: &DueWrite,
+        outcome: Result<Written, CallError>,
+        began: Instant,
+    ) -> Result<Settled, StoreError> {
         let (label, result) = result(due, outcome, runner::now(), rand::random_range(0.5..1.0));
         self.measure.called(platform.name(), due.key.kind().as_str(), label, began.elapsed());
         let of = self.partitions.of(&connection.store);
@@ -125,7 +157,6 @@ impl Calls {
             attempt = due.attempt, result = label, "call"
         );
         match settled {
-            Settled::NeedsReading if !refusal => return self.read_due(platform, connection, stop).await,
             Settled::Refused => {
                 tracing::warn!(stage = STAGE, connection.id = %connection.id, "the platform refused a write");
             }
@@ -137,23 +168,24 @@ impl Calls {
             }
             Settled::Done | Settled::NeedsReading | Settled::Passed => {}
         }
-        Ok(refusal)
+        Ok(settled)
     }
 
     /// Records an outcome's effect on the account's health. Returns whether the account was refused.
-    async fn note_account(&self, connection: &Connection, outcome: &CallOutcome) -> Result<bool, StoreError> {
+    async fn note_account(
+        &self,
+        connection: &Connection,
+        outcome: &Result<Written, CallError>,
+    ) -> Result<bool, StoreError> {
         match outcome {
-            CallOutcome::AccountRefused(refusal, reject) => {
+            Err(CallError::AccountRefused(refusal, reject)) => {
                 self.account_refused(connection, *refusal, reject).await?;
                 Ok(true)
             }
             // These outcomes don't depend on the account.
-            CallOutcome::Throttled { .. } | CallOutcome::Retry { .. } => Ok(false),
-            CallOutcome::Done { .. }
-            | CallOutcome::Conflict
-            | CallOutcome::Gone
-            | CallOutcome::TooOld(_)
-            | CallOutcome::Rejected(_) => {
+            Err(CallError::RateLimited { .. } | CallError::Transient { .. }) => Ok(false),
+            Ok(_)
+            | Err(CallError::Conflict | CallError::Gone | CallError::TooOld(_) | CallError::Rejected(_)) => {
                 if connection.health != Health::Ok {
                     self.store.note_account_accepted(connection).await?;
                 }
@@ -178,35 +210,99 @@ impl Calls {
         noted.map(drop)
     }
 
-    async fn call(
+    /// Makes the calls of writes of one kind; returns the result of each. A batch that can't be made as one is made write
+    /// by write.
+    async fn results(
         &self,
         platform: &dyn Platform,
         connection: &Connection,
+        batch: &[DueWrite],
+    ) -> Vec<Result<Written, CallError>> {
+        let Some(writer) = platform.writer() else {
+            let refused = Reject::new(RejectClass::Platform, "the platform accepts no writes");
+            return vec![Err(CallError::Rejected(refused)); batch.len()];
+        };
+        let call = Call { platform, writer, connection };
+        let writes: Result<Vec<Write>, Reject> = batch.iter().map(write).collect();
+        if let (Ok(writes), [_, _, ..]) = (&writes, batch)
+            && let Some(results) = self.call_batch(call, batch, writes).await
+        {
+            return results;
+        }
+        let mut results = Vec::with_capacity(batch.len());
+        for due in batch {
+            results.push(match write(due) {
+                Ok(write) => self.call(call, due, &write).await,
+                Err(reject) => Err(CallError::Rejected(reject)),
+            });
+        }
+        results
+    }
+
+    /// Makes several writes in one request; `None` if they can't be one. The key is the same for the same writes, so that
+    /// a repetition of the request after a lost reply counts once.
+    async fn call_batch(
+        &self,
+        call: Call<'_>,
+        batch: &[DueWrite],
+        writes: &[Write],
+    ) -> Option<Vec<Result<Written, CallError>>> {
+        let [first, ..] = batch else { return None };
+        let keys: Vec<&str> = batch.iter().map(|due| due.sent_key.as_str()).collect();
+        let key = RawDigest::of(keys.join(" ").as_bytes()).to_string();
+        let all = |error: CallError| vec![Err(error); writes.len()];
+        let access = match self.accounts.access(call.connection, call.platform, None, runner::now()).await {
+            Ok(access) => access,
+            Err(error) => return Some(all(error)),
+        };
+        let context = CallContext { access: &access, idempotency_key: &key, now: first.begun_at };
+        let request = call.writer.batch(writes, &context).ok()?;
+        self.budgets.wait(&call.connection.id, call.platform).await;
+        Some(match self.client.call(request, first.trace.as_ref()).await {
+            Ok(reply) => call.writer.outcomes(writes, &reply.as_reply()),
+            Err(error) => all(error.into_call_error()),
+        })
+    }
+
+    /// Makes the requests of a write: at most one read, then the write. A write whose access token is refused wasn't
+    /// made: it is repeated once with a new one.
+    async fn call(&self, call: Call<'_>, due: &DueWrite, write: &Write) -> Result<Written, CallError> {
+        let now = runner::now();
+        let access = self.accounts.access(call.connection, call.platform, None, now).await?;
+        let result = self.call_with(&access, call, due, write).await;
+        let Some(refused) = result.as_ref().err().and_then(|error| refused_token(&access, error)) else {
+            return result;
+        };
+        let access = self.accounts.access(call.connection, call.platform, Some(refused), now).await?;
+        self.call_with(&access, call, due, write).await
+    }
+
+    async fn call_with(
+        &self,
+        access: &Access,
+        call: Call<'_>,
         due: &DueWrite,
-        call: &Call,
-    ) -> CallOutcome {
-        let access = access(connection);
-        let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
-        let mut step = platform.call(call, &context, None);
-        // At most one read, then the write.
+        write: &Write,
+    ) -> Result<Written, CallError> {
+        let Call { platform, writer, connection } = call;
+        let context = CallContext { access, idempotency_key: &due.sent_key, now: due.begun_at };
+        let mut step = writer.step(write, &context, None)?;
         for _ in 0..2 {
             let (request, is_write) = match step {
-                Step::End(outcome) => return outcome,
+                Step::Done(written) => return Ok(written),
                 Step::Read(request) => (request, false),
                 Step::Write(request) => (request, true),
             };
             self.budgets.wait(&connection.id, platform).await;
-            let reply = match self.client.call(request, due.trace.as_ref()).await {
-                Ok(reply) => reply,
-                Err(error) => return error.into_outcome(),
-            };
-            let meaning = platform.outcome(call, &reply.as_reply());
-            if is_write || !matches!(meaning, CallOutcome::Done { .. }) {
-                return meaning;
+            let called = self.client.call(request, due.trace.as_ref()).await;
+            let reply = called.map_err(Failed::into_call_error)?;
+            let written = writer.outcome(write, &reply.as_reply())?;
+            if is_write {
+                return Ok(written);
             }
-            step = platform.call(call, &context, Some(&reply.as_reply()));
+            step = writer.step(write, &context, Some(&reply.as_reply()))?;
         }
-        CallOutcome::Rejected(Reject::new(RejectClass::Bug, "the call wants to read twice"))
+        Err(CallError::Rejected(Reject::new(RejectClass::Bug, "the write wants to read twice")))
     }
 
     /// Makes the due readings of the connection. Returns whether the platform refused the account.
@@ -239,10 +335,9 @@ impl Calls {
         due: &DueRead,
         stop: &CancellationToken,
     ) -> Result<bool, StoreError> {
-        let access = access(connection);
         let target = Target {
             origin: connection.origin(),
-            access: &access,
+            connection,
             cause: None,
             hops: 1,
             asked_by: Some(due.asked_by.clone()),
@@ -297,15 +392,6 @@ impl Calls {
     }
 }
 
-fn access(connection: &Connection) -> Access {
-    Access {
-        base_url: connection.base_url.clone(),
-        token: connection.token.clone(),
-        api_version: connection.api_version.clone(),
-        account: connection.account.clone(),
-    }
-}
-
 /// The request for the object of a mirror.
 fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
     match &due.asked_by.mirror {
@@ -317,10 +403,26 @@ fn wanted(due: &DueRead) -> Option<Fetch<'_>> {
     }
 }
 
-/// The call that makes a due write.
-fn call(due: &DueWrite) -> Result<Call, Reject> {
+/// Groups writes by kind, up to the limit of each kind, in the order of the first of each group.
+fn batches(due: Vec<DueWrite>, batch_max: impl Fn(MirrorKind) -> usize) -> Vec<Vec<DueWrite>> {
+    let mut batches: Vec<Vec<DueWrite>> = Vec::new();
+    for write in due {
+        let kind = write.key.kind();
+        let has_room = |batch: &&mut Vec<DueWrite>| {
+            batch.len() < batch_max(kind) && batch.first().is_some_and(|first| first.key.kind() == kind)
+        };
+        match batches.iter_mut().find(has_room) {
+            Some(batch) => batch.push(write),
+            None => batches.push(vec![write]),
+        }
+    }
+    batches
+}
+
+/// A due write as the platform's writer takes it.
+fn write(due: &DueWrite) -> Result<Write, Reject> {
     match &due.change {
-        DueChange::Level { from, to } => Ok(Call::SetLevel {
+        DueChange::Level { from, to } => Ok(Write::Level {
             item: due.key.external().clone(),
             location: due.location.clone(),
             to: *to,
@@ -329,41 +431,44 @@ fn call(due: &DueWrite) -> Result<Call, Reject> {
         DueChange::Price(to) => {
             let unlinked = || Reject::new(RejectClass::Bug, "the variant's product isn't linked");
             let product = due.product.clone().ok_or_else(unlinked)?;
-            Ok(Call::SetPrice { product, variant: due.key.external().clone(), to: *to })
+            Ok(Write::Price { product, variant: due.key.external().clone(), to: *to })
         }
-        DueChange::Text(to) => Ok(Call::SetText { product: due.key.external().clone(), to: to.clone() }),
+        DueChange::Text(to) => Ok(Write::Text { product: due.key.external().clone(), to: to.clone() }),
     }
 }
 
 /// Returns the metric label and the result for the mirror of an outcome. `jitter` is from 0.5 to 1.
 fn result(
     due: &DueWrite,
-    outcome: CallOutcome,
+    outcome: Result<Written, CallError>,
     now: Timestamp,
     jitter: f64,
 ) -> (&'static str, CallResult<model::MirrorValue>) {
     let doubled = RETRY_FIRST.saturating_mul(1 << due.attempt.saturating_sub(1).min(16));
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
-    match outcome {
-        CallOutcome::Done { version, rendered } => ("done", CallResult::Taken { version, rendered }),
-        CallOutcome::Conflict if due.key.kind() == MirrorKind::Inventory => {
-            ("conflict", CallResult::Conflict)
-        }
+    let error = match outcome {
+        Ok(Written { version, rendered }) => return ("done", CallResult::Taken { version, rendered }),
+        Err(error) => error,
+    };
+    match error {
+        CallError::Conflict if due.key.kind() == MirrorKind::Inventory => ("conflict", CallResult::Conflict),
         // Texts and prices are read anew by the next attempt itself.
-        CallOutcome::Conflict => {
+        CallError::Conflict => {
             ("conflict", CallResult::Retry { at: now.after(pause), error: "someone else wrote".to_owned() })
         }
-        CallOutcome::Gone => ("gone", CallResult::Gone),
-        CallOutcome::Throttled { after } => {
+        CallError::Gone => ("gone", CallResult::Gone),
+        CallError::RateLimited { after } => {
             let at = now.after(after.unwrap_or_default().max(pause));
             ("throttled", CallResult::Retry { at, error: "too many calls".to_owned() })
         }
-        CallOutcome::Retry { reason } => ("retry", CallResult::Retry { at: now.after(pause), error: reason }),
-        CallOutcome::AccountRefused(_, reject) => {
+        CallError::Transient { reason } => {
+            ("retry", CallResult::Retry { at: now.after(pause), error: reason })
+        }
+        CallError::AccountRefused(_, reject) => {
             ("account_refused", CallResult::AccountRefused { error: reject.to_string() })
         }
-        CallOutcome::TooOld(reject) => ("too_old", CallResult::TooOld { error: reject.to_string() }),
-        CallOutcome::Rejected(reject) => ("refused", CallResult::Refused { error: reject.to_string() }),
+        CallError::TooOld(reject) => ("too_old", CallResult::TooOld { error: reject.to_string() }),
+        CallError::Rejected(reject) => ("refused", CallResult::Refused { error: reject.to_string() }),
     }
 }
 

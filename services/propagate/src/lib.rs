@@ -10,7 +10,7 @@ mod limits;
 mod measure;
 mod partition;
 
-use outlet::{Budgets, CallsConfig, Client, Fetcher};
+use outlet::{Accounts, Budgets, CallsConfig, Client, Fetcher};
 use runner::{Alerts, Failure, Service};
 use serde::Deserialize;
 use stage::Fault;
@@ -45,13 +45,15 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 pub async fn serve(service: Service, store: Store, calls: CallsConfig) -> Result<(), Failure> {
     let client = Client::new(calls).map_err(|error| Fault::new("the HTTP client", error))?;
     let budgets = Budgets::default();
-    let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone());
+    let accounts = Accounts::new(store.clone(), client.clone(), budgets.clone());
+    let fetcher = Fetcher::new(service.bus.clone(), client.clone(), budgets.clone(), accounts.clone());
     let measure = measure::Measure::new(&service.metrics)?;
     let calls = calls::Calls {
         store: store.clone(),
         partitions: service.bus.partitions(),
         client,
         budgets,
+        accounts,
         fetcher,
         measure,
     };

@@ -16,11 +16,24 @@ pub(crate) struct Limits {
     pub(crate) decimals: u32,
     /// The time for which a write of a kind may be repeated.
     pub(crate) repeatable_for: BTreeMap<MirrorKind, Duration>,
+    /// The number of writes of a kind in one request, where it is more than one.
+    batch_max: BTreeMap<MirrorKind, usize>,
 }
 
 impl Limits {
+    /// The number of writes of that kind in one request.
+    pub(crate) fn batch_max(&self, kind: MirrorKind) -> usize {
+        self.batch_max.get(&kind).copied().unwrap_or(1)
+    }
+
+    /// The largest number of writes in one request.
+    pub(crate) fn largest_batch(&self) -> i64 {
+        self.batch_max.values().max().and_then(|largest| i64::try_from(*largest).ok()).unwrap_or(1)
+    }
+
     pub(crate) fn of(platform: &dyn Platform, rules: Rules) -> Self {
-        let (mut kinds, mut repeatable_for, mut decimals) = (BTreeSet::new(), BTreeMap::new(), 0);
+        let (mut kinds, mut decimals) = (BTreeSet::new(), 0);
+        let (mut repeatable_for, mut batch_max) = (BTreeMap::new(), BTreeMap::new());
         for kind in MirrorKind::ALL {
             let Some(limits) = platform.write_limits(kind) else { continue };
             if kind == MirrorKind::Inventory {
@@ -28,6 +41,9 @@ impl Limits {
             }
             if let Some(limit) = limits.repeatable_for {
                 repeatable_for.insert(kind, limit);
+            }
+            if limits.batch_max > 1 {
+                batch_max.insert(kind, limits.batch_max);
             }
             let is_let_out = match kind {
                 MirrorKind::Inventory => rules.propagate_inventory,
@@ -38,7 +54,7 @@ impl Limits {
                 kinds.insert(kind);
             }
         }
-        Self { kinds, decimals, repeatable_for }
+        Self { kinds, decimals, repeatable_for, batch_max }
     }
 }
 

@@ -30,8 +30,8 @@ fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
     let platform = platforms::find(parts.word(0))?;
     let signed = Signed { headers: &parts.headers, body: parts.body };
     // A body that doesn't state this topic itself is one that a forger would send.
-    let _ = platform.split(&signed);
-    let topic = platform.topics().iter().find(|topic| topic.name == parts.word(1))?;
+    let _ = platform.webhooks().map(|webhooks| webhooks.split(&signed));
+    let topic = platform.topic(parts.word(1))?;
     let source = match parts.word(2) {
         "publish" => Source::Publish,
         "fetch" | "poll" => Source::Fetch,
@@ -50,9 +50,8 @@ pub(crate) fn delivery_of(
 ) -> Delivery {
     let origin = origin_of(platform.name());
     let id = DeliveryId::derive(&origin.connection, topic, RawDigest::of(body).as_bytes());
-    let is_kept = |name: &str| {
-        platform.kept_headers().contains(&name) || [ACCOUNT_HEADER, CURRENCY_HEADER].contains(&name)
-    };
+    let read = platform.webhooks().map_or(&[][..], |webhooks| webhooks.kept_headers());
+    let is_kept = |name: &str| read.contains(&name) || [ACCOUNT_HEADER, CURRENCY_HEADER].contains(&name);
     let kept = headers.iter().filter(|(name, _)| is_kept(name));
     let kept = kept.map(|(name, value)| (Arc::from(name.as_str()), Arc::from(value.as_str())));
     let trace = headers.iter().find(|(name, _)| name == "traceparent");

@@ -333,21 +333,22 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     let signed = account.sign(example.topic, &digest.to_string(), body.to_vec());
     let secrets = Secrets { active: &[SECRET.to_owned()], notification_url: URL };
     let received = Signed { headers: &signed.headers, body };
-    if platform.verify(&received, &secrets).is_err() {
+    let webhooks = platform.webhooks().expect("it sends webhooks");
+    if webhooks.verify(&received, &secrets).is_err() {
         assert!(body.is_empty(), "what is signed is believed, unless it is nothing");
         return None;
     }
     let sound = account.sign(example.topic, "sound", example.body.clone());
     let topic = if example.is_webhook(&sound.headers) {
-        let delivered = platform.split(&received);
-        let topic = delivered.map_or(NO_TOPIC.to_owned(), |delivered| delivered.topic);
-        let is_known = topic == NO_TOPIC || platform.topics().iter().any(|known| known.name == topic);
+        let envelope = webhooks.split(&received).into_iter().next();
+        let topic = envelope.map_or(NO_TOPIC.to_owned(), |envelope| envelope.topic);
+        let is_known = topic == NO_TOPIC || platform.topic(&topic).is_some();
         is_known.then_some(topic)?
     } else {
         example.topic.to_owned()
     };
     let id = DeliveryId::derive(&origin.connection, &topic, digest.as_bytes());
-    let kept = platform.kept_headers();
+    let kept = webhooks.kept_headers();
     let headers = signed.headers.iter().filter(|(name, _)| kept.contains(&name.as_str()));
     let mut headers: Vec<(Arc<str>, Arc<str>)> =
         headers.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();

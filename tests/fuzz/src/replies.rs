@@ -4,10 +4,8 @@ use crate::{
     notation::{Parts, several},
     payloads::{decide, delivery_of},
 };
-use model::{ExternalId, MirrorKind, Money, ProductText, Quantity, Source, Timestamp};
-use platforms::{
-    Access, Call, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Platform, Step,
-};
+use model::{ExternalId, Money, ProductText, Quantity, Source, Timestamp};
+use platforms::{Access, CallContext, Fetch, HttpReply, HttpRequest, Object, Page, Platform, Step, Write};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -22,7 +20,7 @@ pub fn replies(data: &[u8]) {
     let status = reply.word(1).parse().unwrap_or(200);
     let retry_after = reply.headers.iter().find(|(name, _)| name == "retry-after");
     let retry_after = retry_after.and_then(|(_, value)| value.parse().ok()).map(Duration::from_secs);
-    let answer = HttpReply { status, retry_after, body: reply.body };
+    let answer = HttpReply { status, retry_after, headers: &reply.headers, body: reply.body };
     let notification = inputs.get(1).copied().unwrap_or(b"{}");
     let notification: Value = serde_json::from_slice(notification).unwrap_or_default();
     readings(platform, reply.word(2), &notification, &answer);
@@ -33,12 +31,14 @@ fn access() -> Access {
     Access {
         base_url: BASE_URL.to_owned(),
         token: "client:token".to_owned(),
+        access_token: Some("issued".to_owned()),
         api_version: String::new(),
         account: "tests".to_owned(),
     }
 }
 
 fn readings(platform: &'static dyn Platform, topic: &str, notification: &Value, reply: &HttpReply<'_>) {
+    let Some(reader) = platform.reader() else { return };
     let access = access();
     let now = Timestamp::parse("2026-11-26T00:00:00Z").expect("a time");
     let context = CallContext { access: &access, idempotency_key: "key", now };
@@ -51,65 +51,46 @@ fn readings(platform: &'static dyn Platform, topic: &str, notification: &Value, 
         Fetch::Product { product: &item, variant: Some(&location) },
         Fetch::Product { product: &item, variant: None },
     ] {
-        if let Ok(Some(request)) = platform.fetch(&wanted, &context) {
+        if let Ok(Some(request)) = reader.request(&wanted, &context) {
             is_ours(&request);
         }
-        match platform.fetched(&wanted, &context, reply) {
-            Fetched::Failed(outcome) => {
-                assert!(!matches!(outcome, CallOutcome::Done { .. }), "nothing was read, and it is done");
-            }
-            Fetched::Objects { objects, next } => {
-                next.iter().for_each(is_ours);
-                let known = |name: &str| platform.topics().iter().any(|topic| topic.name == name);
-                assert!(
-                    objects.iter().all(|(topic, _)| known(topic)),
-                    "an object of a topic that isn't known"
-                );
-                let of =
-                    |(topic, body): &(&str, Vec<u8>)| delivery_of(platform, topic, Source::Fetch, &[], body);
-                decide(objects.iter().map(of).collect());
-            }
-        }
+        let Ok(Page { objects, next }) = reader.page(&wanted, &context, reply) else { continue };
+        next.iter().for_each(is_ours);
+        let is_known = |object: &Object| platform.topic(object.topic).is_some();
+        assert!(objects.iter().all(is_known), "an object of a topic that isn't known");
+        let of = |object: &Object| delivery_of(platform, object.topic, Source::Fetch, &[], &object.body);
+        decide(objects.iter().map(of).collect());
     }
 }
 
 fn calls(platform: &dyn Platform, reply: &HttpReply<'_>) {
+    let Some(writer) = platform.writer() else { return };
     let access = access();
     let now = Timestamp::parse("2026-11-26T00:00:00Z").expect("a time");
     let context = CallContext { access: &access, idempotency_key: "key", now };
-    for (kind, call) in planned() {
-        if platform.write_limits(kind).is_none() {
-            continue;
-        }
+    for write in planned() {
         for read in [None, Some(reply)] {
-            match platform.call(&call, &context, read) {
-                Step::Read(request) | Step::Write(request) => is_ours(&request),
-                Step::End(_) => {}
+            if let Ok(Step::Read(request) | Step::Write(request)) = writer.step(&write, &context, read) {
+                is_ours(&request);
             }
         }
-        let _ = platform.outcome(&call, reply);
+        let _ = writer.outcome(&write, reply);
     }
 }
 
-fn planned() -> [(MirrorKind, Call); 3] {
+fn planned() -> [Write; 3] {
     let (product, variant) = (external("632910392"), external("808950810"));
     let currency = model::Currency::new("USD").expect("a currency");
     let text = ProductText { title: Some("Tea".to_owned()), description: Some("<p>Green</p>".to_owned()) };
     [
-        (
-            MirrorKind::Inventory,
-            Call::SetLevel {
-                item: variant.clone(),
-                location: Some(external("655441491")),
-                to: Quantity::pieces(9),
-                from: Quantity::pieces(10),
-            },
-        ),
-        (
-            MirrorKind::Price,
-            Call::SetPrice { product: product.clone(), variant, to: Money { minor: 950, currency } },
-        ),
-        (MirrorKind::Product, Call::SetText { product, to: text }),
+        Write::Level {
+            item: variant.clone(),
+            location: Some(external("655441491")),
+            to: Quantity::pieces(9),
+            from: Quantity::pieces(10),
+        },
+        Write::Price { product: product.clone(), variant, to: Money { minor: 950, currency } },
+        Write::Text { product, to: text },
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use crate::notation::{line, text};
 use model::ConnectionId;
-use platforms::{Platform, Secrets, Signed, Unverified};
+use platforms::{Platform, Secrets, Signed, Unverified, Webhooks};
 use testkit::Account;
 
 const PRESENT: &str = "the-present-secret";
@@ -52,6 +52,10 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    fn webhooks(&self) -> &'static dyn Webhooks {
+        self.platform.webhooks().expect("it sends webhooks")
+    }
+
     /// The value of the signature header, as the platform writes it.
     fn signature(&self, secret: &str, url: &str, body: &[u8]) -> String {
         let account = Account {
@@ -62,7 +66,7 @@ impl Case<'_> {
             secret: secret.to_owned(),
             simulator: None,
         };
-        let names = self.platform.signature_headers();
+        let names = self.webhooks().signature_headers();
         let headers = account.sign("topic", "delivery", body.to_vec()).headers;
         let signature = headers.into_iter().find(|(name, _)| names.contains(&name.as_str()));
         signature.expect("a platform signs in a header that it names").1
@@ -75,9 +79,9 @@ impl Case<'_> {
         let verdict = |name: &str| {
             let headers: Vec<_> =
                 value.map(|value| (name.to_owned(), value.to_owned())).into_iter().collect();
-            self.platform.verify(&Signed { headers: &headers, body: self.body }, &secrets)
+            self.webhooks().verify(&Signed { headers: &headers, body: self.body }, &secrets)
         };
-        let [first, others @ ..] = self.platform.signature_headers() else { panic!("a platform signs") };
+        let [first, others @ ..] = self.webhooks().signature_headers() else { panic!("a platform signs") };
         let said = verdict(first);
         assert!(others.iter().all(|name| verdict(name) == said), "a header's names count alike");
         said

@@ -296,7 +296,7 @@ impl<'a> Player<'a> {
     /// Publishes as a platform does, or sends to the intake as `fetch` does if the topic is one of our own readings.
     async fn bring(&self, shop: &Shop, account: &Account, topic: &str, body: Vec<u8>) -> Sent {
         let platform = platforms::find(account.platform).expect("it is registered");
-        if !platform.read_topics().contains(&topic) {
+        if platform.topic(topic).is_none_or(platforms::Topic::is_sent) {
             let partner = clients::partner(self.world, &shop.merchant, account).await;
             let subject = format!("pos.in.{}.{}.{topic}", shop.merchant.store, account.connection);
             return request(&partner, subject, body).await;

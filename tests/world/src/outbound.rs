@@ -3,13 +3,13 @@
 
 use crate::{
     record::{Record, Target, place_of},
-    shop::Asked,
+    shop::{Asked, Outcome},
 };
 use model::{
     AccountState, AskedBy, Attention, Begun, CallGate, CallResult, ConflictKind, ConnectionId, ExternalId,
     Health, Mirror, MirrorKey, MirrorKind, MirrorValue, Timestamp,
 };
-use platforms::{CallOutcome, Platform};
+use platforms::{CallError, Platform, Written};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -80,14 +80,14 @@ impl Connection {
     }
 
     /// Applies an outcome to the state of the account; returns true if the account was refused.
-    pub(crate) fn note(&mut self, outcome: &CallOutcome, record: &mut Record, now: Timestamp) -> bool {
+    pub(crate) fn note(&mut self, outcome: &Outcome, record: &mut Record, now: Timestamp) -> bool {
         match outcome {
-            CallOutcome::AccountRefused(..) => {
+            Err(CallError::AccountRefused(..)) => {
                 self.account = self.account.refused(Health::NeedsReauth, now);
                 record.open.insert((self.id.clone(), ConflictKind::NeedsReauth, "the connection".to_owned()));
                 true
             }
-            CallOutcome::Throttled { .. } | CallOutcome::Retry { .. } => false,
+            Err(CallError::RateLimited { .. } | CallError::Transient { .. }) => false,
             _ => {
                 if self.account.health != Health::Ok {
                     self.begins_anew(record);
@@ -252,25 +252,28 @@ fn begun<V>(begun: Begun<V>, asked: impl Fn(&model::Write<V>) -> Asked) -> (Opti
 pub(crate) fn result(
     kind: MirrorKind,
     attempt: u32,
-    outcome: CallOutcome,
+    outcome: Outcome,
     now: Timestamp,
 ) -> CallResult<MirrorValue> {
     let pause = RETRY_FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(RETRY_LONGEST);
-    match outcome {
-        CallOutcome::Done { version, rendered } => CallResult::Taken { version, rendered },
-        CallOutcome::Conflict if kind == MirrorKind::Inventory => CallResult::Conflict,
-        CallOutcome::Conflict => {
+    let error = match outcome {
+        Ok(Written { version, rendered }) => return CallResult::Taken { version, rendered },
+        Err(error) => error,
+    };
+    match error {
+        CallError::Conflict if kind == MirrorKind::Inventory => CallResult::Conflict,
+        CallError::Conflict => {
             CallResult::Retry { at: now.after(pause), error: "someone else wrote".to_owned() }
         }
-        CallOutcome::Gone => CallResult::Gone,
-        CallOutcome::Throttled { after } => CallResult::Retry {
+        CallError::Gone => CallResult::Gone,
+        CallError::RateLimited { after } => CallResult::Retry {
             at: now.after(after.unwrap_or_default().max(pause)),
             error: "too many calls".to_owned(),
         },
-        CallOutcome::Retry { reason } => CallResult::Retry { at: now.after(pause), error: reason },
-        CallOutcome::AccountRefused(_, reject) => CallResult::AccountRefused { error: reject.to_string() },
-        CallOutcome::TooOld(reject) => CallResult::TooOld { error: reject.to_string() },
-        CallOutcome::Rejected(reject) => CallResult::Refused { error: reject.to_string() },
+        CallError::Transient { reason } => CallResult::Retry { at: now.after(pause), error: reason },
+        CallError::AccountRefused(_, reject) => CallResult::AccountRefused { error: reject.to_string() },
+        CallError::TooOld(reject) => CallResult::TooOld { error: reject.to_string() },
+        CallError::Rejected(reject) => CallResult::Refused { error: reject.to_string() },
     }
 }
 

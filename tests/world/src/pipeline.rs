@@ -185,29 +185,30 @@ impl Pipeline {
     fn delivery(&self, delivered: &Delivered, origin: &Origin) -> Result<Delivery, String> {
         let platform = platforms::find(origin.platform.as_str()).ok_or("there is no such platform")?;
         let intake = self.intakes.get(&delivered.connection).ok_or("there is no such connection")?;
-        let (topic, distinct, body, headers) = match &delivered.reported {
+        let (topic, key, body, headers) = match &delivered.reported {
             Reported::Words(_) => return Err("words are no delivery".to_owned()),
-            Reported::Object(topic, body, distinct) => {
-                ((*topic).to_owned(), distinct.clone(), body.clone(), Vec::new())
+            Reported::Object(topic, body, key) => {
+                ((*topic).to_owned(), key.clone(), body.clone(), Vec::new())
             }
             Reported::Webhook((headers, body)) => {
                 let headers: Vec<(String, String)> =
                     headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
                 let signed = Signed { headers: &headers, body };
                 let secrets = Secrets { active: &intake.secrets, notification_url: &intake.url };
-                platform
+                let webhooks = platform.webhooks().ok_or("the platform sends no webhooks")?;
+                webhooks
                     .verify(&signed, &secrets)
                     .map_err(|unverified| format!("a webhook of the platform's own: {unverified}"))?;
-                let found = platform.split(&signed).ok_or("a webhook of the platform's own has no topic")?;
-                let distinct = found
-                    .distinct
-                    .map_or_else(|| RawDigest::of(body).as_bytes().to_vec(), String::into_bytes);
-                let kept = platform.kept_headers();
+                let envelope = webhooks.split(&signed).pop();
+                let found = envelope.ok_or("a webhook of the platform's own has no topic")?;
+                let key =
+                    found.key.map_or_else(|| RawDigest::of(body).as_bytes().to_vec(), String::into_bytes);
+                let kept = webhooks.kept_headers();
                 let headers = headers.into_iter().filter(|(name, _)| kept.contains(&name.as_str())).collect();
-                (found.topic, distinct, body.clone(), headers)
+                (found.topic, key, body.clone(), headers)
             }
         };
-        let id = DeliveryId::derive(&delivered.connection, &topic, &distinct);
+        let id = DeliveryId::derive(&delivered.connection, &topic, &key);
         let of_us = intake.currency.map(|currency| (CURRENCY_HEADER.to_owned(), currency.to_string()));
         Ok(Delivery {
             id,

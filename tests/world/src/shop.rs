@@ -7,14 +7,14 @@ mod calls;
 mod json;
 mod lists;
 
-pub(crate) use calls::Read;
+pub(crate) use calls::{Outcome, Read};
 
 use json::Json;
 use model::{
     Action, ConnectionId, Currency, EntityKind, ExternalId, InventoryReport, Money, Patch, Payload, Product,
     ProductText, Quantity, SourceVersion, Timestamp, Variant,
 };
-use platforms::{CallOutcome, Mapped};
+use platforms::Mapped;
 use rust_decimal::Decimal;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -187,7 +187,7 @@ pub(crate) struct Shop {
     pub(crate) calls: u64,
     /// Goods that were deleted and created again.
     gone: Vec<Good>,
-    keys: BTreeMap<String, CallOutcome>,
+    keys: BTreeMap<String, Outcome>,
     numbers: u64,
     pub(crate) currency: Currency,
     /// The machine that it runs on, if it uses JSON; the goods are then read from there.

@@ -8,14 +8,14 @@ use crate::{
     outbound::{self, Connection},
     pipeline::{Delivered, Intake, Pipeline, Reported},
     plan::{self, Fate, Fault, Plan, Step},
-    shop::{Content, Kind, NewGood, Read, Shop, Webhook},
+    shop::{Content, Kind, NewGood, Outcome, Read, Shop, Webhook},
     story::Story,
 };
 use model::{
     AskedBy, ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, StoreId, TenantId,
     Timestamp, record::ConnectionFacts,
 };
-use platforms::CallOutcome;
+use platforms::{CallError, Written};
 use rust_decimal::Decimal;
 use std::{
     cmp::Reverse,
@@ -56,7 +56,7 @@ enum Coming {
         key: MirrorKey,
         sent_key: String,
         attempt: u32,
-        outcome: CallOutcome,
+        outcome: Outcome,
         epoch: u32,
     },
     Goes,
@@ -475,8 +475,8 @@ impl World {
         let fault = self.faults[shop].pop_front();
         let mut takes = CALL_TAKES;
         let outcome = match fault {
-            Some(Fault::Throttled) => CallOutcome::Throttled { after: Some(Duration::from_secs(2)) },
-            Some(Fault::Unavailable) => CallOutcome::Retry { reason: "503".to_owned() },
+            Some(Fault::Throttled) => Err(CallError::RateLimited { after: Some(Duration::from_secs(2)) }),
+            Some(Fault::Unavailable) => Err(CallError::transient("503")),
             Some(Fault::Slow(_) | Fault::ReplyLost) | None => {
                 let (outcome, webhooks) = self.shops[shop].write(due, self.now);
                 if let Some(good) = self.shops[shop].find(&due.external) {
@@ -488,7 +488,7 @@ impl World {
                         takes = Duration::from_secs(u64::from(seconds));
                         outcome
                     }
-                    Some(Fault::ReplyLost) => CallOutcome::Retry { reason: "no reply".to_owned() },
+                    Some(Fault::ReplyLost) => Err(CallError::transient("no reply")),
                     _ => outcome,
                 }
             }
@@ -498,7 +498,7 @@ impl World {
             &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
         );
         // A refused value is retried daily.
-        if !matches!(outcome, CallOutcome::Rejected(_)) {
+        if !matches!(outcome, Err(CallError::Rejected(_))) {
             self.last_call = self.now;
         }
         let id = self.shops[shop].connection.clone();
@@ -513,18 +513,11 @@ impl World {
         );
     }
 
-    fn ends(
-        &mut self,
-        id: &ConnectionId,
-        key: &MirrorKey,
-        sent_key: &str,
-        attempt: u32,
-        outcome: CallOutcome,
-    ) {
+    fn ends(&mut self, id: &ConnectionId, key: &MirrorKey, sent_key: &str, attempt: u32, outcome: Outcome) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.is_busy = false;
         connection.note(&outcome, &mut self.pipeline.record, self.now);
-        if let (CallOutcome::TooOld(_), MirrorKey::Level(key)) = (&outcome, key) {
+        if let (Err(CallError::TooOld(_)), MirrorKey::Level(key)) = (&outcome, key) {
             self.oracle.in_doubt(key, &self.pipeline.record);
         }
         let result = outbound::result(key.kind(), attempt, outcome, self.now);
@@ -544,7 +537,7 @@ impl World {
         let reported = match found {
             Read::Refused => {
                 let reject = stage::Reject::new(stage::RejectClass::Auth, "the token was revoked");
-                let outcome = CallOutcome::AccountRefused(platforms::AccountRefusal::Unauthorized, reject);
+                let outcome = Err(CallError::AccountRefused(platforms::AccountRefusal::Unauthorized, reject));
                 connection.note(&outcome, &mut self.pipeline.record, self.now);
                 return;
             }
@@ -553,7 +546,7 @@ impl World {
             Read::Gone => return self.pipeline.record.note_gone(asked_by),
             Read::Reported(reported) => reported,
         };
-        connection.note(&CallOutcome::DONE, &mut self.pipeline.record, self.now);
+        connection.note(&Ok(Written::default()), &mut self.pipeline.record, self.now);
         for reported in reported {
             let delivered = Delivered {
                 connection: id.clone(),

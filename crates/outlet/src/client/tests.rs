@@ -1,4 +1,5 @@
 use super::*;
+use platforms::REPLY_BYTES_DEFAULT;
 use reqwest::dns::{Addrs, Name, Resolving};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -58,7 +59,7 @@ async fn server(reply: Vec<u8>) -> (SocketAddr, Arc<Mutex<usize>>) {
 }
 
 fn get(url: String) -> HttpRequest {
-    HttpRequest { method: Method::Get, url, headers: Vec::new(), body: Bytes::new() }
+    HttpRequest::new(Method::Get, url)
 }
 
 fn allowing(origin: &str) -> CallsConfig {
@@ -68,7 +69,7 @@ fn allowing(origin: &str) -> CallsConfig {
 fn forbidden(called: &Result<OwnedReply, Failed>) -> Option<Forbidden> {
     match called {
         Err(Failed::Forbidden(forbidden)) => Some(*forbidden),
-        Err(Failed::NoAnswer(_) | Failed::TooLarge) | Ok(_) => None,
+        Err(Failed::NoAnswer(_) | Failed::TooLarge { .. }) | Ok(_) => None,
     }
 }
 
@@ -89,8 +90,8 @@ async fn a_name_that_resolves_inside_is_refused_and_nobody_is_connected_to() {
         let called = client.call(get("https://shop.example.com/x".to_owned()), None).await;
         assert_eq!(forbidden(&called), Some(Forbidden::Address), "{addresses:?}: {called:?}");
         assert_eq!(resolver.asked(), 1);
-        let outcome = called.unwrap_err().into_outcome();
-        assert!(matches!(outcome, CallOutcome::AccountRefused(..)), "{outcome:?}");
+        let error = called.unwrap_err().into_call_error();
+        assert!(matches!(error, CallError::AccountRefused(..)), "{error:?}");
     }
 }
 
@@ -158,16 +159,43 @@ async fn the_trust_in_an_excepted_origin_serves_no_other_one_of_its_host() {
 
 #[tokio::test]
 async fn a_reply_beyond_its_limit_is_given_up() {
-    let declared = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", REPLY_BYTES_MAX + 1);
-    let body = vec![b'x'; REPLY_BYTES_MAX + 1];
+    let declared = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", REPLY_BYTES_DEFAULT + 1);
+    let body = vec![b'x'; REPLY_BYTES_DEFAULT + 1];
     let too_large = [declared.into_bytes(), body.clone()].concat();
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), body].concat();
     for reply in [too_large, endless] {
         let (address, _) = server(reply).await;
         let client = Client::new(CallsConfig::simulated()).unwrap();
         let called = client.call(get(format!("http://{address}/")), None).await;
-        assert!(matches!(called, Err(Failed::TooLarge)), "{called:?}");
+        assert!(matches!(called, Err(Failed::TooLarge { .. })), "{called:?}");
     }
+}
+
+#[tokio::test]
+async fn a_request_may_have_a_limit_of_its_own() {
+    for (limit_bytes, is_read) in [(9, false), (10, true)] {
+        let (address, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789".to_vec()).await;
+        let client = Client::new(CallsConfig::simulated()).unwrap();
+        let request = HttpRequest { reply_bytes_max: limit_bytes, ..get(format!("http://{address}/")) };
+        assert_eq!(client.call(request, None).await.is_ok(), is_read, "{limit_bytes}");
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_reply_are_there_up_to_a_limit_and_without_what_is_no_text() {
+    let long = "x".repeat(HEADER_BYTES_MAX);
+    let head = [
+        b"HTTP/1.1 200 OK\r\nLink: <next>; rel=\"next\"\r\nX-Odd: \xe9\r\nX-Long: ".as_slice(),
+        long.as_bytes(),
+        b"\r\ncontent-length: 0\r\n\r\n",
+    ];
+    let (address, _) = server(head.concat()).await;
+    let client = Client::new(CallsConfig::simulated()).unwrap();
+    let reply = client.call(get(format!("http://{address}/")), None).await.unwrap();
+    let reply = reply.as_reply();
+    assert_eq!(reply.header("link"), Some("<next>; rel=\"next\""));
+    assert_eq!((reply.header("x-odd"), reply.header("x-long")), (None, None));
+    assert!(!format!("{reply:?}").contains("next"));
 }
 
 #[tokio::test(start_paused = true)]

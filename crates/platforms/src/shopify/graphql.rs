@@ -1,6 +1,6 @@
 //! One GraphQL request, and the classification of its reply before its data is read.
 
-use crate::{AccountRefusal, CallContext, CallOutcome, HttpReply, HttpRequest, Method, json};
+use crate::{AccountRefusal, CallContext, CallError, HttpReply, HttpRequest, Method, json};
 use model::ExternalId;
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -16,16 +16,11 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 pub(super) fn request(query: &str, variables: &Value, context: &CallContext<'_>) -> HttpRequest {
     let access = context.access;
     let version = if access.api_version.is_empty() { DEFAULT_VERSION } else { &access.api_version };
-    HttpRequest {
-        method: Method::Post,
-        url: format!("{}/admin/api/{version}/graphql.json", access.base_url),
-        headers: vec![
-            ("content-type", "application/json".to_owned()),
-            ("accept", "application/json".to_owned()),
-            ("x-shopify-access-token", access.token.clone()),
-        ],
-        body: json!({ "query": query, "variables": variables }).to_string().into(),
-    }
+    HttpRequest::new(Method::Post, format!("{}/admin/api/{version}/graphql.json", access.base_url))
+        .with_header("content-type", "application/json")
+        .with_header("accept", "application/json")
+        .with_header("x-shopify-access-token", access.token.clone())
+        .with_body(json!({ "query": query, "variables": variables }).to_string())
 }
 
 /// The global id of the object that webhooks identify by `id`.
@@ -40,21 +35,21 @@ pub(super) fn number(id: &ExternalId) -> Result<u64, Reject> {
     number.ok_or_else(|| Reject::new(RejectClass::Data, "an id of this platform is a positive whole number"))
 }
 
-/// The `data` of a reply without errors, or else the reply's outcome.
-pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, CallOutcome> {
+/// The `data` of a reply without errors.
+pub(super) fn data(reply: &HttpReply<'_>) -> Result<Value, CallError> {
     refused_by_status(reply)?;
-    let retry = |reason: String| CallOutcome::Retry { reason };
-    let mut body = json::reply(reply.body).map_err(|error| retry(format!("the reply is {error}")))?;
+    let mut body =
+        json::reply(reply.body).map_err(|error| CallError::transient(format!("the reply is {error}")))?;
     if let Some(errors) = body.get("errors").filter(|errors| !errors.is_null() && errors != &&json!([])) {
         return Err(refused_by_errors(errors, &body));
     }
     match body.get_mut("data").map(Value::take) {
         Some(data @ Value::Object(_)) => Ok(data),
-        _ => Err(retry("the reply has no data".to_owned())),
+        _ => Err(CallError::transient("the reply has no data")),
     }
 }
 
-fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), CallOutcome> {
+fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), CallError> {
     let status = reply.status;
     let reject = |class, reason: &str| {
         Err(Reject::new(class, format!("the platform answered {status}: {reason}")).into())
@@ -66,17 +61,15 @@ fn refused_by_status(reply: &HttpReply<'_>) -> Result<(), CallOutcome> {
         404 => reject(RejectClass::Config, "no such shop or version of the API"),
         423 => reject(RejectClass::Config, "the shop is locked"),
         300..=399 => reject(RejectClass::Config, "the shop is elsewhere"),
-        429 => Err(CallOutcome::Throttled { after: reply.retry_after }),
+        429 => Err(CallError::RateLimited { after: reply.retry_after }),
         // 430: the platform suspects abuse; temporary.
-        408 | 430 | 500..=599 => {
-            Err(CallOutcome::Retry { reason: format!("the platform answered {status}") })
-        }
+        408 | 430 | 500..=599 => Err(CallError::transient(format!("the platform answered {status}"))),
         _ => reject(RejectClass::Platform, "the call is refused"),
     }
 }
 
 /// Classifies top-level errors, temporary ones first: none of them means that anything was written.
-fn refused_by_errors(errors: &Value, body: &Value) -> CallOutcome {
+fn refused_by_errors(errors: &Value, body: &Value) -> CallError {
     let errors: Vec<&Value> =
         errors.as_array().map_or_else(|| vec![errors], |errors| errors.iter().collect());
     let code_of = |error: &&Value| error.pointer("/extensions/code").and_then(Value::as_str).map(code);
@@ -85,23 +78,23 @@ fn refused_by_errors(errors: &Value, body: &Value) -> CallOutcome {
     // Older replies contain only the message.
     let throttled = |error: &&Value| error.get("message").and_then(Value::as_str) == Some("Throttled");
     let account = |refusal, class, reason: &str| {
-        CallOutcome::AccountRefused(refusal, Reject::new(class, format!("{reason}: {}", codes.join(", "))))
+        CallError::AccountRefused(refusal, Reject::new(class, format!("{reason}: {}", codes.join(", "))))
     };
 
     if says(&["THROTTLED"]) || errors.iter().any(throttled) {
-        CallOutcome::Throttled { after: refill(body) }
+        CallError::RateLimited { after: refill(body) }
     } else if says(&["INTERNAL_SERVER_ERROR", "TIMEOUT"]) {
-        CallOutcome::Retry { reason: "the platform reports an error of its own".to_owned() }
+        CallError::transient("the platform reports an error of its own")
     } else if says(&["ACCESS_DENIED", "UNAUTHORIZED"]) {
         account(AccountRefusal::Unauthorized, RejectClass::Auth, "the platform denies access")
     } else if says(&["SHOP_INACTIVE"]) {
         account(AccountRefusal::Misconfigured, RejectClass::Config, "the shop is closed")
     } else if codes.is_empty() {
         let reason = "the platform refuses the call and gives no code";
-        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
+        CallError::Rejected(Reject::new(RejectClass::Platform, reason))
     } else {
         let reason = format!("the platform refuses the call: {}", codes.join(", "));
-        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
+        CallError::Rejected(Reject::new(RejectClass::Platform, reason))
     }
 }
 

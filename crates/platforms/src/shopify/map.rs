@@ -1,6 +1,10 @@
 //! Maps webhook bodies and read-backs to the model.
 
-use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, TRIGGERED_AT, WEBHOOK_ID, field::Object};
+use super::{
+    LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ,
+    field::Object,
+    webhooks::{TRIGGERED_AT, WEBHOOK_ID},
+};
 use crate::{MapContext, Mapped, Rows};
 use model::{
     AccountNotice, Action, Currency, Customer, Delivery, Duty, EntityKind, ExternalId, InventoryReport,

@@ -1,7 +1,6 @@
 //! The headers of every request to Square, and the classification of every reply.
 
-use crate::{Access, CallOutcome, HttpReply, HttpRequest, Method};
-use bytes::Bytes;
+use crate::{Access, CallError, HttpReply, HttpRequest, Method};
 use serde::Deserialize;
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -14,26 +13,20 @@ const CODE_LIMIT_BYTES: usize = 64;
 
 /// A request that reads `path`.
 pub(super) fn get(access: &Access, path: &str) -> HttpRequest {
-    HttpRequest { method: Method::Get, url: url(access, path), headers: headers(access), body: Bytes::new() }
+    request(Method::Get, access, path)
 }
 
 /// A request that sends `body` to `path`.
 pub(super) fn post(access: &Access, path: &str, body: &Value) -> HttpRequest {
-    let body = Bytes::from(body.to_string());
-    HttpRequest { method: Method::Post, url: url(access, path), headers: headers(access), body }
+    request(Method::Post, access, path).with_body(body.to_string())
 }
 
-fn url(access: &Access, path: &str) -> String {
-    format!("{}{path}", access.base_url)
-}
-
-fn headers(access: &Access) -> Vec<(&'static str, String)> {
+fn request(method: Method, access: &Access, path: &str) -> HttpRequest {
     let version = if access.api_version.is_empty() { DEFAULT_VERSION } else { &access.api_version };
-    vec![
-        ("authorization", format!("Bearer {}", access.token)),
-        ("square-version", version.to_owned()),
-        ("content-type", "application/json".to_owned()),
-    ]
+    HttpRequest::new(method, format!("{}{path}", access.base_url))
+        .with_header("authorization", format!("Bearer {}", access.token))
+        .with_header("square-version", version)
+        .with_header("content-type", "application/json")
 }
 
 /// Escapes `id` as one segment of a path: ids come from outside and must not name another path.
@@ -59,31 +52,31 @@ struct Problem {
     code: Option<String>,
 }
 
-/// Classifies a reply to a read or a write. Only the code of an error is kept: details may quote the request.
-pub(super) fn meaning(reply: &HttpReply<'_>) -> CallOutcome {
+/// Returns the error that a reply to a read or a write states. Only its code is kept: details may quote the request.
+pub(super) fn check(reply: &HttpReply<'_>) -> Result<(), CallError> {
     let code = code(reply.body);
     let status = reply.status;
     let reason =
         || code.as_deref().map_or(format!("status {status}"), |code| format!("status {status}, {code}"));
     let reject = |class, what: &str| Reject::new(class, format!("{what}: {}", reason()));
-    match (status, code.as_deref()) {
-        (_, Some("VERSION_MISMATCH")) => CallOutcome::Conflict,
-        (429, _) | (_, Some("RATE_LIMITED")) => CallOutcome::Throttled { after: reply.retry_after },
-        (200..=299, None) => CallOutcome::DONE,
+    Err(match (status, code.as_deref()) {
+        (_, Some("VERSION_MISMATCH")) => CallError::Conflict,
+        (429, _) | (_, Some("RATE_LIMITED")) => CallError::RateLimited { after: reply.retry_after },
+        (200..=299, None) => return Ok(()),
         (401 | 403, _) => reject(RejectClass::Auth, "square refused us").into(),
         (_, Some("INVALID_TIME")) => {
-            CallOutcome::TooOld(reject(RejectClass::Platform, "square refuses the change's time"))
+            CallError::TooOld(reject(RejectClass::Platform, "square refuses the change's time"))
         }
-        (200..=499, Some("NOT_FOUND")) => CallOutcome::Gone,
+        (200..=499, Some("NOT_FOUND")) => CallError::Gone,
         (300..=399 | 404, _) => reject(RejectClass::Config, "this is not square's API").into(),
         (402 | 423, _) | (_, Some("INVALID_SQUARE_VERSION_FORMAT" | "API_VERSION_INCOMPATIBLE")) => {
             reject(RejectClass::Config, "square takes no calls of this account or version").into()
         }
         (200..=299 | 400..=407 | 409..=499, _) => {
-            CallOutcome::Rejected(reject(RejectClass::Platform, "square refused the call"))
+            CallError::Rejected(reject(RejectClass::Platform, "square refused the call"))
         }
-        _ => CallOutcome::Retry { reason: reason() },
-    }
+        _ => CallError::transient(reason()),
+    })
 }
 
 /// The first error's code; a body that names an error without a readable code has the code `UNKNOWN`.
@@ -103,8 +96,9 @@ mod tests {
     use crate::AccountRefusal;
     use std::time::Duration;
 
-    fn meaning_of(status: u16, body: &str) -> CallOutcome {
-        meaning(&HttpReply { status, retry_after: Some(Duration::from_secs(3)), body: body.as_bytes() })
+    fn error_of(status: u16, body: &str) -> Result<(), CallError> {
+        let retry_after = Some(Duration::from_secs(3));
+        check(&HttpReply { status, retry_after, headers: &[], body: body.as_bytes() })
     }
 
     fn error(code: &str) -> String {
@@ -113,26 +107,26 @@ mod tests {
 
     #[test]
     fn a_reply_says_what_to_do_next_and_never_quotes_details() {
-        assert_eq!(meaning_of(200, r#"{"counts":[],"errors":[]}"#), CallOutcome::DONE);
-        assert_eq!(meaning_of(200, ""), CallOutcome::DONE);
-        assert_eq!(meaning_of(400, &error("VERSION_MISMATCH")), CallOutcome::Conflict);
-        assert_eq!(meaning_of(409, &error("VERSION_MISMATCH")), CallOutcome::Conflict);
-        let throttled = CallOutcome::Throttled { after: Some(Duration::from_secs(3)) };
-        assert_eq!(meaning_of(429, "not JSON"), throttled);
-        assert_eq!(meaning_of(400, &error("RATE_LIMITED")), throttled);
+        assert_eq!(error_of(200, r#"{"counts":[],"errors":[]}"#), Ok(()));
+        assert_eq!(error_of(200, ""), Ok(()));
+        assert_eq!(error_of(400, &error("VERSION_MISMATCH")), Err(CallError::Conflict));
+        assert_eq!(error_of(409, &error("VERSION_MISMATCH")), Err(CallError::Conflict));
+        let throttled = Err(CallError::RateLimited { after: Some(Duration::from_secs(3)) });
+        assert_eq!(error_of(429, "not JSON"), throttled);
+        assert_eq!(error_of(400, &error("RATE_LIMITED")), throttled);
         for status in [408, 500, 502, 503, 504] {
             assert_eq!(
-                meaning_of(status, "<html>"),
-                CallOutcome::Retry { reason: format!("status {status}") }
+                error_of(status, "<html>"),
+                Err(CallError::Transient { reason: format!("status {status}") })
             );
         }
-        let too_old = meaning_of(400, &error("INVALID_TIME"));
-        assert!(matches!(too_old, CallOutcome::TooOld(_)), "{too_old:?}");
-        assert_eq!(meaning_of(404, &error("NOT_FOUND")), CallOutcome::Gone);
-        assert_eq!(meaning_of(400, &error("NOT_FOUND")), CallOutcome::Gone);
+        let too_old = error_of(400, &error("INVALID_TIME"));
+        assert!(matches!(too_old, Err(CallError::TooOld(_))), "{too_old:?}");
+        assert_eq!(error_of(404, &error("NOT_FOUND")), Err(CallError::Gone));
+        assert_eq!(error_of(400, &error("NOT_FOUND")), Err(CallError::Gone));
         let secret = error("jenkins@example.com");
         for (status, body) in [(400, error("INVALID_VALUE")), (200, error("BAD_REQUEST")), (400, secret)] {
-            let CallOutcome::Rejected(reject) = meaning_of(status, &body) else { panic!("{status}") };
+            let Err(CallError::Rejected(reject)) = error_of(status, &body) else { panic!("{status}") };
             assert_eq!(reject.class, RejectClass::Platform);
             assert!(!reject.reason.contains("jenkins"), "{reject}");
         }
@@ -150,10 +144,10 @@ mod tests {
             (403, error("INSUFFICIENT_SCOPES"), AccountRefusal::Unauthorized),
         ];
         for (status, body, refusal) in refusals {
-            let said = meaning_of(status, &body);
+            let error = error_of(status, &body);
             assert!(
-                matches!(said, CallOutcome::AccountRefused(said, _) if said == refusal),
-                "{status} {body}: {said:?}"
+                matches!(error, Err(CallError::AccountRefused(found, _)) if found == refusal),
+                "{status} {body}: {error:?}"
             );
         }
     }

@@ -2,18 +2,16 @@
 //!
 //! The README beside this file holds the dated facts, the quirks and what isn't verified.
 
-mod call;
-mod fetch;
 mod http;
 mod map;
-mod split;
-mod verify;
+mod reader;
+mod webhooks;
+mod writer;
 
 use crate::{
-    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform,
-    Rows, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
+    BODY_BYTES_DEFAULT, MapContext, Platform, Rate, Reader, Rows, Spec, Topic, TopicKind, Webhooks, Writer,
 };
-use model::{Delivery, MirrorKind};
+use model::Delivery;
 use serde_json::Value;
 use stage::Reject;
 
@@ -34,49 +32,34 @@ macro_rules! topics {
 }
 
 static TOPICS: &[Topic] = topics! {
-    "catalog.object" Full "catalog_object"
+    "catalog.object" Read "catalog_object"
     "catalog.version.updated" Thin "catalog_version_updated"
     "customer.created" Full "customer_created"
     "customer.deleted" Full "customer_deleted"
     "customer.updated" Full "customer_updated"
-    "inventory.count" Full "inventory_count"
-    "inventory.count.absent" Full "inventory_count_absent"
+    "inventory.count" Read "inventory_count"
+    "inventory.count.absent" Read "inventory_count_absent"
     "inventory.count.updated" Full "inventory_count_updated"
     "oauth.authorization.revoked" Full "oauth_authorization_revoked"
     "order.created" Thin "order_created"
-    "order.object" Full "order_object"
+    "order.object" Read "order_object"
     "order.updated" Thin "order_updated"
 };
 
 /// The topic of read-backs that find no count; Square has no such webhook.
 const COUNT_ABSENT: &str = "inventory.count.absent";
 
-/// Calls per second and at once. Square publishes no numbers: this is a cautious choice of ours (README, limits).
-const RATE: (f64, u32) = (10.0, 10);
+static SPEC: Spec = Spec {
+    name: "square",
+    topics: TOPICS,
+    body_bytes_max: BODY_BYTES_DEFAULT,
+    // Square publishes no numbers: this is a cautious choice of ours (README, limits).
+    rate: Rate { per_second: 10.0, burst: 10 },
+};
 
 impl Platform for Square {
-    fn name(&self) -> &'static str {
-        "square"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        TOPICS
-    }
-
-    fn read_topics(&self) -> &'static [&'static str] {
-        &["catalog.object", "inventory.count", COUNT_ABSENT, "order.object"]
-    }
-
-    fn signature_headers(&self) -> &'static [&'static str] {
-        &[verify::SIGNATURE_HEADER]
-    }
-
-    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
-        verify::verify(signed, secrets)
-    }
-
-    fn split(&self, signed: &Signed<'_>) -> Option<Delivered> {
-        split::split(signed.body)
+    fn spec(&self) -> &'static Spec {
+        &SPEC
     }
 
     // An application's subscription sends the events of all its sellers to one URL.
@@ -88,31 +71,15 @@ impl Platform for Square {
         map::map(&delivery.topic, body, *context)
     }
 
-    fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-        fetch::request(wanted, context)
+    fn webhooks(&self) -> Option<&dyn Webhooks> {
+        Some(self)
     }
 
-    fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-        fetch::fetched(wanted, context, reply)
+    fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
     }
 
-    fn write_limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
-        Some(call::limits(kind))
-    }
-
-    fn call(&self, call: &Call, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Step {
-        call::step(call, context, read).unwrap_or_else(Step::End)
-    }
-
-    fn outcome(&self, call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
-        call::outcome(call, reply)
-    }
-
-    fn is_bare(&self, topic: &str) -> bool {
-        topic == "catalog.version.updated"
-    }
-
-    fn rate(&self) -> (f64, u32) {
-        RATE
+    fn writer(&self) -> Option<&dyn Writer> {
+        Some(self)
     }
 }

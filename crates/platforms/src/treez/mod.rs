@@ -2,17 +2,16 @@
 //!
 //! The README beside this file holds the dated facts, the quirks and what isn't verified.
 
-mod call;
-mod fetch;
+mod api;
 mod map;
-mod split;
-mod verify;
+mod reader;
+mod tokens;
+mod webhooks;
 
 use crate::{
-    Call, CallContext, CallOutcome, Delivered, Fetch, Fetched, HttpReply, HttpRequest, MapContext, Platform,
-    Rows, Secrets, Signed, Step, Topic, TopicKind, Unverified, WriteLimits,
+    BODY_BYTES_DEFAULT, MapContext, Platform, Rate, Reader, Rows, Spec, Tokens, Topic, TopicKind, Webhooks,
 };
-use model::{Delivery, MirrorKind};
+use model::Delivery;
 use serde_json::Value;
 use stage::Reject;
 
@@ -35,7 +34,7 @@ macro_rules! topics {
 static TOPICS: &[Topic] = topics! {
     "CUSTOMER" Full
     "INVENTORY" Thin
-    "LEVEL_ABSENT" Full
+    "LEVEL_ABSENT" Read
     "PRODUCT" Full
     "TICKET" Both
     "TICKET_BY_STATUS" Both
@@ -45,74 +44,43 @@ static TOPICS: &[Topic] = topics! {
 /// The topic of read-backs that find no level; Treez has no such webhook.
 const LEVEL_ABSENT: &str = "LEVEL_ABSENT";
 
-/// Calls per second and at once. Treez grants 10 per second to a location, shared with other clients; this is the rate
-/// of a client in long use (README, limits).
-const RATE: (f64, u32) = (2.5, 5);
+static SPEC: Spec = Spec {
+    name: "treez",
+    topics: TOPICS,
+    body_bytes_max: BODY_BYTES_DEFAULT,
+    // Treez grants 10 per second to a location, shared with other clients; this is the rate of a client in long use
+    // (README, limits).
+    rate: Rate { per_second: 2.5, burst: 5 },
+};
 
+// There is no writer. The v2 API can't write stock; v3 adjusts batches by whole numbers, without a key that would make a
+// retry safe, so that a retry after a lost response could count twice; product writes are closed where the catalog is
+// Treez' own.
 impl Platform for Treez {
-    fn name(&self) -> &'static str {
-        "treez"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        TOPICS
-    }
-
-    fn read_topics(&self) -> &'static [&'static str] {
-        &[LEVEL_ABSENT]
-    }
-
-    fn signature_headers(&self) -> &'static [&'static str] {
-        &[verify::TOKEN_HEADER]
-    }
-
-    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
-        verify::verify(signed, secrets)
-    }
-
-    fn split(&self, signed: &Signed<'_>) -> Option<Delivered> {
-        split::split(signed.body)
+    fn spec(&self) -> &'static Spec {
+        &SPEC
     }
 
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
         map::map(delivery, body, *context)
     }
 
-    fn fetch(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
-        fetch::request(wanted, context)
+    fn webhooks(&self) -> Option<&dyn Webhooks> {
+        Some(self)
     }
 
-    fn fetched(&self, wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-        fetch::fetched(wanted, context, reply)
+    fn reader(&self) -> Option<&dyn Reader> {
+        Some(self)
     }
 
-    fn write_limits(&self, _kind: MirrorKind) -> Option<WriteLimits> {
-        None
-    }
-
-    fn call(&self, call: &Call, _context: &CallContext<'_>, _read: Option<&HttpReply<'_>>) -> Step {
-        Step::End(call::refused(call))
-    }
-
-    fn outcome(&self, _call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
-        call::meaning(reply)
-    }
-
-    fn rate(&self) -> (f64, u32) {
-        RATE
+    fn tokens(&self) -> Option<&dyn Tokens> {
+        Some(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_is_written_to_treez() {
-        for kind in [MirrorKind::Inventory, MirrorKind::Price, MirrorKind::Product] {
-            assert_eq!(PLATFORM.write_limits(kind), None);
-        }
-    }
 
     #[test]
     fn a_ticket_by_status_is_validated_against_the_schema_of_a_ticket() {

@@ -35,7 +35,7 @@ impl Example {
 
     /// Returns true if it is delivered by webhook; objects that we fetch have no signature and no envelope.
     pub(crate) fn is_sent(&self) -> bool {
-        !fetched_topics(self.platform.name()).contains(&self.topic.name)
+        self.topic.is_sent()
     }
 
     /// Returns true if its body may contain unknown fields.
@@ -44,7 +44,7 @@ impl Example {
     }
 
     pub(crate) fn delivery(&self) -> Delivery {
-        let kept = self.platform.kept_headers();
+        let kept = self.platform.webhooks().map_or(&[][..], |webhooks| webhooks.kept_headers());
         let sent = if self.is_sent() { received(self).headers } else { Vec::new() };
         let headers = sent.into_iter().filter(|(name, _)| kept.contains(&name.as_str()));
         let id = DeliveryId::from_bytes([7; 16]);
@@ -99,7 +99,7 @@ fn examples_of(platform: &'static dyn Platform) -> Vec<Example> {
     let names = names.iter().filter_map(|name| name.strip_suffix(".json"));
     let read = |name: &str| {
         let (topic, _) = name.split_once('.').unwrap_or_else(|| panic!("{name}: not <topic>.<case>.json"));
-        let topic = platform.topics().iter().find(|known| stem(known.name) == topic);
+        let topic = platform.spec().topics.iter().find(|known| stem(known.name) == topic);
         let topic = *topic.unwrap_or_else(|| panic!("{} {name}: of no topic", platform.name()));
         let body = fs::read(folder.join(format!("{name}.json"))).unwrap().trim_ascii_end().to_vec();
         Example { platform, topic, name: name.to_owned(), body }
@@ -198,7 +198,7 @@ pub(crate) fn believes(
 ) -> bool {
     let active: Vec<_> = active.iter().map(|&secret| secret.to_owned()).collect();
     let secrets = Secrets { active: &active, notification_url: URL };
-    platform.verify(&Signed { headers, body }, &secrets).is_ok()
+    platform.webhooks().unwrap().verify(&Signed { headers, body }, &secrets).is_ok()
 }
 
 /// Events as text: every field, those of customers included, whose own rendering hides them.

@@ -1,6 +1,7 @@
 //! Tests against a real Postgres, each with a database of its own.
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod access_tokens;
 mod accounting;
 mod applying;
 mod bounds;

@@ -6,8 +6,11 @@ use model::{
     Action, EntityKind, ExternalId, InventoryReport, MirrorKey, MirrorValue, Payload, ProductText, Quantity,
     SourceVersion, Timestamp,
 };
-use platforms::{AccountRefusal, CallOutcome, Fetch, Mapped};
+use platforms::{AccountRefusal, CallError, Fetch, Mapped, Written};
 use stage::{Reject, RejectClass};
+
+/// Result of a write.
+pub(crate) type Outcome = Result<Written, CallError>;
 
 /// Result of a reading.
 #[derive(Debug)]
@@ -24,16 +27,14 @@ pub(crate) enum Read {
 
 impl Shop {
     /// Accepts a write; returns its outcome, and the webhooks of its changes.
-    pub(crate) fn write(&mut self, due: &Due, now: Timestamp) -> (CallOutcome, Vec<Webhook>) {
+    pub(crate) fn write(&mut self, due: &Due, now: Timestamp) -> (Outcome, Vec<Webhook>) {
         let Due { external: id, asked, sent_key: key, begun_at, .. } = due;
         self.calls += 1;
         if let Some(json) = &mut self.json {
             json.set_taken(self.takes_token);
             let outcome = json.write(due, now);
             let index = self.find(id);
-            if let (Some(index), Asked::Level { place, .. }, CallOutcome::Done { .. }) =
-                (index, asked, &outcome)
-            {
+            if let (Some(index), Asked::Level { place, .. }, Ok(_)) = (index, asked, &outcome) {
                 self.goods[index].made_zero.remove(place);
             }
             self.look();
@@ -41,16 +42,16 @@ impl Shop {
         }
         if !self.takes_token {
             let reject = Reject::new(RejectClass::Auth, "the token was revoked");
-            return (CallOutcome::AccountRefused(AccountRefusal::Unauthorized, reject), Vec::new());
+            return (Err(CallError::AccountRefused(AccountRefusal::Unauthorized, reject)), Vec::new());
         }
-        let Some(index) = self.find(id) else { return (CallOutcome::Gone, Vec::new()) };
+        let Some(index) = self.find(id) else { return (Err(CallError::Gone), Vec::new()) };
         match asked {
             Asked::Level { place, from, to } => {
                 if let Some(earlier) = self.keys.get(key) {
                     return (earlier.clone(), Vec::new());
                 }
                 let outcome = self.set_level(index, *place, *from, *to, *begun_at, now);
-                let is_made = matches!(outcome, CallOutcome::Done { .. });
+                let is_made = outcome.is_ok();
                 if is_made || self.kind == Kind::Shopify {
                     self.keys.insert(key.to_owned(), outcome.clone());
                 }
@@ -74,7 +75,7 @@ impl Shop {
         index: usize,
         now: Timestamp,
         set: impl FnOnce(&mut Good, Kind),
-    ) -> (CallOutcome, Vec<Webhook>) {
+    ) -> (Outcome, Vec<Webhook>) {
         let (kind, before) = (self.kind, self.goods[index].clone());
         let good = &mut self.goods[index];
         set(good, kind);
@@ -88,7 +89,7 @@ impl Shop {
         let rendered = if good.price == before.price { Some(MirrorValue::Text(text)) } else { None };
         let version = Some(SourceVersion::from(self.version(self.goods[index].updated_at)));
         let webhooks = if is_changed { vec![self.of_product(index, false)] } else { Vec::new() };
-        (CallOutcome::Done { version, rendered }, webhooks)
+        (Ok(Written { version, rendered }), webhooks)
     }
 
     fn set_level(
@@ -99,25 +100,25 @@ impl Shop {
         to: Quantity,
         begun_at: Timestamp,
         now: Timestamp,
-    ) -> CallOutcome {
+    ) -> Outcome {
         let kind = self.kind;
-        let rejected = |reason: &str| CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason));
+        let rejected = |reason: &str| Err(CallError::Rejected(Reject::new(RejectClass::Platform, reason)));
         let good = &mut self.goods[index];
         let is_shopify = kind == Kind::Shopify;
-        let Some(count) = good.stock.get_mut(&place) else { return CallOutcome::Gone };
+        let Some(count) = good.stock.get_mut(&place) else { return Err(CallError::Gone) };
         if is_shopify && *count != from.decimal() {
-            return CallOutcome::Conflict;
+            return Err(CallError::Conflict);
         }
         if is_shopify && (to < Quantity::ZERO || !to.is_whole()) {
             return rejected("the quantity can't be negative and has no decimals");
         }
         if !is_shopify && now > begun_at.after(AGE_MAX) {
-            return CallOutcome::TooOld(Reject::new(RejectClass::Platform, "INVALID_TIME"));
+            return Err(CallError::TooOld(Reject::new(RejectClass::Platform, "INVALID_TIME")));
         }
         *count += to.decimal() - from.decimal();
         good.made_zero.remove(&place);
         good.level_at.insert(place, now);
-        CallOutcome::DONE
+        Ok(Written::default())
     }
 
     /// Reads the state that a mirror reflects.

@@ -1,6 +1,10 @@
 //! A platform that uses JSON: `simulator::ShopMachine`, called with the requests that `platforms` makes.
 
-use super::{Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook, calls::Read, place_id};
+use super::{
+    Asked, Content, Edit, Good, Kind, NewGood, Shop, Webhook,
+    calls::{Outcome, Read},
+    place_id,
+};
 use crate::{
     outbound::Due,
     pipeline::{Intake, Reported},
@@ -8,8 +12,8 @@ use crate::{
 use chrono::{DateTime, Utc};
 use model::{ConnectionId, Currency, ExternalId, MirrorKey, Timestamp};
 use platforms::{
-    Access, Call, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method, Platform, Signed,
-    Step, TopicKind,
+    Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Platform, Signed, Step, TopicKind,
+    Write,
 };
 use rust_decimal::Decimal;
 use simulator::{ItemIds, MachineReply, MachineRequest, MachineWebhook, NewVariant, ShopMachine, Standing};
@@ -189,14 +193,9 @@ impl Json {
     }
 
     fn call(&mut self, request: &HttpRequest, now: Timestamp) -> MachineReply {
-        let method = match request.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-        };
         let headers = request.headers.iter();
         let request = MachineRequest {
-            method,
+            method: request.method.as_str(),
             target: request.url.strip_prefix(BASE_URL).unwrap_or(&request.url).to_owned(),
             headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect(),
             body: request.body.clone(),
@@ -208,79 +207,80 @@ impl Json {
         Access {
             base_url: BASE_URL.to_owned(),
             token: TOKEN.to_owned(),
+            access_token: None,
             api_version: String::new(),
             account: self.account.clone(),
         }
     }
 
     /// Makes a write, as `propagate` does.
-    pub(super) fn write(&mut self, due: &Due, now: Timestamp) -> CallOutcome {
-        let bug = |reason: &str| CallOutcome::Rejected(Reject::new(RejectClass::Bug, reason));
-        let Some(platform) = self.platform() else { return bug("there is no such platform") };
-        let call = match (&due.asked, &due.key) {
-            (Asked::Level { place, from, to }, MirrorKey::Level(key)) => Call::SetLevel {
+    pub(super) fn write(&mut self, due: &Due, now: Timestamp) -> Outcome {
+        let bug = |reason: &str| CallError::Rejected(Reject::new(RejectClass::Bug, reason));
+        let writer = self.platform().and_then(|platform| platform.writer());
+        let Some(writer) = writer else { return Err(bug("the platform accepts no writes")) };
+        let write = match (&due.asked, &due.key) {
+            (Asked::Level { place, from, to }, MirrorKey::Level(key)) => Write::Level {
                 item: key.item.clone(),
                 location: Some(place_id(*place)),
                 to: *to,
                 from: *from,
             },
             (Asked::Price(to), MirrorKey::Price(key)) => {
-                let Some(product) = due.product.clone() else { return bug("the product isn't linked") };
-                Call::SetPrice { product, variant: key.external.clone(), to: *to }
+                let Some(product) = due.product.clone() else { return Err(bug("the product isn't linked")) };
+                Write::Price { product, variant: key.external.clone(), to: *to }
             }
             (Asked::Text(to), MirrorKey::Text(key)) => {
-                Call::SetText { product: key.external.clone(), to: to.clone() }
+                Write::Text { product: key.external.clone(), to: to.clone() }
             }
-            _ => return bug("a write of another kind than its mirror"),
+            _ => return Err(bug("a write of another kind than its mirror")),
         };
         let access = self.access();
         let context = CallContext { access: &access, idempotency_key: &due.sent_key, now: due.begun_at };
-        let mut step = platform.call(&call, &context, None);
+        let mut step = writer.step(&write, &context, None)?;
         for _ in 0..2 {
             let (request, is_write) = match step {
-                Step::End(outcome) => return outcome,
+                Step::Done(written) => return Ok(written),
                 Step::Read(request) => (request, false),
                 Step::Write(request) => (request, true),
             };
             let reply = self.call(&request, now);
-            let reply = HttpReply { status: reply.status, retry_after: None, body: &reply.body };
-            let meaning = platform.outcome(&call, &reply);
-            if is_write || !matches!(meaning, CallOutcome::Done { .. }) {
-                return meaning;
+            let reply = HttpReply::new(reply.status, &reply.body);
+            let written = writer.outcome(&write, &reply)?;
+            if is_write {
+                return Ok(written);
             }
-            step = platform.call(&call, &context, Some(&reply));
+            step = writer.step(&write, &context, Some(&reply))?;
         }
-        bug("the call wants to read twice")
+        Err(bug("the write wants to read twice"))
     }
 
     /// Fetches objects, as `outlet` does.
     pub(super) fn fetch(&mut self, wanted: &Fetch<'_>, now: Timestamp) -> Read {
-        let Some(platform) = self.platform() else { return Read::Nothing };
+        let Some(reader) = self.platform().and_then(|platform| platform.reader()) else {
+            return Read::Nothing;
+        };
         let access = self.access();
         let context = CallContext { access: &access, idempotency_key: "", now };
-        let Ok(mut next) = platform.fetch(wanted, &context) else { return Read::Nothing };
+        let Ok(mut next) = reader.request(wanted, &context) else { return Read::Nothing };
         let mut reported = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { break };
             let reply = self.call(&request, now);
-            let reply = HttpReply { status: reply.status, retry_after: None, body: &reply.body };
-            match platform.fetched(wanted, &context, &reply) {
-                Fetched::Failed(CallOutcome::Gone) => return Read::Gone,
-                Fetched::Failed(CallOutcome::AccountRefused(..)) => return Read::Refused,
-                Fetched::Failed(_) => return Read::Nothing,
-                Fetched::Objects { objects, next: more } => {
-                    for (topic, body) in objects {
-                        let distinct = match wanted {
-                            Fetch::Notified { .. } => model::RawDigest::of(&body).as_bytes().to_vec(),
-                            Fetch::Level { .. } | Fetch::Product { .. } => {
-                                now.as_micros().to_le_bytes().to_vec()
-                            }
-                        };
-                        reported.push(Reported::Object(topic, body.into(), distinct));
-                    }
-                    next = more;
-                }
+            let reply = HttpReply::new(reply.status, &reply.body);
+            let page = match reader.page(wanted, &context, &reply) {
+                Ok(page) => page,
+                Err(CallError::Gone) => return Read::Gone,
+                Err(CallError::AccountRefused(..)) => return Read::Refused,
+                Err(_) => return Read::Nothing,
+            };
+            for Object { topic, body } in page.objects {
+                let key = match wanted {
+                    Fetch::Notified { .. } => model::RawDigest::of(&body).as_bytes().to_vec(),
+                    Fetch::Level { .. } | Fetch::Product { .. } => now.as_micros().to_le_bytes().to_vec(),
+                };
+                reported.push(Reported::Object(topic, body.into(), key));
             }
+            next = page.next;
         }
         Read::Reported(reported)
     }
@@ -302,7 +302,7 @@ impl Json {
     fn topic(&self, (headers, body): &MachineWebhook) -> Option<String> {
         let headers: Vec<(String, String)> =
             headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
-        Some(self.platform()?.split(&Signed { headers: &headers, body })?.topic)
+        Some(self.platform()?.webhooks()?.split(&Signed { headers: &headers, body }).pop()?.topic)
     }
 }
 
@@ -331,7 +331,7 @@ impl Shop {
         for raw in raw {
             let topic = self.json.as_ref().and_then(|json| json.topic(&raw)).unwrap_or_default();
             let kind = platforms::find(self.kind.as_str())
-                .and_then(|platform| platform.topics().iter().find(|known| known.name == topic))
+                .and_then(|platform| platform.topic(&topic))
                 .map(|known| known.kind);
             let is_thin = matches!(kind, Some(TopicKind::Thin | TopicKind::Both));
             let good = (!topic.starts_with("order")).then_some(index);

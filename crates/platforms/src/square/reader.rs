@@ -1,7 +1,7 @@
 //! Fetches the objects that a thin notification names, and reads levels and products back.
 
 use super::{COUNT_ABSENT, http};
-use crate::{Access, CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, json};
+use crate::{Access, CallContext, CallError, Fetch, HttpReply, HttpRequest, Object, Page, Reader, json};
 use model::{ExternalId, Timestamp};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -11,8 +11,27 @@ use std::collections::BTreeSet;
 const PAGE_OBJECTS: u32 = 100;
 const MICROS_PER_MILLISECOND: i64 = 1_000;
 
+impl Reader for super::Square {
+    fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+        request(wanted, context)
+    }
+
+    fn page(
+        &self,
+        wanted: &Fetch<'_>,
+        context: &CallContext<'_>,
+        reply: &HttpReply<'_>,
+    ) -> Result<Page, CallError> {
+        page(wanted, context, reply)
+    }
+
+    fn names_no_object(&self, topic: &str) -> bool {
+        topic == "catalog.version.updated"
+    }
+}
+
 /// The first request of a fetch.
-pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let access = context.access;
     match *wanted {
         Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
@@ -60,22 +79,22 @@ fn search(access: &Access, since: Option<Timestamp>, cursor: Option<&str>) -> Ht
 
 /// The objects in a reply, as `map` expects them. A read-back of an object that doesn't exist gives an absent count or
 /// a deleted item with the current time.
-pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-    match (http::meaning(reply), wanted) {
-        (CallOutcome::Done { .. }, _) => {}
-        (CallOutcome::Gone, Fetch::Level { item, location }) => return absent(item, *location, context.now),
-        (CallOutcome::Gone, Fetch::Product { product, .. }) => return deleted(product, context.now),
-        (other, _) => return Fetched::Failed(other),
+fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
+    match (http::check(reply), wanted) {
+        (Ok(()), _) => {}
+        (Err(CallError::Gone), Fetch::Level { item, location }) => {
+            return Ok(absent(item, *location, context.now));
+        }
+        (Err(CallError::Gone), Fetch::Product { product, .. }) => return Ok(deleted(product, context.now)),
+        (Err(error), _) => return Err(error),
     }
-    let body = match json::reply(reply.body) {
-        Ok(read) => read,
-        Err(error) => return Fetched::Failed(CallOutcome::Retry { reason: format!("the reply is {error}") }),
-    };
+    let unread = |error| CallError::transient(format!("the reply is {error}"));
+    let body = json::reply(reply.body).map_err(unread)?;
     match *wanted {
         Fetch::Notified { topic: "catalog.version.updated", since, .. } => {
             let cursor = body.get("cursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty());
             let next = cursor.map(|cursor| search(context.access, since, Some(cursor)));
-            Fetched::Objects { objects: items(&body), next }
+            Ok(Page { objects: items(&body), next })
         }
         Fetch::Notified { .. } => only(&body, "order", "order.object"),
         Fetch::Product { .. } => only(&body, "object", "catalog.object"),
@@ -83,26 +102,25 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
             let mut counts = array(&body, "counts").peekable();
             // Square lists no count of an item that was never counted at the location, or no longer is.
             if counts.peek().is_none() {
-                return absent(item, location, context.now);
+                return Ok(absent(item, location, context.now));
             }
-            objects(counts.map(|count| ("inventory.count", count)))
+            Ok(objects(counts.map(|count| ("inventory.count", count))))
         }
     }
 }
 
 /// The one object of a reply, which is required.
-fn only(body: &Value, name: &str, topic: &'static str) -> Fetched {
+fn only(body: &Value, name: &str, topic: &'static str) -> Result<Page, CallError> {
     match body.get(name) {
-        Some(object @ Value::Object(_)) => objects([(topic, object)]),
-        _ => Fetched::Failed(CallOutcome::Rejected(Reject::new(
-            RejectClass::Platform,
-            format!("the reply holds no {name}"),
-        ))),
+        Some(object @ Value::Object(_)) => Ok(objects([(topic, object)])),
+        _ => {
+            Err(CallError::Rejected(Reject::new(RejectClass::Platform, format!("the reply holds no {name}"))))
+        }
     }
 }
 
 /// A report that the item isn't counted at the location.
-fn absent(item: &ExternalId, location: Option<&ExternalId>, now: Timestamp) -> Fetched {
+fn absent(item: &ExternalId, location: Option<&ExternalId>, now: Timestamp) -> Page {
     let absent = json!({
         "catalog_object_id": item.as_str(),
         "location_id": location.map(ExternalId::as_str),
@@ -113,7 +131,7 @@ fn absent(item: &ExternalId, location: Option<&ExternalId>, now: Timestamp) -> F
 
 /// A deletion as a search reports it. Versions are milliseconds that only grow, so that the current time is later than
 /// all versions of the object.
-fn deleted(product: &ExternalId, now: Timestamp) -> Fetched {
+fn deleted(product: &ExternalId, now: Timestamp) -> Page {
     let deleted = json!({
         "type": "ITEM",
         "id": product.as_str(),
@@ -125,13 +143,13 @@ fn deleted(product: &ExternalId, now: Timestamp) -> Fetched {
 }
 
 /// The items among the objects and the related objects, without repeats.
-fn items(body: &Value) -> Vec<(&'static str, Vec<u8>)> {
+fn items(body: &Value) -> Vec<Object> {
     let mut seen = BTreeSet::new();
     array(body, "objects")
         .chain(array(body, "related_objects"))
         .filter(|object| object.get("type").and_then(Value::as_str) == Some("ITEM"))
         .filter(|object| seen.insert(object.get("id").and_then(Value::as_str)))
-        .map(|object| ("catalog.object", object.to_string().into_bytes()))
+        .map(|object| Object { topic: "catalog.object", body: object.to_string().into_bytes() })
         .collect()
 }
 
@@ -139,9 +157,9 @@ fn array<'a>(body: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + u
     body.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn objects<'a>(found: impl IntoIterator<Item = (&'static str, &'a Value)>) -> Fetched {
-    let objects = found.into_iter().map(|(topic, object)| (topic, object.to_string().into_bytes())).collect();
-    Fetched::Objects { objects, next: None }
+fn objects<'a>(found: impl IntoIterator<Item = (&'static str, &'a Value)>) -> Page {
+    let object = |(topic, object): (_, &Value)| Object { topic, body: object.to_string().into_bytes() };
+    Page { objects: found.into_iter().map(object).collect(), next: None }
 }
 
 #[cfg(test)]

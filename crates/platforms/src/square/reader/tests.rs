@@ -8,6 +8,7 @@ fn access() -> Access {
     Access {
         base_url: "https://square.example".to_owned(),
         token: "token".to_owned(),
+        access_token: None,
         api_version: String::new(),
         account: String::new(),
     }
@@ -23,10 +24,10 @@ fn sent(wanted: &Fetch<'_>) -> (HttpRequest, Value) {
     (request, body)
 }
 
-fn received(wanted: &Fetch<'_>, body: &Value) -> Fetched {
+fn received(wanted: &Fetch<'_>, body: &Value) -> Result<Page, CallError> {
     let body = body.to_string();
-    let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
-    fetched(wanted, &context(&access()), &reply)
+    let reply = HttpReply::new(200, body.as_bytes());
+    page(wanted, &context(&access()), &reply)
 }
 
 #[test]
@@ -46,14 +47,15 @@ fn a_catalog_notification_asks_for_what_changed_page_by_page() {
         "related_objects": [item, {"type": "ITEM", "id": "J", "version": 1}, {"type": "TAX", "id": "T"}],
         "cursor": "more",
     });
-    let Fetched::Objects { objects, next } = received(&wanted, &reply) else { panic!("objects expected") };
-    let ids: Vec<Value> = objects.iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect();
+    let Ok(Page { objects, next }) = received(&wanted, &reply) else { panic!("objects expected") };
+    let ids: Vec<Value> =
+        objects.iter().map(|object| serde_json::from_slice(&object.body).unwrap()).collect();
     assert_eq!(ids.iter().map(|object| &object["id"]).collect::<Vec<_>>(), ["I", "J"]);
     let next: Value = serde_json::from_slice(&next.unwrap().body).unwrap();
     assert_eq!((&next["cursor"], &next["begin_time"]), (&json!("more"), &body["begin_time"]));
 
     let last = received(&wanted, &json!({"cursor": ""}));
-    assert_eq!(last, Fetched::Objects { objects: Vec::new(), next: None });
+    assert_eq!(last, Ok(Page { objects: Vec::new(), next: None }));
 }
 
 #[test]
@@ -71,9 +73,9 @@ fn an_order_notification_asks_for_the_order_by_its_id() {
     let (request, _) = sent(&wanted);
     assert_eq!(request.url, "https://square.example/v2/orders/eA3v%2F%2E%2E%2Fx");
     let order = json!({"order": {"id": "eA3v"}});
-    let expected = vec![("order.object", br#"{"id":"eA3v"}"#.to_vec())];
-    assert_eq!(received(&wanted, &order), Fetched::Objects { objects: expected, next: None });
-    assert!(matches!(received(&wanted, &json!({})), Fetched::Failed(CallOutcome::Rejected(_))));
+    let expected = vec![Object { topic: "order.object", body: br#"{"id":"eA3v"}"#.to_vec() }];
+    assert_eq!(received(&wanted, &order), Ok(Page { objects: expected, next: None }));
+    assert!(matches!(received(&wanted, &json!({})), Err(CallError::Rejected(_))));
 }
 
 #[test]
@@ -85,13 +87,12 @@ fn a_level_read_back_is_the_sellable_count_at_one_location() {
     assert_eq!(body, expected);
     let count = json!({"catalog_object_id": "V", "catalog_object_type": "ITEM_VARIATION", "state": "IN_STOCK",
         "location_id": "L", "quantity": "79", "calculated_at": "2016-11-16T22:28:01.223Z"});
-    let Fetched::Objects { objects, .. } = received(&wanted, &json!({"counts": [count], "errors": []}))
-    else {
+    let Ok(Page { objects, .. }) = received(&wanted, &json!({"counts": [count], "errors": []})) else {
         panic!("objects expected")
     };
-    let (topic, body) = &objects[0];
+    let Object { topic, body } = &objects[0];
     assert!(Validator::of(&super::super::PLATFORM).unwrap().read(topic, body).is_ok());
-    assert!(super::super::PLATFORM.topics().iter().any(|known| known.name == *topic));
+    assert!(super::super::PLATFORM.topic(topic).is_some());
 
     let nowhere = Fetch::Level { item: &item, location: None };
     assert_eq!(request(&nowhere, &context(&access())).unwrap_err().class, RejectClass::Config);
@@ -99,11 +100,11 @@ fn a_level_read_back_is_the_sellable_count_at_one_location() {
 
 fn answered(wanted: &Fetch<'_>, status: u16, body: &Value) -> (&'static str, Value) {
     let body = body.to_string();
-    let reply = HttpReply { status, retry_after: None, body: body.as_bytes() };
-    let Fetched::Objects { objects, next: None } = fetched(wanted, &context(&access()), &reply) else {
+    let reply = HttpReply::new(status, body.as_bytes());
+    let Ok(Page { objects, next: None }) = page(wanted, &context(&access()), &reply) else {
         panic!("{status} {body}: no objects")
     };
-    let [(topic, body)] = objects.as_slice() else { panic!("{objects:?}") };
+    let [Object { topic, body }] = objects.as_slice() else { panic!("{objects:?}") };
     (*topic, serde_json::from_slice(body).unwrap())
 }
 
@@ -135,9 +136,9 @@ fn an_item_that_is_not_there_ends_the_reading_as_a_deletion_of_this_moment() {
     let (topic, body) = answered(&wanted, 404, &json!({"errors": [{"code": "NOT_FOUND"}]}));
     assert_eq!((topic, body["version"].as_i64()), ("catalog.object", Some(NOW_MICROS / 1_000)));
     assert!(matches!(mapped(topic, &body), model::Payload::Deleted { external, .. } if external == product));
-    let html = HttpReply { status: 404, retry_after: None, body: b"<html>" };
-    let wrong_url = fetched(&wanted, &context(&access()), &html);
-    assert!(matches!(wrong_url, Fetched::Failed(CallOutcome::AccountRefused(..))), "{wrong_url:?}");
+    let html = HttpReply::new(404, b"<html>");
+    let wrong_url = page(&wanted, &context(&access()), &html);
+    assert!(matches!(wrong_url, Err(CallError::AccountRefused(..))), "{wrong_url:?}");
 }
 
 #[test]
@@ -148,12 +149,9 @@ fn a_product_read_back_is_the_whole_item() {
     let url = "https://square.example/v2/catalog/object/I";
     assert_eq!((request.method, &*request.url), (Method::Get, url));
     let item = json!({"type": "ITEM", "id": "I", "version": 3});
-    let expected = vec![("catalog.object", item.to_string().into_bytes())];
-    assert_eq!(
-        received(&wanted, &json!({"object": item})),
-        Fetched::Objects { objects: expected, next: None }
-    );
-    assert!(matches!(received(&wanted, &json!({})), Fetched::Failed(CallOutcome::Rejected(_))));
+    let expected = vec![Object { topic: "catalog.object", body: item.to_string().into_bytes() }];
+    assert_eq!(received(&wanted, &json!({"object": item})), Ok(Page { objects: expected, next: None }));
+    assert!(matches!(received(&wanted, &json!({})), Err(CallError::Rejected(_))));
 }
 
 #[test]
@@ -166,10 +164,8 @@ fn what_names_no_object_fetches_nothing() {
 fn an_outage_or_half_a_reply_is_tried_again() {
     let wanted = Fetch::Notified { topic: "catalog.version.updated", body: &Value::Null, since: None };
     let access = access();
-    let meaning = |status, body: &[u8]| {
-        fetched(&wanted, &context(&access), &HttpReply { status, retry_after: None, body })
-    };
-    assert!(matches!(meaning(503, b""), Fetched::Failed(CallOutcome::Retry { .. })));
-    assert!(matches!(meaning(200, b"{\"objects\":["), Fetched::Failed(CallOutcome::Retry { .. })));
-    assert!(matches!(meaning(429, b""), Fetched::Failed(CallOutcome::Throttled { .. })));
+    let meaning = |status, body: &[u8]| page(&wanted, &context(&access), &HttpReply::new(status, body));
+    assert!(matches!(meaning(503, b""), Err(CallError::Transient { .. })));
+    assert!(matches!(meaning(200, b"{\"objects\":["), Err(CallError::Transient { .. })));
+    assert!(matches!(meaning(429, b""), Err(CallError::RateLimited { .. })));
 }

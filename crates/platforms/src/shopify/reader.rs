@@ -1,7 +1,7 @@
 //! Reads a level, a text or a price back. Webhooks carry whole objects, so that nothing else has to be fetched.
 
 use super::{LEVEL_READ, PRODUCT_DELETED, PRODUCT_READ, graphql};
-use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest};
+use crate::{CallContext, CallError, Fetch, HttpReply, HttpRequest, Page, Reader};
 use model::{ExternalId, Timestamp};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -14,9 +14,24 @@ const TEXT: &str = "query($product: ID!) { product(id: $product) { title descrip
 const TEXT_AND_PRICE: &str = "query($product: ID!, $variant: ID!) { \
     product(id: $product) { title descriptionHtml updatedAt } productVariant(id: $variant) { price } }";
 
+impl Reader for super::Shopify {
+    fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+        request(wanted, context)
+    }
+
+    fn page(
+        &self,
+        wanted: &Fetch<'_>,
+        context: &CallContext<'_>,
+        reply: &HttpReply<'_>,
+    ) -> Result<Page, CallError> {
+        page(wanted, context, reply)
+    }
+}
+
 /// The request for a read-back. The only thin topic, `orders/edited`, needs no fetch: the edit changes the order, and
 /// `orders/updated` carries all of it.
-pub(super) fn fetch(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let (query, variables) = match *wanted {
         Fetch::Notified { .. } => return Ok(None),
         Fetch::Level { item, location } => {
@@ -38,31 +53,25 @@ pub(super) fn fetch(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Opt
 /// The object in the reply, in the shape of the webhook `inventory_levels/update` or `products/update`. An item that
 /// doesn't exist, isn't stocked at the location or isn't tracked has a level of null: unknown, not zero. A product that
 /// doesn't exist becomes a `products/delete` with the current time.
-pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-    let data = graphql::data(reply);
-    let read = match *wanted {
-        Fetch::Notified { .. } => return Fetched::Objects { objects: Vec::new(), next: None },
+fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
+    match *wanted {
+        Fetch::Notified { .. } => Ok(Page::default()),
         Fetch::Level { item, location } => {
-            data.and_then(|data| Ok((LEVEL_READ, level(item, location, &data)?)))
+            Ok(Page::of_one(LEVEL_READ, &level(item, location, &graphql::data(reply)?)?))
         }
         Fetch::Product { product: id, variant } => {
-            data.and_then(|data| product(id, variant, &data, context.now))
+            let (topic, body) = product(id, variant, &graphql::data(reply)?, context.now)?;
+            Ok(Page::of_one(topic, &body))
         }
-    };
-    match read {
-        Ok((topic, body)) => {
-            Fetched::Objects { objects: vec![(topic, body.to_string().into_bytes())], next: None }
-        }
-        Err(outcome) => Fetched::Failed(outcome),
     }
 }
 
 /// An object in `data`; `None` if the platform reports that it doesn't exist.
-fn found<'a>(data: &'a Value, name: &str) -> Result<Option<&'a Value>, CallOutcome> {
+fn found<'a>(data: &'a Value, name: &str) -> Result<Option<&'a Value>, CallError> {
     match data.get(name) {
         Some(Value::Null) => Ok(None),
         Some(object @ Value::Object(_)) => Ok(Some(object)),
-        _ => Err(CallOutcome::Retry { reason: format!("the reply has no {name}") }),
+        _ => Err(CallError::transient(format!("the reply has no {name}"))),
     }
 }
 
@@ -71,7 +80,7 @@ fn product(
     variant: Option<&ExternalId>,
     data: &Value,
     now: Timestamp,
-) -> Result<(&'static str, Value), CallOutcome> {
+) -> Result<(&'static str, Value), CallError> {
     let number = graphql::number(id)?;
     let Some(product) = found(data, "product")? else {
         return Ok((PRODUCT_DELETED, json!({ "id": number, "updated_at": now.to_string() })));
@@ -85,7 +94,7 @@ fn product(
     });
     if let Some(id) = variant {
         // Shopify has no report of a deleted variant whose product stays.
-        let held = found(data, "productVariant")?.ok_or(CallOutcome::Gone)?;
+        let held = found(data, "productVariant")?.ok_or(CallError::Gone)?;
         body["variants"] = json!([{ "id": graphql::number(id)?, "price": field(held, "price") }]);
     }
     Ok((PRODUCT_READ, body))
@@ -97,7 +106,7 @@ pub(super) fn needed(location: Option<&ExternalId>) -> Result<&ExternalId, Rejec
     location.ok_or_else(|| Reject::new(RejectClass::Config, "the connection's location is not linked"))
 }
 
-fn level(item: &ExternalId, location: Option<&ExternalId>, data: &Value) -> Result<Value, CallOutcome> {
+fn level(item: &ExternalId, location: Option<&ExternalId>, data: &Value) -> Result<Value, CallError> {
     let location = needed(location).and_then(graphql::number)?;
     let number = graphql::number(item)?;
     let Some(found) = found(data, "inventoryItem")? else {
@@ -118,15 +127,12 @@ fn level(item: &ExternalId, location: Option<&ExternalId>, data: &Value) -> Resu
     }))
 }
 
-fn available(level: &Value) -> Result<Value, CallOutcome> {
+fn available(level: &Value) -> Result<Value, CallError> {
     let quantities = level.get("quantities").and_then(Value::as_array).into_iter().flatten();
     let named =
         quantities.filter(|quantity| quantity.get("name").and_then(Value::as_str) == Some("available"));
     let mut counts = named.filter_map(|quantity| quantity.get("quantity").and_then(Value::as_i64));
-    counts
-        .next()
-        .map(Value::from)
-        .ok_or_else(|| CallOutcome::Retry { reason: "the reply has no available quantity".to_owned() })
+    counts.next().map(Value::from).ok_or_else(|| CallError::transient("the reply has no available quantity"))
 }
 
 #[cfg(test)]

@@ -10,33 +10,34 @@ fn id(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
 }
 
-fn run(call: &Call, read: Option<&str>) -> Result<Step, CallOutcome> {
+fn run(call: &Write, read: Option<&str>) -> Result<Step, CallError> {
     let access = Access {
         base_url: "https://square.example".to_owned(),
         token: "token".to_owned(),
+        access_token: None,
         api_version: "2024-01-18".to_owned(),
         account: String::new(),
     };
     let now = Timestamp::parse("2025-01-02T03:04:05Z").unwrap();
     let context = CallContext { access: &access, idempotency_key: "write-1", now };
-    let reply = read.map(|body| HttpReply { status: 200, retry_after: None, body: body.as_bytes() });
+    let reply = read.map(|body| HttpReply::new(200, body.as_bytes()));
     step(call, &context, reply.as_ref())
 }
 
-fn written(call: &Call, read: Option<&str>) -> (HttpRequest, Value) {
+fn written(call: &Write, read: Option<&str>) -> (HttpRequest, Value) {
     let Step::Write(request) = run(call, read).unwrap() else { panic!("a write is expected") };
     let body = serde_json::from_slice(&request.body).unwrap();
     (request, body)
 }
 
-fn level(to: &str, from: &str) -> Call {
+fn level(to: &str, from: &str) -> Write {
     let quantity = |text| Quantity::parse(text).unwrap();
-    Call::SetLevel { item: id("V"), location: Some(id("L")), to: quantity(to), from: quantity(from) }
+    Write::Level { item: id("V"), location: Some(id("L")), to: quantity(to), from: quantity(from) }
 }
 
-fn rejected(call: &Call, read: Option<&str>) -> RejectClass {
+fn rejected(call: &Write, read: Option<&str>) -> RejectClass {
     match run(call, read) {
-        Err(CallOutcome::Rejected(reject)) => reject.class,
+        Err(CallError::Rejected(reject)) => reject.class,
         other => panic!("{other:?}"),
     }
 }
@@ -45,9 +46,9 @@ fn usd(minor: i64) -> MirrorValue {
     MirrorValue::Price(Money { minor, currency: Currency::new("USD").unwrap() })
 }
 
-fn price(minor: i64) -> Call {
+fn price(minor: i64) -> Write {
     let to = Money { minor, currency: Currency::new("USD").unwrap() };
-    Call::SetPrice { product: id("I"), variant: id("V"), to }
+    Write::Price { product: id("I"), variant: id("V"), to }
 }
 
 #[test]
@@ -62,20 +63,20 @@ fn a_level_moves_by_the_difference() {
             "changes": [{"type": "ADJUSTMENT", "adjustment": adjustment}]});
         assert_eq!(body, expected);
     }
-    assert_eq!(run(&level("9.50", "9.5"), None), Ok(Step::End(CallOutcome::DONE)));
+    assert_eq!(run(&level("9.50", "9.5"), None), Ok(Step::Done(Written::default())));
 }
 
 #[test]
 fn what_square_cannot_count_is_refused_before_it_is_sent() {
     let (to, from) = (Quantity::ZERO, Quantity::pieces(1));
-    let nowhere = Call::SetLevel { item: id("V"), location: None, to, from };
+    let nowhere = Write::Level { item: id("V"), location: None, to, from };
     assert_eq!(
         rejected(&nowhere, None),
         RejectClass::Config,
         "a matter of this location, not of the account"
     );
     assert_eq!(rejected(&level("0.000001", "0"), None), RejectClass::Data);
-    assert_eq!(limits(MirrorKind::Inventory).quantity_decimals, 5);
+    assert_eq!(super::super::PLATFORM.limits(MirrorKind::Inventory).unwrap().quantity_decimals, 5);
 }
 
 #[test]
@@ -94,18 +95,16 @@ fn a_price_is_written_into_the_whole_object() {
 
 #[test]
 fn a_price_that_stands_there_already_is_not_written() {
-    let done = CallOutcome::Done { version: Some(SourceVersion(7)), rendered: Some(usd(150)) };
-    assert_eq!(run(&price(150), Some(READ)), Ok(Step::End(done)));
+    let done = Written { version: Some(SourceVersion(7)), rendered: Some(usd(150)) };
+    assert_eq!(run(&price(150), Some(READ)), Ok(Step::Done(done)));
 }
 
 /// The reply in the specification of `UpsertCatalogObject` (`api.json` @5733f662), shortened to the relevant fields.
 #[test]
 fn a_write_says_which_version_and_value_it_made_as_the_report_of_it_will() {
-    let said = |call: &Call, body: &Value| {
-        outcome(call, &HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() })
-    };
-    let text = Call::SetText { product: id("I"), to: ProductText::default() };
-    let done = |version: i64, rendered| CallOutcome::Done { version: Some(SourceVersion(version)), rendered };
+    let said = |call: &Write, body: &Value| outcome(call, &HttpReply::new(200, body.to_string().as_bytes()));
+    let text = Write::Text { product: id("I"), to: ProductText::default() };
+    let done = |version: i64, rendered| Ok(Written { version: Some(SourceVersion(version)), rendered });
     let cocoa = || {
         let title = Some("Cocoa".to_owned());
         Some(MirrorValue::Text(ProductText { title, description: Some("<p>Hot</p>".to_owned()) }))
@@ -127,9 +126,12 @@ fn a_write_says_which_version_and_value_it_made_as_the_report_of_it_will() {
     older["version"] = 5.into();
     assert_eq!(said(&text, &json!({"catalog_object": older})), done(1_623_685_899_021, cocoa()));
     for body in [json!({}), json!({"catalog_object": null}), json!({"catalog_object": {"id": "I"}})] {
-        assert_eq!(said(&price(400), &body), CallOutcome::DONE, "{body}");
+        assert_eq!(said(&price(400), &body), Ok(Written::default()), "{body}");
     }
-    assert_eq!(said(&level("7", "6"), &json!({"counts": [], "catalog_object": older})), CallOutcome::DONE);
+    assert_eq!(
+        said(&level("7", "6"), &json!({"counts": [], "catalog_object": older})),
+        Ok(Written::default())
+    );
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn a_price_asked_at_the_till_becomes_a_fixed_one() {
 fn a_text_replaces_only_what_was_said() {
     let read = r#"{"object":{"type":"ITEM","id":"I","version":9,"item_data":{"name":"Tea","description":"Old",
         "description_html":"<p>Old</p>","description_plaintext":"Old","tax_ids":["T"],"variations":[{"id":"V","version":3}]}}}"#;
-    let text = |title: Option<&str>, description: Option<&str>| Call::SetText {
+    let text = |title: Option<&str>, description: Option<&str>| Write::Text {
         product: id("I"),
         to: ProductText { title: title.map(str::to_owned), description: description.map(str::to_owned) },
     };
@@ -158,16 +160,15 @@ fn a_text_replaces_only_what_was_said() {
     assert_eq!(body["object"]["item_data"], expected);
     let held = run(&text(Some("Tea"), Some("<p>Old</p>")), Some(read));
     let shown = ProductText { title: Some("Tea".to_owned()), description: Some("<p>Old</p>".to_owned()) };
-    let done =
-        CallOutcome::Done { version: Some(SourceVersion(9)), rendered: Some(MirrorValue::Text(shown)) };
-    assert_eq!(held, Ok(Step::End(done)));
+    let done = Written { version: Some(SourceVersion(9)), rendered: Some(MirrorValue::Text(shown)) };
+    assert_eq!(held, Ok(Step::Done(done)));
     assert_eq!(rejected(&text(Some(""), None), Some(read)), RejectClass::Data);
 }
 
 #[test]
 fn an_object_that_cannot_be_written_back_is_refused_and_a_deleted_one_is_gone() {
     let deleted = r#"{"object":{"version":7,"is_deleted":true,"item_variation_data":{}}}"#;
-    assert_eq!(run(&price(1), Some(deleted)), Err(CallOutcome::Gone));
+    assert_eq!(run(&price(1), Some(deleted)), Err(CallError::Gone));
     for read in ["", "{}", r#"{"object":{}}"#, r#"{"object":{"version":7}}"#] {
         assert_eq!(rejected(&price(1), Some(read)), RejectClass::Platform, "{read}");
     }

@@ -1,7 +1,10 @@
 //! Changes as GraphQL mutations, and the outcomes of their replies.
 
-use super::{fetch, field::Object, graphql};
-use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced};
+use super::{field::Object, graphql, reader};
+use crate::{
+    CallContext, CallError, HttpReply, HttpRequest, Step, Write, WriteLimits, Writer, Written,
+    contract::spaced,
+};
 use model::{ExternalId, MirrorKind, MirrorValue, Money, ProductText, Quantity, SourceVersion};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value, json};
@@ -25,6 +28,15 @@ const SET_TEXT: &str = "mutation($product: ProductUpdateInput!) { \
 /// own margin (README, limits).
 const KEY_KEPT_FOR: Duration = Duration::from_hours(23);
 
+/// The field of a reply that answers [`SET_LEVEL`].
+const LEVELS_FIELD: &str = "inventorySetQuantities";
+
+/// Upper limit of levels in one request: Shopify accepts 250 elements (README, limits); smaller requests fail less
+/// together.
+const LEVELS_MAX: usize = 50;
+
+const UNSAID: &str = "the reply doesn't say whether the change was made";
+
 /// Error codes for an object that is missing, or isn't counted at the location.
 const GONE_CODES: [&str; 6] = [
     "INVALID_INVENTORY_ITEM",
@@ -35,39 +47,52 @@ const GONE_CODES: [&str; 6] = [
     "PRODUCT_VARIANT_DOES_NOT_EXIST",
 ];
 
-/// The limits of writes: levels are whole pieces under a key; prices and texts are absolute and need none.
-pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
-    let repeatable_for = match kind {
-        MirrorKind::Inventory => Some(KEY_KEPT_FOR),
-        MirrorKind::Price | MirrorKind::Product => None,
-    };
-    WriteLimits { quantity_decimals: 0, repeatable_for }
+impl Writer for super::Shopify {
+    /// Levels are whole pieces under a key; prices and texts are absolute and need none. Levels are compared before they
+    /// are set, so that one that is repeated in another batch can't count twice.
+    fn limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
+        let (repeatable_for, batch_max) = match kind {
+            MirrorKind::Inventory => (Some(KEY_KEPT_FOR), LEVELS_MAX),
+            MirrorKind::Price | MirrorKind::Product => (None, 1),
+        };
+        Some(WriteLimits { quantity_decimals: 0, repeatable_for, batch_max })
+    }
+
+    fn step(
+        &self,
+        write: &Write,
+        context: &CallContext<'_>,
+        _read: Option<&HttpReply<'_>>,
+    ) -> Result<Step, CallError> {
+        step(write, context)
+    }
+
+    fn outcome(&self, write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
+        outcome(write, reply)
+    }
+
+    fn batch(&self, writes: &[Write], context: &CallContext<'_>) -> Result<HttpRequest, CallError> {
+        set_levels(writes, context).map_err(CallError::Rejected)
+    }
+
+    fn outcomes(&self, writes: &[Write], reply: &HttpReply<'_>) -> Vec<Result<Written, CallError>> {
+        outcomes_of_levels(writes.len(), reply)
+    }
 }
 
-/// The mutation that makes the change of `call`. Nothing has to be read first: the platform compares the level.
-pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, CallOutcome> {
-    let (query, variables) = match call {
-        Call::SetLevel { item, location, to, from } => {
-            let quantity = json!({
-                "inventoryItemId": graphql::gid("InventoryItem", item)?,
-                "locationId": graphql::gid("Location", fetch::needed(location.as_ref()).map_err(CallOutcome::Rejected)?)?,
-                "quantity": whole(*to)?,
-                "changeFromQuantity": whole(*from)?,
-            });
-            let input = json!({
-                "name": "available",
-                "reason": "correction",
-                "referenceDocumentUri": format!("tillflow://{}", context.idempotency_key),
-                "quantities": [quantity],
-            });
-            (SET_LEVEL, json!({ "input": input, "key": context.idempotency_key }))
+/// The mutation that makes the change. Nothing has to be read first: the platform compares the level.
+fn step(write: &Write, context: &CallContext<'_>) -> Result<Step, CallError> {
+    let (query, variables) = match write {
+        Write::Level { .. } => {
+            let request = set_levels(std::slice::from_ref(write), context);
+            return request.map(Step::Write).map_err(CallError::Rejected);
         }
-        Call::SetPrice { product, variant, to } => {
+        Write::Price { product, variant, to } => {
             let price = price(*to)?;
             let variant = json!({ "id": graphql::gid("ProductVariant", variant)?, "price": price });
             (SET_PRICE, json!({ "product": graphql::gid("Product", product)?, "variants": [variant] }))
         }
-        Call::SetText { product, to } => {
+        Write::Text { product, to } => {
             let mut input = Map::new();
             if let Some(title) = &to.title {
                 if title.is_empty() {
@@ -79,13 +104,38 @@ pub(super) fn call(call: &Call, context: &CallContext<'_>) -> Result<Step, CallO
                 input.insert("descriptionHtml".to_owned(), description.as_str().into());
             }
             if input.is_empty() {
-                return Ok(Step::End(CallOutcome::DONE));
+                return Ok(Step::Done(Written::default()));
             }
             input.insert("id".to_owned(), graphql::gid("Product", product)?.into());
             (SET_TEXT, json!({ "product": input }))
         }
     };
     Ok(Step::Write(graphql::request(query, &variables, context)))
+}
+
+/// The mutation that sets the levels of `writes`, all of them under one key.
+fn set_levels(writes: &[Write], context: &CallContext<'_>) -> Result<HttpRequest, Reject> {
+    let quantities: Vec<Value> = writes.iter().map(quantity).collect::<Result<_, _>>()?;
+    let input = json!({
+        "name": "available",
+        "reason": "correction",
+        "referenceDocumentUri": format!("tillflow://{}", context.idempotency_key),
+        "quantities": quantities,
+    });
+    let variables = json!({ "input": input, "key": context.idempotency_key });
+    Ok(graphql::request(SET_LEVEL, &variables, context))
+}
+
+fn quantity(write: &Write) -> Result<Value, Reject> {
+    let Write::Level { item, location, to, from } = write else {
+        return Err(Reject::new(RejectClass::Bug, "only levels are set in batches"));
+    };
+    Ok(json!({
+        "inventoryItemId": graphql::gid("InventoryItem", item)?,
+        "locationId": graphql::gid("Location", reader::needed(location.as_ref())?)?,
+        "quantity": whole(*to)?,
+        "changeFromQuantity": whole(*from)?,
+    }))
 }
 
 fn whole(quantity: Quantity) -> Result<i64, Reject> {
@@ -102,24 +152,53 @@ fn price(money: Money) -> Result<String, Reject> {
 
 /// Classifies the reply by its status, then by the errors of GraphQL, then by those of the mutation. A reply that shows
 /// none of the three is not accepted as success.
-pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
-    let field = match call {
-        Call::SetLevel { .. } => "inventorySetQuantities",
-        Call::SetPrice { .. } => "productVariantsBulkUpdate",
-        Call::SetText { .. } => "productUpdate",
+fn outcome(write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
+    let field = match write {
+        Write::Level { .. } => LEVELS_FIELD,
+        Write::Price { .. } => "productVariantsBulkUpdate",
+        Write::Text { .. } => "productUpdate",
     };
-    let data = match graphql::data(reply) {
-        Ok(data) => data,
-        Err(outcome) => return outcome,
-    };
+    let data = graphql::data(reply)?;
     let payload = data.get(field).unwrap_or(&Value::Null);
     match payload.get("userErrors").and_then(Value::as_array) {
         Some(errors) if errors.is_empty() => {
-            CallOutcome::Done { version: version(payload), rendered: rendered(call, payload) }
+            Ok(Written { version: version(payload), rendered: rendered(write, payload) })
         }
-        Some(errors) => refused(errors, payload),
-        None => CallOutcome::Retry { reason: "the reply doesn't say whether the change was made".to_owned() },
+        Some(errors) => Err(refused(errors, payload)),
+        None => Err(CallError::transient(UNSAID)),
     }
+}
+
+/// The results of a batch of levels. Shopify makes all of them or none: an error names its level by the index in the
+/// input, and concerns all without one.
+fn outcomes_of_levels(count: usize, reply: &HttpReply<'_>) -> Vec<Result<Written, CallError>> {
+    let data = match graphql::data(reply) {
+        Ok(data) => data,
+        Err(error) => return vec![Err(error); count],
+    };
+    let payload = data.get(LEVELS_FIELD).unwrap_or(&Value::Null);
+    let Some(errors) = payload.get("userErrors").and_then(Value::as_array) else {
+        return vec![Err(CallError::transient(UNSAID)); count];
+    };
+    let of = |index: usize| {
+        if errors.is_empty() {
+            return Ok(Written::default());
+        }
+        let own: Vec<Value> =
+            errors.iter().filter(|error| level_index(error).is_none_or(|of| of == index)).cloned().collect();
+        if own.is_empty() {
+            return Err(CallError::transient("another level of the same request was refused"));
+        }
+        Err(refused(&own, payload))
+    };
+    (0..count).map(of).collect()
+}
+
+/// The index of the level that an error names: its path is `input`, `quantities`, the index and a field.
+fn level_index(error: &Value) -> Option<usize> {
+    let path = error.get("field")?.as_array()?;
+    let after = path.iter().position(|part| part.as_str() == Some("quantities"))? + 1;
+    path.get(after)?.as_str()?.parse().ok()
 }
 
 /// The version of the product after the write, read like a webhook's `updated_at`. `None` if it can't be read: the
@@ -130,13 +209,13 @@ fn version(payload: &Value) -> Option<SourceVersion> {
 }
 
 /// The text or price as the platform rendered it; `None` if the reply doesn't contain it.
-fn rendered(call: &Call, payload: &Value) -> Option<MirrorValue> {
-    match call {
-        Call::SetLevel { .. } => None,
-        Call::SetPrice { variant, to, .. } => {
+fn rendered(write: &Write, payload: &Value) -> Option<MirrorValue> {
+    match write {
+        Write::Level { .. } => None,
+        Write::Price { variant, to, .. } => {
             price_of(variant, *to, payload.get("productVariants")?).map(MirrorValue::Price)
         }
-        Call::SetText { .. } => {
+        Write::Text { .. } => {
             let product = payload.get("product").filter(|product| product.is_object())?;
             let text = |name: &str| product.get(name).and_then(Value::as_str).map(spaced);
             Some(MirrorValue::Text(ProductText {
@@ -154,7 +233,7 @@ fn price_of(variant: &ExternalId, to: Money, variants: &Value) -> Option<Money> 
     Money::parse(price, to.currency).ok()
 }
 
-fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
+fn refused(errors: &[Value], payload: &Value) -> CallError {
     let code_of = |error: &Value| error.get("code").and_then(Value::as_str).map(graphql::code);
     let codes: Vec<String> = errors.iter().filter_map(code_of).collect();
     let says = |wanted: &str| codes.iter().any(|code| code == wanted);
@@ -164,20 +243,20 @@ fn refused(errors: &[Value], payload: &Value) -> CallOutcome {
     let conflicts =
         ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"];
     if conflicts.into_iter().any(says) {
-        CallOutcome::Conflict
+        CallError::Conflict
     } else if says("IDEMPOTENCY_CONCURRENT_REQUEST") {
-        CallOutcome::Retry { reason: "the platform is still at work on the same call".to_owned() }
+        CallError::transient("the platform is still at work on the same call")
     } else if says("IDEMPOTENCY_KEY_PARAMETER_MISMATCH") {
         let reason = "one idempotency key was used for two different calls";
-        CallOutcome::Rejected(Reject::new(RejectClass::Bug, reason))
+        CallError::Rejected(Reject::new(RejectClass::Bug, reason))
     } else if GONE_CODES.into_iter().any(says) || names_no_product(errors, payload) {
-        CallOutcome::Gone
+        CallError::Gone
     } else if codes.is_empty() {
         let reason = "the platform refuses the change and gives no code";
-        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
+        CallError::Rejected(Reject::new(RejectClass::Platform, reason))
     } else {
         let reason = format!("the platform refuses the change: {}", codes.join(", "));
-        CallOutcome::Rejected(Reject::new(RejectClass::Platform, reason))
+        CallError::Rejected(Reject::new(RejectClass::Platform, reason))
     }
 }
 

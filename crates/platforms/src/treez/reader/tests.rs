@@ -6,6 +6,7 @@ fn access(token: &str) -> Access {
     Access {
         base_url: "https://treez.example".to_owned(),
         token: token.to_owned(),
+        access_token: Some("issued".to_owned()),
         api_version: String::new(),
         account: "partner sandbox".to_owned(),
     }
@@ -17,26 +18,26 @@ fn asked(token: &str, wanted: &Fetch<'_>) -> Result<Option<HttpRequest>, Reject>
     request(wanted, &context)
 }
 
-fn received(wanted: &Fetch<'_>, status: u16, body: &[u8]) -> Fetched {
+fn received(wanted: &Fetch<'_>, status: u16, body: &[u8]) -> Result<Page, CallError> {
     let access = access("client:token");
     let now = Timestamp::parse("2026-07-02T00:00:00Z").unwrap();
     let context = CallContext { access: &access, idempotency_key: "key", now };
-    fetched(wanted, &context, &HttpReply { status, retry_after: None, body })
+    page(wanted, &context, &HttpReply::new(status, body))
 }
 
-fn objects(fetched: Fetched) -> Vec<(&'static str, Value)> {
-    let Fetched::Objects { objects, next: None } = fetched else { panic!("{fetched:?}") };
-    objects.into_iter().map(|(topic, body)| (topic, serde_json::from_slice(&body).unwrap())).collect()
+fn objects(fetched: Result<Page, CallError>) -> Vec<(&'static str, Value)> {
+    let Ok(Page { objects, next: None }) = fetched else { panic!("{fetched:?}") };
+    objects.into_iter().map(|object| (object.topic, serde_json::from_slice(&object.body).unwrap())).collect()
 }
 
 #[test]
 fn a_level_is_read_with_its_product_even_if_that_was_switched_off() {
     let item = ExternalId::new("p-1&active=TRUE").unwrap();
     let level = Fetch::Level { item: &item, location: None };
-    let request = asked("client:token:with:colons", &level).unwrap().unwrap();
+    let request = asked("client:key", &level).unwrap().unwrap();
     let url = "https://treez.example/v2.0/dispensary/partner%20sandbox/product/product_list?id=p-1%26active%3DTRUE&active=ALL";
     assert_eq!(request.url, url);
-    let headers = [("authorization", "token:with:colons".to_owned()), ("client_id", "client".to_owned())];
+    let headers = [("authorization", "issued".to_owned()), ("client_id", "client".to_owned())];
     assert_eq!(request.headers, headers);
     assert_eq!(asked("token", &level).unwrap_err().class, RejectClass::Config);
 }
@@ -52,8 +53,8 @@ fn a_status_makes_us_read_the_ticket() {
         json!({"resultCode": "SUCCESS", "ticketList": [{"ticket_id": "t/1", "order_status": "CANCELED"}]});
     let reply = received(&wanted, 200, reply.to_string().as_bytes());
     let expected = json!({"event_type": "TICKET", "data": {"ticket_id": "t/1", "order_status": "CANCELED"}});
-    let objects = vec![("TICKET", expected.to_string().into_bytes())];
-    assert_eq!(reply, Fetched::Objects { objects, next: None });
+    let objects = vec![Object { topic: "TICKET", body: expected.to_string().into_bytes() }];
+    assert_eq!(reply, Ok(Page { objects, next: None }));
 
     let nameless = json!({"data": {"ticket_id": null}});
     let nameless = Fetch::Notified { topic: "TICKET_STATUS", body: &nameless, since: None };
@@ -71,15 +72,15 @@ fn the_reply_is_read_as_the_webhook_of_the_product() {
         {"product_id": "p-0"}, {"product_id": "p-1", "product_status": "ACTIVE", "sellable_quantity": 3}]}});
     let expected = json!({"event_type": "PRODUCT",
         "data": {"product_id": "p-1", "product_status": "ACTIVE", "sellable_quantity": 3}});
-    let objects = vec![("PRODUCT", expected.to_string().into_bytes())];
-    assert_eq!(read(list), Fetched::Objects { objects, next: None });
+    let objects = vec![Object { topic: "PRODUCT", body: expected.to_string().into_bytes() }];
+    assert_eq!(read(list), Ok(Page { objects, next: None }));
     let ran_out = read(json!({"resultCode": "FAIL"}));
     assert!(
-        matches!(&ran_out, Fetched::Failed(CallOutcome::AccountRefused(AccountRefusal::Unauthorized, _))),
+        matches!(&ran_out, Err(CallError::AccountRefused(AccountRefusal::Unauthorized, _))),
         "{ran_out:?}"
     );
     let half = received(&wanted, 200, b"{\"data\":");
-    assert!(matches!(half, Fetched::Failed(CallOutcome::Retry { .. })));
+    assert!(matches!(half, Err(CallError::Transient { .. })));
 }
 
 /// The absent levels that a read of a level reports besides the product.
@@ -173,4 +174,24 @@ fn a_ticket_with_many_products_reads_no_more_than_one_list_takes() {
     let wanted = Fetch::Notified { topic: "TICKET", body: &body, since: None };
     let url = asked("client:token", &wanted).unwrap().unwrap().url;
     assert!(url.contains("100,101") || url.contains("100%2C101"), "a product counts once: {url}");
+}
+
+#[test]
+fn a_status_says_whether_to_come_again() {
+    let error = |status| check(&HttpReply::new(status, b"")).unwrap_err();
+    assert_eq!(check(&HttpReply::new(200, b"")), Ok(()));
+    assert_eq!(error(429), CallError::RateLimited { after: None });
+    for status in [408, 500, 503] {
+        assert!(matches!(error(status), CallError::Transient { .. }), "{status}");
+    }
+    for (status, refusal) in [
+        (302, AccountRefusal::Misconfigured),
+        (402, AccountRefusal::Misconfigured),
+        (404, AccountRefusal::Misconfigured),
+        (401, AccountRefusal::Unauthorized),
+        (403, AccountRefusal::Unauthorized),
+    ] {
+        assert!(matches!(error(status), CallError::AccountRefused(said, _) if said == refusal), "{status}");
+    }
+    assert!(matches!(error(400), CallError::Rejected(_)));
 }

@@ -1,13 +1,12 @@
 //! Fetches the ticket that a status names and the products of a ticket or of a change of stock, and reads
 //! products back.
 
-use super::{LEVEL_ABSENT, call::meaning};
-use crate::{CallContext, CallOutcome, Fetch, Fetched, HttpReply, HttpRequest, Method, json};
-use bytes::Bytes;
+use super::{LEVEL_ABSENT, api, api::escaped};
+use crate::{CallContext, CallError, Fetch, HttpReply, HttpRequest, Method, Object, Page, Reader, json};
 use model::ExternalId;
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 /// Upper limit of products of one ticket that are read again: as many ids as one product list accepts. Further products
 /// keep their levels until they change or are polled.
@@ -59,9 +58,24 @@ fn sold(body: &Value) -> Option<Sought> {
     (!ids.is_empty()).then_some(Sought::Products(ids))
 }
 
+impl Reader for super::Treez {
+    fn request(&self, wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+        request(wanted, context)
+    }
+
+    fn page(
+        &self,
+        wanted: &Fetch<'_>,
+        context: &CallContext<'_>,
+        reply: &HttpReply<'_>,
+    ) -> Result<Page, CallError> {
+        page(wanted, context, reply)
+    }
+}
+
 /// The request of a fetch. The level is read with its product, whatever the location: the list filters by a location's
 /// name, not by its id.
-pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
+fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<Option<HttpRequest>, Reject> {
     let path = match sought(wanted)? {
         None => return Ok(None),
         Some(Sought::Ticket(id)) => format!("ticket/{}", escaped(&id)),
@@ -72,34 +86,27 @@ pub(super) fn request(wanted: &Fetch<'_>, context: &CallContext<'_>) -> Result<O
         }
     };
     let access = context.access;
-    let (client, token) = access.token.split_once(':').ok_or_else(|| {
-        Reject::new(RejectClass::Config, "treez wants a token as <client id>:<access token>")
-    })?;
-    Ok(Some(HttpRequest {
-        method: Method::Get,
-        url: format!("{}/v2.0/dispensary/{}/{path}", access.base_url, escaped(&access.account)),
-        headers: vec![("authorization", token.to_owned()), ("client_id", client.to_owned())],
-        body: Bytes::new(),
-    }))
+    let (client, _) = api::credentials(access)?;
+    let unissued = || Reject::new(RejectClass::Auth, "treez issued no access token");
+    let token = access.access_token.as_deref().ok_or_else(unissued)?;
+    let url = api::url(access, &path);
+    Ok(Some(
+        HttpRequest::new(Method::Get, url)
+            .with_header("authorization", token)
+            .with_header("client_id", client),
+    ))
 }
 
 /// The objects in a reply, in the form of the webhooks that report them. A read-back of an object that isn't listed
 /// gives an absent level or a deleted product with the current time.
-pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Fetched {
-    let sought = match sought(wanted) {
-        Ok(Some(sought)) => sought,
-        Ok(None) => return Fetched::Objects { objects: Vec::new(), next: None },
-        Err(reject) => return Fetched::Failed(reject.into()),
-    };
-    match (meaning(reply), &sought) {
-        (CallOutcome::Done { .. }, _) => {}
-        (_, Sought::Ticket(_)) if reply.status == 404 => return Fetched::Failed(CallOutcome::Gone),
-        (other, _) => return Fetched::Failed(other),
+fn page(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &HttpReply<'_>) -> Result<Page, CallError> {
+    let Some(sought) = sought(wanted)? else { return Ok(Page::default()) };
+    if reply.status == 404 && matches!(sought, Sought::Ticket(_)) {
+        return Err(CallError::Gone);
     }
-    let reply = match json::reply(reply.body) {
-        Ok(read) => read,
-        Err(error) => return Fetched::Failed(CallOutcome::Retry { reason: format!("the reply is {error}") }),
-    };
+    check(reply)?;
+    let unread = |error| CallError::transient(format!("the reply is {error}"));
+    let reply = json::reply(reply.body).map_err(unread)?;
     let (topic, list, key) = match sought {
         Sought::Ticket(_) => ("TICKET", "/ticketList", "ticket_id"),
         Sought::Products(_) => ("PRODUCT", "/data/product_list", "product_id"),
@@ -107,7 +114,7 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
     // The reply to an expired access token has status 200 and JSON without the list.
     let Some(listed) = reply.pointer(list).and_then(Value::as_array) else {
         let reason = "treez answered without a list, as it does to a token that ran out";
-        return Fetched::Failed(Reject::new(RejectClass::Auth, reason).into());
+        return Err(Reject::new(RejectClass::Auth, reason).into());
     };
     let is_sought = |object: &&Value| {
         object.get(key).and_then(text).is_some_and(|id| match &sought {
@@ -117,16 +124,27 @@ pub(super) fn fetched(wanted: &Fetch<'_>, context: &CallContext<'_>, reply: &Htt
     };
     let found: Vec<&Value> = listed.iter().filter(is_sought).collect();
     let missing = missing(wanted, context, &found);
-    let found = found.into_iter().map(|object| (topic, dressed(topic, object)));
-    Fetched::Objects { objects: found.chain(missing).collect(), next: None }
+    let found = found.into_iter().map(|object| Object { topic, body: dressed(topic, object) });
+    Ok(Page { objects: found.chain(missing).collect(), next: None })
+}
+
+/// Returns the error that a reply states with its status; 429 isn't documented and is read as elsewhere. Lists name their
+/// objects in the query, so that a path that doesn't exist is that of an account that doesn't exist.
+pub(super) fn check(reply: &HttpReply<'_>) -> Result<(), CallError> {
+    let status = reply.status;
+    let reject = |class| Reject::new(class, format!("treez refused us: status {status}"));
+    Err(match status {
+        200..=299 => return Ok(()),
+        429 => CallError::RateLimited { after: reply.retry_after },
+        300..=399 | 402 | 404 | 423 => reject(RejectClass::Config).into(),
+        401 | 403 => reject(RejectClass::Auth).into(),
+        400..=407 | 409..=499 => reject(RejectClass::Platform).into(),
+        _ => CallError::transient(format!("status {status}")),
+    })
 }
 
 /// The report of a read-back besides the found objects: there is no such product, or no level of it.
-fn missing(
-    wanted: &Fetch<'_>,
-    context: &CallContext<'_>,
-    found: &[&Value],
-) -> Option<(&'static str, Vec<u8>)> {
+fn missing(wanted: &Fetch<'_>, context: &CallContext<'_>, found: &[&Value]) -> Option<Object> {
     let now = context.now.to_string();
     match *wanted {
         Fetch::Notified { .. } => None,
@@ -134,13 +152,13 @@ fn missing(
         Fetch::Level { item, location } => {
             let location = location.map(ExternalId::as_str);
             let absent = json!({"product_id": item.as_str(), "location_id": location, "observed_at": now});
-            Some((LEVEL_ABSENT, dressed(LEVEL_ABSENT, &absent)))
+            Some(Object { topic: LEVEL_ABSENT, body: dressed(LEVEL_ABSENT, &absent) })
         }
         Fetch::Product { .. } if !found.is_empty() => None,
         Fetch::Product { product, .. } => {
             let deleted =
                 json!({"product_id": product.as_str(), "product_status": "DELETED", "last_updated_at": now});
-            Some(("PRODUCT", dressed("PRODUCT", &deleted)))
+            Some(Object { topic: "PRODUCT", body: dressed("PRODUCT", &deleted) })
         }
     }
 }
@@ -189,19 +207,6 @@ fn text(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-/// Escapes `text` as one segment of a path or one value of a query.
-fn escaped(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut escaped, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a string never fails.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-        escaped
-    })
 }
 
 #[cfg(test)]

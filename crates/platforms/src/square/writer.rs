@@ -1,7 +1,9 @@
 //! Changes as Square's requests: stock as an adjustment, prices and texts by writing the whole object back.
 
 use super::{http, map};
-use crate::{Call, CallContext, CallOutcome, HttpReply, Step, WriteLimits, contract::spaced, json};
+use crate::{
+    CallContext, CallError, HttpReply, Step, Write, WriteLimits, Writer, Written, contract::spaced, json,
+};
 use model::{Currency, ExternalId, MirrorKind, MirrorValue, Money, ProductText, Quantity};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -19,29 +21,39 @@ const NAME_LIMIT_CHARS: usize = 512;
 /// Square's limit on an item's description, tags included, in code points.
 const DESCRIPTION_LIMIT_CHARS: usize = 65_535;
 
-/// The limits of writes. A catalog object is written against its version, so that repeating the write is safe.
-pub(super) const fn limits(kind: MirrorKind) -> WriteLimits {
-    let repeatable_for = match kind {
-        MirrorKind::Inventory => Some(OCCURRED_WITHIN),
-        MirrorKind::Price | MirrorKind::Product => None,
-    };
-    WriteLimits { quantity_decimals: QUANTITY_DECIMALS, repeatable_for }
+impl Writer for super::Square {
+    /// A catalog object is written against its version, so that repeating the write is safe.
+    fn limits(&self, kind: MirrorKind) -> Option<WriteLimits> {
+        let repeatable_for = match kind {
+            MirrorKind::Inventory => Some(OCCURRED_WITHIN),
+            MirrorKind::Price | MirrorKind::Product => None,
+        };
+        // A batch of adjustments counts once by its key, and its writes alone would have others: a repetition in another
+        // batch would count twice.
+        Some(WriteLimits { quantity_decimals: QUANTITY_DECIMALS, repeatable_for, batch_max: 1 })
+    }
+
+    fn step(
+        &self,
+        write: &Write,
+        context: &CallContext<'_>,
+        read: Option<&HttpReply<'_>>,
+    ) -> Result<Step, CallError> {
+        step(write, context, read)
+    }
+
+    fn outcome(&self, write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
+        outcome(write, reply)
+    }
 }
 
-/// The next request of `call`; an `Err` ends the call.
-pub(super) fn step(
-    call: &Call,
-    context: &CallContext<'_>,
-    read: Option<&HttpReply<'_>>,
-) -> Result<Step, CallOutcome> {
-    match call {
-        Call::SetLevel { item, location, to, from } => {
-            set_level(item, location.as_ref(), *to, *from, context)
+fn step(write: &Write, context: &CallContext<'_>, read: Option<&HttpReply<'_>>) -> Result<Step, CallError> {
+    match write {
+        Write::Level { item, location, to, from } => set_level(item, location.as_ref(), *to, *from, context),
+        Write::Price { variant, to, .. } => {
+            rewrite(write, variant, context, read, |object| set_price(object, *to))
         }
-        Call::SetPrice { variant, to, .. } => {
-            rewrite(call, variant, context, read, |object| set_price(object, *to))
-        }
-        Call::SetText { product, to } => rewrite(call, product, context, read, |object| set_text(object, to)),
+        Write::Text { product, to } => rewrite(write, product, context, read, |object| set_text(object, to)),
     }
 }
 
@@ -52,17 +64,17 @@ fn set_level(
     to: Quantity,
     from: Quantity,
     context: &CallContext<'_>,
-) -> Result<Step, CallOutcome> {
+) -> Result<Step, CallError> {
     let location = location
         .ok_or_else(|| {
-            CallOutcome::Rejected(Reject::new(
+            CallError::Rejected(Reject::new(
                 RejectClass::Config,
                 "square counts at locations, and none is set",
             ))
         })?
         .as_str();
     if from == to {
-        return Ok(Step::End(CallOutcome::DONE));
+        return Ok(Step::Done(Written::default()));
     }
     let increase = to > from;
     let (before, after) = if increase { ("NONE", "IN_STOCK") } else { ("IN_STOCK", "SOLD") };
@@ -91,12 +103,12 @@ fn set_level(
 
 /// Reads a catalog object, changes it with `set`, and writes all of it back: fields that a write leaves out are lost.
 fn rewrite(
-    call: &Call,
+    write: &Write,
     id: &ExternalId,
     context: &CallContext<'_>,
     read: Option<&HttpReply<'_>>,
     set: impl FnOnce(&mut Value) -> Result<bool, Reject>,
-) -> Result<Step, CallOutcome> {
+) -> Result<Step, CallError> {
     let Some(read) = read else {
         let path = format!("/v2/catalog/object/{}", http::segment(id.as_str()));
         return Ok(Step::Read(http::get(context.access, &path)));
@@ -107,10 +119,10 @@ fn rewrite(
     let mut object = reply.get_mut("object").map(Value::take).ok_or_else(unread)?;
     let version = object.get("version").and_then(Value::as_i64).ok_or_else(unread)?;
     if object.get("is_deleted").and_then(Value::as_bool) == Some(true) {
-        return Err(CallOutcome::Gone);
+        return Err(CallError::Gone);
     }
     if !set(&mut object)? {
-        return Ok(Step::End(shown(call, &object)));
+        return Ok(Step::Done(shown(write, &object)));
     }
     // After a refused version the body is different and needs another key, the same for every attempt at that version.
     let key = key(format!("{}-{version}", context.idempotency_key))?;
@@ -118,21 +130,21 @@ fn rewrite(
     Ok(Step::Write(http::post(context.access, "/v2/catalog/object", &body)))
 }
 
-/// A success with the version and value of the catalog object in a reply.
-fn shown(call: &Call, object: &Value) -> CallOutcome {
-    CallOutcome::Done { version: map::catalog_version(object), rendered: rendered(call, object) }
+/// The version and the value of the catalog object in a reply.
+fn shown(write: &Write, object: &Value) -> Written {
+    Written { version: map::catalog_version(object), rendered: rendered(write, object) }
 }
 
-/// The value of `call` as Square renders it in `object`, read as `map` reads it.
-fn rendered(call: &Call, object: &Value) -> Option<MirrorValue> {
-    match call {
-        Call::SetLevel { .. } => None,
-        Call::SetPrice { .. } => {
+/// The value of `write` as Square renders it in `object`, read as `map` reads it.
+fn rendered(write: &Write, object: &Value) -> Option<MirrorValue> {
+    match write {
+        Write::Level { .. } => None,
+        Write::Price { .. } => {
             let price = object.pointer("/item_variation_data/price_money")?;
             let currency = Currency::new(price.get("currency")?.as_str()?).ok()?;
             Some(MirrorValue::Price(Money { minor: price.get("amount")?.as_i64()?, currency }))
         }
-        Call::SetText { .. } => {
+        Write::Text { .. } => {
             let data = object.get("item_data")?.as_object()?;
             let text = |names: &[&str]| first_text(data, names).map(spaced);
             Some(MirrorValue::Text(ProductText {
@@ -187,14 +199,15 @@ fn set_text(object: &mut Value, to: &ProductText) -> Result<bool, Reject> {
 }
 
 /// Classifies the reply to a write, or to the read before it.
-pub(super) fn outcome(call: &Call, reply: &HttpReply<'_>) -> CallOutcome {
-    let written = |body: &[u8]| json::reply(body).ok()?.get_mut("catalog_object").map(Value::take);
-    match (http::meaning(reply), call) {
-        (CallOutcome::Done { .. }, Call::SetPrice { .. } | Call::SetText { .. }) => {
-            written(reply.body).map_or(CallOutcome::DONE, |object| shown(call, &object))
+fn outcome(write: &Write, reply: &HttpReply<'_>) -> Result<Written, CallError> {
+    http::check(reply)?;
+    let object = || json::reply(reply.body).ok()?.get_mut("catalog_object").map(Value::take);
+    Ok(match write {
+        Write::Level { .. } => Written::default(),
+        Write::Price { .. } | Write::Text { .. } => {
+            object().map(|object| shown(write, &object)).unwrap_or_default()
         }
-        (meaning, _) => meaning,
-    }
+    })
 }
 
 fn data<'a>(object: &'a mut Value, name: &str) -> Result<&'a mut serde_json::Map<String, Value>, Reject> {

@@ -8,40 +8,41 @@ fn id(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
 }
 
-fn set_level(to: &str, from: &str) -> Call {
+fn set_level(to: &str, from: &str) -> Write {
     let quantity = |text| Quantity::parse(text).unwrap();
-    Call::SetLevel { item: id("11"), location: Some(id("22")), to: quantity(to), from: quantity(from) }
+    Write::Level { item: id("11"), location: Some(id("22")), to: quantity(to), from: quantity(from) }
 }
 
-fn set_price(amount: &str, currency: &str) -> Call {
+fn set_price(amount: &str, currency: &str) -> Write {
     let to = Money::parse(amount, Currency::new(currency).unwrap()).unwrap();
-    Call::SetPrice { product: id("33"), variant: id("44"), to }
+    Write::Price { product: id("33"), variant: id("44"), to }
 }
 
-fn set_text(title: Option<&str>, description: Option<&str>) -> Call {
+fn set_text(title: Option<&str>, description: Option<&str>) -> Write {
     let to =
         ProductText { title: title.map(ToOwned::to_owned), description: description.map(ToOwned::to_owned) };
-    Call::SetText { product: id("33"), to }
+    Write::Text { product: id("33"), to }
 }
 
-fn step(wanted: &Call) -> Result<Step, CallOutcome> {
+fn planned(wanted: &Write) -> Result<Step, CallError> {
     let access = Access {
         base_url: "https://suite.myshopify.com".to_owned(),
         token: "token".to_owned(),
+        access_token: None,
         api_version: String::new(),
         account: String::new(),
     };
-    call(wanted, &CallContext { access: &access, idempotency_key: KEY, now: Timestamp::from_micros(0) })
+    step(wanted, &CallContext { access: &access, idempotency_key: KEY, now: Timestamp::from_micros(0) })
 }
 
-fn written(wanted: &Call) -> (HttpRequest, Value) {
-    let Ok(Step::Write(request)) = step(wanted) else { panic!("{:?}", step(wanted)) };
+fn written(wanted: &Write) -> (HttpRequest, Value) {
+    let Ok(Step::Write(request)) = planned(wanted) else { panic!("{:?}", planned(wanted)) };
     let body = serde_json::from_slice(&request.body).unwrap();
     (request, body)
 }
 
-fn said(wanted: &Call, body: &Value) -> CallOutcome {
-    outcome(wanted, &HttpReply { status: 200, retry_after: None, body: body.to_string().as_bytes() })
+fn said(wanted: &Write, body: &Value) -> Result<Written, CallError> {
+    outcome(wanted, &HttpReply::new(200, body.to_string().as_bytes()))
 }
 
 #[test]
@@ -67,8 +68,8 @@ fn a_level_is_compared_and_set_under_an_idempotency_key() {
 
 #[test]
 fn what_shopify_can_not_hold_is_refused_here() {
-    let class = |call: &Call| match step(call).unwrap_err() {
-        CallOutcome::Rejected(reject) => reject.class,
+    let class = |call: &Write| match planned(call).unwrap_err() {
+        CallError::Rejected(reject) => reject.class,
         other => panic!("{other:?}"),
     };
     assert_eq!(class(&set_level("2.5", "2")), RejectClass::Data);
@@ -76,16 +77,16 @@ fn what_shopify_can_not_hold_is_refused_here() {
     assert_eq!(class(&set_price("-0.01", "USD")), RejectClass::Data);
     assert_eq!(class(&set_text(Some(""), None)), RejectClass::Data);
     let (to, from) = (Quantity::ZERO, Quantity::pieces(1));
-    let foreign = Call::SetLevel { item: id("ABC"), location: Some(id("22")), to, from };
+    let foreign = Write::Level { item: id("ABC"), location: Some(id("22")), to, from };
     assert_eq!(class(&foreign), RejectClass::Data);
-    let nowhere = Call::SetLevel { item: id("11"), location: None, to, from };
+    let nowhere = Write::Level { item: id("11"), location: None, to, from };
     assert_eq!(class(&nowhere), RejectClass::Config, "a matter of this location, not of the account");
-    assert_eq!(limits(MirrorKind::Inventory).quantity_decimals, 0);
+    assert_eq!(super::super::PLATFORM.limits(MirrorKind::Inventory).unwrap().quantity_decimals, 0);
 }
 
 #[test]
 fn a_price_is_a_decimal_text_with_its_currencys_digits() {
-    let variables = |call: &Call| written(call).1["variables"].clone();
+    let variables = |call: &Write| written(call).1["variables"].clone();
     let of = |price| json!({ "product": "gid://shopify/Product/33", "variants": [{ "id": "gid://shopify/ProductVariant/44", "price": price }] });
     assert_eq!(variables(&set_price("19.9", "USD")), of("19.90"));
     assert_eq!(variables(&set_price("500", "JPY")), of("500"));
@@ -93,7 +94,7 @@ fn a_price_is_a_decimal_text_with_its_currencys_digits() {
 
 #[test]
 fn only_the_text_that_shall_change_is_sent() {
-    let product = |call: &Call| written(call).1["variables"]["product"].clone();
+    let product = |call: &Write| written(call).1["variables"]["product"].clone();
     assert_eq!(
         product(&set_text(Some("T"), None)),
         json!({ "id": "gid://shopify/Product/33", "title": "T" })
@@ -102,7 +103,7 @@ fn only_the_text_that_shall_change_is_sent() {
         product(&set_text(None, Some(""))),
         json!({ "id": "gid://shopify/Product/33", "descriptionHtml": "" })
     );
-    assert_eq!(step(&set_text(None, None)), Ok(Step::End(CallOutcome::DONE)));
+    assert_eq!(planned(&set_text(None, None)), Ok(Step::Done(Written::default())));
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_mutation_without_errors_is_done_and_one_that_says_nothing_is_not() {
             json!({ "data": { field: { "userErrors": [] } } }),
             json!({ "data": { field: { "userErrors": [] } }, "errors": [] }),
         ] {
-            assert_eq!(said(&call, &body), CallOutcome::DONE, "{field}");
+            assert_eq!(said(&call, &body), Ok(Written::default()), "{field}");
         }
         for body in [
             json!({}),
@@ -124,7 +125,7 @@ fn a_mutation_without_errors_is_done_and_one_that_says_nothing_is_not() {
             json!({ "data": { field: null } }),
             json!({ "data": { "x": {} } }),
         ] {
-            assert!(matches!(said(&call, &body), CallOutcome::Retry { .. }), "{field} {body}");
+            assert!(matches!(said(&call, &body), Err(CallError::Transient { .. })), "{field} {body}");
         }
     }
 }
@@ -138,7 +139,7 @@ fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
         let query = written(&call).1["query"].as_str().unwrap().to_owned();
         assert!(query.contains("updatedAt }"), "{query}");
         let version = |payload: Value| match said(&call, &json!({ "data": { field: payload } })) {
-            CallOutcome::Done { version, .. } => version,
+            Ok(Written { version, .. }) => version,
             other => panic!("{field} {other:?}"),
         };
         // The same instant as `"updated_at": "2024-07-24T07:05:37-04:00"` of a webhook.
@@ -153,11 +154,13 @@ fn a_write_says_which_version_it_made_as_the_report_of_it_will() {
 
 #[test]
 fn a_write_shows_what_the_platform_made_of_it() {
-    let rendered =
-        |call: &Call, field: &str, payload: Value| match said(call, &json!({ "data": { field: payload } })) {
-            CallOutcome::Done { rendered, .. } => rendered,
-            other => panic!("{other:?}"),
-        };
+    let rendered = |call: &Write, field: &str, payload: Value| match said(
+        call,
+        &json!({ "data": { field: payload } }),
+    ) {
+        Ok(Written { rendered, .. }) => rendered,
+        other => panic!("{other:?}"),
+    };
     let product = json!({ "title": "Tea", "descriptionHtml": "<p>Black</p>\n", "updatedAt": null });
     let text = rendered(
         &set_text(Some(" Tea "), Some("Black")),
@@ -190,14 +193,14 @@ fn errors_of_the_mutation_are_distinguished_by_their_code() {
     for conflict in
         ["CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE", "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"]
     {
-        assert_eq!(with(json!(conflict)), CallOutcome::Conflict, "{conflict}");
+        assert_eq!(with(json!(conflict)), Err(CallError::Conflict), "{conflict}");
     }
-    assert!(matches!(with(json!("IDEMPOTENCY_CONCURRENT_REQUEST")), CallOutcome::Retry { .. }));
+    assert!(matches!(with(json!("IDEMPOTENCY_CONCURRENT_REQUEST")), Err(CallError::Transient { .. })));
     for gone in ["ITEM_NOT_STOCKED_AT_LOCATION", "INVALID_INVENTORY_ITEM", "INVALID_LOCATION"] {
-        assert_eq!(with(json!(gone)), CallOutcome::Gone, "{gone}");
+        assert_eq!(with(json!(gone)), Err(CallError::Gone), "{gone}");
     }
     let class = |code| match with(code) {
-        CallOutcome::Rejected(reject) => (reject.class, reject.reason),
+        Err(CallError::Rejected(reject)) => (reject.class, reject.reason),
         other => panic!("{other:?}"),
     };
     assert_eq!(class(json!("IDEMPOTENCY_KEY_PARAMETER_MISMATCH")).0, RejectClass::Bug);
@@ -220,16 +223,16 @@ fn errors_of_graphql_are_read_before_any_data() {
         let data = json!({ "inventorySetQuantities": { "userErrors": [] } });
         said(&set_level("7", "9"), &json!({ "errors": errors, "data": data }))
     };
-    assert_eq!(with("THROTTLED"), CallOutcome::Throttled { after: None });
-    assert!(matches!(with("INTERNAL_SERVER_ERROR"), CallOutcome::Retry { .. }));
+    assert_eq!(with("THROTTLED"), Err(CallError::RateLimited { after: None }));
+    assert!(matches!(with("INTERNAL_SERVER_ERROR"), Err(CallError::Transient { .. })));
     for (code, refusal) in
         [("ACCESS_DENIED", AccountRefusal::Unauthorized), ("SHOP_INACTIVE", AccountRefusal::Misconfigured)]
     {
-        assert!(matches!(with(code), CallOutcome::AccountRefused(said, _) if said == refusal), "{code}");
+        assert!(matches!(with(code), Err(CallError::AccountRefused(found, _)) if found == refusal), "{code}");
     }
-    assert!(matches!(with("MAX_COST_EXCEEDED"), CallOutcome::Rejected(_)));
+    assert!(matches!(with("MAX_COST_EXCEEDED"), Err(CallError::Rejected(_))));
     let uncoded = said(&set_level("7", "9"), &json!({ "errors": "[API] Invalid API key or access token" }));
-    assert!(matches!(uncoded, CallOutcome::Rejected(reject) if !reject.reason.contains("token")));
+    assert!(matches!(uncoded, Err(CallError::Rejected(reject)) if !reject.reason.contains("token")));
 }
 
 #[test]
@@ -245,7 +248,7 @@ fn a_throttled_reply_says_how_long_the_bucket_takes() {
             }),
         )
     };
-    let after = |seconds| CallOutcome::Throttled { after: seconds };
+    let after = |seconds| Err(CallError::RateLimited { after: seconds });
     assert_eq!(with(752.0, 666.0, 50.0), after(Some(Duration::from_millis(1_720))));
     assert_eq!(with(10.0, 20.0, 50.0), after(Some(Duration::ZERO)));
     assert_eq!(with(1e300, 0.0, 50.0), after(None));
@@ -258,31 +261,87 @@ fn a_product_or_variant_that_is_missing_is_gone() {
     let missing = |code: &str| json!({ "product": null, "userErrors": [{ "code": code, "field": ["productId"], "message": "m" }] });
     for code in ["PRODUCT_DOES_NOT_EXIST", "PRODUCT_VARIANT_DOES_NOT_EXIST"] {
         let body = json!({ "data": { "productVariantsBulkUpdate": missing(code) } });
-        assert_eq!(said(&set_price("1", "USD"), &body), CallOutcome::Gone, "{code}");
+        assert_eq!(said(&set_price("1", "USD"), &body), Err(CallError::Gone), "{code}");
     }
     let update = |product: Value, field: &str| {
         let errors = json!([{ "field": [field], "message": "Product does not exist" }]);
         let body = json!({ "data": { "productUpdate": { "product": product, "userErrors": errors } } });
         said(&set_text(Some("T"), None), &body)
     };
-    assert_eq!(update(json!(null), "id"), CallOutcome::Gone);
-    assert!(matches!(update(json!(null), "title"), CallOutcome::Rejected(_)));
-    assert!(matches!(update(json!({}), "id"), CallOutcome::Rejected(_)));
+    assert_eq!(update(json!(null), "id"), Err(CallError::Gone));
+    assert!(matches!(update(json!(null), "title"), Err(CallError::Rejected(_))));
+    assert!(matches!(update(json!({}), "id"), Err(CallError::Rejected(_))));
 }
 
 #[test]
 fn a_status_distinguishes_the_account_from_the_value() {
-    let with = |status| outcome(&set_level("7", "9"), &HttpReply { status, retry_after: None, body: b"{}" });
+    let with = |status| outcome(&set_level("7", "9"), &HttpReply::new(status, b"{}"));
     for status in [401, 403] {
         let said = with(status);
-        assert!(matches!(said, CallOutcome::AccountRefused(AccountRefusal::Unauthorized, _)), "{said:?}");
+        assert!(matches!(said, Err(CallError::AccountRefused(AccountRefusal::Unauthorized, _))), "{said:?}");
     }
     for status in [301, 402, 404, 423] {
         let said = with(status);
-        assert!(matches!(said, CallOutcome::AccountRefused(AccountRefusal::Misconfigured, _)), "{said:?}");
+        assert!(matches!(said, Err(CallError::AccountRefused(AccountRefusal::Misconfigured, _))), "{said:?}");
     }
     for status in [408, 430, 503] {
-        assert!(matches!(with(status), CallOutcome::Retry { .. }), "{status}");
+        assert!(matches!(with(status), Err(CallError::Transient { .. })), "{status}");
     }
-    assert!(matches!(with(422), CallOutcome::Rejected(_)));
+    assert!(matches!(with(422), Err(CallError::Rejected(_))));
+}
+
+fn level_of(item: &str) -> Write {
+    let (to, from) = (Quantity::pieces(7), Quantity::pieces(9));
+    Write::Level { item: id(item), location: Some(id("22")), to, from }
+}
+
+#[test]
+fn several_levels_are_set_in_one_request_under_one_key() {
+    let access = Access {
+        base_url: "https://suite.myshopify.com".to_owned(),
+        token: "token".to_owned(),
+        access_token: None,
+        api_version: String::new(),
+        account: String::new(),
+    };
+    let context = CallContext { access: &access, idempotency_key: KEY, now: Timestamp::from_micros(0) };
+    let writes = [level_of("11"), level_of("12")];
+    let request = super::super::PLATFORM.batch(&writes, &context).unwrap();
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let items: Vec<&Value> = body["variables"]["input"]["quantities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|quantity| &quantity["inventoryItemId"])
+        .collect();
+    assert_eq!(items, ["gid://shopify/InventoryItem/11", "gid://shopify/InventoryItem/12"]);
+    assert_eq!(body["variables"]["key"], KEY);
+    let mixed = [level_of("11"), set_price("1", "USD")];
+    assert!(matches!(super::super::PLATFORM.batch(&mixed, &context), Err(CallError::Rejected(_))));
+}
+
+#[test]
+fn an_error_of_a_batch_is_that_of_the_level_that_it_names_or_else_of_all() {
+    let writes = [level_of("11"), level_of("12"), level_of("13")];
+    let results = |errors: Value| {
+        let payload = json!({ "inventoryAdjustmentGroup": null, "userErrors": errors });
+        let body = json!({ "data": { "inventorySetQuantities": payload } }).to_string();
+        super::super::PLATFORM.outcomes(&writes, &HttpReply::new(200, body.as_bytes()))
+    };
+    assert_eq!(results(json!([])), [Ok(Written::default()), Ok(Written::default()), Ok(Written::default())]);
+    let path = |index: &str| json!(["input", "quantities", index, "changeFromQuantity"]);
+    let errors = json!([
+        { "code": "CHANGE_FROM_QUANTITY_STALE", "field": path("1"), "message": "" },
+        { "code": "ITEM_NOT_STOCKED_AT_LOCATION", "field": path("2"), "message": "" },
+    ]);
+    let named = results(errors);
+    assert!(matches!(named[0], Err(CallError::Transient { .. })), "{named:?}");
+    assert_eq!(named[1..], [Err(CallError::Conflict), Err(CallError::Gone)]);
+    let unnamed =
+        results(json!([{ "code": "IDEMPOTENCY_CONCURRENT_REQUEST", "field": null, "message": "" }]));
+    assert!(unnamed.iter().all(|result| matches!(result, Err(CallError::Transient { .. }))), "{unnamed:?}");
+    let limited = super::super::PLATFORM.outcomes(&writes, &HttpReply::new(429, b""));
+    assert_eq!(limited, vec![Err(CallError::RateLimited { after: None }); 3]);
+    let unsaid = super::super::PLATFORM.outcomes(&writes, &HttpReply::new(200, b"{\"data\":{}}"));
+    assert!(unsaid.iter().all(|result| matches!(result, Err(CallError::Transient { .. }))), "{unsaid:?}");
 }

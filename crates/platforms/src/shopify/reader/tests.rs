@@ -1,5 +1,5 @@
 use super::*;
-use crate::Access;
+use crate::{Access, Object};
 use std::time::Duration;
 
 fn id(text: &str) -> ExternalId {
@@ -10,26 +10,28 @@ fn read(item: &str, location: Option<&str>) -> Result<Option<HttpRequest>, Rejec
     let access = Access {
         base_url: "https://suite.myshopify.com".to_owned(),
         token: "token".to_owned(),
+        access_token: None,
         api_version: "2026-04".to_owned(),
         account: String::new(),
     };
     let context = context(&access);
     let (item, location) = (id(item), location.map(id));
-    fetch(&Fetch::Level { item: &item, location: location.as_ref() }, &context)
+    request(&Fetch::Level { item: &item, location: location.as_ref() }, &context)
 }
 
-fn found(body: &Value) -> Fetched {
+fn found(body: &Value) -> Result<Page, CallError> {
     let (item, location) = (id("271878346596884015"), id("53716844710"));
     let body = body.to_string();
-    let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
+    let reply = HttpReply::new(200, body.as_bytes());
     let access = access();
-    fetched(&Fetch::Level { item: &item, location: Some(&location) }, &context(&access), &reply)
+    page(&Fetch::Level { item: &item, location: Some(&location) }, &context(&access), &reply)
 }
 
 fn access() -> Access {
     Access {
         base_url: "https://suite.myshopify.com".to_owned(),
         token: "token".to_owned(),
+        access_token: None,
         api_version: String::new(),
         account: String::new(),
     }
@@ -40,10 +42,10 @@ fn context(access: &Access) -> CallContext<'_> {
     CallContext { access, idempotency_key: "", now }
 }
 
-fn body_of(fetched: Fetched) -> Value {
+fn body_of(fetched: Result<Page, CallError>) -> Value {
     match fetched {
-        Fetched::Objects { objects, next: None } => match objects.as_slice() {
-            [(LEVEL_READ, body)] => serde_json::from_slice(body).unwrap(),
+        Ok(Page { objects, next: None }) => match objects.as_slice() {
+            [Object { topic: LEVEL_READ, body }] => serde_json::from_slice(body).unwrap(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -92,15 +94,15 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
     let (product, variant) = (id("788032119674292922"), id("642667041472713922"));
     let read = |variant, data: Value| {
         let wanted = Fetch::Product { product: &product, variant };
-        let request = fetch(&wanted, &context).unwrap().unwrap();
+        let request = request(&wanted, &context).unwrap().unwrap();
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
         let body = json!({ "data": data }).to_string();
-        let reply = HttpReply { status: 200, retry_after: None, body: body.as_bytes() };
-        (asked["variables"].clone(), fetched(&wanted, &context, &reply))
+        let reply = HttpReply::new(200, body.as_bytes());
+        (asked["variables"].clone(), page(&wanted, &context, &reply))
     };
     let body = |fetched| match fetched {
-        Fetched::Objects { objects, next: None } => {
-            let [(topic, body)] = objects.as_slice() else { panic!("{objects:?}") };
+        Ok(Page { objects, next: None }) => {
+            let [Object { topic, body }] = objects.as_slice() else { panic!("{objects:?}") };
             (*topic, serde_json::from_slice::<Value>(body).unwrap())
         }
         other => panic!("{other:?}"),
@@ -123,9 +125,9 @@ fn a_product_comes_back_in_the_shape_of_the_webhook_with_the_price_that_was_aske
     let deleted = json!({ "id": 788_032_119_674_292_922_u64, "updated_at": "2026-07-02T00:00:00Z" });
     assert_eq!(body(gone), (PRODUCT_DELETED, deleted));
     let (_, gone) = read(Some(&variant), json!({ "product": reported, "productVariant": null }));
-    assert_eq!(gone, Fetched::Failed(CallOutcome::Gone));
+    assert_eq!(gone, Err(CallError::Gone));
     let (_, half) = read(Some(&variant), json!({ "product": reported }));
-    assert!(matches!(half, Fetched::Failed(CallOutcome::Retry { .. })), "{half:?}");
+    assert!(matches!(half, Err(CallError::Transient { .. })), "{half:?}");
 }
 
 #[test]
@@ -147,16 +149,13 @@ fn an_item_that_is_not_there_has_no_level_and_a_broken_reply_says_nothing() {
         "location_id": 53_716_844_710_u64, "available": null });
     assert_eq!(gone, absent);
     let none = found(&json!({ "data": {} }));
-    assert!(matches!(none, Fetched::Failed(CallOutcome::Retry { .. })), "{none:?}");
+    assert!(matches!(none, Err(CallError::Transient { .. })), "{none:?}");
     let partial = found(&json!({ "data": { "inventoryItem": { "inventoryLevel": { "quantities": [] } } } }));
-    assert!(matches!(partial, Fetched::Failed(CallOutcome::Retry { .. })), "{partial:?}");
+    assert!(matches!(partial, Err(CallError::Transient { .. })), "{partial:?}");
     let throttled = json!({
         "errors": [{ "message": "Throttled", "extensions": { "code": "THROTTLED" } }],
         "extensions": { "cost": { "requestedQueryCost": 752, "actualQueryCost": null, "throttleStatus":
             { "maximumAvailable": 1000.0, "currentlyAvailable": 652, "restoreRate": 50.0 } } },
     });
-    assert_eq!(
-        found(&throttled),
-        Fetched::Failed(CallOutcome::Throttled { after: Some(Duration::from_secs(2)) })
-    );
+    assert_eq!(found(&throttled), Err(CallError::RateLimited { after: Some(Duration::from_secs(2)) }));
 }

@@ -1,0 +1,95 @@
+//! What all calls of a platform's API have in common.
+
+use model::{Health, Timestamp};
+use stage::{Reject, RejectClass};
+use std::time::Duration;
+
+/// Location of a connection's API and the credentials for it.
+#[derive(Clone)]
+pub struct Access {
+    /// Scheme, host and port, without a slash at the end.
+    pub base_url: String,
+    /// The connection's credential; the platform defines its kind.
+    pub token: String,
+    /// The access token that the platform issued for it, on platforms with [`Tokens`](crate::Tokens).
+    pub access_token: Option<String>,
+    /// The API version to request; empty for the platform's default.
+    pub api_version: String,
+    /// The account's name on the platform (Shopify's shop domain, Treez' dispensary), for APIs that need it.
+    pub account: String,
+}
+
+/// The input of a call besides the call itself.
+#[derive(Clone, Copy)]
+pub struct CallContext<'a> {
+    /// Location and credentials of the API.
+    pub access: &'a Access,
+    /// Idempotency key, the same for every attempt of one write.
+    pub idempotency_key: &'a str,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+/// The reason why a call had no success; it states what the caller does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// Compare-and-set failed: the platform has another value. Read again.
+    Conflict,
+    /// The platform has no such object, or doesn't count it at that location. Its state is no longer known.
+    Gone,
+    /// Not now: too many calls.
+    RateLimited {
+        /// Minimum wait.
+        after: Option<Duration>,
+    },
+    /// Not now: the outcome is unknown or the platform has an outage. The same call may safely be repeated.
+    Transient {
+        /// The observed failure, without payload.
+        reason: String,
+    },
+    /// Every call of this account is refused until its credentials or settings change. Independent of the value.
+    AccountRefused(AccountRefusal, Reject),
+    /// The write's time or key is too old for the platform, so that repeating the call doesn't show its outcome. Read
+    /// the object and start a new call.
+    TooOld(Reject),
+    /// This value or this object is permanently refused.
+    Rejected(Reject),
+}
+
+impl CallError {
+    /// A failure that the same call may be repeated after.
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self::Transient { reason: reason.into() }
+    }
+}
+
+impl From<Reject> for CallError {
+    /// Credentials and settings concern the account; anything else concerns the value.
+    fn from(reject: Reject) -> Self {
+        match reject.class {
+            RejectClass::Auth => Self::AccountRefused(AccountRefusal::Unauthorized, reject),
+            RejectClass::Config => Self::AccountRefused(AccountRefusal::Misconfigured, reject),
+            RejectClass::Schema | RejectClass::Data | RejectClass::Platform | RejectClass::Bug => {
+                Self::Rejected(reject)
+            }
+        }
+    }
+}
+
+/// The reason why an account accepts no calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRefusal {
+    /// The credentials are refused or lack a permission.
+    Unauthorized,
+    /// The account is closed, frozen or moved, or a setting of the connection is wrong or missing.
+    Misconfigured,
+}
+
+impl From<AccountRefusal> for Health {
+    fn from(refusal: AccountRefusal) -> Self {
+        match refusal {
+            AccountRefusal::Unauthorized => Self::NeedsReauth,
+            AccountRefusal::Misconfigured => Self::Misconfigured,
+        }
+    }
+}
