@@ -1,6 +1,10 @@
 //! Access tokens that platforms issue for a limited time, sealed; and who asks for the next one.
 
-use crate::{Connection, Sealed, Store, StoreError, columns::time};
+use crate::{
+    Connection, Sealed, Store, StoreError,
+    columns::time,
+    statement::{query, statements},
+};
 use model::{RawDigest, Timestamp};
 use sqlx::Row as _;
 use std::{fmt, time::Duration};
@@ -28,12 +32,7 @@ impl Store {
     /// Returns the token that was issued for the connection's present credentials; `None` if there is none, or if it
     /// was sealed with a key that is no longer known.
     pub async fn access_token(&self, connection: &Connection) -> Result<Option<IssuedToken>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT token, key_id, expires_at FROM access_tokens
-             WHERE connection = $1 AND issued_for = $2 AND token IS NOT NULL",
-        )
-        .bind(connection.id.as_str().to_owned())
-        .bind(issued_for(connection));
+        let statement = query(ISSUED).bind(connection.id.as_str().to_owned()).bind(issued_for(connection));
         let rows = self.fetch_all(statement).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let sealed = Sealed { key_id: row.try_get("key_id")?, bytes: row.try_get("token")? };
@@ -50,16 +49,11 @@ impl Store {
         lease: Duration,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let statement = sqlx::query(
-            "INSERT INTO access_tokens AS held (connection, tenant, refreshing_until) VALUES ($1, $2, $3)
-             ON CONFLICT (connection) DO UPDATE SET refreshing_until = excluded.refreshing_until
-             WHERE held.refreshing_until IS NULL OR held.refreshing_until <= $4
-             RETURNING connection",
-        )
-        .bind(connection.id.as_str().to_owned())
-        .bind(connection.tenant.as_str().to_owned())
-        .bind(now.after(lease).as_chrono())
-        .bind(now.as_chrono());
+        let statement = query(BEGIN_REFRESH)
+            .bind(connection.id.as_str().to_owned())
+            .bind(connection.tenant.as_str().to_owned())
+            .bind(now.after(lease).as_chrono())
+            .bind(now.as_chrono());
         Ok(!self.fetch_all(statement).await?.is_empty())
     }
 
@@ -70,22 +64,16 @@ impl Store {
         token: Option<&IssuedToken>,
     ) -> Result<(), StoreError> {
         let Some(IssuedToken { value, expires_at }) = token else {
-            let statement =
-                sqlx::query("UPDATE access_tokens SET refreshing_until = NULL WHERE connection = $1")
-                    .bind(connection.id.as_str().to_owned());
+            let statement = query(END_REFRESH).bind(connection.id.as_str().to_owned());
             return self.execute(statement).await.map(drop);
         };
         let sealed = self.vault.seal(&connection.tenant, &connection.id, TOKEN, value.as_bytes())?;
-        let statement = sqlx::query(
-            "UPDATE access_tokens SET token = $2, key_id = $3, issued_for = $4, expires_at = $5,
-                 refreshing_until = NULL
-             WHERE connection = $1",
-        )
-        .bind(connection.id.as_str().to_owned())
-        .bind(sealed.bytes)
-        .bind(sealed.key_id)
-        .bind(issued_for(connection))
-        .bind(expires_at.as_chrono());
+        let statement = query(KEEP)
+            .bind(connection.id.as_str().to_owned())
+            .bind(sealed.bytes)
+            .bind(sealed.key_id)
+            .bind(issued_for(connection))
+            .bind(expires_at.as_chrono());
         self.execute(statement).await.map(drop)
     }
 }
@@ -94,4 +82,25 @@ impl Store {
 fn issued_for(connection: &Connection) -> Vec<u8> {
     let parts = [&connection.base_url, &connection.account, &connection.token];
     RawDigest::of(parts.map(String::as_str).join("\0").as_bytes()).as_bytes().to_vec()
+}
+
+statements! {
+    const ISSUED: ByKey(text, bytea) = "
+        SELECT token, key_id, expires_at FROM access_tokens
+        WHERE connection = $1 AND issued_for = $2 AND token IS NOT NULL";
+
+    const BEGIN_REFRESH: ByKey(text, text, timestamptz, timestamptz) = "
+        INSERT INTO access_tokens AS held (connection, tenant, refreshing_until) VALUES ($1, $2, $3)
+        ON CONFLICT (connection) DO UPDATE SET refreshing_until = excluded.refreshing_until
+        WHERE held.refreshing_until IS NULL OR held.refreshing_until <= $4
+        RETURNING connection";
+
+    const END_REFRESH: ByKey(text) = "UPDATE access_tokens SET refreshing_until = NULL WHERE connection = $1";
+
+    const KEEP: ByKey(text, bytea, text, bytea, timestamptz) = "
+        UPDATE access_tokens SET token = $2, key_id = $3, issued_for = $4, expires_at = $5, refreshing_until = NULL
+        WHERE connection = $1";
+
+    /// Discards the tokens that were sealed with another key.
+    pub(crate) const DISCARD_SEALED_OTHERWISE: Any(text) = "DELETE FROM access_tokens WHERE key_id <> $1";
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Connection, Sealed, Store, StoreError,
+    access_tokens::DISCARD_SEALED_OTHERWISE,
     columns::{id, json, signed},
     connection_states::{Owner, Refused, begin_anew},
     connections::{self, CREDENTIALS, Credentials, open, sealed},
@@ -156,8 +157,7 @@ impl Store {
             within(self.limit, statement.execute(&mut *transaction)).await?;
         }
         // Issued tokens are issued again.
-        let discarded = sqlx::query("DELETE FROM access_tokens WHERE key_id <> $1")
-            .bind(self.vault.current_key().to_owned());
+        let discarded = query(DISCARD_SEALED_OTHERWISE).bind(self.vault.current_key().to_owned());
         within(self.limit, discarded.execute(&mut *transaction)).await?;
         within(self.limit, transaction.commit()).await?;
         Ok(signed(rows.len())?.unsigned_abs())

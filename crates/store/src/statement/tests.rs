@@ -12,6 +12,7 @@ use std::{
 fn all() -> Vec<Declared> {
     [
         crate::statements(),
+        crate::access_tokens::statements(),
         crate::apply::statements(),
         crate::claims::all_statements(),
         crate::conflicts::statements(),
