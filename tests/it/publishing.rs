@@ -90,7 +90,7 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     let event = wire::PublishedEvent {
         action: Action::Updated,
         occurred_at: Timestamp::parse("2026-01-01T00:00:05Z").ok(),
-        version: Some(SourceVersion::from(Timestamp::parse("2026-01-01T00:00:05Z").expect("a time"))),
+        version: Some(SourceVersion::exact(Timestamp::parse("2026-01-01T00:00:05Z").expect("a time"))),
         payload: Payload::Inventory(InventoryReport {
             item: ExternalId::new(&ITEM.to_string()).expect("an id"),
             location: ExternalId::new(&Account::SHOPIFY_LOCATION.to_string()).ok(),

@@ -2,8 +2,8 @@
 
 use crate::{
     AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction,
-    InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, StockedAt, StoreId,
-    TenantId, Timestamp, TraceParent, Waiting,
+    InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, SourceVersion, StockedAt,
+    StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -81,17 +81,6 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// The platform's version of an object: a number that only grows with the object's changes, either a counter or a time
-/// in microseconds. Comparable only between versions of one object of one connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SourceVersion(pub i64);
-
-impl From<Timestamp> for SourceVersion {
-    fn from(time: Timestamp) -> Self {
-        Self(time.as_micros())
     }
 }
 
@@ -231,6 +220,11 @@ pub struct Event {
 pub const DEFAULT_LOCATION: &str = "default";
 
 impl Event {
+    /// Returns the number of its version.
+    pub fn version_number(&self) -> Option<VersionNumber> {
+        self.version.map(|version| version.number)
+    }
+
     /// Returns our id for the platform's id `external`, if enrich found it.
     pub fn link(&self, kind: LinkKind, external: &ExternalId) -> Option<&str> {
         self.links

@@ -22,6 +22,7 @@ pub mod record;
 mod sales;
 mod sku;
 mod time;
+mod version;
 mod visible;
 
 pub use account::{AccountNotice, Duty};
@@ -31,9 +32,7 @@ pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Var
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, Source, TraceParent};
 pub use dropped_input::DroppedInput;
-pub use event::{
-    Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload, SourceVersion,
-};
+pub use event::{Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload};
 pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
     ProductId, RawDigest, StoreId, TenantId, VariantId,
@@ -53,4 +52,5 @@ pub use quantity::{InvalidQuantity, Quantity};
 pub use sales::{Customer, Order, OrderLine, OrderStatus};
 pub use sku::{sku_key, trimmed_code};
 pub use time::{InvalidTimestamp, Timestamp};
+pub use version::{Precision, SourceVersion, VersionNumber};
 pub use visible::{is_hidden, visible, visible_json};

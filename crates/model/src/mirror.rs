@@ -12,7 +12,7 @@ mod level;
 mod reading;
 mod value;
 
-use crate::{ConflictKind, ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp};
+use crate::{ConflictKind, ConnectionId, ExternalId, LocationId, SourceVersion, Timestamp, VersionNumber};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -369,7 +369,7 @@ pub struct Observation<V> {
     pub value: Option<V>,
     /// The newest known version, from a report or from the reply to a write; older reports are stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<SourceVersion>,
+    pub version: Option<VersionNumber>,
     /// Time of receipt of the report.
     pub at: Timestamp,
 }
@@ -385,18 +385,26 @@ pub struct Report<V> {
     pub received_at: Timestamp,
     /// The wait of this mirror that we read the value for; `None` if it isn't a reading for this mirror.
     pub read_for: Option<Waiting>,
-    /// True if one version may stand for two states.
-    pub is_coarse: bool,
     /// True if it was a dead letter and was re-ingested.
     pub is_reentered: bool,
 }
 
 impl<V> Report<V> {
+    /// Returns the number of its version.
+    fn number(&self) -> Option<VersionNumber> {
+        self.version.map(|version| version.number)
+    }
+
+    /// Returns whether other states may have the report's version. A report without a version has none to share.
+    fn is_coarse(&self) -> bool {
+        self.version.is_some_and(SourceVersion::is_coarse)
+    }
+
     /// Returns whether the report is older than the last observation. On a platform without versions, a re-ingested
     /// report is as old as its first receipt. An observed version beyond [`CLOCK_LEAD_MAX`] counts as none.
     fn is_stale(&self, seen: Option<&Observation<V>>) -> bool {
         let Some(seen) = seen else { return false };
-        match self.version.zip(self.believed(seen.version)) {
+        match self.number().zip(self.believed(seen.version)) {
             Some((version, seen)) => version < seen,
             None => self.is_reentered && self.received_at < seen.at,
         }
@@ -405,17 +413,17 @@ impl<V> Report<V> {
     /// Returns whether the report's version may stand for two states and isn't greater than the observed one.
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
-        self.is_coarse && self.version.zip(seen).is_some_and(|(version, seen)| version <= seen)
+        self.is_coarse() && self.number().zip(seen).is_some_and(|(version, seen)| version <= seen)
     }
 
     /// Returns whether the report's version is greater than the observed one.
     fn is_newer(&self, seen: Option<&Observation<V>>) -> bool {
         let seen = seen.and_then(|seen| self.believed(seen.version));
-        self.version.zip(seen).is_some_and(|(version, seen)| version > seen)
+        self.number().zip(seen).is_some_and(|(version, seen)| version > seen)
     }
 
     /// Returns the observed version, unless it is too far in the future to be plausible.
-    fn believed(&self, seen: Option<SourceVersion>) -> Option<SourceVersion> {
+    fn believed(&self, seen: Option<VersionNumber>) -> Option<VersionNumber> {
         seen.filter(|seen| seen.is_believed(self.received_at))
     }
 
@@ -425,15 +433,7 @@ impl<V> Report<V> {
         V: Clone,
     {
         let known = seen.and_then(|seen| self.believed(seen.version));
-        Observation { value: self.value.clone(), version: self.version.max(known), at: self.received_at }
-    }
-}
-
-impl SourceVersion {
-    /// Returns whether the version is plausible: not a time more than [`CLOCK_LEAD_MAX`] after `received_at`. Counters
-    /// are far below any time in microseconds.
-    pub fn is_believed(self, received_at: Timestamp) -> bool {
-        self.0 <= received_at.after(CLOCK_LEAD_MAX).as_micros()
+        Observation { value: self.value.clone(), version: self.number().max(known), at: self.received_at }
     }
 }
 

@@ -8,8 +8,8 @@ mod facts;
 
 use crate::{
     Action, ConnectionId, Customer, CustomerId, DeliveryId, EntityKind, Event, EventId, ExternalId,
-    LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, Quantity, SourceVersion,
-    StoreId, TenantId, Timestamp, VariantId,
+    LocationId, Money, Order, OrderId, Outcome, Position, ProductId, ProductStatus, Quantity, StoreId,
+    TenantId, Timestamp, VariantId, VersionNumber,
 };
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ pub struct OrderRow {
     /// The connection that reported it; an order belongs to one platform.
     pub connection: ConnectionId,
     /// The version in the last report.
-    pub version: Option<SourceVersion>,
+    pub version: Option<VersionNumber>,
     /// The order itself.
     pub order: Order,
 }
@@ -106,7 +106,7 @@ pub struct CustomerRow {
     /// The connection that reported it.
     pub connection: ConnectionId,
     /// The version in the last report.
-    pub version: Option<SourceVersion>,
+    pub version: Option<VersionNumber>,
     /// The customer; fields that were never reported are `Keep`.
     pub customer: Customer,
     /// Time at which the platform reported that the customer no longer exists; the personal fields are then empty.
@@ -117,7 +117,7 @@ pub struct CustomerRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erasure {
     /// The version below which reports have no effect any more.
-    pub version: SourceVersion,
+    pub version: VersionNumber,
     /// Time of the request.
     pub at: Timestamp,
 }

@@ -42,12 +42,6 @@ pub trait Platform: Send + Sync + 'static {
     /// row, which leaves the other rows as they are, or for the whole payload where rows can't be distinguished.
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject>;
 
-    /// Returns true if no two states of a product or a level share a version. If they may, two different reports of one
-    /// version don't show which is later, and the object is read back.
-    fn versions_are_unique(&self) -> bool {
-        true
-    }
-
     /// The webhooks that it sends.
     fn webhooks(&self) -> Option<&dyn Webhooks> {
         None
@@ -164,7 +158,8 @@ pub struct Mapped {
     pub action: Action,
     /// Time of the change, as the platform reports it.
     pub occurred_at: Option<Timestamp>,
-    /// The platform's version of the object.
+    /// The platform's version of the object. It is coarse if two states may have it: two different reports of it don't
+    /// show which is later, and the object is read back.
     pub version: Option<SourceVersion>,
     /// Identity of the event, the same for every repeat of it: object and version, or the delivery. Never empty.
     pub identity: Vec<String>,

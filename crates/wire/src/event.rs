@@ -13,7 +13,7 @@ use crate::{
 use bytes::Bytes;
 use model::{
     Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Origin, Patch, Payload,
-    Position, RawDigest, SourceVersion, Timestamp, TraceParent,
+    Position, Precision, RawDigest, SourceVersion, Timestamp, TraceParent, VersionNumber,
 };
 use prost::Message as _;
 
@@ -40,7 +40,8 @@ pub fn encode_published(event: &PublishedEvent) -> Bytes {
     pb::Event {
         action: pb::Action::from(event.action).into(),
         occurred_at_micros: event.occurred_at.map(Timestamp::as_micros),
-        version: event.version.map(|version| version.0),
+        version: event.version.map(|version| version.number.0),
+        version_precision: precision(event.version).into(),
         payload: Some((&event.payload).into()),
         ..pb::Event::default()
     }
@@ -54,7 +55,7 @@ pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
     Ok(PublishedEvent {
         action: action(event.action())?,
         occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
-        version: event.version.map(SourceVersion),
+        version: version(&event),
         payload: required(event.payload, "payload")?.try_into()?,
     })
 }
@@ -83,7 +84,8 @@ impl From<&Event> for pb::Event {
             action: pb::Action::from(event.action).into(),
             occurred_at_micros: event.occurred_at.map(Timestamp::as_micros),
             received_at_micros: event.received_at.as_micros(),
-            version: event.version.map(|version| version.0),
+            version: event.version.map(|version| version.number.0),
+            version_precision: precision(event.version).into(),
             payload: Some((&event.payload).into()),
             links: event.links.iter().map(pb::Link::from).collect(),
             raw_digest,
@@ -112,6 +114,7 @@ impl TryFrom<pb::Event> for Event {
     type Error = DecodeError;
     fn try_from(event: pb::Event) -> Result<Self, DecodeError> {
         let id = EventId::try_from(&event.id[..]).at("id")?;
+        let version = version(&event);
         let action = action(event.action())?;
         let origin: Origin = required(event.origin, "origin")?.try_into()?;
         Ok(Self {
@@ -122,7 +125,7 @@ impl TryFrom<pb::Event> for Event {
             action,
             occurred_at: event.occurred_at_micros.map(Timestamp::from_micros),
             received_at: Timestamp::from_micros(event.received_at_micros),
-            version: event.version.map(SourceVersion),
+            version,
             payload: required(event.payload, "payload")?.try_into()?,
             links: event.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
             raw_digest: RawDigest::try_from(&event.raw_digest[..]).at("raw_digest")?,
@@ -133,6 +136,24 @@ impl TryFrom<pb::Event> for Event {
             origin,
         })
     }
+}
+
+/// The precision of a version; of none, there is nothing to state.
+fn precision(version: Option<SourceVersion>) -> pb::VersionPrecision {
+    version.map_or(pb::VersionPrecision::Unspecified, |version| match version.precision {
+        Precision::Exact => pb::VersionPrecision::Exact,
+        Precision::Coarse => pb::VersionPrecision::Coarse,
+    })
+}
+
+/// The version of an event. One whose precision isn't stated counts as coarse: that costs a reading, where taking it for
+/// exact could cost a change.
+fn version(event: &pb::Event) -> Option<SourceVersion> {
+    let precision = match event.version_precision() {
+        pb::VersionPrecision::Exact => Precision::Exact,
+        pb::VersionPrecision::Coarse | pb::VersionPrecision::Unspecified => Precision::Coarse,
+    };
+    event.version.map(|number| SourceVersion { number: VersionNumber(number), precision })
 }
 
 impl From<Action> for pb::Action {

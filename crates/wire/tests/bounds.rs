@@ -10,10 +10,14 @@ proptest! {
 
     #[test]
     fn what_passes_the_bounds_is_read_as_it_was_written(
-        payload in payload(), occurred_at in option::of(time()), version in option::of(any::<i64>())
+        payload in payload(), occurred_at in option::of(time()),
+        version in option::of((any::<i64>(), any::<bool>()))
     ) {
         prop_assume!(payload.check().is_ok());
-        let version = version.map(SourceVersion);
+        let stated = |(number, is_exact): (i64, bool)| {
+            if is_exact { SourceVersion::exact(number) } else { SourceVersion::coarse(number) }
+        };
+        let version = version.map(stated);
         let published = PublishedEvent { action: Action::Updated, occurred_at, version, payload };
         prop_assert_eq!(wire::decode_published(wire::encode_published(&published)).unwrap(), published);
     }

@@ -92,7 +92,7 @@ fn event(payload: Payload) -> Event {
         action: Action::Updated,
         occurred_at: Some(Timestamp::from_micros(5)),
         received_at: Timestamp::from_micros(6),
-        version: Some(SourceVersion(-1)),
+        version: Some(SourceVersion::exact(-1)),
         payload,
         links: vec![Link { kind: LinkKind::Item, external: external("i"), internal: "var_1".to_owned() }],
         raw_digest: RawDigest::of(b"x"),
@@ -304,6 +304,21 @@ fn what_a_platform_publishes_is_read_as_it_was_written() {
         };
         assert_eq!(wire::decode_published(wire::encode_published(&published)).unwrap(), published);
     }
+}
+
+#[test]
+fn a_version_whose_precision_is_not_stated_may_be_that_of_several_states() {
+    let published = wire::PublishedEvent {
+        action: Action::Updated,
+        occurred_at: None,
+        version: Some(SourceVersion::exact(5)),
+        payload: payloads().remove(0),
+    };
+    let encoded = wire::encode_published(&published);
+    // The field of the precision is the last one.
+    let before = encoded.strip_suffix(&[0xc0, 0x01, 0x01]).expect("the precision is encoded");
+    let read = wire::decode_published(Bytes::copy_from_slice(before)).unwrap();
+    assert_eq!(read.version, Some(SourceVersion::coarse(5)));
 }
 
 fn effects() -> Vec<Effect> {

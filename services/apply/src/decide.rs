@@ -341,11 +341,6 @@ fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
     }
 }
 
-/// Returns whether two states of the event's object may have the same version.
-fn is_coarse(event: &Event) -> bool {
-    platforms::find(event.origin.platform.as_str()).is_some_and(|platform| !platform.versions_are_unique())
-}
-
 fn event_outcome(event: &Event, outcome: Outcome, reason: String, sequence: Option<i64>) -> EventOutcome {
     EventOutcome {
         tenant: event.origin.tenant.clone(),

@@ -115,6 +115,7 @@ impl Rebuilt {
     /// Sets an order to its last report; stale reports aren't among the changes.
     fn order(&mut self, event: Event) {
         let id = |external| OrderId::derive(&event.origin.connection, external);
+        let reported = event.version_number();
         match event.payload {
             Payload::Order(order) => {
                 let id = id(&order.external);
@@ -124,7 +125,7 @@ impl Rebuilt {
                     tenant: event.origin.tenant,
                     store: event.origin.store,
                     connection: event.origin.connection,
-                    version: event.version.max(known),
+                    version: reported.max(known),
                     order,
                 };
                 self.state.orders.insert(id, row);

@@ -9,7 +9,7 @@ use crate::{
 use bus::Bus;
 use futures::FutureExt as _;
 use model::{
-    Outcome, Partition, Position,
+    MirrorKind, Outcome, Partition, PlatformName, Position,
     record::{Applied, Facts, RowKeys},
 };
 use runner::{Alerts, Metrics, chain, dead_letter, kill_point};
@@ -217,6 +217,9 @@ pub(crate) async fn facts(
     let events = || batches.iter().flat_map(|batch| &batch.content.events);
     let dropped_inputs = batches.iter().flat_map(|batch| &batch.content.dropped_inputs);
     transaction.first(&first_keys(events(), dropped_inputs), &mut facts).await?;
+    for connection in facts.connections.values_mut() {
+        connection.decimals = connection.platform.as_ref().and_then(decimals);
+    }
     let mut asked = RowKeys::default();
     for _ in 0..ROUNDS_MAX {
         let mut keys = row_keys(events(), &facts, &asked);
@@ -231,6 +234,12 @@ pub(crate) async fn facts(
         asked = keys;
     }
     Ok(facts)
+}
+
+/// The number of decimals that quantities have on a platform; `None` if it isn't known or accepts no levels.
+fn decimals(platform: &PlatformName) -> Option<u32> {
+    let limits = platforms::find(platform.as_str())?.write_limits(MirrorKind::Inventory)?;
+    Some(limits.quantity_decimals)
 }
 
 pub(crate) fn fold(facts: Facts, batches: Vec<Batch>) -> Folded {

@@ -55,7 +55,7 @@ fn published(product: Product, occurred_at: Option<Timestamp>) -> Rows {
     let event = PublishedEvent {
         action: Action::Updated,
         occurred_at,
-        version: Some(SourceVersion(i64::MAX)),
+        version: Some(SourceVersion::exact(i64::MAX)),
         payload: Payload::Product(product),
     };
     rows("shopify", wire::CANONICAL_TOPIC, wire::encode_published(&event))

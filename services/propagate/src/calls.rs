@@ -447,7 +447,10 @@ fn result(
     let doubled = RETRY_FIRST.saturating_mul(1 << due.attempt.saturating_sub(1).min(16));
     let pause = doubled.min(RETRY_LONGEST).mul_f64(jitter);
     let error = match outcome {
-        Ok(Written { version, rendered }) => return ("done", CallResult::Taken { version, rendered }),
+        Ok(Written { version, rendered }) => {
+            let version = version.map(|version| version.number);
+            return ("done", CallResult::Taken { version, rendered });
+        }
         Err(error) => error,
     };
     match error {

@@ -72,7 +72,7 @@ fn lacks_reports(world: &World, at: &(model::VariantId, model::LocationId)) -> r
     .sum()
 }
 
-fn decimals(shop: &Shop) -> u32 {
+pub(crate) fn decimals(shop: &Shop) -> u32 {
     let platform = platforms::find(shop.kind.as_str());
     platform
         .and_then(|platform| platform.write_limits(MirrorKind::Inventory))

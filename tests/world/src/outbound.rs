@@ -257,7 +257,9 @@ pub(crate) fn result(
 ) -> CallResult<MirrorValue> {
     let pause = RETRY_FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(RETRY_LONGEST);
     let error = match outcome {
-        Ok(Written { version, rendered }) => return CallResult::Taken { version, rendered },
+        Ok(Written { version, rendered }) => {
+            return CallResult::Taken { version: version.map(|version| version.number), rendered };
+        }
         Err(error) => error,
     };
     match error {

@@ -10,7 +10,7 @@ use dedupe::Dedupe;
 use enrich::{Enrich, Known, PartitionState};
 use model::{
     AskedBy, CURRENCY_HEADER, ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, Origin,
-    Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, record::Movement,
+    Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
 };
 use normalize::Normalize;
 use platforms::{Mapped, Secrets, Signed};
@@ -309,11 +309,11 @@ fn lead(event: &mut Event, by: Duration) {
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     event.occurred_at = event.occurred_at.map(|at| at.after(by));
     // A counter isn't a time.
-    let is_time = |version: &SourceVersion| version.0 > COUNTERS_MAX;
-    event.version = match event.version {
-        Some(version) if is_time(&version) => Some(SourceVersion(version.0.saturating_add(micros))),
-        version => version,
-    };
+    if let Some(SourceVersion { number: VersionNumber(number), .. }) = &mut event.version
+        && *number > COUNTERS_MAX
+    {
+        *number = number.saturating_add(micros);
+    }
 }
 
 /// Returns the event as normalize makes it.

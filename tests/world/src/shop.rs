@@ -307,6 +307,14 @@ impl Shop {
         }
     }
 
+    /// The version that a report of that time states.
+    fn stated(&self, at: Timestamp) -> SourceVersion {
+        match self.kind {
+            Kind::Shopify => SourceVersion::coarse(at),
+            Kind::Square | Kind::Treez => SourceVersion::exact(at),
+        }
+    }
+
     /// The level of a good at a location, as the platform reports it; `None` where it reports nothing.
     fn level(&self, good: &Good, place: usize, distinct: &str) -> Option<Mapped> {
         let known = good.stock.get(&place).filter(|_| good.is_tracked);
@@ -330,7 +338,7 @@ impl Shop {
         Some(Mapped {
             action: Action::Updated,
             occurred_at: is_versioned.then_some(at),
-            version: is_versioned.then(|| SourceVersion::from(at)),
+            version: is_versioned.then(|| self.stated(at)),
             identity,
             payload: Payload::Inventory(InventoryReport {
                 item: good.item.clone(),
@@ -346,7 +354,7 @@ impl Shop {
         Mapped {
             action: Action::Updated,
             occurred_at: Some(now),
-            version: is_versioned.then(|| SourceVersion::from(now)),
+            version: is_versioned.then(|| self.stated(now)),
             identity: vec!["absent".to_owned(), good.item.to_string(), place.to_string(), now.to_string()],
             payload: Payload::Inventory(InventoryReport {
                 item: good.item.clone(),
@@ -387,14 +395,16 @@ impl Shop {
             Kind::Treez => identity.push(format!("{product:?}")),
         }
         let payload = Payload::Product(product);
-        Mapped { action: Action::Updated, occurred_at: Some(at), version: Some(at.into()), identity, payload }
+        let version = Some(self.stated(at));
+        Mapped { action: Action::Updated, occurred_at: Some(at), version, identity, payload }
     }
 
     fn deleted(&self, good: &Good) -> Mapped {
         let at = self.version(good.updated_at);
         let identity = vec!["product/deleted".to_owned(), good.product.to_string(), at.to_string()];
         let payload = Payload::Deleted { entity: EntityKind::Product, external: good.product.clone() };
-        Mapped { action: Action::Deleted, occurred_at: Some(at), version: Some(at.into()), identity, payload }
+        let version = Some(self.stated(at));
+        Mapped { action: Action::Deleted, occurred_at: Some(at), version, identity, payload }
     }
 
     /// All reports of a good in its present state.

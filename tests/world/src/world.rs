@@ -260,6 +260,7 @@ impl World {
             currency: Currency::new("USD").ok(),
             baseline: self.plan.shops[shop].rule,
             platform: Some(platform.clone()),
+            decimals: Some(crate::check::decimals(&self.shops[shop])),
             ignored_locations: BTreeSet::new(),
             open: BTreeSet::new(),
         };

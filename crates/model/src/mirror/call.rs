@@ -1,6 +1,6 @@
 //! The write from a mirror to its platform: begun before its call, ended by the reply or by a report.
 
-use crate::{SourceVersion, Timestamp, TraceParent};
+use crate::{Timestamp, TraceParent, VersionNumber};
 use serde::{Deserialize, Serialize};
 
 /// A write, the same for every attempt.
@@ -53,7 +53,7 @@ pub enum Phase<V> {
         /// The write.
         write: Write<V>,
         /// The version in the reply.
-        version: Option<SourceVersion>,
+        version: Option<VersionNumber>,
     },
     /// The platform has to be read; nothing is written until the reading has arrived.
     Reading {
@@ -135,7 +135,7 @@ pub enum CallResult<V> {
     /// The platform accepted the write, or held its value already.
     Taken {
         /// The version in the reply.
-        version: Option<SourceVersion>,
+        version: Option<VersionNumber>,
         /// The value as shown by the platform, if the reply contains it.
         rendered: Option<V>,
     },

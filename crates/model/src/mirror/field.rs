@@ -5,7 +5,7 @@ use super::{
     ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
     Settled, Waiting, Write, is_default, kinds_of,
 };
-use crate::{ConflictKind, Money, SourceVersion, Timestamp, TraceParent};
+use crate::{ConflictKind, Money, Timestamp, TraceParent, VersionNumber};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ impl<V: FieldValue> FieldMirror<V> {
     /// one that was requested before this wait may show an earlier state.
     fn is_awaited(&self, report: &Report<V>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
-        report.read_for == Some(self.waiting) && (report.is_coarse || *attempts >= READINGS_MAX)
+        report.read_for == Some(self.waiting) && (report.is_coarse() || *attempts >= READINGS_MAX)
     }
 
     /// Classifies a report without applying it.
@@ -128,7 +128,7 @@ impl<V: FieldValue> FieldMirror<V> {
     /// one state: then it is our write, even if its bytes differ.
     fn is_own_version(&self, report: &Report<V>) -> bool {
         let Phase::Acknowledged { version, .. } = &self.phase else { return false };
-        !report.is_coarse && report.version.is_some() && report.version == *version
+        !report.is_coarse() && report.version.is_some() && report.number() == *version
     }
 
     /// Returns whether the value is that of a write that is under way or was accepted. A write under way may be made
@@ -384,7 +384,7 @@ impl<V: FieldValue> FieldMirror<V> {
         &mut self,
         write: Write<V>,
         meanwhile: Meanwhile,
-        version: Option<SourceVersion>,
+        version: Option<VersionNumber>,
         rendered: Option<V>,
         now: Timestamp,
     ) -> Settled {

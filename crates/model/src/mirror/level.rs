@@ -203,7 +203,7 @@ impl LevelMirror {
     /// or no reading with a newer version has arrived.
     fn ends_waiting(&self, report: &Report<Quantity>) -> bool {
         let Phase::Reading { attempts, .. } = &self.phase else { return false };
-        self.is_awaited(report) && (report.is_coarse || *attempts >= READINGS_MAX)
+        self.is_awaited(report) && (report.is_coarse() || *attempts >= READINGS_MAX)
     }
 
     /// Returns whether the report may be older than the last observation, by its version. The same is true of a reading
@@ -467,7 +467,7 @@ impl LevelMirror {
         &mut self,
         write: Write<Quantity>,
         meanwhile: Meanwhile,
-        version: Option<crate::SourceVersion>,
+        version: Option<crate::VersionNumber>,
         now: Timestamp,
     ) -> Settled {
         self.schedule.due_at = now;

@@ -263,6 +263,9 @@ pub struct ConnectionFacts {
     pub baseline: BaselineRule,
     /// The platform.
     pub platform: Option<PlatformName>,
+    /// The number of decimals that quantities have on the platform; `None` for as many as a quantity has. The database
+    /// doesn't know it: whoever loads the facts sets it.
+    pub decimals: Option<u32>,
     /// The platform's ids of locations that are ignored.
     pub ignored_locations: BTreeSet<ExternalId>,
     /// The kinds in [`ConflictKind::ENDED_BY_REPORTS`] of which a conflict may be open.

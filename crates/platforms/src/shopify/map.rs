@@ -59,17 +59,17 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
     Ok(std::iter::once(Ok(mapped)).chain(rejected.into_iter().map(Err)).collect())
 }
 
-/// The version of a state. Shopify's times have whole seconds, and a creation is the first state of its second, in
-/// whatever order the two webhooks arrive. That doesn't apply to levels: a location may be connected and disconnected
-/// repeatedly. A disconnection has only the webhook's time, with fractions of a second: they are cut off, or later
-/// states of the same second would be older.
+/// The version of a state. Shopify's times have whole seconds, so that several states may have one; a creation is the
+/// first state of its second, in whatever order the two webhooks arrive. That doesn't apply to levels: a location may be
+/// connected and disconnected repeatedly. A disconnection has only the webhook's time, with fractions of a second: they
+/// are cut off, or later states of the same second would be older.
 fn version(at: Timestamp, action: Action, payload: &Payload) -> SourceVersion {
-    let SourceVersion(micros) = at.into();
-    match (payload, action) {
-        (Payload::Inventory(_), _) => SourceVersion(micros - micros.rem_euclid(1_000_000)),
-        (_, Action::Created) => SourceVersion(micros - 1),
-        _ => SourceVersion(micros),
-    }
+    let micros = at.as_micros();
+    SourceVersion::coarse(match (payload, action) {
+        (Payload::Inventory(_), _) => micros - micros.rem_euclid(1_000_000),
+        (_, Action::Created) => micros - 1,
+        _ => micros,
+    })
 }
 
 /// A duty that concerns a customer's data or the account.

@@ -97,11 +97,6 @@ impl Platform for Shopify {
         map::map(delivery, body, *context)
     }
 
-    // Versions are `updated_at`, which has whole seconds.
-    fn versions_are_unique(&self) -> bool {
-        false
-    }
-
     fn webhooks(&self) -> Option<&dyn Webhooks> {
         Some(self)
     }

@@ -205,7 +205,7 @@ fn level_index(error: &Value) -> Option<usize> {
 /// write was made all the same.
 fn version(payload: &Value) -> Option<SourceVersion> {
     let product = Object::root(payload.get("product")?).ok()?;
-    product.time("updatedAt").ok().flatten().map(SourceVersion::from)
+    product.time("updatedAt").ok().flatten().map(SourceVersion::coarse)
 }
 
 /// The text or price as the platform rendered it; `None` if the reply doesn't contain it.

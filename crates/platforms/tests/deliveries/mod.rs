@@ -213,7 +213,7 @@ fn rendered_one(mapped: &Mapped) -> String {
         other => format!("{other:#?}"),
     };
     let occurred_at = occurred_at.map_or("unknown".to_owned(), |time| time.to_string());
-    let version = version.map_or("unknown".to_owned(), |version| version.0.to_string());
+    let version = version.map_or("unknown".to_owned(), |version| version.number.0.to_string());
     format!(
         "action: {action}\noccurred at: {occurred_at}\nversion: {version}\nidentity: {identity:?}\n{payload}\n"
     )

@@ -101,6 +101,7 @@ async fn stores(
                 currency: store_currency,
                 baseline: found.baseline,
                 platform: Some(found.platform),
+                decimals: None,
                 ignored_locations: found.ignored_locations,
                 open: found.open.iter().filter_map(|kind| ConflictKind::parse(kind)).collect(),
             };

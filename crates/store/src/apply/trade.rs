@@ -6,7 +6,7 @@ use crate::{
     statement::{query, statements},
 };
 use model::{
-    ConnectionId, Customer, CustomerId, ExternalId, Order, OrderId, Patch, SourceVersion, Timestamp,
+    ConnectionId, Customer, CustomerId, ExternalId, Order, OrderId, Patch, Timestamp, VersionNumber,
     record::{CustomerRow, Erasure, Facts, OrderRow},
 };
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub(super) async fn orders(
             tenant: id(row, "tenant")?,
             store: id(row, "store")?,
             connection: id(row, "connection")?,
-            version: row.try_get::<Option<i64>, _>("version")?.map(SourceVersion),
+            version: row.try_get::<Option<i64>, _>("version")?.map(VersionNumber),
             order: row.try_get::<Json<Order>, _>("body")?.0,
         };
         facts.orders.insert(order.id.clone(), order);
@@ -118,7 +118,7 @@ fn read_customer(row: &PgRow) -> Result<CustomerRow, StoreError> {
         tenant: id(row, "tenant")?,
         store: id(row, "store")?,
         connection: id(row, "connection")?,
-        version: row.try_get::<Option<i64>, _>("version")?.map(SourceVersion),
+        version: row.try_get::<Option<i64>, _>("version")?.map(VersionNumber),
         customer: Customer {
             external: id(row, "external")?,
             first_name,

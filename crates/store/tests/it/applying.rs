@@ -9,7 +9,7 @@ use crate::{
 use model::{
     BaselineRule, Currency, Customer, CustomerId, FieldKey, LevelMirror, LevelOutcome, LocationId, Mirror,
     Money, Order, OrderId, OrderLine, OrderStatus, Outcome, Patch, PlatformName, ProductId, ProductStatus,
-    Quantity, SourceVersion, StoreId, TenantId, TextMirror, VariantId,
+    Quantity, StoreId, TenantId, TextMirror, VariantId, VersionNumber,
     record::{
         Changed, Changes, Clocked, Conflict, ConflictKind, ConnectionFacts, CustomerRow, Erasure, Facts,
         FirstKeys, Links, OrderRow, Ours, ProductRow, RowKeys, SkuCandidate, StoreStep, VariantRow,
@@ -73,7 +73,7 @@ fn order() -> OrderRow {
         tenant: tenant(),
         store: store_id(),
         connection: connection_id("a"),
-        version: Some(SourceVersion(7)),
+        version: Some(VersionNumber(7)),
         order: Order {
             external: external("ord-a"),
             is_test: false,
@@ -165,8 +165,7 @@ fn set_up(platform: &str) -> ConnectionFacts {
         currency: Some(Currency::new("USD").unwrap()),
         baseline: BaselineRule::Ask,
         platform: Some(PlatformName::new(platform).unwrap()),
-        ignored_locations: BTreeSet::new(),
-        open: BTreeSet::new(),
+        ..ConnectionFacts::default()
     }
 }
 
@@ -508,7 +507,7 @@ async fn an_erased_account_s_customers_lose_their_personal_data_and_it_is_report
                 FROM generate_series(1, 2500) AS of(number)";
     sqlx::query(many).execute(&mut raw).await.unwrap();
     let since = CustomerRow { id: CustomerId::new("c4").unwrap(), ..customer() };
-    let erasure = Erasure { version: SourceVersion(77), at: at(5) };
+    let erasure = Erasure { version: VersionNumber(77), at: at(5) };
     let erased = Changes {
         erased: BTreeMap::from([(connection_id("a"), erasure)]),
         customers: BTreeMap::from([(since.id.clone(), since.clone())]),
@@ -533,7 +532,7 @@ async fn an_erased_account_s_customers_lose_their_personal_data_and_it_is_report
     }
     assert_eq!(found[&customer().id].deleted_at, customer().deleted_at.max(Some(at(5))));
     let floor = &found[&known.id];
-    assert_eq!((floor.deleted_at, floor.version), (Some(at(5)), known.version.max(Some(SourceVersion(77)))));
+    assert_eq!((floor.deleted_at, floor.version), (Some(at(5)), known.version.max(Some(VersionNumber(77)))));
     let open = store.conflicts(&ConflictFilter::default(), 10).await.unwrap();
     assert_eq!(open.into_iter().map(|row| row.conflict).collect::<Vec<_>>(), [report]);
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use model::{
     Customer, CustomerId, LevelKey, LevelMirror, Mirror, Order, OrderId, Patch, Payload, Product, ProductId,
-    Quantity, SourceVersion, TenantId, VariantId,
+    Quantity, TenantId, VariantId, VersionNumber,
     record::{Changes, Clocked, CustomerRow, FirstKeys, OrderRow, ProductRow, RowKeys, VariantRow},
 };
 use proptest::{
@@ -87,7 +87,7 @@ fn add_order(changes: &mut Changes, number: usize, order: Order) {
         tenant: tenant(),
         store: store_id(),
         connection: connection_id("a"),
-        version: Some(SourceVersion(i64::MAX)),
+        version: Some(VersionNumber(i64::MAX)),
         order: Order { external: external(&format!("order-{number}")), ..order },
     };
     changes.orders.insert(row.id.clone(), row);
@@ -99,7 +99,7 @@ fn add_customer(changes: &mut Changes, number: usize, customer: Customer) {
         tenant: tenant(),
         store: store_id(),
         connection: connection_id("a"),
-        version: Some(SourceVersion(i64::MIN)),
+        version: Some(VersionNumber(i64::MIN)),
         customer: Customer { external: external(&format!("customer-{number}")), ..customer },
         deleted_at: None,
     };

@@ -192,10 +192,9 @@ pub(crate) fn origin(connection: &str) -> Origin {
 pub(crate) fn report_of<V>(value: V, number: i64) -> Report<V> {
     Report {
         value: Some(value),
-        version: Some(SourceVersion(number)),
+        version: Some(SourceVersion::exact(number)),
         received_at: at(number),
         read_for: None,
-        is_coarse: false,
         is_reentered: false,
     }
 }
@@ -217,7 +216,7 @@ pub(crate) fn event(number: i64, connection: &str) -> Event {
         action: Action::Updated,
         occurred_at: Some(at(number)),
         received_at: at(number + 1),
-        version: Some(SourceVersion(number)),
+        version: Some(SourceVersion::exact(number)),
         payload: Payload::Inventory(InventoryReport {
             item: external(&format!("item-{connection}")),
             location: None,
@@ -263,7 +262,11 @@ pub(crate) fn reported(number: i64, connection: &str, delta: i32, level: i32) ->
         reason: MovementReason::Reported,
     };
     let mirror = LevelMirror {
-        observed: Some(Observation { value: Some(quantity), version: event.version, at: event.received_at }),
+        observed: Some(Observation {
+            value: Some(quantity),
+            version: event.version_number(),
+            at: event.received_at,
+        }),
         baseline: Baseline::Known(quantity),
         proven: true,
         ..LevelMirror::of(Some(variant()))

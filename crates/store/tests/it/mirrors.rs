@@ -13,7 +13,7 @@ use crate::{
 use model::{
     AskedBy, Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue,
     Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
-    Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, SourceVersion, Waiting,
+    Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, VersionNumber, Waiting,
     Write,
     record::{Changes, Facts, FirstKeys, RowKeys},
 };
@@ -31,7 +31,7 @@ fn phases<V: Clone>(value: &V, from: &V) -> Vec<Phase<V>> {
     let mut phases = vec![
         Phase::Idle,
         Phase::Acknowledged { write: made(), version: None },
-        Phase::Acknowledged { write: made(), version: Some(SourceVersion(7)) },
+        Phase::Acknowledged { write: made(), version: Some(VersionNumber(7)) },
         Phase::Reading { after: None, attempts: 0 },
         Phase::Reading { after: Some(made()), attempts: 3 },
         Phase::Refused { write: made() },
@@ -49,7 +49,7 @@ fn schedules() -> [Schedule; 2] {
 
 fn observations<V: Clone>(value: &V) -> [Option<Observation<V>>; 3] {
     let seen = |value, version| Some(Observation { value, version, at: at(2) });
-    [None, seen(None, None), seen(Some(value.clone()), Some(SourceVersion(i64::MAX)))]
+    [None, seen(None, None), seen(Some(value.clone()), Some(VersionNumber(i64::MAX)))]
 }
 
 fn level_mirrors() -> Vec<LevelMirror> {

@@ -2,8 +2,8 @@
 
 use crate::fixture::{at, connection_id, external, location, report, reported, shop, store_id, variant};
 use model::{
-    Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, Quantity, SourceVersion,
-    TenantId, VariantId,
+    Currency, Money, Order, OrderId, OrderStatus, ProductId, ProductStatus, Quantity, TenantId, VariantId,
+    VersionNumber,
     record::{Clocked, Movement, OrderRow, ProductRow, State, VariantRow},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -65,7 +65,7 @@ fn state() -> State {
         tenant,
         store,
         connection: connection_id("a"),
-        version: Some(SourceVersion(4)),
+        version: Some(VersionNumber(4)),
         order,
     };
     State {

@@ -8,7 +8,7 @@ use crate::{
 };
 use model::{
     Attention, Baseline, Currency, FieldKey, FieldMirror, Held, LevelKey, LevelMirror, Meanwhile, Mirror,
-    Money, Observation, Phase, Position, ProductId, ProductText, Schedule, SourceVersion, Write,
+    Money, Observation, Phase, Position, ProductId, ProductText, Schedule, VersionNumber, Write,
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
 use store::Consumer;
@@ -68,7 +68,7 @@ fn write<V>(value: V, from: V) -> Write<V> {
 }
 
 fn seen<V>(value: V) -> Observation<V> {
-    Observation { value: Some(value), version: Some(SourceVersion(5)), at: at(2) }
+    Observation { value: Some(value), version: Some(VersionNumber(5)), at: at(2) }
 }
 
 fn schedule(is_refused: bool) -> Schedule {
@@ -206,7 +206,7 @@ async fn what_was_noted_for_replays_is_the_state_of_a_mirror() {
     let position = Position { raw_sequence: 1, delivery: 0, event: 0 };
     let (entries, _) = database.store.write_log(PARTITION, None, position).await.unwrap();
     let expected = LevelMirror {
-        observed: Some(Observation { value: Some(pieces(10)), version: Some(SourceVersion(5)), at: at(3) }),
+        observed: Some(Observation { value: Some(pieces(10)), version: Some(VersionNumber(5)), at: at(3) }),
         baseline: Baseline::Known(pieces(10)),
         proven: true,
         phase: Phase::Acknowledged {

@@ -10,7 +10,7 @@ use crate::{
 };
 use model::{
     CallResult, Currency, LevelOutcome, Mirror, Money, Phase, PriceMirror, Report, SourceVersion,
-    record::Effect,
+    VersionNumber, record::Effect,
 };
 use store::{Consumer, DueWrite};
 
@@ -65,15 +65,15 @@ async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
     ] {
         decide(&database.store, &price_key(), |mirror| *mirror = begun.clone()).await;
         if let Some((price, version)) = reported {
-            let report = Report { version: version.map(SourceVersion), ..report_of(usd(price), 9) };
+            let report = Report { version: version.map(SourceVersion::exact), ..report_of(usd(price), 9) };
             reports_price(&database, report).await;
         }
-        let result = CallResult::Taken { version: reply.map(SourceVersion), rendered: None };
+        let result = CallResult::Taken { version: reply.map(VersionNumber), rendered: None };
         settle(&database, &write, result, 9).await;
         let row = price(&database).await;
         let case = format!("{reported:?} {reply:?}");
         let seen = row.observed.as_ref().and_then(|seen| seen.version);
-        assert_eq!(seen, known.map(SourceVersion), "{case}");
+        assert_eq!(seen, known.map(VersionNumber), "{case}");
         assert_eq!(row.baseline.known().map(|held| held.value), Some(usd(holds)), "{case}");
         assert_eq!(row.phase.as_str(), after, "{case}");
         let position = database.store.apply_cursor(PARTITION).await.unwrap().position;
@@ -89,20 +89,20 @@ async fn the_version_that_a_write_made_is_raised_and_never_lowered() {
 async fn the_version_that_the_reply_for_a_level_names_is_kept_with_the_write() {
     let database = due_on_b().await;
     let write = claim(&database, "b", 9).await.remove(0);
-    let result = CallResult::Taken { version: Some(SourceVersion(7)), rendered: None };
+    let result = CallResult::Taken { version: Some(VersionNumber(7)), rendered: None };
     settle(&database, &write, result, 9).await;
     let row = level_mirror(&database, "b").await;
-    assert!(matches!(row.phase, Phase::Acknowledged { version: Some(SourceVersion(7)), .. }), "{row:?}");
+    assert!(matches!(row.phase, Phase::Acknowledged { version: Some(VersionNumber(7)), .. }), "{row:?}");
 }
 
 #[tokio::test]
 async fn what_was_never_written_to_can_wait_for_a_reading() {
     let database = due_on_b().await;
-    let store = &database.store;
+    let (store, coarse) = (&database.store, Some(SourceVersion::coarse(1)));
     assert_eq!(level_mirror(&database, "a").await.phase, Phase::Idle);
     decide_level(store, "a", |mirror| {
         // Another number with the version that was already observed: only a reading resolves the ambiguity.
-        let other = Report { is_coarse: true, received_at: at(8), ..report_of(pieces(8), 1) };
+        let other = Report { version: coarse, received_at: at(8), ..report_of(pieces(8), 1) };
         assert_eq!(mirror.observe(&other), LevelOutcome::Ambiguous);
     })
     .await;
@@ -117,7 +117,7 @@ async fn what_was_never_written_to_can_wait_for_a_reading() {
     // The reading shows a new value: another reading is due at once.
     decide_level(store, "a", |mirror| {
         let read_for = Some(mirror.waiting);
-        let reading = Report { is_coarse: true, read_for, received_at: at(70), ..report_of(pieces(9), 1) };
+        let reading = Report { version: coarse, read_for, received_at: at(70), ..report_of(pieces(9), 1) };
         assert_eq!(mirror.observe(&reading), LevelOutcome::Moved(pieces(-1)));
     })
     .await;

@@ -1,7 +1,9 @@
 //! Clocks of platforms: times and versions too far in the future are replaced.
 
-use super::{Sight, Write, is_coarse};
-use model::{CLOCK_LEAD_MAX, Conflict, ConflictKind, Event, SourceVersion, Timestamp};
+use super::{Sight, Write};
+use model::{
+    CLOCK_LEAD_MAX, Conflict, ConflictKind, Event, Precision, SourceVersion, Timestamp, VersionNumber,
+};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -10,22 +12,25 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(super) fn believe(event: &mut Event) -> bool {
     let latest = event.received_at.after(CLOCK_LEAD_MAX);
     let leads = event.occurred_at.is_some_and(|at| at > latest);
-    let version_leads = event.version.is_some_and(|version| !version.is_believed(event.received_at));
+    let ahead = event.version.filter(|version| !version.number.is_believed(event.received_at));
     if leads {
         event.occurred_at = Some(event.received_at);
     }
-    if version_leads {
-        event.version = Some(stand_in(event));
+    if let Some(version) = ahead {
+        event.version = Some(stand_in(version.precision, event.received_at));
     }
-    leads || version_leads
+    leads || ahead.is_some()
 }
 
 /// The version that replaces one too far in the future. Where versions are times in whole seconds, so is this one:
 /// otherwise a report of the same second would be older.
-fn stand_in(event: &Event) -> SourceVersion {
-    let received = event.received_at.as_micros();
-    let within = if is_coarse(event) { received.rem_euclid(MICROS_PER_SECOND) } else { 0 };
-    SourceVersion(received - within)
+fn stand_in(precision: Precision, received_at: Timestamp) -> SourceVersion {
+    let received = received_at.as_micros();
+    let within = match precision {
+        Precision::Coarse => received.rem_euclid(MICROS_PER_SECOND),
+        Precision::Exact => 0,
+    };
+    SourceVersion { number: VersionNumber(received - within), precision }
 }
 
 /// The conflict about a clock that is ahead; or its end, if one may be open, once the connection reports a plausible

@@ -4,7 +4,7 @@
 //! difference between a report and the platform's baseline; a first number is a contact (`contact.rs`).
 //! `model::LevelMirror` classifies a report; this file applies it to the store.
 
-use super::{Decision, Sight, Write, contact, is_coarse, locations};
+use super::{Decision, Sight, Write, contact, locations};
 use model::{
     Action, Conflict, ConflictKind, Event, ExternalId, Gate, InventoryReport, LevelKey, LevelMirror,
     LevelOutcome, LocationId, Mirror, MirrorKey, Outcome, Quantity, Report, StockedAt, VariantId,
@@ -26,7 +26,6 @@ fn report(event: &Event, key: &LevelKey, value: Option<Quantity>) -> Report<Quan
         version: event.version,
         received_at: event.received_at,
         read_for: event.read_for(|mirror| matches!(mirror, MirrorKey::Level(level) if level == key)),
-        is_coarse: is_coarse(event),
         is_reentered: event.attempt > 0,
     }
 }

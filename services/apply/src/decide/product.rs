@@ -4,7 +4,7 @@
 //! change of its own; the others would revert changes made elsewhere.
 
 use super::{
-    Decision, Sight, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS, is_coarse,
+    Decision, Sight, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS,
     links::Links,
 };
 use model::{
@@ -88,7 +88,6 @@ pub(super) fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option
         version: event.version,
         received_at: event.received_at,
         read_for: event.read_for(|mirror| V::key(mirror) == Some(key)),
-        is_coarse: is_coarse(event),
         is_reentered: event.attempt > 0,
     }
 }

@@ -4,17 +4,17 @@
 use super::{Decision, Sight, Write};
 use model::{
     Conflict, ConflictKind, Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome,
-    Patch, SourceVersion,
+    Patch, VersionNumber,
     record::{CustomerRow, Erasure, OrderRow},
 };
 
-fn older(reported: Option<SourceVersion>, known: Option<SourceVersion>) -> bool {
+fn older(reported: Option<VersionNumber>, known: Option<VersionNumber>) -> bool {
     reported.zip(known).is_some_and(|(reported, known)| reported < known)
 }
 
 /// The version of a deletion. A deletion without a version is later than every report received before it.
-pub(crate) fn deletion_version(event: &Event) -> Option<SourceVersion> {
-    event.version.or_else(|| Some(SourceVersion::from(event.received_at)))
+pub(crate) fn deletion_version(event: &Event) -> Option<VersionNumber> {
+    event.version_number().or_else(|| Some(VersionNumber::from(event.received_at)))
 }
 
 /// Decides the report of an order. Stock moves by the levels that platforms report, never by orders.
@@ -26,17 +26,17 @@ pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
-        version: event.version.max(known.and_then(|known| known.version)),
+        version: event.version_number().max(known.and_then(|known| known.version)),
         order: order.clone(),
     };
     let Some(known) = known else { return applied(Write::Order(row)) };
-    if older(event.version, known.version) {
+    if older(event.version_number(), known.version) {
         return Decision::ends(Outcome::Stale, "");
     }
     if known.order == row.order {
         return unchanged((row.version != known.version).then_some(Write::Order(row)));
     }
-    let is_same_version = event.version.is_some() && event.version == known.version;
+    let is_same_version = event.version.is_some() && event.version_number() == known.version;
     if is_same_version && progress(&row.order) < progress(&known.order) {
         return Decision::ends(Outcome::Stale, "a state of the same version, and less far");
     }
@@ -90,7 +90,7 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<
             };
             Decision { reason: "deleted before it was reported", ..applied(Write::Order(row)) }
         }
-        Some(known) if older(event.version, known.version) => Decision::ends(Outcome::Stale, ""),
+        Some(known) if older(event.version_number(), known.version) => Decision::ends(Outcome::Stale, ""),
         Some(known) if known.order.status.is_final() => {
             Decision::ends(Outcome::Unchanged, "the order is final")
         }
@@ -110,12 +110,12 @@ pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) ->
         tenant: event.origin.tenant.clone(),
         store: event.origin.store.clone(),
         connection: event.origin.connection.clone(),
-        version: event.version.max(known.and_then(|known| known.version)),
+        version: event.version_number().max(known.and_then(|known| known.version)),
         customer,
         deleted_at: None,
     };
     let Some(known) = known else { return applied(Write::Customer(row(reported.clone()))) };
-    if older(event.version, known.version) {
+    if older(event.version_number(), known.version) {
         return Decision::ends(Outcome::Stale, "");
     }
     if known.deleted_at.is_some_and(|deleted| event.version.is_none() && event.received_at <= deleted) {
@@ -143,11 +143,11 @@ pub(super) fn customer_deleted(event: &Event, external: &ExternalId, sight: &Sig
     let id = CustomerId::derive(&event.origin.connection, external);
     let known = sight.facts.customers.get(&id);
     if let Some(known) = known {
-        if older(event.version, known.version) {
+        if older(event.version_number(), known.version) {
             return Decision::ends(Outcome::Stale, "");
         }
         if known.deleted_at.is_some() {
-            let row = CustomerRow { version: event.version.max(known.version), ..known.clone() };
+            let row = CustomerRow { version: event.version_number().max(known.version), ..known.clone() };
             return unchanged((row.version != known.version).then_some(Write::Customer(row)));
         }
     }
@@ -177,7 +177,7 @@ pub(super) fn erased(
 
 /// The erasure that the event requests.
 pub(super) fn erasure(event: &Event) -> Erasure {
-    let version = deletion_version(event).unwrap_or_else(|| SourceVersion::from(event.received_at));
+    let version = deletion_version(event).unwrap_or_else(|| VersionNumber::from(event.received_at));
     Erasure { version, at: super::clock::changed_at(event) }
 }
 

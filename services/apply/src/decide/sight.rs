@@ -2,8 +2,7 @@
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
-    LevelMirror, Link, LinkKind, LocationId, Mirror, MirrorKind, Payload, ProductId, Quantity, Variant,
-    VariantId,
+    LevelMirror, Link, LinkKind, LocationId, Mirror, Payload, ProductId, Quantity, Variant, VariantId,
     record::{ConnectionFacts, Facts, Mirrors},
 };
 use std::collections::BTreeMap;
@@ -84,10 +83,8 @@ impl Sight<'_> {
 
     /// The number of decimals the quantities of a connection's platform have.
     pub(super) fn decimals(&self, connection: &ConnectionId) -> u32 {
-        let platform = self.facts.connections.get(connection).and_then(|found| found.platform.as_ref());
-        let platform = platform.and_then(|name| platforms::find(name.as_str()));
-        let limits = platform.and_then(|platform| platform.write_limits(MirrorKind::Inventory));
-        limits.map_or(DECIMALS_MAX, |limits| limits.quantity_decimals)
+        let connection = self.facts.connections.get(connection);
+        connection.and_then(|connection| connection.decimals).unwrap_or(DECIMALS_MAX)
     }
 
     /// The store's level.

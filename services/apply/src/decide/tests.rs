@@ -20,6 +20,7 @@ use model::{
     LevelMirror, Link, LinkKind, LocationId, Meanwhile, Mirror, MirrorKey, Money, Order, OrderStatus, Origin,
     Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product, ProductText, Quantity,
     RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
+    VersionNumber,
     record::{Changes, ConnectionFacts, Effect, Facts, Links, RowKeys, WriteLogEntry},
 };
 use std::{
@@ -72,7 +73,7 @@ fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Eve
         action: Action::Updated,
         occurred_at: version.map(Timestamp::from_micros),
         received_at: received(number),
-        version: version.map(SourceVersion),
+        version: version.map(SourceVersion::coarse),
         payload,
         links,
         raw_digest: RawDigest::of(b""),
@@ -82,6 +83,11 @@ fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Eve
         trace: TraceParent::from_delivery(DeliveryId::from_bytes([1; 16])),
         position: Position { raw_sequence: number, delivery: 0, event: 0 },
     }
+}
+
+/// The event, with a version that names exactly one state.
+fn exact(event: Event) -> Event {
+    Event { version: event.version_number().map(SourceVersion::exact), ..event }
 }
 
 fn level(available: i32) -> Payload {
@@ -193,7 +199,7 @@ fn begin_field<V: FieldValue>(mirror: &mut FieldMirror<V>, value: V) {
 
 /// The platform accepts the pending write and returns that version.
 fn take_field<V: FieldValue>(mirror: &mut FieldMirror<V>, version: Option<i64>) -> Settled {
-    let result = CallResult::Taken { version: version.map(SourceVersion), rendered: None };
+    let result = CallResult::Taken { version: version.map(VersionNumber), rendered: None };
     mirror.settle("key", result, received(0))
 }
 

@@ -236,7 +236,7 @@ fn change(row: ChangeRow) -> Result<Change, String> {
     };
     Ok(Change {
         object: format!("{} {} {location}", event.payload.entity(), event.payload.external()),
-        version: event.version.map(|version| version.0),
+        version: event.version_number().map(|number| number.0),
         event: row.event.parse().map_err(|_| "an event's id".to_owned())?,
         store: row.store,
         sequence: row.sequence,

@@ -4,7 +4,7 @@ use super::{AGE_MAX, Asked, Good, Kind, Shop, Webhook, place_id};
 use crate::{outbound::Due, pipeline::Reported};
 use model::{
     Action, EntityKind, ExternalId, InventoryReport, MirrorKey, MirrorValue, Payload, ProductText, Quantity,
-    SourceVersion, Timestamp,
+    Timestamp,
 };
 use platforms::{AccountRefusal, CallError, Fetch, Mapped, Written};
 use stage::{Reject, RejectClass};
@@ -87,7 +87,7 @@ impl Shop {
         let spaced = |text: &str| Some(text.split_whitespace().collect::<Vec<_>>().join(" "));
         let text = ProductText { title: spaced(&good.title), description: spaced(&good.description) };
         let rendered = if good.price == before.price { Some(MirrorValue::Text(text)) } else { None };
-        let version = Some(SourceVersion::from(self.version(self.goods[index].updated_at)));
+        let version = Some(self.stated(self.version(self.goods[index].updated_at)));
         let webhooks = if is_changed { vec![self.of_product(index, false)] } else { Vec::new() };
         (Ok(Written { version, rendered }), webhooks)
     }
@@ -191,7 +191,7 @@ impl Shop {
         let deleted = Mapped {
             action: Action::Deleted,
             occurred_at: Some(now),
-            version: Some(now.into()),
+            version: Some(self.stated(now)),
             identity,
             payload,
         };

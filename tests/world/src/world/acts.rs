@@ -237,7 +237,7 @@ impl World {
         let mapped = |name: &str, at: Timestamp, action, payload| Mapped {
             action,
             occurred_at: Some(at),
-            version: Some(SourceVersion::from(at)),
+            version: Some(SourceVersion::exact(at)),
             identity: vec![name.to_owned(), external.to_string()],
             payload,
         };

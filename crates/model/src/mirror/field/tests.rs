@@ -1,7 +1,7 @@
 //! Tests of a price's or a text's mirror, step by step.
 
 use super::*;
-use crate::{Currency, ProductId, VariantId};
+use crate::{Currency, ProductId, SourceVersion, VariantId};
 use proptest::prelude::*;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -21,12 +21,17 @@ fn price(minor: i64) -> Money {
 fn report<V: FieldValue>(value: &V, version: i64, seconds: i64) -> Report<V> {
     Report {
         value: Some(value.clone()),
-        version: Some(SourceVersion(version)),
+        version: Some(SourceVersion::exact(version)),
         received_at: at(seconds),
         read_for: None,
-        is_coarse: false,
         is_reentered: false,
     }
+}
+
+/// The report, with a version that may be that of several states.
+fn coarse<V>(report: Report<V>) -> Report<V> {
+    let version = report.version.map(|version| SourceVersion::coarse(version.number));
+    Report { version, ..report }
 }
 
 fn observe<V: FieldValue>(
@@ -43,7 +48,7 @@ fn written(value: ProductText, version: Option<i64>, rendered: Option<ProductTex
     assert_eq!(observe(&mut mirror, &text("old"), 1, 0), FieldOutcome::News);
     mirror.want(value, at(1), None);
     assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
-    let result = CallResult::Taken { version: version.map(SourceVersion), rendered };
+    let result = CallResult::Taken { version: version.map(VersionNumber), rendered };
     assert_eq!(mirror.settle("k", result, at(2)), Settled::Done);
     mirror
 }
@@ -77,7 +82,7 @@ fn the_form_that_the_reply_shows_comes_back_as_an_echo() {
 fn the_form_in_which_a_write_is_shown_before_its_reply_is_no_edit() {
     let (own, shown) = (text("<table>x</table> y"), text("y"));
     let results = [
-        CallResult::Taken { version: Some(SourceVersion(2)), rendered: Some(shown.clone()) },
+        CallResult::Taken { version: Some(VersionNumber(2)), rendered: Some(shown.clone()) },
         CallResult::Taken { version: None, rendered: None },
         CallResult::TooOld { error: "old".to_owned() },
     ];
@@ -168,12 +173,11 @@ fn a_call_that_was_repeated_in_the_second_of_a_later_report_is_read_after() {
     let mut mirror = priced();
     mirror.want(price(1_200), at(1), None);
     mirror.begin("k", at(1), LEASE, None);
-    let coarse =
-        |minor, version, seconds| Report { is_coarse: true, ..report(&price(minor), version, seconds) };
+    let coarse = |minor, version, seconds| coarse(report(&price(minor), version, seconds));
     assert_eq!(mirror.observe(&coarse(1_200, 2, 2), &price(1_200)), FieldOutcome::Echo);
     assert_eq!(mirror.observe(&coarse(1_500, 3, 3), &price(1_500)), FieldOutcome::News);
     assert!(matches!(mirror.begin("k", at(70), LEASE, None), Begun::Again(_)));
-    let result = CallResult::Taken { version: Some(SourceVersion(3)), rendered: None };
+    let result = CallResult::Taken { version: Some(VersionNumber(3)), rendered: None };
     assert_eq!(mirror.settle("k", result, at(71)), Settled::NeedsReading);
     let asked = mirror.read(at(71)).unwrap();
     let reading = Report { read_for: Some(asked.waiting), ..coarse(1_200, 3, 72) };
@@ -207,7 +211,7 @@ fn read_for() -> impl Strategy<Value = Option<Waiting>> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let error = || "no".to_owned();
     let results = vec![
-        CallResult::Taken { version: Some(SourceVersion(9)), rendered: Some(price(3)) },
+        CallResult::Taken { version: Some(VersionNumber(9)), rendered: Some(price(3)) },
         CallResult::Taken { version: None, rendered: None },
         CallResult::Conflict,
         CallResult::Gone,
@@ -229,11 +233,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn step(mirror: &mut PriceMirror, step: &Step, seconds: i64) {
     match step {
         Step::Report { minor, read_for } => {
-            let report = Report {
-                read_for: *read_for,
-                is_coarse: true,
-                ..report(&price(*minor), seconds / 3, seconds)
-            };
+            let report = coarse(report(&price(*minor), seconds / 3, seconds));
+            let report = Report { read_for: *read_for, ..report };
             mirror.observe(&report, &price(*minor));
         }
         Step::Forget => mirror.forget(&Report { value: None, ..report(&price(0), seconds, seconds) }),

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, SourceVersion,
+    CLOCK_LEAD_MAX, ConflictKind, ConnectionId, ExternalId, LevelKey, LocationId, Mirror, Precision,
+    SourceVersion, VersionNumber,
 };
 use proptest::prelude::*;
 
@@ -19,12 +20,22 @@ fn quantity(text: &str) -> Quantity {
 fn report(value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
     Report {
         value: value.map(quantity),
-        version: Some(SourceVersion(version)),
+        version: Some(SourceVersion::exact(version)),
         received_at: at(seconds),
         read_for: None,
-        is_coarse: false,
         is_reentered: false,
     }
+}
+
+/// The report, with a version of that precision.
+fn precise(precision: Precision, report: &Report<Quantity>) -> Report<Quantity> {
+    let version = report.version.map(|version| SourceVersion { precision, ..version });
+    Report { version, ..*report }
+}
+
+/// The report, with a version that may be that of several states.
+fn coarse(report: &Report<Quantity>) -> Report<Quantity> {
+    precise(Precision::Coarse, report)
 }
 
 /// A reading that the mirror requested for its last wait.
@@ -72,15 +83,14 @@ fn what_is_not_counted_forgets_the_baseline_keeps_the_version_and_is_not_due() {
 
 #[test]
 fn what_is_not_counted_in_the_second_of_a_number_is_read() {
-    let coarse = |report: Report<Quantity>| Report { is_coarse: true, ..report };
     let mut mirror = known("5");
-    assert_eq!(mirror.observe(&coarse(report(None, 1, 2))), LevelOutcome::Ambiguous);
+    assert_eq!(mirror.observe(&coarse(&report(None, 1, 2))), LevelOutcome::Ambiguous);
     assert_eq!((mirror.baseline.known(), mirror.attention()), (Some(&quantity("5")), Some(Attention::Read)));
     let asked = mirror.read(at(2)).unwrap();
-    let gone = Report { read_for: Some(asked.waiting), ..coarse(report(None, 1, 3)) };
+    let gone = Report { read_for: Some(asked.waiting), ..coarse(&report(None, 1, 3)) };
     assert_eq!(mirror.observe(&gone), LevelOutcome::Forgotten(true));
     assert_eq!(
-        mirror.observe(&coarse(report(Some("0"), 1, 4))),
+        mirror.observe(&coarse(&report(Some("0"), 1, 4))),
         LevelOutcome::FirstContact,
         "it came in the same second"
     );
@@ -100,7 +110,7 @@ fn what_a_platform_begins_to_count_did_not_move_there() {
         "the same number says nothing new"
     );
     assert_eq!(begins(&report(Some("0"), 0, 1)), LevelOutcome::Stale);
-    let same_version = Report { is_coarse: true, ..report(Some("0"), 1, 1) };
+    let same_version = coarse(&report(Some("0"), 1, 1));
     assert_eq!(begins(&same_version), LevelOutcome::Ambiguous, "the platform is read");
 }
 
@@ -142,18 +152,19 @@ fn a_version_too_far_ahead_holds_nothing_up() {
     let ahead = |lead: Duration| at(0).after(lead).as_micros();
     let mut mirror = known("10");
     // A version that was observed before the limit on versions existed.
-    mirror.observed.as_mut().unwrap().version = Some(SourceVersion(ahead(Duration::from_hours(900_000))));
-    let later = Report { version: Some(SourceVersion(ahead(Duration::ZERO))), ..report(Some("9"), 0, 1) };
+    mirror.observed.as_mut().unwrap().version = Some(VersionNumber(ahead(Duration::from_hours(900_000))));
+    let later =
+        Report { version: Some(SourceVersion::exact(ahead(Duration::ZERO))), ..report(Some("9"), 0, 1) };
     assert_eq!(mirror.observe(&later), LevelOutcome::Moved(quantity("-1")));
-    assert!(SourceVersion(ahead(CLOCK_LEAD_MAX)).is_believed(at(0)));
-    assert!(!SourceVersion(ahead(CLOCK_LEAD_MAX) + 1).is_believed(at(0)));
+    assert!(VersionNumber(ahead(CLOCK_LEAD_MAX)).is_believed(at(0)));
+    assert!(!VersionNumber(ahead(CLOCK_LEAD_MAX) + 1).is_believed(at(0)));
 }
 
 #[test]
 fn readings_that_bring_nothing_become_seldom_and_the_next_one_counts_whatever_its_version() {
     let mut mirror = writing("10", "8");
     assert_eq!(mirror.settle("k", CallResult::Conflict, at(2)), Settled::NeedsReading);
-    mirror.observed.as_mut().unwrap().version = Some(SourceVersion(9));
+    mirror.observed.as_mut().unwrap().version = Some(VersionNumber(9));
     for _ in 0..READINGS_MAX {
         assert!(!mirror.read(at(3)).unwrap().is_stuck);
         assert_eq!(mirror.schedule.due_at, at(3).after(READ_AGAIN_AFTER));
@@ -233,10 +244,13 @@ fn a_link_to_another_variant_forgets_what_was_desired_and_reads_after_a_write_th
     assert_eq!(mirror.settle("k", taken(), at(2)), Settled::NeedsReading);
 }
 
+/// Every precision of a version.
+const PRECISIONS: [Precision; 2] = [Precision::Coarse, Precision::Exact];
+
 /// One step of a mirror's history.
 #[derive(Debug, Clone)]
 enum Step {
-    Report { value: Option<i32>, read_for: Option<Waiting>, is_coarse: bool },
+    Report { value: Option<i32>, read_for: Option<Waiting>, precision: Precision },
     Want(i32),
     Begin,
     Settle(CallResult<Quantity>),
@@ -255,9 +269,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         CallResult::Retry { at: at(5), error: "later".to_owned() },
     ];
     let read_for = prop::option::of((0_u32..4).prop_map(Waiting));
+    let precision = prop::sample::select(PRECISIONS.to_vec());
     let step = prop_oneof![
-        3 => (prop::option::weighted(0.9, -1..4), read_for, any::<bool>())
-            .prop_map(|(value, read_for, is_coarse)| Step::Report { value, read_for, is_coarse }),
+        3 => (prop::option::weighted(0.9, -1..4), read_for, precision)
+            .prop_map(|(value, read_for, precision)| Step::Report { value, read_for, precision }),
         2 => (-1..4).prop_map(Step::Want),
         3 => Just(Step::Begin),
         3 => prop::sample::select(results).prop_map(Step::Settle),
@@ -270,15 +285,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 impl LevelMirror {
     fn step(&mut self, step: &Step, seconds: i64) {
         match step {
-            Step::Report { value, read_for, is_coarse } => {
+            Step::Report { value, read_for, precision } => {
                 let value = value.map(Quantity::pieces);
-                let version = seconds / if *is_coarse { 3 } else { 1 };
-                let report = Report {
-                    value,
-                    read_for: *read_for,
-                    is_coarse: *is_coarse,
-                    ..report(None, version, seconds)
-                };
+                let version = seconds / if *precision == Precision::Coarse { 3 } else { 1 };
+                let report = precise(*precision, &report(None, version, seconds));
+                let report = Report { value, read_for: *read_for, ..report };
                 if self.observe(&report) == LevelOutcome::FirstContact {
                     let level = Some(Quantity::pieces(2));
                     let rule = BaselineRule::ALL[usize::try_from(seconds).unwrap() % 3];
@@ -444,10 +455,6 @@ mod early {
 
     use super::*;
 
-    fn coarse(report: &Report<Quantity>) -> Report<Quantity> {
-        Report { is_coarse: true, ..report.clone() }
-    }
-
     /// A reading that was requested for the wait before the mirror's last one.
     fn early(mirror: &LevelMirror, value: Option<&str>, version: i64, seconds: i64) -> Report<Quantity> {
         let before = Waiting(mirror.waiting.0.checked_sub(1).unwrap());
@@ -476,14 +483,15 @@ mod early {
 
     #[test]
     fn say_nothing_of_a_write_whose_outcome_is_in_doubt() {
-        for is_coarse in [true, false] {
+        for precision in PRECISIONS {
             for number in ["8", "10", "9"] {
                 let mut mirror = in_doubt("10", "8");
-                let early = Report { is_coarse, ..early(&mirror, Some(number), 2, 5) };
+                let early = precise(precision, &early(&mirror, Some(number), 2, 5));
                 assert_eq!(mirror.observe(&early), LevelOutcome::Contested, "{number}");
                 assert_eq!(mirror.phase.as_str(), "reading", "{number}");
                 let asked = mirror.read(at(6)).unwrap();
-                let reading = Report { read_for: Some(asked.waiting), is_coarse, ..report(Some("8"), 3, 7) };
+                let reading = Report { read_for: Some(asked.waiting), ..report(Some("8"), 3, 7) };
+                let reading = precise(precision, &reading);
                 assert_eq!(mirror.observe(&reading), LevelOutcome::Echo, "{number}");
             }
         }
@@ -506,24 +514,23 @@ mod early {
     #[test]
     fn end_no_waiting_by_what_is_not_counted() {
         // A report of "not stocked" has no version.
-        for version in [None, Some(SourceVersion(2))] {
+        for version in [None, Some(SourceVersion::coarse(2))] {
             let mut mirror = read_before("10");
             assert_eq!(mirror.observe(&coarse(&report(Some("9"), 2, 3))), LevelOutcome::Ambiguous);
-            let early = Report { version, ..coarse(&early(&mirror, None, 2, 4)) };
+            let early = Report { version, ..early(&mirror, None, 2, 4) };
             assert_eq!(mirror.observe(&early), LevelOutcome::Ambiguous, "{version:?}");
             assert_eq!(mirror.attention(), Some(Attention::Read), "{version:?}");
             assert_eq!(mirror.baseline.known(), Some(&quantity("10")), "{version:?}");
-            let reading =
-                Report { version, ..coarse(&Report { value: None, ..reading(&mirror, "0", 2, 5) }) };
+            let reading = Report { version, value: None, ..reading(&mirror, "0", 2, 5) };
             assert_eq!(mirror.observe(&reading), LevelOutcome::Forgotten(true), "{version:?}");
         }
     }
 
     #[test]
     fn forget_nothing_that_was_reported_since() {
-        for version in [None, Some(SourceVersion(2))] {
+        for version in [None, Some(SourceVersion::coarse(2))] {
             let mut mirror = read_before("10");
-            let late = Report { read_for: Some(mirror.waiting), version, ..coarse(&report(None, 2, 4)) };
+            let late = Report { read_for: Some(mirror.waiting), version, ..report(None, 2, 4) };
             assert_eq!(mirror.observe(&late), LevelOutcome::Ambiguous, "{version:?}");
             assert_eq!(mirror.attention(), Some(Attention::Read), "{version:?}");
         }
@@ -531,15 +538,15 @@ mod early {
 
     #[test]
     fn are_no_movement_where_a_write_was_taken_since() {
-        for is_coarse in [true, false] {
+        for precision in PRECISIONS {
             let mut mirror = read_before("10");
             mirror.want(quantity("8"), 0, at(3), None);
             assert!(matches!(mirror.begin("k", at(3), LEASE, None), Begun::New(_)));
             assert_eq!(mirror.settle("k", taken(), at(4)), Settled::Done);
-            let late = Report { is_coarse, read_for: Some(mirror.waiting), ..report(Some("10"), 2, 5) };
+            let late = precise(precision, &reading(&mirror, "10", 2, 5));
             assert_eq!(mirror.observe(&late), LevelOutcome::Contested);
             assert_eq!(mirror.baseline.known(), Some(&quantity("8")));
-            let reading = Report { is_coarse, ..reading(&mirror, "8", 3, 6) };
+            let reading = precise(precision, &reading(&mirror, "8", 3, 6));
             assert_eq!(mirror.observe(&reading), LevelOutcome::Unchanged);
             assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, None));
         }

@@ -268,7 +268,7 @@ fn the_version_is_the_objects_time_or_else_that_of_the_delivery() {
     let trigger = ("x-shopify-triggered-at", "2026-07-01T10:00:01.5Z");
     let version = |headers: &[(&str, &str)], body: Value| {
         let mapped = mapped("customers/delete", headers, &body).unwrap();
-        (mapped.version.map(|version| version.0), mapped.occurred_at.map(|time| time.to_string()))
+        (mapped.version.map(|version| version.number.0), mapped.occurred_at.map(|time| time.to_string()))
     };
     let both = version(&[trigger], json!({ "id": 1, "updated_at": "2026-07-01T12:00:00+02:00" }));
     assert_eq!(both, (Some(1_782_900_000_000_000), Some("2026-07-01T10:00:00Z".to_owned())));
@@ -283,7 +283,7 @@ fn the_version_is_the_objects_time_or_else_that_of_the_delivery() {
 
 #[test]
 fn a_creation_is_the_first_state_of_its_second() {
-    let version = |topic, body: Value| mapped(topic, &[], &body).unwrap().version.unwrap();
+    let version = |topic, body: Value| mapped(topic, &[], &body).unwrap().version.unwrap().number;
     let order = json!({ "id": 1, "total_price": "1.00", "currency": "USD", "created_at": "2026-07-01T10:00:00Z",
         "updated_at": "2026-07-01T10:00:00Z", "line_items": [] });
     assert!(version("orders/create", order.clone()) < version("orders/updated", order));

@@ -23,7 +23,7 @@ pub(super) fn revoked(root: &Object<'_>) -> Result<Mapped, Reject> {
     Ok(Mapped {
         action: Action::Updated,
         occurred_at,
-        version: occurred_at.map(SourceVersion::from),
+        version: occurred_at.map(SourceVersion::exact),
         // An account may be connected and revoked again: the event id distinguishes the revocations.
         identity: vec!["account".to_owned(), duty.as_str().to_owned(), external.to_string(), event_id],
         payload: Payload::Account(AccountNotice { external, duty }),

@@ -25,7 +25,7 @@ pub(super) fn version(object: &Object<'_>) -> Result<SourceVersion, Reject> {
         .unwrap_or_default()
         .into_iter()
         .filter_map(|reported| reported.ok()?.integer("version").ok()?);
-    Ok(SourceVersion(versions.fold(own, i64::max)))
+    Ok(SourceVersion::exact(versions.fold(own, i64::max)))
 }
 
 /// The product in one `ITEM` object, or its deletion; then the rejections of its unreadable variations, without which
@@ -45,7 +45,7 @@ pub(super) fn object(root: &Object<'_>, context: MapContext) -> Result<Rows, Rej
     let changed = variations.iter().map(|variation| variation.updated_at);
     let occurred_at = changed.chain([root.time("updated_at")?]).flatten().max();
     let mut identity = vec!["product".to_owned(), external.to_string(), version.to_string()];
-    let version = Some(SourceVersion(version));
+    let version = Some(SourceVersion::exact(version));
     if root.flag("is_deleted")? == Some(true) {
         let payload = Payload::Deleted { entity: EntityKind::Product, external };
         return Ok(vec![Ok(Mapped { action: Action::Deleted, occurred_at, version, identity, payload })]);
@@ -150,8 +150,8 @@ mod tests {
             let body = item(&json!([{"id": "V", "version": of_variation, "updated_at": at}]));
             mapped(&body, NO_CURRENCY).unwrap()
         };
-        assert_eq!(version(3).version, Some(SourceVersion(5)));
-        assert_eq!(version(8).version, Some(SourceVersion(8)));
+        assert_eq!(version(3).version, Some(SourceVersion::exact(5)));
+        assert_eq!(version(8).version, Some(SourceVersion::exact(8)));
         assert_eq!(version(8).identity, ["product", "I", "8"]);
         assert_eq!(version(8).occurred_at.unwrap().to_string(), at);
     }

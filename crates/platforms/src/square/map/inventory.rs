@@ -1,7 +1,7 @@
 //! Counts. Only `IN_STOCK` is a level; stock that is sold, reserved or in transit is reported in rows of its own.
 
 use crate::{Mapped, Rows, field::Object};
-use model::{Action, ExternalId, InventoryReport, Payload};
+use model::{Action, ExternalId, InventoryReport, Payload, SourceVersion};
 use stage::Reject;
 
 /// The levels in a webhook, each row by itself.
@@ -36,7 +36,7 @@ pub(super) fn count(row: &Object<'_>) -> Result<Option<Mapped>, Reject> {
     Ok(Some(Mapped {
         action: Action::Updated,
         occurred_at: Some(at),
-        version: Some(at.into()),
+        version: Some(SourceVersion::exact(at)),
         identity,
         payload: Payload::Inventory(InventoryReport { item, location, available: Some(quantity) }),
     }))
@@ -79,7 +79,7 @@ mod tests {
         let [mapped] = mapped.as_slice() else { panic!("one level expected") };
         let Payload::Inventory(report) = &mapped.payload else { panic!("a level expected") };
         assert_eq!(report.available, Some(Quantity::parse("10.5").unwrap()));
-        assert_eq!(mapped.version.unwrap().0, 1_572_374_325_102_960);
+        assert_eq!(mapped.version.unwrap().number.0, 1_572_374_325_102_960);
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub(super) fn customer(topic: &str, root: &Object<'_>) -> Result<Mapped, Reject>
     let fields = fields.as_ref();
     let updated_at = fields.map(|fields| fields.time("updated_at")).transpose()?.flatten();
     let occurred_at = updated_at.or(root.time("created_at")?);
-    let version = fields.map(|fields| fields.integer("version")).transpose()?.flatten().map(SourceVersion);
+    let version =
+        fields.map(|fields| fields.integer("version")).transpose()?.flatten().map(SourceVersion::exact);
     if topic == "customer.deleted" || data.flag("deleted")? == Some(true) {
         return Ok(Mapped {
             action: Action::Deleted,
@@ -25,7 +26,7 @@ pub(super) fn customer(topic: &str, root: &Object<'_>) -> Result<Mapped, Reject>
         });
     }
     let fields = fields.ok_or_else(|| data.missing("object"))?;
-    changed(topic, root, fields, external, (occurred_at, version.or(updated_at.map(SourceVersion::from))))
+    changed(topic, root, fields, external, (occurred_at, version.or(updated_at.map(SourceVersion::exact))))
 }
 
 fn changed(
@@ -36,7 +37,7 @@ fn changed(
     (occurred_at, version): (Option<Timestamp>, Option<SourceVersion>),
 ) -> Result<Mapped, Reject> {
     let reported = match version {
-        Some(version) => version.0.to_string(),
+        Some(version) => version.number.0.to_string(),
         None => root.required_text("event_id")?.to_owned(),
     };
     Ok(Mapped {

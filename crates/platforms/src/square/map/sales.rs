@@ -10,7 +10,7 @@ use stage::{Reject, RejectClass};
 pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Reject> {
     let external = root.text_id("id")?;
     let (placed_at, updated_at) = (root.time("created_at")?, root.time("updated_at")?);
-    let version = root.integer("version")?.map(SourceVersion).or(updated_at.map(SourceVersion::from));
+    let version = root.integer("version")?.map(SourceVersion::exact).or(updated_at.map(SourceVersion::exact));
     let version = version.ok_or_else(|| {
         let reason = "an order without a version and without a time of its last change";
         Reject::new(RejectClass::Schema, reason)
@@ -26,7 +26,7 @@ pub(super) fn order(root: &Object<'_>, context: MapContext) -> Result<Mapped, Re
         action: Action::Updated,
         occurred_at: updated_at.or(placed_at),
         version: Some(version),
-        identity: vec!["order".to_owned(), external.to_string(), version.0.to_string()],
+        identity: vec!["order".to_owned(), external.to_string(), version.number.0.to_string()],
         payload: Payload::Order(Order {
             // Square marks no order as a test: its sandbox is an account of its own (README).
             is_test: false,
@@ -87,7 +87,7 @@ mod tests {
     fn an_order_of_the_till_has_no_version_and_counts_by_its_time() {
         let body = json!({"id": "O", "state": "COMPLETED", "updated_at": "2020-05-18T16:30:49.614Z"});
         let (mapped, order) = mapped(&body);
-        assert_eq!(mapped.version, Some(SourceVersion(1_589_819_449_614_000)));
+        assert_eq!(mapped.version, Some(SourceVersion::exact(1_589_819_449_614_000)));
         assert_eq!(mapped.identity, ["order", "O", "1589819449614000"]);
         assert_eq!((order.status, order.lines.len()), (OrderStatus::Completed, 0));
     }

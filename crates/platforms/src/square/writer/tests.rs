@@ -95,7 +95,7 @@ fn a_price_is_written_into_the_whole_object() {
 
 #[test]
 fn a_price_that_stands_there_already_is_not_written() {
-    let done = Written { version: Some(SourceVersion(7)), rendered: Some(usd(150)) };
+    let done = Written { version: Some(SourceVersion::exact(7)), rendered: Some(usd(150)) };
     assert_eq!(run(&price(150), Some(READ)), Ok(Step::Done(done)));
 }
 
@@ -104,7 +104,7 @@ fn a_price_that_stands_there_already_is_not_written() {
 fn a_write_says_which_version_and_value_it_made_as_the_report_of_it_will() {
     let said = |call: &Write, body: &Value| outcome(call, &HttpReply::new(200, body.to_string().as_bytes()));
     let text = Write::Text { product: id("I"), to: ProductText::default() };
-    let done = |version: i64, rendered| Ok(Written { version: Some(SourceVersion(version)), rendered });
+    let done = |version: i64, rendered| Ok(Written { version: Some(SourceVersion::exact(version)), rendered });
     let cocoa = || {
         let title = Some("Cocoa".to_owned());
         Some(MirrorValue::Text(ProductText { title, description: Some("<p>Hot</p>".to_owned()) }))
@@ -160,7 +160,7 @@ fn a_text_replaces_only_what_was_said() {
     assert_eq!(body["object"]["item_data"], expected);
     let held = run(&text(Some("Tea"), Some("<p>Old</p>")), Some(read));
     let shown = ProductText { title: Some("Tea".to_owned()), description: Some("<p>Old</p>".to_owned()) };
-    let done = Written { version: Some(SourceVersion(9)), rendered: Some(MirrorValue::Text(shown)) };
+    let done = Written { version: Some(SourceVersion::exact(9)), rendered: Some(MirrorValue::Text(shown)) };
     assert_eq!(held, Ok(Step::Done(done)));
     assert_eq!(rejected(&text(Some(""), None), Some(read)), RejectClass::Data);
 }

@@ -19,7 +19,7 @@ pub(super) fn customer(delivery: &Delivery, data: &Object<'_>) -> Result<Mapped,
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: at,
-        version: at.map(SourceVersion::from),
+        version: at.map(SourceVersion::exact),
         identity: vec!["customer".to_owned(), external.to_string(), reported, target],
         payload: Payload::Customer(Customer {
             external,

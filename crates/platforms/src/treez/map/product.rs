@@ -51,7 +51,7 @@ impl Reported<'_> {
             reported,
             window(self.delivery),
         ];
-        let version = Some(SourceVersion::from(self.at));
+        let version = Some(SourceVersion::exact(self.at));
         Mapped { action, occurred_at: Some(self.at), version, identity, payload }
     }
 

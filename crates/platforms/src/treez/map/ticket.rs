@@ -21,7 +21,7 @@ pub(super) fn ticket(data: &Object<'_>, context: MapContext) -> Result<Mapped, R
     Ok(Mapped {
         action: Action::Updated,
         occurred_at: Some(at),
-        version: Some(SourceVersion::from(at)),
+        version: Some(SourceVersion::exact(at)),
         identity: vec!["order".to_owned(), external.to_string(), at.to_string(), reported_status.to_owned()],
         payload: Payload::Order(Order {
             // No page mentions test tickets: the sandbox is a dispensary of its own (README).

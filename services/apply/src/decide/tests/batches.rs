@@ -115,8 +115,7 @@ proptest! {
         let mut batch = Vec::new();
         for (number, (platform, happening, ends_batch)) in (1..).zip(&happened) {
             let version = i64::try_from(number).unwrap();
-            let mut event = event(PLATFORMS[*platform], number, Some(version), payload(happening));
-            event.origin.platform = PlatformName::new("square").unwrap();
+            let event = exact(event(PLATFORMS[*platform], number, Some(version), payload(happening)));
             one_by_one.commit(vec![event.clone()]);
             batch.push(event);
             if *ends_batch {

@@ -139,7 +139,7 @@ fn a_replay_knows_the_versions_that_writes_made() {
     let row = folded.changes.variants.values().next().unwrap();
     assert_eq!(row.price.as_ref().unwrap().value.minor, 1200);
     let observed = folded.changes.mirrors.prices[&price_key("b")].observed.clone().unwrap();
-    assert_eq!(observed.version, Some(SourceVersion(13)), "raised, and not lowered by what is older");
+    assert_eq!(observed.version, Some(VersionNumber(13)), "raised, and not lowered by what is older");
 }
 
 /// A reading of `b` for the first waiting of a mirror.
@@ -222,20 +222,16 @@ fn a_reading_that_is_waited_for_counts_whatever_its_version() {
     let facts = facts_after(linked(), events);
     assert_eq!((title(&facts), text_phase(&facts)), ("One", "idle"));
     let observed = facts.mirrors.texts[&text_key("b")].observed.clone().unwrap();
-    assert_eq!(observed.version, Some(SourceVersion(20)), "no version is lowered");
+    assert_eq!(observed.version, Some(VersionNumber(20)), "no version is lowered");
     // If no reading is awaited, a reading is as old as its version.
     let (outcomes, _) = fold(facts, vec![read(&text_of_b(), 6, 18, "Two", 1000)]);
     assert_eq!(outcomes, [Outcome::Stale]);
 }
 
 #[test]
-fn where_versions_are_unique_nothing_is_read_again() {
-    let of_square = |event: Event| {
-        let platform = PlatformName::new("square").unwrap();
-        Event { origin: Origin { platform, ..event.origin }, ..event }
-    };
+fn where_a_version_is_one_state_nothing_is_read_again() {
     let events = [(3, "One"), (4, "Two")];
-    let events = events.map(|(number, title)| of_square(reported("b", number, 20, title, 1000)));
+    let events = events.map(|(number, title)| exact(reported("b", number, 20, title, 1000)));
     let facts = facts_after(linked(), events.to_vec());
     assert_eq!((title(&facts), text_phase(&facts)), ("Two", "idle"));
 }

@@ -22,9 +22,7 @@ fn report(platform: usize, place: usize, number: u64, version: i64, available: O
     });
     let mut reported = event(PLATFORMS[platform], number, Some(version), payload);
     internal.clone_into(&mut reported.links[0].internal);
-    // On this platform, no version belongs to two states.
-    reported.origin.platform = PlatformName::new("square").unwrap();
-    reported
+    exact(reported)
 }
 
 fn product(platform: usize, number: u64) -> Event {

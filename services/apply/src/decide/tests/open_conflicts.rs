@@ -216,9 +216,9 @@ fn a_number_of_several_variants_is_a_conflict_until_it_is_one_of_its_own() {
 #[test]
 fn what_is_reported_in_the_second_of_a_time_that_is_not_believed_is_read_and_not_stale() {
     let mut record = one_left();
-    let far_ahead = Some(SourceVersion(i64::MAX));
+    let far_ahead = Some(SourceVersion::coarse(i64::MAX));
     record.commit(vec![Event { version: far_ahead, ..counted("b", 12, Some(1)) }]);
-    let same_second = Some(SourceVersion(received(13).as_micros() / 1_000_000 * 1_000_000));
+    let same_second = Some(SourceVersion::coarse(received(13).as_micros() / 1_000_000 * 1_000_000));
     let sold = Event { version: same_second, ..counted("b", 13, Some(0)) };
     assert_eq!(record.commit(vec![sold]), [Some(Outcome::Unchanged)]);
     assert_eq!(mirror(&record.tables, "b").attention(), Some(model::Attention::Read));

@@ -281,7 +281,7 @@ impl Real {
             "{entity} of {connection} is what version {version} said: {content:?}",
             connection = PLATFORMS[platform]
         );
-        assert_eq!(known, Some(SourceVersion(version)), "the version of the {entity}");
+        assert_eq!(known, Some(VersionNumber(version)), "the version of the {entity}");
     }
 }
 

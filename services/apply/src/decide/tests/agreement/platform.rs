@@ -82,10 +82,8 @@ impl Platform {
     /// A report of its level; the number makes it a delivery of its own.
     pub(super) fn report(&self, number: u64) -> Event {
         let version = self.version / self.span * self.span;
-        let mut event = event(self.name, number, Some(version), level(self.holds));
-        let platform = if self.span == 1 { "square" } else { "shopify" };
-        event.origin.platform = PlatformName::new(platform).unwrap();
-        event
+        let event = event(self.name, number, Some(version), level(self.holds));
+        if self.span == 1 { exact(event) } else { event }
     }
 
     pub(super) fn execute(&mut self, which: usize, answer_lost: bool) {

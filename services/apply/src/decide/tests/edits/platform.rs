@@ -60,8 +60,9 @@ impl Platform {
     pub(super) fn report(&self, reported: Snapshot, number: i64) -> Event {
         let product = Payload::Product(shirt(&title(reported.text), reported.price));
         let mut event = event(self.name, number.unsigned_abs(), Some(self.version(reported.at)), product);
-        let platform = if self.span == 1 { "square" } else { "shopify" };
-        event.origin.platform = PlatformName::new(platform).unwrap();
+        if self.span == 1 {
+            event = exact(event);
+        }
         event.hops = u8::from(reported.read_for.is_some());
         event.asked_by = reported.read_for.map(|(field, waiting)| AskedBy {
             mirror: match field {

@@ -62,7 +62,7 @@ impl World {
         let now = self.now();
         let settled = on_mirror!(self, platform, field, |mirror| {
             let key = mirror.phase.write().unwrap().key.clone();
-            let version = Some(SourceVersion(version));
+            let version = Some(VersionNumber(version));
             mirror.settle(&key, CallResult::Taken { version, rendered: None }, now)
         });
         assert_ne!(settled, Settled::Passed, "it was under way");
