@@ -125,6 +125,8 @@ fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, bo
         hops: 0,
         asked_by: None,
         attempt,
+        currency: None,
+        account: None,
         headers: Vec::new(),
         trace: TraceParent::from_delivery(id),
         body: body.into(),

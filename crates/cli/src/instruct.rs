@@ -42,6 +42,8 @@ pub(crate) async fn send(
         hops: 0,
         asked_by: None,
         attempt: 0,
+        currency: None,
+        account: None,
         headers: Vec::new(),
         trace: TraceParent::from_delivery(id),
         body: wire::encode_instruction(external, instruction),

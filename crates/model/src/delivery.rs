@@ -1,16 +1,8 @@
 //! Deliveries: accepted inputs that aren't parsed yet.
 
-use crate::{AskedBy, DeliveryId, Origin, Timestamp};
+use crate::{AskedBy, Currency, DeliveryId, Origin, Timestamp};
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
-
-/// The stored header in which the intake notes the store's currency, for payloads whose amounts have none. A platform
-/// can't send it: the names of received headers never begin with `tillflow-`.
-pub const CURRENCY_HEADER: &str = "tillflow-currency";
-
-/// The stored header in which the intake notes the connection's account, so that a delivery that names another account
-/// is recognised. A platform can't send it either.
-pub const ACCOUNT_HEADER: &str = "tillflow-account";
 
 /// The way by which a delivery was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +106,11 @@ pub struct Delivery {
     pub asked_by: Option<AskedBy>,
     /// Number of times it was re-ingested after it became a dead letter; zero at first.
     pub attempt: u32,
+    /// The currency of the connection's store as noted by the intake, for payloads whose amounts have none.
+    pub currency: Option<Currency>,
+    /// The connection's account on the platform as noted by the intake, so that a delivery that names another account is
+    /// recognised. `None` if it isn't known.
+    pub account: Option<Arc<str>>,
     /// The headers that the platform's map reads, names in lower case.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// The trace it belongs to.

@@ -30,7 +30,7 @@ pub use bounds::OutOfBounds;
 pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
-pub use delivery::{ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, Source, TraceParent};
+pub use delivery::{Delivery, Source, TraceParent};
 pub use dropped_input::DroppedInput;
 pub use event::{Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload};
 pub use id::{

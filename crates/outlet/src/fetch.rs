@@ -149,6 +149,8 @@ impl Fetcher {
             hops: target.hops,
             asked_by: target.asked_by.clone(),
             attempt: 0,
+            currency: None,
+            account: None,
             headers: Vec::new(),
             trace: target.trace.unwrap_or_else(|| TraceParent::from_delivery(id)),
             body: body.into(),

@@ -14,7 +14,7 @@ pub use tokens::{AccessToken, Tokens};
 pub use webhooks::{Envelope, Secrets, Signed, Unverified, Webhooks};
 pub use writer::{Step, Write, WriteLimits, Writer, Written};
 
-use model::{ACCOUNT_HEADER, Action, Currency, Delivery, MirrorKind, Payload, SourceVersion, Timestamp};
+use model::{Action, Currency, Delivery, MirrorKind, Payload, SourceVersion, Timestamp};
 use serde_json::Value;
 use stage::{Reject, RejectClass};
 
@@ -106,7 +106,7 @@ pub struct Rate {
 /// and one secret may sign those of all shops. Accepts a delivery that names no account, and any delivery if the
 /// connection's account isn't known.
 pub fn check_account(platform: &dyn Platform, delivery: &Delivery, body: &Value) -> Result<(), Reject> {
-    let Some(account) = delivery.header(ACCOUNT_HEADER) else { return Ok(()) };
+    let Some(account) = &delivery.account else { return Ok(()) };
     if platform.accounts(delivery, body).into_iter().all(|named| platform.is_account(named, account)) {
         return Ok(());
     }

@@ -268,6 +268,8 @@ mod tests {
             hops: 0,
             asked_by: None,
             attempt: 0,
+            currency: None,
+            account: None,
             headers: Vec::new(),
             trace: TraceParent::from_delivery(id),
             body: Bytes::from_static(body.as_bytes()),

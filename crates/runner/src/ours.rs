@@ -212,6 +212,8 @@ mod tests {
             hops: 0,
             asked_by: None,
             attempt: 0,
+            currency: None,
+            account: None,
             headers: Vec::new(),
             trace: TraceParent::from_delivery(id),
             body: Bytes::new(),

@@ -8,10 +8,16 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
+    ConnectionId, Currency, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
     TraceParent,
 };
 use prost::Message as _;
+
+/// The header in which the intake noted the store's currency before there was a field for it. No platform could send it:
+/// the intake keeps none of its headers.
+const CURRENCY_HEADER: &str = "tillflow-currency";
+/// The header in which the intake noted the connection's account.
+const ACCOUNT_HEADER: &str = "tillflow-account";
 
 /// Encodes one delivery, in the form that services send to the intake.
 pub fn encode_delivery(delivery: &Delivery) -> Bytes {
@@ -21,6 +27,12 @@ pub fn encode_delivery(delivery: &Delivery) -> Bytes {
 /// Decodes one delivery.
 pub fn decode_delivery(payload: Bytes) -> Result<Delivery, DecodeError> {
     pb::Delivery::read(payload)?.try_into()
+}
+
+/// Removes the header of that name and returns its value.
+fn take_header(headers: &mut Vec<pb::Header>, name: &str) -> Option<String> {
+    let index = headers.iter().position(|header| header.name == name)?;
+    Some(headers.remove(index).value)
 }
 
 impl From<&Origin> for pb::Origin {
@@ -67,6 +79,8 @@ impl From<&Delivery> for pb::Delivery {
             hops: delivery.hops.into(),
             asked_by: delivery.asked_by.as_ref().map(pb::AskedBy::from),
             attempt: delivery.attempt,
+            currency: delivery.currency.map(|currency| currency.to_string()),
+            account: delivery.account.as_deref().map(ToOwned::to_owned),
             headers: delivery.headers.iter().map(header).collect(),
             traceparent: delivery.trace.as_str().to_owned(),
             body: delivery.body.clone(),
@@ -76,7 +90,7 @@ impl From<&Delivery> for pb::Delivery {
 
 impl TryFrom<pb::Delivery> for Delivery {
     type Error = DecodeError;
-    fn try_from(delivery: pb::Delivery) -> Result<Self, DecodeError> {
+    fn try_from(mut delivery: pb::Delivery) -> Result<Self, DecodeError> {
         let source = match delivery.source() {
             pb::Source::Unspecified => return Err(DecodeError::Missing("source")),
             pb::Source::Webhook => Source::Webhook,
@@ -84,6 +98,8 @@ impl TryFrom<pb::Delivery> for Delivery {
             pb::Source::Fetch => Source::Fetch,
         };
         let id = DeliveryId::try_from(&delivery.id[..]).at("id")?;
+        let noted_currency = take_header(&mut delivery.headers, CURRENCY_HEADER);
+        let noted_account = take_header(&mut delivery.headers, ACCOUNT_HEADER);
         let origin: Origin = required(delivery.origin, "origin")?.try_into()?;
         Ok(Self {
             id,
@@ -95,6 +111,11 @@ impl TryFrom<pb::Delivery> for Delivery {
             cause: delivery.cause.map(|cause| DeliveryId::try_from(&cause[..]).at("cause")).transpose()?,
             hops: u8::try_from(delivery.hops).at("hops")?,
             attempt: delivery.attempt,
+            currency: match delivery.currency {
+                Some(code) => Some(Currency::new(&code).at("currency")?),
+                None => noted_currency.and_then(|code| Currency::new(&code).ok()),
+            },
+            account: delivery.account.or(noted_account).map(Into::into),
             headers: delivery
                 .headers
                 .into_iter()

@@ -76,6 +76,8 @@ fn delivery(body: Vec<u8>) -> Delivery {
         hops: 1,
         asked_by: Some(asked_by(MirrorKey::Text(field_key()))),
         attempt: 2,
+        currency: Currency::new("USD").ok(),
+        account: Some("shop".into()),
         headers: vec![("x-a".into(), "b".into())],
         trace: TraceParent::from_delivery(id),
         body: body.into(),
@@ -304,6 +306,19 @@ fn what_a_platform_publishes_is_read_as_it_was_written() {
         };
         assert_eq!(wire::decode_published(wire::encode_published(&published)).unwrap(), published);
     }
+}
+
+#[test]
+fn what_the_intake_noted_in_headers_is_read_into_fields() {
+    let now = delivery(b"x".to_vec());
+    let mut before = Delivery { currency: None, account: None, ..now.clone() };
+    let noted = [("tillflow-currency", "USD"), ("tillflow-account", "shop")];
+    before.headers.extend(noted.map(|(name, value)| (name.into(), value.into())));
+    assert_eq!(wire::decode_delivery(wire::encode_delivery(&before)).unwrap(), now);
+
+    before.headers[1].1 = "no currency".into();
+    let read = wire::decode_delivery(wire::encode_delivery(&before)).unwrap();
+    assert_eq!(read, Delivery { currency: None, ..now });
 }
 
 #[test]

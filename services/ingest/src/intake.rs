@@ -4,9 +4,7 @@ use crate::{
     BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit,
 };
 use bytes::Bytes;
-use model::{
-    ACCOUNT_HEADER, CURRENCY_HEADER, ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent,
-};
+use model::{ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
 use platforms::{Envelope, Platform, Secrets, Signed, Unverified, Webhooks};
 use runner::{Alerts, Failure, Metrics, Origin, Service};
 use stage::Window;
@@ -31,8 +29,6 @@ const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
 const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
 /// Upper limit of deliveries in one request. A request with more is kept as a whole and becomes a dead letter.
 const ENVELOPES_MAX: usize = 1_000;
-/// Prefix of the names of the intake's own headers.
-const OWN_HEADERS: &str = "tillflow-";
 /// The topic of a body that has none: it becomes a dead letter with the reason.
 const NO_TOPIC: &str = "unreadable";
 
@@ -291,8 +287,7 @@ impl Intake {
                     delivery.headers.clear();
                     delivery.received_at = runner::now();
                 }
-                delivery.headers.retain(|(name, _)| !name.starts_with(OWN_HEADERS));
-                delivery.headers.extend(own_headers(&connection));
+                (delivery.currency, delivery.account) = (connection.currency, account(&connection));
                 self.keep(delivery).await
             }
             Err(answer) => answer,
@@ -469,8 +464,6 @@ impl Incoming<'_> {
             Some(key) => DeliveryId::derive(&connection.id, &self.topic, key.as_bytes()),
             None => DeliveryId::derive(&connection.id, &self.topic, RawDigest::of(&self.body).as_bytes()),
         };
-        let mut headers = self.headers;
-        headers.extend(own_headers(connection));
         Delivery {
             id,
             origin: connection.origin(),
@@ -481,7 +474,9 @@ impl Incoming<'_> {
             hops: 0,
             asked_by: None,
             attempt: 0,
-            headers,
+            currency: connection.currency,
+            account: account(connection),
+            headers: self.headers,
             trace: self.trace.and_then(TraceParent::parse).unwrap_or_else(|| TraceParent::from_delivery(id)),
             body: self.body,
         }
@@ -493,11 +488,9 @@ fn too_large(platform: &dyn Platform, body: &Bytes) -> Option<BodyRefusal> {
     (body.len() > limit_bytes).then_some(BodyRefusal::TooLarge { limit_bytes })
 }
 
-fn own_headers(connection: &Connection) -> Vec<(Arc<str>, Arc<str>)> {
-    let currency = connection.currency.map(|currency| (CURRENCY_HEADER.into(), currency.to_string().into()));
-    let account = Some(&*connection.account).filter(|account| !account.is_empty());
-    let account = account.map(|account| (ACCOUNT_HEADER.into(), account.into()));
-    currency.into_iter().chain(account).collect()
+/// The connection's account on the platform; `None` if it isn't known.
+fn account(connection: &Connection) -> Option<Arc<str>> {
+    Some(&*connection.account).filter(|account| !account.is_empty()).map(Arc::from)
 }
 
 /// A delivery of a verified webhook.

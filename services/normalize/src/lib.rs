@@ -4,7 +4,7 @@
 //! difference, and is never guessed at.
 
 use bus::{Bus, Feed, Message};
-use model::{Action, Currency, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
+use model::{Action, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
 use runner::{Failure, Positioned, Service, StageIo};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ impl Normalize {
         if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
             return Ok(None);
         }
-        let context = MapContext { currency: currency(delivery) };
+        let context = MapContext { currency: delivery.currency };
         let digest = RawDigest::of(&delivery.body);
         let mapped = platform.map(delivery, &body, &context)?;
         let event =
@@ -85,11 +85,6 @@ type Rows = Vec<Result<Event, Reject>>;
 fn bounded(event: Event) -> Result<Event, Reject> {
     event.payload.check().map_err(|beyond| Reject::new(RejectClass::Data, beyond.to_string()))?;
     Ok(Event { occurred_at: event.occurred_at.filter(|at| at.is_storable()), ..event })
-}
-
-/// The store's currency, which the intake writes beside the platform's own headers.
-fn currency(delivery: &Delivery) -> Option<Currency> {
-    delivery.header(model::CURRENCY_HEADER).and_then(|code| Currency::new(code).ok())
 }
 
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {

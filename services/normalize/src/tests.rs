@@ -1,7 +1,7 @@
 use super::*;
 use model::{
-    BaselineRule, ConnectionId, DeliveryId, ExternalId, Instruction, Origin, Patch, PlatformName, Product,
-    SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
+    BaselineRule, ConnectionId, Currency, DeliveryId, ExternalId, Instruction, Origin, Patch, PlatformName,
+    Product, SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
 };
 use wire::PublishedEvent;
 
@@ -28,7 +28,9 @@ fn decided_from(source: Source, platform: &str, topic: &str, body: impl Into<Vec
         hops: 0,
         asked_by: None,
         attempt: 0,
-        headers: vec![(model::CURRENCY_HEADER.into(), "USD".into())],
+        currency: Currency::new("USD").ok(),
+        account: None,
+        headers: Vec::new(),
         trace: TraceParent::from_delivery(id),
         body: body.into().into(),
     };

@@ -4,17 +4,15 @@ use crate::{
     notation::{Parts, several},
     pipeline::{Pipeline, origin_of},
 };
-use model::{
-    ACCOUNT_HEADER, CURRENCY_HEADER, Delivery, DeliveryId, RawDigest, Source, Timestamp, TraceParent,
-};
+use model::{Currency, Delivery, DeliveryId, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{Platform, Signed};
 use std::sync::{Arc, LazyLock};
 
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new(&testkit::examples()));
 
 /// Checks that each delivery has one verdict, and that each of its events is within the limits and the same after it is
-/// encoded and decoded. Input: deliveries, each as a line `<platform> <topic> <webhook|publish|fetch>`, header lines, an
-/// empty line and the body.
+/// encoded and decoded. Input: deliveries, each as a line `<platform> <topic> <webhook|publish|fetch>`, header lines
+/// (`tillflow-currency` and `tillflow-account` stand for what the intake notes), an empty line and the body.
 pub fn payloads(data: &[u8]) {
     let deliveries = several(data).into_iter().filter_map(|input| delivery(&Parts::of(input))).collect();
     decide(deliveries);
@@ -51,11 +49,10 @@ pub(crate) fn delivery_of(
     let origin = origin_of(platform.name());
     let id = DeliveryId::derive(&origin.connection, topic, RawDigest::of(body).as_bytes());
     let read = platform.webhooks().map_or(&[][..], |webhooks| webhooks.kept_headers());
-    let is_kept = |name: &str| read.contains(&name) || [ACCOUNT_HEADER, CURRENCY_HEADER].contains(&name);
-    let kept = headers.iter().filter(|(name, _)| is_kept(name));
+    let named = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let kept = headers.iter().filter(|(name, _)| read.contains(&name.as_str()));
     let kept = kept.map(|(name, value)| (Arc::from(name.as_str()), Arc::from(value.as_str())));
-    let trace = headers.iter().find(|(name, _)| name == "traceparent");
-    let trace = trace.and_then(|(_, value)| TraceParent::parse(value));
+    let trace = named("traceparent").and_then(TraceParent::parse);
     Delivery {
         id,
         origin,
@@ -66,6 +63,8 @@ pub(crate) fn delivery_of(
         hops: 0,
         asked_by: None,
         attempt: 0,
+        currency: named("tillflow-currency").and_then(|code| Currency::new(code).ok()),
+        account: named("tillflow-account").map(Arc::from),
         headers: kept.collect(),
         trace: trace.unwrap_or_else(|| TraceParent::from_delivery(id)),
         body: body.to_vec().into(),

@@ -4,8 +4,8 @@ use apply::decide::{Fold, Folded, first_keys, row_keys};
 use dedupe::Dedupe;
 use enrich::{Enrich, Known, PartitionState};
 use model::{
-    ConnectionId, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome, Partition,
-    Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
+    ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome,
+    Partition, Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
     record::{Applied, CatalogRow, Facts, RowKeys},
 };
 use normalize::Normalize;
@@ -350,9 +350,6 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     let id = DeliveryId::derive(&origin.connection, &topic, digest.as_bytes());
     let kept = webhooks.kept_headers();
     let headers = signed.headers.iter().filter(|(name, _)| kept.contains(&name.as_str()));
-    let mut headers: Vec<(Arc<str>, Arc<str>)> =
-        headers.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect();
-    headers.push((model::CURRENCY_HEADER.into(), "USD".into()));
     Some(Delivery {
         id,
         origin,
@@ -363,7 +360,9 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
         hops: 0,
         asked_by: None,
         attempt: 0,
-        headers,
+        currency: Currency::new("USD").ok(),
+        account: None,
+        headers: headers.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
         trace: TraceParent::from_delivery(id),
         body: body.to_vec().into(),
     })

@@ -318,6 +318,8 @@ impl<'a> Player<'a> {
             hops: 0,
             asked_by: None,
             attempt: 0,
+            currency: None,
+            account: None,
             headers: Vec::new(),
             trace: TraceParent::from_delivery(id),
             body: body.into(),

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use dedupe::Dedupe;
 use enrich::{Enrich, Known, PartitionState};
 use model::{
-    AskedBy, CURRENCY_HEADER, ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, Origin,
-    Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
+    AskedBy, ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, Origin, Position,
+    RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
 };
 use normalize::Normalize;
 use platforms::{Mapped, Secrets, Signed};
@@ -209,7 +209,6 @@ impl Pipeline {
             }
         };
         let id = DeliveryId::derive(&delivered.connection, &topic, &key);
-        let of_us = intake.currency.map(|currency| (CURRENCY_HEADER.to_owned(), currency.to_string()));
         Ok(Delivery {
             id,
             origin: origin.clone(),
@@ -220,9 +219,10 @@ impl Pipeline {
             hops: delivered.hops,
             asked_by: delivered.asked_by.clone(),
             attempt: 0,
+            currency: intake.currency,
+            account: None,
             headers: headers
                 .into_iter()
-                .chain(of_us)
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect(),
             trace: TraceParent::from_delivery(id),

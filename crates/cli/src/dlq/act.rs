@@ -162,6 +162,8 @@ pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Faile
         hops: event.hops,
         asked_by: event.asked_by.clone(),
         attempt: event.attempt,
+        currency: None,
+        account: None,
         headers: Vec::new(),
         trace: event.trace,
         body: wire::encode_event(event),

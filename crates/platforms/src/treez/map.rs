@@ -124,6 +124,8 @@ pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
         hops: 0,
         asked_by: None,
         attempt: 0,
+        currency: None,
+        account: None,
         headers: Vec::new(),
         trace: model::TraceParent::from_delivery(id),
         body: body.to_string().into_bytes().into(),

@@ -63,6 +63,8 @@ impl Example {
             hops: 0,
             asked_by: None,
             attempt: 0,
+            currency: None,
+            account: None,
             headers: headers.map(|(name, value)| (name.into(), value.into())).collect(),
             trace: TraceParent::from_delivery(id),
             body: self.body.clone().into(),

@@ -4,7 +4,7 @@ use crate::{
     deliveries::{CONTEXT, Example, closed_topics},
     full, read, sent, with_first_field,
 };
-use model::{ACCOUNT_HEADER, Delivery, Source};
+use model::{Delivery, Source};
 use platforms::{Rows, TopicKind, Validator, check_account};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -108,9 +108,7 @@ fn judged(example: &Example, account: &str, headers: &[(&str, &str)], fields: &V
     let mut delivery = example.delivery();
     delivery.headers.retain(|(name, _)| !name.ends_with("shop-domain"));
     delivery.headers.extend(headers.iter().map(|(name, value)| ((*name).into(), (*value).into())));
-    if !account.is_empty() {
-        delivery.headers.push((ACCOUNT_HEADER.into(), account.into()));
-    }
+    delivery.account = Some(account).filter(|account| !account.is_empty()).map(Into::into);
     check_account(example.platform, &delivery, &body)
 }
 

@@ -26,6 +26,8 @@ fn delivery(tenant: &str, connection: &str, bytes: usize) -> Delivery {
         hops: 0,
         asked_by: None,
         attempt: 0,
+        currency: None,
+        account: None,
         headers: Vec::new(),
         trace: TraceParent::from_delivery(id),
         body: vec![0; bytes].into(),

@@ -23,6 +23,8 @@ fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
         hops: 0,
         asked_by: None,
         attempt: 0,
+        currency: None,
+        account: None,
         headers: headers.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
         trace: TraceParent::from_delivery(id),
         body: body.to_string().into_bytes().into(),
