@@ -122,7 +122,6 @@ fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, bo
         received_at: Timestamp::from_micros(0),
         source: Source::Fetch,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt,
         currency: None,

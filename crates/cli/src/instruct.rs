@@ -39,7 +39,6 @@ pub(crate) async fn send(
         received_at: runner::now(),
         source: Source::Fetch,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: None,

@@ -11,9 +11,11 @@ pub enum Source {
     Webhook,
     /// A NATS request on `pos.in.…`.
     Publish,
-    /// A hand-over by one of our services: data fetched to complete a thin notification or to read a value back, a
-    /// person's instruction, or a dead event that is re-ingested.
+    /// A hand-over by one of our services: data fetched to complete a thin notification, a person's instruction, or a
+    /// dead event that is re-ingested.
     Fetch,
+    /// A value that one of our services read back from the platform, because a mirror asked for it.
+    ReadBack,
 }
 
 impl Source {
@@ -23,6 +25,15 @@ impl Source {
             Self::Webhook => "webhook",
             Self::Publish => "publish",
             Self::Fetch => "fetch",
+            Self::ReadBack => "read_back",
+        }
+    }
+
+    /// Returns whether one of our own services handed it over, rather than a platform.
+    pub const fn is_ours(self) -> bool {
+        match self {
+            Self::Fetch | Self::ReadBack => true,
+            Self::Webhook | Self::Publish => false,
         }
     }
 }
@@ -100,9 +111,7 @@ pub struct Delivery {
     pub source: Source,
     /// The delivery that caused us to fetch this one.
     pub cause: Option<DeliveryId>,
-    /// Number of our own writes between the first cause and this delivery; zero if a platform caused it.
-    pub hops: u8,
-    /// The mirror that requested it, if it is a reading for a mirror.
+    /// The mirror that asked for it, if it was read back. `None` also for readings from before waits were numbered.
     pub asked_by: Option<AskedBy>,
     /// Number of times it was re-ingested after it became a dead letter; zero at first.
     pub attempt: u32,

@@ -204,9 +204,10 @@ pub struct Event {
     pub links: Vec<Link>,
     /// SHA-256 of the delivery's body.
     pub raw_digest: RawDigest,
-    /// Number of our own writes between the first cause and this event.
-    pub hops: u8,
-    /// The mirror that requested it, if it is a reading for a mirror.
+    /// True if it was read back from the platform ([`Source::ReadBack`](crate::Source::ReadBack)): its time is ours, and
+    /// it may show only a part of the object.
+    pub is_read_back: bool,
+    /// The mirror that asked for it, if it was read back. `None` also for readings from before waits were numbered.
     pub asked_by: Option<AskedBy>,
     /// Number of times its delivery was re-ingested after it became a dead letter; zero at first.
     pub attempt: u32,
@@ -239,7 +240,7 @@ impl Event {
         match &self.asked_by {
             Some(asked) => is_mirror(&asked.mirror).then_some(asked.waiting),
             // Readings from before waits were numbered have no mirror.
-            None => (self.hops > 0).then(Waiting::default),
+            None => self.is_read_back.then(Waiting::default),
         }
     }
 }

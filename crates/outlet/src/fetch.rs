@@ -58,8 +58,6 @@ pub struct Target<'a> {
     pub connection: &'a Connection,
     /// The delivery that caused the fetch.
     pub cause: Option<DeliveryId>,
-    /// Number of our own writes between the first cause and this fetch.
-    pub hops: u8,
     /// The mirror that waits for the read-back, if one does.
     pub asked_by: Option<AskedBy>,
     /// The trace of the fetch.
@@ -144,9 +142,8 @@ impl Fetcher {
             origin: target.origin.clone(),
             topic: topic.into(),
             received_at: now,
-            source: Source::Fetch,
+            source: if target.asked_by.is_some() { Source::ReadBack } else { Source::Fetch },
             cause: target.cause,
-            hops: target.hops,
             asked_by: target.asked_by.clone(),
             attempt: 0,
             currency: None,

@@ -265,7 +265,6 @@ mod tests {
             received_at,
             source: Source::Webhook,
             cause: None,
-            hops: 0,
             asked_by: None,
             attempt: 0,
             currency: None,

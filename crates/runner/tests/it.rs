@@ -148,7 +148,7 @@ fn event(number: u64) -> Event {
         payload: Payload::Deleted { entity: EntityKind::Product, external: ExternalId::new("x").unwrap() },
         links: Vec::new(),
         raw_digest: RawDigest::of(b""),
-        hops: 0,
+        is_read_back: false,
         asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),

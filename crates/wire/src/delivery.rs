@@ -29,6 +29,16 @@ pub fn decode_delivery(payload: Bytes) -> Result<Delivery, DecodeError> {
     pb::Delivery::read(payload)?.try_into()
 }
 
+/// The field `hops` of a delivery or an event: readers of earlier versions recognise by it what was read back.
+pub(crate) fn hops(is_read_back: bool) -> u32 {
+    is_read_back.into()
+}
+
+/// Returns whether the field `hops` says that a delivery or an event was read back.
+pub(crate) const fn is_read_back(hops: u32) -> bool {
+    hops > 0
+}
+
 /// Removes the header of that name and returns its value.
 fn take_header(headers: &mut Vec<pb::Header>, name: &str) -> Option<String> {
     let index = headers.iter().position(|header| header.name == name)?;
@@ -63,7 +73,7 @@ impl From<&Delivery> for pb::Delivery {
         let source = match delivery.source {
             Source::Webhook => pb::Source::Webhook,
             Source::Publish => pb::Source::Publish,
-            Source::Fetch => pb::Source::Fetch,
+            Source::Fetch | Source::ReadBack => pb::Source::Fetch,
         };
         let header = |(name, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| pb::Header {
             name: (**name).to_owned(),
@@ -76,7 +86,7 @@ impl From<&Delivery> for pb::Delivery {
             received_at_micros: delivery.received_at.as_micros(),
             source: source.into(),
             cause: delivery.cause.map(|cause| Bytes::copy_from_slice(cause.as_bytes())),
-            hops: delivery.hops.into(),
+            hops: hops(delivery.source == Source::ReadBack),
             asked_by: delivery.asked_by.as_ref().map(pb::AskedBy::from),
             attempt: delivery.attempt,
             currency: delivery.currency.map(|currency| currency.to_string()),
@@ -95,6 +105,7 @@ impl TryFrom<pb::Delivery> for Delivery {
             pb::Source::Unspecified => return Err(DecodeError::Missing("source")),
             pb::Source::Webhook => Source::Webhook,
             pb::Source::Publish => Source::Publish,
+            pb::Source::Fetch if is_read_back(delivery.hops) => Source::ReadBack,
             pb::Source::Fetch => Source::Fetch,
         };
         let id = DeliveryId::try_from(&delivery.id[..]).at("id")?;
@@ -109,7 +120,6 @@ impl TryFrom<pb::Delivery> for Delivery {
             received_at: Timestamp::from_micros(delivery.received_at_micros),
             source,
             cause: delivery.cause.map(|cause| DeliveryId::try_from(&cause[..]).at("cause")).transpose()?,
-            hops: u8::try_from(delivery.hops).at("hops")?,
             attempt: delivery.attempt,
             currency: match delivery.currency {
                 Some(code) => Some(Currency::new(&code).at("currency")?),

@@ -6,6 +6,7 @@ mod sales;
 
 use crate::{
     DecodeError, asked_by,
+    delivery::{hops, is_read_back},
     error::{At as _, required},
     lists::Listed as _,
     pb,
@@ -89,7 +90,7 @@ impl From<&Event> for pb::Event {
             payload: Some((&event.payload).into()),
             links: event.links.iter().map(pb::Link::from).collect(),
             raw_digest,
-            hops: event.hops.into(),
+            hops: hops(event.is_read_back),
             asked_by: event.asked_by.as_ref().map(pb::AskedBy::from),
             attempt: event.attempt,
             traceparent: event.trace.as_str().to_owned(),
@@ -129,7 +130,7 @@ impl TryFrom<pb::Event> for Event {
             payload: required(event.payload, "payload")?.try_into()?,
             links: event.links.into_iter().map(Link::try_from).collect::<Result<_, _>>()?,
             raw_digest: RawDigest::try_from(&event.raw_digest[..]).at("raw_digest")?,
-            hops: u8::try_from(event.hops).at("hops")?,
+            is_read_back: is_read_back(event.hops),
             attempt: event.attempt,
             trace: required(TraceParent::parse(&event.traceparent), "traceparent")?,
             position: required(event.position, "position")?.into(),

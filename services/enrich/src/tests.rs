@@ -31,7 +31,7 @@ fn level(location: Option<&str>) -> Event {
         }),
         links: Vec::new(),
         raw_digest: RawDigest::of(b""),
-        hops: 0,
+        is_read_back: false,
         asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),

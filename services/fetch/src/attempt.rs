@@ -92,7 +92,6 @@ impl Shared {
             origin: delivery.origin.clone(),
             connection,
             cause: Some(delivery.id),
-            hops: delivery.hops,
             asked_by: None,
             trace: Some(delivery.trace),
         };

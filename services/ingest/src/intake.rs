@@ -471,7 +471,6 @@ impl Incoming<'_> {
             received_at: runner::now(),
             source: self.source,
             cause: None,
-            hops: 0,
             asked_by: None,
             attempt: 0,
             currency: connection.currency,

@@ -89,7 +89,7 @@ fn bounded(event: Event) -> Result<Event, Reject> {
 
 fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize, mapped: Mapped) -> Event {
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
-    if delivery.source == Source::Fetch {
+    if delivery.source.is_ours() {
         // A fetched object is awaited as such: a webhook that reported the same may have been dropped during a pause,
         // or may have arrived before the reading was requested.
         identity.push(delivery.id.as_bytes());
@@ -106,7 +106,7 @@ fn event(at: Position, delivery: &Delivery, raw_digest: RawDigest, index: usize,
         payload: mapped.payload,
         links: Vec::new(),
         raw_digest,
-        hops: delivery.hops,
+        is_read_back: delivery.source == Source::ReadBack,
         asked_by: delivery.asked_by.clone(),
         attempt: delivery.attempt,
         trace: delivery.trace,
@@ -137,13 +137,11 @@ fn published(at: Position, delivery: &Delivery) -> Result<Event, Reject> {
 /// Refuses a delivery of one of our own topics, if it was received by a webhook or a publish: our services send these
 /// topics through `pos.accept`.
 fn from_within(delivery: &Delivery) -> Result<(), Reject> {
-    match delivery.source {
-        Source::Fetch => Ok(()),
-        Source::Webhook | Source::Publish => {
-            let topic = &delivery.topic;
-            Err(Reject::new(RejectClass::Auth, format!("a {topic} that no service of ours sent")))
-        }
+    if delivery.source.is_ours() {
+        return Ok(());
     }
+    let topic = &delivery.topic;
+    Err(Reject::new(RejectClass::Auth, format!("a {topic} that no service of ours sent")))
 }
 
 /// Decodes an instruction: a person's decision.

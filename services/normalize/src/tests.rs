@@ -25,7 +25,6 @@ fn decided_from(source: Source, platform: &str, topic: &str, body: impl Into<Vec
         received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
         source,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: Currency::new("USD").ok(),

@@ -339,7 +339,6 @@ impl Calls {
             origin: connection.origin(),
             connection,
             cause: None,
-            hops: 1,
             asked_by: Some(due.asked_by.clone()),
             trace: None,
         };

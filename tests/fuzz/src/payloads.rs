@@ -60,7 +60,6 @@ pub(crate) fn delivery_of(
         received_at: Timestamp::parse("2026-11-26T00:00:00Z").expect("a time"),
         source,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: named("tillflow-currency").and_then(|code| Currency::new(code).ok()),

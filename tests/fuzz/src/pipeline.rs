@@ -275,7 +275,7 @@ fn fits(event: &Event, source: Source) -> Result<(), String> {
     if event.occurred_at.is_some_and(|at| !at.is_storable()) {
         return Err("an event is of a time that can't be stored".to_owned());
     }
-    if matches!(event.payload, Payload::Instruction { .. }) && source != Source::Fetch {
+    if matches!(event.payload, Payload::Instruction { .. }) && !source.is_ours() {
         return Err("an instruction came from without".to_owned());
     }
     Ok(())
@@ -357,7 +357,6 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
         received_at: Timestamp::parse("2026-11-26T00:00:00Z").expect("a time"),
         source: Source::Webhook,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: Currency::new("USD").ok(),

@@ -315,7 +315,6 @@ impl<'a> Player<'a> {
             received_at: Timestamp::from_micros(0),
             source: Source::Fetch,
             cause: None,
-            hops: 0,
             asked_by: None,
             attempt: 0,
             currency: None,

@@ -47,11 +47,9 @@ pub(crate) struct Delivered {
     pub(crate) distinct: String,
     pub(crate) reported: Reported,
     pub(crate) received_at: Timestamp,
-    /// True if we fetched it.
-    pub(crate) is_fetched: bool,
+    pub(crate) source: Source,
     /// The mirror that it was read for, if any.
     pub(crate) asked_by: Option<AskedBy>,
-    pub(crate) hops: u8,
     /// Lead of the report's clock.
     pub(crate) leads_by: Duration,
     /// True if the database refuses its events permanently.
@@ -214,9 +212,8 @@ impl Pipeline {
             origin: origin.clone(),
             topic: topic.into(),
             received_at: delivered.received_at,
-            source: if delivered.is_fetched { Source::Fetch } else { Source::Webhook },
+            source: delivered.source,
             cause: None,
-            hops: delivered.hops,
             asked_by: delivered.asked_by.clone(),
             attempt: 0,
             currency: intake.currency,
@@ -320,7 +317,7 @@ fn lead(event: &mut Event, by: Duration) {
 fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Position) -> Event {
     let delivery = DeliveryId::derive(&origin.connection, "world", delivered.distinct.as_bytes());
     let mut identity: Vec<&[u8]> = mapped.identity.iter().map(String::as_bytes).collect();
-    if delivered.is_fetched {
+    if delivered.source.is_ours() {
         identity.push(delivery.as_bytes());
     }
     Event {
@@ -335,7 +332,7 @@ fn event(origin: &Origin, delivered: &Delivered, mapped: &Mapped, position: Posi
         payload: mapped.payload.clone(),
         links: Vec::new(),
         raw_digest: RawDigest::from_bytes([0; 32]),
-        hops: delivered.hops,
+        is_read_back: delivered.source == Source::ReadBack,
         asked_by: delivered.asked_by.clone(),
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),

@@ -12,7 +12,7 @@ use crate::{
     story::Story,
 };
 use model::{
-    AskedBy, ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, StoreId, TenantId,
+    AskedBy, ConnectionId, Currency, ExternalId, MirrorKey, Origin, PlatformName, Source, StoreId, TenantId,
     Timestamp, record::ConnectionFacts,
 };
 use platforms::{CallError, Written};
@@ -304,22 +304,21 @@ impl World {
         self.number += 1;
         let distinct = format!("full-{}", self.number);
         let deletions = Reported::Words(self.shops[shop].deletions());
-        self.comes_in(shop, format!("{distinct}-deletions"), deletions, true, 0);
+        self.comes_in(shop, format!("{distinct}-deletions"), deletions, Source::Fetch);
         for good in 0..self.shops[shop].goods.len() {
             let reported = Reported::Words(self.shops[shop].report(good, &distinct));
-            self.comes_in(shop, format!("{distinct}-{good}"), reported, true, 0);
+            self.comes_in(shop, format!("{distinct}-{good}"), reported, Source::Fetch);
         }
         self.go();
     }
 
-    fn comes_in(&mut self, shop: usize, distinct: String, reported: Reported, is_fetched: bool, hops: u8) {
+    fn comes_in(&mut self, shop: usize, distinct: String, reported: Reported, source: Source) {
         self.inbox.push(Delivered {
             connection: self.shops[shop].connection.clone(),
             distinct,
             reported,
             received_at: self.now,
-            is_fetched,
-            hops,
+            source,
             asked_by: None,
             leads_by: Duration::ZERO,
             is_refused: false,
@@ -390,24 +389,24 @@ impl World {
         }
         self.oracle.arrived(shop, webhook.number);
         let distinct = format!("{}-w{}", self.name(shop), webhook.number);
-        let (reported, is_fetched) = match (&webhook.content, webhook.good) {
-            (Content::Full(mapped), _) => (vec![Reported::Words(mapped.clone())], false),
+        let (reported, source) = match (&webhook.content, webhook.good) {
+            (Content::Full(mapped), _) => (vec![Reported::Words(mapped.clone())], Source::Webhook),
             (Content::Thin, Some(good)) => {
-                (vec![Reported::Words(self.shops[shop].fetched(good, &distinct))], true)
+                (vec![Reported::Words(self.shops[shop].fetched(good, &distinct))], Source::Fetch)
             }
             (Content::Thin, None) => return,
-            (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], false),
+            (Content::Raw(raw, false), _) => (vec![Reported::Webhook(raw.clone())], Source::Webhook),
             (Content::Raw(raw, true), _) => {
-                self.comes_in(shop, distinct.clone(), Reported::Webhook(raw.clone()), false, 0);
+                self.comes_in(shop, distinct.clone(), Reported::Webhook(raw.clone()), Source::Webhook);
                 match self.shops[shop].notified(raw, self.now) {
-                    Read::Reported(reported) => (reported, true),
+                    Read::Reported(reported) => (reported, Source::Fetch),
                     // An order or object that was deleted meanwhile.
-                    Read::Gone | Read::Nothing | Read::Refused => (Vec::new(), true),
+                    Read::Gone | Read::Nothing | Read::Refused => (Vec::new(), Source::Fetch),
                 }
             }
         };
         for reported in reported {
-            self.comes_in(shop, distinct.clone(), reported, is_fetched, 0);
+            self.comes_in(shop, distinct.clone(), reported, source);
             if let Some(delivered) = self.inbox.last_mut() {
                 delivered.leads_by = webhook.leads_by;
                 delivered.is_refused = webhook.is_refused && !self.is_quiet;
@@ -554,8 +553,7 @@ impl World {
                 distinct: distinct.clone(),
                 reported,
                 received_at: self.now,
-                is_fetched: true,
-                hops: 1,
+                source: Source::ReadBack,
                 asked_by: Some(asked_by.clone()),
                 leads_by: Duration::ZERO,
                 is_refused: false,

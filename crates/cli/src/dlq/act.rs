@@ -159,7 +159,6 @@ pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Faile
         received_at: event.received_at,
         source: Source::Fetch,
         cause: Some(event.correlation),
-        hops: event.hops,
         asked_by: event.asked_by.clone(),
         attempt: event.attempt,
         currency: None,

@@ -8,8 +8,8 @@ use super::{
 use crate::{MapContext, Mapped, Rows};
 use model::{
     AccountNotice, Action, Currency, Customer, Delivery, Duty, EntityKind, ExternalId, InventoryReport,
-    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, Source, SourceVersion,
-    Timestamp, Variant,
+    Order, OrderLine, OrderStatus, Payload, Product, ProductStatus, RawDigest, SourceVersion, Timestamp,
+    Variant,
 };
 use serde_json::Value;
 use stage::{Reject, RejectClass};
@@ -31,7 +31,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
         PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
         PRODUCT_DELETED => {
             // Only our own reads have a time: a webhook with one is an update with few fields under another topic.
-            if delivery.source != Source::Fetch && root.has("updated_at") {
+            if !delivery.source.is_ours() && root.has("updated_at") {
                 return Err(root.reject(RejectClass::Schema, "updated_at", "a deletion has no such field"));
             }
             (A::Deleted, deleted(&root, E::Product)?)

@@ -121,7 +121,6 @@ pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
         received_at: model::Timestamp::from_micros(0),
         source: model::Source::Webhook,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: None,

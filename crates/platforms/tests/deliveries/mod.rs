@@ -60,7 +60,6 @@ impl Example {
             received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
             source: if self.is_sent() { Source::Webhook } else { Source::Fetch },
             cause: None,
-            hops: 0,
             asked_by: None,
             attempt: 0,
             currency: None,

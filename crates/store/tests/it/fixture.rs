@@ -224,7 +224,7 @@ pub(crate) fn event(number: i64, connection: &str) -> Event {
         }),
         links: vec![],
         raw_digest: RawDigest::of(b""),
-        hops: 0,
+        is_read_back: false,
         asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),

@@ -44,7 +44,7 @@ pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<
             ..sight.conflict(event, ConflictKind::ClockSkew, CLOCK.to_owned())
         }));
     }
-    let is_believed = event.occurred_at.is_some() && event.hops == 0;
+    let is_believed = event.occurred_at.is_some() && !event.is_read_back;
     let is_over = is_believed && sight.may_be_open(event, ConflictKind::ClockSkew);
     is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
 }

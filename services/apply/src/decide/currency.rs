@@ -28,5 +28,5 @@ pub(super) fn agrees(event: &Event, sight: &Sight<'_>, reported: &Variant) -> Op
     let amounts = [reported.price.set(), reported.compare_at_price.set()];
     let differs = amounts.into_iter().flatten().any(|amount| mismatch(event, sight, of, *amount).is_some());
     let end = sight.variant_end(event, ConflictKind::CurrencyMismatch, of)?;
-    (event.hops == 0 && reported.price != Patch::Keep && !differs).then_some(end)
+    (!event.is_read_back && reported.price != Patch::Keep && !differs).then_some(end)
 }

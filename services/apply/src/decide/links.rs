@@ -166,7 +166,7 @@ impl<'a> Links<'a> {
     /// Forgets the prices that the product was read for and that the list doesn't name. Where two products of the
     /// connection are one of the store's, the list doesn't cover the other's variants, so no other variant is retired.
     fn forget_unread(&mut self, named: &BTreeSet<&ExternalId>, product: &ProductId) {
-        if self.event.hops == 0 {
+        if !self.event.is_read_back {
             return;
         }
         for (external, _) in self.sight.variants_of(self.event, product) {

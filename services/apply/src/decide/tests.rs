@@ -77,7 +77,7 @@ fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Eve
         payload,
         links,
         raw_digest: RawDigest::of(b""),
-        hops: 0,
+        is_read_back: false,
         asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(DeliveryId::from_bytes([1; 16])),

@@ -180,7 +180,7 @@ pub(crate) fn product(shop: usize, number: u64, title: &str, sku: &str) -> Event
         payload: Payload::Product(product),
         links: vec![],
         raw_digest: RawDigest::of(b""),
-        hops: 0,
+        is_read_back: false,
         asked_by: None,
         attempt: 0,
         trace: TraceParent::from_delivery(delivery),

@@ -23,7 +23,6 @@ fn delivery(tenant: &str, connection: &str, bytes: usize) -> Delivery {
         received_at: at(0),
         source: Source::Webhook,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: None,

@@ -2,7 +2,7 @@
 
 use super::{DeadLetter, Kept, Meaning};
 use ::bus::{Bus, BusError, Feed, Start};
-use model::{Delivery, DeliveryId, Position, Source};
+use model::{Delivery, DeliveryId, Position};
 use normalize::Normalize;
 use stage::{Stage as _, Verdict};
 use std::{collections::HashMap, time::Duration};
@@ -51,7 +51,7 @@ fn read(normalize: &Normalize, position: Position, delivery: Delivery) -> Kept {
         store: origin.store.to_string(),
         connection: origin.connection.to_string(),
         topic: delivery.topic.to_string(),
-        fetched: delivery.source == Source::Fetch,
+        fetched: delivery.source.is_ours(),
         meaning: match normalize.decide(position, delivery, &mut ()) {
             Verdict::Emit(events) => Meaning::Events(events.into_iter().map(|event| event.id).collect()),
             Verdict::Skip(_) => Meaning::Filtered,

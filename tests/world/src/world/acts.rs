@@ -304,7 +304,7 @@ impl World {
             },
             links: Vec::new(),
             raw_digest: RawDigest::from_bytes([0; 32]),
-            hops: 0,
+            is_read_back: false,
             asked_by: None,
             attempt: 0,
             trace: TraceParent::from_delivery(delivery),

@@ -20,7 +20,6 @@ fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
         received_at: Timestamp::from_micros(0),
         source: Source::Webhook,
         cause: None,
-        hops: 0,
         asked_by: None,
         attempt: 0,
         currency: None,

@@ -80,7 +80,7 @@ impl Reported<'_> {
     /// add up to more, the limit is not in force.
     fn is_capped(&self, for_sale: bool, total: Option<Quantity>, listed: Option<Quantity>) -> bool {
         let limit = Some(Quantity::pieces(LISTED_QUANTITY_LIMIT));
-        self.delivery.source == Source::Fetch && for_sale && total == limit && listed == limit
+        self.delivery.source.is_ours() && for_sale && total == limit && listed == limit
     }
 
     /// The level of the product at a location: zero if it isn't for sale; no event if it isn't known.
@@ -117,7 +117,7 @@ impl Reported<'_> {
     fn identity(&self, kind: &str, said: impl IntoIterator<Item = String>) -> Vec<String> {
         let occasion = match self.delivery.source {
             // Each of our own reads is a new event.
-            Source::Fetch => self.delivery.received_at.to_string(),
+            Source::Fetch | Source::ReadBack => self.delivery.received_at.to_string(),
             Source::Webhook | Source::Publish => {
                 format!("{}/{}", RawDigest::of(&self.delivery.body), window(self.delivery))
             }

@@ -63,12 +63,12 @@ fn a_price_of_what_its_platform_no_longer_has_is_read_no_more() {
     };
     let unlisted: Goes = |number| {
         let product = Product { variants: Vec::new(), ..shirt("Shirt", 1000) };
-        Event { hops: 1, ..event("b", number, Some(50), Payload::Product(product)) }
+        Event { is_read_back: true, ..event("b", number, Some(50), Payload::Product(product)) }
     };
     // Another product of the connection is linked to the same one: which of the two has the variant isn't known.
     let beside: Goes = |number| {
         let product = Product { external: external("beside"), variants: Vec::new(), ..shirt("Shirt", 1000) };
-        Event { hops: 1, ..event("b", number, Some(50), Payload::Product(product)) }
+        Event { is_read_back: true, ..event("b", number, Some(50), Payload::Product(product)) }
     };
     for (why, goes, is_beside) in
         [("deleted", deleted, false), ("unlisted", unlisted, false), ("beside", beside, true)]

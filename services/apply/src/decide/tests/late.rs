@@ -145,7 +145,7 @@ fn a_replay_knows_the_versions_that_writes_made() {
 /// A reading of `b` for the first waiting of a mirror.
 fn read(mirror: &MirrorKey, number: u64, version: i64, title: &str, cents: i64) -> Event {
     let asked_by = Some(AskedBy { mirror: mirror.clone(), waiting: Waiting(1) });
-    Event { hops: 1, asked_by, ..reported("b", number, version, title, cents) }
+    Event { is_read_back: true, asked_by, ..reported("b", number, version, title, cents) }
 }
 
 /// The mirror of b's text.
@@ -239,7 +239,7 @@ fn where_a_version_is_one_state_nothing_is_read_again() {
 /// A reading of a's level for the first waiting of its mirror.
 fn level_read(number: i32) -> Event {
     let asked_by = Some(AskedBy { mirror: MirrorKey::Level(key("a")), waiting: Waiting(1) });
-    Event { hops: 1, asked_by, ..event("a", 6, Some(2), level(number)) }
+    Event { is_read_back: true, asked_by, ..event("a", 6, Some(2), level(number)) }
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_reading_ends_no_waiting_of_another_mirror() {
 fn a_reading_of_before_waitings_were_numbered_ends_a_waiting_of_before() {
     let events = vec![reported("b", 3, 20, "One", 1000), reported("b", 4, 20, "Two", 1000)];
     let waiting = facts_after(linked(), events);
-    let unnumbered = Event { hops: 1, ..reported("b", 5, 20, "One", 1000) };
+    let unnumbered = Event { is_read_back: true, ..reported("b", 5, 20, "One", 1000) };
     let mut before = waiting.clone();
     before.mirrors.texts.get_mut(&text_key("b")).unwrap().waiting = Waiting::default();
     assert_eq!(text_phase(&facts_after(before, vec![unnumbered.clone()])), "idle");

@@ -102,7 +102,7 @@ fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
     record.conflicts.push(open(ConflictKind::Unreadable, key("b").subject()));
     record.commit(vec![counted("a", 12, Some(1))]);
     assert_eq!(kinds(&record), [ConflictKind::Unreadable], "another platform says nothing of it");
-    record.commit(vec![Event { hops: 1, ..counted("b", 13, Some(1)) }]);
+    record.commit(vec![Event { is_read_back: true, ..counted("b", 13, Some(1)) }]);
     assert_eq!(kinds(&record), []);
 }
 
@@ -118,7 +118,7 @@ fn a_clock_that_leads_is_a_conflict_until_the_connection_reports_a_time_that_is_
     assert_eq!(of_kind(&record), [ConflictKind::ClockSkew].into());
     record.commit(vec![counted("a", 14, Some(1))]);
     record.commit(vec![Event { occurred_at: None, ..counted("b", 15, Some(1)) }]);
-    record.commit(vec![Event { hops: 1, ..counted("b", 16, Some(1)) }]);
+    record.commit(vec![Event { is_read_back: true, ..counted("b", 16, Some(1)) }]);
     assert_eq!(of_kind(&record), [ConflictKind::ClockSkew].into(), "none of these is a time of its clock");
     record.commit(vec![counted("b", 17, Some(1)), leads(18)]);
     assert_eq!(of_kind(&record), [ConflictKind::ClockSkew].into(), "it leads again");
@@ -153,7 +153,7 @@ fn a_currency_of_another_kind_is_a_conflict_until_no_amount_is_in_it() {
         (Patch::Clear, Patch::Keep, false, "there is no price"),
     ];
     record.commit(vec![priced(27, dollars(900), euros(1_200))]);
-    record.commit(vec![Event { hops: 1, ..priced(28, dollars(900), Patch::Keep) }]);
+    record.commit(vec![Event { is_read_back: true, ..priced(28, dollars(900), Patch::Keep) }]);
     assert!(mismatch(&record), "a reading may name one amount of two");
     for (number, (price, compare_at_price, is_open, why)) in (30..).zip(reports) {
         record.commit(vec![priced(number, price, compare_at_price)]);
@@ -243,7 +243,7 @@ fn a_price_in_another_currency_is_a_conflict_and_nothing_is_due_or_read_there() 
         known.want(dollars(1100), received(0), None);
         assert!(known.attention().is_some());
         known.read(received(0));
-        let report = Event { hops: u8::from(is_read), ..event("b", 20, Some(2), euros()) };
+        let report = Event { is_read_back: is_read, ..event("b", 20, Some(2), euros()) };
         let (_, folded) = fold(facts, vec![report]);
         let kinds: Vec<_> = folded.changes.conflicts.iter().map(|conflict| conflict.kind).collect();
         assert_eq!(kinds, [ConflictKind::CurrencyMismatch]);

@@ -75,7 +75,7 @@ impl Platform {
     /// Returns its level as a reading.
     pub(super) fn read(&mut self, number: u64, waiting: Waiting) {
         let asked_by = Some(AskedBy { mirror: MirrorKey::Level(key(self.name)), waiting });
-        let read = Event { hops: 1, asked_by, ..self.report(number) };
+        let read = Event { is_read_back: true, asked_by, ..self.report(number) };
         self.reports.push(read);
     }
 

@@ -63,7 +63,7 @@ impl Platform {
         if self.span == 1 {
             event = exact(event);
         }
-        event.hops = u8::from(reported.read_for.is_some());
+        event.is_read_back = reported.read_for.is_some();
         event.asked_by = reported.read_for.map(|(field, waiting)| AskedBy {
             mirror: match field {
                 Field::Text => MirrorKey::Text(text_key(self.name)),
