@@ -1,7 +1,7 @@
 //! The canonical event: one occurrence, in our own terms.
 
 use crate::{
-    AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction,
+    AccountNotice, AskedBy, ConnectionId, Customer, DeliveryId, EventId, ExternalId, Instruction, InvalidId,
     InventoryReport, MirrorKey, Order, PlatformName, Position, Product, RawDigest, SourceVersion, StockedAt,
     StoreId, TenantId, Timestamp, TraceParent, VersionNumber, Waiting,
 };
@@ -168,13 +168,59 @@ impl LinkKind {
     }
 }
 
-/// The store's own id for one of the platform's ids in an event. A link never changes once it is made.
+/// A location, as the reports of a connection refer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocationRef {
+    /// The connection's default location: the report names none.
+    Default,
+    /// The location with the platform's id.
+    Named(ExternalId),
+}
+
+impl LocationRef {
+    /// The text of [`LocationRef::Default`].
+    const DEFAULT: &'static str = "default";
+
+    /// Returns the text on the wire and in rows.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Default => Self::DEFAULT,
+            Self::Named(external) => external.as_str(),
+        }
+    }
+
+    /// Parses the text on the wire and in rows.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        if text == Self::DEFAULT { Ok(Self::Default) } else { ExternalId::new(text).map(Self::Named) }
+    }
+
+    /// Returns whether a report that names this location, or none, refers to it.
+    pub fn is(&self, named: Option<&ExternalId>) -> bool {
+        match self {
+            Self::Default => named.is_none(),
+            Self::Named(external) => named == Some(external),
+        }
+    }
+}
+
+/// The object at the platform's side of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkedRef {
+    /// A product.
+    Product(ExternalId),
+    /// A variant, as it is sold.
+    Variant(ExternalId),
+    /// A variant, as it is counted.
+    Item(ExternalId),
+    /// A location.
+    Location(LocationRef),
+}
+
+/// The store's own id for an object of the platform in an event. A link never changes once it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// The kind of object.
-    pub kind: LinkKind,
-    /// The platform's id.
-    pub external: ExternalId,
+    /// The object.
+    pub of: LinkedRef,
     /// Our id, a token.
     pub internal: String,
 }
@@ -217,21 +263,17 @@ pub struct Event {
     pub position: Position,
 }
 
-/// The location id of a report without one; enrich links it to the connection's default location.
-pub const DEFAULT_LOCATION: &str = "default";
-
 impl Event {
     /// Returns the number of its version.
     pub fn version_number(&self) -> Option<VersionNumber> {
         self.version.map(|version| version.number)
     }
 
-    /// Returns our id for the platform's id `external`, if enrich found it.
-    pub fn link(&self, kind: LinkKind, external: &ExternalId) -> Option<&str> {
-        self.links
-            .iter()
-            .find(|link| link.kind == kind && link.external == *external)
-            .map(|link| link.internal.as_str())
+    /// Returns our id of the location that a report names, or of the connection's default one if it names none, if
+    /// enrich found it.
+    pub fn location(&self, named: Option<&ExternalId>) -> Option<&str> {
+        let is_it = |link: &&Link| matches!(&link.of, LinkedRef::Location(location) if location.is(named));
+        self.links.iter().find(is_it).map(|link| link.internal.as_str())
     }
 
     /// Returns the wait that the event was read for, of the mirror that `is_mirror` accepts; `None` if the event wasn't

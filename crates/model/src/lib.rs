@@ -32,7 +32,7 @@ pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Var
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{Delivery, Source, TraceParent};
 pub use dropped_input::DroppedInput;
-pub use event::{Action, DEFAULT_LOCATION, EntityKind, Event, Link, LinkKind, Origin, Payload};
+pub use event::{Action, EntityKind, Event, Link, LinkKind, LinkedRef, LocationRef, Origin, Payload};
 pub use id::{
     ConnectionId, CustomerId, DeliveryId, EventId, ExternalId, InvalidId, LocationId, OrderId, PlatformName,
     ProductId, RawDigest, StoreId, TenantId, VariantId,

@@ -12,7 +12,7 @@ use crate::{
 };
 use changes::{numbers, traces};
 use model::{
-    FieldMirror, LevelMirror, Mirror, MirrorKey, MirrorKind, Money, PlatformName, ProductId, ProductText,
+    FieldMirror, LevelMirror, LocationRef, Mirror, MirrorKey, MirrorKind, Money, PlatformName, ProductId, ProductText,
     Quantity, StoreId, Timestamp, TraceParent, VariantId,
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
@@ -213,7 +213,7 @@ async fn levels(
         .bind(numbers(changes.linked.values()))
         .bind(traces(changes.linked.values()))
         .bind(accepting(writes, MirrorKind::Inventory))
-        .bind(model::DEFAULT_LOCATION)
+        .bind(LocationRef::Default.as_str())
         .fetch_all(connection)
         .await?;
     rows.iter()

@@ -13,8 +13,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkKind, Origin, Patch, Payload,
-    Position, Precision, RawDigest, SourceVersion, Timestamp, TraceParent, VersionNumber,
+    Action, DeliveryId, EntityKind, Event, EventId, ExternalId, Link, LinkedRef, LocationRef, Origin, Patch,
+    Payload, Position, Precision, RawDigest, SourceVersion, Timestamp, TraceParent, VersionNumber,
 };
 use prost::Message as _;
 
@@ -190,31 +190,30 @@ impl From<pb::Position> for Position {
 
 impl From<&Link> for pb::Link {
     fn from(link: &Link) -> Self {
-        let kind = match link.kind {
-            LinkKind::Product => pb::LinkKind::Product,
-            LinkKind::Variant => pb::LinkKind::Variant,
-            LinkKind::Item => pb::LinkKind::Item,
-            LinkKind::Location => pb::LinkKind::Location,
+        let (kind, external) = match &link.of {
+            LinkedRef::Product(external) => (pb::LinkKind::Product, external.as_str()),
+            LinkedRef::Variant(external) => (pb::LinkKind::Variant, external.as_str()),
+            LinkedRef::Item(external) => (pb::LinkKind::Item, external.as_str()),
+            LinkedRef::Location(location) => (pb::LinkKind::Location, location.as_str()),
         };
-        Self { kind: kind.into(), external: link.external.to_string(), internal: link.internal.clone() }
+        Self { kind: kind.into(), external: external.to_owned(), internal: link.internal.clone() }
     }
 }
 
 impl TryFrom<pb::Link> for Link {
     type Error = DecodeError;
     fn try_from(link: pb::Link) -> Result<Self, DecodeError> {
-        let kind = match link.kind() {
+        let external = || ExternalId::new(&link.external).at("link.external");
+        let of = match link.kind() {
             pb::LinkKind::Unspecified => return Err(DecodeError::Missing("link.kind")),
-            pb::LinkKind::Product => LinkKind::Product,
-            pb::LinkKind::Variant => LinkKind::Variant,
-            pb::LinkKind::Item => LinkKind::Item,
-            pb::LinkKind::Location => LinkKind::Location,
+            pb::LinkKind::Product => LinkedRef::Product(external()?),
+            pb::LinkKind::Variant => LinkedRef::Variant(external()?),
+            pb::LinkKind::Item => LinkedRef::Item(external()?),
+            pb::LinkKind::Location => {
+                LinkedRef::Location(LocationRef::parse(&link.external).at("link.external")?)
+            }
         };
-        Ok(Self {
-            kind,
-            external: ExternalId::new(&link.external).at("link.external")?,
-            internal: link.internal,
-        })
+        Ok(Self { of, internal: link.internal })
     }
 }
 

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use model::{
     AccountNotice, Action, AskedBy, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId,
     DroppedInput, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction, InventoryReport,
-    LevelKey, Link, LinkKind, LocationId, MirrorKey, Money, Order, OrderLine, OrderStatus, Origin, Outcome,
-    Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity, RawDigest, Side,
-    Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId, Waiting,
+    LevelKey, Link, LinkedRef, LocationId, LocationRef, MirrorKey, Money, Order, OrderLine, OrderStatus,
+    Origin, Outcome, Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity,
+    RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent, Variant,
+    VariantId, Waiting,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
@@ -95,7 +96,13 @@ fn event(payload: Payload) -> Event {
         received_at: Timestamp::from_micros(6),
         version: Some(SourceVersion::exact(-1)),
         payload,
-        links: vec![Link { kind: LinkKind::Item, external: external("i"), internal: "var_1".to_owned() }],
+        links: [
+            LinkedRef::Item(external("i")),
+            LinkedRef::Location(LocationRef::Default),
+            LinkedRef::Location(LocationRef::Named(external("l"))),
+        ]
+        .map(|of| Link { of, internal: "our_1".to_owned() })
+        .to_vec(),
         raw_digest: RawDigest::of(b"x"),
         is_read_back: true,
         asked_by: None,

@@ -7,8 +7,8 @@ mod lookup;
 
 use bus::Feed;
 use model::{
-    ConnectionId, DEFAULT_LOCATION, Event, ExternalId, InventoryReport, Link, LinkKind, LocationId, Payload,
-    Position,
+    ConnectionId, Event, ExternalId, InventoryReport, Link, LinkKind, LinkedRef, LocationId, LocationRef,
+    Payload, Position,
 };
 use runner::{Failure, Service};
 use serde::Deserialize;
@@ -77,12 +77,11 @@ fn locations(event: &Event, known: &Known, state: &PartitionState) -> Vec<Link> 
     let linked = |external: &ExternalId| {
         let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
         let internal = (**state.links.get(&key)?).to_owned();
-        Some(Link { kind: LinkKind::Location, external: external.clone(), internal })
+        Some(Link { of: LinkedRef::Location(LocationRef::Named(external.clone())), internal })
     };
     let default = || {
-        let (internal, external) =
-            (known.default_location.as_ref()?, ExternalId::new(DEFAULT_LOCATION).ok()?);
-        Some(Link { kind: LinkKind::Location, external, internal: internal.as_str().to_owned() })
+        let internal = known.default_location.as_ref()?.as_str().to_owned();
+        Some(Link { of: LinkedRef::Location(LocationRef::Default), internal })
     };
     match &event.payload {
         Payload::Inventory(InventoryReport { location: None, .. }) => default().into_iter().collect(),

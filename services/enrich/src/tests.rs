@@ -53,16 +53,25 @@ fn decide(event: Event, mut state: PartitionState) -> Verdict<Event> {
     Enrich.decide(Position::default(), event, &mut state)
 }
 
-fn linked(event: Event, state: PartitionState) -> Vec<(LinkKind, String)> {
+fn linked(event: Event, state: PartitionState) -> Vec<Link> {
     let Verdict::Emit(events) = decide(event, state) else { panic!("not passed on") };
-    events[0].links.iter().map(|link| (link.kind, link.internal.clone())).collect()
+    events[0].links.clone()
+}
+
+/// The link of a location to ours.
+fn main_is(location: LocationRef) -> Link {
+    Link { of: LinkedRef::Location(location), internal: "main".to_owned() }
+}
+
+/// The location that the state links.
+fn linked_location() -> LocationRef {
+    LocationRef::Named(ExternalId::new("L").unwrap())
 }
 
 #[test]
 fn a_level_is_at_the_location_that_is_linked_or_at_the_connections_default() {
-    let main = [(LinkKind::Location, "main".to_owned())];
-    assert_eq!(linked(level(Some("L")), state(None)), main);
-    assert_eq!(linked(level(None), state(Some("main"))), main);
+    assert_eq!(linked(level(Some("L")), state(None)), [main_is(linked_location())]);
+    assert_eq!(linked(level(None), state(Some("main"))), [main_is(LocationRef::Default)]);
 }
 
 #[test]
@@ -76,7 +85,7 @@ fn the_locations_of_a_complete_list_are_linked_as_far_as_they_are_known() {
     let locations = ["elsewhere", "L"].map(|text| ExternalId::new(text).unwrap()).to_vec();
     let stocked = StockedAt { item: ExternalId::new("item").unwrap(), locations };
     let event = Event { payload: Payload::Stocked(stocked), ..level(None) };
-    assert_eq!(linked(event, state(None)), [(LinkKind::Location, "main".to_owned())]);
+    assert_eq!(linked(event, state(None)), [main_is(linked_location())]);
 }
 
 #[test]

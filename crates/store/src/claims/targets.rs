@@ -6,7 +6,7 @@ use crate::{
     columns::{id_or_null, money, quantity},
     statement::{query, statements},
 };
-use model::{ConnectionId, ExternalId, Mirror, Money, ProductText, Quantity};
+use model::{ConnectionId, ExternalId, LocationRef, Mirror, Money, ProductText, Quantity};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 /// The facts that a call for one mirror needs.
@@ -38,7 +38,7 @@ pub(super) async fn load(
         .bind(columns.kinds)
         .bind(columns.locations)
         .bind(locked.iter().map(Mirror::internal).collect::<Vec<_>>())
-        .bind(model::DEFAULT_LOCATION)
+        .bind(LocationRef::Default.as_str())
         .fetch_all(connection)
         .await?;
     rows.iter().map(read).collect()

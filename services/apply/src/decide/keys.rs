@@ -11,8 +11,8 @@ use super::{
 };
 use model::{
     Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
-    InventoryReport, LevelKey, LevelMirror, LinkKind, LocationId, MirrorKey, OrderId, Payload, Product,
-    StockedAt, VariantId,
+    InventoryReport, LevelKey, LevelMirror, LocationId, MirrorKey, OrderId, Payload, Product, StockedAt,
+    VariantId,
     record::{Facts, FirstKeys, RowKeys},
 };
 
@@ -55,11 +55,11 @@ pub fn first_keys<'a>(
             // Mirrors have the link of their item; only an item without a mirror is looked up. A location that enrich
             // didn't find may have been linked since.
             Payload::Inventory(InventoryReport { location, .. }) => {
-                let missing = location.iter().filter(|it| event.link(LinkKind::Location, it).is_none());
+                let missing = location.iter().filter(|it| event.location(Some(it)).is_none());
                 keys.links.locations.extend(missing.map(|external| (key(external), ())));
             }
             Payload::Stocked(StockedAt { locations, .. }) => {
-                let missing = locations.iter().filter(|it| event.link(LinkKind::Location, it).is_none());
+                let missing = locations.iter().filter(|it| event.location(Some(it)).is_none());
                 keys.links.locations.extend(missing.map(|external| (key(external), ())));
             }
             Payload::Order(_)

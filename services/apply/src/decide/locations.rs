@@ -1,21 +1,12 @@
 //! Locations: matches a report's location to one of the store's, and links locations by hand.
 
 use super::{Decision, Sight, Write, inventory::key};
-use model::{
-    Conflict, ConflictKind, DEFAULT_LOCATION, Event, ExternalId, LevelKey, LevelMirror, LinkKind, LocationId,
-    Mirror, Outcome,
-};
+use model::{Conflict, ConflictKind, Event, ExternalId, LevelKey, LevelMirror, LocationId, Mirror, Outcome};
 
 /// The location of a report: as enrich linked it, or as it was linked since.
 pub(super) fn of(event: &Event, external: Option<&ExternalId>, sight: &Sight<'_>) -> Option<LocationId> {
-    let linked = match external {
-        Some(external) => event.link(LinkKind::Location, external),
-        None => ExternalId::new(DEFAULT_LOCATION)
-            .ok()
-            .and_then(|default| event.link(LinkKind::Location, &default)),
-    };
     let since = || sight.location_link(event, external?);
-    linked.and_then(|token| LocationId::new(token).ok()).or_else(since)
+    event.location(external).and_then(|token| LocationId::new(token).ok()).or_else(since)
 }
 
 /// Decides a level at a location that isn't linked to one of the store's: opens one conflict for the location, not one
@@ -63,7 +54,7 @@ pub(super) fn link(event: &Event, external: &ExternalId, to: &LocationId, sight:
     let refusal = match known {
         _ if !is_of_store => Some("the store has no such location"),
         Some(known) if known != *to => Some("the platform's location is linked to another one"),
-        None if own.any(|((_, other), linked)| linked == to && other.as_str() != DEFAULT_LOCATION) => {
+        None if own.any(|(_, linked)| linked == to) => {
             Some("another location of the platform is linked to this one")
         }
         Some(_) | None => None,

@@ -2,7 +2,7 @@
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConflictKind, ConnectionId, Event, ExternalId, LevelKey,
-    LevelMirror, Link, LinkKind, LocationId, Mirror, Payload, ProductId, Quantity, Variant, VariantId,
+    LevelMirror, Link, LinkedRef, LocationId, Mirror, Payload, ProductId, Quantity, Variant, VariantId,
     record::{ConnectionFacts, Facts, Mirrors},
 };
 use std::collections::BTreeMap;
@@ -234,8 +234,8 @@ pub(super) fn keys_of(mirrors: &Mirrors, connection: &ConnectionId, item: &Exter
 /// The links of an event's product, variants or item, for readers of the committed change.
 pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
     let key = |external: &ExternalId| (event.origin.connection.clone(), external.clone());
-    let link = |kind, external: &ExternalId, internal: Option<&str>| {
-        internal.map(|internal| Link { kind, external: external.clone(), internal: internal.to_owned() })
+    let link = |of: fn(ExternalId) -> LinkedRef, external: &ExternalId, internal: Option<&str>| {
+        internal.map(|internal| Link { of: of(external.clone()), internal: internal.to_owned() })
     };
     let item = |external: &ExternalId| {
         let known = facts.links.items.get(&key(external)).map(VariantId::as_str);
@@ -244,7 +244,7 @@ pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
             let mirror = keys.first().and_then(|key| facts.mirrors.levels.get(key));
             mirror.and_then(|mirror| mirror.variant.as_ref()).map(VariantId::as_str)
         };
-        link(LinkKind::Item, external, known.or_else(reflected))
+        link(LinkedRef::Item, external, known.or_else(reflected))
     };
     match &event.payload {
         Payload::Inventory(report) => item(&report.item).into_iter().collect(),
@@ -252,10 +252,10 @@ pub(super) fn links(event: &Event, facts: &Facts) -> Vec<Link> {
         Payload::Product(product) => {
             let known = facts.links.products.get(&key(&product.external)).map(ProductId::as_str);
             let mut links: Vec<Link> =
-                link(LinkKind::Product, &product.external, known).into_iter().collect();
+                link(LinkedRef::Product, &product.external, known).into_iter().collect();
             for variant in &product.variants {
                 let known = facts.links.variants.get(&key(&variant.external)).map(VariantId::as_str);
-                links.extend(link(LinkKind::Variant, &variant.external, known));
+                links.extend(link(LinkedRef::Variant, &variant.external, known));
                 links.extend(variant.item.as_ref().and_then(item));
             }
             links

@@ -17,10 +17,10 @@ use super::{Fold, Folded, first_keys, row_keys};
 use model::{
     Action, BaselineRule, Begun, CallResult, Conflict, ConflictKind, ConnectionId, Currency, Customer,
     DeliveryId, Event, EventId, ExternalId, FieldKey, FieldMirror, FieldValue, InventoryReport, LevelKey,
-    LevelMirror, Link, LinkKind, LocationId, Meanwhile, Mirror, MirrorKey, Money, Order, OrderStatus, Origin,
-    Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product, ProductText, Quantity,
-    RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent, Variant, VariantId,
-    VersionNumber,
+    LevelMirror, Link, LinkedRef, LocationId, LocationRef, Meanwhile, Mirror, MirrorKey, Money, Order,
+    OrderStatus, Origin, Outcome, Partition, Patch, Payload, Phase, PlatformName, Position, Product,
+    ProductText, Quantity, RawDigest, Settled, SourceVersion, StoreId, TenantId, Timestamp, TraceParent,
+    Variant, VariantId, VersionNumber,
     record::{Changes, ConnectionFacts, Effect, Facts, Links, RowKeys, WriteLogEntry},
 };
 use std::{
@@ -58,7 +58,8 @@ fn event(from: &str, number: u64, version: Option<i64>, payload: Payload) -> Eve
     let mut links = Vec::new();
     if let Payload::Inventory(report) = &payload {
         let at = report.location.clone().unwrap();
-        links.push(Link { kind: LinkKind::Location, external: at, internal: "main".to_owned() });
+        let of = LinkedRef::Location(LocationRef::Named(at));
+        links.push(Link { of, internal: "main".to_owned() });
     }
     Event {
         id: EventId::derive(&connection(from), &[&number.to_le_bytes()]),

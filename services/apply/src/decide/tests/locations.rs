@@ -23,8 +23,8 @@ fn elsewhere(from: &str, number: u64, location: &str, available: i32, is_linked:
     if let Payload::Inventory(report) = &mut event.payload {
         report.location = Some(external(location));
     }
-    let second =
-        Link { kind: LinkKind::Location, external: external(location), internal: "second".to_owned() };
+    let of = LinkedRef::Location(LocationRef::Named(external(location)));
+    let second = Link { of, internal: "second".to_owned() };
     event.links = is_linked.then_some(second).into_iter().collect();
     event
 }
