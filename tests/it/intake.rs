@@ -3,7 +3,7 @@
 use crate::PATIENCE;
 use bus::Feed;
 use flate2::{Compression, write::GzEncoder};
-use model::{ConflictKind, Delivery};
+use model::{ConflictKind, Delivery, DeliveryKind};
 use std::{io::Write as _, time::Duration};
 use store::ConflictFilter;
 use testkit::{
@@ -95,7 +95,8 @@ async fn only_what_is_signed_known_and_small_enough_gets_in() {
     assert_problem(&answer(&account.sign(TOPIC, "bomb", bomb).with("content-encoding", "gzip")).await, 413);
 
     // Topics of our own readings, and of messages between our services, aren't the platform's.
-    let ours = ["inventory_level/read", "product/read", wire::REENTRY_TOPIC, wire::INSTRUCTION_TOPIC];
+    let (reentry, instruction) = (DeliveryKind::Reentry, DeliveryKind::Instruction);
+    let ours = ["inventory_level/read", "product/read", reentry.topic(), instruction.topic()];
     for topic in ["carts/update"].into_iter().chain(ours) {
         let unknown = answer(&account.sign(topic, "unknown", b"{}".to_vec())).await;
         assert_eq!((unknown.status, &unknown.body["kept"]), (200, &false.into()), "{topic}");

@@ -7,7 +7,7 @@ use crate::{
 };
 use async_nats::Client;
 use bytes_of::Noise;
-use model::{Delivery, DeliveryId, Outcome, Source, Timestamp, TraceParent};
+use model::{Delivery, DeliveryId, DeliveryKind, Outcome, Source, Timestamp, TraceParent};
 use serde_json::{Value, json};
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, World, eventually};
 
@@ -118,7 +118,7 @@ fn fetched(account: &Account, merchant: &Merchant, topic: &str, attempt: u32, bo
             connection: account.connection.clone(),
             platform: model::PlatformName::new(account.platform).expect("a platform's name"),
         },
-        topic: topic.into(),
+        kind: DeliveryKind::Platform(topic.into()),
         received_at: Timestamp::from_micros(0),
         source: Source::Fetch,
         cause: None,

@@ -25,7 +25,7 @@ fn searches(account: &Account) -> usize {
 /// The ids of the catalog's items that were fetched into RAW.
 async fn items(world: &World, merchant: &Merchant) -> BTreeSet<String> {
     let kept = kept(world, merchant).await;
-    let items = kept.iter().filter(|delivery| &*delivery.topic == "catalog.object");
+    let items = kept.iter().filter(|delivery| delivery.kind.topic() == "catalog.object");
     items
         .map(|item| serde_json::from_slice::<serde_json::Value>(&item.body).expect("JSON"))
         .map(|item| item["id"].as_str().expect("an id").to_owned())

@@ -7,7 +7,8 @@ use crate::{
 use async_nats::jetstream::{self, context::PublishErrorKind, message::PublishMessage};
 use bus::User;
 use model::{
-    Action, DeliveryId, ExternalId, InventoryReport, Outcome, Payload, Quantity, SourceVersion, Timestamp,
+    Action, DeliveryId, DeliveryKind, ExternalId, InventoryReport, Outcome, Payload, Quantity, SourceVersion,
+    Timestamp,
 };
 use serde_json::Value;
 use testkit::{
@@ -97,7 +98,8 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
             available: Some(Quantity::pieces(7)),
         }),
     };
-    let topic = wire::CANONICAL_TOPIC;
+    let canonical = DeliveryKind::Canonical;
+    let topic = canonical.topic();
     publish(topic, "two", wire::encode_published(&event).to_vec()).await.expect("an acknowledgement");
     assert_level(&world, &merchant, &account, topic, "two", 7).await;
 
@@ -112,8 +114,8 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
     refused.expect_err("the platform has no such topic");
     let refused = publish("inventory_level/read", "four", level(9, 9)).await;
     refused.expect_err("what we read ourselves comes from nobody else");
-    for topic in [wire::REENTRY_TOPIC, wire::INSTRUCTION_TOPIC] {
-        let refused = publish(topic, topic, wire::encode_published(&event).to_vec()).await;
+    for kind in [DeliveryKind::Reentry, DeliveryKind::Instruction] {
+        let refused = publish(kind.topic(), kind.topic(), wire::encode_published(&event).to_vec()).await;
         refused.expect_err("what our services say to each other comes from nobody else");
     }
     world.quiet(PATIENCE, &[&merchant], &[]).await;

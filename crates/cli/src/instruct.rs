@@ -6,7 +6,9 @@ use crate::{
     output,
 };
 use bus::Bus;
-use model::{Delivery, DeliveryId, ExternalId, Instruction, Origin, Outcome, Source, TraceParent};
+use model::{
+    Delivery, DeliveryId, DeliveryKind, ExternalId, Instruction, Origin, Outcome, Source, TraceParent,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use store::{DeliveryOutcome, OutcomesIn, Store};
@@ -35,7 +37,7 @@ pub(crate) async fn send(
     let delivery = Delivery {
         id,
         origin: origin.clone(),
-        topic: wire::INSTRUCTION_TOPIC.into(),
+        kind: DeliveryKind::Instruction,
         received_at: runner::now(),
         source: Source::Fetch,
         cause: None,

@@ -1,6 +1,6 @@
 //! Deliveries: accepted inputs that aren't parsed yet.
 
-use crate::{AskedBy, Currency, DeliveryId, Origin, Timestamp};
+use crate::{AskedBy, Currency, DeliveryId, DeliveryKind, Origin, Timestamp};
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
 
@@ -103,8 +103,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The owner and source as established by the intake, never as stated in the body.
     pub origin: Origin,
-    /// The platform's name of the event type.
-    pub topic: Arc<str>,
+    /// The kind of its content.
+    pub kind: DeliveryKind,
     /// Time at which the intake had read it.
     pub received_at: Timestamp,
     /// The way by which it was received.
@@ -141,7 +141,7 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery")
             .field("id", &self.id)
             .field("origin", &self.origin)
-            .field("topic", &self.topic)
+            .field("topic", &self.kind.topic())
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }

@@ -9,6 +9,7 @@ mod call_gate;
 mod catalog;
 mod conflict;
 mod delivery;
+mod delivery_kind;
 mod dropped_input;
 mod event;
 mod id;
@@ -31,6 +32,7 @@ pub use call_gate::{AccountState, CallGate, Health};
 pub use catalog::{InventoryReport, Patch, Product, ProductStatus, StockedAt, Variant};
 pub use conflict::{Conflict, ConflictEnd, ConflictKind};
 pub use delivery::{Delivery, Source, TraceParent};
+pub use delivery_kind::DeliveryKind;
 pub use dropped_input::DroppedInput;
 pub use event::{Action, EntityKind, Event, Link, LinkKind, LinkedRef, LocationRef, Origin, Payload};
 pub use id::{

@@ -2,7 +2,7 @@
 
 use crate::{Accounts, Budgets, Client, NotAccepted, accept, refused_token};
 use bus::Bus;
-use model::{AskedBy, Delivery, DeliveryId, Origin, RawDigest, Source, Timestamp, TraceParent};
+use model::{AskedBy, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{AccountRefusal, CallContext, CallError, Fetch, Object, Platform};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
@@ -140,7 +140,7 @@ impl Fetcher {
         let delivery = Delivery {
             id,
             origin: target.origin.clone(),
-            topic: topic.into(),
+            kind: DeliveryKind::Platform(topic.into()),
             received_at: now,
             source: if target.asked_by.is_some() { Source::ReadBack } else { Source::Fetch },
             cause: target.cause,

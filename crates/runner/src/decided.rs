@@ -199,8 +199,8 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use model::{
-        ConnectionId, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
-        TraceParent,
+        ConnectionId, Delivery, DeliveryId, DeliveryKind, Origin, PlatformName, Source, StoreId, TenantId,
+        Timestamp, TraceParent,
     };
     use proptest::prelude::*;
 
@@ -261,7 +261,7 @@ mod tests {
         let delivery = Delivery {
             id,
             origin,
-            topic: "t".into(),
+            kind: DeliveryKind::Platform("t".into()),
             received_at,
             source: Source::Webhook,
             cause: None,

@@ -135,8 +135,8 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use model::{
-        Action, ConnectionId, DeliveryId, DroppedInput, EntityKind, EventId, ExternalId, Outcome, Payload,
-        PlatformName, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
+        Action, ConnectionId, DeliveryId, DeliveryKind, DroppedInput, EntityKind, EventId, ExternalId,
+        Outcome, Payload, PlatformName, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
     };
 
     const STORE: &str = "shop";
@@ -205,7 +205,7 @@ mod tests {
         Delivery {
             id,
             origin: origin(store),
-            topic: "t".into(),
+            kind: DeliveryKind::Platform("t".into()),
             received_at: Timestamp::from_micros(1),
             source: Source::Webhook,
             cause: None,

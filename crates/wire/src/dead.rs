@@ -45,10 +45,10 @@ impl Original {
         }
     }
 
-    /// Returns the platform's topic of the delivery, or the kind of entity of the event.
+    /// Returns the topic of the delivery, or the kind of entity of the event.
     pub fn topic(&self) -> &str {
         match self {
-            Self::Delivery(delivery) => &delivery.topic,
+            Self::Delivery(delivery) => delivery.kind.topic(),
             Self::Event(event) => event.payload.entity().as_str(),
         }
     }

@@ -8,8 +8,8 @@ use crate::{
 };
 use bytes::Bytes;
 use model::{
-    ConnectionId, Currency, Delivery, DeliveryId, Origin, PlatformName, Source, StoreId, TenantId, Timestamp,
-    TraceParent,
+    ConnectionId, Currency, Delivery, DeliveryId, DeliveryKind, Origin, PlatformName, Source, StoreId,
+    TenantId, Timestamp, TraceParent,
 };
 use prost::Message as _;
 
@@ -82,7 +82,7 @@ impl From<&Delivery> for pb::Delivery {
         Self {
             id: Bytes::copy_from_slice(delivery.id.as_bytes()),
             origin: Some((&delivery.origin).into()),
-            topic: (*delivery.topic).to_owned(),
+            topic: delivery.kind.topic().to_owned(),
             received_at_micros: delivery.received_at.as_micros(),
             source: source.into(),
             cause: delivery.cause.map(|cause| Bytes::copy_from_slice(cause.as_bytes())),
@@ -116,7 +116,7 @@ impl TryFrom<pb::Delivery> for Delivery {
             id,
             asked_by: delivery.asked_by.map(|asked_by| asked_by::read(asked_by, &origin)).transpose()?,
             origin,
-            topic: delivery.topic.into(),
+            kind: DeliveryKind::of_topic(&delivery.topic),
             received_at: Timestamp::from_micros(delivery.received_at_micros),
             source,
             cause: delivery.cause.map(|cause| DeliveryId::try_from(&cause[..]).at("cause")).transpose()?,

@@ -18,10 +18,7 @@ use model::{
 };
 use prost::Message as _;
 
-pub use account::{INSTRUCTION_TOPIC, decode_instruction, encode_instruction};
-
-/// The topic of canonical events that a platform publishes itself.
-pub const CANONICAL_TOPIC: &str = "tillflow.v1.Event";
+pub use account::{decode_instruction, encode_instruction};
 
 /// The part of a canonical event that a publishing platform sets; the intake sets everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +57,6 @@ pub fn decode_published(payload: Bytes) -> Result<PublishedEvent, DecodeError> {
         payload: required(event.payload, "payload")?.try_into()?,
     })
 }
-
-/// The topic of an event that was a dead letter and is re-ingested whole, because its delivery is no longer in RAW.
-pub const REENTRY_TOPIC: &str = "tillflow.v1.Event.again";
 
 /// Encodes a whole event.
 pub fn encode_event(event: &Event) -> Bytes {

@@ -31,8 +31,8 @@ pub use dead::{BodyInRaw, DeadLetter, Original, decode_dead, encode_dead};
 pub use delivery::{decode_delivery, encode_delivery};
 pub use error::DecodeError;
 pub use event::{
-    CANONICAL_TOPIC, INSTRUCTION_TOPIC, PublishedEvent, REENTRY_TOPIC, decode_event, decode_instruction,
-    decode_published, encode_event, encode_instruction, encode_published,
+    PublishedEvent, decode_event, decode_instruction, decode_published, encode_event, encode_instruction,
+    encode_published,
 };
 pub use lists::LISTS_BYTES_MAX;
 pub use record::{EventRecord, decode_records, encode_records};

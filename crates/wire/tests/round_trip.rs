@@ -5,11 +5,11 @@
 use bytes::Bytes;
 use model::{
     AccountNotice, Action, AskedBy, BaselineRule, ConnectionId, Currency, Customer, Delivery, DeliveryId,
-    DroppedInput, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction, InventoryReport,
-    LevelKey, Link, LinkedRef, LocationId, LocationRef, MirrorKey, Money, Order, OrderLine, OrderStatus,
-    Origin, Outcome, Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus, Quantity,
-    RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent, Variant,
-    VariantId, Waiting,
+    DeliveryKind, DroppedInput, Duty, EntityKind, Event, EventId, ExternalId, FieldKey, Instruction,
+    InventoryReport, LevelKey, Link, LinkedRef, LocationId, LocationRef, MirrorKey, Money, Order, OrderLine,
+    OrderStatus, Origin, Outcome, Patch, Payload, PlatformName, Position, Product, ProductId, ProductStatus,
+    Quantity, RawDigest, Side, Source, SourceVersion, StockedAt, StoreId, TenantId, Timestamp, TraceParent,
+    Variant, VariantId, Waiting,
     record::{Applied, CatalogRow, Clocked, Effect, MovementReason, ProductRow, VariantRow},
 };
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ fn delivery(body: Vec<u8>) -> Delivery {
     Delivery {
         id,
         origin: origin(),
-        topic: "products/update".into(),
+        kind: DeliveryKind::Platform("products/update".into()),
         received_at: Timestamp::from_micros(1_700_000_000_000_000),
         source: Source::ReadBack,
         cause: Some(DeliveryId::from_bytes([4; 16])),

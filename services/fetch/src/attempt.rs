@@ -58,13 +58,14 @@ impl Shared {
         let (platform, schemas) = platforms::find(name)
             .zip(self.schemas.get(name))
             .ok_or_else(|| missing("there is no such platform any more"))?;
+        let topic = delivery.kind.topic();
         // Normalize dead-letters deliveries that can't be read or belong to another account.
-        let read = schemas.read(&delivery.topic, &delivery.body);
+        let read = schemas.read(topic, &delivery.body);
         let read = read.and_then(|body| platforms::check_account(platform, delivery, &body).map(|()| body));
         let Ok(body) = read else { return Ok(Attempt::Fetched(0)) };
         let began = now();
-        let since = self.store.fetch_cursor(&connection.id, &delivery.topic).await?;
-        let wanted = Fetch::Notified { topic: &delivery.topic, body: &body, since };
+        let since = self.store.fetch_cursor(&connection.id, topic).await?;
+        let wanted = Fetch::Notified { topic, body: &body, since };
         let fetched = self.objects(platform, &connection, delivery, &wanted, began).await;
         let count = match fetched.map_err(|error| not_fetched(error, &connection)) {
             Ok(count) => count,
@@ -76,7 +77,7 @@ impl Shared {
         runner::kill_point(STAGE, "fetched");
         let cursor =
             Timestamp::from_micros(began.as_micros() - i64::try_from(OVERLAP.as_micros()).unwrap_or(0));
-        self.store.set_fetch_cursor(&connection.id, &delivery.topic, cursor).await?;
+        self.store.set_fetch_cursor(&connection.id, topic, cursor).await?;
         Ok(Attempt::Fetched(count))
     }
 

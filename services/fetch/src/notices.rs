@@ -58,7 +58,7 @@ impl Notices {
             let mut together = vec![notice.position];
             let mut latest = notice.delivery;
             while let Ok(waiting) = notices.try_recv() {
-                if !names_no_object(&latest) || waiting.delivery.topic != latest.topic {
+                if !names_no_object(&latest) || waiting.delivery.kind != latest.kind {
                     next = Some(waiting);
                     break;
                 }
@@ -152,5 +152,5 @@ async fn wake(
 pub(crate) fn names_no_object(delivery: &Delivery) -> bool {
     platforms::find(delivery.origin.platform.as_str())
         .and_then(|platform| platform.reader())
-        .is_some_and(|reader| reader.names_no_object(&delivery.topic))
+        .is_some_and(|reader| reader.names_no_object(delivery.kind.topic()))
 }

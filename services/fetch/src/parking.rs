@@ -96,7 +96,7 @@ impl Notices {
             let parked = self
                 .shared
                 .store
-                .park_notice(&delivery.origin, &delivery.topic, &notice, names_no_object(delivery))
+                .park_notice(&delivery.origin, delivery.kind.topic(), &notice, names_no_object(delivery))
                 .await;
             match parked {
                 Ok(()) => break,

@@ -82,7 +82,7 @@ impl Shared {
 
     fn names_objects(&self, delivery: &Delivery) -> bool {
         let schemas = self.schemas.get(delivery.origin.platform.as_str());
-        let topic = schemas.and_then(|schemas| schemas.topic(&delivery.topic));
+        let topic = delivery.kind.platform_topic().and_then(|topic| schemas?.topic(topic));
         topic.is_some_and(|topic| names_objects(topic.kind))
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit,
 };
 use bytes::Bytes;
-use model::{ConnectionId, Delivery, DeliveryId, RawDigest, Source, TraceParent};
+use model::{ConnectionId, Delivery, DeliveryId, DeliveryKind, RawDigest, Source, TraceParent};
 use platforms::{Envelope, Platform, Secrets, Signed, Unverified, Webhooks};
 use runner::{Alerts, Failure, Metrics, Origin, Service};
 use stage::Window;
@@ -29,8 +29,6 @@ const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
 const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
 /// Upper limit of deliveries in one request. A request with more is kept as a whole and becomes a dead letter.
 const ENVELOPES_MAX: usize = 1_000;
-/// The topic of a body that has none: it becomes a dead letter with the reason.
-const NO_TOPIC: &str = "unreadable";
 
 /// A request for the intake.
 pub struct Webhook<'a> {
@@ -176,7 +174,7 @@ impl Intake {
     pub(crate) async fn accept(&self, proven: &Proven, headers: &[(String, String)], body: Bytes) -> Answer {
         let mut envelopes = proven.webhooks.split(&Signed { headers, body: &body });
         if envelopes.is_empty() || envelopes.len() > ENVELOPES_MAX {
-            let delivery = incoming(proven, headers, NO_TOPIC.into(), None, body);
+            let delivery = incoming(proven, headers, DeliveryKind::Unreadable, None, body);
             return self.admit(&proven.connection, Some(delivery)).await;
         }
         // The last one usually is the only one: it takes the body without a copy.
@@ -206,7 +204,7 @@ impl Intake {
         let Proven { platform, connection, .. } = proven;
         let Envelope { topic, key, body } = envelope;
         let known = self.topic(*platform, &topic);
-        let delivery = known.map(|topic| incoming(proven, headers, topic, key, body.unwrap_or(whole)));
+        let delivery = known.map(|kind| incoming(proven, headers, kind, key, body.unwrap_or(whole)));
         let answer = self.admit(connection, delivery).await;
         if answer == Answer::UnknownTopic {
             let topic = Some(topic.as_str()).filter(|topic| is_name(topic));
@@ -255,11 +253,14 @@ impl Intake {
             if let Some(refusal) = too_large(platform, &body) {
                 return self.refuse_body(&connection, refusal);
             }
-            let topic =
-                if topic == wire::CANONICAL_TOPIC { Some(topic.into()) } else { self.topic(platform, topic) };
-            let delivery = topic.map(|topic| {
+            let known = match DeliveryKind::of_topic(topic) {
+                DeliveryKind::Canonical => Some(DeliveryKind::Canonical),
+                DeliveryKind::Platform(topic) => self.topic(platform, &topic),
+                DeliveryKind::Reentry | DeliveryKind::Instruction | DeliveryKind::Unreadable => None,
+            };
+            let delivery = known.map(|kind| {
                 let incoming =
-                    Incoming { topic, key, headers: Vec::new(), trace, body, source: Source::Publish };
+                    Incoming { kind, key, headers: Vec::new(), trace, body, source: Source::Publish };
                 incoming.delivery(&connection)
             });
             self.admit(&connection, delivery).await
@@ -307,11 +308,11 @@ impl Intake {
         })
     }
 
-    /// The topic of a delivery from outside, if it is known. Topics of our own reads are accepted from our own
-    /// services only.
-    fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<Arc<str>> {
+    /// The kind of a delivery from outside, if its topic is one of the platform's. Topics of our own reads are accepted
+    /// from our own services only.
+    fn topic(&self, platform: &dyn Platform, topic: &str) -> Option<DeliveryKind> {
         let known = platform.topic(topic).filter(|known| known.is_sent())?;
-        self.topics.get(&(platform.name(), known.name)).cloned()
+        self.topics.get(&(platform.name(), known.name)).cloned().map(DeliveryKind::Platform)
     }
 
     fn kept(&self) -> MutexGuard<'_, Window<(DeliveryId, u32), u64>> {
@@ -450,7 +451,7 @@ impl Drop for Taken<'_> {
 }
 
 struct Incoming<'a> {
-    topic: Arc<str>,
+    kind: DeliveryKind,
     key: Option<String>,
     headers: Vec<(Arc<str>, Arc<str>)>,
     trace: Option<&'a str>,
@@ -460,14 +461,15 @@ struct Incoming<'a> {
 
 impl Incoming<'_> {
     fn delivery(self, connection: &Connection) -> Delivery {
+        let topic = self.kind.topic();
         let id = match &self.key {
-            Some(key) => DeliveryId::derive(&connection.id, &self.topic, key.as_bytes()),
-            None => DeliveryId::derive(&connection.id, &self.topic, RawDigest::of(&self.body).as_bytes()),
+            Some(key) => DeliveryId::derive(&connection.id, topic, key.as_bytes()),
+            None => DeliveryId::derive(&connection.id, topic, RawDigest::of(&self.body).as_bytes()),
         };
         Delivery {
             id,
             origin: connection.origin(),
-            topic: self.topic,
+            kind: self.kind,
             received_at: runner::now(),
             source: self.source,
             cause: None,
@@ -496,14 +498,14 @@ fn account(connection: &Connection) -> Option<Arc<str>> {
 fn incoming(
     proven: &Proven,
     headers: &[(String, String)],
-    topic: Arc<str>,
+    kind: DeliveryKind,
     key: Option<String>,
     body: Bytes,
 ) -> Delivery {
     let kept = kept_headers(proven.webhooks, headers);
     let trace = headers.iter().find(|(name, _)| name == "traceparent");
     let trace = trace.map(|(_, value)| value.as_str());
-    let incoming = Incoming { topic, key, headers: kept, trace, body, source: Source::Webhook };
+    let incoming = Incoming { kind, key, headers: kept, trace, body, source: Source::Webhook };
     incoming.delivery(&proven.connection)
 }
 

@@ -4,7 +4,9 @@
 //! difference, and is never guessed at.
 
 use bus::{Bus, Feed, Message};
-use model::{Action, Delivery, Event, EventId, Partition, Payload, Position, RawDigest, Source};
+use model::{
+    Action, Delivery, DeliveryKind, Event, EventId, Partition, Payload, Position, RawDigest, Source,
+};
 use platforms::{MapContext, Mapped, Platform, TopicKind, Validator};
 use runner::{Failure, Positioned, Service, StageIo};
 use serde::Deserialize;
@@ -33,23 +35,28 @@ impl Normalize {
 
     /// Returns the delivery's rows; `None` if it is thin.
     fn rows(&self, at: Position, delivery: &Delivery) -> Result<Option<Rows>, Reject> {
-        let single = match &*delivery.topic {
-            wire::CANONICAL_TOPIC => Some(published(at, delivery)),
-            wire::REENTRY_TOPIC => Some(again(at, delivery)),
-            wire::INSTRUCTION_TOPIC => Some(instruction(at, delivery)),
-            _ => None,
+        let event = match &delivery.kind {
+            DeliveryKind::Platform(topic) => return self.mapped(at, delivery, topic),
+            DeliveryKind::Canonical => published(at, delivery)?,
+            DeliveryKind::Reentry => again(at, delivery)?,
+            DeliveryKind::Instruction => instruction(at, delivery)?,
+            DeliveryKind::Unreadable => {
+                return Err(Reject::new(RejectClass::Schema, "the body has no topic that can be read"));
+            }
         };
-        if let Some(event) = single {
-            return Ok(Some(vec![Ok(event?)]));
-        }
+        Ok(Some(vec![Ok(event)]))
+    }
+
+    /// Maps a delivery of that topic of its platform; `None` if it is thin.
+    fn mapped(&self, at: Position, delivery: &Delivery, topic: &str) -> Result<Option<Rows>, Reject> {
         let name = delivery.origin.platform.as_str();
         let Some((platform, validator)) = self.platforms.get(name) else {
             return Err(Reject::new(RejectClass::Config, format!("no platform is called {name:?}")));
         };
         // Thin ones are validated against the schema too, so that a poison one can't stop `fetch`.
-        let body = validator.read(&delivery.topic, &delivery.body)?;
+        let body = validator.read(topic, &delivery.body)?;
         platforms::check_account(*platform, delivery, &body)?;
-        if validator.topic(&delivery.topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
+        if validator.topic(topic).is_some_and(|topic| topic.kind == TopicKind::Thin) {
             return Ok(None);
         }
         let context = MapContext { currency: delivery.currency };
@@ -140,7 +147,7 @@ fn from_within(delivery: &Delivery) -> Result<(), Reject> {
     if delivery.source.is_ours() {
         return Ok(());
     }
-    let topic = &delivery.topic;
+    let topic = delivery.kind.topic();
     Err(Reject::new(RejectClass::Auth, format!("a {topic} that no service of ours sent")))
 }
 

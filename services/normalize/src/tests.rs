@@ -8,10 +8,15 @@ use wire::PublishedEvent;
 const AT: Position = Position { raw_sequence: 7, delivery: 2, event: 0 };
 
 fn decided(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Event> {
-    decided_from(Source::Webhook, platform, topic, body)
+    decided_from(Source::Webhook, platform, DeliveryKind::of_topic(topic), body)
 }
 
-fn decided_from(source: Source, platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Verdict<Event> {
+fn decided_from(
+    source: Source,
+    platform: &str,
+    kind: DeliveryKind,
+    body: impl Into<Vec<u8>>,
+) -> Verdict<Event> {
     let id = DeliveryId::from_bytes([1; 16]);
     let delivery = Delivery {
         id,
@@ -21,7 +26,7 @@ fn decided_from(source: Source, platform: &str, topic: &str, body: impl Into<Vec
             connection: ConnectionId::new("c").unwrap(),
             platform: PlatformName::new(platform).unwrap(),
         },
-        topic: topic.into(),
+        kind,
         received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
         source,
         cause: None,
@@ -41,8 +46,8 @@ fn rows(platform: &str, topic: &str, body: impl Into<Vec<u8>>) -> Rows {
 }
 
 /// The rows of a delivery that one of our services sent.
-fn rows_from_within(topic: &str, body: impl Into<Vec<u8>>) -> Rows {
-    rows_of(decided_from(Source::Fetch, "shopify", topic, body))
+fn rows_from_within(kind: DeliveryKind, body: impl Into<Vec<u8>>) -> Rows {
+    rows_of(decided_from(Source::Fetch, "shopify", kind, body))
 }
 
 fn rows_of(verdict: Verdict<Event>) -> Rows {
@@ -59,7 +64,8 @@ fn published(product: Product, occurred_at: Option<Timestamp>) -> Rows {
         version: Some(SourceVersion::exact(i64::MAX)),
         payload: Payload::Product(product),
     };
-    rows("shopify", wire::CANONICAL_TOPIC, wire::encode_published(&event))
+    let kind = DeliveryKind::Canonical;
+    rows_of(decided_from(Source::Publish, "shopify", kind, wire::encode_published(&event)))
 }
 
 fn product(title: &str) -> Product {
@@ -110,7 +116,7 @@ fn a_payload_beyond_a_limit_is_rejected_whichever_way_it_came() {
     assert_eq!((reject.class, reject.reason.contains("/title")), (RejectClass::Data, true));
 
     let event = published(product("Tea"), None).remove(0).unwrap();
-    let again = |event: &Event| rows_from_within(wire::REENTRY_TOPIC, wire::encode_event(event)).remove(0);
+    let again = |event: &Event| rows_from_within(DeliveryKind::Reentry, wire::encode_event(event)).remove(0);
     assert!(again(&event).is_ok());
     let Payload::Product(product) = event.payload.clone() else { panic!("a product expected") };
     let payload = Payload::Product(Product { title: Some("Te\0a".to_owned()), ..product });
@@ -122,15 +128,15 @@ fn a_topic_of_our_own_is_believed_from_services_of_ours_alone() {
     let event = published(product("Tea"), None).remove(0).unwrap();
     let external = ExternalId::new("p").unwrap();
     let instruction = wire::encode_instruction(&external, &Instruction::Baseline(BaselineRule::Store));
-    for (topic, body) in
-        [(wire::REENTRY_TOPIC, wire::encode_event(&event)), (wire::INSTRUCTION_TOPIC, instruction)]
+    for (kind, body) in
+        [(DeliveryKind::Reentry, wire::encode_event(&event)), (DeliveryKind::Instruction, instruction)]
     {
         for source in [Source::Webhook, Source::Publish] {
-            let verdict = decided_from(source, "shopify", topic, body.clone());
+            let verdict = decided_from(source, "shopify", kind.clone(), body.clone());
             let is_refused = matches!(&verdict, Verdict::Reject(reject) if reject.class == RejectClass::Auth);
-            assert!(is_refused, "{topic} from {source:?}: {verdict:?}");
+            assert!(is_refused, "{kind} from {source:?}: {verdict:?}");
         }
-        assert!(rows_from_within(topic, body).remove(0).is_ok(), "{topic}");
+        assert!(rows_from_within(kind.clone(), body).remove(0).is_ok(), "{kind}");
     }
 }
 
@@ -162,12 +168,12 @@ fn an_instruction_within_a_published_event_is_refused_like_one_alone() {
     let alone = wire::encode_instruction(&external, &instruction);
     let payload = Payload::Instruction { external, instruction };
     let event = PublishedEvent { action: Action::Updated, occurred_at: None, version: None, payload };
-    for (topic, body) in
-        [(wire::INSTRUCTION_TOPIC, alone), (wire::CANONICAL_TOPIC, wire::encode_published(&event))]
+    for (kind, body) in
+        [(DeliveryKind::Instruction, alone), (DeliveryKind::Canonical, wire::encode_published(&event))]
     {
-        match decided("square", topic, body) {
-            Verdict::Reject(reject) => assert_eq!(reject.class, RejectClass::Auth, "{topic}"),
-            other => panic!("{topic}: {other:?}"),
+        match decided_from(Source::Publish, "square", kind.clone(), body) {
+            Verdict::Reject(reject) => assert_eq!(reject.class, RejectClass::Auth, "{kind}"),
+            other => panic!("{kind}: {other:?}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     notation::{Parts, several},
     pipeline::{Pipeline, origin_of},
 };
-use model::{Currency, Delivery, DeliveryId, RawDigest, Source, Timestamp, TraceParent};
+use model::{Currency, Delivery, DeliveryId, DeliveryKind, RawDigest, Source, Timestamp, TraceParent};
 use platforms::{Platform, Signed};
 use std::sync::{Arc, LazyLock};
 
@@ -35,19 +35,20 @@ fn delivery(parts: &Parts<'_>) -> Option<Delivery> {
         "fetch" | "poll" => Source::Fetch,
         _ => Source::Webhook,
     };
-    Some(delivery_of(platform, topic.name, source, &parts.headers, parts.body))
+    let kind = DeliveryKind::Platform(topic.name.into());
+    Some(delivery_of(platform, kind, source, &parts.headers, parts.body))
 }
 
 /// Makes a delivery as the intake does: of a request's headers it keeps those that the platform reads.
 pub(crate) fn delivery_of(
     platform: &dyn Platform,
-    topic: &str,
+    kind: DeliveryKind,
     source: Source,
     headers: &[(String, String)],
     body: &[u8],
 ) -> Delivery {
     let origin = origin_of(platform.name());
-    let id = DeliveryId::derive(&origin.connection, topic, RawDigest::of(body).as_bytes());
+    let id = DeliveryId::derive(&origin.connection, kind.topic(), RawDigest::of(body).as_bytes());
     let read = platform.webhooks().map_or(&[][..], |webhooks| webhooks.kept_headers());
     let named = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let kept = headers.iter().filter(|(name, _)| read.contains(&name.as_str()));
@@ -56,7 +57,7 @@ pub(crate) fn delivery_of(
     Delivery {
         id,
         origin,
-        topic: topic.into(),
+        kind,
         received_at: Timestamp::parse("2026-11-26T00:00:00Z").expect("a time"),
         source,
         cause: None,

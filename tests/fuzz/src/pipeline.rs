@@ -4,8 +4,9 @@ use apply::decide::{Fold, Folded, first_keys, row_keys};
 use dedupe::Dedupe;
 use enrich::{Enrich, Known, PartitionState};
 use model::{
-    ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, LocationId, Origin, Outcome,
-    Partition, Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
+    ConnectionId, Currency, Delivery, DeliveryId, DeliveryKind, Event, EventId, LinkKind, LocationId, Origin,
+    Outcome, Partition, Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp,
+    TraceParent,
     record::{Applied, CatalogRow, Facts, RowKeys},
 };
 use normalize::Normalize;
@@ -21,7 +22,6 @@ use testkit::{Account, Example};
 const SECRET: &str = "a-secret-of-the-suite";
 const URL: &str = "https://hooks.example.com/webhook/suite";
 /// The topic that ingest assigns to a body without one.
-const NO_TOPIC: &str = "unreadable";
 const PARTITION: Partition = Partition(0);
 /// Upper limit of a payload's bytes in a failure message.
 const SHOWN: usize = 600;
@@ -339,21 +339,21 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
         return None;
     }
     let sound = account.sign(example.topic, "sound", example.body.clone());
-    let topic = if example.is_webhook(&sound.headers) {
-        let envelope = webhooks.split(&received).into_iter().next();
-        let topic = envelope.map_or(NO_TOPIC.to_owned(), |envelope| envelope.topic);
-        let is_known = topic == NO_TOPIC || platform.topic(&topic).is_some();
-        is_known.then_some(topic)?
+    let kind = if example.is_webhook(&sound.headers) {
+        match webhooks.split(&received).into_iter().next() {
+            Some(envelope) => DeliveryKind::Platform(platform.topic(&envelope.topic)?.name.into()),
+            None => DeliveryKind::Unreadable,
+        }
     } else {
-        example.topic.to_owned()
+        DeliveryKind::Platform(example.topic.into())
     };
-    let id = DeliveryId::derive(&origin.connection, &topic, digest.as_bytes());
+    let id = DeliveryId::derive(&origin.connection, kind.topic(), digest.as_bytes());
     let kept = webhooks.kept_headers();
     let headers = signed.headers.iter().filter(|(name, _)| kept.contains(&name.as_str()));
     Some(Delivery {
         id,
         origin,
-        topic: topic.as_str().into(),
+        kind,
         received_at: Timestamp::parse("2026-11-26T00:00:00Z").expect("a time"),
         source: Source::Webhook,
         cause: None,

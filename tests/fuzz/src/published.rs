@@ -5,7 +5,7 @@ use crate::{
     payloads::{decide, delivery_of},
 };
 use bytes::Bytes;
-use model::Source;
+use model::{DeliveryKind, Source};
 
 /// Checks that an event that can be decoded is the same after it is encoded and decoded again, and that it decides
 /// nothing that only our services may decide. Input: a line with the platform, then an event as protobuf.
@@ -21,11 +21,11 @@ pub fn published(data: &[u8]) {
         assert_eq!(again.ok(), Some((external, instruction)), "an instruction is read back otherwise");
     }
     let Some(platform) = platforms::find(&text(platform)) else { return };
-    let of = |topic, source| delivery_of(platform, topic, source, &[], &body);
+    let of = |kind, source| delivery_of(platform, kind, source, &[], &body);
     decide(vec![
-        of(wire::CANONICAL_TOPIC, Source::Publish),
-        of(wire::INSTRUCTION_TOPIC, Source::Publish),
-        of(wire::INSTRUCTION_TOPIC, Source::Webhook),
+        of(DeliveryKind::Canonical, Source::Publish),
+        of(DeliveryKind::Instruction, Source::Publish),
+        of(DeliveryKind::Instruction, Source::Webhook),
     ]);
-    decide(vec![of(wire::INSTRUCTION_TOPIC, Source::Fetch)]);
+    decide(vec![of(DeliveryKind::Instruction, Source::Fetch)]);
 }

@@ -4,7 +4,7 @@ use crate::{
     notation::{Parts, several},
     payloads::{decide, delivery_of},
 };
-use model::{ExternalId, Money, ProductText, Quantity, Source, Timestamp};
+use model::{DeliveryKind, ExternalId, Money, ProductText, Quantity, Source, Timestamp};
 use platforms::{Access, CallContext, Fetch, HttpReply, HttpRequest, Object, Page, Platform, Step, Write};
 use serde_json::Value;
 use std::time::Duration;
@@ -58,7 +58,10 @@ fn readings(platform: &'static dyn Platform, topic: &str, notification: &Value, 
         next.iter().for_each(is_ours);
         let is_known = |object: &Object| platform.topic(object.topic).is_some();
         assert!(objects.iter().all(is_known), "an object of a topic that isn't known");
-        let of = |object: &Object| delivery_of(platform, object.topic, Source::Fetch, &[], &object.body);
+        let of = |object: &Object| {
+            let kind = DeliveryKind::Platform(object.topic.into());
+            delivery_of(platform, kind, Source::Fetch, &[], &object.body)
+        };
         decide(objects.iter().map(of).collect());
     }
 }

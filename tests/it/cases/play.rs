@@ -11,7 +11,8 @@ use bus::User;
 use flate2::{Compression, write::GzEncoder};
 use futures::{FutureExt as _, future};
 use model::{
-    Delivery, DeliveryId, Origin, PlatformName, RawDigest, Source, StoreId, TenantId, Timestamp, TraceParent,
+    Delivery, DeliveryId, DeliveryKind, Origin, PlatformName, RawDigest, Source, StoreId, TenantId,
+    Timestamp, TraceParent,
 };
 use serde_json::Value;
 use std::{
@@ -274,8 +275,9 @@ impl<'a> Player<'a> {
 
     async fn publish(&self, step: &Step, shop: &Shop, tokens: &Tokens) -> Sent {
         let account = shop.account(step.connection.as_deref().expect("someone publishes it"));
+        let canonical = DeliveryKind::Canonical;
         let (topic, body) = match &step.published {
-            Some(fields) => (wire::CANONICAL_TOPIC, encode::event(&tokens.value(fields, None))),
+            Some(fields) => (canonical.topic(), encode::event(&tokens.value(fields, None))),
             None => (step.topic.as_deref().expect("it has a topic"), payload(step, tokens)),
         };
         self.bring(shop, account, topic, body).await
@@ -311,7 +313,7 @@ impl<'a> Player<'a> {
                 connection: account.connection.clone(),
                 platform: PlatformName::new(account.platform).expect("a platform's name"),
             },
-            topic: topic.into(),
+            kind: DeliveryKind::Platform(topic.into()),
             received_at: Timestamp::from_micros(0),
             source: Source::Fetch,
             cause: None,

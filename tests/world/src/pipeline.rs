@@ -9,8 +9,8 @@ use bytes::Bytes;
 use dedupe::Dedupe;
 use enrich::{Enrich, Known, PartitionState};
 use model::{
-    AskedBy, ConnectionId, Currency, Delivery, DeliveryId, Event, EventId, LinkKind, Origin, Position,
-    RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
+    AskedBy, ConnectionId, Currency, Delivery, DeliveryId, DeliveryKind, Event, EventId, LinkKind, Origin,
+    Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
 };
 use normalize::Normalize;
 use platforms::{Mapped, Secrets, Signed};
@@ -210,7 +210,7 @@ impl Pipeline {
         Ok(Delivery {
             id,
             origin: origin.clone(),
-            topic: topic.into(),
+            kind: DeliveryKind::Platform(topic.as_str().into()),
             received_at: delivered.received_at,
             source: delivered.source,
             cause: None,
@@ -287,7 +287,7 @@ const fn wire_topic() -> &'static str {
 /// Returns the events that normalize makes of a delivery.
 fn read(at: Position, delivery: Delivery) -> Result<Vec<Event>, String> {
     let normalize = NORMALIZE.as_ref().ok_or("a schema is invalid")?;
-    let topic = delivery.topic.to_string();
+    let topic = delivery.kind.to_string();
     match normalize.decide(at, delivery, &mut ()) {
         Verdict::Emit(events) => Ok(events),
         Verdict::Rows(rows) => {

@@ -8,7 +8,7 @@ use crate::{
     output,
 };
 use bus::{Bus, BusError};
-use model::{Delivery, Source};
+use model::{Delivery, DeliveryKind, Source};
 use runner::delivery_in_raw;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -155,7 +155,7 @@ pub(super) async fn delivery(bus: &Bus, found: &Found) -> Result<Delivery, Faile
     Ok(Delivery {
         id: event.delivery,
         origin: event.origin.clone(),
-        topic: wire::REENTRY_TOPIC.into(),
+        kind: DeliveryKind::Reentry,
         received_at: event.received_at,
         source: Source::Fetch,
         cause: Some(event.correlation),

@@ -25,7 +25,7 @@ pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Res
     let root = Object::root(body)?;
     let currency = context.currency;
     let mut rejected = Vec::new();
-    let (action, payload) = match &*delivery.topic {
+    let (action, payload) = match delivery.kind.topic() {
         "products/create" => (A::Created, Payload::Product(product(&root, currency, &mut rejected)?)),
         "products/update" => (A::Updated, Payload::Product(product(&root, currency, &mut rejected)?)),
         PRODUCT_READ => (A::Updated, Payload::Product(part(product(&root, currency, &mut rejected)?))),
@@ -117,7 +117,7 @@ fn identity(
     }
     let webhook = WEBHOOK_ID.of(|name| delivery.header(name)).map(ToOwned::to_owned);
     identity.push(webhook.unwrap_or_else(|| RawDigest::of(&delivery.body).to_string()));
-    if matches!(&*delivery.topic, LEVEL_READ | PRODUCT_READ) {
+    if matches!(delivery.kind.topic(), LEVEL_READ | PRODUCT_READ) {
         // A mirror waits for this very read, even if its content equals the previous one's.
         identity.push(delivery.id.to_string());
     }

@@ -68,7 +68,7 @@ impl Platform for Square {
     }
 
     fn map(&self, delivery: &Delivery, body: &Value, context: &MapContext) -> Result<Rows, Reject> {
-        map::map(&delivery.topic, body, *context)
+        map::map(delivery.kind.topic(), body, *context)
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {

@@ -25,7 +25,7 @@ const RETRY_WINDOW: Duration = Duration::from_mins(10);
 pub(super) fn map(delivery: &Delivery, body: &Value, context: MapContext) -> Result<Rows, Reject> {
     let root = Object::root(body)?;
     let data = root.required_object("data")?;
-    match &*delivery.topic {
+    match delivery.kind.topic() {
         "PRODUCT" => product::product(delivery, &data, context),
         super::LEVEL_ABSENT => Ok(vec![absent::absent(&data)]),
         "TICKET" | "TICKET_BY_STATUS" => Ok(vec![ticket::ticket(&data, context)]),
@@ -117,7 +117,7 @@ pub(super) fn tests_delivery(topic: &str, body: &Value) -> Delivery {
     Delivery {
         id,
         origin,
-        topic: topic.into(),
+        kind: model::DeliveryKind::Platform(topic.into()),
         received_at: model::Timestamp::from_micros(0),
         source: model::Source::Webhook,
         cause: None,

@@ -3,8 +3,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use model::{
-    ConnectionId, Currency, Customer, Delivery, DeliveryId, Origin, Payload, PlatformName, Source, StoreId,
-    TenantId, Timestamp, TraceParent,
+    ConnectionId, Currency, Customer, Delivery, DeliveryId, DeliveryKind, Origin, Payload, PlatformName,
+    Source, StoreId, TenantId, Timestamp, TraceParent,
 };
 use platforms::{MapContext, Mapped, Platform, Secrets, Signed, Topic};
 use sha2::Sha256;
@@ -56,7 +56,7 @@ impl Example {
                 connection: ConnectionId::new("c").unwrap(),
                 platform: PlatformName::new(self.platform.name()).unwrap(),
             },
-            topic: self.topic.name.into(),
+            kind: DeliveryKind::Platform(self.topic.name.into()),
             received_at: Timestamp::parse("2026-07-02T00:00:00Z").unwrap(),
             source: if self.is_sent() { Source::Webhook } else { Source::Fetch },
             cause: None,

@@ -4,7 +4,7 @@ use crate::{
     deliveries::{CONTEXT, Example, closed_topics},
     full, read, sent, with_first_field,
 };
-use model::{Delivery, Source};
+use model::{Delivery, DeliveryKind, Source};
 use platforms::{Rows, TopicKind, Validator, check_account};
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -42,7 +42,7 @@ fn act(topic: &str) -> Option<&str> {
 /// Maps the body of an example under another topic.
 fn believed_as(example: &Example, topic: &str) -> Result<Rows, Reject> {
     let body = Validator::of(example.platform).unwrap().read(topic, &example.body)?;
-    let delivery = Delivery { topic: topic.into(), ..example.delivery() };
+    let delivery = Delivery { kind: DeliveryKind::Platform(topic.into()), ..example.delivery() };
     example.platform.map(&delivery, &body, &CONTEXT())
 }
 

@@ -10,9 +10,6 @@ use bytes::Bytes;
 use model::{AccountNotice, BaselineRule, Duty, ExternalId, Instruction, LocationId, Side, VariantId};
 use prost::Message as _;
 
-/// The topic of instructions: bodies of [`encode_instruction`]. Only services of ours may send it.
-pub const INSTRUCTION_TOPIC: &str = "tillflow.v1.Instruction";
-
 /// Encodes an instruction about the object with the platform's id `external`.
 pub fn encode_instruction(external: &ExternalId, instruction: &Instruction) -> Bytes {
     instruction_message(external, instruction).encode_to_vec().into()

@@ -1,5 +1,5 @@
 use super::*;
-use model::{DeliveryId, PlatformName, Source, StoreId, TraceParent};
+use model::{DeliveryId, DeliveryKind, PlatformName, Source, StoreId, TraceParent};
 use proptest::prelude::*;
 
 const ROOM_BYTES: u64 = 1_600_000;
@@ -19,7 +19,7 @@ fn delivery(tenant: &str, connection: &str, bytes: usize) -> Delivery {
             connection: ConnectionId::new(connection).unwrap(),
             platform: PlatformName::new("p").unwrap(),
         },
-        topic: "t".into(),
+        kind: DeliveryKind::Platform("t".into()),
         received_at: at(0),
         source: Source::Webhook,
         cause: None,

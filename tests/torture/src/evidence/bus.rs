@@ -50,7 +50,7 @@ fn read(normalize: &Normalize, position: Position, delivery: Delivery) -> Kept {
         times: 1,
         store: origin.store.to_string(),
         connection: origin.connection.to_string(),
-        topic: delivery.topic.to_string(),
+        topic: delivery.kind.to_string(),
         fetched: delivery.source.is_ours(),
         meaning: match normalize.decide(position, delivery, &mut ()) {
             Verdict::Emit(events) => Meaning::Events(events.into_iter().map(|event| event.id).collect()),

@@ -1,7 +1,10 @@
 //! Cases that the examples don't show; the conformance suite maps the examples.
 
 use super::*;
-use model::{ConnectionId, DeliveryId, Origin, Patch, PlatformName, Source, StoreId, TenantId, TraceParent};
+use model::{
+    ConnectionId, DeliveryId, DeliveryKind, Origin, Patch, PlatformName, Source, StoreId, TenantId,
+    TraceParent,
+};
 use serde_json::json;
 
 const NO_CURRENCY: MapContext = MapContext { currency: None };
@@ -16,7 +19,7 @@ fn delivery(topic: &str, headers: &[(&str, &str)], body: &Value) -> Delivery {
             connection: ConnectionId::new("c").unwrap(),
             platform: PlatformName::new("shopify").unwrap(),
         },
-        topic: topic.into(),
+        kind: DeliveryKind::Platform(topic.into()),
         received_at: Timestamp::from_micros(0),
         source: Source::Webhook,
         cause: None,
