@@ -14,7 +14,7 @@ use tokio::{
 
 const TOPIC: &str = "inventory_levels/update";
 const ITEM: u64 = 1101;
-/// Number of connections of the intake to the broker, as in `services/ingest/src/publish.rs`.
+/// Number of connections of the intake to the broker, as in `services/ingest/src/bus_intake.rs`.
 const INTAKES: u64 = 4;
 /// Number of unreadable messages, each sent after the one before has had its effect.
 const MESSAGES: usize = 20;

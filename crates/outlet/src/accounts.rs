@@ -48,13 +48,7 @@ impl Accounts {
         refused: Option<&str>,
         now: Timestamp,
     ) -> Result<Access, CallError> {
-        let mut access = Access {
-            base_url: connection.base_url.clone(),
-            token: connection.token.clone(),
-            access_token: None,
-            api_version: connection.api_version.clone(),
-            account: connection.account.clone(),
-        };
+        let mut access = Access::from(connection);
         if let Some(tokens) = platform.tokens() {
             let asking = Asking { connection, platform, tokens, refused, now };
             access.access_token = Some(self.token(&asking, &access).await?);

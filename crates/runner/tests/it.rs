@@ -1,6 +1,8 @@
 //! Tests of the loop against a real broker.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod janitor;
+
 use bus::{Bus, BusConfig, Feed, Message, Start};
 use model::{
     Action, ConnectionId, DeliveryId, EntityKind, Event, EventId, ExternalId, Origin, Partition,
@@ -88,15 +90,21 @@ impl World {
         Self { bus, _nats: nats, _scratch: scratch }
     }
 
-    fn run(&self, faults: usize) -> (CancellationToken, Metrics, JoinHandle<()>) {
-        let (stop, metrics) = (CancellationToken::new(), Metrics::new().unwrap());
+    fn service(&self) -> (CancellationToken, Service) {
+        let stop = CancellationToken::new();
         let service = Service {
             bus: self.bus.clone(),
-            metrics: metrics.clone(),
+            metrics: Metrics::new().unwrap(),
             readiness: Readiness::default(),
             stop: stop.clone(),
             replica: runner::replica_name(),
         };
+        (stop, service)
+    }
+
+    fn run(&self, faults: usize) -> (CancellationToken, Metrics, JoinHandle<()>) {
+        let (stop, service) = self.service();
+        let metrics = service.metrics.clone();
         let io = Flaky(Arc::new(AtomicUsize::new(faults)));
         let task = tokio::spawn(async move {
             run_stage(&service, Picky, io, Feed::Normalized, Feed::Unique).await.unwrap();

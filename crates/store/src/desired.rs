@@ -12,8 +12,8 @@ use crate::{
 };
 use changes::{numbers, traces};
 use model::{
-    FieldMirror, LevelMirror, LocationRef, Mirror, MirrorKey, MirrorKind, Money, PlatformName, ProductId, ProductText,
-    Quantity, StoreId, Timestamp, TraceParent, VariantId,
+    FieldMirror, LevelMirror, LocationRef, Mirror, MirrorKey, MirrorKind, Money, PlatformName, ProductId,
+    ProductText, Quantity, StoreId, Timestamp, TraceParent, VariantId,
 };
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;

@@ -8,17 +8,17 @@ mod batch;
 mod dead_letters;
 pub mod decide;
 pub mod halving;
-mod janitor;
 mod partition;
 mod publish;
 pub mod rebuild;
 mod refused;
 pub mod replay;
+mod upkeep;
 mod worker;
 
-use runner::{Alerts, Failure, Service};
+use runner::{Alerts, Failure, Janitor, Retention, Service};
 use serde::Deserialize;
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use store::{Store, StoreConfig};
 use worker::Workers;
 
@@ -61,10 +61,14 @@ pub async fn run(service: Service, config: Config) -> Result<(), Failure> {
 /// Runs the service on an open database.
 pub async fn serve(service: Service, store: Store, config: Config) -> Result<(), Failure> {
     let workers = Workers::start(config.workers, &store, &service.metrics, Some(&service.bus));
-    let in_flight = janitor::in_flight(&service.metrics)?;
     let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
     let dead_letters = dead_letters::DeadLetters::new(&service.bus, &store, &alerts, &service.metrics)?;
-    let janitor = tokio::spawn(janitor::run(service.clone(), store.clone(), config, in_flight, dead_letters));
+    let upkeep = upkeep::Upkeep::new(&store, dead_letters, &service.metrics)?;
+    let retention = Retention {
+        raw: Duration::from_secs(config.replay_window_seconds),
+        unique: Duration::from_secs(config.dedupe_window_seconds),
+    };
+    let janitor = tokio::spawn(Janitor::new(&service, STAGE, retention).run(upkeep));
     let shared = Arc::new(partition::Shared { service: service.clone(), alerts, store, workers });
     let outcome = runner::own_partitions(&service, STAGE, move |run| {
         let shared = Arc::clone(&shared);

@@ -4,6 +4,7 @@
 //! notification as their cause; so they are verified, counted, ordered and replayed like all others. While a connection
 //! is paused or its account is refused, its notifications are parked in the record.
 
+mod accepted;
 mod attempt;
 mod notices;
 mod parking;

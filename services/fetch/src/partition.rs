@@ -3,11 +3,12 @@
 
 use crate::{
     STAGE,
+    accepted::Accepted,
     notices::{Notice, Notices},
     parking::Parked,
 };
 use bus::{Feed, Message};
-use model::{ConnectionId, Delivery, Origin, Partition, Position, StoreId, TenantId};
+use model::{ConnectionId, Delivery, Partition, Position};
 use outlet::Fetcher;
 use platforms::{TopicKind, Validator};
 use runner::{Alerts, PartitionRun, Service, batch_of, readable};
@@ -55,7 +56,7 @@ impl Shared {
             partition,
             read: cursor.position.min(counted.position),
             cursor,
-            accepted: Accepted { cursor: counted, deliveries: BTreeMap::new() },
+            accepted: Accepted::after(counted),
             under_way: BTreeMap::new(),
             connections: HashMap::new(),
             done,
@@ -176,33 +177,6 @@ impl PartitionWorker {
         self.shared.store.move_cursor(Consumer::Fetch, step).await?;
         runner::kill_point(STAGE, "noted");
         self.cursor = step.to();
-        Ok(())
-    }
-}
-
-/// Counts of accepted deliveries: counted here because this is the other reader of RAW, independent of the stages whose
-/// work is validated against them.
-struct Accepted {
-    cursor: Cursor,
-    /// Counts beyond the cursor.
-    deliveries: BTreeMap<(TenantId, StoreId), i64>,
-}
-
-impl Accepted {
-    fn count(&mut self, position: Position, origin: &Origin) {
-        if position > self.cursor.position {
-            *self.deliveries.entry((origin.tenant.clone(), origin.store.clone())).or_default() += 1;
-        }
-    }
-
-    async fn note(&mut self, store: &Store, partition: Partition, read: Position) -> Result<(), Fault> {
-        if self.deliveries.is_empty() {
-            return Ok(());
-        }
-        let step = CursorMove { partition, from: self.cursor, position: read, number: self.cursor.number };
-        store.count_accepted(step, &self.deliveries).await?;
-        self.cursor = step.to();
-        self.deliveries.clear();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! acknowledgement in time the sender gets 503 and retries; the delivery's id makes the retry the same delivery.
 
 mod body;
+mod bus_intake;
 mod directory;
 mod flush_interval;
 mod http;
@@ -12,7 +13,6 @@ mod limits;
 #[cfg(test)]
 mod memory;
 mod noted;
-mod publish;
 mod quota;
 mod raw;
 mod refusals;
@@ -181,13 +181,15 @@ pub async fn serve(
         .with_raw_shares(shares);
     let intake = Arc::new(Intake::new(&service, directory.clone(), limits)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
-    let answers = publish::Answers::new(&service.metrics)?;
-    let platforms =
-        publish::Platforms { rule: config.replies.platforms, credentials: config.partner_credentials };
+    let answers = bus_intake::Answers::new(&service.metrics)?;
+    let platforms = bus_intake::PublishedIntake {
+        rule: config.replies.platforms,
+        credentials: config.partner_credentials,
+    };
     let room = Room::new(config.requests_in_flight_max, config.body_bytes_in_flight_max);
     let platforms = platforms.serve(&service, &intake, &answers, &room).await?;
     let fetchers =
-        publish::serve_fetchers(&service, &intake, config.replies.services, &answers, &room).await?;
+        bus_intake::serve_services(&service, &intake, config.replies.services, &answers, &room).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }

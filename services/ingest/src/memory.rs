@@ -1,6 +1,6 @@
 //! The memory that the limits allow, compared with the memory limit of the pod.
 
-use crate::{Config, body::WORKED_ON_AT_ONCE_MAX, publish::READING_CONNECTIONS};
+use crate::{Config, body::WORKED_ON_AT_ONCE_MAX, bus_intake::READING_CONNECTIONS};
 use std::{fs, path::Path};
 
 const MIB: usize = 1 << 20;

@@ -1,6 +1,6 @@
 //! What all calls of a platform's API have in common.
 
-use model::{Health, Timestamp};
+use model::{Connection, Health, Timestamp};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 
@@ -17,6 +17,18 @@ pub struct Access {
     pub api_version: String,
     /// The account's name on the platform (Shopify's shop domain, Treez' dispensary), for APIs that need it.
     pub account: String,
+}
+
+impl From<&Connection> for Access {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            base_url: connection.base_url.clone(),
+            token: connection.token.clone(),
+            access_token: None,
+            api_version: connection.api_version.clone(),
+            account: connection.account.clone(),
+        }
+    }
 }
 
 /// The input of a call besides the call itself.

@@ -104,7 +104,8 @@ fn a_price_that_stands_there_already_is_not_written() {
 fn a_write_says_which_version_and_value_it_made_as_the_report_of_it_will() {
     let said = |call: &Write, body: &Value| outcome(call, &HttpReply::new(200, body.to_string().as_bytes()));
     let text = Write::Text { product: id("I"), to: ProductText::default() };
-    let done = |version: i64, rendered| Ok(Written { version: Some(SourceVersion::exact(version)), rendered });
+    let done =
+        |version: i64, rendered| Ok(Written { version: Some(SourceVersion::exact(version)), rendered });
     let cocoa = || {
         let title = Some("Cocoa".to_owned());
         Some(MirrorValue::Text(ProductText { title, description: Some("<p>Hot</p>".to_owned()) }))

@@ -1,5 +1,5 @@
-//! The intakes on the bus: `pos.in.<store>.<connection>.<topic>` for platforms that publish themselves, and one for our
-//! own services that fetch.
+//! The intake on the bus, beside the one over HTTP: `pos.in.<store>.<connection>.<topic>` for platforms that publish
+//! themselves, and `pos.accept` for our own services.
 
 use crate::{
     Answer, BodyRefusal, Intake,
@@ -109,15 +109,15 @@ const fn is_of_a_connection(answer: &Result<Answer, String>) -> bool {
     !matches!(answer, Err(_) | Ok(Answer::UnknownConnection | Answer::Unavailable(_)))
 }
 
-/// The settings of the intake for platforms that publish.
-pub(crate) struct Platforms {
+/// The intake for platforms that publish themselves: its settings.
+pub(crate) struct PublishedIntake {
     /// The reply subjects that are permitted.
     pub(crate) rule: ReplyRule,
     /// The credentials of its connections to the broker.
     pub(crate) credentials: Option<Credentials>,
 }
 
-impl Platforms {
+impl PublishedIntake {
     /// Responds to platforms that publish, with a reply that a JetStream client accepts as an acknowledgement: the
     /// publish of any client works unchanged, and means the same: on disk. Platforms have connections of their own:
     /// bytes that our client can't read end the connection that delivers them, and RAW is appended to over another.
@@ -172,8 +172,8 @@ async fn count_connections(
     }
 }
 
-/// Responds to our own services that fetch the objects of thin notifications.
-pub(crate) async fn serve_fetchers(
+/// Responds to our own services, which hand over fetched objects, instructions and dead letters.
+pub(crate) async fn serve_services(
     service: &Service,
     intake: &Arc<Intake>,
     rule: ReplyRule,
