@@ -10,6 +10,7 @@ use crate::{
 use model::{ExternalId, Instruction, LinkKind, LocationId, Outcome, VariantId};
 use serde_json::json;
 use std::collections::BTreeSet;
+use store::LinkKey;
 
 pub(crate) async fn link(arguments: Link, output: Output) -> Result<(), Failed> {
     let variant = external(&arguments.variant)?;
@@ -30,7 +31,8 @@ pub(crate) async fn unlink(arguments: Unlink, output: Output) -> Result<(), Fail
     let variant = external(&arguments.variant)?;
     let store = open_store(&arguments.target).await?;
     let state = connection::find(&store, &arguments.connection).await?;
-    let key = (state.origin.connection.clone(), LinkKind::Variant, variant.clone());
+    let connection = state.origin.connection.clone();
+    let key = LinkKey { connection, kind: LinkKind::Variant, external: variant.clone() };
     if store.links(&BTreeSet::from([key])).await?.is_empty() {
         return Err(Failed::Other(format!(
             "connection {} has no link of variant {variant}",

@@ -18,13 +18,13 @@ use crate::{
 };
 use model::{
     Attention, Begun, ConnectionId, ExternalId, Mirror, MirrorKey, MirrorKind, Money, Partition, ProductText,
-    Quantity, Timestamp, TraceParent,
+    Quantity, StoreId, Timestamp, TraceParent,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use targets::Target;
+use targets::{Locked, Target};
 
 pub use reads::DueRead;
 
@@ -134,18 +134,18 @@ impl Store {
                 .bind(claim.limit.min(LISTED_ROWS))
                 .fetch_all(&mut *transaction)
                 .await?;
-            if rows.is_empty() {
-                return Ok(Vec::new());
-            }
+            let Some(first) = rows.first() else { return Ok(Vec::new()) };
+            // A connection is of one store.
+            let store: StoreId = id(first, "store")?;
             let locked = rows.iter().map(mirrors::read).collect::<Result<Vec<_>, StoreError>>()?;
-            let targets = targets::load(&mut transaction, claim.connection, &locked).await?;
+            let locked = targets::load(&mut transaction, claim.connection, locked).await?;
             let (mut changed, mut noted, mut due, mut ended) =
                 (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            for ((row, mut mirror), target) in rows.iter().zip(locked).zip(targets) {
+            for Locked { mut mirror, target } in locked {
                 let before = mirror.clone();
                 let (write, is_noted) = begin(&mut mirror, target, claim, now);
                 due.extend(write);
-                ended.extend(conflicts::ended_about(&id(row, "store")?, &before, &mirror));
+                ended.extend(conflicts::ended_about(&store, &before, &mirror));
                 if is_noted {
                     noted.push(mirror.clone());
                 }

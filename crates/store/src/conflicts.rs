@@ -138,21 +138,32 @@ pub(crate) async fn open(connection: &mut PgConnection, conflicts: &[Conflict]) 
 /// Tenant, store, connection, event, kind, subject, detail and count.
 type Columns = parameters!(text[], text[], text[], bytea[], text[], text[], text[], int8[]);
 
+/// The conflicts of a batch that are one row.
+struct Found<'a> {
+    newest: &'a Conflict,
+    /// The newest event of any of them.
+    event: Option<EventId>,
+    times: i64,
+}
+
 async fn open_with(
     connection: &mut PgConnection,
     statement: Statement<Columns>,
     conflicts: &[&Conflict],
 ) -> Result<(), StoreError> {
-    let subjects: Vec<String> = conflicts.iter().map(|conflict| subject(&conflict.subject)).collect();
     // A statement can't update one row twice.
-    let mut found: BTreeMap<_, (&Conflict, Option<EventId>, i64)> = BTreeMap::new();
-    for (conflict, subject) in conflicts.iter().zip(&subjects) {
+    let mut found: BTreeMap<_, Found<'_>> = BTreeMap::new();
+    for conflict in conflicts {
         let by = (!conflict.kind.is_of_store()).then_some(&conflict.connection);
-        let key = (&conflict.store, by, conflict.kind, subject.as_str());
-        let (newest, event, seen) = found.entry(key).or_insert((conflict, None, 0));
-        (*newest, *event, *seen) = (conflict, conflict.event.or(*event), *seen + 1);
+        let key = (&conflict.store, by, conflict.kind, subject(&conflict.subject));
+        let found = found.entry(key).or_insert(Found { newest: conflict, event: None, times: 0 });
+        *found = Found {
+            newest: conflict,
+            event: conflict.event.or(found.event),
+            times: found.times.saturating_add(1),
+        };
     }
-    let newest = || found.values().map(|(conflict, ..)| *conflict);
+    let newest = || found.values().map(|found| found.newest);
     query(statement)
         .bind(newest().map(|conflict| conflict.tenant.as_str()).collect::<Vec<_>>())
         .bind(newest().map(|conflict| conflict.store.as_str()).collect::<Vec<_>>())
@@ -160,17 +171,17 @@ async fn open_with(
         .bind(
             found
                 .values()
-                .map(|(_, event, _)| event.map(|event| event.as_bytes().to_vec()))
+                .map(|found| found.event.map(|event| event.as_bytes().to_vec()))
                 .collect::<Vec<_>>(),
         )
         .bind(newest().map(|conflict| conflict.kind.as_str()).collect::<Vec<_>>())
-        .bind(found.keys().map(|(.., subject)| *subject).collect::<Vec<_>>())
+        .bind(found.keys().map(|(.., subject)| subject.as_str()).collect::<Vec<_>>())
         .bind(
             newest()
                 .map(|conflict| storable(&conflict.detail, Conflict::DETAIL_MAX_BYTES))
                 .collect::<Vec<_>>(),
         )
-        .bind(found.values().map(|(.., seen)| *seen).collect::<Vec<_>>())
+        .bind(found.values().map(|found| found.times).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

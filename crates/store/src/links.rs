@@ -9,8 +9,16 @@ use model::{ConnectionId, ExternalId, LinkKind, LocationId, StoreId, VariantId};
 use sqlx::{Row as _, postgres::PgRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A connection, a kind of thing, and the platform's id of it.
-pub type LinkKey = (ConnectionId, LinkKind, ExternalId);
+/// The key of a link: a thing of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkKey {
+    /// The platform's account.
+    pub connection: ConnectionId,
+    /// The kind of thing.
+    pub kind: LinkKind,
+    /// The platform's id of it.
+    pub external: ExternalId,
+}
 
 impl Store {
     /// Returns those of the links `keys` that exist, in one statement.
@@ -47,20 +55,20 @@ impl Store {
 /// Builds the statement that looks up `keys`.
 pub(crate) fn select(keys: &BTreeSet<LinkKey>) -> Bound {
     query(LIVE)
-        .bind(keys.iter().map(|(connection, ..)| connection.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, _, external)| external.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.connection.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.kind.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.external.as_str()).collect::<Vec<_>>())
 }
 
 /// Reads the rows of that statement.
 pub(crate) fn read(rows: &[PgRow]) -> Result<BTreeMap<LinkKey, String>, StoreError> {
     rows.iter()
         .map(|row| {
-            let key = (
-                crate::columns::id::<ConnectionId>(row, "connection")?,
-                kind(row.try_get("kind")?)?,
-                crate::columns::id::<ExternalId>(row, "external")?,
-            );
+            let key = LinkKey {
+                connection: id(row, "connection")?,
+                kind: kind(row.try_get("kind")?)?,
+                external: id(row, "external")?,
+            };
             Ok((key, row.try_get("internal")?))
         })
         .collect()

@@ -26,15 +26,15 @@ impl Content {
         let mut spare = Vec::with_capacity(batches.len());
         for (Message { payload, sequence, covers, .. }, batch) in batches {
             content.take(batch, after);
-            spare.push((payload, sequence, after));
+            spare.push(SpareMessage { payload, sequence, after });
             after = after.max(covers.unwrap_or_default());
         }
         (content, Spare::Messages(spare))
     }
 
-    /// Adds the records behind `after` of a message of ENRICHED.
-    fn add(&mut self, payload: Bytes, sequence: u64, after: Position) -> Result<(), DecodeError> {
-        self.take(Event::decode(payload, sequence)?, after);
+    /// Adds the new records of a message of ENRICHED.
+    fn add(&mut self, message: SpareMessage) -> Result<(), DecodeError> {
+        self.take(Event::decode(message.payload, message.sequence)?, message.after);
         Ok(())
     }
 
@@ -67,10 +67,18 @@ pub struct Batch {
 /// The source from which a batch's content is built again after the database refused it. The usual path moves events
 /// into the record and makes no copy.
 pub(crate) enum Spare {
-    /// The messages of the batch, each with its sequence and the position behind which its records are new.
-    Messages(Vec<(Bytes, u64, Position)>),
+    /// The messages of the batch.
+    Messages(Vec<SpareMessage>),
     /// A copy.
     Content(Content),
+}
+
+/// A message of a batch.
+pub(crate) struct SpareMessage {
+    payload: Bytes,
+    sequence: u64,
+    /// Position behind which its records are new.
+    after: Position,
 }
 
 impl Spare {
@@ -80,8 +88,8 @@ impl Spare {
             Self::Content(content) => content,
             Self::Messages(messages) => {
                 let mut content = Content::default();
-                for (payload, sequence, after) in messages {
-                    content.add(payload, sequence, after).ok();
+                for message in messages {
+                    content.add(message).ok();
                 }
                 content
             }

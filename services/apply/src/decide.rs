@@ -82,7 +82,16 @@ pub struct Fold {
     companions: Companions,
     numbers: BTreeMap<Partition, i64>,
     changes: Changes,
-    rejected: Vec<(Partition, Event, Reject)>,
+    rejected: Vec<Rejected>,
+}
+
+/// An event that can't be applied.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// The event.
+    pub event: Event,
+    /// The reason.
+    pub reject: Reject,
 }
 
 /// The result of a batch.
@@ -90,7 +99,7 @@ pub struct Folded {
     /// The changes to commit.
     pub changes: Changes,
     /// Events that can't be applied, for the dead letters.
-    pub rejected: Vec<(Partition, Event, Reject)>,
+    pub rejected: Vec<Rejected>,
     /// The last number assigned in each partition.
     pub numbers: BTreeMap<Partition, i64>,
 }
@@ -139,7 +148,7 @@ impl Fold {
                     reject.to_string(),
                     None,
                 ));
-                self.rejected.push((partition, event, reject));
+                self.rejected.push(Rejected { event, reject });
             }
         }
     }

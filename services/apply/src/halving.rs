@@ -20,15 +20,22 @@ const ALONE_MAX: usize = 64;
 /// The result of a partition's committed batch.
 #[derive(Debug)]
 pub struct Committed {
-    pub(crate) applied: Vec<Applied>,
-    pub(crate) payloads: Vec<Vec<u8>>,
+    pub(crate) changes: Vec<CommittedChange>,
     pub(crate) cursor: Cursor,
+}
+
+/// A committed change, to be published.
+#[derive(Debug)]
+pub(crate) struct CommittedChange {
+    pub(crate) applied: Applied,
+    /// The same in the wire format.
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Committed {
     /// No changes yet, at that cursor.
     pub const fn nothing(cursor: Cursor) -> Self {
-        Self { applied: Vec::new(), payloads: Vec::new(), cursor }
+        Self { changes: Vec::new(), cursor }
     }
 }
 
@@ -136,8 +143,7 @@ impl Progress {
 
     fn add(&mut self, partition: Partition, committed: Committed) {
         if let Some(Ok(so_far)) = self.0.get_mut(&partition) {
-            so_far.applied.extend(committed.applied);
-            so_far.payloads.extend(committed.payloads);
+            so_far.changes.extend(committed.changes);
             so_far.cursor = committed.cursor;
         }
     }

@@ -76,7 +76,7 @@ impl Shared {
         let batch = Batch { partition, content, from, reaches };
         let committed = self.workers.commit(batch, spare).await?;
         let bus = &self.service.bus;
-        publish::committed(bus, &self.alerts, partition, &committed.applied, committed.payloads).await?;
+        publish::committed(bus, &self.alerts, partition, committed.changes).await?;
         runner::kill_point(STAGE, "published");
         self.note_lag(partition, newest, 0);
         Ok(committed.cursor)

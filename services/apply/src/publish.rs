@@ -1,5 +1,6 @@
 //! Publishes committed changes to APPLIED.
 
+use crate::halving::CommittedChange;
 use bus::{AppliedMessage, Bus, CloudEvent};
 use bytes::Bytes;
 use model::{Partition, Timestamp, record::Applied};
@@ -39,11 +40,10 @@ pub(crate) async fn committed(
     bus: &Bus,
     alerts: &Alerts,
     partition: Partition,
-    applied: &[Applied],
-    payloads: Vec<Vec<u8>>,
+    changes: Vec<CommittedChange>,
 ) -> Result<(), Fault> {
-    let messages: Vec<_> =
-        applied.iter().zip(payloads).map(|(applied, payload)| message(partition, applied, payload)).collect();
+    let message = |change: CommittedChange| message(partition, &change.applied, change.payload);
+    let messages: Vec<_> = changes.into_iter().map(message).collect();
     publish(bus, alerts, partition, &messages).await
 }
 

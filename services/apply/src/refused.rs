@@ -21,13 +21,11 @@ impl Worker {
     pub(crate) async fn halve(&self, batches: Vec<Batch>) -> BTreeMap<Partition, Result<Committed, Fault>> {
         let mut halving = Halving::of(batches);
         while let Some(part) = halving.take_up() {
-            let partitions: Vec<Partition> = part.iter().map(|batch| batch.partition).collect();
             match self.transaction(part.clone()).await {
                 Ok(committed) => {
-                    partitions
-                        .into_iter()
-                        .zip(committed)
-                        .for_each(|(of, committed)| halving.committed(of, committed));
+                    for (partition, committed) in committed {
+                        halving.committed(partition, committed);
+                    }
                 }
                 Err(fault) => {
                     for batch in halving.refused(part, &fault) {
@@ -107,7 +105,9 @@ impl Worker {
         if batch.content.write_log.is_empty() {
             return Ok(Committed::nothing(cursor));
         }
-        Ok(self.transaction(vec![batch]).await?.pop().unwrap_or_else(|| Committed::nothing(cursor)))
+        let partition = batch.partition;
+        let mut committed = self.transaction(vec![batch]).await?;
+        Ok(committed.remove(&partition).unwrap_or_else(|| Committed::nothing(cursor)))
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::{
     STAGE,
     batch::{Batch, Content, Spare},
-    decide::{Fold, Folded, first_keys, row_keys},
-    halving::Committed,
+    decide::{Fold, Folded, Rejected, first_keys, row_keys},
+    halving::{Committed, CommittedChange},
 };
 use bus::Bus;
 use futures::FutureExt as _;
@@ -37,6 +37,15 @@ const WAITING_MAX: usize = 64;
 
 struct Job {
     batch: Batch,
+    spare: Spare,
+    done: oneshot::Sender<Result<Committed, Fault>>,
+}
+
+/// A job whose batch was moved into a transaction.
+struct Waiting {
+    partition: Partition,
+    from: Cursor,
+    reaches: Position,
     spare: Spare,
     done: oneshot::Sender<Result<Committed, Fault>>,
 }
@@ -106,21 +115,22 @@ impl Worker {
         let began = Instant::now();
         let (mut batches, mut waiting) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         for Job { batch, spare, done } in jobs {
-            waiting.push((batch.partition, batch.from, batch.reaches, spare, done));
+            let Batch { partition, from, reaches, .. } = batch;
+            waiting.push(Waiting { partition, from, reaches, spare, done });
             batches.push(batch);
         }
         let records = batches.iter().map(|batch| batch.content.events.len()).sum();
         match self.transaction(batches).await {
-            Ok(committed) => {
+            Ok(mut committed) => {
                 self.metrics.batch(STAGE, records, began.elapsed());
-                for ((.., done), committed) in waiting.into_iter().zip(committed) {
-                    drop(done.send(Ok(committed)));
+                for Waiting { partition, done, .. } in waiting {
+                    drop(done.send(committed.remove(&partition).ok_or(Fault::Fenced)));
                 }
             }
             Err(fault) if fault.is_of_input() => {
                 tracing::warn!(stage = STAGE, records, error = chain(&fault), "refused: halving the batch");
                 let (mut batches, mut asking) = (Vec::new(), Vec::new());
-                for (partition, from, reaches, spare, done) in waiting {
+                for Waiting { partition, from, reaches, spare, done } in waiting {
                     let content = spare.content();
                     batches.push(Batch { partition, content, from, reaches });
                     asking.push((partition, done));
@@ -131,7 +141,7 @@ impl Worker {
                 }
             }
             Err(fault) => {
-                for (.., done) in waiting {
+                for Waiting { done, .. } in waiting {
                     drop(done.send(Err(fault.clone())));
                 }
             }
@@ -140,40 +150,45 @@ impl Worker {
 
     /// Commits all batches or none: if one partition is fenced, the others are tried again without it. A panic counts
     /// as a refusal of the input, as one by the database does.
-    pub(crate) async fn transaction(&self, batches: Vec<Batch>) -> Result<Vec<Committed>, Fault> {
+    pub(crate) async fn transaction(
+        &self,
+        batches: Vec<Batch>,
+    ) -> Result<BTreeMap<Partition, Committed>, Fault> {
         let deciding = AssertUnwindSafe(self.decide_and_commit(batches)).catch_unwind();
         deciding
             .await
             .unwrap_or_else(|_| Err(Fault::input("the decision", "it panicked; the log says where")))
     }
 
-    async fn decide_and_commit(&self, mut batches: Vec<Batch>) -> Result<Vec<Committed>, Fault> {
+    async fn decide_and_commit(
+        &self,
+        mut batches: Vec<Batch>,
+    ) -> Result<BTreeMap<Partition, Committed>, Fault> {
         let mut transaction = self.store.begin_apply().await?;
         kill_point(STAGE, "begun");
         let facts = facts(&mut transaction, &mut batches).await?;
         let events = || batches.iter().flat_map(|batch| &batch.content.events);
         kill_point(STAGE, "loaded");
 
-        let spans: Vec<(Partition, Cursor, Position)> =
-            batches.iter().map(|batch| (batch.partition, batch.from, batch.reaches)).collect();
+        let step = |batch: &Batch| CursorMove {
+            partition: batch.partition,
+            from: batch.from,
+            position: batch.reaches,
+            number: batch.from.number,
+        };
+        let mut steps: Vec<CursorMove> = batches.iter().map(step).collect();
         let taken_up = events().count();
         let folded = fold(facts, batches);
         let payloads = folded.changes.applied.iter().map(|(_, applied)| payload(applied));
         let payloads: Vec<Vec<u8>> = payloads.collect::<Result<_, _>>()?;
-        let steps: Vec<CursorMove> = spans
-            .iter()
-            .map(|(partition, from, reaches)| CursorMove {
-                partition: *partition,
-                from: *from,
-                position: *reaches,
-                number: folded.numbers.get(partition).copied().unwrap_or(from.number),
-            })
-            .collect();
+        for step in &mut steps {
+            step.number = folded.numbers.get(&step.partition).copied().unwrap_or(step.number);
+        }
         kill_point(STAGE, "folded");
         // Before the commit: after it, a missing dead letter could not be detected. If the commit fails, the same dead
         // letter is published again.
         if let Some(bus) = &self.dead_letters {
-            for (_, event, reject) in &folded.rejected {
+            for Rejected { event, reject } in &folded.rejected {
                 let original = Original::Event(Box::new(event.clone()));
                 dead_letter(bus, &self.metrics, STAGE, event.position, original, reject).await?;
             }
@@ -263,15 +278,14 @@ fn payload(applied: &Applied) -> Result<Vec<u8>, Fault> {
     wire::encode_applied(applied).map(Vec::from).map_err(|error| Fault::input("whoever reads APPLIED", error))
 }
 
-/// Assigns to each partition its own changes, in the order of `steps`.
-fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> Vec<Committed> {
+/// Assigns to each partition its own changes.
+fn share_out(steps: &[CursorMove], folded: Folded, payloads: Vec<Vec<u8>>) -> BTreeMap<Partition, Committed> {
     let mut shares: BTreeMap<Partition, Committed> =
         steps.iter().map(|step| (step.partition, Committed::nothing(step.to()))).collect();
     for ((partition, applied), payload) in folded.changes.applied.into_iter().zip(payloads) {
         if let Some(share) = shares.get_mut(&partition) {
-            share.applied.push(applied);
-            share.payloads.push(payload);
+            share.changes.push(CommittedChange { applied, payload });
         }
     }
-    steps.iter().filter_map(|step| shares.remove(&step.partition)).collect()
+    shares
 }

@@ -14,9 +14,10 @@ use runner::{Failure, Service};
 use serde::Deserialize;
 use stage::{Reject, RejectClass, Stage, Verdict};
 use std::{collections::HashMap, sync::Arc};
-use store::{LinkKey, Store, StoreConfig};
+use store::{Store, StoreConfig};
 
 pub use lookup::Lookup;
+pub use store::LinkKey;
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -75,7 +76,7 @@ impl Stage for Enrich {
 /// change, and only the record has the right ones when the event is decided.
 fn locations(event: &Event, known: &Known, state: &PartitionState) -> Vec<Link> {
     let linked = |external: &ExternalId| {
-        let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
+        let key = location_key(event, external);
         let internal = (**state.links.get(&key)?).to_owned();
         Some(Link { of: LinkedRef::Location(LocationRef::Named(external.clone())), internal })
     };
@@ -86,6 +87,15 @@ fn locations(event: &Event, known: &Known, state: &PartitionState) -> Vec<Link> 
     match &event.payload {
         Payload::Inventory(InventoryReport { location: None, .. }) => default().into_iter().collect(),
         _ => located(event).into_iter().filter_map(linked).collect(),
+    }
+}
+
+/// The key of the link of a location in the event.
+pub(crate) fn location_key(event: &Event, external: &ExternalId) -> LinkKey {
+    LinkKey {
+        connection: event.origin.connection.clone(),
+        kind: LinkKind::Location,
+        external: external.clone(),
     }
 }
 

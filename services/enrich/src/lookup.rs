@@ -1,6 +1,6 @@
 //! Batched look-ups behind a cache.
 
-use crate::{Enrich, Known, PartitionState, located};
+use crate::{Enrich, Known, PartitionState, located, location_key};
 use bus::{Bus, Message};
 use model::{ConnectionId, Event, LinkKind, Partition};
 use runner::{Positioned, StageIo};
@@ -51,9 +51,7 @@ impl Lookup {
                 Changed::Store(_) | Changed::Everything => self.connections.invalidate_all(),
             }
             // Links of locations can be set anew by hand; all others never change.
-            if let Err(error) =
-                self.links.invalidate_entries_if(|(_, kind, _), _| *kind == LinkKind::Location)
-            {
+            if let Err(error) = self.links.invalidate_entries_if(|key, _| key.kind == LinkKind::Location) {
                 tracing::debug!(%error, "forgetting all links");
                 self.links.invalidate_all();
             }
@@ -91,7 +89,7 @@ impl Lookup {
         let mut missing = BTreeSet::new();
         for event in batch.iter().map(|event| &event.value) {
             for external in located(event) {
-                let key = (event.origin.connection.clone(), LinkKind::Location, external.clone());
+                let key = location_key(event, external);
                 if found.contains_key(&key) {
                     continue;
                 }

@@ -44,7 +44,11 @@ fn state(default_location: Option<&str>) -> PartitionState {
     let known = Known { origin: origin(), default_location };
     let mut state = PartitionState::default();
     state.connections.insert(origin().connection, Arc::new(known));
-    let key = (origin().connection, LinkKind::Location, ExternalId::new("L").unwrap());
+    let key = LinkKey {
+        connection: origin().connection,
+        kind: LinkKind::Location,
+        external: ExternalId::new("L").unwrap(),
+    };
     state.links.insert(key, "main".into());
     state
 }

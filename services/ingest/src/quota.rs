@@ -134,11 +134,19 @@ struct Count {
     in_proportion: f64,
 }
 
+/// A room of RAW.
+#[derive(Debug)]
+struct CountedRoom {
+    /// Its state as last read.
+    state: FeedRoom,
+    /// The count of everybody in it.
+    slots: Slots,
+}
+
 /// All counts.
 #[derive(Debug, Default)]
 struct Counts {
-    rooms: Vec<FeedRoom>,
-    of_rooms: Vec<Slots>,
+    rooms: Vec<CountedRoom>,
     of_connections: HashMap<ConnectionId, (Count, TenantId)>,
     of_tenants: HashMap<(TenantId, usize), Count>,
 }
@@ -153,16 +161,17 @@ struct At {
 impl Counts {
     /// The bytes counted back to the oldest message of the room.
     fn counted(&self, slots: &Slots, room: usize, at: At) -> u64 {
-        let Some(oldest) = self.rooms.get(room).and_then(|room| room.oldest) else { return 0 };
+        let Some(oldest) = self.rooms.get(room).and_then(|room| room.state.oldest) else { return 0 };
         slots.since(oldest.as_micros().div_euclid(at.slot_micros), at.slot)
     }
 
     /// The use of a room; `None` until its state is known.
     fn used(&self, room: usize, tenant: &TenantId, at: At) -> Option<Use> {
         let of_tenant = self.of_tenants.get(&(tenant.clone(), room));
+        let of_room = self.rooms.get(room)?;
         Some(Use {
-            room: *self.rooms.get(room)?,
-            counted: self.counted(self.of_rooms.get(room)?, room, at),
+            room: of_room.state,
+            counted: self.counted(&of_room.slots, room, at),
             counted_of_tenant: of_tenant.map_or(0, |of| self.counted(&of.slots, room, at)),
         })
     }
@@ -248,18 +257,18 @@ impl Quotas {
         };
         let total = deliveries.clone().map(weight).fold(0, u64::saturating_add).max(1);
         let (slot, mut counts) = (self.at(now).slot, self.counts());
-        let Counts { rooms, of_rooms, of_connections, of_tenants } = &mut *counts;
-        let (Some(of_room), Some(room_now)) = (of_rooms.get_mut(room), rooms.get_mut(room)) else { return };
+        let Counts { rooms, of_connections, of_tenants } = &mut *counts;
+        let Some(of_room) = rooms.get_mut(room) else { return };
         // Valid until the room is read again.
-        room_now.bytes = room_now.bytes.saturating_add(bytes);
-        room_now.oldest.get_or_insert(now);
+        of_room.state.bytes = of_room.state.bytes.saturating_add(bytes);
+        of_room.state.oldest.get_or_insert(now);
         for delivery in deliveries {
             let Origin { tenant, connection, .. } = &delivery.origin;
             let part = u128::from(bytes) * u128::from(weight(delivery)) / u128::from(total);
             let part = u64::try_from(part).unwrap_or(u64::MAX);
             // Adds the parts, not `bytes`: a tenant that holds all of them is then alone, whatever the division
             // rounds off.
-            of_room.add(slot, part);
+            of_room.slots.add(slot, part);
             let new =
                 || Count { slots: Slots { newest: slot, ..Slots::default() }, room, in_proportion: 1.0 };
             let of = counted_of(of_connections, connection, || (new(), tenant.clone()));
@@ -275,21 +284,21 @@ impl Quotas {
     /// Records the usage of RAW's rooms, and forgets holders that have nothing left in them.
     pub(crate) fn note_rooms(&self, rooms: Vec<FeedRoom>, now: Timestamp) {
         let mut counts = self.counts();
-        counts.of_rooms.resize(rooms.len(), Slots::default());
-        for (room, of_room) in rooms.iter().zip(&mut counts.of_rooms) {
+        let mut before = std::mem::take(&mut counts.rooms).into_iter();
+        let counted = |state: FeedRoom| {
+            let slots = before.next().map(|room| room.slots).unwrap_or_default();
             // The bytes of forgotten holders must not count as others' later.
-            if room.oldest.is_none() {
-                *of_room = Slots::default();
-            }
-        }
-        counts.rooms = rooms;
+            let slots = if state.oldest.is_none() { Slots::default() } else { slots };
+            CountedRoom { state, slots }
+        };
+        counts.rooms = rooms.into_iter().map(counted).collect();
         counts.forget_gone(self.at(now));
     }
 
     /// The text of an alert that names the holders of most of their share, largest first; `None` if there are none.
     pub(crate) fn reported(&self, now: Timestamp) -> Option<String> {
         let (shares, at, counts) = (self.shares?, self.at(now), self.counts());
-        if counts.rooms.iter().all(|room| room.usage() < HELD_TO_FROM * REPORT_FROM) {
+        if counts.rooms.iter().all(|room| room.state.usage() < HELD_TO_FROM * REPORT_FROM) {
             return None;
         }
         let over = |count: &Count, tenant: &TenantId, share: f64| {

@@ -2,7 +2,7 @@
 
 use apply::decide::{Fold, Folded, first_keys, row_keys};
 use dedupe::Dedupe;
-use enrich::{Enrich, Known, PartitionState};
+use enrich::{Enrich, Known, LinkKey, PartitionState};
 use model::{
     ConnectionId, Currency, Delivery, DeliveryId, DeliveryKind, Event, EventId, LinkKind, LocationId, Origin,
     Outcome, Partition, Payload, PlatformName, Position, RawDigest, Source, StoreId, TenantId, Timestamp,
@@ -70,7 +70,11 @@ impl Pipeline {
                 if let Payload::Inventory(report) = &event.payload
                     && let Some(location) = &report.location
                 {
-                    let key = (origin.connection.clone(), LinkKind::Location, location.clone());
+                    let key = LinkKey {
+                        connection: origin.connection.clone(),
+                        kind: LinkKind::Location,
+                        external: location.clone(),
+                    };
                     enrich.links.insert(key, "main".into());
                 }
             }
@@ -243,12 +247,8 @@ fn folded(events: &[Event], tally: &mut Tally) -> Vec<String> {
     if once.changes != again.changes {
         failures.push("the fold decides twice and otherwise".to_owned());
     }
-    let is_bug = |(_, event, reject): &&(Partition, Event, stage::Reject)| {
-        let _ = event;
-        reject.class == RejectClass::Bug
-    };
-    for (_, event, reject) in once.rejected.iter().filter(is_bug) {
-        failures.push(format!("{reject}: {event:?}"));
+    for rejected in once.rejected.iter().filter(|rejected| rejected.reject.class == RejectClass::Bug) {
+        failures.push(format!("{}: {:?}", rejected.reject, rejected.event));
     }
     let duplicates =
         once.changes.dropped_inputs.iter().filter(|ended| ended.outcome == Outcome::Duplicate).count();

@@ -7,7 +7,7 @@ use crate::record::{Record, location_id};
 use crate::shop::{PLACES_MAX, place_id};
 use bytes::Bytes;
 use dedupe::Dedupe;
-use enrich::{Enrich, Known, PartitionState};
+use enrich::{Enrich, Known, LinkKey, PartitionState};
 use model::{
     AskedBy, ConnectionId, Currency, Delivery, DeliveryId, DeliveryKind, Event, EventId, LinkKind, Origin,
     Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
@@ -102,7 +102,7 @@ impl Pipeline {
         let known = Known { origin: origin.clone(), default_location: None };
         self.enrich_state.connections.insert(id.clone(), Arc::new(known));
         for place in 0..PLACES_MAX {
-            let key = (id.clone(), LinkKind::Location, place_id(place));
+            let key = LinkKey { connection: id.clone(), kind: LinkKind::Location, external: place_id(place) };
             self.enrich_state.links.insert(key, location_id(place).as_str().into());
         }
         self.intakes.insert(id.clone(), intake);

@@ -1,6 +1,6 @@
 //! Due readings.
 
-use super::targets;
+use super::targets::{self, Locked};
 use crate::{
     LISTED_ROWS, Store, StoreError,
     apply::write_log,
@@ -45,9 +45,9 @@ impl Store {
                 return Ok(Vec::new());
             }
             let locked = rows.iter().map(mirrors::read).collect::<Result<Vec<_>, StoreError>>()?;
-            let targets = targets::load(&mut transaction, &origin.connection, &locked).await?;
+            let locked = targets::load(&mut transaction, &origin.connection, locked).await?;
             let (mut changed, mut due, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
-            for (mut mirror, target) in locked.into_iter().zip(targets) {
+            for Locked { mut mirror, target } in locked {
                 let asked = match &mut mirror {
                     Mirror::Level(_, mirror) => mirror.read(now),
                     Mirror::Price(_, mirror) => mirror.read(now),

@@ -25,12 +25,18 @@ pub(super) struct Target {
     pub(super) fresh_key: String,
 }
 
-/// Loads the targets of `locked`, in the same order.
+/// A locked mirror, and the facts that a call for it needs.
+pub(super) struct Locked {
+    pub(super) mirror: Mirror,
+    pub(super) target: Target,
+}
+
+/// Loads the targets of `locked`.
 pub(super) async fn load(
     connection: &mut PgConnection,
     of: &ConnectionId,
-    locked: &[Mirror],
-) -> Result<Vec<Target>, StoreError> {
+    locked: Vec<Mirror>,
+) -> Result<Vec<Locked>, StoreError> {
     let keys: Vec<MirrorKey> = locked.iter().map(Mirror::key).collect();
     let columns = KeyColumns::of(&keys);
     let rows = query(TARGETS)
@@ -41,7 +47,9 @@ pub(super) async fn load(
         .bind(LocationRef::Default.as_str())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(read).collect()
+    // The rows are in the order of the keys.
+    let with_target = |(mirror, row)| Ok(Locked { mirror, target: read(row)? });
+    locked.into_iter().zip(&rows).map(with_target).collect()
 }
 
 fn read(row: &PgRow) -> Result<Target, StoreError> {

@@ -2,7 +2,7 @@ use crate::fixture::{connection, connection_id, external, location, shop, store_
 use model::{LinkKind, LocationId, TenantId};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use std::{collections::BTreeSet, time::Duration};
-use store::{Changed, Connection, LocationSetup, Rules, Store, StoreConfig, StoreError};
+use store::{Changed, Connection, LinkKey, LocationSetup, Rules, Store, StoreConfig, StoreError};
 
 #[tokio::test]
 async fn a_connection_reads_as_it_was_set_up_and_its_secrets_are_not_in_the_row() {
@@ -69,8 +69,11 @@ async fn nothing_that_is_set_up_changes_hands() {
     link(&first).await.unwrap();
     link(&first).await.unwrap();
     assert!(matches!(link(&second.id).await, Err(StoreError::Refused { .. })));
-    let key = (connection_id("a"), LinkKind::Location, external("loc-a"));
-    let unknown = (connection_id("a"), LinkKind::Location, external("loc-b"));
+    let [key, unknown] = ["loc-a", "loc-b"].map(|name| LinkKey {
+        connection: connection_id("a"),
+        kind: LinkKind::Location,
+        external: external(name),
+    });
     let links = store.links(&BTreeSet::from([key.clone(), unknown])).await.unwrap();
     assert_eq!(links.into_iter().collect::<Vec<_>>(), [(key, "l1".to_owned())]);
 }

@@ -12,16 +12,18 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Identity of a product and its variants in the store's own terms.
-pub(super) struct Identity {
+pub(super) struct Identity<'a> {
     /// The product.
     pub(super) product: ProductId,
-    /// In the order of the report's variants.
-    pub(super) variants: Vec<Identified>,
+    /// Its variants, in the order of the report.
+    pub(super) variants: Vec<Identified<'a>>,
 }
 
-/// Identity of a variant.
+/// A reported variant and its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identified {
+pub(super) struct Identified<'a> {
+    /// The variant as reported.
+    pub(super) reported: &'a Variant,
     /// Our id.
     pub(super) id: VariantId,
     /// The variant that it was linked to until now, if its number matches another one.
@@ -32,7 +34,7 @@ pub(super) struct Identified {
 
 /// Identifies the variants of a report by link, else by the merchant's number, else as new. A variant that only this
 /// connection links, and whose number changed to that of another one, is identified as that other one from now on.
-pub(super) fn identify(event: &Event, reported: &Product, sight: &Sight<'_>) -> Identity {
+pub(super) fn identify<'a>(event: &Event, reported: &'a Product, sight: &Sight<'_>) -> Identity<'a> {
     let numbers = Numbers::of(event, reported, sight);
     let mut taken = BTreeSet::new();
     let mut variants = Vec::new();
@@ -46,7 +48,7 @@ pub(super) fn identify(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
 }
 
 /// The product of the variants, where known; else the one that the connection linked, else a new one.
-fn product(event: &Event, reported: &Product, variants: &[Identified], sight: &Sight<'_>) -> ProductId {
+fn product(event: &Event, reported: &Product, variants: &[Identified<'_>], sight: &Sight<'_>) -> ProductId {
     let linked = sight.product(event, &reported.external);
     let products: BTreeSet<&ProductId> =
         variants.iter().filter_map(|variant| sight.product_of(event, &variant.id)).collect();
@@ -81,9 +83,9 @@ impl<'a> Numbers<'a> {
         Self { event, sight, counts, reported: reported.variants.iter().map(|it| &it.external).collect() }
     }
 
-    fn identify(&self, variant: &Variant, taken: &BTreeSet<VariantId>) -> Identified {
-        let linked = self.sight.variant(self.event, variant);
-        let key = number(variant);
+    fn identify<'r>(&self, reported: &'r Variant, taken: &BTreeSet<VariantId>) -> Identified<'r> {
+        let linked = self.sight.variant(self.event, reported);
+        let key = number(reported);
         let is_shared = key.as_ref().is_some_and(|key| self.counts.get(key).copied().unwrap_or(0) > 1);
         let matched = match (&linked, &key) {
             (_, None) => Match::None,
@@ -93,13 +95,16 @@ impl<'a> Numbers<'a> {
                 matched => matched,
             },
         };
-        let new = || VariantId::derive(&self.event.origin.connection, &variant.external);
+        let new = || VariantId::derive(&self.event.origin.connection, &reported.external);
         match (linked, matched) {
             (Some(linked), Match::One(other)) => {
-                Identified { id: other, instead_of: Some(linked), is_ambiguous: false }
+                Identified { reported, id: other, instead_of: Some(linked), is_ambiguous: false }
             }
-            (None, Match::One(other)) => Identified { id: other, instead_of: None, is_ambiguous: false },
+            (None, Match::One(other)) => {
+                Identified { reported, id: other, instead_of: None, is_ambiguous: false }
+            }
             (linked, matched) => Identified {
+                reported,
                 id: linked.unwrap_or_else(new),
                 instead_of: None,
                 is_ambiguous: matches!(matched, Match::Several),
@@ -163,12 +168,8 @@ impl<'a> Numbers<'a> {
 
 /// Returns whether another variant that some platform has, in the record or in the report itself, has the same number
 /// as the reported one.
-pub(super) fn has_rivals(
-    event: &Event,
-    variant: &Variant,
-    identified: &Identified,
-    sight: &Sight<'_>,
-) -> bool {
+pub(super) fn has_rivals(event: &Event, identified: &Identified<'_>, sight: &Sight<'_>) -> bool {
+    let variant = identified.reported;
     let Some(key) = number(variant) else { return false };
     let twin = |product: &Product| {
         product.variants.iter().any(|it| it.external != variant.external && number(it).as_ref() == Some(&key))

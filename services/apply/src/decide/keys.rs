@@ -234,7 +234,8 @@ fn product_keys(
         keys.products_of.insert(product.clone());
         keys.products.insert(product);
     }
-    for (variant, identified) in product.variants.iter().zip(&identity.variants) {
+    for identified in &identity.variants {
+        let variant = identified.reported;
         keys.mirrors.insert(MirrorKey::Price(field(&variant.external)));
         keys.variants.insert(identified.id.clone());
         keys.variants.extend(prospects.of_variant(connection, &variant.external).cloned());

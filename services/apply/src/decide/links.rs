@@ -29,7 +29,7 @@ impl<'a> Links<'a> {
     }
 
     /// Makes the links of a product's report.
-    pub(super) fn make(&mut self, reported: &Product, identity: &Identity) -> Result<(), Reject> {
+    pub(super) fn make(&mut self, reported: &Product, identity: &Identity<'_>) -> Result<(), Reject> {
         let linked = self.sight.product(self.event, &reported.external);
         if linked.as_ref() != Some(&identity.product) {
             self.changed = true;
@@ -40,13 +40,14 @@ impl<'a> Links<'a> {
                 self.effects.push(Effect::Text { product: identity.product.clone() });
             }
         }
-        for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
+        for identified in &identity.variants {
+            let variant = identified.reported;
             let is_new = self.sight.variant_link(self.event, &variant.external).is_none();
             if identified.is_ambiguous && is_new {
                 self.ambiguous(variant);
             } else if variant.sku != Patch::Keep
                 && !identified.is_ambiguous
-                && !identity::has_rivals(self.event, variant, identified, self.sight)
+                && !identity::has_rivals(self.event, identified, self.sight)
             {
                 self.end(ConflictKind::SkuAmbiguous, &variant.external);
             }
@@ -145,7 +146,7 @@ impl<'a> Links<'a> {
     }
 
     /// Retires the variants that a complete list no longer names: the platform no longer has them.
-    pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity) {
+    pub(super) fn retire_missing(&mut self, reported: &Product, identity: &Identity<'_>) {
         let is_alone = self.sight.is_alone(self.event, &reported.external, &identity.product);
         if !reported.variants_complete {
             return;

@@ -25,8 +25,8 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
     let identity = identify(event, reported, sight);
     let mut work = Work::new(event, sight);
     if is_old {
-        for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
-            work.price_alone(variant, &identified.id);
+        for variant in &identity.variants {
+            work.price_alone(variant.reported, &variant.id);
         }
     } else {
         let mut links = Links::new(event, sight);
@@ -34,8 +34,8 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
         links.retire_missing(reported, &identity);
         work.take_up(links);
         work.text(reported, &identity.product, &key);
-        for (variant, identified) in reported.variants.iter().zip(&identity.variants) {
-            work.variant(reported, variant, &identified.id, &identity.product);
+        for variant in &identity.variants {
+            work.variant(reported, variant.reported, &variant.id, &identity.product);
         }
     }
     Ok(work.decision(is_old))

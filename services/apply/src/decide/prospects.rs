@@ -132,7 +132,8 @@ fn node<'a>(
 fn product(event: &Event, sight: &Sight<'_>, nodes: &mut BTreeMap<ExternalKey, Node>) {
     let Payload::Product(product) = &event.payload else { return };
     let identity = identify(event, product, sight);
-    for (variant, identified) in product.variants.iter().zip(identity.variants) {
+    for identified in identity.variants {
+        let variant = identified.reported;
         let node = node(event, &variant.external, sight, nodes);
         node.ids.insert(identified.id);
         node.ids.extend(identified.instead_of);

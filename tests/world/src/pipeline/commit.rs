@@ -127,8 +127,8 @@ fn transaction(
     if folded.changes.event_outcomes.iter().any(|event_outcome| refused.contains(&event_outcome.position)) {
         return Err(Fault::input("the database", "it refuses a row"));
     }
-    for (_, _, reject) in folded.rejected.iter().filter(|(_, _, reject)| reject.class == RejectClass::Bug) {
-        done.bugs.push(reject.to_string());
+    for rejected in folded.rejected.iter().filter(|rejected| rejected.reject.class == RejectClass::Bug) {
+        done.bugs.push(rejected.reject.to_string());
     }
     let of = |sequence: i64| {
         let applied = folded.changes.applied.iter().find(|(_, applied)| applied.sequence == sequence);
