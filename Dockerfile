@@ -1,11 +1,13 @@
 # syntax=docker/dockerfile:1
 # One image for each service: `docker build --build-arg SERVICE=ingest -t tillflow/ingest .`
 # SERVICE is ingest, normalize, dedupe, enrich, apply, propagate, fetch or tillflow (the command line, for migrations).
-# All are built in one step, so that the second image costs a copy.
+# All are built in one step, so that the second image costs a copy. The commit that `--version` names is a build
+# argument, because no clone is copied: `--build-arg TILLFLOW_COMMIT="$(git rev-parse --short=12 HEAD)"`.
 
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /source
 COPY . .
+ARG TILLFLOW_COMMIT
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --release --locked --workspace --exclude system-tests --exclude testkit --exclude fuzz-targets \

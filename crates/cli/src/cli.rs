@@ -17,7 +17,7 @@ const EXIT_CODES: &str =
 
 /// Keeps all sales platforms of a store in agreement.
 #[derive(Debug, Parser)]
-#[command(name = "tillflow", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "tillflow", version = runner::VERSION_TEXT, after_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
     /// Format of results.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
@@ -161,6 +161,10 @@ pub(crate) enum Verb {
                       tillflow bench ingest --connections 64\n  tillflow bench replay"
     )]
     Bench(Bench),
+    /// Show the version, and the commit that this program was built from.
+    #[command(after_help = "Example:\n  tillflow version\n  tillflow version --output json\n\n\
+                      `--version` prints the same.")]
+    Version,
 }
 
 /// The environment: that of a running `tillflow dev`, else the one set by the configuration and environment variables.

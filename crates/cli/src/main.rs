@@ -22,14 +22,19 @@ mod replay;
 mod show;
 mod tail;
 mod trigger;
+mod version;
 
 use clap::Parser as _;
-use cli::{Cli, Verb};
+use cli::{Cli, Output, Verb};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if version::is_requested_as_json(&error, std::env::args_os()) => {
+            version::run(Output::Json);
+            return ExitCode::SUCCESS;
+        }
         Err(error) => return output::arguments(&error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -57,6 +62,10 @@ fn main() -> ExitCode {
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
             Verb::NatsAuth(arguments) => nats_auth::run(&arguments, cli.output).await,
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,
+            Verb::Version => {
+                version::run(cli.output);
+                Ok(())
+            }
         }
     });
     // Remaining background tasks must not delay the exit.

@@ -1,5 +1,9 @@
 //! Configuration: a file, then the environment; unknown keys are refused.
 
+mod keys;
+
+pub(crate) use keys::{Key, keys};
+
 use bus::BusConfig;
 use figment::{
     Figment,
@@ -11,7 +15,7 @@ use std::{net::SocketAddr, path::PathBuf};
 /// The variable with the path of the file; optional.
 const FILE_VARIABLE: &str = "TILLFLOW_CONFIG";
 /// Prefix of the other variables; `__` separates sections: `TILLFLOW_BUS__REPLICAS=3`.
-const PREFIX: &str = "TILLFLOW_";
+pub(crate) const PREFIX: &str = "TILLFLOW_";
 
 /// The configuration of a service: the sections that all services share, and its own section `[service]`.
 #[derive(Debug, Clone, Deserialize)]

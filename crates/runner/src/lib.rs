@@ -10,6 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod admin;
 mod alerts;
+mod arguments;
 mod backoff;
 mod config;
 mod dead_letters;
@@ -26,6 +27,7 @@ mod serve;
 mod stage_io;
 mod stage_loop;
 mod telemetry;
+mod version;
 
 pub use admin::{AdminServer, Readiness};
 pub use alerts::Alerts;
@@ -45,3 +47,4 @@ pub use serve::{Client, Listening, NoPermit, Origin, doubled, serve, serve_conne
 pub use stage_io::{Batch, Head, Input, Output, Positioned, StageIo, readable, unreadable};
 pub use stage_loop::run_stage;
 pub use telemetry::start as start_logging;
+pub use version::{COMMIT, PROFILE, VERSION, VERSION_TEXT};

@@ -1,11 +1,14 @@
 //! The process around a service: configuration, telemetry, signals, health and the exit code.
 
-use crate::{AdminServer, Config, ConfigError, Metrics, Readiness, ours, telemetry};
+use crate::{
+    AdminServer, COMMIT, Config, ConfigError, Metrics, Readiness, VERSION, arguments::Arguments,
+    config::keys, ours, telemetry,
+};
 use bus::{Bus, BusError};
 use model::Timestamp;
 use serde::de::DeserializeOwned;
 use stage::Fault;
-use std::{future::Future, io::Write as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -83,32 +86,26 @@ pub fn replica_name() -> Arc<str> {
     format!("{host}-{:016x}", rand::random::<u64>()).into()
 }
 
-/// Runs a service: reads its configuration, opens the bus, serves health and metrics, calls `run`, and stops on the
-/// first SIGTERM or SIGINT. Returns exit code 0 only for a clean stop; 2 for a configuration that can't be used.
-pub fn main<Own, Run, Running>(name: &'static str, run: Run) -> ExitCode
+/// Runs the service `name`: reads its arguments and configuration, opens the bus, serves health and metrics, calls `run`,
+/// and stops on the first SIGTERM or SIGINT. Returns exit code 0 only for a clean stop; 2 for arguments or a
+/// configuration that can't be used. `about` is the description in its `--help`.
+pub fn main<Own, Run, Running>(name: &'static str, about: &'static str, run: Run) -> ExitCode
 where
     Own: DeserializeOwned + Default + Send + 'static,
     Run: FnOnce(Service, Own) -> Running,
     Running: Future<Output = Result<(), Failure>>,
 {
+    let arguments = match Arguments::read(name, about, &keys::<Config<Own>>()) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return ExitCode::FAILURE;
-    };
-    let allow_unsafe = match arguments() {
-        Ok(Arguments::Run { allow_unsafe }) => allow_unsafe,
-        Ok(Arguments::Help) => {
-            writeln!(std::io::stdout(), "{}", help(name)).ok();
-            return ExitCode::SUCCESS;
-        }
-        Err(unknown) => {
-            writeln!(std::io::stderr(), "{name}: unknown argument {unknown:?}; try --help").ok();
-            return ExitCode::from(2);
-        }
     };
     let outcome = runtime.block_on(async {
         let mut config =
             Config::<Own>::load().inspect_err(|_| telemetry::start(&crate::LogConfig::default()))?;
-        config.bus.allow_unsafe |= allow_unsafe;
+        config.bus.allow_unsafe |= arguments.allow_unsafe;
         telemetry::start(&config.log);
         serve(name, config, run).await
     });
@@ -119,35 +116,6 @@ where
             if matches!(failure, Failure::Config(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
-}
-
-enum Arguments {
-    Run { allow_unsafe: bool },
-    Help,
-}
-
-fn arguments() -> Result<Arguments, String> {
-    let mut allow_unsafe = false;
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--allow-unsafe" => allow_unsafe = true,
-            "--help" | "-h" => return Ok(Arguments::Help),
-            _ => return Err(argument),
-        }
-    }
-    Ok(Arguments::Run { allow_unsafe })
-}
-
-fn help(name: &str) -> String {
-    format!(
-        "Runs the {name} service of Tillflow.\n\n\
-         Settings come from the file that TILLFLOW_CONFIG names, then from TILLFLOW_<SECTION>__<KEY>, which win:\n  \
-         TILLFLOW_BUS__SERVERS='[\"nats://127.0.0.1:4222\"]' TILLFLOW_LOG__FORMAT=text {name}\n\n\
-         Options:\n  \
-         --allow-unsafe  go on with a broker that acknowledges before it syncs: a 2xx then doesn't mean on disk\n  \
-         --help          print this\n\n\
-         Exit codes: 0 stopped as asked, 1 it failed, 2 the arguments or the configuration can't be used."
-    )
 }
 
 /// Returns an error's text with its causes, which the JSON format leaves out. A cause that is already part of the text,
@@ -177,7 +145,7 @@ where
     let admin = AdminServer::bind(listen)
         .await
         .map_err(|source| Failure::Io { what: format!("can't listen on {listen} for metrics"), source })?;
-    tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), admin = %admin.address(), "starting");
+    tracing::info!(service = name, version = VERSION, commit = COMMIT, admin = %admin.address(), "starting");
     let admin_stop = CancellationToken::new();
     let admin = tokio::spawn(admin.serve(metrics.clone(), readiness.clone(), admin_stop.clone()));
 

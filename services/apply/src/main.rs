@@ -1,5 +1,5 @@
 //! The apply service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("apply", apply::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), apply::run)
 }

@@ -1,5 +1,5 @@
 //! The dedupe service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("dedupe", dedupe::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), dedupe::run)
 }

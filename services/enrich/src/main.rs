@@ -1,5 +1,5 @@
 //! The enrich service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("enrich", enrich::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), enrich::run)
 }

@@ -1,5 +1,5 @@
 //! The fetch service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("fetch", fetch::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), fetch::run)
 }

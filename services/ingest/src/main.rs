@@ -1,5 +1,5 @@
 //! The ingest service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("ingest", ingest::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), ingest::run)
 }

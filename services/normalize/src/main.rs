@@ -1,5 +1,5 @@
 //! The normalize service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("normalize", normalize::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), normalize::run)
 }

@@ -1,5 +1,5 @@
 //! The propagate service.
 
 fn main() -> std::process::ExitCode {
-    runner::main("propagate", propagate::run)
+    runner::main(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_DESCRIPTION"), propagate::run)
 }
