@@ -1,15 +1,19 @@
 //! Verbs and their arguments.
 
+mod bench;
 mod decisions;
+mod program;
 mod users;
 
+pub(crate) use bench::{Bench, Benched, IngestBench, Load, PipelineBench, ReplayBench};
 pub(crate) use decisions::{
     Baseline, Conflicts, ConflictsVerb, ConnectionVerb, Connections, IgnoreLocation, Link, LinkLocation,
     Take, Unlink, Wait,
 };
+pub(crate) use program::{Completions, Man};
 pub(crate) use users::NatsAuth;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
 const EXIT_CODES: &str =
@@ -17,13 +21,30 @@ const EXIT_CODES: &str =
 
 /// Keeps all sales platforms of a store in agreement.
 #[derive(Debug, Parser)]
-#[command(name = "tillflow", version = runner::VERSION_TEXT, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "tillflow", version = runner::VERSION_TEXT, propagate_version = true)]
 pub(crate) struct Cli {
     /// Format of results.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+impl Cli {
+    /// Reads the arguments of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches()?)
+    }
+}
+
+/// The definition of the arguments. The help of every verb ends with the exit codes.
+pub(crate) fn command() -> Command {
+    with_exit_codes(Cli::command())
+}
+
+fn with_exit_codes(command: Command) -> Command {
+    let before = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    command.after_help(before + EXIT_CODES).mut_subcommands(with_exit_codes)
 }
 
 /// Format of results, for people or for programs.
@@ -165,6 +186,15 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  tillflow version\n  tillflow version --output json\n\n\
                       `--version` prints the same.")]
     Version,
+    /// Print the script that completes arguments in a shell.
+    #[command(
+        after_help = "Example:\n  tillflow completions bash > ~/.local/share/bash-completion/completions/tillflow\n  \
+                      tillflow completions fish > ~/.config/fish/completions/tillflow.fish"
+    )]
+    Completions(Completions),
+    /// Write manual pages, one for each verb.
+    #[command(after_help = "Example:\n  tillflow man ~/.local/share/man/man1")]
+    Man(Man),
 }
 
 /// The environment: that of a running `tillflow dev`, else the one set by the configuration and environment variables.
@@ -231,6 +261,7 @@ pub(crate) struct Show {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Shown {
     /// Show a store's levels, and each platform's levels of its items.
+    #[command(after_help = "Example:\n  tillflow show store demo\n\nExit code 1 if there is no such store.")]
     Store {
         /// The store.
         store: String,
@@ -263,6 +294,7 @@ pub(crate) struct Dlq {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqVerb {
     /// List causes with their numbers of dead letters, or single dead letters.
+    #[command(after_help = "Example:\n  tillflow dlq ls\n  tillflow dlq ls --dead-letters --store demo")]
     Ls {
         #[command(flatten)]
         of: DeadLetters,
@@ -276,6 +308,8 @@ pub(crate) enum DlqVerb {
         target: Target,
     },
     /// Show one dead letter: its cause, its origin, and the actions taken on it.
+    #[command(after_help = "Example:\n  tillflow dlq show 17\n  tillflow dlq show 17 --bytes\n\n\
+                      Exit code 1 if there is no such dead letter.")]
     Show {
         /// The dead letter's number.
         dead_letter: u64,
@@ -287,6 +321,9 @@ pub(crate) enum DlqVerb {
     },
     /// Re-ingest dead letters through the whole pipeline, as the same events: newer changes stand, and nothing takes
     /// effect twice.
+    #[command(after_help = "Example:\n  tillflow dlq replay --fingerprint 3fa1c09b2d44 --dry-run\n  \
+                      tillflow dlq replay --fingerprint 3fa1c09b2d44 --rate 20\n\n\
+                      Exit code 1 if any of them stays a dead letter.")]
     Replay {
         #[command(flatten)]
         of: DeadLetters,
@@ -300,6 +337,8 @@ pub(crate) enum DlqVerb {
         target: Target,
     },
     /// Discard dead letters. RAW keeps their bytes until the end of its retention.
+    #[command(after_help = "Example:\n  tillflow dlq discard 17 --note 'test data of the partner'\n\n\
+                      Exit code 1 if any of them stays a dead letter.")]
     Discard {
         #[command(flatten)]
         of: DeadLetters,
@@ -376,88 +415,25 @@ pub(crate) struct Audit {
     pub(crate) target: Target,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Bench {
-    #[command(subcommand)]
-    pub(crate) what: Benched,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Benched {
-    /// Measure signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
-    Pipeline(PipelineBench),
-    /// Measure the time from the intake to APPLIED at a steady rate of deliveries.
-    Latency(LatencyBench),
-    /// Measure signed webhooks over HTTP until the response that they are on disk.
-    Ingest(IngestBench),
-    /// Measure a replay of RAW into an empty database.
-    Replay(ReplayBench),
-}
-
-/// The deliveries of a benchmark.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Load {
-    /// Number of deliveries.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
-    pub(crate) events: u64,
-    /// Number of stores that they are spread over.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) stores: u32,
-    /// Number of items of each store.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
-    pub(crate) items: u32,
-    /// Number of partitions; on two cores, four have the throughput of sixteen at a lower latency.
-    #[arg(long, default_value_t = 4)]
-    pub(crate) partitions: u16,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct PipelineBench {
-    #[command(flatten)]
-    pub(crate) load: Load,
-    /// Deliveries a second; 0 sends as fast as they are accepted.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) rate: u64,
-    /// Number of deliveries that wait for their response at once when unpaced.
-    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub(crate) in_flight: u32,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct LatencyBench {
-    #[command(flatten)]
-    pub(crate) load: Load,
-    /// Deliveries a second.
-    #[arg(long, default_value_t = 1700, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(crate) rate: u64,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct IngestBench {
-    #[command(flatten)]
-    pub(crate) load: Load,
-    /// Webhooks a second; 0 sends as fast as they are accepted.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) rate: u64,
-    /// Number of connections that send, one webhook at a time each.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) connections: u32,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ReplayBench {
-    #[command(flatten)]
-    pub(crate) load: Load,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn verbs_and_arguments_do_not_contradict_each_other() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_verb_has_an_example_and_the_exit_codes() {
+        fn check(verb: &mut Command) {
+            let help = verb.render_long_help().to_string();
+            let name = verb.get_name().to_owned();
+            assert!(help.contains("Exit codes: 0"), "{name}: {help}");
+            assert!(name == "tillflow" || help.contains("Example:"), "{name}: {help}");
+            verb.get_subcommands_mut().for_each(check);
+        }
+        check(&mut command().disable_help_subcommand(true));
     }
 
     #[test]

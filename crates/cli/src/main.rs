@@ -13,6 +13,7 @@ mod events;
 mod failure;
 mod instruct;
 mod link;
+mod manual;
 mod nats_auth;
 mod output;
 mod progress;
@@ -24,12 +25,11 @@ mod tail;
 mod trigger;
 mod version;
 
-use clap::Parser as _;
 use cli::{Cli, Output, Verb};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) if version::is_requested_as_json(&error, std::env::args_os()) => {
             version::run(Output::Json);
@@ -62,6 +62,11 @@ fn main() -> ExitCode {
             Verb::Migrate(arguments) => doctor::migrate(arguments, cli.output).await,
             Verb::NatsAuth(arguments) => nats_auth::run(&arguments, cli.output).await,
             Verb::Bench(arguments) => bench::run(arguments, cli.output).await,
+            Verb::Completions(arguments) => {
+                manual::completions(&arguments);
+                Ok(())
+            }
+            Verb::Man(arguments) => manual::run(&arguments, cli.output),
             Verb::Version => {
                 version::run(cli.output);
                 Ok(())

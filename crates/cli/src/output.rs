@@ -24,6 +24,11 @@ pub(crate) fn lines(text: &'static str) {
     text.split('\n').for_each(line);
 }
 
+/// Writes a program of ours for another program to read, as it is.
+pub(crate) fn program(text: &[u8]) {
+    stdout().write_all(text).ok();
+}
+
 /// Writes a JSON value as one line of a result.
 pub(crate) fn json(value: &Value) {
     write(stdout(), &json_line(value));

@@ -1,0 +1,81 @@
+//! Arguments of measurements.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) what: Benched,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Benched {
+    /// Measure signed deliveries through RAW, all stages and Postgres to APPLIED, beside a plain pass-through.
+    #[command(after_help = "Example:\n  tillflow bench pipeline --events 200000")]
+    Pipeline(PipelineBench),
+    /// Measure the time from the intake to APPLIED at a steady rate of deliveries.
+    #[command(after_help = "Example:\n  tillflow bench latency --rate 1700")]
+    Latency(LatencyBench),
+    /// Measure signed webhooks over HTTP until the response that they are on disk.
+    #[command(after_help = "Example:\n  tillflow bench ingest --connections 64")]
+    Ingest(IngestBench),
+    /// Measure a replay of RAW into an empty database.
+    #[command(after_help = "Example:\n  tillflow bench replay --events 100000")]
+    Replay(ReplayBench),
+}
+
+/// The deliveries of a benchmark.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Load {
+    /// Number of deliveries.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
+    pub(crate) events: u64,
+    /// Number of stores that they are spread over.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) stores: u32,
+    /// Number of items of each store.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
+    pub(crate) items: u32,
+    /// Number of partitions; on two cores, four have the throughput of sixteen at a lower latency.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) partitions: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PipelineBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Deliveries a second; 0 sends as fast as they are accepted.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+    /// Number of deliveries that wait for their response at once when unpaced.
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) in_flight: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LatencyBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Deliveries a second.
+    #[arg(long, default_value_t = 1700, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IngestBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+    /// Webhooks a second; 0 sends as fast as they are accepted.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+    /// Number of connections that send, one webhook at a time each.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) connections: u32,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReplayBench {
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
