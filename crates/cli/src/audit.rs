@@ -7,6 +7,7 @@ use crate::{
     failure::Failed,
     output,
     raw::RawReader,
+    table::{Table, left, right},
 };
 use bus::{Alert, Bus, Foreign};
 use model::{DeliveryId, Outcome, Partition, Position, StoreId};
@@ -136,19 +137,7 @@ fn tell(output: Output, accounts: &[Account], found: &Found) {
 }
 
 fn print_text(accounts: &[Account], found: &Found) {
-    output::line(&format!("{:<24} {:>9} {:>8} {}", "store", "accepted", "further", heads()));
-    for account in accounts {
-        let counts: Vec<String> =
-            Outcome::ALL.iter().map(|outcome| format!("{:>9}", account.outcomes[outcome])).collect();
-        output::line(&format!(
-            "{:<24} {:>9} {:>8} {} {:>9}",
-            account.store,
-            account.accepted,
-            account.further,
-            counts.join(" "),
-            account.in_flight
-        ));
-    }
+    output::table(account_table(accounts));
     for missing in &found.missing {
         output::line(&format!(
             "missing: delivery {} of store {} at {}",
@@ -172,10 +161,16 @@ fn print_text(accounts: &[Account], found: &Found) {
     ));
 }
 
-fn heads() -> String {
-    let outcomes: Vec<String> =
-        Outcome::ALL.iter().map(|outcome| format!("{:>9}", outcome.as_str())).collect();
-    format!("{} {:>9}", outcomes.join(" "), "in flight")
+fn account_table(accounts: &[Account]) -> Table {
+    let outcomes = Outcome::ALL.map(|outcome| right(outcome.as_str()));
+    let columns = [left("store"), right("accepted"), right("further")].into_iter();
+    let mut table = Table::new(columns.chain(outcomes).chain([right("in flight")]));
+    for account in accounts {
+        let outcomes = Outcome::ALL.iter().map(|outcome| account.outcomes[outcome].to_string());
+        let first = [account.store.to_string(), account.accepted.to_string(), account.further.to_string()];
+        table.add(first.into_iter().chain(outcomes).chain([account.in_flight.to_string()]));
+    }
+    table
 }
 
 fn print_json(accounts: &[Account], found: &Found) {

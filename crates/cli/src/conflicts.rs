@@ -6,6 +6,7 @@ use crate::{
     environment::{open_bus, open_store},
     failure::Failed,
     instruct, output,
+    table::{Table, left, right},
 };
 use model::{Conflict, ConflictKind, ConnectionId, Instruction, Outcome, Side, StoreId};
 use serde_json::{Value, json};
@@ -62,29 +63,40 @@ fn unknown_kind(text: &str) -> Failed {
 
 async fn list(store: &Store, filter: &ConflictFilter, limit: i64, output: Output) -> Result<(), Failed> {
     let rows = store.conflicts(filter, limit).await?;
-    if rows.is_empty() && output == Output::Text {
-        output::line(if filter.with_resolved { "no conflicts" } else { "no open conflicts" });
-    }
-    for row in &rows {
-        match output {
-            Output::Json => output::json(&value(row)),
-            Output::Text => {
-                let found = &row.conflict;
-                let state = row.resolved.as_ref().map_or("", |_| "(resolved) ");
-                output::line(&format!(
-                    "{:>6} {} {:>4}x {:<17} {:<24} {}: {state}{}",
-                    row.id,
-                    row.last_seen_at,
-                    row.seen,
-                    found.kind.as_str(),
-                    found.connection,
-                    found.subject,
-                    found.detail
-                ));
-            }
+    match output {
+        Output::Json => rows.iter().for_each(|row| output::json(&value(row))),
+        Output::Text if rows.is_empty() => {
+            output::line(if filter.with_resolved { "no conflicts" } else { "no open conflicts" });
         }
+        Output::Text => output::table(row_table(&rows)),
     }
     Ok(())
+}
+
+fn row_table(rows: &[ConflictRow]) -> Table {
+    let mut table = Table::new([
+        right("conflict"),
+        left("last seen"),
+        right("seen"),
+        left("kind"),
+        left("connection"),
+        left("subject"),
+        left("detail"),
+    ]);
+    for row in rows {
+        let found = &row.conflict;
+        let state = row.resolved.as_ref().map_or("", |_| "(resolved) ");
+        table.row([
+            row.id.to_string(),
+            row.last_seen_at.to_string(),
+            row.seen.to_string(),
+            found.kind.as_str().to_owned(),
+            found.connection.to_string(),
+            found.subject.clone(),
+            format!("{state}{}", found.detail),
+        ]);
+    }
+    table
 }
 
 async fn find(store: &Store, id: i64) -> Result<ConflictRow, Failed> {

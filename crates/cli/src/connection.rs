@@ -5,6 +5,7 @@ use crate::{
     environment::{open_bus, open_store},
     failure::Failed,
     instruct, output,
+    table::{Table, left, right},
 };
 use model::{BaselineRule, ConflictKind, ConnectionId, ExternalId, Gate, Instruction, Mirror, StoreId};
 use serde_json::{Value, json};
@@ -48,26 +49,38 @@ async fn list(store_id: Option<&str>, target: &Target, output: Output) -> Result
     let store_id = store_id.map(StoreId::new).transpose();
     let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
     let states = open_store(target).await?.connection_states(store_id.as_ref()).await?;
-    if states.is_empty() && output == Output::Text {
-        output::line("no connections");
-    }
-    for state in &states {
-        match output {
-            Output::Json => output::json(&value(state)),
-            Output::Text => output::line(&format!(
-                "{:<24} {:<20} {:<10} {:<22} baseline {:<9} {:>4} conflicts {:>5} due {:>4} refused",
-                state.origin.connection,
-                state.origin.store,
-                state.origin.platform,
-                shown(state),
-                state.baseline.as_str(),
-                state.open_conflicts,
-                state.due_writes,
-                state.refused_writes
-            )),
-        }
+    match output {
+        Output::Json => states.iter().for_each(|state| output::json(&value(state))),
+        Output::Text if states.is_empty() => output::line("no connections"),
+        Output::Text => output::table(state_table(&states)),
     }
     Ok(())
+}
+
+fn state_table(states: &[ConnectionState]) -> Table {
+    let mut table = Table::new([
+        left("connection"),
+        left("store"),
+        left("platform"),
+        left("state"),
+        left("baseline"),
+        right("conflicts"),
+        right("due"),
+        right("refused"),
+    ]);
+    for state in states {
+        table.row([
+            state.origin.connection.to_string(),
+            state.origin.store.to_string(),
+            state.origin.platform.to_string(),
+            shown(state),
+            state.baseline.as_str().to_owned(),
+            state.open_conflicts.to_string(),
+            state.due_writes.to_string(),
+            state.refused_writes.to_string(),
+        ]);
+    }
+    table
 }
 
 /// A connection's state in one or two words.

@@ -8,6 +8,7 @@ use crate::{
     environment::{configuration, open_store},
     failure::Failed,
     output,
+    table::{Table, left},
 };
 use bus::Placement;
 use serde_json::json;
@@ -25,19 +26,17 @@ pub(crate) async fn run(target: Target, output: Output) -> Result<(), Failed> {
     let troubled = store.connections_not_ok().await?;
     match output {
         Output::Text => {
-            output::line(&format!(
-                "broker    nats-server {}: {}",
-                profile.server_version, profile.durability
-            ));
-            for line in reported(&placements) {
-                output::line(&line);
-            }
-            output::line("database  answers, tables are of this version");
-            standing.lines().iter().for_each(|line| output::line(line));
-            for (index, state) in troubled.iter().enumerate() {
-                let name = if index == 0 { "platforms" } else { "" };
-                output::line(&format!("{name:<9} {}", connection::trouble(state)));
-            }
+            let mut table = Table::new([left("part"), left("state")]);
+            let broker = format!("nats-server {}: {}", profile.server_version, profile.durability);
+            let database = "answers, tables are of this version".to_owned();
+            let platforms = troubled.iter().map(|state| ("platform", connection::trouble(state)));
+            std::iter::once(("broker", broker))
+                .chain(reported(&placements).into_iter().map(|state| ("streams", state)))
+                .chain([("database", database)])
+                .chain(standing.lines())
+                .chain(platforms)
+                .for_each(|(part, state)| table.row([part.to_owned(), state]));
+            output::table(table);
         }
         Output::Json => output::json(&json!({
             "broker": {
@@ -68,17 +67,14 @@ fn reported(placements: &[Placement]) -> Vec<String> {
         *led.entry(leader).or_default() += 1;
     }
     let led: Vec<String> = led.iter().map(|(server, count)| format!("{server} ({count})")).collect();
-    let summary = format!(
-        "streams   {}, each on {servers} servers or more; led by {}",
-        placements.len(),
-        led.join(", ")
-    );
+    let summary =
+        format!("{}, each on {servers} servers or more; led by {}", placements.len(), led.join(", "));
     let lacking = placements.iter().flat_map(|it| {
-        let unled = it.leader.is_none().then(|| format!("          {} has no leader", it.stream));
+        let unled = it.leader.is_none().then(|| format!("{} has no leader", it.stream));
         let behind = it.followers.iter().filter(|follower| !follower.is_current || follower.is_offline);
         unled.into_iter().chain(behind.map(|follower| {
             let how = if follower.is_offline { "is away from" } else { "lags behind" };
-            format!("          {} {how} {}, by {} operations", follower.server, it.stream, follower.behind)
+            format!("{} {how} {}, by {} operations", follower.server, it.stream, follower.behind)
         }))
     });
     std::iter::once(summary).chain(lacking).collect()
@@ -135,7 +131,7 @@ mod tests {
     fn a_cluster_is_reported_by_its_leaders_and_by_what_is_lacking_and_a_single_server_by_nothing() {
         assert!(reported(&[]).is_empty());
         let lines = reported(&[stream("RAW-0", Some("a"), 0), stream("DEAD", None, 7)]).join("\n");
-        assert!(lines.starts_with("streams   2, each on 3 servers or more; led by a (1)\n"), "{lines}");
+        assert!(lines.starts_with("2, each on 3 servers or more; led by a (1)\n"), "{lines}");
         assert!(lines.contains("DEAD has no leader"), "{lines}");
         assert!(lines.ends_with("c lags behind DEAD, by 7 operations"), "{lines}");
     }

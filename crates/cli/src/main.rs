@@ -21,6 +21,7 @@ mod raw;
 mod rebuild;
 mod replay;
 mod show;
+mod table;
 mod tail;
 mod trigger;
 mod version;

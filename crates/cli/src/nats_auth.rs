@@ -7,6 +7,7 @@ use crate::{
     environment::Own,
     failure::Failed,
     output,
+    table::{Table, left},
 };
 use bus::{Keyring, Keys, Routes, User, authorization_file, cluster_file, seed_file};
 use runner::Config;
@@ -150,8 +151,12 @@ fn value(keys: &Keys, folder: &Path) -> Value {
 
 fn tell(arguments: &NatsAuth, changes: &[(String, Change)], is_same: bool, users: usize) {
     let folder = arguments.folder.display();
-    for (name, change) in changes {
-        output::line(&format!("{name:<18} {}", change.as_str()));
+    if !changes.is_empty() {
+        let mut table = Table::new([left("user"), left("change")]);
+        for (name, change) in changes {
+            table.row([name.clone(), change.as_str().to_owned()]);
+        }
+        output::table(table);
     }
     let file = authorization_file(&arguments.folder);
     let what = match (is_same, arguments.dry_run) {

@@ -1,7 +1,7 @@
 //! The only module that writes to standard output and standard error. Results may contain texts of others, which reach
 //! a terminal only with hidden characters made visible.
 
-use crate::failure::Failed;
+use crate::{failure::Failed, table::Table};
 use model::{visible, visible_json};
 use serde_json::Value;
 use std::{
@@ -17,6 +17,11 @@ fn write(mut to: impl Write, text: &str) {
 /// Writes a line of a result. A closed reader (`| head`) is no error.
 pub(crate) fn line(text: &str) {
     write(stdout(), text);
+}
+
+/// Writes a table for people.
+pub(crate) fn table(table: Table) {
+    table.lines().iter().for_each(|text| line(text));
 }
 
 /// Writes lines of a result that contain no text of others.

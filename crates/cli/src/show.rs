@@ -5,6 +5,7 @@ use crate::{
     environment::open_store,
     failure::Failed,
     output,
+    table::{Table, left, right},
 };
 use model::{Attention, MirrorValue, StoreId};
 use serde_json::{Value, json};
@@ -33,24 +34,39 @@ pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
         output::line(&format!("store {id} has no levels yet"));
         return Ok(());
     }
-    output::line("LEVELS");
-    for line in &view.levels {
-        let name = line.product_title.as_deref().or(line.variant_title.as_deref()).unwrap_or("?");
-        let sku = line.sku.as_deref().unwrap_or("-");
-        output::line(&format!(
-            "  {:>8}  {sku:<12} {name:<32} at {}",
-            line.quantity.to_string(),
-            line.location_name
-        ));
-    }
-    output::lines("\nMIRRORS    platform holds / should hold");
-    for line in &view.mirrors {
-        output::line(&mirror_text(line));
-    }
+    output::table(level_table(&view.levels));
+    output::line("");
+    output::table(mirror_table(&view.mirrors));
     Ok(())
 }
 
-fn mirror_text(line: &MirrorLine) -> String {
+fn level_table(levels: &[LevelLine]) -> Table {
+    let mut table = Table::new([right("level"), left("SKU"), left("name"), left("location")]);
+    for line in levels {
+        let name = line.product_title.as_deref().or(line.variant_title.as_deref()).unwrap_or("?");
+        let sku = line.sku.as_deref().unwrap_or("-");
+        let location = line.location_name.clone();
+        table.row([line.quantity.to_string(), sku.to_owned(), name.to_owned(), location]);
+    }
+    table
+}
+
+fn mirror_table(mirrors: &[MirrorLine]) -> Table {
+    let mut table = Table::new([
+        left("platform"),
+        left("mirror"),
+        left("external"),
+        right("holds"),
+        right("desired"),
+        left("state"),
+    ]);
+    for line in mirrors {
+        table.row(mirror_row(line));
+    }
+    table
+}
+
+fn mirror_row(line: &MirrorLine) -> [String; 6] {
     let (key, summary) = (line.mirror.key(), line.mirror.summary());
     let shown = |value: &Option<MirrorValue>| value.as_ref().map_or("?".to_owned(), short);
     let state = match (line.mirror.attention(), summary.error) {
@@ -61,14 +77,14 @@ fn mirror_text(line: &MirrorLine) -> String {
         (Some(Attention::Read), None) => "is being read".to_owned(),
         (Some(Attention::Write), None) => "on its way".to_owned(),
     };
-    format!(
-        "  {:<8} {:<9} {:<24} {:>12} / {:<12} {state}",
-        line.platform,
-        key.kind().as_str(),
-        key.external(),
+    [
+        line.platform.to_string(),
+        key.kind().as_str().to_owned(),
+        key.external().to_string(),
         shown(&summary.holds),
         shown(&summary.desired),
-    )
+        state,
+    ]
 }
 
 fn short(value: &MirrorValue) -> String {

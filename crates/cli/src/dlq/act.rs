@@ -44,9 +44,7 @@ pub(super) async fn run(
     if dry_run {
         let causes = causes(&bus, of).await?;
         let count: usize = causes.iter().map(|cause| cause.count).sum();
-        for cause in &causes {
-            list::print_cause(cause, output);
-        }
+        list::print_causes(&causes, output);
         output::progress(&format!("{count} dead letters would be {}; nothing was done", what.done()));
         return Ok(());
     }

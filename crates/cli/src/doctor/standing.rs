@@ -46,13 +46,13 @@ impl Stalled {
         (too_long(waiting) && still.is_none_or(too_long)).then_some(Self { stage, partition, waiting, still })
     }
 
-    fn line(&self) -> String {
+    fn text(&self) -> String {
         let still = self.still.map_or_else(
             || "it has never moved".to_owned(),
             |still| format!("it last moved {} min ago", still.as_secs() / 60),
         );
         let (stage, partition, waiting) = (self.stage, self.partition, self.waiting.as_secs() / 60);
-        format!("stands     {stage}, partition {partition}: input waits for {waiting} min, {still}")
+        format!("{stage}, partition {partition}: input waits for {waiting} min, {still}")
     }
 }
 
@@ -99,14 +99,14 @@ impl Standing {
         Ok(Self { stalled, alerts: bus.alerts().await?, foreign: bus.foreign_records().await?, now })
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.stalled.iter().map(Stalled::line).collect();
-        lines.extend(self.alerts.iter().map(|alert| format!("alert      {}", alert_line(alert))));
-        lines.extend(foreign_lines(&self.foreign));
+    /// The findings for people, each with its kind.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines: Vec<_> = self.stalled.iter().map(|stalled| ("stands", stalled.text())).collect();
+        lines.extend(self.alerts.iter().map(|alert| ("alert", alert_line(alert))));
+        lines.extend(foreign_lines(&self.foreign).into_iter().map(|text| ("foreign", text)));
         if lines.is_empty() {
-            lines.push(
-                "pipeline  nothing stands still, no permanent errors in the last seven days".to_owned(),
-            );
+            let well = "nothing stands still, no permanent errors in the last seven days";
+            lines.push(("pipeline", well.to_owned()));
         }
         lines
     }
@@ -161,7 +161,7 @@ fn foreign_lines(records: &[ForeignRecord]) -> Vec<String> {
         let Foreign { subject, sequence, digest, .. } = latest;
         let digest = digest.get(..16).unwrap_or(digest);
         format!(
-            "foreign    {count} in {stream}: {reason}; the latest is {sequence} on {subject}, of {}, digest {digest}",
+            "{count} in {stream}: {reason}; the latest is {sequence} on {subject}, of {}, digest {digest}",
             latest.stored_at()
         )
     };
@@ -214,8 +214,8 @@ mod tests {
         assert!(!judge(-60, Some(-1)), "a backlog that is worked off");
         assert!(!judge(-1, Some(-60)), "it had nothing to do until now");
         let stalled = Stalled::judge("apply", Partition(3), at(-12), Some(at(-14)), at(0)).unwrap();
-        let line = "stands     apply, partition 3: input waits for 12 min, it last moved 14 min ago";
-        assert_eq!(stalled.line(), line);
+        let text = "apply, partition 3: input waits for 12 min, it last moved 14 min ago";
+        assert_eq!(stalled.text(), text);
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         let records = [record("RAW-0", 7, "x"), record("DEAD", 2, "x"), record("RAW-0", 9, "x")];
         let lines = foreign_lines(&records);
         assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines[1].starts_with("foreign    2 in RAW-0: x; the latest is 9 on pos.raw.3"), "{lines:?}");
+        assert!(lines[1].starts_with("2 in RAW-0: x; the latest is 9 on pos.raw.3"), "{lines:?}");
         assert!(foreign_lines(&[]).is_empty());
     }
 }
