@@ -6,22 +6,18 @@ use crate::{
     environment::{open_bus, open_store},
     failure::Failed,
     output,
+    progress::Progress,
     raw::RawReader,
     table::{Table, left, right},
 };
 use bus::{Alert, Bus, Foreign};
 use model::{DeliveryId, Outcome, Partition, Position, StoreId};
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Account, Consumer, DeliveryPosition, Store};
 
 /// Upper limit of positions of a store that are queried at once.
 const PLACES_MAX: usize = 4000;
-/// Interval between progress reports.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// A delivery of RAW without an outcome in the record.
 struct Missing {
@@ -47,10 +43,14 @@ pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> 
     let wanted = arguments.store.as_deref().map(StoreId::new).transpose();
     let wanted = wanted.map_err(|error| Failed::Usage(error.to_string()))?;
     let (bus, store) = (open_bus(&arguments.target).await?, open_store(&arguments.target).await?);
-    let mut audit = Auditing { bus, store, wanted, found: Found::default(), reported: Instant::now() };
+    let mut audit = Auditing { bus, store, wanted, found: Found::default() };
+    let progress = Progress::new("the partitions of RAW");
+    progress.expect(u64::from(audit.bus.partitions().get()));
     for partition in audit.bus.partitions().all() {
         audit.partition(partition).await?;
+        progress.add(1);
     }
+    progress.finish();
     let accounts = audit.store.accounts(audit.wanted.as_ref()).await?;
     for account in &accounts {
         let wrong = audit.store.contradictions(&account.store).await?;
@@ -68,7 +68,6 @@ struct Auditing {
     store: Store,
     wanted: Option<StoreId>,
     found: Found,
-    reported: Instant,
 }
 
 impl Auditing {
@@ -121,10 +120,6 @@ impl Auditing {
             let position = Position { raw_sequence, delivery, event: 0 };
             Some(Missing { store: store.clone(), delivery: id, position })
         }));
-        if self.reported.elapsed() > REPORT_EVERY {
-            self.reported = Instant::now();
-            output::progress(&format!("{} deliveries checked", self.found.checked));
-        }
         Ok(())
     }
 }
@@ -139,19 +134,19 @@ fn tell(output: Output, accounts: &[Account], found: &Found) {
 fn print_text(accounts: &[Account], found: &Found) {
     output::table(account_table(accounts));
     for missing in &found.missing {
-        output::line(&format!(
+        output::finding(&format!(
             "missing: delivery {} of store {} at {}",
             missing.delivery, missing.store, missing.position
         ));
     }
     for (store, wrong) in &found.contradictions {
-        output::line(&format!("wrong: store {store}: {wrong}"));
+        output::finding(&format!("wrong: store {store}: {wrong}"));
     }
     for foreign in &found.foreign {
         output::line(&format!("foreign: {foreign}"));
     }
     for alert in &found.alerts {
-        output::line(&format!("alert: {}", alert_line(alert)));
+        output::finding(&format!("alert: {}", alert_line(alert)));
     }
     output::line(&format!(
         "{} deliveries in RAW have come to an end, {} are under way, {} are missing",

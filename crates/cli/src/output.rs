@@ -1,7 +1,10 @@
 //! The only module that writes to standard output and standard error. Results may contain texts of others, which reach
-//! a terminal only with hidden characters made visible.
+//! a terminal only with hidden characters made visible. Colours are shown by terminals only, and obey `NO_COLOR` and
+//! `CLICOLOR`.
 
-use crate::{failure::Failed, table::Table};
+use crate::{failure::Failed, progress::above_bar, table::Table};
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use model::{visible, visible_json};
 use serde_json::Value;
 use std::{
@@ -9,9 +12,32 @@ use std::{
     process::ExitCode,
 };
 
-/// Writes a line. All output passes through here.
-fn write(mut to: impl Write, text: &str) {
-    writeln!(to, "{}", visible(text)).ok();
+/// Headings of tables.
+const HEADING: Style = Style::new().bold();
+/// What someone has to look at.
+const FINDING: Style = AnsiColor::Yellow.on_default();
+/// The reason for which a verb failed.
+const FAILURE: Style = AnsiColor::Red.on_default().bold();
+
+/// Writes a line. All output for people passes through here.
+fn write(to: impl Write, text: &str) {
+    write_styled(to, Style::new(), text);
+}
+
+fn write_styled(mut to: impl Write, style: Style, text: &str) {
+    above_bar(|| {
+        writeln!(to, "{style}{}{style:#}", visible(text)).ok();
+    });
+}
+
+/// The style if the choice allows any, else none.
+fn chosen(style: Style, choice: ColorChoice) -> Style {
+    if choice == ColorChoice::Never { Style::new() } else { style }
+}
+
+/// Writes a line of a result that someone has to look at.
+pub(crate) fn finding(text: &str) {
+    write_styled(stdout(), chosen(FINDING, AutoStream::choice(&stdout())), text);
 }
 
 /// Writes a line of a result. A closed reader (`| head`) is no error.
@@ -21,7 +47,10 @@ pub(crate) fn line(text: &str) {
 
 /// Writes a table for people.
 pub(crate) fn table(table: Table) {
-    table.lines().iter().for_each(|text| line(text));
+    let heading = chosen(HEADING, AutoStream::choice(&stdout()));
+    for (index, text) in table.lines().iter().enumerate() {
+        if index == 0 { write_styled(stdout(), heading, text) } else { line(text) }
+    }
 }
 
 /// Writes lines of a result that contain no text of others.
@@ -71,8 +100,9 @@ pub(crate) fn progress(text: &str) {
 
 /// Writes the reason for which a verb failed, with every cause, and returns the exit code.
 pub(crate) fn failed(failure: &Failed) -> ExitCode {
+    let style = chosen(FAILURE, AutoStream::choice(&stderr()));
     for text in failure_lines(&format!("tillflow: {}", runner::chain(failure))) {
-        progress(&text);
+        write_styled(stderr(), style, &text);
     }
     ExitCode::from(failure.exit_code())
 }
@@ -133,6 +163,15 @@ mod tests {
             prop_assert_eq!(lines[1], json_line(&value));
             prop_assert_eq!(serde_json::from_str::<Value>(&json_line(&value)).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn a_style_surrounds_a_line_in_which_nothing_else_acts_on_a_terminal() {
+        let mut written = Vec::new();
+        write_styled(&mut written, chosen(FINDING, ColorChoice::Always), "a\u{1b}[2J");
+        write_styled(&mut written, chosen(FINDING, ColorChoice::Never), "b\u{1b}[2J");
+        let written = String::from_utf8(written).unwrap();
+        assert_eq!(written, "\u{1b}[33ma\\u{1b}[2J\u{1b}[0m\nb\\u{1b}[2J\n");
     }
 
     #[test]

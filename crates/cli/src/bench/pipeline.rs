@@ -11,6 +11,7 @@ use crate::{
     dev::{Servers, Services},
     failure::Failed,
     output,
+    progress::Progress,
 };
 use ::ingest::{Answer, Directory, Intake, Limits};
 use bus::{AppliedReader, Bus, Start};
@@ -72,7 +73,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
             return Err(Failed::Other("a product was refused".to_owned()));
         }
     }
-    wait_for(&mut applied, stocked).await?;
+    wait_for(&mut applied, stocked, "the products").await?;
 
     output::progress(&format!("signing {} deliveries", arguments.load.events));
     let deliveries = feed::levels(&arguments.load)?;
@@ -84,7 +85,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let rate = arguments.rate;
     let in_flight = usize::try_from(arguments.in_flight).unwrap_or(usize::MAX);
     let sending = tokio::spawn(async move { feed::send(deliveries, &intake, rate, in_flight).await });
-    let latencies_ms = wait_for(&mut applied, expected).await?;
+    let latencies_ms = wait_for(&mut applied, expected, "the deliveries").await?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu = CpuSeconds::now(nats, postgres).since(before);
     let refused = sending.await.map_err(|error| Failed::Other(error.to_string()))?;
@@ -93,8 +94,10 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
 }
 
 /// Waits for `count` changes; returns the time from the intake to here of each, in ms.
-async fn wait_for(applied: &mut AppliedReader, count: usize) -> Result<Vec<f64>, Failed> {
+async fn wait_for(applied: &mut AppliedReader, count: usize, what: &'static str) -> Result<Vec<f64>, Failed> {
     let mut latencies_ms = Vec::with_capacity(count);
+    let progress = Progress::new(what);
+    progress.expect(count as u64);
     while latencies_ms.len() < count {
         let taken = tokio::time::timeout(STALLED, applied.waiting(1024)).await;
         let taken = taken.map_err(|_| {
@@ -103,7 +106,9 @@ async fn wait_for(applied: &mut AppliedReader, count: usize) -> Result<Vec<f64>,
         let now = runner::now();
         #[expect(clippy::cast_precision_loss, reason = "milliseconds need no more digits")]
         latencies_ms.extend(taken.iter().map(|message| now.micros_since(message.event.time) as f64 / 1000.0));
+        progress.add(taken.len() as u64);
     }
+    progress.finish();
     Ok(latencies_ms)
 }
 

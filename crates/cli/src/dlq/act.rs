@@ -6,17 +6,15 @@ use crate::{
     environment::{open_bus, open_store},
     failure::Failed,
     output,
+    progress::Progress,
 };
 use bus::{Bus, BusError};
 use model::{Delivery, DeliveryKind, Source};
 use runner::delivery_in_raw;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::{DeadLetterActed, DeadLetterAction, Store};
 use wire::{DeadLetter, Original};
-
-/// Interval between progress reports.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// The action on dead letters.
 pub(super) enum What {
@@ -61,19 +59,18 @@ pub(super) async fn run(
         }
     }
     let (total, mut failed) = (numbers.len(), 0);
-    let mut reported = Instant::now();
+    let progress = Progress::new("the dead letters");
+    progress.expect(total as u64);
     let mut interval = attempts(what);
-    for (index, number) in numbers.into_iter().enumerate() {
+    for number in numbers {
         interval.tick().await;
         if let Err(error) = one(&bus, &store, number, what).await {
             failed += 1;
             output::progress(&format!("dead letter {number}: {}", runner::chain(&error)));
         }
-        if reported.elapsed() > REPORT_EVERY {
-            reported = Instant::now();
-            output::progress(&format!("{} of {total}", index + 1));
-        }
+        progress.add(1);
     }
+    progress.finish();
     match output {
         Output::Text => output::line(&format!("{} of {total} dead letters {}", total - failed, what.done())),
         Output::Json => {
