@@ -3,6 +3,7 @@
 mod bench;
 mod decisions;
 mod program;
+mod signing;
 mod users;
 
 pub(crate) use bench::{Bench, Benched, IngestBench, Load, PipelineBench, ReplayBench};
@@ -11,6 +12,7 @@ pub(crate) use decisions::{
     Take, Unlink, Wait,
 };
 pub(crate) use program::{Completions, Man};
+pub(crate) use signing::{SECRET_VARIABLE, Sign, Signing, Verify};
 pub(crate) use users::NatsAuth;
 
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -69,6 +71,22 @@ pub(crate) enum Verb {
                       tillflow trigger square inventory.count.updated --connection demo-square --file body.json"
     )]
     Trigger(Trigger),
+    /// Print the headers with which a platform would send a body, its signature included.
+    #[command(
+        after_help = "Example:\n  tillflow sign shopify products/update --connection demo-shopify --file body.json\n  \
+                      TILLFLOW_SECRET=… tillflow sign square inventory.count.updated --url https://example.com/w < body.json\n\n\
+                      To send it: tillflow sign … --file body.json > headers && \
+                      curl -H @headers --data-binary @body.json URL\n\n\
+                      Exit code 1 if there is no such connection."
+    )]
+    Sign(Sign),
+    /// Verify the signature of a delivery, as ingest does, and explain a failure.
+    #[command(
+        after_help = "Example:\n  tillflow verify shopify --secret-file secret --headers headers.txt --file body.json\n  \
+                      tillflow verify square --connection demo-square --headers headers.txt --file body.json\n\n\
+                      Exit code 1 if it isn't verified, or if there is no such connection."
+    )]
+    Verify(Verify),
     /// Follow committed changes, decoded, one line or JSON value each.
     #[command(
         after_help = "Example:\n  tillflow tail --store demo\n  tillflow tail --output json | jq .effects"

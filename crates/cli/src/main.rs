@@ -21,6 +21,7 @@ mod raw;
 mod rebuild;
 mod replay;
 mod show;
+mod signing;
 mod table;
 mod tail;
 mod trigger;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
         match cli.verb {
             Verb::Dev(arguments) => dev::run(arguments, cli.output).await,
             Verb::Trigger(arguments) => trigger::run(arguments, cli.output).await,
+            Verb::Sign(arguments) => signing::sign(&arguments, cli.output),
+            Verb::Verify(arguments) => signing::verify(&arguments, cli.output),
             Verb::Tail(arguments) => tail::run(arguments, cli.output).await,
             Verb::Show(arguments) => show::run(arguments, cli.output).await,
             Verb::Events(arguments) => events::run(arguments, cli.output).await,

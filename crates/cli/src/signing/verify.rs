@@ -1,0 +1,171 @@
+//! Verifies a delivery as ingest does, and finds out why one isn't genuine.
+
+use super::{connection, headers, platform, read};
+use crate::{
+    cli::{Output, Verify},
+    failure::Failed,
+    output,
+};
+use platforms::{Platform, Secrets, Signed, Unverified};
+use serde_json::json;
+
+/// Verifies a delivery; fails with the reason if it isn't genuine.
+pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failed> {
+    let platform = platform(&arguments.platform)?;
+    let (connection, active) = connection(platform.name(), &arguments.signing)?;
+    let headers = headers::parse(&String::from_utf8_lossy(&read(&arguments.headers)?))?;
+    let body = read(&arguments.file)?;
+    let signed = Signed { headers: &headers, body: &body };
+    let secrets = Secrets { active: &active, notification_url: &connection.webhook_url };
+    let reason = reason(platform, &signed, &secrets);
+    // As ingest, nothing is read from a body that isn't verified.
+    let delivered = if reason.is_none() { platform.split(&signed) } else { None };
+    let topic = delivered.as_ref().map(|delivered| delivered.topic.as_str());
+    if output == Output::Json {
+        output::json(&json!({
+            "verified": reason.is_none(),
+            "platform": platform.name(),
+            "reason": reason,
+            "topic": topic,
+            "delivery": delivered.as_ref().and_then(|delivered| delivered.distinct.as_deref()),
+        }));
+    }
+    if let Some(reason) = reason {
+        return Err(Failed::Other(reason));
+    }
+    if output == Output::Text {
+        let topic = topic.map_or("its body names no topic".to_owned(), |topic| format!("topic {topic}"));
+        output::line(&format!("verified: the delivery is from {}; {topic}", platform.name()));
+    }
+    Ok(())
+}
+
+/// The reason why a delivery isn't verified; `None` if it is.
+fn reason(platform: &dyn Platform, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Option<String> {
+    let times = |name: &str| signed.headers.iter().filter(|(found, _)| found == name).count();
+    if let Some(name) = platform.single_headers().iter().find(|name| times(name) > 1) {
+        return Some(format!(
+            "the header {name} occurs {} times, so that the request is refused",
+            times(name)
+        ));
+    }
+    let error = platform.verify(signed, secrets).err()?;
+    let hint = match error {
+        Unverified::Missing => {
+            format!("there is no header {}", platform.signature_headers().join(" or "))
+        }
+        Unverified::Mismatch => hint(platform, signed, secrets),
+    };
+    Some(format!("{error}: {hint}"))
+}
+
+/// Finds the change to body or URL with which the signature would match.
+fn hint(platform: &dyn Platform, signed: &Signed<'_>, secrets: &Secrets<'_>) -> String {
+    let matches = |body: &[u8], url: &str| {
+        let secrets = Secrets { notification_url: url, ..*secrets };
+        platform.verify(&Signed { body, ..*signed }, &secrets).is_ok()
+    };
+    let (body, url) = (signed.body, secrets.notification_url);
+    let without_break = body.strip_suffix(b"\r\n").or_else(|| body.strip_suffix(b"\n"));
+    if without_break.is_some_and(|body| matches(body, url)) {
+        return "it matches without the line break at the end of the body, which wasn't sent".to_owned();
+    }
+    if matches(&[body, b"\n"].concat(), url) {
+        return "it matches with a line break at the end of the body".to_owned();
+    }
+    if let Some(other) = other_urls(url).into_iter().find(|other| matches(body, other)) {
+        return format!("it matches for the URL {other}");
+    }
+    let url = if url.is_empty() { "; no URL is given, which some platforms sign" } else { "" };
+    format!("another secret, or another body, byte for byte{url}")
+}
+
+/// Other spellings of a URL, which platforms take for others.
+fn other_urls(url: &str) -> Vec<String> {
+    let slash = url.strip_suffix('/').map_or_else(|| format!("{url}/"), str::to_owned);
+    let scheme = match url.split_once("://") {
+        Some(("http", rest)) => Some(format!("https://{rest}")),
+        Some(("https", rest)) => Some(format!("http://{rest}")),
+        _ => None,
+    };
+    std::iter::once(slash).chain(scheme).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{environment::RunningConnection, trigger::signed_headers};
+
+    const URL: &str = "https://example.com/webhook";
+    const BODY: &[u8] = b"{\"merchant_id\": \"m\"}";
+
+    fn signed(platform: &str) -> Vec<(String, String)> {
+        let connection = RunningConnection {
+            id: String::new(),
+            platform: platform.to_owned(),
+            store: String::new(),
+            webhook_url: URL.to_owned(),
+            secret: "present".to_owned(),
+            account: "m".to_owned(),
+        };
+        let headers = signed_headers(&connection, "topic", "delivery", BODY).unwrap();
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn verified(
+        platform: &dyn Platform,
+        headers: &[(String, String)],
+        body: &[u8],
+        url: &str,
+        secrets: &[&str],
+    ) -> Option<String> {
+        let active: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        let secrets = Secrets { active: &active, notification_url: url };
+        reason(platform, &Signed { headers, body }, &secrets)
+    }
+
+    #[test]
+    fn a_signed_body_is_verified_with_any_active_secret_for_every_platform() {
+        for platform in platforms::all() {
+            let headers = signed(platform.name());
+            assert_eq!(
+                verified(*platform, &headers, BODY, URL, &["other", "present"]),
+                None,
+                "{}",
+                platform.name()
+            );
+            let reason = verified(*platform, &headers, BODY, URL, &["other"]).expect("it isn't verified");
+            assert!(reason.contains("another secret"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_missing_and_a_repeated_header_are_named() {
+        for platform in platforms::all() {
+            let reason = verified(*platform, &[], BODY, URL, &["present"]).expect("it isn't verified");
+            assert!(reason.contains(platform.signature_headers()[0]), "{reason}");
+            let headers = [signed(platform.name()), signed(platform.name())].concat();
+            let reason = verified(*platform, &headers, BODY, URL, &["present"]).expect("it isn't verified");
+            assert!(reason.contains("occurs 2 times"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_change_to_body_or_url_is_found() {
+        let with_break = [BODY, b"\n"].concat();
+        for platform in platforms::all() {
+            let headers = signed(platform.name());
+            let reason = |body: &[u8], url: &str| verified(*platform, &headers, body, url, &["present"]);
+            // A platform that signs nothing can't know that the body changed.
+            if let Some(reason) = reason(&with_break, URL) {
+                assert!(reason.contains("without the line break"), "{reason}");
+            }
+            if let Some(reason) = reason(BODY, "https://example.com/webhook/") {
+                assert!(reason.contains(&format!("for the URL {URL}")), "{reason}");
+            }
+            if let Some(reason) = reason(BODY, "") {
+                assert!(reason.contains("no URL is given"), "{reason}");
+            }
+        }
+    }
+}
