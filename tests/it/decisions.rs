@@ -130,6 +130,7 @@ async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
     for unknown in [
         &["connection", "show", "nobody"][..],
         &["connection", "pause", "nobody"],
+        &["conflicts", "ls", "--connection", "nobody"],
         &["connection", "set", "nobody", "--baseline", "store"],
         &["ignore-location", "--connection", "nobody", "--location", "L9"],
         &["link", "--connection", "nobody", "--variant", "7", "--to", "var_7"],
@@ -137,6 +138,17 @@ async fn a_person_sees_a_connection_s_state_and_pauses_and_resumes_it() {
         &["link-location", "--connection", "nobody", "--location", "L9", "--to", "shop-main"],
     ] {
         refused(&tillflow(&world, unknown).await, 1, "there is no connection nobody");
+    }
+    for unknown in [
+        &["show", "store", "nowhere"][..],
+        &["events", "--store", "nowhere"],
+        &["events", "--store", "nowhere", "--delivery", "00000000000000000000000000000000"],
+        &["connection", "ls", "--store", "nowhere"],
+        &["conflicts", "ls", "--store", "nowhere"],
+        &["audit", "--store", "nowhere"],
+        &["rebuild", "--store", "nowhere", "--dry-run"],
+    ] {
+        refused(&tillflow(&world, unknown).await, 1, "there is no store nowhere");
     }
     refused(
         &tillflow(&world, &["link", "--connection", id, "--variant", "7", "--to", "var_7"]).await,

@@ -8,6 +8,7 @@ use crate::{
     output,
     progress::Progress,
     raw::RawReader,
+    stores,
     table::{Table, left, right},
 };
 use bus::{Alert, Bus, Foreign};
@@ -40,9 +41,8 @@ struct Found {
 }
 
 pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> {
-    let wanted = arguments.store.as_deref().map(StoreId::new).transpose();
-    let wanted = wanted.map_err(|error| Failed::Usage(error.to_string()))?;
     let (bus, store) = (open_bus(&arguments.target).await?, open_store(&arguments.target).await?);
+    let wanted = stores::find_any(&store, arguments.store.as_deref()).await?;
     let mut audit = Auditing { bus, store, wanted, found: Found::default() };
     let progress = Progress::new("the partitions of RAW");
     progress.expect(u64::from(audit.bus.partitions().get()));
@@ -156,23 +156,42 @@ fn print_text(accounts: &[Account], found: &Found) {
     ));
 }
 
+/// The difference between a store's accepted deliveries and those with an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct UnderWay {
+    /// Accepted, without an outcome yet.
+    in_flight: i64,
+    /// With an outcome, and not counted as accepted yet: that count is a second behind.
+    uncounted: i64,
+}
+
+impl UnderWay {
+    fn of(account: &Account) -> Self {
+        Self { in_flight: account.in_flight.max(0), uncounted: account.in_flight.min(0).saturating_neg() }
+    }
+}
+
 fn account_table(accounts: &[Account]) -> Table {
     let outcomes = Outcome::ALL.map(|outcome| right(outcome.as_str()));
     let columns = [left("store"), right("accepted"), right("further")].into_iter();
-    let mut table = Table::new(columns.chain(outcomes).chain([right("in flight")]));
+    let is_behind = accounts.iter().any(|account| UnderWay::of(account).uncounted > 0);
+    let last = [right("in flight"), right("uncounted")].into_iter().take(1 + usize::from(is_behind));
+    let mut table = Table::new(columns.chain(outcomes).chain(last));
     for account in accounts {
         let outcomes = Outcome::ALL.iter().map(|outcome| account.outcomes[outcome].to_string());
         let first = [account.store.to_string(), account.accepted.to_string(), account.further.to_string()];
-        table.add(first.into_iter().chain(outcomes).chain([account.in_flight.to_string()]));
+        let UnderWay { in_flight, uncounted } = UnderWay::of(account);
+        table.add(first.into_iter().chain(outcomes).chain([in_flight, uncounted].map(|it| it.to_string())));
     }
     table
 }
 
 fn print_json(accounts: &[Account], found: &Found) {
     for account in accounts {
+        let UnderWay { in_flight, uncounted } = UnderWay::of(account);
         output::json(&json!({
             "kind": "account", "tenant": account.tenant, "store": account.store, "accepted": account.accepted,
-            "further": account.further, "outcomes": account.outcomes, "in_flight": account.in_flight,
+            "further": account.further, "outcomes": account.outcomes, "in_flight": in_flight, "uncounted": uncounted,
         }));
     }
     for missing in &found.missing {
@@ -200,4 +219,32 @@ fn print_json(accounts: &[Account], found: &Found) {
         "missing": found.missing.len(), "contradictions": found.contradictions.len(),
         "foreign": found.foreign.len(),
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::TenantId;
+
+    fn account(in_flight: i64) -> Account {
+        Account {
+            tenant: TenantId::new("t").unwrap(),
+            store: StoreId::new("s").unwrap(),
+            accepted: 5,
+            further: 0,
+            outcomes: Outcome::ALL.into_iter().map(|outcome| (outcome, 1)).collect(),
+            in_flight,
+        }
+    }
+
+    #[test]
+    fn nothing_is_in_flight_less_than_none_and_what_is_not_counted_yet_has_its_own_column() {
+        assert_eq!(UnderWay::of(&account(3)), UnderWay { in_flight: 3, uncounted: 0 });
+        assert_eq!(UnderWay::of(&account(-2)), UnderWay { in_flight: 0, uncounted: 2 });
+        let lines = account_table(&[account(0), account(-2)]).lines();
+        assert!(lines[0].ends_with("in flight  uncounted"), "{lines:#?}");
+        assert!(lines[2].ends_with("          0          2"), "{lines:#?}");
+        assert!(account_table(&[account(1)]).lines()[0].ends_with("in flight"));
+        assert!(!account_table(&[account(-2)]).lines().concat().contains('-'));
+    }
 }

@@ -99,7 +99,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  tillflow events --store demo --limit 20\n  \
                       tillflow events --delivery 6f1c2a9b3d4e5f60718293a4b5c6d7e8\n\n\
                       With --store too, --delivery reads that store only, which is faster.\n\n\
-                      Exit code 1 if nothing is known of the delivery.")]
+                      Exit code 1 if there is no such store, or if nothing is known of the delivery.")]
     Events(Events),
     /// List, show or resolve conflicts that rules can't decide.
     #[command(
@@ -142,8 +142,8 @@ pub(crate) enum Verb {
     IgnoreLocation(IgnoreLocation),
     /// Compare the accepted deliveries with the record, and report missing ones and contradictions.
     #[command(after_help = "Example:\n  tillflow audit\n  tillflow audit --store demo --output json\n\n\
-                      While events come in, `in flight` may be below 0: what is accepted is counted once a second.\n\n\
-                      Exit code 1 if anything is missing or contradicts itself.")]
+                      What is accepted is counted once a second: a delivery that ended before that is `uncounted`.\n\n\
+                      Exit code 1 if anything is missing or contradicts itself, or if there is no such store.")]
     Audit(Audit),
     /// List dead letters by cause, show one, re-ingest or discard them.
     #[command(after_help = "Example:\n  tillflow dlq ls\n  tillflow dlq show 17\n  \
@@ -165,7 +165,7 @@ pub(crate) enum Verb {
     /// of the ledger that differ, are reported and left unchanged. Services may run meanwhile. A run over all stores
     /// that was interrupted less than a day ago is continued.
     #[command(after_help = "Example:\n  tillflow rebuild --dry-run\n  tillflow rebuild --store demo\n\n\
-                      Exit code 1 if anything can't be corrected; with --dry-run, if anything differs.")]
+                      Exit code 1 if anything can't be corrected, or if there is no such store; with --dry-run, if anything differs.")]
     Rebuild(Rebuild),
     /// Check the broker and the database, and report problems with their remedies.
     #[command(after_help = "Example:\n  tillflow doctor")]

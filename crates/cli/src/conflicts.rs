@@ -5,7 +5,7 @@ use crate::{
     connection,
     environment::{open_bus, open_store},
     failure::Failed,
-    instruct, output,
+    instruct, output, stores,
     table::{Table, left, right},
 };
 use model::{Conflict, ConflictKind, ConnectionId, Instruction, Outcome, Side, StoreId};
@@ -19,7 +19,12 @@ pub(crate) async fn run(arguments: Conflicts, output: Output) -> Result<(), Fail
     match arguments.what {
         ConflictsVerb::Ls { store, connection, kind, all, limit, target } => {
             let filter = filter(store.as_deref(), connection.as_deref(), kind.as_deref(), all)?;
-            list(&open_store(&target).await?, &filter, i64::from(limit), output).await
+            let record = open_store(&target).await?;
+            stores::find_any(&record, store.as_deref()).await?;
+            if let Some(connection) = &connection {
+                connection::find(&record, connection).await?;
+            }
+            list(&record, &filter, i64::from(limit), output).await
         }
         ConflictsVerb::Show { conflict, target } => {
             let row = find(&open_store(&target).await?, conflict).await?;

@@ -4,10 +4,10 @@ use crate::{
     cli::{Baseline, ConnectionVerb, Connections, Output, Target, Wait},
     environment::{open_bus, open_store},
     failure::Failed,
-    instruct, output,
+    instruct, output, stores,
     table::{Table, left, right},
 };
-use model::{BaselineRule, ConflictKind, ConnectionId, ExternalId, Gate, Instruction, Mirror, StoreId};
+use model::{BaselineRule, ConflictKind, ConnectionId, ExternalId, Gate, Instruction, Mirror};
 use serde_json::{Value, json};
 use store::{ConflictFilter, ConnectionState, Health, LISTED_ROWS, Store};
 
@@ -45,10 +45,10 @@ pub(crate) async fn find(store: &Store, connection: &str) -> Result<ConnectionSt
     found.ok_or_else(|| Failed::Other(format!("there is no connection {id}")))
 }
 
-async fn list(store_id: Option<&str>, target: &Target, output: Output) -> Result<(), Failed> {
-    let store_id = store_id.map(StoreId::new).transpose();
-    let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
-    let states = open_store(target).await?.connection_states(store_id.as_ref()).await?;
+async fn list(name: Option<&str>, target: &Target, output: Output) -> Result<(), Failed> {
+    let store = open_store(target).await?;
+    let store_id = stores::find_any(&store, name).await?;
+    let states = store.connection_states(store_id.as_ref()).await?;
     match output {
         Output::Json => states.iter().for_each(|state| output::json(&value(state))),
         Output::Text if states.is_empty() => output::line("no connections"),

@@ -3,30 +3,29 @@
 mod delivery;
 
 use crate::{
-    cli::{Events, Output, Target},
+    cli::{Events, Output},
     environment::open_store,
     failure::Failed,
-    output,
+    output, stores,
     table::{Table, left, right},
 };
 use model::StoreId;
 use serde_json::{Value, json};
-use store::EventOutcomeRow;
+use store::{EventOutcomeRow, Store};
 
 pub(crate) async fn run(arguments: Events, output: Output) -> Result<(), Failed> {
-    let store_id = arguments.store.as_deref().map(StoreId::new).transpose();
-    let store_id = store_id.map_err(|error| Failed::Usage(error.to_string()))?;
     if let Some(delivery) = &arguments.delivery {
-        return delivery::run(delivery, store_id.as_ref(), &arguments.target, output).await;
+        return delivery::run(delivery, arguments.store.as_deref(), &arguments.target, output).await;
     }
-    let Some(store_id) = store_id else {
+    let Some(name) = &arguments.store else {
         return Err(Failed::Usage("say --store or --delivery".to_owned()));
     };
-    of_store(&store_id, i64::from(arguments.limit), &arguments.target, output).await
+    let store = open_store(&arguments.target).await?;
+    let store_id = stores::find(&store, name).await?;
+    of_store(&store, &store_id, i64::from(arguments.limit), output).await
 }
 
-async fn of_store(store_id: &StoreId, limit: i64, target: &Target, output: Output) -> Result<(), Failed> {
-    let store = open_store(target).await?;
+async fn of_store(store: &Store, store_id: &StoreId, limit: i64, output: Output) -> Result<(), Failed> {
     let mut rows = store.event_outcomes_of(store_id, limit).await?;
     rows.reverse();
     match output {

@@ -22,6 +22,7 @@ mod rebuild;
 mod replay;
 mod show;
 mod signing;
+mod stores;
 mod table;
 mod tail;
 mod trigger;

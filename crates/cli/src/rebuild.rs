@@ -8,6 +8,7 @@ use crate::{
     environment::open_store,
     failure::Failed,
     progress::Progress,
+    stores,
 };
 use apply::rebuild::{Broken, Rebuilt};
 use bytes::Bytes;
@@ -35,16 +36,11 @@ pub(crate) async fn run(arguments: Rebuild, output: Output) -> Result<(), Failed
 }
 
 async fn begin(store: &Store, arguments: &Rebuild) -> Result<RebuildRun, Failed> {
-    let wanted = arguments.store.as_deref().map(StoreId::new).transpose();
-    let wanted = wanted.map_err(|error| Failed::Usage(error.to_string()))?;
+    let wanted = stores::find_any(store, arguments.store.as_deref()).await?;
     if wanted.is_none() && !arguments.dry_run {
         return Ok(store.begin_rebuild(arguments.restart).await?);
     }
-    let run = store.look_over(wanted.as_ref()).await?;
-    match wanted {
-        Some(wanted) if run.stores.is_empty() => Err(Failed::Usage(format!("there is no store {wanted}"))),
-        _ => Ok(run),
-    }
+    Ok(store.look_over(wanted.as_ref()).await?)
 }
 
 /// The reason for which the rebuild of a store ends early.

@@ -4,17 +4,17 @@ use crate::{
     cli::{Output, Show, Shown},
     environment::open_store,
     failure::Failed,
-    output,
+    output, stores,
     table::{Table, left, right},
 };
-use model::{Attention, MirrorValue, StoreId};
+use model::{Attention, MirrorValue};
 use serde_json::{Value, json};
 use store::{LevelLine, MirrorLine};
 
 pub(crate) async fn run(arguments: Show, output: Output) -> Result<(), Failed> {
     let Shown::Store { store: id, target } = arguments.what;
-    let store_id = StoreId::new(&id).map_err(|error| Failed::Usage(error.to_string()))?;
     let store = open_store(&target).await?;
+    let store_id = stores::find(&store, &id).await?;
     let view = store.show_store(&store_id).await?;
     let open_conflicts = store.open_conflicts_of(&store_id).await?;
     if output == Output::Json {

@@ -6,24 +6,25 @@ use crate::{
     dlq::{self, DeadLetterOfDelivery},
     environment::{open_bus, open_store},
     failure::Failed,
-    output,
+    output, stores,
     table::{Table, left, right},
 };
-use model::{DeliveryId, StoreId};
+use model::DeliveryId;
 use serde_json::{Value, json};
 use store::{DeliveryOutcome, OutcomesIn};
 
 pub(super) async fn run(
     delivery: &str,
-    store_id: Option<&StoreId>,
+    store: Option<&str>,
     target: &Target,
     output: Output,
 ) -> Result<(), Failed> {
     let id: DeliveryId =
         delivery.parse().map_err(|error: model::InvalidId| Failed::Usage(error.to_string()))?;
-    let store = open_store(target).await?;
-    let within = store_id.map_or(OutcomesIn::AllStores, OutcomesIn::Store);
-    let outcomes = store.outcomes_of_delivery(id, within).await?;
+    let record = open_store(target).await?;
+    let store = stores::find_any(&record, store).await?;
+    let within = store.as_ref().map_or(OutcomesIn::AllStores, OutcomesIn::Store);
+    let outcomes = record.outcomes_of_delivery(id, within).await?;
     let mut dead_letters = dlq::dead_letters_of(&open_bus(target).await?, id).await?;
     if outcomes.is_empty() && dead_letters.is_empty() {
         return Err(Failed::Other(format!(
