@@ -235,7 +235,7 @@ pub(crate) struct Dev {
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Address for metrics and health; port 0 selects a free one.
-    #[arg(long, default_value = "127.0.0.1:0")]
+    #[arg(long, default_value = "127.0.0.1:9100")]
     pub(crate) admin_listen: SocketAddr,
     /// Number of sales, restocks and edits a minute in the demo.
     #[arg(long, default_value_t = 120)]

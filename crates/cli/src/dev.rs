@@ -8,7 +8,7 @@ use crate::{
     cli::{Dev, Output},
     environment::{Running, RunningConnection, USERS_FOLDER, as_user, dev_store_config, write_secret},
     failure::Failed,
-    output,
+    output, port,
 };
 use bus::{BusConfig, Credentials, Keyring, User, seed_file};
 use runner::{AdminServer, LogConfig, LogFormat, Metrics, Readiness};
@@ -129,11 +129,13 @@ async fn with_servers(
     servers: &Servers,
     stop_signals: &mut StopSignals,
 ) -> Result<(), Failed> {
-    let listener = ingest::listen(arguments.listen)?;
+    let listener = ingest::listen(arguments.listen)
+        .map_err(|failed| port::unavailable(arguments.listen, "--listen", failed.into()))?;
     let address = listener.local_addr().map_err(|error| Failed::io("no address for webhooks", error))?;
     let ingest_url = format!("http://{address}");
     let admin = AdminServer::bind(arguments.admin_listen).await.map_err(|error| {
-        Failed::io(format!("can't listen on {} for metrics", arguments.admin_listen), error)
+        let failed = Failed::io(format!("can't listen on {} for metrics", arguments.admin_listen), error);
+        port::unavailable(arguments.admin_listen, "--admin-listen", failed)
     })?;
     let metrics_url = format!("http://{}/metrics", admin.address());
 

@@ -16,6 +16,7 @@ mod link;
 mod manual;
 mod nats_auth;
 mod output;
+mod port;
 mod progress;
 mod raw;
 mod rebuild;

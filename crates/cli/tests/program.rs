@@ -38,7 +38,8 @@ fn the_version_with_its_commit_is_text_or_json() {
 
 #[test]
 fn a_failure_has_a_colour_only_where_it_is_wanted() {
-    let refused = ["trigger", "shopify", "products/update", "--connection", "c", "--dir", "/nonexistent"];
+    let name = platforms::all()[0].name();
+    let refused = ["trigger", name, "topic", "--connection", "c", "--dir", "/nonexistent"];
     for (variables, is_coloured) in [
         (&[][..], false),
         (&[("CLICOLOR_FORCE", "1")], true),
