@@ -68,7 +68,10 @@ pub(crate) enum Verb {
     /// Send a signed delivery, as the platform would.
     #[command(
         after_help = "Example:\n  tillflow trigger shopify inventory_levels/update --connection demo-shopify --dup 3\n  \
-                      tillflow trigger square inventory.count.updated --connection demo-square --file body.json"
+                      tillflow trigger square inventory.count.updated --connection demo-square --file body.json\n  \
+                      tillflow trigger shopify products/update --connection demo-shopify --set title=Tea\n  \
+                      tillflow trigger --list\n\n\
+                      Exit code 1 if it isn't accepted."
     )]
     Trigger(Trigger),
     /// Print the headers with which a platform would send a body, its signature included.
@@ -245,15 +248,23 @@ pub(crate) struct Dev {
 #[derive(Debug, Args)]
 pub(crate) struct Trigger {
     /// The platform: shopify, square, treez.
+    #[arg(required_unless_present = "list", default_value = "", hide_default_value = true)]
     pub(crate) platform: String,
     /// The topic, as the platform writes it.
+    #[arg(required_unless_present = "list", default_value = "", hide_default_value = true)]
     pub(crate) topic: String,
-    /// The connection that receives the delivery.
+    /// List the topics of which there is an example, of all platforms or of one, and send nothing.
     #[arg(long)]
+    pub(crate) list: bool,
+    /// The connection that receives the delivery.
+    #[arg(long, required_unless_present = "list", default_value = "", hide_default_value = true)]
     pub(crate) connection: String,
     /// The body; an example of the topic if none is given.
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
+    /// Change one value of the body, such as `variants.0.price=9.99`; may be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
     /// Number of times that the same delivery is sent.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) dup: u32,
@@ -452,6 +463,22 @@ mod tests {
             verb.get_subcommands_mut().for_each(check);
         }
         check(&mut command().disable_help_subcommand(true));
+    }
+
+    #[test]
+    fn a_delivery_has_a_platform_a_topic_and_a_connection_and_a_list_needs_none() {
+        for (arguments, is_taken) in [
+            (&["p", "t", "--connection", "c"][..], true),
+            (&["p", "t", "--connection", "c", "--set", "a=1", "--set", "b=2"], true),
+            (&["p", "t"], false),
+            (&["p", "--connection", "c"], false),
+            (&[], false),
+            (&["--list"], true),
+            (&["p", "--list"], true),
+        ] {
+            let given = ["tillflow", "trigger"].into_iter().chain(arguments.iter().copied());
+            assert_eq!(Cli::try_parse_from(given).is_ok(), is_taken, "{arguments:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Sends a signed delivery, as the platform would.
 
+mod change;
+mod list;
 mod sign;
 
 use crate::{
@@ -58,10 +60,18 @@ pub(crate) fn first_topic(platform: &str) -> &'static str {
     }
 }
 
+/// The platforms and topics of which there is an example.
+fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    EXAMPLES.iter().map(|(platform, topic, _)| (*platform, *topic))
+}
+
 pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed> {
+    if arguments.list {
+        return list::run(examples(), &arguments.platform, output);
+    }
     let running = Running::expect(&arguments.target.dir)?;
     let connection = find(&running, &arguments)?;
-    let body = body(&arguments, connection)?;
+    let body = change::set_all(body(&arguments, connection)?, &arguments.set)?;
     // The same for every repetition, as for a platform's retries.
     let delivery = format!("{:032x}", rand::random::<u128>());
     let headers = signed_headers(connection, &arguments.topic, &delivery, &body)?;

@@ -85,6 +85,20 @@ fn a_signed_delivery_is_verified_and_a_changed_one_is_not() {
 }
 
 #[test]
+fn the_topics_with_an_example_are_listed() {
+    let all = text(&tillflow(&["trigger", "--list"], &[]).stdout);
+    assert!(all.starts_with("platform  topic\n"), "{all}");
+    for platform in platforms::all() {
+        let name = platform.name();
+        let output = tillflow(&["--output", "json", "trigger", name, "--list"], &[]);
+        let lines = text(&output.stdout);
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line["platform"] == name), "{lines:?}");
+    }
+    assert_eq!(tillflow(&["trigger", "nobody", "--list"], &[]).status.code(), Some(2));
+}
+
+#[test]
 fn without_a_secret_nothing_is_signed_or_verified() {
     let output = tillflow(&["sign", platforms::all()[0].name(), "topic"], &[]);
     assert_eq!(output.status.code(), Some(2));
