@@ -15,7 +15,7 @@ fn level(account: &Account) -> Option<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_platforms_that_each_sell_one_of_ten_at_the_same_moment_end_at_eight() {
     let world = World::start(&Program::ALL).await;
-    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
+    let (merchant, [shopify, square]) = world.tea_shop(["shopify", "square"], PATIENCE).await;
     let accounts = [&shopify, &square];
 
     for round in 1..=ROUNDS {

@@ -123,7 +123,7 @@ async fn headers_that_nobody_can_read_cost_the_intake_of_partners_a_moment_and_w
     // Another partner gets responses again, with the retries that every client makes.
     let subject = format!("pos.in.{}.{}.{TOPIC}", merchant.store, till.connection);
     eventually(PATIENCE, "another partner is answered", async || {
-        let body = level_body(ITEM, Account::SHOPIFY_LOCATION, 40, 40);
+        let body = level_body("shopify", ITEM, Account::LOCATION, 40, 40);
         let reply = timeout(Duration::from_secs(2), good.request(subject.clone(), body.into())).await;
         match reply.map_err(|_| "no answer".to_owned())? {
             Ok(reply) if reply.payload.starts_with(b"{\"") && !reply.payload.starts_with(b"{\"error") => {

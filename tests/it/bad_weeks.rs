@@ -10,7 +10,7 @@ mod rendering;
 
 use crate::PATIENCE;
 use model::{BaselineRule, ConflictKind, Quantity};
-use simulator::{ItemIds, Kind, NewVariant};
+use simulator::{ItemIds, NewVariant};
 use std::time::Duration;
 use store::{ConflictFilter, Connection};
 use testkit::{Account, Merchant, World, eventually};
@@ -41,8 +41,8 @@ impl<'a> Shop<'a> {
     /// Opens a shop that sells nothing yet; `rule` decides first contacts of both accounts.
     async fn open(world: &'a World, name: &str, rule: BaselineRule) -> Self {
         let merchant = world.merchant(name).await;
-        let shopify = world.simulated_with(&merchant, Kind::Shopify, rule).await;
-        let square = world.simulated_with(&merchant, Kind::Square, rule).await;
+        let shopify = world.simulated_with(&merchant, "shopify", rule).await;
+        let square = world.simulated_with(&merchant, "square", rule).await;
         Self { world, merchant, shopify, square }
     }
 

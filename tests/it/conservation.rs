@@ -7,7 +7,7 @@ use testkit::{Account, Program, Sender, World, level_body};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_every_stage_took_up_is_what_it_ended_and_what_it_passed_on_is_what_the_next_took_up() {
     let mut world = World::start(&Program::ALL).await;
-    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
+    let (merchant, [shopify, square]) = world.tea_shop(["shopify", "square"], PATIENCE).await;
     let accounts = [&shopify, &square];
     for account in accounts {
         let tea = account.shop().find("tea").expect("it is on sale");
@@ -57,7 +57,7 @@ async fn send_every_kind(world: &mut World, shopify: &Account) -> u64 {
     let sender = Sender::default();
     let topic = "inventory_levels/update";
     let poison = shopify.sign(topic, "poison", b"{}".to_vec());
-    let elsewhere = shopify.sign(topic, "elsewhere", level_body(77, 99, 1, 1));
+    let elsewhere = shopify.sign(topic, "elsewhere", level_body("shopify", 77, 99, 1, 1));
     let (newer, older) = (shopify.level("newer", 77, 5, 60), shopify.level("older", 77, 4, 30));
     for delivery in [&poison, &elsewhere, &newer, &older] {
         sender.send_until_kept(delivery, PATIENCE).await;

@@ -25,7 +25,7 @@ async fn one_account_with(options: WorldOptions, programs: &[Program]) -> (World
 #[tokio::test(flavor = "multi_thread")]
 async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_there() {
     let world = World::start(&Program::ALL).await;
-    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
+    let (merchant, [shopify, square]) = world.tea_shop(["shopify", "square"], PATIENCE).await;
     let accounts = [&shopify, &square];
     assert_eq!(world.level(&merchant, "tea").await, Some(Quantity::pieces(10)));
     let echoes_before = world.count(&merchant, Outcome::Echo).await;
@@ -37,7 +37,7 @@ async fn a_level_of_shopify_ends_in_postgres_and_at_square_and_its_echo_stops_th
     shopify.shop().sell(&item, &shopify.place(), 3).expect("there are ten");
     let number = item.parse().expect("a number");
     let now = i64::from(u32::MAX);
-    let body = level_body(number, Account::SHOPIFY_LOCATION, 7, now);
+    let body = level_body("shopify", number, Account::LOCATION, 7, now);
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let delivery = shopify.sign("inventory_levels/update", "reported-7", body).with("traceparent", &parent);
     let (id, _) = Sender::default().send_until_kept(&delivery, PATIENCE).await;
@@ -154,7 +154,7 @@ async fn a_poison_payload_lies_in_dead_as_it_came_and_the_next_event_goes_on() {
     let sender = Sender::default();
     sender.send_until_kept(&account.product("made", 1000, "Tea", 1, 0), PATIENCE).await;
     let mut poison: Value =
-        serde_json::from_slice(&level_body(1101, Account::SHOPIFY_LOCATION, 10, 1)).expect("JSON");
+        serde_json::from_slice(&level_body("shopify", 1101, Account::LOCATION, 10, 1)).expect("JSON");
     poison["available"] = "ten".into();
     let wrong_type = poison.to_string().into_bytes();
     let bodies = [wrong_type, b"{\"inventory_item_id\": 11".to_vec()];

@@ -118,7 +118,7 @@ async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", id.as_str());
         let subject = format!("pos.in.{store}.{}.{TOPIC}", shop.account.connection);
-        let body = level_body(ITEM, Account::SHOPIFY_LOCATION, level, level).into();
+        let body = level_body("shopify", ITEM, Account::LOCATION, level, level).into();
         let sent = client.publish_with_reply_and_headers(subject, reply.clone(), headers, body).await;
         sent.expect("it is sent");
         let delivery = DeliveryId::derive(&shop.account.connection, TOPIC, id.as_bytes()).to_string();

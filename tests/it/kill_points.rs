@@ -2,7 +2,7 @@
 
 use crate::{PATIENCE, command_line::tillflow, crowd::Crowd};
 use model::{ConflictKind, Quantity};
-use simulator::{Kind, NewVariant, ShopHandle};
+use simulator::{NewVariant, ShopHandle};
 use std::{
     collections::BTreeSet,
     os::unix::process::ExitStatusExt as _,
@@ -50,8 +50,8 @@ struct Shops {
 impl Shops {
     async fn open(world: &World) -> Self {
         let merchant = world.merchant("tea-house").await;
-        let shopify = world.simulated(&merchant, Kind::Shopify).await;
-        let square = world.simulated(&merchant, Kind::Square).await;
+        let shopify = world.simulated(&merchant, "shopify").await;
+        let square = world.simulated(&merchant, "square").await;
         let accounts = [shopify, square];
         for account in &accounts {
             let tea = NewVariant::stocked("tea", 950, STOCK.into(), &account.shop().locations());

@@ -49,7 +49,7 @@ async fn due(world: &World, merchant: &Merchant, account: &Account) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_leads_inside_is_never_called_and_its_connection_says_so_until_it_is_changed() {
     let world = World::start(&Program::ALL).await;
-    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
+    let (merchant, [shopify, square]) = world.tea_shop(["shopify", "square"], PATIENCE).await;
     let right = connection(&world, &square).await.base_url;
     let port = right.rsplit(':').next().expect("a port");
     let wrong = [

@@ -1,7 +1,7 @@
 //! Notifications of paused or refused connections: they are parked, and none is lost.
 
 use crate::{PATIENCE, intake::kept};
-use simulator::{Kind, NewVariant, Standing};
+use simulator::{NewVariant, Standing};
 use std::{collections::BTreeSet, time::Duration};
 use testkit::{Account, Merchant, Program, World, eventually};
 
@@ -35,7 +35,7 @@ async fn items(world: &World, merchant: &Merchant) -> BTreeSet<String> {
 async fn square() -> (World, Merchant, Account) {
     let world = World::start(&[Program::Ingest, Program::Fetch]).await;
     let merchant = world.merchant("shop").await;
-    let account = world.simulated(&merchant, Kind::Square).await;
+    let account = world.simulated(&merchant, "square").await;
     (world, merchant, account)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::PATIENCE;
 use model::Quantity;
-use simulator::{Chaos, Kind, NewVariant, RecordedCall};
+use simulator::{Chaos, NewVariant, RecordedCall};
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicI32, Ordering},
@@ -62,7 +62,7 @@ impl Pair {
     async fn open(world: &World, trouble: Trouble) -> Self {
         let merchant = world.merchant(trouble.name).await;
         let accounts =
-            [world.simulated(&merchant, Kind::Shopify).await, world.simulated(&merchant, Kind::Square).await];
+            [world.simulated(&merchant, "shopify").await, world.simulated(&merchant, "square").await];
         for account in &accounts {
             let tea = NewVariant::stocked("tea", 950, STOCK.into(), &account.shop().locations());
             account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");

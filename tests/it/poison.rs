@@ -16,13 +16,13 @@ type Poison = (&'static str, &'static str, Vec<u8>, &'static str);
 /// A level whose `field` has `text` as its raw JSON.
 fn level_with(field: &str, text: &str) -> Vec<u8> {
     const MARK: &str = "\"what is replaced\"";
-    let mut body: Value = body(&level_body(ITEM, Account::SHOPIFY_LOCATION, 1, 1));
+    let mut body: Value = body(&level_body("shopify", ITEM, Account::LOCATION, 1, 1));
     body[field] = json!("what is replaced");
     body.to_string().replace(MARK, text).into_bytes()
 }
 
 fn product_with(change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut body = body(&product_body(2000, "Poisoned", 1, 1));
+    let mut body = body(&product_body("shopify", 2000, "Poisoned", 1, 1));
     change(&mut body);
     body.to_string().into_bytes()
 }

@@ -66,7 +66,7 @@ async fn assert_level(
 }
 
 fn level(available: i64, second: i64) -> Vec<u8> {
-    level_body(ITEM, Account::SHOPIFY_LOCATION, available, second)
+    level_body("shopify", ITEM, Account::LOCATION, available, second)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn the_publish_of_a_stock_client_is_acknowledged_by_raw_and_applied() {
         version: Some(SourceVersion::exact(Timestamp::parse("2026-01-01T00:00:05Z").expect("a time"))),
         payload: Payload::Inventory(InventoryReport {
             item: ExternalId::new(&ITEM.to_string()).expect("an id"),
-            location: ExternalId::new(&Account::SHOPIFY_LOCATION.to_string()).ok(),
+            location: ExternalId::new(&Account::LOCATION.to_string()).ok(),
             available: Some(Quantity::pieces(7)),
         }),
     };

@@ -2,7 +2,7 @@
 
 use crate::{PATIENCE, command_line::tillflow};
 use model::Outcome;
-use simulator::{Kind, NewVariant};
+use simulator::NewVariant;
 use testkit::{Account, AccountOptions, Merchant, Program, Sender, World};
 
 const PRODUCT: u64 = 1000;
@@ -10,8 +10,8 @@ const PRODUCT: u64 = 1000;
 /// Two platforms that sell and are written to, and a connection with duplicates, stale reports and an invalid one.
 pub(crate) async fn lived(world: &World) -> (Merchant, Account, Account) {
     let merchant = world.merchant("shop").await;
-    let shopify = world.simulated(&merchant, Kind::Shopify).await;
-    let square = world.simulated(&merchant, Kind::Square).await;
+    let shopify = world.simulated(&merchant, "shopify").await;
+    let square = world.simulated(&merchant, "square").await;
     for account in [&shopify, &square] {
         for sku in ["tea", "mug"] {
             let variant = NewVariant::stocked(sku, 950, 50, &account.shop().locations());

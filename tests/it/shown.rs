@@ -56,7 +56,7 @@ async fn no_secret_and_nothing_of_a_delivery_is_in_a_log_at_any_level() {
         "trace,async_nats=trace,sqlx=trace,hyper=trace,hyper_util=trace,reqwest=trace,rustls=trace";
     let options = WorldOptions { log_filter: Some(everything.to_owned()), ..WorldOptions::default() };
     let world = World::start_with(options, &Program::ALL).await;
-    let (merchant, [shopify, square]) = world.tea_shop(PATIENCE).await;
+    let (merchant, [shopify, square]) = world.tea_shop(["shopify", "square"], PATIENCE).await;
     let mut marks = Vec::new();
 
     // Accepted: people, orders, a title and a price that are written to the other platform.

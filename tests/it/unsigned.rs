@@ -56,7 +56,7 @@ async fn title(world: &World) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_sent_again_as_a_deletion_or_as_a_loss_of_access_does_neither() {
     let (world, merchant, account) = shop().await;
-    let update = product_body(1000, "Tea", 1, 10);
+    let update = product_body("shopify", 1000, "Tea", 1, 10);
     assert_eq!(
         outcome(&world, &merchant, &account.sign("products/update", "1", update.clone())).await,
         Outcome::Applied
@@ -172,12 +172,16 @@ async fn an_old_body_sent_again_undoes_nothing_newer() {
     // A new owner of dedupe has an empty window, as after a week: the record has to recognise the repeats.
     let options = WorldOptions { read_back_max: Some(1), ..WorldOptions::default() };
     let (mut world, merchant, account) = shop_with(options).await;
-    let old = product_body(1000, "Tea", 1, 10);
+    let old = product_body("shopify", 1000, "Tea", 1, 10);
     let of = |topic, delivery: &str, body: &[u8]| account.sign(topic, delivery, body.to_vec());
     assert_eq!(outcome(&world, &merchant, &of("products/create", "p1", &old)).await, Outcome::Applied);
     assert_eq!(
-        outcome(&world, &merchant, &of("products/update", "p2", &product_body(1000, "Better tea", 1, 20)))
-            .await,
+        outcome(
+            &world,
+            &merchant,
+            &of("products/update", "p2", &product_body("shopify", 1000, "Better tea", 1, 20))
+        )
+        .await,
         Outcome::Applied
     );
     assert_eq!(outcome(&world, &merchant, &account.level("l1", 1101, 9, 10)).await, Outcome::Applied);
@@ -212,8 +216,12 @@ async fn an_old_body_sent_again_undoes_nothing_newer() {
         |delivery: &str, at: &str| of("products/delete", delivery, &gone).with("x-shopify-triggered-at", at);
     assert_eq!(outcome(&world, &merchant, &deletion("d1", "2026-01-01T00:00:30Z")).await, Outcome::Applied);
     assert_eq!(
-        outcome(&world, &merchant, &of("products/update", "p3", &product_body(1000, "Tea again", 1, 40)))
-            .await,
+        outcome(
+            &world,
+            &merchant,
+            &of("products/update", "p3", &product_body("shopify", 1000, "Tea again", 1, 40))
+        )
+        .await,
         Outcome::Applied
     );
     let again = title(&world).await;

@@ -60,7 +60,7 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Run everything on this machine: broker, database, all services and, with --demo, three simulated platforms.
+    /// Run everything on this machine: broker, database, all services and, with --demo, the simulated platforms.
     #[command(
         after_help = "Example:\n  tillflow dev --demo\n  tillflow dev --listen 127.0.0.1:0 --output json"
     )]
@@ -247,7 +247,7 @@ pub(crate) struct Dev {
 
 #[derive(Debug, Args)]
 pub(crate) struct Trigger {
-    /// The platform: shopify, square, treez.
+    /// The platform.
     #[arg(required_unless_present = "list", default_value = "", hide_default_value = true)]
     pub(crate) platform: String,
     /// The topic, as the platform writes it.

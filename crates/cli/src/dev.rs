@@ -206,7 +206,6 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
     for simulator in &running.simulators {
         output::line(&format!("  simulator  {} at {}", simulator.platform, simulator.url));
     }
-    let topic = crate::trigger::first_topic(platform);
     let dir = if arguments.dir == Path::new(".tillflow") {
         String::new()
     } else {
@@ -218,7 +217,9 @@ fn say_ready(running: &Running, arguments: &Dev, output: Output) {
         "  tillflow show store {store}{dir}           levels, and what each platform has of them"
     ));
     output::line(&format!("  tillflow events --store {store}{dir}       how each event ended"));
-    output::line(&format!("  tillflow trigger {platform} {topic} --connection {id} --dup 3{dir}"));
+    if let Some(topic) = crate::trigger::first_topic(platform) {
+        output::line(&format!("  tillflow trigger {platform} {topic} --connection {id} --dup 3{dir}"));
+    }
     output::lines("\nCtrl-C stops everything.");
 }
 

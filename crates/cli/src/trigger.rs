@@ -2,7 +2,6 @@
 
 mod change;
 mod list;
-mod sign;
 
 use crate::{
     cli::{Output, Trigger},
@@ -11,58 +10,46 @@ use crate::{
     output,
 };
 use serde_json::{Value, json};
+use simulator::{Headers, Samples, SimulatedPlatform, Unsigned};
 use std::time::Duration;
-
-pub(crate) use sign::{shopify, signed_headers};
 
 /// Response timeout.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-macro_rules! examples {
-    ($($platform:literal $topic:literal $file:literal)*) => {
-        &[$(($platform, $topic, include_str!(concat!("../../../crates/platforms/src/", $platform, "/examples/", $file)))),*]
-    };
+fn samples(platform: &str) -> Option<&'static Samples> {
+    simulator::find(platform).map(SimulatedPlatform::samples)
 }
-
-/// Example bodies of the most common topics; others need a file.
-static EXAMPLES: &[(&str, &str, &str)] = examples! {
-    "shopify" "products/update" "products_update.whole.json"
-    "shopify" "products/create" "products_create.sample.json"
-    "shopify" "products/delete" "products_delete.id_only.json"
-    "shopify" "inventory_levels/update" "inventory_levels_update.counted.json"
-    "shopify" "orders/create" "orders_create.web.json"
-    "shopify" "customers/update" "customers_update.with_tags.json"
-    "square" "inventory.count.updated" "inventory_count_updated.in_stock.json"
-    "square" "catalog.version.updated" "catalog_version_updated.sample.json"
-    "square" "customer.updated" "customer_updated.sample.json"
-    "treez" "PRODUCT" "PRODUCT.located.json"
-    "treez" "TICKET" "TICKET.draft.json"
-    "treez" "CUSTOMER" "CUSTOMER.new.json"
-};
 
 /// The platforms' ids of the locations in the examples.
 pub(crate) fn example_locations(platform: &str) -> Vec<String> {
-    let ids: &[&str] = match platform {
-        "shopify" => &["53716844710", "655441491", "24826418"],
-        "square" => &["YYQR03DGCTXA4", "59TNP9SA8VGDA"],
-        "treez" => &["11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"],
-        _ => &[],
-    };
+    let ids = samples(platform).map_or(&[][..], |samples| samples.webhook_locations);
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
-/// The topic suggested for a first try.
-pub(crate) fn first_topic(platform: &str) -> &'static str {
-    match platform {
-        "square" => "inventory.count.updated",
-        "treez" => "PRODUCT",
-        _ => "inventory_levels/update",
-    }
+/// The topic suggested for a first try; `None` if there are no examples of the platform.
+pub(crate) fn first_topic(platform: &str) -> Option<&'static str> {
+    samples(platform)?.webhooks.first().map(|(topic, _)| *topic)
+}
+
+/// Returns the headers that the platform would send.
+pub(crate) fn signed_headers(
+    connection: &RunningConnection,
+    topic: &str,
+    delivery: &str,
+    body: &[u8],
+) -> Result<Headers, Failed> {
+    let RunningConnection { platform, account, secret, webhook_url, .. } = connection;
+    let simulated = simulator::find(platform)
+        .ok_or_else(|| Failed::Usage(format!("deliveries of {platform} can't be signed here")))?;
+    Ok(simulated.sign(&Unsigned { account, secret, url: webhook_url, topic, id: delivery, body }))
 }
 
 /// The platforms and topics of which there is an example.
 fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
-    EXAMPLES.iter().map(|(platform, topic, _)| (*platform, *topic))
+    let of = |platform: &'static dyn SimulatedPlatform| {
+        platform.samples().webhooks.iter().map(|(topic, _)| (platform.name(), *topic))
+    };
+    simulator::all().flat_map(of)
 }
 
 pub(crate) async fn run(arguments: Trigger, output: Output) -> Result<(), Failed> {
@@ -123,30 +110,30 @@ fn body(arguments: &Trigger, connection: &RunningConnection) -> Result<Vec<u8>, 
         return std::fs::read(file)
             .map_err(|error| Failed::io(format!("{} can't be read", file.display()), error));
     }
-    let example = EXAMPLES
-        .iter()
-        .find(|(platform, topic, _)| *platform == arguments.platform && *topic == arguments.topic)
-        .map(|(_, _, body)| of_account(body, &connection.account));
-    example.ok_or_else(|| {
-        let topics: Vec<_> = EXAMPLES
-            .iter()
-            .filter(|example| example.0 == arguments.platform)
-            .map(|example| example.1)
-            .collect();
+    let samples = samples(&arguments.platform);
+    let webhooks = samples.map_or(&[][..], |samples| samples.webhooks);
+    let example = webhooks.iter().find(|(topic, _)| *topic == arguments.topic);
+    let Some((_, body)) = example else {
+        let topics: Vec<_> = webhooks.iter().map(|(topic, _)| *topic).collect();
         let known = if topics.is_empty() { "none".to_owned() } else { topics.join(", ") };
-        Failed::Usage(format!(
+        return Err(Failed::Usage(format!(
             "no example of {} {}; say --file, or take one of: {known}",
             arguments.platform, arguments.topic
-        ))
-    })
+        )));
+    };
+    let account_field = samples.and_then(|samples| samples.account_field);
+    Ok(of_account(body, account_field, &connection.account))
 }
 
 /// Returns the body as the account would send it: deliveries of another account are refused.
-fn of_account(body: &str, account: &str) -> Vec<u8> {
-    let Ok(mut value) = serde_json::from_str::<Value>(body) else { return body.as_bytes().to_vec() };
-    match value.get_mut("merchant_id") {
+fn of_account(body: &str, field: Option<&str>, account: &str) -> Vec<u8> {
+    let unchanged = || body.as_bytes().to_vec();
+    let (Ok(mut value), Some(field)) = (serde_json::from_str::<Value>(body), field) else {
+        return unchanged();
+    };
+    match value.get_mut(field) {
         Some(named) => *named = account.into(),
-        None => return body.as_bytes().to_vec(),
+        None => return unchanged(),
     }
     value.to_string().into_bytes()
 }

@@ -1,7 +1,7 @@
 //! Acts of the people in a shop, used by both the HTTP server and the state machine.
 
 use crate::ledger::{Change, Instant};
-use crate::shop::{Impossible, Kind};
+use crate::shop::Impossible;
 use crate::state::State;
 
 /// Value returned by an act, with the changes that the act made.
@@ -59,14 +59,14 @@ impl State {
     }
 
     pub(crate) fn cancel_order(&mut self, order: &str, restock: bool, now: Instant) -> Acted<()> {
-        if self.shop.platform == Kind::Square {
+        if !self.rules.cancels_orders {
             return Err(Impossible::Unsupported);
         }
         Ok(((), self.ledger.cancel(order, restock, now)?))
     }
 
     pub(crate) fn refund_order(&mut self, order: &str, now: Instant) -> Acted<()> {
-        if self.shop.platform != Kind::Shopify {
+        if !self.rules.refunds_orders {
             return Err(Impossible::Unsupported);
         }
         Ok(((), vec![self.ledger.refund(order, now)?]))

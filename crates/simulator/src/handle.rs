@@ -4,7 +4,7 @@ use crate::chaos::Chaos;
 use crate::ledger::{Change, Instant};
 use crate::lock;
 use crate::server::{Inner, RecordedCall};
-use crate::shop::{Impossible, ItemIds, Kind, NewVariant};
+use crate::shop::{Impossible, ItemIds, NewVariant};
 use crate::state::State;
 use crate::webhooks::SentWebhook;
 use chrono::Utc;
@@ -31,23 +31,23 @@ impl ShopHandle {
         &self,
         act: impl FnOnce(&mut State, Instant) -> Result<(T, Vec<Change>), Impossible>,
     ) -> Result<T, Impossible> {
-        let mut state = lock(&self.inner.state);
+        let mut shop = lock(&self.inner.shop);
         if self.inner.outbox.is_full() {
             return Err(Impossible::Congested);
         }
-        let now = state.ledger.tick(Utc::now());
-        let (value, changes) = act(&mut state, now)?;
-        let webhooks = state.announce(&changes, now);
+        let now = shop.state.ledger.tick(Utc::now());
+        let (value, changes) = act(&mut shop.state, now)?;
+        let webhooks = shop.announce(&changes, now);
         self.inner.outbox.push(webhooks);
         Ok(value)
     }
 
     pub(crate) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
-        read(&lock(&self.inner.state))
+        read(&lock(&self.inner.shop).state)
     }
 
-    /// Puts a product on sale and returns the ids of its variants, in their order. Treez has no variants: there each
-    /// becomes a product of its own.
+    /// Puts a product on sale and returns the ids of its variants, in their order. Where the platform has no variants,
+    /// each becomes a product of its own.
     pub fn add_product(&self, title: &str, variants: &[NewVariant]) -> Result<Vec<ItemIds>, Impossible> {
         self.act(|state, now| state.add_product(title, variants, now))
     }
@@ -100,8 +100,8 @@ impl ShopHandle {
         self.act(|state, now| Ok(state.add_customer(given_name, family_name, email, now)))
     }
 
-    /// The simulated platform.
-    pub fn platform(&self) -> Kind {
+    /// The name of the simulated platform.
+    pub fn platform(&self) -> &'static str {
         self.read(|state| state.shop.platform)
     }
 
@@ -179,7 +179,7 @@ impl ShopHandle {
 
     /// Sets the URL for webhooks of later acts, exactly as registered.
     pub fn set_webhook(&self, url: &str) {
-        lock(&self.inner.state).shop.webhook_url = Some(url.to_owned());
+        lock(&self.inner.shop).state.shop.webhook_url = Some(url.to_owned());
     }
 
     /// Sets the fault rates.

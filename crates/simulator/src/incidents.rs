@@ -1,5 +1,6 @@
 //! Incidents in a shop: acts of its staff other than selling, and faults of the platform.
 
+use crate::backend::Disturbance;
 use crate::handle::ShopHandle;
 use crate::lock;
 use crate::shop::{Impossible, ItemIds};
@@ -7,21 +8,20 @@ use crate::standing::Standing;
 use chrono::TimeDelta;
 
 impl ShopHandle {
-    /// Ends stocking an item at a location: its level there is removed. Shopify reports it by
-    /// `inventory_levels/disconnect`; Square sends nothing and lists no count; Treez no longer lists the location.
+    /// Ends stocking an item at a location: its level there is removed. Platforms report it by a webhook of its own, by
+    /// a list of locations, or not at all.
     pub fn stop_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
         self.act(|state, _| state.stop_stocking(item, location))
     }
 
-    /// Begins stocking an item at a location, with a level of zero. Shopify reports it by `inventory_levels/connect`,
-    /// the other platforms by a level.
+    /// Begins stocking an item at a location, with a level of zero. Platforms report it by a webhook of its own, or by a
+    /// level.
     pub fn start_stocking(&self, item: &str, location: &str) -> Result<(), Impossible> {
         self.act(|state, now| state.start_stocking(item, location, now))
     }
 
-    /// Switches the tracking of an item's stock on or off. While it is off, sales change no stock, and Shopify reports
-    /// and shows a level of null, Square and Treez none. Switched on again, the previous number applies and is
-    /// reported.
+    /// Switches the tracking of an item's stock on or off. While it is off, sales change no stock, and the platform
+    /// reports and shows a level of null, or none. Switched on again, the previous number applies and is reported.
     pub fn track(&self, item: &str, tracked: bool) -> Result<(), Impossible> {
         self.act(|state, now| state.track(item, tracked, now))
     }
@@ -51,37 +51,36 @@ impl ShopHandle {
         })
     }
 
-    /// Cancels a completed order; with `restock` its quantity returns to stock. Shopify reports it by
-    /// `orders/cancelled`, Treez by `TICKET_STATUS`. Square has only refunds for completed orders:
-    /// [`Impossible::Unsupported`].
+    /// Cancels a completed order; with `restock` its quantity returns to stock. [`Impossible::Unsupported`] where the
+    /// platform has only refunds for completed orders.
     pub fn cancel_order(&self, order: &str, restock: bool) -> Result<(), Impossible> {
         self.act(|state, now| state.cancel_order(order, restock, now))
     }
 
     /// Sets the standing of the account with its platform; it decides the response to every later call.
     pub fn set_standing(&self, standing: Standing) {
-        lock(&self.inner.state).standing = standing;
+        lock(&self.inner.shop).standing = standing;
     }
 
-    /// Sets the lead of the clock by which Square judges `occurred_at`: at 25 hours, every change is too old
-    /// (`INVALID_TIME`). Times that the platform reports stay correct.
+    /// Sets the lead of the clock by which the platform judges the age of changes, if it does: one lead beyond the
+    /// maximum age makes every change too old. Times that the platform reports stay correct.
     pub fn judge_times_ahead(&self, by: TimeDelta) {
-        lock(&self.inner.state).judged_ahead = by;
+        lock(&self.inner.shop).disturb(Disturbance::ClockAhead(by));
     }
 
     /// Drops the webhooks of later acts: they are never sent. Webhooks already in the queue are still sent.
     pub fn lose_webhooks(&self, lost: bool) {
-        lock(&self.inner.state).webhooks_lost = lost;
+        lock(&self.inner.shop).loses_webhooks = lost;
     }
 
-    /// Lets another program restock one of each item to be written, just before each write of a level at Shopify: every
-    /// comparison is refused. Other platforms don't compare.
+    /// Lets another program restock one of each item to be written, just before each write that compares a level: every
+    /// comparison is refused. No effect where the platform doesn't compare.
     pub fn restock_before_writes(&self, restocks: bool) {
-        lock(&self.inner.state).rival_restocks = restocks;
+        lock(&self.inner.shop).disturb(Disturbance::RivalRestocks(restocks));
     }
 
     /// Clears all idempotency keys, as platforms do after their retention time: a repeated write has its effect again.
     pub fn forget_idempotency_keys(&self) {
-        lock(&self.inner.state).replies.forget();
+        lock(&self.inner.shop).state.replies.forget();
     }
 }

@@ -1,8 +1,9 @@
 //! The products, stock, orders and customers of a shop. Pure: the time is an argument.
 
+pub(crate) use crate::level::Instant;
 use crate::level::{Entry, Level};
 use crate::shop::{Impossible, ItemIds, NewVariant};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -11,8 +12,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 const ORDERS_MAX: usize = 10_000;
 /// Maximum number of customers that a shop keeps.
 const CUSTOMERS_MAX: usize = 10_000;
-
-pub(crate) type Instant = DateTime<Utc>;
 
 /// A product with its variants.
 #[derive(Debug, Clone)]

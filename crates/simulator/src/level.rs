@@ -1,7 +1,9 @@
 //! One level of stock: movements and counts in the order in which they happened, not in which they arrived.
 
-use crate::ledger::Instant;
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+
+pub(crate) type Instant = DateTime<Utc>;
 
 /// Maximum number of separate entries of a level; older ones are merged into one number.
 const ENTRIES_MAX: usize = 256;
@@ -71,7 +73,7 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::{DateTime, TimeDelta};
+    use chrono::TimeDelta;
 
     fn at(second: i64) -> Instant {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap() + TimeDelta::seconds(second)

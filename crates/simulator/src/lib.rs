@@ -1,23 +1,29 @@
-//! Simulators of the HTTP APIs of Shopify, Square and Treez, for development and for tests of the whole system.
+//! Simulators of the platforms' HTTP APIs, for development and for tests of the whole system.
 //!
 //! A simulator is one HTTP server with one shop behind it. The shop has its own ledger; people act on it through a
 //! [`ShopHandle`], programs through the platform's documented API, and both cause signed webhooks as the platform would
 //! send them. Written from the platforms' documents, independently of the code that calls them, so that neither can
 //! hide the other's mistakes. A request that isn't documented gets an error response that names this.
+//!
+//! A platform is one folder: its API, its webhooks, their signer, its rules for the ledger, and samples. One line in
+//! [`all`] registers it. Nothing outside the folder knows it.
 
 mod acts;
+mod backend;
 mod chaos;
 mod exchange;
-mod graphql;
 mod handle;
+mod ids;
 mod incidents;
 mod ledger;
 mod level;
 mod machine;
 mod machine_acts;
 mod notation;
-mod project;
+mod open_shop;
+mod platform;
 mod recent;
+mod rules;
 mod server;
 mod shop;
 mod shopify;
@@ -33,23 +39,44 @@ pub use chaos::Chaos;
 pub use handle::ShopHandle;
 pub use machine::{MachineReply, MachineRequest, MachineWebhook, ShopMachine};
 pub use machine_acts::Offer;
+pub use platform::{
+    Headers, SampleLevel, SampleProduct, SampleVariant, SampleWebhook, Samples, SimulatedPlatform, Unsigned,
+};
 pub use server::RecordedCall;
-pub use shop::{Impossible, ItemIds, Kind, NewVariant, Shop, Unfit};
+pub use shop::{Impossible, ItemIds, NewVariant, Shop, Unfit};
 pub use standing::Standing;
 pub use traffic::{Tally, Traffic};
 pub use webhooks::{Retries, SentWebhook};
 
+use backend::Simulation;
 use chaos::Dice;
 use chrono::Utc;
+use open_shop::OpenShop;
 use recent::Recent;
 use server::{CALLS_MAX, Inner};
-use state::State;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use webhooks::{Outbox, Sender};
+
+/// Every simulated platform, in alphabetical order.
+static ALL: [&dyn Simulation; 3] = [&shopify::PLATFORM, &square::PLATFORM, &treez::PLATFORM];
+
+/// Every simulated platform, in alphabetical order.
+pub fn all() -> impl Iterator<Item = &'static dyn SimulatedPlatform> {
+    ALL.into_iter().map(|platform| platform as &dyn SimulatedPlatform)
+}
+
+/// The simulated platform of that name.
+pub fn find(name: &str) -> Option<&'static dyn SimulatedPlatform> {
+    all().find(|platform| platform.name() == name)
+}
+
+fn simulation(name: &str) -> Option<&'static dyn Simulation> {
+    ALL.into_iter().find(|platform| platform.name() == name)
+}
 
 /// Options of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,16 +87,16 @@ pub struct SimulatorOptions {
     pub chaos: Chaos,
     /// Seed of ids, fault draws and other random choices.
     pub seed: u64,
-    /// `None` for [`Retries::documented`].
+    /// `None` for as many as the platform documents, with pauses short enough for development.
     pub retries: Option<Retries>,
-    /// Refill rate of Shopify's budget, in points per second: 100 on its standard plan, 1,000 on Plus. The budget holds
-    /// 20 seconds' worth.
-    pub points_per_second: f64,
+    /// Refill rate of the budget for calls, in points per second, where the platform has one; `None` for the documented
+    /// one.
+    pub points_per_second: Option<f64>,
 }
 
 impl Default for SimulatorOptions {
     fn default() -> Self {
-        Self { port: 0, chaos: Chaos::default(), seed: 1, retries: None, points_per_second: 100.0 }
+        Self { port: 0, chaos: Chaos::default(), seed: 1, retries: None, points_per_second: None }
     }
 }
 
@@ -110,16 +137,16 @@ impl fmt::Debug for Simulator {
 impl Simulator {
     /// Opens `shop` and listens; must be called within a tokio runtime.
     pub async fn start(options: SimulatorOptions, shop: Shop) -> Result<Self, StartError> {
-        shop.check().map_err(StartError::Unfit)?;
+        let platform = simulation(shop.platform).ok_or(StartError::Unfit(Unfit::UnknownPlatform))?;
+        let shop = OpenShop::new(platform, shop, options.seed, options.points_per_second, Utc::now())
+            .map_err(StartError::Unfit)?;
         let port = options.port;
         let taken = |source| StartError::Port { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
-        let platform = shop.platform;
-        let retries = options.retries.unwrap_or(Retries::documented(platform));
-        let sender = Sender::new(platform, retries).map_err(StartError::Client)?;
+        let sender = Sender::new(platform, options.retries).map_err(StartError::Client)?;
         let inner = Arc::new(Inner {
-            state: Mutex::new(State::new(shop, options.seed, options.points_per_second, Utc::now())),
+            shop: Mutex::new(shop),
             dice: Mutex::new(Dice::new(options.chaos, options.seed)),
             outbox: Outbox::new(),
             calls: Mutex::new(Recent::new(CALLS_MAX)),

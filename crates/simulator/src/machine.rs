@@ -2,6 +2,7 @@
 
 use crate::exchange::{Incoming, Outgoing, decode_form};
 use crate::ledger::{Change, Instant};
+use crate::open_shop::OpenShop;
 use crate::shop::{Impossible, Shop, Unfit};
 use crate::standing::Standing;
 use crate::state::State;
@@ -51,16 +52,21 @@ pub type MachineWebhook = (Vec<(&'static str, String)>, Bytes);
 /// replies and webhooks.
 #[derive(Debug)]
 pub struct ShopMachine {
-    pub(crate) state: State,
+    pub(crate) shop: OpenShop,
     webhooks: Vec<Outgoing>,
 }
 
 impl ShopMachine {
-    /// Opens `shop` at `now`. Webhooks are made once the shop has a webhook URL; `points_per_second` is the refill rate
-    /// of Shopify's budget.
-    pub fn new(shop: Shop, seed: u64, points_per_second: f64, now: DateTime<Utc>) -> Result<Self, Unfit> {
-        shop.check()?;
-        Ok(Self { state: State::new(shop, seed, points_per_second, now), webhooks: Vec::new() })
+    /// Opens `shop` at `now`. Webhooks are made once the shop has a webhook URL. `points_per_second` is the refill rate
+    /// of the budget for calls, where the platform has one; `None` for the documented one.
+    pub fn new(
+        shop: Shop,
+        seed: u64,
+        points_per_second: Option<f64>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Unfit> {
+        let platform = crate::simulation(shop.platform).ok_or(Unfit::UnknownPlatform)?;
+        Ok(Self { shop: OpenShop::new(platform, shop, seed, points_per_second, now)?, webhooks: Vec::new() })
     }
 
     /// Responds to a request at `now`.
@@ -73,9 +79,9 @@ impl ShopMachine {
             headers: request.headers.clone(),
             body: request.body.clone(),
         };
-        let now = self.state.ledger.tick(now);
-        let reply = self.state.answer(&call, now);
-        let webhooks = self.state.announce(&reply.changes, now);
+        let now = self.shop.state.ledger.tick(now);
+        let reply = self.shop.answer(&call, now);
+        let webhooks = self.shop.announce(&reply.changes, now);
         self.webhooks.extend(webhooks);
         MachineReply { status: reply.status, headers: reply.headers, body: reply.body.to_string().into() }
     }
@@ -87,7 +93,7 @@ impl ShopMachine {
 
     /// Sets the standing of the account with its platform.
     pub fn set_standing(&mut self, standing: Standing) {
-        self.state.standing = standing;
+        self.shop.standing = standing;
     }
 
     pub(crate) fn act<T>(
@@ -95,9 +101,9 @@ impl ShopMachine {
         now: DateTime<Utc>,
         act: impl FnOnce(&mut State, Instant) -> Result<(T, Vec<Change>), Impossible>,
     ) -> Result<T, Impossible> {
-        let now = self.state.ledger.tick(now);
-        let (value, changes) = act(&mut self.state, now)?;
-        let webhooks = self.state.announce(&changes, now);
+        let now = self.shop.state.ledger.tick(now);
+        let (value, changes) = act(&mut self.shop.state, now)?;
+        let webhooks = self.shop.announce(&changes, now);
         self.webhooks.extend(webhooks);
         Ok(value)
     }

@@ -59,13 +59,13 @@ impl ShopMachine {
         })
     }
 
-    /// Refunds an order; its stock doesn't change. Shopify reports it as `orders/updated`; elsewhere it is
-    /// [`Impossible::Unsupported`].
+    /// Refunds an order; its stock doesn't change. [`Impossible::Unsupported`] where the platform reports no refunds.
     pub fn refund_order(&mut self, order: &str, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.refund_order(order, now))
     }
 
-    /// Cancels a completed order; with `restock` its quantity returns to stock. [`Impossible::Unsupported`] at Square.
+    /// Cancels a completed order; with `restock` its quantity returns to stock. [`Impossible::Unsupported`] where the
+    /// platform has only refunds for completed orders.
     pub fn cancel_order(&mut self, order: &str, restock: bool, now: DateTime<Utc>) -> Result<(), Impossible> {
         self.act(now, |state, now| state.cancel_order(order, restock, now))
     }
@@ -149,13 +149,13 @@ impl ShopMachine {
 
     /// The quantity of an item at a location; `None` where it isn't stocked.
     pub fn level(&self, item: &str, location: &str) -> Option<Decimal> {
-        Some(self.state.ledger.level(&self.state.item(item).ok()?, location)?.quantity())
+        Some(self.shop.state.ledger.level(&self.shop.state.item(item).ok()?, location)?.quantity())
     }
 
     /// A variant on sale; `None` once it was deleted.
     pub fn offer(&self, variant: &str) -> Option<Offer> {
-        let (product, held) = self.state.ledger.find(variant)?;
-        let levels = self.state.ledger.levels_of(&held.item);
+        let (product, held) = self.shop.state.ledger.find(variant)?;
+        let levels = self.shop.state.ledger.levels_of(&held.item);
         Some(Offer {
             title: product.title.clone(),
             description: product.description.clone(),

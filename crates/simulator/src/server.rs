@@ -3,8 +3,8 @@
 use crate::chaos::{Call, Dice};
 use crate::exchange::{Incoming, Reply, decode_form};
 use crate::lock;
+use crate::open_shop::OpenShop;
 use crate::recent::Recent;
-use crate::state::State;
 use crate::webhooks::Outbox;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -38,7 +38,7 @@ pub struct RecordedCall {
     pub method: String,
     /// The path without the query.
     pub path: String,
-    /// The fields of a GraphQL operation or the name of a write; empty where method and path suffice.
+    /// The name of the operation, as the platform distinguishes it; empty where method and path suffice.
     pub operation: String,
     /// The key by which the platform would recognise repetitions.
     pub idempotency_key: Option<String>,
@@ -50,7 +50,7 @@ pub struct RecordedCall {
 
 /// State shared by the server, the sender of webhooks and the shop's handles.
 pub(crate) struct Inner {
-    pub(crate) state: Mutex<State>,
+    pub(crate) shop: Mutex<OpenShop>,
     pub(crate) dice: Mutex<Dice>,
     pub(crate) outbox: Outbox,
     pub(crate) calls: Mutex<Recent<RecordedCall>>,
@@ -71,17 +71,17 @@ impl std::error::Error for Reset {}
 impl Inner {
     fn answer(&self, call: &Incoming) -> Result<Reply, Reset> {
         let chance = lock(&self.dice).call();
-        let mut state = lock(&self.state);
-        let now = state.ledger.tick(Utc::now());
+        let mut shop = lock(&self.shop);
+        let now = shop.state.ledger.tick(Utc::now());
         if chance == Call::Throttled {
-            return Ok(state.throttled(now));
+            return Ok(shop.throttled());
         }
         // While webhooks can't be enqueued, nothing may change.
         if chance == Call::Unavailable || self.outbox.is_full() {
             return Ok(Reply::of(503, json!({"errors": "Service unavailable"})));
         }
-        let mut reply = state.answer(call, now);
-        let webhooks = state.announce(&reply.changes, now);
+        let mut reply = shop.answer(call, now);
+        let webhooks = shop.announce(&reply.changes, now);
         self.outbox.push(webhooks);
         match chance {
             Call::LostReply => {

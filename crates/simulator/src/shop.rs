@@ -3,46 +3,22 @@
 use rust_decimal::Decimal;
 use std::fmt;
 
-/// The platform that is simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Shopify's Admin API (GraphQL) and its webhooks.
-    Shopify,
-    /// Square's Connect v2 and its webhooks.
-    Square,
-    /// Treez' dispensary API v2.0 and its webhooks.
-    Treez,
-}
-
-impl Kind {
-    /// The name in lower case.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shopify => "shopify",
-            Self::Square => "square",
-            Self::Treez => "treez",
-        }
-    }
-}
-
 /// One merchant's account on one platform.
 #[derive(Clone)]
 pub struct Shop {
-    /// The platform.
-    pub platform: Kind,
-    /// Its name there: Shopify's shop domain, Square's merchant id, Treez' dispensary.
+    /// The name of the platform in the registry.
+    pub platform: &'static str,
+    /// Its name there.
     pub account: String,
-    /// The credential that calls must carry: Shopify's and Square's access token; Treez' API key, which is also
-    /// accepted as an access token.
+    /// The credential that calls must carry: an access token, or the key to get one with.
     pub token: String,
-    /// The key that webhooks are signed with; the static bearer token on Treez.
+    /// The key that webhooks are signed with, or the token that they carry.
     pub webhook_secret: String,
-    /// The URL for webhooks, exactly as registered (Square signs it). `None`: there is no subscription, and no webhooks
-    /// are made.
+    /// The URL for webhooks, exactly as registered. `None`: there is no subscription, and no webhooks are made.
     pub webhook_url: Option<String>,
     /// Currency code of ISO 4217.
     pub currency: String,
-    /// The platform's ids of its stock locations; decimal numbers on Shopify. Never empty.
+    /// The platform's ids of its stock locations. Never empty.
     pub locations: Vec<String>,
 }
 
@@ -57,27 +33,17 @@ impl fmt::Debug for Shop {
     }
 }
 
-impl Shop {
-    pub(crate) fn check(&self) -> Result<(), Unfit> {
-        if self.locations.is_empty() {
-            return Err(Unfit::NoLocation);
-        }
-        let numeric = |id: &String| id.parse::<u64>().is_ok();
-        if self.platform == Kind::Shopify && !self.locations.iter().all(numeric) {
-            return Err(Unfit::LocationNotNumeric);
-        }
-        Ok(())
-    }
-}
-
 /// Reason why a shop can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
+    /// The registry has no platform of that name.
+    #[error("the platform isn't simulated")]
+    UnknownPlatform,
     /// The shop has no stock location.
     #[error("the shop has no location")]
     NoLocation,
-    /// A location isn't a number, as Shopify's ids are.
-    #[error("a location of a Shopify shop isn't a number")]
+    /// A location isn't a number, as the platform's ids are.
+    #[error("a location isn't a number, as the platform's ids are")]
     LocationNotNumeric,
 }
 
@@ -107,7 +73,7 @@ pub struct ItemIds {
     pub product: String,
     /// The variant.
     pub variant: String,
-    /// The item that is counted: the inventory item on Shopify, else the same as the variant.
+    /// The item that is counted; the same as the variant where the platform doesn't distinguish them.
     pub item: String,
     /// The merchant's SKU of it.
     pub sku: String,
@@ -125,7 +91,7 @@ pub enum Impossible {
     /// The item was never stocked there.
     #[error("the item isn't stocked at the location")]
     NotStocked,
-    /// The quantity isn't whole: Shopify counts pieces.
+    /// The quantity isn't whole, and the platform counts pieces.
     #[error("the platform counts whole pieces")]
     Fractional,
     /// The quantity isn't above zero, as a sale or a delivery of goods requires.

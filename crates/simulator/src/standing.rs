@@ -1,8 +1,4 @@
-//! Account states that refuse all calls, and the platform's response in each.
-
-use crate::exchange::Reply;
-use crate::shop::Kind;
-use serde_json::json;
+//! Account states that refuse all calls.
 
 /// Standing of an account with its platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,9 +16,16 @@ pub enum Standing {
     Locked,
 }
 
+/// Status and message of the response to any call of a refused account; platforms write it in their own form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) message: &'static str,
+}
+
 impl Standing {
-    /// The response to any call; `None` if calls are accepted.
-    pub(crate) fn answer(self, platform: Kind) -> Option<Reply> {
+    /// The refusal of any call; `None` if calls are accepted.
+    pub(crate) const fn refusal(self) -> Option<Refusal> {
         let (status, message) = match self {
             Self::Good => return None,
             Self::TokenRefused => (401, "Invalid API key or access token"),
@@ -30,17 +33,6 @@ impl Standing {
             Self::Closed => (404, "Not Found"),
             Self::Locked => (423, "Locked"),
         };
-        Some(Reply::of(
-            status,
-            match (platform, self) {
-                (Kind::Shopify, _) => json!({"errors": message}),
-                (Kind::Square, Self::TokenRefused) => {
-                    let error = json!({"category": "AUTHENTICATION_ERROR", "code": "ACCESS_TOKEN_REVOKED"});
-                    json!({"errors": [error]})
-                }
-                (Kind::Square, _) => json!({"message": message}),
-                (Kind::Treez, _) => json!({"resultCode": "FAIL", "resultReason": message}),
-            },
-        ))
+        Some(Refusal { status, message })
     }
 }

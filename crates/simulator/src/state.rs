@@ -1,76 +1,16 @@
-//! A shop's ledger with the state that its platform needs besides: new ids, recorded replies, budgets, tokens.
+//! A shop's ledger with new ids, the platform's rules for the ledger, and recorded replies.
 
-use crate::exchange::{Incoming, Outgoing, Reply};
+use crate::ids::Ids;
 use crate::ledger::{Change, Customer, Instant, Ledger, Product, Variant};
 use crate::level::Entry;
-use crate::shop::{Impossible, ItemIds, Kind, NewVariant, Shop};
-use crate::standing::Standing;
-use crate::{shopify, square, treez};
-use chrono::TimeDelta;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use crate::rules::LedgerRules;
+use crate::shop::{Impossible, ItemIds, NewVariant, Shop};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, VecDeque};
 
 /// Maximum number of recorded idempotency keys.
 const REPLIES_MAX: usize = 10_000;
-/// Maximum number of access tokens that are valid at once.
-pub(crate) const TOKENS_MAX: usize = 100;
-
-/// Generates ids in the platforms' formats.
-#[derive(Debug)]
-pub(crate) struct Ids {
-    kind: Kind,
-    rng: StdRng,
-    last: u64,
-}
-
-impl Ids {
-    /// An integer greater than a float can hold exactly, like Shopify's ids.
-    pub(crate) fn number(&mut self) -> u64 {
-        self.last += self.rng.random_range(1..1_000_000_u64) * 2 + 1;
-        self.last
-    }
-
-    pub(crate) fn opaque(&mut self) -> String {
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        (0..24).map(|_| char::from(ALPHABET[self.rng.random_range(0..ALPHABET.len())])).collect()
-    }
-
-    pub(crate) fn uuid(&mut self) -> String {
-        let mut bytes: [u8; 16] = self.rng.random();
-        bytes[6] = (bytes[6] & 0x0f) | 0x40;
-        bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let digits = hex::encode(bytes);
-        [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
-    }
-
-    /// `bytes` random bytes in hexadecimal.
-    pub(crate) fn hex(&mut self, bytes: usize) -> String {
-        (0..bytes).map(|_| hex::encode([self.rng.random::<u8>()])).collect()
-    }
-
-    pub(crate) fn object(&mut self) -> String {
-        match self.kind {
-            Kind::Shopify => self.number().to_string(),
-            Kind::Square => self.opaque(),
-            Kind::Treez => self.uuid(),
-        }
-    }
-
-    fn customer(&mut self) -> String {
-        match self.kind {
-            Kind::Treez => (self.number() % 1_000_000).to_string(),
-            Kind::Shopify | Kind::Square => self.object(),
-        }
-    }
-
-    /// True in one of `n` cases.
-    pub(crate) fn one_in(&mut self, n: u32) -> bool {
-        self.rng.random_ratio(1, n)
-    }
-}
 
 /// Replies by idempotency key, each with its request.
 #[derive(Debug, Default)]
@@ -102,75 +42,23 @@ impl Replies {
     }
 }
 
-/// All state of one shop.
+/// All state of one shop that every platform has.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) shop: Shop,
     pub(crate) ledger: Ledger,
     pub(crate) ids: Ids,
     pub(crate) replies: Replies,
-    pub(crate) bucket: shopify::Bucket,
-    /// Treez: tokens and their times of expiry.
-    pub(crate) tokens: VecDeque<(String, Instant)>,
-    pub(crate) standing: Standing,
-    /// Lead of the clock that judges the age of changes.
-    pub(crate) judged_ahead: TimeDelta,
-    /// True if webhooks of later acts are dropped.
-    pub(crate) webhooks_lost: bool,
-    /// True if another program restocks one of each item just before each write of Shopify's levels.
-    pub(crate) rival_restocks: bool,
+    pub(crate) rules: LedgerRules,
 }
 
 impl State {
-    pub(crate) fn new(shop: Shop, seed: u64, points_per_second: f64, now: Instant) -> Self {
-        let ids =
-            Ids { kind: shop.platform, rng: StdRng::seed_from_u64(seed), last: 788_032_119_674_292_922 };
-        Self {
-            shop,
-            ledger: Ledger::new(now),
-            ids,
-            replies: Replies::default(),
-            bucket: shopify::Bucket::full(points_per_second, now),
-            tokens: VecDeque::new(),
-            standing: Standing::default(),
-            judged_ahead: TimeDelta::zero(),
-            webhooks_lost: false,
-            rival_restocks: false,
-        }
+    pub(crate) fn new(shop: Shop, rules: LedgerRules, seed: u64, now: Instant) -> Self {
+        Self { shop, ledger: Ledger::new(now), ids: Ids::new(seed), replies: Replies::default(), rules }
     }
 
-    /// Returns the platform's reply to a call.
-    pub(crate) fn answer(&mut self, call: &Incoming, now: Instant) -> Reply {
-        if let Some(refused) = self.standing.answer(self.shop.platform) {
-            return refused;
-        }
-        match self.shop.platform {
-            Kind::Shopify => shopify::answer(self, call, now),
-            Kind::Square => square::answer(self, call, now),
-            Kind::Treez => treez::answer(self, call, now),
-        }
-    }
-
-    /// Returns the platform's reply to a call beyond its rate limit.
-    pub(crate) fn throttled(&self, now: Instant) -> Reply {
-        match self.shop.platform {
-            Kind::Shopify => shopify::throttled(self, now),
-            Kind::Square => square::throttled(),
-            Kind::Treez => treez::throttled(),
-        }
-    }
-
-    /// Makes the webhooks that report `changes`; none without a subscription.
-    pub(crate) fn announce(&mut self, changes: &[Change], now: Instant) -> Vec<Outgoing> {
-        let Some(url) = self.shop.webhook_url.clone() else { return Vec::new() };
-        if changes.is_empty() || self.webhooks_lost {
-            return Vec::new();
-        }
-        match self.shop.platform {
-            Kind::Shopify => shopify::announce(self, changes, &url, now),
-            Kind::Square => square::announce(self, changes, &url, now),
-            Kind::Treez => treez::announce(self, changes, &url, now),
-        }
+    fn object_id(&mut self) -> String {
+        (self.rules.object_id)(&mut self.ids)
     }
 
     pub(crate) fn check_location(&self, location: &str) -> Result<(), Impossible> {
@@ -182,19 +70,17 @@ impl State {
         if quantity <= Decimal::ZERO {
             return Err(Impossible::NotPositive);
         }
-        if self.shop.platform == Kind::Shopify && !quantity.fract().is_zero() {
-            return Err(Impossible::Fractional);
-        }
-        Ok(())
+        self.check_fraction(quantity)
+    }
+
+    fn check_fraction(&self, quantity: Decimal) -> Result<(), Impossible> {
+        let fits = !self.rules.counts_pieces || quantity.fract().is_zero();
+        if fits { Ok(()) } else { Err(Impossible::Fractional) }
     }
 
     /// A description as the platform stores and shows it.
     pub(crate) fn rendered(&self, description: &str) -> String {
-        match self.shop.platform {
-            Kind::Shopify => description.trim().to_owned(),
-            Kind::Square => square::rendered(description),
-            Kind::Treez => description.to_owned(),
-        }
+        (self.rules.description)(description)
     }
 
     /// The inventory item that any of its ids names.
@@ -212,8 +98,8 @@ impl State {
     ) -> Result<(String, Vec<Change>), Impossible> {
         self.check_location(location)?;
         self.check_quantity(quantity)?;
-        let order = self.ids.object();
-        let line = self.ids.object();
+        let order = self.object_id();
+        let line = self.object_id();
         let changes = self.ledger.sell(id, location, quantity, (order.clone(), line), now)?;
         Ok((order, changes))
     }
@@ -239,7 +125,7 @@ impl State {
         email: &str,
         now: Instant,
     ) -> (String, Vec<Change>) {
-        let id = self.ids.customer();
+        let id = (self.rules.customer_id)(&mut self.ids);
         let customer = Customer {
             id: id.clone(),
             given_name: given_name.to_owned(),
@@ -251,7 +137,7 @@ impl State {
         (id, vec![self.ledger.add_customer(customer)])
     }
 
-    /// Puts a product on sale; on Treez, which has no variants, one product for each of `variants`.
+    /// Puts a product on sale, or several if the platform allows fewer variants.
     pub(crate) fn add_product(
         &mut self,
         title: &str,
@@ -260,14 +146,10 @@ impl State {
     ) -> Result<(Vec<ItemIds>, Vec<Change>), Impossible> {
         for (location, quantity) in variants.iter().flat_map(|variant| &variant.stock) {
             self.check_location(location)?;
-            let whole = quantity.fract().is_zero();
-            if self.shop.platform == Kind::Shopify && !whole {
-                return Err(Impossible::Fractional);
-            }
+            self.check_fraction(*quantity)?;
         }
-        let per_product = if self.shop.platform == Kind::Treez { 1 } else { variants.len().max(1) };
         let mut added = (Vec::new(), Vec::new());
-        for group in variants.chunks(per_product) {
+        for group in variants.chunks(self.rules.variants_max) {
             self.add_group(title, group, now, &mut added);
         }
         Ok(added)
@@ -280,7 +162,7 @@ impl State {
         now: Instant,
         added: &mut (Vec<ItemIds>, Vec<Change>),
     ) {
-        let product_id = self.ids.object();
+        let product_id = self.object_id();
         let version = self.ledger.next_version();
         let held: Vec<Variant> =
             variants.iter().map(|new| self.variant(&product_id, new, version, now)).collect();
@@ -306,20 +188,13 @@ impl State {
             created_at: now,
             updated_at: now,
             version,
-            extra: square::item_extra(self.shop.platform),
+            extra: (self.rules.product_fields)(),
             variants: held,
         });
     }
 
     fn variant(&mut self, product: &str, new: &NewVariant, version: i64, now: Instant) -> Variant {
-        let id = match self.shop.platform {
-            Kind::Treez => product.to_owned(),
-            Kind::Shopify | Kind::Square => self.ids.object(),
-        };
-        let item = match self.shop.platform {
-            Kind::Shopify => self.ids.object(),
-            Kind::Square | Kind::Treez => id.clone(),
-        };
+        let (id, item) = (self.rules.variant_ids)(product, &mut self.ids);
         Variant {
             id,
             item,
@@ -353,11 +228,11 @@ impl State {
     /// Sets a title; returns true if it changed.
     pub(crate) fn set_title(&mut self, product: &str, title: &str, now: Instant) -> Result<bool, Impossible> {
         let held = self.ledger.on_sale(product).ok_or(Impossible::UnknownItem)?;
-        let title = if self.shop.platform == Kind::Shopify { title.trim() } else { title };
+        let title = (self.rules.title)(title);
         if held.title == title {
             return Ok(false);
         }
-        self.ledger.edit(product, None, now, |product, _| title.clone_into(&mut product.title))?;
+        self.ledger.edit(product, None, now, |product, _| product.title = title)?;
         Ok(true)
     }
 }

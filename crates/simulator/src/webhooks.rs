@@ -1,10 +1,10 @@
 //! The sender of webhooks: one queue per shop, in order, with retries.
 
+use crate::backend::Simulation;
 use crate::chaos::Dice;
 use crate::exchange::Outgoing;
 use crate::lock;
 use crate::recent::Recent;
-use crate::shop::Kind;
 use chrono::{DateTime, Utc};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -30,14 +30,8 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// The platform's documented number of retries, with pauses short enough for development: 8 on Shopify, 11 on
-    /// Square. Treez documents none.
-    pub const fn documented(platform: Kind) -> Self {
-        let count = match platform {
-            Kind::Shopify => 8,
-            Kind::Square => 11,
-            Kind::Treez => 0,
-        };
+    /// That many retries, with pauses short enough for development.
+    pub(crate) const fn times(count: u32) -> Self {
         Self { count, first: Duration::from_millis(200), ceiling: Duration::from_secs(5) }
     }
 
@@ -53,7 +47,7 @@ pub struct SentWebhook {
     pub at: DateTime<Utc>,
     /// The topic, as the platform writes it.
     pub topic: String,
-    /// Shopify's webhook id, Square's event id; Treez has none, so it is the traceparent. The same in every attempt.
+    /// The platform's id of the webhook, or of its trace where the platform gives none. The same in every attempt.
     pub id: String,
     /// Number of the retry; 0 for the first attempt.
     pub retry: u32,
@@ -172,19 +166,21 @@ impl Outbox {
 /// Sends the webhooks of an outbox.
 pub(crate) struct Sender {
     client: reqwest::Client,
-    platform: Kind,
+    platform: &'static dyn Simulation,
     retries: Retries,
 }
 
 impl Sender {
-    pub(crate) fn new(platform: Kind, retries: Retries) -> Result<Self, reqwest::Error> {
-        let timeout = match platform {
-            Kind::Shopify | Kind::Treez => Duration::from_secs(5),
-            Kind::Square => Duration::from_secs(10),
-        };
+    /// `retries` are `None` for the platform's documented ones.
+    pub(crate) fn new(
+        platform: &'static dyn Simulation,
+        retries: Option<Retries>,
+    ) -> Result<Self, reqwest::Error> {
+        let sending = platform.sending();
+        let retries = retries.unwrap_or(Retries::times(sending.retries_max));
         // A redirect counts as a failure, and no proxy is needed between two processes of one machine.
         let client = reqwest::Client::builder()
-            .timeout(timeout)
+            .timeout(sending.timeout)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -242,8 +238,9 @@ impl Sender {
         for (name, value) in &outgoing.headers {
             request = request.header(*name, value);
         }
-        if let (Kind::Square, Some(reason)) = (self.platform, reason) {
-            request = request.header("square-retry-number", retry).header("square-retry-reason", reason);
+        let further = reason.map(|reason| self.platform.retry_headers(retry, reason)).unwrap_or_default();
+        for (name, value) in further {
+            request = request.header(name, value);
         }
         match request.send().await {
             Ok(response) => Ok(response.status().as_u16()),
@@ -259,7 +256,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_ceiling() {
-        let retries = Retries::documented(Kind::Shopify);
+        let retries = Retries::times(8);
         let pauses: Vec<_> = (0..retries.count).map(|retry| retries.pause(retry).as_millis()).collect();
         assert_eq!(pauses, [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
     }

@@ -1,8 +1,11 @@
 //! Merchants and their accounts on platforms.
 
-use crate::{Missigned, Signed, World, delivery::hexadecimal};
+use crate::{
+    Missigned, Signed, World,
+    delivery::{self, hexadecimal, simulated},
+};
 use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
-use simulator::{Kind, NewVariant, Retries, Shop, ShopHandle, Simulator, SimulatorOptions};
+use simulator::{NewVariant, Retries, Shop, ShopHandle, Simulator, SimulatorOptions, Unsigned};
 use std::{collections::BTreeSet, time::Duration};
 use store::{Connection, Health, LocationSetup, Rules, StoreSetup};
 
@@ -47,7 +50,7 @@ impl AccountOptions {
             base_url: "http://127.0.0.1:9".to_owned(),
             name: "tests".to_owned(),
             token: "token".to_owned(),
-            locations: vec![Account::SHOPIFY_LOCATION.to_string()],
+            locations: vec![Account::LOCATION.to_string()],
             propagates: false,
             requests_per_minute: 10_000_000,
             baseline: BaselineRule::Store,
@@ -73,8 +76,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// The location of Shopify accounts.
-    pub const SHOPIFY_LOCATION: u64 = 655_441_491;
+    /// The platform's id of the location of an account without a simulator: a number, which every platform accepts.
+    pub const LOCATION: u64 = 655_441_491;
 
     /// The shop in the simulator.
     pub fn shop(&self) -> ShopHandle {
@@ -87,44 +90,51 @@ impl Account {
     }
 
     /// Signs a delivery as the platform does. `delivery` is the delivery's id on platforms that send such an id in a
-    /// header. `topic` goes into a header too; Square and Treez state it in the body instead.
+    /// header. `topic` goes into a header too, where the body doesn't state it.
     pub fn sign(&self, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
-        match self.platform {
-            "shopify" => Signed::by_shopify(self, topic, delivery, body),
-            "square" => Signed::by_square(&self.webhook_url, &self.secret, body),
-            _ => Signed::by_treez(&self.webhook_url, &self.secret, body),
-        }
+        let headers = simulated(self.platform).sign(&self.unsigned(topic, delivery, &body));
+        Signed::with_headers(&self.webhook_url, headers, body)
+    }
+
+    fn unsigned<'a>(&'a self, topic: &'a str, id: &'a str, body: &'a [u8]) -> Unsigned<'a> {
+        Unsigned { account: &self.name, secret: &self.secret, url: &self.webhook_url, topic, id, body }
     }
 
     /// Like [`Account::sign`], with a wrong signature.
     pub fn missign(&self, how: Missigned, topic: &str, delivery: &str, body: Vec<u8>) -> Signed {
+        let platform = simulated(self.platform);
+        let header = platform.signature_header();
         let signed = |body| self.sign(topic, delivery, body);
         match how {
-            Missigned::Hexadecimal => signed(body).rewriting_signature(hexadecimal),
+            Missigned::Hexadecimal => signed(body).rewriting(header, hexadecimal),
             Missigned::Unpadded => {
-                signed(body).rewriting_signature(|base64| base64.trim_end_matches('=').to_owned())
+                signed(body).rewriting(header, |base64| base64.trim_end_matches('=').to_owned())
             }
-            Missigned::Absent => signed(body)
-                .without("x-shopify-hmac-sha256")
-                .without("x-square-hmacsha256-signature")
-                .without("authorization"),
+            Missigned::Absent => signed(body).without(header),
             Missigned::OtherUrl => {
-                let other = format!("{}/", self.webhook_url);
-                Signed { url: self.webhook_url.clone(), ..Signed::by_square(&other, &self.secret, body) }
+                let url = format!("{}/", self.webhook_url);
+                let unsigned = Unsigned { url: &url, ..self.unsigned(topic, delivery, &body) };
+                let headers = platform.sign(&unsigned);
+                Signed::with_headers(&self.webhook_url, headers, body)
             }
-            Missigned::Sha1Alone => Signed::by_square_with_sha1(&self.webhook_url, &self.secret, body),
+            Missigned::Former => {
+                let headers = platform.sign_as_formerly(&self.unsigned(topic, delivery, &body));
+                let headers = headers.expect("the platform has signed otherwise before");
+                Signed::with_headers(&self.webhook_url, headers, body)
+            }
         }
     }
 
-    /// Signs Shopify's delivery of a level at its location.
+    /// Signs the platform's delivery of a level at [`Account::LOCATION`].
     pub fn level(&self, delivery: &str, item: u64, available: i64, second: i64) -> Signed {
-        let body = crate::level_body(item, Self::SHOPIFY_LOCATION, available, second);
-        self.sign("inventory_levels/update", delivery, body)
+        let webhook = delivery::level(self.platform, item, Self::LOCATION, available, second);
+        self.sign(webhook.topic, delivery, webhook.body.into_bytes())
     }
 
-    /// Signs Shopify's delivery of a product.
+    /// Signs the platform's delivery of a product.
     pub fn product(&self, delivery: &str, product: u64, title: &str, variants: u64, second: i64) -> Signed {
-        self.sign("products/update", delivery, crate::product_body(product, title, variants, second))
+        let webhook = delivery::product(self.platform, product, title, variants, second);
+        self.sign(webhook.topic, delivery, webhook.body.into_bytes())
     }
 }
 
@@ -203,20 +213,22 @@ impl World {
     }
 
     /// Connects an account on a simulator of the platform, which sends webhooks and accepts writes.
-    pub async fn simulated(&self, of: &Merchant, kind: Kind) -> Account {
-        self.simulated_with(of, kind, BaselineRule::Store).await
+    pub async fn simulated(&self, of: &Merchant, platform: &'static str) -> Account {
+        self.simulated_with(of, platform, BaselineRule::Store).await
     }
 
     /// Like [`World::simulated`], with this rule for the first report of an item.
-    pub async fn simulated_with(&self, of: &Merchant, kind: Kind, baseline: BaselineRule) -> Account {
-        let location = match kind {
-            Kind::Shopify => Account::SHOPIFY_LOCATION.to_string(),
-            Kind::Square => "LMAINSTREET01".to_owned(),
-            Kind::Treez => "front-of-house".to_owned(),
-        };
-        let name = format!("{}-{}", of.store, kind.as_str());
+    pub async fn simulated_with(
+        &self,
+        of: &Merchant,
+        platform: &'static str,
+        baseline: BaselineRule,
+    ) -> Account {
+        let simulated = simulated(platform);
+        let location = simulated.samples().location.to_owned();
+        let name = format!("{}-{platform}", of.store);
         let shop = Shop {
-            platform: kind,
+            platform,
             account: name.clone(),
             token: format!("token-of-{name}"),
             webhook_secret: format!("secret-of-{name}"),
@@ -224,34 +236,40 @@ impl World {
             currency: "USD".to_owned(),
             locations: vec![location.clone()],
         };
+        let token = simulated.client_token(&shop);
         let options = SimulatorOptions { retries: Some(RETRIES), ..SimulatorOptions::default() };
         let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
-        let token = format!("token-of-{name}");
         let options = AccountOptions {
             base_url: simulator.base_url(),
             name,
-            token: if kind == Kind::Treez { format!("client:{token}") } else { token },
+            token,
             locations: vec![location],
             propagates: true,
             baseline,
             ..AccountOptions::silent()
         };
-        let account = self.account(of, kind.as_str(), options).await;
+        let account = self.account(of, platform, options).await;
         simulator.set_webhook(&account.webhook_url);
         Account { simulator: Some(simulator), ..account }
     }
 
-    /// Creates a merchant `shop` with simulated accounts on Shopify and Square, in this order. Each has the product tea
-    /// with a level of ten. Waits until the store and both accounts agree; panics after `limit`.
-    pub async fn tea_shop(&self, limit: Duration) -> (Merchant, [Account; 2]) {
+    /// Creates a merchant `shop` with simulated accounts on these platforms, in this order. Each has the product tea
+    /// with a level of ten. Waits until the store and the accounts agree; panics after `limit`.
+    pub async fn tea_shop<const N: usize>(
+        &self,
+        platforms: [&'static str; N],
+        limit: Duration,
+    ) -> (Merchant, [Account; N]) {
         let merchant = self.merchant("shop").await;
-        let shopify = self.simulated(&merchant, Kind::Shopify).await;
-        let square = self.simulated(&merchant, Kind::Square).await;
-        for account in [&shopify, &square] {
+        let mut accounts = Vec::new();
+        for platform in platforms {
+            accounts.push(self.simulated(&merchant, platform).await);
+        }
+        for account in &accounts {
             let tea = NewVariant::stocked("tea", 950, 10, &account.shop().locations());
             account.shop().add_product("Green tea", &[tea]).expect("the shop takes it");
         }
-        self.quiet(limit, &[&merchant], &[&shopify, &square]).await;
-        (merchant, [shopify, square])
+        self.quiet(limit, &[&merchant], &accounts.iter().collect::<Vec<_>>()).await;
+        (merchant, accounts.try_into().expect("one account for each platform"))
     }
 }

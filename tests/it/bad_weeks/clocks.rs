@@ -17,7 +17,7 @@ fn number(id: &str) -> Value {
 fn level_far_ahead(account: &Account, available: i64) -> Value {
     json!({
         "inventory_item_id": number(&tea(account).item),
-        "location_id": Account::SHOPIFY_LOCATION,
+        "location_id": Account::LOCATION,
         "available": available,
         "updated_at": FAR_AHEAD,
     })

@@ -112,7 +112,7 @@ impl From<Sign> for Missigned {
             Sign::Unpadded => Self::Unpadded,
             Sign::Absent => Self::Absent,
             Sign::OtherUrl => Self::OtherUrl,
-            Sign::Sha1Alone => Self::Sha1Alone,
+            Sign::Sha1Alone => Self::Former,
         }
     }
 }

@@ -1,31 +1,40 @@
 //! Stores with a connection of every platform.
 
-use simulator::{Kind, Shop as Simulated, Simulator, SimulatorOptions};
+use simulator::{Shop as Simulated, Simulator, SimulatorOptions};
 use testkit::{Account, AccountOptions, Merchant, World};
 
-const KINDS: [Kind; 3] = [Kind::Shopify, Kind::Square, Kind::Treez];
 /// The token of the account that all stores have at each platform.
 const TOKEN: &str = "token";
 
 /// The simulated platforms: they are empty, have none of the ids in cases, and send nothing.
-pub(super) struct Platforms(Vec<(Kind, Simulator)>);
+pub(super) struct Platforms(Vec<Running>);
+
+/// A simulated platform, and the credential that calls carry there.
+struct Running {
+    platform: &'static str,
+    simulator: Simulator,
+    token: String,
+}
 
 impl Platforms {
     /// Starts a simulator for every platform.
     pub(super) async fn start() -> Self {
         let mut running = Vec::new();
-        for kind in KINDS {
+        for simulated in simulator::all() {
+            let platform = simulated.name();
             let shop = Simulated {
-                platform: kind,
-                account: account_at(kind),
+                platform,
+                account: account_at(platform),
                 token: TOKEN.to_owned(),
                 webhook_secret: "none".to_owned(),
                 webhook_url: None,
                 currency: "USD".to_owned(),
-                locations: vec![location(kind.as_str())],
+                locations: vec![location(platform)],
             };
+            let token = simulated.client_token(&shop);
             let started = Simulator::start(SimulatorOptions::default(), shop).await;
-            running.push((kind, started.expect("a stand-in can be started")));
+            let simulator = started.expect("a stand-in can be started");
+            running.push(Running { platform, simulator, token });
         }
         Self(running)
     }
@@ -42,15 +51,15 @@ impl Shop {
     pub(super) async fn open(world: &World, platforms: &Platforms, name: &str) -> Self {
         let merchant = world.merchant(name).await;
         let mut accounts = Vec::new();
-        for (kind, simulator) in &platforms.0 {
+        for Running { platform, simulator, token } in &platforms.0 {
             let options = AccountOptions {
                 base_url: simulator.base_url(),
-                name: account_at(*kind),
-                token: if *kind == Kind::Treez { format!("client:{TOKEN}") } else { TOKEN.to_owned() },
-                locations: vec![location(kind.as_str())],
+                name: account_at(platform),
+                token: token.clone(),
+                locations: vec![location(platform)],
                 ..AccountOptions::silent()
             };
-            accounts.push(world.account(&merchant, kind.as_str(), options).await);
+            accounts.push(world.account(&merchant, platform, options).await);
         }
         Self { merchant, accounts }
     }
@@ -63,20 +72,17 @@ impl Shop {
 }
 
 /// The name of the account, as in the deliveries of cases.
-fn account_at(kind: Kind) -> String {
-    let name = match kind {
-        Kind::Shopify => "demo",
-        Kind::Square => "MEXAMPLE",
-        Kind::Treez => "cases",
+fn account_at(platform: &str) -> String {
+    let name = match platform {
+        "shopify" => "demo",
+        "square" => "MEXAMPLE",
+        _ => "cases",
     };
     name.to_owned()
 }
 
 /// The platform's id of the store's location.
 pub(super) fn location(platform: &str) -> String {
-    match platform {
-        "shopify" => Account::SHOPIFY_LOCATION.to_string(),
-        "square" => "LMAINSTREET01".to_owned(),
-        _ => "front-of-house".to_owned(),
-    }
+    let simulated = simulator::find(platform).expect("the platform is simulated");
+    simulated.samples().location.to_owned()
 }

@@ -8,9 +8,7 @@ use model::{
     BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PartitionCount, PlatformName, StoreId,
     TenantId,
 };
-use simulator::{
-    Chaos, Kind, NewVariant, Retries, Shop as SimulatedShop, ShopHandle, Simulator, SimulatorOptions,
-};
+use simulator::{Chaos, NewVariant, Retries, Shop as SimulatedShop, ShopHandle, Simulator, SimulatorOptions};
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 use testkit::{Account, Signed};
@@ -54,7 +52,7 @@ pub(crate) struct Simulated {
     /// Its connection.
     pub(crate) connection: ConnectionId,
     /// The platform.
-    pub(crate) kind: Kind,
+    pub(crate) platform: &'static str,
     /// The simulator of the platform.
     pub(crate) simulator: Simulator,
 }
@@ -113,8 +111,8 @@ impl Crowd {
         crowd.streamed = crowd.stores.len();
         for index in 0..crowd.streamed.min(usize::from(simulated)) {
             let intake = intakes[index % intakes.len()];
-            for kind in [Kind::Shopify, Kind::Square] {
-                let simulated = simulate(record, &crowd.stores[index], intake, kind).await;
+            for platform in ["shopify", "square"] {
+                let simulated = simulate(record, &crowd.stores[index], intake, platform).await;
                 crowd.stores[index].simulated.push(simulated);
             }
         }
@@ -267,17 +265,14 @@ async fn connect(
     linked.expect("a location can be linked");
 }
 
-async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, kind: Kind) -> Simulated {
-    let connection =
-        ConnectionId::new(&format!("{}-simulated-{}", store.id, kind.as_str())).expect("a token");
-    let site = match kind {
-        Kind::Shopify => (700_000 + u64::from(store.index)).to_string(),
-        Kind::Square | Kind::Treez => format!("L{}", store.index),
-    };
-    let webhook_url = format!("http://{intake}/webhook/{}/{connection}", kind.as_str());
+async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, platform: &'static str) -> Simulated {
+    let connection = ConnectionId::new(&format!("{}-simulated-{platform}", store.id)).expect("a token");
+    // A number, which every platform accepts.
+    let place = (700_000 + u64::from(store.index)).to_string();
+    let webhook_url = format!("http://{intake}/webhook/{platform}/{connection}");
     let secret = format!("secret-of-{connection}");
     let shop = SimulatedShop {
-        platform: kind,
+        platform,
         account: connection.to_string(),
         token: "token".to_owned(),
         webhook_secret: secret.clone(),
@@ -288,14 +283,14 @@ async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, kind: Ki
     let options = SimulatorOptions {
         seed: u64::from(store.index),
         retries: Some(RETRIES),
-        points_per_second: POINTS_PER_SECOND,
+        points_per_second: Some(POINTS_PER_SECOND),
         ..SimulatorOptions::default()
     };
     let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
-    let account = account(connection.clone(), kind.as_str(), webhook_url, secret);
+    let account = account(connection.clone(), platform, webhook_url, secret);
     let tenant = tenant_of(&store.id);
-    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &site), true).await;
-    Simulated { connection, kind, simulator }
+    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &place), true).await;
+    Simulated { connection, platform, simulator }
 }
 
 fn tenant_of(store: &StoreId) -> TenantId {

@@ -56,7 +56,7 @@ async fn stand(bus: &Bus, sql: &Sql<'_>, crowd: &Crowd) -> Result<Stand, String>
     for (merchant, simulated) in crowd.simulated() {
         let waiting = simulated.shop().webhooks_waiting();
         if waiting > 0 {
-            return Err(format!("{waiting} webhooks of {} {} wait", merchant.id, simulated.kind.as_str()));
+            return Err(format!("{waiting} webhooks of {} {} wait", merchant.id, simulated.platform));
         }
     }
     let cursors = sql.cursors().await?;

@@ -1,10 +1,11 @@
 //! Connections of many stores, and their signed deliveries.
 
-use crate::{cli::Load, failure::Failed, trigger};
+use crate::{cli::Load, failure::Failed};
 use ::ingest::{Answer, Intake, Webhook};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
+use simulator::{SampleLevel, SampleProduct, SampleVariant, SampleWebhook, SimulatedPlatform, Unsigned};
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -12,26 +13,55 @@ use std::{
 use store::{Connection, Health, LocationSetup, Rules, Store, StoreSetup};
 
 const SECRET: &str = "bench-secret-bench-secret";
-const LOCATION: u64 = 655_441_491;
+
+/// The platform that the stores sell on: the first whose webhooks report products and levels one by one.
+pub(crate) fn platform() -> Result<&'static dyn SimulatedPlatform, Failed> {
+    let updated_at = chrono::DateTime::UNIX_EPOCH;
+    let level = SampleLevel { item: 1, location: "1", available: 1, updated_at };
+    let product = SampleProduct { id: 1, title: "", variants: &[], updated_at, is_new: true };
+    let reports = |platform: &&'static dyn SimulatedPlatform| {
+        platform.level_webhook(&level).is_some() && platform.product_webhook(&product).is_some()
+    };
+    simulator::all().find(reports).ok_or_else(unreported)
+}
+
+fn unreported() -> Failed {
+    Failed::Other("no simulated platform reports products and levels one by one".to_owned())
+}
 
 /// One signed delivery, ready to be sent.
 pub(crate) struct Signed {
+    pub(crate) platform: &'static str,
     pub(crate) connection: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
 }
 
 impl Signed {
-    fn new(connection: String, topic: &str, delivery: &str, body: String) -> Result<Self, Failed> {
-        let headers = trigger::shopify(SECRET, "bench", topic, delivery, body.as_bytes())?;
-        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok(Self { connection, headers, body: body.into() })
+    fn new(
+        platform: &dyn SimulatedPlatform,
+        connection: String,
+        delivery: &str,
+        webhook: Option<SampleWebhook>,
+    ) -> Result<Self, Failed> {
+        let SampleWebhook { topic, body } = webhook.ok_or_else(unreported)?;
+        let unsigned = Unsigned {
+            account: "bench",
+            secret: SECRET,
+            url: "",
+            topic,
+            id: delivery,
+            body: body.as_bytes(),
+        };
+        let headers = platform.sign(&unsigned).into_iter();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Self { platform: platform.name(), connection, headers, body: body.into() })
     }
 
     /// Sends it through the intake, as the HTTP server does after reading the request.
     pub(crate) async fn send(self, intake: &Intake) -> Answer {
         let webhook = Webhook {
-            platform: "shopify",
+            platform: self.platform,
             connection: &self.connection,
             headers: &self.headers,
             signed_body: &self.body,
@@ -88,6 +118,7 @@ pub(crate) fn due(began: Instant, index: usize, rate: u64) -> Instant {
 /// Creates the stores, each with one connection and one location.
 pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> {
     let unusable = |error: model::InvalidId| Failed::Other(error.to_string());
+    let platform = platform()?;
     let tenant = TenantId::new("bench").map_err(unusable)?;
     store.upsert_tenant(&tenant).await?;
     for index in 0..load.stores {
@@ -106,7 +137,7 @@ pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> 
             tenant: tenant.clone(),
             store: id,
             id: connection.clone(),
-            platform: PlatformName::new("shopify").map_err(unusable)?,
+            platform: PlatformName::new(platform.name()).map_err(unusable)?,
             enabled: true,
             base_url: "http://127.0.0.1:9".to_owned(),
             account: String::new(),
@@ -126,7 +157,7 @@ pub(crate) async fn provision(store: &Store, load: &Load) -> Result<(), Failed> 
             ignored_locations: BTreeSet::new(),
         };
         store.upsert_connection(&row).await?;
-        let external = ExternalId::new(&LOCATION.to_string()).map_err(unusable)?;
+        let external = ExternalId::new(platform.samples().location).map_err(unusable)?;
         store.upsert_location_link(&connection, &external, &location).await?;
     }
     Ok(())
@@ -138,40 +169,35 @@ const fn item(store: u32, item: u32) -> u64 {
 
 /// Returns a product of each store with all its items as variants.
 pub(crate) fn products(load: &Load) -> Result<Vec<Signed>, Failed> {
+    let (platform, updated_at) =
+        (platform()?, chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(19_000));
     let product = |store: u32| {
-        let variants: Vec<String> = (0..load.items)
-            .map(|index| {
-                let id = item(store, index);
-                format!(
-                    r#"{{"id":{id},"product_id":{id},"title":"Size {index}","price":"19.99","sku":"S{store}-{index}","inventory_item_id":{id},"position":1,"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z"}}"#
-                )
-            })
-            .collect();
-        let body = format!(
-            r#"{{"id":{},"title":"Product","body_html":null,"vendor":"Acme","product_type":"Shirts","status":"active","tags":"","created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z","variants":[{}]}}"#,
-            item(store, 999),
-            variants.join(",")
-        );
-        Signed::new(format!("shop-{store}"), "products/create", &format!("product-{store}"), body)
+        let variant = |index: u32| {
+            let (title, sku) = (format!("Size {index}"), format!("S{store}-{index}"));
+            SampleVariant { id: item(store, index), item: item(store, index), title, sku, price: "19.99" }
+        };
+        let variants: Vec<SampleVariant> = (0..load.items).map(variant).collect();
+        let (id, title) = (item(store, 999), "Product");
+        let sample = SampleProduct { id, title, variants: &variants, updated_at, is_new: true };
+        let webhook = platform.product_webhook(&sample);
+        Signed::new(platform, format!("shop-{store}"), &format!("product-{store}"), webhook)
     };
     (0..load.stores).map(product).collect()
 }
 
 /// Returns reports of levels: each has a quantity other than the one before of its item, in the order of its clock.
 pub(crate) fn levels(load: &Load) -> Result<Vec<Signed>, Failed> {
-    let base = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
+    let (platform, base) = (platform()?, chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000));
+    let location = platform.samples().location;
     let level = |index: u64| {
         let store = u32::try_from(index % u64::from(load.stores)).unwrap_or(0);
         let round = index / u64::from(load.stores);
         let number = u32::try_from(round % u64::from(load.items)).unwrap_or(0);
-        let available = 1000 - (round / u64::from(load.items)) % 900;
-        let at = base + chrono::TimeDelta::seconds(i64::try_from(round).unwrap_or(0));
-        let id = item(store, number);
-        let body = format!(
-            r#"{{"inventory_item_id":{id},"location_id":{LOCATION},"available":{available},"updated_at":"{}","admin_graphql_api_id":"gid://shopify/InventoryLevel/{LOCATION}?inventory_item_id={id}"}}"#,
-            at.format("%Y-%m-%dT%H:%M:%SZ")
-        );
-        Signed::new(format!("shop-{store}"), "inventory_levels/update", &format!("level-{index}"), body)
+        let available = 1000 - i64::try_from((round / u64::from(load.items)) % 900).unwrap_or(0);
+        let updated_at = base + chrono::TimeDelta::seconds(i64::try_from(round).unwrap_or(0));
+        let level = SampleLevel { item: item(store, number), location, available, updated_at };
+        let webhook = platform.level_webhook(&level);
+        Signed::new(platform, format!("shop-{store}"), &format!("level-{index}"), webhook)
     };
     (0..load.events).map(level).collect()
 }

@@ -94,7 +94,8 @@ async fn measure(servers: &Servers, arguments: &IngestBench) -> Result<Measured,
 /// The bytes of a request.
 fn request(signed: &feed::Signed) -> Vec<u8> {
     let mut head = format!(
-        "POST /webhook/shopify/{} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+        "POST /webhook/{}/{} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+        signed.platform,
         signed.connection,
         signed.body.len()
     );

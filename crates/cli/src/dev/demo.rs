@@ -1,11 +1,11 @@
-//! Three simulated platforms of one store, and their customers.
+//! One store on every simulated platform, and its customers.
 
 use super::provision::{self, Wanted};
 use crate::{
     environment::{RunningConnection, RunningSimulator},
     failure::Failed,
 };
-use simulator::{Kind, Shop, Simulator, SimulatorOptions, Traffic};
+use simulator::{Shop, Simulator, SimulatorOptions, Traffic};
 use std::time::Duration;
 use store::Store;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -15,7 +15,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The simulators and their connections.
 pub(crate) struct Demo {
-    simulators: Vec<(Kind, Simulator)>,
+    simulators: Vec<(&'static str, Simulator)>,
     connections: Vec<RunningConnection>,
 }
 
@@ -26,34 +26,30 @@ impl Demo {
         let store_id = format!("demo-{}", chrono::Utc::now().format("%m%d-%H%M%S"));
         provision::store(store, &store_id).await?;
         let mut demo = Self { simulators: Vec::new(), connections: Vec::new() };
-        for kind in [Kind::Shopify, Kind::Square, Kind::Treez] {
-            let location = match kind {
-                Kind::Shopify => "655441491",
-                Kind::Square => "LMAINSTREET01",
-                Kind::Treez => "front-of-house",
-            };
+        for simulated in simulator::all() {
+            let platform = simulated.name();
             let shop = Shop {
-                platform: kind,
-                account: format!("{store_id}-{}", kind.as_str()),
+                platform,
+                account: format!("{store_id}-{platform}"),
                 token: provision::secret(),
                 webhook_secret: provision::secret(),
                 webhook_url: None,
                 currency: "USD".to_owned(),
-                locations: vec![location.to_owned()],
+                locations: vec![simulated.samples().location.to_owned()],
             };
             let seed = rand::random();
             let simulator =
                 Simulator::start(SimulatorOptions { seed, ..SimulatorOptions::default() }, shop.clone())
                     .await
                     .map_err(|error| {
-                        Failed::Other(format!("the simulator of {} can't start: {error}", kind.as_str()))
+                        Failed::Other(format!("the simulator of {platform} can't start: {error}"))
                     })?;
-            let token = if kind == Kind::Treez { format!("demo:{}", shop.token) } else { shop.token };
+            let token = simulated.client_token(&shop);
             // After the platform's own, so that the examples of `tillflow trigger` name linked locations.
-            let mut examples = crate::trigger::example_locations(kind.as_str());
+            let mut examples = crate::trigger::example_locations(platform);
             examples.retain(|target| !shop.locations.contains(target));
             let wanted = Wanted {
-                platform: kind.as_str(),
+                platform,
                 base_url: simulator.base_url(),
                 account: shop.account,
                 token,
@@ -63,12 +59,12 @@ impl Demo {
             };
             let connection = provision::connection(store, &store_id, ingest_url, wanted).await?;
             simulator.set_webhook(&connection.webhook_url);
-            demo.simulators.push((kind, simulator));
+            demo.simulators.push((platform, simulator));
             demo.connections.push(connection);
         }
-        for (kind, simulator) in &demo.simulators {
+        for (platform, simulator) in &demo.simulators {
             Traffic::stock(&simulator.shop())
-                .map_err(|error| Failed::Other(format!("{} can't be stocked: {error}", kind.as_str())))?;
+                .map_err(|error| Failed::Other(format!("{platform} can't be stocked: {error}")))?;
         }
         Ok(demo)
     }
@@ -78,8 +74,8 @@ impl Demo {
     }
 
     pub(crate) fn simulators(&self) -> Vec<RunningSimulator> {
-        let describe = |(kind, simulator): &(Kind, Simulator)| RunningSimulator {
-            platform: kind.as_str().to_owned(),
+        let describe = |(platform, simulator): &(&str, Simulator)| RunningSimulator {
+            platform: (*platform).to_owned(),
             url: simulator.base_url(),
         };
         self.simulators.iter().map(describe).collect()

@@ -1,11 +1,11 @@
 //! Mutations. Everything is checked before anything is changed.
 
-use super::{Done, idempotency_key, tree};
-use crate::graphql::Field;
+use super::graphql::Field;
+use super::project::{Fault, Node, project};
+use super::tree;
 use crate::ledger::{Change, Instant};
 use crate::level::{Entry, Level};
 use crate::notation;
-use crate::project::{Fault, Node, project};
 use crate::state::State;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
@@ -35,9 +35,17 @@ const REASONS: [&str; 17] = [
     "shrinkage",
 ];
 
-pub(super) fn run(state: &mut State, field: &Field, now: Instant) -> Result<Done, Fault> {
+/// Result of a mutation: the selected value, and the changes that it made.
+type Done = (Value, Vec<Change>);
+
+pub(super) fn idempotency_key(field: &Field) -> Option<&str> {
+    field.directive("idempotent")?.get("key")?.as_str()
+}
+
+/// Runs a mutation. With `has_rival`, another program restocks just before a write of levels.
+pub(super) fn run(state: &mut State, field: &Field, has_rival: bool, now: Instant) -> Result<Done, Fault> {
     match field.name.as_str() {
-        "inventorySetQuantities" => once(state, field, now),
+        "inventorySetQuantities" => once(state, field, has_rival, now),
         "productVariantsBulkUpdate" => update_variants(state, field, now),
         "productUpdate" => update_product(state, field, now),
         other => Err((format!("Field '{other}' doesn't exist on type 'Mutation'"), "undefinedField")),
@@ -45,7 +53,7 @@ pub(super) fn run(state: &mut State, field: &Field, now: Instant) -> Result<Done
 }
 
 /// Runs the mutation once for each idempotency key, which is required.
-fn once(state: &mut State, field: &Field, now: Instant) -> Result<Done, Fault> {
+fn once(state: &mut State, field: &Field, has_rival: bool, now: Instant) -> Result<Done, Fault> {
     let Some(key) = idempotency_key(field) else {
         let message = "The @idempotent directive is required for this mutation but was not provided.";
         return Err((message.to_owned(), "BAD_REQUEST"));
@@ -72,7 +80,7 @@ fn once(state: &mut State, field: &Field, now: Instant) -> Result<Done, Fault> {
         };
         return Ok((project(&set_payload(None, vec![refusal]), field)?, Vec::new()));
     }
-    let (value, changes, failed) = set_quantities(state, field, now)?;
+    let (value, changes, failed) = set_quantities(state, field, has_rival, now)?;
     state.replies.remember(key, request, json!({"failed": failed, "value": value}));
     Ok((value, changes))
 }
@@ -89,6 +97,7 @@ struct Row {
 fn set_quantities(
     state: &mut State,
     field: &Field,
+    has_rival: bool,
     now: Instant,
 ) -> Result<(Value, Vec<Change>, bool), Fault> {
     // An invalid selection is refused before anything changes.
@@ -104,7 +113,7 @@ fn set_quantities(
         &["name", "reason", "referenceDocumentUri", "quantities"],
     )?;
     let rows = rows(input)?;
-    let mut changes = rival_restocks(state, &rows, now);
+    let mut changes = if has_rival { rival_restocks(state, &rows, now) } else { Vec::new() };
     let errors = refusals(state, input, &rows)?;
     if !errors.is_empty() {
         return Ok((project(&set_payload(None, errors), field)?, changes, true));
@@ -123,10 +132,10 @@ fn set_quantities(
     Ok((project(&set_payload(group, Vec::new()), field)?, changes, false))
 }
 
-/// Restocks one of each item in `rows` first, as another program would, if the shop is set to do so.
+/// Restocks one of each item in `rows`, as another program would.
 fn rival_restocks(state: &mut State, rows: &[Row], now: Instant) -> Vec<Change> {
     let mut changes = Vec::new();
-    for row in rows.iter().filter(|_| state.rival_restocks) {
+    for row in rows {
         if state.ledger.move_stock(&row.item, &row.location, Decimal::ONE, now).is_ok() {
             changes.push(Change::Level(row.item.clone(), row.location.clone()));
         }

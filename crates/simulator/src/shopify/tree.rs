@@ -1,9 +1,9 @@
 //! Objects of the Admin API with all the fields that can be selected here.
 
+use super::project::Node;
 use crate::ledger::{Product, Variant};
 use crate::level::Level;
 use crate::notation;
-use crate::project::Node;
 use crate::state::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,10 +1,11 @@
 //! Webhooks: one for each topic that an act concerns, all with the act's event id.
 
-use super::{API_VERSION, tree};
+use super::api::API_VERSION;
+use super::{sign, tree};
 use crate::exchange::Outgoing;
 use crate::ledger::{Change, Customer, Instant, Order, Product, Variant};
 use crate::notation;
-use crate::sign;
+use crate::platform::Unsigned;
 use crate::state::State;
 use bytes::Bytes;
 use chrono::SecondsFormat;
@@ -15,7 +16,7 @@ const HOURS_WEST: i32 = 4;
 /// A change of stock also causes `products/update` in one of this many cases.
 const STOCK_TOUCHES_PRODUCT_ONE_IN: u32 = 3;
 
-pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {
+pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {
     let event_id = state.ids.uuid();
     let mut bodies: Vec<(&str, Value)> = Vec::new();
     for change in changes {
@@ -76,16 +77,19 @@ fn touched(state: &mut State, changes: &[Change], item: &str, now: Instant) -> O
 fn sealed(state: &mut State, topic: &str, body: &Value, event_id: &str, url: &str, now: Instant) -> Outgoing {
     let body = Bytes::from(body.to_string());
     let id = state.ids.uuid();
-    let headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("X-Shopify-Topic", topic.to_owned()),
-        ("X-Shopify-Hmac-Sha256", sign::shopify(&state.shop.webhook_secret, &body)),
-        ("X-Shopify-Shop-Domain", state.shop.account.clone()),
-        ("X-Shopify-API-Version", API_VERSION.to_owned()),
-        ("X-Shopify-Webhook-Id", id.clone()),
-        ("X-Shopify-Event-Id", event_id.to_owned()),
-        ("X-Shopify-Triggered-At", now.to_rfc3339_opts(SecondsFormat::Millis, true)),
-    ];
+    let mut headers = sign::headers(&Unsigned {
+        account: &state.shop.account,
+        secret: &state.shop.webhook_secret,
+        url,
+        topic,
+        id: &id,
+        body: &body,
+    });
+    headers.extend([
+        ("x-shopify-api-version", API_VERSION.to_owned()),
+        ("x-shopify-event-id", event_id.to_owned()),
+        ("x-shopify-triggered-at", now.to_rfc3339_opts(SecondsFormat::Millis, true)),
+    ]);
     Outgoing { topic: topic.to_owned(), id, headers, body, url: url.to_owned() }
 }
 

@@ -1,10 +1,10 @@
 //! Items and their variations: read by id, by list and by time of change; written as a whole against a version.
 
-use super::{Refusal, listing, money, page, texts};
+use super::html::rendered;
+use super::reply::{Refusal, listing, money, page, texts};
 use crate::exchange::{Incoming, Reply};
 use crate::ledger::{Change, Instant, Product, Variant};
 use crate::notation;
-use crate::shop::Kind;
 use crate::state::State;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -18,14 +18,13 @@ const DESCRIPTIONS: [&str; 3] = ["description_html", "description", "description
 const KINDS: [&str; 2] = ["ITEM", "ITEM_VARIATION"];
 
 /// Fields of a new item that a write of the item must keep.
-pub(crate) fn item_extra(kind: Kind) -> Map<String, Value> {
-    let mut extra = Map::new();
-    if kind == Kind::Square {
-        extra.insert("product_type".to_owned(), json!("REGULAR"));
-        extra.insert("skip_modifier_screen".to_owned(), json!(false));
-        extra.insert("abbreviation".to_owned(), json!("TF"));
-    }
-    extra
+pub(super) fn new_fields() -> Map<String, Value> {
+    let fields = [
+        ("product_type", json!("REGULAR")),
+        ("skip_modifier_screen", json!(false)),
+        ("abbreviation", json!("TF")),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn item(state: &State, product: &Product) -> Value {
@@ -193,7 +192,7 @@ fn replace_item(state: &mut State, id: &str, object: &Value, now: Instant) -> Re
     };
     let name = take_text(&mut data, "name").ok_or_else(|| Refusal::missing("item_data.name"))?;
     let descriptions = DESCRIPTIONS.map(|name| take_text(&mut data, name));
-    let description = super::rendered(&descriptions.into_iter().flatten().next().unwrap_or_default());
+    let description = rendered(&descriptions.into_iter().flatten().next().unwrap_or_default());
     let mut product = state.ledger.on_sale(id).ok_or_else(|| Refusal::not_found("Item not found."))?.clone();
     let version = state.ledger.next_version();
     for variant in &mut product.variants {

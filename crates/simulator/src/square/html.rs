@@ -12,7 +12,7 @@ const ATTRIBUTES: [&str; 4] = ["align", "href", "rel", "target"];
 const DROPPED: [&str; 3] = ["table", "script", "style"];
 
 /// Returns `text` as the platform stores and shows it.
-pub(crate) fn rendered(text: &str) -> String {
+pub(super) fn rendered(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('<') {

@@ -1,6 +1,6 @@
 //! Counts and adjustments of stock. They apply in the order of `occurred_at`, not of arrival.
 
-use super::{Refusal, listing, page, texts};
+use super::reply::{Refusal, listing, page, texts};
 use crate::exchange::Reply;
 use crate::ledger::{Change, Instant};
 use crate::level::{Entry, Level};
@@ -9,6 +9,7 @@ use crate::state::State;
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// Maximum number of changes in one request.
@@ -28,13 +29,21 @@ struct Checked {
     entry: Entry,
 }
 
-pub(super) fn change(state: &mut State, body: &Map<String, Value>, now: Instant) -> Result<Reply, Refusal> {
+/// Enters changes of stock. `judged_ahead` is the lead of the clock that judges their age.
+pub(super) fn change(
+    state: &mut State,
+    body: &Map<String, Value>,
+    now: Instant,
+    judged_ahead: TimeDelta,
+) -> Result<Reply, Refusal> {
+    let oldest = now + judged_ahead - TimeDelta::hours(AGE_HOURS_MAX);
     let changes = body.get("changes").and_then(Value::as_array).ok_or_else(|| Refusal::missing("changes"))?;
     if changes.is_empty() || changes.len() > CHANGES_MAX {
         return Err(Refusal::bad("INVALID_VALUE", "There must be 1 to 100 changes.", "changes"));
     }
     let ignore = body.get("ignore_unchanged_counts").and_then(Value::as_bool).unwrap_or(true);
-    let checked = changes.iter().map(|change| check(state, change, now)).collect::<Result<Vec<_>, _>>()?;
+    let times = oldest..=now;
+    let checked = changes.iter().map(|change| check(state, change, &times)).collect::<Result<Vec<_>, _>>()?;
     let (mut moved, mut counts) = (Vec::new(), Vec::new());
     for Checked { item, location, occurred_at, entry } in checked {
         let held = state.ledger.level(&item, &location).map(Level::quantity);
@@ -51,7 +60,7 @@ pub(super) fn change(state: &mut State, body: &Map<String, Value>, now: Instant)
     Ok(Reply::ok(json!({"counts": rows.collect::<Vec<_>>()})).changing(moved))
 }
 
-fn check(state: &State, change: &Value, now: Instant) -> Result<Checked, Refusal> {
+fn check(state: &State, change: &Value, times: &RangeInclusive<Instant>) -> Result<Checked, Refusal> {
     let kind = change["type"].as_str().ok_or_else(|| Refusal::missing("changes.type"))?;
     let (given, field) = match kind {
         "PHYSICAL_COUNT" => (&change["physical_count"], "physical_count"),
@@ -88,7 +97,7 @@ fn check(state: &State, change: &Value, now: Instant) -> Result<Checked, Refusal
     let occurred_at = notation::instant(text("occurred_at")?);
     let occurred_at =
         occurred_at.ok_or_else(|| Refusal::bad("INVALID_TIME", "Not RFC 3339.", "occurred_at"))?;
-    if occurred_at > now || occurred_at < now + state.judged_ahead - TimeDelta::hours(AGE_HOURS_MAX) {
+    if !times.contains(&occurred_at) {
         let detail = "Must not be in the future nor more than 24 hours ago.";
         return Err(Refusal::bad("INVALID_TIME", detail, &format!("{field}.occurred_at")));
     }

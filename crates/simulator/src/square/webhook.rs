@@ -1,10 +1,10 @@
 //! Webhooks: thin for the catalog and for orders, full for counts and customers.
 
-use super::inventory;
+use super::{api, inventory, sign};
 use crate::exchange::Outgoing;
 use crate::ledger::{Change, Instant};
 use crate::notation;
-use crate::sign;
+use crate::platform::Unsigned;
 use crate::state::State;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// A catalog change is reported twice in one of this many cases, with two event ids.
 const CATALOG_TWICE_ONE_IN: u32 = 3;
 
-pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {
+pub(super) fn announce(state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing> {
     let mut events: Vec<(&str, Value)> = Vec::new();
     if catalog_changed(changes) {
         let twice = state.ids.one_in(CATALOG_TWICE_ONE_IN);
@@ -35,7 +35,7 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, now: In
             Change::Sold(id) => events.extend(order_created(state, id).map(|data| ("order.created", data))),
             Change::CustomerAdded(id) => {
                 let data = state.ledger.customer(id).map(|customer| {
-                    json!({"type": "customer", "id": id, "object": {"customer": super::customer(customer)}})
+                    json!({"type": "customer", "id": id, "object": {"customer": api::customer(customer)}})
                 });
                 events.extend(data.map(|data| ("customer.created", data)));
             }
@@ -85,11 +85,17 @@ fn sealed(state: &mut State, kind: &str, data: &Value, url: &str, now: Instant) 
         "data": data,
     });
     let body = Bytes::from(body.to_string());
-    let headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("x-square-hmacsha256-signature", sign::square(&state.shop.webhook_secret, url, &body)),
+    let mut headers = sign::headers(&Unsigned {
+        account: &state.shop.account,
+        secret: &state.shop.webhook_secret,
+        url,
+        topic: kind,
+        id: &id,
+        body: &body,
+    });
+    headers.extend([
         ("square-environment", "Sandbox".to_owned()),
         ("square-initial-delivery-timestamp", notation::utc(now)),
-    ];
+    ]);
     Outgoing { topic: kind.to_owned(), id, headers, body, url: url.to_owned() }
 }

@@ -1,18 +1,20 @@
 //! Webhooks: full objects, unsigned, without an id of their own.
 
+use super::{api, sign};
 use crate::exchange::Outgoing;
-use crate::ledger::{Change, Instant};
+use crate::ledger::Change;
+use crate::platform::Unsigned;
 use crate::state::State;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: Instant) -> Vec<Outgoing> {
+pub(super) fn announce(state: &mut State, changes: &[Change], url: &str) -> Vec<Outgoing> {
     let mut events: Vec<(&str, Value)> = Vec::new();
     let mut reported: Vec<String> = Vec::new();
     for change in changes {
         match change {
             Change::Sold(id) => {
-                let data = state.ledger.order(id).map(|order| super::ticket(state, order));
+                let data = state.ledger.order(id).map(|order| api::ticket(state, order));
                 events.extend(data.map(|data| ("TICKET", data)));
             }
             // A cancelled ticket is reported by its status alone.
@@ -20,13 +22,12 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
                 let data = state
                     .ledger
                     .order(id)
-                    .map(|order| json!({"ticket_id": order.id, "order_status": super::status(order)}));
+                    .map(|order| json!({"ticket_id": order.id, "order_status": api::status(order)}));
                 events.extend(data.map(|data| ("TICKET_STATUS", data)));
             }
             Change::CustomerAdded(id) => {
-                events.extend(
-                    state.ledger.customer(id).map(|customer| ("CUSTOMER", super::customer(customer))),
-                );
+                events
+                    .extend(state.ledger.customer(id).map(|customer| ("CUSTOMER", api::customer(customer))));
             }
             // Treez documents no webhook for a refund.
             Change::Refunded(_) => {}
@@ -49,18 +50,24 @@ pub(crate) fn announce(state: &mut State, changes: &[Change], url: &str, _now: I
 
 fn product(state: &State, id: &str) -> Option<Value> {
     let product = state.ledger.product(id)?;
-    Some(super::product(state, product, product.variants.first()?))
+    Some(api::product(state, product, product.variants.first()?))
 }
 
 fn addressed(state: &mut State, kind: &str, data: &Value, url: &str) -> Outgoing {
     let body = json!({"event_type": kind, "data": data, "dispensary_short_name": state.shop.account});
     let trace = format!("00-{}-{}-01", state.ids.hex(16), state.ids.hex(8));
-    let headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("authorization", format!("Bearer {}", state.shop.webhook_secret)),
+    let body = Bytes::from(body.to_string());
+    let mut headers = sign::headers(&Unsigned {
+        account: &state.shop.account,
+        secret: &state.shop.webhook_secret,
+        url,
+        topic: kind,
+        id: &trace,
+        body: &body,
+    });
+    headers.extend([
         ("traceparent", trace.clone()),
         ("user-agent", "Apache-HttpClient/4.5.13 (Java/17)".to_owned()),
-    ];
-    let body = Bytes::from(body.to_string());
+    ]);
     Outgoing { topic: kind.to_owned(), id: trace, headers, body, url: url.to_owned() }
 }

@@ -1,15 +1,16 @@
 //! Opens shops and calls them.
 
 use serde_json::Value;
-use simulator::{Kind, Shop, Simulator, SimulatorOptions};
+use simulator::{Shop, Simulator, SimulatorOptions};
 use std::time::Duration;
 
 /// An account with two locations.
-pub(crate) fn account(platform: Kind) -> Shop {
+pub(crate) fn account(platform: &'static str) -> Shop {
     let (account, locations) = match platform {
-        Kind::Shopify => ("demo.myshopify.com", ["53716844710", "53716844711"]),
-        Kind::Square => ("6SSW7HV8K2ST5", ["YYQR03DGCTXA4", "LMAIN2"]),
-        Kind::Treez => ("partnersandbox3", ["FRONT OF HOUSE", "VAULT"]),
+        "shopify" => ("demo.myshopify.com", ["53716844710", "53716844711"]),
+        "square" => ("6SSW7HV8K2ST5", ["YYQR03DGCTXA4", "LMAIN2"]),
+        "treez" => ("partnersandbox3", ["FRONT OF HOUSE", "VAULT"]),
+        other => panic!("no account of {other} is known"),
     };
     Shop {
         platform,
@@ -22,11 +23,11 @@ pub(crate) fn account(platform: Kind) -> Shop {
     }
 }
 
-pub(crate) async fn open(platform: Kind) -> Simulator {
+pub(crate) async fn open(platform: &'static str) -> Simulator {
     open_with(platform, SimulatorOptions::default()).await
 }
 
-pub(crate) async fn open_with(platform: Kind, options: SimulatorOptions) -> Simulator {
+pub(crate) async fn open_with(platform: &'static str, options: SimulatorOptions) -> Simulator {
     Simulator::start(options, account(platform)).await.unwrap()
 }
 

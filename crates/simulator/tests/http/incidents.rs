@@ -3,9 +3,9 @@ use crate::receiver::{Received, Receiver};
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use simulator::{Impossible, ItemIds, Kind, NewVariant, Simulator, Standing};
+use simulator::{Impossible, ItemIds, NewVariant, Simulator, Standing};
 
-const KINDS: [Kind; 3] = [Kind::Shopify, Kind::Square, Kind::Treez];
+const PLATFORMS: [&str; 3] = ["shopify", "square", "treez"];
 
 fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
     let shop = simulator.shop();
@@ -17,19 +17,20 @@ fn stocked(simulator: &Simulator, sku: &str) -> (ItemIds, String) {
 /// Makes a call with valid credentials to an endpoint that exists.
 async fn any_call(simulator: &Simulator) -> (u16, Value) {
     let (method, path, headers, body) = match simulator.shop().platform() {
-        Kind::Shopify => (
+        "shopify" => (
             "POST",
             "/admin/api/2026-07/graphql.json".to_owned(),
             vec![("X-Shopify-Access-Token", "the-token")],
             json!({"query": "{ locations(first: 1) { nodes { id } } }"}).to_string(),
         ),
-        Kind::Square => ("GET", "/v2/locations".to_owned(), square_headers(), String::new()),
-        Kind::Treez => (
+        "square" => ("GET", "/v2/locations".to_owned(), square_headers(), String::new()),
+        "treez" => (
             "GET",
-            format!("/v2.0/dispensary/{}/product/product_list", account(Kind::Treez).account),
+            format!("/v2.0/dispensary/{}/product/product_list", account("treez").account),
             vec![("authorization", "the-token"), ("client_id", "client")],
             String::new(),
         ),
+        other => panic!("no call of {other} is known"),
     };
     call(method, &format!("{}{path}", simulator.base_url()), &headers, body).await
 }
@@ -62,9 +63,9 @@ async fn reported(simulator: &Simulator, receiver: &mut Receiver) -> Vec<(String
     receiver.rest().iter().map(|received| (topic(received), received.json())).collect()
 }
 
-async fn watched(kind: Kind, sku: &str) -> (Simulator, Receiver, ItemIds, String) {
+async fn watched(platform: &'static str, sku: &str) -> (Simulator, Receiver, ItemIds, String) {
     let receiver = Receiver::start(&[]).await;
-    let simulator = open(kind).await;
+    let simulator = open(platform).await;
     let (ids, location) = stocked(&simulator, sku);
     simulator.set_webhook(&receiver.url);
     (simulator, receiver, ids, location)
@@ -72,8 +73,8 @@ async fn watched(kind: Kind, sku: &str) -> (Simulator, Receiver, ItemIds, String
 
 #[tokio::test]
 async fn an_account_that_takes_no_calls_refuses_every_one_until_it_is_good_again() {
-    for kind in KINDS {
-        let simulator = open(kind).await;
+    for platform in PLATFORMS {
+        let simulator = open(platform).await;
         for (standing, status) in [
             (Standing::TokenRefused, 401),
             (Standing::Frozen, 402),
@@ -82,14 +83,14 @@ async fn an_account_that_takes_no_calls_refuses_every_one_until_it_is_good_again
             (Standing::Good, 200),
         ] {
             simulator.shop().set_standing(standing);
-            assert_eq!(any_call(&simulator).await.0, status, "{kind:?} {standing:?}");
+            assert_eq!(any_call(&simulator).await.0, status, "{platform:?} {standing:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn stocking_stopped_and_started_on_shopify_is_a_disconnect_and_a_connect_with_zero() {
-    let (simulator, mut receiver, ids, location) = watched(Kind::Shopify, "A").await;
+    let (simulator, mut receiver, ids, location) = watched("shopify", "A").await;
     let shop = simulator.shop();
     shop.stop_stocking(&ids.item, &location).unwrap();
     let pair = json!({"inventory_item_id": ids.item.parse::<u64>().unwrap(), "location_id": location.parse::<u64>().unwrap()});
@@ -106,7 +107,7 @@ async fn stocking_stopped_and_started_on_shopify_is_a_disconnect_and_a_connect_w
 
 #[tokio::test]
 async fn what_square_does_not_stock_has_no_count() {
-    let (simulator, mut receiver, ids, location) = watched(Kind::Square, "A").await;
+    let (simulator, mut receiver, ids, location) = watched("square", "A").await;
     let shop = simulator.shop();
     shop.stop_stocking(&ids.item, &location).unwrap();
     assert_eq!(counts(&simulator, &ids, &location).await, Value::Null);
@@ -119,7 +120,7 @@ async fn what_square_does_not_stock_has_no_count() {
 
 #[tokio::test]
 async fn an_item_that_is_not_tracked_has_no_number_until_it_is_again() {
-    let (simulator, mut receiver, ids, location) = watched(Kind::Shopify, "A").await;
+    let (simulator, mut receiver, ids, location) = watched("shopify", "A").await;
     let shop = simulator.shop();
     let available = |webhooks: &[(String, Value)]| {
         let level = webhooks.iter().find(|(topic, _)| topic == "inventory_levels/update");
@@ -132,19 +133,19 @@ async fn an_item_that_is_not_tracked_has_no_number_until_it_is_again() {
     shop.track(&ids.item, true).unwrap();
     assert_eq!(available(&reported(&simulator, &mut receiver).await), Some(json!(10)));
 
-    let (simulator, _receiver, ids, location) = watched(Kind::Square, "A").await;
+    let (simulator, _receiver, ids, location) = watched("square", "A").await;
     simulator.shop().track(&ids.item, false).unwrap();
     assert_eq!(counts(&simulator, &ids, &location).await, Value::Null);
 }
 
 #[tokio::test]
 async fn a_product_made_anew_has_the_same_sku_and_other_ids() {
-    for kind in KINDS {
-        let simulator = open(kind).await;
+    for platform in PLATFORMS {
+        let simulator = open(platform).await;
         let (ids, location) = stocked(&simulator, "A");
         let shop = simulator.shop();
         let anew = shop.recreate_product(&ids.product).unwrap().remove(0);
-        assert_ne!((&anew.product, &anew.item), (&ids.product, &ids.item), "{kind:?}");
+        assert_ne!((&anew.product, &anew.item), (&ids.product, &ids.item), "{platform:?}");
         assert_eq!(shop.find("A"), Some(anew.clone()));
         assert_eq!(shop.level(&anew.item, &location).as_deref(), Some("10"));
         assert_eq!(shop.title(&ids.product), None);
@@ -153,7 +154,7 @@ async fn a_product_made_anew_has_the_same_sku_and_other_ids() {
 
 #[tokio::test]
 async fn a_variation_gets_its_sku_later() {
-    let (simulator, _receiver, ids, _) = watched(Kind::Square, "").await;
+    let (simulator, _receiver, ids, _) = watched("square", "").await;
     let sku = async || {
         let url = format!("{}/v2/catalog/object/{}", simulator.base_url(), ids.variant);
         let (_, body) = call("GET", &url, &square_headers(), "").await;
@@ -166,7 +167,7 @@ async fn a_variation_gets_its_sku_later() {
 
 #[tokio::test]
 async fn a_completed_order_is_cancelled_where_the_platform_can() {
-    let (simulator, mut receiver, ids, location) = watched(Kind::Shopify, "A").await;
+    let (simulator, mut receiver, ids, location) = watched("shopify", "A").await;
     let shop = simulator.shop();
     let order = shop.sell(&ids.item, &location, 4).unwrap();
     reported(&simulator, &mut receiver).await;
@@ -177,7 +178,7 @@ async fn a_completed_order_is_cancelled_where_the_platform_can() {
     assert_eq!(shop.level(&ids.item, &location).as_deref(), Some("10"));
     assert_eq!(shop.cancel_order(&order, true), Err(Impossible::UnknownItem));
 
-    let (simulator, mut receiver, ids, location) = watched(Kind::Treez, "A").await;
+    let (simulator, mut receiver, ids, location) = watched("treez", "A").await;
     let order = simulator.shop().sell(&ids.item, &location, 1).unwrap();
     reported(&simulator, &mut receiver).await;
     simulator.shop().cancel_order(&order, false).unwrap();
@@ -185,7 +186,7 @@ async fn a_completed_order_is_cancelled_where_the_platform_can() {
     let [(topic, body)] = webhooks.as_slice() else { panic!("{webhooks:?}") };
     assert_eq!((topic.as_str(), &body["data"]["order_status"]), ("TICKET_STATUS", &json!("CANCELED")));
 
-    let square = open(Kind::Square).await;
+    let square = open("square").await;
     let (ids, location) = stocked(&square, "A");
     let order = square.shop().sell(&ids.item, &location, 1).unwrap();
     assert_eq!(square.shop().cancel_order(&order, true), Err(Impossible::Unsupported));
@@ -193,7 +194,7 @@ async fn a_completed_order_is_cancelled_where_the_platform_can() {
 
 #[tokio::test]
 async fn a_clock_that_runs_ahead_finds_every_change_too_old() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator, "A");
     let change = |key: &str| {
         let at = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
@@ -219,7 +220,7 @@ async fn a_clock_that_runs_ahead_finds_every_change_too_old() {
 
 #[tokio::test]
 async fn texts_come_back_as_the_platform_renders_them() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, _) = stocked(&simulator, "A");
     let url = format!("{}/v2/catalog/object/{}", simulator.base_url(), ids.product);
     let (_, body) = call("GET", &url, &square_headers(), "").await;
@@ -230,7 +231,7 @@ async fn texts_come_back_as_the_platform_renders_them() {
     assert_eq!(reply["catalog_object"]["item_data"]["description_html"], "<p>Dark</p>");
     assert_eq!(simulator.shop().description(&ids.product).as_deref(), Some("<p>Dark</p>"));
 
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, _) = stocked(&simulator, "A");
     let query = format!(
         r#"mutation {{ productUpdate(product: {{id: "gid://shopify/Product/{}", title: " Dark ", descriptionHtml: " <p>x</p> "}})
@@ -246,7 +247,7 @@ async fn texts_come_back_as_the_platform_renders_them() {
 
 #[tokio::test]
 async fn lost_webhooks_are_never_sent() {
-    let (simulator, mut receiver, ids, location) = watched(Kind::Shopify, "A").await;
+    let (simulator, mut receiver, ids, location) = watched("shopify", "A").await;
     let shop = simulator.shop();
     shop.lose_webhooks(true);
     shop.restock(&ids.item, &location, 1).unwrap();

@@ -1,6 +1,6 @@
 use crate::client::{call, open, open_with};
 use serde_json::{Value, json};
-use simulator::{Chaos, ItemIds, Kind, NewVariant, Simulator, SimulatorOptions};
+use simulator::{Chaos, ItemIds, NewVariant, Simulator, SimulatorOptions};
 
 const SET: &str = "mutation Set($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) {
@@ -44,7 +44,7 @@ fn code(reply: &Value) -> &str {
 
 #[tokio::test]
 async fn a_set_against_what_is_there_takes_effect() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let reply = graphql(&simulator, SET, set("k1", &row(&ids, &location, 8, json!(10)))).await;
     let payload = &reply["data"]["inventorySetQuantities"];
@@ -56,7 +56,7 @@ async fn a_set_against_what_is_there_takes_effect() {
 
 #[tokio::test]
 async fn a_set_against_something_else_is_refused_as_stale() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     simulator.shop().sell(&ids.item, &location, 1).unwrap();
     let reply = graphql(&simulator, SET, set("k1", &row(&ids, &location, 8, json!(10)))).await;
@@ -70,7 +70,7 @@ async fn a_set_against_something_else_is_refused_as_stale() {
 
 #[tokio::test]
 async fn a_null_skips_the_comparison_and_nothing_at_all_is_an_error() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let reply = graphql(&simulator, SET, set("k1", &row(&ids, &location, 3, json!("left out")))).await;
     assert_eq!(reply["errors"][0]["extensions"]["code"], "INVALID_FIELD_ARGUMENTS");
@@ -81,7 +81,7 @@ async fn a_null_skips_the_comparison_and_nothing_at_all_is_an_error() {
 
 #[tokio::test]
 async fn the_same_key_replays_the_first_reply_without_effect() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let variables = set("k1", &row(&ids, &location, 8, json!(10)));
     let first = graphql(&simulator, SET, variables.clone()).await;
@@ -95,7 +95,7 @@ async fn the_same_key_replays_the_first_reply_without_effect() {
 
 #[tokio::test]
 async fn a_key_whose_attempt_failed_is_spent() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let variables = set("k1", &row(&ids, &location, 8, json!(99)));
     assert_eq!(code(&graphql(&simulator, SET, variables.clone()).await), "CHANGE_FROM_QUANTITY_STALE");
@@ -104,7 +104,7 @@ async fn a_key_whose_attempt_failed_is_spent() {
 
 #[tokio::test]
 async fn a_set_without_the_directive_is_an_error() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let query = SET.replace("@idempotent(key: $key)", "");
     let reply = graphql(&simulator, &query, set("k1", &row(&ids, &location, 8, json!(10)))).await;
@@ -115,7 +115,7 @@ async fn a_set_without_the_directive_is_an_error() {
 
 #[tokio::test]
 async fn selecting_what_does_not_exist_is_an_error_without_effect() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let query = SET.replace("quantityAfterChange", "quantityAfter");
     let reply = graphql(&simulator, &query, set("k1", &row(&ids, &location, 8, json!(10)))).await;
@@ -125,7 +125,7 @@ async fn selecting_what_does_not_exist_is_an_error_without_effect() {
 
 #[tokio::test]
 async fn levels_are_read_back() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator, 10);
     let query = "query($id: ID!, $at: ID!) { inventoryItem(id: $id) { inventoryLevel(locationId: $at) {
         quantities(names: [\"available\"]) { name quantity } updatedAt } } }";
@@ -140,7 +140,7 @@ async fn levels_are_read_back() {
 
 #[tokio::test]
 async fn prices_and_titles_are_set_and_unknown_ids_refused() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, _) = stocked(&simulator, 10);
     let price = "mutation($product: ID!, $variants: [ProductVariantsBulkInput!]!) {
         productVariantsBulkUpdate(productId: $product, variants: $variants) {
@@ -165,7 +165,7 @@ async fn prices_and_titles_are_set_and_unknown_ids_refused() {
 
 #[tokio::test]
 async fn products_come_in_pages() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     for index in 0..5 {
         let variant = NewVariant { sku: format!("S{index}"), price_minor: 100, stock: Vec::new() };
         simulator.shop().add_product(&format!("P{index}"), &[variant]).unwrap();
@@ -191,8 +191,8 @@ async fn products_come_in_pages() {
 
 #[tokio::test]
 async fn an_empty_budget_throttles_with_status_200() {
-    let options = SimulatorOptions { points_per_second: 1.0, ..SimulatorOptions::default() };
-    let simulator = open_with(Kind::Shopify, options).await;
+    let options = SimulatorOptions { points_per_second: Some(1.0), ..SimulatorOptions::default() };
+    let simulator = open_with("shopify", options).await;
     let (ids, location) = stocked(&simulator, 10);
     for key in ["k1", "k2"] {
         let reply = graphql(&simulator, SET, set(key, &row(&ids, &location, 8, Value::Null))).await;
@@ -208,7 +208,7 @@ async fn an_empty_budget_throttles_with_status_200() {
 async fn chaos_loses_the_reply_but_not_the_effect() {
     let options = SimulatorOptions::default();
     let chaos = Chaos { error_after_success: 1.0, ..Chaos::default() };
-    let simulator = open_with(Kind::Shopify, SimulatorOptions { chaos, ..options }).await;
+    let simulator = open_with("shopify", SimulatorOptions { chaos, ..options }).await;
     let (ids, location) = stocked(&simulator, 10);
     let url = format!("{}/admin/api/2026-07/graphql.json", simulator.base_url());
     let body = json!({"query": SET, "variables": set("k1", &row(&ids, &location, 8, json!(10)))}).to_string();
@@ -227,7 +227,7 @@ async fn chaos_loses_the_reply_but_not_the_effect() {
 
 #[tokio::test]
 async fn unauthenticated_clients_and_unknown_paths_are_turned_away() {
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let url = format!("{}/admin/api/2026-07/graphql.json", simulator.base_url());
     assert_eq!(call("POST", &url, &[("X-Shopify-Access-Token", "wrong")], "{}").await.0, 401);
     let url = format!("{}/admin/api/soon/graphql.json", simulator.base_url());

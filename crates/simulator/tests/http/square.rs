@@ -1,7 +1,7 @@
 use crate::client::{call, open, open_with};
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
-use simulator::{Chaos, ItemIds, Kind, NewVariant, Simulator, SimulatorOptions};
+use simulator::{Chaos, ItemIds, NewVariant, Simulator, SimulatorOptions};
 
 const HEADERS: [(&str, &str); 2] = [("authorization", "Bearer the-token"), ("Square-Version", "2026-07-15")];
 
@@ -40,7 +40,7 @@ const CHANGES: &str = "/v2/inventory/changes/batch-create";
 
 #[tokio::test]
 async fn an_adjustment_adds_to_a_sale_and_a_count_overrides_what_was_before_it() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator, 10);
     let shop = simulator.shop();
     shop.sell(&ids.item, &location, 1).unwrap();
@@ -58,7 +58,7 @@ async fn an_adjustment_adds_to_a_sale_and_a_count_overrides_what_was_before_it()
 
 #[tokio::test]
 async fn a_count_from_before_a_sale_does_not_undo_the_sale() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator, 10);
     let counted_at = ago(0);
     simulator.shop().sell(&ids.item, &location, 1).unwrap();
@@ -68,7 +68,7 @@ async fn a_count_from_before_a_sale_does_not_undo_the_sale() {
 
 #[tokio::test]
 async fn changes_from_the_future_or_from_long_ago_are_refused() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator, 10);
     for seconds in [-3_600, 25 * 3_600] {
         let (status, reply) =
@@ -80,7 +80,7 @@ async fn changes_from_the_future_or_from_long_ago_are_refused() {
 
 #[tokio::test]
 async fn the_same_key_replays_and_with_another_body_is_refused() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator, 10);
     let body = adjust("k1", &ids, &location, ("IN_STOCK", "WASTE"), "1", &ago(0));
     let first = post(&simulator, CHANGES, body.clone()).await;
@@ -94,7 +94,7 @@ async fn the_same_key_replays_and_with_another_body_is_refused() {
 
 #[tokio::test]
 async fn an_object_is_replaced_only_against_its_version_and_then_as_a_whole() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, _) = stocked(&simulator, 10);
     let path = format!("/v2/catalog/object/{}", ids.product);
     let (_, reply) = get(&simulator, &path).await;
@@ -118,7 +118,7 @@ async fn an_object_is_replaced_only_against_its_version_and_then_as_a_whole() {
 
 #[tokio::test]
 async fn a_price_is_set_on_the_variation_alone() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, _) = stocked(&simulator, 10);
     let (_, item) = get(&simulator, &format!("/v2/catalog/object/{}", ids.product)).await;
     let (_, reply) = get(&simulator, &format!("/v2/catalog/object/{}", ids.variant)).await;
@@ -138,7 +138,7 @@ async fn a_price_is_set_on_the_variation_alone() {
 
 #[tokio::test]
 async fn a_search_finds_what_changed_after_a_moment_deleted_things_included() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let shop = simulator.shop();
     let (kept, _) = stocked(&simulator, 1);
     let (gone, _) = stocked(&simulator, 1);
@@ -168,7 +168,7 @@ async fn a_search_finds_what_changed_after_a_moment_deleted_things_included() {
 
 #[tokio::test]
 async fn counts_orders_and_customers_are_read() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator, 10);
     let order = simulator.shop().sell(&ids.item, &location, 3).unwrap();
     let body =
@@ -187,7 +187,7 @@ async fn counts_orders_and_customers_are_read() {
 #[tokio::test]
 async fn calls_without_token_or_version_and_too_many_calls_are_refused() {
     let chaos = Chaos { throttle_429: 1.0, ..Chaos::default() };
-    let simulator = open_with(Kind::Square, SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
     let (status, reply) = get(&simulator, "/v2/customers").await;
     assert_eq!((status, &reply["errors"][0]["code"]), (429, &json!("RATE_LIMITED")));
     simulator.set_chaos(Chaos::default());
@@ -200,7 +200,7 @@ async fn calls_without_token_or_version_and_too_many_calls_are_refused() {
 #[tokio::test]
 async fn a_connection_that_is_closed_instead_of_an_answer_has_had_its_effect() {
     let chaos = Chaos { reset_after_success: 1.0, answer_ms_max: 5, ..Chaos::default() };
-    let simulator = open_with(Kind::Square, SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
     let (ids, location) = stocked(&simulator, 10);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut request = client.post(format!("{}{CHANGES}", simulator.base_url()));

@@ -1,10 +1,10 @@
 use crate::client::open;
-use simulator::{Kind, Tally, Traffic};
+use simulator::{Tally, Traffic};
 use std::time::Duration;
 
 #[tokio::test]
 async fn traffic_keeps_the_shops_busy_until_it_is_cancelled() {
-    let (shopify, square) = (open(Kind::Shopify).await, open(Kind::Square).await);
+    let (shopify, square) = (open("shopify").await, open("square").await);
     let shops = vec![shopify.shop(), square.shop()];
     let skus = |items: Vec<simulator::ItemIds>| items.into_iter().map(|ids| ids.sku).collect::<Vec<_>>();
     let stocked = [Traffic::stock(&shops[0]).unwrap(), Traffic::stock(&shops[1]).unwrap()].map(skus);

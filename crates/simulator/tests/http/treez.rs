@@ -1,7 +1,7 @@
 use crate::client::{call, open};
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
-use simulator::{Kind, NewVariant, Simulator};
+use simulator::{NewVariant, Simulator};
 
 const BASE: &str = "/v2.0/dispensary/partnersandbox3";
 
@@ -19,7 +19,7 @@ async fn get(simulator: &Simulator, token: &str, path: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn products_are_listed_with_a_token_that_was_issued() {
-    let simulator = open(Kind::Treez).await;
+    let simulator = open("treez").await;
     let shop = simulator.shop();
     let variants = ["A", "B", "C"].map(|sku| NewVariant::stocked(sku, 3_500, 6, &shop.locations()));
     let ids = shop.add_product("Grinder", &variants).unwrap();
@@ -38,7 +38,7 @@ async fn products_are_listed_with_a_token_that_was_issued() {
 
 #[tokio::test]
 async fn a_sale_is_a_ticket_and_does_not_move_the_products_time() {
-    let simulator = open(Kind::Treez).await;
+    let simulator = open("treez").await;
     let shop = simulator.shop();
     let location = shop.locations().remove(0);
     let before = (Utc::now() - TimeDelta::minutes(1)).to_rfc3339_opts(SecondsFormat::Millis, true);
@@ -61,7 +61,7 @@ async fn a_sale_is_a_ticket_and_does_not_move_the_products_time() {
 
 #[tokio::test]
 async fn unauthenticated_clients_are_turned_away() {
-    let simulator = open(Kind::Treez).await;
+    let simulator = open("treez").await;
     let (status, reply) = get(&simulator, "wrong", "/product/product_list").await;
     assert_eq!((status, &reply["resultCode"]), (401, &json!("FAIL")));
     let url = format!("{}{BASE}/config/api/gettokens", simulator.base_url());

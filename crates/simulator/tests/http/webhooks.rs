@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
-use simulator::{Chaos, ItemIds, Kind, NewVariant, Retries, Simulator, SimulatorOptions};
+use simulator::{Chaos, ItemIds, NewVariant, Retries, Shop, Simulator, SimulatorOptions, StartError, Unfit};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn quick(count: u32) -> SimulatorOptions {
 #[tokio::test]
 async fn a_sale_on_shopify_sends_signed_webhooks_with_one_event_id() {
     let mut receiver = Receiver::start(&[]).await;
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator);
     simulator.set_webhook(&receiver.url);
     let order = simulator.shop().sell(&ids.item, &location, 2).unwrap();
@@ -51,7 +51,7 @@ async fn a_sale_on_shopify_sends_signed_webhooks_with_one_event_id() {
     assert_eq!(by_topic("orders/create").json()["id"], order.parse::<u64>().unwrap());
     for each in &webhooks {
         assert_eq!(each.header("X-Shopify-Hmac-Sha256"), hmac(&[&each.body]));
-        assert_eq!(each.header("X-Shopify-Shop-Domain"), account(Kind::Shopify).account);
+        assert_eq!(each.header("X-Shopify-Shop-Domain"), account("shopify").account);
     }
     let distinct =
         |name: &str| webhooks.iter().map(|each| each.header(name).to_owned()).collect::<HashSet<_>>().len();
@@ -62,7 +62,7 @@ async fn a_sale_on_shopify_sends_signed_webhooks_with_one_event_id() {
 #[tokio::test]
 async fn our_own_write_to_shopify_echoes() {
     let mut receiver = Receiver::start(&[]).await;
-    let simulator = open(Kind::Shopify).await;
+    let simulator = open("shopify").await;
     let (ids, location) = stocked(&simulator);
     simulator.set_webhook(&receiver.url);
     let query = format!(
@@ -81,7 +81,7 @@ async fn our_own_write_to_shopify_echoes() {
 #[tokio::test]
 async fn a_sale_on_square_sends_counts_and_a_thin_order_signed_with_the_url() {
     let mut receiver = Receiver::start(&[]).await;
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let (ids, location) = stocked(&simulator);
     simulator.set_webhook(&receiver.url);
     let order = simulator.shop().sell(&ids.item, &location, 2).unwrap();
@@ -103,7 +103,7 @@ async fn a_sale_on_square_sends_counts_and_a_thin_order_signed_with_the_url() {
 #[tokio::test]
 async fn a_sale_on_treez_sends_a_ticket_and_the_product_with_the_bearer_token() {
     let mut receiver = Receiver::start(&[]).await;
-    let simulator = open(Kind::Treez).await;
+    let simulator = open("treez").await;
     let (ids, location) = stocked(&simulator);
     simulator.set_webhook(&receiver.url);
     simulator.shop().sell(&ids.item, &location, 2).unwrap();
@@ -119,7 +119,7 @@ async fn a_sale_on_treez_sends_a_ticket_and_the_product_with_the_bearer_token() 
 #[tokio::test]
 async fn held_webhooks_wait_and_go_in_their_order() {
     let mut receiver = Receiver::start(&[]).await;
-    let simulator = open(Kind::Treez).await;
+    let simulator = open("treez").await;
     let (ids, location) = stocked(&simulator);
     simulator.set_webhook(&receiver.url);
     let shop = simulator.shop();
@@ -127,7 +127,7 @@ async fn held_webhooks_wait_and_go_in_their_order() {
     shop.sell(&ids.item, &location, 1).unwrap();
     shop.sell(&ids.item, &location, 1).unwrap();
     // Another shop's webhook is sent meanwhile, so these could have been sent too.
-    let other = open(Kind::Treez).await;
+    let other = open("treez").await;
     other.set_webhook(&receiver.url);
     other.shop().add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
     other.shop().deliver_now().await;
@@ -149,7 +149,7 @@ async fn held_webhooks_wait_and_go_in_their_order() {
 #[tokio::test]
 async fn a_webhook_that_is_refused_comes_again_with_the_same_id_and_body() {
     let mut receiver = Receiver::start(&[503, 302]).await;
-    let simulator = open_with(Kind::Square, quick(5)).await;
+    let simulator = open_with("square", quick(5)).await;
     simulator.set_webhook(&receiver.url);
     simulator.shop().add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
     let attempts: Vec<Received> = vec![receiver.next().await, receiver.next().await, receiver.next().await];
@@ -167,7 +167,7 @@ async fn a_webhook_that_is_refused_comes_again_with_the_same_id_and_body() {
 #[tokio::test]
 async fn a_webhook_is_given_up_after_its_retries_and_the_next_one_goes() {
     let mut receiver = Receiver::start(&[500, 500, 500]).await;
-    let simulator = open_with(Kind::Square, quick(2)).await;
+    let simulator = open_with("square", quick(2)).await;
     simulator.set_webhook(&receiver.url);
     simulator.shop().add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
     simulator.shop().add_customer("Alan", "Turing", "alan@example.com").unwrap();
@@ -181,7 +181,7 @@ async fn a_webhook_is_given_up_after_its_retries_and_the_next_one_goes() {
 async fn chaos_duplicates_webhooks_with_their_ids() {
     let mut receiver = Receiver::start(&[]).await;
     let chaos = Chaos { duplicate: 1.0, ..Chaos::default() };
-    let simulator = open_with(Kind::Square, SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
     simulator.set_webhook(&receiver.url);
     simulator.shop().add_customer("Ada", "Lovelace", "ada@example.com").unwrap();
     let (first, second) = (receiver.next().await, receiver.next().await);
@@ -195,7 +195,7 @@ async fn chaos_duplicates_webhooks_with_their_ids() {
 async fn chaos_lets_webhooks_overtake_each_other() {
     let mut receiver = Receiver::start(&[]).await;
     let chaos = Chaos { reorder: 1.0, ..Chaos::default() };
-    let simulator = open_with(Kind::Square, SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
+    let simulator = open_with("square", SimulatorOptions { chaos, ..SimulatorOptions::default() }).await;
     simulator.set_webhook(&receiver.url);
     let shop = simulator.shop();
     shop.hold_webhooks(true);
@@ -206,14 +206,22 @@ async fn chaos_lets_webhooks_overtake_each_other() {
 }
 
 #[tokio::test]
+async fn a_platform_that_the_registry_lacks_is_refused() {
+    let shop = Shop { platform: "nobody", ..account("square") };
+    let started = Simulator::start(SimulatorOptions::default(), shop).await;
+    assert!(matches!(started, Err(StartError::Unfit(Unfit::UnknownPlatform))));
+    assert!(simulator::find("nobody").is_none());
+}
+
+#[tokio::test]
 async fn the_same_seed_makes_the_same_shop() {
-    let (one, two) = (open(Kind::Shopify).await, open(Kind::Shopify).await);
+    let (one, two) = (open("shopify").await, open("shopify").await);
     assert_eq!(stocked(&one), stocked(&two));
 }
 
 #[tokio::test]
 async fn a_stopped_simulator_answers_no_more() {
-    let simulator = open(Kind::Square).await;
+    let simulator = open("square").await;
     let url = format!("{}/v2/customers", simulator.base_url());
     simulator.stop().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

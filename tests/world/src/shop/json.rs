@@ -70,15 +70,13 @@ impl Json {
         currency: Currency,
         now: Timestamp,
     ) -> Option<Box<Self>> {
-        let platform = match kind {
-            Kind::Shopify => simulator::Kind::Shopify,
-            Kind::Square => simulator::Kind::Square,
-            Kind::Treez => return None,
-        };
+        if kind == Kind::Treez {
+            return None;
+        }
         let (account, url) =
             (format!("{connection}.example"), format!("https://intake.example/webhook/{connection}"));
         let shop = simulator::Shop {
-            platform,
+            platform: kind.as_str(),
             account: account.clone(),
             token: TOKEN.to_owned(),
             webhook_secret: SECRET.to_owned(),
@@ -87,7 +85,7 @@ impl Json {
             locations: (0..super::PLACES_MAX).map(|place| place_id(place).to_string()).collect(),
         };
         let seed = connection.as_str().bytes().map(u64::from).sum();
-        let machine = ShopMachine::new(shop, seed, POINTS_PER_SECOND, time(now)).ok()?;
+        let machine = ShopMachine::new(shop, seed, Some(POINTS_PER_SECOND), time(now)).ok()?;
         Some(Box::new(Self { kind, machine, account, url, mark: None, sales: Vec::new() }))
     }
 

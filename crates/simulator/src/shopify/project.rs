@@ -1,7 +1,7 @@
 //! Reduces a full reply to the fields that a GraphQL request selected, and refuses invalid selections: a field that
 //! doesn't exist, an object without fields, a connection without a size.
 
-use crate::graphql::Field;
+use super::graphql::Field;
 use serde_json::{Map, Value, json};
 
 /// The largest page of a connection.

@@ -1,21 +1,17 @@
 //! Shopify's Admin API over GraphQL and its budget of points.
 
-mod mutate;
-mod tree;
-mod webhook;
-
-pub(crate) use webhook::announce;
-
+use super::graphql::{self, Field, Operation};
+use super::mutate::{self, idempotency_key};
+use super::project::{Fault, Node, project};
+use super::tree;
 use crate::exchange::{Incoming, Reply};
-use crate::graphql::{self, Field, Operation};
-use crate::ledger::{Change, Instant};
+use crate::ledger::Instant;
 use crate::notation;
-use crate::project::{Fault, Node, project};
 use crate::state::State;
 use serde_json::{Map, Value, json};
 
 /// The API version that is served, even if an older one is requested.
-const API_VERSION: &str = "2026-07";
+pub(super) const API_VERSION: &str = "2026-07";
 /// Cost of one field of a mutation, in points.
 const MUTATION_POINTS: f64 = 10.0;
 /// Maximum cost of one query, in points.
@@ -25,14 +21,14 @@ const BUCKET_SECONDS: f64 = 20.0;
 
 /// The leaky bucket of one app in one shop.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
+struct Bucket {
     available: f64,
     points_per_second: f64,
     at: Instant,
 }
 
 impl Bucket {
-    pub(crate) fn full(points_per_second: f64, now: Instant) -> Self {
+    fn full(points_per_second: f64, now: Instant) -> Self {
         Self { available: points_per_second * BUCKET_SECONDS, points_per_second, at: now }
     }
 
@@ -66,14 +62,28 @@ impl Bucket {
     }
 }
 
-pub(crate) fn throttled(state: &State, _now: Instant) -> Reply {
-    let errors = json!([{"message": "Throttled", "extensions": {"code": "THROTTLED",
-        "documentation": "https://shopify.dev/api/usage/rate-limits"}}]);
-    let extensions = state.bucket.extensions(MUTATION_POINTS, None);
-    Reply::ok(json!({"errors": errors, "extensions": extensions}))
+/// The API of one shop.
+#[derive(Debug)]
+pub(super) struct Api {
+    bucket: Bucket,
+    /// True if another program restocks one of each item just before each write of levels.
+    pub(super) rival_restocks: bool,
 }
 
-pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+impl Api {
+    pub(super) fn new(points_per_second: f64, now: Instant) -> Self {
+        Self { bucket: Bucket::full(points_per_second, now), rival_restocks: false }
+    }
+
+    pub(super) fn throttled_reply(&self) -> Reply {
+        let errors = json!([{"message": "Throttled", "extensions": {"code": "THROTTLED",
+            "documentation": "https://shopify.dev/api/usage/rate-limits"}}]);
+        let extensions = self.bucket.extensions(MUTATION_POINTS, None);
+        Reply::ok(json!({"errors": errors, "extensions": extensions}))
+    }
+}
+
+pub(super) fn answer(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
     if call.header("x-shopify-access-token") != Some(state.shop.token.as_str()) {
         let message = "[API] Invalid API key or access token (unrecognized login or wrong password)";
         return Reply::of(401, json!({"errors": message}));
@@ -89,7 +99,7 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
     };
     let query = request.get("query").and_then(Value::as_str).unwrap_or_default();
     let mut reply = match graphql::parse(query, request.get("variables").unwrap_or(&Value::Null)) {
-        Ok(operation) => execute(state, &operation, now),
+        Ok(operation) => execute(api, state, &operation, now),
         Err(message) => Reply::ok(json!({"errors": [{"message": message}]})).named("unreadable"),
     };
     reply.headers.push(("X-Shopify-API-Version", API_VERSION.to_owned()));
@@ -104,17 +114,17 @@ fn is_version(version: &str) -> bool {
     quarterly || version == "unstable"
 }
 
-fn execute(state: &mut State, operation: &Operation, now: Instant) -> Reply {
+fn execute(api: &mut Api, state: &mut State, operation: &Operation, now: Instant) -> Reply {
     let names: Vec<&str> = operation.fields.iter().map(|field| field.name.as_str()).collect();
     let name = names.join(",");
     let points = cost(operation);
-    if !state.bucket.spend(points, now) {
-        return throttled(state, now).named(&name);
+    if !api.bucket.spend(points, now) {
+        return api.throttled_reply().named(&name);
     }
     let (mut data, mut errors, mut changes) = (Map::new(), Vec::new(), Vec::new());
     for field in &operation.fields {
         let answered = if operation.mutation {
-            mutate::run(state, field, now).map(|(value, changed)| {
+            mutate::run(state, field, api.rival_restocks, now).map(|(value, changed)| {
                 changes.extend(changed);
                 value
             })
@@ -127,7 +137,7 @@ fn execute(state: &mut State, operation: &Operation, now: Instant) -> Reply {
         });
         data.insert(field.alias.clone(), value);
     }
-    let mut body = json!({"data": data, "extensions": state.bucket.extensions(points, Some(points))});
+    let mut body = json!({"data": data, "extensions": api.bucket.extensions(points, Some(points))});
     if !errors.is_empty() {
         body["errors"] = Value::Array(errors);
     }
@@ -135,10 +145,6 @@ fn execute(state: &mut State, operation: &Operation, now: Instant) -> Reply {
     let mut reply = Reply::ok(body).named(&name).changing(changes);
     reply.idempotency_key = key.map(str::to_owned);
     reply
-}
-
-fn idempotency_key(field: &Field) -> Option<&str> {
-    field.directive("idempotent")?.get("key")?.as_str()
 }
 
 /// Returns the cost in points: one for each object that could be returned, a simplification of the platform's own rule.
@@ -200,6 +206,3 @@ fn changed_after(filter: &str) -> Option<(Instant, bool)> {
     let at = notation::instant(rest.trim_matches(|c| c == '\'' || c == '"'))?;
     Some((at, inclusive))
 }
-
-/// Result of a mutation: the selected value, and the changes that it made.
-type Done = (Value, Vec<Change>);

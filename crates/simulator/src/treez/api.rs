@@ -1,20 +1,19 @@
 //! Treez' dispensary API v2.0: lists only; no call sets stock.
 
-mod webhook;
-
-pub(crate) use webhook::announce;
-
 use crate::exchange::{Incoming, Reply, decode, decode_form};
 use crate::ledger::{Customer, Instant, Order, Product, Variant};
 use crate::notation;
-use crate::state::{State, TOKENS_MAX};
+use crate::state::State;
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 
 /// The shop's time zone, in hours west of Greenwich.
 const HOURS_WEST: i32 = 7;
 /// Lifetime of an access token, in hours.
 const TOKEN_HOURS: i64 = 2;
+/// Maximum number of access tokens that are valid at once.
+const TOKENS_MAX: usize = 100;
 /// Maximum number of products on a page.
 const PAGE_MAX: usize = 1_000;
 /// Maximum number of ids in one request.
@@ -24,15 +23,18 @@ const TICKET_DAYS_MAX: i64 = 30;
 /// Number of rows on a page if the path names no valid number.
 const ROWS_DEFAULT: usize = 25;
 
-fn failed(status: u16, reason: &str) -> Reply {
+pub(super) fn failed(status: u16, reason: &str) -> Reply {
     Reply::of(status, json!({"resultCode": "FAIL", "resultReason": reason, "resultDetail": reason}))
 }
 
-pub(crate) fn throttled() -> Reply {
-    failed(429, "RATE_LIMIT_EXCEEDED")
+/// The API of one dispensary.
+#[derive(Debug, Default)]
+pub(super) struct Api {
+    /// Issued tokens and their times of expiry.
+    tokens: VecDeque<(String, Instant)>,
 }
 
-pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+pub(super) fn answer(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
     let segments: Vec<String> = call.segments().into_iter().map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let ["v2.0", "dispensary", dispensary, path @ ..] = &segments[..] else {
@@ -42,10 +44,10 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
         return failed(404, "DISPENSARY_NOT_FOUND");
     }
     if call.method == "POST" && path == ["config", "api", "gettokens"] {
-        return tokens(state, call, now);
+        return tokens(api, state, call, now);
     }
     let token = call.header("authorization").unwrap_or_default();
-    let issued = state.tokens.iter().any(|(issued, until)| issued == token && now < *until);
+    let issued = api.tokens.iter().any(|(issued, until)| issued == token && now < *until);
     let client = call.header("client_id").is_some_and(|client| !client.is_empty());
     if !client || !(issued || token == state.shop.token) {
         return failed(401, "INVALID_TOKEN");
@@ -68,7 +70,7 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
     }
 }
 
-fn tokens(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+fn tokens(api: &mut Api, state: &mut State, call: &Incoming, now: Instant) -> Reply {
     let form = decode_form(&String::from_utf8_lossy(&call.body));
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     if field("client_id").is_none_or(str::is_empty) || field("apikey") != Some(state.shop.token.as_str()) {
@@ -76,9 +78,9 @@ fn tokens(state: &mut State, call: &Incoming, now: Instant) -> Reply {
     }
     let token = state.ids.hex(32);
     let until = now + TimeDelta::hours(TOKEN_HOURS);
-    state.tokens.push_back((token.clone(), until));
-    if state.tokens.len() > TOKENS_MAX {
-        state.tokens.pop_front();
+    api.tokens.push_back((token.clone(), until));
+    if api.tokens.len() > TOKENS_MAX {
+        api.tokens.pop_front();
     }
     Reply::ok(json!({
         "resultCode": "SUCCESS", "resultReason": null, "access_token": token, "refresh_token": state.ids.hex(32),
@@ -152,7 +154,7 @@ fn customers(state: &State, after: &str, rest: &[&str]) -> Reply {
     }
 }
 
-fn product(state: &State, product: &Product, variant: &Variant) -> Value {
+pub(super) fn product(state: &State, product: &Product, variant: &Variant) -> Value {
     let levels =
         state.ledger.levels_of(&variant.item).filter(|_| variant.tracked).map(|(location, level)| {
             json!({"inventory_type": "ADULT", "location": location, "location_id": location,
@@ -178,11 +180,11 @@ fn product(state: &State, product: &Product, variant: &Variant) -> Value {
     })
 }
 
-fn status(order: &Order) -> &'static str {
+pub(super) fn status(order: &Order) -> &'static str {
     if order.cancelled_at.is_some() { "CANCELED" } else { "COMPLETED" }
 }
 
-fn ticket(state: &State, order: &Order) -> Value {
+pub(super) fn ticket(state: &State, order: &Order) -> Value {
     let line = &order.line;
     let currency = &state.shop.currency;
     let total = notation::amount_number(line.total_minor(), currency);
@@ -212,7 +214,7 @@ fn ticket(state: &State, order: &Order) -> Value {
     ticket
 }
 
-fn customer(customer: &Customer) -> Value {
+pub(super) fn customer(customer: &Customer) -> Value {
     json!({
         "customer_id": customer.id, "status": "ACTIVE", "verification_status": "VERIFIED",
         "verification_reasons": [], "first_name": customer.given_name, "middle_name": null,

@@ -1,18 +1,12 @@
 //! Square's Connect v2.
 
-mod catalog;
-mod html;
-mod inventory;
-mod webhook;
-
-pub(crate) use catalog::item_extra;
-pub(crate) use html::rendered;
-pub(crate) use webhook::announce;
-
+use super::reply::{Refusal, listing, money, page};
+use super::{catalog, inventory};
 use crate::exchange::{Incoming, Reply, decode};
 use crate::ledger::{Customer, Instant, Order};
 use crate::notation;
 use crate::state::State;
+use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
 /// Maximum length of an idempotency key.
@@ -20,45 +14,13 @@ const KEY_LENGTH_MAX: usize = 128;
 /// Maximum number of customers on a page.
 const CUSTOMERS_PER_PAGE: usize = 100;
 
-/// Error of a refused call: status, category, code, message, and the invalid field.
-#[derive(Debug)]
-struct Refusal {
-    status: u16,
-    category: &'static str,
-    code: &'static str,
-    detail: String,
-    field: Option<String>,
-}
-
-impl Refusal {
-    fn bad(code: &'static str, detail: &str, field: &str) -> Self {
-        let field = (!field.is_empty()).then(|| field.to_owned());
-        Self { status: 400, category: "INVALID_REQUEST_ERROR", code, detail: detail.to_owned(), field }
-    }
-
-    fn missing(field: &str) -> Self {
-        Self::bad("MISSING_REQUIRED_PARAMETER", "Missing required parameter.", field)
-    }
-
-    fn not_found(detail: &str) -> Self {
-        Self { status: 404, ..Self::bad("NOT_FOUND", detail, "") }
-    }
-
-    fn reply(self) -> Reply {
-        let mut error = json!({"category": self.category, "code": self.code, "detail": self.detail});
-        if let Some(field) = self.field {
-            error["field"] = json!(field);
-        }
-        Reply::of(self.status, json!({"errors": [error]}))
-    }
-}
-
-pub(crate) fn throttled() -> Reply {
+pub(super) fn throttled() -> Reply {
     let detail = "Your application is sending too many requests.".to_owned();
     Refusal { status: 429, category: "RATE_LIMIT_ERROR", code: "RATE_LIMITED", detail, field: None }.reply()
 }
 
-pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply {
+/// Replies to a call. `judged_ahead` is the lead of the clock that judges the age of changes.
+pub(super) fn answer(state: &mut State, call: &Incoming, judged_ahead: TimeDelta, now: Instant) -> Reply {
     let bearer = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     if bearer != Some(state.shop.token.as_str()) {
         let detail = "This request could not be authorized.".to_owned();
@@ -74,7 +36,7 @@ pub(crate) fn answer(state: &mut State, call: &Incoming, now: Instant) -> Reply 
     let answered = match (call.method.as_str(), &segments[..]) {
         ("POST", ["v2", "inventory", "changes", "batch-create"] | ["v2", "inventory", "batch-change"]) => {
             once(state, call, "inventory.changes.batch-create", |state, body| {
-                inventory::change(state, body, now)
+                inventory::change(state, body, now, judged_ahead)
             })
         }
         ("POST", ["v2", "catalog", "object"]) => {
@@ -142,29 +104,6 @@ fn once(
     Ok(reply)
 }
 
-/// The list of texts in `body` called `name`; empty if it is missing.
-fn texts<'a>(body: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
-    let list = body.get(name).and_then(Value::as_array);
-    list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
-}
-
-fn money(state: &State, minor: i64) -> Value {
-    json!({"amount": minor, "currency": state.shop.currency})
-}
-
-/// One page of `all` from the position in `cursor`, and the cursor of the next page.
-fn page<T>(all: Vec<T>, cursor: Option<&str>, limit: usize) -> Result<(Vec<T>, Option<String>), Refusal> {
-    let start = match cursor {
-        None | Some("") => 0,
-        Some(cursor) => {
-            let place = cursor.strip_prefix("from-").and_then(|place| place.parse::<usize>().ok());
-            place.ok_or_else(|| Refusal::bad("INVALID_CURSOR", "The cursor is invalid.", "cursor"))?
-        }
-    };
-    let next = (start + limit < all.len()).then(|| format!("from-{}", start + limit));
-    Ok((all.into_iter().skip(start).take(limit).collect(), next))
-}
-
 fn order(state: &State, order: &Order) -> Value {
     let line = &order.line;
     let total = money(state, line.total_minor());
@@ -182,7 +121,7 @@ fn order(state: &State, order: &Order) -> Value {
     })
 }
 
-fn customer(customer: &Customer) -> Value {
+pub(super) fn customer(customer: &Customer) -> Value {
     json!({
         "id": customer.id, "created_at": notation::utc(customer.at), "updated_at": notation::utc(customer.at),
         "given_name": customer.given_name, "family_name": customer.family_name, "email_address": customer.email,
@@ -203,16 +142,4 @@ fn locations(state: &State) -> Value {
             "currency": state.shop.currency})
     };
     json!({"locations": state.shop.locations.iter().map(location).collect::<Vec<_>>()})
-}
-
-/// A list with its cursor; empty parts are left out, as the platform does.
-fn listing(name: &str, shown: Vec<Value>, next: Option<String>) -> Value {
-    let mut body = Map::new();
-    if !shown.is_empty() {
-        body.insert(name.to_owned(), Value::Array(shown));
-    }
-    if let Some(next) = next {
-        body.insert("cursor".to_owned(), Value::String(next));
-    }
-    Value::Object(body)
 }

@@ -1,5 +1,5 @@
 //! The GraphQL that clients of the simulator use: one operation, fields with arguments and directives, variables,
-//! inline fragments. No named fragments, no schema; [`crate::project`] checks selections against the reply.
+//! inline fragments. No named fragments, no schema; [`super::project`] checks selections against the reply.
 
 use serde_json::{Map, Value};
 

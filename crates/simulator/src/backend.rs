@@ -1,0 +1,71 @@
+//! The contract of a simulated platform within this crate: its rules, and its replies to the calls for one shop.
+
+use crate::exchange::{Incoming, Outgoing, Reply};
+use crate::ledger::{Change, Instant};
+use crate::platform::{Headers, SimulatedPlatform};
+use crate::rules::LedgerRules;
+use crate::shop::{Shop, Unfit};
+use crate::standing::Refusal;
+use crate::state::State;
+use chrono::TimeDelta;
+use std::fmt;
+use std::time::Duration;
+
+/// A platform as the simulator runs it.
+pub(crate) trait Simulation: SimulatedPlatform {
+    /// Refuses a shop that the platform couldn't have.
+    fn check(&self, _shop: &Shop) -> Result<(), Unfit> {
+        Ok(())
+    }
+
+    /// The platform's own rules for a shop's ledger.
+    fn ledger_rules(&self) -> LedgerRules;
+
+    /// The platform's documented sending of webhooks.
+    fn sending(&self) -> Sending;
+
+    /// Further headers of a webhook that is sent again: the number of the retry, and the reason for it.
+    fn retry_headers(&self, _retry: u32, _reason: &str) -> Headers {
+        Vec::new()
+    }
+
+    /// Makes the platform's side of a shop. `points_per_second` is the refill rate of the budget for calls, where the
+    /// platform has one; `None` for the documented one.
+    fn open(&self, points_per_second: Option<f64>, now: Instant) -> Box<dyn Backend>;
+}
+
+/// The platform's side of one shop, with the state that no other platform has.
+pub(crate) trait Backend: fmt::Debug + Send {
+    /// Replies to a call.
+    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply;
+
+    /// The reply to a call beyond the rate limit.
+    fn throttled(&self) -> Reply;
+
+    /// The reply to any call while the account is refused.
+    fn refused(&self, refusal: Refusal) -> Reply;
+
+    /// Makes the webhooks that report `changes`, for the URL at which they are registered.
+    fn announce(&mut self, state: &mut State, changes: &[Change], url: &str, now: Instant) -> Vec<Outgoing>;
+
+    /// Begins or ends a disturbance; one that the platform doesn't know has no effect.
+    fn disturb(&mut self, _disturbance: Disturbance) {}
+}
+
+/// The sending of a platform's webhooks, as documented.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending {
+    /// Maximum number of retries.
+    pub(crate) retries_max: u32,
+    /// Time limit for the receiver's response.
+    pub(crate) timeout: Duration,
+}
+
+/// A condition under which a platform refuses writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Disturbance {
+    /// Another program restocks one of each item just before each write that compares its level.
+    RivalRestocks(bool),
+    /// The lead of the clock that judges the age of changes.
+    ClockAhead(TimeDelta),
+}
