@@ -9,4 +9,6 @@ mod memory;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod platform_names;
+#[cfg(test)]
 mod words;

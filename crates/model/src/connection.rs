@@ -40,9 +40,8 @@ pub struct Connection {
     pub enabled: bool,
     /// Scheme, host and port of its API, without a slash at the end.
     pub base_url: String,
-    /// The account's name on the platform, in the form that its API and its deliveries use: Shopify's shop
-    /// domain, Square's merchant id, Treez' dispensary. A delivery that names another one is refused; empty if
-    /// the name isn't known.
+    /// The account's name on the platform, in the form that its API and its deliveries use. A delivery that names
+    /// another one is refused; empty if the name isn't known.
     pub account: String,
     /// The API version to request; empty for the platform's default.
     pub api_version: String,

@@ -89,7 +89,7 @@ token! {
     OrderId
     /// A customer of a store.
     CustomerId
-    /// The name of a platform's folder in `platforms`: `shopify`, `square`, …
+    /// The name of a platform's folder in `platforms`.
     PlatformName
 }
 

@@ -518,8 +518,8 @@ fn kept_headers(webhooks: &dyn Webhooks, headers: &[(String, String)]) -> Vec<(A
         .collect()
 }
 
-/// Returns true if an unknown topic has the form of a topic, so that it may be logged: at Shopify it is an unsigned
-/// header, and may contain anything.
+/// Returns true if an unknown topic has the form of a topic, so that it may be logged: at some platforms it is an
+/// unsigned header, and may contain anything.
 fn is_name(topic: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
     topic.len() <= TOPIC_SHOWN_MAX && topic.bytes().all(is_part)

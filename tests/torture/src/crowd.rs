@@ -268,7 +268,7 @@ async fn connect(
 async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, platform: &'static str) -> Simulated {
     let connection = ConnectionId::new(&format!("{}-simulated-{platform}", store.id)).expect("a token");
     // A number, which every platform accepts.
-    let place = (700_000 + u64::from(store.index)).to_string();
+    let site = (700_000 + u64::from(store.index)).to_string();
     let webhook_url = format!("http://{intake}/webhook/{platform}/{connection}");
     let secret = format!("secret-of-{connection}");
     let shop = SimulatedShop {
@@ -289,7 +289,7 @@ async fn simulate(record: &Store, store: &Merchant, intake: SocketAddr, platform
     let simulator = Simulator::start(options, shop).await.expect("a stand-in can be started");
     let account = account(connection.clone(), platform, webhook_url, secret);
     let tenant = tenant_of(&store.id);
-    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &place), true).await;
+    connect(record, &tenant, &store.id, &account, (&simulator.base_url(), "token", &site), true).await;
     Simulated { connection, platform, simulator }
 }
 

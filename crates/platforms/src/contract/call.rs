@@ -15,7 +15,7 @@ pub struct Access {
     pub access_token: Option<String>,
     /// The API version to request; empty for the platform's default.
     pub api_version: String,
-    /// The account's name on the platform (Shopify's shop domain, Treez' dispensary), for APIs that need it.
+    /// The account's name on the platform, for APIs that need it.
     pub account: String,
 }
 
