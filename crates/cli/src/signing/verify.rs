@@ -6,7 +6,7 @@ use crate::{
     failure::Failed,
     output,
 };
-use platforms::{Platform, Secrets, Signed, Unverified};
+use platforms::{Envelope, Secrets, Signed, Unverified, Webhooks};
 use serde_json::json;
 
 /// Verifies a delivery; fails with the reason if it isn't genuine.
@@ -17,53 +17,58 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failed> {
     let body = read(&arguments.file)?;
     let signed = Signed { headers: &headers, body: &body };
     let secrets = Secrets { active: &active, notification_url: &connection.webhook_url };
-    let reason = reason(platform, &signed, &secrets);
+    let webhooks =
+        platform.webhooks().ok_or_else(|| Failed::Usage(format!("{} sends no webhooks", platform.name())))?;
+    let reason = reason(webhooks, &signed, &secrets);
     // As ingest, nothing is read from a body that isn't verified.
-    let delivered = if reason.is_none() { platform.split(&signed) } else { None };
-    let topic = delivered.as_ref().map(|delivered| delivered.topic.as_str());
+    let envelopes = if reason.is_none() { webhooks.split(&signed) } else { Vec::new() };
+    let deliveries = envelopes.iter().map(|Envelope { topic, key, .. }| json!({"topic": topic, "key": key}));
     if output == Output::Json {
         output::json(&json!({
             "verified": reason.is_none(),
             "platform": platform.name(),
             "reason": reason,
-            "topic": topic,
-            "delivery": delivered.as_ref().and_then(|delivered| delivered.distinct.as_deref()),
+            "deliveries": deliveries.collect::<Vec<_>>(),
         }));
     }
     if let Some(reason) = reason {
         return Err(Failed::Other(reason));
     }
     if output == Output::Text {
-        let topic = topic.map_or("its body names no topic".to_owned(), |topic| format!("topic {topic}"));
-        output::line(&format!("verified: the delivery is from {}; {topic}", platform.name()));
+        let topics: Vec<_> = envelopes.iter().map(|envelope| envelope.topic.as_str()).collect();
+        let topics = match topics.as_slice() {
+            [] => "its body names no topic".to_owned(),
+            topics => format!("topic {}", topics.join(", ")),
+        };
+        output::line(&format!("verified: the delivery is from {}; {topics}", platform.name()));
     }
     Ok(())
 }
 
 /// The reason why a delivery isn't verified; `None` if it is.
-fn reason(platform: &dyn Platform, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Option<String> {
+fn reason(webhooks: &dyn Webhooks, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Option<String> {
     let times = |name: &str| signed.headers.iter().filter(|(found, _)| found == name).count();
-    if let Some(name) = platform.single_headers().iter().find(|name| times(name) > 1) {
+    if let Some(name) = webhooks.single_headers().iter().find(|name| times(name) > 1) {
         return Some(format!(
             "the header {name} occurs {} times, so that the request is refused",
             times(name)
         ));
     }
-    let error = platform.verify(signed, secrets).err()?;
+    let error = webhooks.verify(signed, secrets).err()?;
     let hint = match error {
         Unverified::Missing => {
-            format!("there is no header {}", platform.signature_headers().join(" or "))
+            format!("there is no header {}", webhooks.signature_headers().join(" or "))
         }
-        Unverified::Mismatch => hint(platform, signed, secrets),
+        Unverified::Mismatch => hint(webhooks, signed, secrets),
     };
     Some(format!("{error}: {hint}"))
 }
 
 /// Finds the change to body or URL with which the signature would match.
-fn hint(platform: &dyn Platform, signed: &Signed<'_>, secrets: &Secrets<'_>) -> String {
+fn hint(webhooks: &dyn Webhooks, signed: &Signed<'_>, secrets: &Secrets<'_>) -> String {
     let matches = |body: &[u8], url: &str| {
         let secrets = Secrets { notification_url: url, ..*secrets };
-        platform.verify(&Signed { body, ..*signed }, &secrets).is_ok()
+        webhooks.verify(&Signed { body, ..*signed }, &secrets).is_ok()
     };
     let (body, url) = (signed.body, secrets.notification_url);
     let without_break = body.strip_suffix(b"\r\n").or_else(|| body.strip_suffix(b"\n"));
@@ -113,7 +118,7 @@ mod tests {
     }
 
     fn verified(
-        platform: &dyn Platform,
+        platform: &dyn platforms::Platform,
         headers: &[(String, String)],
         body: &[u8],
         url: &str,
@@ -121,7 +126,7 @@ mod tests {
     ) -> Option<String> {
         let active: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         let secrets = Secrets { active: &active, notification_url: url };
-        reason(platform, &Signed { headers, body }, &secrets)
+        reason(platform.webhooks().expect("it sends webhooks"), &Signed { headers, body }, &secrets)
     }
 
     #[test]
@@ -143,7 +148,10 @@ mod tests {
     fn a_missing_and_a_repeated_header_are_named() {
         for platform in platforms::all() {
             let reason = verified(*platform, &[], BODY, URL, &["present"]).expect("it isn't verified");
-            assert!(reason.contains(platform.signature_headers()[0]), "{reason}");
+            assert!(
+                reason.contains(platform.webhooks().expect("it sends webhooks").signature_headers()[0]),
+                "{reason}"
+            );
             let headers = [signed(platform.name()), signed(platform.name())].concat();
             let reason = verified(*platform, &headers, BODY, URL, &["present"]).expect("it isn't verified");
             assert!(reason.contains("occurs 2 times"), "{reason}");
