@@ -1,13 +1,11 @@
-//! The examples of every platform, the signing scheme of each platform, and the rendering of mapped events.
+//! The examples of every platform, their signatures, and the rendering of mapped events.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use model::{
     ConnectionId, Currency, Customer, Delivery, DeliveryId, DeliveryKind, Origin, Payload, PlatformName,
     Source, StoreId, TenantId, Timestamp, TraceParent,
 };
 use platforms::{MapContext, Mapped, Platform, Secrets, Signed, Topic};
-use sha2::Sha256;
+use simulator::{Headers, Unsigned};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -146,48 +144,34 @@ pub(crate) struct Received {
     pub(crate) body_is_proven: bool,
 }
 
-/// The delivery of `example`, signed as its platform signs.
+/// The delivery of `example`, signed as its simulated platform signs.
 pub(crate) fn received(example: &Example) -> Received {
-    let body = example.body.as_slice();
-    let owned = |headers: &[(&str, &str)]| {
-        headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let name = example.platform.name();
+    let simulated = simulator::find(name).unwrap_or_else(|| panic!("{name} isn't simulated"));
+    let sign = |body: &[u8]| {
+        let id = "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043";
+        let topic = example.topic.name;
+        simulated.sign(&Unsigned { account: "suite", secret: SECRET, url: URL, topic, id, body })
     };
-    match example.platform.name() {
-        "shopify" => Received {
-            headers: owned(&[
-                ("x-shopify-topic", example.topic.name),
-                ("x-shopify-hmac-sha256", &mac(&[body])),
-                ("x-shopify-shop-domain", "suite.myshopify.com"),
-                ("x-shopify-webhook-id", "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043"),
-                ("x-shopify-event-id", "98880550-7158-44d4-b7cd-2c97c8a091b5"),
-                ("x-shopify-triggered-at", "2026-07-01T12:00:05.123456789Z"),
-            ]),
-            proof: "x-shopify-hmac-sha256",
-            proof_from: 0,
-            body_is_proven: true,
-        },
-        "square" => Received {
-            headers: owned(&[("x-square-hmacsha256-signature", &mac(&[URL.as_bytes(), body]))]),
-            proof: "x-square-hmacsha256-signature",
-            proof_from: 0,
-            body_is_proven: true,
-        },
-        "treez" => Received {
-            headers: owned(&[("authorization", &format!("Bearer {SECRET}"))]),
-            proof: "authorization",
-            proof_from: "Bearer ".len(),
-            body_is_proven: false,
-        },
-        other => panic!("{other}: say how it signs"),
-    }
+    let proof = simulated.signature_header();
+    let value = |headers: &Headers| headers.iter().find(|(name, _)| *name == proof).unwrap().1.clone();
+    let (signed, other) = (sign(&example.body), sign(b"another body"));
+    let further = further_headers(name).iter().map(|&(name, value)| (name, value.to_owned()));
+    let (proof_from, body_is_proven) =
+        (value(&signed).find(' ').map_or(0, |space| space + 1), value(&signed) != value(&other));
+    let headers = signed.into_iter().chain(further).map(|(name, value)| (name.to_owned(), value)).collect();
+    Received { headers, proof, proof_from, body_is_proven }
 }
 
-fn mac(parts: &[&[u8]]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    for part in parts {
-        mac.update(part);
+/// Headers that a platform sends beside those of its signer, and that its `map` reads.
+fn further_headers(platform: &str) -> &'static [(&'static str, &'static str)] {
+    match platform {
+        "shopify" => &[
+            ("x-shopify-event-id", "98880550-7158-44d4-b7cd-2c97c8a091b5"),
+            ("x-shopify-triggered-at", "2026-07-01T12:00:05.123456789Z"),
+        ],
+        _ => &[],
     }
-    STANDARD.encode(mac.finalize().into_bytes())
 }
 
 /// Returns true if `platform` verifies a request with these headers and this body.
