@@ -33,6 +33,7 @@ mod outgoing;
 mod pauses;
 mod platform_faults;
 mod poison;
+mod programs;
 mod publishing;
 mod rebuild;
 mod refusals;

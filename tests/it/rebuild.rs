@@ -170,7 +170,9 @@ async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_d
 
     let one = tillflow(&world, &["rebuild", "--store", "shop"]).await;
     assert_eq!((one.code, found(&one).1["stores"].as_u64()), (1, Some(1)));
-    assert_eq!(tillflow(&world, &["rebuild", "--store", "nobody"]).await.code, 2);
+    let unknown = tillflow(&world, &["rebuild", "--store", "nobody"]).await;
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.error.contains("there is no store nobody"), "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

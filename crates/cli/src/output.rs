@@ -14,7 +14,7 @@ use std::{
 
 /// Headings of tables.
 const HEADING: Style = Style::new().bold();
-/// What someone has to look at.
+/// Findings, for somebody to look at.
 const FINDING: Style = AnsiColor::Yellow.on_default();
 /// The reason for which a verb failed.
 const FAILURE: Style = AnsiColor::Red.on_default().bold();

@@ -63,6 +63,7 @@ const EVENT: Message = &[
     ("order", 11, Kind::Message(ORDER)),
     ("customer", 12, Kind::Message(CUSTOMER)),
     ("deleted", 13, Kind::Message(DELETED)),
+    ("version_precision", 24, Kind::Name(&["exact", "coarse"])),
 ];
 
 /// The event with these fields, in protobuf.
@@ -119,7 +120,7 @@ fn varint(bytes: &mut Vec<u8>, mut value: u64) {
 #[test]
 fn what_is_written_by_hand_is_read_as_it_was_meant() {
     let fields = serde_json::json!({"action": "updated", "occurred_at_micros": -1, "version": 1_u64 << 40,
-        "product": {"external": "p", "title": "Tea", "vendor": {"value": "V"}, "tags": {"values": ["a", "b"]},
+        "version_precision": "exact", "product": {"external": "p", "title": "Tea", "vendor": {"value": "V"}, "tags": {"values": ["a", "b"]},
             "variants": [{"external": "v", "sku": {"value": "S"},
                 "price": {"value": {"minor": 950, "currency": "USD"}}}]}});
     let read = wire::decode_published(event(&fields).into()).expect("an event");
