@@ -24,7 +24,7 @@ pub const BODY_BYTES_DEFAULT: usize = 1024 * 1024;
 /// One platform. Pure: the same arguments give the same results. What not every platform can do is a capability of its
 /// own: `None` if it lacks it.
 pub trait Platform: Send + Sync + 'static {
-    /// What it is.
+    /// Its name, topics and limits.
     fn spec(&self) -> &'static Spec;
 
     /// The accounts that a delivery names, in its body or its headers; empty if it names none.
@@ -78,7 +78,7 @@ pub trait Platform: Send + Sync + 'static {
     }
 }
 
-/// What a platform is.
+/// The constants of a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
     /// The name of its folder, of its webhook path and of its metrics label.

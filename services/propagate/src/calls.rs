@@ -38,7 +38,7 @@ pub(crate) struct Calls {
     pub(crate) measure: Measure,
 }
 
-/// What makes a connection's writes.
+/// The parties of a connection's writes.
 #[derive(Clone, Copy)]
 struct Call<'a> {
     platform: &'a dyn Platform,

@@ -1,4 +1,4 @@
-//! What all calls of a platform's API have in common.
+//! The common part of all calls of a platform's API: access, context and errors.
 
 use model::{Connection, Health, Timestamp};
 use stage::{Reject, RejectClass};
