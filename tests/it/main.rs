@@ -4,9 +4,11 @@
 
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
+mod access_tokens;
 mod agreement;
 mod bad_headers;
 mod bad_weeks;
+mod batches;
 mod broker_faults;
 mod cases;
 mod clients;

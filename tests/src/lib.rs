@@ -9,6 +9,8 @@ mod memory;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod new_platform;
+#[cfg(test)]
 mod platform_names;
 #[cfg(test)]
 mod words;

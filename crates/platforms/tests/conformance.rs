@@ -400,7 +400,7 @@ fn a_failed_fetch_means_what_a_failed_call_means() {
     let wanted = Fetch::Level { item: &item, location: Some(&location) };
     let access = access();
     for platform in platforms::all() {
-        let reader = platform.reader().unwrap();
+        let Some(reader) = platform.reader() else { continue };
         let request = reader.request(&wanted, &context(&access));
         assert!(matches!(request, Ok(Some(_))), "{}: {request:?}", platform.name());
         let said = |status| {

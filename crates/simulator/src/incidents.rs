@@ -79,6 +79,11 @@ impl ShopHandle {
         lock(&self.inner.shop).disturb(Disturbance::RivalRestocks(restocks));
     }
 
+    /// Refuses the access tokens issued so far, before their time. No effect where credentials make calls themselves.
+    pub fn revoke_access_tokens(&self) {
+        lock(&self.inner.shop).disturb(Disturbance::TokensRevoked);
+    }
+
     /// Clears all idempotency keys, as platforms do after their retention time: a repeated write has its effect again.
     pub fn forget_idempotency_keys(&self) {
         lock(&self.inner.shop).state.replies.forget();

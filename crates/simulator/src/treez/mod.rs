@@ -5,7 +5,7 @@ mod samples;
 mod sign;
 mod webhook;
 
-use crate::backend::{Backend, Sending, Simulation};
+use crate::backend::{Backend, Disturbance, Sending, Simulation};
 use crate::exchange::{Incoming, Outgoing, Reply};
 use crate::ids::Ids;
 use crate::ledger::{Change, Instant};
@@ -90,5 +90,11 @@ impl Backend for Api {
 
     fn announce(&mut self, state: &mut State, changes: &[Change], url: &str, _now: Instant) -> Vec<Outgoing> {
         webhook::announce(state, changes, url)
+    }
+
+    fn disturb(&mut self, disturbance: Disturbance) {
+        if matches!(disturbance, Disturbance::TokensRevoked) {
+            self.revoke_tokens();
+        }
     }
 }

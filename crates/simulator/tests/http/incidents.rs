@@ -25,10 +25,10 @@ async fn any_call(simulator: &Simulator) -> (u16, Value) {
         ),
         "square" => ("GET", "/v2/locations".to_owned(), square_headers(), String::new()),
         "treez" => (
-            "GET",
-            format!("/v2.0/dispensary/{}/product/product_list", account("treez").account),
-            vec![("authorization", "the-token"), ("client_id", "client")],
-            String::new(),
+            "POST",
+            format!("/v2.0/dispensary/{}/config/api/gettokens", account("treez").account),
+            Vec::new(),
+            "client_id=client&apikey=the-token".to_owned(),
         ),
         other => panic!("no call of {other} is known"),
     };

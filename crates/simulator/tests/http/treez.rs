@@ -64,6 +64,11 @@ async fn unauthenticated_clients_are_turned_away() {
     let simulator = open("treez").await;
     let (status, reply) = get(&simulator, "wrong", "/product/product_list").await;
     assert_eq!((status, &reply["resultCode"]), (401, &json!("FAIL")));
+    assert_eq!(get(&simulator, "the-token", "/product/product_list").await.0, 401, "a key is no token");
+    let issued = token(&simulator).await;
+    assert_eq!(get(&simulator, &issued, "/product/product_list").await.0, 200);
+    simulator.shop().revoke_access_tokens();
+    assert_eq!(get(&simulator, &issued, "/product/product_list").await.0, 401);
     let url = format!("{}{BASE}/config/api/gettokens", simulator.base_url());
     assert_eq!(call("POST", &url, &[], "client_id=tillflow&apikey=wrong").await.0, 401);
     let url = format!("{}/v2.0/dispensary/other/product/product_list", simulator.base_url());
