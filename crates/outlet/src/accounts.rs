@@ -2,7 +2,7 @@
 
 use crate::{Budgets, Client};
 use model::{ConnectionId, Timestamp};
-use platforms::{Access, AccessToken, AccountRefusal, CallError, Platform, Tokens};
+use platforms::{Access, AccessToken, CallError, Platform, Tokens};
 use std::{sync::Arc, time::Duration};
 use store::{Connection, IssuedToken, Store};
 
@@ -112,14 +112,6 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn is_usable(&self, token: &IssuedToken) -> bool {
         self.refused != Some(token.value.as_str()) && self.now.after(UNUSED_BEFORE_EXPIRY) < token.expires_at
-    }
-}
-
-/// Returns the access token whose refusal an error states: the call may be repeated once with a new one.
-pub fn refused_token<'a>(access: &'a Access, error: &CallError) -> Option<&'a str> {
-    match error {
-        CallError::AccountRefused(AccountRefusal::Unauthorized, _) => access.access_token.as_deref(),
-        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Fetches the objects that a notification names, and hands them to the intake.
 
-use crate::{Accounts, Budgets, Client, NotAccepted, accept, refused_token};
+use crate::{Accounts, Budgets, Client, Failed, NotAccepted, accept};
 use bus::Bus;
 use model::{AskedBy, Delivery, DeliveryId, DeliveryKind, Origin, RawDigest, Source, Timestamp, TraceParent};
-use platforms::{AccountRefusal, CallContext, CallError, Fetch, Object, Platform};
+use platforms::{Access, AccountRefusal, CallContext, CallError, Fetch, Object, Platform, Reader};
 use stage::{Reject, RejectClass};
 use std::time::Duration;
 use store::Connection;
@@ -35,7 +35,22 @@ pub enum NotFetched {
 
 impl From<Reject> for NotFetched {
     fn from(reject: Reject) -> Self {
-        failed(reject.into())
+        CallError::from(reject).into()
+    }
+}
+
+impl From<CallError> for NotFetched {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Conflict => {
+                Self::Later { reason: "the platform's reply can't be read".to_owned(), after: None }
+            }
+            CallError::Gone => Self::Gone,
+            CallError::RateLimited { after } => Self::Later { reason: "too many calls".to_owned(), after },
+            CallError::Transient { reason } => Self::Later { reason, after: None },
+            CallError::AccountRefused(refusal, reject) => Self::AccountRefused(refusal, reject),
+            CallError::TooOld(reject) | CallError::Rejected(reject) => Self::Refused(reject),
+        }
     }
 }
 
@@ -64,6 +79,16 @@ pub struct Target<'a> {
     pub trace: Option<TraceParent>,
 }
 
+/// One fetch.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    platform: &'a dyn Platform,
+    reader: &'a dyn Reader,
+    target: &'a Target<'a>,
+    wanted: &'a Fetch<'a>,
+    now: Timestamp,
+}
+
 /// Fetches objects; cheap to clone.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -90,31 +115,35 @@ impl Fetcher {
         now: Timestamp,
     ) -> Result<usize, NotFetched> {
         let Some(reader) = platform.reader() else { return Ok(0) };
-        let mut access =
-            self.accounts.access(target.connection, platform, None, now).await.map_err(failed)?;
-        let mut is_renewed = false;
-        let mut next = reader.request(wanted, &CallContext { access: &access, idempotency_key: "", now })?;
+        let without_token = Access::from(target.connection);
+        let context = CallContext { access: &without_token, idempotency_key: "", now };
+        // No token is asked for where nothing is to be fetched.
+        if matches!(reader.request(wanted, &context), Ok(None)) {
+            return Ok(0);
+        }
+        let reading = Reading { platform, reader, target, wanted, now };
+        let access = self.accounts.access(target.connection, platform, None, now).await?;
+        let read = self.pages(&reading, &access).await;
+        let (Err(NotFetched::AccountRefused(AccountRefusal::Unauthorized, _)), Some(refused)) =
+            (&read, access.access_token.as_deref())
+        else {
+            return read;
+        };
+        let access = self.accounts.access(target.connection, platform, Some(refused), now).await?;
+        self.pages(&reading, &access).await
+    }
+
+    async fn pages(&self, reading: &Reading<'_>, access: &Access) -> Result<usize, NotFetched> {
+        let Reading { platform, reader, target, wanted, now } = *reading;
+        let context = CallContext { access, idempotency_key: "", now };
+        let mut next = reader.request(wanted, &context)?;
         let mut count = 0;
         for _ in 0..PAGES_MAX {
             let Some(request) = next else { return Ok(count) };
             self.budgets.wait(&target.origin.connection, platform).await;
             let called = self.client.call(request, target.trace.as_ref()).await;
-            let reply = called.map_err(|error| failed(error.into_call_error()))?;
-            let context = CallContext { access: &access, idempotency_key: "", now };
-            let page = match reader.page(wanted, &context, &reply.as_reply()) {
-                Ok(page) => page,
-                Err(error) => {
-                    let Some(refused) = refused_token(&access, &error).filter(|_| !is_renewed) else {
-                        return Err(failed(error));
-                    };
-                    // From the first page on: a request holds the token that it was made with.
-                    let renewed = self.accounts.access(target.connection, platform, Some(refused), now).await;
-                    (access, is_renewed, count) = (renewed.map_err(failed)?, true, 0);
-                    next =
-                        reader.request(wanted, &CallContext { access: &access, idempotency_key: "", now })?;
-                    continue;
-                }
-            };
+            let reply = called.map_err(Failed::into_call_error)?;
+            let page = reader.page(wanted, &context, &reply.as_reply())?;
             for Object { topic, body } in page.objects {
                 let key = match wanted {
                     Fetch::Notified { .. } => RawDigest::of(&body).as_bytes().to_vec(),
@@ -156,19 +185,6 @@ impl Fetcher {
     }
 }
 
-fn failed(error: CallError) -> NotFetched {
-    match error {
-        CallError::Conflict => {
-            NotFetched::Later { reason: "the platform's reply can't be read".to_owned(), after: None }
-        }
-        CallError::Gone => NotFetched::Gone,
-        CallError::RateLimited { after } => NotFetched::Later { reason: "too many calls".to_owned(), after },
-        CallError::Transient { reason } => NotFetched::Later { reason, after: None },
-        CallError::AccountRefused(refusal, reject) => NotFetched::AccountRefused(refusal, reject),
-        CallError::TooOld(reject) | CallError::Rejected(reject) => NotFetched::Refused(reject),
-    }
-}
-
 impl NotFetched {
     /// Returns the reason for a dead letter if the error leads to one: nothing waits for an object that is gone
     /// or refused.
@@ -197,9 +213,9 @@ mod tests {
             NotFetched::AccountRefused(AccountRefusal::Unauthorized, _)
         ));
         assert!(reject(RejectClass::Schema).into_reject().is_ok());
-        assert!(failed(CallError::Gone).into_reject().is_ok());
+        assert!(NotFetched::from(CallError::Gone).into_reject().is_ok());
         for later in [CallError::RateLimited { after: None }, CallError::Conflict] {
-            assert!(failed(later).into_reject().is_err());
+            assert!(NotFetched::from(later).into_reject().is_err());
         }
     }
 }

@@ -16,6 +16,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing::{Instrument as _, Span, field};
 use wire::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
 
 /// Upper limit of messages that are consumed at once.
@@ -137,7 +138,15 @@ where
                 () = run.stop.cancelled() => return self.say_covered().await,
                 () = until(owed) => { self.say_covered().await?; continue }
             };
-            self.work(messages).await?;
+            let span = tracing::debug_span!(
+                "batch",
+                stage = S::NAME,
+                partition = %self.partition,
+                messages = messages.len(),
+                events = field::Empty,
+                emitted = field::Empty
+            );
+            self.work(messages).instrument(span).await?;
             run.made_progress();
         }
     }
@@ -176,12 +185,13 @@ where
             self.dead_letter(&messages, &decided.rejects).await?;
             kill_point(S::NAME, "dead_lettered");
         }
-        let passed_on = decided.pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
+        let passed_on: usize = decided.pieces.iter().map(|(_, piece)| piece.emitted.len()).sum();
         let reported = std::mem::take(&mut self.waiting).into_iter().chain(reported);
         decided.pieces.extend(reported.map(|reported| (reported.position, Piece::from(reported))));
         self.append(decided.pieces, reaches, input_sequence).await?;
         kill_point(S::NAME, "appended");
 
+        Span::current().record("events", count).record("emitted", passed_on);
         let metrics = &self.shared.service.metrics;
         metrics.taken_up(S::NAME, count);
         decided.ended.iter().for_each(|(outcome, count)| metrics.ended(S::NAME, outcome, *count));

@@ -22,6 +22,7 @@ use std::{
 };
 use store::{ApplyTransaction, Cursor, CursorMove, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 use wire::Original;
 
 /// Upper limit of events per transaction; a partition's batch is never split.
@@ -119,8 +120,9 @@ impl Worker {
             waiting.push(Waiting { partition, from, reaches, spare, done });
             batches.push(batch);
         }
-        let records = batches.iter().map(|batch| batch.content.events.len()).sum();
-        match self.transaction(batches).await {
+        let records: usize = batches.iter().map(|batch| batch.content.events.len()).sum();
+        let span = tracing::debug_span!("batch", stage = STAGE, partitions = batches.len(), events = records);
+        match self.transaction(batches).instrument(span).await {
             Ok(mut committed) => {
                 self.metrics.batch(STAGE, records, began.elapsed());
                 for Waiting { partition, done, .. } in waiting {

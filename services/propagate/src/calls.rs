@@ -2,7 +2,7 @@
 
 use crate::{STAGE, limits::Limits, measure::Measure};
 use model::{CallResult, MirrorKey, MirrorKind, Partition, PartitionCount, RawDigest, Settled, Timestamp};
-use outlet::{Accounts, Budgets, Client, Failed, Fetcher, NotFetched, Target, refused_token};
+use outlet::{Accounts, Budgets, Client, Failed, Fetcher, NotFetched, Target};
 use platforms::{
     Access, AccountRefusal, CallContext, CallError, Fetch, Platform, Step, Write, Writer, Written,
 };
@@ -270,7 +270,9 @@ impl Calls {
         let now = runner::now();
         let access = self.accounts.access(call.connection, call.platform, None, now).await?;
         let result = self.call_with(&access, call, due, write).await;
-        let Some(refused) = result.as_ref().err().and_then(|error| refused_token(&access, error)) else {
+        let (Err(CallError::AccountRefused(AccountRefusal::Unauthorized, _)), Some(refused)) =
+            (&result, access.access_token.as_deref())
+        else {
             return result;
         };
         let access = self.accounts.access(call.connection, call.platform, Some(refused), now).await?;
