@@ -12,6 +12,8 @@ const BETWEEN: usize = 100;
 const WORKED_OFF: Duration = Duration::from_mins(1);
 /// Number of kills of the database under load.
 const KILLS: usize = 3;
+/// Number of services that listen to the database's notices.
+const LISTENERS: u64 = 4;
 /// Number of transactions that are cut off in the middle.
 const CUT_OFF: u64 = 10;
 
@@ -54,6 +56,34 @@ async fn a_database_killed_amid_commits_pauses_the_services_and_nothing_is_lost_
     crowd.finish(stream).await;
     crowd.assert_all_there(&world, WORKED_OFF).await;
     world.quiet(PATIENCE, &crowd.merchants(), &[]).await;
+    assert_nothing_dead(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_senders_go_on_when_the_database_goes_again_before_they_were_looked_up() {
+    let options = WorldOptions { acquire_timeout_ms: Some(1_000), ..WorldOptions::default() };
+    let mut world = World::start_with(options, &Program::ALL).await;
+    let mut crowd = Crowd::open(&world, 2, 1).await;
+    let first = crowd.send(4);
+    crowd.finish(first).await;
+    world.quiet(PATIENCE, &crowd.merchants(), &[]).await;
+
+    world.postgres.kill().await.expect("the database can be killed");
+    world.postgres.restart().await.expect("the database comes back");
+    let listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    eventually(PATIENCE, "the services hear of changes again", async || {
+        let count = number(&world, listening).await;
+        if count >= LISTENERS { Ok(()) } else { Err(format!("{count} do")) }
+    })
+    .await;
+    // The notice that all may have changed passes through the intake.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.postgres.kill().await.expect("the database can be killed");
+    let second = crowd.send(8);
+    second.reaches(8).await;
+    world.postgres.restart().await.expect("the database comes back");
+    crowd.finish(second).await;
+    crowd.assert_all_there(&world, WORKED_OFF).await;
     assert_nothing_dead(&world).await;
 }
 

@@ -25,6 +25,9 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// Time for which a known connection is cached if no notice of a change arrives.
 const KNOWN_FOR: Duration = Duration::from_mins(10);
 
+/// Time for which a connection is used as last known after its look-up failed, without another look-up.
+const LAST_KNOWN_FOR: Duration = Duration::from_secs(30);
+
 /// The reason why a connection can't be looked up.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotLookedUp {
@@ -41,6 +44,10 @@ pub enum NotLookedUp {
 pub struct Directory {
     store: Store,
     known: moka::future::Cache<ConnectionId, Arc<Connection>>,
+    /// As `known`, and kept when notices may have been missed: for use only while the database can't be asked.
+    last_known: moka::future::Cache<ConnectionId, Arc<Connection>>,
+    /// Connections whose look-up failed lately.
+    failed: moka::future::Cache<ConnectionId, ()>,
     unknown: moka::future::Cache<ConnectionId, ()>,
     look_ups: Arc<Semaphore>,
     /// Incremented by each notice of a change.
@@ -57,15 +64,14 @@ enum Nothing {
 impl Directory {
     /// An empty directory over the database.
     pub fn new(store: Store) -> Self {
-        let known = moka::future::Cache::builder()
-            .max_capacity(KNOWN_MAX)
-            .time_to_live(KNOWN_FOR)
-            .support_invalidation_closures()
-            .build();
+        let known = || moka::future::Cache::builder().max_capacity(KNOWN_MAX).support_invalidation_closures();
+        let failed =
+            moka::future::Cache::builder().max_capacity(KNOWN_MAX).time_to_live(LAST_KNOWN_FOR).build();
         let unknown =
             moka::future::Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_FOR).build();
         let (look_ups, changes) = (Arc::new(Semaphore::new(LOOK_UPS_MAX)), Arc::default());
-        Self { store, known, unknown, look_ups, changes }
+        let (known, last_known) = (known().time_to_live(KNOWN_FOR).build(), known().build());
+        Self { store, known, last_known, failed, unknown, look_ups, changes }
     }
 
     /// The database behind it.
@@ -81,23 +87,33 @@ impl Directory {
         self.unknown.contains_key(id).then_some(None)
     }
 
-    /// The connection, or `None` if there is none with that id. Concurrent calls for one id share a look-up.
+    /// The connection, or `None` if there is none with that id. Concurrent calls for one id share a look-up. If the
+    /// database can't be asked, the connection as it was last known.
     pub async fn find(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, NotLookedUp> {
         if let Some(remembered) = self.remembered(id).await {
             return Ok(remembered);
+        }
+        if self.failed.contains_key(id)
+            && let Some(last_known) = self.last_known.get(id).await
+        {
+            return Ok(Some(last_known));
         }
         let changes = self.changes.load(Ordering::Acquire);
         let found = self.known.try_get_with_by_ref(id, self.look_up(id)).await;
         if self.changes.load(Ordering::Acquire) != changes {
             // The result may be from before the change.
             self.known.invalidate(id).await;
+            self.last_known.invalidate(id).await;
             self.unknown.invalidate(id).await;
         }
         match found {
             Ok(connection) => Ok(Some(connection)),
             Err(nothing) => match Nothing::clone(&nothing) {
                 Nothing::Unknown => Ok(None),
-                Nothing::Failed(error) => Err(error),
+                Nothing::Failed(error) => {
+                    self.failed.insert(id.clone(), ()).await;
+                    self.last_known.get(id).await.map(Some).ok_or(error)
+                }
             },
         }
     }
@@ -111,8 +127,13 @@ impl Directory {
         match tokio::time::timeout(LOOK_UP_TIMEOUT, looking).await {
             Err(_) => Err(Nothing::Failed(NotLookedUp::TooSlow)),
             Ok(Err(error)) => Err(Nothing::Failed(NotLookedUp::Store(Arc::new(error)))),
-            Ok(Ok(Some(connection))) => Ok(Arc::new(connection)),
+            Ok(Ok(Some(connection))) => {
+                let connection = Arc::new(connection);
+                self.last_known.insert(id.clone(), Arc::clone(&connection)).await;
+                Ok(connection)
+            }
             Ok(Ok(None)) => {
+                self.last_known.invalidate(id).await;
                 self.unknown.insert(id.clone(), ()).await;
                 Err(Nothing::Unknown)
             }
@@ -131,18 +152,24 @@ impl Directory {
             match changed {
                 Changed::Connection(id) => {
                     self.known.invalidate(&id).await;
+                    self.last_known.invalidate(&id).await;
                     self.unknown.invalidate(&id).await;
                 }
                 // The others stay cached: the database may become unavailable at any moment.
                 Changed::Store(store) => {
-                    let of_it = move |_: &ConnectionId, known: &Arc<Connection>| known.store == store;
-                    if self.known.invalidate_entries_if(of_it).is_err() {
-                        self.known.invalidate_all();
+                    for cache in [&self.known, &self.last_known] {
+                        let store = store.clone();
+                        let of_it = move |_: &ConnectionId, known: &Arc<Connection>| known.store == store;
+                        if cache.invalidate_entries_if(of_it).is_err() {
+                            cache.invalidate_all();
+                        }
                     }
                     self.unknown.invalidate_all();
                 }
+                // Notices may have been missed. What was known stays for the case that the database is away again.
                 Changed::Everything => {
                     self.known.invalidate_all();
+                    self.failed.invalidate_all();
                     self.unknown.invalidate_all();
                 }
             }
