@@ -36,7 +36,7 @@ impl<'a> Till<'a> {
         shop.sell(&item, &self.account.place(), 1).expect("it is on sale");
         self.has(left).await;
         eventually(PATIENCE, "the products of the ticket are read", async || {
-            if self.reads() > before { Ok(()) } else { Err(self.calls()) }
+            if self.reads() > before { Ok(()) } else { Err(self.calls().join(", ")) }
         })
         .await;
     }
