@@ -179,7 +179,7 @@ impl Sql<'_> {
     /// Every mirror, with the store's own value.
     pub(crate) async fn mirrors(&self) -> Result<Vec<MirrorRow>, String> {
         self.rows(&format!(
-            "SELECT m.connection, m.kind, m.external, m.place, {DUE} AS attention,
+            "SELECT m.connection, m.kind, m.external, m.place AS location, {DUE} AS attention,
                  m.state -> 'schedule' ->> 'error' AS last_error,
                  (m.state -> 'observed' ->> 'version')::bigint AS observed_version,
                  CASE jsonb_typeof(m.state -> 'phase')
