@@ -47,7 +47,7 @@ struct Call<'a> {
 }
 
 impl Calls {
-    /// Makes the due calls of the connection, one at a time, until none is due, until the platform refuses the account,
+    /// Makes the due calls of the connection, one request at a time, until none is due, until the platform refuses the account,
     /// or until `stop`. Returns whether the account was refused.
     pub(crate) async fn work_off(
         &self,
@@ -223,15 +223,16 @@ impl Calls {
             return vec![Err(CallError::Rejected(refused)); batch.len()];
         };
         let call = Call { platform, writer, connection };
-        let writes: Result<Vec<Write>, Reject> = batch.iter().map(write).collect();
-        if let (Ok(writes), [_, _, ..]) = (&writes, batch)
-            && let Some(results) = self.call_batch(call, batch, writes).await
+        let writes: Vec<Result<Write, Reject>> = batch.iter().map(write).collect();
+        if batch.len() > 1
+            && let Ok(writes) = writes.iter().cloned().collect::<Result<Vec<Write>, Reject>>()
+            && let Some(results) = self.call_batch(call, batch, &writes).await
         {
             return results;
         }
         let mut results = Vec::with_capacity(batch.len());
-        for due in batch {
-            results.push(match write(due) {
+        for (due, write) in batch.iter().zip(writes) {
+            results.push(match write {
                 Ok(write) => self.call(call, due, &write).await,
                 Err(reject) => Err(CallError::Rejected(reject)),
             });
