@@ -36,6 +36,7 @@ mod pauses;
 mod platform_faults;
 mod poison;
 mod programs;
+mod public_keys;
 mod publishing;
 mod rebuild;
 mod refusals;

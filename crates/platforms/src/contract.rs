@@ -1,17 +1,21 @@
 //! The contract that every platform implements: what it is, how its payloads are mapped, and what else it can do.
 
 mod call;
+mod handshake;
 mod http;
+mod public_keys;
 mod reader;
 mod tokens;
 mod webhooks;
 mod writer;
 
 pub use call::{Access, AccountRefusal, CallContext, CallError};
+pub use handshake::{Handshake, HandshakeMedia, HandshakeReply, Handshakes};
 pub use http::{HttpReply, HttpRequest, Method, REPLY_BYTES_DEFAULT};
+pub use public_keys::{KeyId, PublicKeys};
 pub use reader::{Fetch, Object, Page, Reader};
 pub use tokens::{AccessToken, Tokens};
-pub use webhooks::{Envelope, Secrets, Signed, Unverified, Webhooks};
+pub use webhooks::{Envelope, Signed, Unverified, VerifyContext, Webhooks};
 pub use writer::{Step, Write, WriteLimits, Writer, Written};
 
 use model::{Action, Currency, Delivery, MirrorKind, Payload, SourceVersion, Timestamp};

@@ -18,9 +18,10 @@ mod verify;
 
 pub use contract::{
     Access, AccessToken, AccountRefusal, BODY_BYTES_DEFAULT, CallContext, CallError, Envelope, Fetch,
-    HttpReply, HttpRequest, MapContext, Mapped, Method, Object, Page, Platform, REPLY_BYTES_DEFAULT, Rate,
-    Reader, Rows, Secrets, Signed, Spec, Step, Tokens, Topic, TopicKind, Unverified, Webhooks, Write,
-    WriteLimits, Writer, Written, check_account,
+    Handshake, HandshakeMedia, HandshakeReply, Handshakes, HttpReply, HttpRequest, KeyId, MapContext, Mapped,
+    Method, Object, Page, Platform, PublicKeys, REPLY_BYTES_DEFAULT, Rate, Reader, Rows, Signed, Spec, Step,
+    Tokens, Topic, TopicKind, Unverified, VerifyContext, Webhooks, Write, WriteLimits, Writer, Written,
+    check_account,
 };
 pub use json::{MAX_DEPTH, MEMORY_MAX};
 pub use schema::{InvalidSchema, Validator};

@@ -11,7 +11,7 @@ use deliveries::{
 use model::{Currency, ExternalId, Money, ProductText, Quantity, Timestamp};
 use platforms::{
     Access, AccountRefusal, CallContext, CallError, Fetch, HttpReply, HttpRequest, MAX_DEPTH, Mapped,
-    Platform, Rows, Secrets, Signed, Step, TopicKind, Unverified, Validator, Write, Writer,
+    Platform, Rows, Signed, Step, TopicKind, Unverified, Validator, VerifyContext, Write, Writer,
 };
 use serde_json::{Value, json};
 use stage::{Reject, RejectClass};
@@ -145,9 +145,9 @@ fn a_delivery_without_proof_says_so() {
         let Received { mut headers, proof, .. } = received(&example);
         headers.retain(|(name, _)| name != proof);
         let active = [SECRET.to_owned()];
-        let secrets = Secrets { active: &active, notification_url: URL };
+        let context = VerifyContext::new(&active, URL, Timestamp::default());
         let signed = Signed { headers: &headers, body: &example.body };
-        let verified = example.platform.webhooks().unwrap().verify(&signed, &secrets);
+        let verified = example.platform.webhooks().unwrap().verify(&signed, &context);
         assert_eq!(verified, Err(Unverified::Missing), "{}", example.label());
     }
 }

@@ -7,7 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use platforms::{Secrets, Signed, Unverified};
+use platforms::{Signed, Unverified, VerifyContext};
 use sha2::Sha256;
 
 const SECRET: &str = "a secret of the app";
@@ -43,14 +43,14 @@ fn one(name: &str, value: impl Into<String>) -> Headers {
 fn judge(platform: &str, active: &[&str], cases: Vec<Case>) {
     let platform = platforms::find(platform).expect("it is registered");
     let active: Vec<String> = active.iter().map(|&secret| secret.to_owned()).collect();
-    let secrets = Secrets { active: &active, notification_url: URL };
+    let context = VerifyContext::new(&active, URL, Timestamp::default());
     let count = cases.len();
     for (what, headers, body, expected) in cases {
         let webhooks = platform.webhooks().expect("it sends webhooks");
-        let judged = match webhooks.verify(&Signed { headers: &headers, body: &body }, &secrets) {
+        let judged = match webhooks.verify(&Signed { headers: &headers, body: &body }, &context) {
             Ok(()) => Believed,
             Err(Unverified::Missing) => Missing,
-            Err(Unverified::Mismatch) => Mismatch,
+            Err(Unverified::Mismatch | Unverified::Outdated) => Mismatch,
         };
         assert_eq!(judged, expected, "{} with {what}: {headers:?}", platform.name());
     }
@@ -292,8 +292,8 @@ fn whose_connection_has_no_secret_believes_nobody() {
                 let webhooks = platform.webhooks().expect("it sends webhooks");
                 for name in webhooks.signature_headers() {
                     let headers = one(name, value);
-                    let secrets = Secrets { active: &active, notification_url: URL };
-                    let judged = webhooks.verify(&Signed { headers: &headers, body: BODY }, &secrets);
+                    let context = VerifyContext::new(&active, URL, Timestamp::default());
+                    let judged = webhooks.verify(&Signed { headers: &headers, body: BODY }, &context);
                     assert!(judged.is_err(), "{} {name} {value:?}", platform.name());
                 }
             }

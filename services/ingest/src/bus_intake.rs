@@ -2,7 +2,7 @@
 //! themselves, and `pos.accept` for our own services.
 
 use crate::{
-    Answer, BodyRefusal, Intake,
+    BodyRefusal, Intake, Reply,
     http::held_too_much,
     noted::Noted,
     room::{Held, NoRoom, Room},
@@ -37,17 +37,17 @@ const WAITING_MAX: usize = 8192;
 
 /// Sends responses, and counts and logs those that can't be sent; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Answers {
+pub(crate) struct ReplySender {
     refused: IntCounterVec,
     reconnects: IntCounter,
     /// By connection; all unknown connections share one entry.
     noted: Arc<Mutex<Noted<Option<String>>>>,
 }
 
-impl Answers {
+impl ReplySender {
     /// Registers the metrics.
     pub(crate) fn new(metrics: &Metrics) -> Result<Self, prometheus::Error> {
-        let help = "Answers that were not sent, as the sender named a subject for them that is no inbox";
+        let help = "ReplySender that were not sent, as the sender named a subject for them that is no inbox";
         let refused = IntCounterVec::new(Opts::new("tillflow_replies_refused_total", help), &["by"])?;
         metrics.registry().register(Box::new(refused.clone()))?;
         let reconnects = IntCounter::new(
@@ -60,22 +60,16 @@ impl Answers {
 
     /// Sends a response if the rule permits the sender's reply subject. Otherwise the request was decided all the same,
     /// as one whose sender waits for no response.
-    async fn give(
-        &self,
-        request: Request,
-        rule: &ReplyRule,
-        by: &'static str,
-        answer: Result<Answer, String>,
-    ) {
+    async fn send(&self, request: Request, rule: &ReplyRule, by: &'static str, reply: Result<Reply, String>) {
         // The broker permits a partner to publish for its own connection only, which may be unknown here.
         let connection = connection_of(&request).map(str::to_owned);
-        let is_ours = is_of_a_connection(&answer);
-        let payload = acknowledgement(&answer).into();
+        let is_ours = is_of_a_connection(&reply);
+        let payload = acknowledgement(&reply).into();
         let subject = request.subject.clone();
         match request.respond(payload, rule, connection.as_deref()).await {
             Ok(Answered::Sent | Answered::NotWanted) => {}
             Ok(Answered::Refused) => self.note(by, connection.as_deref().filter(|_| is_ours), &subject),
-            Err(error) => tracing::debug!(%error, "an answer didn't go out; the sender tries again"),
+            Err(error) => tracing::debug!(%error, "a reply wasn't sent; the sender tries again"),
         }
     }
 
@@ -93,7 +87,7 @@ impl Answers {
                 by,
                 connection.id = connection,
                 subject,
-                "not answered: the reply subject is no inbox; the request was decided all the same"
+                "no reply: the reply subject is no inbox; the request was decided all the same"
             );
         }
     }
@@ -105,8 +99,8 @@ fn connection_of(request: &Request) -> Option<&str> {
 }
 
 /// Returns true if the connection in the subject is a known one; the subject may contain any text.
-const fn is_of_a_connection(answer: &Result<Answer, String>) -> bool {
-    !matches!(answer, Err(_) | Ok(Answer::UnknownConnection | Answer::Unavailable(_)))
+const fn is_of_a_connection(reply: &Result<Reply, String>) -> bool {
+    !matches!(reply, Err(_) | Ok(Reply::UnknownConnection | Reply::KeyUnavailable | Reply::Unavailable(_)))
 }
 
 /// The intake for platforms that publish themselves: its settings.
@@ -125,7 +119,7 @@ impl PublishedIntake {
         self,
         service: &Service,
         intake: &Arc<Intake>,
-        answers: &Answers,
+        replies: &ReplySender,
         room: &Room,
     ) -> Result<Vec<JoinHandle<()>>, Failure> {
         let (rule, permits) = (Arc::new(self.rule), Permits::new(room));
@@ -139,20 +133,20 @@ impl PublishedIntake {
             };
             if let Some(connections) = requests.connections() {
                 let stop = service.stop.clone();
-                tokio::spawn(count_connections(connections, answers.reconnects.clone(), stop));
+                tokio::spawn(count_connections(connections, replies.reconnects.clone(), stop));
             }
-            let (intake, answers, rule) = (Arc::clone(intake), answers.clone(), Arc::clone(&rule));
-            let answer = move |request: Request, permit: Option<Permit>| {
-                let (intake, answers, rule) = (Arc::clone(&intake), answers.clone(), Arc::clone(&rule));
+            let (intake, replies, rule) = (Arc::clone(intake), replies.clone(), Arc::clone(&rule));
+            let respond = move |request: Request, permit: Option<Permit>| {
+                let (intake, replies, rule) = (Arc::clone(&intake), replies.clone(), Arc::clone(&rule));
                 async move {
-                    let answer = match permit {
+                    let reply = match permit {
                         Some(permit) => permit.run(published(&intake, &request)).await,
-                        None => Ok(intake.take_up().ends(Answer::NoRoom)),
+                        None => Ok(intake.input().ended(Reply::NoRoom)),
                     };
-                    answers.give(request, &rule, "platforms", answer).await;
+                    replies.send(request, &rule, "platforms", reply).await;
                 }
             };
-            serving.push(serve(requests, service, permits.clone(), answer));
+            serving.push(serve(requests, service, permits.clone(), respond));
         }
         Ok(serving)
     }
@@ -177,22 +171,22 @@ pub(crate) async fn serve_services(
     service: &Service,
     intake: &Arc<Intake>,
     rule: ReplyRule,
-    answers: &Answers,
+    replies: &ReplySender,
     room: &Room,
 ) -> Result<JoinHandle<()>, Failure> {
-    let (intake, answers, rule) = (Arc::clone(intake), answers.clone(), Arc::new(rule));
+    let (intake, replies, rule) = (Arc::clone(intake), replies.clone(), Arc::new(rule));
     let requests = service.bus.serve(ACCEPT_SUBJECT, QUEUE).await?;
-    let answer = move |request: Request, permit: Option<Permit>| {
-        let (intake, answers, rule) = (Arc::clone(&intake), answers.clone(), Arc::clone(&rule));
+    let respond = move |request: Request, permit: Option<Permit>| {
+        let (intake, replies, rule) = (Arc::clone(&intake), replies.clone(), Arc::clone(&rule));
         async move {
-            let answer = match permit {
+            let reply = match permit {
                 Some(permit) => permit.run(fetched(&intake, &request)).await,
-                None => Ok(intake.take_up().ends(Answer::NoRoom)),
+                None => Ok(intake.input().ended(Reply::NoRoom)),
             };
-            answers.give(request, &rule, "services", answer).await;
+            replies.send(request, &rule, "services", reply).await;
         }
     };
-    Ok(serve(requests, service, Permits::new(room), answer))
+    Ok(serve(requests, service, Permits::new(room), respond))
 }
 
 /// The permits of requests on one subject, and the room for their bodies; cheap to clone.
@@ -262,7 +256,7 @@ where
 }
 
 /// Accepts an object that one of our services fetched.
-async fn fetched(intake: &Intake, request: &Request) -> Result<Answer, String> {
+async fn fetched(intake: &Intake, request: &Request) -> Result<Reply, String> {
     match wire::decode_delivery(request.payload.clone()) {
         Ok(delivery) => Ok(intake.fetched(delivery).await),
         Err(error) => Err(format!("not a delivery: {error}")),
@@ -271,7 +265,7 @@ async fn fetched(intake: &Intake, request: &Request) -> Result<Answer, String> {
 
 /// Store and connection come from the subject, never from headers or body; a client's message id only identifies
 /// its retries.
-async fn published(intake: &Intake, request: &Request) -> Result<Answer, String> {
+async fn published(intake: &Intake, request: &Request) -> Result<Reply, String> {
     let mut tokens = request.subject.splitn(5, '.').skip(2);
     let (Some(store), Some(connection), Some(topic)) = (tokens.next(), tokens.next(), tokens.next()) else {
         return Err("publish on pos.in.<store>.<connection>.<topic>".to_owned());
@@ -295,24 +289,25 @@ fn refused_body(refusal: BodyRefusal) -> String {
 }
 
 /// A publish acknowledgement or error as JetStream writes them (nats-server, `JSPubAckResponse`).
-fn acknowledgement(answer: &Result<Answer, String>) -> String {
+fn acknowledgement(reply: &Result<Reply, String>) -> String {
     let refused = |code: u16, description: &str| serde_json::json!({"error": {"code": code, "err_code": 0, "description": description}});
-    let reply = match answer {
-        Ok(Answer::Kept { delivery, sequence, duplicate }) => serde_json::json!({
+    let acknowledgement = match reply {
+        Ok(Reply::Kept { delivery, sequence, duplicate }) => serde_json::json!({
             "stream": "RAW", "seq": sequence, "duplicate": duplicate, "delivery": delivery.to_string(),
         }),
-        Ok(Answer::UnknownTopic) => refused(400, "the topic is none that this platform has"),
-        Ok(Answer::BodyRefused(refusal)) => refused(413, &refused_body(*refusal)),
-        Ok(Answer::Unverified(unverified)) => refused(401, &unverified.to_string()),
-        Ok(Answer::UnknownConnection) => refused(404, "there is no such connection of this store"),
-        Ok(Answer::Malformed(what)) => refused(400, what),
-        Ok(Answer::NoRoom) => refused(503, "too much is under way"),
-        Ok(Answer::TooMany(_) | Answer::TooManyUnknown(_)) => {
+        Ok(Reply::UnknownTopic) => refused(400, "the topic is none that this platform has"),
+        Ok(Reply::BodyRefused(refusal)) => refused(413, &refused_body(*refusal)),
+        Ok(Reply::Unverified(unverified)) => refused(401, &unverified.to_string()),
+        Ok(Reply::UnknownConnection) => refused(404, "there is no such connection of this store"),
+        Ok(Reply::Malformed(what)) => refused(400, what),
+        Ok(Reply::NoRoom) => refused(503, "too much is under way"),
+        Ok(Reply::TooMany(_) | Reply::TooManyUnknown(_)) => {
             refused(429, "more than this connection may send in a minute")
         }
-        Ok(Answer::HoldsTooMuch(holder)) => refused(429, &held_too_much(*holder)),
-        Ok(Answer::Unavailable(unkept)) => refused(503, &unkept.to_string()),
+        Ok(Reply::HoldsTooMuch(holder)) => refused(429, &held_too_much(*holder)),
+        Ok(Reply::KeyUnavailable) => refused(503, "a public key can't be fetched now"),
+        Ok(Reply::Unavailable(unkept)) => refused(503, &unkept.to_string()),
         Err(what) => refused(400, what),
     };
-    reply.to_string()
+    acknowledgement.to_string()
 }

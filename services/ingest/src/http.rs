@@ -1,8 +1,10 @@
-//! `POST /webhook/{platform}/{connection}`.
+//! `POST /webhook/{platform}/{connection}`, and `GET` for platforms that check the URL that way.
 
 use crate::{
-    Answer, BodyRefusal, Holder, Intake,
+    BodyRefusal, Holder, Intake, Reply,
     body::{self, BadBody, Coding, Workshop},
+    claim::Claim,
+    input_count::Input,
     room::{NoRoom, Room},
 };
 use bytes::Bytes;
@@ -10,9 +12,13 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
-    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER},
+    header::{
+        ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+    http::request::Parts,
 };
-use platforms::{Signed, Webhooks};
+use platforms::{Handshake, HandshakeReply, Signed, Webhooks};
 use runner::{Client, Listening, Service, problem};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -53,7 +59,7 @@ impl WebhookServer {
         let inner = path.strip_prefix('/').unwrap_or(&path);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         if inner.starts_with('/') || inner.ends_with('/') || inner.contains("//") {
-            return say(Answer::Malformed("a path has no empty segments"));
+            return response(Reply::Malformed("a path has no empty segments"));
         }
         let mut segments = inner.split('/');
         let (Some("webhook"), Some(platform), Some(connection), None) =
@@ -62,16 +68,17 @@ impl WebhookServer {
             let detail = "webhooks go to /webhook/{platform}/{connection}";
             return problem(StatusCode::NOT_FOUND, "not-found", detail);
         };
-        if request.method() != Method::POST {
-            let mut refused =
-                problem(StatusCode::METHOD_NOT_ALLOWED, "method", "webhooks are sent with POST");
-            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return refused;
-        }
-        match self.take_in(platform, connection, request, &client).await {
-            Ok(answer) => say(answer),
+        let replied = match *request.method() {
+            Method::POST => self.accept(platform, connection, request, &client).await,
+            Method::GET if self.has_handshakes(platform) => {
+                Ok(self.challenge(platform, connection, request, &client).await)
+            }
+            _ => return self.not_allowed(platform),
+        };
+        match replied {
+            Ok(response) => response,
             Err(BadBody::Refused(refusal)) => refuse_body(refusal),
-            Err(BadBody::NoRoom) => say(Answer::NoRoom),
+            Err(BadBody::NoRoom) => response(Reply::NoRoom),
             Err(BadBody::TooSlow) => {
                 problem(StatusCode::REQUEST_TIMEOUT, "timeout", "the body didn't come in time")
             }
@@ -79,64 +86,82 @@ impl WebhookServer {
         }
     }
 
+    /// Returns true if the platform checks webhooks' URLs.
+    fn has_handshakes(&self, platform: &str) -> bool {
+        let webhooks = self.intake.platform(platform).and_then(|platform| platform.webhooks());
+        webhooks.is_some_and(|webhooks| webhooks.handshakes().is_some())
+    }
+
+    fn not_allowed(&self, platform: &str) -> Response<Full<Bytes>> {
+        let allowed = if self.has_handshakes(platform) { "GET, POST" } else { "POST" };
+        let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "method", "webhooks are sent with POST");
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        refused
+    }
+
     /// Accepts a webhook, the cheapest check first: no work is done on a request that the previous step
     /// hasn't justified.
-    async fn take_in(
+    async fn accept(
         &self,
         platform: &str,
         connection: &str,
         request: Request<Incoming>,
         client: &Client,
-    ) -> Result<Answer, BadBody> {
-        let taken = self.intake.take_up();
+    ) -> Result<Response<Full<Bytes>>, BadBody> {
+        let input = self.intake.input();
+        let received_at = runner::now();
         let (parts, body) = request.into_parts();
-        let refuse = |body, answer| {
-            // A sender that waits for permission to send the body hasn't sent any of it.
-            if !parts.headers.contains_key(EXPECT) {
-                body::discard(body);
-            }
-            Ok(answer)
-        };
-        let known = platforms::find(platform);
+        let known = self.intake.platform(platform);
         let webhooks = known.and_then(|platform| platform.webhooks());
-        if let Some(answer) = webhooks.and_then(|webhooks| malformed(webhooks, &parts.headers)) {
-            return refuse(body, taken.ends(answer));
+        if let Some(reply) = webhooks.and_then(|webhooks| malformed(webhooks, &parts.headers)) {
+            return Ok(refuse_unread(&parts, body, input.ended(reply)));
         }
         let claim = match self.intake.claim(platform, connection, Some(client.origin())).await {
             Ok(claim) => claim,
-            Err(answer) => return refuse(body, taken.ends(answer)),
+            Err(reply) => return Ok(refuse_unread(&parts, body, input.ended(reply))),
         };
         let is_signed =
             claim.webhooks.signature_headers().iter().any(|name| parts.headers.contains_key(*name));
         if !is_signed {
-            return refuse(body, taken.ends(claim.unsigned()));
+            return self.accept_unsigned(&claim, &parts, body, input).await;
         }
         let limit_bytes = claim.platform.spec().body_bytes_max;
         if body.size_hint().lower() > limit_bytes as u64 {
-            let answer = self.intake.refuse(&claim, BodyRefusal::TooLarge { limit_bytes });
-            return refuse(body, taken.ends(answer));
+            let reply = self.intake.refuse(&claim, BodyRefusal::TooLarge { limit_bytes });
+            return Ok(refuse_unread(&parts, body, input.ended(reply)));
         }
         let Ok(mut room) = self.room.enter() else {
-            return refuse(body, taken.ends(Answer::NoRoom));
+            return Ok(refuse_unread(&parts, body, input.ended(Reply::NoRoom)));
         };
+        let ended = |reply| Ok(response(input.ended(reply)));
         let signed = match body::read(body, limit_bytes, &mut room).await {
             Ok(signed) => signed,
-            Err(BadBody::Refused(refusal)) => return Ok(taken.ends(self.intake.refuse(&claim, refusal))),
-            Err(BadBody::NoRoom) => return Ok(taken.ends(Answer::NoRoom)),
+            Err(BadBody::Refused(refusal)) => return ended(self.intake.refuse(&claim, refusal)),
+            Err(BadBody::NoRoom) => return ended(Reply::NoRoom),
             Err(bad) => return Err(bad),
         };
         let headers: Arc<[_]> = texts(&parts.headers).into();
+        let request = Signed { headers: &headers, body: &signed };
+        let origin = Some(client.origin());
+        let key = match self.intake.public_key(&claim, &request, origin, received_at).await {
+            Ok(key) => key,
+            Err(reply) => return ended(reply),
+        };
         let claim = Arc::new(claim);
         let proving = {
             let (claim, headers, signed) = (Arc::clone(&claim), Arc::clone(&headers), signed.clone());
-            self.workshop.run(signed.len(), move || claim.prove(&Signed { headers: &headers, body: &signed }))
+            let prove = move || {
+                let request = Signed { headers: &headers, body: &signed };
+                claim.prove(&request, key.as_deref(), received_at)
+            };
+            self.workshop.run(request.body.len(), prove)
         };
         let proven = match proving.await? {
             Ok(proven) => proven,
-            Err(answer) => return Ok(taken.ends(answer)),
+            Err(reply) => return ended(reply),
         };
         if room.prove() == Err(NoRoom) {
-            return Ok(taken.ends(Answer::NoRoom));
+            return ended(Reply::NoRoom);
         }
         client.prove();
         let encodings = parts.headers.get_all(CONTENT_ENCODING);
@@ -145,21 +170,90 @@ impl WebhookServer {
             Err(bad) => Err(bad),
         };
         drop(signed);
-        let answer = match plain {
+        ended(match plain {
             Ok(plain) => self.intake.accept(&proven, &headers, plain).await,
             Err(BadBody::Refused(refusal)) => self.intake.refuse(&claim, refusal),
-            Err(BadBody::NoRoom) => Answer::NoRoom,
+            Err(BadBody::NoRoom) => Reply::NoRoom,
             Err(bad) => return Err(bad),
+        })
+    }
+
+    /// Replies to a POST request without a signature: it may be a handshake. The body is read only if the platform
+    /// has handshakes with one.
+    async fn accept_unsigned(
+        &self,
+        claim: &Claim,
+        parts: &Parts,
+        body: Incoming,
+        input: Input<'_>,
+    ) -> Result<Response<Full<Bytes>>, BadBody> {
+        let limit_bytes = claim.webhooks.handshakes().map_or(0, platforms::Handshakes::body_bytes_max);
+        if limit_bytes == 0 || body.size_hint().lower() > limit_bytes as u64 {
+            return Ok(refuse_unread(parts, body, input.ended(claim.unsigned())));
+        }
+        let Ok(mut room) = self.room.enter() else {
+            return Ok(refuse_unread(parts, body, input.ended(Reply::NoRoom)));
         };
-        Ok(taken.ends(answer))
+        match body::read(body, limit_bytes, &mut room).await {
+            Ok(body) => Ok(handshake(claim, parts, &body, input)),
+            Err(BadBody::Refused(_)) => Ok(response(input.ended(claim.unsigned()))),
+            Err(bad) => Err(bad),
+        }
+    }
+
+    /// Replies to a GET request, by which the platform checks the URL.
+    async fn challenge(
+        &self,
+        platform: &str,
+        connection: &str,
+        request: Request<Incoming>,
+        client: &Client,
+    ) -> Response<Full<Bytes>> {
+        let input = self.intake.input();
+        let (parts, body) = request.into_parts();
+        body::discard(body);
+        match self.intake.claim(platform, connection, Some(client.origin())).await {
+            Ok(claim) => handshake(&claim, &parts, &[], input),
+            Err(reply) => response(input.ended(reply)),
+        }
     }
 }
 
+/// Replies to a request without a signature: as the platform expects, if it is one of its handshakes.
+fn handshake(claim: &Claim, parts: &Parts, body: &[u8], input: Input<'_>) -> Response<Full<Bytes>> {
+    let headers = texts(&parts.headers);
+    let request = Handshake {
+        is_get: parts.method == Method::GET,
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers,
+        body,
+    };
+    match claim.handshake(&request, runner::now()) {
+        Ok(HandshakeReply { media_type, body }) => {
+            input.ended_as_handshake();
+            let mut response = content(StatusCode::OK, media_type.as_str(), body);
+            // A part of the request may be repeated in it.
+            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            response
+        }
+        Err(reply) => response(input.ended(reply)),
+    }
+}
+
+/// The response to a request whose body isn't read.
+fn refuse_unread(parts: &Parts, body: Incoming, reply: Reply) -> Response<Full<Bytes>> {
+    // A sender that waits for permission to send the body hasn't sent any of it.
+    if !parts.headers.contains_key(EXPECT) {
+        body::discard(body);
+    }
+    response(reply)
+}
+
 /// Finds a repeated header that a request may carry only once: which of the two counts would depend on the reader.
-fn malformed(webhooks: &dyn Webhooks, headers: &HeaderMap) -> Option<Answer> {
+fn malformed(webhooks: &dyn Webhooks, headers: &HeaderMap) -> Option<Reply> {
     let doubled = runner::doubled(headers, webhooks.single_headers());
     doubled.map(|_| {
-        Answer::Malformed("a header that says whose the request is, or what, is there more than once")
+        Reply::Malformed("a header that says whose the request is, or what, is there more than once")
     })
 }
 
@@ -171,21 +265,23 @@ fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(text).collect()
 }
 
-fn say(answer: Answer) -> Response<Full<Bytes>> {
-    match answer {
-        Answer::Kept { delivery, .. } => {
-            json(StatusCode::OK, "application/json", format!("{{\"kept\":true,\"delivery\":\"{delivery}\"}}"))
-        }
-        Answer::Malformed(what) => problem(StatusCode::BAD_REQUEST, "malformed", what),
-        Answer::BodyRefused(refusal) => refuse_body(refusal),
-        Answer::UnknownTopic => json(StatusCode::OK, "application/json", "{\"kept\":false}".to_owned()),
-        Answer::Unverified(_) => {
+fn response(reply: Reply) -> Response<Full<Bytes>> {
+    match reply {
+        Reply::Kept { delivery, .. } => content(
+            StatusCode::OK,
+            "application/json",
+            format!("{{\"kept\":true,\"delivery\":\"{delivery}\"}}"),
+        ),
+        Reply::Malformed(what) => problem(StatusCode::BAD_REQUEST, "malformed", what),
+        Reply::BodyRefused(refusal) => refuse_body(refusal),
+        Reply::UnknownTopic => content(StatusCode::OK, "application/json", "{\"kept\":false}".to_owned()),
+        Reply::Unverified(_) => {
             problem(StatusCode::UNAUTHORIZED, "signature", "the signature is missing or doesn't match")
         }
-        Answer::UnknownConnection => {
+        Reply::UnknownConnection => {
             problem(StatusCode::NOT_FOUND, "connection", "there is no such connection of this platform")
         }
-        Answer::TooMany(wait) => later(
+        Reply::TooMany(wait) => later(
             problem(
                 StatusCode::TOO_MANY_REQUESTS,
                 "limit",
@@ -193,22 +289,26 @@ fn say(answer: Answer) -> Response<Full<Bytes>> {
             ),
             wait,
         ),
-        Answer::HoldsTooMuch(holder) => {
+        Reply::HoldsTooMuch(holder) => {
             later(problem(StatusCode::TOO_MANY_REQUESTS, "held", &held_too_much(holder)), HELD_RETRY)
         }
-        Answer::TooManyUnknown(wait) => later(
+        Reply::TooManyUnknown(wait) => later(
             problem(
                 StatusCode::TOO_MANY_REQUESTS,
                 "unknown",
-                "too many connections that don't exist were asked for from this address",
+                "too many connections or keys that don't exist were asked for from this address",
             ),
             wait,
         ),
-        Answer::NoRoom => later(
+        Reply::NoRoom => later(
             problem(StatusCode::SERVICE_UNAVAILABLE, "room", "too many requests are under way"),
             NO_ROOM_RETRY,
         ),
-        Answer::Unavailable(unkept) => {
+        Reply::KeyUnavailable => later(
+            problem(StatusCode::SERVICE_UNAVAILABLE, "key", "the public key can't be fetched now"),
+            OUTAGE_RETRY,
+        ),
+        Reply::Unavailable(unkept) => {
             later(problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &unkept.to_string()), OUTAGE_RETRY)
         }
     }
@@ -242,7 +342,7 @@ fn refuse_body(refusal: BodyRefusal) -> Response<Full<Bytes>> {
     }
 }
 
-fn json(status: StatusCode, media_type: &'static str, body: String) -> Response<Full<Bytes>> {
+fn content(status: StatusCode, media_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

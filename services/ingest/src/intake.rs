@@ -1,13 +1,19 @@
 //! Admission of deliveries: verifies the sender, checks limits and appends to RAW.
 
 use crate::{
-    BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept, refusals::Refusals, unknown::UnknownLimit,
+    BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept,
+    claim::{Claim, Proven},
+    input_count::Input,
+    public_keys::KeyCache,
+    refusals::Refusals,
+    unknown::UnknownLimit,
 };
 use bytes::Bytes;
-use model::{ConnectionId, Delivery, DeliveryId, DeliveryKind, RawDigest, Source, TraceParent};
-use platforms::{Envelope, Platform, Secrets, Signed, Unverified, Webhooks};
+use model::{ConnectionId, Delivery, DeliveryId, DeliveryKind, RawDigest, Source, Timestamp, TraceParent};
+use outlet::CallsConfig;
+use platforms::{Envelope, Platform, Signed, Unverified, Webhooks};
 use runner::{Alerts, Failure, Metrics, Origin, Service};
-use stage::Window;
+use stage::{Fault, Window};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -24,9 +30,6 @@ const KEPT_REMEMBERED_FOR: Duration = Duration::from_mins(5);
 const TOPIC_SHOWN_MAX: usize = 100;
 /// Upper limit of look-ups of unknown connections per address and minute.
 const UNKNOWN_PER_MINUTE_MAX: u32 = 60;
-/// Secret that the signature of a request for an unknown connection is checked with, so that its response takes as long
-/// as any other.
-const DECOY_SECRET: &str = "a secret that nobody has signed anything with";
 /// Upper limit of deliveries in one request. A request with more is kept as a whole and becomes a dead letter.
 const ENVELOPES_MAX: usize = 1_000;
 
@@ -44,9 +47,9 @@ pub struct Webhook<'a> {
     pub body: Bytes,
 }
 
-/// The intake's response to a delivery.
+/// The intake's reply to a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Reply {
     /// On disk.
     Kept {
         /// The delivery.
@@ -70,17 +73,21 @@ pub enum Answer {
     TooMany(Duration),
     /// The connection, or its tenant, holds too much of RAW.
     HoldsTooMuch(Holder),
-    /// Too many requests for unknown connections from that address; the time to wait.
+    /// Too many requests for unknown connections or keys from that address; the time to wait.
     TooManyUnknown(Duration),
     /// Too many requests, or bytes of bodies, are under way.
     NoRoom,
+    /// The public key that the request is signed with can't be fetched now.
+    KeyUnavailable,
     /// Can't be kept now.
     Unavailable(Unkept),
 }
 
 /// The intake, independent of the transport of a delivery.
 pub struct Intake {
+    platforms: &'static [&'static dyn Platform],
     directory: Directory,
+    keys: KeyCache,
     limits: Limits,
     unknown: UnknownLimit,
     raw: RawWriter,
@@ -92,17 +99,32 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake that appends to the service's RAW.
+    /// An intake that appends to the service's RAW. Public keys are fetched from public addresses only.
     pub fn new(service: &Service, directory: Directory, limits: Limits) -> Result<Self, Failure> {
-        let topics = platforms::all()
+        Self::of_platforms(service, directory, limits, platforms::all(), CallsConfig::default())
+    }
+
+    /// An intake for these platforms, which fetches public keys as `calls` permits.
+    pub(crate) fn of_platforms(
+        service: &Service,
+        directory: Directory,
+        limits: Limits,
+        platforms: &'static [&'static dyn Platform],
+        calls: CallsConfig,
+    ) -> Result<Self, Failure> {
+        let topics = platforms
             .iter()
             .flat_map(|platform| {
                 platform.spec().topics.iter().map(|topic| ((platform.name(), topic.name), topic.name.into()))
             })
             .collect();
         let alerts = Alerts::new(STAGE, &service.metrics, Some(&service.bus));
+        let store = directory.store().clone();
         Ok(Self {
-            refusals: Refusals::new(&service.metrics, directory.store().clone())?,
+            platforms,
+            keys: KeyCache::new(store.clone(), calls)
+                .map_err(|error| Fault::new("the HTTP client", error))?,
+            refusals: Refusals::new(&service.metrics, store)?,
             directory,
             unknown: UnknownLimit::new(UNKNOWN_PER_MINUTE_MAX),
             raw: RawWriter::new(service, &limits.quotas(), alerts),
@@ -113,21 +135,39 @@ impl Intake {
         })
     }
 
+    /// The platform of that name.
+    pub(crate) fn platform(&self, name: &str) -> Option<&'static dyn Platform> {
+        self.platforms.iter().copied().find(|platform| platform.name() == name)
+    }
+
     /// Accepts a signed webhook that was received completely.
-    pub async fn webhook(&self, webhook: Webhook<'_>) -> Answer {
-        let taken = self.take_up();
-        let answer = async {
+    pub async fn webhook(&self, webhook: Webhook<'_>) -> Reply {
+        let input = self.input();
+        let reply = async {
+            let received_at = runner::now();
             let claim = self.claim(webhook.platform, webhook.connection, None).await?;
             let signed = Signed { headers: webhook.headers, body: webhook.signed_body };
-            let proven = claim.prove(&signed)?;
+            let key = self.public_key(&claim, &signed, None, received_at).await?;
+            let proven = claim.prove(&signed, key.as_deref(), received_at)?;
             Ok(self.accept(&proven, webhook.headers, webhook.body).await)
         };
-        taken.ends(answer.await.unwrap_or_else(|answer| answer))
+        input.ended(reply.await.unwrap_or_else(|reply| reply))
     }
 
     /// Counts an input as consumed.
-    pub(crate) fn take_up(&self) -> Taken<'_> {
-        Taken::up(&self.metrics)
+    pub(crate) fn input(&self) -> Input<'_> {
+        Input::consumed(&self.metrics)
+    }
+
+    /// The public key that a webhook is signed with; `None` if its platform uses none, or has no key of that id.
+    pub(crate) async fn public_key(
+        &self,
+        claim: &Claim,
+        signed: &Signed<'_>,
+        origin: Option<Origin>,
+        received_at: Timestamp,
+    ) -> Result<Option<Arc<[u8]>>, Reply> {
+        claim.public_key(signed, &self.keys, origin, received_at).await
     }
 
     /// Finds the connection that a webhook names. `origin` is the client that sent it, whose look-ups of unknown
@@ -137,9 +177,9 @@ impl Intake {
         platform: &str,
         connection: &str,
         origin: Option<Origin>,
-    ) -> Result<Claim, Answer> {
-        let platform = platforms::find(platform).ok_or(Answer::UnknownConnection)?;
-        let webhooks = platform.webhooks().ok_or(Answer::UnknownConnection)?;
+    ) -> Result<Claim, Reply> {
+        let platform = self.platform(platform).ok_or(Reply::UnknownConnection)?;
+        let webhooks = platform.webhooks().ok_or(Reply::UnknownConnection)?;
         let found = match ConnectionId::new(connection) {
             Err(_) => None,
             Ok(id) => match self.directory.remembered(&id).await {
@@ -155,9 +195,9 @@ impl Intake {
         &self,
         id: &ConnectionId,
         origin: Option<Origin>,
-    ) -> Result<Option<Arc<Connection>>, Answer> {
+    ) -> Result<Option<Arc<Connection>>, Reply> {
         if let Some(origin) = origin {
-            self.unknown.check(origin).map_err(Answer::TooManyUnknown)?;
+            self.unknown.check(origin).map_err(Reply::TooManyUnknown)?;
         }
         let found = self.found(id).await?;
         if found.is_none()
@@ -171,7 +211,7 @@ impl Intake {
     /// Accepts a webhook with a verified signature; `body` is without its content coding. Its deliveries are kept one
     /// after the other, up to the first that isn't, whose response is returned: the platform then repeats the request,
     /// and the deliveries that were kept are recognized.
-    pub(crate) async fn accept(&self, proven: &Proven, headers: &[(String, String)], body: Bytes) -> Answer {
+    pub(crate) async fn accept(&self, proven: &Proven, headers: &[(String, String)], body: Bytes) -> Reply {
         let mut envelopes = proven.webhooks.split(&Signed { headers, body: &body });
         if envelopes.is_empty() || envelopes.len() > ENVELOPES_MAX {
             let delivery = incoming(proven, headers, DeliveryKind::Unreadable, None, body);
@@ -182,14 +222,14 @@ impl Intake {
         let mut first_kept = None;
         for envelope in envelopes {
             match self.accept_one(proven, headers, envelope, body.clone()).await {
-                kept @ Answer::Kept { .. } => first_kept = first_kept.or(Some(kept)),
-                Answer::UnknownTopic => {}
+                kept @ Reply::Kept { .. } => first_kept = first_kept.or(Some(kept)),
+                Reply::UnknownTopic => {}
                 refused => return refused,
             }
         }
-        let Some(last) = last else { return Answer::UnknownTopic };
+        let Some(last) = last else { return Reply::UnknownTopic };
         match self.accept_one(proven, headers, last, body).await {
-            accepted @ (Answer::Kept { .. } | Answer::UnknownTopic) => first_kept.unwrap_or(accepted),
+            accepted @ (Reply::Kept { .. } | Reply::UnknownTopic) => first_kept.unwrap_or(accepted),
             refused => refused,
         }
     }
@@ -200,33 +240,33 @@ impl Intake {
         headers: &[(String, String)],
         envelope: Envelope,
         whole: Bytes,
-    ) -> Answer {
+    ) -> Reply {
         let Proven { platform, connection, .. } = proven;
         let Envelope { topic, key, body } = envelope;
         let known = self.topic(*platform, &topic);
         let delivery = known.map(|kind| incoming(proven, headers, kind, key, body.unwrap_or(whole)));
-        let answer = self.admit(connection, delivery).await;
-        if answer == Answer::UnknownTopic {
+        let reply = self.admit(connection, delivery).await;
+        if reply == Reply::UnknownTopic {
             let topic = Some(topic.as_str()).filter(|topic| is_name(topic));
             tracing::warn!(
                 stage = STAGE, store.id = %connection.store, connection.id = %connection.id, topic,
                 "unknown topic; not kept"
             );
         }
-        answer
+        reply
     }
 
     /// Refuses the body of a webhook; records the refusal if the connection exists.
-    pub(crate) fn refuse(&self, claim: &Claim, refusal: BodyRefusal) -> Answer {
+    pub(crate) fn refuse(&self, claim: &Claim, refusal: BodyRefusal) -> Reply {
         match &claim.connection {
             Some(connection) => self.refuse_body(connection, refusal),
-            None => Answer::UnknownConnection,
+            None => Reply::UnknownConnection,
         }
     }
 
-    fn refuse_body(&self, connection: &Connection, refusal: BodyRefusal) -> Answer {
+    fn refuse_body(&self, connection: &Connection, refusal: BodyRefusal) -> Reply {
         self.refusals.note(connection, refusal, Instant::now());
-        Answer::BodyRefused(refusal)
+        Reply::BodyRefused(refusal)
     }
 
     /// Accepts a message that a platform published itself on `pos.in.…`; the broker's permissions restrict
@@ -239,16 +279,16 @@ impl Intake {
         key: Option<String>,
         trace: Option<&str>,
         body: Bytes,
-    ) -> Answer {
-        let taken = Taken::up(&self.metrics);
-        let answer = async {
+    ) -> Reply {
+        let input = self.input();
+        let reply = async {
             let connection = match self.connection(connection).await {
                 Ok(connection) if connection.store.as_str() == store => connection,
-                Ok(_) => return Answer::UnknownConnection,
-                Err(answer) => return answer,
+                Ok(_) => return Reply::UnknownConnection,
+                Err(reply) => return reply,
             };
-            let Some(platform) = platforms::find(connection.platform.as_str()) else {
-                return Answer::UnknownConnection;
+            let Some(platform) = self.platform(connection.platform.as_str()) else {
+                return Reply::UnknownConnection;
             };
             if let Some(refusal) = too_large(platform, &body) {
                 return self.refuse_body(&connection, refusal);
@@ -266,22 +306,22 @@ impl Intake {
             self.admit(&connection, delivery).await
         }
         .await;
-        taken.ends(answer)
+        input.ended(reply)
     }
 
     /// Accepts an object that one of our services fetched, or a re-ingested dead letter. Its origin is looked up again,
     /// never trusted.
-    pub(crate) async fn fetched(&self, mut delivery: Delivery) -> Answer {
-        let taken = Taken::up(&self.metrics);
-        let answer = match self.connection(delivery.origin.connection.as_str()).await {
+    pub(crate) async fn fetched(&self, mut delivery: Delivery) -> Reply {
+        let input = self.input();
+        let reply = match self.connection(delivery.origin.connection.as_str()).await {
             Ok(connection) => {
-                let platform = platforms::find(connection.platform.as_str());
+                let platform = self.platform(connection.platform.as_str());
                 // A re-ingested delivery was within its limit when first received; as an event it may be larger.
                 let refusal = platform
                     .filter(|_| delivery.attempt == 0)
                     .and_then(|platform| too_large(platform, &delivery.body));
                 if let Some(refusal) = refusal {
-                    return taken.ends(self.refuse_body(&connection, refusal));
+                    return input.ended(self.refuse_body(&connection, refusal));
                 }
                 delivery.origin = connection.origin();
                 if delivery.attempt == 0 {
@@ -291,20 +331,20 @@ impl Intake {
                 (delivery.currency, delivery.account) = (connection.currency, account(&connection));
                 self.keep(delivery).await
             }
-            Err(answer) => answer,
+            Err(reply) => reply,
         };
-        taken.ends(answer)
+        input.ended(reply)
     }
 
-    async fn connection(&self, id: &str) -> Result<Arc<Connection>, Answer> {
-        let id = ConnectionId::new(id).map_err(|_| Answer::UnknownConnection)?;
-        self.found(&id).await?.ok_or(Answer::UnknownConnection)
+    async fn connection(&self, id: &str) -> Result<Arc<Connection>, Reply> {
+        let id = ConnectionId::new(id).map_err(|_| Reply::UnknownConnection)?;
+        self.found(&id).await?.ok_or(Reply::UnknownConnection)
     }
 
-    async fn found(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, Answer> {
+    async fn found(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, Reply> {
         self.directory.find(id).await.map_err(|error| {
             tracing::warn!(stage = STAGE, connection.id = %id, %error, "connections can't be looked up");
-            Answer::Unavailable(Unkept::Unavailable)
+            Reply::Unavailable(Unkept::Unavailable)
         })
     }
 
@@ -321,7 +361,7 @@ impl Intake {
 
     /// Keeps a delivery of a known topic within the shares and budgets of its connection and tenant. A repeat of a kept
     /// delivery costs no budget: a platform that missed our responses sends all deliveries again at once.
-    async fn admit(&self, connection: &Connection, delivery: Option<Delivery>) -> Answer {
+    async fn admit(&self, connection: &Connection, delivery: Option<Delivery>) -> Reply {
         if let Some(repeat) = delivery.as_ref().and_then(|delivery| self.repeat(delivery)) {
             return repeat;
         }
@@ -334,18 +374,18 @@ impl Intake {
                 self.limits.check_held(room, (tenant, id), *requests_per_minute, runner::now())
         {
             self.refusals.note_held(connection, holder, Instant::now());
-            return Answer::HoldsTooMuch(holder);
+            return Reply::HoldsTooMuch(holder);
         }
         if let Err(wait) = self.limits.take(tenant, id, *requests_per_minute, bytes) {
-            return Answer::TooMany(wait);
+            return Reply::TooMany(wait);
         }
         match delivery {
             Some(delivery) => self.append(delivery).await,
-            None => Answer::UnknownTopic,
+            None => Reply::UnknownTopic,
         }
     }
 
-    async fn keep(&self, delivery: Delivery) -> Answer {
+    async fn keep(&self, delivery: Delivery) -> Reply {
         match self.repeat(&delivery) {
             Some(repeat) => repeat,
             None => self.append(delivery).await,
@@ -353,100 +393,24 @@ impl Intake {
     }
 
     /// The response to a delivery that was kept recently.
-    fn repeat(&self, delivery: &Delivery) -> Option<Answer> {
+    fn repeat(&self, delivery: &Delivery) -> Option<Reply> {
         let known = self.kept().known(&(delivery.id, delivery.attempt), runner::now()).copied();
-        known.map(|sequence| Answer::Kept { delivery: delivery.id, sequence, duplicate: true })
+        known.map(|sequence| Reply::Kept { delivery: delivery.id, sequence, duplicate: true })
     }
 
-    async fn append(&self, delivery: Delivery) -> Answer {
-        let (id, taken_in) = (delivery.id, (delivery.id, delivery.attempt));
+    async fn append(&self, delivery: Delivery) -> Reply {
+        let (id, accepted) = (delivery.id, (delivery.id, delivery.attempt));
         runner::kill_point(STAGE, "taken");
         match self.raw.keep(delivery).await {
             Ok(sequence) => {
                 let (now, mut kept) = (runner::now(), self.kept());
-                if kept.known(&taken_in, now).is_none() {
-                    kept.remember(taken_in, sequence, now);
+                if kept.known(&accepted, now).is_none() {
+                    kept.remember(accepted, sequence, now);
                 }
-                Answer::Kept { delivery: id, sequence, duplicate: false }
+                Reply::Kept { delivery: id, sequence, duplicate: false }
             }
-            Err(unkept) => Answer::Unavailable(unkept),
+            Err(unkept) => Reply::Unavailable(unkept),
         }
-    }
-}
-
-/// The connection that a webhook names, not verified yet.
-pub(crate) struct Claim {
-    pub(crate) platform: &'static dyn Platform,
-    pub(crate) webhooks: &'static dyn Webhooks,
-    /// `None` if there is no such connection. Reported only after the same work as for an existing one.
-    connection: Option<Arc<Connection>>,
-}
-
-/// A webhook's connection, after its signature was verified.
-pub(crate) struct Proven {
-    platform: &'static dyn Platform,
-    webhooks: &'static dyn Webhooks,
-    connection: Arc<Connection>,
-}
-
-impl Claim {
-    /// The response to a request without a signature.
-    pub(crate) fn unsigned(&self) -> Answer {
-        match self.connection {
-            Some(_) => Answer::Unverified(Unverified::Missing),
-            None => Answer::UnknownConnection,
-        }
-    }
-
-    /// Verifies the signature, even of a request for an unknown connection.
-    pub(crate) fn prove(&self, signed: &Signed<'_>) -> Result<Proven, Answer> {
-        let decoy = [DECOY_SECRET.to_owned()];
-        let secrets = match &self.connection {
-            Some(connection) => {
-                Secrets { active: &connection.secrets, notification_url: &connection.notification_url }
-            }
-            None => Secrets { active: &decoy, notification_url: DECOY_SECRET },
-        };
-        let verified = self.webhooks.verify(signed, &secrets);
-        let connection = self.connection.as_ref().ok_or(Answer::UnknownConnection)?;
-        verified.map_err(Answer::Unverified)?;
-        Ok(Proven { platform: self.platform, webhooks: self.webhooks, connection: Arc::clone(connection) })
-    }
-}
-
-/// One input: counted when it is consumed, and again with its outcome, whichever that is.
-pub(crate) struct Taken<'a> {
-    metrics: &'a Metrics,
-    outcome: &'static str,
-}
-
-impl<'a> Taken<'a> {
-    fn up(metrics: &'a Metrics) -> Self {
-        metrics.taken_up(STAGE, 1);
-        // The outcome unless there is a response: a request is dropped when its sender disconnects.
-        Self { metrics, outcome: "abandoned" }
-    }
-
-    pub(crate) fn ends(mut self, answer: Answer) -> Answer {
-        self.outcome = match answer {
-            Answer::Kept { duplicate: false, .. } => "emitted",
-            Answer::Kept { duplicate: true, .. } => "duplicate",
-            Answer::UnknownTopic => "filtered",
-            Answer::Malformed(_) => "malformed",
-            Answer::BodyRefused(_) => "body_refused",
-            Answer::Unverified(_) => "unverified",
-            Answer::UnknownConnection => "unknown_connection",
-            Answer::TooMany(_) | Answer::HoldsTooMuch(_) | Answer::TooManyUnknown(_) => "limited",
-            Answer::NoRoom => "no_room",
-            Answer::Unavailable(_) => "unavailable",
-        };
-        answer
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.metrics.ended(STAGE, self.outcome, 1);
     }
 }
 

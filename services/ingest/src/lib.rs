@@ -5,14 +5,17 @@
 
 mod body;
 mod bus_intake;
+mod claim;
 mod directory;
 mod flush_interval;
 mod http;
+mod input_count;
 mod intake;
 mod limits;
 #[cfg(test)]
 mod memory;
 mod noted;
+mod public_keys;
 mod quota;
 mod raw;
 mod refusals;
@@ -21,7 +24,7 @@ mod unknown;
 
 pub use body::decode_body;
 pub use directory::{Directory, NotLookedUp};
-pub use intake::{Answer, Intake, Webhook};
+pub use intake::{Intake, Reply, Webhook};
 pub use limits::{ByteLimit, Limits};
 pub use quota::{Holder, RawShares};
 pub use raw::{RawWriter, Unkept};
@@ -29,6 +32,8 @@ pub use refusals::BodyRefusal;
 
 use bus::{Credentials, ReplyRule};
 use ipnet::IpNet;
+use outlet::CallsConfig;
+use platforms::Platform;
 use room::Room;
 use runner::{Failure, Listening, Service};
 use serde::Deserialize;
@@ -91,6 +96,8 @@ pub struct Config {
     /// Credentials of the connections that receive the messages of platforms that publish: of a user that can't append.
     /// Those of `bus.credentials` unless set.
     pub partner_credentials: Option<Credentials>,
+    /// Origins that public keys may be fetched from besides public addresses.
+    pub calls: CallsConfig,
     /// The database.
     pub store: StoreConfig,
 }
@@ -133,6 +140,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             replies: Replies::default(),
             partner_credentials: None,
+            calls: CallsConfig::default(),
             store: StoreConfig::default(),
         }
     }
@@ -166,6 +174,17 @@ pub async fn serve(
     config: Config,
     listener: TcpListener,
 ) -> Result<(), Failure> {
+    serve_platforms(service, store, config, listener, platforms::all()).await
+}
+
+/// Like [`serve`], for these platforms.
+pub async fn serve_platforms(
+    service: Service,
+    store: Store,
+    config: Config,
+    listener: TcpListener,
+    platforms: &'static [&'static dyn Platform],
+) -> Result<(), Failure> {
     runner::need_descriptors(config.connections_max)?;
     let directory = Directory::new(store.clone());
     let of_connections = ByteLimit { per_minute: config.bytes_per_minute, burst: config.bytes_burst };
@@ -179,17 +198,18 @@ pub async fn serve(
     let limits = Limits::new(config.requests_per_minute, config.requests_burst)
         .with_bytes(of_connections, of_tenants)
         .with_raw_shares(shares);
-    let intake = Arc::new(Intake::new(&service, directory.clone(), limits)?);
+    let intake =
+        Arc::new(Intake::of_platforms(&service, directory.clone(), limits, platforms, config.calls)?);
     let watch = tokio::spawn(directory.clone().forget_what_changes(service.stop.clone()));
-    let answers = bus_intake::Answers::new(&service.metrics)?;
-    let platforms = bus_intake::PublishedIntake {
+    let replies = bus_intake::ReplySender::new(&service.metrics)?;
+    let published = bus_intake::PublishedIntake {
         rule: config.replies.platforms,
         credentials: config.partner_credentials,
     };
     let room = Room::new(config.requests_in_flight_max, config.body_bytes_in_flight_max);
-    let platforms = platforms.serve(&service, &intake, &answers, &room).await?;
+    let published = published.serve(&service, &intake, &replies, &room).await?;
     let fetchers =
-        bus_intake::serve_services(&service, &intake, config.replies.services, &answers, &room).await?;
+        bus_intake::serve_services(&service, &intake, config.replies.services, &replies, &room).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(stage = "ingest", %address, "taking webhooks");
     }
@@ -204,7 +224,7 @@ pub async fn serve(
         drain_timeout: DRAIN_TIMEOUT,
     };
     http::serve(listener, listening, intake, room, &service).await;
-    for task in platforms.into_iter().chain([watch, fetchers]) {
+    for task in published.into_iter().chain([watch, fetchers]) {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the intake broke");
         }

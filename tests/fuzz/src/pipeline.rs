@@ -10,7 +10,7 @@ use model::{
     record::{Applied, CatalogRow, Facts, RowKeys},
 };
 use normalize::Normalize;
-use platforms::{Secrets, Signed};
+use platforms::{Signed, VerifyContext};
 use stage::{RejectClass, Skip, Stage as _, Verdict, Window};
 use std::{
     collections::BTreeMap,
@@ -331,10 +331,11 @@ pub fn delivery(example: &Example, body: &[u8]) -> Option<Delivery> {
     };
     let digest = RawDigest::of(body);
     let signed = account.sign(example.topic, &digest.to_string(), body.to_vec());
-    let secrets = Secrets { active: &[SECRET.to_owned()], notification_url: URL };
+    let secrets = [SECRET.to_owned()];
+    let context = VerifyContext::new(&secrets, URL, Timestamp::default());
     let received = Signed { headers: &signed.headers, body };
     let webhooks = platform.webhooks().expect("it sends webhooks");
-    if webhooks.verify(&received, &secrets).is_err() {
+    if webhooks.verify(&received, &context).is_err() {
         assert!(body.is_empty(), "what is signed is believed, unless it is nothing");
         return None;
     }

@@ -1,8 +1,8 @@
 //! Signatures of webhooks: only the right one is accepted.
 
 use crate::notation::{line, text};
-use model::ConnectionId;
-use platforms::{Platform, Secrets, Signed, Unverified, Webhooks};
+use model::{ConnectionId, Timestamp};
+use platforms::{Platform, Signed, Unverified, VerifyContext, Webhooks};
 use testkit::Account;
 
 const PRESENT: &str = "the-present-secret";
@@ -75,11 +75,11 @@ impl Case<'_> {
     /// Returns the verdict; checks that it is the same under every name of the header.
     fn verify(&self, value: Option<&str>) -> Result<(), Unverified> {
         let active = [String::new(), PRESENT.to_owned(), FORMER.to_owned()];
-        let secrets = Secrets { active: &active, notification_url: &self.url };
+        let context = VerifyContext::new(&active, &self.url, Timestamp::default());
         let verdict = |name: &str| {
             let headers: Vec<_> =
                 value.map(|value| (name.to_owned(), value.to_owned())).into_iter().collect();
-            self.webhooks().verify(&Signed { headers: &headers, body: self.body }, &secrets)
+            self.webhooks().verify(&Signed { headers: &headers, body: self.body }, &context)
         };
         let [first, others @ ..] = self.webhooks().signature_headers() else { panic!("a platform signs") };
         let said = verdict(first);

@@ -1,6 +1,6 @@
 //! Signature, topic and id of a webhook.
 
-use crate::{Envelope, Secrets, Signed, Unverified, Webhooks, json, verify};
+use crate::{Envelope, VerifyContext, Signed, Unverified, Webhooks, json, verify};
 use serde::Deserialize;
 
 /// The header that carries the signature.
@@ -19,9 +19,9 @@ impl Webhooks for super::Acme {
     }
 
     /// Base64 of HMAC-SHA256 over the raw body.
-    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+    fn verify(&self, signed: &Signed<'_>, context: &VerifyContext<'_>) -> Result<(), Unverified> {
         let signature = signed.header(SIGNATURE_HEADER).ok_or(Unverified::Missing)?;
-        verify::hmac_sha256_base64(secrets.active, &[signed.body], signature)
+        verify::hmac_sha256_base64(context.secrets, &[signed.body], signature)
     }
 
     /// Reads `topic` and `id` only.

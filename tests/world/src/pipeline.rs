@@ -13,7 +13,7 @@ use model::{
     Position, RawDigest, Source, SourceVersion, Timestamp, TraceParent, VersionNumber, record::Movement,
 };
 use normalize::Normalize;
-use platforms::{Mapped, Secrets, Signed};
+use platforms::{Mapped, Signed, VerifyContext};
 use simulator::MachineWebhook;
 use stage::{Stage as _, Verdict, Window};
 use std::{
@@ -192,10 +192,10 @@ impl Pipeline {
                 let headers: Vec<(String, String)> =
                     headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
                 let signed = Signed { headers: &headers, body };
-                let secrets = Secrets { active: &intake.secrets, notification_url: &intake.url };
+                let context = VerifyContext::new(&intake.secrets, &intake.url, Timestamp::default());
                 let webhooks = platform.webhooks().ok_or("the platform sends no webhooks")?;
                 webhooks
-                    .verify(&signed, &secrets)
+                    .verify(&signed, &context)
                     .map_err(|unverified| format!("a webhook of the platform's own: {unverified}"))?;
                 let envelope = webhooks.split(&signed).pop();
                 let found = envelope.ok_or("a webhook of the platform's own has no topic")?;

@@ -1,7 +1,7 @@
 //! Connections of many stores, and their signed deliveries.
 
 use crate::{cli::Load, failure::Failed};
-use ::ingest::{Answer, Intake, Webhook};
+use ::ingest::{Intake, Reply, Webhook};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use model::{BaselineRule, ConnectionId, Currency, ExternalId, LocationId, PlatformName, StoreId, TenantId};
@@ -59,7 +59,7 @@ impl Signed {
     }
 
     /// Sends it through the intake, as the HTTP server does after reading the request.
-    pub(crate) async fn send(self, intake: &Intake) -> Answer {
+    pub(crate) async fn send(self, intake: &Intake) -> Reply {
         let webhook = Webhook {
             platform: self.platform,
             connection: &self.connection,
@@ -82,30 +82,30 @@ pub(crate) async fn send(deliveries: Vec<Signed>, intake: &Intake, rate: u64, in
             let due = due(began, index, rate);
             while Instant::now() < due {
                 tokio::select! {
-                    Some(answer) = waiting.next(), if !waiting.is_empty() => refused += was_refused(answer),
+                    Some(reply) = waiting.next(), if !waiting.is_empty() => refused += was_refused(reply),
                     () = tokio::time::sleep_until(due.into()) => {}
                 }
             }
         }
         while waiting.len() >= in_flight {
-            if let Some(answer) = waiting.next().await {
-                refused += was_refused(answer);
+            if let Some(reply) = waiting.next().await {
+                refused += was_refused(reply);
             }
         }
         waiting.push(delivery.send(intake));
         // Polled at least once, so that deliveries reach their queues in this order.
-        if let Some(Some(answer)) = futures::FutureExt::now_or_never(waiting.next()) {
-            refused += was_refused(answer);
+        if let Some(Some(reply)) = futures::FutureExt::now_or_never(waiting.next()) {
+            refused += was_refused(reply);
         }
     }
-    while let Some(answer) = waiting.next().await {
-        refused += was_refused(answer);
+    while let Some(reply) = waiting.next().await {
+        refused += was_refused(reply);
     }
     refused
 }
 
-fn was_refused(answer: Answer) -> u64 {
-    u64::from(!matches!(answer, Answer::Kept { .. }))
+fn was_refused(reply: Reply) -> u64 {
+    u64::from(!matches!(reply, Reply::Kept { .. }))
 }
 
 /// The time at which the delivery of that index is due.

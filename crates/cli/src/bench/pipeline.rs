@@ -13,7 +13,7 @@ use crate::{
     output,
     progress::Progress,
 };
-use ::ingest::{Answer, Directory, Intake, Limits};
+use ::ingest::{Directory, Intake, Limits, Reply};
 use bus::{AppliedReader, Bus, Start};
 use runner::{Metrics, Readiness, Service};
 use sandbox::Scratch;
@@ -69,7 +69,7 @@ async fn measure(servers: &Servers, arguments: &PipelineBench) -> Result<Measure
     let products = feed::products(&arguments.load)?;
     let stocked = products.len();
     for product in products {
-        if !matches!(product.send(&intake).await, Answer::Kept { .. }) {
+        if !matches!(product.send(&intake).await, Reply::Kept { .. }) {
             return Err(Failed::Other("a product was refused".to_owned()));
         }
     }

@@ -37,6 +37,7 @@ impl Services {
         let intake = ingest::Config {
             requests_per_minute: REQUESTS_PER_MINUTE,
             partner_credentials: Some(servers.credentials(&User::Intake)),
+            calls: CallsConfig::simulated(),
             ..ingest::Config::default()
         };
         let ingest_store = store.clone();

@@ -6,7 +6,7 @@ use crate::{
     failure::Failed,
     output,
 };
-use platforms::{Envelope, Secrets, Signed, Unverified, Webhooks};
+use platforms::{Envelope, Signed, Unverified, VerifyContext, Webhooks};
 use serde_json::json;
 
 /// Verifies a delivery; fails with the reason if it isn't genuine.
@@ -16,10 +16,10 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failed> {
     let headers = headers::parse(&String::from_utf8_lossy(&read(&arguments.headers)?))?;
     let body = read(&arguments.file)?;
     let signed = Signed { headers: &headers, body: &body };
-    let secrets = Secrets { active: &active, notification_url: &connection.webhook_url };
+    let context = VerifyContext::new(&active, &connection.webhook_url, runner::now());
     let webhooks =
         platform.webhooks().ok_or_else(|| Failed::Usage(format!("{} sends no webhooks", platform.name())))?;
-    let reason = reason(webhooks, &signed, &secrets);
+    let reason = reason(webhooks, &signed, &context);
     // As ingest, nothing is read from a body that isn't verified.
     let envelopes = if reason.is_none() { webhooks.split(&signed) } else { Vec::new() };
     let deliveries = envelopes.iter().map(|Envelope { topic, key, .. }| json!({"topic": topic, "key": key}));
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Verify, output: Output) -> Result<(), Failed> {
 }
 
 /// The reason why a delivery isn't verified; `None` if it is.
-fn reason(webhooks: &dyn Webhooks, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Option<String> {
+fn reason(webhooks: &dyn Webhooks, signed: &Signed<'_>, context: &VerifyContext<'_>) -> Option<String> {
     let times = |name: &str| signed.headers.iter().filter(|(found, _)| found == name).count();
     if let Some(name) = webhooks.single_headers().iter().find(|name| times(name) > 1) {
         return Some(format!(
@@ -54,23 +54,26 @@ fn reason(webhooks: &dyn Webhooks, signed: &Signed<'_>, secrets: &Secrets<'_>) -
             times(name)
         ));
     }
-    let error = webhooks.verify(signed, secrets).err()?;
+    let error = webhooks.verify(signed, context).err()?;
     let hint = match error {
         Unverified::Missing => {
             format!("there is no header {}", webhooks.signature_headers().join(" or "))
         }
-        Unverified::Mismatch => hint(webhooks, signed, secrets),
+        Unverified::Mismatch => hint(webhooks, signed, context),
+        Unverified::Outdated => {
+            "a recorded delivery is refused, and so is one of a clock that differs".to_owned()
+        }
     };
     Some(format!("{error}: {hint}"))
 }
 
 /// Finds the change to body or URL with which the signature would match.
-fn hint(webhooks: &dyn Webhooks, signed: &Signed<'_>, secrets: &Secrets<'_>) -> String {
+fn hint(webhooks: &dyn Webhooks, signed: &Signed<'_>, context: &VerifyContext<'_>) -> String {
     let matches = |body: &[u8], url: &str| {
-        let secrets = Secrets { notification_url: url, ..*secrets };
-        webhooks.verify(&Signed { body, ..*signed }, &secrets).is_ok()
+        let context = VerifyContext { notification_url: url, ..*context };
+        webhooks.verify(&Signed { body, ..*signed }, &context).is_ok()
     };
-    let (body, url) = (signed.body, secrets.notification_url);
+    let (body, url) = (signed.body, context.notification_url);
     let without_break = body.strip_suffix(b"\r\n").or_else(|| body.strip_suffix(b"\n"));
     if without_break.is_some_and(|body| matches(body, url)) {
         return "it matches without the line break at the end of the body, which wasn't sent".to_owned();
@@ -125,8 +128,8 @@ mod tests {
         secrets: &[&str],
     ) -> Option<String> {
         let active: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
-        let secrets = Secrets { active: &active, notification_url: url };
-        reason(platform.webhooks().expect("it sends webhooks"), &Signed { headers, body }, &secrets)
+        let context = VerifyContext::new(&active, url, runner::now());
+        reason(platform.webhooks().expect("it sends webhooks"), &Signed { headers, body }, &context)
     }
 
     #[test]

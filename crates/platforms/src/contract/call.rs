@@ -43,28 +43,35 @@ pub struct CallContext<'a> {
 }
 
 /// The reason why a call had no success; it states what the caller does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// Compare-and-set failed: the platform has another value. Read again.
+    #[error("the platform has another value")]
     Conflict,
     /// The platform has no such object, or doesn't count it at that location. Its state is no longer known.
+    #[error("the platform has no such object")]
     Gone,
     /// Not now: too many calls.
+    #[error("too many calls")]
     RateLimited {
         /// Minimum wait.
         after: Option<Duration>,
     },
     /// Not now: the outcome is unknown or the platform has an outage. The same call may safely be repeated.
+    #[error("{reason}")]
     Transient {
         /// The observed failure, without payload.
         reason: String,
     },
     /// Every call of this account is refused until its credentials or settings change. Independent of the value.
+    #[error("{1}")]
     AccountRefused(AccountRefusal, Reject),
     /// The write's time or key is too old for the platform, so that repeating the call doesn't show its outcome. Read
     /// the object and start a new call.
+    #[error("{0}")]
     TooOld(Reject),
     /// This value or this object is permanently refused.
+    #[error("{0}")]
     Rejected(Reject),
 }
 

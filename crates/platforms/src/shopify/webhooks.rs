@@ -1,6 +1,6 @@
 //! Signature, topic and id of a webhook; Shopify puts all three into headers.
 
-use crate::{Envelope, Secrets, Signed, Unverified, Webhooks, verify};
+use crate::{Envelope, Signed, Unverified, VerifyContext, Webhooks, verify};
 
 /// A header under its present name and under its name in the events product, which drops the `x-`.
 pub(super) struct Names {
@@ -68,13 +68,13 @@ impl Webhooks for super::Shopify {
 
     /// HMAC-SHA256 of the raw body with the app's client secret, in base64. Only the body is signed: the signature doesn't
     /// prove the headers.
-    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+    fn verify(&self, signed: &Signed<'_>, context: &VerifyContext<'_>) -> Result<(), Unverified> {
         let signature = SIGNATURE.of(|name| signed.header(name)).ok_or(Unverified::Missing)?;
         // Shopify's own validator refuses an empty body whatever its signature (shopify-app-js, hmac-validator.ts).
         if signed.body.is_empty() {
             return Err(Unverified::Mismatch);
         }
-        verify::hmac_sha256_base64(secrets.active, &[signed.body], signature)
+        verify::hmac_sha256_base64(context.secrets, &[signed.body], signature)
     }
 
     /// The webhook id identifies one delivery of one subscription. The event id doesn't, as all deliveries of one action

@@ -1,6 +1,6 @@
 //! Signature, topic and id of a webhook.
 
-use crate::{Envelope, Secrets, Signed, Unverified, Webhooks, json, verify};
+use crate::{Envelope, Signed, Unverified, VerifyContext, Webhooks, json, verify};
 use serde::Deserialize;
 
 /// The header that carries the signature.
@@ -21,10 +21,10 @@ impl Webhooks for super::Square {
 
     /// Base64 of HMAC-SHA256 over the URL as registered, then the raw body. No time is signed: a replay is recognized by
     /// its `event_id` alone.
-    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+    fn verify(&self, signed: &Signed<'_>, context: &VerifyContext<'_>) -> Result<(), Unverified> {
         let signature = signed.header(SIGNATURE_HEADER).ok_or(Unverified::Missing)?;
-        let parts = [secrets.notification_url.as_bytes(), signed.body];
-        verify::hmac_sha256_base64(secrets.active, &parts, signature)
+        let parts = [context.notification_url.as_bytes(), signed.body];
+        verify::hmac_sha256_base64(context.secrets, &parts, signature)
     }
 
     /// Reads `type` and `event_id` only; Square sends the same `event_id` with every retry.

@@ -1,7 +1,7 @@
 //! Authentication and topic of a webhook. Treez signs nothing: a webhook carries the token that was agreed on when it was
 //! set up.
 
-use crate::{Envelope, Secrets, Signed, Unverified, Webhooks, json, verify};
+use crate::{Envelope, Signed, Unverified, VerifyContext, Webhooks, json, verify};
 use serde::Deserialize;
 
 /// The header that carries the token.
@@ -20,9 +20,9 @@ impl Webhooks for super::Treez {
 
     /// Compares the bearer token with any active secret. Body and time are not proven: a delivery is only as safe as its
     /// transport.
-    fn verify(&self, signed: &Signed<'_>, secrets: &Secrets<'_>) -> Result<(), Unverified> {
+    fn verify(&self, signed: &Signed<'_>, context: &VerifyContext<'_>) -> Result<(), Unverified> {
         let authorization = signed.header(TOKEN_HEADER).ok_or(Unverified::Missing)?;
-        verify::bearer(secrets.active, authorization)
+        verify::bearer(context.secrets, authorization)
     }
 
     /// Reads `event_type` only. Treez' deliveries have no id: only the body distinguishes them.
@@ -35,15 +35,16 @@ impl Webhooks for super::Treez {
 #[cfg(test)]
 mod tests {
     use super::{super::PLATFORM, *};
+    use model::Timestamp;
 
     #[test]
     fn only_the_agreed_token_is_believed() {
         let active = ["present".to_owned(), "former".to_owned()];
-        let secrets = Secrets { active: &active, notification_url: "" };
+        let context = VerifyContext::new(&active, "", Timestamp::default());
         let check = |value: Option<&str>| {
             let headers: Vec<_> =
                 value.iter().map(|value| ("authorization".to_owned(), (*value).to_owned())).collect();
-            PLATFORM.verify(&Signed { headers: &headers, body: b"{}" }, &secrets)
+            PLATFORM.verify(&Signed { headers: &headers, body: b"{}" }, &context)
         };
         assert_eq!(check(Some("Bearer present")), Ok(()));
         assert_eq!(check(Some("Bearer former")), Ok(()));

@@ -4,7 +4,7 @@ use model::{
     ConnectionId, Currency, Customer, Delivery, DeliveryId, DeliveryKind, Origin, Payload, PlatformName,
     Source, StoreId, TenantId, Timestamp, TraceParent,
 };
-use platforms::{MapContext, Mapped, Platform, Secrets, Signed, Topic};
+use platforms::{MapContext, Mapped, Platform, Signed, Topic, VerifyContext};
 use simulator::{Headers, Unsigned};
 use std::{
     fs,
@@ -182,8 +182,8 @@ pub(crate) fn believes(
     active: &[&str],
 ) -> bool {
     let active: Vec<_> = active.iter().map(|&secret| secret.to_owned()).collect();
-    let secrets = Secrets { active: &active, notification_url: URL };
-    platform.webhooks().unwrap().verify(&Signed { headers, body }, &secrets).is_ok()
+    let context = VerifyContext::new(&active, URL, Timestamp::default());
+    platform.webhooks().unwrap().verify(&Signed { headers, body }, &context).is_ok()
 }
 
 /// Events as text: every field, those of customers included, whose own rendering hides them.

@@ -1,6 +1,7 @@
 //! Published signatures, and the headers of deliveries.
 
 use super::{super::PLATFORM, *};
+use model::Timestamp;
 
 // Shopify/shopify-app-js, packages/apps/shopify-api/lib/webhooks/__tests__/validate.test.ts.
 const SECRET: &str = "test_secret_key";
@@ -10,7 +11,8 @@ const VECTOR: &str = "B23tXN681gZ0qIWNRrgtzBE9XSDo5yaUu6wfmhu3a7g=";
 fn check(headers: &[(&str, &str)], body: &[u8], active: &[&str]) -> Result<(), Unverified> {
     let headers: Vec<_> = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
     let active: Vec<_> = active.iter().map(|&secret| secret.to_owned()).collect();
-    PLATFORM.verify(&Signed { headers: &headers, body }, &Secrets { active: &active, notification_url: "" })
+    PLATFORM
+        .verify(&Signed { headers: &headers, body }, &VerifyContext::new(&active, "", Timestamp::default()))
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Published signatures, and the ids of retries.
 
 use super::{super::PLATFORM, *};
+use model::Timestamp;
 
 // square/square-nodejs-sdk @c58c6e09, tests/integration/webhooks.test.ts: key, URL, body, signature.
 const VECTORS: [[&str; 4]; 3] = [
@@ -28,8 +29,8 @@ fn check(key: &str, url: &str, body: &str, signature: Option<&str>) -> Result<()
     let headers: Vec<_> =
         signature.iter().map(|text| (SIGNATURE_HEADER.to_owned(), (*text).to_owned())).collect();
     let active = ["retired".to_owned(), key.to_owned()];
-    let secrets = Secrets { active: &active, notification_url: url };
-    PLATFORM.verify(&Signed { headers: &headers, body: body.as_bytes() }, &secrets)
+    let context = VerifyContext::new(&active, url, Timestamp::default());
+    PLATFORM.verify(&Signed { headers: &headers, body: body.as_bytes() }, &context)
 }
 
 #[test]
