@@ -7,6 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use model::Timestamp;
 use platforms::{Signed, Unverified, VerifyContext};
 use sha2::Sha256;
 
