@@ -2,7 +2,7 @@
 
 use crate::{
     BodyRefusal,
-    room::{NoRoom, Taken},
+    room::{NoRoom, RequestRoom},
 };
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -16,10 +16,10 @@ pub(crate) const CODINGS: &str = "gzip, x-gzip, deflate, identity";
 /// Time limit for reading a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Upper limit of bodies that are processed at once, each on a thread of its own.
-pub(crate) const WORKED_ON_AT_ONCE_MAX: usize = 4;
+pub(crate) const PROCESSED_AT_ONCE_MAX: usize = 4;
 /// Upper limit of a body that is processed on the serving thread, in bytes: its digest costs less than a switch
 /// of threads.
-const WORKED_ON_IN_PLACE_BYTES_MAX: usize = 32 * 1024;
+const PROCESSED_IN_PLACE_BYTES_MAX: usize = 32 * 1024;
 /// Time limit for the rest of a refused body, which is discarded so that its sender reads the response.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Upper limit of the rest of a refused body that is discarded, in bytes.
@@ -109,22 +109,22 @@ fn bounded(decoder: impl Read, limit_bytes: usize) -> Result<Bytes, BadBody> {
 
 /// Processes bodies on threads other than the serving ones, a few at once: an expensive body doesn't delay
 /// other senders.
-pub(crate) struct Workshop(Semaphore);
+pub(crate) struct BodyWorkers(Semaphore);
 
-impl Default for Workshop {
+impl Default for BodyWorkers {
     fn default() -> Self {
-        Self(Semaphore::new(WORKED_ON_AT_ONCE_MAX))
+        Self(Semaphore::new(PROCESSED_AT_ONCE_MAX))
     }
 }
 
-impl Workshop {
+impl BodyWorkers {
     /// Runs work on a body of `bytes` bytes; for a small body on the current thread.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, BadBody> {
-        if bytes <= WORKED_ON_IN_PLACE_BYTES_MAX {
+        if bytes <= PROCESSED_IN_PLACE_BYTES_MAX {
             return Ok(work());
         }
         // Never closed.
@@ -139,7 +139,7 @@ impl Workshop {
         coding: Coding,
         body: &Bytes,
         limit_bytes: usize,
-        room: &mut Taken,
+        room: &mut RequestRoom,
     ) -> Result<Bytes, BadBody> {
         if coding == Coding::Identity {
             return Ok(body.clone());
@@ -154,7 +154,7 @@ impl Workshop {
 
 /// Reads the body as it was sent; fails if it is larger than `limit_bytes`, or if there is no room. Only received bytes
 /// take room, whatever length was announced.
-pub(crate) async fn read<B>(body: B, limit_bytes: usize, room: &mut Taken) -> Result<Bytes, BadBody>
+pub(crate) async fn read<B>(body: B, limit_bytes: usize, room: &mut RequestRoom) -> Result<Bytes, BadBody>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -163,7 +163,7 @@ where
     tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(BadBody::TooSlow))
 }
 
-async fn collected<B>(mut body: B, limit_bytes: usize, room: &mut Taken) -> Result<Bytes, BadBody>
+async fn collected<B>(mut body: B, limit_bytes: usize, room: &mut RequestRoom) -> Result<Bytes, BadBody>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,

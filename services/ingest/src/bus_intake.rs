@@ -3,9 +3,9 @@
 
 use crate::{
     BodyRefusal, Intake, Reply,
-    http::held_too_much,
-    noted::Noted,
-    room::{Held, NoRoom, Room},
+    http::share_exceeded,
+    log_limit::LogLimit,
+    room::{MessageRoom, NoRoom, Room},
 };
 use bus::{ACCEPT_SUBJECT, Answered, Credentials, PLATFORMS_SUBJECT, ReplyRule, Request, Requests, User};
 use prometheus::{IntCounter, IntCounterVec, Opts};
@@ -41,7 +41,7 @@ pub(crate) struct ReplySender {
     refused: IntCounterVec,
     reconnects: IntCounter,
     /// By connection; all unknown connections share one entry.
-    noted: Arc<Mutex<Noted<Option<String>>>>,
+    log_limit: Arc<Mutex<LogLimit<Option<String>>>>,
 }
 
 impl ReplySender {
@@ -55,7 +55,7 @@ impl ReplySender {
             "How often a connection that platforms' messages come in by had to be made anew",
         )?;
         metrics.registry().register(Box::new(reconnects.clone()))?;
-        Ok(Self { refused, reconnects, noted: Arc::default() })
+        Ok(Self { refused, reconnects, log_limit: Arc::default() })
     }
 
     /// Sends a response if the rule permits the sender's reply subject. Otherwise the request was decided all the same,
@@ -76,7 +76,7 @@ impl ReplySender {
     fn note(&self, by: &'static str, connection: Option<&str>, subject: &str) {
         self.refused.with_label_values(&[by]).inc();
         if self
-            .noted
+            .log_limit
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_due(&connection.map(str::to_owned), Instant::now())
@@ -199,7 +199,7 @@ struct Permits {
 
 /// A request's permit and room, until the response.
 struct Permit {
-    _held: Held,
+    _held: MessageRoom,
     _waiting: OwnedSemaphorePermit,
     at_once: Arc<Semaphore>,
 }
@@ -304,9 +304,9 @@ fn acknowledgement(reply: &Result<Reply, String>) -> String {
         Ok(Reply::TooMany(_) | Reply::TooManyUnknown(_)) => {
             refused(429, "more than this connection may send in a minute")
         }
-        Ok(Reply::HoldsTooMuch(holder)) => refused(429, &held_too_much(*holder)),
+        Ok(Reply::HoldsTooMuch(holder)) => refused(429, &share_exceeded(*holder)),
         Ok(Reply::KeyUnavailable) => refused(503, "a public key can't be fetched now"),
-        Ok(Reply::Unavailable(unkept)) => refused(503, &unkept.to_string()),
+        Ok(Reply::Unavailable(not_kept)) => refused(503, &not_kept.to_string()),
         Err(what) => refused(400, what),
     };
     acknowledgement.to_string()

@@ -2,7 +2,7 @@
 
 use crate::{
     BodyRefusal, Holder, Intake, Reply,
-    body::{self, BadBody, Coding, Workshop},
+    body::{self, BadBody, BodyWorkers, Coding},
     claim::Claim,
     input_count::Input,
     room::{NoRoom, Room},
@@ -34,7 +34,7 @@ const HELD_RETRY: Duration = Duration::from_mins(5);
 struct WebhookServer {
     intake: Arc<Intake>,
     room: Room,
-    workshop: Workshop,
+    workers: BodyWorkers,
 }
 
 /// Serves until the service stops, then finishes the requests under way.
@@ -45,7 +45,7 @@ pub(crate) async fn serve(
     room: Room,
     service: &Service,
 ) {
-    let server = Arc::new(WebhookServer { intake, room, workshop: Workshop::default() });
+    let server = Arc::new(WebhookServer { intake, room, workers: BodyWorkers::default() });
     let respond = move |request, client| {
         let server = Arc::clone(&server);
         async move { server.respond(request, client).await }
@@ -154,7 +154,7 @@ impl WebhookServer {
                 let request = Signed { headers: &headers, body: &signed };
                 claim.prove(&request, key.as_deref(), received_at)
             };
-            self.workshop.run(request.body.len(), prove)
+            self.workers.run(request.body.len(), prove)
         };
         let proven = match proving.await? {
             Ok(proven) => proven,
@@ -166,7 +166,7 @@ impl WebhookServer {
         client.prove();
         let encodings = parts.headers.get_all(CONTENT_ENCODING);
         let plain = match Coding::of(encodings.iter().map(HeaderValue::as_bytes)) {
-            Ok(coding) => self.workshop.decoded(coding, &signed, limit_bytes, &mut room).await,
+            Ok(coding) => self.workers.decoded(coding, &signed, limit_bytes, &mut room).await,
             Err(bad) => Err(bad),
         };
         drop(signed);
@@ -290,7 +290,7 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
             wait,
         ),
         Reply::HoldsTooMuch(holder) => {
-            later(problem(StatusCode::TOO_MANY_REQUESTS, "held", &held_too_much(holder)), HELD_RETRY)
+            later(problem(StatusCode::TOO_MANY_REQUESTS, "held", &share_exceeded(holder)), HELD_RETRY)
         }
         Reply::TooManyUnknown(wait) => later(
             problem(
@@ -308,14 +308,15 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
             problem(StatusCode::SERVICE_UNAVAILABLE, "key", "the public key can't be fetched now"),
             OUTAGE_RETRY,
         ),
-        Reply::Unavailable(unkept) => {
-            later(problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &unkept.to_string()), OUTAGE_RETRY)
-        }
+        Reply::Unavailable(not_kept) => later(
+            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &not_kept.to_string()),
+            OUTAGE_RETRY,
+        ),
     }
 }
 
 /// The text for a holder of too much of RAW.
-pub(crate) fn held_too_much(holder: Holder) -> String {
+pub(crate) fn share_exceeded(holder: Holder) -> String {
     let who = match holder {
         Holder::Connection => "this connection",
         Holder::Tenant => "the tenant of this connection",

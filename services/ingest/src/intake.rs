@@ -1,7 +1,7 @@
 //! Admission of deliveries: verifies the sender, checks limits and appends to RAW.
 
 use crate::{
-    BodyRefusal, Directory, Holder, Limits, RawWriter, Unkept,
+    BodyRefusal, Directory, Holder, Limits, NotKept, RawWriter,
     claim::{Claim, Proven},
     input_count::Input,
     public_keys::KeyCache,
@@ -80,7 +80,7 @@ pub enum Reply {
     /// The public key that the request is signed with can't be fetched now.
     KeyUnavailable,
     /// Can't be kept now.
-    Unavailable(Unkept),
+    Unavailable(NotKept),
 }
 
 /// The intake, independent of the transport of a delivery.
@@ -344,7 +344,7 @@ impl Intake {
     async fn found(&self, id: &ConnectionId) -> Result<Option<Arc<Connection>>, Reply> {
         self.directory.find(id).await.map_err(|error| {
             tracing::warn!(stage = STAGE, connection.id = %id, %error, "connections can't be looked up");
-            Reply::Unavailable(Unkept::Unavailable)
+            Reply::Unavailable(NotKept::Unavailable)
         })
     }
 
@@ -409,7 +409,7 @@ impl Intake {
                 }
                 Reply::Kept { delivery: id, sequence, duplicate: false }
             }
-            Err(unkept) => Reply::Unavailable(unkept),
+            Err(not_kept) => Reply::Unavailable(not_kept),
         }
     }
 }

@@ -12,9 +12,9 @@ mod http;
 mod input_count;
 mod intake;
 mod limits;
+mod log_limit;
 #[cfg(test)]
 mod memory;
-mod noted;
 mod public_keys;
 mod quota;
 mod raw;
@@ -27,7 +27,7 @@ pub use directory::{Directory, NotLookedUp};
 pub use intake::{Intake, Reply, Webhook};
 pub use limits::{ByteLimit, Limits};
 pub use quota::{Holder, RawShares};
-pub use raw::{RawWriter, Unkept};
+pub use raw::{NotKept, RawWriter};
 pub use refusals::BodyRefusal;
 
 use bus::{Credentials, ReplyRule};

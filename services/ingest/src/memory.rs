@@ -1,6 +1,6 @@
 //! The memory that the limits allow, compared with the memory limit of the pod.
 
-use crate::{Config, body::WORKED_ON_AT_ONCE_MAX, bus_intake::READING_CONNECTIONS};
+use crate::{Config, body::PROCESSED_AT_ONCE_MAX, bus_intake::READING_CONNECTIONS};
 use std::{fs, path::Path};
 
 const MIB: usize = 1 << 20;
@@ -15,7 +15,7 @@ fn most(config: &Config) -> usize {
     // A batch for RAW holds bodies under way again: once encoded and once compressed.
     let batches = 2 * bodies;
     // A growing buffer may have twice the capacity that it needs.
-    let decompressing = WORKED_ON_AT_ONCE_MAX * 2 * wire::DELIVERY_BYTES_MAX;
+    let decompressing = PROCESSED_AT_ONCE_MAX * 2 * wire::DELIVERY_BYTES_MAX;
     // One message that is being read on each connection to the broker, that of RAW included.
     let reading = (READING_CONNECTIONS + 1) * bus::PAYLOAD_BYTES_MIN;
     let connections = config.connections_max * CONNECTION_BYTES;

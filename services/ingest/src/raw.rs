@@ -26,7 +26,7 @@ const BRAKE_LONGEST: Duration = Duration::from_secs(1);
 /// Interval at which the usage of the feeds is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Number of those intervals between two reports of the holders of most of their share of RAW.
-const LOOKS_PER_TELLING: u32 = 5;
+const LOOKS_PER_REPORT: u32 = 5;
 /// Kind of the alert that reports them.
 const RAW_SHARE: &str = "raw_share";
 /// Flush interval: minimum time between two appends, whichever partitions they are of. Under load each batch then takes
@@ -42,7 +42,7 @@ const STAGE: &str = "ingest";
 
 /// The reason why a delivery wasn't kept. The sender retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unkept {
+pub enum NotKept {
     /// Too many deliveries wait.
     #[error("too many deliveries wait for this partition")]
     Busy,
@@ -56,7 +56,7 @@ pub enum Unkept {
 
 struct Waiting {
     delivery: Delivery,
-    kept: oneshot::Sender<Result<u64, Unkept>>,
+    kept: oneshot::Sender<Result<u64, NotKept>>,
 }
 
 /// Appends deliveries to RAW; cheap to clone.
@@ -99,16 +99,16 @@ impl RawWriter {
     }
 
     /// Waits until RAW has the delivery on disk; returns the sequence number of its batch.
-    pub async fn keep(&self, delivery: Delivery) -> Result<u64, Unkept> {
+    pub async fn keep(&self, delivery: Delivery) -> Result<u64, NotKept> {
         let partition = self.partitions.of(&delivery.origin.store);
-        let queue = self.queues.get(usize::from(partition.0)).ok_or(Unkept::Unavailable)?;
+        let queue = self.queues.get(usize::from(partition.0)).ok_or(NotKept::Unavailable)?;
         let (kept, answer) = oneshot::channel();
         self.interval.arrived();
         if queue.try_send(Waiting { delivery, kept }).is_err() {
             self.interval.taken(1);
-            return Err(Unkept::Busy);
+            return Err(NotKept::Busy);
         }
-        answer.await.unwrap_or(Err(Unkept::Unavailable))
+        answer.await.unwrap_or(Err(NotKept::Unavailable))
     }
 }
 
@@ -128,8 +128,8 @@ async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quo
         for feed in [Feed::Normalized, Feed::Unique, Feed::Enriched] {
             fullest = fullest.max(bus.usage(feed).await.unwrap_or(0.0));
         }
-        brake.send_replace(held_back(fullest));
-        if look % LOOKS_PER_TELLING == 0 {
+        brake.send_replace(brake_delay(fullest));
+        if look % LOOKS_PER_REPORT == 0 {
             alerts.holds(None, RAW_SHARE, quotas.reported(runner::now()).as_deref());
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -137,7 +137,7 @@ async fn look_at_feeds(bus: Bus, brake: watch::Sender<Duration>, quotas: Arc<Quo
 }
 
 /// Delay of each batch at that usage of the fullest feed.
-fn held_back(fullest: f64) -> Duration {
+fn brake_delay(fullest: f64) -> Duration {
     let beyond = (fullest - BRAKE_FROM).max(0.0) / (1.0 - BRAKE_FROM);
     BRAKE_LONGEST.mul_f64(beyond.min(1.0))
 }
@@ -169,9 +169,9 @@ impl Writer {
             (batch, left_over) = gather(first, &mut waiting);
             self.interval.taken(batch.len());
             batch_number += 1;
-            let held_back = *self.slowed.borrow();
-            if !held_back.is_zero() {
-                tokio::time::sleep(held_back).await;
+            let delay = *self.slowed.borrow();
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
             }
             self.append(batch, batch_number).await;
         }
@@ -186,8 +186,8 @@ impl Writer {
         let kept = self.bus.append_raw(self.partition, payload, &batch_id, records).await.map_err(|error| {
             tracing::warn!(stage = STAGE, partition = self.partition.0, records, %error, "not kept; the senders retry");
             match error {
-                AppendError::Full => Unkept::Full,
-                _ => Unkept::Unavailable,
+                AppendError::Full => NotKept::Full,
+                _ => NotKept::Unavailable,
             }
         });
         self.metrics.batch(STAGE, batch.len(), began.elapsed());
@@ -226,9 +226,9 @@ mod tests {
 
     #[test]
     fn the_intake_slows_down_only_as_a_feed_fills_and_never_beyond_a_second() {
-        assert_eq!([0.0, 0.5, BRAKE_FROM].map(held_back), [Duration::ZERO; 3]);
-        let half = held_back(0.9);
+        assert_eq!([0.0, 0.5, BRAKE_FROM].map(brake_delay), [Duration::ZERO; 3]);
+        let half = brake_delay(0.9);
         assert!(half > Duration::from_millis(490) && half < Duration::from_millis(510), "{half:?}");
-        assert_eq!([1.0, 1.5].map(held_back), [BRAKE_LONGEST; 2]);
+        assert_eq!([1.0, 1.5].map(brake_delay), [BRAKE_LONGEST; 2]);
     }
 }

@@ -4,7 +4,7 @@
 //! The signature of most refused bodies can't be verified, so any client that knows a connection's path may cause a
 //! refusal: its cost is bounded, and it never delays the response.
 
-use crate::{Holder, noted::Noted};
+use crate::{Holder, log_limit::LogLimit};
 use model::{Conflict, ConflictKind, ConnectionId};
 use prometheus::{IntCounterVec, Opts};
 use runner::Metrics;
@@ -82,7 +82,7 @@ impl ConflictLog for Store {
 pub(crate) struct Refusals {
     count: IntCounterVec,
     held: IntCounterVec,
-    noted: Mutex<Noted<(ConnectionId, ConflictKind)>>,
+    log_limit: Mutex<LogLimit<(ConnectionId, ConflictKind)>>,
     queue: mpsc::Sender<Conflict>,
 }
 
@@ -98,10 +98,10 @@ impl Refusals {
         metrics.registry().register(Box::new(held.clone()))?;
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(write(waiting, log));
-        Ok(Self { count, held, noted: Mutex::default(), queue })
+        Ok(Self { count, held, log_limit: Mutex::default(), queue })
     }
 
-    /// Counts a refused body of a connection; the first in a minute is logged and noted as a conflict.
+    /// Counts a refused body of a connection; the first in a minute is logged and kept as a conflict.
     pub(crate) fn note(&self, connection: &Connection, refusal: BodyRefusal, now: Instant) {
         self.count.with_label_values(&[refusal.as_str()]).inc();
         if !self.is_due(connection, ConflictKind::BodyRefused, now) {
@@ -115,7 +115,7 @@ impl Refusals {
     }
 
     /// Counts a delivery of a connection that holds too much of RAW, or whose tenant does; the first in a minute is
-    /// logged and noted as a conflict.
+    /// logged and kept as a conflict.
     pub(crate) fn note_held(&self, connection: &Connection, holder: Holder, now: Instant) {
         self.held.with_label_values(&[holder.as_str()]).inc();
         if !self.is_due(connection, ConflictKind::HoldsTooMuch, now) {
@@ -134,8 +134,8 @@ impl Refusals {
     }
 
     fn is_due(&self, connection: &Connection, kind: ConflictKind, now: Instant) -> bool {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.is_due(&(connection.id.clone(), kind), now)
+        let mut limit = self.log_limit.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.is_due(&(connection.id.clone(), kind), now)
     }
 
     fn keep(&self, connection: &Connection, kind: ConflictKind, detail: String) {

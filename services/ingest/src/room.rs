@@ -43,7 +43,7 @@ impl Room {
     }
 
     /// Takes the room of one request that holds no bytes yet.
-    pub(crate) fn enter(&self) -> Result<Taken, NoRoom> {
+    pub(crate) fn enter(&self) -> Result<RequestRoom, NoRoom> {
         let mut table = self.table();
         if table.requests >= self.requests_max && !table.displace_oldest() {
             return Err(NoRoom);
@@ -53,13 +53,13 @@ impl Room {
         table.requests += 1;
         table.unproven.insert(number, Unproven { bytes: 0, displaced: displaced.clone() });
         drop(table);
-        Ok(Taken { room: self.clone(), number, bytes: 0, displaced })
+        Ok(RequestRoom { room: self.clone(), number, bytes: 0, displaced })
     }
 
     /// Takes room for a complete message from the bus, whose sender the broker has authenticated: it is never
     /// displaced, and bodies that aren't verified yet are displaced by it. The number of those requests has a limit of
     /// its own.
-    pub(crate) fn hold(&self, bytes: usize) -> Result<Held, NoRoom> {
+    pub(crate) fn hold(&self, bytes: usize) -> Result<MessageRoom, NoRoom> {
         let mut table = self.table();
         while table.bytes + bytes > self.bytes_max {
             if !table.displace_oldest() {
@@ -68,7 +68,7 @@ impl Room {
         }
         table.bytes += bytes;
         drop(table);
-        Ok(Held { room: self.clone(), bytes })
+        Ok(MessageRoom { room: self.clone(), bytes })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -88,12 +88,12 @@ impl Table {
 
 /// Room for the bytes of a message from the bus; released when dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct MessageRoom {
     room: Room,
     bytes: usize,
 }
 
-impl Drop for Held {
+impl Drop for MessageRoom {
     fn drop(&mut self) {
         self.room.table().bytes -= self.bytes;
     }
@@ -101,14 +101,14 @@ impl Drop for Held {
 
 /// The room of one request; released when dropped.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct RequestRoom {
     room: Room,
     number: u64,
     bytes: usize,
     displaced: CancellationToken,
 }
 
-impl Taken {
+impl RequestRoom {
     /// Waits until the room was given to another request.
     pub(crate) async fn displaced(&self) {
         self.displaced.cancelled().await;
@@ -146,7 +146,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for RequestRoom {
     fn drop(&mut self) {
         let mut table = self.room.table();
         table.unproven.remove(&self.number);

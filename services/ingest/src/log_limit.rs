@@ -1,0 +1,56 @@
+//! Limits log entries that unauthenticated clients may cause to one a minute for each connection.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    time::{Duration, Instant},
+};
+
+/// Minimum time between two log entries of one connection.
+const LOG_EVERY: Duration = Duration::from_mins(1);
+/// Upper limit of connections remembered as logged; beyond it new ones are only counted.
+const LOGGED_MAX: usize = 10_000;
+
+/// The recently logged keys, each with the time of its log entry.
+#[derive(Debug)]
+pub(crate) struct LogLimit<Of>(HashMap<Of, Instant>);
+
+impl<Of> Default for LogLimit<Of> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<Of: Clone + Eq + Hash> LogLimit<Of> {
+    /// Returns true if `of` may be logged now; if so it is remembered.
+    pub(crate) fn is_due(&mut self, of: &Of, now: Instant) -> bool {
+        let lately = |at: &Instant| now.saturating_duration_since(*at) < LOG_EVERY;
+        if self.0.get(of).is_some_and(lately) {
+            return false;
+        }
+        if self.0.len() >= LOGGED_MAX {
+            self.0.retain(|_, at| lately(at));
+        }
+        if self.0.len() >= LOGGED_MAX {
+            return false;
+        }
+        self.0.insert(of.clone(), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::ConnectionId;
+
+    #[test]
+    fn the_connections_that_are_remembered_are_bounded_and_forgotten_after_a_minute() {
+        let (mut logged, began) = (LogLimit::default(), Instant::now());
+        let id = |number: usize| ConnectionId::new(&format!("c-{number}")).unwrap();
+        assert!((0..LOGGED_MAX).all(|number| logged.is_due(&id(number), began)));
+        assert!(!logged.is_due(&id(LOGGED_MAX), began));
+        assert!(logged.is_due(&id(LOGGED_MAX), began + LOG_EVERY));
+        assert_eq!(logged.0.len(), 1);
+    }
+}
