@@ -196,7 +196,7 @@ async fn members(world: &World, program: Program) -> Vec<String> {
         subjects.expect("the broker answers").try_collect().await.expect("the broker answers");
     let mut there = Vec::new();
     for (subject, _) in subjects {
-        // A leaving member marks this in its last sign of life.
+        // A leaving member marks this in its last heartbeat.
         let last = stream.direct_get_last_for_subject(subject.as_str()).await;
         let sign = last.ok().and_then(|last| serde_json::from_slice::<Value>(&last.payload).ok());
         there.extend(sign.filter(|sign| sign["leaves"] != true).map(|_| subject));

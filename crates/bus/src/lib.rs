@@ -16,6 +16,7 @@ mod dead;
 mod error;
 mod follow;
 mod foreign;
+mod heartbeat;
 mod keyring;
 mod layout;
 mod membership;
@@ -26,7 +27,6 @@ mod reply;
 mod request;
 mod routes;
 mod seek;
-mod sign;
 mod unread;
 
 pub use alerts::{Alert, FOREIGN_KIND};

@@ -132,7 +132,7 @@ impl Alerts {
         if names.is_empty() {
             return;
         }
-        let text = format!("these show signs of life and get no partitions: {names:?}");
+        let text = format!("these send heartbeats and get no partitions: {names:?}");
         tracing::error!(stage = self.stage, error = text, "members ignored");
         self.tell((None, FOREIGN_KIND), &text);
     }

@@ -29,7 +29,7 @@ use tokio::{task::JoinHandle, time::sleep};
 
 /// Time limit for work to go on after a fault.
 const RECOVERY_LIMIT: Duration = Duration::from_mins(3);
-/// Length of a pause of a replica, in seconds: longer than its membership lasts without a sign of life (three seconds).
+/// Length of a pause of a replica, in seconds: longer than its membership lasts without a heartbeat (three seconds).
 const PAUSE: std::ops::Range<f64> = 4.5..7.0;
 /// Time for which platforms misbehave, in seconds.
 const CHAOS: std::ops::Range<f64> = 4.0..9.0;

@@ -315,7 +315,7 @@ async fn a_foreign_message_is_recorded_once_whoever_meets_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_sign_of_life_takes_no_partition() {
+async fn what_is_no_heartbeat_takes_no_partition() {
     let broker = Broker::start().await;
     let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     put(&foreign_client, "pos.members.apply.ghost", b"{\"stream\":\"RAW\"}", 1).await;
