@@ -281,7 +281,7 @@ impl Member {
         let failed = |source: Source| BusError::call("the members", &self.stage)(source);
         let client = self.bus.client();
         let inbox = client.new_inbox();
-        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
+        let mut replies = client.subscribe(inbox.clone()).await.map_err(|error| failed(error.into()))?;
         let subjects = format!("pos.members.{}.*", self.stage);
         let asked = serde_json::json!({ "multi_last": [subjects], "batch": HEARTBEATS_MAX }).to_string();
         let to = format!("$JS.API.DIRECT.GET.{MEMBERS}");
@@ -290,11 +290,11 @@ impl Member {
         let until = Instant::now() + HEARTBEATS_LIMIT;
         let mut heartbeats = Vec::new();
         loop {
-            let next = timeout_at(until, answers.next()).await.map_err(|error| failed(error.into()))?;
-            let answer = next.ok_or_else(|| failed("the connection ended".into()))?;
-            match answer.status {
+            let next = timeout_at(until, replies.next()).await.map_err(|error| failed(error.into()))?;
+            let reply = next.ok_or_else(|| failed("the connection ended".into()))?;
+            match reply.status {
                 None => {
-                    let message = StreamMessage::try_from(answer).map_err(|error| failed(error.into()))?;
+                    let message = StreamMessage::try_from(reply).map_err(|error| failed(error.into()))?;
                     heartbeats.push(Stored::got(MEMBERS, message));
                 }
                 // The end, after some messages or none.
@@ -302,7 +302,7 @@ impl Member {
                     return Ok(heartbeats);
                 }
                 Some(status) => {
-                    let what = answer.description.unwrap_or_default();
+                    let what = reply.description.unwrap_or_default();
                     return Err(failed(format!("{status} {what}").into()));
                 }
             }

@@ -73,7 +73,7 @@ impl Request {
     }
 
     /// Returns true if the sender waits for a response.
-    pub fn wants_answer(&self) -> bool {
+    pub fn wants_reply(&self) -> bool {
         self.reply.is_some()
     }
 
@@ -89,7 +89,7 @@ impl Request {
             return Ok(Answered::Refused);
         }
         let sent = self.client.publish(reply, payload).await;
-        sent.map(|()| Answered::Sent).map_err(BusError::call("the answer", &self.subject))
+        sent.map(|()| Answered::Sent).map_err(BusError::call("the reply", &self.subject))
     }
 }
 

@@ -336,7 +336,7 @@ async fn what_is_no_heartbeat_takes_no_partition() {
 }
 
 #[tokio::test]
-async fn an_answer_never_goes_onto_a_subject_that_is_no_inbox() {
+async fn a_reply_never_goes_onto_a_subject_that_is_no_inbox() {
     let broker = Broker::start().await;
     let (bus, foreign_client) = (broker.declared().await, foreign_client(&broker).await);
     let mut requests = bus.serve("pos.in.*.*.>", "ingest").await.unwrap();
@@ -352,14 +352,14 @@ async fn an_answer_never_goes_onto_a_subject_that_is_no_inbox() {
     ] {
         foreign_client.publish_with_reply("pos.in.s.c.t", reply, Bytes::new()).await.unwrap();
         let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
-        let answered = request.respond(Bytes::from_static(b"!"), &rule, connection).await.unwrap();
-        assert_eq!(answered, expected, "{reply}");
+        let outcome = request.respond(Bytes::from_static(b"!"), &rule, connection).await.unwrap();
+        assert_eq!(outcome, expected, "{reply}");
     }
     foreign_client.publish("pos.in.s.c.t", Bytes::new()).await.unwrap();
     let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
     assert_eq!(request.respond(Bytes::new(), &rule, None).await.unwrap(), Answered::NotWanted);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.expect("RAW is there");
-    assert_eq!(bus.last_sequence(Feed::Raw, HERE).await.unwrap(), 1, "and holds no answer");
+    assert_eq!(bus.last_sequence(Feed::Raw, HERE).await.unwrap(), 1, "and holds no reply");
     assert!(bus.read_dead(None).await.unwrap().next().await.unwrap().is_none());
 }
 

@@ -34,13 +34,13 @@ async fn a_revoked_partner_is_disconnected_and_stays_out_and_nobody_else_notices
     assert_eq!(*broker.bus.connections().borrow(), connections);
     assert_eq!(kept.client.connection_state(), State::Connected);
     let asked = kept.client.request("pos.in.shop.web.sales", Bytes::from_static(b"one"));
-    let answered = async {
+    let outcome = async {
         let request = serving.next().await.unwrap();
         assert_eq!(request.subject, "pos.in.shop.web.sales");
         request.respond(Bytes::from_static(b"kept"), &ReplyRule::of_partners(), Some("web")).await
     };
-    let (reply, answered) = timeout(PATIENCE, async { tokio::join!(asked, answered) }).await.unwrap();
-    assert_eq!((&reply.unwrap().payload[..], answered.unwrap()), (&b"kept"[..], Answered::Sent));
+    let (reply, outcome) = timeout(PATIENCE, async { tokio::join!(asked, outcome) }).await.unwrap();
+    assert_eq!((&reply.unwrap().payload[..], outcome.unwrap()), (&b"kept"[..], Answered::Sent));
 
     // A partner that is added again has another key, and the old one stays invalid.
     broker.change(|keyring| assert!(keyring.add_partner(till(), None).unwrap())).await;
@@ -73,7 +73,7 @@ async fn a_rotated_key_works_at_once_and_the_older_one_until_it_is_retired() {
 }
 
 #[tokio::test]
-async fn a_partner_cannot_have_its_answer_put_into_the_inbox_of_another() {
+async fn a_partner_cannot_have_its_reply_put_into_the_inbox_of_another() {
     let broker = Broker::start().await;
     let (hostile, victim) = (broker.client(&till()).await, broker.client(&web()).await);
     let mut heard = victim.client.subscribe("_INBOX.partner.web.>").await.unwrap();
@@ -87,9 +87,9 @@ async fn a_partner_cannot_have_its_answer_put_into_the_inbox_of_another() {
     ] {
         hostile.client.publish_with_reply("pos.in.shop.till.sales", reply, Bytes::new()).await.unwrap();
         let request = timeout(PATIENCE, serving.next()).await.unwrap().unwrap();
-        let answered =
+        let outcome =
             request.respond(Bytes::from_static(b"!"), &ReplyRule::of_partners(), Some("till")).await;
-        assert_eq!(answered.unwrap(), expected, "{reply}");
+        assert_eq!(outcome.unwrap(), expected, "{reply}");
     }
     assert!(
         timeout(Duration::from_millis(100), futures::StreamExt::next(&mut heard)).await.is_err(),
