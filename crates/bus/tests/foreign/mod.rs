@@ -242,7 +242,7 @@ async fn changes_that_nobody_committed_are_reported_as_foreign_when_the_record_l
     let mut reader = bus.read_applied(HERE, 0).await.unwrap();
     let gap = timeout(PATIENCE, reader.waiting(8)).await.unwrap();
     assert!(matches!(gap, Err(BusError::Gap { expected: 2, found: 900, .. })), "{gap:?}");
-    reader.refuse_held();
+    reader.refuse_buffered();
     assert_eq!(numbers(&mut reader, 1).await, [1]);
     let reported = timeout(PATIENCE, reader.waiting(8)).await.unwrap();
     assert!(matches!(reported, Err(BusError::Foreign(message)) if message.sequence == 2));
