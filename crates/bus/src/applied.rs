@@ -179,11 +179,11 @@ impl Bus {
         partition: Partition,
         after_number: i64,
     ) -> Result<AppliedReader, BusError> {
-        self.read_applied_as(partition, after_number, self.judging()).await
+        self.read_applied_as(partition, after_number, self.validating()).await
     }
 
     /// Reads as [`Bus::read_applied`] does, with the result of `read` for each change. `read` takes the place of the
-    /// judge, so that no change is decoded twice.
+    /// validator, so that no change is decoded twice.
     pub async fn read_applied_as<T>(
         &self,
         partition: Partition,
@@ -207,14 +207,14 @@ impl Bus {
         let subject =
             store.map_or_else(|| "pos.applied.>".to_owned(), |store| format!("pos.applied.*.{store}.>"));
         let follow = Follow::open(self.clone(), APPLIED.to_owned(), subject, start, PULL_CHANGES).await?;
-        Ok(AppliedReader::new(follow, self.judging(), None))
+        Ok(AppliedReader::new(follow, self.validating(), None))
     }
 
-    /// Returns a `read` that decodes nothing: it only applies the judge.
-    fn judging(&self) -> impl ReadApplied<()> {
+    /// Returns a `read` that decodes nothing: it only applies the validator.
+    fn validating(&self) -> impl ReadApplied<()> {
         let bus = self.clone();
         move |message: &AppliedMessage| {
-            bus.judge().map_or(Ok(()), |judge| judge.applied(bus.partitions(), message))
+            bus.validator().map_or(Ok(()), |validator| validator.applied(bus.partitions(), message))
         }
     }
 

@@ -39,7 +39,7 @@ pub use config::{BusConfig, Credentials, Tls};
 pub use dead::{DeadMessage, DeadReader, DeadState};
 pub use error::{AppendError, BusError};
 pub use follow::Reader;
-pub use foreign::{Foreign, ForeignRecord, Judge};
+pub use foreign::{Foreign, ForeignRecord, MessageValidator};
 pub use keyring::{Keyring, KeyringError, Keys, Seed, authorization_file, new_key, seed_file};
 pub use layout::Feed;
 pub use membership::Membership;

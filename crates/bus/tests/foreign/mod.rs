@@ -2,7 +2,7 @@
 
 use super::*;
 use async_nats::{Client, HeaderMap};
-use bus::{Answered, DeadReader, InboxPrefix, Judge, Message, ReplyRule};
+use bus::{Answered, DeadReader, InboxPrefix, Message, MessageValidator, ReplyRule};
 
 /// Accepts every payload but `not ours`.
 struct Picky;
@@ -13,7 +13,7 @@ impl Picky {
     }
 }
 
-impl Judge for Picky {
+impl MessageValidator for Picky {
     fn batch(&self, _: Feed, _: Partition, _: PartitionCount, message: &Message) -> Result<(), String> {
         Self::takes(&message.payload)
     }
@@ -102,14 +102,14 @@ async fn the_tail_and_every_place_are_found_among_many_foreign_messages() {
 #[tokio::test]
 async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     let mut appender = bus.appender(Feed::Normalized, HERE, None);
     appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
     // Appended as by an owner: only the position that it covers and the payload are wrong.
-    let unjudged = broker.connect().await;
-    let tail = unjudged.tail(Feed::Normalized, HERE).await.unwrap();
-    let mut hostile = unjudged.appender(Feed::Normalized, HERE, tail.as_ref());
+    let unvalidated = broker.connect().await;
+    let tail = unvalidated.tail(Feed::Normalized, HERE).await.unwrap();
+    let mut hostile = unvalidated.appender(Feed::Normalized, HERE, tail.as_ref());
     hostile.append(Bytes::new(), position(1 << 40), 1, 0).await.unwrap();
     hostile.append(Bytes::from_static(b"not ours"), position(1 << 41), 1, 0).await.unwrap();
 
@@ -134,13 +134,13 @@ async fn a_batch_that_claims_more_than_raw_has_taken_is_no_progress() {
 #[tokio::test]
 async fn a_batch_that_holds_what_is_not_ours_is_no_tail_whatever_its_headers_say() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     bus.append_raw(HERE, Bytes::new(), "a", 1).await.unwrap();
     let mut appender = bus.appender(Feed::Normalized, HERE, None);
     appender.append(Bytes::new(), position(1), 1, 0).await.unwrap();
-    let unjudged = broker.connect().await;
-    let tail = unjudged.tail(Feed::Normalized, HERE).await.unwrap();
-    let mut hostile = unjudged.appender(Feed::Normalized, HERE, tail.as_ref());
+    let unvalidated = broker.connect().await;
+    let tail = unvalidated.tail(Feed::Normalized, HERE).await.unwrap();
+    let mut hostile = unvalidated.appender(Feed::Normalized, HERE, tail.as_ref());
     hostile.append(Bytes::from_static(b"not ours"), position(1), 1, 0).await.unwrap();
     let tail = bus.tail(Feed::Normalized, HERE).await.unwrap().unwrap();
     assert_eq!(tail.sequence, 1);
@@ -203,7 +203,7 @@ async fn what_lacks_the_headers_of_ours_is_foreign_whatever_else_it_has() {
 #[tokio::test]
 async fn a_change_is_published_and_read_among_foreign_messages() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     let foreign_client = foreign_client(&broker).await;
     put(&foreign_client, "pos.applied.3.shop-1.inventory.updated", b"?", 2).await;
     assert_eq!(bus.last_applied(HERE).await.unwrap(), None);
@@ -265,7 +265,7 @@ async fn dead_letters(reader: &mut DeadReader) -> (Vec<u64>, Vec<u64>) {
 #[tokio::test]
 async fn dead_letters_and_alerts_are_read_among_foreign_messages() {
     let broker = Broker::start().await;
-    let bus = broker.declared().await.judged_by(Picky);
+    let bus = broker.declared().await.validated_by(Picky);
     let foreign_client = foreign_client(&broker).await;
     let dead_letter = |id: &str, payload: &'static [u8]| {
         DeadMessage::new("normalize", "data", store(), id.to_owned(), Bytes::from_static(payload))
