@@ -116,7 +116,7 @@ async fn verify_unbroken(bus: &Bus, partition: Partition, at: Position) -> Resul
     let Some(first) = bus.first(Feed::Enriched, partition).await? else { return Ok(()) };
     let Some(from) = first.from.filter(|from| *from > at) else { return Ok(()) };
     // The first message may be foreign; the stage's own continue at the cursor.
-    if bus.goes_on_at(Feed::Enriched, partition, at).await? {
+    if bus.continues_at(Feed::Enriched, partition, at).await? {
         return Ok(());
     }
     Err(Fault::setup(

@@ -90,8 +90,8 @@ async fn the_tail_and_every_place_are_found_among_many_foreign_messages() {
     assert_eq!(waiting(10).await, Some(position(20)));
     assert_eq!(waiting(25).await, Some(position(30)));
     assert_eq!(waiting(30).await, None);
-    assert!(bus.goes_on_at(Feed::Enriched, HERE, position(15)).await.unwrap());
-    assert!(!bus.goes_on_at(Feed::Enriched, HERE, position(30)).await.unwrap());
+    assert!(bus.continues_at(Feed::Enriched, HERE, position(15)).await.unwrap());
+    assert!(!bus.continues_at(Feed::Enriched, HERE, position(30)).await.unwrap());
     let start = bus.seek(Feed::Enriched, HERE, position(30)).await.unwrap();
     assert_eq!(start, Start::After(tail.sequence));
     let since = bus.first_since(Feed::Enriched, HERE, tail.published_at).await.unwrap();
