@@ -1,7 +1,7 @@
 //! Mirrors: the observed state of one object on one platform, its desired state, and the write between the two.
 //!
 //! A mirror is a state machine without clock or I/O. `apply` passes it reports ([`LevelMirror::observe`],
-//! [`FieldMirror::observe`]); propagate sets the store's value ([`LevelMirror::want`]), begins calls
+//! [`FieldMirror::observe`]); propagate sets the store's value ([`LevelMirror::set_desired`]), begins calls
 //! ([`LevelMirror::begin`]) and ends them ([`LevelMirror::settle`]). Each function gets the mirror, an input and the
 //! current time, and returns the result; the record locks, loads and stores. The reasons are in
 //! `docs/decisions/0002` and `0007`.

@@ -187,7 +187,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         Mirror::Level(_, mirror) => {
             if let Some(level) = quantity {
                 let cause = mirror.cause;
-                mirror.want(level, claim.decimals, now, cause);
+                mirror.set_desired(level, claim.decimals, now, cause);
             }
             let begun = mirror.begin(&fresh_key, now, claim.lease, repeatable_for);
             outcome(begun, |write| DueChange::Level { from: write.from, to: write.value })
@@ -195,7 +195,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         Mirror::Price(_, mirror) => {
             if let Some(price) = price {
                 let cause = mirror.cause;
-                mirror.want(price, now, cause);
+                mirror.set_desired(price, now, cause);
             }
             outcome(mirror.begin(&fresh_key, now, claim.lease, repeatable_for), |write| {
                 DueChange::Price(write.value)
@@ -204,7 +204,7 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         Mirror::Text(_, mirror) => {
             if let Some(text) = text {
                 let (cause, text) = (mirror.cause, text.over(mirror.held().map(|held| &held.value)));
-                mirror.want(text, now, cause);
+                mirror.set_desired(text, now, cause);
             }
             outcome(mirror.begin(&fresh_key, now, claim.lease, repeatable_for), |write| {
                 DueChange::Text(write.value.clone())

@@ -259,7 +259,7 @@ impl Record {
                 .entry(key)
                 .or_insert_with(|| model::LevelMirror::of(Some(variant.clone())));
             if mirror.variant.as_ref() == Some(variant) {
-                mirror.want(level, decimals, now, None);
+                mirror.set_desired(level, decimals, now, None);
             }
         }
     }
@@ -284,7 +284,7 @@ impl Record {
             let key = model::FieldKey { connection, external };
             let mirror = self.mirrors.prices.entry(key).or_insert_with(|| FieldMirror::of(variant.clone()));
             if mirror.internal.as_ref() == Some(variant) {
-                mirror.want(price, now, None);
+                mirror.set_desired(price, now, None);
             }
         }
     }
@@ -306,7 +306,7 @@ impl Record {
             let mirror = self.mirrors.texts.entry(key).or_insert_with(|| FieldMirror::of(product.clone()));
             if mirror.internal.as_ref() == Some(product) {
                 let text = text.clone().over(mirror.held().map(|held| &held.value));
-                mirror.want(text, now, None);
+                mirror.set_desired(text, now, None);
             }
         }
     }

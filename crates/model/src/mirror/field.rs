@@ -258,7 +258,7 @@ impl<V: FieldValue> FieldMirror<V> {
     }
 
     /// Sets the value that the platform should hold. Returns true if it changed.
-    pub fn want(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
+    pub fn set_desired(&mut self, value: V, now: Timestamp, cause: Option<TraceParent>) -> bool {
         if self.desired.as_ref().is_some_and(|desired| desired.reads_like(&value)) {
             return false;
         }
@@ -405,7 +405,7 @@ impl<V: FieldValue> FieldMirror<V> {
         self.schedule.due_at = now;
         // Another value was reported after the echo, and a repeated call may have been made before or after it.
         let is_doubtful = meanwhile == Meanwhile::Echo && !is_written && !is_overtaken && !is_newest;
-        let is_in_question = is_doubtful || is_overtaken && self.is_wanted_still(&write);
+        let is_in_question = is_doubtful || is_overtaken && self.is_still_desired(&write);
         if meanwhile == Meanwhile::Other || at_once || is_in_question {
             self.wait(Some(write));
             return Settled::NeedsReading;
@@ -419,7 +419,7 @@ impl<V: FieldValue> FieldMirror<V> {
     /// Returns whether the same write would be made again, as far as is known. A write that changes nothing on the
     /// platform may return a version older than the observed one; then only a reading shows that the platform
     /// holds the value.
-    fn is_wanted_still(&self, write: &Write<V>) -> bool {
+    fn is_still_desired(&self, write: &Write<V>) -> bool {
         let is_held = self.baseline.known().is_some_and(|held| held.value.reads_like(&write.value));
         !is_held && self.desired.as_ref().is_some_and(|desired| desired.reads_like(&write.value))
     }

@@ -336,19 +336,19 @@ impl LevelMirror {
 
     /// Sets the number that the platform should hold: the store's level, floored to the platform's scale. Returns true
     /// if it changed.
-    pub fn want(
+    pub fn set_desired(
         &mut self,
         level: Quantity,
         decimals: u32,
         now: Timestamp,
         cause: Option<TraceParent>,
     ) -> bool {
-        let wanted = level.floored(decimals);
-        if self.desired == Some(wanted) {
+        let desired = level.floored(decimals);
+        if self.desired == Some(desired) {
             return false;
         }
         let was_idle = self.attention().is_none() || matches!(self.phase, Phase::Refused { .. });
-        (self.desired, self.cause) = (Some(wanted), cause);
+        (self.desired, self.cause) = (Some(desired), cause);
         if self.phase.is_refused() {
             (self.phase, self.schedule.refused) = (Phase::Idle, false);
         }

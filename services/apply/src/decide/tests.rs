@@ -188,13 +188,13 @@ fn titled(title: &str) -> ProductText {
 
 /// Begins a write of that level.
 fn begin_level(mirror: &mut LevelMirror, count: i32) {
-    mirror.want(Quantity::pieces(count), 0, received(0), None);
+    mirror.set_desired(Quantity::pieces(count), 0, received(0), None);
     assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "{mirror:?}");
 }
 
 /// Begins a write of that value.
 fn begin_field<V: FieldValue>(mirror: &mut FieldMirror<V>, value: V) {
-    mirror.want(value, received(0), None);
+    mirror.set_desired(value, received(0), None);
     assert!(matches!(mirror.begin("key", received(0), LEASE, None), Begun::New(_)), "nothing is due");
 }
 

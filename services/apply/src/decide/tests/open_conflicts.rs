@@ -240,7 +240,7 @@ fn a_price_in_another_currency_is_a_conflict_and_nothing_is_due_or_read_there() 
         if is_read {
             known.baseline = model::Baseline::Unheard;
         }
-        known.want(dollars(1100), received(0), None);
+        known.set_desired(dollars(1100), received(0), None);
         assert!(known.attention().is_some());
         known.read(received(0));
         let report = Event { is_read_back: is_read, ..event("b", 20, Some(2), euros()) };

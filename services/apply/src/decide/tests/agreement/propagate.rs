@@ -36,7 +36,7 @@ impl World {
         if let Some(level) = self.record.level(&place()).filter(|_| touched) {
             let now = self.now();
             for platform in 0..2 {
-                self.mirror(platform).want(level, 0, now, None);
+                self.mirror(platform).set_desired(level, 0, now, None);
             }
         }
     }
@@ -51,7 +51,7 @@ impl World {
         if mirror.attention() != Some(Attention::Write) || !is_overdue && mirror.schedule.due_at > now {
             return;
         }
-        mirror.want(level, 0, now, None);
+        mirror.set_desired(level, 0, now, None);
         if let Begun::New(write) | Begun::Again(write) = mirror.begin(&key.to_string(), now, LEASE, None) {
             let call =
                 Call { key: write.key.parse().unwrap(), from: number(write.from), to: number(write.value) };

@@ -20,7 +20,11 @@ impl World {
             };
             let stored = self.stored(field);
             for platform in 0..2 {
-                on_mirror!(self, platform, field, |mirror| mirror.want(Numbered::of(stored), now, None));
+                on_mirror!(self, platform, field, |mirror| mirror.set_desired(
+                    Numbered::of(stored),
+                    now,
+                    None
+                ));
             }
         }
     }
@@ -37,7 +41,7 @@ impl World {
             if mirror.attention() != Some(Attention::Write) || !is_overdue && mirror.schedule.due_at > now {
                 return;
             }
-            mirror.want(Numbered::of(stored), now, None);
+            mirror.set_desired(Numbered::of(stored), now, None);
             match mirror.begin(&now.to_string(), now, LEASE, None) {
                 Begun::New(write) | Begun::Again(write) => write.value.number(),
                 Begun::TooOld | Begun::Nothing => return,
