@@ -94,7 +94,7 @@ async fn bodies_that_never_end_take_bounded_memory_and_hold_up_no_honest_sender(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_decompressed_before_it_is_believed_and_then_one_member_alone() {
+async fn nothing_is_decompressed_before_it_is_verified_and_then_one_member_alone() {
     let (world, _, account) = intake_with(&[]).await;
     let gzipped = |delivery: Signed| delivery.with("content-encoding", "gzip");
     let empty = empty_members(4 * MEBIBYTE - 1);

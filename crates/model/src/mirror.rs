@@ -404,7 +404,7 @@ impl<V> Report<V> {
     /// report is as old as its first receipt. An observed version beyond [`CLOCK_LEAD_MAX`] counts as none.
     fn is_stale(&self, seen: Option<&Observation<V>>) -> bool {
         let Some(seen) = seen else { return false };
-        match self.number().zip(self.believed(seen.version)) {
+        match self.number().zip(self.plausible(seen.version)) {
             Some((version, seen)) => version < seen,
             None => self.is_reentered && self.received_at < seen.at,
         }
@@ -412,19 +412,19 @@ impl<V> Report<V> {
 
     /// Returns whether the report's version may stand for two states and isn't greater than the observed one.
     fn is_no_newer(&self, seen: Option<&Observation<V>>) -> bool {
-        let seen = seen.and_then(|seen| self.believed(seen.version));
+        let seen = seen.and_then(|seen| self.plausible(seen.version));
         self.is_coarse() && self.number().zip(seen).is_some_and(|(version, seen)| version <= seen)
     }
 
     /// Returns whether the report's version is greater than the observed one.
     fn is_newer(&self, seen: Option<&Observation<V>>) -> bool {
-        let seen = seen.and_then(|seen| self.believed(seen.version));
+        let seen = seen.and_then(|seen| self.plausible(seen.version));
         self.number().zip(seen).is_some_and(|(version, seen)| version > seen)
     }
 
     /// Returns the observed version, unless it is too far in the future to be plausible.
-    fn believed(&self, seen: Option<VersionNumber>) -> Option<VersionNumber> {
-        seen.filter(|seen| seen.is_believed(self.received_at))
+    fn plausible(&self, seen: Option<VersionNumber>) -> Option<VersionNumber> {
+        seen.filter(|seen| seen.is_plausible(self.received_at))
     }
 
     /// Returns the observation that the report leaves.
@@ -432,7 +432,7 @@ impl<V> Report<V> {
     where
         V: Clone,
     {
-        let known = seen.and_then(|seen| self.believed(seen.version));
+        let known = seen.and_then(|seen| self.plausible(seen.version));
         Observation { value: self.value.clone(), version: self.number().max(known), at: self.received_at }
     }
 }

@@ -283,7 +283,7 @@ fn treez_sends_a_token() {
 }
 
 #[test]
-fn whose_connection_has_no_secret_believes_nobody() {
+fn a_connection_without_a_secret_accepts_nobody() {
     for active in [Vec::new(), vec![String::new()], vec![String::new(), String::new()]] {
         for platform in platforms::all() {
             let empty = STANDARD.encode(mac("", &[BODY]));

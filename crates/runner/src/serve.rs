@@ -67,7 +67,7 @@ pub struct Listening {
     pub requests_per_connection_max: u64,
     /// Greatest age of a connection; its request is finished, then it is closed.
     pub connection_age_max: Duration,
-    /// The networks of trusted proxies, whose reports of their clients' addresses are believed.
+    /// The networks of trusted proxies, whose reports of their clients' addresses are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Time limit for requests under way once the listener was asked to stop.
     pub drain_timeout: Duration,

@@ -131,7 +131,7 @@ impl Fold {
             self.changes.revived.insert(identity.clone());
         }
         self.facts.seen.insert(identity, event.position);
-        let leads = clock::believe(&mut event);
+        let leads = clock::replace_implausible(&mut event);
         let sight = Sight { facts: &self.facts, companions: &self.companions };
         let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &sight))).unwrap_or_else(|_| {
             Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))

@@ -37,7 +37,7 @@ mod tests {
     use super::{super::PLATFORM, *};
 
     #[test]
-    fn only_the_agreed_token_is_believed() {
+    fn only_the_agreed_token_is_verified() {
         let active = ["present".to_owned(), "former".to_owned()];
         let secrets = Secrets { active: &active, notification_url: "" };
         let check = |value: Option<&str>| {

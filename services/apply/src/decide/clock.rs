@@ -9,10 +9,10 @@ const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Replaces a time or version that is later than the time of receipt by more than [`CLOCK_LEAD_MAX`] with the time of
 /// receipt. Returns whether it replaced one.
-pub(super) fn believe(event: &mut Event) -> bool {
+pub(super) fn replace_implausible(event: &mut Event) -> bool {
     let latest = event.received_at.after(CLOCK_LEAD_MAX);
     let leads = event.occurred_at.is_some_and(|at| at > latest);
-    let ahead = event.version.filter(|version| !version.number.is_believed(event.received_at));
+    let ahead = event.version.filter(|version| !version.number.is_plausible(event.received_at));
     if leads {
         event.occurred_at = Some(event.received_at);
     }
@@ -44,8 +44,8 @@ pub(super) fn conflict(event: &Event, leads: bool, sight: &Sight<'_>) -> Option<
             ..sight.conflict(event, ConflictKind::ClockSkew, CLOCK.to_owned())
         }));
     }
-    let is_believed = event.occurred_at.is_some() && !event.is_read_back;
-    let is_over = is_believed && sight.may_be_open(event, ConflictKind::ClockSkew);
+    let is_plausible = event.occurred_at.is_some() && !event.is_read_back;
+    let is_over = is_plausible && sight.may_be_open(event, ConflictKind::ClockSkew);
     is_over.then(|| Write::ConflictEnd(sight.conflict_end(event, ConflictKind::ClockSkew, CLOCK.to_owned())))
 }
 

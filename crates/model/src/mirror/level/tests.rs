@@ -156,8 +156,8 @@ fn a_version_too_far_ahead_holds_nothing_up() {
     let later =
         Report { version: Some(SourceVersion::exact(ahead(Duration::ZERO))), ..report(Some("9"), 0, 1) };
     assert_eq!(mirror.observe(&later), LevelOutcome::Moved(quantity("-1")));
-    assert!(VersionNumber(ahead(CLOCK_LEAD_MAX)).is_believed(at(0)));
-    assert!(!VersionNumber(ahead(CLOCK_LEAD_MAX) + 1).is_believed(at(0)));
+    assert!(VersionNumber(ahead(CLOCK_LEAD_MAX)).is_plausible(at(0)));
+    assert!(!VersionNumber(ahead(CLOCK_LEAD_MAX) + 1).is_plausible(at(0)));
 }
 
 #[test]

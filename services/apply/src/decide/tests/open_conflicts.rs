@@ -107,7 +107,7 @@ fn a_reading_that_comes_ends_the_conflict_about_those_that_did_not() {
 }
 
 #[test]
-fn a_clock_that_leads_is_a_conflict_until_the_connection_reports_a_time_that_is_believed() {
+fn a_clock_that_leads_is_a_conflict_until_the_connection_reports_a_plausible_time() {
     let leads = |number| {
         let event = counted("b", number, Some(1));
         Event { occurred_at: Some(event.received_at.after(Duration::from_hours(1))), ..event }
@@ -214,7 +214,7 @@ fn a_number_of_several_variants_is_a_conflict_until_it_is_one_of_its_own() {
 }
 
 #[test]
-fn what_is_reported_in_the_second_of_a_time_that_is_not_believed_is_read_and_not_stale() {
+fn what_is_reported_in_the_second_of_an_implausible_time_is_read_and_not_stale() {
     let mut record = one_left();
     let far_ahead = Some(SourceVersion::coarse(i64::MAX));
     record.commit(vec![Event { version: far_ahead, ..counted("b", 12, Some(1)) }]);
