@@ -323,7 +323,7 @@ pub enum Attention {
     /// The platform has to be read.
     Read,
     /// A person has to decide which number stands: see [`Gate`].
-    Answer,
+    Decision,
 }
 
 impl Attention {
@@ -332,7 +332,8 @@ impl Attention {
         match self {
             Self::Write => "write",
             Self::Read => "read",
-            Self::Answer => "answer",
+            // The name of the first version, which rows have.
+            Self::Decision => "answer",
         }
     }
 }

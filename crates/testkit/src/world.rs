@@ -368,7 +368,7 @@ impl World {
         let stirs = view.mirrors.iter().find(|line| match line.mirror.attention() {
             Some(Attention::Write) => line.mirror.summary().phase != "refused" && !line.mirror.is_stopped(),
             Some(Attention::Read) => true,
-            Some(Attention::Answer) | None => false,
+            Some(Attention::Decision) | None => false,
         });
         stirs.map_or(Ok(()), |mirror| Err(format!("something is due: {mirror:?}")))
     }

@@ -134,7 +134,7 @@ fn levels_agree(world: &World, found: &mut Vec<String>) {
         {
             continue;
         }
-        if mirror.attention() == Some(Attention::Answer) && mirror.is_unproven_zero() {
+        if mirror.attention() == Some(Attention::Decision) && mirror.is_unproven_zero() {
             continue;
         }
         found.push(format!(

@@ -118,7 +118,7 @@ impl Connection {
                 is_taken || is_writing(mirror)
             }
             Some(Attention::Read) => true,
-            Some(Attention::Answer) | None => false,
+            Some(Attention::Decision) | None => false,
         }
     }
 

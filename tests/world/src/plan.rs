@@ -80,7 +80,7 @@ pub(crate) enum Act {
     /// The rule for first contacts is set.
     Rule { shop: usize, rule: BaselineRule },
     /// A person decides all open first contacts of a connection.
-    Answer { shop: usize, side: Side },
+    Decide { shop: usize, side: Side },
     /// The platform accepts or refuses the token.
     Token { shop: usize, is_taken: bool },
     /// A fault for the shop's next webhook.
@@ -331,7 +331,7 @@ impl Draw {
             16 => one(Act::Kill),
             17 => one(Act::Again { count: self.rng.random_range(1..12) }),
             18 => one(Act::Rule { shop, rule: BaselineRule::ALL[self.rng.random_range(0..3)] }),
-            19 => one(Act::Answer { shop, side: if is_on { Side::Store } else { Side::Platform } }),
+            19 => one(Act::Decide { shop, side: if is_on { Side::Store } else { Side::Platform } }),
             20 => one(Act::Full { shop }),
             21 => one(Act::TestSale { shop, good, place }),
             22 => one(Act::TakeBack { shop, is_cancelled: is_on, is_restocked: seconds % 2 == 0 }),

@@ -110,10 +110,10 @@ impl Record {
         }
         for (key, mirror) in &self.mirrors.levels {
             let at = mirror.variant.clone().map(|variant| (variant, key.location.clone()));
-            let is_answered = mirror.attention() == Some(Attention::Answer);
+            let is_waiting = mirror.attention() == Some(Attention::Decision);
             if keys.items.contains(&(key.connection.clone(), key.item.clone()))
                 || at.is_some_and(|at| keys.contacts.contains(&at))
-                || is_answered && keys.waiting.contains(&key.connection)
+                || is_waiting && keys.waiting.contains(&key.connection)
             {
                 facts.mirrors.levels.insert(key.clone(), mirror.clone());
             }

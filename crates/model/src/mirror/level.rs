@@ -365,7 +365,7 @@ impl LevelMirror {
         match (&self.phase, &self.baseline) {
             (Phase::Writing { .. }, _) => Some(Attention::Write),
             (Phase::Reading { .. }, _) => Some(Attention::Read),
-            _ if matches!(self.gate, Gate::Asked | Gate::Unproven) => Some(Attention::Answer),
+            _ if matches!(self.gate, Gate::Asked | Gate::Unproven) => Some(Attention::Decision),
             (_, Baseline::Unheard) if is_open && self.desired.is_some() => Some(Attention::Read),
             (_, Baseline::Known(known)) if is_open => {
                 self.desired.is_some_and(|desired| desired != *known).then_some(Attention::Write)

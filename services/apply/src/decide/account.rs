@@ -60,8 +60,8 @@ pub(super) fn instruction(
         Instruction::Baseline(rule) => {
             let mut together = Decision::ends(Outcome::Applied, "");
             together.writes.push(Write::Rule(*rule));
-            for key in waiting(event, sight) {
-                let decision = contact::answer(event, &key, *rule, sight)?;
+            for key in waiting(event, view) {
+                let decision = contact::resolve(event, &key, *rule, view)?;
                 together.writes.extend(decision.writes);
                 together.effects.extend(decision.effects);
             }

@@ -122,7 +122,7 @@ fn asked(
 
 /// Applies a new rule to a mirror whose first contact waits for a decision. An unproven zero can't stand as a number:
 /// its mirror continues to wait for another number, or for a person.
-pub(super) fn answer(
+pub(super) fn resolve(
     event: &Event,
     key: &LevelKey,
     rule: BaselineRule,

@@ -72,7 +72,7 @@ impl World {
                 }
             }
             Act::Rule { shop, rule } => self.instruct(shop, &Instruction::Baseline(rule)),
-            Act::Answer { shop, side } => self.answer(shop, side),
+            Act::Decide { shop, side } => self.decide(shop, side),
             Act::Token { shop, is_taken } => {
                 self.shops[shop].takes_token = is_taken;
                 let id = self.shops[shop].connection.clone();
@@ -272,10 +272,10 @@ impl World {
         }
     }
 
-    fn answer(&mut self, shop: usize, side: Side) {
+    fn decide(&mut self, shop: usize, side: Side) {
         let id = self.shops[shop].connection.clone();
         let waiting = self.pipeline.record.mirrors.levels.iter().filter(|(key, mirror)| {
-            key.connection == id && mirror.attention() == Some(model::Attention::Answer)
+            key.connection == id && mirror.attention() == Some(model::Attention::Decision)
         });
         let waiting: Vec<_> = waiting.map(|(key, _)| (key.item.clone(), key.location.clone())).collect();
         for (item, location) in waiting {

@@ -232,7 +232,7 @@ impl Record {
 fn is_named(mirror: &Mirror, keys: &RowKeys) -> bool {
     let Mirror::Level(key, level) = mirror else { return keys.mirrors.contains(&mirror.key()) };
     let contact = level.variant.clone().map(|variant| (variant, key.location.clone()));
-    let waits = mirror.attention() == Some(model::Attention::Answer);
+    let waits = mirror.attention() == Some(model::Attention::Decision);
     keys.mirrors.contains(&mirror.key())
         || keys.items.contains(&(key.connection.clone(), key.item.clone()))
         || contact.is_some_and(|contact| keys.contacts.contains(&contact))
