@@ -20,7 +20,7 @@ pub use call::{Begun, CallResult, Meanwhile, Phase, Settled, Write};
 pub use field::{FieldMirror, FieldOutcome, PriceMirror, TextMirror};
 pub use level::{Contact, ContactOutcome, Gate, LevelMirror, LevelOutcome};
 pub use reading::{Asked, AskedBy, Waiting};
-pub use value::{FieldValue, Held, MirrorValue, ProductText};
+pub use value::{FieldValue, MirrorValue, PlatformValue, ProductText};
 
 /// Upper limit of readings per wait; beyond it the last reading counts, or a conflict is opened for a person.
 pub const READINGS_MAX: u32 = 8;

@@ -203,7 +203,8 @@ fn begin(mirror: &mut Mirror, target: Target, claim: &Claim<'_>, now: Timestamp)
         }
         Mirror::Text(_, mirror) => {
             if let Some(text) = text {
-                let (cause, text) = (mirror.cause, text.over(mirror.held().map(|held| &held.value)));
+                let (cause, text) =
+                    (mirror.cause, text.over(mirror.platform_value().map(|held| &held.value)));
                 mirror.set_desired(text, now, cause);
             }
             outcome(mirror.begin(&fresh_key, now, claim.lease, repeatable_for), |write| {

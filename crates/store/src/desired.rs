@@ -127,7 +127,7 @@ impl Desired {
             (Mirror::Text(_, mirror), DesiredValue::Text { product, text })
                 if mirror.internal.as_ref() == Some(product) =>
             {
-                let text = text.clone().over(mirror.held().map(|held| &held.value));
+                let text = text.clone().over(mirror.platform_value().map(|held| &held.value));
                 mirror.set_desired(text, now, self.trace);
             }
             // The mirror was linked to another variant or product since.

@@ -230,7 +230,7 @@ fn begin(
         }
         Mirror::Text(_, mirror) => {
             if let Some(text) = target.text {
-                let text = text.over(mirror.held().map(|held| &held.value));
+                let text = text.over(mirror.platform_value().map(|held| &held.value));
                 mirror.set_desired(text, now, None);
             }
             begun(mirror.begin(key, now, LEASE, repeatable_for), |write| Asked::Text(write.value.clone()))

@@ -305,7 +305,7 @@ impl Record {
             let key = model::FieldKey { connection, external };
             let mirror = self.mirrors.texts.entry(key).or_insert_with(|| FieldMirror::of(product.clone()));
             if mirror.internal.as_ref() == Some(product) {
-                let text = text.clone().over(mirror.held().map(|held| &held.value));
+                let text = text.clone().over(mirror.platform_value().map(|held| &held.value));
                 mirror.set_desired(text, now, None);
             }
         }

@@ -1,7 +1,7 @@
 //! The mirror of a price or a text: values that aren't additive, so that the later of two stands.
 
 use super::{
-    Asked, Attention, Baseline, Begun, CallResult, FieldValue, Held, Meanwhile, Observation, Phase,
+    Asked, Attention, Baseline, Begun, CallResult, FieldValue, Meanwhile, Observation, Phase, PlatformValue,
     ProductText, READ_AGAIN_AFTER, READ_AGAIN_SLOWLY, READINGS_MAX, REFUSED_AGAIN_AFTER, Report, Schedule,
     Settled, Waiting, Write, is_default, kinds_of,
 };
@@ -25,7 +25,7 @@ pub struct FieldMirror<V: FieldValue> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observation<V>>,
     /// The value that the platform holds, as far as is known.
-    pub baseline: Baseline<Held<V>>,
+    pub baseline: Baseline<PlatformValue<V>>,
     /// The value that the platform should hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired: Option<V>,
@@ -80,7 +80,7 @@ impl<V: FieldValue> FieldMirror<V> {
     }
 
     /// Returns the baseline's value, if the platform ever reported.
-    pub fn held(&self) -> Option<&Held<V>> {
+    pub fn platform_value(&self) -> Option<&PlatformValue<V>> {
         self.observed.as_ref().and(self.baseline.known())
     }
 
@@ -99,7 +99,7 @@ impl<V: FieldValue> FieldMirror<V> {
 
     /// Classifies a report without applying it.
     pub fn classify(&self, report: &Report<V>, value: &V) -> FieldOutcome {
-        let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
+        let differs = self.platform_value().is_some_and(|held| !held.shows().reads_like(value));
         if self.is_stale(report) {
             FieldOutcome::Stale
         } else if self.is_own_version(report) {
@@ -171,16 +171,18 @@ impl<V: FieldValue> FieldMirror<V> {
 
     fn take(&mut self, report: &Report<V>, value: &V) {
         let (own, echo) = (self.is_own_version(report), self.is_echo(value));
-        let differs = self.held().is_some_and(|held| !held.shows().reads_like(value));
+        let differs = self.platform_value().is_some_and(|held| !held.shows().reads_like(value));
         let no_newer = report.is_no_newer(self.observed.as_ref());
         let awaited = self.is_awaited(report);
-        let now_held = match (&self.phase, self.baseline.known()) {
-            (Phase::Acknowledged { write, .. }, _) if own => Held::shown(write.value.clone(), value.clone()),
-            (Phase::Reading { after: Some(write), .. }, _) if self.may_be_written(value) => {
-                Held::shown(write.value.clone(), value.clone())
+        let present = match (&self.phase, self.baseline.known()) {
+            (Phase::Acknowledged { write, .. }, _) if own => {
+                PlatformValue::shown(write.value.clone(), value.clone())
             }
-            (_, Some(held)) => Held::shown(V::unrendered(value, held), value.clone()),
-            (_, None) => Held::plain(value.clone()),
+            (Phase::Reading { after: Some(write), .. }, _) if self.may_be_written(value) => {
+                PlatformValue::shown(write.value.clone(), value.clone())
+            }
+            (_, Some(held)) => PlatformValue::shown(V::unrendered(value, held), value.clone()),
+            (_, None) => PlatformValue::plain(value.clone()),
         };
         match &mut self.phase {
             Phase::Writing { meanwhile, .. } => {
@@ -198,7 +200,7 @@ impl<V: FieldValue> FieldMirror<V> {
             Phase::Refused { .. } if !differs => {}
             _ => self.rest(report),
         }
-        self.baseline = Baseline::Known(now_held);
+        self.baseline = Baseline::Known(present);
         self.observed = Some(report.observation(self.observed.as_ref()));
     }
 
@@ -397,7 +399,7 @@ impl<V: FieldValue> FieldMirror<V> {
         let is_newest = order == Some(std::cmp::Ordering::Greater);
         if is_newest || !(is_overtaken || meanwhile == Meanwhile::Echo || at_once) {
             let rendered = rendered.unwrap_or_else(|| write.value.clone());
-            self.baseline = Baseline::Known(Held::shown(write.value.clone(), rendered));
+            self.baseline = Baseline::Known(PlatformValue::shown(write.value.clone(), rendered));
         }
         if let Some(seen) = &mut self.observed {
             seen.version = seen.version.max(version);

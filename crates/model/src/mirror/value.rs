@@ -49,7 +49,7 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
 
     /// Returns the report `reported` in our own terms: a field that equals the rendered form stands for the value
     /// that was rendered.
-    fn unrendered(reported: &Self, held: &Held<Self>) -> Self;
+    fn unrendered(reported: &Self, held: &PlatformValue<Self>) -> Self;
 
     /// Returns whether `shown` may be the platform's form of `written`, with nothing else entered there: it contains
     /// nothing that was not written.
@@ -59,7 +59,7 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
 /// The value that a platform holds: our form, and the form shown by the platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "V: FieldValue")]
-pub struct Held<V> {
+pub struct PlatformValue<V> {
     /// The value in our form.
     pub value: V,
     /// The form shown by the platform, if it differs.
@@ -67,7 +67,7 @@ pub struct Held<V> {
     pub rendered: Option<V>,
 }
 
-impl<V: FieldValue> Held<V> {
+impl<V: FieldValue> PlatformValue<V> {
     /// Returns a value that the platform shows unchanged.
     pub const fn plain(value: V) -> Self {
         Self { value, rendered: None }
@@ -99,7 +99,7 @@ impl FieldValue for Money {
         self == other
     }
 
-    fn unrendered(reported: &Self, held: &Held<Self>) -> Self {
+    fn unrendered(reported: &Self, held: &PlatformValue<Self>) -> Self {
         if reported == held.shows() { held.value } else { *reported }
     }
 
@@ -123,7 +123,7 @@ impl FieldValue for ProductText {
             && same(self.description.as_ref(), other.description.as_ref())
     }
 
-    fn unrendered(reported: &Self, held: &Held<Self>) -> Self {
+    fn unrendered(reported: &Self, held: &PlatformValue<Self>) -> Self {
         type Field = fn(&ProductText) -> &Option<String>;
         let field = |of: Field| {
             let (reported, shown) = (of(reported).as_ref(), of(held.shows()).as_ref());
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn a_field_that_shows_the_rendered_form_stands_for_what_was_written() {
-        let held = Held::shown(text("Tea", "<table>x</table>"), text("Tea", "x"));
+        let held = PlatformValue::shown(text("Tea", "<table>x</table>"), text("Tea", "x"));
         let reported = text("Better tea", "x");
         assert_eq!(ProductText::unrendered(&reported, &held), text("Better tea", "<table>x</table>"));
-        assert_eq!(Held::shown(text("Tea", "a  b"), text("Tea", "a b")).rendered, None);
+        assert_eq!(PlatformValue::shown(text("Tea", "a  b"), text("Tea", "a b")).rendered, None);
     }
 }

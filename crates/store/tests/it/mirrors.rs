@@ -12,9 +12,9 @@ use crate::{
 };
 use model::{
     AskedBy, Attention, Baseline, CallResult, ConflictKind, Currency, FieldKey, FieldMirror, FieldValue,
-    Gate, Held, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
-    Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, VersionNumber, Waiting,
-    Write,
+    Gate, LevelKey, LevelMirror, LevelOutcome, Meanwhile, Mirror, Money, Observation, Partition, Phase,
+    PlatformValue, Position, ProductId, ProductText, Quantity, READINGS_MAX, Report, Schedule, VersionNumber,
+    Waiting, Write,
     record::{Changes, Facts, FirstKeys, RowKeys},
 };
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -83,12 +83,12 @@ fn level_mirrors() -> Vec<LevelMirror> {
 fn field_mirrors<V: FieldValue>(internal: &V::Internal, value: &V, from: &V) -> Vec<FieldMirror<V>> {
     let of = || FieldMirror::of(internal.clone());
     let mut mirrors = vec![FieldMirror::default(), of()];
-    let shown = Held::shown(from.clone(), value.clone());
+    let shown = PlatformValue::shown(from.clone(), value.clone());
     for phase in phases(value, from) {
         for baseline in [
             Baseline::Unheard,
             Baseline::Absent,
-            Baseline::Known(Held::plain(from.clone())),
+            Baseline::Known(PlatformValue::plain(from.clone())),
             Baseline::Known(shown.clone()),
         ] {
             let desired = Some(value.clone());

@@ -149,8 +149,8 @@ impl<'a> Work<'a> {
     }
 
     fn text(&mut self, reported: &Product, id: &ProductId, key: &FieldKey) {
-        let known = self.sight.facts.mirrors.texts.get(key);
-        let before = known.and_then(TextMirror::held).cloned();
+        let known = self.view.facts.mirrors.texts.get(key);
+        let before = known.and_then(TextMirror::platform_value).cloned();
         let shown = before.as_ref().map(|held| held.shows().clone()).unwrap_or_default();
         let description = match &reported.description {
             Patch::Keep => None,
@@ -284,8 +284,8 @@ impl<'a> Work<'a> {
         if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, &key, Some(price)))) {
             return;
         }
-        self.heard = true;
-        let before = known.and_then(FieldMirror::held).cloned();
+        self.has_newer = true;
+        let before = known.and_then(FieldMirror::platform_value).cloned();
         let (mirror, outcome) = self.mirror(&key, known, &price, row.id.clone());
         let own = mirror.baseline.known().map_or(price, |held| held.value);
         let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.reads_like(&own));

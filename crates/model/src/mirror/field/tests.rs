@@ -63,19 +63,22 @@ fn priced() -> PriceMirror {
 fn a_report_of_the_version_that_our_write_made_is_our_write_whatever_it_says() {
     let mut mirror = written(text("<table>x</table>"), Some(7), None);
     assert_eq!(observe(&mut mirror, &text("x"), 7, 3), FieldOutcome::Echo);
-    let held = mirror.held().unwrap().clone();
+    let held = mirror.platform_value().unwrap().clone();
     assert_eq!((held.value, held.rendered), (text("<table>x</table>"), Some(text("x"))));
     assert_eq!(mirror.attention(), None, "it isn't written again");
     // The rendered form in a later version is no edit.
     assert_eq!(observe(&mut mirror, &text("x"), 8, 4), FieldOutcome::News);
-    assert_eq!((&mirror.held().unwrap().value, mirror.attention()), (&text("<table>x</table>"), None));
+    assert_eq!(
+        (&mirror.platform_value().unwrap().value, mirror.attention()),
+        (&text("<table>x</table>"), None)
+    );
 }
 
 #[test]
 fn the_form_that_the_reply_shows_comes_back_as_an_echo() {
     let mut mirror = written(text("<b>x"), None, Some(text("<b>x</b>")));
     assert_eq!(observe(&mut mirror, &text("<b>x</b>"), 7, 3), FieldOutcome::Echo);
-    assert_eq!((&mirror.held().unwrap().value, mirror.attention()), (&text("<b>x"), None));
+    assert_eq!((&mirror.platform_value().unwrap().value, mirror.attention()), (&text("<b>x"), None));
 }
 
 #[test]
@@ -92,12 +95,12 @@ fn the_form_in_which_a_write_is_shown_before_its_reply_is_no_edit() {
         mirror.set_desired(own.clone(), at(1), None);
         assert!(matches!(mirror.begin("k", at(1), LEASE, None), Begun::New(_)));
         assert_eq!(observe(&mut mirror, &shown, 2, 2), FieldOutcome::Ambiguous);
-        assert_eq!(mirror.held().unwrap().value, text("old"), "it isn't taken");
+        assert_eq!(mirror.platform_value().unwrap().value, text("old"), "it isn't taken");
         assert_eq!(mirror.settle("k", result.clone(), at(3)), Settled::NeedsReading, "{result:?}");
         let asked = mirror.read(at(4)).unwrap();
         let reading = Report { read_for: Some(asked.waiting), ..report(&shown, 2, 5) };
         assert_eq!(mirror.observe(&reading, &shown), FieldOutcome::Echo, "{result:?}");
-        assert_eq!(mirror.held(), Some(&Held::shown(own.clone(), shown.clone())));
+        assert_eq!(mirror.platform_value(), Some(&PlatformValue::shown(own.clone(), shown.clone())));
         assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, None));
         assert_eq!(observe(&mut mirror, &text("z"), 3, 6), FieldOutcome::News, "an edit is one");
     }

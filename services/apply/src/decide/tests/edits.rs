@@ -206,7 +206,7 @@ impl World {
     fn hear(&mut self, platform: usize, field: Field, snapshot: Snapshot) {
         let (number, at) = (snapshot.number(field), self.platforms[platform].version(snapshot.at));
         let (held, known, awaited, is_too_early) = on_mirror!(self, platform, field, |mirror| {
-            let held = mirror.held().unwrap().value.number();
+            let held = mirror.platform_value().unwrap().value.number();
             let known = mirror.observed.as_ref().unwrap().version.unwrap().0;
             let is_too_early = mirror
                 .phase
@@ -297,7 +297,7 @@ impl StateMachineTest for Model {
             let stored = world.stored(field);
             assert_eq!(stored, world.last[&field].number, "the last word about the {field:?}");
             let held = [0, 1].map(|platform| {
-                on_mirror!(world, platform, field, |mirror| mirror.held().unwrap().value.number())
+                on_mirror!(world, platform, field, |mirror| mirror.platform_value().unwrap().value.number())
             });
             assert_eq!(held, [stored; 2], "what we think they hold");
             let holds = world.platforms.each_ref().map(|platform| platform.holds.number(field));
