@@ -45,7 +45,7 @@ pub trait FieldValue: Clone + PartialEq + Eq + Serialize + DeserializeOwned {
     fn key(mirror: &MirrorKey) -> Option<&FieldKey>;
 
     /// Returns whether both have the same content, apart from white space.
-    fn reads_like(&self, other: &Self) -> bool;
+    fn is_equivalent(&self, other: &Self) -> bool;
 
     /// Returns the report `reported` in our own terms: a field that equals the rendered form stands for the value
     /// that was rendered.
@@ -75,7 +75,7 @@ impl<V: FieldValue> PlatformValue<V> {
 
     /// Returns `value`, shown by the platform as `rendered`.
     pub fn shown(value: V, rendered: V) -> Self {
-        let rendered = (!rendered.reads_like(&value)).then_some(rendered);
+        let rendered = (!rendered.is_equivalent(&value)).then_some(rendered);
         Self { value, rendered }
     }
 
@@ -95,7 +95,7 @@ impl FieldValue for Money {
         }
     }
 
-    fn reads_like(&self, other: &Self) -> bool {
+    fn is_equivalent(&self, other: &Self) -> bool {
         self == other
     }
 
@@ -118,7 +118,7 @@ impl FieldValue for ProductText {
         }
     }
 
-    fn reads_like(&self, other: &Self) -> bool {
+    fn is_equivalent(&self, other: &Self) -> bool {
         same(self.title.as_ref(), other.title.as_ref())
             && same(self.description.as_ref(), other.description.as_ref())
     }
@@ -188,9 +188,9 @@ mod tests {
 
     #[test]
     fn texts_that_differ_in_white_space_alone_read_alike() {
-        assert!(text("Green  tea ", "a\r\nb").reads_like(&text("Green tea", "a b")));
+        assert!(text("Green  tea ", "a\r\nb").is_equivalent(&text("Green tea", "a b")));
         assert!(
-            !text("Green tea", "").reads_like(&ProductText { description: None, ..text("Green tea", "") })
+            !text("Green tea", "").is_equivalent(&ProductText { description: None, ..text("Green tea", "") })
         );
     }
 

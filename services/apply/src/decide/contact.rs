@@ -35,7 +35,7 @@ pub(super) fn first(
             decision.writes.push(ended(event, key, sight));
             Ok(decision)
         }
-        ContactOutcome::StoreStands => {
+        ContactOutcome::StoreKept => {
             let mut decision =
                 Decision::ends(Outcome::Applied, "the first level from here; the store's own stands");
             decision.effects.push(Effect::Linked { variant });

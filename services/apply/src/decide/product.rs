@@ -288,7 +288,7 @@ impl<'a> Work<'a> {
         let before = known.and_then(FieldMirror::platform_value).cloned();
         let (mirror, outcome) = self.mirror(&key, known, &price, row.id.clone());
         let own = mirror.baseline.known().map_or(price, |held| held.value);
-        let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.reads_like(&own));
+        let differs = before.map(|before| outcome == FieldOutcome::News && !before.value.is_equivalent(&own));
         let was = row.price.as_ref().map(|price| price.value);
         settle(&mut row.price, Some(own), differs, changed_at(self.event));
         if let Some(Clocked { value, .. }) = row.price.as_ref().filter(|price| Some(price.value) != was) {
@@ -321,7 +321,7 @@ impl<'a> Work<'a> {
 /// Returns whether a field of a text reads like another.
 fn alike(one: Option<&String>, other: Option<&String>) -> bool {
     let text = |title: Option<&String>| ProductText { title: title.cloned(), description: None };
-    text(one).reads_like(&text(other))
+    text(one).is_equivalent(&text(other))
 }
 
 fn patched(patch: &Patch<String>) -> Option<String> {

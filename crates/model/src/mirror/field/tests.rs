@@ -159,15 +159,15 @@ fn a_refused_price_waits_a_day_unless_another_is_due_or_the_platforms_own_change
 
 #[test]
 fn of_an_account_that_is_refused_only_a_later_attempt_keeps_its_key() {
-    let turned_away = || CallResult::AccountRefused { error: "401".to_owned() };
+    let account_refused = || CallResult::AccountRefused { error: "401".to_owned() };
     let mut mirror = priced();
     mirror.set_desired(price(1_200), at(1), None);
     mirror.begin("k", at(1), LEASE, None);
-    assert_eq!(mirror.settle("k", turned_away(), at(2)), Settled::Done);
+    assert_eq!(mirror.settle("k", account_refused(), at(2)), Settled::Done);
     assert_eq!((&mirror.phase, mirror.attention()), (&Phase::Idle, Some(Attention::Write)));
     mirror.begin("k2", at(3), LEASE, None);
     mirror.begin("k3", at(70), LEASE, None);
-    assert_eq!(mirror.settle("k2", turned_away(), at(71)), Settled::Done);
+    assert_eq!(mirror.settle("k2", account_refused(), at(71)), Settled::Done);
     assert_eq!(mirror.phase.write().unwrap().key, "k2");
 }
 

@@ -66,7 +66,7 @@ fn refused() -> CallResult<Quantity> {
     CallResult::Refused { error: "no".to_owned() }
 }
 
-fn turned_away() -> CallResult<Quantity> {
+fn account_refused() -> CallResult<Quantity> {
     CallResult::AccountRefused { error: "401".to_owned() }
 }
 
@@ -202,7 +202,7 @@ fn a_report_that_differs_ends_a_refusal_and_what_is_due_is_due_at_once() {
 #[test]
 fn of_an_account_that_is_refused_a_first_attempt_was_not_made_and_a_later_one_keeps_its_key() {
     let mut first = writing("10", "8");
-    assert_eq!(first.settle("k", turned_away(), at(2)), Settled::Done);
+    assert_eq!(first.settle("k", account_refused(), at(2)), Settled::Done);
     assert_eq!((&first.phase, first.attention()), (&Phase::Idle, Some(Attention::Write)));
 
     for reported in [None, Some("8"), Some("9")] {
@@ -211,7 +211,7 @@ fn of_an_account_that_is_refused_a_first_attempt_was_not_made_and_a_later_one_ke
         if let Some(number) = reported {
             later.observe(&report(Some(number), 2, 71));
         }
-        assert_eq!(later.settle("k", turned_away(), at(72)), Settled::Done);
+        assert_eq!(later.settle("k", account_refused(), at(72)), Settled::Done);
         assert_eq!(later.phase.write().unwrap().key, "k", "{reported:?}");
         assert!(matches!(later.phase, Phase::Writing { .. }), "{reported:?}: it may have been let in before");
     }
@@ -262,7 +262,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let results = vec![
         taken(),
         refused(),
-        turned_away(),
+        account_refused(),
         CallResult::Conflict,
         CallResult::Gone,
         CallResult::TooOld { error: "old".to_owned() },
