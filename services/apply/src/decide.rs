@@ -15,7 +15,7 @@ mod locations;
 mod product;
 mod prospects;
 mod sales;
-mod sight;
+mod view;
 
 use model::{
     BaselineRule, Conflict, ConflictEnd, ConnectionId, DroppedInput, EntityKind, Event, ExternalId,
@@ -25,12 +25,12 @@ use model::{
         MovementReason, OrderRow, ProductRow, VariantRow, WriteLogEntry,
     },
 };
-use sight::{Companions, Sight};
 use stage::{Reject, RejectClass};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
+use view::{Companions, View};
 
 pub(crate) use clock::changed_at;
 pub use keys::{first_keys, row_keys};
@@ -132,13 +132,13 @@ impl Fold {
         }
         self.facts.seen.insert(identity, event.position);
         let leads = clock::replace_implausible(&mut event);
-        let sight = Sight { facts: &self.facts, companions: &self.companions };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &sight))).unwrap_or_else(|_| {
+        let view = View { facts: &self.facts, companions: &self.companions };
+        let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &view))).unwrap_or_else(|_| {
             Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
         });
         match decided {
             Ok(mut decision) => {
-                decision.writes.extend(clock::conflict(&event, leads, &sight));
+                decision.writes.extend(clock::conflict(&event, leads, &view));
                 self.carry_out(partition, event, decision);
             }
             Err(reject) => {
@@ -217,7 +217,7 @@ impl Fold {
             let number = self.numbers.entry(partition).or_default();
             *number += 1;
             let mut event = without_personal_data(event);
-            event.links.extend(sight::links(&event, &self.facts));
+            event.links.extend(view::links(&event, &self.facts));
             let applied = Applied { number: *number, sequence, event, effects, rows };
             self.changes.applied.push((partition, applied));
         }
@@ -331,20 +331,20 @@ impl Fold {
     }
 }
 
-fn decide(event: &Event, sight: &Sight<'_>) -> Result<Decision, Reject> {
+fn decide(event: &Event, view: &View<'_>) -> Result<Decision, Reject> {
     match &event.payload {
-        Payload::Inventory(report) => inventory::reported(event, report, sight),
-        Payload::Stocked(stocked) => inventory::stocked(event, stocked, sight),
-        Payload::Product(product) => product::reported(event, product, sight),
-        Payload::Order(order) => Ok(sales::order(event, order, sight)),
-        Payload::Customer(customer) => Ok(sales::customer(event, customer, sight)),
-        Payload::Account(notice) => Ok(account::notice(event, notice, sight)),
-        Payload::Instruction { instruction, .. } => account::instruction(event, instruction, sight),
+        Payload::Inventory(report) => inventory::reported(event, report, view),
+        Payload::Stocked(stocked) => inventory::stocked(event, stocked, view),
+        Payload::Product(product) => product::reported(event, product, view),
+        Payload::Order(order) => Ok(sales::order(event, order, view)),
+        Payload::Customer(customer) => Ok(sales::customer(event, customer, view)),
+        Payload::Account(notice) => Ok(account::notice(event, notice, view)),
+        Payload::Instruction { instruction, .. } => account::instruction(event, instruction, view),
         Payload::Deleted { entity, external } => match entity {
-            EntityKind::Product => Ok(product::deleted(event, external, sight)),
-            EntityKind::Inventory => inventory::untracked(event, external, sight),
-            EntityKind::Order => Ok(sales::order_deleted(event, external, sight)),
-            EntityKind::Customer => Ok(sales::customer_deleted(event, external, sight)),
+            EntityKind::Product => Ok(product::deleted(event, external, view)),
+            EntityKind::Inventory => inventory::untracked(event, external, view),
+            EntityKind::Order => Ok(sales::order_deleted(event, external, view)),
+            EntityKind::Customer => Ok(sales::customer_deleted(event, external, view)),
             EntityKind::Account => Ok(Decision::ends(Outcome::Unchanged, "an account is never deleted")),
         },
     }

@@ -7,7 +7,7 @@ use super::prospects::Prospects;
 use super::{
     identity::{self, identify},
     locations,
-    sight::{Companions, Sight, keys_of},
+    view::{Companions, View, keys_of},
 };
 use model::{
     Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
@@ -77,14 +77,14 @@ pub fn first_keys<'a>(
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
     // No key selected here depends on other platforms' mirrors.
     let companions = Companions::default();
-    let sight = Sight { facts, companions: &companions };
+    let view = View { facts, companions: &companions };
     let mut keys = RowKeys::default();
     let events: Vec<&Event> = events.into_iter().collect();
-    let prospects = Prospects::of(&events, &sight);
+    let prospects = Prospects::of(&events, &view);
     let links_nothing = prospects.is_empty();
     for event in events {
-        if !(links_nothing && is_settled(event, &sight)) {
-            one(event, &sight, &prospects, asked, &mut keys);
+        if !(links_nothing && is_settled(event, &view)) {
+            one(event, &view, &prospects, asked, &mut keys);
         }
     }
     // The row of a linked variant names its product.
@@ -94,13 +94,13 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, 
 
 /// Returns whether the event is the report of a level for which everything is loaded, as is the case for most after
 /// one round.
-fn is_settled(event: &Event, sight: &Sight<'_>) -> bool {
+fn is_settled(event: &Event, view: &View<'_>) -> bool {
     let Payload::Inventory(report) = &event.payload else { return false };
-    let Some(location) = locations::of(event, report.location.as_ref(), sight) else { return true };
+    let Some(location) = locations::of(event, report.location.as_ref(), view) else { return true };
     let key = LevelKey { connection: event.origin.connection.clone(), item: report.item.clone(), location };
-    let Some(mirror) = sight.facts.mirrors.levels.get(&key) else { return false };
+    let Some(mirror) = view.facts.mirrors.levels.get(&key) else { return false };
     let Some(variant) = mirror.variant.clone() else { return false };
-    is_past_first_contact(mirror) && sight.facts.levels.contains_key(&(variant, key.location))
+    is_past_first_contact(mirror) && view.facts.levels.contains_key(&(variant, key.location))
 }
 
 /// Returns whether the next number is no first contact.
@@ -108,20 +108,20 @@ fn is_past_first_contact(mirror: &LevelMirror) -> bool {
     mirror.proven && matches!(mirror.baseline, Baseline::Known(_))
 }
 
-fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys, keys: &mut RowKeys) {
+fn one(event: &Event, view: &View<'_>, prospects: &Prospects, asked: &RowKeys, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
-            let linked = locations::of(event, report.location.as_ref(), sight);
+            let linked = locations::of(event, report.location.as_ref(), view);
             let linking = || prospects.of_location(connection, report.location.as_ref()?).cloned();
             if let Some(location) = linked.or_else(linking) {
-                level(event, &report.item, location, sight, prospects, asked, keys);
+                level(event, &report.item, location, view, prospects, asked, keys);
             }
         }
-        Payload::Stocked(stocked) => item(event, &stocked.item, sight, prospects, keys),
-        Payload::Product(product) => product_keys(event, product, sight, prospects, keys),
+        Payload::Stocked(stocked) => item(event, &stocked.item, view, prospects, keys),
+        Payload::Product(product) => product_keys(event, product, view, prospects, keys),
         Payload::Order(order) => drop(keys.orders.insert(OrderId::derive(connection, &order.external))),
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
@@ -133,23 +133,23 @@ fn one(event: &Event, sight: &Sight<'_>, prospects: &Prospects, asked: &RowKeys,
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
         Payload::Instruction { instruction, .. } => {
-            instruction_keys(event, instruction, sight, prospects, asked, keys);
+            instruction_keys(event, instruction, view, prospects, asked, keys);
         }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
                 keys.mirrors.insert(MirrorKey::Text(field(external)));
-                if let Some(product) = sight.product(event, external) {
+                if let Some(product) = view.product(event, external) {
                     keys.products_of.insert(product.clone());
-                    for (external, variant) in sight.variants_of(event, &product) {
+                    for (external, variant) in view.variants_of(event, &product) {
                         keys.mirrors.insert(MirrorKey::Price(field(&external)));
-                        for of in sight.items_of(event, &variant) {
-                            item(event, &of, sight, prospects, keys);
+                        for of in view.items_of(event, &variant) {
+                            item(event, &of, view, prospects, keys);
                         }
                     }
                     keys.products.insert(product);
                 }
             }
-            EntityKind::Inventory => item(event, external, sight, prospects, keys),
+            EntityKind::Inventory => item(event, external, view, prospects, keys),
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
@@ -165,20 +165,20 @@ fn level(
     event: &Event,
     item: &ExternalId,
     location: LocationId,
-    sight: &Sight<'_>,
+    view: &View<'_>,
     prospects: &Prospects,
     asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
     let key = LevelKey { connection: event.origin.connection.clone(), item: item.clone(), location };
-    let known = sight.facts.mirrors.levels.get(&key);
+    let known = view.facts.mirrors.levels.get(&key);
     let variant = if let Some(mirror) = known {
         mirror.variant.clone()
     } else {
         if asked.mirrors.contains(&MirrorKey::Level(key.clone())) {
             keys.links.insert((key.connection.clone(), item.clone()));
         }
-        sight.item_link(event, item)
+        view.item_link(event, item)
     };
     if let Some(variant) = variant {
         let at = (variant, key.location.clone());
@@ -196,11 +196,11 @@ fn level(
 }
 
 /// Adds the keys of every level mirror of an item, and of the levels that they belong to, or may come to belong to.
-fn item(event: &Event, external: &ExternalId, sight: &Sight<'_>, prospects: &Prospects, keys: &mut RowKeys) {
+fn item(event: &Event, external: &ExternalId, view: &View<'_>, prospects: &Prospects, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     keys.items.insert((connection.clone(), external.clone()));
-    for key in keys_of(&sight.facts.mirrors, connection, external) {
-        let now = sight.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
+    for key in keys_of(&view.facts.mirrors, connection, external) {
+        let now = view.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
         for variant in now.into_iter().chain(prospects.of_item(connection, external)) {
             let at = (variant.clone(), key.location.clone());
             keys.levels.insert(at.clone());
@@ -212,23 +212,23 @@ fn item(event: &Event, external: &ExternalId, sight: &Sight<'_>, prospects: &Pro
 fn product_keys(
     event: &Event,
     product: &Product,
-    sight: &Sight<'_>,
+    view: &View<'_>,
     prospects: &Prospects,
     keys: &mut RowKeys,
 ) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
-    let identity = identify(event, product, sight);
+    let identity = identify(event, product, view);
     keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
-    let before = sight.product(event, &product.external);
+    let before = view.product(event, &product.external);
     let variants = product.variants.iter().flat_map(|it| prospects.of_variant(connection, &it.external));
-    let others: Vec<_> = variants.filter_map(|variant| sight.product_of(event, variant).cloned()).collect();
+    let others: Vec<_> = variants.filter_map(|variant| view.product_of(event, variant).cloned()).collect();
     for product in before.into_iter().chain([identity.product.clone()]).chain(others) {
-        for (external, variant) in sight.variants_of(event, &product) {
+        for (external, variant) in view.variants_of(event, &product) {
             keys.mirrors.insert(MirrorKey::Price(field(&external)));
-            for of in sight.items_of(event, &variant) {
-                item(event, &of, sight, prospects, keys);
+            for of in view.items_of(event, &variant) {
+                item(event, &of, view, prospects, keys);
             }
         }
         keys.products_of.insert(product.clone());
@@ -240,7 +240,7 @@ fn product_keys(
         keys.variants.insert(identified.id.clone());
         keys.variants.extend(prospects.of_variant(connection, &variant.external).cloned());
         if let Some(of) = &variant.item {
-            item(event, of, sight, prospects, keys);
+            item(event, of, view, prospects, keys);
         }
     }
 }
@@ -248,7 +248,7 @@ fn product_keys(
 fn instruction_keys(
     event: &Event,
     instruction: &Instruction,
-    sight: &Sight<'_>,
+    view: &View<'_>,
     prospects: &Prospects,
     asked: &RowKeys,
     keys: &mut RowKeys,
@@ -264,10 +264,10 @@ fn instruction_keys(
             keys.mirrors.insert(MirrorKey::Price(field));
             let ids: Vec<_> = prospects.of_variant(connection, variant).cloned().collect();
             for linked in ids {
-                for of in sight.items_of(event, &linked) {
-                    item(event, &of, sight, prospects, keys);
+                for of in view.items_of(event, &linked) {
+                    item(event, &of, view, prospects, keys);
                 }
-                if let Some(row) = sight.facts.variants.get(&linked) {
+                if let Some(row) = view.facts.variants.get(&linked) {
                     keys.products_of.insert(row.product.clone());
                 }
                 keys.variants.insert(linked);
@@ -275,16 +275,16 @@ fn instruction_keys(
             keys.variants.insert(to);
         }
         Instruction::LinkLocation { to, .. } => {
-            let levels = locations::levels_at(event, to, sight);
+            let levels = locations::levels_at(event, to, view);
             keys.mirrors.extend(levels.into_iter().map(MirrorKey::Level));
         }
         Instruction::Adopt { item, location, .. } => {
-            level(event, item, location.clone(), sight, prospects, asked, keys);
+            level(event, item, location.clone(), view, prospects, asked, keys);
         }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());
             let of_connection =
-                sight.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == *connection);
+                view.facts.mirrors.levels.iter().filter(|(key, _)| key.connection == *connection);
             for (key, mirror) in of_connection {
                 if let Some(variant) = &mirror.variant {
                     let at = (variant.clone(), key.location.clone());

@@ -4,7 +4,7 @@
 //! change of its own; the others would revert changes made elsewhere.
 
 use super::{
-    Decision, Sight, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS,
+    Decision, View, Write, clock::changed_at, currency, identity::identify, inventory::AMBIGUOUS,
     links::Links,
 };
 use model::{
@@ -17,19 +17,19 @@ use stage::Reject;
 
 /// Decides the report of a product. A report that is stale for the text may still be the first report of a price: our
 /// write of one of them advances only its own version.
-pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> Result<Decision, Reject> {
+pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Result<Decision, Reject> {
     let key = field_key(event, &reported.external);
     let value = ProductText { title: reported.title.clone(), description: None };
-    let known = sight.facts.mirrors.texts.get(&key);
+    let known = view.facts.mirrors.texts.get(&key);
     let is_old = known.is_some_and(|mirror| mirror.is_stale(&report(event, &key, Some(value))));
-    let identity = identify(event, reported, sight);
-    let mut work = Work::new(event, sight);
+    let identity = identify(event, reported, view);
+    let mut work = Work::new(event, view);
     if is_old {
         for variant in &identity.variants {
             work.price_alone(variant.reported, &variant.id);
         }
     } else {
-        let mut links = Links::new(event, sight);
+        let mut links = Links::new(event, view);
         links.make(reported, &identity)?;
         links.retire_missing(reported, &identity);
         work.take_up(links);
@@ -43,9 +43,9 @@ pub(super) fn reported(event: &Event, reported: &Product, sight: &Sight<'_>) -> 
 
 /// Decides the deletion of a product on its platform: its links are retired, and its baselines are forgotten. A product
 /// that was never reported leaves its version, so that an older report of it is stale.
-pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
+pub(super) fn deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let key = field_key(event, external);
-    let known = sight.facts.mirrors.texts.get(&key);
+    let known = view.facts.mirrors.texts.get(&key);
     let report = report::<ProductText>(event, &key, None);
     if known.is_some_and(|mirror| mirror.is_stale(&report)) {
         return Decision::ends(Outcome::Stale, "");
@@ -62,11 +62,11 @@ pub(super) fn deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -
     if known != Some(&mirror) {
         decision.writes.push(Write::Mirror(Mirror::Text(key, mirror)));
     }
-    if let Some(product) = sight.product(event, external) {
-        let mut links = Links::new(event, sight);
+    if let Some(product) = view.product(event, external) {
+        let mut links = Links::new(event, view);
         links.retire_product(external, &product);
-        let stays = sight.is_linked_by_others(event, &product) || !sight.is_alone(event, external, &product);
-        if let Some(row) = sight.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
+        let stays = view.is_linked_by_others(event, &product) || !view.is_alone(event, external, &product);
+        if let Some(row) = view.facts.products.get(&product).filter(|row| row.deleted_at.is_none() && !stays)
         {
             let deleted_at = Some(changed_at(event));
             decision.writes.push(Write::Product(ProductRow { deleted_at, ..row.clone() }));
@@ -94,7 +94,7 @@ pub(super) fn report<V: FieldValue>(event: &Event, key: &FieldKey, value: Option
 
 struct Work<'a> {
     event: &'a Event,
-    sight: &'a Sight<'a>,
+    view: &'a View<'a>,
     writes: Vec<Write>,
     effects: Vec<Effect>,
     changed: bool,
@@ -105,9 +105,9 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(event: &'a Event, sight: &'a Sight<'a>) -> Self {
+    fn new(event: &'a Event, view: &'a View<'a>) -> Self {
         let (writes, effects) = (Vec::new(), Vec::new());
-        Self { event, sight, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
+        Self { event, view, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
     }
 
     fn take_up(&mut self, links: Links<'_>) {
@@ -133,15 +133,15 @@ impl<'a> Work<'a> {
     fn price_alone(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
         let was_reported =
-            self.sight.facts.mirrors.prices.get(&key).is_some_and(|mirror| mirror.observed.is_some());
+            self.view.facts.mirrors.prices.get(&key).is_some_and(|mirror| mirror.observed.is_some());
         let (Patch::Set(price), Some(was), true) =
-            (&reported.price, self.sight.facts.variants.get(id), was_reported)
+            (&reported.price, self.view.facts.variants.get(id), was_reported)
         else {
             return;
         };
         let mut row = was.clone();
         self.price(&mut row, reported, *price);
-        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
+        self.writes.extend(currency::agrees(self.event, self.view, reported).map(Write::ConflictEnd));
         if row != *was {
             self.changed = true;
             self.writes.push(Write::Variant(row));
@@ -161,9 +161,9 @@ impl<'a> Work<'a> {
             title: reported.title.clone().or(shown.title),
             description: description.or(shown.description),
         };
-        let is_new = !self.sight.facts.products.contains_key(id);
+        let is_new = !self.view.facts.products.contains_key(id);
         let mut row =
-            self.sight.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
+            self.view.facts.products.get(id).cloned().unwrap_or_else(|| empty_product(self.event, id));
         let was = row.clone();
         let at = changed_at(self.event);
         let (mirror, outcome) = self.mirror(key, known, &now, id.clone());
@@ -200,9 +200,9 @@ impl<'a> Work<'a> {
     }
 
     fn variant(&mut self, product: &Product, reported: &Variant, id: &VariantId, product_id: &ProductId) {
-        let is_new = !self.sight.facts.variants.contains_key(id);
+        let is_new = !self.view.facts.variants.contains_key(id);
         let mut row = self
-            .sight
+            .view
             .facts
             .variants
             .get(id)
@@ -215,14 +215,14 @@ impl<'a> Work<'a> {
         let number = patched(&reported.sku).map(|sku| trimmed_code(&sku).to_owned());
         // A platform that removes the number doesn't remove it from the other platforms.
         let is_kept = number.as_ref().is_some_and(|number| sku_key(number).is_none())
-            && self.sight.is_variant_linked_by_others(self.event, id);
+            && self.view.is_variant_linked_by_others(self.event, id);
         later(&mut row.sku, number.filter(|_| !is_kept), at);
         later(&mut row.barcode, patched(&reported.barcode), at);
         let compare_at = match &reported.compare_at_price {
             Patch::Keep => None,
             Patch::Clear => Some(None),
             Patch::Set(price) => {
-                match currency::mismatch(self.event, self.sight, &reported.external, *price) {
+                match currency::mismatch(self.event, self.view, &reported.external, *price) {
                     Some(conflict) => {
                         self.writes.push(Write::Conflict(conflict));
                         None
@@ -232,7 +232,7 @@ impl<'a> Work<'a> {
             }
         };
         later(&mut row.compare_at_price, compare_at, at);
-        self.writes.extend(currency::agrees(self.event, self.sight, reported).map(Write::ConflictEnd));
+        self.writes.extend(currency::agrees(self.event, self.view, reported).map(Write::ConflictEnd));
         match &reported.price {
             Patch::Set(price) => self.price(&mut row, reported, *price),
             Patch::Clear => self.price_gone(reported),
@@ -247,7 +247,7 @@ impl<'a> Work<'a> {
     /// Forgets the baseline of a price in another currency, which can't be compared: no write and no reading is due.
     fn price_is_foreign(&mut self, reported: &Variant, id: &VariantId) {
         let key = field_key(self.event, &reported.external);
-        let known = self.sight.facts.mirrors.prices.get(&key);
+        let known = self.view.facts.mirrors.prices.get(&key);
         let report = report::<Money>(self.event, &key, None);
         if known.is_some_and(|mirror| mirror.is_stale(&report)) {
             return;
@@ -263,7 +263,7 @@ impl<'a> Work<'a> {
     /// Forgets the baseline of a price that the platform removed, or leaves to the till: no write is due.
     fn price_gone(&mut self, reported: &Variant) {
         let key = field_key(self.event, &reported.external);
-        let known = self.sight.facts.mirrors.prices.get(&key);
+        let known = self.view.facts.mirrors.prices.get(&key);
         let report = report::<Money>(self.event, &key, None);
         let Some(known) = known.filter(|mirror| !mirror.is_stale(&report)) else { return };
         let mut mirror = known.clone();
@@ -274,13 +274,13 @@ impl<'a> Work<'a> {
     }
 
     fn price(&mut self, row: &mut VariantRow, reported: &Variant, price: Money) {
-        if let Some(conflict) = currency::mismatch(self.event, self.sight, &reported.external, price) {
+        if let Some(conflict) = currency::mismatch(self.event, self.view, &reported.external, price) {
             self.writes.push(Write::Conflict(conflict));
             self.price_is_foreign(reported, &row.id);
             return;
         }
         let key = field_key(self.event, &reported.external);
-        let known = self.sight.facts.mirrors.prices.get(&key);
+        let known = self.view.facts.mirrors.prices.get(&key);
         if known.is_some_and(|mirror| mirror.is_stale(&report(self.event, &key, Some(price)))) {
             return;
         }

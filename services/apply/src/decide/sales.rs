@@ -1,7 +1,7 @@
 //! Orders and customers, as their platform reports them. The platform owns its orders: a completed one changes only to
 //! cancelled, or by refunds.
 
-use super::{Decision, Sight, Write};
+use super::{Decision, View, Write};
 use model::{
     Conflict, ConflictKind, Customer, CustomerId, Event, ExternalId, Order, OrderId, OrderStatus, Outcome,
     Patch, VersionNumber,
@@ -18,9 +18,9 @@ pub(crate) fn deletion_version(event: &Event) -> Option<VersionNumber> {
 }
 
 /// Decides the report of an order. Stock moves by the levels that platforms report, never by orders.
-pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision {
+pub(super) fn order(event: &Event, order: &Order, view: &View<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, &order.external);
-    let known = sight.facts.orders.get(&id);
+    let known = view.facts.orders.get(&id);
     let row = OrderRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
@@ -43,7 +43,7 @@ pub(super) fn order(event: &Event, order: &Order, sight: &Sight<'_>) -> Decision
     if !may_follow(known.order.status, row.order.status) {
         let subject = format!("order {}", order.external);
         let detail = format!("it is {} and was reported otherwise", known.order.status.as_str());
-        let conflict = Conflict { detail, ..sight.conflict(event, ConflictKind::OrderChanged, subject) };
+        let conflict = Conflict { detail, ..view.conflict(event, ConflictKind::OrderChanged, subject) };
         let reason = "the order is final; kept as a conflict";
         return Decision {
             writes: vec![Write::Conflict(conflict)],
@@ -75,10 +75,10 @@ const fn may_follow(known: OrderStatus, reported: OrderStatus) -> bool {
 
 /// Decides the deletion of an order: it is cancelled, unless it had been completed. An order that was never reported
 /// leaves its id and version, so that an older report of it is stale.
-pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
+pub(super) fn order_deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let id = OrderId::derive(&event.origin.connection, external);
     let version = deletion_version(event);
-    match sight.facts.orders.get(&id) {
+    match view.facts.orders.get(&id) {
         None => {
             let row = OrderRow {
                 id,
@@ -102,9 +102,9 @@ pub(super) fn order_deleted(event: &Event, external: &ExternalId, sight: &Sight<
 }
 
 /// Decides the report of a customer.
-pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) -> Decision {
+pub(super) fn customer(event: &Event, reported: &Customer, view: &View<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, &reported.external);
-    let known = sight.facts.customers.get(&id);
+    let known = view.facts.customers.get(&id);
     let row = |customer| CustomerRow {
         id: id.clone(),
         tenant: event.origin.tenant.clone(),
@@ -139,9 +139,9 @@ pub(super) fn customer(event: &Event, reported: &Customer, sight: &Sight<'_>) ->
 
 /// Decides the deletion of a customer: the personal fields are cleared here too. A customer that was never reported
 /// leaves only its id and version, so that an older report of it stores nothing.
-pub(super) fn customer_deleted(event: &Event, external: &ExternalId, sight: &Sight<'_>) -> Decision {
+pub(super) fn customer_deleted(event: &Event, external: &ExternalId, view: &View<'_>) -> Decision {
     let id = CustomerId::derive(&event.origin.connection, external);
-    let known = sight.facts.customers.get(&id);
+    let known = view.facts.customers.get(&id);
     if let Some(known) = known {
         if older(event.version_number(), known.version) {
             return Decision::ends(Outcome::Stale, "");

@@ -49,12 +49,12 @@ impl Companions {
 }
 
 /// The facts at the time when an event is decided.
-pub(super) struct Sight<'a> {
+pub(super) struct View<'a> {
     pub(super) facts: &'a Facts,
     pub(super) companions: &'a Companions,
 }
 
-impl Sight<'_> {
+impl View<'_> {
     /// The set-up of the event's connection.
     pub(super) fn connection(&self, event: &Event) -> Option<&ConnectionFacts> {
         self.facts.connections.get(&event.origin.connection)
