@@ -10,10 +10,10 @@ mod currency;
 mod identity;
 mod inventory;
 mod keys;
+mod link_candidates;
 mod links;
 mod locations;
 mod product;
-mod prospects;
 mod sales;
 mod view;
 

@@ -3,7 +3,7 @@
 //! Rows are loaded in rounds, because loaded rows may show that more are needed. [`row_keys`] names the rows not
 //! requested yet; once it names nothing new, all rows that a decision can touch are loaded.
 
-use super::prospects::Prospects;
+use super::link_candidates::LinkCandidates;
 use super::{
     identity::{self, identify},
     locations,
@@ -80,11 +80,11 @@ pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, 
     let view = View { facts, companions: &companions };
     let mut keys = RowKeys::default();
     let events: Vec<&Event> = events.into_iter().collect();
-    let prospects = Prospects::of(&events, &view);
-    let links_nothing = prospects.is_empty();
+    let candidates = LinkCandidates::of(&events, &view);
+    let links_nothing = candidates.is_empty();
     for event in events {
         if !(links_nothing && is_settled(event, &view)) {
-            one(event, &view, &prospects, asked, &mut keys);
+            one(event, &view, &candidates, asked, &mut keys);
         }
     }
     // The row of a linked variant names its product.
@@ -108,20 +108,20 @@ fn is_past_first_contact(mirror: &LevelMirror) -> bool {
     mirror.proven && matches!(mirror.baseline, Baseline::Known(_))
 }
 
-fn one(event: &Event, view: &View<'_>, prospects: &Prospects, asked: &RowKeys, keys: &mut RowKeys) {
+fn one(event: &Event, view: &View<'_>, candidates: &LinkCandidates, asked: &RowKeys, keys: &mut RowKeys) {
     let connection = &event.origin.connection;
     let field =
         |external: &ExternalId| FieldKey { connection: connection.clone(), external: external.clone() };
     match &event.payload {
         Payload::Inventory(report) => {
             let linked = locations::of(event, report.location.as_ref(), view);
-            let linking = || prospects.of_location(connection, report.location.as_ref()?).cloned();
+            let linking = || candidates.of_location(connection, report.location.as_ref()?).cloned();
             if let Some(location) = linked.or_else(linking) {
-                level(event, &report.item, location, view, prospects, asked, keys);
+                level(event, &report.item, location, view, candidates, asked, keys);
             }
         }
-        Payload::Stocked(stocked) => item(event, &stocked.item, view, prospects, keys),
-        Payload::Product(product) => product_keys(event, product, view, prospects, keys),
+        Payload::Stocked(stocked) => item(event, &stocked.item, view, candidates, keys),
+        Payload::Product(product) => product_keys(event, product, view, candidates, keys),
         Payload::Order(order) => drop(keys.orders.insert(OrderId::derive(connection, &order.external))),
         Payload::Customer(customer) => {
             keys.customers.insert(CustomerId::derive(connection, &customer.external));
@@ -133,7 +133,7 @@ fn one(event: &Event, view: &View<'_>, prospects: &Prospects, asked: &RowKeys, k
             Duty::ReportCustomer | Duty::EraseAccount | Duty::AccessRevoked => {}
         },
         Payload::Instruction { instruction, .. } => {
-            instruction_keys(event, instruction, view, prospects, asked, keys);
+            instruction_keys(event, instruction, view, candidates, asked, keys);
         }
         Payload::Deleted { entity, external } => match entity {
             EntityKind::Product => {
@@ -143,13 +143,13 @@ fn one(event: &Event, view: &View<'_>, prospects: &Prospects, asked: &RowKeys, k
                     for (external, variant) in view.variants_of(event, &product) {
                         keys.mirrors.insert(MirrorKey::Price(field(&external)));
                         for of in view.items_of(event, &variant) {
-                            item(event, &of, view, prospects, keys);
+                            item(event, &of, view, candidates, keys);
                         }
                     }
                     keys.products.insert(product);
                 }
             }
-            EntityKind::Inventory => item(event, external, view, prospects, keys),
+            EntityKind::Inventory => item(event, external, view, candidates, keys),
             EntityKind::Order => drop(keys.orders.insert(OrderId::derive(connection, external))),
             EntityKind::Customer => {
                 keys.customers.insert(CustomerId::derive(connection, external));
@@ -166,7 +166,7 @@ fn level(
     item: &ExternalId,
     location: LocationId,
     view: &View<'_>,
-    prospects: &Prospects,
+    candidates: &LinkCandidates,
     asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
@@ -182,12 +182,12 @@ fn level(
     };
     if let Some(variant) = variant {
         let at = (variant, key.location.clone());
-        if !known.is_some_and(is_past_first_contact) || prospects.is_unsettled(&key.connection, item) {
+        if !known.is_some_and(is_past_first_contact) || candidates.is_unsettled(&key.connection, item) {
             keys.contacts.insert(at.clone());
         }
         keys.levels.insert(at);
     }
-    for variant in prospects.of_item(&key.connection, item) {
+    for variant in candidates.of_item(&key.connection, item) {
         let at = (variant.clone(), key.location.clone());
         keys.contacts.insert(at.clone());
         keys.levels.insert(at);
@@ -196,12 +196,18 @@ fn level(
 }
 
 /// Adds the keys of every level mirror of an item, and of the levels that they belong to, or may come to belong to.
-fn item(event: &Event, external: &ExternalId, view: &View<'_>, prospects: &Prospects, keys: &mut RowKeys) {
+fn item(
+    event: &Event,
+    external: &ExternalId,
+    view: &View<'_>,
+    candidates: &LinkCandidates,
+    keys: &mut RowKeys,
+) {
     let connection = &event.origin.connection;
     keys.items.insert((connection.clone(), external.clone()));
     for key in keys_of(&view.facts.mirrors, connection, external) {
         let now = view.facts.mirrors.levels.get(&key).and_then(|mirror| mirror.variant.as_ref());
-        for variant in now.into_iter().chain(prospects.of_item(connection, external)) {
+        for variant in now.into_iter().chain(candidates.of_item(connection, external)) {
             let at = (variant.clone(), key.location.clone());
             keys.levels.insert(at.clone());
             keys.contacts.insert(at);
@@ -213,7 +219,7 @@ fn product_keys(
     event: &Event,
     product: &Product,
     view: &View<'_>,
-    prospects: &Prospects,
+    candidates: &LinkCandidates,
     keys: &mut RowKeys,
 ) {
     let connection = &event.origin.connection;
@@ -222,13 +228,13 @@ fn product_keys(
     let identity = identify(event, product, view);
     keys.mirrors.insert(MirrorKey::Text(field(&product.external)));
     let before = view.product(event, &product.external);
-    let variants = product.variants.iter().flat_map(|it| prospects.of_variant(connection, &it.external));
+    let variants = product.variants.iter().flat_map(|it| candidates.of_variant(connection, &it.external));
     let others: Vec<_> = variants.filter_map(|variant| view.product_of(event, variant).cloned()).collect();
     for product in before.into_iter().chain([identity.product.clone()]).chain(others) {
         for (external, variant) in view.variants_of(event, &product) {
             keys.mirrors.insert(MirrorKey::Price(field(&external)));
             for of in view.items_of(event, &variant) {
-                item(event, &of, view, prospects, keys);
+                item(event, &of, view, candidates, keys);
             }
         }
         keys.products_of.insert(product.clone());
@@ -238,9 +244,9 @@ fn product_keys(
         let variant = identified.reported;
         keys.mirrors.insert(MirrorKey::Price(field(&variant.external)));
         keys.variants.insert(identified.id.clone());
-        keys.variants.extend(prospects.of_variant(connection, &variant.external).cloned());
+        keys.variants.extend(candidates.of_variant(connection, &variant.external).cloned());
         if let Some(of) = &variant.item {
-            item(event, of, view, prospects, keys);
+            item(event, of, view, candidates, keys);
         }
     }
 }
@@ -249,7 +255,7 @@ fn instruction_keys(
     event: &Event,
     instruction: &Instruction,
     view: &View<'_>,
-    prospects: &Prospects,
+    candidates: &LinkCandidates,
     asked: &RowKeys,
     keys: &mut RowKeys,
 ) {
@@ -262,10 +268,10 @@ fn instruction_keys(
             };
             let field = FieldKey { connection: connection.clone(), external: variant.clone() };
             keys.mirrors.insert(MirrorKey::Price(field));
-            let ids: Vec<_> = prospects.of_variant(connection, variant).cloned().collect();
+            let ids: Vec<_> = candidates.of_variant(connection, variant).cloned().collect();
             for linked in ids {
                 for of in view.items_of(event, &linked) {
-                    item(event, &of, view, prospects, keys);
+                    item(event, &of, view, candidates, keys);
                 }
                 if let Some(row) = view.facts.variants.get(&linked) {
                     keys.products_of.insert(row.product.clone());
@@ -279,7 +285,7 @@ fn instruction_keys(
             keys.mirrors.extend(levels.into_iter().map(MirrorKey::Level));
         }
         Instruction::Adopt { item, location, .. } => {
-            level(event, item, location.clone(), view, prospects, asked, keys);
+            level(event, item, location.clone(), view, candidates, asked, keys);
         }
         Instruction::Baseline(_) => {
             keys.waiting.insert(connection.clone());

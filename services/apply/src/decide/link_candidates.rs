@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The variants of the store that each variant and item of the batch's platforms may be linked to.
 #[derive(Debug, Default)]
-pub(super) struct Prospects {
+pub(super) struct LinkCandidates {
     variants: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
     items: BTreeMap<ExternalKey, BTreeSet<VariantId>>,
     /// Items whose baseline may be forgotten, so that the next number is a first contact.
@@ -32,25 +32,25 @@ struct Node {
     numbers: BTreeSet<(StoreId, String)>,
 }
 
-impl Prospects {
+impl LinkCandidates {
     pub(super) fn of(events: &[&Event], view: &View<'_>) -> Self {
         let mut nodes: BTreeMap<ExternalKey, Node> = BTreeMap::new();
-        let mut prospects = Self::default();
+        let mut candidates = Self::default();
         for event in events {
             match &event.payload {
                 Payload::Product(_) => product(event, view, &mut nodes),
                 Payload::Instruction { instruction: Instruction::LinkLocation { location, to }, .. } => {
-                    prospects
+                    candidates
                         .locations
                         .insert((event.origin.connection.clone(), location.clone()), to.clone());
                 }
                 Payload::Instruction { instruction, .. } => instructed(event, instruction, view, &mut nodes),
                 Payload::Inventory(InventoryReport { item, .. }) if forgets(event) => {
-                    prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
+                    candidates.unsettled.insert((event.origin.connection.clone(), item.clone()));
                 }
                 Payload::Stocked(StockedAt { item, .. })
                 | Payload::Deleted { entity: EntityKind::Inventory, external: item } => {
-                    prospects.unsettled.insert((event.origin.connection.clone(), item.clone()));
+                    candidates.unsettled.insert((event.origin.connection.clone(), item.clone()));
                 }
                 _ => {}
             }
@@ -58,12 +58,12 @@ impl Prospects {
         spread(&mut nodes, view);
         for ((connection, external), node) in nodes {
             for item in node.items {
-                let ids = prospects.items.entry((connection.clone(), item)).or_default();
+                let ids = candidates.items.entry((connection.clone(), item)).or_default();
                 ids.extend(node.ids.iter().cloned());
             }
-            prospects.variants.insert((connection, external), node.ids);
+            candidates.variants.insert((connection, external), node.ids);
         }
-        prospects
+        candidates
     }
 
     /// Returns whether no event of the batch may link or forget anything.
