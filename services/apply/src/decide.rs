@@ -30,7 +30,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use view::{Companions, View};
+use view::{LevelIndex, View};
 
 pub(crate) use clock::changed_at;
 pub use keys::{first_keys, row_keys};
@@ -79,7 +79,7 @@ impl Decision {
 /// The fold: the facts with all changes so far, and these changes.
 pub struct Fold {
     facts: Facts,
-    companions: Companions,
+    level_index: LevelIndex,
     numbers: BTreeMap<Partition, i64>,
     changes: Changes,
     rejected: Vec<Rejected>,
@@ -107,8 +107,8 @@ pub struct Folded {
 impl Fold {
     /// Begins with the facts of the record and the last number of each partition.
     pub fn new(facts: Facts, numbers: BTreeMap<Partition, i64>) -> Self {
-        let companions = Companions::of(&facts.mirrors);
-        Self { facts, companions, numbers, changes: Changes::default(), rejected: Vec::new() }
+        let level_index = LevelIndex::of(&facts.mirrors);
+        Self { facts, level_index, numbers, changes: Changes::default(), rejected: Vec::new() }
     }
 
     /// Decides about the next event of `partition`.
@@ -132,7 +132,7 @@ impl Fold {
         }
         self.facts.seen.insert(identity, event.position);
         let leads = clock::replace_implausible(&mut event);
-        let view = View { facts: &self.facts, companions: &self.companions };
+        let view = View { facts: &self.facts, level_index: &self.level_index };
         let decided = catch_unwind(AssertUnwindSafe(|| decide(&event, &view))).unwrap_or_else(|_| {
             Err(Reject::new(RejectClass::Bug, "the decision panicked; the log says where"))
         });
@@ -186,7 +186,7 @@ impl Fold {
     }
 
     fn set_mirror(&mut self, mirror: Mirror) {
-        self.companions.note(&self.facts.mirrors, &mirror);
+        self.level_index.note(&self.facts.mirrors, &mirror);
         self.facts.mirrors.insert(mirror.clone());
         self.changes.mirrors.insert(mirror);
     }

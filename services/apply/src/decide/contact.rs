@@ -24,8 +24,8 @@ pub(super) fn first(
     let Some(variant) = mirror.variant.clone() else { return Ok(Decision::ends(Outcome::Unchanged, "")) };
     let level = view.level(&variant, &key.location);
     let is_witnessed = view
-        .companions(&variant, &key.location)
-        .any(|(other, companion)| other != key && companion.is_witness());
+        .level_mirrors(&variant, &key.location)
+        .any(|(other, other_mirror)| other != key && other_mirror.is_witness());
     let contact = contact(view, key, level, is_witnessed);
     match mirror.contact(&contact) {
         ContactOutcome::Counted(number) => counted(event, key, mirror, &variant, number, view),
@@ -79,17 +79,17 @@ fn counted(
     let mut decision = Decision::ends(Outcome::Applied, "");
     decision.moves(variant.clone(), key.location.clone(), delta, number, reason);
     decision.writes.extend(oversold(event, variant, &key.location, delta, number, view));
-    decision.writes.push(ended(event, key, view));
-    for (other, companion) in view.companions(variant, &key.location) {
-        if other == key || !companion.is_unproven_zero() || number.is_zero() {
+    decision.writes.push(conflict_end(event, key, view));
+    for (other, other_mirror) in view.level_mirrors(variant, &key.location) {
+        if other == key || !other_mirror.is_unproven_zero() || number.is_zero() {
             continue;
         }
-        let mut companion = companion.clone();
+        let mut other_mirror = other_mirror.clone();
         let contact = contact(view, other, Some(number), mirror.is_witness());
-        if companion.contact(&contact) == ContactOutcome::Asked {
-            decision.writes.push(asked(event, other, &companion, Some(number), view));
+        if other_mirror.contact(&contact) == ContactOutcome::Asked {
+            decision.writes.push(asked(event, other, &other_mirror, Some(number), view));
         }
-        decision.writes.push(Write::Mirror(Mirror::Level(other.clone(), companion)));
+        decision.writes.push(Write::Mirror(Mirror::Level(other.clone(), other_mirror)));
     }
     Ok(decision)
 }

@@ -7,7 +7,7 @@ use super::link_candidates::LinkCandidates;
 use super::{
     identity::{self, identify},
     locations,
-    view::{Companions, View, keys_of},
+    view::{LevelIndex, View, keys_of},
 };
 use model::{
     Baseline, CustomerId, DroppedInput, Duty, EntityKind, Event, ExternalId, FieldKey, Instruction,
@@ -76,8 +76,8 @@ pub fn first_keys<'a>(
 /// settled reports. A product event of the batch may link the item of a later report: the rows of both are among them.
 pub fn row_keys<'a>(events: impl IntoIterator<Item = &'a Event>, facts: &Facts, asked: &RowKeys) -> RowKeys {
     // No key selected here depends on other platforms' mirrors.
-    let companions = Companions::default();
-    let view = View { facts, companions: &companions };
+    let level_index = LevelIndex::default();
+    let view = View { facts, level_index: &level_index };
     let mut keys = RowKeys::default();
     let events: Vec<&Event> = events.into_iter().collect();
     let candidates = LinkCandidates::of(&events, &view);

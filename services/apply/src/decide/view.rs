@@ -12,15 +12,15 @@ const DECIMALS_MAX: u32 = 6;
 
 /// The level mirrors of each variant at each location, in the order of their keys. Most have one or two.
 #[derive(Debug, Default)]
-pub(super) struct Companions(BTreeMap<(VariantId, LocationId), Vec<LevelKey>>);
+pub(super) struct LevelIndex(BTreeMap<(VariantId, LocationId), Vec<LevelKey>>);
 
-impl Companions {
+impl LevelIndex {
     pub(super) fn of(mirrors: &Mirrors) -> Self {
-        let mut companions = Self::default();
+        let mut index = Self::default();
         for (key, mirror) in &mirrors.levels {
-            companions.add(key, mirror);
+            index.add(key, mirror);
         }
-        companions
+        index
     }
 
     fn add(&mut self, key: &LevelKey, mirror: &LevelMirror) {
@@ -51,7 +51,7 @@ impl Companions {
 /// The facts at the time when an event is decided.
 pub(super) struct View<'a> {
     pub(super) facts: &'a Facts,
-    pub(super) companions: &'a Companions,
+    pub(super) level_index: &'a LevelIndex,
 }
 
 impl View<'_> {
@@ -93,12 +93,12 @@ impl View<'_> {
     }
 
     /// Returns every platform's mirror of the variant at the location.
-    pub(super) fn companions(
+    pub(super) fn level_mirrors(
         &self,
         variant: &VariantId,
         location: &LocationId,
     ) -> impl Iterator<Item = (&LevelKey, &LevelMirror)> {
-        let keys = self.companions.0.get(&(variant.clone(), location.clone()));
+        let keys = self.level_index.0.get(&(variant.clone(), location.clone()));
         keys.into_iter().flatten().filter_map(|key| self.facts.mirrors.levels.get_key_value(key))
     }
 
