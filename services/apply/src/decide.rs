@@ -113,7 +113,7 @@ impl Fold {
 
     /// Decides about the next event of `partition`.
     pub fn event(&mut self, partition: Partition, mut event: Event) {
-        self.take_marks(partition, Some(event.position));
+        self.apply_write_log(partition, Some(event.position));
         let identity = (event.origin.connection.clone(), event.id);
         let recorded = self.facts.seen.get(&identity).or_else(|| self.facts.dead.get(&identity)).copied();
         if recorded == Some(event.position) {
@@ -139,7 +139,7 @@ impl Fold {
         match decided {
             Ok(mut decision) => {
                 decision.writes.extend(clock::conflict(&event, leads, &view));
-                self.carry_out(partition, event, decision);
+                self.apply_decision(partition, event, decision);
             }
             Err(reject) => {
                 self.changes.event_outcomes.push(event_outcome(
@@ -167,7 +167,7 @@ impl Fold {
     }
 
     /// Brings mirrors to the state that propagate had given them before the event at that position was first decided.
-    fn take_marks(&mut self, partition: Partition, before: Option<Position>) {
+    fn apply_write_log(&mut self, partition: Partition, before: Option<Position>) {
         let is_due = |entry: &mut WriteLogEntry| before.is_none_or(|before| entry.after < before);
         while let Some(entry) =
             self.facts.write_log.get_mut(&partition).and_then(|write_log| write_log.pop_front_if(is_due))
@@ -194,12 +194,12 @@ impl Fold {
     /// Ends the fold and returns its result.
     pub fn finish(mut self) -> Folded {
         for partition in self.facts.write_log.keys().copied().collect::<Vec<_>>() {
-            self.take_marks(partition, None);
+            self.apply_write_log(partition, None);
         }
         Folded { changes: self.changes, rejected: self.rejected, numbers: self.numbers }
     }
 
-    fn carry_out(&mut self, partition: Partition, event: Event, decision: Decision) {
+    fn apply_decision(&mut self, partition: Partition, event: Event, decision: Decision) {
         let Decision { outcome, reason, writes, effects } = decision;
         let mut sequence = None;
         if outcome == Outcome::Applied {

@@ -32,7 +32,7 @@ pub(super) fn reported(event: &Event, reported: &Product, view: &View<'_>) -> Re
         let mut links = Links::new(event, view);
         links.make(reported, &identity)?;
         links.retire_missing(reported, &identity);
-        work.take_up(links);
+        work.apply(links);
         work.text(reported, &identity.product, &key);
         for variant in &identity.variants {
             work.variant(reported, variant.reported, &variant.id, &identity.product);
@@ -110,7 +110,7 @@ impl<'a> Work<'a> {
         Self { event, view, writes, effects, changed: false, echoed: false, heard: false, reason: "" }
     }
 
-    fn take_up(&mut self, links: Links<'_>) {
+    fn apply(&mut self, links: Links<'_>) {
         self.changed |= links.changed;
         self.writes.extend(links.writes);
         self.effects.extend(links.effects);

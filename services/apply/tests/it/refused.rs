@@ -54,7 +54,7 @@ async fn an_event_that_the_database_refuses_is_given_up_alone_and_all_before_beh
 }
 
 #[tokio::test]
-async fn what_was_given_up_is_applied_when_it_comes_again_and_nothing_refuses_it() {
+async fn what_was_discarded_is_applied_when_it_comes_again_and_nothing_refuses_it() {
     let world = World::start().await;
     world.refuse("variants", BAD).await;
     world.commit(0, batch(0, &[2])).await.unwrap();

@@ -111,7 +111,7 @@ struct World {
     /// Events that arrived, to arrive again.
     arrived: Vec<Event>,
     /// Number of the record's effects that propagate has consumed.
-    taken_up: usize,
+    consumed: usize,
     /// Counter that numbers reads and writes, to distinguish them.
     numbers: u64,
     /// Time during which nothing happened.
@@ -129,7 +129,7 @@ impl World {
             record,
             platforms,
             arrived: reported.to_vec(),
-            taken_up: 0,
+            consumed: 0,
             numbers: 1_000,
             waited: Duration::ZERO,
         }
@@ -170,7 +170,7 @@ impl World {
                 assert_eq!(self.record.commit(vec![again]), [None], "it was recorded before");
             }
             Step::Read { platform, lost } => self.read(*platform, *lost),
-            Step::TakeUp => self.take_up(),
+            Step::TakeUp => self.apply(),
             Step::Call { platform } => self.call(*platform),
             Step::Execute { platform, which, answer_lost } => {
                 self.platforms[*platform].execute(*which, *answer_lost);
@@ -184,7 +184,7 @@ impl World {
     /// Completes everything that is under way.
     fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            self.take_up();
+            self.apply();
             for platform in 0..2 {
                 self.call(platform);
                 while !self.platforms[platform].calls.is_empty() {

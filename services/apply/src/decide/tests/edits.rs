@@ -239,7 +239,7 @@ impl World {
             Step::Edit { platform, field } => self.edit(platform, field),
             Step::Wait => self.clock += 10,
             Step::Arrive { platform, which } => self.arrive(platform, which),
-            Step::TakeUp => self.take_up(),
+            Step::TakeUp => self.apply(),
             Step::Call { platform, field } => self.call(platform, field),
             Step::Execute { platform, field, answer_lost } => self.execute(platform, field, answer_lost),
             Step::Lose { platform, field } => drop(self.platforms[platform].calls.remove(&field)),
@@ -251,7 +251,7 @@ impl World {
     /// Completes everything that is under way.
     fn rest(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            self.take_up();
+            self.apply();
             for (platform, field) in places() {
                 self.call(platform, field);
                 self.execute(platform, field, false);

@@ -29,10 +29,10 @@ impl World {
     }
 
     /// Sets the platforms' desired levels, if a change of the record touched them.
-    pub(super) fn take_up(&mut self) {
-        let effects = &self.record.effects[self.taken_up..];
+    pub(super) fn apply(&mut self) {
+        let effects = &self.record.effects[self.consumed..];
         let touched = effects.iter().any(|it| matches!(it, Effect::Level { .. } | Effect::Linked { .. }));
-        self.taken_up = self.record.effects.len();
+        self.consumed = self.record.effects.len();
         if let Some(level) = self.record.level(&place()).filter(|_| touched) {
             let now = self.now();
             for platform in 0..2 {
@@ -82,10 +82,10 @@ impl World {
     pub(super) fn is_at_rest(&mut self, platform: usize) -> bool {
         let row = &self.platforms[platform];
         let quiet = row.reports.is_empty() && row.calls.is_empty() && row.answers.is_empty();
-        let taken_up = self.taken_up == self.record.effects.len();
+        let consumed = self.consumed == self.record.effects.len();
         let now = self.now();
         let mirror = self.mirror(platform);
         let waits = matches!(mirror.phase, Phase::Refused { .. }) && mirror.schedule.due_at > now;
-        quiet && taken_up && (mirror.attention().is_none() || waits)
+        quiet && consumed && (mirror.attention().is_none() || waits)
     }
 }

@@ -10,7 +10,7 @@ impl World {
     }
 
     /// Sets the platforms' desired values, if a change of the record touched them.
-    pub(super) fn take_up(&mut self) {
+    pub(super) fn apply(&mut self) {
         let now = self.now();
         for effect in std::mem::take(&mut self.record.effects) {
             let field = match effect {
@@ -84,7 +84,7 @@ impl World {
     pub(super) fn is_at_rest(&mut self, platform: usize, field: Field) -> bool {
         let side = &self.platforms[platform];
         let quiet = side.reports.is_empty() && side.calls.is_empty() && side.answers.is_empty();
-        let taken_up = self.record.effects.is_empty();
-        quiet && taken_up && on_mirror!(self, platform, field, |mirror| mirror.attention()).is_none()
+        let consumed = self.record.effects.is_empty();
+        quiet && consumed && on_mirror!(self, platform, field, |mirror| mirror.attention()).is_none()
     }
 }
