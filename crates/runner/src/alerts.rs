@@ -35,19 +35,19 @@ pub struct Alerts {
 /// Log state of foreign messages.
 #[derive(Default)]
 struct ForeignLog {
-    said_at: Option<Instant>,
-    unsaid: u64,
+    logged_at: Option<Instant>,
+    suppressed: u64,
 }
 
 impl ForeignLog {
     /// Returns the number of messages to log now, this one included; `None` if some were logged within the interval.
     fn due(&mut self, now: Instant) -> Option<u64> {
-        self.unsaid += 1;
-        if self.said_at.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_LOGGED_EVERY) {
+        self.suppressed += 1;
+        if self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < FOREIGN_LOGGED_EVERY) {
             return None;
         }
-        self.said_at = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 

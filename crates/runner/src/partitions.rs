@@ -183,14 +183,14 @@ struct Waiting {
     partition: Option<Partition>,
     alerts: Alerts,
     readiness: Readiness,
-    said: Option<(&'static str, String)>,
+    reported: Option<(&'static str, String)>,
     /// Start of the interruptions without progress.
     interrupted_since: Option<Instant>,
 }
 
 impl Waiting {
     fn new(stage: &'static str, partition: Option<Partition>, alerts: Alerts, readiness: Readiness) -> Self {
-        Self { stage, partition, alerts, readiness, said: None, interrupted_since: None }
+        Self { stage, partition, alerts, readiness, reported: None, interrupted_since: None }
     }
 
     fn who(&self) -> String {
@@ -205,31 +205,31 @@ impl Waiting {
         self.alerts.waits(self.partition, kind, &error);
         self.readiness.waits_for(&self.who(), &error);
         let now = Some((kind, error));
-        if self.said != now {
+        if self.reported != now {
             let (who, error) = (self.who(), now.as_ref().map(|(_, error)| error.as_str()));
             tracing::error!(stage = self.stage, kind, error, "{who} can't go on until this is corrected");
-            self.said = now;
+            self.reported = now;
         }
     }
 
     /// Records an interruption by an outage: after a time without progress the replica isn't ready.
     fn interrupted(&mut self, error: &str) {
         let since = *self.interrupted_since.get_or_insert_with(Instant::now);
-        if self.said.is_none() && since.elapsed() >= STANDS_STILL_AFTER {
+        if self.reported.is_none() && since.elapsed() >= STANDS_STILL_AFTER {
             self.readiness.waits_for(&self.who(), error);
         }
     }
 
     /// Records progress, or the end of the outage.
     fn progressed(&mut self) {
-        if self.interrupted_since.take().is_some() && self.said.is_none() {
+        if self.interrupted_since.take().is_some() && self.reported.is_none() {
             self.readiness.goes_on(&self.who());
         }
     }
 
     /// Withdraws the report.
     fn over(&mut self) {
-        let Some((kind, _)) = self.said.take() else { return };
+        let Some((kind, _)) = self.reported.take() else { return };
         self.readiness.goes_on(&self.who());
         self.alerts.goes_on(self.partition, kind);
         tracing::info!(stage = self.stage, "{} goes on", self.who());
@@ -330,7 +330,7 @@ where
             outcome = &mut running => {
                 return outcome.map_or(Err(Stopped::Panicked), |outcome| outcome.map_err(Stopped::Fault));
             }
-            () = settled(partition_run, SETTLED_AFTER), if waiting.said.is_some() => waiting.over(),
+            () = settled(partition_run, SETTLED_AFTER), if waiting.reported.is_some() => waiting.over(),
             () = settled(partition_run, CALM_AFTER), if waiting.interrupted_since.is_some() => waiting.progressed(),
             () = overdue(&partition_run.stop) => {
                 let (stage, partition) = (waiting.stage, partition_run.partition.0);

@@ -296,20 +296,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Shortages of room for connections (`EMFILE`, `ENFILE`, `ENOBUFS`), and their log state.
 #[derive(Debug, Default)]
 struct Shortage {
-    said: Option<Instant>,
-    unsaid: u64,
+    logged_at: Option<Instant>,
+    suppressed: u64,
     last: Option<Instant>,
 }
 
 impl Shortage {
     /// Counts one; returns true if it was logged.
     fn note(&mut self, listener: &'static str, error: &io::Error, now: Instant) -> bool {
-        self.unsaid += 1;
+        self.suppressed += 1;
         self.last = Some(now);
-        let is_due = self.said.is_none_or(|said| now.duration_since(said) >= ACCEPT_LOG_EVERY);
+        let is_due = self.logged_at.is_none_or(|logged_at| now.duration_since(logged_at) >= ACCEPT_LOG_EVERY);
         if is_due {
-            tracing::warn!(listener, %error, times = self.unsaid, "no connection can be accepted; trying again");
-            (self.said, self.unsaid) = (Some(now), 0);
+            tracing::warn!(listener, %error, times = self.suppressed, "no connection can be accepted; trying again");
+            (self.logged_at, self.suppressed) = (Some(now), 0);
         }
         is_due
     }

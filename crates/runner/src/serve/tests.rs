@@ -198,7 +198,7 @@ fn a_shortage_is_logged_once_in_ten_seconds() {
         |shortage: &mut Shortage, second| shortage.note("tests", &error, began + Duration::from_secs(second));
     let logged: Vec<u64> = (0..25).filter(|second| said(&mut shortage, *second)).collect();
     assert_eq!(logged, [0, 10, 20]);
-    assert_eq!(shortage.unsaid, 4);
+    assert_eq!(shortage.suppressed, 4);
     let passed: Vec<u64> =
         (24..60).filter(|second| shortage.has_passed(began + Duration::from_secs(*second))).collect();
     assert_eq!(passed, [34]);
