@@ -85,8 +85,8 @@ impl Janitor {
                 tracing::debug!(stage, %error, "how full streams are isn't known");
                 Pressed::default()
             });
-            self.alerts.holds(None, NEARLY_FULL, pressed.text().as_deref());
-            let is_sweep = pressed.any() || swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
+            self.alerts.holds(None, NEARLY_FULL, pressure.text().as_deref());
+            let is_sweep = pressure.any() || swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
             readers.prepare(is_sweep).await;
             if is_sweep {
                 swept = Some(Instant::now());
