@@ -32,7 +32,7 @@ const WARN_AT_ATTEMPT: u32 = 3;
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time of repeated interruptions without progress after which the partition's replica counts as not ready.
-const STANDS_STILL_AFTER: Duration = Duration::from_mins(1);
+const STALLED_AFTER: Duration = Duration::from_mins(1);
 /// Time without an error after which a run counts as recovered from a permanent error.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 /// Time without an error after which a run counts as recovered from an outage, if there is nothing to process: longer
@@ -215,7 +215,7 @@ impl Waiting {
     /// Records an interruption by an outage: after a time without progress the replica isn't ready.
     fn interrupted(&mut self, error: &str) {
         let since = *self.interrupted_since.get_or_insert_with(Instant::now);
-        if self.reported.is_none() && since.elapsed() >= STANDS_STILL_AFTER {
+        if self.reported.is_none() && since.elapsed() >= STALLED_AFTER {
             self.readiness.block(&self.name(), error);
         }
     }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use store::{Consumer, CursorMoved, Store};
 
 /// Time for which input must wait, and a partition not move, until the partition counts as standing still.
-const STANDS_STILL_AFTER: Duration = Duration::from_mins(10);
+const STALLED_AFTER: Duration = Duration::from_mins(10);
 /// Time for which an alert about a problem that needs a person counts as current: such a partition tries again at least
 /// once a minute, and repeats the alert each time.
 const GOES_ON_FOR: Duration = Duration::from_mins(2);
@@ -42,7 +42,7 @@ impl Stalled {
     ) -> Option<Self> {
         let since = |at: Timestamp| Duration::from_micros(now.micros_since(at));
         let (waiting, still) = (since(waiting_since), moved_at.map(since));
-        let too_long = |time: Duration| time > STANDS_STILL_AFTER;
+        let too_long = |time: Duration| time > STALLED_AFTER;
         (too_long(waiting) && still.is_none_or(too_long)).then_some(Self { stage, partition, waiting, still })
     }
 
