@@ -126,7 +126,7 @@ async fn what_happened_over_damaged_rows_counts_and_so_does_what_happens_while_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_events_do_not_tell() {
+async fn a_rebuild_goes_on_where_it_was_cut_short_and_leaves_alone_what_no_event_changed() {
     let world = World::start(&Program::ALL).await;
     lived(&world).await;
     let before = digests(&world).await;

@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: Audit, output: Output) -> Result<(), Failed> 
         audit.found.contradictions.extend(wrong.into_iter().map(|wrong| (account.store.clone(), wrong)));
     }
     audit.found.alerts = audit.bus.alerts().await?;
-    tell(output, &accounts, &audit.found);
+    print(output, &accounts, &audit.found);
     let Found { missing, contradictions, .. } = &audit.found;
     let wrong = missing.len() + contradictions.len();
     if wrong > 0 { Err(Failed::Other(format!("{wrong} findings"))) } else { Ok(()) }
@@ -124,7 +124,7 @@ impl Auditing {
     }
 }
 
-fn tell(output: Output, accounts: &[Account], found: &Found) {
+fn print(output: Output, accounts: &[Account], found: &Found) {
     match output {
         Output::Text => print_text(accounts, found),
         Output::Json => print_json(accounts, found),

@@ -193,7 +193,7 @@ async fn adopt(
     let instructed = instruct::send(&bus, store, &state.origin, (&item, &adopt), wait).await?;
     let resolution = word.resolution(decided);
     let Some(outcome) = &instructed.outcome else {
-        instructed.tell(decided, output);
+        instructed.print(decided, output);
         return Ok(());
     };
     if outcome.outcome == Outcome::Applied {

@@ -278,7 +278,7 @@ impl World {
         let intake = self.shops[shop].json.as_ref().map_or(lean, |json| json.intake(currency));
         self.pipeline.connect(origin, intake);
         self.connections.insert(id.clone(), Connection::new(id, kind.as_str()));
-        self.story.tell(self.now, &format!("{} is connected", self.name(shop)));
+        self.story.log(self.now, &format!("{} is connected", self.name(shop)));
         for good in 0..self.shops[shop].goods.len() {
             self.oracle.holds(&self.shops[shop], good);
         }
@@ -336,7 +336,7 @@ impl World {
             let is_lost = fate == Some(Fate::Lost) && may_be_lost;
             self.oracle.sent(shop, &webhook, is_lost);
             if let Some(fate) = fate {
-                self.story.tell(self.now, &format!("… the next webhook of {}: {fate:?}", self.name(shop)));
+                self.story.log(self.now, &format!("… the next webhook of {}: {fate:?}", self.name(shop)));
             }
             match fate {
                 Some(Fate::Lost) if may_be_lost => {
@@ -446,7 +446,7 @@ impl World {
                 movement.reason.as_str(),
                 movement.connection
             );
-            self.story.tell(self.now, &line);
+            self.story.log(self.now, &line);
         }
     }
 
@@ -493,7 +493,7 @@ impl World {
                 }
             }
         };
-        self.story.tell(
+        self.story.log(
             self.now,
             &format!("{} is written {:?} (attempt {}): {outcome:?}", self.name(shop), due.asked, due.attempt),
         );
@@ -531,7 +531,7 @@ impl World {
         let distinct = format!("read-{}", self.number);
         let fault = self.faults[shop].pop_front();
         let found = self.shops[shop].read(key, product, &distinct, self.now);
-        self.story.tell(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
+        self.story.log(self.now, &format!("{} is read: {}", self.name(shop), key.subject()));
         let id = self.shops[shop].connection.clone();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let reported = match found {
@@ -565,7 +565,7 @@ impl World {
     /// Ends all faults: nothing is lost or refused from now on, and everything is reported once more.
     fn quiet(&mut self) {
         self.is_quiet = true;
-        self.story.tell(self.now, "all is well from now on");
+        self.story.log(self.now, "all is well from now on");
         self.fates.iter_mut().for_each(VecDeque::clear);
         self.faults.iter_mut().for_each(VecDeque::clear);
         self.still_until = self.now;

@@ -128,7 +128,7 @@ impl Reported {
             return Err(Failed::Other(format!("{left_alone} findings can't be corrected")));
         }
         if self.dry_run && sum.mended > 0 {
-            return Err(Failed::Other("the record isn't as its events tell".to_owned()));
+            return Err(Failed::Other("the record differs from its events".to_owned()));
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ impl Hand {
     }
 }
 
-/// Number of times that apply could not tell if the database had committed.
+/// Number of times that apply did not know if the database had committed.
 fn interruptions(scrape: &Scrape) -> u64 {
     scrape.count("tillflow_interruptions_total", &[("stage", "apply"), ("cause", "fault")])
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 impl World {
     pub(super) fn act(&mut self, act: Act) {
-        self.story.tell(self.now, &format!("{act:?}"));
+        self.story.log(self.now, &format!("{act:?}"));
         match act {
             Act::Move { shop, good, place, by } => self.moves(shop, good, place, by, false),
             Act::TestSale { shop, good, place } => {

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_and_a_read_back_tell_the_same_event() {
+    fn a_webhook_and_a_read_back_report_the_same_event() {
         let reported = webhook(&[row("IN_STOCK", "10", "2019-10-29T18:38:45.100Z")]).unwrap();
         let again = reread(&row("IN_STOCK", "10.0", "2019-10-29T18:38:45.1Z"));
         assert_eq!(reported, again);

@@ -190,7 +190,7 @@ impl Record {
         tables.variants.extend(changes.variants);
         tables.orders.extend(changes.orders);
         tables.customers.extend(changes.customers);
-        assert_eq!(rebuilt, changes.movements, "the changes tell the ledger");
+        assert_eq!(rebuilt, changes.movements, "the changes result in the ledger");
         self.movements.extend(changes.movements);
         self.assert_rebuilt();
     }
@@ -205,7 +205,7 @@ impl Record {
             assert!(order.version <= version, "no version is made up");
             order.version = version;
         }
-        assert_eq!(rebuilt, tables, "the changes tell the state");
+        assert_eq!(rebuilt, tables, "the changes result in the state");
     }
 
     /// The store's level of the variant at a location.
