@@ -82,10 +82,10 @@ async fn a_rebuild_names_what_differs_from_the_events_and_puts_it_right_while_se
 
     let rebuilt = tillflow(&world, &["rebuild"]).await;
     assert_eq!((rebuilt.code, found(&rebuilt).0), (0, expected(&DAMAGED)), "{rebuilt:?}");
-    assert_eq!(found(&rebuilt).1["mended"], found(&looked).1["mended"]);
+    assert_eq!(found(&rebuilt).1["corrected"], found(&looked).1["corrected"]);
     assert_eq!(digests(&world).await, before, "all is as it was");
     let again = tillflow(&world, &["rebuild"]).await.well();
-    assert_eq!((again.len(), again[0]["mended"].as_u64()), (1, Some(0)), "{again:?}");
+    assert_eq!((again.len(), again[0]["corrected"].as_u64()), (1, Some(0)), "{again:?}");
     world.quiet(PATIENCE, &[&merchant], &[&shopify, &square]).await;
     world.assert_sound(&merchant).await;
 }
