@@ -177,8 +177,8 @@ impl Crowd {
             .map(|(index, event_outcome)| (event_outcome.delivery.to_string(), index))
             .collect();
         for (item, taken) in &shop.taken {
-            let places: Vec<usize> = taken.iter().map(|id| order[id]).collect();
-            assert!(places.is_sorted(), "{} item {item}: in the order of the 2xx", merchant.store);
+            let positions: Vec<usize> = taken.iter().map(|id| order[id]).collect();
+            assert!(positions.is_sorted(), "{} item {item}: in the order of the 2xx", merchant.store);
             let last = i32::try_from(taken.len()).expect("few");
             let level = world.level(merchant, &format!("sku-{PRODUCT}-{item}")).await;
             assert_eq!(level, Some(Quantity::pieces(last)), "the last one counts");

@@ -93,7 +93,7 @@ impl Pair {
     fn sell(&self) {
         for account in &self.accounts {
             let tea = account.shop().find("tea").expect("it is on sale");
-            account.shop().sell(&tea.item, &account.place(), 1).expect("there is enough");
+            account.shop().sell(&tea.item, &account.location_id(), 1).expect("there is enough");
             self.sold.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -128,8 +128,11 @@ impl Pair {
         for account in &self.accounts {
             let shop = account.shop();
             let tea = shop.find("tea").expect("it is on sale");
-            let held =
-                (shop.level(&tea.item, &account.place()), shop.price(&tea.variant), shop.title(&tea.product));
+            let held = (
+                shop.level(&tea.item, &account.location_id()),
+                shop.price(&tea.variant),
+                shop.title(&tea.product),
+            );
             if held != wanted {
                 return Err(format!(
                     "{} of {} has {held:?}, not {wanted:?}",

@@ -17,7 +17,7 @@ const TOPIC: &str = "inventory_levels/update";
 /// Time-out of an honest sender: a generous one, since responses take milliseconds.
 const HONEST_LIMIT: Duration = Duration::from_secs(3);
 /// Number of connection permits of the intake, unless set.
-const PLACES: usize = 4096;
+const CONNECTIONS: usize = 4096;
 /// Addresses of unauthenticated clients.
 const ADDRESSES: u8 = 16;
 /// Unauthenticated clients of each address: even with their pauses, more than there are permits.
@@ -150,7 +150,7 @@ async fn a_length_beyond_the_limit_is_refused_before_any_of_the_body_has_come() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_as_the_intake_has_permits() {
-    runner::need_descriptors(2 * PLACES).expect("a connection is a descriptor");
+    runner::need_descriptors(2 * CONNECTIONS).expect("a connection is a descriptor");
     let (world, _, account) = intake_with(&[]).await;
     println!("alone: {}", milliseconds(honest_ms(&account, "alone", 20).await));
     // Each reconnects as soon as it is closed, as an attacker that wants to fill the intake would.
@@ -164,7 +164,7 @@ async fn an_honest_sender_is_served_beside_as_many_idle_unauthenticated_clients_
     let delivery = account.sign(TOPIC, "held", b"{}".to_vec());
     let request = format!("{}{{}}", head(&delivery, 2));
     let mut looks = 0;
-    while client::descriptors(&world) <= PLACES {
+    while client::descriptors(&world) <= CONNECTIONS {
         held.send(request.as_bytes()).await;
         assert_eq!(held.status().await, Some(200), "a connection that has proven itself stays");
         looks += 1;

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use store::{Account, Consumer, DeliveryPosition, Store};
 
 /// Upper limit of positions of a store that are queried at once.
-const PLACES_MAX: usize = 4000;
+const POSITIONS_MAX: usize = 4000;
 
 /// A delivery of RAW without an outcome in the record.
 struct Missing {
@@ -95,7 +95,7 @@ impl Auditing {
                 let position = (positioned.position.raw_sequence, positioned.position.delivery);
                 let positions = waiting.entry(store.clone()).or_default();
                 positions.insert(position, positioned.value.id);
-                if positions.len() >= PLACES_MAX {
+                if positions.len() >= POSITIONS_MAX {
                     let (store, positions) = (store.clone(), std::mem::take(positions));
                     self.check(store, positions).await?;
                 }

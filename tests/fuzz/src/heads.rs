@@ -55,7 +55,7 @@ fn taken_up(sent: &[u8], piece: usize) -> Vec<Taken> {
     let serving = serve_connection(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), listening(), respond);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let ended = runtime.expect("a runtime").block_on(serving);
-    assert!(ended.is_ok(), "the only connection has a place");
+    assert!(ended.is_ok(), "the only connection has a permit");
     std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -147,7 +147,7 @@ impl Shop<'_> {
         // If the refusal is noted only after the connection is changed below, it doesn't apply to the changed one.
         match gone {
             Gone::Untracked => shopify.track(&ids.item, false),
-            Gone::NotStocked => shopify.stop_stocking(&ids.item, &self.shopify.place()),
+            Gone::NotStocked => shopify.stop_stocking(&ids.item, &self.shopify.location_id()),
             Gone::Deleted => shopify.delete_product(&ids.product),
         }
         .expect("it is on sale");

@@ -146,7 +146,7 @@ async fn set_up(options: &Options, seed: u64) -> Stage {
 /// Reports every product of every store. For a store with simulated shops it also reports each product's first level:
 /// otherwise the level of a simulated shop, much lower than any of the stream, would be the store's first.
 async fn report_products(desk: &Desk) {
-    let places = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
+    let permits = Arc::new(Semaphore::new(SET_UP_AT_ONCE));
     let mut reporting = JoinSet::new();
     let mut number = SET_UP_NUMBERS;
     for (index, merchant) in desk.crowd.stores.iter().enumerate() {
@@ -163,9 +163,9 @@ async fn report_products(desk: &Desk) {
                     Planned { number, twin: false, store, what, repeats: 0 }
                 })
                 .collect();
-            let (desk, places) = (desk.clone(), Arc::clone(&places));
+            let (desk, permits) = (desk.clone(), Arc::clone(&permits));
             reporting.spawn(async move {
-                let _place = places.acquire_owned().await;
+                let _permit = permits.acquire_owned().await;
                 for planned in first {
                     desk.until_kept(&planned, None).await;
                 }

@@ -66,8 +66,8 @@ async fn what_was_accepted_is_what_came_to_an_end_and_what_is_under_way() {
     );
     assert_eq!(store.in_flight().await.unwrap(), 1);
 
-    let places = BTreeSet::from([(1, 0), (2, 0), (3, 0), (4, 0), (3, 1)]);
-    let missing = store.positions_without_outcome(&store_id(), &places).await.unwrap();
+    let positions = BTreeSet::from([(1, 0), (2, 0), (3, 0), (4, 0), (3, 1)]);
+    let missing = store.positions_without_outcome(&store_id(), &positions).await.unwrap();
     assert_eq!(missing, BTreeSet::from([(3, 1), (4, 0)]));
     assert!(store.contradictions(&store_id()).await.unwrap().is_empty());
 }

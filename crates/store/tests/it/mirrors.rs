@@ -130,7 +130,8 @@ fn every_mirror() -> Vec<Mirror> {
 /// Returns the columns beside a mirror's state: the due work and its time.
 async fn columns(database: &Database, mirror: &Mirror) -> (Option<String>, i64) {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let (key, place) = (mirror.key(), mirror.key().location().map_or("", |place| place.as_str()).to_owned());
+    let (key, location) =
+        (mirror.key(), mirror.key().location().map_or("", |location| location.as_str()).to_owned());
     let row = sqlx::query(
         "SELECT attention, (extract(epoch FROM next_attempt_at) * 1000000)::int8 AS due, internal FROM mirrors
          WHERE connection = $1 AND kind = $2 AND external = $3 AND place = $4",
@@ -138,7 +139,7 @@ async fn columns(database: &Database, mirror: &Mirror) -> (Option<String>, i64) 
     .bind(key.connection().as_str())
     .bind(key.kind().as_str())
     .bind(key.external().as_str())
-    .bind(place)
+    .bind(location)
     .fetch_one(&mut connection)
     .await
     .unwrap();

@@ -26,8 +26,8 @@ impl LevelIndex {
     fn add(&mut self, key: &LevelKey, mirror: &LevelMirror) {
         if let Some(variant) = &mirror.variant {
             let keys = self.0.entry((variant.clone(), key.location.clone())).or_default();
-            if let Err(place) = keys.binary_search(key) {
-                keys.insert(place, key.clone());
+            if let Err(index) = keys.binary_search(key) {
+                keys.insert(index, key.clone());
             }
         }
     }

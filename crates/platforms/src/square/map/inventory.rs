@@ -24,11 +24,11 @@ pub(super) fn count(row: &Object<'_>) -> Result<Option<Mapped>, Reject> {
     let quantity = row.decimal("quantity")?;
     let item = row.text_id("catalog_object_id")?;
     let location = row.optional_text_id("location_id")?;
-    let place = location.as_ref().map_or("", ExternalId::as_str);
+    let location_id = location.as_ref().map_or("", ExternalId::as_str);
     let identity = vec![
         "inventory".to_owned(),
         item.to_string(),
-        place.to_owned(),
+        location_id.to_owned(),
         state.to_owned(),
         at.to_string(),
         quantity.to_string(),

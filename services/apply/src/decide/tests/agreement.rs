@@ -231,7 +231,7 @@ impl StateMachineTest for Model {
             world.waited = REFUSED_AGAIN_AFTER;
             world.rest();
         }
-        assert_eq!(world.record.level(&place()), Some(Quantity::pieces(left)), "the store's level");
+        assert_eq!(world.record.level(&location()), Some(Quantity::pieces(left)), "the store's level");
         let known = [0, 1].map(|platform| world.mirror(platform).baseline.known().copied());
         assert_eq!(known, [Some(Quantity::pieces(left)); 2], "what we think they hold");
         let holds = world.platforms.each_ref().map(|platform| platform.holds);

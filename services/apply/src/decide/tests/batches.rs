@@ -75,7 +75,7 @@ fn payload(happening: &Happening) -> Payload {
         }),
         Happening::Unlink { variant } => instructed(Instruction::Unlink { variant: variant_id(*variant) }),
         Happening::Adopt { item: of, side } => {
-            instructed(Instruction::Adopt { item: item(*of), location: place(), side: *side })
+            instructed(Instruction::Adopt { item: item(*of), location: location(), side: *side })
         }
         Happening::Rule(rule) => instructed(Instruction::Baseline(*rule)),
     }

@@ -26,14 +26,14 @@ fn oversell_is_an_open_conflict_until_there_is_enough_again_whoever_restocks() {
         let mut record = one_left();
         record.commit(vec![counted("a", 12, Some(0))]);
         record.commit(vec![counted("b", 13, Some(0))]);
-        assert_eq!(record.level(&place()), Some(Quantity::pieces(-1)));
+        assert_eq!(record.level(&location()), Some(Quantity::pieces(-1)));
         assert_eq!(kinds(&record), [ConflictKind::Oversold]);
         let mut more = record.clone();
         more.commit(vec![counted("a", 14, Some(-1)), counted("b", 15, Some(-1))]);
         more.commit(vec![counted("a", 16, Some(1)), counted("b", 17, Some(1))]);
         assert_eq!(kinds(&more), [], "however many sold");
         record.commit(vec![counted(restocking, 14, Some(1))]);
-        assert_eq!(record.level(&place()), Some(Quantity::ZERO));
+        assert_eq!(record.level(&location()), Some(Quantity::ZERO));
         assert_eq!(kinds(&record), [], "{restocking} restocks");
         record.assert_balanced();
     }
@@ -70,7 +70,7 @@ fn a_count_that_decides_a_first_contact_ends_oversell() {
     record.commit(vec![counted("a", 14, None), counted("b", 15, None)]);
     assert_eq!(kinds(&record), [ConflictKind::Oversold], "null is no count");
     record.commit(vec![counted("a", 16, Some(3))]);
-    assert_eq!((record.level(&place()), kinds(&record)), (Some(Quantity::pieces(3)), vec![]));
+    assert_eq!((record.level(&location()), kinds(&record)), (Some(Quantity::pieces(3)), vec![]));
     record.assert_balanced();
 }
 
@@ -83,15 +83,15 @@ fn writes_that_stopped_start_again_by_an_instruction_that_ends_their_conflict() 
     record.conflicts.push(open(ConflictKind::Flapping, key("b").subject()));
     record.commit(vec![counted("b", 12, Some(1))]);
     assert_eq!(kinds(&record), [ConflictKind::Flapping], "a report starts nothing");
-    let (item, location) = (external("item"), place());
-    let start = model::Instruction::Adopt { item, location, side: model::Side::Store };
+    let start =
+        model::Instruction::Adopt { item: external("item"), location: location(), side: model::Side::Store };
     for number in [13, 14] {
         record.commit(vec![super::contacts::instructed(number, start.clone())]);
         assert_eq!(kinds(&record), []);
         let mirror = mirror(&record.tables, "b");
         assert_eq!(mirror.attention(), Some(model::Attention::Write), "what differs is due");
     }
-    assert_eq!(record.level(&place()), Some(Quantity::pieces(1)), "the store's level stands");
+    assert_eq!(record.level(&location()), Some(Quantity::pieces(1)), "the store's level stands");
 }
 
 #[test]

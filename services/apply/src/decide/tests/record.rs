@@ -210,7 +210,7 @@ impl Record {
 
     /// The store's level of the variant at a location.
     pub(super) fn level(&self, at: &LocationId) -> Option<Quantity> {
-        let mut found = self.tables.levels.iter().filter(|((_, place), _)| place == at);
+        let mut found = self.tables.levels.iter().filter(|((_, location), _)| location == at);
         let level = found.next().map(|(_, level)| *level);
         assert!(found.next().is_none(), "there is one variant");
         level

@@ -33,7 +33,7 @@ impl World {
         let effects = &self.record.effects[self.consumed..];
         let touched = effects.iter().any(|it| matches!(it, Effect::Level { .. } | Effect::Linked { .. }));
         self.consumed = self.record.effects.len();
-        if let Some(level) = self.record.level(&place()).filter(|_| touched) {
+        if let Some(level) = self.record.level(&location()).filter(|_| touched) {
             let now = self.now();
             for platform in 0..2 {
                 self.mirror(platform).set_desired(level, 0, now, None);
@@ -43,7 +43,7 @@ impl World {
 
     /// Claims due writes, and calls. A call whose reply is overdue is repeated.
     pub(super) fn call(&mut self, platform: usize) {
-        let level = self.record.level(&place()).unwrap();
+        let level = self.record.level(&location()).unwrap();
         let key = self.next_number();
         let now = self.now();
         let mirror = self.mirror(platform);
