@@ -239,16 +239,16 @@ async fn keep(
             let intakes = lock(intakes);
             intakes[turn % intakes.len()].clone()
         };
-        let answer = sender.send(&Signed { url: format!("{intake}{path}"), ..delivery.clone() }).await;
+        let response = sender.send(&Signed { url: format!("{intake}{path}"), ..delivery.clone() }).await;
         attempts += 1;
-        if let Some(answer) = answer.as_ref().filter(|answer| (200..300).contains(&answer.status)) {
-            return (answer.delivery().expect("the topic is known"), attempts);
+        if let Some(response) = response.as_ref().filter(|response| (200..300).contains(&response.status)) {
+            return (response.delivery().expect("the topic is known"), attempts);
         }
-        if let Some(answer) = answer.as_ref().filter(|answer| answer.status == 503) {
-            assert!(answer.header("retry-after").is_some(), "{answer:?}");
-            lock(reasons).extend(answer.body["detail"].as_str().map(str::to_owned));
+        if let Some(response) = response.as_ref().filter(|response| response.status == 503) {
+            assert!(response.header("retry-after").is_some(), "{response:?}");
+            lock(reasons).extend(response.body["detail"].as_str().map(str::to_owned));
         }
-        assert!(Instant::now() < deadline, "not taken within {RETRY_LIMIT:?}; at last: {answer:?}");
+        assert!(Instant::now() < deadline, "not taken within {RETRY_LIMIT:?}; at last: {response:?}");
         tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

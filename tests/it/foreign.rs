@@ -123,7 +123,7 @@ async fn a_publish_is_answered_at_an_inbox_alone_and_kept_whatever_reply_subject
         sent.expect("it is sent");
         let delivery = DeliveryId::derive(&shop.account.connection, TOPIC, id.as_bytes()).to_string();
         let event_outcome = world.event_outcome(PATIENCE, &shop.merchant, &delivery).await;
-        assert_eq!(event_outcome.outcome, Outcome::Applied, "{reply}: it is kept without an answer");
+        assert_eq!(event_outcome.outcome, Outcome::Applied, "{reply}: it is kept without a response");
     }
     eventually(PATIENCE, "each refused reply is counted", async || {
         let refused = world.scrape().await.count("tillflow_replies_refused_total", &[("by", "platforms")]);

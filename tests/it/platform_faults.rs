@@ -45,7 +45,7 @@ fn troubles() -> [Trouble; 5] {
         trouble("failing", 503, false, Chaos { server_error: 0.5, ..calm }),
         trouble("forgetful", 500, true, Chaos { error_after_success: 0.8, ..late }),
         trouble("resetting", 0, true, Chaos { reset_after_success: 0.8, ..late }),
-        trouble("slow", 200, false, Chaos { answer_ms_max: 2_000, ..calm }),
+        trouble("slow", 200, false, Chaos { response_ms_max: 2_000, ..calm }),
         trouble("throttling", 429, false, Chaos { throttle_429: 0.7, ..calm }),
     ]
 }

@@ -100,13 +100,13 @@ impl AdminServer {
             trusted_proxies: Vec::new(),
             drain_timeout: DRAIN_TIMEOUT,
         };
-        let answer = {
+        let respond = {
             let metrics = metrics.clone();
             move |request: Request<Incoming>, _| {
                 std::future::ready(respond(request.uri().path(), &metrics, &readiness))
             }
         };
-        serve(self.listener, listening, metrics, stop, answer).await;
+        serve(self.listener, listening, metrics, stop, respond).await;
     }
 }
 

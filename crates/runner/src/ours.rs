@@ -254,7 +254,7 @@ mod tests {
             ("another store's event", wire::encode_events(&[event("shop-7", 4)], &[]), 1),
             ("another store's dropped input", wire::encode_events(&[], &[dropped_input("shop-7", 4)]), 0),
             ("cut off", good.slice(..good.len() - 1), 2),
-            ("an answer of ours", Bytes::from_static(b"{\"stream\":\"RAW\"}"), 0),
+            ("a response of ours", Bytes::from_static(b"{\"stream\":\"RAW\"}"), 0),
         ] {
             assert!(validated::<Event>(payload.clone(), records).is_err(), "{what}");
             assert!(validated::<EventRecord>(payload, records).is_err(), "{what}, by its heads");

@@ -181,7 +181,7 @@ impl Connection {
         Responding: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
         let (stream, ambiguous) = Watched::new(stream);
-        let answering = service_fn(|request: Request<Incoming>| {
+        let respond = service_fn(|request: Request<Incoming>| {
             let number = self.requests.fetch_add(1, Ordering::Relaxed);
             let is_last = number + 1 >= self.listening.requests_per_connection_max;
             let in_chunks = request.headers().contains_key(TRANSFER_ENCODING);
@@ -216,7 +216,7 @@ impl Connection {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
                 .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), answering)
+                .serve_connection(TokioIo::new(stream), respond)
         );
         let mut ending: Option<(&'static str, Instant)> = None;
         let aged = Instant::now() + self.listening.connection_age_max;

@@ -37,7 +37,7 @@ pub(crate) trait Simulation: SimulatedPlatform {
 /// The platform's side of one shop, with the state that no other platform has.
 pub(crate) trait Backend: fmt::Debug + Send {
     /// Replies to a call.
-    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply;
+    fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply;
 
     /// The reply to a call beyond the rate limit.
     fn throttled(&self) -> Reply;

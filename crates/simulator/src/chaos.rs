@@ -22,7 +22,7 @@ pub struct Chaos {
     /// Share of calls that have their effect, then get no response: the connection is closed.
     pub reset_after_success: f64,
     /// Maximum delay of a response in milliseconds; evenly distributed from 0.
-    pub answer_ms_max: u64,
+    pub response_ms_max: u64,
 }
 
 /// Fault drawn for a call.
@@ -75,8 +75,8 @@ impl Dice {
     }
 
     /// Returns the delay of a response.
-    pub(crate) fn answer_delay(&mut self) -> Duration {
-        self.delay(self.chaos.answer_ms_max)
+    pub(crate) fn response_delay(&mut self) -> Duration {
+        self.delay(self.chaos.response_ms_max)
     }
 
     fn delay(&mut self, ms_max: u64) -> Duration {
@@ -98,7 +98,7 @@ mod tests {
     fn nothing_goes_wrong_by_default() {
         let mut dice = Dice::new(Chaos::default(), 7);
         for _ in 0..1_000 {
-            assert_eq!((dice.call(), dice.answer_delay()), (Call::Fine, Duration::ZERO));
+            assert_eq!((dice.call(), dice.response_delay()), (Call::Fine, Duration::ZERO));
             let fate = dice.webhook();
             assert_eq!(fate, Fate { duplicate: false, reorder: false, delay: Duration::ZERO });
         }

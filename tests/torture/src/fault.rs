@@ -285,8 +285,8 @@ impl Hand {
             }
             Ok(_) => {}
             Err(silent) => {
-                progress(&format!("{fault}: no answer of {silent}"));
-                self.done.stuck.push(format!("after {fault}: no answer of {silent}"));
+                progress(&format!("{fault}: no response of {silent}"));
+                self.done.stuck.push(format!("after {fault}: no response of {silent}"));
             }
         }
         let breath = self.order.seconds(BREATH);
@@ -308,7 +308,7 @@ impl Hand {
             Fault::BrokerAway => Some(over(self.broker(LONG_OUTAGE).await)),
             Fault::Database => Some(over(self.database(DATABASE_OUTAGE).await)),
             Fault::Sessions => Some(over(self.sessions().await)),
-            Fault::Slow => Some(self.chaos(Chaos { answer_ms_max: 3_000, ..everyday })),
+            Fault::Slow => Some(self.chaos(Chaos { response_ms_max: 3_000, ..everyday })),
             Fault::Failing => Some(self.chaos(Chaos { server_error: 0.5, ..everyday })),
             Fault::Resets => {
                 Some(self.chaos(Chaos { reset_after_success: 0.3, error_after_success: 0.2, ..everyday }))

@@ -115,8 +115,8 @@ impl Slot {
         };
         let Some(admin) = admin else { return };
         let request = client.get(format!("http://{admin}/metrics")).timeout(COUNT_LIMIT);
-        let Ok(answer) = request.send().await else { return };
-        if let Ok(page) = answer.text().await {
+        let Ok(response) = request.send().await else { return };
+        if let Ok(page) = response.text().await {
             journal.counted(self.life(life), &page);
         }
     }
@@ -137,8 +137,8 @@ impl Slot {
             state.admin
         };
         let Some(admin) = admin else { return false };
-        let answer = client.get(format!("http://{admin}/readyz")).timeout(COUNT_LIMIT).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        let response = client.get(format!("http://{admin}/readyz")).timeout(COUNT_LIMIT).send().await;
+        response.is_ok_and(|response| response.status().is_success())
     }
 }
 

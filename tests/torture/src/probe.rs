@@ -87,9 +87,12 @@ impl Prober {
                 tokio::time::timeout(left, asked).await.map_err(|_| partition)
             });
         }
-        let answers = questions.join_all().await;
-        let silent: Vec<String> =
-            answers.iter().filter_map(|answer| answer.err()).map(|partition| partition.to_string()).collect();
+        let responses = questions.join_all().await;
+        let silent: Vec<String> = responses
+            .iter()
+            .filter_map(|response| response.err())
+            .map(|partition| partition.to_string())
+            .collect();
         if silent.is_empty() {
             Ok(since.elapsed())
         } else {

@@ -228,7 +228,7 @@ async fn torture(options: &Options, seed: u64, stage: &mut Stage) -> Under {
 fn caused(hand: &Hand, desk: &Desk, watch: &Watch) -> Caused {
     Caused {
         fenced: seen::fenced(&hand.fleet.journal().scrape()),
-        sent_away: desk.ledger.answers(503),
+        sent_away: desk.ledger.responses(503),
         unknown_commits: hand.done.unknown_commits,
         sessions_ended: hand.done.sessions_ended,
         platforms: hand.crowd.simulated().next().map(|_| watch.statuses()),

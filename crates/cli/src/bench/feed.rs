@@ -82,30 +82,30 @@ pub(crate) async fn send(deliveries: Vec<Signed>, intake: &Intake, rate: u64, in
             let due = due(began, index, rate);
             while Instant::now() < due {
                 tokio::select! {
-                    Some(answer) = waiting.next(), if !waiting.is_empty() => refused += was_refused(answer),
+                    Some(response) = waiting.next(), if !waiting.is_empty() => refused += was_refused(response),
                     () = tokio::time::sleep_until(due.into()) => {}
                 }
             }
         }
         while waiting.len() >= in_flight {
-            if let Some(answer) = waiting.next().await {
-                refused += was_refused(answer);
+            if let Some(response) = waiting.next().await {
+                refused += was_refused(response);
             }
         }
         waiting.push(delivery.send(intake));
         // Polled at least once, so that deliveries reach their queues in this order.
-        if let Some(Some(answer)) = futures::FutureExt::now_or_never(waiting.next()) {
-            refused += was_refused(answer);
+        if let Some(Some(response)) = futures::FutureExt::now_or_never(waiting.next()) {
+            refused += was_refused(response);
         }
     }
-    while let Some(answer) = waiting.next().await {
-        refused += was_refused(answer);
+    while let Some(response) = waiting.next().await {
+        refused += was_refused(response);
     }
     refused
 }
 
-fn was_refused(answer: Answer) -> u64 {
-    u64::from(!matches!(answer, Answer::Kept { .. }))
+fn was_refused(response: Answer) -> u64 {
+    u64::from(!matches!(response, Answer::Kept { .. }))
 }
 
 /// The time at which the delivery of that index is due.

@@ -90,8 +90,8 @@ struct Api {
 }
 
 impl Backend for Api {
-    fn answer(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
-        api::answer(state, call, self.judged_ahead, now)
+    fn respond(&mut self, state: &mut State, call: &Incoming, now: Instant) -> Reply {
+        api::respond(state, call, self.judged_ahead, now)
     }
 
     fn throttled(&self) -> Reply {

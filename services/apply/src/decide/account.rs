@@ -61,7 +61,7 @@ pub(super) fn instruction(
             let mut together = Decision::ends(Outcome::Applied, "");
             together.writes.push(Write::Rule(*rule));
             for key in waiting(event, view) {
-                let decision = contact::answer(event, &key, *rule, view)?;
+                let decision = contact::resolve(event, &key, *rule, view)?;
                 together.writes.extend(decision.writes);
                 together.effects.extend(decision.effects);
             }

@@ -136,13 +136,13 @@ fn a_zero_that_nothing_stands_behind_yields_to_the_first_number_and_is_asked_abo
 #[test]
 fn an_answer_to_a_first_contact_ends_its_conflict_and_the_rule_answers_all_that_wait() {
     let adopt = |side| model::Instruction::Adopt { item: external("item"), location: location(), side };
-    let answers = [
+    let responses = [
         (adopt(model::Side::Store), 10),
         (adopt(model::Side::Platform), 4),
         (model::Instruction::Baseline(BaselineRule::Store), 10),
         (model::Instruction::Baseline(BaselineRule::Platform), 4),
     ];
-    for (instruction, left) in answers {
+    for (instruction, left) in responses {
         let mut record = Record::of(with_rule(linked(), BaselineRule::Ask));
         record.commit(vec![counted("a", 10, Some(10))]);
         record.commit(vec![counted("b", 11, Some(4))]);

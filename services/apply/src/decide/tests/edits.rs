@@ -86,11 +86,11 @@ enum Step {
     /// Propagate begins a write, or repeats the call of one whose reply is overdue.
     Call { platform: usize, field: Field },
     /// The call reaches its platform; its reply may be lost.
-    Execute { platform: usize, field: Field, answer_lost: bool },
+    Execute { platform: usize, field: Field, response_lost: bool },
     /// The call is lost.
     Lose { platform: usize, field: Field },
     /// The reply arrives.
-    Answer { platform: usize, field: Field },
+    Respond { platform: usize, field: Field },
     /// Propagate reads the fields for which a reading is due; the reading arrives later, like a report.
     Read { platform: usize, field: Field },
 }
@@ -123,13 +123,13 @@ impl ReferenceStateMachine for Model {
             8 => (platform(), which).prop_map(|(platform, which)| Step::Arrive { platform, which }),
             5 => Just(Step::TakeUp),
             8 => one().prop_map(|(platform, field)| Step::Call { platform, field }),
-            8 => (one(), prop::bool::weighted(0.2)).prop_map(|((platform, field), answer_lost)| Step::Execute {
+            8 => (one(), prop::bool::weighted(0.2)).prop_map(|((platform, field), response_lost)| Step::Execute {
                 platform,
                 field,
-                answer_lost
+                response_lost
             }),
             1 => one().prop_map(|(platform, field)| Step::Lose { platform, field }),
-            8 => one().prop_map(|(platform, field)| Step::Answer { platform, field }),
+            8 => one().prop_map(|(platform, field)| Step::Respond { platform, field }),
             3 => one().prop_map(|(platform, field)| Step::Read { platform, field }),
         ]
         .boxed()
@@ -241,9 +241,9 @@ impl World {
             Step::Arrive { platform, which } => self.arrive(platform, which),
             Step::TakeUp => self.apply(),
             Step::Call { platform, field } => self.call(platform, field),
-            Step::Execute { platform, field, answer_lost } => self.execute(platform, field, answer_lost),
+            Step::Execute { platform, field, response_lost } => self.execute(platform, field, response_lost),
             Step::Lose { platform, field } => drop(self.platforms[platform].calls.remove(&field)),
-            Step::Answer { platform, field } => self.answer(platform, field),
+            Step::Respond { platform, field } => self.respond(platform, field),
             Step::Read { platform, field } => self.read(platform, field),
         }
     }
@@ -255,7 +255,7 @@ impl World {
             for (platform, field) in places() {
                 self.call(platform, field);
                 self.execute(platform, field, false);
-                self.answer(platform, field);
+                self.respond(platform, field);
                 self.read(platform, field);
                 while !self.platforms[platform].reports.is_empty() {
                     self.arrive(platform, 0);

@@ -1,7 +1,7 @@
 //! Propagate's changes of mirrors: the shipped state machine, called as `store` calls it.
 
 use super::{
-    platform::{Answer, Call},
+    platform::{Call, Response},
     *,
 };
 
@@ -9,7 +9,7 @@ fn number(quantity: Quantity) -> i32 {
     quantity.to_string().parse().unwrap()
 }
 
-impl Answer {
+impl Response {
     fn result(self, now: Timestamp) -> CallResult<Quantity> {
         let error = "as the platform says".to_owned();
         match self {
@@ -60,10 +60,10 @@ impl World {
     }
 
     /// Settles a write by the platform's reply.
-    pub(super) fn answer(&mut self, platform: usize, which: usize) {
-        let Some((key, answer)) = pick(&mut self.platforms[platform].answers, which) else { return };
+    pub(super) fn respond(&mut self, platform: usize, which: usize) {
+        let Some((key, response)) = pick(&mut self.platforms[platform].responses, which) else { return };
         let now = self.now();
-        let settled = self.mirror(platform).settle(&key.to_string(), answer.result(now), now);
+        let settled = self.mirror(platform).settle(&key.to_string(), response.result(now), now);
         assert_ne!(settled, Settled::Flapping, "rounds lie too far apart");
     }
 
@@ -81,7 +81,7 @@ impl World {
     /// Returns whether nothing is under way and nothing due.
     pub(super) fn is_at_rest(&mut self, platform: usize) -> bool {
         let row = &self.platforms[platform];
-        let quiet = row.reports.is_empty() && row.calls.is_empty() && row.answers.is_empty();
+        let quiet = row.reports.is_empty() && row.calls.is_empty() && row.responses.is_empty();
         let consumed = self.consumed == self.record.effects.len();
         let now = self.now();
         let mirror = self.mirror(platform);
